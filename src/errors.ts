@@ -1,0 +1,88 @@
+// The one catalogue of what can go wrong: code, status, source, and the only sentence that a client is told.
+
+/** Whose fault it is: decides log level and metric label. */
+export type ErrorSource = 'client' | 'origin' | 'store' | 'config' | 'internal'
+
+interface CatalogueRow {
+  readonly status: number
+  readonly source: ErrorSource
+  /** Safe for anyone to read: names no address, path or version. */
+  readonly sentence: string
+  /** RFC 9209 §2.3 proxy error type, for Proxy-Status. */
+  readonly proxyError?: string
+}
+
+const catalogue = {
+  ORIGIN_REFUSED: { status: 502, source: 'origin', sentence: 'The origin server refused the connection.', proxyError: 'connection_refused' },
+  ORIGIN_UNREACHABLE: { status: 502, source: 'origin', sentence: 'The origin server could not be reached.', proxyError: 'destination_unavailable' },
+  ORIGIN_DNS: { status: 502, source: 'origin', sentence: 'The name of the origin server could not be resolved.', proxyError: 'dns_error' },
+  ORIGIN_RESET: { status: 502, source: 'origin', sentence: 'The origin server closed the connection before it had answered.', proxyError: 'connection_terminated' },
+  ORIGIN_TRUNCATED: { status: 502, source: 'origin', sentence: 'The answer of the origin server ended too soon.', proxyError: 'http_response_incomplete' },
+  ORIGIN_MALFORMED: { status: 502, source: 'origin', sentence: 'The answer of the origin server was not valid HTTP.', proxyError: 'http_protocol_error' },
+  ORIGIN_TLS: { status: 502, source: 'origin', sentence: 'A secure connection to the origin server could not be made.', proxyError: 'tls_protocol_error' },
+  ORIGIN_CONNECT_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not accept the connection in time.', proxyError: 'connection_timeout' },
+  ORIGIN_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not answer in time.', proxyError: 'http_response_timeout' },
+  ORIGIN_BUSY: { status: 503, source: 'origin', sentence: 'Every connection to the origin servers is in use.', proxyError: 'connection_limit_reached' },
+  NO_ROUTE: { status: 404, source: 'client', sentence: 'No route matches this host and path.', proxyError: 'destination_not_found' },
+  NOT_CACHED: { status: 504, source: 'client', sentence: 'The request asked for a stored response only, and there is none to use.' },
+  BAD_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid HTTP.', proxyError: 'http_request_error' },
+  METHOD_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'This method is not supported here.', proxyError: 'http_request_denied' },
+  METHOD_NOT_ALLOWED: { status: 405, source: 'client', sentence: 'This method is not allowed here.', proxyError: 'http_request_denied' },
+  LOOP: { status: 508, source: 'client', sentence: 'The request has come through this proxy before.', proxyError: 'proxy_loop_detected' },
+  URI_TOO_LONG: { status: 414, source: 'client', sentence: 'The request target is too long.', proxyError: 'http_request_error' },
+  FIELDS_TOO_LARGE: { status: 431, source: 'client', sentence: 'The request has too many or too large header fields.', proxyError: 'http_request_error' },
+  REQUEST_TIMEOUT: { status: 408, source: 'client', sentence: 'The request did not arrive in time.' },
+  CLIENT_GONE: { status: 499, source: 'client', sentence: 'The client closed the connection.' },
+  STORE_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The shared store cannot be reached.' },
+  PURGE_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The purge could not be recorded, and nothing was purged.' },
+  BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not one that this endpoint takes.' },
+  UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
+  FORBIDDEN: { status: 403, source: 'client', sentence: 'The token does not carry the scope that this needs.' },
+  NOT_FOUND: { status: 404, source: 'client', sentence: 'There is nothing here.' },
+  CONFIG_INVALID: { status: 500, source: 'config', sentence: 'The configuration is not valid.' },
+  INTERNAL: { status: 500, source: 'internal', sentence: 'Something went wrong inside the proxy.', proxyError: 'proxy_internal_error' },
+} as const satisfies Record<string, CatalogueRow>
+
+export type ErrorCode = keyof typeof catalogue
+
+/** The catalogue, for the reference and for the test that holds the reference to it. */
+export const errorCatalogue: Readonly<Record<ErrorCode, CatalogueRow>> = catalogue
+
+/**
+ * An error from the catalogue. `message` is the catalogue's sentence and may be shown to anyone; `cause` and
+ * `detail` are for the log alone.
+ */
+export class SpringhouseError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string | undefined
+
+  constructor(code: ErrorCode, options: { cause?: unknown; detail?: string } = {}) {
+    super(catalogue[code].sentence, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'SpringhouseError'
+    this.code = code
+    this.detail = options.detail
+  }
+
+  get status(): number {
+    return catalogue[this.code].status
+  }
+
+  get source(): ErrorSource {
+    return catalogue[this.code].source
+  }
+
+  /** RFC 9209 §2.3, undefined where the error is not one that a proxy reports of itself. */
+  get proxyError(): string | undefined {
+    return errorCatalogue[this.code].proxyError
+  }
+}
+
+/** The RFC 9457 problem document for an error, as one JSON string. */
+export function problemDocument(error: SpringhouseError, extra?: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ type: 'about:blank', title: error.message, status: error.status, code: error.code, ...extra })
+}
+
+/** Makes a missing case of a closed union a compile error, and a loud failure if one slips through. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,90 @@
+// A field section as a flat list of lines, and the few ways to look into it.
+
+/**
+ * Header (or trailer) fields in the order they came: name, value, name, value. Names are lower-case (RFC 9110 §5.1:
+ * they are case-insensitive); values are as received, less surrounding white space. Lines of the same name stay apart.
+ */
+export type FieldLines = readonly string[]
+
+/** Field lines from Node's `rawHeaders`, whose names keep the case that the sender chose. */
+export function fieldLines(raw: readonly string[]): string[] {
+  const lines: string[] = Array.from({ length: raw.length })
+  for (let i = 0; i < raw.length; i += 2) {
+    lines[i] = (raw[i] as string).toLowerCase()
+    lines[i + 1] = raw[i + 1] as string
+  }
+  return lines
+}
+
+/** The combined value of a field (RFC 9110 §5.2: lines joined by ", "), or undefined where it is absent. */
+export function fieldValue(lines: FieldLines, name: string): string | undefined {
+  let value: string | undefined
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === name) value = value === undefined ? lines[i + 1] : `${value}, ${lines[i + 1]}`
+  }
+  return value
+}
+
+/** Every line's value of a field, in order; [] where it is absent. */
+export function fieldLineValues(lines: FieldLines, name: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === name) values.push(lines[i + 1] as string)
+  }
+  return values
+}
+
+export function hasField(lines: FieldLines, name: string): boolean {
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === name) return true
+  }
+  return false
+}
+
+/** The lines whose names are not in the set. */
+export function withoutFields(lines: FieldLines, names: { has(name: string): boolean }): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    if (!names.has(name)) kept.push(name, lines[i + 1] as string)
+  }
+  return kept
+}
+
+/** The members of a comma-separated list (RFC 9110 §5.6.1): commas inside quoted strings do not part, empty members are dropped. */
+export function listMembers(value: string): string[] {
+  const members: string[] = []
+  let start = 0
+  let quoted = false
+  for (let i = 0; i <= value.length; i++) {
+    const char = value.charCodeAt(i)
+    if (quoted && char === 0x5c) i++ // quoted-pair: the next byte is not the closing quote
+    else if (char === 0x22) quoted = !quoted
+    else if (i >= value.length || (char === 0x2c && !quoted)) {
+      const member = value.slice(start, i).trim()
+      if (member !== '') members.push(member)
+      start = i + 1
+    }
+  }
+  return members
+}
+
+// RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to one connection.
+const alwaysHopByHop: ReadonlySet<string> = new Set([
+  'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
+  'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
+])
+
+const none: ReadonlySet<string> = new Set()
+
+/** Fields that Connection names on this message, beyond those that never pass a hop. */
+export function connectionNamed(lines: FieldLines): ReadonlySet<string> {
+  const value = fieldValue(lines, 'connection')
+  if (value === undefined || value === 'keep-alive' || value === 'close') return none
+  return new Set(listMembers(value.toLowerCase()))
+}
+
+/** Whether a field belongs to one connection and is neither stored nor passed on (RFC 9110 §7.6.1, RFC 9111 §3.1). */
+export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
+  return alwaysHopByHop.has(name) || named.has(name)
+}

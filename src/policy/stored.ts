@@ -1,0 +1,54 @@
+// What is known of a stored response: everything that policy asks of it, and nothing that a store may judge.
+import type { FieldLines } from '../http/fields.ts'
+
+/**
+ * A place in the order of purges (see store/purge-log.ts): a string that sorts, with `<`, in the order in which the
+ * purges were recorded.
+ */
+export type Stamp = string
+
+/** A request field that Vary names, with the normalised value that the stored response's request had; null: it had none. */
+export type Selecting = readonly [name: string, value: string | null]
+
+/** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
+export interface Metadata {
+  readonly status: number
+  /** The fields that a reuse sends, less those made anew for each answer (Age, Via, Cache-Status) and the hop-by-hop ones. */
+  readonly fields: FieldLines
+  /** When the request that brought it (or last validated it) was sent, and when its head arrived (RFC 9111 §4.2.3). */
+  readonly requestTimeMs: number
+  readonly responseTimeMs: number
+  /** corrected_initial_age of RFC 9111 §4.2.3: how old it was at responseTimeMs. */
+  readonly initialAgeMs: number
+  /** freshness_lifetime of RFC 9111 §4.2.1. 0: stale from the start. */
+  readonly lifetimeMs: number
+  /** Whether the lifetime was guessed (RFC 9111 §4.2.2) rather than given. */
+  readonly heuristic: boolean
+  /** RFC 5861 §3 and §4: how long beyond its lifetime it may be served while, or when, the origin does not answer. */
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  /** `no-cache`: never reused without validation (RFC 9111 §5.2.2.4). */
+  readonly alwaysValidate: boolean
+  /** must-revalidate, proxy-revalidate or s-maxage: never served stale (RFC 9111 §4.2.4). */
+  readonly neverStale: boolean
+  /** Whether a request that carries Authorization or a private Cookie may be answered with it, or was its source. */
+  readonly shareable: boolean
+  /** The opaque-tag with its quotes and, if weak, its W/; undefined without one. */
+  readonly etag: string | undefined
+  /** Last-Modified as received, when it is a valid date. */
+  readonly lastModified: string | undefined
+  /** The request fields that selected it; [] without Vary. */
+  readonly vary: readonly Selecting[]
+  /** Names the variant within its key: equal for two responses when one replaces the other. */
+  readonly variant: string
+  /** Where purges find it. */
+  readonly authority: string
+  readonly target: string
+  readonly tags: readonly string[]
+  /** The last purge that had been applied here before the origin was asked for it. A later one that matches kills it. */
+  readonly stamp: Stamp
+  /** When the store may forget it. Never an answer to "is it fresh?". */
+  readonly keepUntilMs: number
+  /** Length of the whole stored body. */
+  readonly bodyBytes: number
+}
