@@ -15,6 +15,8 @@ export interface Metadata {
   readonly status: number
   /** The fields that a reuse sends, less those made anew for each answer (Age, Via, Cache-Status) and the hop-by-hop ones. */
   readonly fields: FieldLines
+  /** Surrogate-Control and the tag fields: told to this cache, never sent on, kept for what a 304 leaves unsaid. */
+  readonly cacheOnlyFields: FieldLines
   /** When the request that brought it (or last validated it) was sent, and when its head arrived (RFC 9111 §4.2.3). */
   readonly requestTimeMs: number
   readonly responseTimeMs: number
@@ -31,8 +33,6 @@ export interface Metadata {
   readonly alwaysValidate: boolean
   /** must-revalidate, proxy-revalidate or s-maxage: never served stale (RFC 9111 §4.2.4). */
   readonly neverStale: boolean
-  /** Whether a request that carries Authorization or a private Cookie may be answered with it, or was its source. */
-  readonly shareable: boolean
   /** The opaque-tag with its quotes and, if weak, its W/; undefined without one. */
   readonly etag: string | undefined
   /** Last-Modified as received, when it is a valid date. */

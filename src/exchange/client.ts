@@ -1,0 +1,75 @@
+// One client request while it is being answered: what was asked, on which route, and by whom.
+import type { ServerResponse } from 'node:http'
+import { absoluteForm, normaliseAuthority } from '../http/authority.ts'
+import { fieldLines, fieldValue, type FieldLines } from '../http/fields.ts'
+import { forwardFields, type ClientConnection } from '../origin/forward.ts'
+import { cacheKey } from '../policy/key.ts'
+import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
+import type { RequestField } from '../policy/vary.ts'
+import { keyedTarget, matchRoute, type Route } from './routes.ts'
+
+/** The head of a message as Node gives it. */
+export interface RequestHead {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly rawHeaders: readonly string[]
+}
+
+/** A request that was understood and has a route. What is costly is made when it is first asked for. */
+export class Asked {
+  readonly request: CacheRequest
+  readonly route: Route
+  readonly #raw: readonly string[]
+  readonly #client: ClientConnection
+  readonly #viaName: string
+  #forwarded: FieldLines | undefined
+  #key: string | undefined
+
+  constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
+    this.request = request
+    this.route = route
+    this.#raw = raw
+    this.#client = client
+    this.#viaName = viaName
+  }
+
+  get key(): string {
+    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules)
+  }
+
+  /** The fields that an origin would be sent. */
+  get forwarded(): FieldLines {
+    return this.#forwarded ??= forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
+  }
+
+  /** The request's fields as the origin sees them: what Vary and the key read. */
+  readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
+}
+
+/** A request, and the response on which it is answered. */
+export interface ClientExchange {
+  readonly asked: Asked
+  readonly response: ServerResponse
+}
+
+/** Why a request is refused before anything is looked up. */
+export type Fault = RequestFault | 'no-route'
+
+/** Reads a request's line and fields and finds its route. */
+export function receive(routes: readonly Route[], head: RequestHead, client: ClientConnection, viaName: string): Asked | Fault {
+  const scan = scanFields(head.rawHeaders)
+  let target = head.url ?? '/'
+  let { host } = scan
+  if (scan.hosts > 1) return 'host-repeated' // RFC 9112 §3.2: 400, and Node would keep the first in silence
+  if (!target.startsWith('/')) {
+    const absolute = absoluteForm(target)
+    if (absolute !== undefined) ({ authority: host, target } = absolute) // RFC 9112 §3.2.2: it replaces Host
+  }
+  if (host === undefined) return 'host-missing'
+  const authority = normaliseAuthority(host, client.scheme)
+  if (authority === undefined) return 'host-invalid'
+  const route = matchRoute(routes, authority, target)
+  if (route === undefined) return 'no-route'
+  const line = { method: head.method ?? 'GET', scheme: client.scheme, authority, target: keyedTarget(route, target) }
+  return new Asked(new CacheRequest(scan, line), route, head.rawHeaders, client, viaName)
+}

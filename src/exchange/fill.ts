@@ -1,0 +1,367 @@
+// One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
+import type { Clock } from '../clock.ts'
+import { SpringhouseError } from '../errors.ts'
+import { connectionNamed, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
+import type { OriginExchange, Origins, ResponseSink } from '../origin/origin.ts'
+import { forwardStatus } from '../policy/cache-status.ts'
+import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
+import { currentAgeMs } from '../policy/freshness.ts'
+import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
+import { assessResponse, toldToThisCache, type ReceivedHead } from '../policy/storable.ts'
+import type { Stamp } from '../policy/stored.ts'
+import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFields, partialRequestFields } from '../policy/validation.ts'
+import type { Store, Stored, Writer } from '../store/store.ts'
+import type { ClientExchange } from './client.ts'
+import type { Lead } from './coalesce.ts'
+import type { Counters } from './counters.ts'
+import { deliverStored } from './deliver.ts'
+import { sendProblem } from './problem.ts'
+import type { UncacheableKeys } from './uncacheable.ts'
+
+export interface FillParts {
+  readonly clock: Clock
+  readonly store: Store
+  readonly origins: Origins
+  readonly counters: Counters
+  readonly uncacheable: UncacheableKeys
+  /** This hop's Via member for responses. */
+  readonly via: string
+  /** A line for the log when the origin failed. */
+  originFailed(error: SpringhouseError, exchange: ClientExchange): void
+}
+
+/** Why the origin is asked, and what follows from its answer. */
+export interface FillPlan {
+  readonly reason: ForwardReason
+  /** The purge log's place when the decision was made. */
+  readonly stamp: Stamp
+  /** Validated by this request; a 304 confirms it. */
+  readonly validating: Stored | undefined
+  /** May be served if the origin fails. */
+  readonly standIn: Stored | undefined
+  /** Whether the request is made whole, so that its answer may become an entry; else it goes as the client made it. */
+  readonly whole: boolean
+  /** false: nobody is waiting; a background refresh. */
+  readonly answering: boolean
+  readonly lead: Lead | undefined
+  /** Whether the client had waited for another's fetch before (RFC 9211 §2.6). */
+  readonly collapsed: boolean
+}
+
+const clientHolds = 1
+const storeHolds = 2
+
+/** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
+export class Fill implements ResponseSink {
+  readonly #parts: FillParts
+  readonly #exchange: ClientExchange
+  readonly #plan: FillPlan
+  readonly #done: () => void
+  readonly #requestTimeMs: number
+  #origin: OriginExchange | undefined
+  #writer: Writer | undefined
+  #notStored: NotStoredReason | undefined = 'incomplete'
+  /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
+  #toClient: boolean
+  #headSeen = false
+  #holds = 0
+  #storedBytes = 0
+  #announcedBytes = -1
+  /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
+  #last: Buffer | undefined
+
+  /** @param done called once, when nothing of the fill is left to do */
+  constructor(parts: FillParts, exchange: ClientExchange, plan: FillPlan, done: () => void) {
+    this.#parts = parts
+    this.#exchange = exchange
+    this.#plan = plan
+    this.#done = done
+    this.#toClient = plan.answering
+    this.#requestTimeMs = parts.clock.now()
+  }
+
+  start(): void {
+    const { asked: { request, route }, response } = this.#exchange
+    if (this.#toClient) {
+      response.on('close', this.#clientClosed)
+      response.on('drain', this.#clientDrained)
+    }
+    this.#parts.counters.fillsBegun++
+    this.#origin = this.#parts.origins.request(
+      { origin: route.origin, method: this.#plan.whole ? 'GET' : (request.method as 'GET' | 'HEAD'), target: request.target, fields: this.#requestFields() },
+      this,
+    )
+  }
+
+  #requestFields(): FieldLines {
+    const { forwarded } = this.#exchange.asked
+    const { whole, validating } = this.#plan
+    if (!whole) return forwarded
+    const fields: string[] = []
+    for (let i = 0; i < forwarded.length; i += 2) {
+      if (!partialRequestFields.has(forwarded[i] as string)) fields.push(forwarded[i] as string, forwarded[i + 1] as string)
+    }
+    if (validating !== undefined) fields.push(...conditionalFields(validating.meta))
+    return fields
+  }
+
+  onHead(status: number, fields: FieldLines): void {
+    this.#headSeen = true
+    const { plan, head } = { plan: this.#plan, head: this.#received(status, fields) }
+    if (plan.validating !== undefined && status === 304) return this.#confirmed(plan.validating, head)
+    if (plan.standIn !== undefined && isFailureStatus(status) && this.#standIn('5xx')) {
+      this.#origin?.abort()
+      return
+    }
+    const verdict = plan.whole ? assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, head, this.#exchange.asked.route.rules) : undefined
+    this.#announcedBytes = announcedLength(fields)
+    if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
+    else if (!verdict.store) this.#notStored = verdict.reason
+    else if (this.#announcedBytes > this.#exchange.asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
+    else {
+      this.#notStored = undefined
+      this.#writer = this.#parts.store.write(this.#exchange.asked.key, verdict.meta)
+    }
+    if (this.#notStored === undefined) this.#parts.uncacheable.forget(this.#exchange.asked.key)
+    else this.#willNotStore(plan.whole)
+    this.#answerHead(status, fields)
+  }
+
+  #received(status: number, fields: FieldLines): ReceivedHead {
+    return { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#plan.stamp }
+  }
+
+  // Those who wait for this lead have nothing to wait for any more.
+  #willNotStore(remember: boolean): void {
+    this.#parts.counters.notStored(this.#notStored ?? 'incomplete')
+    if (remember) this.#parts.uncacheable.remember(this.#exchange.asked.key)
+    this.#plan.lead?.settle()
+  }
+
+  #answerHead(status: number, fields: FieldLines): void {
+    if (!this.#toClient) {
+      if (this.#writer === undefined) this.#giveUp()
+      return
+    }
+    const { asked: { request }, response } = this.#exchange
+    const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status))
+    // The origin was asked for the whole; the client asked whether it has changed (RFC 9110 §13.2.2).
+    if (this.#plan.whole && isNotModified(request, status, fields, this.#parts.clock.now())) {
+      response.writeHead(304, notModifiedFields(head))
+      response.end()
+      this.#clientServed()
+      if (this.#writer === undefined) this.#giveUp()
+      return
+    }
+    response.writeHead(status, head)
+  }
+
+  #cacheStatus(status: number): string {
+    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, collapsed: this.#plan.collapsed })
+  }
+
+  #failedStatus(): string {
+    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, collapsed: this.#plan.collapsed })
+  }
+
+  onData(chunk: Buffer): void {
+    this.#storedBytes += chunk.length
+    if (this.#writer !== undefined) this.#store(this.#writer, chunk)
+    if (!this.#toClient) return
+    if (this.#writer !== undefined && this.#storedBytes === this.#announcedBytes) {
+      this.#last = chunk
+    } else if (!this.#exchange.response.write(chunk)) {
+      this.#hold(clientHolds)
+    }
+  }
+
+  #store(writer: Writer, chunk: Buffer): void {
+    if (this.#storedBytes > this.#exchange.asked.route.rules.maxEntryBytes) {
+      writer.abort()
+      this.#writer = undefined
+      this.#notStored = 'too-large'
+      this.#willNotStore(true)
+      if (!this.#toClient) this.#giveUp()
+      return
+    }
+    const taken = writer.write(chunk)
+    if (taken === undefined) return
+    this.#hold(storeHolds)
+    void taken.then(() => this.#release(storeHolds), () => this.#release(storeHolds))
+  }
+
+  onEnd(trailers: FieldLines): void {
+    const { response } = this.#exchange
+    if (trailers.length > 0 && this.#toClient) response.addTrailers(pairs(trailers))
+    const committed = this.#writer?.commit() ?? false
+    if (typeof committed === 'boolean') this.#finish(committed)
+    else void committed.then(stored => this.#finish(stored))
+  }
+
+  #finish(committed: boolean): void {
+    const { counters } = this.#parts
+    if (this.#writer !== undefined) {
+      if (committed) counters.fillsCommitted++
+      else counters.notStored('store-refused')
+    }
+    if (this.#toClient) {
+      this.#exchange.response.end(this.#last)
+      this.#clientServed()
+    }
+    this.#settle()
+  }
+
+  onError(error: SpringhouseError, headSeen: boolean): void {
+    this.#writer?.abort()
+    if (this.#writer !== undefined) this.#parts.counters.fillsAborted++
+    this.#parts.counters.originError(error.code)
+    this.#parts.originFailed(error, this.#exchange)
+    if (!headSeen && this.#plan.standIn !== undefined && this.#standIn('unreachable')) return
+    if (this.#toClient) {
+      // After the head, a cut connection is the only honest end: nothing may look complete that is not.
+      if (this.#exchange.response.headersSent) this.#exchange.response.destroy()
+      else sendProblem(this.#exchange.response, error, this.#failedStatus())
+      this.#clientServed()
+    }
+    this.#settle()
+  }
+
+  /** RFC 9111 §4.3.4: the stored response is what the origin still has; it is as young as this request. */
+  #confirmed(validated: Stored, head: ReceivedHead): void {
+    if (!confirms(validated.meta, head.fields)) return this.#again()
+    const merged: ReceivedHead = { ...head, status: validated.meta.status, fields: mergedFields([...validated.meta.fields, ...validated.meta.cacheOnlyFields], head.fields) }
+    const verdict = assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, merged, this.#exchange.asked.route.rules)
+    const deliver = (meta: Stored['meta'], notStored: NotStoredReason | undefined): void => {
+      if (this.#toClient) {
+        const nowMs = this.#parts.clock.now()
+        const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
+        this.#deliver({ meta, body: validated.body }, cacheStatus, nowMs)
+      } else this.#settle()
+    }
+    if (verdict.store) {
+      const meta = { ...verdict.meta, bodyBytes: validated.meta.bodyBytes }
+      const refreshed = this.#parts.store.refresh(this.#exchange.asked.key, validated.meta, meta)
+      if (typeof refreshed === 'boolean') deliver(meta, undefined)
+      else void refreshed.then(() => deliver(meta, undefined))
+      return
+    }
+    // What the 304 brought must not be kept. If that is because of who asked, the entry stays as it was for the others;
+    // if the response itself has become uncacheable, the entry goes.
+    const meta = { ...validated.meta, fields: merged.fields, initialAgeMs: 0, responseTimeMs: head.responseTimeMs }
+    if (!askerReasons.has(verdict.reason)) void this.#parts.store.remove(this.#exchange.asked.key, validated.meta.variant)
+    deliver(meta, verdict.reason)
+  }
+
+  #deliver(stored: Stored, cacheStatus: string, nowMs: number): void {
+    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus }
+    const delivered = deliverStored(this.#exchange, stored, occasion, this.#parts.via)
+    const after = (done: boolean): void => {
+      if (!done) return this.#again()
+      this.#clientServed()
+      this.#settle()
+    }
+    if (typeof delivered === 'boolean') after(delivered)
+    else void delivered.then(after)
+  }
+
+  /** Asks once more, for the whole: the 304 was of no use. */
+  #again(): void {
+    this.#detach()
+    const plan: FillPlan = { ...this.#plan, validating: undefined, standIn: undefined, answering: this.#toClient }
+    this.#toClient = false
+    new Fill(this.#parts, this.#exchange, plan, this.#done).start()
+  }
+
+  #standIn(failure: OriginFailure): boolean {
+    const { standIn } = this.#plan
+    const nowMs = this.#parts.clock.now()
+    const reason = standIn === undefined ? undefined : mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
+    if (standIn === undefined || reason === undefined) return false
+    if (!this.#toClient) {
+      this.#settle()
+      return true
+    }
+    this.#parts.counters.count(reason)
+    const occasion = { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs }
+    const failed = new SpringhouseError('ORIGIN_UNREACHABLE')
+    const after = (done: boolean): void => {
+      if (!done) sendProblem(this.#exchange.response, failed, this.#failedStatus())
+      this.#clientServed()
+      this.#settle()
+    }
+    const delivered = deliverStored(this.#exchange, standIn, occasion, this.#parts.via)
+    if (typeof delivered === 'boolean') after(delivered)
+    else void delivered.then(after)
+    return true
+  }
+
+  #hold(which: number): void {
+    this.#holds |= which
+    this.#origin?.pause()
+  }
+
+  #release(which: number): void {
+    this.#holds &= ~which
+    if (this.#holds === 0) this.#origin?.resume()
+  }
+
+  readonly #clientDrained = (): void => this.#release(clientHolds)
+
+  // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
+  readonly #clientClosed = (): void => {
+    if (!this.#toClient) return
+    this.#clientServed()
+    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
+    if (mayYetStore) this.#release(clientHolds)
+    else this.#giveUp()
+  }
+
+  #clientServed(): void {
+    this.#toClient = false
+    this.#detach()
+    this.#release(clientHolds)
+  }
+
+  #detach(): void {
+    this.#exchange.response.off('close', this.#clientClosed)
+    this.#exchange.response.off('drain', this.#clientDrained)
+  }
+
+  #giveUp(): void {
+    this.#origin?.abort()
+    this.#writer?.abort()
+    this.#settle()
+  }
+
+  #settle(): void {
+    this.#plan.lead?.settle()
+    this.#done()
+  }
+}
+
+// Reasons that lie in the request that validated, not in the response.
+const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
+
+/** What a client is sent of an origin's fields, with what this hop adds. */
+function clientFields(fields: FieldLines, via: string, cacheStatus: string): string[] {
+  const named = connectionNamed(fields)
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string
+    if (!isHopByHop(name, named) && !toldToThisCache.has(name)) kept.push(name, fields[i + 1] as string)
+  }
+  kept.push('via', via, 'cache-status', cacheStatus)
+  return kept
+}
+
+// -1: not announced. The origin room has refused lengths that are not one valid number.
+function announcedLength(fields: FieldLines): number {
+  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
+}
+
+function pairs(lines: FieldLines): [string, string][] {
+  const result: [string, string][] = []
+  for (let i = 0; i < lines.length; i += 2) result.push([lines[i] as string, lines[i + 1] as string])
+  return result
+}

@@ -1,0 +1,177 @@
+// THE PAGE: one client request from key to last byte.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { SpringhouseError, unreachable } from '../errors.ts'
+import type { ClientConnection } from '../origin/forward.ts'
+import { refusedStatus } from '../policy/cache-status.ts'
+import { decide, passReason, type Decision } from '../policy/decide.ts'
+import type { PassReason } from '../policy/reasons.ts'
+import type { PurgeLog } from '../store/purge-log.ts'
+import type { Stored } from '../store/store.ts'
+import { receive, type ClientExchange, type Fault } from './client.ts'
+import { Coalescer, type Lead } from './coalesce.ts'
+import { deliverStored } from './deliver.ts'
+import { Fill, type FillParts, type FillPlan } from './fill.ts'
+import { lookup, softnessBy } from './lookup.ts'
+import { sendProblem } from './problem.ts'
+import type { Route } from './routes.ts'
+
+export interface HandlerParts extends FillParts {
+  /** Read at each request, so that a reload shows at the next one. */
+  routes(): readonly Route[]
+  readonly purgeLog: PurgeLog
+  readonly viaName: string
+  /** Whether requests for one thing wait for one fetch. */
+  readonly coalesce: boolean
+}
+
+/** Answered: the response is, or will be, written here. Otherwise the request is the proxy's, for this reason. */
+export type Handled = { readonly answered: true } | { readonly answered: false; readonly reason: PassReason }
+
+const answered: Handled = { answered: true }
+
+// A look may end in waiting for another's fetch. After the second the request goes alone: nobody waits for ever.
+const maxLooks = 2
+
+/** Answers client requests out of the store, and fills it. */
+export class Handler {
+  readonly #parts: HandlerParts
+  readonly #coalescer: Coalescer
+  readonly #softness: ReturnType<typeof softnessBy>
+  readonly #fills = new Set<Fill>()
+
+  constructor(parts: HandlerParts) {
+    this.#parts = parts
+    this.#coalescer = new Coalescer(parts.purgeLog)
+    this.#softness = softnessBy(parts.purgeLog)
+  }
+
+  /** Fetches under way; what a shutdown waits for. */
+  get filling(): number {
+    return this.#fills.size
+  }
+
+  handle(message: IncomingMessage, response: ServerResponse, client: ClientConnection): Handled | Promise<Handled> {
+    const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
+    if (typeof asked === 'string') return this.#refuse(response, asked)
+    const pass = passReason(asked.request, asked.route.rules)
+    if (pass !== undefined) {
+      this.#parts.counters.count(pass)
+      return { answered: false, reason: pass }
+    }
+    return this.#look({ asked, response }, 1)
+  }
+
+  #look(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
+    const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
+    return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, looks)) : this.#act(exchange, variants, looks)
+  }
+
+  #act(exchange: ClientExchange, variants: readonly Stored[], looks: number): Handled | Promise<Handled> {
+    const nowMs = this.#parts.clock.now()
+    const decision = decide(exchange.asked.request, variants, this.#softness, exchange.asked.requestField, nowMs)
+    switch (decision.action) {
+      case 'serve':
+        return this.#serve(exchange, decision, nowMs, looks)
+      case 'serve-stale':
+        this.#refresh(exchange, decision.entry)
+        return this.#serve(exchange, decision, nowMs, looks)
+      case 'validate':
+      case 'fetch':
+        return this.#ask(exchange, decision, looks)
+      case 'refuse':
+        this.#parts.counters.count(decision.reason)
+        sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
+        return answered
+      default:
+        return unreachable(decision)
+    }
+  }
+
+  #serve(exchange: ClientExchange, decision: Decision<Stored> & { action: 'serve' | 'serve-stale' }, nowMs: number, looks: number): Handled | Promise<Handled> {
+    this.#parts.counters.count(decision.reason)
+    const delivered = deliverStored(exchange, decision.entry, { reason: decision.reason, ageMs: decision.ageMs, nowMs }, this.#parts.via)
+    if (delivered === true) {
+      this.#parts.counters.hits++
+      return answered
+    }
+    return this.#served(exchange, delivered, looks)
+  }
+
+  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, looks: number): Promise<Handled> {
+    if (await delivered) {
+      this.#parts.counters.hits++
+      return answered
+    }
+    // The body was gone: a miss. The store has noticed, so the next look will not find it.
+    return looks < maxLooks ? this.#look(exchange, looks + 1) : this.#ask(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, maxLooks)
+  }
+
+  /** Asks the origin, or waits for the one who is asking already. */
+  #ask(exchange: ClientExchange, decision: Decision<Stored> & { action: 'validate' | 'fetch' }, looks: number): Handled | Promise<Handled> {
+    const { request, key } = exchange.asked
+    const whole = this.#mayFill(exchange)
+    // The stamp is read before the origin is asked: a purge that comes after it will match what the fetch brings.
+    const stamp = this.#parts.purgeLog.applied
+    if (whole && this.#parts.coalesce) {
+      const lead = looks < maxLooks && mayFollow(decision) ? this.#coalescer.join(key, request.authority, request.target) : undefined
+      if (lead !== undefined) return this.#follow(exchange, lead, looks)
+    }
+    this.#parts.counters.count(decision.reason)
+    this.#fill(exchange, {
+      reason: decision.reason,
+      stamp,
+      validating: whole && decision.action === 'validate' ? decision.entry : undefined,
+      standIn: decision.entry,
+      whole,
+      answering: true,
+      lead: whole ? this.#coalescer.begin(key, stamp) : undefined,
+      collapsed: looks > 1,
+    })
+    return answered
+  }
+
+  async #follow(exchange: ClientExchange, lead: Lead, looks: number): Promise<Handled> {
+    this.#parts.counters.coalesced++
+    await lead.settled
+    return this.#look(exchange, looks + 1)
+  }
+
+  /**
+   * Whether the request is made whole, so that the answer may be stored. A part (Range) or a HEAD is asked for as the
+   * client did; so is what was lately found uncacheable, for then the client's own validators save its body.
+   */
+  #mayFill(exchange: ClientExchange): boolean {
+    const { request, key } = exchange.asked
+    return request.method === 'GET' && request.range === undefined && !this.#parts.uncacheable.has(key)
+  }
+
+  /** RFC 5861 §3: one fetch in the background, with the fields of the client whose request brought it about. */
+  #refresh(exchange: ClientExchange, entry: Stored): void {
+    const { request, key } = exchange.asked
+    if (request.method !== 'GET' || this.#coalescer.join(key, request.authority, request.target) !== undefined) return
+    const stamp = this.#parts.purgeLog.applied
+    this.#parts.counters.backgroundRefreshes++
+    const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
+    this.#fill(exchange, {
+      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, whole: true, answering: false,
+      lead: this.#coalescer.begin(key, stamp), collapsed: false,
+    })
+  }
+
+  #fill(exchange: ClientExchange, plan: FillPlan): void {
+    const fill = new Fill(this.#parts, exchange, plan, () => this.#fills.delete(fill))
+    this.#fills.add(fill)
+    fill.start()
+  }
+
+  #refuse(response: ServerResponse, fault: Fault): Handled {
+    const error = new SpringhouseError(fault === 'no-route' ? 'NO_ROUTE' : 'BAD_REQUEST', { detail: fault })
+    sendProblem(response, error, `springhouse; detail=${fault}`)
+    return answered
+  }
+}
+
+// A client that asks for a newer response than there is does not take one that was asked for before it came.
+function mayFollow(decision: Decision<Stored> & { action: 'validate' | 'fetch' }): boolean {
+  return decision.reason !== 'request-no-cache' && decision.reason !== 'request-max-age' && decision.reason !== 'request-min-fresh'
+}

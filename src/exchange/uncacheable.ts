@@ -1,0 +1,38 @@
+// Keys whose answers were lately found not to be storable: their requests do not queue behind one another.
+import type { Clock } from '../clock.ts'
+
+const rememberMs = 60_000
+const maxKeys = 50_000
+
+/** A bounded memory of keys. Forgetting one costs a short queue, never a wrong answer. */
+export class UncacheableKeys {
+  // Insertion order is age order, since every key is remembered for the same time.
+  readonly #until = new Map<string, number>()
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  has(key: string): boolean {
+    if (this.#until.size === 0) return false
+    const until = this.#until.get(key)
+    if (until === undefined) return false
+    if (until > this.#clock.monotonic()) return true
+    this.#until.delete(key)
+    return false
+  }
+
+  remember(key: string): void {
+    this.#until.delete(key)
+    this.#until.set(key, this.#clock.monotonic() + rememberMs)
+    if (this.#until.size > maxKeys) {
+      const oldest = this.#until.keys().next()
+      if (oldest.done !== true) this.#until.delete(oldest.value)
+    }
+  }
+
+  forget(key: string): void {
+    if (this.#until.size > 0) this.#until.delete(key)
+  }
+}

@@ -1,0 +1,53 @@
+// The Cache-Status member that this cache adds to every answer: RFC 9211.
+import type { ForwardReason, NotStoredReason, PassReason, Reason } from './reasons.ts'
+
+/** RFC 9211 §2.2: why the request went forward, in that document's own words. */
+type ForwardParameter = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial'
+
+const forwardParameter: Record<ForwardReason, ForwardParameter> = {
+  'uri-miss': 'uri-miss',
+  'vary-miss': 'vary-miss',
+  'stale': 'stale',
+  'soft-purged': 'stale',
+  'no-cache': 'stale',
+  'request-no-cache': 'request',
+  'request-max-age': 'request',
+  'request-min-fresh': 'request',
+  'range-miss': 'partial',
+  'head-miss': 'uri-miss',
+}
+
+/** A stored response answered. `ttlMs`: what was left of its lifetime, negative when stale (RFC 9211 §2.4). */
+export function hitStatus(reason: Reason, ttlMs: number): string {
+  return `springhouse; hit; ttl=${Math.floor(ttlMs / 1000)}; detail=${reason}`
+}
+
+/** The origin was asked. */
+export interface Forwarded {
+  readonly reason: ForwardReason
+  /** The origin's status; undefined when it gave none. */
+  readonly status: number | undefined
+  /** Why its answer is not stored; undefined: it is. */
+  readonly notStored: NotStoredReason | undefined
+  readonly collapsed?: boolean
+}
+
+/** RFC 9211 §2.2 to §2.6. The detail is why it was not stored, or else why the origin was asked. */
+export function forwardStatus(forwarded: Forwarded): string {
+  const { reason, status, notStored } = forwarded
+  let value = `springhouse; fwd=${forwardParameter[reason]}`
+  if (status !== undefined) value += `; fwd-status=${status}`
+  if (notStored === undefined && status !== undefined) value += '; stored'
+  if (forwarded.collapsed === true) value += '; collapsed'
+  return `${value}; detail=${notStored ?? reason}`
+}
+
+/** It was not the cache's to answer. */
+export function passStatus(reason: PassReason): string {
+  return `springhouse; fwd=${reason === 'method' ? 'method' : 'bypass'}; detail=${reason}`
+}
+
+/** The cache answers itself, with an error (RFC 9211 §2: neither hit nor fwd). */
+export function refusedStatus(reason: Reason): string {
+  return `springhouse; detail=${reason}`
+}

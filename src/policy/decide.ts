@@ -1,0 +1,143 @@
+// What to do with a request, given what is stored: RFC 9111 §4, as one pure function.
+import { currentAgeMs } from './freshness.ts'
+import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
+import type { CacheRequest } from './request.ts'
+import type { Rules } from './rules.ts'
+import type { Metadata } from './stored.ts'
+import { selectVariant, type RequestField } from './vary.ts'
+
+/** Something stored, as far as policy needs to see it. */
+export interface Candidate {
+  readonly meta: Metadata
+}
+
+export type Decision<V extends Candidate> =
+  /** Fresh, or as stale as the request takes it: deliver. */
+  | { readonly action: 'serve'; readonly reason: ServeReason; readonly entry: V; readonly ageMs: number }
+  /** Within stale-while-revalidate: deliver, and refresh in the background once. */
+  | { readonly action: 'serve-stale'; readonly reason: 'stale-while-revalidate'; readonly entry: V; readonly ageMs: number }
+  /** Stored with a validator, and not to be used without asking: conditional request. */
+  | { readonly action: 'validate'; readonly reason: ForwardReason; readonly entry: V; readonly ageMs: number }
+  /** Ask the origin. `entry` is what may stand in if the origin fails. */
+  | { readonly action: 'fetch'; readonly reason: ForwardReason; readonly entry: V | undefined }
+  /** only-if-cached, and nothing usable: 504. */
+  | { readonly action: 'refuse'; readonly reason: RefuseReason }
+
+/** What the purge log says of an entry; `dead` ones never reach a decision. */
+export type Softness = 'valid' | 'stale'
+
+/** Whether a request is the cache's at all, told before anything is looked up; undefined: it is. */
+export function passReason(request: CacheRequest, rules: Rules): PassReason | undefined {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return 'method'
+  if (request.hasUpgrade) return 'upgrade'
+  // RFC 9110 §9.3.1: content in a GET has no defined meaning, but some origins read it: it is not in the key, so it must not be answered from it.
+  if (request.hasBody) return 'request-body'
+  if (!rules.enabled) return 'route-uncached'
+  if (request.hasOriginPrecondition) return 'precondition'
+  return undefined
+}
+
+/**
+ * Decides on a GET or HEAD that `passReason` let through.
+ * @param variants what is stored under its key, youngest first, without what a hard purge has killed
+ * @param softness whether a soft purge has made an entry stale
+ * @param requestField the request's fields as they are forwarded, for Vary
+ * @param nowMs time of day in milliseconds
+ */
+export function decide<V extends Candidate>(
+  request: CacheRequest,
+  variants: readonly V[],
+  softness: (entry: V) => Softness,
+  requestField: RequestField,
+  nowMs: number,
+): Decision<V> {
+  const decision = choose(request, variants, softness, requestField, nowMs)
+  // §5.2.1.7: a 504 rather than a forwarded request. Serving stale within its allowance is a stored response, so it stands.
+  if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch')) {
+    return { action: 'refuse', reason: 'only-if-cached' }
+  }
+  return decision
+}
+
+function choose<V extends Candidate>(
+  request: CacheRequest, variants: readonly V[], softness: (entry: V) => Softness, requestField: RequestField, nowMs: number,
+): Decision<V> {
+  const entry = selectVariant(variants, requestField)
+  if (entry === undefined) return { action: 'fetch', reason: missReason(request, variants.length), entry: undefined }
+  const { meta } = entry
+  const ageMs = currentAgeMs(meta, nowMs)
+  const softPurged = softness(entry) === 'stale'
+  const reason = notUsableBecause(request, meta, ageMs, softPurged)
+  if (reason === undefined) return { action: 'serve', reason: 'fresh', entry, ageMs }
+  if (reason === 'stale' || reason === 'soft-purged') {
+    // A soft purge makes it stale now, however long its lifetime had yet to run.
+    const staleForMs = Math.max(0, ageMs - meta.lifetimeMs)
+    if (!meta.neverStale) {
+      if (!softPurged && staleForMs <= maxStaleMs(request)) return { action: 'serve', reason: 'max-stale', entry, ageMs }
+      if (mayWait(request) && meta.staleWhileRevalidateMs > 0 && staleForMs <= meta.staleWhileRevalidateMs) {
+        return { action: 'serve-stale', reason: 'stale-while-revalidate', entry, ageMs }
+      }
+    }
+  }
+  // HEAD brings no body with which a changed response could be replaced, so only GET validates.
+  if (request.method === 'GET' && (meta.etag !== undefined || meta.lastModified !== undefined)) {
+    return { action: 'validate', reason, entry, ageMs }
+  }
+  return { action: 'fetch', reason, entry }
+}
+
+function missReason(request: CacheRequest, variants: number): ForwardReason {
+  if (variants > 0) return 'vary-miss'
+  if (request.method === 'HEAD') return 'head-miss'
+  return request.range === undefined ? 'uri-miss' : 'range-miss'
+}
+
+/** Why a stored response must not simply be used; undefined: it may. */
+function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean): ForwardReason | undefined {
+  const { directives } = request
+  if (meta.alwaysValidate) return 'no-cache'
+  if (directives.noCache) return 'request-no-cache' // §5.2.1.4, and Pragma: no-cache (§5.4)
+  if (softPurged) return 'soft-purged'
+  if (ageMs >= meta.lifetimeMs) return 'stale' // §4.2: fresh while its lifetime is greater than its age
+  if (directives.maxAge !== undefined && ageMs > directives.maxAge * 1000) return 'request-max-age'
+  if (directives.minFresh !== undefined && meta.lifetimeMs - ageMs < directives.minFresh * 1000) return 'request-min-fresh'
+  return undefined
+}
+
+function maxStaleMs(request: CacheRequest): number {
+  const { maxStale, maxAge, minFresh } = request.directives
+  // With max-age or min-fresh as well, the request asks for less than max-stale would give: the narrower reading counts.
+  if (maxStale === undefined || maxAge !== undefined || minFresh !== undefined) return -1
+  return maxStale * 1000
+}
+
+// A request with freshness demands of its own is not answered with something stale that it did not ask for.
+function mayWait(request: CacheRequest): boolean {
+  return request.directives.maxAge === undefined && request.directives.minFresh === undefined
+}
+
+/** Why the origin failed to bring a new response. */
+export type OriginFailure = 'unreachable' | '5xx'
+
+/**
+ * Whether a stale entry may answer because the origin failed (RFC 5861 §4, RFC 9111 §4.2.4 and §4.3.3), and the reason
+ * to give. `keepUntilMs` bounds it where no stale-if-error does.
+ */
+export function mayStandIn(request: CacheRequest, meta: Metadata, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
+  const ageMs = currentAgeMs(meta, nowMs)
+  const staleForMs = ageMs - meta.lifetimeMs
+  // A request that wanted none from cache gets the error, and so does one whose response forbids it.
+  if (meta.alwaysValidate || request.directives.noCache) return undefined
+  if (staleForMs > 0 && meta.neverStale) return undefined
+  const { staleIfError } = request.directives
+  // RFC 5861 §4: either side may say how long; what the origin says first.
+  const allowedMs = meta.staleIfErrorMs > 0 ? meta.staleIfErrorMs : staleIfError === undefined ? 0 : staleIfError * 1000
+  if (allowedMs > 0) return staleForMs <= allowedMs ? 'stale-if-error' : undefined
+  if (nowMs > meta.keepUntilMs) return undefined
+  return failure === 'unreachable' ? 'origin-unreachable' : 'origin-5xx'
+}
+
+/** 5xx answers that say that the origin could not do its work, as RFC 5861 §4 lists them. */
+export function isFailureStatus(status: number): boolean {
+  return status === 500 || status === 502 || status === 503 || status === 504
+}

@@ -1,0 +1,113 @@
+// How old a response is and how long it may be used: RFC 9111 §4.2.
+import type { ResponseDirectives } from '../http/cache-control.ts'
+import { parseHttpDate } from '../http/date.ts'
+import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../http/fields.ts'
+import type { Governing } from './directives.ts'
+import { heuristicFraction, heuristicMaxMs, type Rules } from './rules.ts'
+import type { Metadata } from './stored.ts'
+
+/** RFC 9110 §15.1: statuses whose responses may be given a guessed lifetime. 206 is among them; partial responses are stored by a rule of their own. */
+export const heuristicallyCacheable: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
+
+// §1.2.2: a delta-seconds that is larger than a recipient can hold is taken as this, about 68 years.
+const maxDeltaSeconds = 2_147_483_648
+
+/** The age that caches upstream report, in milliseconds; §5.1: the first member that is a valid delta-seconds. */
+export function reportedAgeMs(fields: FieldLines): number {
+  for (const line of fieldLineValues(fields, 'age')) {
+    for (const member of listMembers(line)) {
+      if (/^\d+$/.test(member)) return Math.min(Number(member), maxDeltaSeconds) * 1000
+    }
+  }
+  return 0
+}
+
+/** Date as milliseconds since the epoch; the time of receipt where it is absent or not a date (RFC 9110 §6.6.1). */
+export function dateValueMs(fields: FieldLines, responseTimeMs: number): number {
+  const line = fieldLineValues(fields, 'date')[0]
+  const date = line === undefined ? undefined : parseHttpDate(line, responseTimeMs)
+  return date ?? responseTimeMs
+}
+
+/** §4.2.3 corrected_initial_age, in milliseconds. */
+export function initialAgeMs(fields: FieldLines, requestTimeMs: number, responseTimeMs: number): number {
+  // A Date in the future gives no negative age: an origin's fast clock must not make its responses live longer.
+  const apparentAge = Math.max(0, responseTimeMs - dateValueMs(fields, responseTimeMs))
+  const responseDelay = Math.max(0, responseTimeMs - requestTimeMs)
+  const correctedAge = reportedAgeMs(fields) + responseDelay
+  return Math.max(wholeSeconds(apparentAge), correctedAge)
+}
+
+// Date has whole seconds, so up to one second of apparent age is the field's own rounding and not age.
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000
+}
+
+/** §4.2.3 current_age, in milliseconds. It never falls: a clock set back adds nothing rather than taking away. */
+export function currentAgeMs(meta: Pick<Metadata, 'initialAgeMs' | 'responseTimeMs'>, nowMs: number): number {
+  return meta.initialAgeMs + Math.max(0, nowMs - meta.responseTimeMs)
+}
+
+export interface Lifetime {
+  readonly ms: number
+  /** explicit: the response gives it; heuristic: guessed from Last-Modified; configured: by the operator; none: 0 for want of any. */
+  readonly source: 'explicit' | 'heuristic' | 'configured' | 'none'
+}
+
+/** §4.2.1: s-maxage, then max-age, then Expires, then the operator's TTLs, then a guess. Bounded by `maxTtlMs`. */
+export function lifetimeOf(status: number, fields: FieldLines, governing: Governing, responseTimeMs: number, rules: Rules): Lifetime {
+  const explicit = explicitLifetimeMs(fields, governing, responseTimeMs)
+  if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: 'explicit' }
+  const negative = rules.negativeTtlMs.get(status)
+  if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
+  // §4.2.2: a guess is allowed where the status is defined as heuristically cacheable, or the response says public.
+  const guessable = heuristicallyCacheable.has(status) || governing.directives.public
+  if (!guessable) return { ms: 0, source: 'none' }
+  const guess = rules.heuristics ? heuristicLifetimeMs(fields, responseTimeMs) : 0
+  if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
+  // An operator's default applies to successful answers only: an error that one client provoked must not be served to all.
+  if (rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
+  return { ms: 0, source: 'none' }
+}
+
+function explicitLifetimeMs(fields: FieldLines, governing: Governing, responseTimeMs: number): number | undefined {
+  const { directives, targeted } = governing
+  if (directives.sMaxage !== undefined) return directives.sMaxage * 1000 // §5.2.2.10: overrides max-age and Expires in a shared cache
+  if (directives.maxAge !== undefined) return directives.maxAge * 1000
+  if (targeted) return undefined // RFC 9213 §2.2: Expires is ignored with Cache-Control
+  return expiresLifetimeMs(fields, responseTimeMs)
+}
+
+// §5.3: an Expires that is not a date means already expired. Several lines: the soonest counts (§4.2.1, most restrictive).
+function expiresLifetimeMs(fields: FieldLines, responseTimeMs: number): number | undefined {
+  const lines = fieldLineValues(fields, 'expires')
+  if (lines.length === 0) return undefined
+  const date = dateValueMs(fields, responseTimeMs)
+  let lifetime = Infinity
+  for (const line of lines) {
+    const expires = parseHttpDate(line, responseTimeMs)
+    lifetime = Math.min(lifetime, expires === undefined ? 0 : Math.max(0, expires - date))
+  }
+  return Math.min(lifetime, maxDeltaSeconds * 1000)
+}
+
+function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number): number {
+  const value = fieldValue(fields, 'last-modified')
+  const lastModified = value === undefined ? undefined : parseHttpDate(value, responseTimeMs)
+  if (lastModified === undefined) return 0
+  const unchangedMs = dateValueMs(fields, responseTimeMs) - lastModified
+  return Math.min(Math.max(0, unchangedMs * heuristicFraction), heuristicMaxMs)
+}
+
+/** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults. */
+export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number } {
+  return {
+    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : directives.staleWhileRevalidate * 1000,
+    ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : directives.staleIfError * 1000,
+  }
+}
+
+/** §4.2.4: directives that forbid serving stale in a shared cache. s-maxage implies proxy-revalidate (§5.2.2.10). */
+export function forbidsStale(directives: ResponseDirectives): boolean {
+  return directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxage !== undefined
+}

@@ -1,0 +1,36 @@
+// The primary cache key: RFC 9111 §2, made of exactly what the origin is sent and nothing a client could confuse.
+import type { CacheRequest } from './request.ts'
+import type { KeyRules, Rules } from './rules.ts'
+import type { RequestField } from './vary.ts'
+
+/**
+ * The key of a request on a route. Parts that a client chooses have their length before them, so no choice of bytes in
+ * one part can make it read as another; the target's bytes are those that are forwarded. Method is not part of it: only
+ * GET is stored, and GET answers HEAD (RFC 9110 §9.3.2). `requestField` reads the fields as they are forwarded.
+ */
+export function cacheKey(route: string, request: CacheRequest, requestField: RequestField, rules: Rules, keyRules: KeyRules): string {
+  const { authority, target } = request
+  let key = `${route} ${request.scheme} ${authority.length}:${authority} ${target.length}:${target}`
+  for (const name of keyRules.headers) key += part(name, requestField(name))
+  if (typeof rules.cookies !== 'string' && request.hasCookie) {
+    const cookies = requestField('cookie') ?? ''
+    for (const name of rules.cookies) key += part(name, cookieValue(cookies, name))
+  }
+  return key
+}
+
+function part(name: string, value: string | undefined): string {
+  return value === undefined ? ` ${name}-` : ` ${name}${value.length}:${value}`
+}
+
+// RFC 6265 §4.2.1: pairs parted by "; ". Two of one name: both count, since origins differ on which they read.
+function cookieValue(cookies: string, name: string): string | undefined {
+  let found: string | undefined
+  for (const pair of cookies.split(';')) {
+    const at = pair.indexOf('=')
+    if (at < 0 || pair.slice(0, at).trim() !== name) continue
+    const value = pair.slice(at + 1).trim()
+    found = found === undefined ? value : `${found};${value}`
+  }
+  return found
+}

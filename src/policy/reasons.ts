@@ -1,0 +1,65 @@
+// Every reason for what happens to a request: one word in the log, the metric label and the Cache-Status detail.
+
+/** Why a request is not the cache's to answer. */
+export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'precondition'
+/** Why a stored response answers. */
+export type ServeReason = 'fresh' | 'max-stale'
+/** Why a stale response answers, and what for. */
+export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'origin-unreachable' | 'origin-5xx'
+/** Why the origin is asked, though something is stored or might have been. */
+export type ForwardReason =
+  | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
+  | 'range-miss' | 'head-miss'
+export type RefuseReason = 'only-if-cached'
+/** Why a response is not stored. */
+export type NotStoredReason =
+  | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh'
+  | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'incomplete' | 'store-refused'
+
+export type Reason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason | NotStoredReason
+
+// A record rather than a list, so that a reason that is missing here does not compile.
+const described: Record<Reason, string> = {
+  'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin answers it',
+  'upgrade': 'RFC 9110 §7.8: asks for another protocol',
+  'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
+  'route-uncached': 'configuration: cache.enabled is false on this route',
+  'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
+  'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
+  'max-stale': 'RFC 9111 §5.2.1.2: stale, and the request takes it that stale',
+  'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',
+  'stale-if-error': 'RFC 5861 §4: stale, served because the origin failed',
+  'origin-unreachable': 'RFC 9111 §4.2.4: stale, served because the origin cannot be reached',
+  'origin-5xx': 'RFC 9111 §4.3.3: stale, served because the origin answered its validation with an error',
+  'uri-miss': 'RFC 9211 §2.2: nothing is stored for this URL',
+  'vary-miss': 'RFC 9111 §4.1: what is stored was selected by other request fields',
+  'stale': 'RFC 9111 §4.2.4: past its freshness lifetime',
+  'soft-purged': 'a soft purge made it stale',
+  'no-cache': 'RFC 9111 §5.2.2.4: its response says no-cache: validated before each use',
+  'request-no-cache': 'RFC 9111 §5.2.1.4: the request says no-cache',
+  'request-max-age': 'RFC 9111 §5.2.1.1: older than the request takes',
+  'request-min-fresh': 'RFC 9111 §5.2.1.3: not fresh for as long as the request asks',
+  'range-miss': 'RFC 9110 §14.2: a part is asked for and the whole is not stored',
+  'head-miss': 'RFC 9110 §9.3.2: HEAD, and no response to GET is stored',
+  'only-if-cached': 'RFC 9111 §5.2.1.7: the request takes a stored response only, and none may be used',
+  'no-store': 'RFC 9111 §5.2.2.5: the response says no-store',
+  'private': 'RFC 9111 §5.2.2.7: the response says private',
+  'authorization': 'RFC 9111 §3.5: the request carried Authorization, and the response does not say public, must-revalidate or s-maxage',
+  'cookie': 'configuration cookies: private: the request carried Cookie, and the response does not say public, must-revalidate or s-maxage',
+  'set-cookie': 'configuration setCookie: skip: the response sets a cookie',
+  'vary-star': 'RFC 9111 §4.1: Vary: * never matches',
+  'status': 'RFC 9111 §3: the status is not cacheable without explicit freshness',
+  'must-understand': 'RFC 9111 §5.2.2.3: must-understand, and the status is not understood here',
+  'not-fresh': 'RFC 9111 §3: neither freshness nor a validator, so it could never be reused',
+  'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
+  'request-method': 'RFC 9111 §3: only answers to GET are stored',
+  'partial': 'RFC 9111 §3.3: a partial response',
+  'too-large': 'configuration maxEntryBytes: the body is larger',
+  'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',
+  'incomplete': 'RFC 9111 §3.3: the response ended before its end',
+  'store-refused': 'the store had no room or could not be reached',
+}
+
+/** What a reason means and which section or setting says so; for explain, docs and the test that reads them. */
+export const reasonMeaning: Readonly<Record<Reason, string>> = described
+export const reasons = Object.keys(described) as readonly Reason[]

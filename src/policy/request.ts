@@ -1,0 +1,110 @@
+// A client's request as caching sees it, read from Node's raw header list in one pass.
+import { noRequestDirectives, parseRequestDirectives, type RequestDirectives } from '../http/cache-control.ts'
+
+/** Why a request cannot be read in one way only, and is refused with 400. */
+export type RequestFault = 'host-missing' | 'host-repeated' | 'host-invalid'
+
+/** What caching reads of a request; the other fields stay unread until Vary or the origin asks for them. */
+export class CacheRequest {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  /** Lower-case host, with its port unless that is the scheme's default. */
+  readonly authority: string
+  /** Exact bytes of path and query, less what the route ignores. */
+  readonly target: string
+  readonly directives: RequestDirectives
+  readonly hasAuthorization: boolean
+  readonly hasCookie: boolean
+  /** RFC 9110 §8.6, RFC 9112 §6: content is announced by Content-Length (other than 0) or Transfer-Encoding. */
+  readonly hasBody: boolean
+  /** If-Match or If-Unmodified-Since: preconditions that only the origin may evaluate. */
+  readonly hasOriginPrecondition: boolean
+  readonly hasUpgrade: boolean
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince: string | undefined
+  readonly range: string | undefined
+  readonly ifRange: string | undefined
+  constructor(parts: ScannedFields, line: RequestLine) {
+    this.method = line.method
+    this.scheme = line.scheme
+    this.authority = line.authority
+    this.target = line.target
+    this.directives = parts.cacheControl === undefined && parts.pragma === undefined
+      ? noRequestDirectives
+      : parseRequestDirectives(parts.cacheControl, parts.pragma)
+    this.hasAuthorization = parts.authorization
+    this.hasCookie = parts.cookie
+    this.hasBody = parts.body
+    this.hasOriginPrecondition = parts.originPrecondition
+    this.hasUpgrade = parts.upgrade
+    this.ifNoneMatch = parts.ifNoneMatch
+    this.ifModifiedSince = parts.ifModifiedSince
+    this.range = parts.range
+    this.ifRange = parts.ifRange
+  }
+}
+
+/** What a request is for, once host and target have been read. */
+export interface RequestLine {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+  readonly target: string
+}
+
+/** The fields that every look needs, picked out of a raw header list. */
+export interface ScannedFields {
+  host: string | undefined
+  hosts: number
+  cacheControl: string | undefined
+  pragma: string | undefined
+  ifNoneMatch: string | undefined
+  ifModifiedSince: string | undefined
+  range: string | undefined
+  ifRange: string | undefined
+  authorization: boolean
+  cookie: boolean
+  body: boolean
+  originPrecondition: boolean
+  upgrade: boolean
+}
+
+/** One pass over Node's rawHeaders (names in any case). Repeated list fields are joined; of Host, the number is counted. */
+export function scanFields(raw: readonly string[]): ScannedFields {
+  const scan: ScannedFields = {
+    host: undefined, hosts: 0, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
+    range: undefined, ifRange: undefined, authorization: false, cookie: false, body: false, originPrecondition: false, upgrade: false,
+  }
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string
+    // Lengths first: most fields of a browser's request are of no interest here and cost one comparison.
+    switch (name.length) {
+      case 4: case 5: case 6: case 7: case 8: case 13: case 14: case 17: case 19:
+        pick(scan, name.toLowerCase(), raw[i + 1] as string)
+    }
+  }
+  return scan
+}
+
+function pick(scan: ScannedFields, name: string, value: string): void {
+  switch (name) {
+    case 'host': scan.host = value; scan.hosts++; break
+    case 'range': scan.range = joined(scan.range, value); break
+    case 'pragma': scan.pragma = joined(scan.pragma, value); break
+    case 'cookie': scan.cookie = true; break
+    case 'upgrade': scan.upgrade = true; break
+    case 'if-match': scan.originPrecondition = true; break
+    case 'if-range': scan.ifRange = joined(scan.ifRange, value); break
+    case 'cache-control': scan.cacheControl = joined(scan.cacheControl, value); break
+    case 'authorization': scan.authorization = true; break
+    case 'if-none-match': scan.ifNoneMatch = joined(scan.ifNoneMatch, value); break
+    case 'content-length': scan.body ||= value.trim() !== '0'; break
+    case 'if-modified-since': scan.ifModifiedSince = joined(scan.ifModifiedSince, value); break
+    case 'transfer-encoding': scan.body = true; break
+    case 'if-unmodified-since': scan.originPrecondition = true; break
+  }
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`
+}

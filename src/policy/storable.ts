@@ -1,0 +1,144 @@
+// Whether a response may be stored, and what is then known of it: RFC 9111 §3.
+import type { ResponseDirectives } from '../http/cache-control.ts'
+import { formatHttpDate, parseHttpDate } from '../http/date.ts'
+import { connectionNamed, fieldLineValues, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { responseTags } from '../http/tags.ts'
+import { governingDirectives } from './directives.ts'
+import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
+import type { NotStoredReason } from './reasons.ts'
+import type { CacheRequest } from './request.ts'
+import type { Rules } from './rules.ts'
+import type { Metadata, Stamp } from './stored.ts'
+import { selectingFields, variantName, type RequestField } from './vary.ts'
+
+/** A response head as it arrived, with what is known of how it came. Times in milliseconds since the epoch. */
+export interface ReceivedHead {
+  readonly status: number
+  readonly fields: FieldLines
+  readonly requestTimeMs: number
+  readonly responseTimeMs: number
+  /** The purge log's place before the origin was asked. */
+  readonly stamp: Stamp
+}
+
+export type Storability =
+  | { readonly store: true; readonly meta: Metadata }
+  | { readonly store: false; readonly reason: NotStoredReason }
+
+// Statuses whose meaning this cache knows how to keep: all registered final ones but those that speak of one request
+// (206 needs part handling; 304 and 412 answer a precondition; 416 a range).
+const neverStored: ReadonlySet<number> = new Set([206, 304, 412, 416])
+const understood: ReadonlySet<number> = new Set([
+  200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
+])
+
+/**
+ * Decides on a response to a GET, in the order in which a reader of a log would ask, and gives its metadata.
+ * `requestField` reads the request as it was forwarded; `bodyBytes` of the metadata is the announced length or 0.
+ */
+export function assessResponse(request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules): Storability {
+  const governing = governingDirectives(head.fields)
+  const { directives } = governing
+  const refusal = refusalOf(request, head, directives, rules)
+  if (refusal !== undefined) return { store: false, reason: refusal }
+
+  const vary = selectingFields(head.fields, requestField)
+  if (vary === '*') return { store: false, reason: 'vary-star' }
+  const tags = responseTags(head.fields)
+  if (!tags.complete) return { store: false, reason: 'too-many-tags' } // a purge could not find it: not storing is the safe side
+
+  const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
+  const allowances = staleAllowances(directives, rules)
+  const etag = storedEntityTag(head.fields)
+  const lastModified = storedLastModified(head.fields, head.responseTimeMs)
+  // §3: without explicit freshness only heuristically cacheable statuses qualify; without freshness of any kind it is
+  // worth its space only if it can be validated. An error without freshness is never kept: one client may have provoked it.
+  const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
+  if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
+  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: 'not-fresh' }
+
+  const neverStale = forbidsStale(directives)
+  // Past this it can be neither served nor usefully validated.
+  const keepForMs = lifetime.ms + Math.max(rules.keepStaleMs, neverStale ? 0 : Math.max(allowances.whileRevalidateMs, allowances.ifErrorMs))
+  return {
+    store: true,
+    meta: {
+      status: head.status,
+      fields: storedFields(head, directives),
+      cacheOnlyFields: head.fields.filter((_, i) => toldToThisCache.has(head.fields[i - (i % 2)] as string)),
+      requestTimeMs: head.requestTimeMs,
+      responseTimeMs: head.responseTimeMs,
+      initialAgeMs: initialAgeMs(head.fields, head.requestTimeMs, head.responseTimeMs),
+      lifetimeMs: lifetime.ms,
+      heuristic: lifetime.source === 'heuristic',
+      staleWhileRevalidateMs: allowances.whileRevalidateMs,
+      staleIfErrorMs: allowances.ifErrorMs,
+      alwaysValidate: directives.noCache === true,
+      neverStale,
+      etag,
+      lastModified,
+      vary,
+      variant: variantName(vary),
+      authority: request.authority,
+      target: request.target,
+      tags: tags.tags,
+      stamp: head.stamp,
+      keepUntilMs: head.responseTimeMs + keepForMs,
+      bodyBytes: 0,
+    },
+  }
+}
+
+function refusalOf(request: CacheRequest, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
+  if (request.method !== 'GET') return 'request-method'
+  if (head.status < 200 || neverStored.has(head.status)) return head.status === 206 ? 'partial' : 'status'
+  if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
+  // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
+  if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
+  if (directives.noStore && !directives.mustUnderstand) return 'no-store'
+  if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
+  // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
+  const shared = directives.public || directives.mustRevalidate || directives.sMaxage !== undefined
+  if (request.hasAuthorization && !shared) return 'authorization'
+  if (request.hasCookie && rules.cookies === 'private' && !shared) return 'cookie'
+  if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
+  return undefined
+}
+
+function namesField(names: true | readonly string[] | undefined, name: string): boolean {
+  return names !== undefined && names !== true && names.includes(name)
+}
+
+// Made anew for each answer, or true of one passage only.
+const notStored: ReadonlySet<string> = new Set(['age', 'content-length', 'proxy-status'])
+
+/** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
+export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
+
+/**
+ * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
+ * others (§5.2.2.4, §5.2.2.7). A Date is added where the origin sent none (RFC 9110 §6.6.1).
+ */
+function storedFields(head: ReceivedHead, directives: ResponseDirectives): FieldLines {
+  const named = connectionNamed(head.fields)
+  const kept: string[] = []
+  for (let i = 0; i < head.fields.length; i += 2) {
+    const name = head.fields[i] as string
+    if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named)) continue
+    if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
+    kept.push(name, head.fields[i + 1] as string)
+  }
+  if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))
+  return kept
+}
+
+// The validators are kept as received: an origin that sends an odd one must get the same bytes back.
+function storedEntityTag(fields: FieldLines): string | undefined {
+  const lines = fieldLineValues(fields, 'etag')
+  return lines.length === 1 && lines[0] !== '' ? lines[0] : undefined // two tags: neither can be trusted
+}
+
+function storedLastModified(fields: FieldLines, nowMs: number): string | undefined {
+  const value = fieldValue(fields, 'last-modified')
+  return value !== undefined && parseHttpDate(value, nowMs) !== undefined ? value : undefined
+}

@@ -1,0 +1,59 @@
+// Which stored variant a request selects: RFC 9111 §4.1.
+import { createHash } from 'node:crypto'
+import { fieldLineValues, listMembers, type FieldLines } from '../http/fields.ts'
+import { normaliseSelecting } from '../http/negotiation.ts'
+import type { Metadata, Selecting } from './stored.ts'
+
+/** A request field's combined value as it is forwarded, or undefined where the request has none. */
+export type RequestField = (name: string) => string | undefined
+
+/**
+ * The request fields that a response's Vary names, with this request's values; '*' when it can never be matched.
+ * Names are lower-case, sorted and once each, so that two spellings of one Vary name the same variant.
+ */
+export function selectingFields(response: FieldLines, requestField: RequestField): readonly Selecting[] | '*' {
+  const lines = fieldLineValues(response, 'vary')
+  if (lines.length === 0) return none
+  const names = new Set<string>()
+  for (const line of lines) {
+    for (const member of listMembers(line)) {
+      if (member === '*') return '*' // §4.1: anywhere in any line
+      names.add(member.toLowerCase())
+    }
+  }
+  return [...names].toSorted().map(name => [name, normalised(name, requestField)] as const)
+}
+
+const none: readonly Selecting[] = []
+
+// §4.1: absent matches absent only, so absence is a value of its own.
+function normalised(name: string, requestField: RequestField): string | null {
+  const value = requestField(name)
+  return value === undefined ? null : normaliseSelecting(name, value)
+}
+
+/** Whether every selecting field of a stored response has the same value in this request. */
+export function matchesVary(selecting: readonly Selecting[], requestField: RequestField): boolean {
+  for (const [name, value] of selecting) {
+    if (normalised(name, requestField) !== value) return false
+  }
+  return true
+}
+
+/** The variant's name within its key: '' without Vary, else a digest of names and values, each with its length before it. */
+export function variantName(selecting: readonly Selecting[]): string {
+  if (selecting.length === 0) return ''
+  const hash = createHash('sha256')
+  for (const [name, value] of selecting) {
+    hash.update(`${name.length}:${name}${value === null ? '-' : `${value.length}:${value}`}`)
+  }
+  return hash.digest('base64url').slice(0, 22)
+}
+
+/** The first (youngest) of a key's variants that a request selects; §4.1: with several, the most recent. */
+export function selectVariant<V extends { readonly meta: Metadata }>(variants: readonly V[], requestField: RequestField): V | undefined {
+  for (const variant of variants) {
+    if (variant.meta.vary.length === 0 || matchesVary(variant.meta.vary, requestField)) return variant
+  }
+  return undefined
+}
