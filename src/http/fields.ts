@@ -58,7 +58,7 @@ export function listMembers(value: string): string[] {
   let quoted = false
   for (let i = 0; i <= value.length; i++) {
     const char = value.charCodeAt(i)
-    if (quoted && char === 0x5c) i++ // quoted-pair: the next byte is not the closing quote
+    if (quoted && char === 0x5c && i + 1 < value.length) i++ // quoted-pair: the next byte is not the closing quote
     else if (char === 0x22) quoted = !quoted
     else if (i >= value.length || (char === 0x2c && !quoted)) {
       const member = value.slice(start, i).trim()

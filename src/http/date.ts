@@ -1,0 +1,80 @@
+// HTTP dates, as RFC 9110 §5.6.7 spells them and in no other way.
+
+const months: ReadonlyMap<string, number> = new Map(
+  ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'].map((name, month) => [name, month]),
+)
+
+const month = '(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
+const shortDay = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)'
+const longDay = '(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)'
+// time-of-day: second 60 is a leap second.
+const time = '([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d|60)'
+
+// Case matters throughout ("HTTP-date is case sensitive"), and so does every space.
+const imfFixdate = new RegExp(`^${shortDay}, (\\d\\d) ${month} (\\d{4}) ${time} GMT$`)
+const rfc850Date = new RegExp(`^${longDay}, (\\d\\d)-${month}-(\\d\\d) ${time} GMT$`)
+const asctimeDate = new RegExp(`^${shortDay} ${month} (\\d\\d| \\d) ${time} (\\d{4})$`)
+
+/**
+ * The time that an HTTP-date names, in milliseconds since the epoch; undefined when it is not one of the three forms
+ * of RFC 9110 §5.6.7, or names a day that no calendar has. The day name has to be a day's name; whether it is the
+ * right one is not looked at. `nowMs` is what the two-digit year of the rfc850 form is counted from.
+ */
+export function parseHttpDate(value: string, nowMs: number): number | undefined {
+  const imf = imfFixdate.exec(value)
+  if (imf !== null) return instant(Number(imf[3]), imf[2], imf[1], imf[4], imf[5], imf[6])
+
+  const rfc850 = rfc850Date.exec(value)
+  if (rfc850 !== null) {
+    const [, day, monthName, year, hour, minute, second] = rfc850
+    return instantOfShortYear(Number(year), nowMs, (full) => instant(full, monthName, day, hour, minute, second))
+  }
+
+  const asctime = asctimeDate.exec(value)
+  if (asctime !== null) return instant(Number(asctime[6]), asctime[1], asctime[2], asctime[3], asctime[4], asctime[5])
+  return undefined
+}
+
+/** IMF-fixdate, the only form that may be generated (RFC 9110 §5.6.7). Years before 0 and after 9999 are held at the edge. */
+export function formatHttpDate(ms: number): string {
+  return new Date(Math.min(Math.max(ms, firstMs), lastMs)).toUTCString()
+}
+
+const firstMs = -62_167_219_200_000 // 0000-01-01T00:00:00Z
+const lastMs = 253_402_300_799_999 // 9999-12-31T23:59:59.999Z
+const fourCenturiesMs = 146_097 * 86_400_000
+
+function instant(
+  year: number,
+  monthName: string | undefined,
+  dayText: string | undefined,
+  hour: string | undefined,
+  minute: string | undefined,
+  second: string | undefined,
+): number | undefined {
+  const monthIndex = months.get(monthName ?? '')
+  const day = Number(dayText)
+  if (monthIndex === undefined || day < 1 || day > daysIn(year, monthIndex)) return undefined
+  // Date.UTC reads the years 0 to 99 as 1900 to 1999. The calendar repeats every 400 years, so ask for a later one.
+  const ms = Date.UTC(year + 400, monthIndex, day, Number(hour), Number(minute), Number(second))
+  return ms - fourCenturiesMs
+}
+
+function daysIn(year: number, monthIndex: number): number {
+  if (monthIndex === 1) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
+  return monthIndex === 3 || monthIndex === 5 || monthIndex === 8 || monthIndex === 10 ? 30 : 31
+}
+
+/**
+ * RFC 9110 §5.6.7: a two-digit year that appears to be more than 50 years in the future means the most recent year in
+ * the past with those digits. So of all years that end in them, it is the last that is not more than 50 years ahead.
+ */
+function instantOfShortYear(year: number, nowMs: number, at: (full: number) => number | undefined): number | undefined {
+  const limit = new Date(nowMs)
+  limit.setUTCFullYear(limit.getUTCFullYear() + 50)
+  const limitYear = limit.getUTCFullYear()
+  const latest = limitYear - ((((limitYear - year) % 100) + 100) % 100)
+  const ms = at(latest)
+  // A 29 February that the later century lacks is not "ahead": it is no date, and stays none.
+  return ms !== undefined && ms > limit.getTime() ? at(latest - 100) : ms
+}

@@ -1,0 +1,121 @@
+// The normal form of the request fields that Vary names, in which two requests that ask for the same compare equal.
+import { listMembers } from './fields.ts'
+import { withoutOuterSpace } from './white-space.ts'
+
+/**
+ * The value of a request field as it is compared under Vary. RFC 9111 §4.1 lets a cache change white space where the
+ * syntax allows it, and normalise "in a way that is known to have identical semantics". Applying it twice changes nothing.
+ *
+ * - Accept-Encoding, Accept-Language: lower case (§12.5.3 and §12.5.4 of RFC 9110 match without regard to case), no
+ *   spaces, `q=1` left out, by falling q and at equal q by alphabet: equal weights say equal preference. §12.5.4 notes
+ *   that some recipients prefer the first of equals, and that this "cannot be relied upon".
+ * - Accept: the same, but parameter values keep their case, and equals their order.
+ * - Any other field, and these when malformed or not plain ASCII: white space around commas, and nothing more. What an
+ *   origin makes of a malformed value is not known, so it must not share a variant with a well-formed one.
+ */
+export function normaliseSelecting(name: string, value: string): string {
+  const parse = preferenceParsers.get(name)
+  return (parse && normalisePreferences(value, parse, name !== 'accept')) ?? normaliseCommas(value)
+}
+
+interface Preference {
+  readonly range: string
+  /** Weight in thousandths, 0 to 1000. */
+  readonly weight: number
+}
+
+const preferenceParsers: ReadonlyMap<string, (member: string) => Preference | undefined> = new Map([
+  ['accept-encoding', parsePlain],
+  ['accept-language', parsePlain],
+  ['accept', parseMediaRange],
+])
+
+function normalisePreferences(
+  value: string,
+  parse: (member: string) => Preference | undefined,
+  alphabetical: boolean,
+): string | undefined {
+  // Also keeps to ASCII what listMembers trims.
+  if (!/^[\t\x20-\x7e]*$/.test(value)) return undefined
+  const preferences: Preference[] = []
+  for (const member of listMembers(value)) {
+    const preference = parse(member)
+    if (preference === undefined) return undefined
+    preferences.push(preference)
+  }
+  preferences.sort((a, b) => b.weight - a.weight || (alphabetical ? byAlphabet(a.range, b.range) : 0))
+  let normal = ''
+  for (const { range, weight } of preferences) {
+    normal += `${normal === '' ? '' : ','}${range}${weight === 1000 ? '' : `;q=${weight / 1000}`}`
+  }
+  return normal
+}
+
+function byAlphabet(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+const plain = new RegExp(`^(${token})(?:[ \\t]*;[ \\t]*[qQ]=([\\d.]+))?$`)
+const mediaType = new RegExp(`^${token}/${token}$`)
+const parameter = new RegExp(`^(${token})=(${token}|"(?:[^"\\\\]|\\\\.)*")$`)
+
+/** A coding or a language range, with its weight. */
+function parsePlain(member: string): Preference | undefined {
+  const match = plain.exec(member)
+  if (match === null) return undefined
+  const weight = parseWeight(match[2] ?? '1')
+  return weight === undefined ? undefined : { range: (match[1] as string).toLowerCase(), weight }
+}
+
+/** A media range with its parameters; the one named q is its weight, wherever it stands (RFC 9110 §12.5.1). */
+function parseMediaRange(member: string): Preference | undefined {
+  const [type, ...parameters] = splitOutsideQuotes(member, 0x3b)
+  if (type === undefined || !mediaType.test(type)) return undefined
+  let range = type.toLowerCase()
+  let weight: number | undefined
+  for (const text of parameters) {
+    if (text === '') continue // §5.6.6: parameters may be empty
+    const match = parameter.exec(text)
+    if (match === null) return undefined
+    const name = (match[1] as string).toLowerCase()
+    if (name !== 'q') {
+      range += `;${name}=${match[2]}`
+    } else {
+      if (weight !== undefined) return undefined
+      weight = parseWeight(match[2] as string)
+      if (weight === undefined) return undefined
+    }
+  }
+  return { range, weight: weight ?? 1000 }
+}
+
+/** qvalue (RFC 9110 §12.4.2) in thousandths: 0 to 1, at most three decimals. */
+function parseWeight(text: string): number | undefined {
+  return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text) ? Math.round(Number(text) * 1000) : undefined
+}
+
+/** One space after each comma outside quotes, none before, none around the whole. */
+function normaliseCommas(value: string): string {
+  if (!value.includes(',')) return withoutOuterSpace(value)
+  return withoutOuterSpace(splitOutsideQuotes(value, 0x2c).join(', '))
+}
+
+/** The parts between separators that stand outside quotes, without the spaces around them. */
+function splitOutsideQuotes(value: string, separator: number): string[] {
+  const parts: string[] = []
+  let start = 0
+  let quoted = false
+  for (let i = 0; i < value.length; i++) {
+    const char = value.charCodeAt(i)
+    if (quoted && char === 0x5c) i++
+    else if (char === 0x22) quoted = !quoted
+    else if (char === separator && !quoted) {
+      parts.push(withoutOuterSpace(value, start, i))
+      start = i + 1
+    }
+  }
+  parts.push(withoutOuterSpace(value, start))
+  return parts
+}

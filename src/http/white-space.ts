@@ -1,0 +1,14 @@
+// Optional white space (OWS, RFC 9110 §5.6.3): space and tab, and nothing else that String.trim would take.
+
+export function isSpace(char: number): boolean {
+  return char === 0x20 || char === 0x09
+}
+
+/** The part of a value from `from` up to `to`, without the spaces and tabs around it. */
+export function withoutOuterSpace(value: string, from = 0, to: number = value.length): string {
+  let start = from
+  let end = to
+  while (start < end && isSpace(value.charCodeAt(start))) start++
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
+  return value.slice(start, end)
+}
