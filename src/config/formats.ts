@@ -1,0 +1,105 @@
+// The kinds of text that a setting can hold: what each must look like, and how it is tidied before use.
+import { isIP } from 'node:net'
+
+interface TextFormat {
+  /** What would be right, as it follows "expected". */
+  readonly expects: string
+  readonly test: (text: string) => boolean
+  /** The one spelling that the program works with; only called on what passed the test. */
+  readonly tidy?: (text: string) => string
+}
+
+export const formats = {
+  'listen-host': {
+    expects: 'a host name or an IP address to listen on',
+    test: (text) => isIP(text) !== 0 || hostName.test(text),
+  },
+  'origin-url': {
+    expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000',
+    test: (text) => {
+      const url = parseUrl(text, ['http:', 'https:'])
+      return url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
+    },
+    tidy: (text) => new URL(text).origin,
+  },
+  'redis-url': {
+    expects: 'a redis:// or rediss:// URL, such as redis://redis:6379',
+    test: (text) => (parseUrl(text, ['redis:', 'rediss:'])?.hostname ?? '') !== '',
+  },
+  'host-port': {
+    expects: 'a host and a port, such as sentinel-1:26379',
+    test: (text) => /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i.test(text),
+  },
+  'address-range': {
+    expects: 'an IP address or a CIDR range, such as 10.0.0.0/8',
+    test: (text) => {
+      const [address = '', bits, ...rest] = text.split('/')
+      const family = isIP(address)
+      if (family === 0 || rest.length > 0) return false
+      return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+    },
+  },
+  'host-pattern': {
+    expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
+    test: (text) => isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0 || hostName.test(text.replace(/^\*\./, '')),
+    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with.
+    tidy: (text) => text.toLowerCase(),
+  },
+  'path-prefix': {
+    expects: 'a path that begins with /',
+    test: (text) => /^\/[!-~]*$/.test(text) && !/[?#]/.test(text),
+  },
+  'request-target': {
+    expects: 'a path that begins with /, with its query if it needs one',
+    test: (text) => /^\/[!-~]*$/.test(text) && !text.includes('#'),
+  },
+  'field-name': {
+    expects: 'the name of a header field, such as accept-language',
+    test: (text) => token.test(text),
+    tidy: (text) => text.toLowerCase(),
+  },
+  'cookie-name': {
+    expects: 'the name of a cookie',
+    test: (text) => token.test(text),
+  },
+  'parameter-glob': {
+    expects: 'the name of a query parameter, in which * stands for anything, such as utm_*',
+    test: (text) => /^[^&=#\s]+$/.test(text),
+  },
+  'via-name': {
+    expects: 'a name of letters, digits, dots, dashes and underscores',
+    test: (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text),
+  },
+  'key-prefix': {
+    expects: 'one to 32 letters, digits, dots, colons, dashes or underscores',
+    test: (text) => /^[A-Za-z0-9.:_-]{1,32}$/.test(text),
+  },
+  'bearer-token': {
+    expects: 'a token of visible ASCII characters without spaces',
+    test: (text) => /^[!-~]{1,1024}$/.test(text),
+  },
+  name: {
+    expects: 'a name of one to 64 characters',
+    test: (text) => /^[^\p{Cc}]{1,64}$/u.test(text),
+  },
+  'file-path': {
+    expects: 'the path of a file',
+    test: (text) => text !== '' && !text.includes('\0'),
+  },
+} as const satisfies Record<string, TextFormat>
+
+export type FormatName = keyof typeof formats
+
+/** The row of a format. */
+export function textFormat(name: FormatName): TextFormat {
+  return formats[name]
+}
+
+const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
+
+function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
+  if (!URL.canParse(text)) return undefined
+  const url = new URL(text)
+  return protocols.includes(url.protocol) ? url : undefined
+}

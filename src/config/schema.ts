@@ -1,0 +1,41 @@
+// Every setting, once: its type, bounds, default, unit and prose. All else about configuration grows from here.
+import { Type } from 'typebox'
+import { flag, section } from './schema/leaf.ts'
+import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
+import { type originSchema, originsSchema } from './schema/origins.ts'
+import { type routeSchema, routesSchema } from './schema/routes.ts'
+import { cacheSchema, redisSchema } from './schema/storage.ts'
+
+export const configSchema = section({
+  proxy: proxySchema,
+  admin: adminSchema,
+  redis: Type.Optional(redisSchema),
+  origins: originsSchema,
+  routes: routesSchema,
+  cache: cacheSchema,
+  coherence: coherenceSchema,
+  log: logSchema,
+  sessions: section({
+    enabled: flag({ default: false, prose: 'Keep sessions for the backends. Not supported yet.' }),
+  }, 'State for stateless backends.'),
+  workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
+    default: 1,
+    expects: 'a whole number from 1 to 256, or auto',
+    description: 'Processes that share the listeners: a number, or `auto` for one per processor. More than one needs Redis; `auto` is 1 without it.',
+  }),
+})
+
+/**
+ * The whole configuration, as the program uses it: every default filled in, and numbers plain, whatever unit the
+ * operator wrote. Durations are **milliseconds**, also where the name does not end in Ms (`defaultTtl`, `keepStale`),
+ * and sizes are **bytes**. Host patterns and field names are in lower case, server URLs are bare origins.
+ */
+export type Config = Type.Static<typeof configSchema>
+export type ProxyConfig = Type.Static<typeof proxySchema>
+export type AdminConfig = Type.Static<typeof adminSchema>
+export type RedisConfig = Type.Static<typeof redisSchema>
+export type OriginConfig = Type.Static<typeof originSchema>
+export type RouteConfig = Type.Static<typeof routeSchema>
+export type CacheConfig = Type.Static<typeof cacheSchema>
+export type CoherenceConfig = Type.Static<typeof coherenceSchema>
+export type LogConfig = Type.Static<typeof logSchema>

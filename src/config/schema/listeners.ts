@@ -1,0 +1,59 @@
+// The two listeners: the public proxy and the admin API.
+import { Type } from 'typebox'
+import { DAY, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
+import { choice, flag, millis, section, size, text, texts, whole } from './leaf.ts'
+
+const port = (number: number, what: string) =>
+  whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free one.` })
+
+export const proxySchema = section({
+  host: text('listen-host', { default: '0.0.0.0', prose: 'Address on which clients are served.' }),
+  port: port(8080, 'proxy listener'),
+  trustProxy: Type.Union([Type.Boolean(), texts('address-range', { prose: '' })], {
+    default: false,
+    expects: 'true, false, or a list of IP addresses and CIDR ranges',
+    description: 'Whose X-Forwarded-* and Forwarded fields are believed: nobody’s (false), those of these addresses and ranges, or everybody’s (true: only where nothing but a trusted proxy can connect).',
+  }),
+  tls: Type.Optional(section({
+    cert: text('file-path', { prose: 'PEM file of the certificate chain.' }),
+    key: text('file-path', { prose: 'PEM file of the private key.' }),
+  }, 'HTTPS on the proxy listener. Not served yet: end TLS in front of Springhouse.')),
+  requestTimeoutMs: millis({ min: 1 * SECOND, max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a whole request, body and all.' }),
+  headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND, prose: 'How long a client may take to send the head of a request. Not above requestTimeoutMs.' }),
+  keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection is kept. Make it longer than the idle time of the load balancer in front, or that one will write into connections that close.' }),
+  maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest head of a request, all fields together; beyond it the answer is 431.' }),
+  maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request; beyond it the answer is 414.' }),
+  shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests under way before their connections are cut.' }),
+  viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via, Cache-Status and Proxy-Status, by which it also recognises a loop. The same on every replica.' }),
+}, 'The public listener.')
+
+export const adminSchema = section({
+  host: text('listen-host', { default: '127.0.0.1', prose: 'Address of the admin listener. Anything but loopback needs a token.' }),
+  port: port(8081, 'admin listener'),
+  tokens: Type.Array(section({
+    name: text('name', { prose: 'Says in the log who it was.' }),
+    token: text('bearer-token', { secret: true, prose: 'What a client sends as `Authorization: Bearer …`.' }),
+    scopes: Type.Array(choice(['read', 'purge', 'sessions'], { default: 'read', prose: '' }), {
+      default: ['read'],
+      minItems: 1,
+      uniqueItems: true,
+      description: 'What the token may do: `read` (explain, stats, entries), `purge`, `sessions`.',
+    }),
+  }), {
+    default: [],
+    description: 'Who may use the admin API. SPRINGHOUSE_ADMIN_TOKEN adds one named `env` with every scope.',
+  }),
+}, 'The admin listener: purge, explain, stats, metrics.')
+
+export const logSchema = section({
+  level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info', prose: 'The least severe message that is logged.' }),
+  access: choice(['off', 'errors', 'all'], { default: 'errors', prose: 'Which requests get a line: none, those answered with a 5xx of the proxy’s own or of the origin, or all.' }),
+  pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
+}, 'The log, on standard output.')
+
+export const coherenceSchema = section({
+  maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica that cannot read the purge log still serves from its own memory. Below replicaExpiryMs, so that a replica which purges no longer wait for no longer serves what they purged.' }),
+  heartbeatMs: millis({ min: 50, max: MINUTE, default: 1 * SECOND, prose: 'How often a replica says that it is alive, and how far it has read the purge log. Below replicaExpiryMs.' }),
+  replicaExpiryMs: millis({ min: 200, max: HOUR, default: 5 * SECOND, prose: 'How long after its last heartbeat a replica counts as live: purges wait for it that long.' }),
+  purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica when it does not say so itself.' }),
+}, 'How the replicas keep to one truth.')

@@ -1,0 +1,36 @@
+// The servers behind the proxy, in named pools.
+import { Type } from 'typebox'
+import { HOUR, MINUTE, SECOND } from '../units.ts'
+import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
+
+export const originSchema = section({
+  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path. Requests are balanced over them.' }),
+  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'Which server is next: the one with the fewest requests under way, or each in turn.' }),
+  health: Type.Optional(section({
+    path: text('request-target', { prose: 'What is asked for, by GET; any answer below 400 is healthy.' }),
+    intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'How often.' }),
+  }, 'Asks each server how it is. Without it a server is judged by its answers alone.')),
+  timeouts: section({
+    connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND, prose: 'How long a connection may take to be made, TLS included.' }),
+    headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long the head of an answer may take.' }),
+    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause. 0: for ever.' }),
+  }, 'What is waited for.'),
+  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
+  maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for a connection; beyond them the answer is 503.' }),
+  retries: whole({ max: 10, default: 1, prose: 'How often a request that may safely be repeated is tried again, on another server where there is one.' }),
+  tls: Type.Optional(section({
+    ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
+    servername: Type.Optional(text('listen-host', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),
+    rejectUnauthorized: flag({ default: true, prose: 'Refuse a server whose certificate does not verify. false gives up what TLS is for.' }),
+  }, 'For servers whose URL is https.')),
+}, 'One pool of servers that answer alike.')
+
+// A label of DNS: the name is used as one within the program.
+export const originName = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
+
+export const originsSchema = Type.Record(Type.String({ pattern: originName }), originSchema, {
+  default: {},
+  additionalProperties: false,
+  expects: 'origins by name, each with its servers',
+  description: 'Pools of servers by name (lower-case letters, digits and dashes). `--origin URL` gives one named `default`.',
+})

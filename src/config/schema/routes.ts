@@ -1,0 +1,54 @@
+// Which request goes to which origin, and how its answers are kept.
+import { Type } from 'typebox'
+import { DAY, GiB } from '../units.ts'
+import { choice, duration, flag, section, size, text, texts } from './leaf.ts'
+
+const year = 365 * DAY
+const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
+
+export const routeCacheSchema = section({
+  enabled: flag({ default: true, prose: 'false: nothing of this route is stored or served from cache.' }),
+  defaultTtl: lifetime('Freshness lifetime of a storable response that gives none and has no Last-Modified to guess from. 0s: it is validated at each use.'),
+  negativeTtl: Type.Record(Type.String({ pattern: '^[45][0-9]{2}$' }), duration({ max: year, prose: '' }), {
+    default: {},
+    additionalProperties: false,
+    expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
+    description: 'Freshness lifetime by status code, such as `{ 404: 5s }`, for errors that give none themselves.',
+  }),
+  heuristics: flag({ default: true, prose: 'Whether a lifetime may be guessed from Last-Modified (RFC 9111 §4.2.2).' }),
+  staleWhileRevalidate: lifetime('How long beyond its lifetime a response is served while it is asked for anew (RFC 5861 §3), where the origin does not say.'),
+  staleIfError: lifetime('How long beyond its lifetime a response is served when the origin fails (RFC 5861 §4), where the origin does not say.'),
+  maxTtl: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
+  cookies: Type.Union([
+    Type.Literal('private'),
+    Type.Literal('ignore'),
+    section({ key: texts('cookie-name', { minItems: 1, prose: '' }) }),
+  ], {
+    default: 'private',
+    expects: 'private, ignore, or { key: [names of cookies] }',
+    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing (only where no answer depends on it); `{ key: [names] }`: the values of these cookies are part of the key, the others mean nothing.',
+  }),
+  setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'Whether a response that sets a cookie is stored. `store` gives everyone the cookie of whoever came first.' }),
+  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route, where it differs from cache.maxEntryBytes. The smaller one counts.' })),
+}, 'How answers are kept.')
+
+export const routeSchema = section({
+  match: section({
+    host: Type.Optional(text('host-pattern', { prose: 'The host that was asked for, without port: exact, or `*.example.com` for every name below it. Left out: every host.' })),
+    path: Type.Optional(text('path-prefix', { prose: 'What the path begins with. Left out: every path.' })),
+  }, 'Which requests. Left out: every one.'),
+  origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers to ask: a key of `origins`.' }),
+  key: section({
+    query: section({
+      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters (`*` stands for anything) that are taken off: they reach neither the key nor the origin.' }),
+      sort: flag({ default: false, prose: 'Whether parameters in another order are the same URL.' }),
+    }, 'The query’s part in the key.'),
+    headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, beside what Vary says.' }),
+  }, 'What makes two requests the same.'),
+  cache: routeCacheSchema,
+}, 'One route; the first that matches is taken.')
+
+export const routesSchema = Type.Array(routeSchema, {
+  default: [],
+  description: 'The routes, in order: the first that matches is taken, and a request that none matches is answered 404. Left out with one origin: everything goes to it.',
+})

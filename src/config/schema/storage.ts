@@ -1,0 +1,35 @@
+// Where responses are kept: memory, and Redis as the tier that replicas share.
+import { Type } from 'typebox'
+import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
+import { flag, millis, duration, section, size, text, texts, whole } from './leaf.ts'
+
+export const redisSchema = section({
+  url: Type.Optional(text('redis-url', { prose: 'One Redis server, with user and password in the URL where it wants them.' })),
+  cluster: Type.Optional(texts('redis-url', { minItems: 1, prose: 'Nodes of a Redis Cluster. Not supported yet.' })),
+  sentinel: Type.Optional(section({
+    master: text('name', { prose: 'Name of the master.' }),
+    nodes: texts('host-port', { minItems: 1, prose: 'The Sentinels, as host:port.' }),
+  }, 'A Redis that Sentinels watch. Not supported yet.')),
+  commandTimeoutMs: millis({ min: 5, max: MINUTE, default: 100, prose: 'How long a command may take before the cache goes on without Redis.' }),
+  connectTimeoutMs: millis({ min: 10, max: MINUTE, default: 1 * SECOND, prose: 'How long a connection may take to be made.' }),
+  keyPrefix: text('key-prefix', { default: 'sh', prose: 'What every key begins with. Springhouses with the same Redis and prefix are one cache.' }),
+}, 'The shared tier. Left out: the embedded store, in this process alone. Give exactly one of url, cluster and sentinel.')
+
+export const cacheSchema = section({
+  memory: section({
+    maxBytes: size({ min: 64 * KiB, max: 1024 * GiB, default: 256 * MiB, prose: 'What the in-process tier may hold, bodies and metadata together.' }),
+    maxEntryBytes: size({
+      min: 0,
+      max: 16 * GiB,
+      derived: {
+        prose: 'an eighth of maxBytes',
+        from: ({ maxBytes }) => (typeof maxBytes === 'number' ? Math.floor(maxBytes / 8) : undefined),
+      },
+      prose: 'Largest entry in memory, so that one large body does not push out everything else. With Redis, larger ones are kept there alone.',
+    }),
+  }, 'The in-process tier.'),
+  maxEntryBytes: size({ min: 0, max: 16 * GiB, default: 64 * MiB, prose: 'Largest body that is stored at all.' }),
+  maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Variants (by Vary) kept of one URL; beyond it the one stored first goes.' }),
+  keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long after its freshness a response is kept, to be validated rather than fetched whole.' }),
+  coalesce: flag({ default: true, prose: 'Whether requests for the same thing at the same time wait for one fetch.' }),
+}, 'What is kept, and how much of it.')
