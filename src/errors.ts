@@ -39,6 +39,11 @@ const catalogue = {
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token does not carry the scope that this needs.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'There is nothing here.' },
+  FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests made by other web sites are not taken here.' },
+  MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not answer to that host name.' },
+  PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'The request body is not of a type that this endpoint takes.' },
+  NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
   CONFIG_INVALID: { status: 500, source: 'config', sentence: 'The configuration is not valid.' },
   INTERNAL: { status: 500, source: 'internal', sentence: 'Something went wrong inside the proxy.', proxyError: 'proxy_internal_error' },
 } as const satisfies Record<string, CatalogueRow>

@@ -1,0 +1,51 @@
+// GET and POST /v1/explain: what would be decided for a request now, and why.
+import type { FastifyInstance } from 'fastify'
+import { Type, type Static } from 'typebox'
+import type { FieldLines } from '../http/fields.ts'
+import type { Explanation } from '../exchange/explanation.ts'
+import type { AdminParts } from './admin.ts'
+import { AdminProblem } from './problems.ts'
+
+// RFC 9110 §5.6.2, §5.5
+const token = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+const fieldText = Type.String({ pattern: '^[^\\r\\n\\u0000]*$' })
+
+const url = Type.String({ minLength: 1, format: 'absolute-url', description: 'The URL as clients ask for it.' })
+const explainQuery = Type.Object({ url }, { additionalProperties: false })
+const explainBody = Type.Object(
+  {
+    url,
+    method: Type.Optional(Type.String({ pattern: token, description: 'GET if not given.' })),
+    headers: Type.Optional(
+      Type.Record(Type.String(), Type.Union([fieldText, Type.Array(fieldText)], { 'x-expects': 'must be a string or an array of strings, without line breaks' }), {
+        propertyNames: { pattern: token },
+        description: 'Request fields by name; an array stands for several lines of one name.',
+      }),
+    ),
+  },
+  { additionalProperties: false, 'x-expects': 'must be an object with "url", and may have "method" and "headers"' },
+)
+
+function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), line.trim()]),
+  )
+}
+
+export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
+  const answer = async (request: { url: string; method: string; fields: FieldLines }): Promise<Explanation> => {
+    const explanation = await parts.explain(request)
+    if (explanation === undefined) throw new AdminProblem('NO_ROUTE')
+    return explanation
+  }
+
+  app.get<{ Querystring: Static<typeof explainQuery> }>(
+    '/v1/explain',
+    { config: { scope: 'read' }, schema: { querystring: explainQuery } },
+    async (request) => answer({ url: request.query.url, method: 'GET', fields: [] }),
+  )
+  app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody } }, async (request) => {
+    const { url: asked, method = 'GET', headers = {} } = request.body
+    return answer({ url: asked, method, fields: toFieldLines(headers) })
+  })
+}

@@ -1,0 +1,123 @@
+// GET /metrics: the counters and gauges in Prometheus' words. Every name stands in docs/metrics.md.
+import type { FastifyInstance } from 'fastify'
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { CountersSnapshot } from '../exchange/counters.ts'
+import type { AdminParts } from './admin.ts'
+
+const prefix = 'springhouse_'
+
+/** One value, or one for each value of a label. */
+type Reading = number | { readonly label: string; readonly values: Readonly<Record<string, number>> }
+
+interface CounterRow {
+  readonly name: string
+  readonly help: string
+  readonly read: (counters: CountersSnapshot) => Reading
+}
+
+// What the request path counted: read when somebody scrapes, so that it never touches prom-client itself.
+const counterRows: readonly CounterRow[] = [
+  { name: 'requests_total', help: 'Requests by the reason of what was decided for them.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
+  { name: 'hits_total', help: 'Requests answered with a stored response, without first asking the origin.', read: (c) => c.hits },
+  { name: 'client_bytes_total', help: 'Bytes written to clients.', read: (c) => c.bytesToClients },
+  { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
+  { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
+  { name: 'fills_aborted_total', help: 'Fetches whose response was in the end not stored.', read: (c) => c.fillsAborted },
+  { name: 'origin_errors_total', help: 'Failed exchanges with origins by the code of the failure.', read: (c) => ({ label: 'code', values: c.originErrors }) },
+  { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
+  { name: 'coalesced_requests_total', help: 'Requests answered with what another request fetched.', read: (c) => c.coalesced },
+  { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
+]
+
+function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): void {
+  const sample = row.read(parts.counters.snapshot())
+  const counter: Counter = new Counter({
+    name: prefix + row.name,
+    help: row.help,
+    labelNames: typeof sample === 'number' ? [] : [sample.label],
+    registers: [registry],
+    collect() {
+      const reading = row.read(parts.counters.snapshot())
+      counter.reset()
+      if (typeof reading === 'number') counter.inc(reading)
+      else for (const [value, count] of Object.entries(reading.values)) counter.inc({ [reading.label]: value }, count)
+    },
+  })
+}
+
+/** A gauge without labels. What cannot be told is left out rather than reported as 0. */
+function addGauge(registry: Registry, name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
+  const gauge: Gauge = new Gauge({
+    name: prefix + name,
+    help,
+    registers: [registry],
+    async collect() {
+      const value = await read()
+      if (value === undefined) gauge.remove()
+      else gauge.set(value)
+    },
+  })
+}
+
+function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): void {
+  addGauge(registry, 'store_entries', 'Entries in the store, where that can be told cheaply.', () => store.stats().entries)
+  addGauge(registry, 'store_bytes', 'Bytes that count against the bound of the store.', () => store.stats().bytes)
+  addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
+  addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => store.stats().degraded.length)
+  addGauge(registry, 'purge_log_revision', 'How many purge records were applied here.', () => purgeLog.revision)
+  addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.current() ? 1 : 0))
+  addGauge(registry, 'replicas', 'Replicas that are live, this one included.', async () => {
+    // A scrape must not fail because Redis does: the rest of it is what tells that it did.
+    const replicas = await Promise.resolve(purgeLog.replicas()).catch(() => undefined)
+    return replicas?.length
+  })
+  const evictions: Counter = new Counter({
+    name: `${prefix}store_evictions_total`,
+    help: 'Entries thrown out to make room.',
+    registers: [registry],
+    collect() {
+      evictions.reset()
+      evictions.inc(store.stats().evictions)
+    },
+  })
+}
+
+function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
+  const labelNames = ['origin', 'server']
+  const healthy: Gauge = new Gauge({
+    name: `${prefix}origin_server_healthy`,
+    help: '1 while a server of an origin is in use, 0 while it is held to be down.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      healthy.reset() // a server that a reload took out must not linger
+      for (const server of origins.status()) healthy.set({ origin: server.origin, server: server.url }, server.healthy ? 1 : 0)
+    },
+  })
+  const pending: Gauge = new Gauge({
+    name: `${prefix}origin_server_pending_requests`,
+    help: 'Requests under way to a server of an origin.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      pending.reset()
+      for (const server of origins.status()) pending.set({ origin: server.origin, server: server.url }, server.pending)
+    },
+  })
+}
+
+/** Makes the registry of one listener: nothing global, so that two in one process do not meet. */
+export function metricsRegistry(parts: AdminParts): Registry {
+  const registry = new Registry()
+  for (const row of counterRows) addCounter(registry, row, parts)
+  addStoreMetrics(registry, parts)
+  addOriginMetrics(registry, parts)
+  new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label tells the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
+  collectDefaultMetrics({ register: registry, prefix })
+  return registry
+}
+
+export function metricsRoute(app: FastifyInstance, parts: AdminParts): void {
+  const registry = metricsRegistry(parts)
+  app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+}

@@ -1,0 +1,86 @@
+// POST /v1/purge and GET /v1/purges: what to invalidate, and what lately was.
+import type { FastifyInstance } from 'fastify'
+import { Type, type Static } from 'typebox'
+import type { Purge, PurgeRecord, UrlPattern } from '../store/purge-log.ts'
+import type { AdminParts } from './admin.ts'
+import { readUrlPattern, showPattern } from './url-pattern.ts'
+
+const maxItems = 1000
+const patterns = (description: string) => Type.Array(Type.String({ minLength: 1, format: 'url-pattern' }), { maxItems, description })
+
+const purgeBody = Type.Object(
+  {
+    urls: Type.Optional(patterns('URLs, with all their variants: absolute, whose scheme does not matter, or a path alone for every host.')),
+    tags: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems, description: 'Tags that the origin put on its answers.' })),
+    prefixes: Type.Optional(patterns('Beginnings of URLs, written as URLs are. No character is a wildcard.')),
+    all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
+    soft: Type.Optional(Type.Boolean({ description: 'Make entries stale rather than gone, so that they can be validated or served stale.' })),
+    tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'Whether one of the tags is enough, or an entry must carry every one.' })),
+    waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, description: 'How long to wait for every replica to acknowledge, in milliseconds.' })),
+  },
+  {
+    additionalProperties: false,
+    // At least one of the four that name something, and not by an empty list.
+    anyOf: [
+      ...['urls', 'tags', 'prefixes'].map((name) => ({ required: [name], properties: { [name]: { minItems: 1 } } })),
+      { required: ['all'], properties: { all: { const: true } } },
+    ],
+    'x-expects': 'must name what to purge: one or more of "urls", "tags", "prefixes" (arrays of strings), or "all": true',
+  },
+)
+
+/** Patterns that the schema's format has already found good. */
+function readPatterns(texts: readonly string[] = []): UrlPattern[] {
+  return texts.map((text) => readUrlPattern(text).pattern).filter((pattern) => pattern !== undefined)
+}
+
+/** A checked body as a purge. */
+function toPurge(body: Static<typeof purgeBody>): Purge {
+  return {
+    urls: readPatterns(body.urls),
+    prefixes: readPatterns(body.prefixes),
+    tags: body.tags ?? [],
+    tagsMatch: body.tagsMatch ?? 'any',
+    all: body.all ?? false,
+    soft: body.soft ?? false,
+  }
+}
+
+/** How many of each are named, and the first few: a log line has a bound, a purge may name thousands. */
+function summary(purge: Purge): Record<string, unknown> {
+  const named = [...purge.urls.map(showPattern), ...purge.prefixes.map(showPattern), ...purge.tags]
+  return { urls: purge.urls.length, prefixes: purge.prefixes.length, tags: purge.tags.length, tagsMatch: purge.tagsMatch, all: purge.all, first: named.slice(0, 5) }
+}
+
+function showRecord(record: PurgeRecord): unknown {
+  const { purge } = record
+  return {
+    id: record.id,
+    atMs: record.atMs,
+    soft: purge.soft,
+    all: purge.all,
+    urls: purge.urls.map(showPattern),
+    prefixes: purge.prefixes.map(showPattern),
+    tags: purge.tags,
+    tagsMatch: purge.tagsMatch,
+  }
+}
+
+const defaultRecent = 50
+const recentQuery = Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent })) }, { additionalProperties: false })
+
+export function purgeRoutes(app: FastifyInstance, parts: AdminParts): void {
+  app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
+    const purge = toPurge(request.body)
+    const receipt = await parts.purgeLog.append(purge, request.body.waitMs ?? parts.defaultPurgeWaitMs)
+    parts.counters.purges++
+    const { live, acknowledged } = receipt.replicas
+    request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged }, 'purge')
+    // 202: recorded, so it cannot be lost, but a replica that has not said so yet may still serve what it names.
+    return reply.code(acknowledged < live ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
+  })
+
+  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request) => ({
+    purges: parts.purgeLog.recent(request.query.limit ?? defaultRecent).map(showRecord),
+  }))
+}

@@ -1,0 +1,49 @@
+// The URLs and prefixes that the admin API takes, read byte for byte.
+import type { UrlPattern } from '../store/purge-log.ts'
+
+/** What was read, or the sentence that says what is wrong with it. */
+export type ReadPattern =
+  | { readonly pattern: UrlPattern; readonly problem?: undefined }
+  | { readonly pattern?: undefined; readonly problem: string }
+
+// §3.2.2 of RFC 3986: reg-name or IP-literal, then a port. No userinfo: nobody is asked for by it.
+const authorityForm = /^(\[[0-9a-f:.]+\]|[a-z0-9\-._~!$&'()*+,;=%]+)(?::(\d*))?$/
+const defaultPorts: Readonly<Record<string, string>> = { http: '80', https: '443' }
+
+/**
+ * Reads a URL, or the beginning of one, for matching. It is absolute (`http://api.example.com/v1/a?b=c`), or a path
+ * alone (`/v1/a?b=c`), which stands for that path on every host. The host is lower-cased and the scheme's default port
+ * dropped; path and query keep their exact bytes, because they are compared with what clients sent: `new URL()` would
+ * rewrite `/a/./b` into something that was never asked for. No character is a wildcard.
+ */
+export function readUrlPattern(text: string): ReadPattern {
+  // On the wire a target has no other bytes, so a pattern with them would quietly match nothing.
+  if (!/^[\x21-\x7e]*$/.test(text)) return { problem: 'has a space, a control character or one outside ASCII: percent-encode it, as clients do' }
+  if (text.includes('#')) return { problem: 'has a fragment (#…), which clients never send' }
+  if (text.startsWith('//')) return { problem: 'begins with //: name a scheme (http://host/…) or a path (/…)' }
+  if (text.startsWith('/')) return { pattern: { authority: undefined, target: text } }
+
+  const parts = /^(https?):\/\/([^/?\\]*)(.*)$/i.exec(text)
+  if (parts === null) return { problem: 'must be absolute (http://host/path) or a path (/path)' }
+  const [, scheme = '', rawAuthority = '', rest = ''] = parts
+  if (rawAuthority.includes('@')) return { problem: 'has user information (user@), which is not part of what is cached' }
+  const authority = authorityForm.exec(rawAuthority.toLowerCase())
+  if (authority === null) return { problem: `has no valid host: ${JSON.stringify(rawAuthority)}` }
+  const [, host = '', port = ''] = authority
+  // RFC 9112 §3.2.1: an empty path is sent as "/".
+  const target = rest.startsWith('/') ? rest : `/${rest}`
+  const explicitPort = port === '' || port === defaultPorts[scheme.toLowerCase()] ? '' : `:${port}`
+  return { pattern: { authority: host + explicitPort, target } }
+}
+
+/** As readUrlPattern, for what needs a host: one request is explained, not a set of them. */
+export function readAbsoluteUrl(text: string): ReadPattern {
+  const read = readUrlPattern(text)
+  if (read.pattern !== undefined && read.pattern.authority === undefined) return { problem: 'must be absolute (http://host/path)' }
+  return read
+}
+
+/** A pattern as a person writes it. */
+export function showPattern(pattern: UrlPattern): string {
+  return pattern.authority === undefined ? pattern.target : `http://${pattern.authority}${pattern.target}`
+}

@@ -1,0 +1,87 @@
+// Checks bodies and queries against their schemas, and says every problem at once in words that help.
+import { Ajv, type ErrorObject, type Options } from 'ajv'
+import { closest, distance } from 'fastest-levenshtein'
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
+import { requestProblem, type AdminProblem, type RequestError } from './problems.ts'
+import { readAbsoluteUrl, readUrlPattern } from './url-pattern.ts'
+
+/** Beyond this many, the errors are counted rather than listed: the answer stays smaller than the question. */
+const maxErrors = 100
+
+/** Formats of the API's strings, each with the function that says what is wrong with one. */
+const formats: Readonly<Record<string, (text: string) => string | undefined>> = {
+  'url-pattern': (text) => readUrlPattern(text).problem,
+  'absolute-url': (text) => readAbsoluteUrl(text).problem,
+}
+
+function makeAjv(options: Options): Ajv {
+  const ajv = new Ajv({ allErrors: true, removeAdditional: false, useDefaults: true, verbose: true, strict: true, strictTypes: false, ...options })
+  for (const [name, problemOf] of Object.entries(formats)) ajv.addFormat(name, (text) => text === '' || problemOf(text) === undefined) // '' is minLength's to refuse
+  // What a schema expects, in one sentence: said in place of ajv's account of a wrong type or of an anyOf's branches.
+  ajv.addVocabulary(['x-expects'])
+  return ajv
+}
+
+/** Makes the schema compiler of the listener. A query's values are all strings, so they alone are coerced. */
+export function schemaCompiler(): FastifySchemaCompiler<object> {
+  const typed = makeAjv({ coerceTypes: false })
+  const coercing = makeAjv({ coerceTypes: true })
+  return ({ schema, httpPart }) => (httpPart === 'body' ? typed : coercing).compile(schema)
+}
+
+/** `/urls/0` (RFC 6901) as `urls[0]`. */
+function readablePath(pointer: string, ...more: readonly string[]): string {
+  const steps = pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return [...steps, ...more].reduce((path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`), '')
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  if (known.length === 0) return 'nothing is taken here'
+  const candidate = closest(name, known)
+  // A guess that shares less than half of its letters is no help; then the whole list is.
+  if (distance(name.toLowerCase(), candidate.toLowerCase()) <= Math.ceil(candidate.length / 2)) return `did you mean ${JSON.stringify(candidate)}?`
+  return `known are ${known.map((key) => JSON.stringify(key)).join(', ')}`
+}
+
+function expectation(error: Partial<ErrorObject>): string | undefined {
+  const expects: unknown = error.parentSchema?.['x-expects']
+  return typeof expects === 'string' ? expects : undefined
+}
+
+function readableError(error: FastifySchemaValidationError & Partial<ErrorObject>): RequestError {
+  const path = readablePath(error.instancePath)
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const name = String(error.params['additionalProperty'])
+      const properties: unknown = error.parentSchema?.['properties']
+      const known = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
+      return { path: readablePath(error.instancePath, name), message: `is not known here; ${nearest(name, known)}` }
+    }
+    case 'required':
+      return { path: readablePath(error.instancePath, String(error.params['missingProperty'])), message: 'is needed' }
+    case 'propertyNames':
+      return { path: readablePath(error.instancePath, String(error.params['propertyName'])), message: 'is not a field name' }
+    case 'format': {
+      const problemOf = formats[String(error.params['format'])]
+      return { path, message: problemOf?.(String(error.data)) ?? error.message ?? 'is not valid' }
+    }
+    case 'enum':
+      return { path, message: `must be one of ${JSON.stringify(error.params['allowedValues']).slice(1, -1).replaceAll(',', ', ')}` }
+    case 'minLength':
+      return { path, message: 'must not be empty' }
+    case 'anyOf':
+    case 'type':
+      return { path, message: expectation(error) ?? error.message ?? 'is not valid' }
+    default:
+      return { path, message: error.message ?? 'is not valid' }
+  }
+}
+
+/** Turns ajv's errors into one 400. */
+export function schemaErrors(errors: readonly FastifySchemaValidationError[]): AdminProblem {
+  // What failed inside an anyOf or a name's pattern is told by the one error that the keyword itself makes.
+  const told = errors.filter((error) => !/\/(?:anyOf|propertyNames)\//.test(error.schemaPath))
+  const listed = told.slice(0, maxErrors).map(readableError)
+  if (told.length > maxErrors) listed.push({ path: '', message: `and ${told.length - maxErrors} more` })
+  return requestProblem(listed)
+}

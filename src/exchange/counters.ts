@@ -1,0 +1,114 @@
+// The plain integers that the request path counts in; whoever shows them reads a snapshot.
+import { errorCatalogue, type ErrorCode } from '../errors.ts'
+
+/** The counters at one moment. All of them only ever go up while the process lives. */
+export interface CountersSnapshot {
+  /** Requests that were decided on: the sum of `requestsByReason`. */
+  readonly requests: number
+  readonly requestsByReason: Readonly<Record<string, number>>
+  readonly hits: number
+  readonly bytesToClients: number
+  readonly fillsBegun: number
+  readonly fillsCommitted: number
+  readonly fillsAborted: number
+  readonly originErrors: Readonly<Record<string, number>>
+  readonly purges: number
+  readonly coalesced: number
+  readonly backgroundRefreshes: number
+}
+
+/** Where reasons that were not named at the start are counted: a metric's labels must stay a closed set. */
+const otherReason = 'other'
+
+/** Integers under a closed set of names, so that counting is one look-up and one addition in place. */
+class NamedCounts {
+  readonly #names: readonly string[]
+  readonly #indexes: Readonly<Record<string, number>>
+  // Doubles in place: a plain array's element would be boxed anew once it outgrew a small integer.
+  readonly #counts: Float64Array
+  readonly #rest: number
+
+  /** @param rest the name under which every other name is counted; it must be one of `names` */
+  constructor(names: readonly string[], rest: string) {
+    const indexes: Record<string, number> = Object.create(null) as Record<string, number>
+    for (const name of names) indexes[name] ??= Object.keys(indexes).length
+    this.#names = Object.keys(indexes)
+    this.#indexes = indexes
+    this.#counts = new Float64Array(this.#names.length)
+    this.#rest = indexes[rest] as number
+  }
+
+  count(name: string): void {
+    const index = this.#indexes[name] ?? this.#rest
+    this.#counts[index] = (this.#counts[index] as number) + 1
+  }
+
+  total(): number {
+    let sum = 0
+    for (const count of this.#counts) sum += count
+    return sum
+  }
+
+  snapshot(): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (const [index, name] of this.#names.entries()) counts[name] = this.#counts[index] as number
+    return counts
+  }
+}
+
+const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
+
+/**
+ * What the request path counts. Counting allocates nothing and calls nothing outside this file; the fields are
+ * incremented directly (`counters.hits++`). One per process.
+ */
+export class Counters<Reason extends string = string> {
+  /** Requests answered with a stored response that was not first validated at the origin, 304 to the client included. */
+  hits = 0
+  /** Bytes of heads and bodies written to clients. */
+  bytesToClients = 0
+  /** Fetches whose response was to be stored, and how they ended. */
+  fillsBegun = 0
+  fillsCommitted = 0
+  fillsAborted = 0
+  /** Purges recorded by this process, through the admin API or by an unsafe response. */
+  purges = 0
+  /** Requests that waited for another request's fetch and were answered with what it brought. */
+  coalesced = 0
+  /** Fetches made after the client had its stale answer (RFC 5861 §3). */
+  backgroundRefreshes = 0
+
+  readonly #reasons: NamedCounts
+  readonly #originErrors = new NamedCounts([...originErrorCodes, 'INTERNAL'], 'INTERNAL')
+
+  /** @param reasons every reason that a decision may have: each stands in the metrics from the start, at 0 */
+  constructor(reasons: readonly Reason[]) {
+    this.#reasons = new NamedCounts([...reasons, otherReason], otherReason)
+  }
+
+  /** Counts one request under the reason of its decision. A reason that was not named at the start counts as `other`. */
+  count(reason: Reason): void {
+    this.#reasons.count(reason)
+  }
+
+  /** Counts one failed exchange with an origin under its code; a code that is no origin's counts as `INTERNAL`. */
+  originError(code: ErrorCode): void {
+    this.#originErrors.count(code)
+  }
+
+  snapshot(): CountersSnapshot {
+    return {
+      requests: this.#reasons.total(),
+      requestsByReason: this.#reasons.snapshot(),
+      hits: this.hits,
+      bytesToClients: this.bytesToClients,
+      fillsBegun: this.fillsBegun,
+      fillsCommitted: this.fillsCommitted,
+      fillsAborted: this.fillsAborted,
+      originErrors: this.#originErrors.snapshot(),
+      purges: this.purges,
+      coalesced: this.coalesced,
+      backgroundRefreshes: this.backgroundRefreshes,
+    }
+  }
+}
