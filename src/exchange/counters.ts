@@ -12,6 +12,8 @@ export interface CountersSnapshot {
   readonly fillsCommitted: number
   readonly fillsAborted: number
   readonly originErrors: Readonly<Record<string, number>>
+  /** Fetched responses that were not stored, by the reason. */
+  readonly notStoredByReason: Readonly<Record<string, number>>
   readonly purges: number
   readonly coalesced: number
   readonly backgroundRefreshes: number
@@ -79,16 +81,23 @@ export class Counters<Reason extends string = string> {
   backgroundRefreshes = 0
 
   readonly #reasons: NamedCounts
+  readonly #notStored: NamedCounts
   readonly #originErrors = new NamedCounts([...originErrorCodes, 'INTERNAL'], 'INTERNAL')
 
   /** @param reasons every reason that a decision may have: each stands in the metrics from the start, at 0 */
   constructor(reasons: readonly Reason[]) {
     this.#reasons = new NamedCounts([...reasons, otherReason], otherReason)
+    this.#notStored = new NamedCounts([...reasons, otherReason], otherReason)
   }
 
   /** Counts one request under the reason of its decision. A reason that was not named at the start counts as `other`. */
   count(reason: Reason): void {
     this.#reasons.count(reason)
+  }
+
+  /** Counts one response that is not stored, under its reason. */
+  notStored(reason: Reason): void {
+    this.#notStored.count(reason)
   }
 
   /** Counts one failed exchange with an origin under its code; a code that is no origin's counts as `INTERNAL`. */
@@ -106,6 +115,7 @@ export class Counters<Reason extends string = string> {
       fillsCommitted: this.fillsCommitted,
       fillsAborted: this.fillsAborted,
       originErrors: this.#originErrors.snapshot(),
+      notStoredByReason: this.#notStored.snapshot(),
       purges: this.purges,
       coalesced: this.coalesced,
       backgroundRefreshes: this.backgroundRefreshes,

@@ -1,6 +1,6 @@
 // Which route a request takes: host and path, first match wins.
 import type { Config } from '../config/schema.ts'
-import { removeQueryParameters } from '../http/authority.ts'
+import { removeQueryParameters } from '../http/target.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
 
 /** A route, compiled from the configuration. */

@@ -1,0 +1,65 @@
+// RFC 9111 §4.2: ages and lifetimes.
+import t from 'tap'
+import fc from 'fast-check'
+import { currentAgeMs } from '../../src/policy/freshness.ts'
+import { stored, T0, type Fields } from './scene.ts'
+
+const lifetimes: readonly [sentence: string, response: Fields, expectedMs: number, heuristic?: boolean][] = [
+  ['max-age is its lifetime', { 'Cache-Control': 'max-age=60' }, 60_000],
+  ['s-maxage comes before max-age', { 'Cache-Control': 'max-age=60, s-maxage=10' }, 10_000],
+  ['max-age comes before Expires', { 'Cache-Control': 'max-age=60', Expires: 'Thu, 01 Jan 2026 01:00:00 GMT' }, 60_000],
+  ['Expires counts from Date', { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT', Date: 'Thu, 01 Jan 2026 00:00:30 GMT' }, 30_000],
+  ['the soonest of two Expires counts', { Expires: ['Thu, 01 Jan 2026 00:01:00 GMT', 'Thu, 01 Jan 2026 00:00:10 GMT'] }, 10_000],
+  ['the smaller of two max-age counts', { 'Cache-Control': ['max-age=60', 'max-age=5'] }, 5000],
+  ['a huge max-age is bounded by the rules', { 'Cache-Control': 'max-age=99999999999999999999' }, 365 * 86_400_000],
+  ['CDN-Cache-Control comes before all', { 'Cache-Control': 's-maxage=10', 'CDN-Cache-Control': 'max-age=70', Expires: '0' }, 70_000],
+  ['a tenth of the time since Last-Modified is guessed', { 'Last-Modified': 'Wed, 31 Dec 2025 23:50:00 GMT' }, 60_000, true],
+  ['a guess is never more than a day', { 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT' }, 86_400_000, true],
+]
+
+t.test('§4.2.1 freshness lifetime', async t => {
+  for (const [sentence, response, expectedMs, heuristic] of lifetimes) {
+    t.test(sentence, async t => {
+      const { meta } = stored(response)
+      t.equal(meta.lifetimeMs, expectedMs)
+      t.equal(meta.heuristic, heuristic ?? false)
+    })
+  }
+  t.test('an Expires that is no date means already expired', async t => {
+    t.equal(stored({ Expires: '0', ETag: '"x"' }).meta.lifetimeMs, 0)
+  })
+})
+
+const ages: readonly [sentence: string, response: Fields, delayMs: number, expectedMs: number][] = [
+  ['a response that took no time and says no age is new', { 'Cache-Control': 'max-age=60' }, 0, 0],
+  ['the age that a cache upstream reports is counted', { 'Cache-Control': 'max-age=60', Age: '10' }, 0, 10_000],
+  ['the delay of the response is added to a reported age', { 'Cache-Control': 'max-age=60', Age: '10' }, 1500, 11_500],
+  ['an old Date makes it old, when that is more', { 'Cache-Control': 'max-age=600', Date: 'Wed, 31 Dec 2025 23:59:00 GMT', Age: '10' }, 0, 60_000],
+  ['a Date in the future does not make it younger than new', { 'Cache-Control': 'max-age=60', Date: 'Fri, 02 Jan 2026 00:00:00 GMT' }, 0, 0],
+  ['the first valid member of Age counts', { 'Cache-Control': 'max-age=60', Age: ['x, 7', '3'] }, 0, 7000],
+  ['an Age that is no number counts nothing', { 'Cache-Control': 'max-age=60', Age: '-7' }, 0, 0],
+]
+
+t.test('§4.2.3 age', async t => {
+  for (const [sentence, response, delayMs, expectedMs] of ages) {
+    t.test(sentence, async t => {
+      const { meta } = stored(response, { delayMs })
+      t.equal(meta.initialAgeMs, expectedMs)
+      t.equal(currentAgeMs(meta, T0 + 2500), expectedMs + 2500)
+    })
+  }
+  t.test('age never falls as time passes, and a clock set back takes nothing away', async t => {
+    fc.assert(fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 0, max: 1e12 }), fc.integer({ min: 0, max: 1e12 }), (initialAgeMs, a, b) => {
+      const meta = { initialAgeMs, responseTimeMs: T0 }
+      const [earlier, later] = a < b ? [a, b] : [b, a]
+      return currentAgeMs(meta, earlier) <= currentAgeMs(meta, later) && currentAgeMs(meta, T0 - a) >= initialAgeMs
+    }))
+    t.pass('for every pair of moments')
+  })
+})
+
+t.test('entries are kept past their freshness, to be validated or served when the origin fails', async t => {
+  t.equal(stored({ 'Cache-Control': 'max-age=60' }).meta.keepUntilMs, T0 + 60_000 + 3_600_000)
+  t.equal(stored({ 'Cache-Control': 'max-age=60, stale-if-error=7200' }).meta.keepUntilMs, T0 + 60_000 + 7_200_000)
+  t.equal(stored({ 'Cache-Control': 'max-age=60, stale-if-error=7200, must-revalidate' }).meta.keepUntilMs, T0 + 60_000 + 3_600_000)
+})
