@@ -10,6 +10,24 @@ export interface Lead {
   settle(): void
 }
 
+class OpenLead implements Lead {
+  readonly stamp: Stamp
+  readonly settled: Promise<void>
+  readonly #leave: () => void
+  #resolve: (() => void) | undefined
+
+  constructor(stamp: Stamp, leave: () => void) {
+    this.stamp = stamp
+    this.#leave = leave
+    this.settled = new Promise(resolve => { this.#resolve = resolve })
+  }
+
+  settle(): void {
+    this.#leave()
+    this.#resolve?.()
+  }
+}
+
 /** The fetches under way in this process, by key. */
 export class Coalescer {
   readonly #leads = new Map<string, Lead>()
@@ -31,16 +49,9 @@ export class Coalescer {
 
   /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */
   begin(key: string, stamp: Stamp): Lead {
-    let resolve: () => void = () => {}
-    const settled = new Promise<void>(done => { resolve = done })
-    const lead: Lead = {
-      stamp,
-      settled,
-      settle: () => {
-        if (this.#leads.get(key) === lead) this.#leads.delete(key)
-        resolve()
-      },
-    }
+    const lead = new OpenLead(stamp, () => {
+      if (this.#leads.get(key) === lead) this.#leads.delete(key)
+    })
     this.#leads.set(key, lead)
     return lead
   }

@@ -67,7 +67,7 @@ t.test('RFC 9111 §4', async t => {
 })
 
 t.test('§4.1: Vary', async t => {
-  const vary = (language: string, vary = 'Accept-Language'): Entry => stored({ 'Cache-Control': 'max-age=60', Vary: vary }, { request: { 'Accept-Language': language } })
+  const vary = (language: string, names = 'Accept-Language'): Entry => stored({ 'Cache-Control': 'max-age=60', Vary: names }, { request: { 'Accept-Language': language } })
   const german = vary('de')
   const french = vary('fr')
   t.equal(decided({ 'Accept-Language': 'fr' }, [german, french], 0), 'serve: fresh', 'one of several variants matches')
@@ -113,9 +113,9 @@ t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails'
 t.test('decide is total: every request, entry and moment has a decision, and only fresh ones are called fresh', async t => {
   const directive = fc.constantFrom('no-cache', 'max-age=0', 'max-age=30', 'min-fresh=20', 'max-stale', 'max-stale=5', 'only-if-cached', 'no-store', 'max-age=x', '"')
   const entries = fc.subarray([plain, tagged, strict, shared, swr, always])
-  fc.assert(fc.property(fc.array(directive, { maxLength: 3 }), entries, fc.integer({ min: 0, max: 200_000 }), (directives, stored, afterMs) => {
+  fc.assert(fc.property(fc.array(directive, { maxLength: 3 }), entries, fc.integer({ min: 0, max: 200_000 }), (directives, candidates, afterMs) => {
     const r = request(directives.length === 0 ? {} : { 'Cache-Control': directives.join(', ') })
-    const decision = decide(r, stored, valid, r.requestField, T0 + afterMs)
+    const decision = decide(r, candidates, valid, r.requestField, T0 + afterMs)
     if (decision.action === 'serve' && decision.reason === 'fresh') return afterMs < decision.entry.meta.lifetimeMs && !decision.entry.meta.alwaysValidate
     if (decision.action === 'serve' || decision.action === 'serve-stale') return !decision.entry.meta.neverStale
     return ['validate', 'fetch', 'refuse'].includes(decision.action)
