@@ -23,7 +23,7 @@ export function readUrlPattern(text: string): ReadPattern {
   if (text.startsWith('//')) return { problem: 'begins with //: name a scheme (http://host/…) or a path (/…)' }
   if (text.startsWith('/')) return { pattern: { authority: undefined, target: text } }
 
-  const parts = /^(https?):\/\/([^/?\\]*)(.*)$/i.exec(text)
+  const parts = /^(https?):\/\/([^/?]*)(.*)$/i.exec(text)
   if (parts === null) return { problem: 'must be absolute (http://host/path) or a path (/path)' }
   const [, scheme = '', rawAuthority = '', rest = ''] = parts
   if (rawAuthority.includes('@')) return { problem: 'has user information (user@), which is not part of what is cached' }
