@@ -16,7 +16,14 @@ tap.test('the default port of the scheme is dropped, any other is kept', async (
   t.equal(readUrlPattern('https://a:443/').pattern?.authority, 'a')
   t.equal(readUrlPattern('http://a:/').pattern?.authority, 'a')
   t.equal(readUrlPattern('http://a:8080/').pattern?.authority, 'a:8080')
-  t.equal(readUrlPattern('http://[::1]:8080/x').pattern?.authority, '[::1]:8080')
+  t.equal(readUrlPattern('http://a:443/').pattern?.authority, 'a:443')
+  t.equal(readUrlPattern('http://a:08080/').pattern?.authority, 'a:8080')
+})
+
+tap.test('an IPv6 address is one host in whatever spelling', async (t) => {
+  for (const spelling of ['[::1]', '[0:0:0:0:0:0:0:1]', '[0::0001]']) {
+    t.equal(readUrlPattern(`http://${spelling}:8080/x`).pattern?.authority, '[::1]:8080')
+  }
 })
 
 tap.test('path and query keep their exact bytes', async (t) => {
@@ -44,6 +51,11 @@ tap.test('whatever could only ever match nothing, or something else than was mea
     'http:///b': /no valid host/,
     'http://a:x/b': /no valid host/,
     'http://a\\b/c': /no valid host/,
+    'http://a:0/b': /no valid host/,
+    'http://a:65536/b': /no valid host/,
+    'http://a%2eb/c': /no valid host/,
+    'http://[::g]/b': /no valid host/,
+    'http://[:::]/b': /no valid host/,
     'http://[::1/b': /no valid host/,
     '/a b': /percent-encode/,
     '/caf\u00e9': /percent-encode/,
