@@ -1,0 +1,278 @@
+// Metadata as bytes and back: the form in which every store keeps it.
+import { crc32 } from 'node:zlib'
+import type { FieldLines } from '../http/fields.ts'
+import type { Metadata, Selecting } from '../policy/stored.ts'
+import { wordAt, wordNumber } from './words.ts'
+
+// A fixed part, then how long each string is (variable-length integers), then every string's bytes in one run, then a
+// checksum. One run, because one native call turns it into one string of which the parts are slices: that is what makes
+// it several times quicker than JSON (bench/codec.ts). The numbers that Redis scripts compare sit at fixed offsets.
+//
+//   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
+//  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 f64 bodyBytes
+//  44 f64 initialAgeMs   52 f64 lifetimeMs   60 f64 staleWhileRevalidateMs   68 f64 staleIfErrorMs   76 …
+const version = 1
+const fixedBytes = 76
+const checksumBytes = 4
+
+/** Where the scripts in Redis find what they compare (offsets from 0, little-endian doubles). */
+export const requestTimeOffset = 12
+export const responseTimeOffset = 20
+export const keepUntilOffset = 28
+
+const heuristicFlag = 1
+const alwaysValidateFlag = 2
+const neverStaleFlag = 4
+const shareableFlag = 8
+
+// What a string's number says: its last two bits tell which kind it is, the rest its length or place.
+const latin1 = 0
+const utf16 = 1
+const word = 2
+
+// Where an encoding gathers. Nothing here outlives a call: encoding is synchronous.
+const numbers: number[] = []
+const texts: string[] = []
+let textBytes = 0
+
+function putString(value: string): void {
+  const known = wordNumber(value)
+  if (known !== undefined) {
+    numbers.push(known * 4 + word)
+    return
+  }
+  const kind = fitsLatin1(value) ? latin1 : utf16
+  numbers.push(value.length * 4 + kind)
+  texts.push(value)
+  textBytes += kind === latin1 ? value.length : value.length * 2
+}
+
+/** Whether every character fits in a byte; those of received fields do, as Node reads them. */
+export function fitsLatin1(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    if (value.charCodeAt(i) > 0xff) return false
+  }
+  return true
+}
+
+// Validators are nearly always a field's value over again: then the place of that line is enough.
+// 0: undefined; 1: a string follows; n + 2: the value of line n.
+function putReference(fields: FieldLines, name: string, value: string | undefined): void {
+  if (value === undefined) {
+    numbers.push(0)
+    return
+  }
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (fields[i] === name && fields[i + 1] === value) {
+      numbers.push(i / 2 + 2)
+      return
+    }
+  }
+  numbers.push(1)
+  putString(value)
+}
+
+/** The bytes of metadata, with `bodyBytes` as its length of body. The same metadata always gives the same bytes. */
+export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyBytes): Buffer {
+  numbers.length = 0
+  texts.length = 0
+  textBytes = 0
+  const { fields, vary, tags } = meta
+  numbers.push(fields.length >>> 1)
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    putString(fields[i] as string)
+    putString(fields[i + 1] as string)
+  }
+  putReference(fields, 'etag', meta.etag)
+  putReference(fields, 'last-modified', meta.lastModified)
+  numbers.push(vary.length)
+  for (const [name, value] of vary) {
+    putString(name)
+    numbers.push(value === null ? 0 : 1)
+    if (value !== null) putString(value)
+  }
+  numbers.push(tags.length)
+  for (const tag of tags) putString(tag)
+  putString(meta.variant)
+  putString(meta.authority)
+  putString(meta.target)
+  putString(meta.stamp)
+
+  let numberBytes = 0
+  for (const number of numbers) numberBytes += varintBytes(number)
+  const textStart = fixedBytes + numberBytes
+  const length = textStart + textBytes + checksumBytes
+  const bytes = Buffer.allocUnsafe(length)
+  bytes[0] = version
+  bytes[1] = (meta.heuristic ? heuristicFlag : 0) | (meta.alwaysValidate ? alwaysValidateFlag : 0) |
+    (meta.neverStale ? neverStaleFlag : 0) | (meta.shareable ? shareableFlag : 0)
+  bytes.writeUInt16LE(meta.status, 2)
+  bytes.writeUInt32LE(length, 4)
+  bytes.writeUInt32LE(textStart, 8)
+  bytes.writeDoubleLE(meta.requestTimeMs, requestTimeOffset)
+  bytes.writeDoubleLE(meta.responseTimeMs, responseTimeOffset)
+  bytes.writeDoubleLE(meta.keepUntilMs, keepUntilOffset)
+  bytes.writeDoubleLE(bodyBytes, 36)
+  bytes.writeDoubleLE(meta.initialAgeMs, 44)
+  bytes.writeDoubleLE(meta.lifetimeMs, 52)
+  bytes.writeDoubleLE(meta.staleWhileRevalidateMs, 60)
+  bytes.writeDoubleLE(meta.staleIfErrorMs, 68)
+  let at = fixedBytes
+  for (const number of numbers) at = writeVarint(bytes, at, number)
+  for (const text of texts) at += bytes.write(text, at, fitsLatin1(text) ? 'latin1' : 'utf16le')
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, at)), at)
+  texts.length = 0
+  return bytes
+}
+
+/** The length of the metadata that begins at `start`, as it says itself; undefined where that cannot be. */
+export function encodedLength(bytes: Buffer, start: number): number | undefined {
+  if (bytes.length - start < fixedBytes + checksumBytes || bytes[start] !== version) return undefined
+  const length = bytes.readUInt32LE(start + 4)
+  return length < fixedBytes + checksumBytes || length > bytes.length - start ? undefined : length
+}
+
+// Where a decoding stands. Nothing here outlives a call either.
+let source: Buffer
+let text = ''
+let numberAt = 0
+let numberEnd = 0
+let textAt = 0
+let textOrigin = 0
+
+class Damaged extends Error {}
+
+function takeNumber(): number {
+  let value = 0
+  let scale = 1
+  for (;;) {
+    if (numberAt >= numberEnd) throw new Damaged()
+    const byte = source[numberAt++] as number
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return value
+    scale *= 128
+  }
+}
+
+// A count of things that take a byte each at the least: no larger than the bytes that are left.
+function takeCount(): number {
+  const count = takeNumber()
+  if (count > numberEnd - numberAt) throw new Damaged()
+  return count
+}
+
+function takeString(): string {
+  const number = takeNumber()
+  const kind = number % 4
+  const size = (number - kind) / 4
+  if (kind === latin1) {
+    const end = textAt + size
+    if (end > text.length) throw new Damaged()
+    const value = text.slice(textAt, end)
+    textAt = end
+    return value
+  }
+  if (kind === utf16) {
+    const end = textAt + size * 2
+    if (end > text.length) throw new Damaged()
+    const value = source.toString('utf16le', textOrigin + textAt, textOrigin + end)
+    textAt = end
+    return value
+  }
+  const known = kind === word ? wordAt(size) : undefined
+  if (known === undefined) throw new Damaged()
+  return known
+}
+
+function takeReference(fields: FieldLines): string | undefined {
+  const reference = takeNumber()
+  if (reference === 0) return undefined
+  if (reference === 1) return takeString()
+  const value = fields[(reference - 2) * 2 + 1]
+  if (value === undefined) throw new Damaged()
+  return value
+}
+
+/**
+ * The metadata in `bytes` from `start` to `end`; undefined where it is damaged, cut short or of another version. Never
+ * throws. `trusted`: the bytes never left this process, so the checksum is not looked at.
+ */
+export function decodeMetadata(bytes: Buffer, start = 0, end = bytes.length, trusted = false): Metadata | undefined {
+  const length = encodedLength(bytes, start)
+  if (length === undefined || length !== end - start) return undefined
+  const textEnd = end - checksumBytes
+  if (!trusted && crc32(bytes.subarray(start, textEnd)) !== bytes.readUInt32LE(textEnd)) return undefined
+  const textStart = start + bytes.readUInt32LE(start + 8)
+  if (textStart < start + fixedBytes || textStart > textEnd) return undefined
+  try {
+    return decodeParts(bytes, start, textStart, textEnd)
+  } catch (error) {
+    if (error instanceof Damaged) return undefined
+    throw error
+  }
+}
+
+function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: number): Metadata {
+  source = bytes
+  numberAt = start + fixedBytes
+  numberEnd = textStart
+  textOrigin = textStart
+  textAt = 0
+  text = bytes.toString('latin1', textStart, textEnd)
+
+  const fieldCount = takeCount()
+  const fields: string[] = []
+  for (let i = 0; i < fieldCount; i++) fields.push(takeString(), takeString())
+  const etag = takeReference(fields)
+  const lastModified = takeReference(fields)
+  const vary: Selecting[] = []
+  for (let left = takeCount(); left > 0; left--) vary.push([takeString(), takeNumber() === 0 ? null : takeString()])
+  const tags: string[] = []
+  for (let left = takeCount(); left > 0; left--) tags.push(takeString())
+  const variant = takeString()
+  const authority = takeString()
+  const target = takeString()
+  const stamp = takeString()
+  const flags = bytes[start + 1] as number
+  return {
+    status: bytes.readUInt16LE(start + 2),
+    fields,
+    requestTimeMs: bytes.readDoubleLE(start + requestTimeOffset),
+    responseTimeMs: bytes.readDoubleLE(start + responseTimeOffset),
+    initialAgeMs: bytes.readDoubleLE(start + 44),
+    lifetimeMs: bytes.readDoubleLE(start + 52),
+    heuristic: (flags & heuristicFlag) !== 0,
+    staleWhileRevalidateMs: bytes.readDoubleLE(start + 60),
+    staleIfErrorMs: bytes.readDoubleLE(start + 68),
+    alwaysValidate: (flags & alwaysValidateFlag) !== 0,
+    neverStale: (flags & neverStaleFlag) !== 0,
+    shareable: (flags & shareableFlag) !== 0,
+    etag,
+    lastModified,
+    vary,
+    variant,
+    authority,
+    target,
+    tags,
+    stamp,
+    keepUntilMs: bytes.readDoubleLE(start + keepUntilOffset),
+    bodyBytes: bytes.readDoubleLE(start + 36),
+  }
+}
+
+function varintBytes(value: number): number {
+  let size = 1
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++
+  return size
+}
+
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start
+  let rest = value
+  while (rest >= 128) {
+    bytes[at++] = (rest % 128) | 0x80
+    rest = Math.floor(rest / 128)
+  }
+  bytes[at++] = rest
+  return at
+}

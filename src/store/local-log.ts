@@ -1,0 +1,42 @@
+// The purge log of a process that shares its cache with nobody: the embedded store's.
+import type { Clock } from '../clock.ts'
+import type { Stamp } from '../policy/stored.ts'
+import type { PurgeLog } from './purge-log.ts'
+import { PurgeTable, type PurgeTableOptions } from './purge-table.ts'
+
+export interface LocalPurgeLogOptions extends PurgeTableOptions {
+  readonly clock: Clock
+}
+
+/**
+ * A purge log in memory. It dies with the process, as the entries do whose stamps it gave. Applying is recording, so an
+ * append never waits.
+ */
+export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
+  const { clock } = options
+  const table = new PurgeTable(options)
+  let count = 0
+  // Fixed width, so that `<` on strings is `<` on numbers.
+  const stamp = (): Stamp => String(count).padStart(16, '0')
+  table.begin('', stamp())
+  return {
+    get applied() {
+      return table.latest
+    },
+    get revision() {
+      return table.revision
+    },
+    judge: (meta) => table.judge(meta),
+    mayTouch: (since, authority, target) => table.mayTouch(since, authority, target),
+    append: async (purge) => {
+      count++
+      const id = stamp()
+      table.apply({ id, atMs: clock.now(), purge })
+      return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 } }
+    },
+    recent: (limit) => limit <= 0 ? [] : table.records.slice(-limit).toReversed(),
+    current: () => true,
+    replicas: async () => [{ id: 'local', applied: table.latest }],
+    close: async () => {},
+  }
+}

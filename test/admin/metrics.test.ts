@@ -1,0 +1,86 @@
+// What is scraped, and that its documentation tells the same.
+import { readFile } from 'node:fs/promises'
+import tap from 'tap'
+import { listen, overLog } from './support.ts'
+
+const namesIn = (text: string, pattern: RegExp): Set<string> => new Set(Array.from(text.matchAll(pattern), (match) => match[1] as string))
+
+tap.test('every metric is documented, and every documented metric is there', async (t) => {
+  const { ask } = await listen(t)
+  const scraped = namesIn((await ask('/metrics')).text, /^# TYPE (\S+) /gm)
+  // npm and tap run from the root of the repository.
+  const page = await readFile('docs/metrics.md', 'utf8')
+  const documented = namesIn(page, /^\| `(springhouse_\w+)` /gm)
+  t.same([...scraped].filter((name) => !documented.has(name)), [], 'scraped, but not documented')
+  const linuxOnly = namesIn(page, /^\| `(springhouse_\w+)` \| Linux/gm)
+  const expected = [...documented].filter((name) => process.platform === 'linux' || !linuxOnly.has(name))
+  t.same(expected.filter((name) => !scraped.has(name)), [], 'documented, but not scraped')
+  const mentioned = namesIn(page, /(springhouse_\w+)/g)
+  t.same([...mentioned].filter((name) => !documented.has(name)), [], 'mentioned in prose, but in no table')
+})
+
+tap.test('documented types and labels are those that are scraped', async (t) => {
+  const { ask } = await listen(t)
+  const { text } = await ask('/metrics')
+  const page = await readFile('docs/metrics.md', 'utf8')
+  for (const [, name = '', type = '', labels = ''] of page.matchAll(/^\| `(springhouse_\w+)` \| (counter|gauge) \| ([^|]*)\|/gm)) {
+    t.match(text, new RegExp(`^# TYPE ${name} ${type}$`, 'm'))
+    const sample = new RegExp(`^${name}(?:\\{(.*)\\})? `, 'm').exec(text)
+    t.ok(sample, `${name} has a sample`)
+    const scraped = Array.from((sample?.[1] ?? '').matchAll(/(\w+)="/g), (match) => match[1])
+    t.same(scraped, Array.from(labels.matchAll(/`(\w+)`/g), (match) => match[1]), `labels of ${name}`)
+  }
+})
+
+tap.test('counters tell what was counted, and closed sets of labels start at 0', async (t) => {
+  const { ask, parts, store, purge } = await listen(t)
+  const before = (await ask('/metrics')).text
+  t.match(before, /^springhouse_requests_total\{reason="vary-miss"\} 0$/m)
+  t.match(before, /^springhouse_origin_errors_total\{code="ORIGIN_TIMEOUT"\} 0$/m)
+  t.match(before, /^springhouse_hits_total 0$/m)
+
+  parts.counters.count('fresh')
+  parts.counters.count('fresh')
+  parts.counters.hits += 2
+  parts.counters.bytesToClients += 2 ** 33
+  parts.counters.originError('ORIGIN_RESET')
+  await store('a', '/x')
+  await purge({ all: true })
+  for (let scrape = 0; scrape < 2; scrape++) {
+    const { text, headers } = await ask('/metrics')
+    t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/)
+    t.match(text, /^springhouse_requests_total\{reason="fresh"\} 2$/m)
+    t.match(text, /^springhouse_hits_total 2$/m)
+    t.match(text, /^springhouse_client_bytes_total 8589934592$/m)
+    t.match(text, /^springhouse_origin_errors_total\{code="ORIGIN_RESET"\} 1$/m)
+    t.match(text, /^springhouse_purges_total 1$/m)
+    t.match(text, /^springhouse_store_entries 1$/m)
+    t.match(text, /^springhouse_store_max_bytes 1048576$/m)
+    t.match(text, new RegExp(`^springhouse_purge_log_revision ${parts.purgeLog.revision}$`, 'm'))
+    t.match(text, /^springhouse_purge_log_current 1$/m)
+    t.match(text, /^springhouse_replicas 1$/m)
+    t.match(text, /^springhouse_origin_server_pending_requests\{origin="api",server="http:\/\/10\.0\.0\.1:3000"\} 2$/m)
+    t.match(text, /^springhouse_build_info\{version="1\.2\.3"\} 1$/m)
+  }
+})
+
+tap.test('a scrape goes on without what cannot be asked', async (t) => {
+  let out = false
+  const { ask } = await listen(t, ({ purgeLog }) => ({
+    purgeLog: overLog(purgeLog, { replicas: () => (out ? Promise.reject(new Error('redis is gone')) : purgeLog.replicas()) }),
+  }))
+  t.match((await ask('/metrics')).text, /^springhouse_replicas 1$/m)
+  out = true
+  const answer = await ask('/metrics')
+  t.equal(answer.status, 200)
+  t.notMatch(answer.text, /^springhouse_replicas /m)
+  t.match(answer.text, /^springhouse_degraded 0$/m)
+})
+
+tap.test('two listeners in one process keep their metrics apart', async (t) => {
+  const one = await listen(t)
+  const other = await listen(t)
+  one.parts.counters.hits = 5
+  t.match((await one.ask('/metrics')).text, /^springhouse_hits_total 5$/m)
+  t.match((await other.ask('/metrics')).text, /^springhouse_hits_total 0$/m)
+})

@@ -1,0 +1,204 @@
+// A listener on a real socket, over a real store and purge log, and a client that can send what browsers and curl cannot.
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import { Agent } from 'undici'
+import { createAdmin, type AdminParts } from '../../src/admin/admin.ts'
+import { Counters } from '../../src/exchange/counters.ts'
+import type { Metadata } from '../../src/policy/stored.ts'
+import { createLocalPurgeLog } from '../../src/store/local-log.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { PurgeLog } from '../../src/store/purge-log.ts'
+
+export const T0 = Date.UTC(2025, 0, 1)
+export const reader = 'reader-token-1'
+export const purger = 'purger-token-1'
+
+export const clock = { now: () => T0, monotonic: () => 5_000 }
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** The body as JSON. */
+  json(): Record<string, unknown>
+}
+
+export interface Ask {
+  readonly method?: string
+  /** undefined: the reader's; null: none. */
+  readonly token?: string | null
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+  /** Sent as it is, in place of `body`. */
+  readonly raw?: string
+}
+
+export interface Listener {
+  readonly parts: AdminParts
+  readonly port: number
+  /** The lines logged so far. */
+  readonly logged: Record<string, unknown>[]
+  ask(path: string, ask?: Ask): Promise<Answer>
+  /** Asks for a purge as the token that may. */
+  purge(body: unknown): Promise<Answer>
+  /** Stores an entry under a URL. */
+  store(authority: string, target: string, more?: Partial<Metadata>): Promise<void>
+}
+
+function send(port: number, path: string, { method, token = reader, headers = {}, body, raw }: Ask): Promise<Answer> {
+  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method: method ?? (payload === undefined ? 'GET' : 'POST'),
+        agent: false,
+        headers: {
+          ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+          ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(payload)) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: () => JSON.parse(text) as Record<string, unknown> })
+        })
+      },
+    )
+    sent.on('error', reject)
+    sent.end(payload)
+  })
+}
+
+/** Writes the text to the listener as it is, and resolves to all that came back when the connection closed. */
+export function sendRaw(port: number, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const chunks: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    socket.on('error', () => undefined) // a reset after the answer; without one the result is empty
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
+    socket.write(text)
+  })
+}
+
+export function metadata(authority: string, target: string, more: Partial<Metadata> = {}): Metadata {
+  return {
+    status: 200,
+    fields: ['content-type', 'text/plain'],
+    requestTimeMs: T0 - 10_000,
+    responseTimeMs: T0 - 10_000,
+    initialAgeMs: 1_000,
+    lifetimeMs: 60_000,
+    heuristic: false,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
+    alwaysValidate: false,
+    neverStale: false,
+    shareable: true,
+    etag: '"v1"',
+    lastModified: undefined,
+    vary: [],
+    variant: '',
+    authority,
+    target,
+    tags: [],
+    stamp: '',
+    keepUntilMs: T0 + 3_600_000,
+    bodyBytes: 0,
+    ...more,
+  }
+}
+
+/** A purge log that is the given one but for some of its answers. */
+export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | 'replicas'>>): PurgeLog {
+  return {
+    get applied() {
+      return log.applied
+    },
+    get revision() {
+      return log.revision
+    },
+    judge: (meta) => log.judge(meta),
+    mayTouch: (...args) => log.mayTouch(...args),
+    append: over.append ?? ((purge, waitMs) => log.append(purge, waitMs)),
+    recent: (limit) => log.recent(limit),
+    current: () => log.current(),
+    replicas: over.replicas ?? (() => log.replicas()),
+    close: () => log.close(),
+  }
+}
+
+/** Starts a listener; the test's end stops it. `change` may replace any of its parts. */
+export async function listen(t: Test, change: (parts: AdminParts) => Partial<AdminParts> = () => ({}), host = '127.0.0.1'): Promise<Listener> {
+  const logged: Record<string, unknown>[] = []
+  const lines = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logged.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  })
+  const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
+  const purgeLog = createLocalPurgeLog({ clock })
+  const dispatcher = new Agent()
+  const defaults: AdminParts = {
+    tokens: [
+      { name: 'dashboard', token: reader, scopes: ['read'] },
+      { name: 'deploy', token: purger, scopes: ['read', 'purge'] },
+    ],
+    store,
+    purgeLog,
+    origins: {
+      request: () => {
+        throw new Error('the admin listener asks no origin')
+      },
+      dispatcher,
+      pick: () => '',
+      status: () => [{ origin: 'api', url: 'http://10.0.0.1:3000', healthy: true, pending: 2, consecutiveFailures: 0 }],
+      close: () => dispatcher.close(),
+    },
+    explain: async () => undefined,
+    counters: new Counters(['fresh', 'vary-miss']),
+    defaultPurgeWaitMs: 2_000,
+    config: () => ({ redis: { url: 'redis://***@redis:6379' } }),
+    ready: () => true,
+    clock,
+    logger: pino({ level: 'info' }, lines),
+    version: '1.2.3',
+  }
+  const parts = { ...defaults, ...change(defaults) }
+  const app = createAdmin(parts)
+  await app.listen({ port: 0, host })
+  t.teardown(async () => {
+    await app.close()
+    await Promise.all([store.close(), purgeLog.close(), dispatcher.close()])
+  })
+  const { port } = app.server.address() as AddressInfo
+  return {
+    parts,
+    port,
+    logged,
+    ask: (path, ask = {}) => send(port, path, ask),
+    purge: (body) => send(port, '/v1/purge', { token: purger, body }),
+    async store(authority, target, more) {
+      const writer = store.write(`${authority}${target}`, metadata(authority, target, more))
+      await writer.write(Buffer.from('hello'))
+      if (!(await writer.commit())) throw new Error('the store did not take the entry')
+    },
+  }
+}
+
+/** The `errors` of a problem, as `path: message`. */
+export function errorsOf(answer: Answer): string[] {
+  const errors = answer.json()['errors'] as { path: string; message: string }[]
+  return errors.map(({ path, message }) => `${path}: ${message}`)
+}

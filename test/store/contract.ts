@@ -1,0 +1,277 @@
+// What every store promises, in the words of src/store/store.ts, proved over whichever store the factory makes.
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import type { Metadata } from '../../src/policy/stored.ts'
+import type { Body, Store } from '../../src/store/store.ts'
+import type { ManualClock } from '../support/manual-clock.ts'
+import { metadata, t0 } from '../support/metadata.ts'
+
+export type Test = typeof t
+
+/** A fresh, empty store that keeps `contractVariants` variants of a key, and bodies of `contractEntryBytes`. */
+export interface Subject {
+  readonly store: Store
+  readonly clock: ManualClock
+  readonly cleanup: () => Promise<void> | void
+}
+
+export const contractVariants = 4
+export const contractEntryBytes = 4 * 1_048_576
+
+const key = 'GET http://api.example.com/v1/things?page=1'
+
+/** All of a body, or of a part of it, as whoever sends it reads it. */
+export async function readBody(body: Body, start: number, end: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of body.read(start, end)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** Stores one response in chunks of at most 64 KiB; whether the store took it. */
+export async function put(store: Store, at: string, meta: Metadata, body: Buffer = Buffer.from('{}')): Promise<boolean> {
+  const writer = store.write(at, meta)
+  for (let from = 0; from < body.length; from += 65_536) await writer.write(body.subarray(from, from + 65_536))
+  return await writer.commit()
+}
+
+/** The bodies under a key, as text, in the order of the look-up. */
+export async function bodies(store: Store, at = key): Promise<string[]> {
+  const found = await store.lookup(at)
+  return Promise.all(found.map(async ({ meta, body }) => (await readBody(body, 0, meta.bodyBytes)).toString()))
+}
+
+// Small enough to lie with its metadata, large enough not to, and larger than any single piece.
+const sizes = { 'an empty': 0, 'a small': 1000, 'a middling': 100_000, 'a large': 3_000_001 }
+
+export function storeContract(name: string, make: (test: Test) => Promise<Subject>): void {
+  const promise = (sentence: string, prove: (test: Test, subject: Subject) => Promise<unknown>): void => {
+    void t.test(`${name}: ${sentence}`, async (test) => {
+      const subject = await make(test as Test)
+      test.teardown(() => subject.cleanup())
+      await prove(test as Test, subject)
+    })
+  }
+
+  promise('a look-up of what is not there answers []', async (test, { store }) => {
+    test.same(await store.lookup(key), [])
+  })
+
+  for (const [size, bytes] of Object.entries(sizes)) {
+    promise(`${size} body comes back whole, in any part, with the metadata it was stored with`, async (test, { store }) => {
+      const body = randomBytes(bytes)
+      const meta = metadata({ tags: ['a', 'b'], vary: [['accept', 'x'], ['origin', null]], variant: 'x', fields: ['x-bytes', '\u0001\u0080\u00ff\t é'] })
+      test.equal(await put(store, key, meta, body), true)
+      const [found] = await store.lookup(key)
+      test.same(found?.meta, { ...meta, bodyBytes: bytes })
+      if (found === undefined) return
+      test.ok(body.equals(await readBody(found.body, 0, bytes)), 'whole')
+      for (const [start, end] of [[0, 1], [bytes - 1, bytes], [bytes >> 1, (bytes >> 1) + 70_000], [1, bytes - 1], [5, 5]] as const) {
+        const part = body.subarray(Math.max(0, start), Math.min(bytes, end))
+        test.ok(part.equals(await readBody(found.body, Math.max(0, start), Math.min(bytes, end))), `${start} to ${end}`)
+      }
+      if (found.body.bytes !== undefined) test.ok(body.equals(found.body.bytes), 'at hand')
+    })
+  }
+
+  promise('a key may hold any character', async (test, { store }) => {
+    const keys = ['', '*', 'a b\r\n{x}', '}{', '\u0000', 'ключ', '\ud800', `long ${'k'.repeat(5000)}`]
+    for (const each of keys) test.equal(await put(store, each, metadata(), Buffer.from(`of ${each.length} ${each.slice(0, 4)}`)), true)
+    for (const each of keys) test.same(await bodies(store, each), [Buffer.from(`of ${each.length} ${each.slice(0, 4)}`).toString()])
+    const listed = await store.list(undefined, 1000)
+    test.same(listed.entries.map((entry) => entry.key).sort(), keys.toSorted())
+  })
+
+  for (const bytes of [10, 1_000_000]) {
+    promise(`nothing of ${bytes} bytes is visible before commit`, async (test, { store }) => {
+      const writer = store.write(key, metadata())
+      await writer.write(randomBytes(bytes))
+      test.same(await store.lookup(key), [])
+      test.same((await store.list(undefined, 10)).entries, [])
+      test.equal(await writer.commit(), true)
+      test.equal((await store.lookup(key)).length, 1)
+    })
+
+    promise(`a writer of ${bytes} bytes that is aborted, forgotten or cut off leaves no trace and no partial body`, async (test, { store }) => {
+      await put(store, key, metadata(), Buffer.from('before'))
+      const aborted = store.write(key, metadata({ requestTimeMs: t0 }))
+      await aborted.write(randomBytes(bytes))
+      aborted.abort()
+      test.equal(await aborted.commit(), false, 'a commit after the abort is not taken')
+      const forgotten = store.write(key, metadata({ requestTimeMs: t0, variant: 'other' }))
+      await forgotten.write(randomBytes(bytes))
+      test.same(await bodies(store), ['before'])
+    })
+  }
+
+  promise('abort after commit does nothing', async (test, { store }) => {
+    const writer = store.write(key, metadata())
+    await writer.write(Buffer.from('kept'))
+    test.equal(await writer.commit(), true)
+    writer.abort()
+    test.same(await bodies(store), ['kept'])
+    test.equal(await writer.commit(), false)
+  })
+
+  promise('a body that grows beyond the longest that is taken is not taken', async (test, { store }) => {
+    test.equal(await put(store, key, metadata(), Buffer.alloc(contractEntryBytes + 1)), false)
+    test.same(await store.lookup(key), [])
+    test.equal(await put(store, key, metadata(), Buffer.alloc(contractEntryBytes)), true)
+  })
+
+  for (const bytes of [1000, 1_000_000]) {
+    promise(`a commit replaces the same variant at once; a reader of the old body of ${bytes} bytes finishes it`, async (test, { store }) => {
+      const old = Buffer.alloc(bytes, 'old ')
+      await put(store, key, metadata(), old)
+      const [before] = await store.lookup(key)
+      if (before === undefined) return test.fail('stored')
+      const reader = before.body.read(0, bytes)[Symbol.asyncIterator]()
+      const first = await reader.next()
+      test.equal(await put(store, key, metadata({ requestTimeMs: t0 }), Buffer.alloc(bytes, 'new ')), true)
+      test.same(await bodies(store), [Buffer.alloc(bytes, 'new ').toString()])
+      const chunks = [first.value as Buffer]
+      for (let next = await reader.next(); next.done !== true; next = await reader.next()) chunks.push(next.value)
+      test.ok(Buffer.concat(chunks).equals(old), 'the one who had begun')
+      test.ok((await readBody(before.body, 0, bytes)).equals(old), 'the one who had not begun yet')
+    })
+
+    promise(`a body of ${bytes} bytes stays readable for whoever has it, though it is removed meanwhile`, async (test, { store }) => {
+      const body = randomBytes(bytes)
+      await put(store, key, metadata(), body)
+      const [found] = await store.lookup(key)
+      await store.remove(key)
+      test.same(await store.lookup(key), [])
+      if (found !== undefined) test.ok((await readBody(found.body, 0, bytes)).equals(body))
+    })
+  }
+
+  promise('a commit that lost a race with a newer one is not taken', async (test, { store }) => {
+    const late = store.write(key, metadata({ requestTimeMs: t0 - 500 }))
+    await late.write(Buffer.from('asked for first'))
+    await put(store, key, metadata({ requestTimeMs: t0 - 100 }), Buffer.from('asked for later'))
+    test.equal(await late.commit(), false)
+    test.same(await bodies(store), ['asked for later'])
+  })
+
+  promise('past keepUntilMs an entry reads as absent', async (test, { store, clock }) => {
+    await put(store, key, metadata({ keepUntilMs: t0 + 1000, variant: 'short' }), Buffer.from('short'))
+    await put(store, key, metadata({ keepUntilMs: t0 + 5000, variant: 'long' }), Buffer.from('long'))
+    clock.advance(1000)
+    test.equal((await store.lookup(key)).length, 2, 'at the moment itself it is there')
+    clock.advance(1)
+    test.same(await bodies(store), ['long'])
+    test.equal((await store.list(undefined, 10)).entries.length, 1)
+    clock.advance(4000)
+    test.same(await store.lookup(key), [])
+    test.same((await store.list(undefined, 10)).entries, [])
+    test.equal(await put(store, key, metadata({ keepUntilMs: t0 })), false, 'what would be absent at once is not taken')
+  })
+
+  promise('variants lie side by side, the youngest responseTimeMs first', async (test, { store }) => {
+    await put(store, key, metadata({ variant: 'b', responseTimeMs: t0 + 2 }), Buffer.from('b'))
+    await put(store, key, metadata({ variant: 'c', responseTimeMs: t0 + 3 }), Buffer.from('c'))
+    await put(store, key, metadata({ variant: 'a', responseTimeMs: t0 + 1 }), Buffer.from('a'))
+    test.same(await bodies(store), ['c', 'b', 'a'])
+  })
+
+  promise('at most maxVariants variants of a key; beyond it the one that was stored first goes', async (test, { store }) => {
+    for (let i = 0; i < contractVariants + 2; i++) {
+      test.equal(await put(store, key, metadata({ variant: `v${i}`, responseTimeMs: t0 + i }), Buffer.from(`${i}`)), true)
+    }
+    test.same(await bodies(store), ['5', '4', '3', '2'])
+  })
+
+  for (const bytes of [1000, 1_000_000]) {
+    promise(`a refresh puts new metadata on a variant whose body of ${bytes} bytes stays`, async (test, { store, clock }) => {
+      const body = randomBytes(bytes)
+      await put(store, key, metadata({ keepUntilMs: t0 + 1000, variant: 'v' }), body)
+      const [found] = await store.lookup(key)
+      if (found === undefined) return test.fail('stored')
+      const renewed = metadata({ keepUntilMs: t0 + 9000, variant: 'v', fields: ['x-new', 'y'.repeat(300)], responseTimeMs: t0 + 50, requestTimeMs: t0 + 40, stamp: '9' })
+      test.equal(await store.refresh(key, found.meta, renewed), true)
+      clock.advance(5000)
+      const [after] = await store.lookup(key)
+      test.same(after?.meta, { ...renewed, bodyBytes: bytes })
+      if (after !== undefined) test.ok((await readBody(after.body, 0, bytes)).equals(body))
+      test.equal(found.meta.keepUntilMs, t0 + 1000, 'what was handed out is not changed')
+    })
+  }
+
+  promise('a refresh of what is no longer the stored variant changes nothing', async (test, { store }) => {
+    await put(store, key, metadata(), Buffer.from('first'))
+    const [first] = await store.lookup(key)
+    if (first === undefined) return test.fail('stored')
+    await put(store, key, metadata({ requestTimeMs: t0, etag: '"v2"' }), Buffer.from('second'))
+    test.equal(await store.refresh(key, first.meta, metadata({ lifetimeMs: 1 })), false)
+    test.equal((await store.lookup(key))[0]?.meta.etag, '"v2"')
+    test.equal(await store.refresh('nowhere', first.meta, first.meta), false)
+    await store.remove(key)
+    test.equal(await store.refresh(key, first.meta, first.meta), false)
+    test.same(await store.lookup(key), [])
+  })
+
+  promise('a refresh may change which variant it is', async (test, { store }) => {
+    await put(store, key, metadata({ variant: 'one' }), Buffer.from('body'))
+    await put(store, key, metadata({ variant: 'two' }), Buffer.from('overtaken'))
+    const was = (await store.lookup(key)).find(({ meta }) => meta.variant === 'one')
+    test.equal(await store.refresh(key, was?.meta ?? metadata(), metadata({ variant: 'two', requestTimeMs: t0 })), true)
+    test.same(await bodies(store), ['body'])
+  })
+
+  promise('remove forgets one variant, or all of a key, and nothing else', async (test, { store }) => {
+    await put(store, key, metadata({ variant: 'a', responseTimeMs: t0 + 1 }), Buffer.from('a'))
+    await put(store, key, metadata({ variant: 'b' }), randomBytes(100_000))
+    await put(store, 'other', metadata(), Buffer.from('other'))
+    await store.remove(key, 'b')
+    await store.remove(key, 'never there')
+    test.same(await bodies(store), ['a'])
+    await store.remove(key)
+    await store.remove('never there')
+    test.same(await store.lookup(key), [])
+    test.same(await bodies(store, 'other'), ['other'])
+  })
+
+  promise('whatever was handed in or out is not changed by the store afterwards', async (test, { store }) => {
+    const meta = metadata({ tags: ['a'] })
+    const copy = structuredClone(meta)
+    const chunk = Buffer.from('chunk')
+    const writer = store.write(key, meta)
+    await writer.write(chunk)
+    await writer.commit()
+    const out = await store.lookup(key)
+    const [first] = out
+    const kept = structuredClone(first?.meta)
+    await put(store, key, metadata({ variant: 'another' }))
+    await store.remove(key)
+    test.same(meta, copy)
+    test.equal(chunk.toString(), 'chunk')
+    test.equal(out.length, 1)
+    test.same(first?.meta, kept)
+    if (first !== undefined) test.equal((await readBody(first.body, 0, 5)).toString(), 'chunk')
+  })
+
+  promise('list tells each entry once, a page of the limit at a time', async (test, { store }) => {
+    const expected: string[] = []
+    for (let i = 0; i < 30; i++) {
+      for (const variant of i % 3 === 0 ? ['x', 'y', 'z'] : ['x']) {
+        await put(store, `key ${i}`, metadata({ variant }))
+        expected.push(`key ${i} ${variant}`)
+      }
+    }
+    const seen: string[] = []
+    let cursor: string | undefined
+    let pages = 0
+    do {
+      const page = await store.list(cursor, 7)
+      test.ok(page.entries.length <= 7)
+      for (const entry of page.entries) seen.push(`${entry.key} ${entry.meta.variant}`)
+      cursor = page.cursor
+    } while (cursor !== undefined && ++pages < 1000)
+    test.same(seen.sort(), expected.sort())
+  })
+
+  promise('a store that was closed has nothing more to answer, and does not throw', async (test, { store }) => {
+    await put(store, key, metadata())
+    await store.close()
+    test.same(await store.lookup(key), [])
+  })
+}

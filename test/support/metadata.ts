@@ -1,0 +1,65 @@
+// Stored metadata for tests: a plain fresh response, of which a test changes what it is about.
+import * as fc from 'fast-check'
+import type { Metadata } from '../../src/policy/stored.ts'
+
+/** When the plain response was received; manualClock() starts here too. */
+export const t0 = 1_700_000_000_000
+
+export function metadata(changes: Partial<Metadata> = {}): Metadata {
+  return {
+    status: 200,
+    fields: ['content-type', 'application/json', 'cache-control', 'max-age=60', 'etag', '"v1"', 'date', 'Tue, 14 Nov 2023 22:13:20 GMT'],
+    requestTimeMs: t0 - 20,
+    responseTimeMs: t0,
+    initialAgeMs: 0,
+    lifetimeMs: 60_000,
+    heuristic: false,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
+    alwaysValidate: false,
+    neverStale: false,
+    shareable: true,
+    etag: '"v1"',
+    lastModified: undefined,
+    vary: [],
+    variant: '',
+    authority: 'api.example.com',
+    target: '/v1/things?page=1',
+    tags: [],
+    stamp: '0000000000000000',
+    keepUntilMs: t0 + 3_600_000,
+    bodyBytes: 0,
+    ...changes,
+  }
+}
+
+const anyByte = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 40 })
+const text = fc.oneof(anyByte, fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', 'application/json', 'gzip', 'no-cache'))
+const ms = fc.oneof(fc.nat(), fc.double({ noNaN: true }), fc.constant(Infinity))
+const count = fc.nat({ max: 2 ** 40 })
+
+/** Any metadata whatever, with every byte that a field can hold and every character that a key can. */
+export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
+  status: fc.integer({ min: 100, max: 999 }),
+  fields: fc.array(fc.tuple(fc.constantFrom('etag', 'last-modified', 'cache-control', 'x-own'), text), { maxLength: 12 }).map((lines) => lines.flat()),
+  requestTimeMs: ms,
+  responseTimeMs: ms,
+  initialAgeMs: ms,
+  lifetimeMs: ms,
+  heuristic: fc.boolean(),
+  staleWhileRevalidateMs: ms,
+  staleIfErrorMs: ms,
+  alwaysValidate: fc.boolean(),
+  neverStale: fc.boolean(),
+  shareable: fc.boolean(),
+  etag: fc.option(text, { nil: undefined }),
+  lastModified: fc.option(text, { nil: undefined }),
+  vary: fc.array(fc.tuple<[string, string | null]>(text, fc.option(text, { nil: null })), { maxLength: 3 }),
+  variant: text,
+  authority: text,
+  target: text,
+  tags: fc.array(text, { maxLength: 4 }),
+  stamp: text,
+  keepUntilMs: ms,
+  bodyBytes: count,
+})
