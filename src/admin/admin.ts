@@ -7,7 +7,7 @@ import type { Counters } from '../exchange/counters.ts'
 import type { Explanation } from '../exchange/explanation.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { Origins } from '../origin/origin.ts'
-import type { PurgeLog } from '../store/purge-log.ts'
+import type { Purge, PurgeLog } from '../store/purge-log.ts'
 import type { Store } from '../store/store.ts'
 import { requireTokens, type AdminToken } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
@@ -29,6 +29,8 @@ export interface AdminParts {
   readonly origins: Origins
   /** What would be decided for this request now; undefined: no route matches. */
   explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
+  /** A purge as entries are keyed: with the targets that routes make of the URLs that people name. */
+  keyed(purge: Purge): Purge
   /** Plain counters that the request path counts in; read at scrape. */
   readonly counters: Counters
   readonly defaultPurgeWaitMs: number

@@ -1,6 +1,7 @@
 // GET /v1/entries: what is stored, page by page, with a bound on the work of each call.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { currentAgeMs } from '../policy/freshness.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { UrlPattern } from '../store/purge-log.ts'
 import type { AdminParts } from './admin.ts'
@@ -27,8 +28,7 @@ function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | u
 }
 
 function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number): Record<string, unknown> {
-  // RFC 9111 §4.2.3: current_age = corrected_initial_age + resident_time
-  const ageMs = meta.initialAgeMs + Math.max(0, nowMs - meta.responseTimeMs)
+  const ageMs = currentAgeMs(meta, nowMs)
   return {
     key,
     url: showPattern(meta),

@@ -24,6 +24,7 @@ const counterRows: readonly CounterRow[] = [
   { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
   { name: 'fills_aborted_total', help: 'Fetches whose response was in the end not stored.', read: (c) => c.fillsAborted },
   { name: 'origin_errors_total', help: 'Failed exchanges with origins by the code of the failure.', read: (c) => ({ label: 'code', values: c.originErrors }) },
+  { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
   { name: 'coalesced_requests_total', help: 'Requests answered with what another request fetched.', read: (c) => c.coalesced },
   { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },

@@ -72,7 +72,7 @@ const recentQuery = Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1
 export function purgeRoutes(app: FastifyInstance, parts: AdminParts): void {
   app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
     const purge = toPurge(request.body)
-    const receipt = await parts.purgeLog.append(purge, request.body.waitMs ?? parts.defaultPurgeWaitMs)
+    const receipt = await parts.purgeLog.append(parts.keyed(purge), request.body.waitMs ?? parts.defaultPurgeWaitMs)
     parts.counters.purges++
     const { live, acknowledged } = receipt.replicas
     request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged }, 'purge')

@@ -1,31 +1,11 @@
 // The URLs and prefixes that the admin API takes, read byte for byte.
+import { normaliseAuthority } from '../http/authority.ts'
 import type { UrlPattern } from '../store/purge-log.ts'
 
 /** What was read, or the sentence that says what is wrong with it. */
 export type ReadPattern =
   | { readonly pattern: UrlPattern; readonly problem?: undefined }
   | { readonly pattern?: undefined; readonly problem: string }
-
-// RFC 3986 §3.2.2: IP-literal or reg-name, then a port. A percent-encoded name is refused, as it is from clients.
-const authorityForm = /^(\[[0-9a-f:.]+\]|[a-z0-9\-._~!$&'()*+,;=]+)(?::(\d{0,5}))?$/
-
-/** Host and port in the spelling that stored entries carry, or undefined where no client can have asked for it. */
-function readAuthority(text: string, scheme: string): string | undefined {
-  const match = authorityForm.exec(text.toLowerCase())
-  if (match === null) return undefined
-  let host = match[1] as string
-  if (host.startsWith('[')) {
-    // One address has many spellings, and entries carry the canonical one (RFC 5952).
-    const url = `http://${host}/`
-    if (!URL.canParse(url)) return undefined
-    host = new URL(url).hostname
-  }
-  const ownPort = scheme.toLowerCase() === 'https' ? 443 : 80
-  // RFC 3986 §3.2.3: a port may be empty, and then means the scheme's own.
-  const port = match[2] === undefined || match[2] === '' ? ownPort : Number(match[2])
-  if (port < 1 || port > 65_535) return undefined
-  return port === ownPort ? host : `${host}:${port}`
-}
 
 /**
  * Reads a URL, or the beginning of one, for matching. It is absolute (`http://api.example.com/v1/a?b=c`), or a path
@@ -44,7 +24,7 @@ export function readUrlPattern(text: string): ReadPattern {
   if (parts === null) return { problem: 'must be absolute (http://host/path) or a path (/path)' }
   const [, scheme = '', rawAuthority = '', rest = ''] = parts
   if (rawAuthority.includes('@')) return { problem: 'has user information (user@), which is not part of what is cached' }
-  const authority = readAuthority(rawAuthority, scheme)
+  const authority = normaliseAuthority(rawAuthority, scheme.toLowerCase() === 'https' ? 'https' : 'http')
   if (authority === undefined) return { problem: `has no valid host: ${JSON.stringify(rawAuthority)}` }
   // RFC 9112 §3.2.1: an empty path is sent as "/".
   const target = rest.startsWith('/') ? rest : `/${rest}`

@@ -16,10 +16,12 @@ export type NotStoredReason =
   | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh'
   | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'incomplete' | 'store-refused'
 
-export type Reason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason | NotStoredReason
+/** Why a request was answered as it was. */
+export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
+export type Reason = DecisionReason | NotStoredReason
 
-// A record rather than a list, so that a reason that is missing here does not compile.
-const described: Record<Reason, string> = {
+// Records rather than lists, so that a reason that is missing here does not compile.
+const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin answers it',
   'upgrade': 'RFC 9110 §7.8: asks for another protocol',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
@@ -42,6 +44,9 @@ const described: Record<Reason, string> = {
   'range-miss': 'RFC 9110 §14.2: a part is asked for and the whole is not stored',
   'head-miss': 'RFC 9110 §9.3.2: HEAD, and no response to GET is stored',
   'only-if-cached': 'RFC 9111 §5.2.1.7: the request takes a stored response only, and none may be used',
+}
+
+const notStored: Record<NotStoredReason, string> = {
   'no-store': 'RFC 9111 §5.2.2.5: the response says no-store',
   'private': 'RFC 9111 §5.2.2.7: the response says private',
   'authorization': 'RFC 9111 §3.5: the request carried Authorization, and the response does not say public, must-revalidate or s-maxage',
@@ -61,5 +66,6 @@ const described: Record<Reason, string> = {
 }
 
 /** What a reason means and which section or setting says so; for explain, docs and the test that reads them. */
-export const reasonMeaning: Readonly<Record<Reason, string>> = described
-export const reasons = Object.keys(described) as readonly Reason[]
+export const reasonMeaning: Readonly<Record<Reason, string>> = { ...decisions, ...notStored }
+export const decisionReasons = Object.keys(decisions) as readonly DecisionReason[]
+export const notStoredReasons = Object.keys(notStored) as readonly NotStoredReason[]

@@ -23,7 +23,6 @@ export const keepUntilOffset = 28
 const heuristicFlag = 1
 const alwaysValidateFlag = 2
 const neverStaleFlag = 4
-const shareableFlag = 8
 
 // What a string's number says: its last two bits tell which kind it is, the rest its length or place.
 const latin1 = 0
@@ -72,17 +71,22 @@ function putReference(fields: FieldLines, name: string, value: string | undefine
   putString(value)
 }
 
+function putLines(lines: FieldLines): void {
+  numbers.push(lines.length >>> 1)
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    putString(lines[i] as string)
+    putString(lines[i + 1] as string)
+  }
+}
+
 /** The bytes of metadata, with `bodyBytes` as its length of body. The same metadata always gives the same bytes. */
 export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyBytes): Buffer {
   numbers.length = 0
   texts.length = 0
   textBytes = 0
   const { fields, vary, tags } = meta
-  numbers.push(fields.length >>> 1)
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    putString(fields[i] as string)
-    putString(fields[i + 1] as string)
-  }
+  putLines(fields)
+  putLines(meta.cacheOnlyFields)
   putReference(fields, 'etag', meta.etag)
   putReference(fields, 'last-modified', meta.lastModified)
   numbers.push(vary.length)
@@ -105,7 +109,7 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   const bytes = Buffer.allocUnsafe(length)
   bytes[0] = version
   bytes[1] = (meta.heuristic ? heuristicFlag : 0) | (meta.alwaysValidate ? alwaysValidateFlag : 0) |
-    (meta.neverStale ? neverStaleFlag : 0) | (meta.shareable ? shareableFlag : 0)
+    (meta.neverStale ? neverStaleFlag : 0)
   bytes.writeUInt16LE(meta.status, 2)
   bytes.writeUInt32LE(length, 4)
   bytes.writeUInt32LE(textStart, 8)
@@ -184,6 +188,12 @@ function takeString(): string {
   return known
 }
 
+function takeLines(): string[] {
+  const lines: string[] = []
+  for (let left = takeCount(); left > 0; left--) lines.push(takeString(), takeString())
+  return lines
+}
+
 function takeReference(fields: FieldLines): string | undefined {
   const reference = takeNumber()
   if (reference === 0) return undefined
@@ -220,9 +230,8 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   textAt = 0
   text = bytes.toString('latin1', textStart, textEnd)
 
-  const fieldCount = takeCount()
-  const fields: string[] = []
-  for (let i = 0; i < fieldCount; i++) fields.push(takeString(), takeString())
+  const fields = takeLines()
+  const cacheOnlyFields = takeLines()
   const etag = takeReference(fields)
   const lastModified = takeReference(fields)
   const vary: Selecting[] = []
@@ -237,6 +246,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   return {
     status: bytes.readUInt16LE(start + 2),
     fields,
+    cacheOnlyFields,
     requestTimeMs: bytes.readDoubleLE(start + requestTimeOffset),
     responseTimeMs: bytes.readDoubleLE(start + responseTimeOffset),
     initialAgeMs: bytes.readDoubleLE(start + 44),
@@ -246,7 +256,6 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     staleIfErrorMs: bytes.readDoubleLE(start + 68),
     alwaysValidate: (flags & alwaysValidateFlag) !== 0,
     neverStale: (flags & neverStaleFlag) !== 0,
-    shareable: (flags & shareableFlag) !== 0,
     etag,
     lastModified,
     vary,

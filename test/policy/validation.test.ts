@@ -3,7 +3,7 @@ import t from 'tap'
 import { forwardStatus, hitStatus, passStatus } from '../../src/policy/cache-status.ts'
 import { invalidatedUrls } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
-import { reasonMeaning, reasons } from '../../src/policy/reasons.ts'
+import { decisionReasons, notStoredReasons, reasonMeaning } from '../../src/policy/reasons.ts'
 import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFields } from '../../src/policy/validation.ts'
 import { defaultRules, lines, request, stored, T0, type Fields } from './scene.ts'
 
@@ -80,7 +80,7 @@ t.test('RFC 9211: Cache-Status', async t => {
 })
 
 t.test('every reason is one word and says which section or setting it comes from', async t => {
-  for (const reason of reasons) {
+  for (const reason of [...decisionReasons, ...notStoredReasons]) {
     t.match(reason, /^[a-z0-9-]+$/)
     t.match(reasonMeaning[reason], /RFC|configuration|purge|store|tags/, reason)
   }

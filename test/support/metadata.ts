@@ -9,6 +9,7 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
   return {
     status: 200,
     fields: ['content-type', 'application/json', 'cache-control', 'max-age=60', 'etag', '"v1"', 'date', 'Tue, 14 Nov 2023 22:13:20 GMT'],
+    cacheOnlyFields: [],
     requestTimeMs: t0 - 20,
     responseTimeMs: t0,
     initialAgeMs: 0,
@@ -18,7 +19,6 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
     staleIfErrorMs: 0,
     alwaysValidate: false,
     neverStale: false,
-    shareable: true,
     etag: '"v1"',
     lastModified: undefined,
     vary: [],
@@ -42,6 +42,7 @@ const count = fc.nat({ max: 2 ** 40 })
 export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   status: fc.integer({ min: 100, max: 999 }),
   fields: fc.array(fc.tuple(fc.constantFrom('etag', 'last-modified', 'cache-control', 'x-own'), text), { maxLength: 12 }).map((lines) => lines.flat()),
+  cacheOnlyFields: fc.array(fc.tuple(fc.constantFrom('cache-tag', 'surrogate-control'), text), { maxLength: 2 }).map((lines) => lines.flat()),
   requestTimeMs: ms,
   responseTimeMs: ms,
   initialAgeMs: ms,
@@ -51,7 +52,6 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   staleIfErrorMs: ms,
   alwaysValidate: fc.boolean(),
   neverStale: fc.boolean(),
-  shareable: fc.boolean(),
   etag: fc.option(text, { nil: undefined }),
   lastModified: fc.option(text, { nil: undefined }),
   vary: fc.array(fc.tuple<[string, string | null]>(text, fc.option(text, { nil: null })), { maxLength: 3 }),
