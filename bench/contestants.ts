@@ -1,0 +1,125 @@
+// Who takes part: how each is started, and how it is made sure that it does what is measured.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort, generatorCore, hasProgram, serverCore, startServer } from './process.ts'
+
+export interface Contestant {
+  readonly name: string
+  /** Where it listens, without path. */
+  readonly base: string
+}
+
+export interface Answer {
+  readonly status: number
+  /** Name, value, name, value, as they came. */
+  readonly fields: readonly string[]
+  readonly body: string
+}
+
+const contestantPath = (name: string): string => fileURLToPath(new URL(`contestants/${name}.js`, import.meta.url))
+
+/** One GET, its fields as they came over the wire. */
+export function ask(url: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    get(url, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: response.rawHeaders, body }))
+      response.on('error', reject)
+    }).on('error', reject)
+  })
+}
+
+export function field(answer: Answer, name: string): string | undefined {
+  const at = answer.fields.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === name)
+  return at < 0 ? undefined : answer.fields[at + 1]
+}
+
+export async function startOrigin(): Promise<Contestant> {
+  const port = await freePort()
+  const base = `http://127.0.0.1:${port}`
+  await startServer(process.execPath, [contestantPath('origin'), String(port)], { url: `${base}/count`, core: generatorCore })
+  return { name: 'origin', base }
+}
+
+/** How often the origin has been asked. */
+export async function originCount(origin: Contestant): Promise<number> {
+  return Number((await ask(`${origin.base}/count`)).body)
+}
+
+/** The program as it is shipped, every setting at its default: the bench runs from .build/bench, the program is in dist. */
+export async function startSpringhouse(origin: Contestant): Promise<Contestant> {
+  const [port, adminPort] = [await freePort(), await freePort()]
+  const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+  const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
+  const url = `http://127.0.0.1:${adminPort}/readyz`
+  await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
+  return { name: 'springhouse', base: `http://127.0.0.1:${port}` }
+}
+
+// Node writes these itself on every answer.
+const writtenByNode: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive'])
+
+/** A node:http server that writes an answer's bytes over and over. */
+export async function startBare(answer: Answer): Promise<Contestant> {
+  const port = await freePort()
+  const base = `http://127.0.0.1:${port}`
+  const fields = answer.fields.filter((_, index) => !writtenByNode.has((answer.fields[index - (index % 2)] as string).toLowerCase()))
+  await startServer(process.execPath, [contestantPath('bare'), String(port)], { url: base, core: serverCore, env: { BENCH_ANSWER: JSON.stringify({ fields, body: answer.body }) } })
+  return { name: 'bare node:http', base }
+}
+
+export async function startHttpProxy(origin: Contestant): Promise<Contestant> {
+  const port = await freePort()
+  const base = `http://127.0.0.1:${port}`
+  await startServer(process.execPath, [contestantPath('http-proxy'), String(port), origin.base], { url: `${base}/ready`, core: serverCore, env: { NODE_ENV: 'production' } })
+  return { name: '@fastify/http-proxy alone', base }
+}
+
+/** nginx and Varnish, those that are on PATH: one process or thread pool each, caching in memory, no access log. */
+export async function startPeers(origin: Contestant): Promise<Contestant[]> {
+  const peers: Contestant[] = []
+  const upstream = new URL(origin.base).host
+  if (hasProgram('nginx')) {
+    const [port, home] = [await freePort(), temporaryHome('nginx')]
+    const base = `http://127.0.0.1:${port}`
+    writeFileSync(join(home, 'nginx.conf'), nginxConfiguration(home, port, upstream))
+    await startServer('nginx', ['-p', home, '-c', join(home, 'nginx.conf')], { url: `${base}/ready`, core: serverCore })
+    peers.push({ name: 'nginx proxy_cache', base })
+  }
+  if (hasProgram('varnishd')) {
+    const port = await freePort()
+    const base = `http://127.0.0.1:${port}`
+    const args = ['-F', '-n', temporaryHome('varnish'), '-a', `127.0.0.1:${port}`, '-b', upstream, '-s', 'malloc,64m']
+    await startServer('varnishd', args, { url: `${base}/ready`, core: serverCore })
+    peers.push({ name: 'varnish', base })
+  }
+  return peers
+}
+
+function temporaryHome(name: string): string {
+  const home = mkdtempSync(join(tmpdir(), `springhouse-bench-${name}-`))
+  process.once('exit', () => rmSync(home, { recursive: true, force: true }))
+  return home
+}
+
+function nginxConfiguration(home: string, port: number, upstream: string): string {
+  mkdirSync(join(home, 'temp'))
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${home}/temp/${name};`).join(' ')
+  return `daemon off; master_process off; worker_processes 1; pid ${home}/pid; error_log stderr;
+events { worker_connections 1024; }
+http {
+  access_log off; ${temporary}
+  proxy_cache_path ${home}/cache keys_zone=bench:16m;
+  keepalive_requests 1000000000;
+  upstream origin { server ${upstream}; keepalive 64; }
+  server {
+    listen 127.0.0.1:${port};
+    location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache bench; }
+  }
+}
+`
+}

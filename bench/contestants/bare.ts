@@ -1,0 +1,12 @@
+// The limit for a hit: a node:http server that knows one answer, given as JSON in BENCH_ANSWER, and writes it.
+import { createServer } from 'node:http'
+
+const { fields, body } = JSON.parse(process.env.BENCH_ANSWER ?? '{}') as { fields: string[]; body: string }
+const bytes = Buffer.from(body)
+
+const server = createServer((_request, response) => {
+  response.writeHead(200, fields)
+  response.end(bytes)
+})
+server.keepAliveTimeout = 120_000
+server.listen(Number(process.argv[2]), '127.0.0.1')

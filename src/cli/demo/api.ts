@@ -1,0 +1,166 @@
+// A small stateless API to put the proxy in front of: its answers show who made them, and when.
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Clock } from '../../clock.ts'
+import { listMembers } from '../../http/fields.ts'
+
+/** How many items `/items/N` knows. */
+export const itemCount = 100
+/** How long `/slow` thinks before it answers. */
+export const slowMs = 2000
+const eventIntervalMs = 1000
+
+const kinds = ['milk', 'butter', 'cheese', 'cream', 'cider']
+
+interface Item {
+  readonly id: number
+  readonly name: string
+  readonly cents: number
+}
+
+// Every server makes the same items from nothing but their numbers, so that any of them can validate another's answer.
+function itemOf(id: number): Item {
+  return { id, name: `${kinds[id % kinds.length]} no. ${id}`, cents: 100 + ((id * 37) % 900) }
+}
+
+/** The entity-tag of an item: strong, and the same from every server. */
+export function itemEtag(id: number): string {
+  return `"item-${id}-v1"`
+}
+
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Path segments after the route's own: `['7']` for `/items/7`. */
+  readonly rest: readonly string[]
+  /** Answers with JSON; adds who answered and when. */
+  readonly send: (status: number, fields: Readonly<Record<string, string>>, value: object | undefined) => void
+}
+
+type Handler = (exchange: Exchange) => void
+
+/**
+ * The listener for one demo server.
+ *
+ * | | |
+ * |---|---|
+ * | `GET /items` | a list: `max-age=30`, tag `items` |
+ * | `POST /items` | unsafe: a cache forgets `/items` and what Location names (RFC 9111 §4.4); nothing is kept here |
+ * | `GET /items/1`…`/items/100` | one item: `max-age=5`, strong ETag, 304 to a matching If-None-Match, tags `items`, `item-1` |
+ * | `GET /slow` | takes two seconds: `max-age=2, stale-while-revalidate=30`, tag `slow` |
+ * | `GET /flaky` | `max-age=1, stale-if-error=60`, tag `flaky`; 503 between `POST /flaky/fail` and `POST /flaky/heal` |
+ * | `GET /tagged/a/b` | `max-age=60`, its path's words as tags |
+ * | `GET /private` | `private, no-store`: who asked, by Authorization |
+ * | `GET /events` | server-sent events, one per second, without end |
+ * | `GET /healthz` | 200 |
+ *
+ * Whether `/flaky` fails is the one thing that it remembers. It is a switch for demonstrations, not state of the API:
+ * each server has its own, so turn it on every one.
+ */
+export function demoApi(options: { readonly name: string; readonly clock: Clock }): RequestListener {
+  const { name, clock } = options
+  let failing = false
+
+  const stamp = (): { servedBy: string; generatedAt: string } => ({ servedBy: name, generatedAt: new Date(clock.now()).toISOString() })
+
+  const routes: Readonly<Record<string, Handler>> = {
+    'GET items': ({ rest, request, send }) => {
+      if (rest.length > 0) {
+        sendItem(rest, request, send)
+        return
+      }
+      const items = Array.from({ length: 10 }, (_, index) => itemOf(index + 1))
+      send(200, { 'cache-control': 'max-age=30', 'cache-tag': 'items' }, { items, ...stamp() })
+    },
+    'POST items': ({ rest, send }) => {
+      if (rest.length > 0) send(404, {}, { error: 'not found' })
+      else send(201, { location: `/items/${itemCount}`, 'cache-control': 'no-store' }, { id: itemCount, ...stamp() })
+    },
+    'GET slow': ({ response, send }) => {
+      const timer = setTimeout(() => {
+        send(200, { 'cache-control': 'max-age=2, stale-while-revalidate=30', 'cache-tag': 'slow' }, { tookMs: slowMs, ...stamp() })
+      }, slowMs)
+      response.once('close', () => clearTimeout(timer))
+    },
+    'GET flaky': ({ send }) => {
+      if (failing) send(503, { 'cache-control': 'no-store' }, { error: 'out of order, as told', ...stamp() })
+      else send(200, { 'cache-control': 'max-age=1, stale-if-error=60', 'cache-tag': 'flaky' }, { order: 'good', ...stamp() })
+    },
+    'POST flaky': ({ rest, send }) => {
+      if (rest[0] !== 'fail' && rest[0] !== 'heal') {
+        send(404, {}, { error: 'not found' })
+        return
+      }
+      failing = rest[0] === 'fail'
+      send(200, { 'cache-control': 'no-store' }, { failing, servedBy: name })
+    },
+    'GET tagged': ({ rest, send }) => {
+      const tags: Record<string, string> = rest.length === 0 ? {} : { 'cache-tag': rest.join(', ') }
+      send(200, { 'cache-control': 'max-age=60', ...tags }, { tags: rest, ...stamp() })
+    },
+    'GET private': ({ request, send }) => {
+      const user = request.headers.authorization?.replace(/^Bearer /i, '') ?? 'nobody'
+      send(200, { 'cache-control': 'private, no-store' }, { user, ...stamp() })
+    },
+    'GET events': ({ request, response }) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-served-by': name })
+      if (request.method === 'HEAD') {
+        response.end()
+        return
+      }
+      let id = 0
+      const tick = (): void => {
+        response.write(`id: ${++id}\ndata: ${JSON.stringify(stamp())}\n\n`)
+      }
+      tick()
+      const timer = setInterval(tick, eventIntervalMs)
+      response.once('close', () => clearInterval(timer))
+    },
+    'GET healthz': ({ send }) => send(200, { 'cache-control': 'no-store' }, { ok: true, servedBy: name }),
+  }
+
+  return (request, response) => {
+    request.resume() // Bodies are of no interest, but an unread one would hold up the connection.
+    const send: Exchange['send'] = (status, fields, value) => {
+      const head: Record<string, string> = { ...fields, 'x-served-by': name, 'x-generated-at': stamp().generatedAt }
+      if (value === undefined) {
+        response.writeHead(status, head).end()
+        return
+      }
+      const body = `${JSON.stringify(value)}\n`
+      head['content-type'] = 'application/json'
+      head['content-length'] = String(Buffer.byteLength(body))
+      response.writeHead(status, head).end(body)
+    }
+    const [first = '', ...rest] = pathSegments(request.url ?? '/')
+    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET')
+    const handler = routes[`${method} ${first}`]
+    if (handler !== undefined) handler({ request, response, rest, send })
+    else if (`GET ${first}` in routes) send(405, { allow: `POST ${first}` in routes ? 'GET, HEAD, POST' : 'GET, HEAD' }, { error: 'method not allowed' })
+    else send(404, {}, { error: 'not found' })
+  }
+}
+
+// The body holds nothing of when or by whom it was made: a strong entity-tag promises the same bytes from every
+// server (RFC 9110 §8.8.1). X-Generated-At tells instead, and a 304 brings a new one.
+function sendItem(rest: readonly string[], request: IncomingMessage, send: Exchange['send']): void {
+  const id = /^[1-9]\d{0,3}$/.test(rest[0] ?? '') ? Number(rest[0]) : 0
+  if (id < 1 || id > itemCount || rest.length > 1) {
+    send(404, { 'cache-tag': 'items' }, { error: 'no such item' })
+    return
+  }
+  const etag = itemEtag(id)
+  const fields = { 'cache-control': 'max-age=5', 'cache-tag': `items, item-${id}`, etag }
+  if (matches(request.headers['if-none-match'], etag)) send(304, fields, undefined)
+  else send(200, fields, itemOf(id))
+}
+
+/** RFC 9110 §13.1.2: `*`, or a member whose opaque-tag is the same (weak comparison). */
+function matches(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.trim() === '*' || listMembers(ifNoneMatch).some((member) => member.replace(/^W\//, '') === etag)
+}
+
+function pathSegments(target: string): string[] {
+  const path = target.split('?', 1)[0] as string
+  return path.split('/').filter((segment) => segment !== '')
+}
