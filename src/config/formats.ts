@@ -14,6 +14,10 @@ export const formats = {
     expects: 'a host name or an IP address to listen on',
     test: (text) => isIP(text) !== 0 || hostName.test(text),
   },
+  'host-name': {
+    expects: 'a host name',
+    test: (text) => isIP(text) === 0 && hostName.test(text),
+  },
   'origin-url': {
     expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000',
     test: (text) => {

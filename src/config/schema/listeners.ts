@@ -47,7 +47,7 @@ export const adminSchema = section({
 
 export const logSchema = section({
   level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info', prose: 'The least severe message that is logged.' }),
-  access: choice(['off', 'errors', 'all'], { default: 'errors', prose: 'Which requests get a line: none, those answered with a 5xx of the proxy’s own or of the origin, or all.' }),
+  access: choice(['off', 'errors', 'all'], { default: 'errors', prose: 'Which requests get a line: none, those that were answered with a 5xx, or all.' }),
   pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
 }, 'The log, on standard output.')
 

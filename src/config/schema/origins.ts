@@ -20,7 +20,7 @@ export const originSchema = section({
   retries: whole({ max: 10, default: 1, prose: 'How often a request that may safely be repeated is tried again, on another server where there is one.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
-    servername: Type.Optional(text('listen-host', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),
+    servername: Type.Optional(text('host-name', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),
     rejectUnauthorized: flag({ default: true, prose: 'Refuse a server whose certificate does not verify. false gives up what TLS is for.' }),
   }, 'For servers whose URL is https.')),
 }, 'One pool of servers that answer alike.')
@@ -31,6 +31,6 @@ export const originName = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
 export const originsSchema = Type.Record(Type.String({ pattern: originName }), originSchema, {
   default: {},
   additionalProperties: false,
-  expects: 'origins by name, each with its servers',
-  description: 'Pools of servers by name (lower-case letters, digits and dashes). `--origin URL` gives one named `default`.',
+  expects: 'origins by name (lower-case letters, digits and dashes), each with its servers',
+  description: 'Pools of servers by name (lower-case letters, digits and dashes): a map. `--origin URL` gives one named `default`.',
 })

@@ -1,0 +1,72 @@
+// Holds a configuration to the schema, and says in one sentence per place what is wrong with it.
+import { Ajv, type ErrorObject } from 'ajv'
+import { closest, distance } from 'fastest-levenshtein'
+import { formats, type FormatName } from './formats.ts'
+import { showValue } from './mask.ts'
+import { expectation, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
+import { memberPath, type Problem } from './problem.ts'
+import { configSchema } from './schema.ts'
+
+const ajv = new Ajv({
+  allErrors: true,
+  verbose: true, // errors carry the schema and the value that they are about
+  strict: false, // the schema has annotations of the project's own
+  formats: Object.fromEntries((Object.keys(formats) as FormatName[]).map((name) => [name, formats[name].test])),
+})
+const validate = ajv.compile(configSchema)
+
+/** Every way in which a normalised configuration departs from the schema; [] when it is a Config. */
+export function checkSchema(value: unknown): Problem[] {
+  if (validate(value)) return []
+  const problems = (validate.errors ?? [])
+    // What is wrong with one member of a union says little: the union's own error says what all of them would be.
+    .filter((error) => !error.schemaPath.includes('/anyOf/'))
+    .map((error) => describe(error, value))
+  // One place, one line: a text can fail its type and its format at once.
+  return problems.filter((problem, index) => problems.findIndex((each) => each.path === problem.path) === index)
+}
+
+function describe(error: ErrorObject, root: unknown): Problem {
+  const node = error.parentSchema as SchemaNode
+  const path = settingPath(error.instancePath, root)
+  if (error.keyword === 'additionalProperties') {
+    const name = (error.params as { additionalProperty: string }).additionalProperty
+    return { path: memberPath(path, name), message: unknownKey(node, name) }
+  }
+  if (error.keyword === 'required') {
+    const name = (error.params as { missingProperty: string }).missingProperty
+    return { path: memberPath(path, name), message: `missing; expected ${expectation(node.properties?.[name] ?? {})}` }
+  }
+  if (error.keyword === 'uniqueItems') {
+    const { i } = error.params as { i: number }
+    return { path: memberPath(path, i), message: `${showValue(node, (error.data as unknown[])[i])} is in the list twice` }
+  }
+  return { path, message: `expected ${expectation(node)}, got ${showValue(node, error.data)}` }
+}
+
+function unknownKey(node: SchemaNode, name: string): string {
+  if (memberSchema(node) !== undefined) return `unusable name; expected ${expectation(node)}`
+  const near = nearest(name, Object.keys(node.properties ?? {}))
+  return near === undefined ? `unknown key; known are ${Object.keys(node.properties ?? {}).join(', ')}` : `unknown key; did you mean ${near}?`
+}
+
+/** The known name that a mistyped one was probably meant to be; undefined when none is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined
+  const lower = name.toLowerCase()
+  const near = closest(lower, known.map((each) => each.toLowerCase()))
+  return distance(lower, near) <= Math.max(2, name.length / 3) ? known.find((each) => each.toLowerCase() === near) : undefined
+}
+
+/** From a JSON Pointer (`/routes/0/cache`) to the path that an operator reads (`routes[0].cache`). */
+function settingPath(pointer: string, root: unknown): string {
+  let path = ''
+  let value = root
+  for (const part of pointer.split('/').slice(1)) {
+    const name = part.replaceAll('~1', '/').replaceAll('~0', '~')
+    path = memberPath(path, Array.isArray(value) ? Number(name) : name)
+    value = (value as PlainObject)[name]
+  }
+  return path
+}
+

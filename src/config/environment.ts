@@ -1,0 +1,56 @@
+// The environment's name for every setting, and what the environment sets.
+import { nearest } from './check.ts'
+import { configNode, type SchemaNode } from './node.ts'
+import { memberPath, type Problem } from './problem.ts'
+import type { Environment } from './substitute.ts'
+
+const prefix = 'SPRINGHOUSE_'
+
+/** Names that are not settings: the file, and what the commands that talk to the admin API use. */
+export const otherVariables: readonly string[] = ['SPRINGHOUSE_CONFIG', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_ADMIN_TOKEN']
+
+/** A setting that has a name in the environment. */
+export interface Variable {
+  readonly name: string
+  readonly path: string
+  readonly node: SchemaNode
+}
+
+/** Every setting that the environment can set: a leaf, a list or a map; what is within a list or a map is set with it. */
+export const variables: readonly Variable[] = collect(configNode, '')
+
+function collect(node: SchemaNode, path: string): Variable[] {
+  if (node.properties === undefined) return [{ name: variableName(path), path, node }]
+  return Object.entries(node.properties).flatMap(([name, member]) => collect(member, memberPath(path, name)))
+}
+
+/** `SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES` for `cache.maxEntryBytes`. */
+function variableName(path: string): string {
+  return prefix + path.replaceAll('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()
+}
+
+/** The settings that an environment gives. One that is empty counts as unset. */
+export function environmentSettings(env: Environment): (Variable & { readonly text: string })[] {
+  return variables.flatMap((variable) => {
+    const text = env[variable.name]
+    return text === undefined || text === '' || isServiceLink(variable.name, text) ? [] : [{ ...variable, text }]
+  })
+}
+
+/** Variables with our prefix that mean nothing: a mistyped one would otherwise silently do nothing. */
+export function unknownVariables(env: Environment): Problem[] {
+  const known = [...variables.map(({ name }) => name), ...otherVariables]
+  return Object.entries(env)
+    .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text))
+    .map(([name]) => {
+      const near = nearest(name, known)
+      return { path: name, message: near === undefined ? 'unknown variable; config/reference.md lists those that are known' : `unknown variable; did you mean ${near}?` }
+    })
+}
+
+// Kubernetes tells every pod of every service in variables made from the service's name: one named `springhouse-proxy`
+// gives SPRINGHOUSE_PROXY_PORT=tcp://10.0.0.1:80. Nobody meant those for us.
+function isServiceLink(name: string, text: string): boolean {
+  return /_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)
+    || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text))
+}

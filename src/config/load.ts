@@ -1,0 +1,131 @@
+// From file, environment and flags to one Config, or to every reason why not.
+import { checkSchema } from './check.ts'
+import { environmentSettings, unknownVariables, variables } from './environment.ts'
+import { readConfigFile } from './file.ts'
+import { configNode, isPlainObject, type PlainObject } from './node.ts'
+import { fromText, normalise } from './normalise.ts'
+import { ConfigError, isWithin, type Problem } from './problem.ts'
+import { checkRules } from './rules.ts'
+import type { Config } from './schema.ts'
+import type { Environment } from './substitute.ts'
+
+/** What the command line can set, as it was typed. */
+export interface Flags {
+  /** `--origin`, once or more: one origin `default` and one route for everything, in place of any others. */
+  readonly origin?: readonly string[] | undefined
+  readonly host?: string | undefined
+  readonly port?: string | undefined
+  readonly adminHost?: string | undefined
+  readonly adminPort?: string | undefined
+  readonly redis?: string | undefined
+  readonly workers?: string | undefined
+}
+
+const flagPaths = {
+  host: 'proxy.host',
+  port: 'proxy.port',
+  adminHost: 'admin.host',
+  adminPort: 'admin.port',
+  redis: 'redis.url',
+  workers: 'workers',
+} as const satisfies Partial<Record<keyof Flags, string>>
+
+/**
+ * Loads the configuration: flags beat environment beats file beats defaults. `file` is `--config`; without it
+ * SPRINGHOUSE_CONFIG is read, and without that no file at all.
+ * @throws ConfigError with every problem at once.
+ */
+export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): { config: Config; file: string | undefined } {
+  const path = file ?? (env.SPRINGHOUSE_CONFIG || undefined)
+  const input = path === undefined ? {} : readConfigFile(path)
+  const sources = new Map<string, string>()
+  for (const { name, path: setting, node, text } of environmentSettings(env)) {
+    place(input, setting, fromText(node, text))
+    sources.set(setting, name)
+  }
+  addToken(input, env, sources)
+  applyFlags(input, flags, sources)
+  const result = resolve(input, env)
+  const problems = [...unknownVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
+  if (problems.length > 0 || result.config === undefined) throw new ConfigError(problems)
+  return { config: result.config, file: path }
+}
+
+/**
+ * A Config from settings as a file would hold them: `{ origins: { api: { servers: ['http://127.0.0.1:3000'] } } }`.
+ * @throws ConfigError with every problem at once.
+ */
+export function resolveConfig(input: unknown): Config {
+  const { config, problems } = resolve(input, {})
+  if (config === undefined) throw new ConfigError(problems)
+  return config
+}
+
+function resolve(input: unknown, env: Environment): { config?: Config; problems: Problem[] } {
+  const problems: Problem[] = []
+  const value = normalise(configNode, withOnlyRoute(input), '', { env, problems })
+  const early = new Set(problems.map(({ path }) => path))
+  problems.push(...checkSchema(value).filter(({ path }) => !early.has(path)))
+  if (isPlainObject(value)) {
+    // Sound: nothing wrong with the place itself, nor with what it stands in.
+    const sound = (path: string) => !problems.some((problem) => isWithin(path, problem.path))
+    problems.push(...checkRules(value as Config, sound))
+  }
+  return problems.length > 0 ? { problems } : { config: value as Config, problems }
+}
+
+/** With one origin and no routes, everything goes to it. */
+function withOnlyRoute(input: unknown): unknown {
+  if (!isPlainObject(input) || !isPlainObject(input.origins)) return input
+  const [name, ...others] = Object.keys(input.origins)
+  const none = (input.routes ?? undefined) === undefined || (Array.isArray(input.routes) && input.routes.length === 0)
+  return name !== undefined && others.length === 0 && none ? { ...input, routes: [{ match: {}, origin: name }] } : input
+}
+
+/** SPRINGHOUSE_ADMIN_TOKEN: one token with every scope. One of the file with the same value stays what the file says. */
+function addToken(input: PlainObject, env: Environment, sources: Map<string, string>): void {
+  const token = env.SPRINGHOUSE_ADMIN_TOKEN
+  if (token === undefined || token === '') return
+  const admin = isPlainObject(input.admin) ? input.admin : undefined
+  const given = admin?.tokens ?? []
+  if (!Array.isArray(given)) return
+  const value = (each: unknown) => normalise({ type: 'string' }, isPlainObject(each) ? each.token : undefined, '', { env, problems: [] })
+  if (given.some((each) => value(each) === token)) return
+  place(input, 'admin.tokens', [...given, { name: 'env', token, scopes: ['read', 'purge', 'sessions'] }])
+  sources.set(`admin.tokens[${given.length}]`, 'SPRINGHOUSE_ADMIN_TOKEN')
+}
+
+function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, string>): void {
+  if (flags.origin !== undefined && flags.origin.length > 0) {
+    place(input, 'origins', { default: { servers: [...flags.origin] } })
+    place(input, 'routes', [])
+    sources.set('origins', '--origin')
+  }
+  for (const [flag, path] of Object.entries(flagPaths)) {
+    const text = flags[flag as keyof typeof flagPaths]
+    if (text === undefined) continue
+    const node = variables.find((variable) => variable.path === path)?.node ?? {}
+    place(input, path, fromText(node, text))
+    sources.set(path, `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+  }
+}
+
+/** Puts a value at a path, making the sections on the way; a section that is something else is left for the check to refuse. */
+function place(input: PlainObject, path: string, value: unknown): void {
+  const names = path.split('.')
+  const last = names.pop() as string
+  let section = input
+  for (const name of names) {
+    const next = section[name] ?? {}
+    if (!isPlainObject(next)) return
+    section[name] = next
+    section = next
+  }
+  section[last] = value
+}
+
+/** Names the variable or flag that a wrong value came from: else its owner looks for it in the file. */
+function withSource(problem: Problem, sources: ReadonlyMap<string, string>): Problem {
+  const [, source] = [...sources].find(([path]) => isWithin(problem.path, path)) ?? []
+  return source === undefined ? problem : { ...problem, message: `${problem.message} (from ${source})` }
+}

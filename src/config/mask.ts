@@ -1,0 +1,53 @@
+// What must not be shown, and the configuration as it may be.
+import type { Config } from './schema.ts'
+import { configNode, humanNumber, isPlainObject, memberSchema, type SchemaNode } from './node.ts'
+
+/** What stands in the place of a secret. */
+export const masked = '********'
+
+/** A copy of the configuration with its secrets masked: tokens, and passwords within URLs. Fit for /v1/config and for people. */
+export function maskSecrets(config: Config): Config {
+  return mapLeaves(configNode, config, maskLeaf) as Config
+}
+
+/** A copy as an operator would write it: durations and sizes with units. Loading it gives the same configuration again. */
+export function humanise(config: Config): unknown {
+  return mapLeaves(configNode, config, (node, value) => (typeof value === 'number' ? humanNumber(node, value) : value))
+}
+
+/** A value that was refused, as a message may show it. */
+export function showValue(node: SchemaNode, value: unknown): string {
+  if (holdsSecret(node)) return 'a value that is not shown here'
+  if (typeof value === 'number' && node.unit !== undefined && value >= 0) return String(humanNumber(node, value))
+  const json = JSON.stringify(typeof value === 'string' ? maskPassword(value) : value)
+  return json.length > 80 ? `${json.slice(0, 77)}...` : json
+}
+
+function maskLeaf(node: SchemaNode, value: unknown): unknown {
+  if (node.secret === true) return masked
+  return typeof value === 'string' ? maskPassword(value) : value
+}
+
+/** Hides the password of anything like a URL: also of one that is not valid otherwise, and so was refused. */
+function maskPassword(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/[^:@/?#]*):.*@/i, `$1:${masked}@`)
+}
+
+function holdsSecret(node: SchemaNode): boolean {
+  if (node.secret === true) return true
+  const parts = [...Object.values(node.properties ?? {}), ...Object.values(node.patternProperties ?? {}), ...(node.anyOf ?? [])]
+  return (node.items !== undefined && holdsSecret(node.items)) || parts.some(holdsSecret)
+}
+
+function mapLeaves(node: SchemaNode, value: unknown, leaf: (node: SchemaNode, value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) {
+    const items = node.items ?? node.anyOf?.find((each) => each.type === 'array')?.items
+    return value.map((item: unknown) => mapLeaves(items ?? node, item, leaf))
+  }
+  if (isPlainObject(value)) {
+    const section = node.anyOf?.find((each) => each.type === 'object') ?? node
+    const members = memberSchema(section)
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, mapLeaves(section.properties?.[name] ?? members ?? {}, member, leaf)]))
+  }
+  return leaf(node, value)
+}

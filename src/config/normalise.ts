@@ -1,0 +1,100 @@
+// From what an operator wrote to what the program uses: units become numbers, defaults are filled in, text is tidied.
+import { parseDocument } from 'yaml'
+import { textFormat } from './formats.ts'
+import { isPlainObject, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
+import { memberPath, type Problem } from './problem.ts'
+import { hasReference, substitute, type Environment } from './substitute.ts'
+import { parseDuration, parseSize } from './units.ts'
+
+interface Reading {
+  readonly env: Environment
+  /** Only what the check cannot see afterwards is reported here; what is merely wrong is left in place for it. */
+  readonly problems: Problem[]
+}
+
+/** The value that a setting has after normalisation. Never throws; what cannot be read is left as it is. */
+export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
+  let value: unknown = given ?? undefined // YAML: a key with nothing after it
+  if (typeof value === 'string' && hasReference(value)) {
+    const text = substitute(value, reading.env, (name) => {
+      reading.problems.push({ path, message: `the environment variable ${name} is not set` })
+    })
+    value = fromText(node, text)
+  } else if (typeof value === 'string') value = value.replaceAll('$${', '${')
+  // `defaultTtl: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
+  if (node.unit === 'duration' && typeof value === 'number' && value !== 0) {
+    reading.problems.push({ path, message: `expected a duration with its unit, such as 30s, 5m or 1h, got ${value}` })
+    return undefined
+  }
+  if (value === undefined) value = structuredClone(node.default)
+  if (node.anyOf !== undefined) return normaliseUnion(node.anyOf, value, path, reading)
+  if (node.properties !== undefined) return normaliseSection(node, value ?? {}, path, reading)
+  if (Array.isArray(value) && node.items !== undefined) {
+    const { items } = node
+    return value.map((item: unknown, index) => normalise(items, item, memberPath(path, index), reading))
+  }
+  const members = memberSchema(node)
+  if (members !== undefined && isPlainObject(value)) {
+    // fromEntries makes own properties of whatever names it is given, __proto__ too.
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, normalise(members, member, memberPath(path, name), reading)]))
+  }
+  return normaliseLeaf(node, value)
+}
+
+function normaliseSection(node: SchemaNode, value: unknown, path: string, reading: Reading): unknown {
+  if (!isPlainObject(value)) return value
+  const { properties = {}, required = [] } = node
+  const entries: [string, unknown][] = Object.entries(value)
+    .filter(([name]) => !Object.hasOwn(properties, name)) // unknown keys: the check refuses them by name
+  for (const [name, member] of Object.entries(properties)) {
+    const given = Object.hasOwn(value, name) ? value[name] : undefined
+    // An optional section that is left out stays out: its presence means something.
+    if ((given ?? undefined) === undefined && !required.includes(name)) continue
+    const result = normalise(member, given, memberPath(path, name), reading)
+    if (result !== undefined) entries.push([name, result])
+  }
+  const section: PlainObject = Object.fromEntries(entries)
+  for (const [name, { derived }] of Object.entries(properties)) {
+    if (derived === undefined || Object.hasOwn(section, name)) continue
+    const result = derived.from(section)
+    if (result !== undefined) section[name] = result
+  }
+  return section
+}
+
+function normaliseUnion(members: readonly SchemaNode[], value: unknown, path: string, reading: Reading): unknown {
+  const kind = Array.isArray(value) ? 'array' : isPlainObject(value) ? 'object' : undefined
+  const member = members.find((each) => each.type === kind)
+  return member === undefined ? value : normalise(member, value, path, reading)
+}
+
+function normaliseLeaf(node: SchemaNode, value: unknown): unknown {
+  if (typeof value === 'string') {
+    if (node.unit === 'bytes') return parseSize(value) ?? value
+    if (node.unit !== undefined) return (node.unit === 'ms' && /^\d{1,15}$/.test(value) ? Number(value) : parseDuration(value)) ?? value
+    if (node.format !== undefined) {
+      const { test, tidy } = textFormat(node.format)
+      if (tidy !== undefined && test(value)) return tidy(value)
+    }
+  }
+  return value
+}
+
+/** What text from the environment or a flag means to a setting: numbers, true and false, comma lists, and YAML for maps. */
+export function fromText(node: SchemaNode, text: string): unknown {
+  if (node.anyOf !== undefined) {
+    const readings = node.anyOf.filter((member) => member.const === undefined).map((member) => [member, fromText(member, text)] as const)
+    // The first member that makes more of it than text; a list takes any text, so it only stands in for the others.
+    return (readings.find(([, value]) => typeof value !== 'string' && !Array.isArray(value)) ?? readings.find(([member]) => member.type === 'array'))?.[1] ?? text
+  }
+  if (node.type === 'integer' && node.unit === undefined) return /^-?\d{1,15}$/.test(text) ? Number(text) : text
+  if (node.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (node.type === 'array' && node.items?.type !== 'object' && !text.trimStart().startsWith('[')) {
+    return text.split(',').map((item) => item.trim()).filter((item) => item !== '')
+  }
+  if (node.type === 'array' || node.type === 'object') {
+    const document = parseDocument(text)
+    return document.errors.length > 0 ? text : (document.toJS() as unknown)
+  }
+  return text
+}

@@ -1,0 +1,34 @@
+// What is wrong with a configuration: every problem at once, each with its place.
+
+export interface Problem {
+  /** The setting, as in `routes[0].cache.defaultTtl`; '' for the file as a whole. */
+  readonly path: string
+  readonly message: string
+}
+
+/** A configuration that is refused, with every reason why. */
+export class ConfigError extends Error {
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(problemLine).join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** One problem as one line: `routes[0].origin: …`. */
+export function problemLine(problem: Problem): string {
+  return problem.path === '' ? problem.message : `${problem.path}: ${problem.message}`
+}
+
+/** The path of a member: `proxy.port`, `routes[0]`, `origins.api`. */
+export function memberPath(path: string, member: string | number): string {
+  if (typeof member === 'number') return `${path}[${member}]`
+  return path === '' ? member : `${path}.${member}`
+}
+
+/** Whether a path is `place` or lies within it. */
+export function isWithin(path: string, place: string): boolean {
+  return place === '' || path === place || (path.startsWith(place) && /[.[]/.test(path[place.length] as string))
+}

@@ -1,0 +1,106 @@
+// What one setting asks of another: the checks that no single leaf of the schema can make.
+import { isIP } from 'node:net'
+import type { Problem } from './problem.ts'
+import type { Config, RedisConfig } from './schema.ts'
+import { formatDuration } from './units.ts'
+
+/** Whether what stands at a path is of the right kind: a rule that reads what is wrong anyway would only add noise. */
+export type Sound = (path: string) => boolean
+
+/** Everything that is wrong between settings; [] when nothing is. */
+export function checkRules(config: Config, sound: Sound): Problem[] {
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, coherence, workers].flatMap((rule) => rule(config, sound))
+}
+
+type Rule = (config: Config, sound: Sound) => Problem[]
+
+const notBuiltYet: Rule = (config, sound) => {
+  const problems: Problem[] = []
+  if (sound('proxy') && config.proxy.tls !== undefined) {
+    problems.push({ path: 'proxy.tls', message: 'not supported yet; end TLS in front of springhouse, and leave this out' })
+  }
+  if (sound('sessions.enabled') && config.sessions.enabled) {
+    problems.push({ path: 'sessions.enabled', message: 'not supported yet; leave it false' })
+  }
+  return problems
+}
+
+const everywhere = (host: string) => host === '0.0.0.0' || host === '::'
+
+const ports: Rule = ({ proxy, admin }, sound) => {
+  if (!['proxy.host', 'proxy.port', 'admin.host', 'admin.port'].every(sound)) return []
+  const sameHost = proxy.host === admin.host || everywhere(proxy.host) || everywhere(admin.host)
+  if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
+  return [{ path: 'admin.port', message: `${admin.port} is the port of the proxy listener as well; they must differ` }]
+}
+
+const adminAccess: Rule = ({ admin }, sound) => {
+  if (!sound('admin.host') || !sound('admin.tokens') || isLoopback(admin.host) || admin.tokens.length > 0) return []
+  return [{ path: 'admin.tokens', message: `a token is needed where the admin listener is not on loopback (admin.host is ${admin.host}); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens` }]
+}
+
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+const tokens: Rule = ({ admin }, sound) => {
+  if (!sound('admin.tokens')) return []
+  return admin.tokens.flatMap((token, index) => {
+    const path = `admin.tokens[${index}]`
+    if (!sound(path)) return []
+    const before = admin.tokens.slice(0, index).filter((_, earlier) => sound(`admin.tokens[${earlier}]`))
+    const problems: Problem[] = []
+    if (sound(`${path}.name`) && before.some(({ name }) => name === token.name)) problems.push({ path: `${path}.name`, message: `another token has the name ${JSON.stringify(token.name)} already` })
+    if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token has the same value already' })
+    return problems
+  })
+}
+
+const timeouts: Rule = ({ proxy }, sound) => {
+  if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
+  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is more than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}) allows for the whole request` }]
+}
+
+const redis: Rule = (config, sound) => {
+  if (!sound('redis') || config.redis === undefined) return []
+  const ways: readonly (keyof RedisConfig)[] = ['url', 'cluster', 'sentinel']
+  const given = ways.filter((way) => config.redis?.[way] !== undefined)
+  if (given.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${given.length === 0 ? 'none is given' : `${given.join(' and ')} are given`}` }]
+  return given[0] === 'url' ? [] : [{ path: `redis.${given[0]}`, message: 'not supported yet; use redis.url' }]
+}
+
+const origins: Rule = (config, sound) => {
+  if (!sound('origins') || Object.keys(config.origins).length > 0) return []
+  return [{ path: 'origins', message: 'none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file' }]
+}
+
+const routes: Rule = (config, sound) => {
+  if (!sound('routes') || !sound('origins')) return []
+  const names = Object.keys(config.origins)
+  if (names.length === 0) return []
+  if (config.routes.length === 0) return [{ path: 'routes', message: `none is given, and with more than one origin (${names.join(', ')}) springhouse cannot tell which to ask` }]
+  return config.routes.flatMap((route, index) => {
+    const path = `routes[${index}].origin`
+    if (!sound(path) || typeof route.origin !== 'string' || names.includes(route.origin)) return []
+    return [{ path, message: `there is no origin named ${JSON.stringify(route.origin)}; known are ${names.join(', ')}` }]
+  })
+}
+
+const coherence: Rule = ({ coherence: { maxLagMs, heartbeatMs, replicaExpiryMs } }, sound) => {
+  if (!sound('coherence.replicaExpiryMs')) return []
+  const problems: Problem[] = []
+  if (sound('coherence.maxLagMs') && maxLagMs >= replicaExpiryMs) {
+    problems.push({ path: 'coherence.maxLagMs', message: `${formatDuration(maxLagMs)} must be less than coherence.replicaExpiryMs (${formatDuration(replicaExpiryMs)}): else a replica that purges no longer wait for could still serve what they purged` })
+  }
+  if (sound('coherence.heartbeatMs') && heartbeatMs >= replicaExpiryMs) {
+    problems.push({ path: 'coherence.heartbeatMs', message: `${formatDuration(heartbeatMs)} must be less than coherence.replicaExpiryMs (${formatDuration(replicaExpiryMs)}): else a live replica would count as gone between two heartbeats` })
+  }
+  return problems
+}
+
+const workers: Rule = (config, sound) => {
+  if (!sound('workers') || !sound('redis') || config.redis !== undefined) return []
+  if (config.workers === 'auto' || config.workers === 1) return []
+  return [{ path: 'workers', message: `${config.workers} processes need a store that they can share; set redis.url, or leave workers at 1` }]
+}

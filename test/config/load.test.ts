@@ -1,0 +1,191 @@
+// Where settings come from: file, environment, flags, defaults; and which of them counts.
+import { test, type Test } from 'tap'
+import { loadConfig, resolveConfig, type Flags } from '../../src/config/load.ts'
+import { ConfigError, type Problem } from '../../src/config/problem.ts'
+import type { Config } from '../../src/config/schema.ts'
+
+const origin = 'origins: { api: { servers: [http://127.0.0.1:3000] } }\n'
+
+function load(t: Test, text: string, env: Record<string, string> = {}, flags: Flags = {}): Config {
+  const file = `${t.testdir({ 'springhouse.yaml': text })}/springhouse.yaml`
+  return loadConfig({ file, env, flags }).config
+}
+
+function problems(t: Test, text: string, env: Record<string, string> = {}, flags: Flags = {}): readonly Problem[] {
+  try {
+    load(t, text, env, flags)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+test('an origin alone is enough: everything else has a default', (t) => {
+  const config = loadConfig({ env: {}, flags: { origin: ['http://127.0.0.1:3000', 'http://127.0.0.1:3001/'] } }).config
+  t.strictSame(config.origins.default?.servers, ['http://127.0.0.1:3000', 'http://127.0.0.1:3001'])
+  t.strictSame(config.routes.map(({ match, origin: name }) => ({ match, name })), [{ match: {}, name: 'default' }])
+  t.match(config, {
+    proxy: { host: '0.0.0.0', port: 8080, trustProxy: false, keepAliveTimeoutMs: 75_000, maxHeaderBytes: 16_384, viaName: 'springhouse' },
+    admin: { host: '127.0.0.1', port: 8081, tokens: [] },
+    cache: { memory: { maxBytes: 268_435_456, maxEntryBytes: 33_554_432 }, maxEntryBytes: 67_108_864, keepStale: 3_600_000, coalesce: true },
+    coherence: { maxLagMs: 3000, heartbeatMs: 1000, replicaExpiryMs: 5000 },
+    workers: 1,
+  })
+  t.equal(config.redis, undefined)
+  t.end()
+})
+
+test('the example of the contract loads as it stands', (t) => {
+  const config = load(t, `
+proxy:   { host: 0.0.0.0, port: 8080, trustProxy: false }        # tls: { cert, key }
+admin:   { host: 127.0.0.1, port: 8081, tokens: [ { name: deploy, token: \${DEPLOY_TOKEN}, scopes: [read, purge] } ] }
+redis:   { url: redis://redis:6379, commandTimeoutMs: 100 }      # or cluster: [..], or sentinel: { master, nodes }
+origins:
+  api:   { servers: [ http://api-1:3000, http://api-2:3000 ], balance: least-pending, health: { path: /healthz, intervalMs: 2000 } }
+routes:                                                          # first match wins
+  - match: { host: api.example.com, path: /v1/ }
+    origin: api
+    key:   { query: { ignore: [ utm_*, fbclid ], sort: true }, headers: [ ] }
+    cache: { defaultTtl: 0s, negativeTtl: { 404: 5s }, cookies: private }
+cache:   { memory: { maxBytes: 256MiB }, maxEntryBytes: 64MiB }
+sessions: { enabled: false }
+workers: 1
+`, { DEPLOY_TOKEN: 's3:#cret' })
+  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { negativeTtl: { 404: 5000 } } })
+  t.equal(config.origins.api?.health?.intervalMs, 2000)
+  t.end()
+})
+
+test('units become plain numbers: milliseconds and bytes', (t) => {
+  const config = load(t, `${origin}
+proxy: { requestTimeoutMs: 1m, headersTimeoutMs: 2500, maxHeaderBytes: 32KiB }
+cache: { memory: { maxBytes: 8000000 }, maxEntryBytes: 1MB, keepStale: 1d }
+routes: [{ origin: api, cache: { defaultTtl: 0, staleIfError: 1h } }]
+`)
+  t.match(config.proxy, { requestTimeoutMs: 60_000, headersTimeoutMs: 2500, maxHeaderBytes: 32_768 })
+  t.match(config.cache, { memory: { maxBytes: 8_000_000, maxEntryBytes: 1_000_000 }, maxEntryBytes: 1_000_000, keepStale: 86_400_000 })
+  t.match(config.routes[0]?.cache, { defaultTtl: 0, staleIfError: 3_600_000 })
+  t.end()
+})
+
+test('flags beat the environment, which beats the file, which beats the defaults', (t) => {
+  const text = `${origin}proxy: { port: 1001 }\nadmin: { port: 1002 }\n`
+  t.equal(load(t, text).proxy.port, 1001)
+  t.equal(load(t, text, { SPRINGHOUSE_PROXY_PORT: '2001' }).proxy.port, 2001)
+  t.equal(load(t, text, { SPRINGHOUSE_PROXY_PORT: '2001' }, { port: '3001' }).proxy.port, 3001)
+  t.equal(load(t, text, {}, { port: '3001' }).admin.port, 1002)
+  t.equal(load(t, text, { SPRINGHOUSE_PROXY_PORT: '' }).proxy.port, 1001, 'an empty variable is not set')
+  t.end()
+})
+
+test('every kind of setting can come from the environment', (t) => {
+  const { config } = loadConfig({
+    env: {
+      SPRINGHOUSE_ORIGINS: '{ "a": { "servers": ["http://127.0.0.1:1"] }, "b": { "servers": ["http://127.0.0.1:2"] } }',
+      SPRINGHOUSE_ROUTES: '[{ match: { path: /b/ }, origin: b }, { origin: a, cache: { defaultTtl: 5s } }]',
+      SPRINGHOUSE_REDIS_URL: 'redis://127.0.0.1:6379',
+      SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '250',
+      SPRINGHOUSE_PROXY_TRUST_PROXY: '10.0.0.0/8, 127.0.0.1',
+      SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES: '2MiB',
+      SPRINGHOUSE_CACHE_COALESCE: 'false',
+      SPRINGHOUSE_LOG_LEVEL: 'warn',
+      SPRINGHOUSE_WORKERS: 'auto',
+      SPRINGHOUSE_ADMIN_TOKENS: '[{ name: a, token: abc, scopes: [purge] }]',
+    },
+  })
+  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.defaultTtl]), [['/b/', 'b', 0], [undefined, 'a', 5000]])
+  t.match(config, {
+    redis: { url: 'redis://127.0.0.1:6379', commandTimeoutMs: 250 },
+    proxy: { trustProxy: ['10.0.0.0/8', '127.0.0.1'] },
+    cache: { maxEntryBytes: 2_097_152, coalesce: false },
+    log: { level: 'warn' },
+    workers: 'auto',
+    admin: { tokens: [{ name: 'a', token: 'abc', scopes: ['purge'] }] },
+  })
+  const trusting = loadConfig({ env: { SPRINGHOUSE_PROXY_TRUST_PROXY: 'true', SPRINGHOUSE_WORKERS: '1' }, flags: { origin: ['http://127.0.0.1:1'] } }).config
+  t.match(trusting, { proxy: { trustProxy: true }, workers: 1 })
+  t.end()
+})
+
+test('SPRINGHOUSE_CONFIG names the file when no flag does', (t) => {
+  const dir = t.testdir({ 'a.yaml': `${origin}proxy: { port: 1001 }`, 'b.json': JSON.stringify({ $schema: 'x', origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 1002 } }) })
+  t.equal(loadConfig({ env: { SPRINGHOUSE_CONFIG: `${dir}/a.yaml` } }).config.proxy.port, 1001)
+  const fromFlag = loadConfig({ file: `${dir}/b.json`, env: { SPRINGHOUSE_CONFIG: `${dir}/a.yaml` } })
+  t.equal(fromFlag.config.proxy.port, 1002)
+  t.equal(fromFlag.file, `${dir}/b.json`)
+  t.end()
+})
+
+test('--origin stands in place of the origins and routes of the file', (t) => {
+  const config = load(t, `${origin}routes: [{ match: { path: /x }, origin: api }]\ncache: { maxVariants: 3 }`, {}, { origin: ['http://127.0.0.1:9'] })
+  t.strictSame(Object.keys(config.origins), ['default'])
+  t.strictSame(config.routes.map((route) => [route.match, route.origin]), [[{}, 'default']])
+  t.equal(config.cache.maxVariants, 3)
+  t.end()
+})
+
+test('${NAME} in the file is replaced from the environment, and what it holds is never read as YAML', (t) => {
+  const text = `
+proxy: { port: \${PORT}, trustProxy: \${TRUST} }
+redis: { url: "redis://:\${PASSWORD}@redis:6379" }
+admin: { tokens: [ { name: "$\${x}", token: \${TOKEN} } ] } # \${COMMENT} is nobody's business
+origins: { api: { servers: [ http://\${HOST}:3000 ] } }
+cache: { keepStale: \${KEEP} }
+`
+  const config = load(t, text, { PORT: '1234', TRUST: '10.0.0.0/8', PASSWORD: 'p"w', TOKEN: 'a:{b}#c', HOST: 'backend', KEEP: '2h' })
+  t.match(config, {
+    proxy: { port: 1234, trustProxy: ['10.0.0.0/8'] },
+    redis: { url: 'redis://:p"w@redis:6379' },
+    admin: { tokens: [{ name: '${x}', token: 'a:{b}#c' }] },
+    origins: { api: { servers: ['http://backend:3000'] } },
+    cache: { keepStale: 7_200_000 },
+  })
+  t.end()
+})
+
+test('a variable that is not set is a problem that names it', (t) => {
+  t.strictSame(problems(t, `${origin}admin: { tokens: [ { name: a, token: \${DEPLOY_TOKEN} } ] }`), [
+    { path: 'admin.tokens[0].token', message: 'the environment variable DEPLOY_TOKEN is not set' },
+  ])
+  t.end()
+})
+
+test('SPRINGHOUSE_ADMIN_TOKEN gives one token with every scope', (t) => {
+  const every = { name: 'env', token: 'abc', scopes: ['read', 'purge', 'sessions'] }
+  t.strictSame(load(t, origin, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }).admin.tokens, [every])
+  const deploy = { name: 'deploy', token: 'def', scopes: ['purge'] }
+  t.strictSame(load(t, `${origin}admin: { tokens: [${JSON.stringify(deploy)}] }`, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }).admin.tokens, [deploy, every])
+  const narrow = load(t, `${origin}admin: { tokens: [ { name: a, token: \${SPRINGHOUSE_ADMIN_TOKEN}, scopes: [read] } ] }`, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  t.strictSame(narrow.admin.tokens, [{ name: 'a', token: 'abc', scopes: ['read'] }], 'the file says what its own token may do')
+  t.end()
+})
+
+test('one origin without routes gets everything; several do not', (t) => {
+  t.strictSame(load(t, origin).routes.map((route) => route.origin), ['api'])
+  const two = 'origins: { a: { servers: [http://127.0.0.1:1] }, b: { servers: [http://127.0.0.1:2] } }'
+  t.strictSame(problems(t, two).map(({ path }) => path), ['routes'])
+  t.end()
+})
+
+test('a section with nothing in it is as good as none', (t) => {
+  const config = load(t, `${origin}proxy:\nredis:\ncache:\n  memory:\n`)
+  t.equal(config.proxy.port, 8080)
+  t.equal(config.redis, undefined)
+  t.end()
+})
+
+test('host patterns and field names are compared in lower case', (t) => {
+  const config = load(t, `${origin}routes: [{ match: { host: '*.Example.COM' }, origin: api, key: { headers: [Accept-Language] } }]`)
+  t.equal(config.routes[0]?.match.host, '*.example.com')
+  t.strictSame(config.routes[0]?.key.headers, ['accept-language'])
+  t.end()
+})
+
+test('settings at hand become a Config without any file', (t) => {
+  const config = resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 0 } })
+  t.equal(config.proxy.port, 0)
+  t.equal(config.routes[0]?.origin, 'api')
+  t.throws(() => resolveConfig({ origins: 3 }), ConfigError)
+  t.end()
+})

@@ -1,0 +1,148 @@
+// What a configuration that is wrong is told: everything at once, with its place, and with what would be right.
+import { test } from 'tap'
+import { parseConfigText } from '../../src/config/file.ts'
+import { loadConfig, resolveConfig } from '../../src/config/load.ts'
+import { ConfigError, problemLine } from '../../src/config/problem.ts'
+
+const origins = { api: { servers: ['http://127.0.0.1:3000'] } }
+
+function lines(attempt: () => unknown): string[] {
+  try {
+    attempt()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(problemLine)
+    throw error
+  }
+  return []
+}
+
+const wrong = (settings: Record<string, unknown>) => lines(() => resolveConfig({ origins, ...settings }))
+
+test('every problem is told at once', (t) => {
+  t.strictSame(wrong({
+    proxy: { prot: 1, port: 70_000 },
+    routes: [{ origin: 'apj', cache: { defaultTTL: '5s', maxTtl: '5 parsecs' } }],
+    coherence: { maxLagMs: 9000 },
+  }), [
+    'proxy.prot: unknown key; did you mean port?',
+    'proxy.port: expected a whole number from 0 to 65535, got 70000',
+    'routes[0].cache.defaultTTL: unknown key; did you mean defaultTtl?',
+    'routes[0].cache.maxTtl: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 3650d, got "5 parsecs"',
+    'routes[0].origin: there is no origin named "apj"; known are api',
+    'coherence.maxLagMs: 9s must be less than coherence.replicaExpiryMs (5s): else a replica that purges no longer wait for could still serve what they purged',
+  ])
+  t.end()
+})
+
+test('a wrong value is shown, with what would be right', (t) => {
+  const cases: readonly [Record<string, unknown>, string][] = [
+    [{ proxy: 3 }, 'proxy: expected a map of settings, got 3'],
+    [{ proxy: { trustProxy: 'yes' } }, 'proxy.trustProxy: expected true, false, or a list of IP addresses and CIDR ranges, got "yes"'],
+    [{ proxy: { trustProxy: ['10.0.0.0/33'] } }, 'proxy.trustProxy: expected true, false, or a list of IP addresses and CIDR ranges, got ["10.0.0.0/33"]'],
+    [{ proxy: { maxHeaderBytes: '4GiB' } }, 'proxy.maxHeaderBytes: expected a size such as 64KiB or 256MiB, or a number of bytes, from 1KiB to 1MiB, got 4GiB'],
+    [{ cache: { coalesce: 'yes' } }, 'cache.coalesce: expected true or false, got "yes"'],
+    [{ cache: { keepStale: 60 } }, 'cache.keepStale: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
+    [{ log: { level: 'loud' } }, 'log.level: expected one of trace, debug, info, warn, error, fatal, silent, got "loud"'],
+    [{ workers: 0 }, 'workers: expected a whole number from 1 to 256, or auto, got 0'],
+    [{ origins: { API: origins.api }, routes: [] }, 'origins.API: unusable name; expected origins by name (lower-case letters, digits and dashes), each with its servers'],
+    [{ origins: { api: {} } }, 'origins.api.servers: missing; expected a list of at least one, each an http or https URL with neither path nor user info, such as http://api-1:3000'],
+    [{ origins: { api: { servers: ['http://api/v1'] } } }, 'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, got "http://api/v1"'],
+    [{ origins: { api: { servers: ['http://u:secret@api'] } } }, 'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, got "http://u:********@api"'],
+    [{ origins: { api: { servers: ['http://api', 'http://api:80/'] } } }, 'origins.api.servers[0]: "http://api" is in the list twice'],
+    [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] }, 'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
+    [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
+    [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
+    [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
+    [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
+    [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis:// or rediss:// URL, such as redis://redis:6379, got "http://redis"'],
+    [{ admin: { tokens: [{ name: 'a', token: 'two words' }] } }, 'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
+  ]
+  for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
+  t.end()
+})
+
+test('settings are held to each other', (t) => {
+  const token = { name: 'a', token: 'abc' }
+  const cases: readonly [Record<string, unknown>, string][] = [
+    [{ origins: {} }, 'origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file'],
+    [{ admin: { host: '0.0.0.0' } }, 'admin.tokens: a token is needed where the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens'],
+    [{ admin: { port: 8080 } }, 'admin.port: 8080 is the port of the proxy listener as well; they must differ'],
+    [{ admin: { tokens: [token, { name: 'a', token: 'def' }] } }, 'admin.tokens[1].name: another token has the name "a" already'],
+    [{ admin: { tokens: [token, { name: 'b', token: 'abc' }] } }, 'admin.tokens[1].token: another token has the same value already'],
+    [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is more than proxy.requestTimeoutMs (30s) allows for the whole request'],
+    [{ redis: { commandTimeoutMs: 50 } }, 'redis: exactly one of url, cluster and sentinel is needed; none is given'],
+    [{ redis: { url: 'redis://a', cluster: ['redis://b'] } }, 'redis: exactly one of url, cluster and sentinel is needed; url and cluster are given'],
+    [{ coherence: { heartbeatMs: 5000 } }, 'coherence.heartbeatMs: 5s must be less than coherence.replicaExpiryMs (5s): else a live replica would count as gone between two heartbeats'],
+    [{ workers: 2 }, 'workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1'],
+  ]
+  for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
+  t.strictSame(wrong({ proxy: { port: 0 }, admin: { port: 0 } }), [], 'port 0 is a different one each time')
+  t.strictSame(wrong({ proxy: { host: '127.0.0.2' }, admin: { port: 8080 } }), [], 'one port on two addresses')
+  t.strictSame(wrong({ workers: 2, redis: { url: 'redis://redis' } }), [])
+  t.strictSame(wrong({ workers: 'auto' }), [])
+  t.end()
+})
+
+test('what is not built yet is refused, not ignored', (t) => {
+  t.strictSame(wrong({ proxy: { tls: { cert: 'a.pem', key: 'b.pem' } } }), ['proxy.tls: not supported yet; end TLS in front of springhouse, and leave this out'])
+  t.strictSame(wrong({ redis: { cluster: ['redis://a:1'] } }), ['redis.cluster: not supported yet; use redis.url'])
+  t.strictSame(wrong({ redis: { sentinel: { master: 'm', nodes: ['s:26379'] } } }), ['redis.sentinel: not supported yet; use redis.url'])
+  t.strictSame(wrong({ sessions: { enabled: true } }), ['sessions.enabled: not supported yet; leave it false'])
+  t.end()
+})
+
+test('one mistake is one line: what depends on it is not judged as well', (t) => {
+  t.strictSame(wrong({ coherence: { replicaExpiryMs: 'soon', maxLagMs: 9000 } }).length, 1)
+  t.strictSame(wrong({ origins: { api: 3 }, routes: [{ origin: 'api' }] }), ['origins.api: expected a map of settings, got 3'])
+  t.strictSame(wrong({ admin: { host: 3, tokens: 'x' } }).length, 2)
+  t.end()
+})
+
+test('a wrong value says which variable or flag it came from', (t) => {
+  const flags = { origin: ['ftp://x'], port: 'http' }
+  t.strictSame(lines(() => loadConfig({ env: { SPRINGHOUSE_CACHE_MAX_VARIANTS: 'many' }, flags })), [
+    'proxy.port: expected a whole number from 0 to 65535, got "http" (from --port)',
+    'origins.default.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, got "ftp://x" (from --origin)',
+    'cache.maxVariants: expected a whole number from 1 to 1000, got "many" (from SPRINGHOUSE_CACHE_MAX_VARIANTS)',
+  ])
+  t.end()
+})
+
+test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) => {
+  const flags = { origin: ['http://127.0.0.1:1'] }
+  const known = { SPRINGHOUSE_CONFIG: '', SPRINGHOUSE_ADMIN: 'http://x', SPRINGHOUSE_ADMIN_TOKEN: 'abc', PATH: '/bin' }
+  t.strictSame(lines(() => loadConfig({ env: { ...known, SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: '3', SPRINGHOUSE_FROBNICATION_LEVEL: '1' }, flags })), [
+    'SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: unknown variable; did you mean SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES?',
+    'SPRINGHOUSE_FROBNICATION_LEVEL: unknown variable; config/reference.md lists those that are known',
+  ])
+  const services = {
+    SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
+    SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
+  }
+  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'what Kubernetes says of its services is not meant for us')
+  t.end()
+})
+
+test('a file that is not YAML is told by line and column', (t) => {
+  const cases: readonly [string, RegExp][] = [
+    ['proxy: {\n  port: 1\norigins: [', /^f\.yaml, line 3, column \d+: /],
+    ['proxy:\n  port: 1\n  host: a\n  port: 2\n', /^f\.yaml, line 4, column 3: the key port is given twice$/],
+    ['{ "a": 1, "a": 2 }', /^f\.yaml, line 1, column 11: the key a is given twice$/],
+    ['- a\n', /^f\.yaml: expected a map of settings at the top$/],
+    ['a: *b\n', /^f\.yaml.*b/],
+  ]
+  for (const [text, message] of cases) {
+    const told = lines(() => parseConfigText(text, 'f.yaml'))
+    t.equal(told.length, 1, text)
+    t.match(told[0], message)
+  }
+  t.strictSame(parseConfigText('# nothing\n', 'f.yaml'), {})
+  t.end()
+})
+
+test('a file that cannot be read is one clear line', (t) => {
+  const dir = t.testdir({})
+  t.strictSame(lines(() => loadConfig({ file: `${dir}/none.yaml`, env: {} })), [`cannot read ${dir}/none.yaml: there is no such file`])
+  t.strictSame(lines(() => loadConfig({ file: dir, env: {} })), [`cannot read ${dir}: it is a directory`])
+  t.end()
+})
