@@ -61,10 +61,9 @@ export function parseResponseDirectives(value: string | undefined): ResponseDire
   if (value === undefined) return noResponseDirectives
   const directives = emptyResponse()
   if (!scanDirectives(value, directives, takeResponseDirective)) {
-    // A quote that never closes: from there on nobody knows what is directive and what is text. What restricts has
-    // been taken; nothing that permits is believed. s-maxage is not added where there was none: it permits sharing (§3.5).
+    // A quote never closes. Whatever restricts has been taken, within quotes or without; nothing that permits is
+    // believed, and the response is stale. s-maxage is not added where there was none: it permits sharing (§3.5).
     directives.maxAge = 0
-    if (directives.sMaxage !== undefined) directives.sMaxage = 0
     directives.public = directives.immutable = directives.mustUnderstand = false
     directives.staleWhileRevalidate = directives.staleIfError = undefined
   }
