@@ -89,8 +89,10 @@ export function parseRequestDirectives(cacheControl: string | undefined, pragma:
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+type Qualified = true | string[]
+type ResponseDraft = Mutable<Omit<ResponseDirectives, 'noCache' | 'private'>> & { noCache: Qualified | undefined; private: Qualified | undefined }
 
-function takeResponseDirective(into: Mutable<ResponseDirectives>, name: string, argument: Argument): void {
+function takeResponseDirective(into: ResponseDraft, name: string, argument: Argument): void {
   switch (name) {
     case 'max-age':
       into.maxAge = lesser(into.maxAge, deltaSeconds(argument) ?? 0)
@@ -178,12 +180,15 @@ function unlessMalformed(seconds: number | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : seconds
 }
 
-function wider(a: true | readonly string[] | undefined, b: true | readonly string[]): true | readonly string[] {
+/** The one that covers more: the unqualified form, or the names of both, added to `a`, which is this parse's own. */
+function wider(a: Qualified | undefined, b: Qualified): Qualified {
   if (a === undefined) return b
-  return a === true || b === true ? true : [...a, ...b]
+  if (a === true || b === true) return true
+  for (const name of b) a.push(name)
+  return a
 }
 
-function emptyResponse(): Mutable<ResponseDirectives> {
+function emptyResponse(): ResponseDraft {
   return {
     maxAge: undefined,
     sMaxage: undefined,

@@ -102,7 +102,7 @@ export function deltaSeconds(argument: Argument): number | undefined {
  * argument, when it is malformed, or when it names nothing. RFC 9111 §5.2 has recipients take `private=foo` like
  * `private="foo"`.
  */
-export function qualifiedNames(argument: Argument): true | readonly string[] {
+export function qualifiedNames(argument: Argument): true | string[] {
   if (argument === undefined || argument === malformed) return true
   const names: string[] = []
   for (const member of argument.split(',')) {

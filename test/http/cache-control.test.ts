@@ -95,6 +95,7 @@ test('the qualified forms name fields; an empty or broken list is the unqualifie
     ['malformed', 'no-cache="a", x="', { noCache: true, maxAge: 0 }],
     ['malformed', 'no-cache="a', { noCache: true, maxAge: 0 }],
     ['hostile', 'private="a\u00e9"', { private: true }],
+    ['hostile', 'private="a", '.repeat(20_000), { private: Array.from({ length: 20_000 }, () => 'a') }],
   ]
   table(t, rows, said)
 })

@@ -64,6 +64,17 @@ test('of any other field only the white space around commas is changed', async (
   ], as('foo'))
 })
 
+test('a value gets the same form however many others came between', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 400; i++) {
+      const normal = normaliseSelecting('accept-language', `B${i}, a`)
+      if (normal !== `a,b${i}`) t.fail(`round ${round}, value ${i}: ${normal}`)
+    }
+  }
+  const long = Array.from({ length: 100 }, (_, i) => `l${i + 100}`)
+  t.equal(normaliseSelecting('accept-language', long.toReversed().join(', ')), long.join(','))
+})
+
 test('properties of the normal form', async (t) => {
   const names = fc.constantFrom('accept', 'accept-language', 'accept-encoding', 'foo')
   const text = textOf('en', 'GZIP', 'text/html', '*', ';', 'q=', '0.5', '1', ',', ' ', '\t', '"', '\\', '=', 'a', '\u00a0')
