@@ -20,7 +20,7 @@ export function normaliseAuthority(host: string, scheme: 'http' | 'https'): stri
     else if (char === 0x3a && labelLength > 0 && isPlainPort(host, i + 1, scheme)) break
     else return normaliseUncommon(host, scheme)
   }
-  return host === '' || host.length > maxHostLength ? undefined : host
+  return host === '' || host.length > maxHostLength ? normaliseUncommon(host, scheme) : host
 }
 
 /** Whether the rest is a port that may stay as it is written: no leading zero, and not the scheme's own. */

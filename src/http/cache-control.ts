@@ -61,10 +61,9 @@ export function parseResponseDirectives(value: string | undefined): ResponseDire
   if (value === undefined) return noResponseDirectives
   const directives = emptyResponse()
   if (!scanDirectives(value, directives, takeResponseDirective)) {
-    // A quote that never closes: from there on nobody knows what is directive and what is text. What restricts has
-    // been taken; nothing that permits is believed. s-maxage is not added where there was none: it permits sharing (§3.5).
+    // A quote never closes. Whatever restricts has been taken, within quotes or without; nothing that permits is
+    // believed, and the response is stale. s-maxage is not added where there was none: it permits sharing (§3.5).
     directives.maxAge = 0
-    if (directives.sMaxage !== undefined) directives.sMaxage = 0
     directives.public = directives.immutable = directives.mustUnderstand = false
     directives.staleWhileRevalidate = directives.staleIfError = undefined
   }
@@ -90,8 +89,10 @@ export function parseRequestDirectives(cacheControl: string | undefined, pragma:
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+type Qualified = true | string[]
+type ResponseDraft = Mutable<Omit<ResponseDirectives, 'noCache' | 'private'>> & { noCache: Qualified | undefined; private: Qualified | undefined }
 
-function takeResponseDirective(into: Mutable<ResponseDirectives>, name: string, argument: Argument): void {
+function takeResponseDirective(into: ResponseDraft, name: string, argument: Argument): void {
   switch (name) {
     case 'max-age':
       into.maxAge = lesser(into.maxAge, deltaSeconds(argument) ?? 0)
@@ -179,12 +180,15 @@ function unlessMalformed(seconds: number | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : seconds
 }
 
-function wider(a: true | readonly string[] | undefined, b: true | readonly string[]): true | readonly string[] {
+/** The one that covers more: the unqualified form, or the names of both, added to `a`, which is this parse's own. */
+function wider(a: Qualified | undefined, b: Qualified): Qualified {
   if (a === undefined) return b
-  return a === true || b === true ? true : [...a, ...b]
+  if (a === true || b === true) return true
+  for (const name of b) a.push(name)
+  return a
 }
 
-function emptyResponse(): Mutable<ResponseDirectives> {
+function emptyResponse(): ResponseDraft {
   return {
     maxAge: undefined,
     sMaxage: undefined,

@@ -11,40 +11,48 @@ export type Argument = string | undefined | null
 export const malformed = null
 
 /**
- * Hands every directive, its name in lower case, to `take`; false when a quote is never closed. One pass, and linear
- * in whatever is sent: once a quote is known not to close, no other is searched for.
+ * Hands every directive, its name in lower case, to `take`; false when a quote never closes. Then nobody knows which
+ * of the quotes is the stray one, and so what is directive and what is text: the value is gone through again, with
+ * everything in it, quoted or not, handed over as malformed. Linear in whatever is sent.
  */
-export function scanDirectives<T>(value: string, into: T, take: (into: T, name: string, argument: Argument) => void): boolean {
+export function scanDirectives<T>(value: string, into: T, take: TakeDirective<T>): boolean {
+  if (scan(value, into, take, true)) return true
+  scan(value, into, take, false)
+  return false
+}
+
+type TakeDirective<T> = (into: T, name: string, argument: Argument) => void
+
+function scan<T>(value: string, into: T, take: TakeDirective<T>, quotesHold: boolean): boolean {
   const end = value.length
-  let balanced = true
-  let inPlace = true // at the value's start or after a comma, where a directive may stand
+  let inPlace = quotesHold // at the value's start or after a comma, where a directive may stand
   let at = 0
   while (at < end) {
     const char = value.charCodeAt(at)
     if (char === comma) {
-      inPlace = balanced
+      inPlace = quotesHold
       at++
     } else if (isSpace(char)) {
       at++
     } else if (!isTokenChar(char)) {
       inPlace = false
-      const close = char === quote && balanced ? closingQuote(value, at) : at
-      if (close < 0) balanced = false
-      at = Math.max(at, close) + 1
+      if (char === quote && quotesHold) {
+        at = closingQuote(value, at)
+        if (at < 0) return false
+      }
+      at++
     } else {
       const start = at
       while (isTokenChar(value.charCodeAt(at))) at++
       const name = value.slice(start, at).toLowerCase()
       let argument: Argument
       if (value.charCodeAt(at) === equals) {
-        at++
-        if (value.charCodeAt(at) === quote) {
-          const close = balanced ? closingQuote(value, at) : -1
-          if (close < 0) balanced = false
-          argument = close < 0 ? malformed : unquoted(value.slice(at + 1, close))
-          at = Math.max(at, close) + 1
+        const argumentStart = ++at
+        if (value.charCodeAt(at) === quote && quotesHold) {
+          at = closingQuote(value, at)
+          if (at < 0) return false
+          argument = unquoted(value.slice(argumentStart + 1, at++))
         } else {
-          const argumentStart = at
           while (isTokenChar(value.charCodeAt(at))) at++
           argument = at === argumentStart ? malformed : value.slice(argumentStart, at)
         }
@@ -55,7 +63,7 @@ export function scanDirectives<T>(value: string, into: T, take: (into: T, name: 
       inPlace = false
     }
   }
-  return balanced
+  return true
 }
 
 const quote = 0x22
@@ -94,7 +102,7 @@ export function deltaSeconds(argument: Argument): number | undefined {
  * argument, when it is malformed, or when it names nothing. RFC 9111 §5.2 has recipients take `private=foo` like
  * `private="foo"`.
  */
-export function qualifiedNames(argument: Argument): true | readonly string[] {
+export function qualifiedNames(argument: Argument): true | string[] {
   if (argument === undefined || argument === malformed) return true
   const names: string[] = []
   for (const member of argument.split(',')) {

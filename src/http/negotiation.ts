@@ -14,8 +14,24 @@ import { withoutOuterSpace } from './white-space.ts'
  *   origin makes of a malformed value is not known, so it must not share a variant with a well-formed one.
  */
 export function normaliseSelecting(name: string, value: string): string {
-  const parse = preferenceParsers.get(name)
-  return (parse && normalisePreferences(value, parse, name !== 'accept')) ?? normaliseCommas(value)
+  const field = preferenceFields.get(name)
+  if (field === undefined) return normaliseCommas(value)
+  let normal = field.known.get(value)
+  if (normal === undefined) {
+    normal = normalisePreferences(value, field.parse, field.alphabetical) ?? normaliseCommas(value)
+    if (value.length <= 256) {
+      if (field.known.size >= 256) field.known.clear()
+      field.known.set(value, normal)
+    }
+  }
+  return normal
+}
+
+interface PreferenceField {
+  readonly parse: (member: string) => Preference | undefined
+  readonly alphabetical: boolean
+  /** Normal forms made before. Clients of one API send a handful of values, and every hit on a varying resource asks. */
+  readonly known: Map<string, string>
 }
 
 interface Preference {
@@ -24,10 +40,10 @@ interface Preference {
   readonly weight: number
 }
 
-const preferenceParsers: ReadonlyMap<string, (member: string) => Preference | undefined> = new Map([
-  ['accept-encoding', parsePlain],
-  ['accept-language', parsePlain],
-  ['accept', parseMediaRange],
+const preferenceFields: ReadonlyMap<string, PreferenceField> = new Map([
+  ['accept-encoding', { parse: parsePlain, alphabetical: true, known: new Map() }],
+  ['accept-language', { parse: parsePlain, alphabetical: true, known: new Map() }],
+  ['accept', { parse: parseMediaRange, alphabetical: false, known: new Map() }],
 ])
 
 function normalisePreferences(

@@ -1,0 +1,27 @@
+// Tables of cases, and the strings that properties try: what the tests of this room share.
+import * as fc from 'fast-check'
+import type { Test } from 'tap'
+
+/** valid: as the grammar has it; malformed: as careless people write it; hostile: as nobody does in good faith. */
+export type RowClass = 'valid' | 'malformed' | 'hostile'
+
+export type Row<Input, Expected> = readonly [rowClass: RowClass, input: Input, expected: Expected]
+
+/** Runs every row, and reports it by its class and input. */
+export function table<Input, Expected>(t: Test, rows: readonly Row<Input, Expected>[], run: (input: Input) => unknown): void {
+  for (const [rowClass, input, expected] of rows) {
+    const shown = JSON.stringify(input) ?? 'absent'
+    t.strictSame(run(input), expected, `${rowClass}: ${shown.length > 100 ? `${shown.slice(0, 100)}…` : shown}`)
+  }
+}
+
+/** Any text, and text made of the pieces given, in which odd combinations of them are likely. */
+export function textOf(...pieces: readonly string[]): fc.Arbitrary<string> {
+  return fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...pieces), maxLength: 40 }))
+}
+
+/** Fails when a property does not hold, and says for which value. */
+export function property<T>(t: Test, sentence: string, values: fc.Arbitrary<T>, holds: (value: T) => boolean): void {
+  fc.assert(fc.property(values, holds), { numRuns: 500 })
+  t.pass(sentence)
+}
