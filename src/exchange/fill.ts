@@ -8,19 +8,21 @@ import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decid
 import { currentAgeMs } from '../policy/freshness.ts'
 import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, toldToThisCache, type ReceivedHead } from '../policy/storable.ts'
-import type { Stamp } from '../policy/stored.ts'
+import type { Metadata, Stamp } from '../policy/stored.ts'
 import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFields, partialRequestFields } from '../policy/validation.ts'
-import type { Store, Stored, Writer } from '../store/store.ts'
+import type { PurgeLog } from '../store/purge-log.ts'
+import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import type { Lead } from './coalesce.ts'
 import type { Counters } from './counters.ts'
 import { deliverStored } from './deliver.ts'
 import { sendProblem } from './problem.ts'
-import type { UncacheableKeys } from './uncacheable.ts'
+import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
 
 export interface FillParts {
   readonly clock: Clock
   readonly store: Store
+  readonly purgeLog: PurgeLog
   readonly origins: Origins
   readonly counters: Counters
   readonly uncacheable: UncacheableKeys
@@ -39,7 +41,9 @@ export interface FillPlan {
   readonly validating: Stored | undefined
   /** May be served if the origin fails. */
   readonly standIn: Stored | undefined
-  /** Whether the request is made whole, so that its answer may become an entry; else it goes as the client made it. */
+  /** Whether the answer may become an entry: it is to a GET, and not for a part. */
+  readonly mayStore: boolean
+  /** Whether the client's own preconditions are taken off, so that the answer is the whole; else it goes as the client made it. */
   readonly whole: boolean
   /** false: nobody is waiting; a background refresh. */
   readonly answering: boolean
@@ -60,6 +64,7 @@ export class Fill implements ResponseSink {
   readonly #requestTimeMs: number
   #origin: OriginExchange | undefined
   #writer: Writer | undefined
+  #meta: Metadata | undefined
   #notStored: NotStoredReason | undefined = 'incomplete'
   /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
   #toClient: boolean
@@ -88,7 +93,7 @@ export class Fill implements ResponseSink {
     }
     this.#parts.counters.fillsBegun++
     this.#origin = this.#parts.origins.request(
-      { origin: route.origin, method: this.#plan.whole ? 'GET' : (request.method as 'GET' | 'HEAD'), target: request.target, fields: this.#requestFields() },
+      { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#requestFields() },
       this,
     )
   }
@@ -113,17 +118,18 @@ export class Fill implements ResponseSink {
       this.#origin?.abort()
       return
     }
-    const verdict = plan.whole ? assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, head, this.#exchange.asked.route.rules) : undefined
+    const verdict = plan.mayStore ? assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, head, this.#exchange.asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
     if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (this.#announcedBytes > this.#exchange.asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
     else {
       this.#notStored = undefined
+      this.#meta = verdict.meta
       this.#writer = this.#parts.store.write(this.#exchange.asked.key, verdict.meta)
     }
-    if (this.#notStored === undefined) this.#parts.uncacheable.forget(this.#exchange.asked.key)
-    else this.#willNotStore(plan.whole)
+    if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(this.#exchange.asked))
+    else this.#willNotStore()
     this.#answerHead(status, fields)
   }
 
@@ -132,9 +138,10 @@ export class Fill implements ResponseSink {
   }
 
   // Those who wait for this lead have nothing to wait for any more.
-  #willNotStore(remember: boolean): void {
-    this.#parts.counters.notStored(this.#notStored ?? 'incomplete')
-    if (remember) this.#parts.uncacheable.remember(this.#exchange.asked.key)
+  #willNotStore(): void {
+    const reason = this.#notStored ?? 'incomplete'
+    this.#parts.counters.notStored(reason)
+    if (this.#plan.mayStore && reason !== 'request-no-store') this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
     this.#plan.lead?.settle()
   }
 
@@ -180,7 +187,7 @@ export class Fill implements ResponseSink {
       writer.abort()
       this.#writer = undefined
       this.#notStored = 'too-large'
-      this.#willNotStore(true)
+      this.#willNotStore()
       if (!this.#toClient) this.#giveUp()
       return
     }
@@ -193,9 +200,19 @@ export class Fill implements ResponseSink {
   onEnd(trailers: FieldLines): void {
     const { response } = this.#exchange
     if (trailers.length > 0 && this.#toClient) response.addTrailers(pairs(trailers))
-    const committed = this.#writer?.commit() ?? false
+    const committed = this.#commit()
     if (typeof committed === 'boolean') this.#finish(committed)
     else void committed.then(stored => this.#finish(stored))
+  }
+
+  #commit(): Awaitable<boolean> {
+    if (this.#writer === undefined || this.#meta === undefined) return false
+    // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
+    if (this.#parts.purgeLog.judge(this.#meta) === 'dead') {
+      this.#writer.abort()
+      return false
+    }
+    return this.#writer.commit()
   }
 
   #finish(committed: boolean): void {
@@ -311,7 +328,7 @@ export class Fill implements ResponseSink {
   readonly #clientClosed = (): void => {
     if (!this.#toClient) return
     this.#clientServed()
-    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
+    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.mayStore && this.#plan.lead !== undefined
     if (mayYetStore) this.#release(clientHolds)
     else this.#giveUp()
   }

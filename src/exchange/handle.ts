@@ -5,7 +5,6 @@ import type { ClientConnection } from '../origin/forward.ts'
 import { refusedStatus } from '../policy/cache-status.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { PassReason } from '../policy/reasons.ts'
-import type { PurgeLog } from '../store/purge-log.ts'
 import type { Stored } from '../store/store.ts'
 import { receive, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
@@ -14,11 +13,11 @@ import { Fill, type FillParts, type FillPlan } from './fill.ts'
 import { lookup, softnessBy } from './lookup.ts'
 import { sendProblem } from './problem.ts'
 import type { Route } from './routes.ts'
+import { memoryKey } from './uncacheable.ts'
 
 export interface HandlerParts extends FillParts {
   /** Read at each request, so that a reload shows at the next one. */
   routes(): readonly Route[]
-  readonly purgeLog: PurgeLog
   readonly viaName: string
   /** Whether requests for one thing wait for one fetch. */
   readonly coalesce: boolean
@@ -109,22 +108,28 @@ export class Handler {
   /** Asks the origin, or waits for the one who is asking already. */
   #ask(exchange: ClientExchange, decision: Decision<Stored> & { action: 'validate' | 'fetch' }, looks: number): Handled | Promise<Handled> {
     const { request, key } = exchange.asked
-    const whole = this.#mayFill(exchange)
-    // The stamp is read before the origin is asked: a purge that comes after it will match what the fetch brings.
-    const stamp = this.#parts.purgeLog.applied
-    if (whole && this.#parts.coalesce) {
-      const lead = looks < maxLooks && mayFollow(decision) ? this.#coalescer.join(key, request.authority, request.target) : undefined
+    const { coalesce, counters, purgeLog, uncacheable } = this.#parts
+    // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.
+    const alone = uncacheable.has(memoryKey(exchange.asked)) || request.directives.noStore
+    const mayStore = request.method === 'GET' && request.range === undefined
+    const shared = mayStore && !alone && coalesce
+    if (shared && looks < maxLooks && mayFollow(decision)) {
+      const lead = this.#coalescer.join(key, request.authority, request.target)
       if (lead !== undefined) return this.#follow(exchange, lead, looks)
     }
-    this.#parts.counters.count(decision.reason)
+    counters.count(decision.reason)
+    // The stamp is read before the origin is asked: a purge that comes after it will match what the fetch brings.
+    const stamp = purgeLog.applied
+    const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fill(exchange, {
       reason: decision.reason,
       stamp,
-      validating: whole && decision.action === 'validate' ? decision.entry : undefined,
+      validating,
       standIn: decision.entry,
-      whole,
+      mayStore,
+      whole: mayStore && (validating !== undefined || !alone),
       answering: true,
-      lead: whole ? this.#coalescer.begin(key, stamp) : undefined,
+      lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
       collapsed: looks > 1,
     })
     return answered
@@ -136,15 +141,6 @@ export class Handler {
     return this.#look(exchange, looks + 1)
   }
 
-  /**
-   * Whether the request is made whole, so that the answer may be stored. A part (Range) or a HEAD is asked for as the
-   * client did; so is what was lately found uncacheable, for then the client's own validators save its body.
-   */
-  #mayFill(exchange: ClientExchange): boolean {
-    const { request, key } = exchange.asked
-    return request.method === 'GET' && request.range === undefined && !this.#parts.uncacheable.has(key)
-  }
-
   /** RFC 5861 §3: one fetch in the background, with the fields of the client whose request brought it about. */
   #refresh(exchange: ClientExchange, entry: Stored): void {
     const { request, key } = exchange.asked
@@ -153,7 +149,7 @@ export class Handler {
     this.#parts.counters.backgroundRefreshes++
     const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
     this.#fill(exchange, {
-      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, whole: true, answering: false,
+      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, mayStore: true, whole: true, answering: false,
       lead: this.#coalescer.begin(key, stamp), collapsed: false,
     })
   }

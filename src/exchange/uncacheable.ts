@@ -1,5 +1,6 @@
 // Keys whose answers were lately found not to be storable: their requests do not queue behind one another.
 import type { Clock } from '../clock.ts'
+import type { Asked } from './client.ts'
 
 const rememberMs = 60_000
 const maxKeys = 50_000
@@ -35,4 +36,12 @@ export class UncacheableKeys {
   forget(key: string): void {
     if (this.#until.size > 0) this.#until.delete(key)
   }
+}
+
+/**
+ * Under which name a request's key is remembered. With credentials it is a name of its own: that an answer is not for
+ * others says nothing of what those without credentials are given.
+ */
+export function memoryKey({ key, request }: Asked): string {
+  return request.hasAuthorization || request.hasCookie ? `${key} credentials` : key
 }

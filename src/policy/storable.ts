@@ -98,7 +98,7 @@ function refusalOf(request: CacheRequest, head: ReceivedHead, directives: Respon
   if (directives.noStore && !directives.mustUnderstand) return 'no-store'
   if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
   // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
-  const shared = directives.public || directives.mustRevalidate || directives.sMaxage !== undefined
+  const shared = directives.public || directives.mustRevalidate || (directives.sMaxage ?? 0) > 0 // a malformed s-maxage reads as 0 and grants nothing
   if (request.hasAuthorization && !shared) return 'authorization'
   if (request.hasCookie && rules.cookies === 'private' && !shared) return 'cookie'
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
