@@ -1,0 +1,36 @@
+// What the configuration says of one origin: its servers, and how patient the proxy is with them.
+
+export type Balance = 'least-pending' | 'round-robin'
+
+export interface OriginTimeouts {
+  /** From the first packet to a usable connection, TLS included. */
+  readonly connectMs: number
+  /** From the end of the request to the end of the response's head. */
+  readonly headersMs: number
+  /** The longest silence within a body. 0: none. A request that accepts text/event-stream is never held to it. */
+  readonly idleMs: number
+}
+
+export interface OriginTls {
+  /** PEM of the authorities to believe, in place of the system's. */
+  readonly ca?: string | Buffer
+  /** The name that the certificate must carry and that SNI asks for; the host of the server's URL when absent. */
+  readonly servername?: string
+  /** Off only by a decision of the operator: upstream TLS is verified by default. */
+  readonly rejectUnauthorized?: boolean
+}
+
+export interface OriginConfig {
+  /** Base URLs, scheme and authority alone: `http://api-1:3000`. */
+  readonly servers: readonly string[]
+  readonly balance: Balance
+  readonly health?: { readonly path: string; readonly intervalMs: number }
+  readonly timeouts: OriginTimeouts
+  /** Connections to each server. */
+  readonly maxConnections: number
+  /** Requests that may wait for a connection to each server; beyond it, ORIGIN_BUSY. */
+  readonly maxQueue: number
+  /** How often a request that may safely be sent again is, after a connection failed. */
+  readonly retries: number
+  readonly tls?: OriginTls
+}

@@ -1,0 +1,58 @@
+// One connection to one server: an undici Client, and what its socket must be made to admit.
+import type { Socket } from 'node:net'
+import type { buildConnector } from 'undici'
+import { Client } from 'undici'
+import type { OriginTimeouts } from './config.ts'
+
+/** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
+export class Connection {
+  readonly client: Client
+  /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
+  served = 0
+  /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */
+  cut = false
+
+  constructor(url: string, connector: buildConnector.connector, timeouts: OriginTimeouts, servername: string | undefined) {
+    this.client = new Client(url, {
+      pipelining: 1,
+      headersTimeout: timeouts.headersMs,
+      bodyTimeout: timeouts.idleMs,
+      connect: (options, callback) => {
+        // undici would take the name to verify from the Host that the client sent; it is the configuration's to say.
+        const { servername: _fromHost, ...rest } = options
+        connector(servername === undefined ? rest : { ...rest, servername }, (...result) => {
+          if (result[0] !== null) return callback(...result)
+          const socket = result[1]
+          this.served = 0
+          this.cut = false
+          socket.on('error', admitReset)
+          socket.on('end', () => {
+            this.cut = wasReset(socket)
+          })
+          return callback(...result)
+        })
+      },
+    })
+  }
+}
+
+/**
+ * Comes before undici's own listener. undici takes ECONNRESET for the end of a body that has neither a length nor chunks,
+ * and so counts a response that was cut off as complete (client-h1.js, onHttpSocketError); while that response is paused it
+ * even fails an assertion that nobody catches. Under another code a reset is what it is: the failure of whatever request
+ * was under way. UND_ERR_SOCKET, because then a request that waits for the connection is not failed with it but sent over
+ * a new one.
+ */
+function admitReset(error: NodeJS.ErrnoException): void {
+  if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
+}
+
+/**
+ * Whether a socket that reports an orderly end was in fact reset. libuv takes a hang-up that follows a short read for the
+ * end of the stream, and never reads the error behind it (uv__stream_io); so a body without a length would look whole. The
+ * system still knows: a reset connection has no peer, while one whose peer has only finished sending has. The answer is
+ * asked for once, here: Node keeps the first address that it was told.
+ */
+function wasReset(socket: Socket): boolean {
+  return socket.remoteAddress === undefined
+}

@@ -1,0 +1,118 @@
+// What an origin is sent: the client's fields, less what is not for it, plus what the proxy vouches for.
+import type { FieldLines } from '../http/fields.ts'
+import { fieldValue, isHopByHop } from '../http/fields.ts'
+import { connectionOptions } from './connection-options.ts'
+import { isSteering } from './steering.ts'
+
+/** The hop between the client and the proxy, as the proxy saw it. */
+export interface ClientConnection {
+  /** The peer's IP address; IPv4 in its own notation, also on a socket that listens on both. */
+  readonly address: string
+  readonly scheme: 'http' | 'https'
+  /** Of the client's message: `1.1`, `1.0`. */
+  readonly httpVersion: string
+  /** Whether `trustProxy` names the peer: then what it says about those before it is believed. */
+  readonly trusted: boolean
+  /** A token that is safe to log and to pass on: the trusted client's, or the proxy's own. */
+  readonly requestId: string
+}
+
+/** What becomes of a field that the proxy treats by name. */
+type Treatment = 'for' | 'proto' | 'host' | 'forwarded' | 'authority' | 'connection' | 'drop'
+
+const treatments: ReadonlyMap<string, Treatment> = new Map([
+  ['x-forwarded-for', 'for'],
+  ['x-forwarded-proto', 'proto'],
+  ['x-forwarded-host', 'host'],
+  ['forwarded', 'forwarded'],
+  ['host', 'authority'],
+  ['connection', 'connection'],
+  // The proxy has one already, checked.
+  ['x-request-id', 'drop'],
+  // RFC 9110 §10.1.1: met at this hop. Node has sent the 100 by now, and no other expectation is defined.
+  ['expect', 'drop'],
+])
+
+/**
+ * The fields for the origin, from the client's. `lines` must have lower-case names; the result has Host first where the
+ * client sent one. One pass; a second only for a Connection field that names something.
+ *
+ * - Hop-by-hop fields go, and those that Connection names (RFC 9110 §7.6.1), unless they are end-to-end beyond doubt:
+ *   see endToEndAlways. TE and Trailer are hop-by-hop: the proxy asks for no trailers on a client's behalf.
+ * - X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239) are the proxy's own word. After a trusted client, the first and
+ *   the last are appended to, and the other two kept as they came: they tell of the outermost hop.
+ * - The other fields that steer an origin pass only from a trusted client: see steeringFields.
+ * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3).
+ */
+export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
+  const { trusted } = client
+  let named = noOptions
+  let authority: string | undefined
+  let forwardedFor: string | undefined
+  let forwarded: string | undefined
+  let proto: string | undefined
+  let host: string | undefined
+  const kept: string[] = []
+
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
+    switch (treatments.get(name)) {
+      case undefined:
+        if (isHopByHop(name, noOptions) || (!trusted && isSteering(name))) break
+        kept.push(name, value)
+        break
+      case 'authority':
+        authority ??= value
+        break
+      case 'for':
+        if (trusted) forwardedFor = joined(forwardedFor, value)
+        break
+      case 'forwarded':
+        if (trusted) forwarded = joined(forwarded, value)
+        break
+      case 'proto':
+        if (trusted) proto ??= value
+        break
+      case 'host':
+        if (trusted) host ??= value
+        break
+      case 'connection':
+        if (value !== 'keep-alive' && value !== 'close') named = connectionOptions(lines)
+        break
+      case 'drop':
+        break
+    }
+  }
+
+  const sent: string[] = authority === undefined ? [] : ['host', authority]
+  if (named.size === 0) sent.push(...kept)
+  else for (let i = 0; i < kept.length; i += 2) if (!named.has(kept[i] as string)) sent.push(kept[i] as string, kept[i + 1] as string)
+
+  sent.push('x-forwarded-for', joined(forwardedFor, client.address))
+  sent.push('x-forwarded-proto', proto ?? client.scheme)
+  host ??= authority
+  if (host !== undefined) sent.push('x-forwarded-host', host)
+  sent.push('forwarded', joined(forwarded, forwardedElement(client, authority)))
+  sent.push('via', `${client.httpVersion} ${viaName}`)
+  sent.push('x-request-id', client.requestId)
+  return sent
+}
+
+const noOptions: ReadonlySet<string> = new Set()
+
+function joined(list: string | undefined, value: string): string {
+  return list === undefined || list === '' ? value : `${list}, ${value}`
+}
+
+/** RFC 7239 §4: one hop. An IPv6 address is bracketed and quoted (§6); Host is quoted, for it may hold a colon. */
+function forwardedElement(client: ClientConnection, authority: string | undefined): string {
+  const node = client.address.includes(':') ? `"[${client.address}]"` : client.address === '' ? 'unknown' : client.address
+  const host = authority === undefined ? '' : `;host="${authority.replaceAll(/["\\]/g, '\\$&')}"`
+  return `for=${node}${host};proto=${client.scheme}`
+}
+
+/** Whether a request asks for a stream of events, which may be silent for as long as it likes. */
+export function acceptsEventStream(lines: FieldLines): boolean {
+  return fieldValue(lines, 'accept')?.includes('text/event-stream') ?? false
+}

@@ -1,0 +1,69 @@
+// What of an origin's response head is passed on, and which heads are not fit to be.
+import type { FieldLines } from '../http/fields.ts'
+import { isHopByHop } from '../http/fields.ts'
+import { connectionOptions } from './connection-options.ts'
+
+/** Lower-case field lines from the bytes that came. Field values are latin1 (RFC 9110 §5.5: opaque beyond ASCII). */
+export function fieldLinesFromBytes(raw: readonly Buffer[]): string[] {
+  const lines: string[] = Array.from({ length: raw.length })
+  for (let i = 0; i < raw.length; i += 2) {
+    lines[i] = (raw[i] as Buffer).toString('latin1').toLowerCase()
+    lines[i + 1] = withoutTrailingSpace((raw[i + 1] as Buffer).toString('latin1'))
+  }
+  return lines
+}
+
+// RFC 9112 §5.1: white space after a value is not part of it. The parser leaves it there. Not trim(), which would take a byte
+// of 0xa0 for white space.
+function withoutTrailingSpace(value: string): string {
+  let end = value.length
+  while (end > 0 && (value.charCodeAt(end - 1) === 0x20 || value.charCodeAt(end - 1) === 0x09)) end--
+  return end === value.length ? value : value.slice(0, end)
+}
+
+/**
+ * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body
+ * that the status does not have (§8.6: no Content-Length on 1xx and 204).
+ */
+export function responseFields(status: number, lines: FieldLines): string[] {
+  const named = connectionOptions(lines)
+  const bodiless = status < 200 || status === 204
+  const kept: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    if (isHopByHop(name, named) || (bodiless && name === 'content-length')) continue
+    kept.push(name, lines[i + 1] as string)
+  }
+  return kept
+}
+
+/**
+ * Why a response head must not be passed on, or undefined. The parser refuses most of what is malformed; this is what it
+ * lets through and what two readers may read differently, which is how a response gets split or smuggled.
+ */
+export function malformed(status: number, lines: FieldLines): string | undefined {
+  // RFC 9110 §15: a status code is 100 to 599.
+  if (status < 100 || status > 599) return `status ${status}`
+  // Nobody asked to change protocols (RFC 9110 §15.2.2).
+  if (status === 101) return 'unasked 101'
+  let lengths = 0
+  let coding: string | undefined
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i]
+    const value = lines[i + 1] as string
+    if (name === 'content-length') {
+      lengths++
+      // RFC 9112 §6.3: a list of lengths, even of equal ones, is an error that a proxy answers with 502.
+      if (lengths > 1 || !/^\d+$/.test(value)) return 'ambiguous Content-Length'
+    } else if (name === 'transfer-encoding') {
+      coding = coding === undefined ? value : `${coding}, ${value}`
+    }
+  }
+  if (coding !== undefined) {
+    // RFC 9112 §6.1: both together smell of smuggling.
+    if (lengths > 0) return 'Content-Length beside Transfer-Encoding'
+    // Any other coding would reach the client, or the store, undecoded and unnamed.
+    if (coding.trim().toLowerCase() !== 'chunked') return 'Transfer-Encoding other than chunked'
+  }
+  return undefined
+}

@@ -1,0 +1,200 @@
+// One request's way to an origin and back: a server, a connection, and another try where that is safe.
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { SpringhouseError } from '../errors.ts'
+import type { FieldLines } from '../http/fields.ts'
+import type { Connection } from './connection.ts'
+import { isConnectionFailure, mapOriginError, systemCode } from './failure.ts'
+import { acceptsEventStream } from './forward.ts'
+import type { OriginPool } from './pool.ts'
+import { fieldLinesFromBytes, malformed, responseFields } from './response-fields.ts'
+import type { OriginServer, Waiter } from './server.ts'
+
+/** What goes over the wire. */
+export interface Outgoing {
+  readonly method: string
+  readonly target: string
+  readonly fields: FieldLines
+  readonly body: Readable | Buffer | string | null
+}
+
+/**
+ * Methods that may be sent twice although the first may have been acted on (RFC 9110 §9.2.2). PUT and DELETE are idempotent
+ * too, but a second DELETE answers differently from the first, and a client that hears a 502 can decide better.
+ */
+const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/**
+ * Sends a request to one of a pool's servers and follows the response.
+ *
+ * Failover: a connection that could not be made is tried on another server whatever the method, for nothing was sent. One
+ * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
+ * on the same server only if the connection had served before, when the likely cause is that the server was just closing
+ * it (RFC 9112 §9.3.1). Never because of what was answered.
+ *
+ * Subclasses hear, in this order: any `interim`, one `head`, any `data`, `end`; or `failed` in place of any, once, last.
+ */
+export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
+  readonly #pool: OriginPool
+  readonly #outgoing: Outgoing
+  readonly #idleMs: number | undefined
+  #retries: number
+  #server: OriginServer | undefined
+  #connection: Connection | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #started = false
+  #byteSeen = false
+  #headSeen = false
+  #bodiless = false
+  #over = false
+
+  constructor(pool: OriginPool, outgoing: Outgoing) {
+    this.#pool = pool
+    this.#outgoing = outgoing
+    this.#retries = pool.config.retries
+    // A stream of events may be silent for as long as nothing happens.
+    this.#idleMs = acceptsEventStream(outgoing.fields) ? 0 : undefined
+  }
+
+  protected abstract interim(status: number, fields: FieldLines): void
+  /** `lines`: as received, lower-case; `fields`: those that may be passed on. */
+  protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
+  protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
+  protected abstract end(trailers: FieldLines): void
+  protected abstract failed(error: SpringhouseError, headSeen: boolean): void
+  /** Whether the failure is the doing of whoever sends the request's body. */
+  protected senderFailed(): boolean {
+    return false
+  }
+
+  /** Begins. Nothing is heard before the caller's turn is over. */
+  send(): void {
+    const server = this.#pool.closed ? undefined : this.#pool.choose()
+    if (server === undefined) {
+      const error = new SpringhouseError(this.#pool.closed ? 'ORIGIN_UNREACHABLE' : 'ORIGIN_BUSY')
+      queueMicrotask(() => this.#fail(error))
+      return
+    }
+    this.#server = server
+    server.acquire(this)
+  }
+
+  /** Gives up. Nothing is heard afterwards. */
+  abandon(): void {
+    if (this.#over) return
+    this.#over = true
+    if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
+    // While the connection is being opened nothing can be aborted; onRequestStart does it then.
+    else this.#server?.cancel(this)
+  }
+
+  start(connection: Connection): void {
+    if (this.#over) return this.#server?.release(connection)
+    this.#connection = connection
+    const { method, target, fields, body } = this.#outgoing
+    const options = {
+      path: target,
+      method: method as Dispatcher.HttpMethod,
+      headers: fields as string[],
+      body,
+      // Any constant but the client's Host: undici closes a TLS connection whenever this changes. See connection.ts.
+      servername: 'origin',
+      ...(this.#idleMs === undefined ? {} : { bodyTimeout: this.#idleMs }),
+    }
+    connection.client.dispatch(options, this)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#started = true
+    this.#controller = controller
+    if (this.#over) controller.abort(new SpringhouseError('CLIENT_GONE'))
+  }
+
+  onResponseStarted(): void {
+    this.#byteSeen = true
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (this.#over) return
+    const lines = fieldLinesFromBytes(controller.rawHeaders as Buffer[])
+    const fault = malformed(status, lines)
+    if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
+    this.#server?.succeeded()
+    const fields = responseFields(status, lines)
+    if (status < 200) return this.interim(status, fields)
+    this.#headSeen = true
+    this.#bodiless = status === 304 || status === 204
+    this.head(controller, status, fields)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.data(controller, chunk)
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
+    const connection = this.#connection
+    if (connection !== undefined) {
+      connection.served++
+      this.#connection = undefined
+      this.#server?.release(connection)
+    }
+    // Only a body that the end of the connection delimits ends after the socket did: see Connection.cut.
+    if (connection?.cut === true) return this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
+    if (this.#over) return
+    this.#over = true
+    this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    const connection = this.#connection
+    this.#connection = undefined
+    this.#controller = undefined
+    // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
+    // the connection; the message itself was whole, or its parser would have said something else.
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(connection)
+    // A socket that had served before: the server may have closed it just as it was chosen.
+    const stale = this.#started && !this.#byteSeen && connection !== undefined && connection.served > 0
+    // undici refuses bytes before it looks at the connection, which is then as good as before.
+    const unmade = !this.#started && mapOriginError(error).source === 'origin'
+    queueMicrotask(() => {
+      if (connection !== undefined && unmade) this.#server?.discard(connection)
+      else if (connection !== undefined) this.#server?.release(connection)
+      if (!this.#over) this.#recover(error, stale)
+    })
+  }
+
+  #endWithout(connection: Connection | undefined): void {
+    queueMicrotask(() => {
+      if (connection !== undefined) this.#server?.release(connection)
+      if (this.#over) return
+      this.#over = true
+      this.end([])
+    })
+  }
+
+  #recover(cause: Error, stale: boolean): void {
+    const server = this.#server as OriginServer
+    const error = this.senderFailed() ? new SpringhouseError('CLIENT_GONE', { cause }) : mapOriginError(cause, this.#headSeen)
+    if (!isConnectionFailure(error)) return this.#fail(error)
+    if (!stale) server.failed(cause)
+    const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.#replayable())
+    if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
+    const next = this.#pool.another(server) ?? (stale && !server.full ? server : undefined)
+    if (next === undefined) return this.#fail(error)
+    this.#retries--
+    this.#started = false
+    this.#server = next
+    next.acquire(this)
+  }
+
+  #replayable(): boolean {
+    return this.#outgoing.body === null && replayed.has(this.#outgoing.method)
+  }
+
+  #fail(error: SpringhouseError): void {
+    if (this.#over) return
+    this.#over = true
+    this.failed(error, this.#headSeen)
+  }
+}

@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream'
+import tap from 'tap'
+import type { Dispatcher } from 'undici'
+import type { Passing, PassingHeaders } from '../../src/origin/dispatcher.ts'
+import { passing, upstreamOf } from '../../src/origin/dispatcher.ts'
+import type { Origins } from '../../src/origin/origin.ts'
+import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
+import { originsOf } from './origins-under-test.ts'
+
+/** As reply-from does: its own idea of the target, a copy of the headers. */
+function pass(origins: Origins, exact: Partial<Passing> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
+  const { body, ...rest } = exact
+  const headers = { [passing]: { method: 'GET', target: '/', fields: ['host', 'api.example.com'], ...rest } } as PassingHeaders
+  return origins.dispatcher.request({
+    origin: upstreamOf('api'),
+    path: '/rewritten',
+    method: 'POST',
+    headers: Object.assign({}, headers),
+    ...(body === undefined ? {} : { body }),
+  })
+}
+
+tap.test('a request goes out as it came in, not as `new URL()` and a headers object would have it', async (t) => {
+  const origin = await startOrigin((_request, response) => response.writeHead(200, ['X-A', '1', 'X-A', '2', 'Connection', 'X-Hop', 'X-Hop', '1']).end('whole'))
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const heads: unknown[] = []
+  const answer = await pass(origins, { method: 'REPORT', target: '/a/./b?{x}', fields: ['host', 'h', 'x-a', '1', 'x-a', '2'], onHead: (status, fields) => heads.push(status, fields.slice(0, 4)) })
+  t.equal(await answer.body.text(), 'whole')
+  t.strictSame(answer.headers['x-a'], ['1', '2'])
+  t.notOk('x-hop' in answer.headers, 'fields of the connection stay behind')
+  t.strictSame(heads, [200, ['x-a', '1', 'x-a', '2']])
+  t.match(origin.requests[0], { method: 'REPORT', target: '/a/./b?{x}' })
+  t.strictSame(origin.requests[0]?.rawHeaders, ['host', 'h', 'connection', 'keep-alive', 'x-a', '1', 'x-a', '2'])
+})
+
+tap.test('without the exact bytes it takes what undici takes', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end())
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  await origins.dispatcher.request({ origin: upstreamOf('api'), path: '/p', method: 'GET', headers: { 'X-A': ['1', '2'], host: 'h' } })
+  t.equal(origin.requests[0]?.header('x-a'), '1, 2')
+  t.equal(origin.requests[0]?.target, '/p')
+})
+
+tap.test('a body goes along, by length or in chunks', async (t) => {
+  const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const chunked = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('some '), Buffer.from('chunks')], { objectMode: false }) })
+  t.equal(await chunked.body.text(), 'some chunks')
+  t.equal(origin.requests[0]?.header('transfer-encoding'), 'chunked')
+  const sized = await pass(origins, { method: 'POST', fields: ['host', 'h', 'content-length', '5'], body: Readable.from([Buffer.from('sized')], { objectMode: false }) })
+  t.equal(await sized.body.text(), 'sized')
+  t.equal(origin.requests[1]?.header('content-length'), '5')
+})
+
+tap.test('a POST whose connection could not be made goes to another server, its body whole', async (t) => {
+  const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
+  const origins = originsOf({ servers: [`http://127.0.0.1:${await closedPort()}`, origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const answer = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('unread until it is sent')], { objectMode: false }) })
+  t.equal(await answer.body.text(), 'unread until it is sent')
+})
+
+tap.test('what was sent and may have been acted on is not sent again', async (t) => {
+  const broken = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
+  const other = await startOrigin((_request, response) => response.end('other'))
+  t.teardown(async () => { await broken.close(); await other.close() })
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'LOCK']) {
+    const origins = originsOf({ servers: [broken.url, other.url] })
+    await t.rejects(pass(origins, { method }), { code: 'ORIGIN_RESET' }, method)
+    await origins.close()
+  }
+  t.equal(other.requests.length, 0)
+  const origins = originsOf({ servers: [broken.url, other.url] })
+  t.equal(await (await pass(origins, { method: 'OPTIONS' })).body.text(), 'other', 'a safe method without a body is')
+  await origins.close()
+})
+
+tap.test('failures are the catalogue\'s', async (t) => {
+  const malformed = await startCannedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
+  const cut = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\nbegun')))
+  t.teardown(async () => { await malformed.close(); await cut.close() })
+  for (const [url, code] of [[`http://127.0.0.1:${await closedPort()}`, 'ORIGIN_REFUSED'], [malformed.url, 'ORIGIN_MALFORMED']] as const) {
+    const origins = originsOf({ servers: [url] })
+    await t.rejects(pass(origins, {}), { name: 'SpringhouseError', code })
+    await origins.close()
+  }
+  const origins = originsOf({ servers: [cut.url] })
+  const answer = await pass(origins, {})
+  answer.body.once('data', () => cut.connections[0]?.resetAndDestroy())
+  await t.rejects(answer.body.text(), { code: 'ORIGIN_TRUNCATED' })
+  await origins.close()
+})
+
+tap.test('a request that is given up before it is answered is closed at the origin', async (t) => {
+  const gone = new Promise<void>((resolve) => {
+    void startOrigin((request) => request.socket.on('close', () => resolve())).then(async (origin) => {
+      const origins = originsOf({ servers: [origin.url] })
+      t.teardown(async () => { await origins.close(); await origin.close() })
+      let abort: (() => void) | undefined
+      pass(origins, { onAbortable: (give) => { abort = give } }).catch(() => undefined)
+      await origin.nth(1)
+      abort?.()
+    })
+  })
+  await gone
+})

@@ -1,0 +1,171 @@
+import tap from 'tap'
+import type { Origins } from '../../src/origin/origin.ts'
+import { closedPort, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
+import type { ScriptedOrigin } from '../support/scripted-origin.ts'
+import { fetchFrom, handClock, originsOf } from './origins-under-test.ts'
+
+const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+async function named(name: string): Promise<ScriptedOrigin> {
+  return startOrigin((_request, response) => response.end(name))
+}
+
+async function bodies(origins: Origins, count: number): Promise<string[]> {
+  const seen: string[] = []
+  for (let i = 0; i < count; i++) seen.push((await fetchFrom(origins)).body.toString())
+  return seen
+}
+
+tap.test('round-robin goes from server to server', async (t) => {
+  const [a, b, c] = [await named('a'), await named('b'), await named('c')]
+  const origins = originsOf({ servers: [a.url, b.url, c.url] })
+  t.teardown(async () => { await origins.close(); for (const origin of [a, b, c]) await origin.close() })
+  t.strictSame(await bodies(origins, 6), ['a', 'b', 'c', 'a', 'b', 'c'])
+})
+
+tap.test('least-pending goes where the least is under way', async (t) => {
+  const held: (() => void)[] = []
+  const slow = await startOrigin((_request, response) => held.push(() => response.end('slow')))
+  const quick = await named('quick')
+  const origins = originsOf({ servers: [slow.url, quick.url], balance: 'least-pending' })
+  t.teardown(async () => { await origins.close(); await slow.close(); await quick.close() })
+  const first = fetchFrom(origins)
+  await slow.nth(1)
+  t.strictSame(await bodies(origins, 5), Array.from({ length: 5 }, () => 'quick'))
+  held[0]?.()
+  t.equal((await first).body.toString(), 'slow')
+})
+
+tap.test('when one of two servers is killed no GET fails', async (t) => {
+  const [a, b] = [await named('a'), await named('b')]
+  const origins = originsOf({ servers: [a.url, b.url] })
+  t.teardown(async () => { await origins.close(); await b.close() })
+  t.strictSame(await bodies(origins, 4), ['a', 'b', 'a', 'b'])
+  await a.close()
+  t.strictSame(await bodies(origins, 8), Array.from({ length: 8 }, () => 'b'))
+})
+
+tap.test('three failed connections in a row take a server out, for terms that double until it answers', async (t) => {
+  const clock = handClock()
+  let refused = 0
+  // Accepts, and closes before it answers: a failed connection that can be counted.
+  let dead = true
+  const flaky = await startRawOrigin((socket) => socket.on('data', () => {
+    if (!dead) return socket.end(ok)
+    refused++
+    return socket.end()
+  }))
+  const steady = await startOrigin((_request, response) => response.end('steady'))
+  const origins = originsOf({ servers: [flaky.url, steady.url] }, clock)
+  t.teardown(async () => { await origins.close(); await flaky.close(); await steady.close() })
+  const healthy = (): boolean | undefined => origins.status()[0]?.healthy
+
+  await bodies(origins, 6)
+  t.equal(refused, 3)
+  t.equal(healthy(), false)
+  t.match(origins.status()[0], { consecutiveFailures: 3, pending: 0 })
+  await bodies(origins, 10)
+  t.equal(refused, 3, 'it is left alone')
+  clock.advance(999)
+  await bodies(origins, 4)
+  t.equal(refused, 3, 'for a second')
+  clock.advance(1)
+  t.strictSame(await bodies(origins, 4), ['steady', 'steady', 'steady', 'steady'])
+  t.equal(refused, 4, 'then one request is its trial, and is answered by the other')
+  clock.advance(1_999)
+  await bodies(origins, 4)
+  t.equal(refused, 4, 'the next term is twice as long')
+  dead = false
+  clock.advance(1)
+  t.strictSame((await bodies(origins, 4)).sort(), ['ok', 'ok', 'steady', 'steady'])
+  t.equal(healthy(), true)
+  t.equal(origins.status()[0]?.consecutiveFailures, 0)
+})
+
+tap.test('when every server is out, every server is tried', async (t) => {
+  const only = await startRawOrigin((socket) => socket.on('data', () => socket.end()))
+  const origins = originsOf({ servers: [only.url], retries: 0 })
+  t.teardown(async () => { await origins.close(); await only.close() })
+  for (let i = 0; i < 6; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_RESET')
+  t.equal(only.connections.length, 6)
+  t.equal(origins.status()[0]?.healthy, false)
+  t.equal(origins.pick('api'), only.url)
+})
+
+tap.test('a keep-alive connection that the server was just closing costs one repetition, and no failure', async (t) => {
+  let requests = 0
+  const origin = await startRawOrigin((socket, number) => {
+    let answered = 0
+    socket.on('data', () => {
+      requests++
+      // The first connection answers once, and closes instead of answering again.
+      if (number === 1 && ++answered > 1) socket.destroy()
+      else socket.write(ok)
+    })
+  })
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.strictSame(await bodies(origins, 2), ['ok', 'ok'])
+  t.equal(origin.connections.length, 2)
+  t.equal(requests, 3)
+  t.equal(origins.status()[0]?.consecutiveFailures, 0)
+})
+
+tap.test('a new connection to the only server is not repeated after a reset', async (t) => {
+  const origin = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_RESET')
+  t.equal(origin.connections.length, 1)
+})
+
+tap.test('nothing is repeated because of what was answered, nor once an answer has begun', async (t) => {
+  for (const answer of ['HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun', 'HTTP/1.1 2']) {
+    const broken = await startRawOrigin((socket) => socket.on('data', () => socket.end(answer)))
+    const other = await named('other')
+    const origins = originsOf({ servers: [broken.url, other.url] })
+    const got = await fetchFrom(origins)
+    t.not(got.body.toString(), 'other', answer)
+    t.equal(other.requests.length, 0)
+    await origins.close()
+    await broken.close()
+    await other.close()
+  }
+})
+
+tap.test('as often as `retries` says, and no more', async (t) => {
+  const servers: string[] = []
+  for (let i = 0; i < 4; i++) servers.push(`http://127.0.0.1:${await closedPort()}`)
+  const last = await named('last')
+  t.teardown(() => last.close())
+  for (const [retries, expected] of [[0, 'ORIGIN_REFUSED'], [1, 'ORIGIN_REFUSED'], [4, 'last']] as const) {
+    const origins = originsOf({ servers: [...servers, last.url], retries })
+    const got = await fetchFrom(origins)
+    t.equal(got.error?.code ?? got.body.toString(), expected)
+    await origins.close()
+  }
+})
+
+tap.test('a server that fails two health checks is out until it passes one', async (t) => {
+  let status = 200
+  let checks = 0
+  const checked = await startOrigin((request, response) => {
+    if (request.url === '/healthz') checks++
+    response.writeHead(request.url === '/healthz' ? status : 200)
+    response.end('checked')
+  })
+  const other = await startOrigin((_request, response) => response.end('other'))
+  const origins = originsOf({ servers: [checked.url, other.url], health: { path: '/healthz', intervalMs: 5 } })
+  t.teardown(async () => { await origins.close(); await checked.close(); await other.close() })
+  // The verdict on check n has been reached when check n + 1 arrives.
+  async function until(verdict: boolean): Promise<void> {
+    while (origins.status()[0]?.healthy !== verdict) await checked.nth(checked.requests.length + 1)
+  }
+  status = 500
+  await until(false)
+  t.ok(checks >= 2)
+  t.strictSame(await bodies(origins, 4), ['other', 'other', 'other', 'other'])
+  status = 204
+  await until(true)
+  t.strictSame((await bodies(origins, 2)).sort(), ['checked', 'other'])
+})

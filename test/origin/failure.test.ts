@@ -1,0 +1,36 @@
+import tap from 'tap'
+import { SpringhouseError } from '../../src/errors.ts'
+import { isConnectionFailure, mapOriginError } from '../../src/origin/failure.ts'
+
+function coded(code: string): Error {
+  return Object.assign(new Error('connect 10.0.0.1:80'), { code })
+}
+
+tap.test('errors of sockets, DNS and TLS have their place in the catalogue', async (t) => {
+  const cases = {
+    ECONNREFUSED: 'ORIGIN_REFUSED', ENOTFOUND: 'ORIGIN_DNS', EAI_AGAIN: 'ORIGIN_DNS', EHOSTUNREACH: 'ORIGIN_UNREACHABLE', ETIMEDOUT: 'ORIGIN_CONNECT_TIMEOUT',
+    UND_ERR_CONNECT_TIMEOUT: 'ORIGIN_CONNECT_TIMEOUT', ECONNRESET: 'ORIGIN_RESET', EPIPE: 'ORIGIN_RESET', UND_ERR_HEADERS_TIMEOUT: 'ORIGIN_TIMEOUT', UND_ERR_BODY_TIMEOUT: 'ORIGIN_TIMEOUT',
+    DEPTH_ZERO_SELF_SIGNED_CERT: 'ORIGIN_TLS', CERT_HAS_EXPIRED: 'ORIGIN_TLS', UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'ORIGIN_TLS', ERR_TLS_CERT_ALTNAME_INVALID: 'ORIGIN_TLS', EPROTO: 'ORIGIN_TLS',
+    UND_ERR_INVALID_ARG: 'BAD_REQUEST', EWHATEVER: 'ORIGIN_UNREACHABLE',
+  }
+  for (const [code, expected] of Object.entries(cases)) {
+    const error = mapOriginError(coded(code))
+    t.equal(error.code, expected, code)
+    t.notMatch(error.message, /10\.0\.0\.1/, 'the sentence names no address')
+    t.ok(error.cause, 'the log has the cause')
+  }
+})
+
+tap.test('several failed attempts of one connect count as the first', async (t) => {
+  t.equal(mapOriginError(new AggregateError([coded('ECONNREFUSED'), coded('EHOSTUNREACH')])).code, 'ORIGIN_REFUSED')
+})
+
+tap.test('once the head was passed on, a connection that breaks is a truncated answer', async (t) => {
+  for (const code of ['ECONNRESET', 'UND_ERR_SOCKET', 'ETIMEDOUT', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']) t.equal(mapOriginError(coded(code), true).code, 'ORIGIN_TRUNCATED', code)
+  t.equal(mapOriginError(coded('UND_ERR_BODY_TIMEOUT'), true).code, 'ORIGIN_TIMEOUT')
+})
+
+tap.test('what was said over a connection is not a failure of the connection', async (t) => {
+  t.ok(isConnectionFailure(new SpringhouseError('ORIGIN_REFUSED')))
+  for (const code of ['ORIGIN_TIMEOUT', 'ORIGIN_MALFORMED', 'ORIGIN_TRUNCATED', 'BAD_REQUEST', 'CLIENT_GONE'] as const) t.notOk(isConnectionFailure(new SpringhouseError(code)), code)
+})

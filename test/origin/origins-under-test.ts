@@ -1,0 +1,77 @@
+// What the tests of this room share: pools with short patience, a clock that stands still, and a sink that remembers.
+import { pino } from 'pino'
+import type { Clock } from '../../src/clock.ts'
+import type { SpringhouseError } from '../../src/errors.ts'
+import type { OriginConfig } from '../../src/origin/config.ts'
+import type { OriginExchange, OriginRequest, Origins } from '../../src/origin/origin.ts'
+import { createOrigins } from '../../src/origin/origins.ts'
+
+export const silent = pino({ level: 'silent' })
+
+export interface HandClock extends Clock {
+  advance(ms: number): void
+}
+
+export function handClock(): HandClock {
+  let ms = 1_000_000
+  return { now: () => ms, monotonic: () => ms, advance: (by) => void (ms += by) }
+}
+
+export const patience: OriginConfig = {
+  servers: [],
+  balance: 'round-robin',
+  timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000 },
+  maxConnections: 16,
+  maxQueue: 64,
+  retries: 1,
+}
+
+export function originsOf(config: Partial<OriginConfig>, clock: Clock = handClock()): Origins {
+  return createOrigins({ origins: { api: { ...patience, ...config } }, clock, logger: silent })
+}
+
+export interface Outcome {
+  readonly interims: number[]
+  readonly status: number | undefined
+  readonly fields: readonly string[]
+  readonly body: Buffer
+  readonly trailers: readonly string[]
+  /** How it ended: the error's code, or undefined after onEnd. */
+  readonly error: SpringhouseError | undefined
+  readonly headSeen: boolean | undefined
+}
+
+/** Asks, and resolves when the sink has heard the last. */
+export function fetchFrom(origins: Origins, request: Partial<OriginRequest> = {}, watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const interims: number[] = []
+    let status: number | undefined
+    let fields: readonly string[] = []
+    let ended = false
+    function finish(rest: { trailers?: readonly string[]; error?: SpringhouseError; headSeen?: boolean }): void {
+      if (ended) return reject(new Error('the sink was called after its end'))
+      ended = true
+      resolve({ interims, status, fields, body: Buffer.concat(chunks), trailers: rest.trailers ?? [], error: rest.error, headSeen: rest.headSeen })
+    }
+    const exchange = origins.request(
+      { origin: 'api', method: 'GET', target: '/', fields: ['host', 'api.example.com'], ...request },
+      {
+        onInterim: (code) => interims.push(code),
+        onHead: (code, lines) => {
+          if (ended || status !== undefined) reject(new Error('onHead out of turn'))
+          status = code
+          fields = lines
+          watch.onHead?.(exchange)
+        },
+        onData: (chunk) => {
+          if (ended || status === undefined) reject(new Error('onData out of turn'))
+          chunks.push(chunk)
+          watch.onData?.(exchange)
+        },
+        onEnd: (trailers) => finish({ trailers }),
+        onError: (error, headSeen) => finish({ error, headSeen }),
+      },
+    )
+  })
+}

@@ -1,0 +1,34 @@
+import tap from 'tap'
+import { fieldLinesFromBytes, malformed, responseFields } from '../../src/origin/response-fields.ts'
+
+tap.test('names are lower-cased, values keep their bytes', async (t) => {
+  t.strictSame(fieldLinesFromBytes([Buffer.from('X-Name'), Buffer.from([0x63, 0xe9])]), ['x-name', 'cé'])
+})
+
+tap.test('hop-by-hop fields and those that Connection names are not passed on', async (t) => {
+  t.strictSame(responseFields(200, ['connection', 'X-Hop', 'x-hop', '1', 'keep-alive', 'timeout=5', 'transfer-encoding', 'chunked', 'trailer', 'x', 'etag', '"1"']), ['etag', '"1"'])
+})
+
+tap.test('Connection cannot make a private response storable', async (t) => {
+  const lines = ['cache-control', 'private', 'vary', 'cookie', 'set-cookie', 'a=b']
+  t.strictSame(responseFields(200, [...lines, 'connection', 'cache-control, vary, set-cookie']), lines)
+})
+
+tap.test('a 204 has no Content-Length (RFC 9110 §8.6)', async (t) => {
+  t.strictSame(responseFields(204, ['content-length', '5', 'etag', '"1"']), ['etag', '"1"'])
+  t.strictSame(responseFields(304, ['content-length', '5']), ['content-length', '5'])
+})
+
+tap.test('heads that two readers may read differently are malformed', async (t) => {
+  t.ok(malformed(200, ['content-length', '5', 'content-length', '5']))
+  t.ok(malformed(200, ['content-length', '5, 5']))
+  t.ok(malformed(200, ['content-length', '+5']))
+  t.ok(malformed(200, ['content-length', '5', 'transfer-encoding', 'chunked']))
+  t.ok(malformed(200, ['transfer-encoding', 'gzip, chunked']))
+  t.ok(malformed(200, ['transfer-encoding', 'identity']))
+  t.ok(malformed(101, []))
+  t.ok(malformed(600, []))
+  t.ok(malformed(99, []))
+  t.equal(malformed(200, ['transfer-encoding', 'Chunked']), undefined)
+  t.equal(malformed(200, ['content-length', '5']), undefined)
+})
