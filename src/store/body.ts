@@ -35,8 +35,11 @@ export class PiecedBody implements Body {
   }
 }
 
-const firstBlockBytes = 2048
+const firstBlockBytes = 1024
 const lastBlockBytes = 65_536
+// Below this, Buffer.allocUnsafe cuts from a pool of twice the size. An ArrayBuffer of its own for each small body would
+// keep the garbage collector busier than all else that a write does.
+const pooledBelowBytes = Buffer.poolSize >>> 1
 
 /**
  * The bytes of a body so far. A chunk that is a small part of its ArrayBuffer is copied (1 KB off a socket would keep
@@ -70,9 +73,10 @@ export class Pieces {
     }
     if (this.#block === undefined || this.#blockUsed + chunk.length > this.#block.length) {
       this.#seal()
-      const size = Math.min(lastBlockBytes, Math.max(firstBlockBytes, this.#bytes))
-      this.#block = Buffer.allocUnsafeSlow(Math.max(size, chunk.length))
-      this.#heldBytes += this.#block.length
+      const size = Math.max(chunk.length, Math.min(lastBlockBytes, Math.max(firstBlockBytes, this.#bytes)))
+      this.#block = Buffer.allocUnsafe(size)
+      // What is pooled may keep all of its pool alive; shared with others, it is half of that at most.
+      this.#heldBytes += size < pooledBelowBytes ? pooledBelowBytes : size
     }
     chunk.copy(this.#block, this.#blockUsed)
     this.#blockUsed += chunk.length

@@ -9,10 +9,9 @@ import { wordAt, wordNumber } from './words.ts'
 // it several times quicker than JSON (bench/codec.ts). The numbers that Redis scripts compare sit at fixed offsets.
 //
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
-//  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 f64 bodyBytes
-//  44 f64 initialAgeMs   52 f64 lifetimeMs   60 f64 staleWhileRevalidateMs   68 f64 staleIfErrorMs   76 …
+//  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
 const version = 1
-const fixedBytes = 76
+const fixedBytes = 36
 const checksumBytes = 4
 
 /** Where the scripts in Redis find what they compare (offsets from 0, little-endian doubles). */
@@ -44,6 +43,16 @@ function putString(value: string): void {
   numbers.push(value.length * 4 + kind)
   texts.push(value)
   textBytes += kind === latin1 ? value.length : value.length * 2
+}
+
+// A duration or a length: nearly always a whole number, and then twice itself; else 1, and a string that gives it back.
+function putQuantity(value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0 && value < 2 ** 50 && !Object.is(value, -0)) {
+    numbers.push(value * 2)
+    return
+  }
+  numbers.push(1)
+  putString(Object.is(value, -0) ? '-0' : String(value))
 }
 
 /** Whether every character fits in a byte; those of received fields do, as Node reads them. */
@@ -85,6 +94,11 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   texts.length = 0
   textBytes = 0
   const { fields, vary, tags } = meta
+  putQuantity(bodyBytes)
+  putQuantity(meta.initialAgeMs)
+  putQuantity(meta.lifetimeMs)
+  putQuantity(meta.staleWhileRevalidateMs)
+  putQuantity(meta.staleIfErrorMs)
   putLines(fields)
   putLines(meta.cacheOnlyFields)
   putReference(fields, 'etag', meta.etag)
@@ -116,11 +130,6 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   bytes.writeDoubleLE(meta.requestTimeMs, requestTimeOffset)
   bytes.writeDoubleLE(meta.responseTimeMs, responseTimeOffset)
   bytes.writeDoubleLE(meta.keepUntilMs, keepUntilOffset)
-  bytes.writeDoubleLE(bodyBytes, 36)
-  bytes.writeDoubleLE(meta.initialAgeMs, 44)
-  bytes.writeDoubleLE(meta.lifetimeMs, 52)
-  bytes.writeDoubleLE(meta.staleWhileRevalidateMs, 60)
-  bytes.writeDoubleLE(meta.staleIfErrorMs, 68)
   let at = fixedBytes
   for (const number of numbers) at = writeVarint(bytes, at, number)
   for (const text of texts) at += bytes.write(text, at, fitsLatin1(text) ? 'latin1' : 'utf16le')
@@ -194,6 +203,11 @@ function takeLines(): string[] {
   return lines
 }
 
+function takeQuantity(): number {
+  const number = takeNumber()
+  return number % 2 === 0 ? number / 2 : Number(takeString())
+}
+
 function takeReference(fields: FieldLines): string | undefined {
   const reference = takeNumber()
   if (reference === 0) return undefined
@@ -230,6 +244,11 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   textAt = 0
   text = bytes.toString('latin1', textStart, textEnd)
 
+  const bodyBytes = takeQuantity()
+  const initialAgeMs = takeQuantity()
+  const lifetimeMs = takeQuantity()
+  const staleWhileRevalidateMs = takeQuantity()
+  const staleIfErrorMs = takeQuantity()
   const fields = takeLines()
   const cacheOnlyFields = takeLines()
   const etag = takeReference(fields)
@@ -249,11 +268,11 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     cacheOnlyFields,
     requestTimeMs: bytes.readDoubleLE(start + requestTimeOffset),
     responseTimeMs: bytes.readDoubleLE(start + responseTimeOffset),
-    initialAgeMs: bytes.readDoubleLE(start + 44),
-    lifetimeMs: bytes.readDoubleLE(start + 52),
+    initialAgeMs,
+    lifetimeMs,
     heuristic: (flags & heuristicFlag) !== 0,
-    staleWhileRevalidateMs: bytes.readDoubleLE(start + 60),
-    staleIfErrorMs: bytes.readDoubleLE(start + 68),
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
     alwaysValidate: (flags & alwaysValidateFlag) !== 0,
     neverStale: (flags & neverStaleFlag) !== 0,
     etag,
@@ -265,7 +284,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     tags,
     stamp,
     keepUntilMs: bytes.readDoubleLE(start + keepUntilOffset),
-    bodyBytes: bytes.readDoubleLE(start + 36),
+    bodyBytes,
   }
 }
 

@@ -2,11 +2,11 @@
 import type { Clock } from '../clock.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { Pieces, WholeBody } from './body.ts'
-import { decodeMetadata, encodeMetadata, fitsLatin1, requestTimeOffset } from './codec.ts'
+import { decodeMetadata, encodeMetadata, fitsLatin1, keepUntilOffset, requestTimeOffset, responseTimeOffset } from './codec.ts'
 import { Eviction, type Evictable, type Queue } from './eviction.ts'
 import { Slabs, type Placed, type Slab } from './slabs.ts'
 import type { Body, EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
-import { Views, type Viewed } from './views.ts'
+import { Views, type View, type Viewed } from './views.ts'
 
 export interface MemoryStoreOptions {
   /** Bound on bodies, metadata, their indexes, and bodies on their way in. */
@@ -35,6 +35,9 @@ const bufferOverheadBytes = 350
 const maxWholeBytes = 1_048_576
 // How many keys each commit looks at for what has expired.
 const sweptPerCommit = 4
+const maxNames = 256
+// The largest of small integers: from then on (2038) each look takes the exact way, which is slower and no less right.
+const neverS = 2 ** 31 - 1
 const none: readonly Stored[] = Object.freeze([])
 
 /** All variants of one key: what is looked up, and what is evicted. */
@@ -44,15 +47,14 @@ class Node implements Evictable<Node>, Viewed {
   readonly serial: number
   /** The youngest variant; the others follow it. */
   first: Variant | undefined
-  soonestKeepUntilMs = Infinity
+  /** No variant is past its keepUntil before this; in seconds, since a small integer costs no memory of its own. */
+  soonestKeepUntilS = neverS
   charge: number
   hits = 0
   queue: Queue<Node> | undefined
   older: Node | undefined
   newer: Node | undefined
-  view: readonly Stored[] | undefined
-  viewCharge = 0
-  seen = false
+  view: View | undefined
 
   constructor(key: string, serial: number) {
     this.key = key
@@ -73,8 +75,6 @@ class Variant implements Placed {
   body: Body | undefined
   bodyBytes = 0
   charge = 0
-  keepUntilMs = 0
-  responseTimeMs = 0
 
   constructor(node: Node, name: string) {
     this.node = node
@@ -97,6 +97,7 @@ class Memory implements MemoryStore {
   readonly #queues: Eviction<Node>
   /** What the queues and the bodies on their way in may hold: the bound less what slabs and views take beside. */
   readonly #budget: number
+  readonly #names = new Map<string, string>()
   #inFlight = 0
   #entries = 0
   #evictions = 0
@@ -117,35 +118,34 @@ class Memory implements MemoryStore {
     const viewBytes = Math.floor(maxBytes / 16)
     this.#budget = Math.max(0, maxBytes - this.#slabReserve - viewBytes)
     this.#slabs = new Slabs(slabBytes, (record) => this.#views.drop((record as Variant).node))
-    this.#views = new Views(viewBytes, Math.max(16, Math.min(8192, Math.floor(maxBytes / 32_768))))
+    this.#views = new Views(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
     this.#queues = new Eviction(this.#budget, 2 ** Math.max(6, Math.min(16, Math.floor(Math.log2(maxBytes / 4096)))))
   }
 
   lookup(key: StoreKey): readonly Stored[] {
     const node = this.#nodes.get(key)
     if (node === undefined) return none
-    if (this.#clock.now() > node.soonestKeepUntilMs && !this.#expire(node)) return none
+    if (this.#clock.now() >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) return none
     if (node.hits < 3) node.hits++
-    if (node.view !== undefined) {
-      node.seen = true
-      return node.view
-    }
-    return this.#open(node)
+    const { view } = node
+    if (view === undefined) return this.#open(node)
+    view.seen = true
+    return view.variants
   }
 
   // Decodes a key's variants, and keeps that while it is asked for.
   #open(node: Node): readonly Stored[] {
-    const view: Stored[] = []
+    const variants: Stored[] = []
     let charge = 0
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
       const meta = metadataOf(variant)
       if (meta === undefined) continue
-      view.push({ meta, body: bodyOf(variant) })
+      variants.push({ meta, body: bodyOf(variant) })
       charge += 700 + 4 * variant.metaBytes
     }
-    Object.freeze(view)
-    this.#views.add(node, view, charge)
-    return view
+    Object.freeze(variants)
+    this.#views.add(node, variants, charge)
+    return variants
   }
 
   write(key: StoreKey, meta: Metadata): Writer {
@@ -193,7 +193,7 @@ class Memory implements MemoryStore {
     if (now > meta.keepUntilMs) return false
     let node = this.#nodes.get(key)
     const present = node === undefined ? undefined : variantOf(node, meta.variant)
-    if (present !== undefined && requestTimeOf(present) > meta.requestTimeMs) return false
+    if (present !== undefined && timeOf(present, requestTimeOffset) > meta.requestTimeMs) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
     // A length that no eviction can make room for.
     if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
@@ -203,8 +203,8 @@ class Memory implements MemoryStore {
       this.#nodes.set(node.key, node)
       this.#queues.add(node)
     } else if (present !== undefined) this.#dropVariant(present)
-    const variant = new Variant(node, present?.name ?? flat(meta.variant))
-    this.#place(variant, metaBytes, meta, pieces)
+    const variant = new Variant(node, present?.name ?? this.#nameOf(meta.variant))
+    this.#place(variant, metaBytes, pieces)
     this.#link(variant)
     this.#trim(node, variant)
     this.#makeRoom(node)
@@ -218,11 +218,9 @@ class Memory implements MemoryStore {
     return variantOverheadBytes + Math.ceil(metaBytes * 1.125) + bodyBytes + 2 * bufferOverheadBytes
   }
 
-  #place(variant: Variant, metaBytes: Buffer, meta: Metadata, pieces: Pieces): void {
+  #place(variant: Variant, metaBytes: Buffer, pieces: Pieces): void {
     variant.metaBytes = metaBytes.length
     variant.bodyBytes = pieces.bytes
-    variant.keepUntilMs = meta.keepUntilMs
-    variant.responseTimeMs = meta.responseTimeMs
     variant.charge = this.#chargeFor(metaBytes.length, pieces.bytes)
     const together = metaBytes.length + pieces.bytes
     if (together <= this.#slabs.maxSharedBytes) {
@@ -237,19 +235,30 @@ class Memory implements MemoryStore {
     }
   }
 
+  // Few names serve nearly all variants, so they are shared; the memory of them is bounded.
+  #nameOf(variant: string): string {
+    const known = this.#names.get(variant)
+    if (known !== undefined) return known
+    if (this.#names.size >= maxNames) this.#names.clear()
+    const name = flat(variant)
+    this.#names.set(name, name)
+    return name
+  }
+
   // Puts a variant among those of its node, the youngest first; of two of an age, the later comer.
   #link(variant: Variant): void {
     const { node } = variant
+    const responseTimeMs = timeOf(variant, responseTimeOffset)
     let before: Variant | undefined
     let after = node.first
-    while (after !== undefined && after.responseTimeMs > variant.responseTimeMs) {
+    while (after !== undefined && timeOf(after, responseTimeOffset) > responseTimeMs) {
       before = after
       after = after.next
     }
     variant.next = after
     if (before === undefined) node.first = variant
     else before.next = variant
-    node.soonestKeepUntilMs = Math.min(node.soonestKeepUntilMs, variant.keepUntilMs)
+    node.soonestKeepUntilS = Math.min(node.soonestKeepUntilS, secondsOf(timeOf(variant, keepUntilOffset)))
     this.#queues.grow(node, variant.charge)
     this.#views.drop(node)
     this.#entries++
@@ -257,17 +266,17 @@ class Memory implements MemoryStore {
 
   #unlink(variant: Variant): void {
     const { node } = variant
-    let soonest = Infinity
+    let soonest = neverS
     for (let at = node.first, before: Variant | undefined; at !== undefined; at = at.next) {
       if (at === variant) {
         if (before === undefined) node.first = at.next
         else before.next = at.next
       } else {
-        soonest = Math.min(soonest, at.keepUntilMs)
+        soonest = Math.min(soonest, secondsOf(timeOf(at, keepUntilOffset)))
         before = at
       }
     }
-    node.soonestKeepUntilMs = soonest
+    node.soonestKeepUntilS = soonest
     this.#queues.grow(node, -variant.charge)
     this.#views.drop(node)
     this.#entries--
@@ -317,7 +326,7 @@ class Memory implements MemoryStore {
   #expire(node: Node): boolean {
     const now = this.#clock.now()
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
-      if (now > variant.keepUntilMs) this.#dropVariant(variant)
+      if (now > timeOf(variant, keepUntilOffset)) this.#dropVariant(variant)
     }
     if (node.first !== undefined) return true
     this.#dropNode(node)
@@ -333,14 +342,14 @@ class Memory implements MemoryStore {
         this.#sweep = undefined
         return
       }
-      if (now > value.soonestKeepUntilMs) this.#expire(value)
+      if (now >= value.soonestKeepUntilS * 1000) this.#expire(value)
     }
   }
 
   refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean {
     const node = this.#nodes.get(key)
     const variant = node === undefined ? undefined : variantOf(node, was.variant)
-    if (node === undefined || variant?.slab === undefined || this.#clock.now() > variant.keepUntilMs) return false
+    if (node === undefined || variant?.slab === undefined || this.#clock.now() > timeOf(variant, keepUntilOffset)) return false
     // The encoding is a function of the metadata: the same bytes are the same metadata.
     const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
     if (!encodeMetadata(was).equals(stored)) return false
@@ -353,16 +362,14 @@ class Memory implements MemoryStore {
     const pieces = new Pieces()
     if (body === undefined) pieces.add(bytesOf(variant))
     this.#unlink(variant)
-    const renewed = new Variant(node, flat(meta.variant))
-    if (body === undefined) this.#place(renewed, metaBytes, meta, pieces)
+    const renewed = new Variant(node, this.#nameOf(meta.variant))
+    if (body === undefined) this.#place(renewed, metaBytes, pieces)
     else {
       const slab = this.#slabs.place(renewed, metaBytes.length)
       metaBytes.copy(slab.buffer, renewed.offset)
       renewed.metaBytes = metaBytes.length
       renewed.body = body
       renewed.bodyBytes = variant.bodyBytes
-      renewed.keepUntilMs = meta.keepUntilMs
-      renewed.responseTimeMs = meta.responseTimeMs
       renewed.charge = variant.charge + Math.ceil((metaBytes.length - variant.metaBytes) * 1.125)
     }
     this.#slabs.drop(variant)
@@ -390,7 +397,7 @@ class Memory implements MemoryStore {
       if (node.serial < from) continue
       let place = 0
       for (let variant = node.first; variant !== undefined; variant = variant.next, place++) {
-        if ((node.serial === from && place < told) || now > variant.keepUntilMs) continue
+        if ((node.serial === from && place < told) || now > timeOf(variant, keepUntilOffset)) continue
         if (entries.length === most) return { entries, cursor: `${node.serial}.${place}` }
         const meta = metadataOf(variant)
         if (meta !== undefined) entries.push({ key: node.key, meta })
@@ -439,8 +446,13 @@ function metadataOf(variant: Variant): Metadata | undefined {
   return slab === undefined ? undefined : decodeMetadata(slab.buffer, offset, offset + metaBytes, true)
 }
 
-function requestTimeOf(variant: Variant): number {
-  return variant.slab === undefined ? 0 : variant.slab.buffer.readDoubleLE(variant.offset + requestTimeOffset)
+function secondsOf(ms: number): number {
+  return Math.min(neverS, Math.floor(ms / 1000))
+}
+
+// A time out of the encoded metadata: kept there alone, it costs no memory of its own.
+function timeOf(variant: Variant, offset: number): number {
+  return variant.slab === undefined ? 0 : variant.slab.buffer.readDoubleLE(variant.offset + offset)
 }
 
 function bytesOf(variant: Variant): Buffer {

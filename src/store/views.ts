@@ -3,13 +3,21 @@ import type { Stored } from './store.ts'
 
 /** What may have a view. */
 export interface Viewed {
-  /** Its variants, decoded. */
-  view: readonly Stored[] | undefined
-  /** Bytes that the view takes. */
-  viewCharge: number
-  /** Whether the view was used since the hand last passed: what a look-up sets. */
+  view: View | undefined
+}
+
+/** The variants of a key, decoded. */
+export interface View {
+  readonly variants: readonly Stored[]
+  /** Bytes that it takes. */
+  readonly charge: number
+  /** Whether it was used since the hand last passed: what a look-up sets. */
   seen: boolean
 }
+
+// Once the ring is full, one new view in this many takes a place. What is asked for often gets in soon; when everything is
+// asked for alike, views would otherwise live just long enough to be the garbage that costs most.
+const admitOneIn = 8
 
 /** CLOCK over views: the hand takes the first one that was not used since it last came by. */
 export class Views<T extends Viewed> {
@@ -17,6 +25,8 @@ export class Views<T extends Viewed> {
   readonly #ring: (T | undefined)[]
   #hand = 0
   #bytes = 0
+  #filled = 0
+  #dice = 1
 
   constructor(maxBytes: number, places: number) {
     this.#maxBytes = maxBytes
@@ -27,14 +37,13 @@ export class Views<T extends Viewed> {
     return this.#bytes
   }
 
-  add(node: T, view: readonly Stored[], charge: number): void {
-    if (charge > this.#maxBytes) return
+  add(node: T, variants: readonly Stored[], charge: number): void {
+    if (charge > this.#maxBytes || (this.#filled === this.#ring.length && !this.#admit())) return
     const place = this.#nextPlace()
     this.#clearPlace(place)
-    node.view = view
-    node.viewCharge = charge
-    node.seen = false
+    node.view = { variants, charge, seen: false }
     this.#ring[place] = node
+    this.#filled++
     this.#bytes += charge
     while (this.#bytes > this.#maxBytes) {
       const other = this.#nextPlace()
@@ -45,23 +54,29 @@ export class Views<T extends Viewed> {
   /** Its variants have changed, or moved. Whoever was given the view keeps it. */
   drop(node: T): void {
     if (node.view === undefined) return
+    this.#bytes -= node.view.charge
     node.view = undefined
-    this.#bytes -= node.viewCharge
     // The place in the ring stays taken until the hand comes by; it tells by `view` that nobody is there.
   }
 
   clear(): void {
     this.#ring.fill(undefined)
-    this.#bytes = 0
+    this.#bytes = this.#filled = 0
+  }
+
+  // Random enough that no pattern of requests keeps one out, and the same in every run.
+  #admit(): boolean {
+    this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) >>> 0
+    return this.#dice < 2 ** 32 / admitOneIn
   }
 
   #nextPlace(): number {
     for (let passed = 0; passed <= this.#ring.length; passed++) {
       const place = this.#hand
       this.#hand = (place + 1) % this.#ring.length
-      const node = this.#ring[place]
-      if (node === undefined || !node.seen || node.view === undefined) return place
-      node.seen = false
+      const view = this.#ring[place]?.view
+      if (view === undefined || !view.seen) return place
+      view.seen = false
     }
     return this.#hand
   }
@@ -69,6 +84,8 @@ export class Views<T extends Viewed> {
   #clearPlace(place: number): void {
     const node = this.#ring[place]
     this.#ring[place] = undefined
-    if (node !== undefined) this.drop(node)
+    if (node === undefined) return
+    this.#filled--
+    this.drop(node)
   }
 }

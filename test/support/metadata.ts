@@ -62,4 +62,4 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   stamp: text,
   keepUntilMs: ms,
   bodyBytes: count,
-})
+}, { noNullPrototype: true })
