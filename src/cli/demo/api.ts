@@ -43,10 +43,10 @@ type Handler = (exchange: Exchange) => void
  *
  * | | |
  * |---|---|
- * | `GET /items` | a list: `max-age=30`, tag `items` |
+ * | `GET /items` | a list: `max-age=60`, tag `items` |
  * | `POST /items` | unsafe: a cache forgets `/items` and what Location names (RFC 9111 §4.4); nothing is kept here |
- * | `GET /items/1`…`/items/100` | one item: `max-age=5`, strong ETag, 304 to a matching If-None-Match, tags `items`, `item-1` |
- * | `GET /slow` | takes two seconds: `max-age=2, stale-while-revalidate=30`, tag `slow` |
+ * | `GET /items/1`…`/items/100` | one item: `max-age=60`, strong ETag, 304 to a matching If-None-Match, tags `items`, `item-1` |
+ * | `GET /slow` | takes two seconds: `max-age=10, stale-while-revalidate=30`, tag `slow` |
  * | `GET /flaky` | `max-age=1, stale-if-error=60`, tag `flaky`; 503 between `POST /flaky/fail` and `POST /flaky/heal` |
  * | `GET /tagged/a/b` | `max-age=60`, its path's words as tags |
  * | `GET /private` | `private, no-store`: who asked, by Authorization |
@@ -69,15 +69,16 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
         return
       }
       const items = Array.from({ length: 10 }, (_, index) => itemOf(index + 1))
-      send(200, { 'cache-control': 'max-age=30', 'cache-tag': 'items' }, { items, ...stamp() })
+      send(200, { 'cache-control': 'max-age=60', 'cache-tag': 'items' }, { items, ...stamp() })
     },
     'POST items': ({ rest, send }) => {
       if (rest.length > 0) send(404, {}, { error: 'not found' })
       else send(201, { location: `/items/${itemCount}`, 'cache-control': 'no-store' }, { id: itemCount, ...stamp() })
     },
+    // Its lifetime counts from when it was asked for (RFC 9111 §4.2.3), so two seconds of it are over when it comes.
     'GET slow': ({ response, send }) => {
       const timer = setTimeout(() => {
-        send(200, { 'cache-control': 'max-age=2, stale-while-revalidate=30', 'cache-tag': 'slow' }, { tookMs: slowMs, ...stamp() })
+        send(200, { 'cache-control': 'max-age=10, stale-while-revalidate=30', 'cache-tag': 'slow' }, { tookMs: slowMs, ...stamp() })
       }, slowMs)
       response.once('close', () => clearTimeout(timer))
     },
@@ -149,7 +150,7 @@ function sendItem(rest: readonly string[], request: IncomingMessage, send: Excha
     return
   }
   const etag = itemEtag(id)
-  const fields = { 'cache-control': 'max-age=5', 'cache-tag': `items, item-${id}`, etag }
+  const fields = { 'cache-control': 'max-age=60', 'cache-tag': `items, item-${id}`, etag }
   if (matches(request.headers['if-none-match'], etag)) send(304, fields, undefined)
   else send(200, fields, itemOf(id))
 }

@@ -1,0 +1,99 @@
+// `springhouse demo`: two small APIs, the proxy in front of them, and lines to try.
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { resolveConfig } from '../config/load.ts'
+import { startBackend } from './demo/backends.ts'
+import { script, shellLine, type Place } from './demo/script.ts'
+
+/**
+ * Starts two demo servers as processes of their own, the proxy in front of them on the embedded store, and prints what
+ * to try. Resolves once a SIGINT or SIGTERM has come and everything is closed; a second one ends the process at once.
+ * @throws when something does not start; what had started by then is stopped.
+ */
+export async function demo(): Promise<void> {
+  const stopped = stopSignal()
+  const cleanups: (() => Promise<unknown>)[] = []
+  try {
+    const place = await start(cleanups)
+    process.stdout.write(tour(place))
+    await stopped
+    process.stdout.write('\nstopping\n')
+  } finally {
+    // The proxy first: it must not find its servers gone.
+    for (const cleanup of cleanups.toReversed()) await cleanup()
+  }
+}
+
+/** The first signal resolves; the second does not wait for what the first began. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let told = false
+    const stop = (): void => {
+      if (told) process.exit(130)
+      told = true
+      resolve()
+    }
+    process.on('SIGINT', stop)
+    process.on('SIGTERM', stop)
+  })
+}
+
+async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
+  const backends = await Promise.all(['a', 'b'].map(async (name) => {
+    const backend = await startBackend(name, (how) => process.stdout.write(`backend ${name} is gone (${how}); the other one answers for both\n`))
+    cleanups.push(() => backend.stop())
+    return backend
+  }))
+  const token = randomBytes(18).toString('base64url')
+  const config = resolveConfig({
+    // Loopback only: a demonstration is nobody else's business.
+    proxy: { host: '127.0.0.1', port: await freeOr(8080), shutdownGraceMs: 1000 },
+    admin: { host: '127.0.0.1', port: await freeOr(8081), tokens: [{ name: 'demo', token, scopes: ['read', 'purge'] }] },
+    // In turns, so that it shows in X-Served-By that there are two.
+    origins: { demo: { servers: backends.map(({ url }) => url), balance: 'round-robin', health: { path: '/healthz', intervalMs: 1000 } } },
+    log: { level: 'error' },
+  })
+  const { startApp } = await import('../app.ts')
+  const app = await startApp({ config })
+  cleanups.push(() => app.close())
+  return { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, token, backends }
+}
+
+/** The port if nobody has it, else 0: any that is free. */
+async function freeOr(port: number): Promise<number> {
+  const server = createServer()
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (!free) return 0
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Everything that is printed at the start. */
+function tour(place: Place): string {
+  const { proxyUrl, adminUrl, token, backends } = place
+  const lines = [
+    'springhouse demo', '',
+    `  proxy      ${proxyUrl}   (${proxyUrl}/events is a stream of server-sent events: curl -N)`,
+    `  admin      ${adminUrl}`,
+    `  token      ${token}`,
+    ...backends.map(({ name, url, pid }) => `  backend ${name}  ${url}   (process ${pid})`),
+    '', 'Paste these into another terminal, one after the other:', '',
+  ]
+  let number = 0
+  for (const { title, steps } of script(place)) {
+    lines.push(`— ${title}`)
+    for (const step of steps) lines.push(`${String(++number).padStart(3)}. ${step.shows}`, `     ${shellLine(step)}`)
+    lines.push('')
+  }
+  lines.push(
+    '— The same from the command line, for people: explain, purge, stats',
+    `     SPRINGHOUSE_ADMIN=${adminUrl} SPRINGHOUSE_ADMIN_TOKEN=${token} npx springhouse explain ${proxyUrl}/items`,
+    '', 'Ctrl-C stops everything.', '',
+  )
+  return lines.join('\n')
+}

@@ -1,0 +1,198 @@
+// The demo, as a person would use it: started as a process, every line that it prints pasted, every promise checked.
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { script, shellLine, type Chapter, type Expectation, type KillStep, type Place, type RequestStep } from '../../src/cli/demo/script.ts'
+
+const demoModule = new URL('../../src/cli/demo.js', import.meta.url).href
+
+interface Answer {
+  readonly status: number
+  readonly fields: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+interface Demo {
+  readonly process: ChildProcess
+  readonly place: Place
+  readonly printed: string
+}
+
+/** Starts the demo and reads from what it prints where everything runs: what a person would go by. */
+async function startDemo(test: Test): Promise<Demo> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `import { demo } from ${JSON.stringify(demoModule)}; await demo(); process.exit()`], { stdio: ['ignore', 'pipe', 'pipe'] })
+  test.teardown(() => child.kill('SIGKILL'))
+  let printed = ''
+  let complained = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complained += text))
+  await new Promise<void>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the demo ended with ${code}:\n${printed}${complained}`)))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      printed += text
+      if (printed.includes('Ctrl-C stops everything.')) resolve()
+    })
+  })
+  const found = (pattern: RegExp): string => pattern.exec(printed)?.[1] ?? test.fail(`the demo does not print ${pattern}`).toString()
+  const backends = [...printed.matchAll(/^ {2}backend (\w+) {2}(\S+) +\(process (\d+)\)$/gm)].map(([, name, url, pid]) => ({ name: name as string, url: url as string, pid: Number(pid) }))
+  const place = { proxyUrl: found(/^ {2}proxy +(\S+)/m), adminUrl: found(/^ {2}admin +(\S+)/m), token: found(/^ {2}token +(\S+)/m), backends }
+  return { process: child, place, printed }
+}
+
+/** The numbered lines as they stand in the print. */
+function printedLines(printed: string): string[] {
+  return [...printed.matchAll(/^ +\d+\. .*\n +(.+)$/gm)].map(([, line]) => line as string)
+}
+
+/** How a step is run: by a shell and curl, or with node's own client. */
+interface Runner {
+  request(step: RequestStep): Promise<Answer[]>
+  kill(step: KillStep): Promise<number[]>
+}
+
+function shell(line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile('bash', ['-c', line], { encoding: 'utf8' }, (error, stdout) => (error === null ? resolve(stdout) : reject(error)))
+  })
+}
+
+const pasted: Runner = {
+  request: async (step) => {
+    const output = await shell(shellLine(step))
+    // With several URLs curl writes one answer after the other.
+    return output.split(/^(?=HTTP\/1\.1 \d{3} )/m).filter((part) => part !== '').map((part) => {
+      const [head = '', body = ''] = part.split(/\r\n\r\n(.*)/s)
+      const [statusLine = '', ...lines] = head.split('\r\n')
+      const fields = lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()] as const)
+      return { status: Number(statusLine.split(' ')[1]), fields: Object.fromEntries(fields), body }
+    })
+  },
+  kill: async (step) => {
+    const output = await shell(shellLine(step))
+    return [...output.matchAll(/^ *(\d+) (\d+)$/gm)].flatMap(([, count, status]) => Array.from({ length: Number(count) }, () => Number(status)))
+  },
+}
+
+function ask(step: Pick<RequestStep, 'method' | 'headers' | 'body'>, url: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: step.method, headers: Object.fromEntries(step.headers) }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: response.headers as Record<string, string>, body }))
+      response.on('error', reject)
+    })
+    sent.on('error', reject).end(step.body)
+  })
+}
+
+const requested: Runner = {
+  request: (step) => Promise.all(step.urls.map((url) => ask(step, url))),
+  kill: async (step) => {
+    const statuses: number[] = []
+    for (let i = 1; i <= step.count; i++) {
+      if (i === step.at) process.kill(step.pid, 'SIGKILL')
+      statuses.push((await ask({ method: 'GET', headers: [] }, step.url)).status)
+    }
+    return statuses
+  },
+}
+
+function check(test: Test, answer: Answer, expect: Expectation, before: string | undefined): void {
+  test.equal(answer.status, expect.status, `answers ${expect.status}`)
+  for (const [name, pattern] of Object.entries(expect.fields ?? {})) test.match(answer.fields[name] ?? '(absent)', pattern, `${name} is ${pattern}`)
+  if (expect.text !== undefined) test.match(answer.body, expect.text)
+  if (expect.body === 'same') test.equal(answer.body, before, 'nobody made a new one')
+  if (expect.body === 'new') test.not(answer.body, before, 'it was made anew')
+}
+
+async function run(test: Test, chapters: readonly Chapter[], runner: Runner): Promise<void> {
+  const lastBody = new Map<string, string>()
+  for (const { title, steps } of chapters) {
+    await test.test(title, async (chapter) => {
+      for (const step of steps) {
+        await chapter.test(step.shows, async (one) => {
+          if (step.kind === 'kill') {
+            const statuses = await runner.kill(step)
+            one.equal(statuses.length, step.count)
+            one.same(statuses.filter((status) => status !== step.status), [], 'no request is lost')
+            return
+          }
+          const answers = await runner.request(step)
+          one.equal(answers.length, step.urls.length, 'every server answers')
+          for (const [index, answer] of answers.entries()) {
+            const key = `${step.method} ${step.urls[index]}`
+            check(one, answer, step.expect, lastBody.get(key))
+            if (answer.status === 200) lastBody.set(key, answer.body)
+          }
+        })
+      }
+    })
+  }
+}
+
+/** Resolves when whoever is at the other end of a connection to this server is gone. */
+async function holdOn(url: string): Promise<{ gone: Promise<void> }> {
+  const socket: Socket = connect(Number(new URL(url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.on('error', () => {}) // a reset is as good an end as any
+  return { gone: new Promise((resolve) => socket.once('close', () => resolve())) }
+}
+
+t.test('every printed line does what is said of it', async (test) => {
+  const { place, printed } = await startDemo(test)
+  test.equal(place.backends.length, 2)
+  const chapters = script(place)
+  test.same(printedLines(printed), chapters.flatMap(({ steps }) => steps.map(shellLine)), 'the lines that are run below are those that are printed')
+  await run(test, chapters, requested)
+})
+
+t.test('pasted into a shell, every printed line does what is said of it', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' }, async (test) => {
+  const { place } = await startDemo(test)
+  await run(test, script(place), pasted)
+})
+
+t.test('the command that is printed beside them explains a URL', async (test) => {
+  const { place, printed } = await startDemo(test)
+  await ask({ method: 'GET', headers: [] }, `${place.proxyUrl}/items`)
+  const line = /^ +(SPRINGHOUSE_ADMIN=.* npx springhouse .*)$/m.exec(printed)?.[1] ?? ''
+  // What npx would run here once the package is built.
+  const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+  const output = await shell(line.replace('npx springhouse', `${process.execPath} ${command}`))
+  test.match(output, /decision +serve\n/)
+  test.match(output, /reason +fresh/)
+})
+
+t.test('a second demo finds ports of its own', async (test) => {
+  const [first, second] = [await startDemo(test), await startDemo(test)]
+  test.not(first.place.proxyUrl, second.place.proxyUrl)
+  test.not(first.place.token, second.place.token)
+  test.equal((await ask({ method: 'GET', headers: [] }, `${second.place.proxyUrl}/items`)).status, 200)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`${signal} stops everything, the servers too`, async (test) => {
+    const { process: child, place } = await startDemo(test)
+    const held = await Promise.all([place.proxyUrl, place.adminUrl, ...place.backends.map(({ url }) => url)].map(holdOn))
+    child.kill(signal)
+    const [code] = (await once(child, 'exit')) as [number | null]
+    test.equal(code, 0)
+    await Promise.all(held.map(({ gone }) => gone))
+  })
+}
+
+t.test('no server outlives a demo that was killed', async (test) => {
+  const { process: child, place } = await startDemo(test)
+  const held = await Promise.all(place.backends.map(({ url }) => holdOn(url)))
+  child.kill('SIGKILL')
+  await Promise.all(held.map(({ gone }) => gone))
+  test.pass('both are gone')
+})
+
+t.test('a server that dies is told of', async (test) => {
+  const { process: child, place } = await startDemo(test)
+  const told = once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data')
+  process.kill(place.backends[0]?.pid as number, 'SIGKILL')
+  test.match(String((await told)[0]), 'backend a is gone (SIGKILL)')
+})
