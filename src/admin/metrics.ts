@@ -19,7 +19,6 @@ interface CounterRow {
 const counterRows: readonly CounterRow[] = [
   { name: 'requests_total', help: 'Requests by the reason of what was decided for them.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
   { name: 'hits_total', help: 'Requests answered with a stored response, without first asking the origin.', read: (c) => c.hits },
-  { name: 'client_bytes_total', help: 'Bytes written to clients.', read: (c) => c.bytesToClients },
   { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
   { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
   { name: 'fills_aborted_total', help: 'Fetches whose response was in the end not stored.', read: (c) => c.fillsAborted },

@@ -7,7 +7,6 @@ export interface CountersSnapshot {
   readonly requests: number
   readonly requestsByReason: Readonly<Record<string, number>>
   readonly hits: number
-  readonly bytesToClients: number
   readonly fillsBegun: number
   readonly fillsCommitted: number
   readonly fillsAborted: number
@@ -67,8 +66,6 @@ const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.
 export class Counters {
   /** Requests answered with a stored response that was not first validated at the origin, 304 to the client included. */
   hits = 0
-  /** Bytes of heads and bodies written to clients. */
-  bytesToClients = 0
   /** Fetches whose response was to be stored, and how they ended. */
   fillsBegun = 0
   fillsCommitted = 0
@@ -110,7 +107,6 @@ export class Counters {
       requests: this.#reasons.total(),
       requestsByReason: this.#reasons.snapshot(),
       hits: this.hits,
-      bytesToClients: this.bytesToClients,
       fillsBegun: this.fillsBegun,
       fillsCommitted: this.fillsCommitted,
       fillsAborted: this.fillsAborted,

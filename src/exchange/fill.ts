@@ -1,21 +1,23 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
 import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
-import { connectionNamed, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { fieldValue, hasField, linePairs, type FieldLines } from '../http/fields.ts'
 import type { OriginExchange, Origins, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
-import { assessResponse, toldToThisCache, type ReceivedHead } from '../policy/storable.ts'
+import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata, Stamp } from '../policy/stored.ts'
-import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFields, partialRequestFields } from '../policy/validation.ts'
+import { isNotModified, notModifiedFields } from '../policy/validation.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
 import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import type { Lead } from './coalesce.ts'
+import { confirm } from './confirm.ts'
 import type { Counters } from './counters.ts'
 import { deliverStored } from './deliver.ts'
+import { clientFields, wholeRequestFields } from './message-fields.ts'
 import { sendProblem } from './problem.ts'
 import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
 
@@ -86,55 +88,41 @@ export class Fill implements ResponseSink {
   }
 
   start(): void {
-    const { asked: { request, route }, response } = this.#exchange
+    const { asked: { request, route, forwarded }, response } = this.#exchange
     if (this.#toClient) {
       response.on('close', this.#clientClosed)
       response.on('drain', this.#clientDrained)
     }
     this.#parts.counters.fillsBegun++
     this.#origin = this.#parts.origins.request(
-      { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#requestFields() },
+      { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(forwarded, this.#plan.validating?.meta) : forwarded },
       this,
     )
   }
 
-  #requestFields(): FieldLines {
-    const { forwarded } = this.#exchange.asked
-    const { whole, validating } = this.#plan
-    if (!whole) return forwarded
-    const fields: string[] = []
-    for (let i = 0; i < forwarded.length; i += 2) {
-      if (!partialRequestFields.has(forwarded[i] as string)) fields.push(forwarded[i] as string, forwarded[i + 1] as string)
-    }
-    if (validating !== undefined) fields.push(...conditionalFields(validating.meta))
-    return fields
-  }
-
   onHead(status: number, fields: FieldLines): void {
     this.#headSeen = true
-    const { plan, head } = { plan: this.#plan, head: this.#received(status, fields) }
+    const plan = this.#plan
+    const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) return this.#confirmed(plan.validating, head)
-    if (plan.standIn !== undefined && isFailureStatus(status) && this.#standIn('5xx')) {
+    if (isFailureStatus(status) && this.#standIn('5xx')) {
       this.#origin?.abort()
       return
     }
-    const verdict = plan.mayStore ? assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, head, this.#exchange.asked.route.rules) : undefined
+    const { asked } = this.#exchange
+    const verdict = plan.mayStore ? assessResponse(asked.request, asked.requestField, head, asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
     if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason
-    else if (this.#announcedBytes > this.#exchange.asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
+    else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
     else {
       this.#notStored = undefined
       this.#meta = verdict.meta
-      this.#writer = this.#parts.store.write(this.#exchange.asked.key, verdict.meta)
+      this.#writer = this.#parts.store.write(asked.key, verdict.meta)
     }
-    if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(this.#exchange.asked))
+    if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(asked))
     else this.#willNotStore()
     this.#answerHead(status, fields)
-  }
-
-  #received(status: number, fields: FieldLines): ReceivedHead {
-    return { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#plan.stamp }
   }
 
   // Those who wait for this lead have nothing to wait for any more.
@@ -199,7 +187,7 @@ export class Fill implements ResponseSink {
 
   onEnd(trailers: FieldLines): void {
     const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient) response.addTrailers(pairs(trailers))
+    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(trailers))
     const committed = this.#commit()
     if (typeof committed === 'boolean') this.#finish(committed)
     else void committed.then(stored => this.#finish(stored))
@@ -233,7 +221,7 @@ export class Fill implements ResponseSink {
     if (this.#writer !== undefined) this.#parts.counters.fillsAborted++
     this.#parts.counters.originError(error.code)
     this.#parts.originFailed(error, this.#exchange)
-    if (!headSeen && this.#plan.standIn !== undefined && this.#standIn('unreachable')) return
+    if (!headSeen && this.#standIn('unreachable')) return
     if (this.#toClient) {
       // After the head, a cut connection is the only honest end: nothing may look complete that is not.
       if (this.#exchange.response.headersSent) this.#exchange.response.destroy()
@@ -243,30 +231,24 @@ export class Fill implements ResponseSink {
     this.#settle()
   }
 
-  /** RFC 9111 §4.3.4: the stored response is what the origin still has; it is as young as this request. */
+  /** RFC 9111 §4.3.4: the stored response is what the origin still has. */
   #confirmed(validated: Stored, head: ReceivedHead): void {
-    if (!confirms(validated.meta, head.fields)) return this.#again()
-    const merged: ReceivedHead = { ...head, status: validated.meta.status, fields: mergedFields([...validated.meta.fields, ...validated.meta.cacheOnlyFields], head.fields) }
-    const verdict = assessResponse(this.#exchange.asked.request, this.#exchange.asked.requestField, merged, this.#exchange.asked.route.rules)
-    const deliver = (meta: Stored['meta'], notStored: NotStoredReason | undefined): void => {
-      if (this.#toClient) {
-        const nowMs = this.#parts.clock.now()
-        const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
-        this.#deliver({ meta, body: validated.body }, cacheStatus, nowMs)
-      } else this.#settle()
+    // Purged while it was being validated: the 304 confirms something that must not be served any more.
+    const dead = this.#parts.purgeLog.judge(validated.meta) === 'dead'
+    const confirmation = dead ? undefined : confirm(this.#exchange.asked, validated.meta, head)
+    if (confirmation === undefined) return this.#again()
+    const { meta, notStored } = confirmation
+    const { store } = this.#parts
+    const { key } = this.#exchange.asked
+    const kept = confirmation.keep === 'merged' ? store.refresh(key, validated.meta, meta)
+      : confirmation.keep === 'nothing' ? store.remove(key, meta.variant) : undefined
+    const after = (): void => {
+      if (!this.#toClient) return this.#settle()
+      const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
+      this.#deliver({ meta, body: validated.body }, cacheStatus, this.#parts.clock.now())
     }
-    if (verdict.store) {
-      const meta = { ...verdict.meta, bodyBytes: validated.meta.bodyBytes }
-      const refreshed = this.#parts.store.refresh(this.#exchange.asked.key, validated.meta, meta)
-      if (typeof refreshed === 'boolean') deliver(meta, undefined)
-      else void refreshed.then(() => deliver(meta, undefined))
-      return
-    }
-    // What the 304 brought must not be kept. If that is because of who asked, the entry stays as it was for the others;
-    // if the response itself has become uncacheable, the entry goes.
-    const meta = { ...validated.meta, fields: merged.fields, initialAgeMs: 0, responseTimeMs: head.responseTimeMs }
-    if (!askerReasons.has(verdict.reason)) void this.#parts.store.remove(this.#exchange.asked.key, validated.meta.variant)
-    deliver(meta, verdict.reason)
+    if (kept instanceof Promise) void kept.then(after, after)
+    else after()
   }
 
   #deliver(stored: Stored, cacheStatus: string, nowMs: number): void {
@@ -284,16 +266,17 @@ export class Fill implements ResponseSink {
   /** Asks once more, for the whole: the 304 was of no use. */
   #again(): void {
     this.#detach()
-    const plan: FillPlan = { ...this.#plan, validating: undefined, standIn: undefined, answering: this.#toClient }
+    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, standIn: undefined, answering: this.#toClient }
     this.#toClient = false
     new Fill(this.#parts, this.#exchange, plan, this.#done).start()
   }
 
   #standIn(failure: OriginFailure): boolean {
     const { standIn } = this.#plan
+    if (standIn === undefined || this.#parts.purgeLog.judge(standIn.meta) === 'dead') return false
     const nowMs = this.#parts.clock.now()
-    const reason = standIn === undefined ? undefined : mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
-    if (standIn === undefined || reason === undefined) return false
+    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
+    if (reason === undefined) return false
     if (!this.#toClient) {
       this.#settle()
       return true
@@ -356,29 +339,8 @@ export class Fill implements ResponseSink {
   }
 }
 
-// Reasons that lie in the request that validated, not in the response.
-const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
-
-/** What a client is sent of an origin's fields, with what this hop adds. */
-function clientFields(fields: FieldLines, via: string, cacheStatus: string): string[] {
-  const named = connectionNamed(fields)
-  const kept: string[] = []
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] as string
-    if (!isHopByHop(name, named) && !toldToThisCache.has(name)) kept.push(name, fields[i + 1] as string)
-  }
-  kept.push('via', via, 'cache-status', cacheStatus)
-  return kept
-}
-
 // -1: not announced. The origin room has refused lengths that are not one valid number.
 function announcedLength(fields: FieldLines): number {
   const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
-}
-
-function pairs(lines: FieldLines): [string, string][] {
-  const result: [string, string][] = []
-  for (let i = 0; i < lines.length; i += 2) result.push([lines[i] as string, lines[i + 1] as string])
-  return result
 }

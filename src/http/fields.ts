@@ -51,6 +51,13 @@ export function withoutFields(lines: FieldLines, names: { has(name: string): boo
   return kept
 }
 
+/** The lines as pairs, for interfaces that take them so. */
+export function linePairs(lines: FieldLines): [name: string, value: string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i < lines.length; i += 2) pairs.push([lines[i] as string, lines[i + 1] as string])
+  return pairs
+}
+
 /** The members of a comma-separated list (RFC 9110 §5.6.1): commas inside quoted strings do not part, empty members are dropped. */
 export function listMembers(value: string): string[] {
   const members: string[] = []

@@ -39,8 +39,7 @@ tap.test('a snapshot does not change afterwards', async (t) => {
   const before = counters.snapshot()
   counters.count('fresh')
   counters.hits++
-  counters.bytesToClients += 2 ** 40
   t.equal(before.requests, 0)
   t.equal(before.hits, 0)
-  t.match(counters.snapshot(), { requests: 1, hits: 1, bytesToClients: 2 ** 40 })
+  t.match(counters.snapshot(), { requests: 1, hits: 1 })
 })

@@ -1,0 +1,33 @@
+// What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
+import type { NotStoredReason } from '../policy/reasons.ts'
+import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
+import type { Metadata } from '../policy/stored.ts'
+import { confirms, mergedFields } from '../policy/validation.ts'
+import type { Asked } from './client.ts'
+
+/** What the client is answered with, and what becomes of the entry. */
+export interface Confirmation {
+  readonly meta: Metadata
+  /** merged: the entry takes the new metadata; as-it-was: it stays; nothing: it goes. */
+  readonly keep: 'merged' | 'as-it-was' | 'nothing'
+  /** Why the merged metadata is not kept; undefined: it is. */
+  readonly notStored: NotStoredReason | undefined
+}
+
+// Reasons that lie in the request that validated, not in the response: for others the entry is what it was.
+const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
+
+/**
+ * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
+ * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
+ */
+export function confirm(asked: Asked, validated: Metadata, head: ReceivedHead): Confirmation | undefined {
+  if (!confirms(validated, head.fields)) return undefined
+  const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], head.fields)
+  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules)
+  if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
+  // The asker sees what the 304 says; it is as young as the answer that confirmed it.
+  const shown = mergedFields(validated.fields, head.fields)
+  const meta = { ...validated, fields: shown, initialAgeMs: 0, responseTimeMs: head.responseTimeMs }
+  return { meta, keep: askerReasons.has(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
+}
