@@ -37,10 +37,14 @@ function importsOf(file: string): Import[] {
   }))
 }
 
+// What the composition root is made of, beside app.ts itself.
+const partsOfApp = new Set(['log', 'storage'])
+
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
 function roomOf(file: string): string {
   const [first = ''] = file.split(sep)
-  return first.replace(/\.ts$/, '')
+  const name = first.replace(/\.ts$/, '')
+  return partsOfApp.has(name) ? 'app' : name
 }
 
 function fault({ from, to, typeOnly }: Import): string | undefined {
