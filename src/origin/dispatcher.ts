@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
+import type { OriginTls } from './config.ts'
 import type { OriginPool } from './pool.ts'
 import { RoundTrip } from './round-trip.ts'
 
@@ -17,6 +18,8 @@ export interface Passing {
   readonly fields: FieldLines
   /** Told, before anything is sent, how to give the request up. */
   onAbortable?(abort: () => void): void
+  /** Whether the sender of the body has left: then a body that breaks off is not the server's failure. */
+  senderGone?(): boolean
   /** Told of the response's head, as the origin sent it less the fields of its connection. */
   onHead?(status: number, fields: FieldLines): void
 }
@@ -48,6 +51,11 @@ export class OriginDispatcher extends Dispatcher {
     return true
   }
 
+  /** How the servers of a pool are to be verified, for connections that are opened elsewhere: WebSockets. */
+  tlsOf(origin: string): OriginTls | undefined {
+    return this.#pools.get(new URL(upstreamOf(origin)).origin)?.config.tls
+  }
+
   /** The pools are closed by Origins.close; the proxy that borrows them does not own them. */
   override close(callback?: () => void): Promise<void> {
     callback?.()
@@ -64,7 +72,6 @@ export class OriginDispatcher extends Dispatcher {
 class PassedRequest extends RoundTrip {
   readonly #handler: Dispatcher.DispatchHandler
   readonly #passing: Passing | undefined
-  readonly #body: Readable | undefined
 
   constructor(pool: OriginPool, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
     const exact = (options.headers as Partial<PassingHeaders> | undefined)?.[passing]
@@ -77,13 +84,12 @@ class PassedRequest extends RoundTrip {
     })
     this.#passing = exact
     this.#handler = handler
-    this.#body = body !== null && typeof body === 'object' && 'pipe' in body ? body : undefined
     exact?.onAbortable?.(() => this.abandon())
   }
 
-  // A client that leaves in the middle of its upload is not the server's failure.
+  // Not to be told from the body: undici destroys it with the server's error too.
   protected override senderFailed(): boolean {
-    return this.#body !== undefined && (this.#body.errored !== null || (this.#body.destroyed && !this.#body.readableEnded))
+    return this.#passing?.senderGone?.() ?? false
   }
 
   protected override interim(): void {

@@ -1,0 +1,101 @@
+// What is checked of every request before anybody looks at it: one pass over what Node's parser lets through.
+import type { IncomingMessage } from 'node:http'
+import type { ErrorCode } from '../errors.ts'
+import { SpringhouseError } from '../errors.ts'
+
+/** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
+const maxPasses = 3
+
+// RFC 9110 §4.2: no user information, and nothing that ends an authority.
+const validHost = /^[\w.~!$&'()*+,;=%:[\]-]*$/
+const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
+
+/** `here`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
+export type Admission = 'admitted' | 'here'
+
+/**
+ * Checks a request, and brings it to the one form that the rest of the house knows: a target that starts with a slash, and
+ * one Host. Otherwise the target keeps its exact bytes.
+ * @throws SpringhouseError, source client, for what must not be passed on.
+ */
+export function admit(request: IncomingMessage, limits: { readonly maxTargetBytes: number; readonly viaName: string }): Admission {
+  const target = request.url as string
+  if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
+  if (request.method === 'TRACE') refuse('METHOD_NOT_ALLOWED')
+  // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
+  const aboutServer = target === '*' && request.method === 'OPTIONS'
+  if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
+  checkFields(request, limits.viaName)
+  // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
+  // resolves it. Clients resolve it before they ask.
+  if (mayClimb(target) && climbs(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
+  return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'here' : 'admitted'
+}
+
+function refuse(code: ErrorCode, detail?: string): never {
+  throw new SpringhouseError(code, detail === undefined ? {} : { detail })
+}
+
+function checkFields(request: IncomingMessage, viaName: string): void {
+  const { rawHeaders } = request
+  let hosts = 0
+  let passes = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      hosts++
+      if (!validHost.test(rawHeaders[i + 1] as string)) refuse('BAD_REQUEST', 'Host')
+    } else if (name.length === 3 && name.toLowerCase() === 'via') {
+      passes += passesIn(rawHeaders[i + 1] as string, viaName)
+    }
+  }
+  // RFC 9112 §3.2: more than one is a 400. Node takes the first, an origin may take the second.
+  if (hosts > 1) refuse('BAD_REQUEST', 'several Host fields')
+  if (passes >= maxPasses) refuse('LOOP')
+}
+
+/** How many members of a Via value name this proxy (RFC 9110 §7.6.3: protocol, name, comment). */
+function passesIn(via: string, viaName: string): number {
+  let count = 0
+  for (const member of via.split(',')) if (member.trim().split(/\s+/)[1] === viaName) count++
+  return count
+}
+
+/** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */
+function toOriginForm(request: IncomingMessage, target: string): void {
+  const match = absoluteForm.exec(target)
+  const authority = match?.[1]
+  if (match === null || authority === undefined || authority === '') refuse('BAD_REQUEST', 'request target')
+  const rest = match[2] as string
+  request.url = rest.startsWith('/') ? rest : `/${rest}`
+  const { rawHeaders } = request
+  const kept: string[] = ['Host', authority]
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
+  }
+  // In place: Node makes `headers` from this array when first asked for them.
+  rawHeaders.splice(0, rawHeaders.length, ...kept)
+}
+
+/** Cheap, and true for all that `climbs` is: most targets have neither. */
+function mayClimb(target: string): boolean {
+  return target.includes('..') || target.includes('%2')
+}
+
+function climbs(target: string): boolean {
+  const query = target.indexOf('?')
+  const path = (query === -1 ? target : target.slice(0, query)).replaceAll(/%2e/gi, '.').replaceAll(/%2f|%5c|\\/gi, '/')
+  return path.split('/').includes('..')
+}
+
+/** RFC 9110 §7.6.2: an OPTIONS counts its hops down, and stops where they end. */
+function hopsLeft(request: IncomingMessage): boolean {
+  const { rawHeaders } = request
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'max-forwards' || !/^\d{1,9}$/.test(rawHeaders[i + 1] as string)) continue
+    const hops = Number(rawHeaders[i + 1])
+    if (hops === 0) return false
+    rawHeaders[i + 1] = String(hops - 1)
+  }
+  return true
+}

@@ -1,0 +1,80 @@
+// The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
+import { createServer, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { SpringhouseError } from '../errors.ts'
+import { hasBody } from './body.ts'
+import type { ProxyOptions } from './options.ts'
+import { writeRawProblem } from './problem.ts'
+
+/** How often Node looks for requests that take too long; 30 s unless told. */
+const timeoutsCheckedEveryMs = 1_000
+
+/** A server, not listening yet. */
+export function createListener(options: ProxyOptions, onRequest: RequestListener): Server {
+  const { requestMs, headersMs, keepAliveMs } = options.timeouts
+  const limits = {
+    maxHeaderSize: options.maxHeaderBytes,
+    requestTimeout: requestMs,
+    // Node refuses one that is longer than the whole request's.
+    headersTimeout: requestMs === 0 ? headersMs : Math.min(headersMs, requestMs),
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: timeoutsCheckedEveryMs,
+  }
+  const server = options.tls === undefined ? createServer(limits, onRequest) : createTlsServer({ ...limits, cert: options.tls.cert, key: options.tls.key }, onRequest)
+  // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.
+  server.maxHeadersCount = 0
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => undefined)
+    writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+  })
+  return server
+}
+
+/** Node's clientError: what its parser refused, or waited for too long. */
+export function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // An answer that has begun cannot be followed by another; what came after it on the connection goes unanswered.
+  const begun = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent === true
+  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+    socket.destroy(error)
+    return
+  }
+  writeRawProblem(socket, new SpringhouseError(codeOf(error.code)))
+}
+
+function codeOf(code: string | undefined): 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'FIELDS_TOO_LARGE'
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'REQUEST_TIMEOUT' : 'BAD_REQUEST'
+}
+
+/**
+ * Sorts upgrades: WebSockets go to the listeners that are there when this is called, which are http-proxy's. Any other
+ * protocol is not changed to, and its request is answered as if it had not asked (RFC 9110 §7.8 lets a server), once, on a
+ * connection that is then closed; unless it has a body, which Node no longer parses here.
+ */
+export function sortUpgrades(server: Server, onRequest: RequestListener): void {
+  const relays = server.listeners('upgrade')
+  server.removeAllListeners('upgrade')
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // A client that leaves before anybody else listens must not take the process with it.
+    socket.on('error', () => undefined)
+    if (request.headers.upgrade?.trim().toLowerCase() === 'websocket' && request.method === 'GET') {
+      for (const relay of relays) relay.call(server, request, socket, head)
+    } else if (hasBody(request)) {
+      writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+    } else {
+      answerPlainly(request, socket, onRequest)
+    }
+  })
+}
+
+function answerPlainly(request: IncomingMessage, socket: Duplex, onRequest: RequestListener): void {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as IncomingMessage['socket'])
+  // Node took its own listener off when it gave the socket up.
+  socket.on('drain', () => response.emit('drain'))
+  response.on('finish', () => socket.end())
+  onRequest(request, response as Parameters<RequestListener>[1])
+}

@@ -1,0 +1,22 @@
+// What the proxy listener is told by the configuration.
+
+export interface ProxyOptions {
+  /** Whose X-Forwarded-* and Forwarded are believed: see origin/trust.ts. */
+  readonly trustProxy: boolean | readonly string[]
+  /** The name in Via, by which the proxy also knows a request that it has seen before. */
+  readonly viaName: string
+  /** Request line and header fields together; beyond it 431. */
+  readonly maxHeaderBytes: number
+  /** Path and query; beyond it 414. */
+  readonly maxTargetBytes: number
+  readonly timeouts: {
+    /** From the first byte of a request to the last byte of its body. 0: none. */
+    readonly requestMs: number
+    /** From the first byte of a request to the end of its head. */
+    readonly headersMs: number
+    /** How long an idle connection is kept; longer than the load balancer in front keeps it. */
+    readonly keepAliveMs: number
+  }
+  /** PEM. Without it the listener speaks plain HTTP. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+}

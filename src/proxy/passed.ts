@@ -1,0 +1,65 @@
+// What a request that is not the cache's own sends and brings back through @fastify/http-proxy.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { FieldLines } from '../http/fields.ts'
+import { fieldLines } from '../http/fields.ts'
+import type { ClientConnection } from '../origin/forward.ts'
+import { forwardFields } from '../origin/forward.ts'
+import type { PassingHeaders } from '../origin/dispatcher.ts'
+import { passing } from '../origin/dispatcher.ts'
+import { proxyName } from './problem.ts'
+
+/** A request on its way through. */
+export interface Pass {
+  readonly origin: string
+  readonly client: ClientConnection
+  readonly response: ServerResponse
+  /** For an upgrade: the server that was picked. */
+  readonly upstream: string | undefined
+  /** The origin's answer, once its head is there. */
+  status: number
+  fields: FieldLines
+}
+
+/**
+ * Fields from origins to the caches that they speak to, of which this is one and the client is none. Cache-Groups
+ * (RFC 9875) stays: browsers' caches keep groups too.
+ */
+const forThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
+
+/** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
+export function requestHeaders(request: IncomingMessage, pass: Pass, viaName: string): PassingHeaders {
+  const { socket } = request
+  return {
+    [passing]: {
+      method: request.method as string,
+      target: request.url as string,
+      fields: forwardFields(fieldLines(request.rawHeaders), pass.client, viaName),
+      // A client that leaves need not be answered, and the origin need not go on.
+      onAbortable: (abort) => {
+        if (pass.response.destroyed) abort()
+        else pass.response.once('close', abort)
+      },
+      senderGone: () => socket.destroyed,
+      onHead: (status, fields) => {
+        pass.status = status
+        pass.fields = fields
+      },
+    },
+  } as PassingHeaders
+}
+
+/** The response's headers for the client. `headers` are those that the dispatcher lets through: no hop-by-hop fields. */
+export function responseHeaders(headers: IncomingHttpHeaders, method: string | undefined, viaName: string): IncomingHttpHeaders {
+  const sent: IncomingHttpHeaders = {}
+  for (const name in headers) if (!forThisCache.has(name)) sent[name] = headers[name]
+  sent['via'] = appended(headers['via'], `1.1 ${viaName}`)
+  // RFC 9211 §2.2: `method` where the method itself rules the cache out, `bypass` where a rule of the operator's does.
+  const reason = method === 'GET' || method === 'HEAD' ? 'bypass' : 'method'
+  sent['cache-status'] = appended(headers['cache-status'], `${proxyName}; fwd=${reason}`)
+  return sent
+}
+
+function appended(value: string | string[] | undefined, member: string): string {
+  if (value === undefined || value.length === 0) return member
+  return `${Array.isArray(value) ? value.join(', ') : value}, ${member}`
+}

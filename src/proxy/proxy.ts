@@ -1,0 +1,214 @@
+// The public listener: the cache first, and @fastify/http-proxy for what is not the cache's.
+import { METHODS } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import fastify from 'fastify'
+import type { BaseLogger } from 'pino'
+import { SpringhouseError } from '../errors.ts'
+import type { FieldLines } from '../http/fields.ts'
+import { upstreamOf } from '../origin/dispatcher.ts'
+import type { ClientConnection } from '../origin/forward.ts'
+import type { Origins } from '../origin/origin.ts'
+import { trustPredicate } from '../origin/trust.ts'
+import { admit } from './admission.ts'
+import { hasBody } from './body.ts'
+import { IncomingClient } from './client.ts'
+import { createListener, onClientError, sortUpgrades } from './listener.ts'
+import type { ProxyOptions } from './options.ts'
+import type { Pass } from './passed.ts'
+import { requestHeaders, responseHeaders } from './passed.ts'
+import { writeProblem } from './problem.ts'
+import { webSocketOptions } from './websocket.ts'
+
+export interface ProxyParts {
+  /**
+   * Answers from the cache machinery. true: it took the request, and `response` is or will be written by it; false: the
+   * request falls through to http-proxy. A hit answers synchronously. Must not touch the response before it says false.
+   */
+  handle(request: IncomingMessage, response: ServerResponse, client: ClientConnection): boolean | Promise<boolean>
+  /**
+   * Called with the origin's answer head to a request that fell through, before the client sees it: where unsafe methods
+   * invalidate. Awaited if a promise; a failure is answered as an internal error.
+   */
+  onPassed(request: IncomingMessage, status: number, fields: FieldLines): void | Promise<void>
+  /** Which origin serves this request; undefined: no route. */
+  routeOf(request: IncomingMessage): { readonly origin: string } | undefined
+  readonly origins: Origins
+  readonly logger: BaseLogger
+  readonly options: ProxyOptions
+}
+
+// RFC 9110 §9.3.6: CONNECT is not for a gateway; Node does not even make a request of it. TRACE would echo what the proxy adds.
+const passedMethods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
+const allow = passedMethods.join(', ')
+
+/** Marks the parameters of an upgrade for preRewrite, which is told nothing else of the request. */
+const upgradeParams = { upgrade: true }
+
+/**
+ * The proxy, ready to listen.
+ *
+ * A request meets `handle` before it meets Fastify: what the cache answers pays for no routing, no header object, no log
+ * line. Only what falls through is routed, and routed as `/`, because a router decodes, and so refuses or changes, targets
+ * that are the origin's to judge; the exact bytes travel beside it.
+ */
+export function createProxy(parts: ProxyParts): FastifyInstance {
+  const { options, origins, logger } = parts
+  const trusts = trustPredicate(options.trustProxy)
+  const clients = new WeakMap<IncomingMessage, ClientConnection>()
+  const passes = new WeakMap<IncomingMessage, Pass>()
+  let closing = false
+  let route: (request: IncomingMessage, response: ServerResponse) => void
+
+  function fail(response: ServerResponse, cause: unknown, detail?: object): void {
+    const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
+    const level = error.source === 'client' ? 'debug' : error.source === 'internal' ? 'error' : 'warn'
+    logger[level]({ err: error.cause ?? error, code: error.code, detail: error.detail, ...detail }, error.message)
+    writeProblem(response, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
+  }
+
+  function receive(request: IncomingMessage, response: ServerResponse): void {
+    if (closing) response.shouldKeepAlive = false
+    try {
+      if (admit(request, options) === 'here') {
+        response.writeHead(204, ['Allow', allow])
+        response.end()
+        return
+      }
+      const client = new IncomingClient(request, trusts)
+      const taken = parts.handle(request, response, client)
+      if (taken === true) return
+      if (taken === false) pass(request, response, client)
+      else taken.then((took) => (took ? undefined : pass(request, response, client))).catch((error: unknown) => fail(response, error))
+    } catch (error) {
+      fail(response, error)
+    }
+  }
+
+  function pass(request: IncomingMessage, response: ServerResponse, client: ClientConnection): void {
+    clients.set(request, client)
+    route(request, response)
+  }
+
+  const app = fastify({
+    serverFactory: (handler) => {
+      route = handler
+      return createListener(options, receive)
+    },
+    clientErrorHandler: onClientError,
+    // See above: Fastify keeps the target in `originalUrl`, and the hook below puts it back.
+    rewriteUrl: () => '/',
+    // What is under way when the proxy closes is answered; new connections are not accepted anyhow.
+    return503OnClosing: false,
+    genReqId: () => '',
+    frameworkErrors: (error, _request, reply) => failReply(reply, new SpringhouseError('BAD_REQUEST', { cause: error })),
+  })
+
+  function failReply(reply: FastifyReply, cause: unknown): void {
+    const refused = !(cause instanceof SpringhouseError) && (cause as { statusCode?: unknown } | null)?.statusCode === 400
+    reply.hijack()
+    fail(reply.raw, refused ? new SpringhouseError('BAD_REQUEST', { cause }) : cause, { target: reply.request.raw.url })
+  }
+
+  for (const method of passedMethods) {
+    // Without a body, as far as Fastify is concerned: it would parse, limit and judge it by its type. See `handler`.
+    app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  }
+
+  app.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request
+    raw.url = (raw as IncomingMessage & { originalUrl: string }).originalUrl
+    let client = clients.get(raw)
+    const upgrade = client === undefined && raw.headers.upgrade !== undefined
+    if (client === undefined && !upgrade) {
+      // Not from the listener: Fastify's inject. Everything is asked of it all the same.
+      reply.hijack()
+      receive(raw, reply.raw)
+      return
+    }
+    try {
+      if (client === undefined) {
+        // An upgrade comes here by way of http-proxy, and has been seen by nobody.
+        admit(raw, options)
+        client = new IncomingClient(raw, trusts)
+        request.params = upgradeParams
+      }
+      const chosen = parts.routeOf(raw)
+      if (chosen === undefined) throw new SpringhouseError('NO_ROUTE')
+      // Picked now, while a refusal can still be answered.
+      const upstream = upgrade ? origins.pick(chosen.origin) : undefined
+      passes.set(raw, { origin: chosen.origin, client, response: reply.raw, upstream, status: 0, fields: [] })
+    } catch (error) {
+      failReply(reply, error)
+      return
+    }
+    done()
+  })
+  app.addHook('preClose', (done) => {
+    closing = true
+    done()
+  })
+  app.setErrorHandler((error, _request, reply) => failReply(reply, error))
+  app.setNotFoundHandler((_request, reply) => failReply(reply, new SpringhouseError('NO_ROUTE')))
+
+  const passOf = (raw: unknown): Pass => {
+    const found = passes.get(raw as IncomingMessage)
+    if (found === undefined) throw new SpringhouseError('INTERNAL', { detail: 'a request without a pass' })
+    return found
+  }
+
+  app.register(httpProxy, {
+    upstream: '',
+    undici: origins.dispatcher,
+    httpMethods: passedMethods,
+    routes: ['/'],
+    proxyPayloads: false,
+    internalRewriteLocationHeader: false,
+    preRewrite: (url, params) => (params === upgradeParams ? url : '/'),
+    handler: (request, reply, dest, replyOptions) => {
+      // The raw stream, whatever its type and length. As a POST, for reply-from forbids a GET its body; the dispatcher
+      // sends the method that it is told beside it.
+      if (hasBody(request.raw)) request.body = request.raw
+      reply.from(dest, { ...replyOptions, method: 'POST' })
+    },
+    replyOptions: {
+      getUpstream: (request) => {
+        const { upstream, origin } = passOf(request.raw)
+        return upstream ?? upstreamOf(origin)
+      },
+      // Failover is the dispatcher's; nothing is repeated because of what was answered.
+      retryDelay: () => null,
+      rewriteRequestHeaders: (request) => {
+        return requestHeaders(request.raw as IncomingMessage, passOf(request.raw), options.viaName) as unknown as IncomingHttpHeaders
+      },
+      rewriteHeaders: (headers, request) => responseHeaders(headers, request?.raw.method, options.viaName),
+      onResponse: (request, reply, answer) => {
+        const { status, fields } = passOf(request.raw)
+        const { stream } = answer
+        const send = (): void => {
+          if (reply.raw.destroyed) stream.destroy()
+          else reply.send(stream)
+        }
+        const refuse = (error: unknown): void => {
+          stream.on('error', () => undefined).destroy()
+          failReply(reply as FastifyReply, error)
+        }
+        try {
+          const done = parts.onPassed(request.raw as IncomingMessage, status, fields)
+          if (done === undefined) send()
+          else done.then(send, refuse)
+        } catch (error) {
+          refuse(error)
+        }
+      },
+      onError: (reply, { error }) => failReply(reply as FastifyReply, error.cause ?? error),
+    },
+    ...webSocketOptions(origins, options.viaName, passOf),
+  })
+  app.addHook('onReady', (done) => {
+    sortUpgrades(app.server, receive)
+    done()
+  })
+  return app
+}

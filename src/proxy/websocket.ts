@@ -1,0 +1,72 @@
+// WebSockets through @fastify/http-proxy: which server, with which fields, verified how.
+import type { IncomingMessage } from 'node:http'
+import { connect, isIP } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
+import { fieldLines } from '../http/fields.ts'
+import type { OriginTls } from '../origin/config.ts'
+import { OriginDispatcher } from '../origin/dispatcher.ts'
+import { forwardFields } from '../origin/forward.ts'
+import type { Origins } from '../origin/origin.ts'
+import type { Pass } from './passed.ts'
+
+/** Part of the handshake with the client; the one with the origin has its own. */
+const handshake: ReadonlySet<string> = new Set([
+  'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-protocol', 'sec-websocket-accept', 'content-length',
+])
+
+/** How to connect, carried in the headers to where the socket is opened: http-proxy has one set of options for all. */
+const upstreamTls: unique symbol = Symbol('springhouse.upstreamTls')
+
+type UpstreamHeaders = Record<string, string | string[]> & { [upstreamTls]?: OriginTls | true }
+
+/** The options of http-proxy for WebSockets. */
+export function webSocketOptions(
+  origins: Origins,
+  viaName: string,
+  passOf: (request: unknown) => Pass,
+): Pick<FastifyHttpProxyOptions, 'wsClientOptions' | 'wsServerOptions'> & { websocket: true } {
+  const { dispatcher } = origins
+  const clientOptions = {
+    perMessageDeflate: false,
+    rewriteRequestHeaders: (_headers: unknown, request: { raw: IncomingMessage }) => {
+      const pass = passOf(request.raw)
+      const headers = upstreamHeaders(forwardFields(fieldLines(request.raw.rawHeaders), pass.client, viaName))
+      if (pass.upstream?.startsWith('https:') === true) {
+        headers[upstreamTls] = (dispatcher instanceof OriginDispatcher ? dispatcher.tlsOf(pass.origin) : undefined) ?? true
+      }
+      return headers
+    },
+    createConnection: openSocket,
+  }
+  return { websocket: true, wsServerOptions: { perMessageDeflate: false }, wsClientOptions: clientOptions as unknown as NonNullable<FastifyHttpProxyOptions['wsClientOptions']> }
+}
+
+function upstreamHeaders(lines: readonly string[]): UpstreamHeaders {
+  const headers: UpstreamHeaders = {}
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1] as string
+    if (handshake.has(name)) continue
+    const before = headers[name]
+    headers[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
+  }
+  return headers
+}
+
+function openSocket(options: { host: string; port: number; headers?: UpstreamHeaders }): Socket {
+  const { host, port } = options
+  const tls = options.headers?.[upstreamTls]
+  if (tls === undefined) return connect({ host, port })
+  const configured = tls === true ? {} : tls
+  const name = host.replace(/^\[|\]$/g, '')
+  return connectTls({
+    host: name,
+    port,
+    // SNI has no addresses (RFC 6066 §3).
+    servername: configured.servername ?? (isIP(name) === 0 ? name : ''),
+    rejectUnauthorized: configured.rejectUnauthorized ?? true,
+    ...(configured.ca === undefined ? {} : { ca: configured.ca }),
+  })
+}

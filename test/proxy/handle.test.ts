@@ -1,0 +1,70 @@
+import tap from 'tap'
+import type { ClientConnection } from '../../src/origin/forward.ts'
+import { ask, rawRequest } from '../support/client.ts'
+import { startOrigin } from '../support/scripted-origin.ts'
+import { startProxy } from './proxy-under-test.ts'
+
+tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end('origin'))
+  const proxy = await startProxy({ servers: [origin.url] }, {
+    handle: (request, response) => {
+      if (request.url === '/miss') return false
+      if (request.url === '/late-miss') return Promise.resolve(false)
+      if (request.url === '/hit') {
+        response.writeHead(200, ['X-From', 'cache'])
+        response.end('hit')
+        return true
+      }
+      return new Promise((resolve) => setImmediate(() => {
+        response.end('late hit')
+        resolve(true)
+      }))
+    },
+  })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  const hit = await ask(proxy.port, { path: '/hit' })
+  t.equal(hit.body.toString(), 'hit')
+  t.strictSame(hit.rawHeaders.slice(0, 2), ['X-From', 'cache'])
+  t.equal(hit.header('cache-status'), undefined, 'handle says its own')
+  t.equal((await ask(proxy.port, { path: '/late-hit' })).body.toString(), 'late hit')
+  t.equal((await ask(proxy.port, { path: '/miss' })).body.toString(), 'origin')
+  t.equal((await ask(proxy.port, { method: 'POST', path: '/late-miss', body: 'x' })).body.toString(), 'origin')
+  t.strictSame(origin.requests.map(({ target }) => target), ['/miss', '/late-miss'])
+})
+
+tap.test('handle sees the exact target, the client, and no request that is not fit to be seen', async (t) => {
+  const seen: string[] = []
+  let client: ClientConnection | undefined
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    handle: (request, response, from) => {
+      seen.push(request.url as string)
+      client = from
+      response.end()
+      return true
+    },
+  })
+  t.teardown(() => proxy.close())
+  await ask(proxy.port, { path: '/a/./%7e?{b}' })
+  await ask(proxy.port, { path: '/../x' })
+  await rawRequest(proxy.port, 'GET http://b.example/y HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await ask(proxy.port, { method: 'TRACE' })
+  t.strictSame(seen, ['/a/./%7e?{b}', '/y'])
+  t.match(client, { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false })
+  t.match(client?.requestId, /^[\w-]{36}$/)
+  t.equal(client?.requestId, client?.requestId)
+})
+
+tap.test('a request injected through Fastify meets the same handle', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end('origin'))
+  const proxy = await startProxy({ servers: [origin.url] }, {
+    handle: (request, response) => {
+      if (request.url !== '/hit?x') return false
+      response.end('hit')
+      return true
+    },
+  })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.equal((await proxy.app.inject('/hit?x')).body, 'hit')
+  t.equal((await proxy.app.inject('/a?b')).body, 'origin')
+  t.equal(origin.requests[0]?.target, '/a?b')
+})

@@ -1,0 +1,138 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import tap from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
+import { testCertificate, testKey } from '../support/certificate.ts'
+import { ask, rawRequest } from '../support/client.ts'
+import { closedPort, startOrigin } from '../support/scripted-origin.ts'
+import { startProxy } from './proxy-under-test.ts'
+
+async function startEcho(secure = false): Promise<{ port: number; handshakes: IncomingMessage[]; close(): Promise<void> }> {
+  const handshakes: IncomingMessage[] = []
+  const server = secure ? createTlsServer({ cert: testCertificate, key: testKey }) : createServer()
+  const echo = new WebSocketServer({ server })
+  echo.on('connection', (socket, request) => {
+    handshakes.push(request)
+    socket.on('message', (data, binary) => socket.send(data, { binary }))
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    handshakes,
+    close: () => new Promise((resolve) => {
+      for (const client of echo.clients) client.terminate()
+      server.close(() => resolve())
+    }),
+  }
+}
+
+tap.test('a WebSocket is echoed through, text and binary, with the client\'s fields at the origin', async (t) => {
+  const echo = await startEcho()
+  const proxy = await startProxy({ servers: [`http://127.0.0.1:${echo.port}`] })
+  t.teardown(async () => { await proxy.close(); await echo.close() })
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/chat/./room?x=1`, ['v2.chat', 'v1.chat'], {
+    headers: { Cookie: 'session=1', Authorization: 'Bearer x', 'X-Custom': 'y', 'X-Forwarded-For': '1.1.1.1', 'X-Original-URL': '/admin', Host: 'chat.example.com' },
+    origin: 'http://app.example.com',
+  })
+  await once(socket, 'open')
+  t.equal(socket.protocol, 'v2.chat')
+  for (const message of ['hello', Buffer.from([0, 255, 1])]) {
+    const answer = once(socket, 'message') as Promise<[Buffer, boolean]>
+    socket.send(message)
+    const [data, binary] = await answer
+    t.ok(data.equals(Buffer.from(message)))
+    t.equal(binary, typeof message !== 'string')
+  }
+  const [handshake] = echo.handshakes
+  t.equal(handshake?.url, '/chat/room?x=1')
+  t.match(handshake?.headers, {
+    cookie: 'session=1', authorization: 'Bearer x', 'x-custom': 'y', origin: 'http://app.example.com', host: 'chat.example.com',
+    'x-forwarded-for': '127.0.0.1', via: '1.1 springhouse', 'sec-websocket-protocol': 'v2.chat',
+  })
+  t.notOk(handshake?.headers['x-original-url'])
+  const closed = once(socket, 'close')
+  socket.close(4001, 'enough')
+  await closed
+})
+
+tap.test('a WebSocket to a TLS origin is verified as the configuration says', async (t) => {
+  const echo = await startEcho(true)
+  t.teardown(() => echo.close())
+  for (const [tls, works] of [[{ ca: testCertificate }, true], [{ ca: testCertificate, servername: 'origin.test' }, true], [{}, false]] as const) {
+    const proxy = await startProxy({ servers: [`https://127.0.0.1:${echo.port}`], tls })
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
+    socket.on('open', () => socket.send('sealed'))
+    const got = await Promise.race([once(socket, 'message').then(([data]) => String(data)), once(socket, 'close').then(([code]) => code as number)])
+    t.equal(got, works ? 'sealed' : 1011)
+    socket.terminate()
+    await proxy.close()
+  }
+})
+
+tap.test('an origin that cannot be reached closes the WebSocket, and nothing else', async (t) => {
+  const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`] })
+  t.teardown(() => proxy.close())
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
+  const [code] = (await once(socket, 'close')) as [number]
+  t.equal(code, 1011)
+  t.equal((await ask(proxy.port)).status, 502, 'the proxy is alive')
+})
+
+tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end())
+  const proxy = await startProxy({ servers: [origin.url] }, { routeOf: (request) => (request.url === '/none' ? undefined : { origin: 'Api' }) })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  for (const [path, status] of [['/none', 404], ['/a/%2e%2e/b', 400], ['/%zz', 400]] as const) {
+    const answer = await rawRequest(proxy.port, `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`)
+    t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*application/problem\\+json`), path)
+  }
+  t.equal(origin.requests.length, 0)
+})
+
+tap.test('no protocol but WebSocket is changed to: the request is answered as if it had not asked', async (t) => {
+  const body = 'x'.repeat(3_000_000)
+  const origin = await startOrigin((_request, response) => response.end(body))
+  const proxy = await startProxy({ servers: [origin.url] }, {
+    handle: (request, response) => {
+      if (request.url !== '/hit') return false
+      response.end('hit')
+      return true
+    },
+  })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  const ask2c = (method: string, path: string, rest: string): Promise<string> =>
+    rawRequest(proxy.port, `${method} ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n${rest}`)
+  t.match(await ask2c('GET', '/hit', '\r\n'), /^HTTP\/1\.1 200 OK\r\n[^]*hit$/)
+  const passed = await ask2c('GET', '/pass', '\r\n')
+  t.match(passed, /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close/i)
+  t.ok(passed.includes('x'.repeat(10_000)) && passed.length > 3_000_000, 'whole, also where the client reads slowly')
+  t.equal(origin.requests[0]?.header('upgrade'), undefined)
+  t.equal(origin.requests[0]?.header('http2-settings'), undefined)
+  t.match(await ask2c('POST', '/pass', 'Content-Length: 5\r\n\r\nhello'), /^HTTP\/1\.1 501 [^]*METHOD_NOT_IMPLEMENTED/)
+  t.equal(origin.requests.length, 1)
+})
+
+tap.test('a client that is gone before its upgrade is sorted harms nobody', async (t) => {
+  const echo = await startEcho()
+  const proxy = await startProxy({ servers: [`http://127.0.0.1:${echo.port}`] })
+  t.teardown(async () => { await proxy.close(); await echo.close() })
+  for (let i = 0; i < 20; i++) {
+    await new Promise<void>((resolve) => {
+      const socket = connect(proxy.port, '127.0.0.1', () => {
+        socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
+        if (i % 2 === 0) setImmediate(() => socket.resetAndDestroy())
+        else socket.resetAndDestroy()
+      })
+      socket.on('close', () => resolve())
+    })
+  }
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
+  await once(socket, 'open')
+  t.pass('the proxy is alive')
+  socket.terminate()
+})
