@@ -1,0 +1,130 @@
+// What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
+import { keepUntilOffset, requestTimeOffset, responseTimeOffset } from '../codec.ts'
+import { Script } from './script.ts'
+
+// A value begins with its version (1 byte), then the metadata: Lua counts from 1.
+const at = (offset: number): number => offset + 2
+
+const mostChunks = 65_536
+
+// Chunk keys are made here, not passed in KEYS. Safe in a cluster: their hash tag is that of the entry, so they lie where
+// the script runs.
+const common = `
+local function readable(v)
+  return v and #v > ${at(36)} and v:byte(1) == 1 and v:byte(2) == 1 and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
+end
+local function requestTime(v) return (struct.unpack('<d', v, ${at(requestTimeOffset)})) end
+local function responseTime(v) return (struct.unpack('<d', v, ${at(responseTimeOffset)})) end
+local function keepUntil(v) return (struct.unpack('<d', v, ${at(keepUntilOffset)})) end
+-- Milliseconds as Redis takes them; a long time, but one, for what is kept without an end.
+local function expiry(ms) return string.format('%.0f', math.min(math.max(math.ceil(ms) + 1, 1), 315360000000)) end
+local function eachChunk(key, v, visit)
+  local middle = 2 + struct.unpack('<I4', v, ${at(4)})
+  if v:byte(middle) ~= 1 then return true end
+  local chunks = middle + 6 + struct.unpack('<I4', v, middle + 2)
+  if #v < chunks + 29 then return false end
+  local count = struct.unpack('<I4', v, chunks)
+  if count > ${mostChunks} then return false end -- damaged: no body has so many
+  local id = v:sub(chunks + 8, chunks + 29)
+  for n = 0, count - 1 do
+    if not visit(key .. ':b:' .. id .. ':' .. n) then return false end
+  end
+  return true
+end
+-- A reader may be in the middle of it, on any replica: its chunks stay for a moment, then Redis frees them.
+local function retire(key, v, grace)
+  if not readable(v) then return end
+  eachChunk(key, v, function(chunk)
+    if redis.call('PTTL', chunk) > grace then redis.call('PEXPIRE', chunk, grace) end
+    return true
+  end)
+end
+-- What is under our name and is not ours is in the way, and nobody's.
+local function clear(key)
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
+end
+`
+
+/**
+ * Makes a value visible, if every one of its chunks is there and no newer one is; lets the oldest variants go beyond the
+ * most that a key may have. KEYS: entry. ARGV: field, value, most variants, now, grace. Answers 1, or 0.
+ */
+export const commitScript = new Script(`${common}
+local key, field, value = KEYS[1], ARGV[1], ARGV[2]
+local most, now, grace = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+clear(key)
+local present = redis.call('HGET', key, field)
+if readable(present) and keepUntil(present) >= now and requestTime(present) > requestTime(value) then return 0 end
+local ttl = expiry(keepUntil(value) - now)
+local whole = eachChunk(key, value, function(chunk) return redis.call('PEXPIRE', chunk, ttl) == 1 end)
+if not whole then return 0 end
+local until_ = keepUntil(value)
+local others = {}
+local all = redis.call('HGETALL', key)
+for i = 1, #all, 2 do
+  local name, v = all[i], all[i + 1]
+  if name == field then
+    retire(key, v, grace)
+  elseif readable(v) and keepUntil(v) >= now then
+    others[#others + 1] = { name, v, responseTime(v) }
+  else
+    redis.call('HDEL', key, name)
+    retire(key, v, grace)
+  end
+end
+table.sort(others, function(a, b) return a[3] > b[3] end)
+for i, other in ipairs(others) do
+  if i >= most then
+    redis.call('HDEL', key, other[1])
+    retire(key, other[2], grace)
+  else
+    until_ = math.max(until_, keepUntil(other[2]))
+  end
+end
+redis.call('HSET', key, field, value)
+redis.call('PEXPIRE', key, expiry(until_ - now))
+return 1
+`)
+
+/**
+ * Puts a new head on a value whose head is `was`. KEYS: entry. ARGV: field, was, new field, new head, now, grace.
+ * Answers 1, or 0 when the value is not that one any more.
+ */
+export const refreshScript = new Script(`${common}
+local key, field, was, newField, head = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local now, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
+clear(key)
+local v = redis.call('HGET', key, field)
+if not readable(v) or v:sub(1, #was) ~= was or keepUntil(v) < now then return 0 end
+local ttl = expiry(keepUntil(head) - now)
+local whole = eachChunk(key, v, function(chunk)
+  local left = redis.call('PTTL', chunk)
+  if left < tonumber(ttl) and left ~= -1 then return redis.call('PEXPIRE', chunk, ttl) == 1 end
+  return true
+end)
+if not whole then
+  redis.call('HDEL', key, field)
+  return 0
+end
+if newField ~= field then
+  retire(key, redis.call('HGET', key, newField), grace)
+  redis.call('HDEL', key, field)
+end
+redis.call('HSET', key, newField, head .. v:sub(#was + 1))
+-- The key lives as long as the longest of its variants.
+if redis.call('PTTL', key) < tonumber(ttl) then redis.call('PEXPIRE', key, ttl) end
+return 1
+`)
+
+/** Forgets one variant, or all. KEYS: entry. ARGV: grace, field or nothing. */
+export const removeScript = new Script(`${common}
+local key, grace, field = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+clear(key)
+if field then
+  retire(key, redis.call('HGET', key, field), grace)
+  return redis.call('HDEL', key, field)
+end
+for _, v in ipairs(redis.call('HVALS', key)) do retire(key, v, grace) end
+return redis.call('UNLINK', key)
+`)

@@ -1,0 +1,237 @@
+// The store in Redis: what every replica shares.
+import type { Clock } from '../../clock.ts'
+import type { Metadata } from '../../policy/stored.ts'
+import { WholeBody } from '../body.ts'
+import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../store.ts'
+import { BodySink, ChunkedBody, type Gathered } from './body.ts'
+import type { Log, RedisConnections } from './connection.ts'
+import { RedisUnavailable, withDeadline } from './lane.ts'
+import { commitScript, refreshScript, removeScript } from './scripts.ts'
+import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
+
+export interface RedisStoreOptions {
+  /** Connections that the caller made, shares, and closes. */
+  readonly redis: RedisConnections
+  /** What every key begins with: caches that share a Redis have different ones. */
+  readonly prefix: string
+  /** Longest body that is taken. */
+  readonly maxEntryBytes: number
+  /** Most variants of one key. */
+  readonly maxVariants: number
+  readonly clock: Clock
+  readonly logger: Log
+  /** How long a body may take to arrive, before what is there of it is freed. */
+  readonly fillTtlMs?: number
+  /** How long whoever reads a body that was replaced or removed may take to finish it. */
+  readonly readerGraceMs?: number
+}
+
+const mostScansPerPage = 100
+const scanTimeoutMs = 2000
+const none: readonly Stored[] = Object.freeze([])
+
+/**
+ * Every key is one hash, with a field for each variant; a look-up is one HVALS. Bodies over 16 KiB lie beside it in chunks
+ * that nothing points at before the commit, which is one script. Every key has a time to live.
+ *
+ * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
+ * stamp says if it was purged, and is not made if its chunks are gone; and a chunk that is written late has a time to live.
+ */
+export function createRedisStore(options: RedisStoreOptions): Store {
+  return new RedisStore(options)
+}
+
+class RedisStore implements Store {
+  readonly #options: RedisStoreOptions
+  readonly #redis: RedisConnections
+  readonly #clock: Clock
+  readonly #fillTtlMs: number
+  readonly #graceMs: number
+  /** Kinds of error that were told of; told once, since what causes one causes thousands. */
+  readonly #told = new Set<string>()
+  #closed = false
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options
+    this.#redis = options.redis
+    this.#clock = options.clock
+    this.#fillTtlMs = options.fillTtlMs ?? 600_000
+    this.#graceMs = options.readerGraceMs ?? 60_000
+  }
+
+  async lookup(key: StoreKey): Promise<readonly Stored[]> {
+    if (this.#closed) return none
+    const name = entryName(this.#options.prefix, key)
+    let values: unknown
+    try {
+      values = await this.#redis.small.call('HVALS', [name])
+    } catch (error) {
+      this.#tell('lookup', error)
+      return none
+    }
+    const now = this.#clock.now()
+    const found: Stored[] = []
+    for (const value of decodeAll(values)) {
+      if (value.key !== key || now > value.meta.keepUntilMs) continue
+      found.push({ meta: value.meta, body: this.#bodyOf(name, value) })
+    }
+    if (found.length > 1) found.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
+    return found
+  }
+
+  #bodyOf(name: string, { body, meta }: Value): WholeBody | ChunkedBody {
+    return Buffer.isBuffer(body) ? new WholeBody(body) : new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes)
+  }
+
+  write(key: StoreKey, meta: Metadata): Writer {
+    const name = entryName(this.#options.prefix, key)
+    const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
+    let open = true
+    return {
+      write: (chunk) => {
+        if (!open) return
+        if (sink.length + chunk.length <= this.#options.maxEntryBytes) return sink.add(chunk)
+        open = false
+        sink.discard()
+      },
+      commit: async () => {
+        if (!open) return false
+        open = false
+        if (this.#closed || this.#clock.now() > meta.keepUntilMs) {
+          sink.discard()
+          return false
+        }
+        const gathered = await sink.finish()
+        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered)
+        // Not after a commit that may still run: then it is the time to live that frees them.
+        if (outcome === 'refused') sink.discard()
+        return outcome === 'taken'
+      },
+      abort: () => {
+        if (!open) return
+        open = false
+        sink.discard()
+      },
+    }
+  }
+
+  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<'taken' | 'refused' | 'unknown'> {
+    const value = encodeValue(key, meta, length, body)
+    try {
+      const reply = await commitScript.run(this.#redis.small, [name], [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs])
+      return reply === 1 ? 'taken' : 'refused'
+    } catch (error) {
+      this.#tell('commit', error)
+      return error instanceof RedisUnavailable ? 'unknown' : 'refused'
+    }
+  }
+
+  async refresh(key: StoreKey, was: Metadata, meta: Metadata): Promise<boolean> {
+    if (this.#closed) return false
+    const head = encodeHead(meta, was.bodyBytes)
+    const args = [fieldName(was.variant), encodeHead(was, was.bodyBytes), fieldName(meta.variant), head, this.#clock.now(), this.#graceMs]
+    try {
+      return await refreshScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args) === 1
+    } catch (error) {
+      this.#tell('refresh', error)
+      return false
+    }
+  }
+
+  async remove(key: StoreKey, variant?: string): Promise<void> {
+    if (this.#closed) return
+    const args = variant === undefined ? [this.#graceMs] : [this.#graceMs, fieldName(variant)]
+    try {
+      await removeScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args)
+    } catch (error) {
+      this.#tell('remove', error)
+    }
+  }
+
+  // The cursor: which server, where its SCAN stands, and how many entries of that step have been told already.
+  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
+    let [server = 0, scan = '0', told = 0] = parseCursor(cursor)
+    const most = Math.max(1, Math.min(1000, limit))
+    const entries: { key: StoreKey, meta: Metadata }[] = []
+    const masters = this.#closed ? [] : this.#redis.masters()
+    for (let steps = 0; server < masters.length; steps++) {
+      // A page may be short, or empty, when what is stored lies thin among other keys.
+      if (steps === mostScansPerPage) return { entries, cursor: `${server}.${scan}.${told}` }
+      const step = await this.#scan(server, scan)
+      if (step === undefined) return { entries, cursor: undefined }
+      const left = step.entries.slice(told)
+      const room = most - entries.length
+      entries.push(...left.slice(0, room))
+      if (left.length > room) return { entries, cursor: `${server}.${scan}.${told + room}` }
+      told = 0
+      scan = step.next
+      if (scan === '0') server++
+      if (entries.length === most && server < masters.length) return { entries, cursor: `${server}.${scan}.0` }
+    }
+    return { entries, cursor: undefined }
+  }
+
+  async #scan(server: number, cursor: string): Promise<{ next: string, entries: { key: StoreKey, meta: Metadata }[] } | undefined> {
+    const pattern = `${this.#options.prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
+    const entries: { key: StoreKey, meta: Metadata }[] = []
+    try {
+      const master = this.#redis.masters()[server]
+      if (master === undefined) return undefined
+      const reply = await withDeadline(master.callBuffer('SCAN', [cursor, 'MATCH', pattern, 'COUNT', 200]), scanTimeoutMs)
+      if (!Array.isArray(reply) || !Array.isArray(reply[1])) return undefined
+      const names = new Set((reply[1] as Buffer[]).map(String))
+      // In one go: each is a round trip of its own otherwise.
+      const all = await Promise.allSettled([...names].map((name) => this.#redis.small.call('HVALS', [name])))
+      const now = this.#clock.now()
+      for (const values of all) {
+        if (values.status === 'rejected') continue
+        for (const { key, meta } of decodeAll(values.value)) {
+          if (now <= meta.keepUntilMs) entries.push({ key, meta })
+        }
+      }
+      return { next: String(reply[0]), entries }
+    } catch (error) {
+      this.#tell('list', error)
+      return undefined
+    }
+  }
+
+  stats(): StoreStats {
+    return {
+      kind: 'redis',
+      entries: undefined,
+      bytes: undefined,
+      maxBytes: undefined,
+      evictions: 0,
+      degraded: this.#redis.degraded ? ['redis'] : [],
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  // That Redis is out of reach is told by the connections; what it answers instead is told here, once of each kind.
+  #tell(operation: string, error: unknown): void {
+    if (error instanceof RedisUnavailable) return
+    const kind = `${operation} ${error instanceof Error ? error.message.split(' ', 1)[0] ?? '' : ''}`
+    if (this.#told.has(kind)) return
+    this.#told.add(kind)
+    this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
+  }
+}
+
+function decodeAll(values: unknown): Value[] {
+  if (!Array.isArray(values)) return []
+  const decoded: Value[] = []
+  for (const bytes of values) {
+    const value = Buffer.isBuffer(bytes) ? decodeValue(bytes) : undefined
+    if (value !== undefined) decoded.push(value)
+  }
+  return decoded
+}
+
+function parseCursor(cursor: string | undefined): [number, string, number] {
+  const [server = '0', scan = '0', told = '0'] = (cursor ?? '0.0.0').split('.')
+  return [Number(server) || 0, /^\d+$/.test(scan) ? scan : '0', Number(told) || 0]
+}
