@@ -1,6 +1,6 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import type { ServerResponse } from 'node:http'
-import { absoluteForm, normaliseAuthority } from '../http/authority.ts'
+import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { cacheKey } from '../policy/key.ts'
@@ -55,19 +55,16 @@ export interface ClientExchange {
 /** Why a request is refused before anything is looked up. */
 export type Fault = RequestFault | 'no-route'
 
-/** Reads a request's line and fields and finds its route. */
+/**
+ * Reads a request's line and fields and finds its route. The listener has seen to it that the target is in origin-form
+ * and that there is at most one Host (proxy/admission.ts).
+ */
 export function receive(routes: readonly Route[], head: RequestHead, client: ClientConnection, viaName: string): Asked | Fault {
   const scan = scanFields(head.rawHeaders)
-  let target = head.url ?? '/'
-  let { host } = scan
-  if (scan.hosts > 1) return 'host-repeated' // RFC 9112 §3.2: 400, and Node would keep the first in silence
-  if (!target.startsWith('/')) {
-    const absolute = absoluteForm(target)
-    if (absolute !== undefined) ({ authority: host, target } = absolute) // RFC 9112 §3.2.2: it replaces Host
-  }
-  if (host === undefined) return 'host-missing'
-  const authority = normaliseAuthority(host, client.scheme)
+  if (scan.host === undefined) return 'host-missing'
+  const authority = normaliseAuthority(scan.host, client.scheme)
   if (authority === undefined) return 'host-invalid'
+  const target = head.url ?? '/'
   const route = matchRoute(routes, authority, target)
   if (route === undefined) return 'no-route'
   const line = { method: head.method ?? 'GET', scheme: client.scheme, authority, target: keyedTarget(route, target) }

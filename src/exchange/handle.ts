@@ -23,10 +23,8 @@ export interface HandlerParts extends FillParts {
   readonly coalesce: boolean
 }
 
-/** Answered: the response is, or will be, written here. Otherwise the request is the proxy's, for this reason. */
-export type Handled = { readonly answered: true } | { readonly answered: false; readonly reason: PassReason }
-
-const answered: Handled = { answered: true }
+/** true: answered, the response is or will be written here. Otherwise the request is the proxy's, for this reason. */
+export type Handled = true | PassReason
 
 // A look may end in waiting for another's fetch. After the second the request goes alone: nobody waits for ever.
 const maxLooks = 2
@@ -55,9 +53,16 @@ export class Handler {
     const pass = passReason(asked.request, asked.route.rules)
     if (pass !== undefined) {
       this.#parts.counters.count(pass)
-      return { answered: false, reason: pass }
+      return pass
     }
     return this.#look({ asked, response }, 1)
+  }
+
+  /** The origin of a request that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  originOf(message: IncomingMessage, client: ClientConnection): string {
+    const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
+    if (typeof asked === 'string') throw faultError(asked)
+    return asked.route.origin
   }
 
   #look(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
@@ -80,7 +85,7 @@ export class Handler {
       case 'refuse':
         this.#parts.counters.count(decision.reason)
         sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
-        return answered
+        return true
       default:
         return unreachable(decision)
     }
@@ -91,7 +96,7 @@ export class Handler {
     const delivered = deliverStored(exchange, decision.entry, { reason: decision.reason, ageMs: decision.ageMs, nowMs }, this.#parts.via)
     if (delivered === true) {
       this.#parts.counters.hits++
-      return answered
+      return true
     }
     return this.#served(exchange, delivered, looks)
   }
@@ -99,7 +104,7 @@ export class Handler {
   async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, looks: number): Promise<Handled> {
     if (await delivered) {
       this.#parts.counters.hits++
-      return answered
+      return true
     }
     // The body was gone: a miss. The store has noticed, so the next look will not find it.
     return looks < maxLooks ? this.#look(exchange, looks + 1) : this.#ask(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, maxLooks)
@@ -132,7 +137,7 @@ export class Handler {
       lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
       collapsed: looks > 1,
     })
-    return answered
+    return true
   }
 
   async #follow(exchange: ClientExchange, lead: Lead, looks: number): Promise<Handled> {
@@ -161,10 +166,13 @@ export class Handler {
   }
 
   #refuse(response: ServerResponse, fault: Fault): Handled {
-    const error = new SpringhouseError(fault === 'no-route' ? 'NO_ROUTE' : 'BAD_REQUEST', { detail: fault })
-    sendProblem(response, error, `springhouse; detail=${fault}`)
-    return answered
+    sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
+    return true
   }
+}
+
+function faultError(fault: Fault): SpringhouseError {
+  return new SpringhouseError(fault === 'no-route' ? 'NO_ROUTE' : 'BAD_REQUEST', { detail: fault })
 }
 
 // A client that asks for a newer response than there is does not take one that was asked for before it came.

@@ -2,21 +2,30 @@
 import type { ServerResponse } from 'node:http'
 import { problemDocument, type SpringhouseError } from '../errors.ts'
 
-/** Sends an error in place of a response. Does nothing but cut the connection when a response has begun. */
-export function sendProblem(response: ServerResponse, error: SpringhouseError, cacheStatus: string): void {
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  const document = problemDocument(error)
-  const head = [
+/** The fields of an answer that the proxy makes itself: name, value, name, value. */
+export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
+  const fields = [
     'content-type', 'application/problem+json',
     'content-length', String(Buffer.byteLength(document)),
     'cache-control', 'no-store', // an error of the proxy's is of this moment: nobody downstream may keep it
     'cache-status', cacheStatus,
   ]
-  if (error.proxyError !== undefined) head.push('proxy-status', `springhouse; error=${error.proxyError}`)
-  if (error.status === 503) head.push('retry-after', '1')
-  response.writeHead(error.status, head)
+  if (error.proxyError !== undefined) fields.push('proxy-status', `springhouse; error=${error.proxyError}`)
+  if (error.status === 503) fields.push('retry-after', '1')
+  return fields
+}
+
+/**
+ * Sends an error in place of a response. Where an answer has begun nothing honest can be said any more, and the
+ * connection is cut, so that the client sees that it is not whole.
+ * @param extra more fields: name, value, name, value
+ */
+export function sendProblem(response: ServerResponse, error: SpringhouseError, cacheStatus: string, extra: readonly string[] = []): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const document = problemDocument(error)
+  response.writeHead(error.status, [...problemFields(error, document, cacheStatus), ...extra])
   response.end(document)
 }

@@ -8,6 +8,7 @@ import { isSteering } from './steering.ts'
 export interface ClientConnection {
   /** The peer's IP address; IPv4 in its own notation, also on a socket that listens on both. */
   readonly address: string
+  /** How the client asked: as a trusted proxy before this one says in X-Forwarded-Proto, or else on this connection. */
   readonly scheme: 'http' | 'https'
   /** Of the client's message: `1.1`, `1.0`. */
   readonly httpVersion: string

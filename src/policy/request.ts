@@ -2,7 +2,7 @@
 import { noRequestDirectives, parseRequestDirectives, type RequestDirectives } from '../http/cache-control.ts'
 
 /** Why a request cannot be read in one way only, and is refused with 400. */
-export type RequestFault = 'host-missing' | 'host-repeated' | 'host-invalid'
+export type RequestFault = 'host-missing' | 'host-invalid'
 
 /** What caching reads of a request; the other fields stay unread until Vary or the origin asks for them. */
 export class CacheRequest {
@@ -55,7 +55,6 @@ export interface RequestLine {
 /** The fields that every look needs, picked out of a raw header list. */
 export interface ScannedFields {
   host: string | undefined
-  hosts: number
   cacheControl: string | undefined
   pragma: string | undefined
   ifNoneMatch: string | undefined
@@ -69,10 +68,10 @@ export interface ScannedFields {
   upgrade: boolean
 }
 
-/** One pass over Node's rawHeaders (names in any case). Repeated list fields are joined; of Host, the number is counted. */
+/** One pass over Node's rawHeaders (names in any case). Repeated list fields are joined. */
 export function scanFields(raw: readonly string[]): ScannedFields {
   const scan: ScannedFields = {
-    host: undefined, hosts: 0, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
+    host: undefined, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
     range: undefined, ifRange: undefined, authorization: false, cookie: false, body: false, originPrecondition: false, upgrade: false,
   }
   for (let i = 0; i < raw.length; i += 2) {
@@ -88,7 +87,7 @@ export function scanFields(raw: readonly string[]): ScannedFields {
 
 function pick(scan: ScannedFields, name: string, value: string): void {
   switch (name) {
-    case 'host': scan.host = value; scan.hosts++; break
+    case 'host': scan.host = value; break
     case 'range': scan.range = joined(scan.range, value); break
     case 'pragma': scan.pragma = joined(scan.pragma, value); break
     case 'cookie': scan.cookie = true; break

@@ -8,16 +8,19 @@ import { plainAddress } from '../origin/trust.ts'
 // RFC 9110 §5.6.2 token characters: safe in a log line, a header and a URL.
 const safeToken = /^[!#$%&'*+.^_`|~\w-]{1,128}$/
 
-/** Computed on demand, for a hit asks for none of it; but the address is noted at once, for a closed socket has none. */
+/** Computed on demand, for a hit asks for hardly any of it; but what the socket knows is noted at once, for a request that is over has none. */
 export class IncomingClient implements ClientConnection {
   readonly #request: IncomingMessage
   readonly #trusts: (address: string) => boolean
   readonly #peer: string | undefined
+  readonly #encrypted: boolean
+  #scheme: 'http' | 'https' | undefined
   #requestId: string | undefined
 
   constructor(request: IncomingMessage, trusts: (address: string) => boolean) {
     this.#request = request
     this.#peer = request.socket.remoteAddress
+    this.#encrypted = (request.socket as Partial<TLSSocket>).encrypted === true
     this.#trusts = trusts
   }
 
@@ -26,7 +29,7 @@ export class IncomingClient implements ClientConnection {
   }
 
   get scheme(): 'http' | 'https' {
-    return (this.#request.socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http'
+    return this.#scheme ??= this.#trustedScheme() ?? (this.#encrypted ? 'https' : 'http')
   }
 
   get httpVersion(): string {
@@ -43,12 +46,21 @@ export class IncomingClient implements ClientConnection {
   }
 
   #trustedId(): string | undefined {
+    const id = this.#trustedField('x-request-id')
+    return id !== undefined && safeToken.test(id) ? id : undefined
+  }
+
+  // Where TLS ends in front of the proxy, the one who ended it says so; the origin is told, and so it is part of the key.
+  #trustedScheme(): 'http' | 'https' | undefined {
+    const scheme = this.#trustedField('x-forwarded-proto')?.trim().toLowerCase()
+    return scheme === 'http' || scheme === 'https' ? scheme : undefined
+  }
+
+  #trustedField(name: string): string | undefined {
     if (!this.trusted) return undefined
     const { rawHeaders } = this.#request
     for (let i = 0; i < rawHeaders.length; i += 2) {
-      if (rawHeaders[i]?.toLowerCase() !== 'x-request-id') continue
-      const id = rawHeaders[i + 1] as string
-      return safeToken.test(id) ? id : undefined
+      if (rawHeaders[i]?.toLowerCase() === name) return rawHeaders[i + 1]
     }
     return undefined
   }

@@ -6,12 +6,16 @@ import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
 import { passing } from '../origin/dispatcher.ts'
-import { proxyName } from './problem.ts'
+import { passStatus } from '../policy/cache-status.ts'
+import type { PassReason } from '../policy/reasons.ts'
+import { toldToThisCache } from '../policy/storable.ts'
 
 /** A request on its way through. */
 export interface Pass {
   readonly origin: string
   readonly client: ClientConnection
+  /** Why it is not the cache's. */
+  readonly reason: PassReason
   readonly response: ServerResponse
   /** For an upgrade: the server that was picked. */
   readonly upstream: string | undefined
@@ -19,12 +23,6 @@ export interface Pass {
   status: number
   fields: FieldLines
 }
-
-/**
- * Fields from origins to the caches that they speak to, of which this is one and the client is none. Cache-Groups
- * (RFC 9875) stays: browsers' caches keep groups too.
- */
-const forThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
 
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
 export function requestHeaders(request: IncomingMessage, pass: Pass, viaName: string): PassingHeaders {
@@ -49,13 +47,11 @@ export function requestHeaders(request: IncomingMessage, pass: Pass, viaName: st
 }
 
 /** The response's headers for the client. `headers` are those that the dispatcher lets through: no hop-by-hop fields. */
-export function responseHeaders(headers: IncomingHttpHeaders, method: string | undefined, viaName: string): IncomingHttpHeaders {
+export function responseHeaders(headers: IncomingHttpHeaders, reason: PassReason, viaName: string): IncomingHttpHeaders {
   const sent: IncomingHttpHeaders = {}
-  for (const name in headers) if (!forThisCache.has(name)) sent[name] = headers[name]
+  for (const name in headers) if (!toldToThisCache.has(name)) sent[name] = headers[name]
   sent['via'] = appended(headers['via'], `1.1 ${viaName}`)
-  // RFC 9211 §2.2: `method` where the method itself rules the cache out, `bypass` where a rule of the operator's does.
-  const reason = method === 'GET' || method === 'HEAD' ? 'bypass' : 'method'
-  sent['cache-status'] = appended(headers['cache-status'], `${proxyName}; fwd=${reason}`)
+  sent['cache-status'] = appended(headers['cache-status'], passStatus(reason))
   return sent
 }
 

@@ -10,6 +10,7 @@ import type { FieldLines } from '../http/fields.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
+import type { PassReason } from '../policy/reasons.ts'
 import { trustPredicate } from '../origin/trust.ts'
 import { admit } from './admission.ts'
 import { hasBody } from './body.ts'
@@ -23,17 +24,17 @@ import { webSocketOptions } from './websocket.ts'
 
 export interface ProxyParts {
   /**
-   * Answers from the cache machinery. true: it took the request, and `response` is or will be written by it; false: the
-   * request falls through to http-proxy. A hit answers synchronously. Must not touch the response before it says false.
+   * Answers from the cache machinery. true: it took the request, and `response` is or will be written by it; a reason: the
+   * request falls through to http-proxy. A hit answers synchronously. Must not touch the response before it gives a reason.
    */
-  handle(request: IncomingMessage, response: ServerResponse, client: ClientConnection): boolean | Promise<boolean>
+  handle(request: IncomingMessage, response: ServerResponse, client: ClientConnection): true | PassReason | Promise<true | PassReason>
   /**
    * Called with the origin's answer head to a request that fell through, before the client sees it: where unsafe methods
    * invalidate. Awaited if a promise; a failure is answered as an internal error.
    */
-  onPassed(request: IncomingMessage, status: number, fields: FieldLines): void | Promise<void>
-  /** Which origin serves this request; undefined: no route. */
-  routeOf(request: IncomingMessage): { readonly origin: string } | undefined
+  onPassed(request: IncomingMessage, client: ClientConnection, status: number, fields: FieldLines): void | Promise<void>
+  /** Which origin serves this request. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
+  originOf(request: IncomingMessage, client: ClientConnection): string
   readonly origins: Origins
   readonly logger: BaseLogger
   readonly options: ProxyOptions
@@ -56,7 +57,7 @@ const upgradeParams = { upgrade: true }
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
-  const clients = new WeakMap<IncomingMessage, ClientConnection>()
+  const fallen = new WeakMap<IncomingMessage, { readonly client: ClientConnection; readonly reason: PassReason }>()
   const passes = new WeakMap<IncomingMessage, Pass>()
   let closing = false
   let route: (request: IncomingMessage, response: ServerResponse) => void
@@ -79,15 +80,15 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const client = new IncomingClient(request, trusts)
       const taken = parts.handle(request, response, client)
       if (taken === true) return
-      if (taken === false) pass(request, response, client)
-      else taken.then((took) => (took ? undefined : pass(request, response, client))).catch((error: unknown) => fail(response, error))
+      if (typeof taken === 'string') pass(request, response, client, taken)
+      else taken.then((took) => (took === true ? undefined : pass(request, response, client, took))).catch((error: unknown) => fail(response, error))
     } catch (error) {
       fail(response, error)
     }
   }
 
-  function pass(request: IncomingMessage, response: ServerResponse, client: ClientConnection): void {
-    clients.set(request, client)
+  function pass(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
+    fallen.set(request, { client, reason })
     route(request, response)
   }
 
@@ -119,26 +120,25 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
     raw.url = (raw as IncomingMessage & { originalUrl: string }).originalUrl
-    let client = clients.get(raw)
-    const upgrade = client === undefined && raw.headers.upgrade !== undefined
-    if (client === undefined && !upgrade) {
+    const known = fallen.get(raw)
+    const upgrade = known === undefined && raw.headers.upgrade !== undefined
+    if (known === undefined && !upgrade) {
       // Not from the listener: Fastify's inject. Everything is asked of it all the same.
       reply.hijack()
       receive(raw, reply.raw)
       return
     }
     try {
-      if (client === undefined) {
+      if (known === undefined) {
         // An upgrade comes here by way of http-proxy, and has been seen by nobody.
         admit(raw, options)
-        client = new IncomingClient(raw, trusts)
         request.params = upgradeParams
       }
-      const chosen = parts.routeOf(raw)
-      if (chosen === undefined) throw new SpringhouseError('NO_ROUTE')
+      const { client, reason } = known ?? { client: new IncomingClient(raw, trusts), reason: 'upgrade' }
+      const origin = parts.originOf(raw, client)
       // Picked now, while a refusal can still be answered.
-      const upstream = upgrade ? origins.pick(chosen.origin) : undefined
-      passes.set(raw, { origin: chosen.origin, client, response: reply.raw, upstream, status: 0, fields: [] })
+      const upstream = upgrade ? origins.pick(origin) : undefined
+      passes.set(raw, { origin, client, reason, response: reply.raw, upstream, status: 0, fields: [] })
     } catch (error) {
       failReply(reply, error)
       return
@@ -182,9 +182,9 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       rewriteRequestHeaders: (request) => {
         return requestHeaders(request.raw as IncomingMessage, passOf(request.raw), options.viaName) as unknown as IncomingHttpHeaders
       },
-      rewriteHeaders: (headers, request) => responseHeaders(headers, request?.raw.method, options.viaName),
+      rewriteHeaders: (headers, request) => responseHeaders(headers, passOf(request?.raw).reason, options.viaName),
       onResponse: (request, reply, answer) => {
-        const { status, fields } = passOf(request.raw)
+        const { client, status, fields } = passOf(request.raw)
         const { stream } = answer
         const send = (): void => {
           if (reply.raw.destroyed) stream.destroy()
@@ -195,7 +195,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
           failReply(reply as FastifyReply, error)
         }
         try {
-          const done = parts.onPassed(request.raw as IncomingMessage, status, fields)
+          const done = parts.onPassed(request.raw as IncomingMessage, client, status, fields)
           if (done === undefined) send()
           else done.then(send, refuse)
         } catch (error) {

@@ -8,8 +8,8 @@ tap.test('what handle takes is handle\'s, at once or later, and no one else writ
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxy({ servers: [origin.url] }, {
     handle: (request, response) => {
-      if (request.url === '/miss') return false
-      if (request.url === '/late-miss') return Promise.resolve(false)
+      if (request.url === '/miss') return 'request-body'
+      if (request.url === '/late-miss') return Promise.resolve('method')
       if (request.url === '/hit') {
         response.writeHead(200, ['X-From', 'cache'])
         response.end('hit')
@@ -58,7 +58,7 @@ tap.test('a request injected through Fastify meets the same handle', async (t) =
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxy({ servers: [origin.url] }, {
     handle: (request, response) => {
-      if (request.url !== '/hit?x') return false
+      if (request.url !== '/hit?x') return 'route-uncached'
       response.end('hit')
       return true
     },

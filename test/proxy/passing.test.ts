@@ -17,7 +17,7 @@ tap.test('every method passes, with its body', async (t) => {
     if (method !== 'HEAD') t.equal(answer.body.toString(), `body of ${method}`, method)
     t.match(origin.requests.at(-1), { method, target: '/m' })
     t.equal(origin.requests.at(-1)?.header('content-type'), 'not a / media type')
-    t.equal(answer.header('cache-status'), `springhouse; fwd=${method === 'GET' || method === 'HEAD' ? 'bypass' : 'method'}`)
+    t.equal(answer.header('cache-status'), `springhouse; ${method === 'GET' || method === 'HEAD' ? 'fwd=bypass; detail=route-uncached' : 'fwd=method; detail=method'}`)
     t.equal(answer.header('via'), '1.1 springhouse')
   }
 })
@@ -108,7 +108,7 @@ tap.test('the client gets the origin\'s fields, less those of the connection and
   t.equal(answer.body.toString(), 'ok')
   t.strictSame(answer.rawHeaders.filter((_text, i) => i % 2 === 1 && answer.rawHeaders[i - 1]?.toLowerCase() === 'set-cookie'), ['a', 'b'])
   t.equal(answer.header('via'), '1.1 inner, 1.1 springhouse')
-  t.equal(answer.header('cache-status'), 'inner; hit, springhouse; fwd=bypass')
+  t.equal(answer.header('cache-status'), 'inner; hit, springhouse; fwd=bypass; detail=route-uncached')
   t.equal(answer.header('x-latin'), 'caf\xe9')
   t.equal(answer.header('location'), '/a\\b')
   t.equal(answer.header('cache-groups'), '"g"')
@@ -238,7 +238,7 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    onPassed: async (request, status, fields) => {
+    onPassed: async (request, _client, status, fields) => {
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')

@@ -29,9 +29,9 @@ export async function startProxy(config: Partial<OriginConfig>, parts: Partial<O
   // A name with a capital: pools are looked up by host name, which has none.
   const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock: handClock(), logger: silent })
   const app = createProxy({
-    handle: () => false,
+    handle: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'route-uncached' : 'method'),
     onPassed: () => undefined,
-    routeOf: () => ({ origin: 'Api' }),
+    originOf: () => 'Api',
     origins,
     logger: silent,
     ...parts,

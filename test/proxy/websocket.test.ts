@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import tap from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import { SpringhouseError } from '../../src/errors.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startOrigin } from '../support/scripted-origin.ts'
@@ -85,7 +86,12 @@ tap.test('an origin that cannot be reached closes the WebSocket, and nothing els
 
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] }, { routeOf: (request) => (request.url === '/none' ? undefined : { origin: 'Api' }) })
+  const proxy = await startProxy({ servers: [origin.url] }, {
+    originOf: (request) => {
+      if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
+      return 'Api'
+    },
+  })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const [path, status] of [['/none', 404], ['/a/%2e%2e/b', 400], ['/%zz', 400]] as const) {
     const answer = await rawRequest(proxy.port, `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`)
@@ -99,7 +105,7 @@ tap.test('no protocol but WebSocket is changed to: the request is answered as if
   const origin = await startOrigin((_request, response) => response.end(body))
   const proxy = await startProxy({ servers: [origin.url] }, {
     handle: (request, response) => {
-      if (request.url !== '/hit') return false
+      if (request.url !== '/hit') return 'upgrade'
       response.end('hit')
       return true
     },

@@ -1,0 +1,138 @@
+// The composition root: from a configuration to two listeners, and back to nothing.
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { createAdmin } from './admin/admin.ts'
+import { systemClock, type Clock } from './clock.ts'
+import { maskSecrets } from './config/mask.ts'
+import type { Config } from './config/schema.ts'
+import { Counters } from './exchange/counters.ts'
+import { explain } from './exchange/explain.ts'
+import { Handler } from './exchange/handle.ts'
+import { invalidateAfter } from './exchange/invalidate.ts'
+import { keyedPurge } from './exchange/purge-keys.ts'
+import { compileRoutes } from './exchange/routes.ts'
+import { UncacheableKeys } from './exchange/uncacheable.ts'
+import { createLogger } from './log.ts'
+import { createOrigins } from './origin/origins.ts'
+import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
+import { createProxy } from './proxy/proxy.ts'
+import { openStorage } from './storage.ts'
+
+/** A running Springhouse. */
+export interface App {
+  readonly proxyUrl: string
+  readonly adminUrl: string
+  /** What the store is: `memory` or `redis`. */
+  readonly storeKind: string
+  /** Stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
+  close(): Promise<void>
+  /**
+   * Takes up a new configuration without dropping a connection. Routes, their rules and tokens change at the next
+   * request; what cannot change while it runs is named in the result and stays as it was.
+   */
+  reload(config: Config): Promise<{ readonly needRestart: readonly string[] }>
+}
+
+/** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
+export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger }): Promise<App> {
+  const { clock = systemClock } = options
+  let { config } = options
+  const logger = options.logger ?? createLogger(config.log)
+  let routes = compileRoutes(config)
+  let ready = false
+  const counters = new Counters(decisionReasons, notStoredReasons)
+  const origins = createOrigins({ origins: config.origins, clock, logger })
+  const storage = await openStorage(config, clock, logger)
+  const { store, purgeLog } = storage
+  const { viaName } = config.proxy
+  const handler = new Handler({
+    clock, store, purgeLog, origins, counters, viaName,
+    routes: () => routes,
+    uncacheable: new UncacheableKeys(clock),
+    via: `1.1 ${viaName}`,
+    coalesce: config.cache.coalesce,
+    originFailed: (error, { asked }) => logger.warn({ code: error.code, origin: asked.route.origin, target: asked.request.target, cause: causeOf(error) }, error.message),
+  })
+  const invalidate = {
+    purgeLog, counters,
+    routes: () => routes,
+    waitMs: config.coherence.purgeWaitMs,
+    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
+  }
+  const proxy = createProxy({
+    handle: (request, response, client) => handler.handle(request, response, client),
+    onPassed: (request, client, status, fields) => invalidateAfter(invalidate, request, client.scheme, status, fields),
+    originOf: (request, client) => handler.originOf(request, client),
+    origins, logger,
+    options: {
+      ...config.proxy,
+      timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs },
+    },
+  })
+  const admin = createAdmin({
+    tokens: config.admin.tokens, store, purgeLog, origins, counters, clock, logger,
+    explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
+    keyed: purge => keyedPurge(routes, purge),
+    defaultPurgeWaitMs: config.coherence.purgeWaitMs,
+    config: () => maskSecrets(config),
+    ready: () => ready,
+    version,
+  })
+
+  const closeAll = async (): Promise<void> => {
+    ready = false
+    await proxy.close()
+    await untilFilled(handler, clock, config.proxy.shutdownGraceMs)
+    await admin.close()
+    await origins.close()
+    await storage.close()
+  }
+  try {
+    await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
+    await admin.listen({ host: config.admin.host, port: config.admin.port })
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+  ready = true
+  return {
+    proxyUrl: urlOf(proxy, config.proxy.host),
+    adminUrl: urlOf(admin, config.admin.host),
+    storeKind: store.stats().kind,
+    close: closeAll,
+    async reload(next) {
+      const needRestart = changedForGood(config, next)
+      config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
+      routes = compileRoutes(config)
+      return { needRestart }
+    },
+  }
+}
+
+const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
+
+/** The sections that are read once, at the start, and differ. */
+function changedForGood(running: Config, next: Config): string[] {
+  const sections = ['proxy', 'admin', 'redis', 'origins', 'coherence', 'log', 'sessions', 'workers'] as const
+  const changed: string[] = sections.filter(name => JSON.stringify(running[name]) !== JSON.stringify(next[name]))
+  if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')
+  return changed
+}
+
+// Fills whose client has left run on; what they have not brought when the grace is over is given up.
+async function untilFilled(handler: Handler, clock: Clock, graceMs: number): Promise<void> {
+  const deadline = clock.monotonic() + graceMs
+  while (handler.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
+}
+
+function urlOf(listener: FastifyInstance, host: string): string {
+  const { port } = listener.server.address() as AddressInfo
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+}
+
+function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
+  return error.cause instanceof Error ? error.cause.message : error.detail
+}

@@ -1,0 +1,121 @@
+// Who shares what with whom: one fetch for many, and nothing private for anyone else.
+import t from 'tap'
+import { counting, detail, startHouse } from '../support/house.ts'
+
+t.test('a hundred at once for one cold key make one request to the origin', async t => {
+  let answer: () => void = () => {}
+  const house = await startHouse(t, { origin: (_, response) => { answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('one') } })
+  const all = Array.from({ length: 100 }, () => house.get('/a'))
+  await house.origin.nth(1)
+  const stats = async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).counters?.coalesced as number | undefined
+  while (((await stats()) ?? 100) < 99);
+  answer()
+  const answers = await Promise.all(all)
+  t.equal(answers.every(one => one.body.toString() === 'one'), true)
+  t.equal(house.origin.requests.length, 1)
+  t.equal(answers.filter(one => detail(one) === 'fresh').length, 99)
+})
+
+t.test('requests for what may not be stored do not queue behind one another', async t => {
+  const held: (() => void)[] = []
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      const send = () => response.writeHead(200, { 'Cache-Control': 'no-store' }).end('x')
+      if (request.url === '/a' && held.length < 50 && request.headers['x-hold'] !== undefined) held.push(send)
+      else send()
+    },
+  })
+  t.equal(detail(await house.get('/a')), 'no-store', 'once, to know it')
+  const all = Array.from({ length: 50 }, () => house.get('/a', { 'X-Hold': '1' }))
+  await house.origin.nth(51)
+  t.equal(held.length, 50, 'all of them are at the origin at once')
+  for (const send of held) send()
+  t.equal((await Promise.all(all)).every(one => one.status === 200), true)
+})
+
+t.test('those who waited for a private answer each get their own', async t => {
+  let release: () => void = () => {}
+  const gate = new Promise<void>(resolve => { release = resolve })
+  const house = await startHouse(t, {
+    origin: async (request, response) => {
+      await gate
+      response.writeHead(200, { 'Cache-Control': 'private, max-age=60' }).end(request.headers['x-user'])
+    },
+  })
+  const users = ['ann', 'bob', 'cat', 'dan']
+  const all = users.map(user => house.get('/me', { 'X-User': user }))
+  await house.origin.nth(1)
+  release()
+  t.same((await Promise.all(all)).map(one => one.body.toString()), users)
+})
+
+t.test('a lead that fails is replaced, and its followers are answered', async t => {
+  let count = 0
+  let fail: () => void = () => {}
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      if (++count === 1) fail = () => response.writeHead(500).end('broken')
+      else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('fine')
+    },
+  })
+  const first = house.get('/a')
+  await house.origin.nth(1)
+  const second = house.get('/a')
+  fail()
+  t.equal((await first).status, 500)
+  t.equal((await second).body.toString(), 'fine')
+})
+
+t.test('RFC 9111 §3.5: the answer to Authorization is for that one, unless the origin says otherwise', async t => {
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      response.writeHead(200, { 'Cache-Control': request.url === '/public' ? 'public, max-age=60' : 'max-age=60' }).end(request.headers.authorization ?? 'nobody')
+    },
+  })
+  t.equal(detail(await house.get('/a', { Authorization: 'Bearer ann' })), 'authorization')
+  t.equal((await house.get('/a', { Authorization: 'Bearer bob' })).body.toString(), 'Bearer bob')
+  await house.get('/public', { Authorization: 'Bearer ann' })
+  t.equal(detail(await house.get('/public', { Authorization: 'Bearer bob' })), 'fresh')
+})
+
+t.test('the answer to Cookie is for that one; one stored without a cookie may answer one that has it', async t => {
+  const house = await startHouse(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody') } })
+  t.equal(detail(await house.get('/a', { Cookie: 'sid=ann' })), 'cookie')
+  t.equal((await house.get('/a', { Cookie: 'sid=bob' })).body.toString(), 'sid=bob')
+  t.equal((await house.get('/a')).body.toString(), 'nobody')
+  t.equal(detail(await house.get('/a', { Cookie: 'sid=bob' })), 'fresh')
+})
+
+t.test('a cookie that is set goes to whoever it was set for, and nobody else', async t => {
+  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x') } })
+  t.equal((await house.get('/a')).header('set-cookie'), 'sid=1')
+  const hit = await house.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.equal(hit.header('set-cookie'), undefined)
+})
+
+t.test('fields that steer an application without being in the key do not reach it', async t => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  await house.get('/a', { 'X-Forwarded-Host': 'evil.example', 'X-Original-URL': '/admin', 'X-HTTP-Method-Override': 'DELETE', 'X-Forwarded-For': '9.9.9.9' })
+  const [seen] = house.origin.requests
+  t.equal(seen?.header('x-forwarded-host'), `127.0.0.1:${house.port}`)
+  t.equal(seen?.header('x-original-url'), undefined)
+  t.equal(seen?.header('x-http-method-override'), undefined)
+  t.equal(seen?.header('x-forwarded-for'), '127.0.0.1')
+})
+
+t.test('a GET with content is passed on and neither stored nor answered from cache', async t => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  await house.get('/a')
+  const passed = await house.get('/a', {}, { body: 'content' })
+  t.equal(detail(passed), 'request-body')
+  t.equal(passed.body.toString(), 'answer 2')
+  t.equal((await house.get('/a')).body.toString(), 'answer 1')
+})
+
+t.test('two Host fields are refused', async t => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  const refused = await house.get('/a', {}, { headers: ['Host', 'a.example', 'Host', 'b.example'] })
+  t.equal(refused.status, 400)
+  t.equal(house.origin.requests.length, 0)
+})

@@ -1,0 +1,147 @@
+// Bodies on their way to client and store at once: what is cut is never whole, and who leaves stops nothing.
+import { createHash, randomBytes } from 'node:crypto'
+import t from 'tap'
+import { open, type Answer } from '../support/client.ts'
+import { detail, startHouse, type House } from '../support/house.ts'
+
+const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+/** Asks until the answer comes from cache: what is stored behind a client's back takes its own time. */
+async function untilStored(house: House, path: string): Promise<Answer> {
+  for (;;) {
+    const answer = await house.get(path, { 'Cache-Control': 'only-if-cached' })
+    if (answer.status === 200) return answer
+  }
+}
+
+t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
+  const body = randomBytes(5 * 1024 * 1024)
+  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  t.equal(sum((await house.get('/a')).body), sum(body))
+  const hit = await house.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.equal(sum(hit.body), sum(body))
+  t.equal(hit.header('content-length'), String(body.length))
+  t.equal((await house.get('/a', { Range: 'bytes=1000000-1000009' })).body.toString('hex'), body.subarray(1_000_000, 1_000_010).toString('hex'))
+})
+
+t.test('a chunked body is stored whole, and its length is known afterwards', async t => {
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60' })
+      response.write('one ')
+      response.end('two')
+    },
+  })
+  const miss = await house.get('/a')
+  t.equal(miss.body.toString(), 'one two')
+  t.equal(miss.header('transfer-encoding'), 'chunked')
+  const hit = await house.get('/a')
+  t.equal(hit.body.toString(), 'one two')
+  t.equal(hit.header('content-length'), '7')
+})
+
+t.test('the first bytes reach the client before the origin has sent the last', async t => {
+  let finish: () => void = () => {}
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60' })
+      response.write('first')
+      finish = () => response.end('last')
+    },
+  })
+  const whole = await new Promise<string>((resolve, reject) => {
+    open(house.port, { path: '/a' }, response => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+        if (text === 'first') finish()
+      })
+      response.on('end', () => resolve(text))
+    }).on('error', reject)
+  })
+  t.equal(whole, 'firstlast')
+})
+
+for (const [framing, fields] of [['a length', { 'Content-Length': '100' }], ['chunks', {}]] as const) {
+  t.test(`an answer with ${framing} that is cut never looks whole and is never stored`, async t => {
+    const house = await startHouse(t, {
+      origin: (_, response) => {
+        response.writeHead(200, { 'Cache-Control': 'max-age=60', ...fields })
+        response.write('only the beginning', () => response.socket?.destroy())
+      },
+    })
+    const cut = await house.get('/a')
+    t.equal(cut.complete, false)
+    t.equal((await house.get('/a', { 'Cache-Control': 'only-if-cached' })).status, 504)
+  })
+}
+
+t.test('a client that leaves does not stop the fill', async t => {
+  let finish: () => void = () => {}
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': '9' })
+      response.write('first')
+      finish = () => response.end('last')
+    },
+  })
+  await new Promise<void>(resolve => {
+    const request = open(house.port, { path: '/a' }, response => {
+      response.on('error', () => undefined)
+      response.once('data', () => request.destroy())
+      response.once('close', resolve)
+    })
+    request.on('error', () => undefined)
+  })
+  finish()
+  t.equal((await untilStored(house, '/a')).body.toString(), 'firstlast')
+  t.equal(house.origin.requests.length, 1)
+})
+
+t.test('a client that leaves an answer that may not be stored takes the fetch with it', async t => {
+  let dropped: () => void = () => {}
+  const gone = new Promise<void>(resolve => { dropped = resolve })
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      response.writeHead(200, { 'Cache-Control': 'no-store' })
+      response.write('first')
+      response.on('close', dropped)
+    },
+  })
+  const request = open(house.port, { path: '/a' }, response => {
+    response.on('error', () => undefined)
+    response.once('data', () => request.destroy())
+  })
+  request.on('error', () => undefined)
+  await t.resolves(gone, 'the origin sees its connection closed')
+})
+
+t.test('a body beyond maxEntryBytes is passed on whole and not stored, announced or not', async t => {
+  const body = randomBytes(300_000)
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60', ...(request.url === '/announced' ? { 'Content-Length': String(body.length) } : {}) })
+      response.write(body.subarray(0, 200_000))
+      response.end(body.subarray(200_000))
+    },
+    cache: { maxEntryBytes: 100_000 },
+  })
+  for (const path of ['/announced', '/chunked']) {
+    const answer = await house.get(path)
+    t.equal(answer.complete, true)
+    t.equal(sum(answer.body), sum(body))
+    t.equal((await house.get(path, { 'Cache-Control': 'only-if-cached' })).status, 504)
+  }
+})
+
+t.test('an empty body and a 204 are answered from cache as they were', async t => {
+  const house = await startHouse(t, { origin: (request, response) => { response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end() } })
+  for (const [path, status] of [['/none', 204], ['/empty', 200]] as const) {
+    t.equal((await house.get(path)).status, status)
+    const hit = await house.get(path)
+    t.equal(hit.status, status)
+    t.equal(detail(hit), 'fresh')
+    t.equal(hit.body.length, 0)
+  }
+})
