@@ -2,7 +2,7 @@
 //
 // node:cluster hands each connection to one of them, on the admin listener too. So any worker may answer the admin API:
 // a purge goes through the log that all of them read, and what is stored is in Redis. Numbers (stats, metrics) and what
-// is in memory are those of the worker that answers; each one tells which it is.
+// is in memory are those of the worker that answers.
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
