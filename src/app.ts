@@ -29,10 +29,10 @@ export interface App {
   /** Stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
   close(): Promise<void>
   /**
-   * Takes up a new configuration without dropping a connection. Routes, their rules and tokens change at the next
-   * request; what cannot change while it runs is named in the result and stays as it was.
+   * Takes up a new configuration without dropping a connection. Routes and their rules change at the next request; what
+   * cannot change while it runs stays as it was, and the log names it.
    */
-  reload(config: Config): Promise<{ readonly needRestart: readonly string[] }>
+  reload(config: Config): Promise<void>
 }
 
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
@@ -103,10 +103,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
-      const needRestart = changedForGood(config, next)
+      const waiting = changedForGood(config, next)
+      if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
       routes = compileRoutes(config)
-      return { needRestart }
+      logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }
 }

@@ -24,7 +24,7 @@ export const proxySchema = section({
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest head of a request, all fields together; beyond it the answer is 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request; beyond it the answer is 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests under way before their connections are cut.' }),
-  viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via, Cache-Status and Proxy-Status, by which it also recognises a loop. The same on every replica.' }),
+  viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via, by which it also recognises a loop. The same on every replica.' }),
 }, 'The public listener.')
 
 export const adminSchema = section({

@@ -1,0 +1,20 @@
+// What a start says to people, on standard error: standard output is the log's.
+import type { App } from '../app.ts'
+import { maskSecrets } from '../config/mask.ts'
+import type { Config } from '../config/schema.ts'
+import { formatSize } from '../config/units.ts'
+import { columns } from './columns.ts'
+
+/** Where it is reachable, what it keeps things in, whom it asks. */
+export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>, pids: readonly number[] = []): void {
+  const memory = formatSize(config.cache.memory.maxBytes)
+  const { redis } = maskSecrets(config)
+  const rows = [
+    ['proxy', app.proxyUrl],
+    ['admin', app.adminUrl],
+    ['store', redis?.url ?? `embedded: ${memory} of memory, in this process alone`],
+    ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(' ')}`]),
+    ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),
+  ]
+  process.stderr.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)
+}

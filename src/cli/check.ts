@@ -1,0 +1,14 @@
+// `springhouse check`: whether a configuration would start, and what it comes to.
+import type { Command } from 'commander'
+
+export function addCheck(program: Command): void {
+  program.command('check')
+    .description('check the configuration: every problem at once, and exit code 1 if there is any')
+    .option('--config <file>', 'YAML or JSON; without it SPRINGHOUSE_CONFIG')
+    .option('--print', 'show the effective configuration, with environment and defaults, secrets masked')
+    .action(async (options: { config?: string; print?: boolean }) => {
+      const [{ loadConfig }, { humanise, maskSecrets }, { stringify }] = await Promise.all([import('../config/load.ts'), import('../config/mask.ts'), import('yaml')])
+      const { config } = loadConfig({ file: options.config, env: process.env })
+      process.stdout.write(options.print === true ? stringify(humanise(maskSecrets(config))) : 'config ok\n')
+    })
+}

@@ -1,0 +1,59 @@
+// One worker: starts, reloads and stops as the primary says, over the channel between them.
+import { startApp, type App } from '../app.ts'
+import type { Config } from '../config/schema.ts'
+import { FAILED, say, startFailure } from './failure.ts'
+import { stopApp } from './lifecycle.ts'
+
+/** What the primary tells a worker. The configuration has been checked by then. */
+export type ToWorker =
+  | { readonly type: 'start'; readonly config: Config }
+  | { readonly type: 'reload'; readonly config: Config }
+  | { readonly type: 'stop' }
+
+/** What a worker tells the primary. */
+export type FromWorker =
+  | { readonly type: 'listening' }
+  | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string }
+  | { readonly type: 'failed'; readonly line: string }
+
+/** The process ends when the primary says so. When the primary is gone, node:cluster ends it at once. */
+export async function runWorker(): Promise<void> {
+  let app: App | undefined
+  let config: Config | undefined
+  let stopping = false
+  const stop = () => {
+    if (stopping) return
+    stopping = true
+    if (app === undefined || config === undefined) process.exit(0)
+    void stopApp(app, config)
+  }
+  // Ctrl-C reaches the whole group; the primary hears it too, and it is the one that decides. The same for SIGHUP.
+  process.on('SIGINT', () => {})
+  process.on('SIGHUP', () => {})
+  process.on('SIGTERM', stop)
+  process.on('message', (message: ToWorker) => {
+    if (message.type === 'stop') stop()
+    else void take(message)
+  })
+
+  // Before this, what the primary sent could have been lost: messages do not wait for a listener.
+  tell({ type: 'listening' })
+
+  async function take(message: Exclude<ToWorker, { type: 'stop' }>): Promise<void> {
+    ({ config } = message)
+    try {
+      if (message.type === 'reload') await app?.reload(config)
+      else {
+        app = await startApp({ config })
+        tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
+      }
+    } catch (error) {
+      if (message.type === 'reload') say(`worker ${process.pid}: ${error instanceof Error ? error.message : String(error)}`)
+      else tell({ type: 'failed', line: startFailure(error) }, () => process.exit(FAILED))
+    }
+  }
+}
+
+function tell(message: FromWorker, then?: () => void): void {
+  process.send?.(message, undefined, undefined, then)
+}

@@ -1,0 +1,122 @@
+// The commands that ask the admin API: purge, explain and stats.
+import { test } from 'tap'
+import { adminServer, freePort, run, Running } from './command.ts'
+
+const receipt = (acknowledged: number, live = 3, soft = false) => ({ id: '1700000000000-0', soft, replicas: { live, acknowledged } })
+
+test('purge sends what is named, and says who has acknowledged it', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: receipt(3) }))
+  const args = ['purge', '--url', 'http://a/x', '--url', '/y', '--tag', 'red', '--tag', 'blue', '--prefix', '/v1/', '--tags-match', 'all', '--wait', '5s', '--admin', admin.url, '--token', 'abc']
+  t.strictSame(await run(t, args), { code: 0, stdout: 'purged (id 1700000000000-0), acknowledged by 3 of 3 replicas\n', stderr: '' })
+  t.strictSame(admin.asked, [{
+    method: 'POST',
+    url: '/v1/purge',
+    authorization: 'Bearer abc',
+    body: { urls: ['http://a/x', '/y'], tags: ['red', 'blue'], prefixes: ['/v1/'], tagsMatch: 'all', waitMs: 5000 },
+  }])
+})
+
+test('purge --all --soft marks everything stale', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: receipt(1, 1, true) }))
+  const { code, stdout } = await run(t, ['purge', '--all', '--soft'], { SPRINGHOUSE_ADMIN: `${admin.url}/`, SPRINGHOUSE_ADMIN_TOKEN: 'from-env' })
+  t.match({ code, stdout }, { code: 0, stdout: 'marked stale (id 1700000000000-0), acknowledged by 1 of 1 replica\n' })
+  t.strictSame(admin.asked, [{ method: 'POST', url: '/v1/purge', authorization: 'Bearer from-env', body: { all: true, soft: true } }])
+})
+
+test('a purge that not every replica acknowledged in time ends with 1', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 202, body: receipt(2) }))
+  t.strictSame(await run(t, ['purge', '--all', '--wait', '2s', '--admin', admin.url]), {
+    code: 1, stdout: '', stderr: 'springhouse: recorded (id 1700000000000-0), but only 2 of 3 replicas acknowledged within 2s\n',
+  })
+  const json = await run(t, ['purge', '--all', '--json', '--admin', admin.url])
+  t.equal(json.code, 1)
+  t.strictSame(JSON.parse(json.stdout), receipt(2))
+})
+
+test('--json prints what the admin API answered, errors too', async (t) => {
+  const problem = { type: 'about:blank', title: 'The purge could not be recorded, and nothing was purged.', status: 503 }
+  let failing = false
+  const admin = await adminServer(t, () => (failing ? { status: 503, body: problem } : { status: 200, body: receipt(3) }))
+  const done = await run(t, ['purge', '--tag', 'a', '--json', '--admin', admin.url])
+  t.strictSame([done.code, JSON.parse(done.stdout), done.stderr], [0, receipt(3), ''])
+  failing = true
+  const failed = await run(t, ['purge', '--tag', 'a', '--json', '--admin', admin.url])
+  t.strictSame([failed.code, JSON.parse(failed.stdout), failed.stderr], [1, problem, 'springhouse: The purge could not be recorded, and nothing was purged.\n'])
+})
+
+test('an admin API that cannot be used is one clear line', async (t) => {
+  const port = await freePort()
+  t.strictSame(await run(t, ['purge', '--all', '--admin', `http://127.0.0.1:${port}`]), {
+    code: 1, stdout: '', stderr: `springhouse: nothing listens at http://127.0.0.1:${port} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN\n`,
+  })
+  let answer: { status: number; body: unknown } = { status: 401, body: { title: 'A valid bearer token is needed.' } }
+  const admin = await adminServer(t, () => answer)
+  const stderr = async (args: string[] = []) => (await run(t, ['stats', '--admin', admin.url, ...args])).stderr
+  t.equal(await stderr(), 'springhouse: the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN\n')
+  t.equal(await stderr(['--token', 'abc']), 'springhouse: the admin API does not know this token: check --token or SPRINGHOUSE_ADMIN_TOKEN\n')
+  answer = { status: 403, body: { title: 'The token does not carry the scope that this needs.', detail: 'It needs purge.' } }
+  t.equal(await stderr(), 'springhouse: The token does not carry the scope that this needs. It needs purge.\n')
+  answer = { status: 404, body: '<html>' }
+  t.equal(await stderr(), `springhouse: ${admin.url} answered 404: is it the admin listener of springhouse?\n`)
+  answer = { status: 200, body: '<html>' }
+  t.equal(await stderr(), `springhouse: ${admin.url} answered 200 without JSON: is it the admin listener of springhouse?\n`)
+})
+
+const explanation = {
+  url: 'http://api.example.com/v1/a',
+  method: 'GET',
+  route: 0,
+  key: 'api.example.com\n/v1/a',
+  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2' },
+  variants: [
+    { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh', tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },
+    { status: 200, variant: 'fr', ageMs: 90_000, lifetimeMs: 60_000, freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']], verdict: 'valid' },
+  ],
+}
+
+test('explain shows the decision, its reason, the key and every variant', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: explanation }))
+  const { code, stdout } = await run(t, ['explain', 'http://api.example.com/v1/a', '--admin', admin.url])
+  t.equal(code, 0)
+  t.equal(stdout, `\
+request   GET http://api.example.com/v1/a
+decision  serve
+reason    fresh (RFC 9111 §4.2)
+route     0
+key       api.example.com\\x0a/v1/a
+
+status  freshness  purges  age  lifetime  fresh until           kept until            bytes  tier    tags      vary                        variant
+200     fresh      valid   12s  1m        2023-11-14T22:14:07Z  2023-11-14T23:14:07Z  2KiB   memory  red blue  [["accept-language","en"]]  en
+200     stale      valid   90s  1m        2023-11-14T22:13:20Z  2023-11-14T23:13:20Z  100    redis   -         [["accept-language","fr"]]  fr
+`)
+  t.strictSame(admin.asked.map(({ method, url }) => [method, url]), [['GET', '/v1/explain?url=http%3A%2F%2Fapi.example.com%2Fv1%2Fa']])
+})
+
+test('explain asks for the request that -H and -X describe', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'miss' }, variants: [] } }))
+  const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
+  t.match(await run(t, args), { code: 0, stdout: /reason {4}miss\n[^]*nothing is stored for this URL\n$/ })
+  t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })
+  const json = await run(t, [...args, '--json'])
+  t.match(JSON.parse(json.stdout), { decision: { reason: 'miss' } })
+})
+
+test('stats shows every number with its name', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: { requests: { hit: 10, miss: 2 }, store: { kind: 'memory', degraded: [] } } }))
+  t.strictSame(await run(t, ['stats', '--admin', admin.url]), {
+    code: 0, stderr: '', stdout: 'requests.hit    10\nrequests.miss   2\nstore.kind      memory\nstore.degraded  -\n',
+  })
+})
+
+test('stats --watch asks again and again, until Ctrl-C', async (t) => {
+  let second: () => void
+  const askedTwice = new Promise<void>((resolve) => { second = resolve })
+  const admin = await adminServer(t, () => {
+    if (admin.asked.length === 2) second()
+    return { status: 200, body: { requests: 1 } }
+  })
+  const watch = new Running(t, ['stats', '--watch', '--admin', admin.url])
+  await askedTwice
+  watch.child.kill('SIGINT')
+  t.match(await watch.ended, { code: 0, stdout: /^requests {2}1\n/ })
+})

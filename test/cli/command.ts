@@ -1,0 +1,108 @@
+// The compiled program as a real process, and what it says.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createServer, type IncomingMessage } from 'node:http'
+import { createServer as createListener, type AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+
+// From .build/test/cli, where this runs.
+const program = new URL('../../src/cli/main.js', import.meta.url).pathname
+
+/** A process of the program. Ends with the test that started it. */
+export class Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+  #stdout = ''
+  #stderr = ''
+  #waiting: (() => void)[] = []
+
+  constructor(t: Test, args: readonly string[], env: Record<string, string> = {}) {
+    // Nothing of whoever runs the tests: a SPRINGHOUSE_ variable would change what is tested.
+    // tap sets NODE_OPTIONS for every child, which makes each start several times as slow, so env(1) takes it off again;
+    // it then becomes the program, so that signals reach that.
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#stderr += text; this.#look() })
+    this.ended = new Promise((resolve) => {
+      this.child.once('close', (code, signal) => {
+        resolve({ code: code ?? signal, stdout: this.#stdout, stderr: this.#stderr })
+        this.#look()
+      })
+    })
+    t.teardown(async () => {
+      this.child.kill('SIGKILL')
+      await this.ended
+    })
+  }
+
+  /** The first match in what it has said on standard error, now or later; fails when it ends without. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#stderr)
+      if (match !== null) return match
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended without saying ${pattern}: ${this.#stderr}`)
+      await new Promise<void>((resolve) => { this.#waiting.push(resolve) })
+    }
+  }
+
+  #look(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+/** Flags for a start that asks nothing of an origin. */
+export const origin = ['--origin', 'http://127.0.0.1:9']
+export const anyPort = ['--host', '127.0.0.1', '--port', '0', '--admin-port', '0']
+
+/** Where a serve listens, once it is ready. */
+export async function urls(serve: Running): Promise<{ proxy: string; admin: string }> {
+  const [, proxy, admin] = await serve.says(/^springhouse is ready\n\s+proxy\s+(\S+)\n\s+admin\s+(\S+)\n[^]*origin.*\n/m)
+  return { proxy: proxy as string, admin: admin as string }
+}
+
+export interface Ended {
+  readonly code: number | NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command to its end. */
+export function run(t: Test, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return new Running(t, args, env).ended
+}
+
+export interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly authorization: string | undefined
+  readonly body: unknown
+}
+
+/** A server that answers as the admin API would, and remembers what it was asked. */
+export async function adminServer(t: Test, answer: (asked: Asked) => { status: number; body: unknown }): Promise<{ url: string; asked: Asked[] }> {
+  const asked: Asked[] = []
+  const server = createServer(async (request, response) => {
+    const one = { method: request.method ?? '', url: request.url ?? '', authorization: request.headers.authorization, body: await readBody(request) }
+    asked.push(one)
+    const { status, body } = answer(one)
+    response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' })
+    response.end(typeof body === 'string' ? body : JSON.stringify(body))
+  })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => server.close())
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+/** A port on which nothing listens. */
+export async function freePort(): Promise<number> {
+  const listener = createListener()
+  await new Promise<void>((resolve) => { listener.listen(0, '127.0.0.1', resolve) })
+  const { port } = listener.address() as AddressInfo
+  await new Promise((resolve) => { listener.close(resolve) })
+  return port
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  let text = ''
+  for await (const chunk of request.setEncoding('utf8')) text += chunk
+  return text === '' ? undefined : (JSON.parse(text) as unknown)
+}

@@ -1,0 +1,43 @@
+// How the command is used, and what it says when it is used otherwise.
+import { test } from 'tap'
+import { run } from './command.ts'
+
+const verbs = ['serve', 'demo', 'check', 'purge', 'explain', 'stats']
+
+test('every verb has help', async (t) => {
+  const whole = await run(t, ['--help'])
+  t.equal(whole.code, 0)
+  for (const verb of verbs) {
+    t.match(whole.stdout, new RegExp(`^  ${verb}\\b`, 'm'))
+    const { code, stdout, stderr } = await run(t, [verb, '--help'])
+    t.match({ code, stdout, stderr }, { code: 0, stdout: new RegExp(`^Usage: springhouse ${verb}`), stderr: '' })
+  }
+  const asked = await run(t, ['help', 'purge'])
+  t.match(asked, { code: 0, stdout: /^Usage: springhouse purge/ })
+})
+
+test('--version tells the version of the package', async (t) => {
+  const { code, stdout } = await run(t, ['--version'])
+  t.match({ code, stdout }, { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
+})
+
+test('what is not understood ends with 2, and one line', async (t) => {
+  const cases: readonly [string[], string][] = [
+    [['serve', '--prot', '1'], "unknown option '--prot' (Did you mean --port?)"],
+    [['serve', 'more'], "too many arguments for 'serve'. Expected 0 arguments but got 1."],
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['explain'], "missing required argument 'url'"],
+    [['explain', 'http://a/', '-H', 'no colon'], "explain: -H takes 'name: value', not no colon"],
+    [['purge'], 'purge: nothing is named; give --url, --tag, --prefix or --all'],
+    [['purge', '--all', '--tag', 'a'], 'purge: --all is everything already; leave out --url, --tag and --prefix'],
+    [['purge', '--tag'], "option '--tag <tag>' argument missing"],
+    [['purge', '--all', '--wait', 'long'], 'purge: --wait takes a duration such as 2s or 500ms, not long'],
+    [['purge', '--tag', 'a', '--tags-match', 'some'], "option '--tags-match <which>' argument 'some' is invalid. Allowed choices are any, all."],
+    [['stats', '--admin', 'localhost'], '--admin takes an http or https URL, not localhost'],
+  ]
+  for (const [args, line] of cases) t.strictSame(await run(t, args), { code: 2, stdout: '', stderr: `springhouse: ${line}\n` })
+})
+
+test('no verb at all is shown the help, and ends with 2', async (t) => {
+  t.match(await run(t, []), { code: 2, stdout: '', stderr: /^Usage: springhouse/ })
+})
