@@ -1,12 +1,14 @@
 // The store in this process's memory: bounded in bytes, synchronous, packed small.
 import type { Clock } from '../clock.ts'
 import type { Metadata } from '../policy/stored.ts'
-import { Pieces, WholeBody } from './body.ts'
-import { decodeMetadata, encodeMetadata, fitsLatin1, keepUntilOffset, requestTimeOffset, responseTimeOffset } from './codec.ts'
-import { Eviction, type Evictable, type Queue } from './eviction.ts'
-import { Slabs, type Placed, type Slab } from './slabs.ts'
-import type { Body, EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
-import { Views, type View, type Viewed } from './views.ts'
+import { Pieces } from './body.ts'
+import { encodeMetadata, keepUntilOffset, requestTimeOffset } from './codec.ts'
+import { Eviction } from './eviction.ts'
+import { bodyOf, bytesOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
+import { Incoming } from './memory-writer.ts'
+import { Slabs } from './slabs.ts'
+import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import { Views } from './views.ts'
 
 export interface MemoryStoreOptions {
   /** Bound on bodies, metadata, their indexes, and bodies on their way in. */
@@ -27,60 +29,15 @@ export interface MemoryStore extends Store {
   clear(): void
 }
 
-// Measured (bench/memory-tier.ts): what the objects of a key, of a variant, and of a Buffer cost beside their bytes.
-const keyOverheadBytes = 200
-const variantOverheadBytes = 150
+// Measured (bench/memory-tier.ts): what the objects of a variant, and of a Buffer, cost beside their bytes.
+const variantOverheadBytes = 200
 const bufferOverheadBytes = 350
 // Bodies up to this size end in one piece; a longer one would be copied for no one's good.
 const maxWholeBytes = 1_048_576
 // How many keys each commit looks at for what has expired.
 const sweptPerCommit = 4
 const maxNames = 256
-// The largest of small integers: from then on (2038) each look takes the exact way, which is slower and no less right.
-const neverS = 2 ** 31 - 1
 const none: readonly Stored[] = Object.freeze([])
-
-/** All variants of one key: what is looked up, and what is evicted. */
-class Node implements Evictable<Node>, Viewed {
-  readonly key: string
-  /** Goes up with every new node: where `list` goes on. */
-  readonly serial: number
-  /** The youngest variant; the others follow it. */
-  first: Variant | undefined
-  /** No variant is past its keepUntil before this; in seconds, since a small integer costs no memory of its own. */
-  soonestKeepUntilS = neverS
-  charge: number
-  hits = 0
-  queue: Queue<Node> | undefined
-  older: Node | undefined
-  newer: Node | undefined
-  view: View | undefined
-
-  constructor(key: string, serial: number) {
-    this.key = key
-    this.serial = serial
-    this.charge = keyOverheadBytes + key.length
-  }
-}
-
-/** One stored response: its metadata, and its body if that is small, lie in a slab. */
-class Variant implements Placed {
-  readonly node: Node
-  readonly name: string
-  next: Variant | undefined
-  slab: Slab | undefined
-  offset = 0
-  length = 0
-  metaBytes = 0
-  body: Body | undefined
-  bodyBytes = 0
-  charge = 0
-
-  constructor(node: Node, name: string) {
-    this.node = node
-    this.name = name
-  }
-}
 
 /** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
 export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
@@ -97,17 +54,12 @@ class Memory implements MemoryStore {
   readonly #queues: Eviction<Node>
   /** What the queues and the bodies on their way in may hold: the bound less what slabs and views take beside. */
   readonly #budget: number
+  readonly #incoming: Incoming
   readonly #names = new Map<string, string>()
-  #inFlight = 0
   #entries = 0
   #evictions = 0
   #serial = 0
   #sweep: Iterator<Node> | undefined
-  // Safe: the registry knows only the pieces' count, never the writer, so a forgotten writer can be collected.
-  readonly #forgotten = new FinalizationRegistry<InFlight>((held) => {
-    this.#inFlight -= held.bytes
-    held.bytes = 0
-  })
 
   constructor(options: MemoryStoreOptions) {
     const { maxBytes, clock } = options
@@ -117,6 +69,8 @@ class Memory implements MemoryStore {
     this.#slabReserve = 3 * slabBytes
     const viewBytes = Math.floor(maxBytes / 16)
     this.#budget = Math.max(0, maxBytes - this.#slabReserve - viewBytes)
+    // Half of the room is the most that bodies on their way in may push out of it.
+    this.#incoming = new Incoming({ maxEntryBytes: options.maxEntryBytes, maxBytes: this.#budget / 2, grown: () => this.#makeRoom(undefined) })
     this.#slabs = new Slabs(slabBytes, (record) => this.#views.drop((record as Variant).node))
     this.#views = new Views(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
     this.#queues = new Eviction(this.#budget, 2 ** Math.max(6, Math.min(16, Math.floor(Math.log2(maxBytes / 4096)))))
@@ -149,42 +103,7 @@ class Memory implements MemoryStore {
   }
 
   write(key: StoreKey, meta: Metadata): Writer {
-    const held: InFlight = { bytes: 0 }
-    const pieces = new Pieces()
-    let state: 'open' | 'failed' | 'ended' = 'open'
-    const end = (to: 'failed' | 'ended'): void => {
-      state = to
-      this.#inFlight -= held.bytes
-      held.bytes = 0
-      this.#forgotten.unregister(held)
-    }
-    const writer: Writer = {
-      write: (chunk) => {
-        if (state !== 'open') return
-        if (held.bytes === 0 && chunk.length > 0) this.#forgotten.register(writer, held, held)
-        pieces.add(chunk)
-        this.#inFlight += pieces.heldBytes - held.bytes
-        held.bytes = pieces.heldBytes
-        // Half of the room is the most that bodies on their way in may push out of it.
-        if (pieces.bytes > this.#options.maxEntryBytes || this.#inFlight > this.#budget / 2) {
-          end('failed')
-          pieces.clear()
-        } else this.#makeRoom(undefined)
-      },
-      commit: () => {
-        if (state !== 'open') return false
-        end('ended')
-        const taken = this.#commit(key, meta, pieces)
-        pieces.clear()
-        return taken
-      },
-      abort: () => {
-        if (state !== 'open') return
-        end('ended')
-        pieces.clear()
-      },
-    }
-    return writer
+    return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
   }
 
   #commit(key: StoreKey, meta: Metadata, pieces: Pieces): boolean {
@@ -192,6 +111,8 @@ class Memory implements MemoryStore {
     this.#expireSome(now)
     if (now > meta.keepUntilMs) return false
     let node = this.#nodes.get(key)
+    // What has expired neither stands in the way of what is older, nor counts as a variant.
+    if (node !== undefined && now >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) node = undefined
     const present = node === undefined ? undefined : variantOf(node, meta.variant)
     if (present !== undefined && timeOf(present, requestTimeOffset) > meta.requestTimeMs) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
@@ -221,7 +142,7 @@ class Memory implements MemoryStore {
   #place(variant: Variant, metaBytes: Buffer, pieces: Pieces): void {
     variant.metaBytes = metaBytes.length
     variant.bodyBytes = pieces.bytes
-    variant.charge = this.#chargeFor(metaBytes.length, pieces.bytes)
+    variant.charge = this.#chargeFor(metaBytes.length, pieces.bytes) + variant.name.length
     const together = metaBytes.length + pieces.bytes
     if (together <= this.#slabs.maxSharedBytes) {
       const slab = this.#slabs.place(variant, together)
@@ -245,40 +166,17 @@ class Memory implements MemoryStore {
     return name
   }
 
-  // Puts a variant among those of its node, the youngest first; of two of an age, the later comer.
   #link(variant: Variant): void {
-    const { node } = variant
-    const responseTimeMs = timeOf(variant, responseTimeOffset)
-    let before: Variant | undefined
-    let after = node.first
-    while (after !== undefined && timeOf(after, responseTimeOffset) > responseTimeMs) {
-      before = after
-      after = after.next
-    }
-    variant.next = after
-    if (before === undefined) node.first = variant
-    else before.next = variant
-    node.soonestKeepUntilS = Math.min(node.soonestKeepUntilS, secondsOf(timeOf(variant, keepUntilOffset)))
-    this.#queues.grow(node, variant.charge)
-    this.#views.drop(node)
+    variant.node.insert(variant)
+    this.#queues.grow(variant.node, variant.charge)
+    this.#views.drop(variant.node)
     this.#entries++
   }
 
   #unlink(variant: Variant): void {
-    const { node } = variant
-    let soonest = neverS
-    for (let at = node.first, before: Variant | undefined; at !== undefined; at = at.next) {
-      if (at === variant) {
-        if (before === undefined) node.first = at.next
-        else before.next = at.next
-      } else {
-        soonest = Math.min(soonest, secondsOf(timeOf(at, keepUntilOffset)))
-        before = at
-      }
-    }
-    node.soonestKeepUntilS = soonest
-    this.#queues.grow(node, -variant.charge)
-    this.#views.drop(node)
+    variant.node.take(variant)
+    this.#queues.grow(variant.node, -variant.charge)
+    this.#views.drop(variant.node)
     this.#entries--
   }
 
@@ -314,7 +212,7 @@ class Memory implements MemoryStore {
   }
 
   #makeRoom(spared: Node | undefined): void {
-    while (this.#queues.bytes + this.#inFlight > this.#budget) {
+    while (this.#queues.bytes + this.#incoming.bytes > this.#budget) {
       const node = this.#queues.evict(spared)
       if (node === undefined) return
       for (let variant = node.first; variant !== undefined; variant = variant.next) this.#evictions++
@@ -370,7 +268,7 @@ class Memory implements MemoryStore {
       renewed.metaBytes = metaBytes.length
       renewed.body = body
       renewed.bodyBytes = variant.bodyBytes
-      renewed.charge = variant.charge + Math.ceil((metaBytes.length - variant.metaBytes) * 1.125)
+      renewed.charge = variant.charge + Math.ceil((metaBytes.length - variant.metaBytes) * 1.125) + renewed.name.length - variant.name.length
     }
     this.#slabs.drop(variant)
     this.#link(renewed)
@@ -410,7 +308,7 @@ class Memory implements MemoryStore {
     return {
       kind: 'memory',
       entries: this.#entries,
-      bytes: this.#queues.bytes + this.#inFlight + this.#views.bytes + Math.min(this.#slabReserve, this.#slabs.allocatedBytes),
+      bytes: this.#queues.bytes + this.#incoming.bytes + this.#views.bytes + Math.min(this.#slabReserve, this.#slabs.allocatedBytes),
       maxBytes: this.#options.maxBytes,
       evictions: this.#evictions,
       degraded: [],
@@ -429,44 +327,4 @@ class Memory implements MemoryStore {
   async close(): Promise<void> {
     this.clear()
   }
-}
-
-interface InFlight {
-  bytes: number
-}
-
-function variantOf(node: Node, name: string): Variant | undefined {
-  let variant = node.first
-  while (variant !== undefined && variant.name !== name) variant = variant.next
-  return variant
-}
-
-function metadataOf(variant: Variant): Metadata | undefined {
-  const { slab, offset, metaBytes } = variant
-  return slab === undefined ? undefined : decodeMetadata(slab.buffer, offset, offset + metaBytes, true)
-}
-
-function secondsOf(ms: number): number {
-  return Math.min(neverS, Math.floor(ms / 1000))
-}
-
-// A time out of the encoded metadata: kept there alone, it costs no memory of its own.
-function timeOf(variant: Variant, offset: number): number {
-  return variant.slab === undefined ? 0 : variant.slab.buffer.readDoubleLE(variant.offset + offset)
-}
-
-function bytesOf(variant: Variant): Buffer {
-  const { slab, offset, metaBytes, length } = variant
-  return slab === undefined ? Buffer.alloc(0) : slab.buffer.subarray(offset + metaBytes, offset + length)
-}
-
-function bodyOf(variant: Variant): Body {
-  return variant.body ?? new WholeBody(bytesOf(variant))
-}
-
-// A string of its own: one that was cut out of a request's would keep all of that alive.
-function flat(value: string): string {
-  if (value === '') return value
-  const encoding = fitsLatin1(value) ? 'latin1' : 'utf16le'
-  return Buffer.from(value, encoding).toString(encoding)
 }

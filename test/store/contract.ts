@@ -152,6 +152,13 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store), ['asked for later'])
   })
 
+  promise('what has expired does not stand in the way of what was asked for earlier', async (test, { store, clock }) => {
+    await put(store, key, metadata({ keepUntilMs: t0 + 10, requestTimeMs: t0 }), Buffer.from('later, and gone'))
+    clock.advance(20)
+    test.equal(await put(store, key, metadata({ requestTimeMs: t0 - 1 }), Buffer.from('earlier')), true)
+    test.same(await bodies(store), ['earlier'])
+  })
+
   promise('past keepUntilMs an entry reads as absent', async (test, { store, clock }) => {
     await put(store, key, metadata({ keepUntilMs: t0 + 1000, variant: 'short' }), Buffer.from('short'))
     await put(store, key, metadata({ keepUntilMs: t0 + 5000, variant: 'long' }), Buffer.from('long'))

@@ -167,7 +167,7 @@ void t.test('whatever is done, the bound holds, and what is found is what was st
       }
       await check(store, model, clock.now(), maxBytes)
     }
-  }), { numRuns: 60 })
+  }), { numRuns: 30 })
   test.pass()
 })
 

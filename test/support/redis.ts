@@ -50,9 +50,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
         '--protected-mode', 'no', '--loglevel', 'warning', ...(options.args ?? []),
       ], { stdio: 'ignore' })
       running.add(started)
+      const guard = guardOf(started)
       ended = new Promise((resolve) => {
         started.once('exit', () => {
           running.delete(started)
+          guard.kill('SIGKILL')
           resolve()
         })
       })
@@ -89,6 +91,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       await start()
     },
   }
+}
+
+// 'exit' is not heard by a process that dies of a signal: this one waits for the end of its input, which is ours, and then
+// ends the server, frozen or not.
+function guardOf(server: ChildProcess): ChildProcess {
+  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -9 "$0"', String(server.pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+  guard.unref()
+  return guard
 }
 
 function findProgram(names: readonly string[]): string {

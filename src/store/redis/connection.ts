@@ -38,8 +38,8 @@ export interface RedisConnections {
   /** Whether Redis is out of reach, or was when last tried. */
   readonly degraded: boolean
   /**
-   * A client of one's own, for blocking reads and subscriptions. It reconnects by itself; its calls fail at once while
-   * it is not connected, and have no deadline. Closed with the others.
+   * A client of one's own, for blocking reads and subscriptions. It reconnects by itself (and says 'ready': that is when
+   * to subscribe, each time); its calls fail at once while it is not connected, and have no deadline. Closed with the others.
    */
   dedicated(): RedisClient
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
@@ -102,6 +102,7 @@ function connect(options: RedisConnectionsOptions): RedisClient {
     // No call waits for a connection, and none is sent again behind its caller's back: who waited has long gone on.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
     maxRetriesPerRequest: 0,
     // A connection that has been silent this long while calls waited is dead, or its server is: make another.
     socketTimeout: Math.max(2000, options.commandTimeoutMs * 10),

@@ -53,19 +53,23 @@ export class Lane {
     if (this.#up === false || !this.#breaker.admits(this.#clock.monotonic())) throw new RedisUnavailable('Redis is out of reach')
     try {
       const reply = await withDeadline(this.client.callBuffer(command, args), timeoutMs)
-      this.#breaker.succeed()
+      this.#succeed()
       return reply
     } catch (error) {
       if (error instanceof Error && error.name === 'ReplyError' && !unwell.test(error.message)) {
-        this.#breaker.succeed()
+        this.#succeed()
         throw error
       }
       this.#breaker.fail(this.#clock.monotonic())
       if (this.#breaker.open) this.#changed(error)
       throw error instanceof RedisUnavailable ? error : new RedisUnavailable('Redis did not answer', { cause: error })
-    } finally {
-      if (this.healthy === true) this.#changed(undefined)
     }
+  }
+
+  #succeed(): void {
+    const opened = this.#breaker.open
+    this.#breaker.succeed()
+    if (opened) this.#changed(undefined)
   }
 
   close(): void {

@@ -13,13 +13,13 @@ export class Script {
   }
 
   /** @throws as Lane.call. */
-  async run(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+  async run(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
     const rest: RedisArgument[] = [keys.length, ...keys, ...args]
     try {
-      return await lane.call('EVALSHA', [this.#hash, ...rest])
+      return await lane.call('EVALSHA', [this.#hash, ...rest], timeoutMs)
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return await lane.call('EVAL', [this.#source, ...rest])
+      return await lane.call('EVAL', [this.#source, ...rest], timeoutMs)
     }
   }
 }

@@ -1,0 +1,77 @@
+// How a purge looks as a record of the stream, and how its place in the stream becomes a stamp.
+import type { Stamp } from '../../policy/stored.ts'
+import type { Purge, UrlPattern } from '../purge-log.ts'
+
+/** A record as it lies in the stream. */
+export interface StreamRecord {
+  /** Redis' own id: milliseconds, dash, number. */
+  readonly id: string
+  /** Which log it belongs to: a log that was lost and begun anew has another. */
+  readonly identity: string
+  /** The id of the record before it; undefined for the first of a log. */
+  readonly before: string | undefined
+  /** undefined for the first of a log, which says nothing but that the log begins. */
+  readonly purge: Purge | undefined
+}
+
+const everything: Purge = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: true, soft: false }
+
+/** A name for a new log: sorts after those made earlier, and is nobody else's. */
+export function newIdentity(nowMs: number, random: Buffer): string {
+  return Math.max(0, Math.floor(nowMs)).toString(36).padStart(9, '0') + (random.readUInt32LE(0) % 36 ** 4).toString(36).padStart(4, '0')
+}
+
+/** The stamp of a place in a log: of fixed width, so that `<` on strings is the order of the stream. */
+export function stampOf(identity: string, id: string): Stamp {
+  const [ms = '0', number = '0'] = id.split('-')
+  return `${identity}.${Number(ms).toString(36).padStart(9, '0')}${Number(number).toString(36).padStart(6, '0')}`
+}
+
+/** When the record was made, by the clock of Redis. */
+export function timeOf(id: string): number {
+  return Number(id.split('-', 1)[0])
+}
+
+export function encodePurge(purge: Purge): string {
+  return JSON.stringify(purge)
+}
+
+/** The records of an XRANGE reply; what is not a record at all is left out. */
+export function decodeRecords(reply: unknown): StreamRecord[] {
+  if (!Array.isArray(reply)) return []
+  const records: StreamRecord[] = []
+  for (const entry of reply as unknown[]) {
+    if (!Array.isArray(entry) || !Array.isArray(entry[1])) continue
+    const fields = new Map<string, string>()
+    for (let i = 0; i + 1 < entry[1].length; i += 2) fields.set(String(entry[1][i]), String(entry[1][i + 1]))
+    const before = fields.get('before')
+    records.push({
+      id: String(entry[0]),
+      identity: fields.get('log') ?? '',
+      before: before === '' ? undefined : before,
+      purge: before === '' ? undefined : decodePurge(fields.get('purge')),
+    })
+  }
+  return records
+}
+
+// What cannot be understood must not be survived: it purges everything.
+function decodePurge(json: string | undefined): Purge {
+  try {
+    const purge = JSON.parse(json ?? '') as Partial<Purge>
+    const { urls, prefixes, tags, tagsMatch, all, soft } = purge
+    const known = isPatterns(urls) && isPatterns(prefixes) && Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') &&
+      (tagsMatch === 'any' || tagsMatch === 'all') && typeof all === 'boolean' && typeof soft === 'boolean'
+    return known ? { urls, prefixes, tags, tagsMatch, all, soft } : everything
+  } catch {
+    return everything
+  }
+}
+
+// JSON leaves out what is undefined: a pattern without an authority comes back without it.
+function isPatterns(value: unknown): value is UrlPattern[] {
+  return Array.isArray(value) && value.every((pattern: unknown) => {
+    if (typeof pattern !== 'object' || pattern === null || !('target' in pattern) || typeof pattern.target !== 'string') return false
+    return !('authority' in pattern) || typeof pattern.authority === 'string'
+  })
+}

@@ -1,0 +1,301 @@
+// The purge log that replicas share, over a real Redis, with Redis doing what it should and what it should not.
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { systemClock, type Clock } from '../../src/clock.ts'
+import { SpringhouseError } from '../../src/errors.ts'
+import type { PurgeLog } from '../../src/store/purge-log.ts'
+import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
+import { newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
+import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
+import { eventually, memoryLog } from '../support/log.ts'
+import { manualClock } from '../support/manual-clock.ts'
+import { purge } from '../support/purge.ts'
+import { startRedis, type RedisServer } from '../support/redis.ts'
+import type { Test } from './contract.ts'
+
+// Long enough that no test of these runs into it by accident.
+const longMs = 30_000
+
+interface Replica {
+  readonly log: PurgeLog
+  readonly redis: RedisConnections
+  resets(): number
+}
+
+interface Setting {
+  readonly server: RedisServer
+  readonly raw: Redis
+  replica(name: string, changes?: Partial<StreamPurgeLogOptions>): Promise<Replica>
+}
+
+async function setting(test: Test): Promise<Setting> {
+  const server = await startRedis()
+  const raw = new Redis(server.url, { retryStrategy: () => 20 })
+  raw.on('error', () => {})
+  const replicas: Replica[] = []
+  test.teardown(async () => {
+    await Promise.all(replicas.map(({ log }) => log.close()))
+    for (const { redis } of replicas) redis.close()
+    raw.disconnect()
+    await server.stop()
+  })
+  return {
+    server,
+    raw,
+    replica: async (name, changes = {}) => {
+      const redis = connectRedis({ url: server.url, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+      let resets = 0
+      const log = createStreamPurgeLog({
+        redis, prefix: 'test', replica: name, maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => resets++, ...changes,
+      })
+      const replica = { log, redis, resets: () => resets }
+      replicas.push(replica)
+      await eventually(() => log.current() && redis.small.healthy === true)
+      return replica
+    },
+  }
+}
+
+function entry(stamp: string, tags = ['things']): Parameters<PurgeLog['judge']>[0] {
+  return { stamp, authority: 'a.example', target: '/v1/things', tags }
+}
+
+/** A clock of the test's own over the real one: what it adds has passed for the replica alone. */
+function shiftedClock(): Clock & { add(ms: number): void } {
+  let added = 0
+  return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: (ms) => { added += ms } }
+}
+
+void t.test('a purge answers when every live replica has applied it', async (test) => {
+  const { replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const before = one.log.applied
+  test.equal(two.log.applied, before)
+  const receipt = await one.log.append(purge({ tags: ['things'] }), longMs)
+  test.same(receipt, { id: one.log.applied, soft: false, replicas: { live: 2, acknowledged: 2 } })
+  for (const { log } of [one, two]) {
+    test.equal(log.applied, receipt.id)
+    test.equal(log.judge(entry(before)), 'dead')
+    test.equal(log.judge(entry(before, ['other'])), 'valid')
+    test.equal(log.judge(entry(log.applied)), 'valid')
+    test.same(log.recent(5).map((record) => record.purge.tags), [['things']])
+  }
+  test.same((await two.log.replicas()).map(({ id }) => id).sort(), ['one', 'two'])
+})
+
+void t.test('a purge wins over a fill that was in flight on another replica', async (test) => {
+  const { replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const asked = two.log.applied
+  await one.log.append(purge({ prefixes: [{ authority: 'a.example', target: '/v1/' }] }), longMs)
+  test.equal(two.log.judge(entry(asked)), 'dead')
+  test.equal(two.log.mayTouch(asked, 'a.example', '/v1/other'), true)
+  test.equal(two.log.mayTouch(asked, 'b.example', '/v1/other'), false)
+})
+
+void t.test('a soft purge makes stale, and is told as such', async (test) => {
+  const { replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  const before = log.applied
+  const receipt = await log.append(purge({ all: true, soft: true }), longMs)
+  test.equal(receipt.soft, true)
+  test.equal(log.judge(entry(before)), 'stale')
+})
+
+void t.test('a replica that starts later knows every purge before it goes by any', async (test) => {
+  const { replica } = await setting(test as Test)
+  const one = await replica('one')
+  const before = one.log.applied
+  for (let batch = 0; batch < 2100; batch += 300) {
+    await Promise.all(Array.from({ length: 300 }, (_, i) => one.log.append(purge({ tags: [`t${batch + i}`] }), 0)))
+  }
+  await one.log.append(purge({ tags: ['last'] }), longMs)
+  const between = one.log.applied
+  const two = await replica('two')
+  test.equal(two.log.judge(entry(before, ['t0'])), 'dead')
+  test.equal(two.log.judge(entry(before, ['t1500'])), 'dead')
+  test.equal(two.log.judge(entry(before, ['last'])), 'dead')
+  test.equal(two.log.judge(entry(before, ['none'])), 'valid')
+  test.equal(two.log.judge(entry(between, ['last'])), 'valid')
+})
+
+void t.test('before it has read the log once, a replica is not current, and everything is dead for it', async (test) => {
+  const server = await startRedis()
+  await server.stop()
+  const redis = connectRedis({ url: server.url, commandTimeoutMs: 200, clock: systemClock, logger: memoryLog() })
+  const log = createStreamPurgeLog({ redis, prefix: 'test', replica: 'one', maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => {} })
+  test.teardown(async () => {
+    await log.close()
+    redis.close()
+    await server.stop()
+  })
+  test.equal(log.current(), false)
+  test.equal(log.judge(entry(log.applied)), 'dead')
+  test.equal(log.mayTouch(log.applied, 'a.example', '/'), true)
+  await test.rejects(log.append(purge({ all: true }), 10), { code: 'PURGE_NOT_WRITTEN' })
+  const early = log.applied
+  await server.restart()
+  await eventually(() => log.current())
+  test.equal(log.judge(entry(early)), 'dead', 'what was asked for without a log can have missed any purge')
+  test.equal(log.judge(entry(log.applied)), 'valid')
+})
+
+void t.test('a replica that is cut off is not current once its lag bound has passed, and is again when it has caught up', async (test) => {
+  const { server, replica } = await setting(test as Test)
+  const clock = shiftedClock()
+  const { log } = await replica('one', { clock })
+  const stamp = log.applied
+  server.kill('SIGSTOP')
+  test.equal(log.judge(entry(stamp)), 'valid', 'within the bound it goes by what it knows')
+  clock.add(longMs + 1)
+  test.equal(log.current(), false)
+  test.equal(log.judge(entry(stamp)), 'dead')
+  server.kill('SIGCONT')
+  await eventually(() => log.current())
+  test.equal(log.judge(entry(stamp)), 'valid')
+})
+
+void t.test('a log in which nothing happens is confirmed well within the lag', async (test) => {
+  const { replica } = await setting(test as Test)
+  const clock = shiftedClock()
+  const { log } = await replica('one', { clock, maxLagMs: 300 })
+  for (let i = 0; i < 3; i++) {
+    clock.add(301)
+    test.equal(log.current(), false)
+    await eventually(() => log.current())
+  }
+})
+
+void t.test('a purge is told how many had applied it when its wait ran out', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  // A replica that lives, as Redis knows, and says nothing.
+  await raw.hset('test:{log}:replicas', 'frozen', `${log.applied} ${systemClock.now() + 60_000}`)
+  const receipt = await log.append(purge({ tags: ['a'] }), 50)
+  test.same(receipt.replicas, { live: 2, acknowledged: 1 })
+  // One that has not been heard of for too long is not counted, and not waited for.
+  await raw.hset('test:{log}:replicas', 'frozen', `${log.applied} ${systemClock.now() - 1}`)
+  test.same((await log.append(purge({ tags: ['b'] }), longMs)).replicas, { live: 1, acknowledged: 1 })
+  test.equal(await raw.hexists('test:{log}:replicas', 'frozen'), 0)
+})
+
+void t.test('a replica that closes is not waited for', async (test) => {
+  const { replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  await two.log.close()
+  test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 1, acknowledged: 1 })
+})
+
+void t.test('a purge that cannot be recorded says so', async (test) => {
+  const { server, replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  const before = log.applied
+  await server.stop()
+  await test.rejects(log.append(purge({ all: true }), 100), new SpringhouseError('PURGE_NOT_WRITTEN'))
+  test.equal(log.judge(entry(before)), 'valid', 'and nothing was purged')
+  test.same(await log.replicas(), [{ id: 'one', applied: before }])
+})
+
+void t.test('nothing is lost over a reconnect', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const before = two.log.applied
+  for (let round = 0; round < 5; round++) {
+    // Cuts every connection but the one that asks; the followers read on from where they were.
+    await raw.call('CLIENT', 'KILL', 'SKIPME', 'yes')
+    let written = false
+    await eventually(async () => {
+      written = await one.log.append(purge({ tags: [`round-${round}`] }), longMs).then(() => true, () => false)
+      return written
+    })
+    test.equal(two.log.judge(entry(before, [`round-${round}`])), 'dead')
+  }
+  test.equal(two.resets(), 0)
+  test.equal(two.log.judge(entry(before, ['no round'])), 'valid')
+})
+
+void t.test('a log that is lost: what was stamped by it is dead, whatever ids the next one gives', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const old = (await one.log.append(purge({ tags: ['x'] }), longMs)).id
+  const revision = two.log.revision
+  await raw.del('test:{log}')
+  await eventually(() => one.resets() === 1 && two.resets() === 1)
+  await eventually(() => one.log.applied === two.log.applied)
+  test.not(one.log.applied, old)
+  test.ok(two.log.revision > revision)
+  for (const { log } of [one, two]) {
+    test.equal(log.judge(entry(old)), 'dead')
+    test.equal(log.judge(entry(log.applied)), 'valid')
+    test.same(log.recent(10), [])
+  }
+  test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
+})
+
+void t.test('a log that was overwritten by something else is begun anew', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const one = await replica('one')
+  const old = one.log.applied
+  await raw.set('test:{log}', 'not a log')
+  test.ok((await one.log.append(purge({ tags: ['x'] }), longMs)).id !== old)
+  test.equal(one.log.judge(entry(old)), 'dead')
+})
+
+void t.test('a log that has lost its end, as after a failover: a replica that had applied it begins another', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const kept = (await one.log.append(purge({ tags: ['kept'] }), longMs)).id
+  await one.log.append(purge({ tags: ['lost'] }), longMs)
+  const last = (await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1))[0]?.[0] ?? ''
+  await raw.xdel('test:{log}', last)
+  // Whether or not others were appended after it.
+  await raw.xadd('test:{log}', '*', 'log', kept.split('.', 1)[0] ?? '', 'before', last, 'purge', JSON.stringify(purge({ tags: ['after'] })))
+  await eventually(() => one.resets() >= 1 && two.resets() >= 1)
+  await eventually(() => one.log.applied === two.log.applied && one.log.applied > kept)
+  test.equal(two.log.judge(entry(kept, ['lost'])), 'dead', 'the purge that was lost is in force all the same')
+  test.equal(two.log.judge(entry(two.log.applied, ['lost'])), 'valid')
+})
+
+void t.test('a replica that was away for longer than the log reaches back takes what is older for dead, and keeps the rest', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const one = await replica('one')
+  const ancient = one.log.applied
+  for (const tag of ['a', 'b', 'c']) await one.log.append(purge({ tags: [tag] }), longMs)
+  const [, , b] = await raw.xrange('test:{log}', '-', '+')
+  await raw.call('XTRIM', 'test:{log}', 'MAXLEN', '=', '1')
+  const two = await replica('two')
+  test.equal(two.log.judge(entry(ancient, ['unheard of'])), 'dead', 'any record that was let go may have matched')
+  const identity = one.log.applied.split('.', 1)[0] ?? ''
+  const after = stampOf(identity, b?.[0] ?? '')
+  test.equal(two.log.judge(entry(after, ['unheard of'])), 'valid', 'the record after it is there, so none is unknown')
+  test.equal(two.log.judge(entry(after, ['c'])), 'dead')
+  test.equal(one.resets() + two.resets(), 0)
+})
+
+void t.test('a record that nobody can read purges everything', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  const before = log.applied
+  await raw.xadd('test:{log}', '*', 'log', before.split('.', 1)[0] ?? '', 'before', '1-1', 'purge', '{"tags":7}')
+  await eventually(() => log.applied > before)
+  test.equal(log.judge(entry(before)), 'dead')
+})
+
+void t.test('all that is kept in Redis but the log itself has a time to live', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  await log.append(purge({ tags: ['x'] }), longMs)
+  test.same((await raw.keys('*')).sort(), ['test:{log}', 'test:{log}:replicas'])
+  test.ok(await raw.pttl('test:{log}:replicas') > 0)
+})
+
+void t.test('stamps sort in the order of the log', async (test) => {
+  const ids = ['1-0', '9-9', '9-10', '10-0', '999999999999-0', '1700000000000-0', '1700000000000-1', '1700000000000-11', '1700000000001-0']
+  const stamps = ids.map((id) => stampOf('x', id))
+  test.same(stamps.toSorted(), stamps)
+  test.equal(new Set(stamps.map((stamp) => stamp.length)).size, 1)
+  const clock = manualClock()
+  const earlier = newIdentity(clock.now(), Buffer.from([255, 255, 255, 255]))
+  clock.advance(1)
+  test.ok(earlier < newIdentity(clock.now(), Buffer.alloc(4)))
+})
