@@ -7,6 +7,7 @@ import { createAdmin } from './admin/admin.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
+import { drainable } from './drain.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain.ts'
 import { Handler } from './exchange/handle.ts'
@@ -44,7 +45,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   let ready = false
   const counters = new Counters(decisionReasons, notStoredReasons)
   const origins = createOrigins({ origins: config.origins, clock, logger })
-  const storage = await openStorage(config, clock, logger)
+  const storage = openStorage(config, clock, logger)
   const { store, purgeLog } = storage
   const { viaName } = config.proxy
   const handler = new Handler({
@@ -81,11 +82,14 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     version,
   })
 
+  const proxyDrain = drainable(proxy.server)
+  const adminDrain = drainable(admin.server)
   const closeAll = async (): Promise<void> => {
     ready = false
-    await proxy.close()
-    await untilFilled(handler, clock, config.proxy.shutdownGraceMs)
-    await admin.close()
+    const { shutdownGraceMs } = config.proxy
+    await proxyDrain.drain(() => proxy.close(), shutdownGraceMs)
+    await untilFilled(handler, clock, shutdownGraceMs)
+    await adminDrain.drain(() => admin.close(), shutdownGraceMs)
     await origins.close()
     await storage.close()
   }

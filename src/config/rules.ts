@@ -9,7 +9,7 @@ export type Sound = (path: string) => boolean
 
 /** Everything that is wrong between settings; [] when nothing is. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, coherence, workers].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, workers].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -85,18 +85,6 @@ const routes: Rule = (config, sound) => {
     if (!sound(path) || typeof route.origin !== 'string' || names.includes(route.origin)) return []
     return [{ path, message: `there is no origin named ${JSON.stringify(route.origin)}; known are ${names.join(', ')}` }]
   })
-}
-
-const coherence: Rule = ({ coherence: { maxLagMs, heartbeatMs, replicaExpiryMs } }, sound) => {
-  if (!sound('coherence.replicaExpiryMs')) return []
-  const problems: Problem[] = []
-  if (sound('coherence.maxLagMs') && maxLagMs >= replicaExpiryMs) {
-    problems.push({ path: 'coherence.maxLagMs', message: `${formatDuration(maxLagMs)} must be less than coherence.replicaExpiryMs (${formatDuration(replicaExpiryMs)}): else a replica that purges no longer wait for could still serve what they purged` })
-  }
-  if (sound('coherence.heartbeatMs') && heartbeatMs >= replicaExpiryMs) {
-    problems.push({ path: 'coherence.heartbeatMs', message: `${formatDuration(heartbeatMs)} must be less than coherence.replicaExpiryMs (${formatDuration(replicaExpiryMs)}): else a live replica would count as gone between two heartbeats` })
-  }
-  return problems
 }
 
 const workers: Rule = (config, sound) => {

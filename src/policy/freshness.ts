@@ -99,11 +99,11 @@ function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number): number
   return Math.min(Math.max(0, unchangedMs * heuristicFraction), heuristicMaxMs)
 }
 
-/** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults. */
+/** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. */
 export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number } {
   return {
-    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : directives.staleWhileRevalidate * 1000,
-    ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : directives.staleIfError * 1000,
+    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
+    ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : Math.min(directives.staleIfError * 1000, rules.maxTtlMs),
   }
 }
 

@@ -29,7 +29,7 @@ test('an origin alone is enough: everything else has a default', (t) => {
     proxy: { host: '0.0.0.0', port: 8080, trustProxy: false, keepAliveTimeoutMs: 75_000, maxHeaderBytes: 16_384, viaName: 'springhouse' },
     admin: { host: '127.0.0.1', port: 8081, tokens: [] },
     cache: { memory: { maxBytes: 268_435_456, maxEntryBytes: 33_554_432 }, maxEntryBytes: 67_108_864, keepStale: 3_600_000, coalesce: true },
-    coherence: { maxLagMs: 3000, heartbeatMs: 1000, replicaExpiryMs: 5000 },
+    coherence: { maxLagMs: 3000 },
     workers: 1,
   })
   t.equal(config.redis, undefined)

@@ -52,8 +52,6 @@ export const logSchema = section({
 }, 'The log, on standard output.')
 
 export const coherenceSchema = section({
-  maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica that cannot read the purge log still serves from its own memory. Below replicaExpiryMs, so that a replica which purges no longer wait for no longer serves what they purged.' }),
-  heartbeatMs: millis({ min: 50, max: MINUTE, default: 1 * SECOND, prose: 'How often a replica says that it is alive, and how far it has read the purge log. Below replicaExpiryMs.' }),
-  replicaExpiryMs: millis({ min: 200, max: HOUR, default: 5 * SECOND, prose: 'How long after its last heartbeat a replica counts as live: purges wait for it that long.' }),
+  maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica that cannot read the purge log still goes by what it knows; then everything is a miss for it until it has caught up. Purges wait for a replica for longer than this after it was last heard of.' }),
   purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica when it does not say so itself.' }),
 }, 'How the replicas keep to one truth.')

@@ -25,6 +25,8 @@ export interface Log {
 export interface RedisConnectionsOptions extends RedisServers {
   /** How long a call for metadata or a small value may take; one for a chunk of a body gets five times that. */
   readonly commandTimeoutMs: number
+  /** How long a connection may take to be made; 2000 unless told. */
+  readonly connectTimeoutMs?: number
   readonly clock: Clock
   readonly logger: Log
 }
@@ -106,7 +108,7 @@ function connect(options: RedisConnectionsOptions): RedisClient {
     maxRetriesPerRequest: 0,
     // A connection that has been silent this long while calls waited is dead, or its server is: make another.
     socketTimeout: Math.max(2000, options.commandTimeoutMs * 10),
-    connectTimeout: 2000,
+    connectTimeout: options.connectTimeoutMs ?? 2000,
     keepAlive: 5000,
     disableClientInfo: true,
     ...(options.username === undefined ? {} : { username: options.username }),

@@ -1,0 +1,32 @@
+// Stopping a listener: what is under way is answered, what never began is not waited for, and nothing waits for ever.
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** A listener that can be stopped. */
+export interface Drain {
+  /**
+   * Runs `close`, which resolves when the last connection is gone. Connections that have sent nothing yet (a browser keeps
+   * spare ones) are closed at once; those with a request under way get `graceMs` milliseconds, and are then cut.
+   */
+  drain(close: () => Promise<unknown>, graceMs: number): Promise<void>
+}
+
+/** Watches a server's connections from now on. */
+export function drainable(server: Server): Drain {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return {
+    async drain(close, graceMs) {
+      const closed = close()
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      const grace = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, graceMs)
+      await closed
+      clearTimeout(grace)
+    },
+  }
+}
