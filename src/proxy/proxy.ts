@@ -16,8 +16,7 @@ import { hasBody } from './body.ts'
 import { IncomingClient } from './client.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
-import type { Pass } from './passed.ts'
-import { requestHeaders, responseHeaders } from './passed.ts'
+import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass } from './passed.ts'
 import { writeProblem } from './problem.ts'
 import { webSocketOptions } from './websocket.ts'
 
@@ -56,8 +55,6 @@ const upgradeParams = { upgrade: true }
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
-  const clients = new WeakMap<IncomingMessage, ClientConnection>()
-  const passes = new WeakMap<IncomingMessage, Pass>()
   let closing = false
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
@@ -79,15 +76,15 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const client = new IncomingClient(request, trusts)
       const taken = parts.handle(request, response, client)
       if (taken === true) return
-      if (taken === false) pass(request, response, client)
-      else taken.then((took) => (took ? undefined : pass(request, response, client))).catch((error: unknown) => fail(response, error))
+      if (taken === false) fallThrough(request, response, client)
+      else taken.then((took) => (took ? undefined : fallThrough(request, response, client))).catch((error: unknown) => fail(response, error))
     } catch (error) {
       fail(response, error)
     }
   }
 
-  function pass(request: IncomingMessage, response: ServerResponse, client: ClientConnection): void {
-    clients.set(request, client)
+  function fallThrough(request: IncomingMessage, response: ServerResponse, client: ClientConnection): void {
+    setPass(request, passFor(client, response))
     route(request, response)
   }
 
@@ -119,26 +116,27 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
     raw.url = (raw as IncomingMessage & { originalUrl: string }).originalUrl
-    let client = clients.get(raw)
-    const upgrade = client === undefined && raw.headers.upgrade !== undefined
-    if (client === undefined && !upgrade) {
+    let pass = findPass(raw)
+    const upgrade = pass === undefined && raw.headers.upgrade !== undefined
+    if (pass === undefined && !upgrade) {
       // Not from the listener: Fastify's inject. Everything is asked of it all the same.
       reply.hijack()
       receive(raw, reply.raw)
       return
     }
     try {
-      if (client === undefined) {
+      if (pass === undefined) {
         // An upgrade comes here by way of http-proxy, and has been seen by nobody.
         admit(raw, options)
-        client = new IncomingClient(raw, trusts)
+        pass = passFor(new IncomingClient(raw, trusts), reply.raw)
+        setPass(raw, pass)
         request.params = upgradeParams
       }
       const chosen = parts.routeOf(raw)
       if (chosen === undefined) throw new SpringhouseError('NO_ROUTE')
+      pass.origin = chosen.origin
       // Picked now, while a refusal can still be answered.
-      const upstream = upgrade ? origins.pick(chosen.origin) : undefined
-      passes.set(raw, { origin: chosen.origin, client, response: reply.raw, upstream, status: 0, fields: [] })
+      if (upgrade) pass.upstream = origins.pick(chosen.origin)
     } catch (error) {
       failReply(reply, error)
       return
@@ -151,12 +149,6 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   app.setErrorHandler((error, _request, reply) => failReply(reply, error))
   app.setNotFoundHandler((_request, reply) => failReply(reply, new SpringhouseError('NO_ROUTE')))
-
-  const passOf = (raw: unknown): Pass => {
-    const found = passes.get(raw as IncomingMessage)
-    if (found === undefined) throw new SpringhouseError('INTERNAL', { detail: 'a request without a pass' })
-    return found
-  }
 
   app.register(httpProxy, {
     upstream: '',
@@ -186,12 +178,14 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       onResponse: (request, reply, answer) => {
         const { status, fields } = passOf(request.raw)
         const { stream } = answer
+        // Destroying it unread is an error of its own, which nobody else listens for.
+        stream.on('error', () => undefined)
         const send = (): void => {
           if (reply.raw.destroyed) stream.destroy()
           else reply.send(stream)
         }
         const refuse = (error: unknown): void => {
-          stream.on('error', () => undefined).destroy()
+          stream.destroy()
           failReply(reply as FastifyReply, error)
         }
         try {
@@ -204,7 +198,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       },
       onError: (reply, { error }) => failReply(reply as FastifyReply, error.cause ?? error),
     },
-    ...webSocketOptions(origins, options.viaName, passOf),
+    ...webSocketOptions(origins, options.viaName),
   })
   app.addHook('onReady', (done) => {
     sortUpgrades(app.server, receive)
