@@ -1,6 +1,6 @@
 // One connection to one server: an undici Client, and what its socket must be made to admit.
 import type { Socket } from 'node:net'
-import type { buildConnector } from 'undici'
+import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import type { OriginTimeouts } from './config.ts'
 
@@ -11,6 +11,8 @@ export class Connection {
   served = 0
   /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */
   cut = false
+  /** Of the response whose body is coming. */
+  current: Dispatcher.DispatchController | undefined
 
   constructor(url: string, connector: buildConnector.connector, timeouts: OriginTimeouts, servername: string | undefined) {
     this.client = new Client(url, {
@@ -28,6 +30,10 @@ export class Connection {
           socket.on('error', admitReset)
           socket.on('end', () => {
             this.cut = wasReset(socket)
+            // undici fails an assertion, which nobody catches, when a socket ends whose parser is paused (client-h1.js,
+            // onHttpSocketEnd), and it loses a message that was whole by then. There is no more to come that a pause could
+            // hold back, but the end itself; whoever paused must be able to take that.
+            this.current?.resume()
           })
           return callback(...result)
         })

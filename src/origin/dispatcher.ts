@@ -106,8 +106,8 @@ class PassedRequest extends RoundTrip {
       return
     }
     handler.onConnect?.((reason) => controller.abort(reason ?? new SpringhouseError('CLIENT_GONE')))
-    const raw = fields.map((text) => Buffer.from(text, 'latin1'))
-    if (handler.onHeaders?.(status, raw, () => controller.resume(), '') === false) controller.pause()
+    // Typed as buffers; strings serve as well, and need not be decoded again.
+    if (handler.onHeaders?.(status, fields as unknown as Buffer[], () => controller.resume(), '') === false) controller.pause()
   }
 
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {

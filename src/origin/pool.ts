@@ -34,19 +34,18 @@ export class OriginPool {
     this.#turn = (this.#turn + 1) % servers.length
     let best: OriginServer | undefined
     let spare: OriginServer | undefined
+    let anyHealthy = false
     for (let i = 0; i < servers.length; i++) {
       const server = servers[(start + i) % servers.length] as OriginServer
-      if (server === avoid || server.full) continue
-      if (spare === undefined || server.pending < spare.pending) spare = server
-      if (!server.healthy) continue
-      if (this.config.balance === 'round-robin') {
-        best = server
-        break
-      }
-      // From where the turn stands, so that equally loaded servers share.
-      if (best === undefined || server.pending < best.pending) best = server
+      if (server === avoid) continue
+      anyHealthy ||= server.healthy
+      if (server.full) continue
+      if (!server.healthy) spare = lessPending(server, spare)
+      else if (this.config.balance === 'least-pending') best = lessPending(server, best)
+      else best ??= server
     }
-    return this.#trial(avoid) ?? best ?? spare
+    // A full pool does not overflow into its dead servers.
+    return this.#trial(avoid) ?? best ?? (anyHealthy ? undefined : spare)
   }
 
   /** An ejected server whose term is over, and which gets this request as its trial. */
@@ -61,4 +60,9 @@ export class OriginPool {
     this.closed = true
     await Promise.all(this.servers.map((server) => server.close()))
   }
+}
+
+/** On a tie the one before: from where the turn stands, so that equally loaded servers share. */
+function lessPending(server: OriginServer, before: OriginServer | undefined): OriginServer {
+  return before === undefined || server.pending < before.pending ? server : before
 }

@@ -13,6 +13,8 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
   #paused = false
   /** A chunk that was already on its way when the sink paused. undici delivers at most one. */
   #held: Buffer | undefined
+  /** The end, where it came while the sink had paused. */
+  #trailers: FieldLines | undefined
 
   constructor(pool: OriginPool, request: OriginRequest, sink: ResponseSink) {
     super(pool, { method: request.method, target: request.target, fields: request.fields, body: null })
@@ -33,6 +35,7 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
 
   abort(): void {
     this.#held = undefined
+    this.#trailers = undefined
     this.abandon()
   }
 
@@ -44,7 +47,11 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
       this.#sink.onData(held)
     }
     // The sink may have paused again, or aborted, on the chunk.
-    if (!this.#paused) this.#body?.resume()
+    if (this.#paused) return
+    const trailers = this.#trailers
+    if (trailers === undefined) return this.#body?.resume()
+    this.#trailers = undefined
+    this.#sink.onEnd(trailers)
   }
 
   protected override interim(status: number, fields: FieldLines): void {
@@ -68,7 +75,8 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
 
   protected override end(trailers: FieldLines): void {
     this.#body = undefined
-    this.#sink.onEnd(trailers)
+    if (this.#paused || this.#held !== undefined) this.#trailers = trailers
+    else this.#sink.onEnd(trailers)
   }
 
   protected override failed(error: SpringhouseError, headSeen: boolean): void {

@@ -61,6 +61,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   /** `lines`: as received, lower-case; `fields`: those that may be passed on. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
   protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
+  /** May come while the body is paused: see Connection. */
   protected abstract end(trailers: FieldLines): void
   protected abstract failed(error: SpringhouseError, headSeen: boolean): void
   /** Whether the failure is the doing of whoever sends the request's body. */
@@ -125,17 +126,20 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (status < 200) return this.interim(status, fields)
     this.#headSeen = true
     this.#bodiless = status === 304 || status === 204
+    if (this.#connection !== undefined) this.#connection.current = controller
     this.head(controller, status, fields)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.data(controller, chunk)
+    // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
+    if (!this.#over && chunk.length > 0) this.data(controller, chunk)
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
     const connection = this.#connection
     if (connection !== undefined) {
       connection.served++
+      connection.current = undefined
       this.#connection = undefined
       this.#server?.release(connection)
     }
@@ -148,6 +152,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const connection = this.#connection
+    if (connection !== undefined) connection.current = undefined
     this.#connection = undefined
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes

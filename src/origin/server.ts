@@ -29,6 +29,7 @@ export class OriginServer {
   failures = 0
   #outUntilMs: number | undefined
   #ejectionMs = firstEjectionMs
+  #onTrial = false
   #failedChecks = 0
   readonly #config: OriginConfig
   readonly #clock: Clock
@@ -131,6 +132,7 @@ export class OriginServer {
     const nowMs = this.#clock.monotonic()
     if (nowMs < this.#outUntilMs) return false
     this.#outUntilMs = nowMs + this.#ejectionMs
+    this.#onTrial = true
     return true
   }
 
@@ -139,6 +141,7 @@ export class OriginServer {
     this.failures = 0
     if (this.#outUntilMs === undefined) return
     this.#outUntilMs = undefined
+    this.#onTrial = false
     this.#ejectionMs = firstEjectionMs
     this.#logger.info({ origin: this.origin, server: this.url }, 'origin server is back')
   }
@@ -147,8 +150,13 @@ export class OriginServer {
   failed(error: Error): void {
     this.failures++
     if (this.failures < failuresToEject) return
-    // Exponential: each failed trial doubles the next term.
-    if (this.#outUntilMs !== undefined) this.#ejectionMs = Math.min(this.#ejectionMs * 2, longestEjectionMs)
+    if (this.#outUntilMs !== undefined) {
+      // Of those that were under way when it was taken out: nothing new.
+      if (!this.#onTrial) return
+      // Exponential: each failed trial doubles the next term.
+      this.#onTrial = false
+      this.#ejectionMs = Math.min(this.#ejectionMs * 2, longestEjectionMs)
+    }
     this.#outUntilMs = this.#clock.monotonic() + this.#ejectionMs
     this.#logger.warn({ origin: this.origin, server: this.url, err: error, forMs: this.#ejectionMs }, 'origin server taken out')
   }

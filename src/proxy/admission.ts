@@ -49,8 +49,9 @@ function checkFields(request: IncomingMessage, viaName: string): void {
       passes += passesIn(rawHeaders[i + 1] as string, viaName)
     }
   }
-  // RFC 9112 §3.2: more than one is a 400. Node takes the first, an origin may take the second.
-  if (hosts > 1) refuse('BAD_REQUEST', 'several Host fields')
+  // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
+  // second.
+  if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
   if (passes >= maxPasses) refuse('LOOP')
 }
 

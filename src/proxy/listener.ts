@@ -21,6 +21,8 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
     headersTimeout: requestMs === 0 ? headersMs : Math.min(headersMs, requestMs),
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: timeoutsCheckedEveryMs,
+    // Checked by `admit`, which answers with a problem.
+    requireHostHeader: false,
   }
   const server = options.tls === undefined ? createServer(limits, onRequest) : createTlsServer({ ...limits, cert: options.tls.cert, key: options.tls.key }, onRequest)
   // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.

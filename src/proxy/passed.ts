@@ -1,5 +1,6 @@
 // What a request that is not the cache's own sends and brings back through @fastify/http-proxy.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
 import { fieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
@@ -12,35 +13,60 @@ import { toldToThisCache } from '../policy/storable.ts'
 
 /** A request on its way through. */
 export interface Pass {
-  readonly origin: string
   readonly client: ClientConnection
   /** Why it is not the cache's. */
   readonly reason: PassReason
   readonly response: ServerResponse
+  /** The pool, once the route is known. */
+  origin: string
   /** For an upgrade: the server that was picked. */
-  readonly upstream: string | undefined
+  upstream: string | undefined
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
 }
 
+export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
+  return { client, reason, response, origin: '', upstream: undefined, status: 0, fields: [] }
+}
+
+// On the request itself: a WeakMap would say the same, and costs the garbage collector more.
+const pass: unique symbol = Symbol('springhouse.pass')
+
+type PassedMessage = IncomingMessage & { [pass]?: Pass }
+
+export function findPass(request: IncomingMessage): Pass | undefined {
+  return (request as PassedMessage)[pass]
+}
+
+/** @throws SpringhouseError INTERNAL for a request that did not come through the listener. */
+export function passOf(request: unknown): Pass {
+  const found = findPass(request as IncomingMessage)
+  if (found === undefined) throw new SpringhouseError('INTERNAL', { detail: 'a request without a pass' })
+  return found
+}
+
+export function setPass(request: IncomingMessage, made: Pass): void {
+  ;(request as PassedMessage)[pass] = made
+}
+
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
-export function requestHeaders(request: IncomingMessage, pass: Pass, viaName: string): PassingHeaders {
+export function requestHeaders(request: IncomingMessage, made: Pass, viaName: string): PassingHeaders {
   const { socket } = request
   return {
     [passing]: {
       method: request.method as string,
       target: request.url as string,
-      fields: forwardFields(fieldLines(request.rawHeaders), pass.client, viaName),
+      fields: forwardFields(fieldLines(request.rawHeaders), made.client, viaName),
       // A client that leaves need not be answered, and the origin need not go on.
       onAbortable: (abort) => {
-        if (pass.response.destroyed) abort()
-        else pass.response.once('close', abort)
+        if (made.response.destroyed) abort()
+        else made.response.once('close', abort)
       },
       senderGone: () => socket.destroyed,
       onHead: (status, fields) => {
-        pass.status = status
-        pass.fields = fields
+        made.status = status
+        made.fields = fields
       },
     },
   } as PassingHeaders

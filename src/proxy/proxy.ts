@@ -17,8 +17,7 @@ import { hasBody } from './body.ts'
 import { IncomingClient } from './client.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
-import type { Pass } from './passed.ts'
-import { requestHeaders, responseHeaders } from './passed.ts'
+import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass } from './passed.ts'
 import { writeProblem } from './problem.ts'
 import { webSocketOptions } from './websocket.ts'
 
@@ -57,8 +56,6 @@ const upgradeParams = { upgrade: true }
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
-  const fallen = new WeakMap<IncomingMessage, { readonly client: ClientConnection; readonly reason: PassReason }>()
-  const passes = new WeakMap<IncomingMessage, Pass>()
   let closing = false
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
@@ -80,15 +77,15 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const client = new IncomingClient(request, trusts)
       const taken = parts.handle(request, response, client)
       if (taken === true) return
-      if (typeof taken === 'string') pass(request, response, client, taken)
-      else taken.then((took) => (took === true ? undefined : pass(request, response, client, took))).catch((error: unknown) => fail(response, error))
+      if (typeof taken === 'string') fallThrough(request, response, client, taken)
+      else taken.then((took) => (took === true ? undefined : fallThrough(request, response, client, took))).catch((error: unknown) => fail(response, error))
     } catch (error) {
       fail(response, error)
     }
   }
 
-  function pass(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
-    fallen.set(request, { client, reason })
+  function fallThrough(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
+    setPass(request, passFor(client, reason, response))
     route(request, response)
   }
 
@@ -120,25 +117,25 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
     raw.url = (raw as IncomingMessage & { originalUrl: string }).originalUrl
-    const known = fallen.get(raw)
-    const upgrade = known === undefined && raw.headers.upgrade !== undefined
-    if (known === undefined && !upgrade) {
+    let pass = findPass(raw)
+    const upgrade = pass === undefined && raw.headers.upgrade !== undefined
+    if (pass === undefined && !upgrade) {
       // Not from the listener: Fastify's inject. Everything is asked of it all the same.
       reply.hijack()
       receive(raw, reply.raw)
       return
     }
     try {
-      if (known === undefined) {
+      if (pass === undefined) {
         // An upgrade comes here by way of http-proxy, and has been seen by nobody.
         admit(raw, options)
+        pass = passFor(new IncomingClient(raw, trusts), 'upgrade', reply.raw)
+        setPass(raw, pass)
         request.params = upgradeParams
       }
-      const { client, reason } = known ?? { client: new IncomingClient(raw, trusts), reason: 'upgrade' }
-      const origin = parts.originOf(raw, client)
+      pass.origin = parts.originOf(raw, pass.client)
       // Picked now, while a refusal can still be answered.
-      const upstream = upgrade ? origins.pick(origin) : undefined
-      passes.set(raw, { origin, client, reason, response: reply.raw, upstream, status: 0, fields: [] })
+      if (upgrade) pass.upstream = origins.pick(pass.origin)
     } catch (error) {
       failReply(reply, error)
       return
@@ -151,12 +148,6 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   app.setErrorHandler((error, _request, reply) => failReply(reply, error))
   app.setNotFoundHandler((_request, reply) => failReply(reply, new SpringhouseError('NO_ROUTE')))
-
-  const passOf = (raw: unknown): Pass => {
-    const found = passes.get(raw as IncomingMessage)
-    if (found === undefined) throw new SpringhouseError('INTERNAL', { detail: 'a request without a pass' })
-    return found
-  }
 
   app.register(httpProxy, {
     upstream: '',
@@ -186,12 +177,14 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       onResponse: (request, reply, answer) => {
         const { client, status, fields } = passOf(request.raw)
         const { stream } = answer
+        // Destroying it unread is an error of its own, which nobody else listens for.
+        stream.on('error', () => undefined)
         const send = (): void => {
           if (reply.raw.destroyed) stream.destroy()
           else reply.send(stream)
         }
         const refuse = (error: unknown): void => {
-          stream.on('error', () => undefined).destroy()
+          stream.destroy()
           failReply(reply as FastifyReply, error)
         }
         try {
@@ -204,7 +197,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       },
       onError: (reply, { error }) => failReply(reply as FastifyReply, error.cause ?? error),
     },
-    ...webSocketOptions(origins, options.viaName, passOf),
+    ...webSocketOptions(origins, options.viaName),
   })
   app.addHook('onReady', (done) => {
     sortUpgrades(app.server, receive)

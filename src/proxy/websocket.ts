@@ -9,7 +9,7 @@ import type { OriginTls } from '../origin/config.ts'
 import { OriginDispatcher } from '../origin/dispatcher.ts'
 import { forwardFields } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
-import type { Pass } from './passed.ts'
+import { passOf } from './passed.ts'
 
 /** Part of the handshake with the client; the one with the origin has its own. */
 const handshake: ReadonlySet<string> = new Set([
@@ -22,11 +22,7 @@ const upstreamTls: unique symbol = Symbol('springhouse.upstreamTls')
 type UpstreamHeaders = Record<string, string | string[]> & { [upstreamTls]?: OriginTls | true }
 
 /** The options of http-proxy for WebSockets. */
-export function webSocketOptions(
-  origins: Origins,
-  viaName: string,
-  passOf: (request: unknown) => Pass,
-): Pick<FastifyHttpProxyOptions, 'wsClientOptions' | 'wsServerOptions'> & { websocket: true } {
+export function webSocketOptions(origins: Origins, viaName: string): Pick<FastifyHttpProxyOptions, 'wsClientOptions' | 'wsServerOptions'> & { websocket: true } {
   const { dispatcher } = origins
   const clientOptions = {
     perMessageDeflate: false,

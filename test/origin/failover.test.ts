@@ -92,6 +92,22 @@ tap.test('when every server is out, every server is tried', async (t) => {
   t.equal(origins.pick('api'), only.url)
 })
 
+tap.test('a pool whose living servers are full is busy, and does not try the dead ones', async (t) => {
+  const held: (() => void)[] = []
+  const alive = await startOrigin((request, response) => (request.url === '/hold' ? held.push(() => response.end()) : response.end('alive')))
+  const dead = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
+  const origins = originsOf({ servers: [alive.url, dead.url], balance: 'least-pending', maxConnections: 1, maxQueue: 0 })
+  t.teardown(async () => { await origins.close(); await alive.close(); await dead.close() })
+  while (origins.status()[1]?.healthy === true) await fetchFrom(origins)
+  const tried = dead.connections.length
+  const holding = fetchFrom(origins, { target: '/hold' })
+  await alive.nth(alive.requests.length + 1)
+  t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_BUSY')
+  t.equal(dead.connections.length, tried)
+  held[0]?.()
+  await holding
+})
+
 tap.test('a keep-alive connection that the server was just closing costs one repetition, and no failure', async (t) => {
   let requests = 0
   const origin = await startRawOrigin((socket, number) => {

@@ -130,6 +130,33 @@ tap.test('a reset while the body is paused fails the request, and not the proces
   t.equal(got.error?.code, 'ORIGIN_TRUNCATED')
 })
 
+tap.test('an end that comes while the body is paused waits for the sink, and harms no process', async (t) => {
+  const size = 1_000
+  for (const framing of ['X-By: close', 'Connection: close\r\nContent-Length: 1000', `Content-Length: ${size}`]) {
+    const origin = await startCannedOrigin(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${'x'.repeat(size)}`, (socket) => socket.end())
+    const origins = originsOf({ servers: [origin.url] })
+    let paused = false
+    const got = await fetchFrom(origins, {}, {
+      onData: (exchange) => {
+        paused = true
+        exchange.pause()
+        // Resumed when the origin's end of the connection has long been seen.
+        const resume = (): void => {
+          paused = false
+          exchange.resume()
+        }
+        origin.connections[0]?.on('close', () => setImmediate(resume))
+        origin.connections[0]?.on('end', () => origin.connections[0]?.destroy())
+      },
+    })
+    t.equal(got.error, undefined, framing)
+    t.equal(got.body.length, size)
+    t.notOk(paused, 'the end came after resume')
+    await origins.close()
+    await origin.close()
+  }
+})
+
 tap.test('malformed answers are refused', async (t) => {
   const answers = {
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n01234',

@@ -111,12 +111,12 @@ tap.test('what is not HTTP is a 400 problem, and the connection is closed', asyn
     'a space before the colon': 'GET / HTTP/1.1\r\nHost: h\r\nX-A : 1\r\n\r\n',
     'a folded line': 'GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n 2\r\n\r\n',
     'a bare CR': 'GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\rX-B: 2\r\n\r\n',
-    'no Host': 'GET / HTTP/1.1\r\n\r\n',
+    'no Host': 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n',
   }
   for (const [name, bytes] of Object.entries(messages)) {
     const answer = await rawRequest(proxy.port, bytes)
     t.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/, name)
-    if (name !== 'no Host') t.match(answer, /application\/problem\+json/, name)
+    t.match(answer, /application\/problem\+json/, name)
   }
   t.equal(origin.requests.length, 0)
 })
@@ -132,6 +132,16 @@ tap.test('a Host that two readers may read differently is a 400 problem', async 
   const many = Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')
   t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\nHost: a\r\n${many}Host: b\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 /)
   t.equal(origin.requests.length, 0)
+})
+
+tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
+  const origin = await startOrigin((_request, response) => { response.write('in '); response.end('chunks') })
+  const proxy = await startProxy({ servers: [origin.url] })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  const answer = await rawRequest(proxy.port, 'GET /old HTTP/1.0\r\n\r\n')
+  t.match(answer, /^HTTP\/1\.1 200 [^]*\r\n\r\nin chunks$/)
+  t.notMatch(answer, /transfer-encoding/i)
+  t.equal(origin.requests[0]?.header('via'), '1.0 springhouse')
 })
 
 tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 §3.2.2)', async (t) => {

@@ -254,6 +254,25 @@ tap.test('what a passed request is answered can be acted on before the client se
   t.notMatch(failed.body.toString(), /secret/)
 })
 
+tap.test('a client that leaves while its answer is acted on harms nobody', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end('x'.repeat(1_000_000)))
+  let entered: (() => void) | undefined
+  const inside = new Promise<void>((resolve) => { entered = resolve })
+  const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
+    onPassed: (request) => {
+      if (request.method !== 'POST') return
+      entered?.()
+      return new Promise((resolve) => request.socket.on('close', () => setImmediate(resolve)))
+    },
+  })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  const request = open(proxy.port, { method: 'POST' }, () => undefined)
+  request.on('error', () => undefined)
+  await inside
+  request.destroy()
+  t.equal((await ask(proxy.port)).body.length, 1_000_000, 'and the only connection is free again')
+})
+
 tap.test('a keep-alive connection carries one passed request after another', async (t) => {
   const origin = await startOrigin(async (request, response, recorded) => response.end(`${request.url} ${(await recorded.body).toString()}`))
   const proxy = await startProxy({ servers: [origin.url] })
