@@ -51,13 +51,15 @@ export async function originCount(origin: Contestant): Promise<number> {
 }
 
 /** The program as it is shipped, every setting at its default: the bench runs from .build/bench, the program is in dist. */
-export async function startSpringhouse(origin: Contestant): Promise<Contestant> {
+export async function startSpringhouse(origin: Contestant): Promise<Contestant & { readonly pid: number }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
-  return { name: 'springhouse', base: `http://127.0.0.1:${port}` }
+  // As the command's own first line, npm start and the image start it.
+  const command = ['--max-semi-space-size=4', program, ...args]
+  const pid = await startServer(process.execPath, command, { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
+  return { name: 'springhouse', base: `http://127.0.0.1:${port}`, pid }
 }
 
 // Node writes these itself on every answer.

@@ -5,6 +5,7 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ask, type Contestant, field, originCount, startBare, startHttpProxy, startOrigin, startPeers, startSpringhouse } from './contestants.ts'
+import { footprint } from './footprint.ts'
 import { generator, load, type Measured } from './load.ts'
 import { pinned } from './process.ts'
 import { type Series, table, type Target } from './table.ts'
@@ -118,6 +119,7 @@ async function main(): Promise<void> {
     if (wanted('miss')) parts.push(await misses(origin, springhouse))
     if (wanted('peers')) parts.push(await peerHits(origin, springhouse))
   }
+  if (wanted('memory')) parts.push(await footprint(await startSpringhouse(await startOrigin())))
   const memory = wanted('memory') ? memoryTier() : undefined
   if (memory !== undefined) parts.push(memory)
   const conditions = [

@@ -39,12 +39,12 @@ process.once('exit', killAll)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 /**
- * Starts a server and waits until `url` is answered.
+ * Starts a server and waits until `url` is answered; resolves to its process id.
  * @throws Error when it ends, or does not answer within ten seconds; what it wrote is in the message.
  */
 export async function startServer(
   program: string, args: readonly string[], options: { url: string; core: number; env?: Readonly<Record<string, string>> },
-): Promise<void> {
+): Promise<number> {
   const child = spawn(...onCore(options.core, program, args), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
   children.add(child)
   let said = ''
@@ -59,7 +59,7 @@ export async function startServer(
       await response.arrayBuffer()
       return true
     }, () => false)
-    if (answered) return
+    if (answered) return child.pid as number // taskset becomes the program that it starts
     if (child.exitCode !== null) break
     await delay(50)
   }
