@@ -166,7 +166,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     replyOptions: {
       getUpstream: (request) => {
         const { upstream, origin } = passOf(request.raw)
-        return upstream ?? upstreamOf(origin)
+        return upstream?.url ?? upstreamOf(origin)
       },
       // Failover is the dispatcher's; nothing is repeated because of what was answered.
       retryDelay: () => null,
