@@ -14,6 +14,7 @@ import type { PurgeLog } from '../store/purge-log.ts'
 import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import type { Lead } from './coalesce.ts'
+import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { Counters } from './counters.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
@@ -93,7 +94,7 @@ export class Fill implements ResponseSink {
     const { asked, response } = this.#exchange
     const { request, route } = asked
     if (this.#toClient) {
-      response.on('close', this.#clientClosed)
+      onLeaving(response, this.#clientLeft)
       response.on('drain', this.#clientDrained)
     }
     this.#parts.counters.fillsBegun++
@@ -239,7 +240,7 @@ export class Fill implements ResponseSink {
     if (!headSeen && this.#standIn('unreachable')) return
     if (this.#toClient) {
       // After the head, a cut connection is the only honest end: nothing may look complete that is not.
-      if (this.#exchange.response.headersSent) this.#exchange.response.destroy()
+      if (this.#exchange.response.headersSent) cut(this.#exchange.response)
       else sendProblem(this.#exchange.response, error, this.#failedStatus())
       this.#clientServed()
     }
@@ -279,7 +280,7 @@ export class Fill implements ResponseSink {
     try {
       return await deliverStored(this.#exchange, stored, occasion, this.#parts.via)
     } catch {
-      this.#exchange.response.destroy()
+      cut(this.#exchange.response)
       return true
     }
   }
@@ -326,7 +327,7 @@ export class Fill implements ResponseSink {
   readonly #clientDrained = (): void => this.#release(clientHolds)
 
   // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
-  readonly #clientClosed = (): void => {
+  readonly #clientLeft = (): void => {
     if (!this.#toClient) return
     this.#clientServed()
     // What is being read from the store ends by itself.
@@ -343,7 +344,7 @@ export class Fill implements ResponseSink {
   }
 
   #detach(): void {
-    this.#exchange.response.off('close', this.#clientClosed)
+    offLeaving(this.#exchange.response, this.#clientLeft)
     this.#exchange.response.off('drain', this.#clientDrained)
   }
 
