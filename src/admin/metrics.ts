@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
+import type { OriginServerStatus } from '../origin/origin.ts'
 import type { AdminParts } from './admin.ts'
 
 const prefix = 'springhouse_'
@@ -83,15 +84,15 @@ function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): v
 }
 
 function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
-  const labelNames = ['origin', 'server']
+  const labelNames = ['origin', 'server', 'address']
   const healthy: Gauge = new Gauge({
     name: `${prefix}origin_server_healthy`,
     help: '1 while a server of an origin is in use, 0 while it is held to be down.',
     labelNames,
     registers: [registry],
     collect() {
-      healthy.reset() // a server that a reload took out must not linger
-      for (const server of origins.status()) healthy.set({ origin: server.origin, server: server.url }, server.healthy ? 1 : 0)
+      healthy.reset() // an address that has vanished must not linger
+      for (const server of origins.status()) healthy.set(labelsOf(server), server.healthy ? 1 : 0)
     },
   })
   const pending: Gauge = new Gauge({
@@ -101,9 +102,13 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
     registers: [registry],
     collect() {
       pending.reset()
-      for (const server of origins.status()) pending.set({ origin: server.origin, server: server.url }, server.pending)
+      for (const server of origins.status()) pending.set(labelsOf(server), server.pending)
     },
   })
+}
+
+function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, string> {
+  return address === undefined ? { origin, server: url } : { origin, server: url, address }
 }
 
 /** Makes the registry of one listener: nothing global, so that two in one process do not meet. */

@@ -10,6 +10,7 @@ import type { Metadata } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
 import type { Body, Stored } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
+import { cut, hasLeft, writable } from './connection.ts'
 
 // RFC 9110 §14.2 lets a server ignore Range; more than this many parts is a request to be made to work, not to read.
 const maxRanges = 16
@@ -100,28 +101,14 @@ async function streamBody(response: ServerResponse, status: number, head: string
   response.writeHead(status, head)
   try {
     for (let next = first; next.done !== true; next = await chunks.next()) {
-      if (response.destroyed) break
+      if (hasLeft(response)) break
       if (!response.write(next.value)) await writable(response)
     }
     response.end()
   } catch {
-    response.destroy() // the length was announced, so a cut connection cannot pass for the whole
+    cut(response)
   } finally {
     await chunks.return?.()
   }
   return true
-}
-
-/** Resolves when the response takes more, or never will. */
-export function writable(response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    const done = (): void => {
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-    if (response.destroyed) done()
-  })
 }

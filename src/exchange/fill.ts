@@ -14,9 +14,10 @@ import type { PurgeLog } from '../store/purge-log.ts'
 import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import type { Lead } from './coalesce.ts'
-import { confirm } from './confirm.ts'
+import { cut, offLeaving, onLeaving } from './connection.ts'
+import { confirm, type Confirmation } from './confirm.ts'
 import type { Counters } from './counters.ts'
-import { deliverStored } from './deliver.ts'
+import { deliverStored, type Occasion } from './deliver.ts'
 import { clientFields, wholeRequestFields } from './message-fields.ts'
 import { sendProblem } from './problem.ts'
 import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
@@ -71,6 +72,8 @@ export class Fill implements ResponseSink {
   /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
   #toClient: boolean
   #headSeen = false
+  /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
+  #fromStore = false
   #holds = 0
   #storedBytes = 0
   #announcedBytes = -1
@@ -88,23 +91,33 @@ export class Fill implements ResponseSink {
   }
 
   start(): void {
-    const { asked: { request, route, forwarded }, response } = this.#exchange
+    const { asked, response } = this.#exchange
+    const { request, route } = asked
     if (this.#toClient) {
-      response.on('close', this.#clientClosed)
+      onLeaving(response, this.#clientLeft)
       response.on('drain', this.#clientDrained)
     }
     this.#parts.counters.fillsBegun++
-    this.#origin = this.#parts.origins.request(
-      { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(forwarded, this.#plan.validating?.meta) : forwarded },
-      this,
-    )
+    try {
+      this.#origin = this.#parts.origins.request(
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded },
+        this,
+      )
+    } catch (cause) {
+      // Nobody else would wake those who wait for this lead.
+      this.onError(cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause }), false)
+    }
   }
 
   onHead(status: number, fields: FieldLines): void {
     this.#headSeen = true
     const plan = this.#plan
     const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: plan.stamp }
-    if (plan.validating !== undefined && status === 304) return this.#confirmed(plan.validating, head)
+    if (plan.validating !== undefined && status === 304) {
+      this.#fromStore = true
+      void this.#confirmed(plan.validating, head)
+      return
+    }
     if (isFailureStatus(status) && this.#standIn('5xx')) {
       this.#origin?.abort()
       return
@@ -160,6 +173,7 @@ export class Fill implements ResponseSink {
   }
 
   onData(chunk: Buffer): void {
+    if (this.#fromStore) return
     this.#storedBytes += chunk.length
     if (this.#writer !== undefined) this.#store(this.#writer, chunk)
     if (!this.#toClient) return
@@ -186,11 +200,12 @@ export class Fill implements ResponseSink {
   }
 
   onEnd(trailers: FieldLines): void {
+    if (this.#fromStore) return
     const { response } = this.#exchange
     if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(trailers))
     const committed = this.#commit()
     if (typeof committed === 'boolean') this.#finish(committed)
-    else void committed.then(stored => this.#finish(stored))
+    else void committed.then(stored => this.#finish(stored), () => this.#finish(false))
   }
 
   #commit(): Awaitable<boolean> {
@@ -217,6 +232,7 @@ export class Fill implements ResponseSink {
   }
 
   onError(error: SpringhouseError, headSeen: boolean): void {
+    if (this.#fromStore) return
     this.#writer?.abort()
     if (this.#writer !== undefined) this.#parts.counters.fillsAborted++
     this.#parts.counters.originError(error.code)
@@ -224,43 +240,49 @@ export class Fill implements ResponseSink {
     if (!headSeen && this.#standIn('unreachable')) return
     if (this.#toClient) {
       // After the head, a cut connection is the only honest end: nothing may look complete that is not.
-      if (this.#exchange.response.headersSent) this.#exchange.response.destroy()
+      if (this.#exchange.response.headersSent) cut(this.#exchange.response)
       else sendProblem(this.#exchange.response, error, this.#failedStatus())
       this.#clientServed()
     }
     this.#settle()
   }
 
-  /** RFC 9111 §4.3.4: the stored response is what the origin still has. */
-  #confirmed(validated: Stored, head: ReceivedHead): void {
+  /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
+  async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
     // Purged while it was being validated: the 304 confirms something that must not be served any more.
     const dead = this.#parts.purgeLog.judge(validated.meta) === 'dead'
     const confirmation = dead ? undefined : confirm(this.#exchange.asked, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
-    const { store } = this.#parts
-    const { key } = this.#exchange.asked
-    const kept = confirmation.keep === 'merged' ? store.refresh(key, validated.meta, meta)
-      : confirmation.keep === 'nothing' ? store.remove(key, meta.variant) : undefined
-    const after = (): void => {
-      if (!this.#toClient) return this.#settle()
-      const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
-      this.#deliver({ meta, body: validated.body }, cacheStatus, this.#parts.clock.now())
-    }
-    if (kept instanceof Promise) void kept.then(after, after)
-    else after()
+    await this.#keep(confirmation, validated.meta)
+    if (!this.#toClient) return this.#settle()
+    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
+    const nowMs = this.#parts.clock.now()
+    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(meta, nowMs), nowMs, cacheStatus }
+    const delivered = await this.#deliver({ meta, body: validated.body }, occasion)
+    if (!delivered && this.#toClient) return this.#again()
+    this.#clientServed()
+    this.#settle()
   }
 
-  #deliver(stored: Stored, cacheStatus: string, nowMs: number): void {
-    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus }
-    const delivered = deliverStored(this.#exchange, stored, occasion, this.#parts.via)
-    const after = (done: boolean): void => {
-      if (!done) return this.#again()
-      this.#clientServed()
-      this.#settle()
+  /** What becomes of the entry. A store that fails costs the next request a look at the origin, and this one nothing. */
+  async #keep({ keep, meta }: Confirmation, was: Metadata): Promise<void> {
+    const { store } = this.#parts
+    const { key } = this.#exchange.asked
+    try {
+      if (keep === 'merged') await store.refresh(key, was, meta)
+      else if (keep === 'nothing') await store.remove(key, meta.variant)
+    } catch { /* see above */ }
+  }
+
+  /** false: the body was gone before anything was sent. Never rejects. */
+  async #deliver(stored: Stored, occasion: Occasion): Promise<boolean> {
+    try {
+      return await deliverStored(this.#exchange, stored, occasion, this.#parts.via)
+    } catch {
+      cut(this.#exchange.response)
+      return true
     }
-    if (typeof delivered === 'boolean') after(delivered)
-    else void delivered.then(after)
   }
 
   /** Asks once more, for the whole: the 304 was of no use. */
@@ -271,28 +293,25 @@ export class Fill implements ResponseSink {
     new Fill(this.#parts, this.#exchange, plan, this.#done).start()
   }
 
+  /** Whether a stored response answers in place of an origin that failed. */
   #standIn(failure: OriginFailure): boolean {
     const { standIn } = this.#plan
     if (standIn === undefined || this.#parts.purgeLog.judge(standIn.meta) === 'dead') return false
     const nowMs = this.#parts.clock.now()
     const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
     if (reason === undefined) return false
-    if (!this.#toClient) {
-      this.#settle()
-      return true
-    }
-    this.#parts.counters.count(reason)
-    const occasion = { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs }
-    const failed = new SpringhouseError('ORIGIN_UNREACHABLE')
-    const after = (done: boolean): void => {
-      if (!done) sendProblem(this.#exchange.response, failed, this.#failedStatus())
-      this.#clientServed()
-      this.#settle()
-    }
-    const delivered = deliverStored(this.#exchange, standIn, occasion, this.#parts.via)
-    if (typeof delivered === 'boolean') after(delivered)
-    else void delivered.then(after)
+    this.#fromStore = true
+    if (this.#toClient) void this.#deliverStandIn(standIn, { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs })
+    else this.#settle()
     return true
+  }
+
+  async #deliverStandIn(standIn: Stored, occasion: Occasion): Promise<void> {
+    this.#parts.counters.count(occasion.reason)
+    const delivered = await this.#deliver(standIn, occasion)
+    if (!delivered && this.#toClient) sendProblem(this.#exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), this.#failedStatus())
+    this.#clientServed()
+    this.#settle()
   }
 
   #hold(which: number): void {
@@ -308,9 +327,11 @@ export class Fill implements ResponseSink {
   readonly #clientDrained = (): void => this.#release(clientHolds)
 
   // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
-  readonly #clientClosed = (): void => {
+  readonly #clientLeft = (): void => {
     if (!this.#toClient) return
     this.#clientServed()
+    // What is being read from the store ends by itself.
+    if (this.#fromStore) return
     const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.mayStore && this.#plan.lead !== undefined
     if (mayYetStore) this.#release(clientHolds)
     else this.#giveUp()
@@ -323,7 +344,7 @@ export class Fill implements ResponseSink {
   }
 
   #detach(): void {
-    this.#exchange.response.off('close', this.#clientClosed)
+    offLeaving(this.#exchange.response, this.#clientLeft)
     this.#exchange.response.off('drain', this.#clientDrained)
   }
 

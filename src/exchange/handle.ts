@@ -8,6 +8,7 @@ import type { PassReason } from '../policy/reasons.ts'
 import type { Stored } from '../store/store.ts'
 import { receive, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
+import { hasLeft } from './connection.ts'
 import { deliverStored } from './deliver.ts'
 import { Fill, type FillParts, type FillPlan } from './fill.ts'
 import { lookup, softnessBy } from './lookup.ts'
@@ -112,6 +113,8 @@ export class Handler {
 
   /** Asks the origin, or waits for the one who is asking already. */
   #ask(exchange: ClientExchange, decision: Decision<Stored> & { action: 'validate' | 'fetch' }, looks: number): Handled | Promise<Handled> {
+    // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
+    if (hasLeft(exchange.response)) return true
     const { request, key } = exchange.asked
     const { coalesce, counters, purgeLog, uncacheable } = this.#parts
     // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.

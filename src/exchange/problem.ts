@@ -1,6 +1,7 @@
 // An error as a client sees it: a problem document (RFC 9457), with Proxy-Status (RFC 9209) where it is the proxy's own.
 import type { ServerResponse } from 'node:http'
 import { problemDocument, type SpringhouseError } from '../errors.ts'
+import { cut } from './connection.ts'
 
 /** The fields of an answer that the proxy makes itself: name, value, name, value. */
 export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
@@ -22,7 +23,7 @@ export function problemFields(error: SpringhouseError, document: string, cacheSt
  */
 export function sendProblem(response: ServerResponse, error: SpringhouseError, cacheStatus: string, extra: readonly string[] = []): void {
   if (response.headersSent) {
-    response.destroy()
+    cut(response)
     return
   }
   const document = problemDocument(error)

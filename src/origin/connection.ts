@@ -4,6 +4,14 @@ import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import type { OriginTimeouts } from './config.ts'
 
+export interface ConnectionOptions {
+  readonly timeouts: OriginTimeouts
+  /** The name to ask for and to verify in TLS; undefined: the address that is dialled. */
+  readonly servername: string | undefined
+  /** Where to connect to, in place of the URL's host. */
+  readonly address: string | undefined
+}
+
 /** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
 export class Connection {
   readonly client: Client
@@ -14,7 +22,7 @@ export class Connection {
   /** Of the response whose body is coming. */
   current: Dispatcher.DispatchController | undefined
 
-  constructor(url: string, connector: buildConnector.connector, timeouts: OriginTimeouts, servername: string | undefined) {
+  constructor(url: string, connector: buildConnector.connector, { timeouts, servername, address }: ConnectionOptions) {
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,
@@ -22,7 +30,8 @@ export class Connection {
       connect: (options, callback) => {
         // undici would take the name to verify from the Host that the client sent; it is the configuration's to say.
         const { servername: _fromHost, ...rest } = options
-        connector(servername === undefined ? rest : { ...rest, servername }, (...result) => {
+        const where = address === undefined ? rest : { ...rest, hostname: address }
+        connector(servername === undefined ? where : { ...where, servername }, (...result) => {
           if (result[0] !== null) return callback(...result)
           const socket = result[1]
           this.served = 0

@@ -39,10 +39,17 @@ export interface OriginExchange {
   abort(): void
 }
 
-/** A server of a pool, for /v1/origins. */
-export interface OriginServerStatus {
-  readonly origin: string
+/** Where a server is. */
+export interface OriginPlace {
+  /** Its base URL, as configured. */
   readonly url: string
+  /** Where to connect to, in place of the URL's host; undefined: the host as it is. */
+  readonly address?: string
+}
+
+/** A server of a pool, for /v1/origins: each address of a name that has several is a server of its own. */
+export interface OriginServerStatus extends OriginPlace {
+  readonly origin: string
   readonly healthy: boolean
   readonly pending: number
   readonly consecutiveFailures: number
@@ -55,8 +62,8 @@ export interface Origins {
    * `http://<pool>.origin.invalid` names a pool.
    */
   readonly dispatcher: Dispatcher
-  /** The base URL of a server to open a WebSocket to. @throws SpringhouseError ORIGIN_UNREACHABLE when none is left. */
-  pick(origin: string): string
+  /** A server to open a WebSocket to. @throws SpringhouseError ORIGIN_UNREACHABLE when none is left. */
+  pick(origin: string): OriginPlace
   status(): readonly OriginServerStatus[]
   close(): Promise<void>
 }

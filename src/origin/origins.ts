@@ -2,25 +2,25 @@
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
+import { resolveEveryMs, systemResolve, type ResolveHost } from './addresses.ts'
 import type { OriginConfig } from './config.ts'
 import { OriginDispatcher } from './dispatcher.ts'
-import { watchHealth } from './health.ts'
 import type { Origins } from './origin.ts'
 import { OriginPool } from './pool.ts'
 import { SinkRequest } from './request.ts'
 
-/** Opens the pools. No connection is made before the first request, or the first health check. */
+/** Opens the pools. Host names are resolved at once; no connection is made before the first request, or health check. */
 export function createOrigins(parts: {
   readonly origins: Readonly<Record<string, OriginConfig>>
   readonly clock: Clock
   readonly logger: BaseLogger
+  /** How host names become addresses; the system's way unless given. */
+  readonly resolve?: ResolveHost
+  readonly resolveEveryMs?: number
 }): Origins {
   const pools = new Map<string, OriginPool>()
-  const watches: { stop(): Promise<void> }[] = []
   for (const [name, config] of Object.entries(parts.origins)) {
-    const pool = new OriginPool(name, config, parts.clock, parts.logger)
-    pools.set(name, pool)
-    if (config.health !== undefined) for (const server of pool.servers) watches.push(watchHealth(server, config.health))
+    pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, ...parts }))
   }
 
   function poolOf(origin: string): OriginPool {
@@ -39,11 +39,11 @@ export function createOrigins(parts: {
     pick(origin) {
       const server = poolOf(origin).choose()
       if (server === undefined) throw new SpringhouseError('ORIGIN_UNREACHABLE')
-      return server.url
+      const { url, address } = server
+      return address === undefined ? { url } : { url, address }
     },
     status: () => [...pools.values()].flatMap((pool) => pool.servers.map((server) => server.status())),
     async close() {
-      await Promise.all(watches.map((watch) => watch.stop()))
       await Promise.all([...pools.values()].map((pool) => pool.close()))
     },
   }

@@ -1,18 +1,75 @@
 // The servers of one origin, and the choice between them.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
+import { isResolved, plainHost, watchAddresses, type ResolveHost } from './addresses.ts'
 import type { OriginConfig } from './config.ts'
 import { OriginServer } from './server.ts'
 
+export interface OriginPoolParts {
+  readonly clock: Clock
+  readonly logger: BaseLogger
+  readonly resolve: ResolveHost
+  readonly resolveEveryMs: number
+}
+
+/**
+ * Every address of a configured server is a server of its own, for balancing, for failover and for being taken out; to the
+ * server it is the same URL, with the same Host and the same name in TLS. Until its name has been resolved for the first
+ * time the name itself stands for it.
+ */
 export class OriginPool {
-  readonly servers: readonly OriginServer[]
   readonly config: OriginConfig
   closed = false
+  readonly #origin: string
+  readonly #parts: OriginPoolParts
+  /** For each configured URL, its addresses. */
+  readonly #members: (readonly OriginServer[])[]
+  #servers: readonly OriginServer[]
+  /** Those whose address has vanished, while something is still under way to them. */
+  readonly #leaving = new Set<OriginServer>()
+  readonly #names: { stop(): void }[] = []
   #turn = 0
 
-  constructor(origin: string, config: OriginConfig, clock: Clock, logger: BaseLogger) {
+  constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
     this.config = config
-    this.servers = config.servers.map((url) => new OriginServer(origin, url, config, clock, logger))
+    this.#origin = origin
+    this.#parts = parts
+    this.#members = config.servers.map((url) => [this.#open(url, undefined)])
+    this.#servers = this.#members.flat()
+    for (const [member, url] of config.servers.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
+  }
+
+  get servers(): readonly OriginServer[] {
+    return this.#servers
+  }
+
+  #open(url: string, address: string | undefined): OriginServer {
+    return new OriginServer({ origin: this.#origin, url, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
+  }
+
+  #watch(member: number, url: string): { stop(): void } {
+    const { logger, resolve, resolveEveryMs } = this.#parts
+    const details = { origin: this.#origin, server: url }
+    return watchAddresses(plainHost(url), resolve, resolveEveryMs, {
+      resolved: (addresses) => this.#take(member, url, addresses),
+      failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; what was known of it stays'),
+    })
+  }
+
+  /** Goes over to what a name resolves to now. An address that is still there keeps its connections and its record. */
+  #take(member: number, url: string, addresses: readonly string[]): void {
+    const before = this.#members[member] ?? []
+    const known = new Map(before.map((server) => [server.address, server]))
+    if (before.length === addresses.length && addresses.every((address) => known.has(address))) return
+    this.#members[member] = addresses.map((address) => known.get(address) ?? this.#open(url, address))
+    this.#servers = this.#members.flat()
+    for (const server of this.#leaving) if (server.pending === 0) this.#leaving.delete(server)
+    for (const server of before) {
+      if (this.#servers.includes(server)) continue
+      server.retire()
+      this.#leaving.add(server)
+    }
+    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server are known anew')
   }
 
   /**
@@ -25,11 +82,11 @@ export class OriginPool {
 
   /** Another server than the one that just failed; undefined when there is none. */
   another(than: OriginServer): OriginServer | undefined {
-    return this.servers.length === 1 ? undefined : this.#choose(than)
+    return this.#choose(than)
   }
 
   #choose(avoid: OriginServer | undefined): OriginServer | undefined {
-    const { servers } = this
+    const servers = this.#servers
     const start = this.#turn
     this.#turn = (this.#turn + 1) % servers.length
     let best: OriginServer | undefined
@@ -50,7 +107,7 @@ export class OriginPool {
 
   /** An ejected server whose term is over, and which gets this request as its trial. */
   #trial(avoid: OriginServer | undefined): OriginServer | undefined {
-    for (const server of this.servers) {
+    for (const server of this.#servers) {
       if (!server.healthy && server !== avoid && !server.full && server.admits()) return server
     }
     return undefined
@@ -58,7 +115,8 @@ export class OriginPool {
 
   async close(): Promise<void> {
     this.closed = true
-    await Promise.all(this.servers.map((server) => server.close()))
+    for (const name of this.#names) name.stop()
+    await Promise.all([...this.#servers, ...this.#leaving].map((server) => server.close()))
   }
 }
 

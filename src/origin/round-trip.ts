@@ -185,7 +185,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (!stale) server.failed(cause)
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.#replayable())
     if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
-    const next = this.#pool.another(server) ?? (stale && !server.full ? server : undefined)
+    const next = this.#pool.another(server) ?? (stale && !server.full && !server.retired ? server : undefined)
     if (next === undefined) return this.#fail(error)
     this.#retries--
     this.#started = false

@@ -3,8 +3,10 @@ import { isIP } from 'node:net'
 import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
+import { plainHost } from './addresses.ts'
 import type { OriginConfig } from './config.ts'
 import { Connection } from './connection.ts'
+import { watchHealth } from './health.ts'
 import type { OriginServerStatus } from './origin.ts'
 
 /** Who waits for a connection. */
@@ -20,9 +22,23 @@ const longestEjectionMs = 60_000
 /** Failed health checks in a row that take a server out. One passed check brings it back. */
 const failedChecksToEject = 2
 
+export interface OriginServerParts {
+  /** Name of the pool. */
+  readonly origin: string
+  readonly url: string
+  /** Where to connect to, in place of the URL's host; undefined: as the host resolves at each connection. */
+  readonly address: string | undefined
+  readonly config: OriginConfig
+  readonly clock: Clock
+  readonly logger: BaseLogger
+}
+
 export class OriginServer {
   readonly origin: string
   readonly url: string
+  readonly address: string | undefined
+  /** Whether its address has vanished: it finishes what is under way, and is given nothing new. */
+  retired = false
   /** Requests that have a connection or wait for one. */
   pending = 0
   /** Connections that failed in a row, with no response between them. */
@@ -39,26 +55,29 @@ export class OriginServer {
   readonly #connections = new Set<Connection>()
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiter>()
+  readonly #health: { stop(): Promise<void> } | undefined
 
-  constructor(origin: string, url: string, config: OriginConfig, clock: Clock, logger: BaseLogger) {
-    const { origin: base, hostname } = new URL(url)
+  constructor({ origin, url, address, config, clock, logger }: OriginServerParts) {
+    const host = plainHost(url)
     this.origin = origin
-    this.url = base
+    this.url = new URL(url).origin
+    this.address = address
     this.#config = config
     this.#clock = clock
     this.#logger = logger
     // SNI has no addresses (RFC 6066 §3); the certificate is then held against the address that was dialled.
-    this.#servername = config.tls?.servername ?? (isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined)
+    this.#servername = config.tls?.servername ?? (isIP(host) === 0 ? host : undefined)
     this.#connector = buildConnector({
       timeout: config.timeouts.connectMs,
       rejectUnauthorized: config.tls?.rejectUnauthorized ?? true,
       ...(config.tls?.ca === undefined ? {} : { ca: config.tls.ca }),
     })
+    this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
 
   /** Another connection to it, outside the counted ones: for health checks. */
   connect(): Connection {
-    return new Connection(this.url, this.#connector, this.#config.timeouts, this.#servername)
+    return new Connection(this.url, this.#connector, { timeouts: this.#config.timeouts, servername: this.#servername, address: this.address })
   }
 
   /** Whether one more request would find neither a connection nor room to wait for one. */
@@ -80,8 +99,21 @@ export class OriginServer {
   release(connection: Connection): void {
     this.pending--
     const waiter = this.#nextWaiting()
-    if (waiter === undefined) this.#idle.push(connection)
-    else queueMicrotask(() => waiter.start(connection))
+    if (waiter !== undefined) queueMicrotask(() => waiter.start(connection))
+    else if (this.retired) queueMicrotask(() => this.#part(connection))
+    else this.#idle.push(connection)
+  }
+
+  /** Its address has vanished: nothing new is sent to it, and what is idle is closed. */
+  retire(): void {
+    this.retired = true
+    void this.#health?.stop()
+    for (const connection of this.#idle.splice(0)) this.#part(connection)
+  }
+
+  #part(connection: Connection): void {
+    this.#connections.delete(connection)
+    void connection.client.destroy()
   }
 
   /**
@@ -90,8 +122,7 @@ export class OriginServer {
    */
   discard(connection: Connection): void {
     this.pending--
-    this.#connections.delete(connection)
-    void connection.client.destroy()
+    this.#part(connection)
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) waiter.start(this.#open())
   }
@@ -143,7 +174,7 @@ export class OriginServer {
     this.#outUntilMs = undefined
     this.#onTrial = false
     this.#ejectionMs = firstEjectionMs
-    this.#logger.info({ origin: this.origin, server: this.url }, 'origin server is back')
+    this.#logger.info(this.#named(), 'origin server is back')
   }
 
   /** A connection to it could not be made, or was reset before an answer. */
@@ -158,26 +189,33 @@ export class OriginServer {
       this.#ejectionMs = Math.min(this.#ejectionMs * 2, longestEjectionMs)
     }
     this.#outUntilMs = this.#clock.monotonic() + this.#ejectionMs
-    this.#logger.warn({ origin: this.origin, server: this.url, err: error, forMs: this.#ejectionMs }, 'origin server taken out')
+    this.#logger.warn({ ...this.#named(), err: error, forMs: this.#ejectionMs }, 'origin server taken out')
   }
 
   /** What a health check found. */
   checked(passed: boolean): void {
     if (passed) {
-      if (this.#failedChecks >= failedChecksToEject) this.#logger.info({ origin: this.origin, server: this.url }, 'origin server passes its health checks')
+      if (this.#failedChecks >= failedChecksToEject) this.#logger.info(this.#named(), 'origin server passes its health checks')
       this.#failedChecks = 0
       this.succeeded()
       return
     }
     this.#failedChecks++
-    if (this.#failedChecks === failedChecksToEject) this.#logger.warn({ origin: this.origin, server: this.url }, 'origin server fails its health checks')
+    if (this.#failedChecks === failedChecksToEject) this.#logger.warn(this.#named(), 'origin server fails its health checks')
   }
 
   status(): OriginServerStatus {
-    return { origin: this.origin, url: this.url, healthy: this.healthy, pending: this.pending, consecutiveFailures: this.failures }
+    const { origin, url, address, healthy, pending, failures } = this
+    return { origin, url, ...(address === undefined ? {} : { address }), healthy, pending, consecutiveFailures: failures }
+  }
+
+  // As the log names it.
+  #named(): object {
+    return { origin: this.origin, server: this.url, address: this.address }
   }
 
   async close(): Promise<void> {
+    await this.#health?.stop()
     await Promise.all(Array.from(this.#connections, (connection) => connection.client.destroy()))
   }
 }

@@ -5,6 +5,7 @@ import type { FieldLines } from '../http/fields.ts'
 import { fieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
+import type { OriginPlace } from '../origin/origin.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
 import { passing } from '../origin/dispatcher.ts'
 import { passStatus } from '../policy/cache-status.ts'
@@ -20,7 +21,7 @@ export interface Pass {
   /** The pool, once the route is known. */
   origin: string
   /** For an upgrade: the server that was picked. */
-  upstream: string | undefined
+  upstream: OriginPlace | undefined
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines

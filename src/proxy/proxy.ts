@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
 import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
+import { cut } from '../exchange/connection.ts'
 import type { FieldLines } from '../http/fields.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
@@ -166,7 +167,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     replyOptions: {
       getUpstream: (request) => {
         const { upstream, origin } = passOf(request.raw)
-        return upstream ?? upstreamOf(origin)
+        return upstream?.url ?? upstreamOf(origin)
       },
       // Failover is the dispatcher's; nothing is repeated because of what was answered.
       retryDelay: () => null,
@@ -175,10 +176,13 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       },
       rewriteHeaders: (headers, request) => responseHeaders(headers, passOf(request?.raw).reason, options.viaName),
       onResponse: (request, reply, answer) => {
-        const { client, status, fields } = passOf(request.raw)
+        const { client, response, status, fields } = passOf(request.raw)
         const { stream } = answer
-        // Destroying it unread is an error of its own, which nobody else listens for.
-        stream.on('error', () => undefined)
+        // Before Fastify hears of it, who would close the connection as if all had been sent. Destroying it unread is an error
+        // too, which nobody else listens for.
+        stream.on('error', () => {
+          if (response.headersSent && !response.writableEnded) cut(response)
+        })
         const send = (): void => {
           if (reply.raw.destroyed) stream.destroy()
           else reply.send(stream)

@@ -17,9 +17,16 @@ const handshake: ReadonlySet<string> = new Set([
 ])
 
 /** How to connect, carried in the headers to where the socket is opened: http-proxy has one set of options for all. */
-const upstreamTls: unique symbol = Symbol('springhouse.upstreamTls')
+const dialling: unique symbol = Symbol('springhouse.dialling')
 
-type UpstreamHeaders = Record<string, string | string[]> & { [upstreamTls]?: OriginTls | true }
+interface Dialling {
+  /** In place of the URL's host. */
+  readonly address: string | undefined
+  /** undefined: in the clear. */
+  readonly tls: OriginTls | undefined
+}
+
+type UpstreamHeaders = Record<string, string | string[]> & { [dialling]?: Dialling }
 
 /** The options of http-proxy for WebSockets. */
 export function webSocketOptions(origins: Origins, viaName: string): Pick<FastifyHttpProxyOptions, 'wsClientOptions' | 'wsServerOptions'> & { websocket: true } {
@@ -29,9 +36,9 @@ export function webSocketOptions(origins: Origins, viaName: string): Pick<Fastif
     rewriteRequestHeaders: (_headers: unknown, request: { raw: IncomingMessage }) => {
       const pass = passOf(request.raw)
       const headers = upstreamHeaders(forwardFields(fieldLines(request.raw.rawHeaders), pass.client, viaName))
-      if (pass.upstream?.startsWith('https:') === true) {
-        headers[upstreamTls] = (dispatcher instanceof OriginDispatcher ? dispatcher.tlsOf(pass.origin) : undefined) ?? true
-      }
+      const secure = pass.upstream?.url.startsWith('https:') === true
+      const tls = dispatcher instanceof OriginDispatcher ? dispatcher.tlsOf(pass.origin) : undefined
+      headers[dialling] = { address: pass.upstream?.address, tls: secure ? tls ?? {} : undefined }
       return headers
     },
     createConnection: openSocket,
@@ -52,17 +59,17 @@ function upstreamHeaders(lines: readonly string[]): UpstreamHeaders {
 }
 
 function openSocket(options: { host: string; port: number; headers?: UpstreamHeaders }): Socket {
-  const { host, port } = options
-  const tls = options.headers?.[upstreamTls]
+  const { port } = options
+  const name = options.host.replace(/^\[|\]$/g, '')
+  const { address, tls } = options.headers?.[dialling] ?? { address: undefined, tls: undefined }
+  const host = address ?? name
   if (tls === undefined) return connect({ host, port })
-  const configured = tls === true ? {} : tls
-  const name = host.replace(/^\[|\]$/g, '')
   return connectTls({
-    host: name,
+    host,
     port,
     // SNI has no addresses (RFC 6066 §3).
-    servername: configured.servername ?? (isIP(name) === 0 ? name : ''),
-    rejectUnauthorized: configured.rejectUnauthorized ?? true,
-    ...(configured.ca === undefined ? {} : { ca: configured.ca }),
+    servername: tls.servername ?? (isIP(name) === 0 ? name : ''),
+    rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
   })
 }

@@ -57,7 +57,7 @@ tap.test('counters tell what was counted, and closed sets of labels start at 0',
     t.match(text, new RegExp(`^springhouse_purge_log_revision ${parts.purgeLog.revision}$`, 'm'))
     t.match(text, /^springhouse_purge_log_current 1$/m)
     t.match(text, /^springhouse_replicas 1$/m)
-    t.match(text, /^springhouse_origin_server_pending_requests\{origin="api",server="http:\/\/10\.0\.0\.1:3000"\} 2$/m)
+    t.match(text, /^springhouse_origin_server_pending_requests\{origin="api",server="http:\/\/api\.example:3000",address="10\.0\.0\.1"\} 2$/m)
     t.match(text, /^springhouse_build_info\{version="1\.2\.3"\} 1$/m)
   }
 })

@@ -162,8 +162,8 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
         throw new Error('the admin listener asks no origin')
       },
       dispatcher,
-      pick: () => '',
-      status: () => [{ origin: 'api', url: 'http://10.0.0.1:3000', healthy: true, pending: 2, consecutiveFailures: 0 }],
+      pick: () => ({ url: '' }),
+      status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, consecutiveFailures: 0 }],
       close: () => dispatcher.close(),
     },
     explain: async () => undefined,

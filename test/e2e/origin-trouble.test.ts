@@ -1,7 +1,9 @@
 // Validation and stale answers, over real sockets: RFC 9111 §4.2.4 and §4.3, RFC 5861.
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { detail, startHouse } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
 
 /** An origin whose next behaviour a test sets. */
 function scripted(first: (request: IncomingMessage, response: ServerResponse) => void) {
@@ -34,6 +36,19 @@ t.test('a stale response is validated, and a 304 makes it fresh with the fields 
   t.equal(detail(hit), 'fresh', 'for the lifetime that the 304 gave')
   t.equal(hit.header('x-a'), 'new')
   t.equal(hit.body.toString(), 'one')
+})
+
+t.test('a large stale response that a 304 confirms is answered whole', async t => {
+  const body = randomBytes(5 * 1024 * 1024)
+  const { script, origin } = scripted((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body) })
+  const house = await startHouse(t, { origin })
+  await house.get('/a')
+  house.clock.advance(61_000)
+  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'max-age=60' }).end() }
+  const validated = await house.get('/a')
+  t.match(validated.header('cache-status'), /fwd-status=304/)
+  t.equal(validated.complete, true)
+  t.equal(validated.body.equals(body), true)
 })
 
 t.test('a client that has the validated response gets 304, and the origin is asked with the stored validator', async t => {
@@ -70,6 +85,29 @@ t.test('a 304 that names another tag confirms nothing: the origin is asked again
     else answer('nine', { 'Cache-Control': 'max-age=60', ETag: '"v9"' })(request, response)
   }
   t.equal((await house.get('/a')).body.toString(), 'nine')
+  t.equal(house.origin.requests.length, 3)
+})
+
+t.test('those who wait for a validation wait on when its 304 was of no use', async t => {
+  const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
+  const house = await startHouse(t, { origin })
+  await house.get('/a')
+  house.clock.advance(61_000)
+  const held: (() => void)[] = []
+  script.next = (request, response) => {
+    if (request.headers['if-none-match'] !== undefined) held.push(() => response.writeHead(304, { ETag: '"v9"' }).end())
+    else held.push(() => answer('nine', { 'Cache-Control': 'max-age=60', ETag: '"v9"' })(request, response))
+  }
+  const validating = house.get('/a')
+  await house.origin.nth(2)
+  const waiting = [house.get('/a'), house.get('/a')]
+  await eventually(async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).coalesced === 2)
+  held[0]?.()
+  await house.origin.nth(3)
+  // The connection of the 304 has come to rest: what was to be let go would have been.
+  await house.get('/b', { 'Cache-Control': 'only-if-cached' })
+  held[1]?.()
+  t.same((await Promise.all([validating, ...waiting])).map(({ body }) => body.toString()), ['nine', 'nine', 'nine'])
   t.equal(house.origin.requests.length, 3)
 })
 

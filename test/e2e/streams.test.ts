@@ -1,5 +1,6 @@
 // Bodies on their way to client and store at once: what is cut is never whole, and who leaves stops nothing.
 import { createHash, randomBytes } from 'node:crypto'
+import { connect } from 'node:net'
 import t from 'tap'
 import { open, type Answer } from '../support/client.ts'
 import { detail, startHouse, type House } from '../support/house.ts'
@@ -144,4 +145,65 @@ t.test('an empty body and a 204 are answered from cache as they were', async t =
     t.equal(detail(hit), 'fresh')
     t.equal(hit.body.length, 0)
   }
+})
+
+for (const method of ['GET', 'POST']) {
+  t.test(`RFC 9112 §8: to an HTTP/1.0 client, who knows no chunks, a cut answer to ${method} ends in a reset`, async t => {
+    const house = await startHouse(t, {
+      origin: (_, response) => {
+        response.writeHead(200, { 'Cache-Control': 'max-age=60' })
+        response.write('only the beginning', () => response.socket?.destroy())
+      },
+    })
+    const end = await new Promise<string>(resolve => {
+      const socket = connect(house.port, '127.0.0.1', () => socket.write(`${method} /a HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n`))
+      socket.resume()
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+      socket.on('end', () => resolve('an orderly end'))
+    })
+    t.equal(end, 'ECONNRESET')
+  })
+}
+
+t.test('a client that leaves an answer that waits behind another holds nothing up', async t => {
+  const body = randomBytes(1024 * 1024)
+  let finish: () => void = () => {}
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      if (request.url === '/slow') finish = () => response.end()
+      else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
+    },
+  })
+  const socket = connect(house.port, '127.0.0.1', () => socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n'))
+  await house.origin.nth(2)
+  socket.destroy()
+  t.equal(sum((await house.get('/a', { Host: 'x' })).body), sum(body))
+  finish()
+})
+
+t.test('a client that leaves while it waits for another\'s fetch does not become the one that others wait for', async t => {
+  const body = randomBytes(1024 * 1024)
+  let count = 0
+  let fail: () => void = () => {}
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      if (++count === 1) fail = () => response.socket?.destroy()
+      else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
+    },
+  })
+  const waiting = async (): Promise<number> => JSON.parse((await house.admin('/v1/stats')).body.toString()).coalesced
+  const first = house.get('/a')
+  await house.origin.nth(1)
+  const leaving = connect(house.port, '127.0.0.1', () => leaving.write(`GET /a HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
+  while (await waiting() === 0);
+  await new Promise<void>(resolve => {
+    leaving.on('close', () => resolve())
+    leaving.destroy()
+  })
+  // Over another connection, and so behind the end of that one.
+  await house.get('/other', {}, { method: 'HEAD' })
+  count = 1
+  fail()
+  t.equal((await first).status, 502)
+  t.equal(sum((await house.get('/a')).body), sum(body))
 })

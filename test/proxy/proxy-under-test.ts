@@ -1,6 +1,7 @@
 // A proxy on a free port, in front of the origins of a test.
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import type { ResolveHost } from '../../src/origin/addresses.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
 import type { Origins } from '../../src/origin/origin.ts'
@@ -25,9 +26,9 @@ const defaults: ProxyOptions = {
 }
 
 /** Everything falls through to the pool `Api`, unless the parts say otherwise. */
-export async function startProxy(config: Partial<OriginConfig>, parts: Partial<Omit<ProxyParts, 'options'>> & { options?: Partial<ProxyOptions> } = {}): Promise<RunningProxy> {
+export async function startProxy(config: Partial<OriginConfig>, parts: Partial<Omit<ProxyParts, 'options'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
   // A name with a capital: pools are looked up by host name, which has none.
-  const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock: handClock(), logger: silent })
+  const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock: handClock(), logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
   const app = createProxy({
     handle: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'route-uncached' : 'method'),
     onPassed: () => undefined,

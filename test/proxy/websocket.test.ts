@@ -75,6 +75,20 @@ tap.test('a WebSocket to a TLS origin is verified as the configuration says', as
   }
 })
 
+tap.test('a WebSocket goes to an address of the server\'s name, and is verified against the name', async (t) => {
+  for (const secure of [false, true]) {
+    const echo = await startEcho(secure)
+    const server = `${secure ? 'https' : 'http'}://origin.test:${echo.port}`
+    const proxy = await startProxy({ servers: [server], ...(secure && { tls: { ca: testCertificate } }) }, { resolve: async () => ['127.0.0.1'] })
+    t.teardown(async () => { await proxy.close(); await echo.close() })
+    const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`, { headers: { Host: 'chat.example.com' } })
+    socket.on('open', () => socket.send('hello'))
+    await once(socket, 'message')
+    t.equal(echo.handshakes[0]?.headers.host, 'chat.example.com')
+    socket.terminate()
+  }
+})
+
 tap.test('an origin that cannot be reached closes the WebSocket, and nothing else', async (t) => {
   const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`] })
   t.teardown(() => proxy.close())

@@ -13,6 +13,7 @@ export interface Recorded {
   readonly rawHeaders: readonly string[]
   /** The combined value of a field, by its lower-case name. */
   header(name: string): string | undefined
+  readonly socket: Socket
   /** The body, when it has come to its end; rejects when the sender broke off. */
   readonly body: Promise<Buffer>
 }
@@ -20,7 +21,7 @@ export interface Recorded {
 export type OriginHandler = (request: IncomingMessage, response: ServerResponse, recorded: Recorded) => unknown
 
 export interface ScriptedOrigin {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or where it was told to listen. */
   readonly url: string
   readonly port: number
   /** Every request, in the order in which they came. */
@@ -31,8 +32,15 @@ export interface ScriptedOrigin {
   close(): Promise<void>
 }
 
+/** Where to listen, for tests in which addresses matter: on Linux all of 127.0.0.0/8 is this machine. */
+export interface Place {
+  readonly host: string
+  /** A free one unless given. */
+  readonly port?: number
+}
+
 /** A node:http origin. A handler that throws, or rejects, answers 500. */
-export async function startOrigin(handler: OriginHandler): Promise<ScriptedOrigin> {
+export async function startOrigin(handler: OriginHandler, place?: Place): Promise<ScriptedOrigin> {
   const requests: Recorded[] = []
   const awaited = new Map<number, (recorded: Recorded) => void>()
   const server = createServer({ maxHeaderSize: 65_536 }, (request, response) => {
@@ -46,7 +54,7 @@ export async function startOrigin(handler: OriginHandler): Promise<ScriptedOrigi
       response.end(String(error))
     })
   })
-  const base = await listen(server)
+  const base = await listen(server, place)
   return {
     ...base,
     requests,
@@ -71,6 +79,7 @@ function record(request: IncomingMessage): Recorded {
     target: request.url ?? '',
     rawHeaders: request.rawHeaders,
     header: (name) => rawHeader(request.rawHeaders, name),
+    socket: request.socket,
     body,
   }
 }
@@ -120,16 +129,19 @@ export async function closedPort(): Promise<number> {
   return origin.port
 }
 
-async function listen(server: Server): Promise<{ url: string; port: number; close(): Promise<void> }> {
+async function listen(server: Server, { host, port: wanted = 0 }: Place = { host: '127.0.0.1' }): Promise<{ url: string; port: number; close(): Promise<void> }> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(wanted, host, resolve)
+  })
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${host}:${port}`,
     port,
     close: () =>
       new Promise((resolve) => {

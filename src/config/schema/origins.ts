@@ -4,7 +4,7 @@ import { HOUR, MINUTE, SECOND } from '../units.ts'
 import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
-  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path. Requests are balanced over them.' }),
+  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path. Requests are balanced over them. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
   balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'Which server is next: the one with the fewest requests under way, or each in turn.' }),
   health: Type.Optional(section({
     path: text('request-target', { prose: 'What is asked for, by GET; any answer below 400 is healthy.' }),

@@ -1,0 +1,46 @@
+// The client's side of an answer under way: whether anybody is still there, when there is room again, how it is broken off.
+import type { ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+
+/**
+ * Whether nothing that is written reaches the client any more. The request is asked too: of an answer that waits behind
+ * another on its connection (pipelining) Node does not say that it was closed, and it would hold what is written for ever.
+ */
+export function hasLeft(response: ServerResponse): boolean {
+  return response.destroyed || response.req.destroyed
+}
+
+/** Calls when the client has left; also, harmlessly, after an answer's regular end. Not called if it had left before: see `hasLeft`. */
+export function onLeaving(response: ServerResponse, listener: () => void): void {
+  response.on('close', listener)
+  response.req.on('close', listener)
+}
+
+export function offLeaving(response: ServerResponse, listener: () => void): void {
+  response.off('close', listener)
+  response.req.off('close', listener)
+}
+
+/** Resolves when the response takes more, or never will. */
+export function writable(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done)
+      offLeaving(response, done)
+      resolve()
+    }
+    response.on('drain', done)
+    onLeaving(response, done)
+    if (hasLeft(response)) done()
+  })
+}
+
+/** Breaks off an answer that has begun, so that it cannot pass for whole. */
+export function cut(response: ServerResponse): void {
+  const { socket } = response
+  // To HTTP/1.0 there are no chunks: where there is no length either, an orderly end of the connection would be the end of
+  // the body (RFC 9112 §8). Only a reset is not. Under TLS the missing close_notify says the same (RFC 9112 §9.8).
+  const toHttp10 = response.req.httpVersionMajor === 1 && response.req.httpVersionMinor === 0
+  if (toHttp10 && socket !== null && (socket as Partial<TLSSocket>).encrypted !== true) socket.resetAndDestroy()
+  response.destroy()
+}

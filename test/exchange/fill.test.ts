@@ -1,0 +1,77 @@
+// A fill from its first look to its end, over stores that are far away, and with clients and origins that leave.
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import t from 'tap'
+import { detail } from '../support/house.ts'
+import { faraway, startHandler } from './handler-under-test.ts'
+
+const validated = (body: string | Buffer) => (request: IncomingMessage, response: ServerResponse): void => {
+  if (request.headers['if-none-match'] !== undefined) response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=60' }).end()
+  else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=60' }).end(body)
+}
+
+t.test('a 304 is answered with the stored body, also from a store that takes its time', async t => {
+  const bench = await startHandler(t, { store: faraway, origin: validated('stored') })
+  await bench.get('/a')
+  bench.clock.advance(61_000)
+  const answer = await bench.get('/a')
+  t.equal(answer.status, 200)
+  t.equal(answer.body.toString(), 'stored')
+  t.equal(answer.header('cache-status'), 'springhouse; fwd=stale; fwd-status=304; stored; detail=stale')
+  t.equal(detail(await bench.get('/a')), 'fresh')
+  t.equal(bench.handler.filling, 0)
+})
+
+t.test('a 304 from an origin that then cuts the connection is answered once, and whole', async t => {
+  const bench = await startHandler(t, {
+    store: faraway,
+    origin: (request, response) => {
+      if (request.headers['if-none-match'] === undefined) return validated('stored')(request, response)
+      response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=60', Connection: 'close' })
+      response.end(() => request.socket.destroy())
+    },
+  })
+  await bench.get('/a')
+  bench.clock.advance(61_000)
+  const answer = await bench.get('/a')
+  t.equal(answer.body.toString(), 'stored')
+  t.equal(answer.complete, true)
+})
+
+t.test('a stale answer stands in, also from a store that takes its time', async t => {
+  let broken = false
+  const bench = await startHandler(t, {
+    store: faraway,
+    origin: (request, response) => {
+      if (broken) response.writeHead(503).end('no')
+      else validated('stored')(request, response)
+    },
+  })
+  await bench.get('/a')
+  bench.clock.advance(61_000)
+  broken = true
+  const answer = await bench.get('/a')
+  t.equal(answer.body.toString(), 'stored')
+  t.equal(detail(answer), 'origin-5xx')
+  t.equal(bench.handler.filling, 0)
+})
+
+t.test('a store that fails costs nobody an answer', async t => {
+  const failing = async (): Promise<never> => { throw new Error('lost') }
+  const bench = await startHandler(t, {
+    store: store => ({ ...faraway(store), refresh: failing, remove: failing, write: (key, meta) => ({ ...store.write(key, meta), commit: failing }) }),
+    origin: validated(randomBytes(100_000)),
+  })
+  t.equal((await bench.get('/a')).body.length, 100_000)
+  t.equal((await bench.get('/a')).body.length, 100_000)
+  t.equal(bench.handler.filling, 0)
+})
+
+t.test('a route to an origin that is not there is answered with a problem, every time', async t => {
+  const bench = await startHandler(t, {
+    origin: validated('x'),
+    parts: { origins: { request: () => { throw new Error('no such origin') } } as never },
+  })
+  for (let i = 0; i < 2; i++) t.equal((await bench.get('/a')).status, 500)
+  t.equal(bench.handler.filling, 0)
+})
