@@ -1,6 +1,11 @@
 // `springhouse serve --workers`: several processes behind one pair of listeners.
-import { spawn } from 'node:child_process'
+import { Agent } from 'node:http'
 import { test, type Test } from 'tap'
+import { ask, type Answer } from '../support/client.ts'
+import { counting, detail } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
+import { startRedis } from '../support/redis.ts'
+import { startOrigin } from '../support/scripted-origin.ts'
 import { anyPort, freePort, origin, run, Running, urls } from './command.ts'
 
 test('workers without a store to share are refused', async (t) => {
@@ -9,24 +14,14 @@ test('workers without a store to share are refused', async (t) => {
   })
 })
 
-async function startRedis(t: Test): Promise<string> {
-  const port = await freePort()
-  const redis = spawn('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'ignore'] })
-  const ended = new Promise((resolve) => { redis.once('close', resolve) })
-  t.teardown(async () => {
-    redis.kill()
-    await ended
-  })
-  let said = ''
-  for await (const text of redis.stdout.setEncoding('utf8')) {
-    said += text
-    if (/ready to accept connections/i.test(said)) break
-  }
-  return `redis://127.0.0.1:${port}`
+async function redisUrl(t: Test): Promise<string> {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  return redis.url
 }
 
 test('workers share the listeners, are replaced when they crash, and stop with their primary', async (t) => {
-  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', await startRedis(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
   const { admin } = await urls(serve)
   const [, first, second] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
@@ -46,8 +41,46 @@ test('workers that cannot listen are told of once, and none is left', async (t) 
   const port = await freePort()
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
-  const args = ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0', '--redis', await startRedis(t), '--workers', '2']
+  const args = ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0', '--redis', await redisUrl(t), '--workers', '2']
   t.strictSame(await run(t, args, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }), {
     code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: something listens there already (EADDRINUSE)\n`,
   })
+})
+
+test('a purge at whichever worker is acknowledged by all, and none of them serves the old answer after it', async (t) => {
+  const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
+  t.teardown(() => counted.close())
+  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const { proxy, admin } = await urls(serve)
+  const replicas = async (): Promise<{ id: string }[]> => {
+    const answer = await fetch(`${admin}/v1/replicas`, { headers: { Authorization: 'Bearer abc' } })
+    return ((await answer.json()) as { replicas: { id: string }[] }).replicas
+  }
+  await eventually(async () => (await replicas()).length === 2)
+  const [, first, second] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
+  t.same(new Set((await replicas()).map(({ id }) => id.split('-').at(-2))), new Set([first, second]), 'each worker is a replica')
+
+  // Connections go to the workers in turn, and each stays with its worker: four of them reach both.
+  const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
+  t.teardown(() => { for (const agent of agents) agent.destroy() })
+  const port = Number(new URL(proxy).port)
+  const everywhere = (): Promise<Answer[]> => Promise.all(agents.map((agent) => ask(port, { path: '/a', agent })))
+  const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
+
+  // The first answers may come while a worker is still reading the purge log: it then keeps nothing.
+  await eventually(async () => (await everywhere()).every((answer) => detail(answer) === 'fresh'))
+  for (const body of [{ tags: ['things'] }, { urls: ['/a'] }, { prefixes: ['/'] }, { all: true }, { tags: ['things'] }, { all: true }]) {
+    const before = Math.max(...(await everywhere()).map(number))
+    const receipt = await fetch(`${admin}/v1/purge`, {
+      method: 'POST', headers: { Authorization: 'Bearer abc', 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+    })
+    const after = await everywhere()
+    t.equal(receipt.status, 200)
+    t.match(await receipt.json(), { replicas: { live: 2, acknowledged: 2 } })
+    t.equal(after.every((answer) => number(answer) > before), true, `none older than ${JSON.stringify(body)}`)
+    t.equal((await everywhere()).every((answer) => detail(answer) === 'fresh'), true, 'and it is kept again')
+  }
+  for (const agent of agents) agent.destroy()
+  serve.child.kill('SIGTERM')
+  t.equal((await serve.ended).code, 0)
 })

@@ -258,6 +258,17 @@ void t.test('Redis that is frozen: look-ups say nothing within their deadline, a
   test.same(lines.map(({ level }) => level), ['warn', 'info'])
 })
 
+void t.test('a connection for which nobody has anything to do finds out by itself that Redis is well again', async (test) => {
+  const { server, redis, lines } = await setting(test as Test)
+  await redis.bodies.call('PING', [])
+  server.kill('SIGSTOP')
+  await Promise.allSettled(Array.from({ length: 5 }, () => redis.bodies.call('PING', [], 20)))
+  test.ok(redis.degraded)
+  server.kill('SIGCONT')
+  await eventually(() => !redis.degraded)
+  test.same(lines.map(({ level }) => level), ['warn', 'info'])
+})
+
 void t.test('Redis that is killed in the middle of a body, and started again', async (test) => {
   const { server, store, redis } = await setting(test as Test)
   const writer = store.write(key, metadata())

@@ -1,9 +1,10 @@
 // A whole Springhouse for end-to-end tests: real sockets on every side, a scripted origin, and a clock that the test sets.
 import { pino } from 'pino'
 import { startApp, type App } from '../../src/app.ts'
+import type { Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { ask, type Answer, type Ask } from './client.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock, type ManualClock } from './manual-clock.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from './scripted-origin.ts'
 
 /** What every test of the house gives back at its end. */
@@ -11,11 +12,13 @@ interface Teardown {
   teardown(close: () => Promise<void>): void
 }
 
-export interface House {
+export interface House<C extends Clock = ManualClock> {
   readonly app: App
   readonly origin: ScriptedOrigin
-  readonly clock: ReturnType<typeof manualClock>
+  readonly clock: C
   readonly port: number
+  /** What it has logged, from `info` on. */
+  readonly log: readonly LogLine[]
   /** GET, or what `options` say, as a client of the proxy. */
   get(path: string, headers?: Readonly<Record<string, string>>, options?: Ask): Promise<Answer>
   /** A request to the admin API, with the token. */
@@ -23,8 +26,21 @@ export interface House {
   purge(body: unknown): Promise<Answer>
 }
 
-export interface HouseOptions {
-  readonly origin: OriginHandler
+export interface LogLine {
+  /** pino's number: 30 info, 40 warn, 50 error. */
+  readonly level: number
+  readonly msg: string
+}
+
+export interface HouseOptions<C extends Clock = ManualClock> {
+  /** One that runs already is left running: for several houses before one origin. */
+  readonly origin: OriginHandler | ScriptedOrigin
+  /** URL of the Redis that it shares with others; the embedded store without. Give the system's clock with it. */
+  readonly redis?: string
+  /** What clients name as Host; its own address and port unless given. */
+  readonly host?: string
+  /** One that stands still unless given: deadlines that Redis is held to need one that goes. */
+  readonly clock?: C
   /** Settings of the only route. */
   readonly cache?: Readonly<Record<string, unknown>>
   /** Any other settings, as a file would hold them. */
@@ -33,20 +49,24 @@ export interface HouseOptions {
 
 export const token = 'a-token-for-the-tests-of-the-house'
 
-export async function startHouse(t: Teardown, options: HouseOptions): Promise<House> {
-  const origin = await startOrigin(options.origin)
-  const clock = manualClock()
+export async function startHouse<C extends Clock = ManualClock>(t: Teardown, options: HouseOptions<C>): Promise<House<C>> {
+  const origin = typeof options.origin === 'function' ? await startOrigin(options.origin) : options.origin
+  // Safe: C is another than ManualClock only where a clock is given.
+  const clock = options.clock ?? (manualClock() as Clock as C)
   const config = resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 },
     admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token, scopes: ['read', 'purge'] }] },
     origins: { api: { servers: [origin.url] } },
     routes: [{ match: {}, origin: 'api', cache: options.cache ?? {} }],
+    ...(options.redis !== undefined && { redis: { url: options.redis } }),
     ...options.config,
   })
-  const app = await startApp({ config, clock, logger: pino({ level: 'silent' }) })
+  const log: LogLine[] = []
+  const logger = pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line) as LogLine) })
+  const app = await startApp({ config, clock, logger })
   t.teardown(async () => {
     await app.close()
-    await origin.close()
+    if (origin !== options.origin) await origin.close()
   })
   const port = Number(new URL(app.proxyUrl).port)
   const adminPort = Number(new URL(app.adminUrl).port)
@@ -55,9 +75,10 @@ export async function startHouse(t: Teardown, options: HouseOptions): Promise<Ho
     headers: ['Authorization', `Bearer ${token}`, ...(body === undefined ? [] : ['Content-Type', 'application/json'])],
     ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
   })
+  const named = options.host === undefined ? {} : { Host: options.host }
   return {
-    app, origin, clock, port, admin,
-    get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries(headers).flat(), ...more }),
+    app, origin, clock, port, log, admin,
+    get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries({ ...named, ...headers }).flat(), ...more }),
     purge: body => admin('/v1/purge', body),
   }
 }

@@ -14,6 +14,9 @@ export class RedisUnavailable extends Error {
 // Answers that say that the server cannot work now, whatever is asked of it.
 const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|NOAUTH|WRONGPASS)/
 
+// How often it is tried by itself while it is out of order.
+const probeMs = 250
+
 /**
  * A client that never keeps anyone waiting. The deadline is our own, because a Cluster queues calls whatever its options
  * say, and a command that timed out may still run later: callers must not conclude that it did not.
@@ -25,6 +28,8 @@ export class Lane {
   readonly #changed: (error: unknown) => void
   readonly #breaker = new Breaker()
   #up: boolean | undefined
+  #probing = false
+  #closed = false
 
   constructor(client: RedisClient, clock: Clock, timeoutMs: number, changed: (error: unknown) => void) {
     this.client = client
@@ -61,7 +66,10 @@ export class Lane {
         throw error
       }
       this.#breaker.fail(this.#clock.monotonic())
-      if (this.#breaker.open) this.#changed(error)
+      if (this.#breaker.open) {
+        this.#changed(error)
+        this.#probe()
+      }
       throw error instanceof RedisUnavailable ? error : new RedisUnavailable('Redis did not answer', { cause: error })
     }
   }
@@ -72,7 +80,20 @@ export class Lane {
     if (opened) this.#changed(undefined)
   }
 
+  // Nobody may call for long, and nothing but a call that succeeds says that it is well again.
+  #probe(): void {
+    if (this.#probing) return
+    this.#probing = true
+    setTimeout(() => {
+      this.#probing = false
+      if (this.#closed || !this.#breaker.open) return
+      // Safe to ignore: a failure is counted by `call`, and this goes on for as long as there are any.
+      void this.call('PING', []).catch(() => {}).then(() => this.#probe())
+    }, probeMs).unref()
+  }
+
   close(): void {
+    this.#closed = true
     this.client.disconnect()
   }
 

@@ -1,0 +1,304 @@
+// Several replicas over one real Redis: one cache, purges that all of them follow, and trouble that costs hits, not answers.
+import { randomBytes } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { systemClock, type Clock } from '../../src/clock.ts'
+import type { Answer } from '../support/client.ts'
+import { counting, detail, startHouse, type House } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
+import { startRedis, type RedisServer } from '../support/redis.ts'
+import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
+
+type Replica = House<Clock>
+
+interface Site {
+  readonly redis: RedisServer
+  readonly origin: ScriptedOrigin
+  readonly a: Replica
+  readonly b: Replica
+}
+
+/** Two replicas before one origin, over one Redis, once both follow the purge log. */
+async function startSite(t: Test, handler: OriginHandler, options: { redis?: RedisServer; config?: Record<string, unknown> } = {}): Promise<Site> {
+  const redis = options.redis ?? await startRedis()
+  t.teardown(() => redis.stop())
+  const origin = await startOrigin(handler)
+  t.teardown(() => origin.close())
+  const [a, b] = [await startReplica(t, redis, origin, options.config), await startReplica(t, redis, origin, options.config)]
+  return { redis, origin, a, b }
+}
+
+async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Record<string, unknown> = {}): Promise<Replica> {
+  // One name for all of them, as behind a load balancer.
+  const replica = await startHouse(t, { origin, host: 'api.example', redis: redis.url, clock: systemClock, config })
+  if (redis.pid !== undefined) await eventually(() => follows(replica))
+  return replica
+}
+
+async function json<T>(answer: Promise<Answer>): Promise<T> {
+  return JSON.parse((await answer).body.toString()) as T
+}
+
+async function follows(replica: Replica): Promise<boolean> {
+  return (await json<{ purgeLog: { current: boolean } }>(replica.admin('/v1/stats'))).purgeLog.current
+}
+
+async function degraded(replica: Replica): Promise<readonly string[]> {
+  const ready = await replica.admin('/readyz')
+  if (ready.status !== 200) throw new Error(`not ready: ${ready.status}`)
+  return (JSON.parse(ready.body.toString()) as { degraded: string[] }).degraded
+}
+
+/** Whether what is asked for twice now comes from cache. */
+async function caches(replica: Replica, path: string): Promise<boolean> {
+  await replica.get(path)
+  return detail(await replica.get(path)) === 'fresh'
+}
+
+t.test('what one replica has stored another serves', async t => {
+  const { redis, origin, a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
+  t.equal(detail(await a.get('/a')), 'uri-miss')
+  const hit = await b.get('/a')
+  t.match(hit.header('cache-status'), /^springhouse; hit; ttl=\d+; detail=fresh$/)
+  t.equal(hit.body.toString(), 'answer 1')
+  t.equal(hit.header('x-field'), 'kept')
+  t.equal(origin.requests.length, 1)
+  const late = await startReplica(t, redis, origin)
+  t.equal(detail(await late.get('/a')), 'fresh', 'also one that came later')
+})
+
+for (const [how, purge] of [
+  ['URL', { urls: ['http://api.example/v1/a?b=c'] }],
+  ['tag', { tags: ['things'] }],
+  ['prefix', { prefixes: ['/v1/'] }],
+  ['all', { all: true }],
+] as const) {
+  t.test(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old answer after it`, async t => {
+    const { a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
+    const fetch = (replica: Replica): Promise<Answer> => replica.get('/v1/a?b=c')
+    const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
+    await fetch(a)
+    for (let round = 1; round <= 10; round++) {
+      const before = number(await fetch(b))
+      const receipt = await a.purge(purge)
+      const after = await Promise.all([b, a, b, a].map(fetch))
+      t.equal(receipt.status, 200)
+      t.match(JSON.parse(receipt.body.toString()), { soft: false, replicas: { live: 2, acknowledged: 2 } })
+      t.equal(after.every(answer => number(answer) > before), true, `round ${round}`)
+      t.equal(detail(await fetch(b)), 'fresh')
+    }
+  })
+}
+
+t.test('under load nobody who asks after a purge is answered with what was before it, by either replica', async t => {
+  let version = 1
+  const { a, b } = await startSite(t, async (_, response) => {
+    const body = String(version)
+    // Some answers are slow, so that there is always one in flight.
+    for (let turn = Math.random() * 20; turn > 0; turn--) await new Promise(setImmediate)
+    response.writeHead(200, { 'Cache-Control': 'max-age=600, stale-while-revalidate=600', 'Cache-Tag': 'x' }).end(body)
+  })
+  const run = new AbortController()
+  let purged = 0
+  let hits = 0
+  const wrong: string[] = []
+  const clients = [a, b, a, b, a, b].map(async replica => {
+    while (!run.signal.aborted) {
+      const least = purged
+      const answer = await replica.get('/a')
+      if (detail(answer) === 'fresh') hits++
+      if (Number(answer.body.toString()) < least) wrong.push(`${answer.body.toString()} after the purge of everything before ${least}: ${detail(answer)}`)
+    }
+  })
+  for (let round = 0; round < 40; round++) {
+    version++
+    const now = version
+    const receipt = await (round % 2 === 0 ? a : b).purge(round % 4 < 2 ? { tags: ['x'] } : { urls: ['http://api.example/a'] })
+    if (receipt.status !== 200) wrong.push(`purge: ${receipt.status}`)
+    purged = now
+    // Caching goes on between one purge and the next.
+    const enough = hits + (round % 5)
+    await eventually(() => hits >= enough)
+  }
+  run.abort()
+  await Promise.all(clients)
+  t.same(wrong, [])
+})
+
+t.test('a purge wins over a fetch that is in flight at another replica', async t => {
+  let count = 0
+  let release: () => void = () => {}
+  const { origin, a, b } = await startSite(t, (_, response) => {
+    const body = `answer ${++count}`
+    const send = (): unknown => response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'x' }).end(body)
+    if (count === 1) release = send
+    else send()
+  })
+  for (const purge of [{ tags: ['x'] }, { urls: ['/a'] }, { prefixes: ['/'] }, { all: true }]) {
+    count = 0
+    const early = b.get('/a', { 'Cache-Control': 'no-cache' })
+    await origin.nth(origin.requests.length + 1)
+    t.match(JSON.parse((await a.purge(purge)).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
+    release()
+    t.equal((await early).body.toString(), 'answer 1', 'who asked before gets what there was')
+    t.equal((await b.get('/a')).body.toString(), 'answer 2', 'nobody after it does')
+    t.equal((await a.get('/a')).body.toString(), 'answer 2')
+  }
+})
+
+t.test('what a 304 brings one replica the other serves', async t => {
+  const { origin, a, b } = await startSite(t, (request, response) => {
+    if (request.headers['if-none-match'] === '"v"') response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=600', 'X-A': 'new' }).end()
+    else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=0', 'X-A': 'old', 'X-B': 'stays' }).end('one')
+  })
+  await a.get('/a')
+  const validated = await b.get('/a')
+  t.equal(validated.header('cache-status'), 'springhouse; fwd=stale; fwd-status=304; stored; detail=stale')
+  t.equal(validated.body.toString(), 'one')
+  const hit = await a.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.same([hit.header('x-a'), hit.header('x-b'), hit.body.toString()], ['new', 'stays', 'one'])
+  t.equal(origin.requests.length, 2)
+})
+
+t.test('a POST through one replica invalidates for the other, before its answer', async t => {
+  const { a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600' }))
+  await b.get('/a')
+  t.equal(detail(await b.get('/a')), 'fresh')
+  t.equal((await a.get('/a', {}, { method: 'POST', body: 'x' })).status, 200)
+  t.equal((await b.get('/a')).body.toString(), 'answer 3')
+})
+
+t.test('a body of 1 MiB comes out of Redis byte for byte, whole and in part', async t => {
+  const body = randomBytes(1024 * 1024)
+  const { origin, a, b } = await startSite(t, (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
+  t.equal((await a.get('/a')).body.equals(body), true)
+  const hit = await b.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.equal(hit.body.equals(body), true)
+  const part = await b.get('/a', { Range: 'bytes=262000-786999' })
+  t.equal(part.status, 206)
+  t.equal(part.body.equals(body.subarray(262_000, 787_000)), true)
+  t.equal(origin.requests.length, 1)
+})
+
+t.test('each variant is shared, and none is mistaken for another', async t => {
+  const { origin, a, b } = await startSite(t, (request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=600', Vary: 'Accept-Language' }).end(request.headers['accept-language'])
+  })
+  for (const language of ['de', 'fr', 'it']) await a.get('/a', { 'Accept-Language': language })
+  for (const language of ['it', 'fr', 'de']) {
+    const hit = await b.get('/a', { 'Accept-Language': language })
+    t.equal(detail(hit), 'fresh')
+    t.equal(hit.body.toString(), language)
+  }
+  t.not(detail(await b.get('/a', { 'Accept-Language': 'en' })), 'fresh')
+  t.equal(origin.requests.length, 4)
+})
+
+t.test('without a Redis it starts, answers and says so; and takes it up when it comes', async t => {
+  const redis = await startRedis()
+  await redis.stop()
+  const { a } = await startSite(t, counting({ 'Cache-Control': 'max-age=600' }), { redis })
+  t.equal((await a.get('/a')).body.toString(), 'answer 1')
+  t.equal((await a.get('/a')).body.toString(), 'answer 2')
+  t.same(await degraded(a), ['redis'])
+  const refused = await a.purge({ all: true })
+  t.equal(refused.status, 503)
+  t.equal(refused.header('content-type'), 'application/problem+json')
+  t.match(JSON.parse(refused.body.toString()), { code: 'PURGE_NOT_WRITTEN', status: 503 })
+  const warnings = (): string[] => a.log.filter(({ level, msg }) => level >= 40 && /redis/i.test(msg)).map(({ msg }) => msg)
+  t.same(warnings(), ['Redis is out of reach: going on without it'])
+
+  await redis.restart()
+  await eventually(() => caches(a, '/a'))
+  t.same(await degraded(a), [])
+  t.equal((await a.purge({ all: true })).status, 200)
+  t.not(detail(await a.get('/a')), 'fresh')
+  t.same(warnings(), ['Redis is out of reach: going on without it'], 'and nothing more was said meanwhile')
+  t.equal(a.log.filter(({ msg }) => msg === 'Redis is back').length, 1)
+})
+
+interface Asking {
+  answered(): number
+  stop(): Promise<{ wrong: string[]; cut: number }>
+}
+
+/**
+ * Clients that ask both replicas for things small and large until they are told to stop. `wrong`: what was not as it
+ * should be with any answer. `cut`: large ones that broke off; all that had come of them was right, and none looked whole.
+ */
+function keepAsking({ a, b }: Site): Asking {
+  const run = new AbortController()
+  const wrong: string[] = []
+  let [answered, cut] = [0, 0]
+  const paths = ['/small/1', '/small/2', '/large/1', '/small/3']
+  const clients = [a, b, a, b].map(async (replica, client) => {
+    for (let i = client; !run.signal.aborted; i++) {
+      const path = paths[i % paths.length] as string
+      const body = bodyOf(path)
+      const answer = await replica.get(path)
+      if (!answer.complete && path.startsWith('/large') && answer.body.equals(body.subarray(0, answer.body.length))) cut++
+      else if (answer.status !== 200 || !answer.complete || !answer.body.equals(body)) wrong.push(`${path}: ${answer.status}, ${answer.body.length} bytes, ${detail(answer)}`)
+      answered++
+    }
+  })
+  return {
+    answered: () => answered,
+    stop: async () => {
+      run.abort()
+      await Promise.all(clients)
+      return { wrong, cut }
+    },
+  }
+}
+
+/** Resolves when `count` more answers have come. */
+async function more(asking: Asking, count: number): Promise<void> {
+  const enough = asking.answered() + count
+  await eventually(() => asking.answered() >= enough)
+}
+
+const large = randomBytes(600_000)
+const bodyOf = (path: string): Buffer => path.startsWith('/large') ? large : Buffer.from(`of ${path}`)
+const pathIsBody: OriginHandler = (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? '')) }
+
+t.test('a Redis that is killed costs hits, not answers; an empty one in its place is taken up', async t => {
+  const site = await startSite(t, pathIsBody)
+  const { redis, a, b } = site
+  await eventually(() => caches(a, '/small/1'))
+  const asking = keepAsking(site)
+  await more(asking, 50)
+  redis.kill('SIGKILL')
+  await eventually(async () => (await degraded(a)).includes('redis') && (await degraded(b)).includes('redis'))
+  await more(asking, 50)
+  t.equal((await a.purge({ all: true })).status, 503)
+  await redis.restart()
+  await eventually(async () => await caches(a, '/small/1') && await caches(b, '/small/1'))
+  await more(asking, 50)
+  const { wrong, cut } = await asking.stop()
+  t.same(wrong, [])
+  t.ok(cut <= 4, `${cut} of the large bodies that were on their way out of Redis were cut: at most one for each client`)
+  t.same([await degraded(a), await degraded(b)], [[], []])
+  await eventually(async () => (await json<{ replicas: unknown[] }>(a.admin('/v1/replicas'))).replicas.length === 2)
+  t.match(JSON.parse((await b.purge({ all: true })).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
+  t.equal(a.log.filter(({ level }) => level >= 50).length, 0)
+})
+
+t.test('a Redis that hangs delays answers for a moment, and they come all the same', async t => {
+  const site = await startSite(t, pathIsBody)
+  const { redis, a, b } = site
+  await eventually(() => caches(a, '/small/1'))
+  const asking = keepAsking(site)
+  await more(asking, 50)
+  redis.kill('SIGSTOP')
+  await eventually(async () => (await degraded(a)).includes('redis') && (await degraded(b)).includes('redis'))
+  await more(asking, 50)
+  redis.kill('SIGCONT')
+  await eventually(async () => await caches(a, '/small/1') && await caches(b, '/small/1'))
+  await more(asking, 50)
+  const { wrong, cut } = await asking.stop()
+  t.same(wrong, [])
+  t.ok(cut <= 4, `${cut} of the large bodies that were on their way out of Redis were cut: at most one for each client`)
+  await eventually(async () => (await degraded(a)).length === 0 && (await degraded(b)).length === 0)
+  t.equal((await a.purge({ all: true })).status, 200)
+})
