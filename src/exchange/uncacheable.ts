@@ -7,7 +7,7 @@ const maxKeys = 50_000
 
 /** A bounded memory of keys. Forgetting one costs a short queue, never a wrong answer. */
 export class UncacheableKeys {
-  // Insertion order is age order, since every key is remembered for the same time.
+  // Insertion order is age order, since every key is remembered for the same time from when it was put in.
   readonly #until = new Map<string, number>()
   readonly #clock: Clock
 
@@ -25,8 +25,11 @@ export class UncacheableKeys {
   }
 
   remember(key: string): void {
+    const nowMs = this.#clock.monotonic()
+    // Known well enough: what is asked for all the time is put at the end of the line now and then, not each time.
+    if ((this.#until.get(key) ?? 0) - nowMs > rememberMs / 2) return
     this.#until.delete(key)
-    this.#until.set(key, this.#clock.monotonic() + rememberMs)
+    this.#until.set(key, nowMs + rememberMs)
     if (this.#until.size > maxKeys) {
       const oldest = this.#until.keys().next()
       if (oldest.done !== true) this.#until.delete(oldest.value)

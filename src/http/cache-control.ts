@@ -59,6 +59,19 @@ export const noRequestDirectives: RequestDirectives = Object.freeze(emptyRequest
  */
 export function parseResponseDirectives(value: string | undefined): ResponseDirectives {
   if (value === undefined) return noResponseDirectives
+  let directives = lately.get(value)
+  if (directives === undefined) {
+    directives = readResponseDirectives(value)
+    // An API has a handful of values; what is longer, or comes when there are many, is read anew each time.
+    if (value.length <= 256 && lately.size < 500) lately.set(value, Object.freeze(directives))
+  }
+  return directives
+}
+
+// Origins say the same few things over and over. What is kept is frozen: everyone is handed the same object.
+const lately = new Map<string, ResponseDirectives>()
+
+function readResponseDirectives(value: string): ResponseDirectives {
   const directives = emptyResponse()
   if (!scanDirectives(value, directives, takeResponseDirective)) {
     // A quote never closes. Whatever restricts has been taken, within quotes or without; nothing that permits is
