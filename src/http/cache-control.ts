@@ -62,8 +62,9 @@ export function parseResponseDirectives(value: string | undefined): ResponseDire
   let directives = lately.get(value)
   if (directives === undefined) {
     directives = readResponseDirectives(value)
-    // An API has a handful of values; what is longer, or comes when there are many, is read anew each time.
-    if (value.length <= 256 && lately.size < 500) lately.set(value, Object.freeze(directives))
+    // An API has a handful of values. One that counts its max-age down fills this up, and then it begins anew.
+    if (lately.size >= 500) lately.clear()
+    if (value.length <= 256) lately.set(value, Object.freeze(directives))
   }
   return directives
 }
