@@ -54,6 +54,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     uncacheable: new UncacheableKeys(clock),
     via: `1.1 ${viaName}`,
     coalesce: config.cache.coalesce,
+    slowClientMs: 5_000,
     originFailed: (error, { asked }) => logger.warn({ code: error.code, origin: asked.route.origin, target: asked.request.target, cause: causeOf(error) }, error.message),
   })
   const invalidate = {

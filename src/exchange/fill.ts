@@ -18,7 +18,8 @@ import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import type { Counters } from './counters.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
-import { clientFields, wholeRequestFields } from './message-fields.ts'
+import { sendInterim } from './interim.ts'
+import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
 import { sendProblem } from './problem.ts'
 import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
 
@@ -29,6 +30,8 @@ export interface FillParts {
   readonly origins: Origins
   readonly counters: Counters
   readonly uncacheable: UncacheableKeys
+  /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
+  readonly slowClientMs: number
   /** This hop's Via member for responses. */
   readonly via: string
   /** A line for the log when the origin failed. */
@@ -75,6 +78,7 @@ export class Fill implements ResponseSink {
   /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
   #fromStore = false
   #holds = 0
+  #patience: NodeJS.Timeout | undefined
   #storedBytes = 0
   #announcedBytes = -1
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
@@ -107,6 +111,10 @@ export class Fill implements ResponseSink {
       // Nobody else would wake those who wait for this lead.
       this.onError(cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause }), false)
     }
+  }
+
+  onInterim(status: number, fields: FieldLines): void {
+    if (this.#toClient) sendInterim(this.#exchange.response, status, fields)
   }
 
   onHead(status: number, fields: FieldLines): void {
@@ -202,7 +210,7 @@ export class Fill implements ResponseSink {
   onEnd(trailers: FieldLines): void {
     if (this.#fromStore) return
     const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(trailers))
+    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(clientTrailers(trailers)))
     const committed = this.#commit()
     if (typeof committed === 'boolean') this.#finish(committed)
     else void committed.then(stored => this.#finish(stored), () => this.#finish(false))
@@ -317,6 +325,10 @@ export class Fill implements ResponseSink {
   #hold(which: number): void {
     this.#holds |= which
     this.#origin?.pause()
+    // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: from when it
+    // first holds the fetch up they wait a bounded time, and then ask for themselves.
+    const { lead } = this.#plan
+    if (which === clientHolds && lead !== undefined) this.#patience ??= setTimeout(() => lead.settle(), this.#parts.slowClientMs)
   }
 
   #release(which: number): void {
@@ -355,6 +367,7 @@ export class Fill implements ResponseSink {
   }
 
   #settle(): void {
+    clearTimeout(this.#patience)
     this.#plan.lead?.settle()
     this.#done()
   }
