@@ -10,7 +10,7 @@ import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata, Stamp } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
-import type { PurgeLog } from '../store/purge-log.ts'
+import type { PurgeLog, Verdict } from '../store/purge-log.ts'
 import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import type { Lead } from './coalesce.ts'
@@ -54,8 +54,8 @@ export interface FillPlan {
   /** false: nobody is waiting; a background refresh. */
   readonly answering: boolean
   readonly lead: Lead | undefined
-  /** Whether the client had waited for another's fetch before (RFC 9211 §2.6). */
-  readonly collapsed: boolean
+  /** Whether the client had waited for another's fetch before, which was of no use to it. */
+  readonly waited: boolean
 }
 
 const clientHolds = 1
@@ -133,7 +133,7 @@ export class Fill implements ResponseSink {
     const { asked } = this.#exchange
     const verdict = plan.mayStore ? assessResponse(asked.request, asked.requestField, head, asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
-    if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
+    if (verdict === undefined) this.#notStored = asked.request.method === 'HEAD' ? 'request-method' : 'partial'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
     else {
@@ -142,15 +142,17 @@ export class Fill implements ResponseSink {
       this.#writer = this.#parts.store.write(asked.key, verdict.meta)
     }
     if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(asked))
-    else this.#willNotStore()
+    else this.#willNotStore(status)
     this.#answerHead(status, fields)
   }
 
   // Those who wait for this lead have nothing to wait for any more.
-  #willNotStore(): void {
+  #willNotStore(status: number): void {
     const reason = this.#notStored ?? 'incomplete'
     this.#parts.counters.notStored(reason)
-    if (this.#plan.mayStore && reason !== 'request-no-store') this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
+    // A 304 to the client's own precondition says nothing of whether the whole might be stored.
+    const telling = this.#plan.mayStore && reason !== 'request-no-store' && status !== 304
+    if (telling) this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
     this.#plan.lead?.settle()
   }
 
@@ -173,11 +175,11 @@ export class Fill implements ResponseSink {
   }
 
   #cacheStatus(status: number): string {
-    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, collapsed: this.#plan.collapsed })
+    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, waited: this.#plan.waited })
   }
 
   #failedStatus(): string {
-    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, collapsed: this.#plan.collapsed })
+    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, waited: this.#plan.waited })
   }
 
   onData(chunk: Buffer): void {
@@ -197,7 +199,7 @@ export class Fill implements ResponseSink {
       writer.abort()
       this.#writer = undefined
       this.#notStored = 'too-large'
-      this.#willNotStore()
+      this.#willNotStore(200)
       if (!this.#toClient) this.#giveUp()
       return
     }
@@ -258,19 +260,24 @@ export class Fill implements ResponseSink {
   /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
   async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
     // Purged while it was being validated: the 304 confirms something that must not be served any more.
-    const dead = this.#parts.purgeLog.judge(validated.meta) === 'dead'
-    const confirmation = dead ? undefined : confirm(this.#exchange.asked, validated.meta, head)
+    const confirmation = this.#verdict(validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
     await this.#keep(confirmation, validated.meta)
     if (!this.#toClient) return this.#settle()
-    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
+    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, waited: this.#plan.waited })
     const nowMs = this.#parts.clock.now()
     const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(meta, nowMs), nowMs, cacheStatus }
     const delivered = await this.#deliver({ meta, body: validated.body }, occasion)
     if (!delivered && this.#toClient) return this.#again()
     this.#clientServed()
     this.#settle()
+  }
+
+  /** What purges say now of what was looked up before the origin was asked. Where they may not be known, the worst counts. */
+  #verdict(meta: Metadata): Verdict {
+    const { purgeLog } = this.#parts
+    return purgeLog.current() ? purgeLog.judge(meta) : 'dead'
   }
 
   /** What becomes of the entry. A store that fails costs the next request a look at the origin, and this one nothing. */
@@ -304,9 +311,10 @@ export class Fill implements ResponseSink {
   /** Whether a stored response answers in place of an origin that failed. */
   #standIn(failure: OriginFailure): boolean {
     const { standIn } = this.#plan
-    if (standIn === undefined || this.#parts.purgeLog.judge(standIn.meta) === 'dead') return false
+    const verdict = standIn === undefined ? 'dead' : this.#verdict(standIn.meta)
+    if (standIn === undefined || verdict === 'dead') return false
     const nowMs = this.#parts.clock.now()
-    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
+    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, verdict, failure, nowMs)
     if (reason === undefined) return false
     this.#fromStore = true
     if (this.#toClient) void this.#deliverStandIn(standIn, { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs })
@@ -344,7 +352,7 @@ export class Fill implements ResponseSink {
     this.#clientServed()
     // What is being read from the store ends by itself.
     if (this.#fromStore) return
-    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.mayStore && this.#plan.lead !== undefined
+    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
     if (mayYetStore) this.#release(clientHolds)
     else this.#giveUp()
   }

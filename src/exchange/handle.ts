@@ -138,7 +138,7 @@ export class Handler {
       whole: mayStore && (validating !== undefined || !alone),
       answering: true,
       lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
-      collapsed: looks > 1,
+      waited: looks > 1,
     })
     return true
   }
@@ -158,7 +158,7 @@ export class Handler {
     const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
     this.#fill(exchange, {
       reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, mayStore: true, whole: true, answering: false,
-      lead: this.#coalescer.begin(key, stamp), collapsed: false,
+      lead: this.#coalescer.begin(key, stamp), waited: false,
     })
   }
 

@@ -77,6 +77,28 @@ t.test('a route to an origin that is not there is answered with a problem, every
   t.equal(bench.handler.filling, 0)
 })
 
+t.test('what was looked up before is not used once purges may have been missed', async t => {
+  let current = true
+  let broken = false
+  const bench = await startHandler(t, {
+    log: log => Object.defineProperty(Object.create(log), 'current', { value: () => current }),
+    origin: (request, response) => {
+      if (request.headers['if-none-match'] !== undefined) current = false
+      if (broken) response.writeHead(503).end('no')
+      else validated('stored')(request, response)
+    },
+  })
+  await bench.get('/a')
+  bench.clock.advance(61_000)
+  const confirmed = await bench.get('/a')
+  t.equal(confirmed.body.toString(), 'stored')
+  t.equal(bench.origin.requests.length, 3, 'the whole is asked for after the 304')
+  bench.clock.advance(61_000)
+  current = true
+  broken = true
+  t.equal((await bench.get('/a')).status, 503, 'and a stale one does not stand in')
+})
+
 t.test('those who wait for a fetch do not wait for a client that does not read', async t => {
   const body = randomBytes(10_000_000)
   const bench = await startHandler(t, {
