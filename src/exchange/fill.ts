@@ -1,65 +1,26 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
-import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
 import { fieldValue, hasField, linePairs, type FieldLines } from '../http/fields.ts'
-import type { OriginExchange, Origins, ResponseSink } from '../origin/origin.ts'
+import type { OriginExchange, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
-import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
+import type { NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
-import type { Metadata, Stamp } from '../policy/stored.ts'
+import type { Metadata } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
-import type { PurgeLog, Verdict } from '../store/purge-log.ts'
-import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
+import type { Verdict } from '../store/purge-log.ts'
+import type { Awaitable, Stored, Writer } from '../store/store.ts'
+import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from './client.ts'
-import type { Lead } from './coalesce.ts'
 import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm, type Confirmation } from './confirm.ts'
-import type { Counters } from './counters.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
+import type { FillParts, FillPlan } from './fill-plan.ts'
 import { sendInterim } from './interim.ts'
 import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
 import { sendProblem } from './problem.ts'
-import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
-
-export interface FillParts {
-  readonly clock: Clock
-  readonly store: Store
-  readonly purgeLog: PurgeLog
-  readonly origins: Origins
-  readonly counters: Counters
-  readonly uncacheable: UncacheableKeys
-  /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
-  readonly slowClientMs: number
-  /** This hop's Via member for responses. */
-  readonly via: string
-  /** A line for the log when the origin failed. */
-  originFailed(error: SpringhouseError, exchange: ClientExchange): void
-}
-
-/** Why the origin is asked, and what follows from its answer. */
-export interface FillPlan {
-  readonly reason: ForwardReason
-  /** The purge log's place when the decision was made. */
-  readonly stamp: Stamp
-  /** Validated by this request; a 304 confirms it. */
-  readonly validating: Stored | undefined
-  /** May be served if the origin fails. */
-  readonly standIn: Stored | undefined
-  /** Whether the answer may become an entry: it is to a GET, and not for a part. */
-  readonly mayStore: boolean
-  /** Whether the client's own preconditions are taken off, so that the answer is the whole; else it goes as the client made it. */
-  readonly whole: boolean
-  /** false: nobody is waiting; a background refresh. */
-  readonly answering: boolean
-  readonly lead: Lead | undefined
-  /** Whether the client had waited for another's fetch before, which was of no use to it. */
-  readonly waited: boolean
-}
-
-const clientHolds = 1
-const storeHolds = 2
+import { memoryKey } from './uncacheable.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
 export class Fill implements ResponseSink {
@@ -68,6 +29,7 @@ export class Fill implements ResponseSink {
   readonly #plan: FillPlan
   readonly #done: () => void
   readonly #requestTimeMs: number
+  readonly #pressure: BackPressure
   #origin: OriginExchange | undefined
   #writer: Writer | undefined
   #meta: Metadata | undefined
@@ -77,8 +39,6 @@ export class Fill implements ResponseSink {
   #headSeen = false
   /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
   #fromStore = false
-  #holds = 0
-  #patience: NodeJS.Timeout | undefined
   #storedBytes = 0
   #announcedBytes = -1
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
@@ -92,6 +52,9 @@ export class Fill implements ResponseSink {
     this.#done = done
     this.#toClient = plan.answering
     this.#requestTimeMs = parts.clock.now()
+    // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
+    // time they ask for themselves.
+    this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle())
   }
 
   start(): void {
@@ -107,6 +70,7 @@ export class Fill implements ResponseSink {
         { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded },
         this,
       )
+      this.#pressure.on(this.#origin)
     } catch (cause) {
       // Nobody else would wake those who wait for this lead.
       this.onError(cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause }), false)
@@ -190,7 +154,7 @@ export class Fill implements ResponseSink {
     if (this.#writer !== undefined && this.#storedBytes === this.#announcedBytes) {
       this.#last = chunk
     } else if (!this.#exchange.response.write(chunk)) {
-      this.#hold(clientHolds)
+      this.#pressure.hold('client')
     }
   }
 
@@ -205,8 +169,8 @@ export class Fill implements ResponseSink {
     }
     const taken = writer.write(chunk)
     if (taken === undefined) return
-    this.#hold(storeHolds)
-    void taken.then(() => this.#release(storeHolds), () => this.#release(storeHolds))
+    this.#pressure.hold('store')
+    void taken.then(() => this.#pressure.release('store'), () => this.#pressure.release('store'))
   }
 
   onEnd(trailers: FieldLines): void {
@@ -330,21 +294,7 @@ export class Fill implements ResponseSink {
     this.#settle()
   }
 
-  #hold(which: number): void {
-    this.#holds |= which
-    this.#origin?.pause()
-    // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: from when it
-    // first holds the fetch up they wait a bounded time, and then ask for themselves.
-    const { lead } = this.#plan
-    if (which === clientHolds && lead !== undefined) this.#patience ??= setTimeout(() => lead.settle(), this.#parts.slowClientMs)
-  }
-
-  #release(which: number): void {
-    this.#holds &= ~which
-    if (this.#holds === 0) this.#origin?.resume()
-  }
-
-  readonly #clientDrained = (): void => this.#release(clientHolds)
+  readonly #clientDrained = (): void => this.#pressure.release('client')
 
   // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
   readonly #clientLeft = (): void => {
@@ -353,14 +303,14 @@ export class Fill implements ResponseSink {
     // What is being read from the store ends by itself.
     if (this.#fromStore) return
     const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
-    if (mayYetStore) this.#release(clientHolds)
+    if (mayYetStore) this.#pressure.release('client')
     else this.#giveUp()
   }
 
   #clientServed(): void {
     this.#toClient = false
     this.#detach()
-    this.#release(clientHolds)
+    this.#pressure.release('client')
   }
 
   #detach(): void {
@@ -375,7 +325,7 @@ export class Fill implements ResponseSink {
   }
 
   #settle(): void {
-    clearTimeout(this.#patience)
+    this.#pressure.end()
     this.#plan.lead?.settle()
     this.#done()
   }

@@ -35,7 +35,7 @@ function visit(port: number, path: string, leaving: typeof leavings[number]): Pr
       response.on('error', () => undefined)
       response.on('close', () => {
         if (response.complete && response.statusCode === 200 && bytes !== 0 && bytes !== body.length) reject(new Error(`${bytes} bytes looked whole`))
-        resolve()
+        else resolve()
       })
       if (leaving === 'without reading') {
         setImmediate(leave)
