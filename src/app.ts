@@ -32,6 +32,7 @@ export interface App {
   /**
    * Takes up a new configuration without dropping a connection. Routes and their rules change at the next request; what
    * cannot change while it runs stays as it was, and the log names it.
+   * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
    */
   reload(config: Config): Promise<void>
 }
@@ -54,6 +55,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     uncacheable: new UncacheableKeys(clock),
     via: `1.1 ${viaName}`,
     coalesce: config.cache.coalesce,
+    slowClientMs: 5_000,
     originFailed: (error, { asked }) => logger.warn({ code: error.code, origin: asked.route.origin, target: asked.request.target, cause: causeOf(error) }, error.message),
   })
   const invalidate = {
@@ -107,6 +109,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
+      // What is asked of an origin that is not there would be answered with an error: better refused whole.
+      const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
+      if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }

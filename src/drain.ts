@@ -2,11 +2,14 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
+const idleCheckedEveryMs = 50
+
 /** A listener that can be stopped. */
 export interface Drain {
   /**
    * Runs `close`, which resolves when the last connection is gone. Connections that have sent nothing yet (a browser keeps
-   * spare ones) are closed at once; those with a request under way get `graceMs` milliseconds, and are then cut.
+   * spare ones) are closed at once, and so is each other one when it has nothing under way; what is under way gets
+   * `graceMs` milliseconds, and is then cut.
    */
   drain(close: () => Promise<unknown>, graceMs: number): Promise<void>
 }
@@ -25,8 +28,14 @@ export function drainable(server: Server): Drain {
       const grace = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, graceMs)
-      await closed
-      clearTimeout(grace)
+      // An answer whose head went out before the stop has told its client to keep the connection: nobody else closes it.
+      const idle = setInterval(() => server.closeIdleConnections(), idleCheckedEveryMs)
+      try {
+        await closed
+      } finally {
+        clearTimeout(grace)
+        clearInterval(idle)
+      }
     },
   }
 }

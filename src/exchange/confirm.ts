@@ -1,6 +1,9 @@
 // What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
+import { formatHttpDate } from '../http/date.ts'
+import { hasField, withoutFields } from '../http/fields.ts'
+import { initialAgeMs } from '../policy/freshness.ts'
 import type { NotStoredReason } from '../policy/reasons.ts'
-import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
+import { assessResponse, toldToThisCache, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { confirms, mergedFields } from '../policy/validation.ts'
 import type { Asked } from './client.ts'
@@ -17,17 +20,22 @@ export interface Confirmation {
 // Reasons that lie in the request that validated, not in the response: for others the entry is what it was.
 const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
 
+// Told to this cache alone, or made anew for each answer.
+const notShown: ReadonlySet<string> = new Set([...toldToThisCache, 'age'])
+
 /**
  * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
  * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
  */
 export function confirm(asked: Asked, validated: Metadata, head: ReceivedHead): Confirmation | undefined {
   if (!confirms(validated, head.fields)) return undefined
-  const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], head.fields)
+  // RFC 9110 §6.6.1: a message without Date is of when it was received. The stored Date would make it as old as the first.
+  const news = hasField(head.fields, 'date') ? head.fields : [...head.fields, 'date', formatHttpDate(head.responseTimeMs)]
+  const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)
   const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
   // The asker sees what the 304 says; it is as young as the answer that confirmed it.
-  const shown = mergedFields(validated.fields, head.fields)
-  const meta = { ...validated, fields: shown, initialAgeMs: 0, responseTimeMs: head.responseTimeMs }
+  const shown = mergedFields(validated.fields, withoutFields(news, notShown))
+  const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }
   return { meta, keep: askerReasons.has(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
 }

@@ -1,9 +1,10 @@
 // Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import type { ServerResponse } from 'node:http'
+import { parseHttpDate } from '../http/date.ts'
 import { strongMatch } from '../http/etag.ts'
-import { fieldValue } from '../http/fields.ts'
 import { parseRange } from '../http/range.ts'
 import { hitStatus } from '../policy/cache-status.ts'
+import { dateValueMs } from '../policy/freshness.ts'
 import type { Reason } from '../policy/reasons.ts'
 import type { CacheRequest } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
@@ -81,12 +82,15 @@ function partOf(request: CacheRequest, meta: Metadata, nowMs: number): { start: 
   return ranges.length === 1 ? ranges[0] : undefined // several parts: the whole is sent (§14.2 allows it)
 }
 
-// RFC 9110 §13.1.5: strong comparison of tags; a date must be the very one.
-function ifRangeHolds(request: CacheRequest, meta: Metadata, _nowMs: number): boolean {
+// RFC 9110 §13.1.5: strong comparison of tags; a date must be the very one, and so old when the response was made that it
+// cannot stand for two versions of the same second (§8.8.2.2).
+function ifRangeHolds(request: CacheRequest, meta: Metadata, nowMs: number): boolean {
   const { ifRange } = request
   if (ifRange === undefined) return true
   if (ifRange.startsWith('"') || ifRange.startsWith('W/')) return meta.etag !== undefined && strongMatch(ifRange, meta.etag)
-  return meta.lastModified !== undefined && ifRange === fieldValue(meta.fields, 'last-modified')
+  if (meta.lastModified === undefined || ifRange !== meta.lastModified) return false
+  const modifiedMs = parseHttpDate(meta.lastModified, nowMs)
+  return modifiedMs !== undefined && dateValueMs(meta.fields, meta.responseTimeMs) - modifiedMs >= 1000
 }
 
 async function streamBody(response: ServerResponse, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {

@@ -1,62 +1,26 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
-import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
 import { fieldValue, hasField, linePairs, type FieldLines } from '../http/fields.ts'
-import type { OriginExchange, Origins, ResponseSink } from '../origin/origin.ts'
+import type { OriginExchange, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
-import type { ForwardReason, NotStoredReason } from '../policy/reasons.ts'
+import type { NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
-import type { Metadata, Stamp } from '../policy/stored.ts'
+import type { Metadata } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
-import type { PurgeLog } from '../store/purge-log.ts'
-import type { Awaitable, Store, Stored, Writer } from '../store/store.ts'
+import type { Verdict } from '../store/purge-log.ts'
+import type { Awaitable, Stored, Writer } from '../store/store.ts'
+import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from './client.ts'
-import type { Lead } from './coalesce.ts'
 import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm, type Confirmation } from './confirm.ts'
-import type { Counters } from './counters.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
-import { clientFields, wholeRequestFields } from './message-fields.ts'
+import type { FillParts, FillPlan } from './fill-plan.ts'
+import { sendInterim } from './interim.ts'
+import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
 import { sendProblem } from './problem.ts'
-import { memoryKey, type UncacheableKeys } from './uncacheable.ts'
-
-export interface FillParts {
-  readonly clock: Clock
-  readonly store: Store
-  readonly purgeLog: PurgeLog
-  readonly origins: Origins
-  readonly counters: Counters
-  readonly uncacheable: UncacheableKeys
-  /** This hop's Via member for responses. */
-  readonly via: string
-  /** A line for the log when the origin failed. */
-  originFailed(error: SpringhouseError, exchange: ClientExchange): void
-}
-
-/** Why the origin is asked, and what follows from its answer. */
-export interface FillPlan {
-  readonly reason: ForwardReason
-  /** The purge log's place when the decision was made. */
-  readonly stamp: Stamp
-  /** Validated by this request; a 304 confirms it. */
-  readonly validating: Stored | undefined
-  /** May be served if the origin fails. */
-  readonly standIn: Stored | undefined
-  /** Whether the answer may become an entry: it is to a GET, and not for a part. */
-  readonly mayStore: boolean
-  /** Whether the client's own preconditions are taken off, so that the answer is the whole; else it goes as the client made it. */
-  readonly whole: boolean
-  /** false: nobody is waiting; a background refresh. */
-  readonly answering: boolean
-  readonly lead: Lead | undefined
-  /** Whether the client had waited for another's fetch before (RFC 9211 §2.6). */
-  readonly collapsed: boolean
-}
-
-const clientHolds = 1
-const storeHolds = 2
+import { memoryKey } from './uncacheable.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
 export class Fill implements ResponseSink {
@@ -65,6 +29,7 @@ export class Fill implements ResponseSink {
   readonly #plan: FillPlan
   readonly #done: () => void
   readonly #requestTimeMs: number
+  readonly #pressure: BackPressure
   #origin: OriginExchange | undefined
   #writer: Writer | undefined
   #meta: Metadata | undefined
@@ -74,7 +39,6 @@ export class Fill implements ResponseSink {
   #headSeen = false
   /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
   #fromStore = false
-  #holds = 0
   #storedBytes = 0
   #announcedBytes = -1
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
@@ -88,6 +52,9 @@ export class Fill implements ResponseSink {
     this.#done = done
     this.#toClient = plan.answering
     this.#requestTimeMs = parts.clock.now()
+    // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
+    // time they ask for themselves.
+    this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle())
   }
 
   start(): void {
@@ -103,10 +70,15 @@ export class Fill implements ResponseSink {
         { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded },
         this,
       )
+      this.#pressure.on(this.#origin)
     } catch (cause) {
       // Nobody else would wake those who wait for this lead.
       this.onError(cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause }), false)
     }
+  }
+
+  onInterim(status: number, fields: FieldLines): void {
+    if (this.#toClient) sendInterim(this.#exchange.response, status, fields)
   }
 
   onHead(status: number, fields: FieldLines): void {
@@ -125,7 +97,7 @@ export class Fill implements ResponseSink {
     const { asked } = this.#exchange
     const verdict = plan.mayStore ? assessResponse(asked.request, asked.requestField, head, asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
-    if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
+    if (verdict === undefined) this.#notStored = asked.request.method === 'HEAD' ? 'request-method' : 'partial'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
     else {
@@ -134,15 +106,17 @@ export class Fill implements ResponseSink {
       this.#writer = this.#parts.store.write(asked.key, verdict.meta)
     }
     if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(asked))
-    else this.#willNotStore()
+    else this.#willNotStore(status)
     this.#answerHead(status, fields)
   }
 
   // Those who wait for this lead have nothing to wait for any more.
-  #willNotStore(): void {
+  #willNotStore(status: number): void {
     const reason = this.#notStored ?? 'incomplete'
     this.#parts.counters.notStored(reason)
-    if (this.#plan.mayStore && reason !== 'request-no-store') this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
+    // A 304 to the client's own precondition says nothing of whether the whole might be stored.
+    const telling = this.#plan.mayStore && reason !== 'request-no-store' && status !== 304
+    if (telling) this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
     this.#plan.lead?.settle()
   }
 
@@ -165,11 +139,11 @@ export class Fill implements ResponseSink {
   }
 
   #cacheStatus(status: number): string {
-    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, collapsed: this.#plan.collapsed })
+    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, waited: this.#plan.waited })
   }
 
   #failedStatus(): string {
-    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, collapsed: this.#plan.collapsed })
+    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, waited: this.#plan.waited })
   }
 
   onData(chunk: Buffer): void {
@@ -180,7 +154,7 @@ export class Fill implements ResponseSink {
     if (this.#writer !== undefined && this.#storedBytes === this.#announcedBytes) {
       this.#last = chunk
     } else if (!this.#exchange.response.write(chunk)) {
-      this.#hold(clientHolds)
+      this.#pressure.hold('client')
     }
   }
 
@@ -189,20 +163,20 @@ export class Fill implements ResponseSink {
       writer.abort()
       this.#writer = undefined
       this.#notStored = 'too-large'
-      this.#willNotStore()
+      this.#willNotStore(200)
       if (!this.#toClient) this.#giveUp()
       return
     }
     const taken = writer.write(chunk)
     if (taken === undefined) return
-    this.#hold(storeHolds)
-    void taken.then(() => this.#release(storeHolds), () => this.#release(storeHolds))
+    this.#pressure.hold('store')
+    void taken.then(() => this.#pressure.release('store'), () => this.#pressure.release('store'))
   }
 
   onEnd(trailers: FieldLines): void {
     if (this.#fromStore) return
     const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(trailers))
+    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(clientTrailers(trailers)))
     const committed = this.#commit()
     if (typeof committed === 'boolean') this.#finish(committed)
     else void committed.then(stored => this.#finish(stored), () => this.#finish(false))
@@ -250,19 +224,24 @@ export class Fill implements ResponseSink {
   /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
   async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
     // Purged while it was being validated: the 304 confirms something that must not be served any more.
-    const dead = this.#parts.purgeLog.judge(validated.meta) === 'dead'
-    const confirmation = dead ? undefined : confirm(this.#exchange.asked, validated.meta, head)
+    const confirmation = this.#verdict(validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
     await this.#keep(confirmation, validated.meta)
     if (!this.#toClient) return this.#settle()
-    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, collapsed: this.#plan.collapsed })
+    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, waited: this.#plan.waited })
     const nowMs = this.#parts.clock.now()
     const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(meta, nowMs), nowMs, cacheStatus }
     const delivered = await this.#deliver({ meta, body: validated.body }, occasion)
     if (!delivered && this.#toClient) return this.#again()
     this.#clientServed()
     this.#settle()
+  }
+
+  /** What purges say now of what was looked up before the origin was asked. Where they may not be known, the worst counts. */
+  #verdict(meta: Metadata): Verdict {
+    const { purgeLog } = this.#parts
+    return purgeLog.current() ? purgeLog.judge(meta) : 'dead'
   }
 
   /** What becomes of the entry. A store that fails costs the next request a look at the origin, and this one nothing. */
@@ -296,9 +275,10 @@ export class Fill implements ResponseSink {
   /** Whether a stored response answers in place of an origin that failed. */
   #standIn(failure: OriginFailure): boolean {
     const { standIn } = this.#plan
-    if (standIn === undefined || this.#parts.purgeLog.judge(standIn.meta) === 'dead') return false
+    const verdict = standIn === undefined ? 'dead' : this.#verdict(standIn.meta)
+    if (standIn === undefined || verdict === 'dead') return false
     const nowMs = this.#parts.clock.now()
-    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, failure, nowMs)
+    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, verdict, failure, nowMs)
     if (reason === undefined) return false
     this.#fromStore = true
     if (this.#toClient) void this.#deliverStandIn(standIn, { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs })
@@ -314,17 +294,7 @@ export class Fill implements ResponseSink {
     this.#settle()
   }
 
-  #hold(which: number): void {
-    this.#holds |= which
-    this.#origin?.pause()
-  }
-
-  #release(which: number): void {
-    this.#holds &= ~which
-    if (this.#holds === 0) this.#origin?.resume()
-  }
-
-  readonly #clientDrained = (): void => this.#release(clientHolds)
+  readonly #clientDrained = (): void => this.#pressure.release('client')
 
   // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
   readonly #clientLeft = (): void => {
@@ -332,15 +302,15 @@ export class Fill implements ResponseSink {
     this.#clientServed()
     // What is being read from the store ends by itself.
     if (this.#fromStore) return
-    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.mayStore && this.#plan.lead !== undefined
-    if (mayYetStore) this.#release(clientHolds)
+    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
+    if (mayYetStore) this.#pressure.release('client')
     else this.#giveUp()
   }
 
   #clientServed(): void {
     this.#toClient = false
     this.#detach()
-    this.#release(clientHolds)
+    this.#pressure.release('client')
   }
 
   #detach(): void {
@@ -355,6 +325,7 @@ export class Fill implements ResponseSink {
   }
 
   #settle(): void {
+    this.#pressure.end()
     this.#plan.lead?.settle()
     this.#done()
   }

@@ -10,7 +10,8 @@ import { receive, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
 import { hasLeft } from './connection.ts'
 import { deliverStored } from './deliver.ts'
-import { Fill, type FillParts, type FillPlan } from './fill.ts'
+import { Fill } from './fill.ts'
+import type { FillParts, FillPlan } from './fill-plan.ts'
 import { lookup, softnessBy } from './lookup.ts'
 import { sendProblem } from './problem.ts'
 import type { Route } from './routes.ts'
@@ -138,7 +139,7 @@ export class Handler {
       whole: mayStore && (validating !== undefined || !alone),
       answering: true,
       lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
-      collapsed: looks > 1,
+      waited: looks > 1,
     })
     return true
   }
@@ -158,7 +159,7 @@ export class Handler {
     const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
     this.#fill(exchange, {
       reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, mayStore: true, whole: true, answering: false,
-      lead: this.#coalescer.begin(key, stamp), collapsed: false,
+      lead: this.#coalescer.begin(key, stamp), waited: false,
     })
   }
 

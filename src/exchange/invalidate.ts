@@ -1,7 +1,7 @@
 // What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
 import type { IncomingMessage } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
-import type { FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, type FieldLines } from '../http/fields.ts'
 import { groupInvalidations } from '../http/tags.ts'
 import { invalidatedUrls } from '../policy/invalidation.ts'
 import type { Purge, PurgeLog } from '../store/purge-log.ts'
@@ -23,7 +23,8 @@ export interface InvalidateParts {
  * was before it, so the answer waits for this, a bounded time. It never fails the request: the change has been made.
  */
 export async function invalidateAfter(parts: InvalidateParts, message: IncomingMessage, scheme: 'http' | 'https', status: number, fields: FieldLines): Promise<void> {
-  const authority = normaliseAuthority(message.headers.host ?? '', scheme)
+  // Not `message.headers`, which Node has made by now, and which does not know of an authority in the target (RFC 9112 §3.2.2).
+  const authority = normaliseAuthority(fieldValue(fieldLines(message.rawHeaders), 'host') ?? '', scheme)
   if (authority === undefined) return
   const method = message.method ?? 'GET'
   const target = message.url ?? '/'

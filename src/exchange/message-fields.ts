@@ -1,5 +1,5 @@
 // The fields of the two messages that a fill sends: its request to the origin, and its answer to the client.
-import { connectionNamed, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, isHopByHop, withoutFields, type FieldLines } from '../http/fields.ts'
 import { toldToThisCache } from '../policy/storable.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { conditionalFields, partialRequestFields } from '../policy/validation.ts'
@@ -12,6 +12,17 @@ export function wholeRequestFields(forwarded: FieldLines, validating: Metadata |
   }
   if (validating !== undefined) fields.push(...conditionalFields(validating))
   return fields
+}
+
+// RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches
+// read: nobody has judged a trailer.
+const neverTrailers: ReadonlySet<string> = new Set([
+  'content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'set-cookie', 'cache-control', 'age', 'expires', 'date', 'vary', 'via', 'cache-status',
+])
+
+/** What a client is sent of an origin's trailers. They stay trailers: they are not merged into the fields, nor stored. */
+export function clientTrailers(trailers: FieldLines): string[] {
+  return withoutFields(trailers, { has: name => neverTrailers.has(name) || toldToThisCache.has(name) || isHopByHop(name, connectionNamed(trailers)) })
 }
 
 /** What a client is sent of an origin's fields (RFC 9110 §7.6.1), with what this hop adds. */

@@ -29,7 +29,8 @@ export interface Forwarded {
   readonly status: number | undefined
   /** Why its answer is not stored; undefined: it is. */
   readonly notStored: NotStoredReason | undefined
-  readonly collapsed?: boolean
+  /** Whether the request waited for another's fetch first, which was of no use to it (RFC 9211 §2.6: not collapsed after all). */
+  readonly waited?: boolean
 }
 
 /** RFC 9211 §2.2 to §2.6. The detail is why it was not stored, or else why the origin was asked. */
@@ -38,7 +39,7 @@ export function forwardStatus(forwarded: Forwarded): string {
   let value = `springhouse; fwd=${forwardParameter[reason]}`
   if (status !== undefined) value += `; fwd-status=${status}`
   if (notStored === undefined && status !== undefined) value += '; stored'
-  if (forwarded.collapsed === true) value += '; collapsed'
+  if (forwarded.waited === true) value += '; collapsed=?0'
   return `${value}; detail=${notStored ?? reason}`
 }
 

@@ -122,13 +122,14 @@ export type OriginFailure = 'unreachable' | '5xx'
 /**
  * Whether a stale entry may answer because the origin failed (RFC 5861 §4, RFC 9111 §4.2.4 and §4.3.3), and the reason
  * to give. `keepUntilMs` bounds it where no stale-if-error does.
+ * @param softness whether a soft purge has made it stale before its lifetime was over
  */
-export function mayStandIn(request: CacheRequest, meta: Metadata, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
+export function mayStandIn(request: CacheRequest, meta: Metadata, softness: Softness, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
   const ageMs = currentAgeMs(meta, nowMs)
   const staleForMs = ageMs - meta.lifetimeMs
   // A request that wanted none from cache gets the error, and so does one whose response forbids it.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
-  if (staleForMs > 0 && meta.neverStale) return undefined
+  if (meta.neverStale && (staleForMs >= 0 || softness === 'stale')) return undefined
   const { staleIfError } = request.directives
   // RFC 5861 §4: either side may say how long; what the origin says first.
   const allowedMs = meta.staleIfErrorMs > 0 ? meta.staleIfErrorMs : staleIfError === undefined ? 0 : staleIfError * 1000

@@ -23,19 +23,21 @@ export function invalidatedUrls(
   const urls: InvalidUrl[] = [{ authority: request.authority, target: request.target }]
   for (const name of ['location', 'content-location']) {
     const value = fieldValue(fields, name)
-    const url = value === undefined ? undefined : sameOriginUrl(value, request)
-    if (url !== undefined && !urls.some(known => known.target === url.target)) urls.push(url)
+    const targets = value === undefined ? [] : sameOriginTargets(value, request)
+    for (const target of targets) if (!urls.some(known => known.target === target)) urls.push({ authority: request.authority, target })
   }
   return urls
 }
 
-function sameOriginUrl(reference: string, request: { readonly scheme: string; readonly authority: string; readonly target: string }): InvalidUrl | undefined {
+// Two where they differ: the bytes that the origin spelt out, for the key is of exact bytes, and what URL parsing makes of
+// them, for that is what most clients then ask for.
+function sameOriginTargets(reference: string, request: { readonly scheme: string; readonly authority: string; readonly target: string }): string[] {
   const base = parsedUrl(`${request.scheme}://${request.authority}${request.target}`)
   const parsed = base === undefined ? undefined : parsedUrl(reference, base)
-  if (base === undefined || parsed === undefined || parsed.protocol !== base.protocol || parsed.host !== base.host) return undefined
-  // A path that the origin spelt out is taken byte for byte: URL parsing may rewrite it, and the key is of exact bytes.
-  if (reference.startsWith('/') && !reference.startsWith('//')) return { authority: request.authority, target: reference.split('#', 1)[0] as string }
-  return { authority: request.authority, target: parsed.pathname + parsed.search }
+  if (base === undefined || parsed === undefined || parsed.protocol !== base.protocol || parsed.host !== base.host) return []
+  const spelt = /^(?:[a-z]+:\/\/[^/?#]+|(?!\/\/))(\/[^#]*)/i.exec(reference)?.[1]
+  const resolved = parsed.pathname + parsed.search
+  return spelt === undefined || spelt === resolved ? [resolved] : [spelt, resolved]
 }
 
 function parsedUrl(reference: string, base?: URL): URL | undefined {

@@ -24,12 +24,18 @@ export const partialRequestFields: ReadonlySet<string> = new Set([
  */
 export function confirms(meta: Metadata, fields304: FieldLines): boolean {
   const etag = fieldValue(fields304, 'etag')
-  if (etag === undefined || meta.etag === undefined) return true
+  if (etag === undefined) return true
+  // A tag where none was stored: it may be that of newer bytes, unless the other validator is the one that was asked with.
+  if (meta.etag === undefined) return isWeak(etag) || (meta.lastModified !== undefined && fieldValue(fields304, 'last-modified') === meta.lastModified)
   return etag === meta.etag || withoutWeakness(etag) === withoutWeakness(meta.etag)
 }
 
+function isWeak(etag: string): boolean {
+  return etag.startsWith('W/')
+}
+
 function withoutWeakness(etag: string): string {
-  return etag.startsWith('W/') ? etag.slice(2) : etag
+  return isWeak(etag) ? etag.slice(2) : etag
 }
 
 // §3.2: Content-Length is never updated. The others tell how the very bytes that are stored were made: a 304 that brings

@@ -74,7 +74,7 @@ function toOriginForm(request: IncomingMessage, target: string): void {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
-  // In place: Node makes `headers` from this array when first asked for them.
+  // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
   rawHeaders.splice(0, rawHeaders.length, ...kept)
 }
 

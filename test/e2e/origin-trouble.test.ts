@@ -124,6 +124,31 @@ t.test('a 304 that says no-store takes the entry away', async t => {
   t.equal((await house.get('/a')).body.toString(), 'two')
 })
 
+t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came', async t => {
+  const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
+  const house = await startHouse(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
+  await house.get('/a')
+  house.clock.advance(61_000)
+  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"' }).end() }
+  t.equal(detail(await house.get('/a')), 'stale')
+  const hit = await house.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.equal(hit.header('age'), '0')
+})
+
+t.test('what a 304 tells this cache alone reaches no client, also when it is not kept', async t => {
+  const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
+  const house = await startHouse(t, { origin })
+  await house.get('/a')
+  house.clock.advance(61_000)
+  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Surrogate-Control': 'no-store', 'Cache-Tag': 'x', Age: '7' }).end() }
+  const shown = await house.get('/a')
+  t.equal(detail(shown), 'no-store')
+  t.equal(shown.header('surrogate-control'), undefined)
+  t.equal(shown.header('cache-tag'), undefined)
+  t.equal(shown.header('age'), '7', 'and its age is told once')
+})
+
 t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', async t => {
   const fields = { 'Cache-Control': 'max-age=60, stale-while-revalidate=30', 'X-Who': '' }
   const { script, origin } = scripted(answer('one', fields))

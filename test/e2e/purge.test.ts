@@ -1,5 +1,6 @@
 // Purges and invalidation, over real sockets: what was purged is not served again, and nothing in flight brings it back.
 import t from 'tap'
+import { rawRequest } from '../support/client.ts'
 import { counting, detail, startHouse } from '../support/house.ts'
 
 const tagged = counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1', ETag: '"same"' })
@@ -152,6 +153,13 @@ t.test('RFC 9111 §4.4: an unsafe request invalidates its URL, Location and Cont
   t.same(await details(), ['uri-miss', 'uri-miss', 'uri-miss', 'fresh'])
   await house.get('/a', {}, { method: 'M-SEARCH', body: 'x' })
   t.same((await details())[0], 'uri-miss', 'a method that is not known counts as unsafe')
+})
+
+t.test('RFC 9112 §3.2.2: an unsafe request in absolute-form invalidates what its target names, whatever Host says', async t => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600' }) })
+  await house.get('/a', { Host: 'api.example' })
+  await rawRequest(house.port, 'POST http://api.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  t.equal(detail(await house.get('/a', { Host: 'api.example' })), 'uri-miss')
 })
 
 t.test('RFC 9875: an unsafe request may invalidate groups', async t => {

@@ -104,6 +104,20 @@ t.test('RFC 9110 §14: parts of what is stored', async t => {
   t.equal(house.origin.requests.length, 1)
 })
 
+t.test('RFC 9110 §13.1.5: If-Range with a date holds for a date that can stand for one version only', async t => {
+  const modified = 'Tue, 14 Nov 2023 22:13:19 GMT'
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      const date = request.url === '/old' ? 'Tue, 14 Nov 2023 22:13:20 GMT' : modified
+      response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Last-Modified': modified, Date: date }).end('0123456789')
+    },
+  })
+  for (const path of ['/old', '/new']) await house.get(path)
+  t.equal((await house.get('/old', { Range: 'bytes=0-1', 'If-Range': modified })).status, 206)
+  t.equal((await house.get('/new', { Range: 'bytes=0-1', 'If-Range': modified })).status, 200)
+  t.equal((await house.get('/old', { Range: 'bytes=0-1', 'If-Range': 'Tue, 14 Nov 2023 22:13:20 GMT' })).status, 200)
+})
+
 t.test('a part of what is not stored is asked for as a part, and not stored as the whole', async t => {
   const house = await startHouse(t, {
     origin: (request, response) => {
@@ -133,6 +147,7 @@ t.test('request directives: only-if-cached, max-age, min-fresh, max-stale, no-ca
   t.equal(detail(await house.get('/a', { 'Cache-Control': 'max-stale=5' })), 'max-stale')
   t.equal(detail(await house.get('/a', { 'Cache-Control': 'no-cache' })), 'request-no-cache')
   t.equal((await house.get('/a')).body.toString(), 'answer 3', 'what it brought is stored')
+  t.equal(detail(await house.get('/a', { 'Cache-Control': 'no-cache', Range: 'bytes=0-1' })), 'partial')
   t.equal(detail(await house.get('/b', { 'Cache-Control': 'no-store' })), 'request-no-store')
   t.equal(detail(await house.get('/b')), 'uri-miss')
 })

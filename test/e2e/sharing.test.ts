@@ -33,6 +33,23 @@ t.test('requests for what may not be stored do not queue behind one another', as
   t.equal((await Promise.all(all)).every(one => one.status === 200), true)
 })
 
+t.test('a client that knows its answer is current does not keep others from sharing the next one', async t => {
+  let count = 0
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      if (request.headers['if-none-match'] !== undefined) response.writeHead(304, { ETag: '"v"' }).end()
+      else response.writeHead(200, { 'Cache-Control': ++count === 1 ? 'no-store' : 'max-age=60', ETag: '"v"' }).end('x')
+    },
+  })
+  t.equal(detail(await house.get('/a')), 'no-store')
+  house.clock.advance(50_000)
+  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304, 'it is asked as the client asks')
+  house.clock.advance(50_000)
+  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304)
+  t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'a minute after it was found uncacheable the whole is asked for again')
+  t.equal(detail(await house.get('/a')), 'fresh')
+})
+
 t.test('those who waited for a private answer each get their own', async t => {
   let release: () => void = () => {}
   const gate = new Promise<void>(resolve => { release = resolve })

@@ -100,6 +100,23 @@ t.test('a client that leaves does not stop the fill', async t => {
   t.equal(house.origin.requests.length, 1)
 })
 
+t.test('a client that leaves before the origin has begun does not stop the fill, with or without coalescing', async t => {
+  for (const coalesce of [true, false]) {
+    let finish: () => void = () => {}
+    const house = await startHouse(t, {
+      origin: (_, response) => { finish = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('whole') },
+      config: { cache: { coalesce } },
+    })
+    const leaving = connect(house.port, '127.0.0.1', () => leaving.write(`GET /a HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
+    await house.origin.nth(1)
+    leaving.destroy()
+    // Over another connection, and so behind the end of that one.
+    await house.admin('/v1/stats')
+    finish()
+    t.equal((await untilStored(house, '/a')).body.toString(), 'whole')
+  }
+})
+
 t.test('a client that leaves an answer that may not be stored takes the fetch with it', async t => {
   let dropped: () => void = () => {}
   const gone = new Promise<void>(resolve => { dropped = resolve })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import { detail } from '../support/house.ts'
+import { open } from '../support/client.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
 const validated = (body: string | Buffer) => (request: IncomingMessage, response: ServerResponse): void => {
@@ -74,4 +75,38 @@ t.test('a route to an origin that is not there is answered with a problem, every
   })
   for (let i = 0; i < 2; i++) t.equal((await bench.get('/a')).status, 500)
   t.equal(bench.handler.filling, 0)
+})
+
+t.test('what was looked up before is not used once purges may have been missed', async t => {
+  let current = true
+  let broken = false
+  const bench = await startHandler(t, {
+    log: log => Object.defineProperty(Object.create(log), 'current', { value: () => current }),
+    origin: (request, response) => {
+      if (request.headers['if-none-match'] !== undefined) current = false
+      if (broken) response.writeHead(503).end('no')
+      else validated('stored')(request, response)
+    },
+  })
+  await bench.get('/a')
+  bench.clock.advance(61_000)
+  const confirmed = await bench.get('/a')
+  t.equal(confirmed.body.toString(), 'stored')
+  t.equal(bench.origin.requests.length, 3, 'the whole is asked for after the 304')
+  bench.clock.advance(61_000)
+  current = true
+  broken = true
+  t.equal((await bench.get('/a')).status, 503, 'and a stale one does not stand in')
+})
+
+t.test('those who wait for a fetch do not wait for a client that does not read', async t => {
+  const body = randomBytes(10_000_000)
+  const bench = await startHandler(t, {
+    origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) },
+    parts: { slowClientMs: 1 },
+  })
+  const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
+  stuck.pause()
+  t.equal((await bench.get('/a')).body.equals(body), true)
+  stuck.destroy()
 })

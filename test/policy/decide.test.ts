@@ -96,7 +96,7 @@ t.test('what is not the cache\'s is passed on, with the reason', async t => {
 })
 
 t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails', async t => {
-  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}): string | undefined => mayStandIn(request(asked), entry.meta, failure, T0 + afterMs)
+  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: Softness = 'valid'): string | undefined => mayStandIn(request(asked), entry.meta, softness, failure, T0 + afterMs)
   const sie = stored({ 'Cache-Control': 'max-age=60, stale-if-error=30' })
   t.equal(standsIn(sie, 90_000), 'stale-if-error')
   t.equal(standsIn(sie, 90_001), undefined, 'not past its allowance')
@@ -104,6 +104,9 @@ t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails'
   t.equal(standsIn(plain, 61_000, '5xx'), 'origin-5xx')
   t.equal(standsIn(plain, 61_000 + 3_600_000), undefined, 'not past what is kept')
   t.equal(standsIn(strict, 61_000), undefined, 'never past must-revalidate')
+  t.equal(standsIn(strict, 60_000), undefined, 'nor at the end of its lifetime, when it is stale already')
+  t.equal(standsIn(strict, 1000, 'unreachable', {}, 'stale'), undefined, 'nor when a soft purge has made it stale')
+  t.equal(standsIn(plain, 1000, 'unreachable', {}, 'stale'), 'origin-unreachable')
   t.equal(standsIn(shared, 61_000), undefined, 'never past s-maxage')
   t.equal(standsIn(always, 1000), undefined, 'never past no-cache')
   t.equal(standsIn(plain, 1000, 'unreachable', { 'Cache-Control': 'no-cache' }), undefined, 'not for one who wants none from cache')

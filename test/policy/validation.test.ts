@@ -26,6 +26,10 @@ t.test('§4.3.3: a 304 that names another tag confirms nothing that is stored', 
   t.equal(confirms(meta, lines({ ETag: '"v1"' })), true)
   t.equal(confirms(meta, lines({ ETag: 'W/"v1"' })), true)
   t.equal(confirms(meta, lines({ ETag: '"v2"' })), false)
+  const dated = stored({ 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }).meta
+  t.equal(confirms(dated, lines({ ETag: '"v2"' })), false, 'a tag may be that of newer bytes, changed within the same second')
+  t.equal(confirms(dated, lines({ ETag: '"v2"', 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' })), true)
+  t.equal(confirms(dated, lines({})), true)
 })
 
 const preconditions: readonly [sentence: string, request: Fields, response: Fields, expected: boolean][] = [
@@ -65,6 +69,10 @@ t.test('§4.4: what an unsafe request invalidates', async t => {
   t.same(after('PUT', 200, { Location: '/b', 'Content-Location': 'http://api.example.com/c?d' }), ['/a?b=c', '/b', '/c?d'])
   t.same(after('PUT', 200, { Location: 'http://other.example.com/b', 'Content-Location': '//evil.example/c' }), ['/a?b=c'], 'never another origin\'s')
   t.same(after('PUT', 200, { Location: 'https://api.example.com/b' }), ['/a?b=c'], 'another scheme is another origin')
+  t.same(after('PUT', 200, { Location: '/x/./y' }), ['/a?b=c', '/x/./y', '/x/y'], 'as it is written, and as clients resolve it')
+  t.same(after('PUT', 200, { Location: 'http://API.example.com:80/x/./y#z' }), ['/a?b=c', '/x/./y', '/x/y'])
+  t.same(after('PUT', 200, { Location: 'c', 'Content-Location': '?d' }), ['/a?b=c', '/c', '/a?d'])
+  t.same(after('PUT', 200, { Location: '/\\evil.example/b' }), ['/a?b=c'])
   t.same(after('PUT', 200, { Location: 'http://[' }), ['/a?b=c'], 'what is no URL is left alone')
 })
 
@@ -73,7 +81,7 @@ t.test('RFC 9211: Cache-Status', async t => {
   t.equal(hitStatus('max-stale', -1), 'springhouse; hit; ttl=-1; detail=max-stale')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: undefined }), 'springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: 'no-store' }), 'springhouse; fwd=uri-miss; fwd-status=200; detail=no-store')
-  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, collapsed: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed; detail=stale')
+  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale', 'RFC 9211 §2.6: it waited for another, and had to ask all the same')
   t.equal(forwardStatus({ reason: 'uri-miss', status: undefined, notStored: undefined }), 'springhouse; fwd=uri-miss; detail=uri-miss')
   t.equal(passStatus('method'), 'springhouse; fwd=method; detail=method')
   t.equal(passStatus('upgrade'), 'springhouse; fwd=bypass; detail=upgrade')

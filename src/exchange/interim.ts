@@ -1,0 +1,20 @@
+// 1xx answers of an origin on their way to the client that is waiting: RFC 9110 §15.2, RFC 8297.
+import type { ServerResponse } from 'node:http'
+import { fieldLineValues, type FieldLines } from '../http/fields.ts'
+
+// RFC 8288 §3: a target in angle brackets, in which a comma may stand, and parameters, in whose quotes one may.
+const oneLink = /<[^>]*>[^,"]*(?:"[^"]*"[^,"]*)*/g
+
+/**
+ * Passes on 102 and the links of a 103; the others are of no use to a client. Never to HTTP/1.0, which knows no 1xx
+ * (§15.2), and never after the final answer has begun.
+ */
+export function sendInterim(response: ServerResponse, status: number, fields: FieldLines): void {
+  if (response.headersSent || response.req.httpVersionMinor === 0) return
+  if (status === 102) response.writeProcessing()
+  if (status !== 103) return
+  const link = fieldLineValues(fields, 'link').flatMap(value => value.match(oneLink)?.map(member => member.trim()) ?? [])
+  try {
+    response.writeEarlyHints({ link })
+  } catch { /* Node refuses a link that it cannot read. A hint that does not come costs nothing. */ }
+}
