@@ -127,6 +127,8 @@ export class Fill implements ResponseSink {
     if (verdict === undefined) this.#notStored = plan.reason === 'range-miss' ? 'partial' : 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
+    // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
+    else if (!this.#parts.purgeLog.current()) this.#notStored = 'store-refused'
     else {
       this.#notStored = undefined
       this.#meta = verdict.meta
@@ -141,7 +143,8 @@ export class Fill implements ResponseSink {
   #willNotStore(): void {
     const reason = this.#notStored ?? 'incomplete'
     this.#parts.counters.notStored(reason)
-    if (this.#plan.mayStore && reason !== 'request-no-store') this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
+    // What lies in this request, or in the store, says nothing of the next answer.
+    if (this.#plan.mayStore && reason !== 'request-no-store' && reason !== 'store-refused') this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
     this.#plan.lead?.settle()
   }
 

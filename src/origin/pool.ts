@@ -69,7 +69,7 @@ export class OriginPool {
       server.retire()
       this.#leaving.add(server)
     }
-    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server are known anew')
+    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server')
   }
 
   /**
