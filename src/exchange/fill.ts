@@ -100,6 +100,8 @@ export class Fill implements ResponseSink {
     if (verdict === undefined) this.#notStored = asked.request.method === 'HEAD' ? 'request-method' : 'partial'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
+    // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
+    else if (!this.#parts.purgeLog.current()) this.#notStored = 'store-refused'
     else {
       this.#notStored = undefined
       this.#meta = verdict.meta
@@ -114,8 +116,9 @@ export class Fill implements ResponseSink {
   #willNotStore(status: number): void {
     const reason = this.#notStored ?? 'incomplete'
     this.#parts.counters.notStored(reason)
-    // A 304 to the client's own precondition says nothing of whether the whole might be stored.
-    const telling = this.#plan.mayStore && reason !== 'request-no-store' && status !== 304
+    // What lies in this request or in the store says nothing of the next answer, and a 304 to the client's own precondition
+    // nothing of whether the whole might be stored.
+    const telling = this.#plan.mayStore && reason !== 'request-no-store' && reason !== 'store-refused' && status !== 304
     if (telling) this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
     this.#plan.lead?.settle()
   }

@@ -2,6 +2,7 @@
 import { ADDRCONFIG } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import type { Clock } from '../clock.ts'
 
 /** Every address of a host name. Rejects, or gives none, when that cannot be told now. */
 export type ResolveHost = (host: string) => Promise<readonly string[]>
@@ -15,6 +16,9 @@ export const systemResolve: ResolveHost = async (host) => (await lookup(host, { 
 /** How often a name is resolved: soon enough for a container that was added or taken away, and next to nothing for a resolver. */
 export const resolveEveryMs = 2_000
 
+/** How soon it may be resolved again, when a server that it named does not answer. */
+const soonestMs = 100
+
 /** A URL's host as the system takes it: an IPv6 address without its brackets. */
 export function plainHost(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, '')
@@ -25,16 +29,26 @@ export function isResolved(host: string): boolean {
   return isIP(host) === 0 && host !== 'localhost'
 }
 
+export interface WatchedName {
+  /** What it resolves to may have changed: asks before its time, but not all the time. */
+  doubt(): void
+  stop(): void
+}
+
 /**
  * Resolves a name now, and then at an interval, until it is stopped. The timer keeps no process alive. A failure is told
  * once, when it begins, and changes nothing: that a resolver is out of order says nothing of the servers.
  */
-export function watchAddresses(host: string, resolve: ResolveHost, everyMs: number, watcher: {
+export function watchAddresses(host: string, { resolve, everyMs, clock, resolved, failed }: {
+  readonly resolve: ResolveHost
+  readonly everyMs: number
+  readonly clock: Clock
   /** Called with each answer; sorted, each once, at least one. */
   resolved(addresses: readonly string[]): void
   failed(error: unknown): void
-}): { stop(): void } {
+}): WatchedName {
   let asking = false
+  let askedMs = -Infinity
   let failing = false
   let stopped = false
 
@@ -42,14 +56,15 @@ export function watchAddresses(host: string, resolve: ResolveHost, everyMs: numb
     // A resolver that is slower than the interval is not asked twice at once.
     if (asking || stopped) return
     asking = true
+    askedMs = clock.monotonic()
     try {
       const addresses = [...new Set(await resolve(host))].sort()
       if (stopped) return
       if (addresses.length === 0) throw new Error(`${host} has no address`)
       failing = false
-      watcher.resolved(addresses)
+      resolved(addresses)
     } catch (error) {
-      if (!stopped && !failing) watcher.failed(error)
+      if (!stopped && !failing) failed(error)
       failing = true
     } finally {
       asking = false
@@ -60,6 +75,9 @@ export function watchAddresses(host: string, resolve: ResolveHost, everyMs: numb
   timer.unref()
   void ask()
   return {
+    doubt: () => {
+      if (clock.monotonic() - askedMs >= soonestMs) void ask()
+    },
     stop: () => {
       stopped = true
       clearInterval(timer)

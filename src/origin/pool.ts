@@ -1,9 +1,11 @@
 // The servers of one origin, and the choice between them.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { isResolved, plainHost, watchAddresses, type ResolveHost } from './addresses.ts'
+import { isResolved, plainHost, watchAddresses, type ResolveHost, type WatchedName } from './addresses.ts'
 import type { OriginConfig } from './config.ts'
 import { OriginServer } from './server.ts'
+
+const none: readonly OriginServer[] = []
 
 export interface OriginPoolParts {
   readonly clock: Clock
@@ -27,7 +29,7 @@ export class OriginPool {
   #servers: readonly OriginServer[]
   /** Those whose address has vanished, while something is still under way to them. */
   readonly #leaving = new Set<OriginServer>()
-  readonly #names: { stop(): void }[] = []
+  readonly #names: WatchedName[] = []
   #turn = 0
 
   constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
@@ -47,10 +49,11 @@ export class OriginPool {
     return new OriginServer({ origin: this.#origin, url, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
   }
 
-  #watch(member: number, url: string): { stop(): void } {
-    const { logger, resolve, resolveEveryMs } = this.#parts
+  #watch(member: number, url: string): WatchedName {
+    const { clock, logger, resolve, resolveEveryMs } = this.#parts
     const details = { origin: this.#origin, server: url }
-    return watchAddresses(plainHost(url), resolve, resolveEveryMs, {
+    return watchAddresses(plainHost(url), {
+      resolve, clock, everyMs: resolveEveryMs,
       resolved: (addresses) => this.#take(member, url, addresses),
       failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; what was known of it stays'),
     })
@@ -69,7 +72,7 @@ export class OriginPool {
       server.retire()
       this.#leaving.add(server)
     }
-    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server are known anew')
+    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server')
   }
 
   /**
@@ -77,15 +80,20 @@ export class OriginPool {
    * thought dead wrongly, and refusing for them helps nobody.
    */
   choose(): OriginServer | undefined {
-    return this.#choose(undefined)
+    return this.#choose(none)
   }
 
-  /** Another server than the one that just failed; undefined when there is none. */
-  another(than: OriginServer): OriginServer | undefined {
+  /** Another server than those that failed; undefined when there is none. */
+  another(than: readonly OriginServer[]): OriginServer | undefined {
     return this.#choose(than)
   }
 
-  #choose(avoid: OriginServer | undefined): OriginServer | undefined {
+  /** A server has failed: it may be gone, and its name know of it already. */
+  doubt(): void {
+    for (const name of this.#names) name.doubt()
+  }
+
+  #choose(avoid: readonly OriginServer[]): OriginServer | undefined {
     const servers = this.#servers
     const start = this.#turn
     this.#turn = (this.#turn + 1) % servers.length
@@ -94,7 +102,7 @@ export class OriginPool {
     let anyHealthy = false
     for (let i = 0; i < servers.length; i++) {
       const server = servers[(start + i) % servers.length] as OriginServer
-      if (server === avoid) continue
+      if (avoid.includes(server)) continue
       anyHealthy ||= server.healthy
       if (server.full) continue
       if (!server.healthy) spare = lessPending(server, spare)
@@ -106,9 +114,9 @@ export class OriginPool {
   }
 
   /** An ejected server whose term is over, and which gets this request as its trial. */
-  #trial(avoid: OriginServer | undefined): OriginServer | undefined {
+  #trial(avoid: readonly OriginServer[]): OriginServer | undefined {
     for (const server of this.#servers) {
-      if (!server.healthy && server !== avoid && !server.full && server.admits()) return server
+      if (!server.healthy && !avoid.includes(server) && !server.full && server.admits()) return server
     }
     return undefined
   }

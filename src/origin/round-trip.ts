@@ -41,6 +41,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   readonly #idleMs: number | undefined
   #retries: number
   #server: OriginServer | undefined
+  /** Servers to which it was sent, or should have been, in vain. */
+  #tried: OriginServer[] | undefined
   #connection: Connection | undefined
   #controller: Dispatcher.DispatchController | undefined
   #started = false
@@ -182,10 +184,14 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const server = this.#server as OriginServer
     const error = this.senderFailed() ? new SpringhouseError('CLIENT_GONE', { cause }) : mapOriginError(cause, this.#headSeen)
     if (!isConnectionFailure(error)) return this.#fail(error)
-    if (!stale) server.failed(cause)
+    if (!stale) {
+      server.failed(cause)
+      this.#pool.doubt()
+    }
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.#replayable())
     if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
-    const next = this.#pool.another(server) ?? (stale && !server.full && !server.retired ? server : undefined)
+    this.#tried = [...this.#tried ?? [], server]
+    const next = this.#pool.another(this.#tried) ?? (stale && !server.full && !server.retired ? server : undefined)
     if (next === undefined) return this.#fail(error)
     this.#retries--
     this.#started = false

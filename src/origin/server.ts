@@ -180,7 +180,7 @@ export class OriginServer {
   /** A connection to it could not be made, or was reset before an answer. */
   failed(error: Error): void {
     this.failures++
-    if (this.failures < failuresToEject) return
+    if (this.retired || this.failures < failuresToEject) return
     if (this.#outUntilMs !== undefined) {
       // Of those that were under way when it was taken out: nothing new.
       if (!this.#onTrial) return

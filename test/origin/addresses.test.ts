@@ -56,10 +56,10 @@ async function backends(t: Test, count: number): Promise<{ port: number; at: Scr
   }
 }
 
-function named(t: Test, names: ScriptedNames, port: number, config: Partial<OriginConfig> = {}): Origins {
+function named(t: Test, names: ScriptedNames, port: number, config: Partial<OriginConfig> = {}, clock = handClock(), resolveEveryMs = 5): Origins {
   const origins = createOrigins({
     origins: { api: { ...patience, servers: [`http://backend.test:${port}`], ...config } },
-    clock: handClock(), logger: silent, resolve: names.resolve, resolveEveryMs: 5,
+    clock, logger: silent, resolve: names.resolve, resolveEveryMs,
   })
   t.teardown(() => origins.close())
   return origins
@@ -169,6 +169,22 @@ tap.test('a name that cannot be resolved any more, or has no address, keeps the 
   }
   names.addresses = ['127.0.0.3']
   await known(origins, names, '127.0.0.3')
+})
+
+tap.test('when a server fails its name is resolved before its time, but not all the time', async (t) => {
+  const { port, at } = await backends(t, 2)
+  const names = new ScriptedNames('127.0.0.2')
+  const clock = handClock()
+  const origins = named(t, names, port, { retries: 0 }, clock, 3_600_000)
+  while (addresses(origins)[0] === undefined) await fetchFrom(origins)
+  await at[0]?.close()
+  names.addresses = ['127.0.0.3']
+  for (let i = 0; i < 5; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_REFUSED')
+  t.equal(names.asked.length, 1)
+  clock.advance(100)
+  t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_REFUSED')
+  t.equal(names.asked.length, 2)
+  t.equal((await fetchFrom(origins)).body.toString(), '127.0.0.3')
 })
 
 tap.test('until its name is resolved for the first time a server is asked by name', async (t) => {

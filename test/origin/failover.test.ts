@@ -162,6 +162,19 @@ tap.test('as often as `retries` says, and no more', async (t) => {
   }
 })
 
+tap.test('a request is not tried again on a server that has failed it', async (t) => {
+  const tried: number[] = []
+  const dead = await Promise.all([0, 1, 2].map((number) => startRawOrigin((socket) => socket.on('data', () => {
+    tried.push(number)
+    socket.destroy()
+  }))))
+  const last = await named('last')
+  const origins = originsOf({ servers: [...dead.map(({ url }) => url), last.url], retries: 3 })
+  t.teardown(async () => { await origins.close(); for (const origin of [...dead, last]) await origin.close() })
+  t.strictSame(await bodies(origins, 2), ['last', 'last'])
+  t.ok(tried.length <= 6 && new Set(tried.slice(0, 3)).size === Math.min(3, tried.length), tried.join())
+})
+
 tap.test('a server that fails two health checks is out until it passes one', async (t) => {
   let status = 200
   let checks = 0
