@@ -56,9 +56,7 @@ export async function startSpringhouse(origin: Contestant): Promise<Contestant &
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  // As the command's own first line, npm start and the image start it.
-  const command = ['--max-semi-space-size=4', program, ...args]
-  const pid = await startServer(process.execPath, command, { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
+  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
   return { name: 'springhouse', base: `http://127.0.0.1:${port}`, pid }
 }
 

@@ -1,21 +1,40 @@
 // The origin that every contestant asks: `/hit…` may be cached, anything else may not. `/count` tells how often it was asked.
-import { createServer } from 'node:http'
+// It shares a core with the load generator, so it is made of bare sockets and canned bytes: the contestants are to be the bottleneck.
+import { createServer } from 'node:net'
+import { systemClock } from '../../src/clock.ts'
+import { formatHttpDate } from '../../src/http/date.ts'
 
-const body = Buffer.from(JSON.stringify({ filler: 'x'.repeat(1024 - '{"filler":""}'.length) }))
-const common = ['content-type', 'application/json', 'content-length', String(body.length)]
-const cacheable = [...common, 'cache-control', 'public, max-age=3600', 'etag', '"bench-1"']
-const uncacheable = [...common, 'cache-control', 'no-store']
+const body = JSON.stringify({ filler: 'x'.repeat(1024 - '{"filler":""}'.length) })
+
+// One Date for all is true enough for a benchmark: nothing here is fresh for less than a day.
+const startedAt = formatHttpDate(systemClock.now())
+
+function canned(text: string, fields: readonly string[]): Buffer {
+  const head = ['HTTP/1.1 200 OK', 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(text)}`, `Date: ${startedAt}`, 'Connection: keep-alive', ...fields]
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${text}`)
+}
+
+const cacheable = canned(body, ['Cache-Control: public, max-age=86400', 'ETag: "bench-1"'])
+const uncacheable = canned(body, ['Cache-Control: no-store'])
 
 let asked = 0
 
-const server = createServer((request, response) => {
-  if (request.url === '/count') {
-    response.end(String(asked))
-    return
-  }
+function answer(head: string): Buffer {
+  if (head.startsWith('GET /count ')) return canned(String(asked), ['Cache-Control: no-store'])
   asked++
-  response.writeHead(200, request.url?.startsWith('/hit') === true ? cacheable : uncacheable)
-  response.end(body)
+  return head.startsWith('GET /hit') ? cacheable : uncacheable
+}
+
+const server = createServer({ noDelay: true }, socket => {
+  let pending = ''
+  socket.on('error', () => undefined)
+  socket.on('data', chunk => {
+    pending += chunk.toString('latin1')
+    // Requests without content, one after the other.
+    for (let end = pending.indexOf('\r\n\r\n'); end >= 0; end = pending.indexOf('\r\n\r\n')) {
+      socket.write(answer(pending))
+      pending = pending.slice(end + 4)
+    }
+  })
 })
-server.keepAliveTimeout = 120_000
 server.listen(Number(process.argv[2]), '127.0.0.1')

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
+#!/usr/bin/env node
 // The command: verbs, and how each ends.
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'

@@ -7,14 +7,12 @@ import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { announce } from './announce.ts'
 import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
-import { keepHeapSmall } from './heap.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
 import { runWorker } from './worker.ts'
 import { runWorkers } from './workers.ts'
 
 /** Runs until it is told to stop; as a worker, as its primary says. */
 export async function serve({ config: file, ...flags }: Flags & { config?: string }): Promise<void> {
-  keepHeapSmall()
   // A worker does as its primary says: it is sent the configuration that the primary has checked.
   if (cluster.isWorker) return runWorker()
   const load = withAdminToken(() => loadConfig({ file, env: process.env, flags }).config)

@@ -36,7 +36,9 @@ export class Handler {
   readonly #parts: HandlerParts
   readonly #coalescer: Coalescer
   readonly #softness: ReturnType<typeof softnessBy>
-  readonly #fills = new Set<Fill>()
+  // A number, not a Set: the tables that a Set outgrows hold on to what was in them until the old generation is collected,
+  // and with a fill added and taken away at every miss that kept whole requests alive long after they were answered.
+  #filling = 0
 
   constructor(parts: HandlerParts) {
     this.#parts = parts
@@ -46,7 +48,7 @@ export class Handler {
 
   /** Fetches under way; what a shutdown waits for. */
   get filling(): number {
-    return this.#fills.size
+    return this.#filling
   }
 
   handle(message: IncomingMessage, response: ServerResponse, client: ClientConnection): Handled | Promise<Handled> {
@@ -164,10 +166,11 @@ export class Handler {
   }
 
   #fill(exchange: ClientExchange, plan: FillPlan): void {
-    const fill = new Fill(this.#parts, exchange, plan, () => this.#fills.delete(fill))
-    this.#fills.add(fill)
-    fill.start()
+    this.#filling++
+    new Fill(this.#parts, exchange, plan, this.#filled).start()
   }
+
+  readonly #filled = (): void => { this.#filling-- }
 
   #refuse(response: ServerResponse, fault: Fault): Handled {
     sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
