@@ -26,6 +26,16 @@ t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
   t.equal((await house.get('/a', { Range: 'bytes=1000000-1000009' })).body.toString('hex'), body.subarray(1_000_000, 1_000_010).toString('hex'))
 })
 
+t.test('a small body of every byte there is comes back as it was, whole and in part', async t => {
+  const body = Buffer.from(Array.from({ length: 1024 }, (_, i) => i % 256))
+  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  t.equal(sum((await house.get('/a')).body), sum(body))
+  const hit = await house.get('/a')
+  t.equal(detail(hit), 'fresh')
+  t.equal(sum(hit.body), sum(body))
+  t.equal(sum((await house.get('/a', { Range: 'bytes=100-299' })).body), sum(body.subarray(100, 300)))
+})
+
 t.test('a chunked body is stored whole, and its length is known afterwards', async t => {
   const house = await startHouse(t, {
     origin: (_, response) => {

@@ -1,0 +1,39 @@
+// The pages that people read at night say what the program says, in both directions.
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { errorCatalogue } from '../src/errors.ts'
+import { decisionReasons, notStoredReasons, reasonMeaning } from '../src/policy/reasons.ts'
+
+const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
+
+/** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
+function rows(text: string): Map<string, string[]> {
+  const found = [...text.matchAll(/^\| `([^`]+)` \|(.*)\|$/gm)]
+  return new Map(found.map(([, word = '', rest = '']) => [word, rest.split(' |').map(cell => cell.trim())]))
+}
+
+t.test('docs/reasons.md explains every reason and every error, and no others', async t => {
+  const described = rows(page('docs/reasons.md'))
+  t.same([...described.keys()].toSorted(), [...decisionReasons, ...notStoredReasons, ...Object.keys(errorCatalogue)].toSorted())
+  for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason)?.[0], reasonMeaning[reason])
+  for (const [code, row] of Object.entries(errorCatalogue)) {
+    const proxyError = 'proxyError' in row && row.proxyError !== undefined ? `\`${row.proxyError}\`` : ''
+    t.same(described.get(code)?.slice(0, 4), [String(row.status), row.source, proxyError, row.sentence], code)
+  }
+})
+
+t.test('the README and the docs link to nothing that is not there', async t => {
+  for (const path of ['README.md', 'docs/architecture.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'src/policy/README.md']) {
+    for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
+      t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
+    }
+  }
+})
+
+t.test('the README names only scripts that there are', async t => {
+  const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> }
+  for (const [, name = ''] of page('README.md').matchAll(/npm (?:run )?(start|test|demo|bench|[a-z:]+)(?= --|`|\s+#|$)/gm)) {
+    if (name !== 'ci') t.ok(name in scripts, `npm run ${name}`)
+  }
+})
