@@ -10,6 +10,6 @@ export function columns(rows: readonly (readonly string[])[]): string {
 
 /** Control characters made visible: keys and tags come from clients and origins, and must not steer a terminal. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for: none may reach a terminal
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }

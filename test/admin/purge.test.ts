@@ -2,11 +2,11 @@
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
 import type { Purge } from '../../src/store/purge-log.ts'
-import { errorsOf, listen, metadata, overLog, purger, T0 } from './support.ts'
+import { errorsOf, listen, overLog, purger, storedAt, T0 } from './support.ts'
 
 tap.test('a purge that every live replica acknowledged answers 200, and what it names is dead', async (t) => {
   const { purge, parts } = await listen(t)
-  const before = metadata('api.example.com', '/v1/a?b=c', { stamp: parts.purgeLog.applied })
+  const before = storedAt('api.example.com', '/v1/a?b=c', { stamp: parts.purgeLog.applied })
   const answer = await purge({ urls: ['https://API.example.com:443/v1/a?b=c'] })
   t.equal(answer.status, 200)
   t.same(answer.json(), { id: parts.purgeLog.applied, soft: false, replicas: { live: 1, acknowledged: 1 } })
@@ -21,9 +21,9 @@ tap.test('a path alone means every host; a prefix the beginning; a tag its entri
     const stamp = parts.purgeLog.applied
     t.equal((await purge(body)).status, 200)
     return [
-      metadata('a', '/v1/x', { stamp, tags: ['red', 'big'] }),
-      metadata('b', '/v1/x', { stamp, tags: ['red'] }),
-      metadata('b', '/v1/y', { stamp }),
+      storedAt('a', '/v1/x', { stamp, tags: ['red', 'big'] }),
+      storedAt('b', '/v1/x', { stamp, tags: ['red'] }),
+      storedAt('b', '/v1/y', { stamp }),
     ].map((meta) => parts.purgeLog.judge(meta))
   }
   t.same(await verdicts({ urls: ['/v1/x'] }), ['dead', 'dead', 'valid'])

@@ -11,6 +11,7 @@ import type { Metadata } from '../../src/policy/stored.ts'
 import { createLocalPurgeLog } from '../../src/store/local-log.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { PurgeLog } from '../../src/store/purge-log.ts'
+import { metadata } from '../support/metadata.ts'
 
 export const T0 = Date.UTC(2025, 0, 1)
 export const reader = 'reader-token-1'
@@ -91,32 +92,10 @@ export function sendRaw(port: number, text: string): Promise<string> {
   })
 }
 
-export function metadata(authority: string, target: string, more: Partial<Metadata> = {}): Metadata {
-  return {
-    status: 200,
-    fields: ['content-type', 'text/plain'],
-    cacheOnlyFields: [],
-    requestTimeMs: T0 - 10_000,
-    responseTimeMs: T0 - 10_000,
-    initialAgeMs: 1_000,
-    lifetimeMs: 60_000,
-    heuristic: false,
-    staleWhileRevalidateMs: 0,
-    staleIfErrorMs: 0,
-    alwaysValidate: false,
-    neverStale: false,
-    etag: '"v1"',
-    lastModified: undefined,
-    vary: [],
-    variant: '',
-    authority,
-    target,
-    tags: [],
-    stamp: '',
-    keepUntilMs: T0 + 3_600_000,
-    bodyBytes: 0,
-    ...more,
-  }
+/** The tests' plain stored response, ten seconds old here and of this URL. */
+export function storedAt(authority: string, target: string, more: Partial<Metadata> = {}): Metadata {
+  const times = { requestTimeMs: T0 - 10_000, responseTimeMs: T0 - 10_000, initialAgeMs: 1_000, keepUntilMs: T0 + 3_600_000 }
+  return metadata({ fields: ['content-type', 'text/plain'], ...times, authority, target, stamp: '', ...more })
 }
 
 /** A purge log that is the given one but for some of its answers. */
@@ -191,7 +170,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     ask: (path, ask = {}) => send(port, path, ask),
     purge: (body) => send(port, '/v1/purge', { token: purger, body }),
     async store(authority, target, more) {
-      const writer = store.write(`${authority}${target}`, metadata(authority, target, more))
+      const writer = store.write(`${authority}${target}`, storedAt(authority, target, more))
       await writer.write(Buffer.from('hello'))
       if (!(await writer.commit())) throw new Error('the store did not take the entry')
     },
