@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream'
 import { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
-import type { OriginTls } from './config.ts'
 import type { OriginPool } from './pool.ts'
 import { RoundTrip } from './round-trip.ts'
 
@@ -49,11 +48,6 @@ export class OriginDispatcher extends Dispatcher {
     const request = new PassedRequest(pool, options, handler)
     request.send()
     return true
-  }
-
-  /** How the servers of a pool are to be verified, for connections that are opened elsewhere: WebSockets. */
-  tlsOf(origin: string): OriginTls | undefined {
-    return this.#pools.get(new URL(upstreamOf(origin)).origin)?.config.tls
   }
 
   /** The pools are closed by Origins.close; the proxy that borrows them does not own them. */

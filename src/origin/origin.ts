@@ -1,4 +1,6 @@
 // How the rest of the house asks an origin: one request, one sink for what comes back.
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
@@ -39,6 +41,33 @@ export interface OriginExchange {
   abort(): void
 }
 
+/** A request to change protocols: a GET without a body. */
+export interface UpgradeRequest {
+  /** Name of the pool. */
+  readonly origin: string
+  readonly target: string
+  /** Every field to send, Connection and Upgrade among them. */
+  readonly fields: FieldLines
+  /** What Upgrade asks for, in lower case. */
+  readonly protocol: string
+}
+
+/** Hears one of these, once. */
+export interface UpgradeSink {
+  /** `fields`: those of the 101 that may be passed on; `head`: what came on the socket after it. Both are the sink's now. */
+  onSwitched(fields: FieldLines, socket: Socket, head: Buffer): void
+  /** An ordinary answer. `sound`, asked at its end: whether its connection ended in order, where that is what ends the body. */
+  onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void
+  /** From the catalogue, source `origin`. */
+  onError(error: SpringhouseError): void
+}
+
+/** An upgrade under way. */
+export interface OriginUpgrade {
+  /** Gives up: the connection is closed, and the sink hears nothing more. */
+  abort(): void
+}
+
 /** Where a server is. */
 export interface OriginPlace {
   /** Its base URL, as configured. */
@@ -62,8 +91,8 @@ export interface Origins {
    * `http://<pool>.origin.invalid` names a pool.
    */
   readonly dispatcher: Dispatcher
-  /** A server to open a WebSocket to. @throws SpringhouseError ORIGIN_UNREACHABLE when none is left. */
-  pick(origin: string): OriginPlace
+  /** Asks for another protocol: one request, one sink for what becomes of it. */
+  upgrade(request: UpgradeRequest, sink: UpgradeSink): OriginUpgrade
   status(): readonly OriginServerStatus[]
   close(): Promise<void>
 }

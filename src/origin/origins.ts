@@ -8,6 +8,7 @@ import { OriginDispatcher } from './dispatcher.ts'
 import type { Origins } from './origin.ts'
 import { OriginPool } from './pool.ts'
 import { SinkRequest } from './request.ts'
+import { UpgradeTrip } from './upgrade.ts'
 
 /** Opens the pools. Host names are resolved at once; no connection is made before the first request, or health check. */
 export function createOrigins(parts: {
@@ -36,11 +37,10 @@ export function createOrigins(parts: {
       return trip
     },
     dispatcher: new OriginDispatcher(pools),
-    pick(origin) {
-      const server = poolOf(origin).choose()
-      if (server === undefined) throw new SpringhouseError('ORIGIN_UNREACHABLE')
-      const { url, address } = server
-      return address === undefined ? { url } : { url, address }
+    upgrade(request, sink) {
+      const trip = new UpgradeTrip(poolOf(request.origin), request, sink)
+      trip.start()
+      return trip
     },
     status: () => [...pools.values()].flatMap((pool) => pool.servers.map((server) => server.status())),
     async close() {

@@ -1,5 +1,6 @@
 // One server of a pool: its connections, the queue before them, and whether it is thought to be alive.
 import { isIP } from 'node:net'
+import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
@@ -55,6 +56,7 @@ export class OriginServer {
   readonly #connections = new Set<Connection>()
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiter>()
+  readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
   constructor({ origin, url, address, config, clock, logger }: OriginServerParts) {
@@ -78,6 +80,28 @@ export class OriginServer {
   /** Another connection to it, outside the counted ones: for health checks. */
   connect(): Connection {
     return new Connection(this.url, this.#connector, { timeouts: this.#config.timeouts, servername: this.#servername, address: this.address })
+  }
+
+  /**
+   * A bare socket to it, verified as its connections are, for a protocol that is not HTTP. It counts as a request under way
+   * until it is closed.
+   */
+  dial(opened: buildConnector.Callback): void {
+    const { protocol, port, host } = new URL(this.url)
+    this.pending++
+    const options = { hostname: this.address ?? plainHost(this.url), host, protocol, port, ...(this.#servername === undefined ? {} : { servername: this.#servername }) }
+    this.#connector(options, (...result) => {
+      const [error, socket] = result
+      if (error !== null) this.pending--
+      else {
+        this.#tunnels.add(socket)
+        socket.once('close', () => {
+          this.pending--
+          this.#tunnels.delete(socket)
+        })
+      }
+      opened(...result)
+    })
   }
 
   /** Whether one more request would find neither a connection nor room to wait for one. */
@@ -216,6 +240,7 @@ export class OriginServer {
 
   async close(): Promise<void> {
     await this.#health?.stop()
+    for (const socket of this.#tunnels) socket.destroy()
     await Promise.all(Array.from(this.#connections, (connection) => connection.client.destroy()))
   }
 }

@@ -1,12 +1,14 @@
 // The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
-import { createServer, ServerResponse } from 'node:http'
-import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from './body.ts'
 import type { ProxyOptions } from './options.ts'
 import { writeRawProblem } from './problem.ts'
+import { answerOn, asksForWebSocket } from './websocket.ts'
 
 /** How often Node looks for requests that take too long; 30 s unless told. */
 const timeoutsCheckedEveryMs = 1_000
@@ -51,32 +53,16 @@ function codeOf(code: string | undefined): 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT
 }
 
 /**
- * Sorts upgrades: WebSockets go to the listeners that are there when this is called, which are http-proxy's. Any other
- * protocol is not changed to, and its request is answered as if it had not asked (RFC 9110 §7.8 lets a server), once, on a
- * connection that is then closed; unless it has a body, which Node no longer parses here.
+ * Sorts upgrades: WebSockets are relayed. Any other protocol is not changed to, and its request is answered as if it had not
+ * asked (RFC 9110 §7.8 lets a server), once, on a connection that is then closed; unless it has a body, which Node no longer
+ * parses here.
  */
-export function sortUpgrades(server: Server, onRequest: RequestListener): void {
-  const relays = server.listeners('upgrade')
-  server.removeAllListeners('upgrade')
+export function sortUpgrades(server: Server, onRequest: RequestListener, relay: (request: IncomingMessage, socket: Socket, head: Buffer) => void): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A client that leaves before anybody else listens must not take the process with it.
     socket.on('error', () => undefined)
-    if (request.headers.upgrade?.trim().toLowerCase() === 'websocket' && request.method === 'GET') {
-      for (const relay of relays) relay.call(server, request, socket, head)
-    } else if (hasBody(request)) {
-      writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
-    } else {
-      answerPlainly(request, socket, onRequest)
-    }
+    if (asksForWebSocket(request) && !hasBody(request)) relay(request, socket as Socket, head)
+    else if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+    else onRequest(request, answerOn(request, socket) as Parameters<RequestListener>[1])
   })
-}
-
-function answerPlainly(request: IncomingMessage, socket: Duplex, onRequest: RequestListener): void {
-  const response = new ServerResponse(request)
-  response.shouldKeepAlive = false
-  response.assignSocket(socket as IncomingMessage['socket'])
-  // Node took its own listener off when it gave the socket up.
-  socket.on('drain', () => response.emit('drain'))
-  response.on('finish', () => socket.end())
-  onRequest(request, response as Parameters<RequestListener>[1])
 }

@@ -5,7 +5,6 @@ import type { FieldLines } from '../http/fields.ts'
 import { fieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
-import type { OriginPlace } from '../origin/origin.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
 import { passing } from '../origin/dispatcher.ts'
 import { passStatus } from '../policy/cache-status.ts'
@@ -20,15 +19,13 @@ export interface Pass {
   readonly response: ServerResponse
   /** The pool, once the route is known. */
   origin: string
-  /** For an upgrade: the server that was picked. */
-  upstream: OriginPlace | undefined
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
 }
 
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
-  return { client, reason, response, origin: '', upstream: undefined, status: 0, fields: [] }
+  return { client, reason, response, origin: '', status: 0, fields: [] }
 }
 
 // On the request itself: a WeakMap would say the same, and costs the garbage collector more.

@@ -20,7 +20,7 @@ import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass } from './passed.ts'
 import { writeProblem } from './problem.ts'
-import { webSocketOptions } from './websocket.ts'
+import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
 export interface ProxyParts {
   /**
@@ -44,9 +44,6 @@ export interface ProxyParts {
 const passedMethods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
 const allow = passedMethods.join(', ')
 
-/** Marks the parameters of an upgrade for preRewrite, which is told nothing else of the request. */
-const upgradeParams = { upgrade: true }
-
 /**
  * The proxy, ready to listen.
  *
@@ -60,10 +57,14 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   let closing = false
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
-  function fail(response: ServerResponse, cause: unknown, detail?: object): void {
-    const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
+  function report(error: SpringhouseError, detail?: object): void {
     const level = error.source === 'client' ? 'debug' : error.source === 'internal' ? 'error' : 'warn'
     logger[level]({ err: error.cause ?? error, code: error.code, detail: error.detail, ...detail }, error.message)
+  }
+
+  function fail(response: ServerResponse, cause: unknown, detail?: object): void {
+    const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
+    report(error, detail)
     writeProblem(response, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
   }
 
@@ -88,6 +89,17 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   function fallThrough(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
     setPass(request, passFor(client, reason, response))
     route(request, response)
+  }
+
+  const webSockets: WebSocketParts = {
+    origins,
+    viaName: options.viaName,
+    originOf: parts.originOf,
+    admit: (request) => {
+      admit(request, options)
+      return new IncomingClient(request, trusts)
+    },
+    failed: (error, request) => report(error, { target: request.url }),
   }
 
   const app = fastify({
@@ -118,25 +130,15 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request
     raw.url = (raw as IncomingMessage & { originalUrl: string }).originalUrl
-    let pass = findPass(raw)
-    const upgrade = pass === undefined && raw.headers.upgrade !== undefined
-    if (pass === undefined && !upgrade) {
+    const pass = findPass(raw)
+    if (pass === undefined) {
       // Not from the listener: Fastify's inject. Everything is asked of it all the same.
       reply.hijack()
       receive(raw, reply.raw)
       return
     }
     try {
-      if (pass === undefined) {
-        // An upgrade comes here by way of http-proxy, and has been seen by nobody.
-        admit(raw, options)
-        pass = passFor(new IncomingClient(raw, trusts), 'upgrade', reply.raw)
-        setPass(raw, pass)
-        request.params = upgradeParams
-      }
       pass.origin = parts.originOf(raw, pass.client)
-      // Picked now, while a refusal can still be answered.
-      if (upgrade) pass.upstream = origins.pick(pass.origin)
     } catch (error) {
       failReply(reply, error)
       return
@@ -157,7 +159,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     routes: ['/'],
     proxyPayloads: false,
     internalRewriteLocationHeader: false,
-    preRewrite: (url, params) => (params === upgradeParams ? url : '/'),
+    preRewrite: () => '/',
     handler: (request, reply, dest, replyOptions) => {
       // The raw stream, whatever its type and length. As a POST, for reply-from forbids a GET its body; the dispatcher
       // sends the method that it is told beside it.
@@ -165,10 +167,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       reply.from(dest, { ...replyOptions, method: 'POST' })
     },
     replyOptions: {
-      getUpstream: (request) => {
-        const { upstream, origin } = passOf(request.raw)
-        return upstream?.url ?? upstreamOf(origin)
-      },
+      getUpstream: (request) => upstreamOf(passOf(request.raw).origin),
       // Failover is the dispatcher's; nothing is repeated because of what was answered.
       retryDelay: () => null,
       rewriteRequestHeaders: (request) => {
@@ -201,10 +200,9 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       },
       onError: (reply, { error }) => failReply(reply as FastifyReply, error.cause ?? error),
     },
-    ...webSocketOptions(origins, options.viaName),
   })
   app.addHook('onReady', (done) => {
-    sortUpgrades(app.server, receive)
+    sortUpgrades(app.server, receive, (request, socket, head) => relayWebSocket(webSockets, request, socket, head))
     done()
   })
   return app

@@ -1,75 +1,128 @@
-// WebSockets through @fastify/http-proxy: which server, with which fields, verified how.
+// WebSockets (RFC 6455): the handshake goes to an origin as it came, and once it is accepted bytes go both ways, unread.
+import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import { connect, isIP } from 'node:net'
 import type { Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
-import { fieldLines } from '../http/fields.ts'
-import type { OriginTls } from '../origin/config.ts'
-import { OriginDispatcher } from '../origin/dispatcher.ts'
-import { forwardFields } from '../origin/forward.ts'
-import type { Origins } from '../origin/origin.ts'
-import { passOf } from './passed.ts'
+import type { Duplex, Readable } from 'node:stream'
+import { SpringhouseError } from '../errors.ts'
+import { cut } from '../exchange/connection.ts'
+import { clientFields } from '../exchange/message-fields.ts'
+import { fieldLines, type FieldLines } from '../http/fields.ts'
+import { forwardFields, type ClientConnection } from '../origin/forward.ts'
+import type { Origins, OriginUpgrade, UpgradeSink } from '../origin/origin.ts'
+import { passStatus } from '../policy/cache-status.ts'
+import { writeRawProblem } from './problem.ts'
 
-/** Part of the handshake with the client; the one with the origin has its own. */
-const handshake: ReadonlySet<string> = new Set([
-  'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions', 'sec-websocket-protocol', 'sec-websocket-accept', 'content-length',
-])
-
-/** How to connect, carried in the headers to where the socket is opened: http-proxy has one set of options for all. */
-const dialling: unique symbol = Symbol('springhouse.dialling')
-
-interface Dialling {
-  /** In place of the URL's host. */
-  readonly address: string | undefined
-  /** undefined: in the clear. */
-  readonly tls: OriginTls | undefined
+export interface WebSocketParts {
+  readonly origins: Origins
+  readonly viaName: string
+  /** Checks the request and tells who asks. @throws SpringhouseError, source client */
+  admit(request: IncomingMessage): ClientConnection
+  /** @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
+  originOf(request: IncomingMessage, client: ClientConnection): string
+  /** A line for the log. */
+  failed(error: SpringhouseError, request: IncomingMessage): void
 }
 
-type UpstreamHeaders = Record<string, string | string[]> & { [dialling]?: Dialling }
+// A peer that is gone without a word is found out by the system: a WebSocket may be silent for hours, and has no timeout here.
+const probeAfterMs = 60_000
 
-/** The options of http-proxy for WebSockets. */
-export function webSocketOptions(origins: Origins, viaName: string): Pick<FastifyHttpProxyOptions, 'wsClientOptions' | 'wsServerOptions'> & { websocket: true } {
-  const { dispatcher } = origins
-  const clientOptions = {
-    perMessageDeflate: false,
-    rewriteRequestHeaders: (_headers: unknown, request: { raw: IncomingMessage }) => {
-      const pass = passOf(request.raw)
-      const headers = upstreamHeaders(forwardFields(fieldLines(request.raw.rawHeaders), pass.client, viaName))
-      const secure = pass.upstream?.url.startsWith('https:') === true
-      const tls = dispatcher instanceof OriginDispatcher ? dispatcher.tlsOf(pass.origin) : undefined
-      headers[dialling] = { address: pass.upstream?.address, tls: secure ? tls ?? {} : undefined }
-      return headers
-    },
-    createConnection: openSocket,
+/** Whether a request asks for a WebSocket. To HTTP/1.0 there are no upgrades (RFC 9110 §7.8). */
+export function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
+  return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.trim().toLowerCase() === 'websocket'
+}
+
+/** Relays one WebSocket. `head` is what the client sent behind its request. */
+export function relayWebSocket(parts: WebSocketParts, request: IncomingMessage, client: Socket, head: Buffer): void {
+  try {
+    const connection = parts.admit(request)
+    const fields = forwardFields(fieldLines(request.rawHeaders), connection, parts.viaName)
+    // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
+    fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
+    const relay = new Relay(parts, request, client, head)
+    relay.start(parts.originOf(request, connection), fields)
+  } catch (error) {
+    fail(parts, request, client, error instanceof SpringhouseError ? error : new SpringhouseError('INTERNAL', { cause: error }))
   }
-  return { websocket: true, wsServerOptions: { perMessageDeflate: false }, wsClientOptions: clientOptions as unknown as NonNullable<FastifyHttpProxyOptions['wsClientOptions']> }
 }
 
-function upstreamHeaders(lines: readonly string[]): UpstreamHeaders {
-  const headers: UpstreamHeaders = {}
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string
-    const value = lines[i + 1] as string
-    if (handshake.has(name)) continue
-    const before = headers[name]
-    headers[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
+function fail(parts: WebSocketParts, request: IncomingMessage, client: Socket, error: SpringhouseError): void {
+  parts.failed(error, request)
+  writeRawProblem(client, error)
+}
+
+class Relay implements UpgradeSink {
+  readonly #parts: WebSocketParts
+  readonly #request: IncomingMessage
+  readonly #client: Socket
+  readonly #head: Buffer
+  #upgrade: OriginUpgrade | undefined
+
+  constructor(parts: WebSocketParts, request: IncomingMessage, client: Socket, head: Buffer) {
+    this.#parts = parts
+    this.#request = request
+    this.#client = client
+    this.#head = head
   }
-  return headers
+
+  start(origin: string, fields: FieldLines): void {
+    const { origins } = this.#parts
+    this.#upgrade = origins.upgrade({ origin, target: this.#request.url as string, fields, protocol: 'websocket' }, this)
+    this.#client.on('close', () => this.#upgrade?.abort())
+    if (this.#client.destroyed) this.#upgrade.abort()
+  }
+
+  onSwitched(fields: FieldLines, origin: Socket, head: Buffer): void {
+    const client = this.#client
+    origin.on('error', () => undefined)
+    if (client.destroyed) return void origin.destroy()
+    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#answerFields(fields)]), 'latin1')
+    if (head.length > 0) client.write(head)
+    if (this.#head.length > 0) origin.write(this.#head)
+    join(client, origin)
+  }
+
+  onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
+    const response = answerOn(this.#request, this.#client)
+    response.writeHead(status, this.#answerFields(fields))
+    body.on('error', () => cut(response))
+    // A body that the end of the connection delimits is not whole when that end was a reset.
+    body.on('end', () => { if (sound()) response.end(); else cut(response) })
+    body.pipe(response, { end: false })
+  }
+
+  onError(error: SpringhouseError): void {
+    if (!this.#client.destroyed) fail(this.#parts, this.#request, this.#client, error)
+  }
+
+  #answerFields(fields: FieldLines): string[] {
+    return clientFields(fields, `1.1 ${this.#parts.viaName}`, passStatus('upgrade'))
+  }
 }
 
-function openSocket(options: { host: string; port: number; headers?: UpstreamHeaders }): Socket {
-  const { port } = options
-  const name = options.host.replace(/^\[|\]$/g, '')
-  const { address, tls } = options.headers?.[dialling] ?? { address: undefined, tls: undefined }
-  const host = address ?? name
-  if (tls === undefined) return connect({ host, port })
-  return connectTls({
-    host,
-    port,
-    // SNI has no addresses (RFC 6066 §3).
-    servername: tls.servername ?? (isIP(name) === 0 ? name : ''),
-    rejectUnauthorized: tls.rejectUnauthorized ?? true,
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-  })
+/** An ordinary response on a connection that Node has given up, which it closes. */
+export function answerOn(request: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as IncomingMessage['socket'])
+  // Node took its own listener off when it gave the socket up.
+  socket.on('drain', () => response.emit('drain'))
+  response.on('finish', () => socket.end())
+  return response
+}
+
+function headOf(status: number, phrase: string, fields: FieldLines): string {
+  const lines = [`HTTP/1.1 ${status} ${phrase}`]
+  for (let i = 0; i < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** What one side sends the other gets, at the pace of the slower; the end of either is the end of both. */
+function join(client: Socket, origin: Socket): void {
+  for (const [side, other] of [[client, origin], [origin, client]] as const) {
+    side.setTimeout(0)
+    side.setNoDelay(true)
+    side.setKeepAlive(true, probeAfterMs)
+    side.pipe(other)
+    side.on('close', () => other.destroy())
+  }
 }

@@ -141,7 +141,9 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
         throw new Error('the admin listener asks no origin')
       },
       dispatcher,
-      pick: () => ({ url: '' }),
+      upgrade: () => {
+        throw new Error('the admin listener asks no origin')
+      },
       status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, consecutiveFailures: 0 }],
       close: () => dispatcher.close(),
     },

@@ -1,0 +1,122 @@
+// A request that asks for another protocol (RFC 9110 §7.8): the same servers and failover, and the socket itself once both agree.
+import { request as httpRequest } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { SpringhouseError } from '../errors.ts'
+import { fieldLines, fieldValue } from '../http/fields.ts'
+import { isConnectionFailure, mapOriginError } from './failure.ts'
+import type { OriginUpgrade, UpgradeRequest, UpgradeSink } from './origin.ts'
+import type { OriginPool } from './pool.ts'
+import { malformed, responseFields } from './response-fields.ts'
+import type { OriginServer } from './server.ts'
+
+/**
+ * Asks one server after another for the upgrade, as long as nothing of an answer was seen: the request is a GET without a
+ * body, so it may be sent twice. The server counts as busy until the socket is closed, however long that is.
+ */
+export class UpgradeTrip implements OriginUpgrade {
+  readonly #pool: OriginPool
+  readonly #request: UpgradeRequest
+  readonly #sink: UpgradeSink
+  readonly #tried: OriginServer[] = []
+  #retries: number
+  #sent: ClientRequest | undefined
+  #socket: Socket | undefined
+  #patience: NodeJS.Timeout | undefined
+  #over = false
+
+  constructor(pool: OriginPool, request: UpgradeRequest, sink: UpgradeSink) {
+    this.#pool = pool
+    this.#request = request
+    this.#sink = sink
+    this.#retries = pool.config.retries
+  }
+
+  start(): void {
+    const server = this.#pool.closed ? undefined : this.#pool.choose()
+    if (server === undefined) this.#fail(new SpringhouseError(this.#pool.closed ? 'ORIGIN_UNREACHABLE' : 'ORIGIN_BUSY'))
+    else this.#try(server)
+  }
+
+  abort(): void {
+    this.#over = true
+    clearTimeout(this.#patience)
+    this.#sent?.destroy()
+    this.#socket?.destroy()
+  }
+
+  #try(server: OriginServer): void {
+    server.dial((...result) => {
+      const [error, socket] = result
+      if (error !== null) return this.#failed(server, error)
+      if (this.#over) return socket.destroy()
+      this.#socket = socket
+      this.#ask(server, socket)
+    })
+  }
+
+  #ask(server: OriginServer, socket: Socket): void {
+    const { target, fields } = this.#request
+    const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, createConnection: () => socket })
+    this.#sent = sent
+    this.#patience = setTimeout(() => sent.destroy(new SpringhouseError('ORIGIN_TIMEOUT')), this.#pool.config.timeouts.headersMs)
+    // Afterwards the socket's errors are heard by whoever it was given to.
+    sent.on('error', (error) => this.#failed(server, error))
+    sent.on('upgrade', (message, _socket, head) => {
+      if (this.#answered(server, message)) this.#switched(message, socket, head)
+    })
+    sent.on('response', (message) => {
+      // A 101 that Node does not take for an upgrade says no protocol, or says it wrongly.
+      if (this.#answered(server, message)) this.#refused(message, socket)
+    })
+    sent.end()
+  }
+
+  /** Whether the answer is still wanted. */
+  #answered(server: OriginServer, message: IncomingMessage): boolean {
+    clearTimeout(this.#patience)
+    server.succeeded()
+    if (!this.#over) return true
+    message.destroy()
+    return false
+  }
+
+  #switched(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    const lines = fieldLines(message.rawHeaders)
+    // §15.2.2: the protocol that was asked for, and no other.
+    if (fieldValue(lines, 'upgrade')?.toLowerCase() !== this.#request.protocol) {
+      return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'switched to another protocol than was asked for' }))
+    }
+    this.#over = true
+    this.#sink.onSwitched(responseFields(101, lines), socket, head)
+  }
+
+  #refused(message: IncomingMessage, socket: Socket): void {
+    const status = message.statusCode ?? 0
+    const lines = fieldLines(message.rawHeaders)
+    const fault = malformed(status, lines)
+    if (fault !== undefined) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
+    this.#over = true
+    this.#sink.onRefused(status, responseFields(status, lines), message, () => socket.errored === null)
+  }
+
+  #failed(server: OriginServer, cause: Error): void {
+    clearTimeout(this.#patience)
+    if (this.#over) return
+    const error = mapOriginError(cause)
+    if (!isConnectionFailure(error)) return this.#fail(error)
+    server.failed(cause)
+    this.#pool.doubt()
+    this.#tried.push(server)
+    const next = this.#retries > 0 && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
+    if (next === undefined) return this.#fail(error)
+    this.#retries--
+    this.#try(next)
+  }
+
+  #fail(error: SpringhouseError): void {
+    if (this.#over) return
+    this.abort()
+    this.#sink.onError(error)
+  }
+}
