@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import type { OriginTimeouts } from './config.ts'
+import { skipUnaskedContinue, type Heading } from './unasked-continue.ts'
 
 export interface ConnectionOptions {
   readonly timeouts: OriginTimeouts
@@ -13,8 +14,9 @@ export interface ConnectionOptions {
 }
 
 /** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
-export class Connection {
+export class Connection implements Heading {
   readonly client: Client
+  atHead = false
   /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
   served = 0
   /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */
@@ -36,6 +38,7 @@ export class Connection {
           const socket = result[1]
           this.served = 0
           this.cut = false
+          skipUnaskedContinue(socket, this)
           socket.on('error', admitReset)
           socket.on('end', () => {
             this.cut = wasReset(socket)

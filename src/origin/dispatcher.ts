@@ -21,6 +21,10 @@ export interface Passing {
   senderGone?(): boolean
   /** Told of the response's head, as the origin sent it less the fields of its connection. */
   onHead?(status: number, fields: FieldLines): void
+  /** Told of a 1xx answer other than 100 and 101. */
+  onInterim?(status: number, fields: FieldLines): void
+  /** Told of the trailers, if there are any, when the body has come to its end. */
+  onTrailers?(trailers: FieldLines): void
 }
 
 export const passing: unique symbol = Symbol('springhouse.passing')
@@ -86,8 +90,9 @@ class PassedRequest extends RoundTrip {
     return this.#passing?.senderGone?.() ?? false
   }
 
-  protected override interim(): void {
-    // Not passed on: reply-from has no way to.
+  // reply-from has no way to pass on either of them.
+  protected override interim(status: number, fields: FieldLines): void {
+    this.#passing?.onInterim?.(status, fields)
   }
 
   // undici's own `request` still speaks the older handler interface; either is served.
@@ -109,7 +114,8 @@ class PassedRequest extends RoundTrip {
     else if (this.#handler.onData?.(chunk) === false) controller.pause()
   }
 
-  protected override end(): void {
+  protected override end(trailers: FieldLines): void {
+    if (trailers.length > 0) this.#passing?.onTrailers?.(trailers)
     if (this.#handler.onResponseEnd !== undefined) this.#handler.onResponseEnd(noController, {})
     else this.#handler.onComplete?.([])
   }

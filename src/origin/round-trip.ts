@@ -95,6 +95,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   start(connection: Connection): void {
     if (this.#over) return this.#server?.release(connection)
     this.#connection = connection
+    connection.atHead = true
     const { method, target, fields, body } = this.#outgoing
     const options = {
       path: target,

@@ -1,8 +1,9 @@
 // What a request that is not the cache's own sends and brings back through @fastify/http-proxy.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { SpringhouseError } from '../errors.ts'
-import type { FieldLines } from '../http/fields.ts'
-import { fieldLines } from '../http/fields.ts'
+import { sendInterim } from '../exchange/interim.ts'
+import { clientTrailers } from '../exchange/message-fields.ts'
+import { fieldLines, linePairs, type FieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
@@ -66,6 +67,8 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
         made.status = status
         made.fields = fields
       },
+      onInterim: (status, fields) => sendInterim(made.response, status, fields),
+      onTrailers: (trailers) => made.response.addTrailers(linePairs(clientTrailers(trailers))),
     },
   } as PassingHeaders
 }

@@ -44,3 +44,52 @@ t.test('trailers reach the client as trailers, and are not kept', async t => {
   t.notMatch(await rawRequest(house.port, ask('/a')), /x-sum/i)
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /\r\n\r\nabc$/, 'without chunks there is no place for them')
 })
+
+t.test('a passed request has its 1xx answers and its trailers too', async t => {
+  const house = await startHouse(t, {
+    origin: (_, response) => {
+      response.writeEarlyHints({ link: '</a.css>; rel=preload' })
+      response.writeHead(200)
+      response.write('abc')
+      response.addTrailers({ 'X-Sum': '1', 'Set-Cookie': 'a=b' })
+      response.end()
+    },
+  })
+  const passed = await rawRequest(house.port, 'POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi')
+  t.match(passed, /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+  t.match(passed, /\r\n3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n$/)
+  const old = await rawRequest(house.port, 'POST /a HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi')
+  t.match(old, /^HTTP\/1\.1 200 OK\r\n/)
+  t.match(old, /\r\n\r\nabc$/)
+})
+
+t.test('a 100 that nobody asked for is skipped, however it comes', async t => {
+  const final = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok'
+  const unasked = 'HTTP/1.1 100 Continue\r\n\r\n'
+  const ways: Record<string, string[]> = {
+    'at once': [unasked + final],
+    'twice': [unasked + unasked + final],
+    'with fields, before a 103': ['HTTP/1.1 100 Go On\r\nX: 1\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n', unasked, final],
+    'byte by byte': [...(unasked + final)],
+    'without a phrase': [`HTTP/1.1 100\r\n\r\n${final}`],
+    'not at all': [final],
+  }
+  for (const [way, parts] of Object.entries(ways)) {
+    const house = await startHouse(t, {
+      origin: async (request) => {
+        for (const part of parts) {
+          request.socket.write(part)
+          if (parts.length > 1) await new Promise(resolve => { setImmediate(resolve) })
+        }
+      },
+    })
+    for (const method of ['GET', 'POST']) {
+      // Twice, over one connection.
+      for (let times = 0; times < 2; times++) {
+        const answer = await rawRequest(house.port, `${method} /${method}${times} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+        t.match(answer, /HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/, `${way}: ${method}`)
+        t.notMatch(answer, / 100 /)
+      }
+    }
+  }
+})
