@@ -8,41 +8,63 @@ export interface Heading {
 
 // A head that is longer is for the parser to refuse.
 const longestBytes = 16_384
-const asFarAsItGoes = 'HTTP/1.1 100 '
+const none: Buffer = Buffer.alloc(0)
 
 /**
  * RFC 9110 §15.2: a client must be able to parse a 1xx that it did not expect; an intermediary need not pass it on. Of those
- * only 100 is a trouble (undici, client-h1.js, onHeadersComplete). `socket.read` is how undici takes bytes off a socket.
+ * only 100 is a trouble (undici, client-h1.js, onHeadersComplete). `socket.read` is how undici takes bytes off a socket, until
+ * it gets null.
  */
 export function skipUnaskedContinue(socket: Socket, heading: Heading): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null
-  let held: Buffer | undefined
+  let held: Buffer = none
   socket.read = (size?: number): Buffer | null => {
-    for (let chunk = read(size); ; chunk = read()) {
-      if (!heading.atHead || chunk === null) return chunk
-      let bytes: Buffer = held === undefined ? chunk : Buffer.concat([held, chunk])
-      held = undefined
-      for (let length = continueLength(bytes); length > 0; length = continueLength(bytes)) bytes = bytes.subarray(length)
-      // A head of which too little is there: what it is shows when more comes.
-      if (bytes.length === 0) continue
-      if (continueLength(bytes) < 0 && bytes.length < longestBytes) {
-        held = bytes
-        continue
+    if (!heading.atHead && held.length === 0) return read(size)
+    for (;;) {
+      const chunk = read()
+      let bytes = joined(held, chunk)
+      held = none
+      let interim = heading.atHead ? interimAt(bytes) : final
+      while (interim.status === 100 && interim.length > 0) {
+        bytes = bytes.subarray(interim.length)
+        interim = interimAt(bytes)
       }
-      heading.atHead = false
-      return bytes
+      if (interim.length > 0) {
+        // Another 1xx, by itself: behind it there may be a 100 again.
+        held = bytes.subarray(interim.length)
+        return bytes.subarray(0, interim.length)
+      }
+      if (interim !== unfinished || bytes.length >= longestBytes) {
+        heading.atHead = false
+        return bytes
+      }
+      // Too little to tell what it is.
+      held = bytes
+      if (chunk === null) return null
     }
   }
 }
 
-/** Length of the 100 that the bytes begin with; 0: they begin with something else; -1: they may yet. */
-function continueLength(bytes: Buffer): number {
-  const start = bytes.toString('latin1', 0, asFarAsItGoes.length)
-  if (!/^HTTP\/1\.[01] 100[ \r]/.test(start)) return couldBecome(start) ? -1 : 0
-  const end = bytes.indexOf('\r\n\r\n')
-  return end < 0 ? -1 : end + 4
+function joined(held: Buffer, chunk: Buffer | null): Buffer {
+  if (chunk === null) return held
+  return held.length === 0 ? chunk : Buffer.concat([held, chunk])
 }
 
-function couldBecome(start: string): boolean {
-  return start.length < asFarAsItGoes.length && asFarAsItGoes.startsWith(start.replace('HTTP/1.0', 'HTTP/1.1'))
+/** What bytes at a head begin with: a whole 1xx message of that length, or what has none. */
+interface Interim {
+  readonly status: number
+  readonly length: number
+}
+const unfinished: Interim = { status: 0, length: 0 }
+const final: Interim = { status: 0, length: 0 }
+
+/** Whatever a status line of a 1xx may begin with, nothing included. */
+const beginning = new RegExp(`^${['H', 'T', 'T', 'P', '/', '1', '\\.', '[01]', ' ', '1', '\\d', '\\d'].reduceRight((rest, char) => `(?:${char}${rest})?`, '')}$`)
+
+function interimAt(bytes: Buffer): Interim {
+  const start = bytes.toString('latin1', 0, 13)
+  const match = /^HTTP\/1\.[01] (1\d\d)[ \r]/.exec(start)
+  if (match === null) return beginning.test(start) ? unfinished : final
+  const end = bytes.indexOf('\r\n\r\n')
+  return end < 0 ? unfinished : { status: Number(match[1]), length: end + 4 }
 }
