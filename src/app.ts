@@ -67,7 +67,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const proxy = createProxy({
     handle: (request, response, client) => handler.handle(request, response, client),
     onPassed: (request, client, status, fields) => invalidateAfter(invalidate, request, client.scheme, status, fields),
-    originOf: (request, client) => handler.originOf(request, client),
+    destination: (request, client) => handler.destination(request, client),
     origins, logger,
     options: {
       ...config.proxy,

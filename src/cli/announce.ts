@@ -13,7 +13,7 @@ export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
     ['store', redis?.url ?? `embedded: ${memory} of memory, in this process alone`],
-    ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(' ')}`]),
+    ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(', ')}`]),
     ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),
   ]
   process.stderr.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)

@@ -19,12 +19,16 @@ export const formats = {
     test: (text) => isIP(text) === 0 && hostName.test(text),
   },
   'origin-url': {
-    expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000',
+    expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3',
     test: (text) => {
-      const url = parseUrl(text, ['http:', 'https:'])
-      return url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
+      const { address, weight } = weighted(text)
+      const url = parseUrl(address, ['http:', 'https:'])
+      return weight >= 1 && weight <= 1000 && url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
     },
-    tidy: (text) => new URL(text).origin,
+    tidy: (text) => {
+      const { address, weight } = weighted(text)
+      return new URL(address).origin + (weight === 1 ? '' : ` weight=${weight}`)
+    },
   },
   'redis-url': {
     expects: 'a redis:// or rediss:// URL, such as redis://redis:6379',
@@ -101,6 +105,11 @@ export function textFormat(name: FormatName): TextFormat {
 
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
+
+function weighted(text: string): { address: string; weight: number } {
+  const match = /^(\S+)(?:\s+weight=(\d{1,4}))?$/.exec(text.trim())
+  return { address: match?.[1] ?? '', weight: match === null ? 0 : Number(match[2] ?? 1) }
+}
 
 function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
   if (!URL.canParse(text)) return undefined

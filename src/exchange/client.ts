@@ -1,7 +1,7 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
-import { fieldLines, fieldValue, type FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
@@ -39,7 +39,14 @@ export class Asked {
 
   /** The fields that an origin would be sent. */
   get forwarded(): FieldLines {
-    return this.#forwarded ??= forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
+    return this.#forwarded ??= this.#allowed(forwardFields(fieldLines(this.#raw), this.#client, this.#viaName))
+  }
+
+  // What is passed has every field: nobody else is given its answer.
+  #allowed(fields: FieldLines): FieldLines {
+    const { allowedFields } = this.route.forwarding
+    if (allowedFields === undefined) return fields
+    return withoutFields(fields, { has: name => !allowedFields.has(name) })
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */

@@ -9,7 +9,7 @@ import type { Store, Stored } from '../store/store.ts'
 import { receive, type Asked } from './client.ts'
 import type { ExplainedVariant, Explanation } from './explanation.ts'
 import { lookup, softnessBy } from './lookup.ts'
-import type { Route } from './routes.ts'
+import { unkeyedNames, type Route } from './routes.ts'
 
 export interface ExplainParts {
   routes(): readonly Route[]
@@ -42,6 +42,7 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
     key: asked.key,
     decision: { ...decision, section: reasonMeaning[decision.reason] },
     variants: all.map(entry => explained(entry, parts, nowMs)),
+    unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
   }
 }
 

@@ -33,4 +33,6 @@ export interface Explanation {
   /** What would be done, the reason word of logs, metrics and Cache-Status, and the RFC section that says so. */
   readonly decision: { readonly action: string; readonly reason: string; readonly section: string }
   readonly variants: readonly ExplainedVariant[]
+  /** Fields of the request that reach the origin and tell no two entries apart, unless a Vary names them: see `requestHeaders`. */
+  readonly unkeyed: readonly string[]
 }

@@ -67,7 +67,7 @@ export class Fill implements ResponseSink {
     this.#parts.counters.fillsBegun++
     try {
       this.#origin = this.#parts.origins.request(
-        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded },
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded, retryOn: route.forwarding.retryOn },
         this,
       )
       this.#pressure.on(this.#origin)

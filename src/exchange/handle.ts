@@ -62,11 +62,12 @@ export class Handler {
     return this.#look({ asked, response }, 1)
   }
 
-  /** The origin of a request that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  originOf(message: IncomingMessage, client: ClientConnection): string {
+  /** Where a request goes that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  destination(message: IncomingMessage, client: ClientConnection): { readonly origin: string; readonly retryOn: readonly number[] } {
     const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
     if (typeof asked === 'string') throw faultError(asked)
-    return asked.route.origin
+    const { origin, forwarding } = asked.route
+    return { origin, retryOn: forwarding.retryOn }
   }
 
   #look(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {

@@ -3,6 +3,14 @@ import type { Config } from '../config/schema.ts'
 import { removeQueryParameters } from '../http/target.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
 
+/** How a route's requests go to its origin. */
+export interface Forwarding {
+  /** Statuses for which another server is tried instead. */
+  readonly retryOn: readonly number[]
+  /** The request fields that reach the origin when the answer may be stored; undefined: every one. */
+  readonly allowedFields: ReadonlySet<string> | undefined
+}
+
 /** A route, compiled from the configuration. */
 export interface Route {
   /**
@@ -13,6 +21,7 @@ export interface Route {
   readonly origin: string
   readonly rules: Rules
   readonly keyRules: KeyRules
+  readonly forwarding: Forwarding
   matches(authority: string, target: string): boolean
 }
 
@@ -20,10 +29,10 @@ export interface Route {
  * @param match.host exact host (with a port it must be equal, without one any port matches), or `*.example.com`: any host below it
  * @param match.path a prefix of the request target's path
  */
-export function compileRoute(match: { readonly host?: string | undefined; readonly path?: string | undefined }, origin: string, rules: Rules, keyRules: KeyRules): Route {
+export function compileRoute(match: { readonly host?: string | undefined; readonly path?: string | undefined }, origin: string, rules: Rules, keyRules: KeyRules, forwarding: Forwarding): Route {
   const host = match.host?.toLowerCase()
   const path = match.path ?? '/'
-  return { id: `${origin}@${host ?? '*'}${path}`, origin, rules, keyRules, matches: matcher(host, path) }
+  return { id: `${origin}@${host ?? '*'}${path}`, origin, rules, keyRules, forwarding, matches: matcher(host, path) }
 }
 
 function matcher(host: string | undefined, path: string): Route['matches'] {
@@ -55,6 +64,26 @@ export function matchRoute(routes: readonly Route[], authority: string, target: 
   return undefined
 }
 
+// What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
+// matter of course, and what says who asks: storable.ts judges those. The rest of a client's fields could steer an origin
+// and show in what others are given.
+const strictFields: ReadonlySet<string> = new Set([
+  'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
+  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range',
+  // What the proxy makes itself.
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
+])
+
+/** The names of fields, of those that an origin is sent, that `strict` would keep back. */
+export function unkeyedNames(route: Route, names: Iterable<string>): string[] {
+  return [...new Set(names)].filter(name => !strictFields.has(name) && !route.keyRules.headers.includes(name))
+}
+
+function allowedFields(setting: Config['routes'][number]['requestHeaders'], keyed: readonly string[]): ReadonlySet<string> | undefined {
+  if (setting === 'all') return undefined
+  return new Set([...strictFields, ...keyed, ...(setting === 'strict' ? [] : setting.allow)])
+}
+
 /** The routes of a configuration, in its order. */
 export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[] {
   return config.routes.map(route => {
@@ -72,6 +101,8 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[]
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
     }
-    return compileRoute(route.match, route.origin, rules, { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers })
+    const keyRules: KeyRules = { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers }
+    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
+    return compileRoute(route.match, route.origin, rules, keyRules, forwarding)
   })
 }

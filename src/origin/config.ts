@@ -21,7 +21,7 @@ export interface OriginTls {
 }
 
 export interface OriginConfig {
-  /** Base URLs, scheme and authority alone: `http://api-1:3000`. */
+  /** Base URLs, scheme and authority alone: `http://api-1:3000`; with a weight other than 1 behind it, `http://api-1:3000 weight=3`. */
   readonly servers: readonly string[]
   readonly balance: Balance
   readonly health?: { readonly path: string; readonly intervalMs: number }
@@ -30,7 +30,16 @@ export interface OriginConfig {
   readonly maxConnections: number
   /** Requests that may wait for a connection to each server; beyond it, ORIGIN_BUSY. */
   readonly maxQueue: number
-  /** How often a request that may safely be sent again is, after a connection failed. */
+  /** How often a request that may safely be sent again is, after a connection failed; see RetryBudget. */
   readonly retries: number
   readonly tls?: OriginTls
+}
+
+/** The URL of a server as the configuration writes it. */
+export function serverUrl(server: string): string {
+  return server.split(' ', 1)[0] as string
+}
+
+export function serverWeight(server: string): number {
+  return Number(/ weight=(\d+)$/.exec(server)?.[1] ?? 1)
 }

@@ -15,6 +15,8 @@ export interface Passing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
+  /** Statuses for which another server is tried instead. */
+  readonly retryOn?: readonly number[] | undefined
   /** Told, before anything is sent, how to give the request up. */
   onAbortable?(abort: () => void): void
   /** Whether the sender of the body has left: then a body that breaks off is not the server's failure. */
@@ -79,6 +81,7 @@ class PassedRequest extends RoundTrip {
       target: exact?.target ?? options.path,
       fields: exact?.fields ?? flatFields(options.headers),
       body,
+      retryOn: exact?.retryOn,
     })
     this.#passing = exact
     this.#handler = handler

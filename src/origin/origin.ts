@@ -14,6 +14,8 @@ export interface OriginRequest {
   readonly target: string
   /** Every field to send, Host included, hop-by-hop fields gone. */
   readonly fields: FieldLines
+  /** Statuses for which another server is tried instead. */
+  readonly retryOn?: readonly number[] | undefined
 }
 
 /**

@@ -2,8 +2,10 @@
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { isResolved, plainHost, watchAddresses, type ResolveHost, type WatchedName } from './addresses.ts'
-import type { OriginConfig } from './config.ts'
+import { serverUrl, serverWeight, type OriginConfig } from './config.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { OriginServer } from './server.ts'
+import { nextTurn } from './turns.ts'
 
 const none: readonly OriginServer[] = []
 
@@ -22,7 +24,9 @@ export interface OriginPoolParts {
 export class OriginPool {
   readonly config: OriginConfig
   closed = false
+  readonly retryBudget: RetryBudget
   readonly #origin: string
+  readonly #urls: readonly string[]
   readonly #parts: OriginPoolParts
   /** For each configured URL, its addresses. */
   readonly #members: (readonly OriginServer[])[]
@@ -30,23 +34,25 @@ export class OriginPool {
   /** Those whose address has vanished, while something is still under way to them. */
   readonly #leaving = new Set<OriginServer>()
   readonly #names: WatchedName[] = []
-  #turn = 0
 
   constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
     this.config = config
     this.#origin = origin
     this.#parts = parts
-    this.#members = config.servers.map((url) => [this.#open(url, undefined)])
+    this.#urls = config.servers.map(serverUrl)
+    this.#members = config.servers.map((_, member) => [this.#open(member, undefined)])
     this.#servers = this.#members.flat()
-    for (const [member, url] of config.servers.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
+    this.retryBudget = new RetryBudget(config.maxConnections)
+    for (const [member, url] of this.#urls.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
   }
 
   get servers(): readonly OriginServer[] {
     return this.#servers
   }
 
-  #open(url: string, address: string | undefined): OriginServer {
-    return new OriginServer({ origin: this.#origin, url, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
+  #open(member: number, address: string | undefined): OriginServer {
+    const weight = serverWeight(this.config.servers[member] as string)
+    return new OriginServer({ origin: this.#origin, url: this.#urls[member] as string, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
   }
 
   #watch(member: number, url: string): WatchedName {
@@ -64,7 +70,7 @@ export class OriginPool {
     const before = this.#members[member] ?? []
     const known = new Map(before.map((server) => [server.address, server]))
     if (before.length === addresses.length && addresses.every((address) => known.has(address))) return
-    this.#members[member] = addresses.map((address) => known.get(address) ?? this.#open(url, address))
+    this.#members[member] = addresses.map((address) => known.get(address) ?? this.#open(member, address))
     this.#servers = this.#members.flat()
     for (const server of this.#leaving) if (server.pending === 0) this.#leaving.delete(server)
     for (const server of before) {
@@ -95,22 +101,22 @@ export class OriginPool {
 
   #choose(avoid: readonly OriginServer[]): OriginServer | undefined {
     const servers = this.#servers
-    const start = this.#turn
-    this.#turn = (this.#turn + 1) % servers.length
-    let best: OriginServer | undefined
-    let spare: OriginServer | undefined
     let anyHealthy = false
-    for (let i = 0; i < servers.length; i++) {
-      const server = servers[(start + i) % servers.length] as OriginServer
-      if (avoid.includes(server)) continue
-      anyHealthy ||= server.healthy
-      if (server.full) continue
-      if (!server.healthy) spare = lessPending(server, spare)
-      else if (this.config.balance === 'least-pending') best = lessPending(server, best)
-      else best ??= server
+    let least = Infinity
+    for (const server of servers) {
+      if (!server.healthy || avoid.includes(server)) continue
+      anyHealthy = true
+      if (!server.full) least = Math.min(least, this.#loadOf(server))
     }
     // A full pool does not overflow into its dead servers.
-    return this.#trial(avoid) ?? best ?? (anyHealthy ? undefined : spare)
+    return this.#trial(avoid)
+      ?? (anyHealthy ? nextTurn(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
+        : nextTurn(servers, (server) => !server.full && !avoid.includes(server)))
+  }
+
+  /** What makes a server's turn come later: requests under way for its weight, or nothing where each simply has its turn. */
+  #loadOf(server: OriginServer): number {
+    return this.config.balance === 'least-pending' ? server.pending / server.weight : 0
   }
 
   /** An ejected server whose term is over, and which gets this request as its trial. */
@@ -126,9 +132,4 @@ export class OriginPool {
     for (const name of this.#names) name.stop()
     await Promise.all([...this.#servers, ...this.#leaving].map((server) => server.close()))
   }
-}
-
-/** On a tie the one before: from where the turn stands, so that equally loaded servers share. */
-function lessPending(server: OriginServer, before: OriginServer | undefined): OriginServer {
-  return before === undefined || server.pending < before.pending ? server : before
 }

@@ -17,7 +17,7 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
   #trailers: FieldLines | undefined
 
   constructor(pool: OriginPool, request: OriginRequest, sink: ResponseSink) {
-    super(pool, { method: request.method, target: request.target, fields: request.fields, body: null })
+    super(pool, { method: request.method, target: request.target, fields: request.fields, body: null, retryOn: request.retryOn })
     this.#sink = sink
   }
 

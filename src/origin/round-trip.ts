@@ -17,6 +17,8 @@ export interface Outgoing {
   readonly target: string
   readonly fields: FieldLines
   readonly body: Readable | Buffer | string | null
+  /** Statuses for which another server is tried; none unless the route says so. */
+  readonly retryOn?: readonly number[] | undefined
 }
 
 /**
@@ -31,7 +33,7 @@ const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
  * Failover: a connection that could not be made is tried on another server whatever the method, for nothing was sent. One
  * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
- * it (RFC 9112 §9.3.1). Never because of what was answered.
+ * it (RFC 9112 §9.3.1). Because of what was answered only where `retryOn` says so, on another server, and never with a body.
  *
  * Subclasses hear, in this order: any `interim`, one `head`, any `data`, `end`; or `failed` in place of any, once, last.
  */
@@ -43,6 +45,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #server: OriginServer | undefined
   /** Servers to which it was sent, or should have been, in vain. */
   #tried: OriginServer[] | undefined
+  /** Where it goes once the answer that it does not want is out of the way. */
+  #instead: OriginServer | undefined
   #connection: Connection | undefined
   #controller: Dispatcher.DispatchController | undefined
   #started = false
@@ -80,6 +84,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       return
     }
     this.#server = server
+    this.#pool.retryBudget.earn()
     server.acquire(this)
   }
 
@@ -125,6 +130,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const fault = malformed(status, lines)
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
+    // Decided before anything of the answer is heard; what is left of it goes with its connection.
+    if (this.#outgoing.retryOn?.includes(status) === true && this.#elsewhere()) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
     this.#headSeen = true
@@ -148,7 +155,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     }
     // Only a body that the end of the connection delimits ends after the socket did: see Connection.cut.
     if (connection?.cut === true) return this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
-    if (this.#over) return
+    if (this.#over || this.#instead !== undefined) return
     this.#over = true
     this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
   }
@@ -168,7 +175,9 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     queueMicrotask(() => {
       if (connection !== undefined && unmade) this.#server?.discard(connection)
       else if (connection !== undefined) this.#server?.release(connection)
-      if (!this.#over) this.#recover(error, stale)
+      if (this.#over) return
+      if (this.#instead === undefined) this.#recover(error, stale)
+      else this.#tryInstead(this.#instead)
     })
   }
 
@@ -179,6 +188,30 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       this.#over = true
       this.end([])
     })
+  }
+
+  /** Whether the request goes to another server in place of taking this one's answer; settles which. */
+  #elsewhere(): boolean {
+    if (!this.#replayable() || this.#retries <= 0 || this.#pool.closed) return false
+    const tried = [...this.#tried ?? [], this.#server as OriginServer]
+    const next = this.#pool.another(tried)
+    if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
+    this.#tried = tried
+    this.#instead = next
+    return true
+  }
+
+  #tryInstead(next: OriginServer): void {
+    this.#instead = undefined
+    this.#byteSeen = false
+    this.#again(next)
+  }
+
+  #again(next: OriginServer): void {
+    this.#retries--
+    this.#started = false
+    this.#server = next
+    next.acquire(this)
   }
 
   #recover(cause: Error, stale: boolean): void {
@@ -193,11 +226,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
     this.#tried = [...this.#tried ?? [], server]
     const next = this.#pool.another(this.#tried) ?? (stale && !server.full && !server.retired ? server : undefined)
-    if (next === undefined) return this.#fail(error)
-    this.#retries--
-    this.#started = false
-    this.#server = next
-    next.acquire(this)
+    if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)
+    this.#again(next)
   }
 
   #replayable(): boolean {

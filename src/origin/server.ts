@@ -9,6 +9,7 @@ import type { OriginConfig } from './config.ts'
 import { Connection } from './connection.ts'
 import { watchHealth } from './health.ts'
 import type { OriginServerStatus } from './origin.ts'
+import type { Weighted } from './turns.ts'
 
 /** Who waits for a connection. */
 export interface Waiter {
@@ -27,6 +28,8 @@ export interface OriginServerParts {
   /** Name of the pool. */
   readonly origin: string
   readonly url: string
+  /** Its share of the pool's requests, against the others'. */
+  readonly weight: number
   /** Where to connect to, in place of the URL's host; undefined: as the host resolves at each connection. */
   readonly address: string | undefined
   readonly config: OriginConfig
@@ -34,9 +37,11 @@ export interface OriginServerParts {
   readonly logger: BaseLogger
 }
 
-export class OriginServer {
+export class OriginServer implements Weighted {
   readonly origin: string
   readonly url: string
+  readonly weight: number
+  credit = 0
   readonly address: string | undefined
   /** Whether its address has vanished: it finishes what is under way, and is given nothing new. */
   retired = false
@@ -59,10 +64,11 @@ export class OriginServer {
   readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
-  constructor({ origin, url, address, config, clock, logger }: OriginServerParts) {
+  constructor({ origin, url, weight, address, config, clock, logger }: OriginServerParts) {
     const host = plainHost(url)
     this.origin = origin
     this.url = new URL(url).origin
+    this.weight = weight
     this.address = address
     this.#config = config
     this.#clock = clock

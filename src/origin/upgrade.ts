@@ -109,7 +109,7 @@ export class UpgradeTrip implements OriginUpgrade {
     this.#pool.doubt()
     this.#tried.push(server)
     const next = this.#retries > 0 && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
-    if (next === undefined) return this.#fail(error)
+    if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)
     this.#retries--
     this.#try(next)
   }

@@ -12,21 +12,30 @@ import { passStatus } from '../policy/cache-status.ts'
 import type { PassReason } from '../policy/reasons.ts'
 import { toldToThisCache } from '../policy/storable.ts'
 
+/** Where a request goes. */
+export interface Destination {
+  /** The pool. */
+  readonly origin: string
+  readonly retryOn?: readonly number[]
+}
+
 /** A request on its way through. */
 export interface Pass {
   readonly client: ClientConnection
   /** Why it is not the cache's. */
   readonly reason: PassReason
   readonly response: ServerResponse
-  /** The pool, once the route is known. */
-  origin: string
+  /** Known when its route is. */
+  to: Destination
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
 }
 
+const nowhere: Destination = { origin: '' }
+
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
-  return { client, reason, response, origin: '', status: 0, fields: [] }
+  return { client, reason, response, to: nowhere, status: 0, fields: [] }
 }
 
 // On the request itself: a WeakMap would say the same, and costs the garbage collector more.
@@ -57,6 +66,7 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
       method: request.method as string,
       target: request.url as string,
       fields: forwardFields(fieldLines(request.rawHeaders), made.client, viaName),
+      retryOn: made.to.retryOn,
       // A client that leaves need not be answered, and the origin need not go on.
       onAbortable: (abort) => {
         if (made.response.destroyed) abort()

@@ -18,7 +18,7 @@ import { hasBody } from './body.ts'
 import { IncomingClient } from './client.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
-import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass } from './passed.ts'
+import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, type Destination } from './passed.ts'
 import { writeProblem } from './problem.ts'
 import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
@@ -33,8 +33,8 @@ export interface ProxyParts {
    * invalidate. Awaited if a promise; a failure is answered as an internal error.
    */
   onPassed(request: IncomingMessage, client: ClientConnection, status: number, fields: FieldLines): void | Promise<void>
-  /** Which origin serves this request. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  originOf(request: IncomingMessage, client: ClientConnection): string
+  /** Which origin serves this request, and for which statuses another server is tried. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
+  destination(request: IncomingMessage, client: ClientConnection): Destination
   readonly origins: Origins
   readonly logger: BaseLogger
   readonly options: ProxyOptions
@@ -94,7 +94,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const webSockets: WebSocketParts = {
     origins,
     viaName: options.viaName,
-    originOf: parts.originOf,
+    destination: parts.destination,
     admit: (request) => {
       admit(request, options)
       return new IncomingClient(request, trusts)
@@ -138,7 +138,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       return
     }
     try {
-      pass.origin = parts.originOf(raw, pass.client)
+      pass.to = parts.destination(raw, pass.client)
     } catch (error) {
       failReply(reply, error)
       return
@@ -167,7 +167,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       reply.from(dest, { ...replyOptions, method: 'POST' })
     },
     replyOptions: {
-      getUpstream: (request) => upstreamOf(passOf(request.raw).origin),
+      getUpstream: (request) => upstreamOf(passOf(request.raw).to.origin),
       // Failover is the dispatcher's; nothing is repeated because of what was answered.
       retryDelay: () => null,
       rewriteRequestHeaders: (request) => {

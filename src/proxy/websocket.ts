@@ -10,6 +10,7 @@ import { fieldLines, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import type { Origins, OriginUpgrade, UpgradeSink } from '../origin/origin.ts'
 import { passStatus } from '../policy/cache-status.ts'
+import type { Destination } from './passed.ts'
 import { writeRawProblem } from './problem.ts'
 
 export interface WebSocketParts {
@@ -18,7 +19,7 @@ export interface WebSocketParts {
   /** Checks the request and tells who asks. @throws SpringhouseError, source client */
   admit(request: IncomingMessage): ClientConnection
   /** @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  originOf(request: IncomingMessage, client: ClientConnection): string
+  destination(request: IncomingMessage, client: ClientConnection): Destination
   /** A line for the log. */
   failed(error: SpringhouseError, request: IncomingMessage): void
 }
@@ -39,7 +40,7 @@ export function relayWebSocket(parts: WebSocketParts, request: IncomingMessage, 
     // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
     fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
     const relay = new Relay(parts, request, client, head)
-    relay.start(parts.originOf(request, connection), fields)
+    relay.start(parts.destination(request, connection).origin, fields)
   } catch (error) {
     fail(parts, request, client, error instanceof SpringhouseError ? error : new SpringhouseError('INTERNAL', { cause: error }))
   }

@@ -18,6 +18,7 @@ const explanation: Explanation = {
       tags: ['a'], bytes: 5, tier: 'memory', vary: [['accept-language', null]], verdict: 'valid',
     },
   ],
+  unkeyed: [],
 }
 
 tap.test('GET explains a GET of the URL, byte for byte', async (t) => {

@@ -197,3 +197,60 @@ tap.test('a server that fails two health checks is out until it passes one', asy
   await until(true)
   t.strictSame((await bodies(origins, 2)).sort(), ['checked', 'other'])
 })
+
+tap.test('a server of weight 3 is asked three times as often, and not in a row', async (t) => {
+  const [a, b] = [await named('a'), await named('b')]
+  for (const balance of ['round-robin', 'least-pending'] as const) {
+    const origins = originsOf({ servers: [`${a.url} weight=3`, b.url], balance })
+    t.strictSame(await bodies(origins, 8), ['a', 'a', 'b', 'a', 'a', 'a', 'b', 'a'], balance)
+    await origins.close()
+  }
+  await a.close()
+  await b.close()
+})
+
+tap.test('least-pending counts what is under way against the weight', async (t) => {
+  const held: (() => void)[] = []
+  const big = await startOrigin((_request, response) => held.push(() => response.end('big')))
+  const small = await startOrigin((_request, response) => held.push(() => response.end('small')))
+  const origins = originsOf({ servers: [`${big.url} weight=3`, small.url], balance: 'least-pending' })
+  t.teardown(async () => { await origins.close(); await big.close(); await small.close() })
+  const all = Array.from({ length: 8 }, () => fetchFrom(origins))
+  await Promise.all([big.nth(6), small.nth(2)])
+  t.strictSame([big.requests.length, small.requests.length], [6, 2])
+  for (const end of held) end()
+  await Promise.all(all)
+})
+
+tap.test('an answer is tried elsewhere only where the route says so, and only where that is safe', async (t) => {
+  const failing = await startOrigin((request, response) => {
+    response.writeHead(request.url === '/500' ? 500 : 503)
+    response.end('x'.repeat(100_000))
+  })
+  const well = await named('well')
+  const origins = originsOf({ servers: [failing.url, well.url] })
+  t.teardown(async () => { await origins.close(); await failing.close(); await well.close() })
+  const statuses = async (request: object): Promise<(number | undefined)[]> => {
+    const seen: (number | undefined)[] = []
+    for (let i = 0; i < 4; i++) seen.push((await fetchFrom(origins, request)).status)
+    return seen
+  }
+  t.strictSame(await statuses({}), [503, 200, 503, 200])
+  t.strictSame(await statuses({ retryOn: [503] }), [200, 200, 200, 200])
+  t.strictSame(await statuses({ retryOn: [503], target: '/500' }), [500, 200, 500, 200])
+  t.equal(origins.status()[0]?.healthy, true, 'an answer is no reason to take a server out')
+  const alone = originsOf({ servers: [failing.url] })
+  t.equal((await fetchFrom(alone, { retryOn: [503] })).status, 503, 'with nobody else to ask, the answer is the answer')
+  t.equal((await fetchFrom(alone, { retryOn: [503] })).body.length, 100_000)
+  await alone.close()
+})
+
+tap.test('retries have a budget: a reserve, and a tenth of what is asked', async (t) => {
+  const failing = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
+  const also = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
+  const origins = originsOf({ servers: [failing.url, also.url], maxConnections: 20 })
+  t.teardown(async () => { await origins.close(); await failing.close(); await also.close() })
+  for (let i = 0; i < 300; i++) await fetchFrom(origins, { retryOn: [503] })
+  const retries = failing.requests.length + also.requests.length - 300
+  t.ok(retries >= 20 + 29 && retries <= 20 + 30, `${retries} retries of 300 requests`)
+})

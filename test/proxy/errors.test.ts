@@ -56,7 +56,7 @@ tap.test('an origin\'s own errors are its own: passed as they are, and never rep
 })
 
 tap.test('a request that no route takes is a 404 problem', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { originOf: () => { throw new SpringhouseError('NO_ROUTE') } })
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { destination: () => { throw new SpringhouseError('NO_ROUTE') } })
   t.teardown(() => proxy.close())
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
@@ -74,8 +74,8 @@ tap.test('a fault inside is a 500 that tells nothing', async (t) => {
   const faults = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
-    'originOf throws': { originOf: () => { throw new Error('127.0.0.1 secret') } },
-    'the pool is unknown': { originOf: () => 'elsewhere' },
+    'destination throws': { destination: () => { throw new Error('127.0.0.1 secret') } },
+    'the pool is unknown': { destination: () => ({ origin: 'elsewhere' }) },
   }
   for (const [name, parts] of Object.entries(faults)) {
     const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)

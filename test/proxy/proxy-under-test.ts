@@ -32,7 +32,7 @@ export async function startProxy(config: Partial<OriginConfig>, parts: Partial<O
   const app = createProxy({
     handle: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'route-uncached' : 'method'),
     onPassed: () => undefined,
-    originOf: () => 'Api',
+    destination: () => ({ origin: 'Api' }),
     origins,
     logger: silent,
     ...parts,

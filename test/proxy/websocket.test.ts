@@ -258,9 +258,9 @@ tap.test('the end of either side is the end of both', async (t) => {
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const proxy = await startProxy({ servers: [origin.url] }, {
-    originOf: (request) => {
+    destination: (request) => {
       if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
-      return 'Api'
+      return { origin: 'Api' }
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

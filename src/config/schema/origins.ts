@@ -4,8 +4,8 @@ import { HOUR, MINUTE, SECOND } from '../units.ts'
 import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
-  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path. Requests are balanced over them. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
-  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'Which server is next: the one with the fewest requests under way, or each in turn.' }),
+  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. Requests are balanced over them. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
+  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'Which server is next: the one with the fewest requests under way for its weight, or each in turn, as often as its weight says.' }),
   health: Type.Optional(section({
     path: text('request-target', { prose: 'What is asked for, by GET; any answer below 400 is healthy.' }),
     intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'How often.' }),
@@ -17,7 +17,7 @@ export const originSchema = section({
   }, 'What is waited for.'),
   maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for a connection; beyond them the answer is 503.' }),
-  retries: whole({ max: 10, default: 1, prose: 'How often a request that may safely be repeated is tried again, on another server where there is one.' }),
+  retries: whole({ max: 10, default: 1, prose: 'How often a request that may safely be repeated is tried again, on another server where there is one. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
     servername: Type.Optional(text('host-name', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),

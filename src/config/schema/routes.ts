@@ -45,6 +45,20 @@ export const routeSchema = section({
     }, 'The query’s part in the key.'),
     headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, beside what Vary says.' }),
   }, 'What makes two requests the same.'),
+  requestHeaders: Type.Union([
+    Type.Literal('all'),
+    Type.Literal('strict'),
+    section({ allow: texts('field-name', { minItems: 1, prose: '' }) }),
+  ], {
+    default: 'all',
+    expects: 'all, strict, or { allow: [names of header fields] }',
+    description: 'Which request fields reach the origin when the answer may be stored. `strict`: those of content negotiation, conditions, Range, Authorization, Cookie, the fields of the key, and what the proxy makes itself; `{ allow: [names] }`: these too; `all`: every field. A field that steers an origin without being in the key shows in what others are given: `strict` is the safe choice.',
+  }),
+  retryOn: Type.Array(Type.Integer({ minimum: 500, maximum: 599 }), {
+    default: [],
+    uniqueItems: true,
+    description: 'Statuses, such as `[502, 503]`, for which a GET, HEAD or OPTIONS is tried on another server instead; within `retries` and its budget.',
+  }),
   cache: routeCacheSchema,
 }, 'One route; the first that matches is taken.')
 

@@ -1,0 +1,42 @@
+// requestHeaders: what of a client's fields reaches an origin whose answer others may be given.
+import t from 'tap'
+import { startHouse, type House } from '../support/house.ts'
+
+const steering = { 'X-Feature': 'beta', 'User-Agent': 'odd', 'Accept-Language': 'de', 'X-Tenant': 'a', 'Authorization': 'Bearer x' }
+
+async function house(tap: Parameters<typeof startHouse>[0], requestHeaders: unknown, key: object = {}): Promise<House> {
+  return startHouse(tap, {
+    origin: (request, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60, public' })
+      response.end(JSON.stringify(request.headers))
+    },
+    config: { routes: [{ match: {}, origin: 'api', requestHeaders, key }] },
+  })
+}
+
+t.test('strict: only what is keyed, negotiated or judged', async t => {
+  const { get } = await house(t, 'strict', { headers: ['x-tenant'] })
+  const seen = JSON.parse(String((await get('/a', steering)).body)) as Record<string, string>
+  t.match(seen, { 'accept-language': 'de', 'authorization': 'Bearer x', 'x-tenant': 'a', 'via': '1.1 springhouse', 'x-forwarded-for': '127.0.0.1' })
+  t.strictSame([seen['x-feature'], seen['user-agent']], [undefined, undefined])
+  const posted = JSON.parse(String((await get('/a', steering, { method: 'POST' })).body)) as Record<string, string>
+  t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'what is passed is for nobody else')
+})
+
+t.test('strict, and what the route allows beside it; all', async t => {
+  const allowing = await house(t, { allow: ['User-Agent'] })
+  const seen = JSON.parse(String((await allowing.get('/a', steering)).body)) as Record<string, string>
+  t.equal(seen['user-agent'], 'odd')
+  t.notOk(seen['x-feature'])
+  const all = await house(t, 'all')
+  t.match(JSON.parse(String((await all.get('/a', steering)).body)), { 'x-feature': 'beta' })
+})
+
+t.test('explain names the fields that reach the origin and are in no key', async t => {
+  const question = { url: 'http://x/a', method: 'GET', headers: { 'x-feature': 'beta', 'accept': '*/*' } }
+  const { admin, port } = await house(t, 'all')
+  question.url = `http://127.0.0.1:${port}/a`
+  t.strictSame((JSON.parse(String((await admin('/v1/explain', question)).body)) as { unkeyed: unknown }).unkeyed, ['x-feature'])
+  const strict = await house(t, 'strict')
+  t.strictSame((JSON.parse(String((await strict.admin('/v1/explain', question)).body)) as { unkeyed: unknown }).unkeyed, [])
+})
