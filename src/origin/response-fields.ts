@@ -62,8 +62,20 @@ export function malformed(status: number, lines: FieldLines): string | undefined
   if (coding !== undefined) {
     // RFC 9112 §6.1: both together smell of smuggling.
     if (lengths > 0) return 'Content-Length beside Transfer-Encoding'
-    // Any other coding would reach the client, or the store, undecoded and unnamed.
-    if (coding.trim().toLowerCase() !== 'chunked') return 'Transfer-Encoding other than chunked'
+    if (!isReadable(coding.toLowerCase())) return 'Transfer-Encoding other than chunked'
   }
   return undefined
+}
+
+// The registry of RFC 9112 §12.3, and `identity`, which older ones had.
+const otherCodings: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'compress', 'x-compress', 'identity', 'trailers'])
+
+/**
+ * Whether the body can be read as the coding says. A known coding other than chunked would reach the client, or the store,
+ * undecoded and unnamed; a list of codings, or a name that is nearly `chunked`, may be read in two ways. A single name that
+ * nobody has registered codes nothing: the body goes to the end of the connection (§6.3), and the field stays behind, as any
+ * field of this hop does.
+ */
+function isReadable(coding: string): boolean {
+  return coding === 'chunked' || (/^[a-z0-9!#$&^_.+-]+$/.test(coding) && !otherCodings.has(coding) && !/chun|unk/.test(coding))
 }

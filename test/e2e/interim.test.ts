@@ -9,12 +9,12 @@ t.test('103 and 102 reach the client who waits for the origin, and nobody else',
   const house = await startHouse(t, {
     origin: (_, response) => {
       response.writeProcessing()
-      response.writeEarlyHints({ 'link': ['</a.css>; rel=preload; as=style', '</b,c.js>; rel=preload'], 'X-Other': '1' })
+      response.writeEarlyHints({ 'link': ['</a.css>; rel=preload; as=style', '</b,c.js>; rel=preload'], 'X-Other': '1', 'Cache-Tag': 'secret' })
       response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('done')
     },
   })
   const miss = await rawRequest(house.port, ask('/a'))
-  t.match(miss, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload; as=style, <\/b,c\.js>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+  t.match(miss, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload; as=style, <\/b,c\.js>; rel=preload\r\nx-other: 1\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
   t.match(await rawRequest(house.port, ask('/a')), /^HTTP\/1\.1 200 OK\r\n/, 'a hit has none')
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /^HTTP\/1\.1 200 OK\r\n/, 'HTTP/1.0 knows none')
 })

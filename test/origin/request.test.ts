@@ -111,6 +111,20 @@ tap.test('a body that is delimited by an orderly end of the connection is whole'
   t.equal(got.body.toString(), '01234')
 })
 
+tap.test('a coding that nobody knows leaves the body to the end of the connection, which must be in order', async (t) => {
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: abcdef\r\n\r\n01234'
+  for (const [finish, error] of [['end', undefined], ['resetAndDestroy', 'ORIGIN_TRUNCATED']] as const) {
+    const origin = await startCannedOrigin(head, (socket) => socket[finish]())
+    const origins = originsOf({ servers: [origin.url], retries: 0 })
+    const got = await fetchFrom(origins)
+    t.equal(got.error?.code, error)
+    t.strictSame(got.fields, [], 'the field is of that hop')
+    if (error === undefined) t.equal(got.body.toString(), '01234')
+    await origins.close()
+    await origin.close()
+  }
+})
+
 tap.test('a reset while the body is paused fails the request, and not the process', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(300_000)}`)))
   const origins = originsOf({ servers: [origin.url] })

@@ -25,7 +25,12 @@ tap.test('heads that two readers may read differently are malformed', async (t) 
   t.ok(malformed(200, ['content-length', '+5']))
   t.ok(malformed(200, ['content-length', '5', 'transfer-encoding', 'chunked']))
   t.ok(malformed(200, ['transfer-encoding', 'gzip, chunked']))
-  t.ok(malformed(200, ['transfer-encoding', 'identity']))
+  for (const coding of ['identity', 'gzip', 'xchunked', 'chunked, identity', 'x, chunked', 'a b', '"chunked"', '', 'chunked;q=1', '\vchunked']) {
+    t.ok(malformed(200, ['transfer-encoding', coding]), coding)
+  }
+  t.ok(malformed(200, ['content-length', '5', 'transfer-encoding', 'abcdef']))
+  t.ok(malformed(200, ['transfer-encoding', 'abcdef', 'transfer-encoding', 'chunked']))
+  t.equal(malformed(200, ['transfer-encoding', 'abcdef']), undefined, 'a name that codes nothing: to the end of the connection')
   t.ok(malformed(101, []))
   t.ok(malformed(600, []))
   t.ok(malformed(99, []))
