@@ -1,6 +1,7 @@
 // The composition root: from a configuration to two listeners, and back to nothing.
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
@@ -20,6 +21,7 @@ import { createOrigins } from './origin/origins.ts'
 import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { openStorage } from './storage.ts'
+import { listenerTls, originConfigs } from './tls.ts'
 
 /** A running Springhouse. */
 export interface App {
@@ -45,7 +47,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   let routes = compileRoutes(config)
   let ready = false
   const counters = new Counters(decisionReasons, notStoredReasons)
-  const origins = createOrigins({ origins: config.origins, clock, logger })
+  const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog } = storage
   const { viaName } = config.proxy
@@ -64,13 +66,16 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     waitMs: config.coherence.purgeWaitMs,
     failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
   }
+  const { tls: _paths, ...listening } = config.proxy
+  const tls = listenerTls(config.proxy)
   const proxy = createProxy({
     handle: (request, response, client) => handler.handle(request, response, client),
     onPassed: (request, client, status, fields) => invalidateAfter(invalidate, request, client.scheme, status, fields),
     destination: (request, client) => handler.destination(request, client),
     origins, logger,
     options: {
-      ...config.proxy,
+      ...listening,
+      ...(tls !== undefined && { tls }),
       timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs },
     },
   })
@@ -104,7 +109,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   }
   ready = true
   return {
-    proxyUrl: urlOf(proxy, config.proxy.host),
+    proxyUrl: urlOf(proxy, config.proxy.host, tls === undefined ? 'http' : 'https'),
     adminUrl: urlOf(admin, config.admin.host),
     storeKind: store.stats().kind,
     close: closeAll,
@@ -114,6 +119,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
+      // Before anything changes: a certificate that does not fit its key leaves the running ones.
+      const renewed = listenerTls(config.proxy)
+      if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
       config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
       routes = compileRoutes(config)
       logger.info({ routes: routes.length }, 'configuration reloaded')
@@ -137,10 +145,10 @@ async function untilFilled(handler: Handler, clock: Clock, graceMs: number): Pro
   while (handler.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
 }
 
-function urlOf(listener: FastifyInstance, host: string): string {
+function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https' = 'http'): string {
   const { port } = listener.server.address() as AddressInfo
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+  return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
 }
 
 function causeOf(error: Error & { detail?: string | undefined }): string | undefined {

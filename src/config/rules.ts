@@ -1,4 +1,5 @@
 // What one setting asks of another: the checks that no single leaf of the schema can make.
+import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
 import type { Config, RedisConfig } from './schema.ts'
@@ -9,16 +10,13 @@ export type Sound = (path: string) => boolean
 
 /** Everything that is wrong between settings; [] when nothing is. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, workers].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
 
 const notBuiltYet: Rule = (config, sound) => {
   const problems: Problem[] = []
-  if (sound('proxy') && config.proxy.tls !== undefined) {
-    problems.push({ path: 'proxy.tls', message: 'not supported yet; end TLS in front of springhouse, and leave this out' })
-  }
   if (sound('sessions.enabled') && config.sessions.enabled) {
     problems.push({ path: 'sessions.enabled', message: 'not supported yet; leave it false' })
   }
@@ -91,4 +89,20 @@ const workers: Rule = (config, sound) => {
   if (!sound('workers') || !sound('redis') || config.redis !== undefined) return []
   if (config.workers === 'auto' || config.workers === 1) return []
   return [{ path: 'workers', message: `${config.workers} processes need a store that they can share; set redis.url, or leave workers at 1` }]
+}
+
+const files: Rule = (config, sound) => {
+  const given: [path: string, file: string | undefined][] = []
+  if (sound('proxy')) given.push(['proxy.tls.cert', config.proxy.tls?.cert], ['proxy.tls.key', config.proxy.tls?.key])
+  if (sound('origins')) for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca])
+  return given.flatMap(([path, file]) => file === undefined || readable(file) ? [] : [{ path, message: `cannot read ${file}` }])
+}
+
+function readable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -12,7 +12,7 @@ const oneLink = /<[^>]*>[^,"]*(?:"[^"]*"[^,"]*)*/g
  * a link is not passed on, for Node has no way to send it.
  */
 export function sendInterim(response: ServerResponse, status: number, fields: FieldLines): void {
-  if (response.headersSent || response.req.httpVersionMinor === 0) return
+  if (response.headersSent || response.req.httpVersion === '1.0') return
   if (status === 102) response.writeProcessing()
   if (status !== 103) return
   const hints: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>

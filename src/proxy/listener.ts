@@ -26,7 +26,15 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
     // Checked by `admit`, which answers with a problem.
     requireHostHeader: false,
   }
-  const server = options.tls === undefined ? createServer(limits, onRequest) : createTlsServer({ ...limits, cert: options.tls.cert, key: options.tls.key }, onRequest)
+  const { tls } = options
+  const server = tls === undefined ? createServer(limits, onRequest) : createTlsServer({
+    ...limits,
+    cert: tls.cert,
+    key: tls.key,
+    // Half a handshake is half a head.
+    handshakeTimeout: headersMs,
+    ALPNProtocols: tls.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+  }, onRequest)
   // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.
   server.maxHeadersCount = 0
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {

@@ -1,5 +1,11 @@
 // What the proxy listener is told by the configuration.
 
+/** A certificate chain and its private key, as PEM. */
+export interface TlsFiles {
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+}
+
 export interface ProxyOptions {
   /** Whose X-Forwarded-* and Forwarded are believed: see origin/trust.ts. */
   readonly trustProxy: boolean | readonly string[]
@@ -18,5 +24,5 @@ export interface ProxyOptions {
     readonly keepAliveMs: number
   }
   /** PEM. Without it the listener speaks plain HTTP. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  readonly tls?: TlsFiles & { readonly http2: boolean }
 }

@@ -72,7 +72,7 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
         if (made.response.destroyed) abort()
         else made.response.once('close', abort)
       },
-      senderGone: () => socket.destroyed,
+      senderGone: () => socket.destroyed || made.response.destroyed,
       onHead: (status, fields) => {
         made.status = status
         made.fields = fields

@@ -1,6 +1,7 @@
 // The public listener: the cache first, and @fastify/http-proxy for what is not the cache's.
 import { METHODS } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
@@ -16,6 +17,7 @@ import { trustPredicate } from '../origin/trust.ts'
 import { admit } from './admission.ts'
 import { hasBody } from './body.ts'
 import { IncomingClient } from './client.ts'
+import { openHttp2, type Http2Door } from './http2.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, type Destination } from './passed.ts'
@@ -55,6 +57,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
   let closing = false
+  let http2: Http2Door | undefined
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
   function report(error: SpringhouseError, detail?: object): void {
@@ -105,7 +108,9 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const app = fastify({
     serverFactory: (handler) => {
       route = handler
-      return createListener(options, receive)
+      const server = createListener(options, receive)
+      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, receive)
+      return server
     },
     clientErrorHandler: onClientError,
     // See above: Fastify keeps the target in `originalUrl`, and the hook below puts it back.
@@ -147,6 +152,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   app.addHook('preClose', (done) => {
     closing = true
+    http2?.close()
     done()
   })
   app.setErrorHandler((error, _request, reply) => failReply(reply, error))

@@ -83,7 +83,6 @@ test('settings are held to each other', (t) => {
 })
 
 test('what is not built yet is refused, not ignored', (t) => {
-  t.strictSame(wrong({ proxy: { tls: { cert: 'a.pem', key: 'b.pem' } } }), ['proxy.tls: not supported yet; end TLS in front of springhouse, and leave this out'])
   t.strictSame(wrong({ redis: { cluster: ['redis://a:1'] } }), ['redis.cluster: not supported yet; use redis.url'])
   t.strictSame(wrong({ redis: { sentinel: { master: 'm', nodes: ['s:26379'] } } }), ['redis.sentinel: not supported yet; use redis.url'])
   t.strictSame(wrong({ sessions: { enabled: true } }), ['sessions.enabled: not supported yet; leave it false'])

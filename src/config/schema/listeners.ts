@@ -17,7 +17,8 @@ export const proxySchema = section({
   tls: Type.Optional(section({
     cert: text('file-path', { prose: 'PEM file of the certificate chain.' }),
     key: text('file-path', { prose: 'PEM file of the private key.' }),
-  }, 'HTTPS on the proxy listener. Not served yet: end TLS in front of Springhouse.')),
+    http2: flag({ default: true, prose: 'Whether clients may choose HTTP/2 (by ALPN); they may always choose HTTP/1.1.' }),
+  }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
   requestTimeoutMs: millis({ min: 1 * SECOND, max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a whole request, body and all.' }),
   headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND, prose: 'How long a client may take to send the head of a request. Not above requestTimeoutMs.' }),
   keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection is kept. Make it longer than the idle time of the load balancer in front, or that one will write into connections that close.' }),

@@ -1,0 +1,147 @@
+// HTTP/2 on the TLS listener (RFC 9113): each stream as a request and a response of the kind that the rest of the house knows.
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import { constants, createServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Server } from 'node:https'
+import type { ReadableOptions } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { fieldLines, fieldValue, withoutFields } from '../http/fields.ts'
+import type { ProxyOptions } from './options.ts'
+
+const mostStreams = 128
+// More fields than fit into the bytes that are allowed: bytes are what is limited.
+const mostFields = 4_096
+
+/** The sessions of a listener. */
+export interface Http2Door {
+  /** No new streams from now on (GOAWAY); a session ends with the last one that it has. */
+  close(): void
+}
+
+/**
+ * Takes over the connections of a TLS server whose client chose `h2` by ALPN (RFC 7301); the others stay with HTTP/1.1. What
+ * HTTP/2 says in its own way is brought into the form of HTTP/1.1, in which requests are forwarded: see StreamRequest.
+ */
+export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener): Http2Door {
+  const sessions = new Set<{ close(): void }>()
+  let closing = false
+  const inner = createServer({
+    Http2ServerRequest: StreamRequest,
+    Http2ServerResponse: StreamResponse,
+    maxHeaderListPairs: mostFields,
+    settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: options.maxHeaderBytes, enablePush: false },
+    // The two are what they stand for, in all that the house asks of them.
+  }, (request, response) => onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse & { req: IncomingMessage }))
+
+  inner.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    // Its own end, and nobody else's.
+    session.on('error', () => undefined)
+    let open = 0
+    session.on('stream', (stream) => {
+      open++
+      stream.once('close', () => open--)
+      limitUpload(stream, options.timeouts.requestMs)
+    })
+    session.setTimeout(options.timeouts.keepAliveMs, () => {
+      if (open === 0) session.close()
+    })
+    if (closing) session.close()
+  })
+  inner.on('sessionError', () => undefined)
+
+  const [http1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') inner.emit('connection', socket)
+    else http1?.call(server, socket)
+  })
+  return {
+    close: () => {
+      closing = true
+      for (const session of sessions) session.close()
+    },
+  }
+}
+
+/** How long a client may take to send a whole request: what Node's requestTimeout is for HTTP/1.1. */
+function limitUpload(stream: ServerHttp2Stream, requestMs: number): void {
+  if (stream.endAfterHeaders || requestMs === 0) return
+  const patience = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestMs)
+  const done = (): void => clearTimeout(patience)
+  stream.once('end', done)
+  stream.once('close', done)
+}
+
+/**
+ * A request in the form of HTTP/1.1: the pseudo-fields are gone, `:authority` is Host (RFC 9113 §8.3.1), Cookie is one line
+ * (§8.2.3), and content without a length comes in chunks (RFC 9112 §6.1).
+ */
+class StreamRequest extends Http2ServerRequest {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: ReadableOptions, rawHeaders: readonly string[]) {
+    const lines = http1Lines(rawHeaders, stream.endAfterHeaders)
+    super(stream, { ...headers, ...Object.fromEntries(framing.map((name) => [name, fieldValue(lines, name)])) }, options, lines)
+    // Whoever reads it hears of it; nobody may be reading yet.
+    this.on('error', () => undefined)
+  }
+
+  /**
+   * Node ends the body in order also when the stream was reset, or its connection lost, and an upload that was cut would look
+   * whole. One that came to its end by END_STREAM (§8.1) leaves the stream open until it is answered.
+   */
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    const { endAfterHeaders, aborted, rstCode } = this.stream
+    if (chunk !== null || endAfterHeaders || !(aborted || rstCode !== constants.NGHTTP2_NO_ERROR)) return super.push(chunk, encoding)
+    this.destroy(new Error('the client reset the stream'))
+    return false
+  }
+}
+
+const framing = ['host', 'transfer-encoding', 'content-length', 'cookie'] as const
+
+function http1Lines(rawHeaders: readonly string[], bodiless: boolean): string[] {
+  const given = fieldLines(rawHeaders)
+  const lines: string[] = []
+  const cookies: string[] = []
+  const authority = fieldValue(given, ':authority')
+  // An authority beside another Host would be read in two ways; `admit` sees both, and refuses.
+  if (authority !== undefined && fieldValue(given, 'host') !== authority) lines.push('host', authority)
+  for (let i = 0; i < given.length; i += 2) {
+    const name = given[i] as string
+    if (name === 'cookie') cookies.push(given[i + 1] as string)
+    else if (!name.startsWith(':')) lines.push(name, given[i + 1] as string)
+  }
+  if (cookies.length > 0) lines.push('cookie', cookies.join('; '))
+  if (!bodiless && fieldValue(given, 'content-length') === undefined) lines.push('transfer-encoding', 'chunked')
+  return lines
+}
+
+/** A response that takes what ServerResponse takes. */
+class StreamResponse extends Http2ServerResponse<StreamRequest> {
+  // Fields of the connection, which there are none of (§8.2.2): Node would drop them with a warning.
+  override writeHead(status: number, fields?: unknown): this {
+    const named = Array.isArray(fields) ? withoutFields(fields as string[], ofConnection) : fields
+    return super.writeHead(status, named as OutgoingHttpHeaders)
+  }
+
+  // Broken off: with no error the end of the stream would look like the end of the message.
+  override destroy(): this {
+    if (!this.stream.destroyed) this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    return this
+  }
+
+  // The pairs that ServerResponse takes as well.
+  override addTrailers(trailers: OutgoingHttpHeaders | readonly (readonly [string, string])[]): void {
+    super.addTrailers(Array.isArray(trailers) ? Object.fromEntries(trailers as readonly (readonly [string, string])[]) : trailers as OutgoingHttpHeaders)
+  }
+
+  writeProcessing(): void {
+    if (!this.stream.headersSent && !this.stream.destroyed) this.stream.additionalHeaders({ ':status': 102 })
+  }
+}
+
+const ofConnection: ReadonlySet<string> = new Set(['connection', 'Connection', 'keep-alive'])
+
+// What Node leaves out. Its types have it, as a property, which a getter must not override in a class.
+Object.defineProperty(StreamResponse.prototype, 'destroyed', { get(this: StreamResponse) { return this.stream.destroyed } })

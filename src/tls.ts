@@ -1,0 +1,35 @@
+// Certificates, keys and authorities: from the paths in a configuration to what is in the files.
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import type { Config } from './config/schema.ts'
+import type { OriginConfig } from './origin/config.ts'
+import type { TlsFiles } from './proxy/options.ts'
+
+/** What the listener shows its clients; undefined: it speaks in the clear. @throws Error that names what is wrong with which file. */
+export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
+  if (tls === undefined) return undefined
+  const files = { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key) }
+  try {
+    createSecureContext(files)
+  } catch (error) {
+    throw new Error(`proxy.tls: ${tls.cert} and ${tls.key} are no certificate and its key`, { cause: error })
+  }
+  return { ...files, http2: tls.http2 }
+}
+
+/** The origins, with the authorities that they are to be verified by. @throws Error that names the file. */
+export function originConfigs(origins: Config['origins']): Record<string, OriginConfig> {
+  return Object.fromEntries(Object.entries(origins).map(([name, { tls, ...origin }]) => {
+    if (tls === undefined) return [name, origin]
+    const { ca, ...rest } = tls
+    return [name, { ...origin, tls: ca === undefined ? rest : { ...rest, ca: pem(`origins.${name}.tls.ca`, ca) } }]
+  }))
+}
+
+function pem(path: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(`${path}: cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, { cause: error })
+  }
+}
