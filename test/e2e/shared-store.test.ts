@@ -8,6 +8,9 @@ import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
+// Everything here is proved twice.
+t.setTimeout(180_000)
+
 type Replica = House<Clock>
 
 interface Site {
