@@ -4,7 +4,8 @@ import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { freePort, generatorCore, hasProgram, serverCore, startServer } from './process.ts'
+import { startRedis } from '../test/support/redis.ts'
+import { freePort, generatorCore, hasProgram, pin, serverCore, startServer } from './process.ts'
 
 export interface Contestant {
   readonly name: string
@@ -50,14 +51,33 @@ export async function originCount(origin: Contestant): Promise<number> {
   return Number((await ask(`${origin.base}/count`)).body)
 }
 
+/** How responses are kept, where that is not memory alone. */
+export interface Shared {
+  readonly name: string
+  readonly redis: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A Redis of the bench's own, with memory before it and without, each as its own cache; [] where there is no Redis. */
+export async function sharedStores(): Promise<Shared[]> {
+  if (!hasProgram('redis-server') && !hasProgram('valkey-server')) return []
+  const redis = await startRedis()
+  pin(redis.pid as number, generatorCore)
+  return [
+    { name: 'springhouse, tiered', redis: redis.url, env: { SPRINGHOUSE_REDIS_KEY_PREFIX: 'tiered' } },
+    { name: 'springhouse, Redis alone', redis: redis.url, env: { SPRINGHOUSE_REDIS_KEY_PREFIX: 'alone', SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '0' } },
+  ]
+}
+
 /** The program as it is shipped, every setting at its default: the bench runs from .build/bench, the program is in dist. */
-export async function startSpringhouse(origin: Contestant): Promise<Contestant & { readonly pid: number }> {
+export async function startSpringhouse(origin: Contestant, shared?: Shared): Promise<Contestant & { readonly pid: number }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
+  if (shared !== undefined) args.push('--redis', shared.redis)
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
-  return { name: 'springhouse', base: `http://127.0.0.1:${port}`, pid }
+  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production', ...shared?.env } })
+  return { name: shared?.name ?? 'springhouse', base: `http://127.0.0.1:${port}`, pid }
 }
 
 // Node writes these itself on every answer.

@@ -19,6 +19,11 @@ function onCore(core: number, program: string, args: readonly string[]): [string
   return pinned ? ['taskset', ['-c', String(core), program, ...args]] : [program, [...args]]
 }
 
+/** Puts a process that runs already on a core. */
+export function pin(pid: number, core: number): void {
+  if (pinned) spawnSync('taskset', ['-cp', String(core), String(pid)])
+}
+
 /** What a program writes to standard output. @throws Error when it exits with anything but 0. */
 export async function outputOf(program: string, args: readonly string[], core: number): Promise<string> {
   const child = spawn(...onCore(core, program, args), { stdio: ['ignore', 'pipe', 'inherit'] })

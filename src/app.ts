@@ -27,7 +27,7 @@ import { listenerTls, originConfigs } from './tls.ts'
 export interface App {
   readonly proxyUrl: string
   readonly adminUrl: string
-  /** What the store is: `memory` or `redis`. */
+  /** What the store is: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
   /** Stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
   close(): Promise<void>

@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
-import type { Config, RedisConfig } from './config/schema.ts'
+import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
 import { createLocalPurgeLog } from './store/local-log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { PurgeLog } from './store/purge-log.ts'
 import { connectRedis } from './store/redis/connection.ts'
-import { createRedisStore } from './store/redis/store.ts'
+import { createRedisStore, type SharedStore } from './store/redis/store.ts'
 import { createStreamPurgeLog } from './store/redis/stream-log.ts'
 import type { Store } from './store/store.ts'
+import { createTieredStore } from './store/tiered.ts'
 
 export interface Storage {
   readonly store: Store
@@ -24,16 +25,26 @@ export function openStorage(config: Config, clock: Clock, logger: Logger): Stora
 }
 
 function embedded({ cache }: Config, clock: Clock): Storage {
-  const { maxBytes, maxEntryBytes } = cache.memory
-  const store = createMemoryStore({ maxBytes, maxEntryBytes: Math.min(maxEntryBytes, cache.maxEntryBytes), maxVariants: cache.maxVariants, clock })
-  return together(store, createLocalPurgeLog({ clock }))
+  return together(createMemoryStore({ ...memoryBounds(cache), clock }), createLocalPurgeLog({ clock }))
+}
+
+function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
+  return { maxBytes: memory.maxBytes, maxEntryBytes: Math.min(memory.maxEntryBytes, maxEntryBytes), maxVariants }
+}
+
+/** Memory in front of what is shared, unless none is wanted. `clear`: what is in memory, if anything. */
+function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: Store, clear(): void } {
+  const bounds = memoryBounds(cache)
+  if (bounds.maxBytes === 0) return { store: redis, clear: () => {} }
+  const store = createTieredStore({ ...bounds, memory: createMemoryStore({ ...bounds, clock }), shared: redis })
+  return { store, clear: () => store.clear() }
 }
 
 function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
   const { cache, coherence } = config
   const connections = connectRedis({ ...redis, clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
-  const store = createRedisStore({ ...common, maxEntryBytes: cache.maxEntryBytes, maxVariants: cache.maxVariants })
+  const { store, clear } = tiered(createRedisStore({ ...common, maxEntryBytes: cache.maxEntryBytes, maxVariants: cache.maxVariants }), cache, clock)
   // A process is a replica: no two may share a name, not even over a restart within the same second.
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   const purgeLog = createStreamPurgeLog({
@@ -41,8 +52,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     replica,
     maxLagMs: coherence.maxLagMs,
     maxKeepMs: longestKeepMs(config),
-    // Nothing is kept in this process: what a lost log leaves in Redis is dead by its stamp.
-    onReset: () => logger.warn('the purge log was lost and begun anew: everything stored before is a miss'),
+    // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
+    onReset: clear,
   })
   return together(store, purgeLog, connections)
 }

@@ -3,14 +3,14 @@ import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
 import type { Config, RedisConfig } from './schema.ts'
-import { formatDuration } from './units.ts'
+import { formatDuration, formatSize, KiB } from './units.ts'
 
 /** Whether what stands at a path is of the right kind: a rule that reads what is wrong anyway would only add noise. */
 export type Sound = (path: string) => boolean
 
 /** Everything that is wrong between settings; [] when nothing is. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, origins, routes, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -66,6 +66,18 @@ const redis: Rule = (config, sound) => {
   const given = ways.filter((way) => config.redis?.[way] !== undefined)
   if (given.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${given.length === 0 ? 'none is given' : `${given.join(' and ')} are given`}` }]
   return given[0] === 'url' ? [] : [{ path: `redis.${given[0]}`, message: 'not supported yet; use redis.url' }]
+}
+
+const leastMemoryBytes = 64 * KiB
+
+const memory: Rule = ({ cache, redis: shared }, sound) => {
+  if (!sound('cache.memory.maxBytes') || !sound('redis')) return []
+  const { maxBytes } = cache.memory
+  if (maxBytes >= leastMemoryBytes || (maxBytes === 0 && shared !== undefined)) return []
+  const message = maxBytes === 0
+    ? `0 leaves nothing to keep responses in without Redis; give it ${formatSize(leastMemoryBytes)} or more, or set redis.url`
+    : `${formatSize(maxBytes)} is too little to be of use; give it ${formatSize(leastMemoryBytes)} or more, or 0 for Redis alone`
+  return [{ path: 'cache.memory.maxBytes', message }]
 }
 
 const origins: Rule = (config, sound) => {

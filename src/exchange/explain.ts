@@ -8,7 +8,7 @@ import type { PurgeLog } from '../store/purge-log.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { receive, type Asked } from './client.ts'
 import type { ExplainedVariant, Explanation } from './explanation.ts'
-import { lookup, softnessBy } from './lookup.ts'
+import { glance, lookup, softnessBy } from './lookup.ts'
 import { unkeyedNames, type Route } from './routes.ts'
 
 export interface ExplainParts {
@@ -35,13 +35,14 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
   const nowMs = parts.clock.now()
   const all = await parts.store.lookup(asked.key)
   const decision = await decisionFor(parts, asked, nowMs)
+  const near = parts.store.near?.lookup(asked.key)
   return {
     url: question.url,
     method: question.method,
     route: asked.route.id,
     key: asked.key,
     decision: { ...decision, section: reasonMeaning[decision.reason] },
-    variants: all.map(entry => explained(entry, parts, nowMs)),
+    variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
     unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
   }
 }
@@ -49,9 +50,20 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
 async function decisionFor(parts: ExplainParts, asked: Asked, nowMs: number): Promise<{ action: string; reason: Reason }> {
   const pass = passReason(asked.request, asked.route.rules)
   if (pass !== undefined) return { action: 'pass', reason: pass }
-  const usable = await lookup(parts.store, parts.purgeLog, asked.key)
-  const { action, reason } = decide(asked.request, usable, softnessBy(parts.purgeLog), asked.requestField, nowMs)
-  return { action, reason }
+  // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
+  const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
+    const { action, reason } = decide(asked.request, usable, softnessBy(parts.purgeLog), asked.requestField, nowMs)
+    return { action, reason }
+  }
+  const first = decideOver(glance(parts.store, parts.purgeLog, asked.key))
+  return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
+}
+
+/** Where an entry lies: of two tiers, in memory if the same response is there too. */
+function tierOf({ meta }: Stored, near: readonly Stored[] | undefined, store: Store): string {
+  if (near === undefined) return store.stats().kind
+  const copied = near.some(copy => copy.meta.variant === meta.variant && copy.meta.requestTimeMs === meta.requestTimeMs)
+  return copied ? 'memory' : 'redis'
 }
 
 // An absolute URL is read as a client would send it: its host as Host, the rest byte for byte as the target.
@@ -64,7 +76,7 @@ function headOf({ url, method, fields }: ExplainRequest): { method: string; url:
   return { method, url: target, rawHeaders: ['host', authority, ...others] }
 }
 
-function explained({ meta }: Stored, parts: ExplainParts, nowMs: number): ExplainedVariant {
+function explained({ meta }: Stored, tier: string, parts: ExplainParts, nowMs: number): ExplainedVariant {
   const ageMs = currentAgeMs(meta, nowMs)
   return {
     variant: meta.variant,
@@ -77,7 +89,7 @@ function explained({ meta }: Stored, parts: ExplainParts, nowMs: number): Explai
     keepUntilMs: meta.keepUntilMs,
     tags: meta.tags,
     bytes: meta.bodyBytes,
-    tier: parts.store.stats().kind,
+    tier,
     vary: meta.vary,
     ...(meta.etag !== undefined && { etag: meta.etag }),
     verdict: parts.purgeLog.judge(meta),

@@ -16,7 +16,7 @@ export interface ExplainedVariant {
   readonly keepUntilMs: number
   readonly tags: readonly string[]
   readonly bytes: number
-  /** Where it lies: `memory`, `redis`. */
+  /** Where it would be served from: `memory` if it lies there (in Redis too, as a rule), or `redis`. */
   readonly tier: string
   readonly vary: readonly Selecting[]
   readonly etag?: string

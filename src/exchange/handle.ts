@@ -12,7 +12,7 @@ import { hasLeft } from './connection.ts'
 import { deliverStored } from './deliver.ts'
 import { Fill } from './fill.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
-import { lookup, softnessBy } from './lookup.ts'
+import { glance, lookup, softnessBy } from './lookup.ts'
 import { sendProblem } from './problem.ts'
 import type { Route } from './routes.ts'
 import { memoryKey } from './uncacheable.ts'
@@ -71,6 +71,19 @@ export class Handler {
   }
 
   #look(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
+    return this.#glance(exchange, looks) ?? this.#lookFurther(exchange, looks)
+  }
+
+  /** A plain fresh answer from what is at hand. Of anything else there may be a later one where all replicas look. */
+  #glance(exchange: ClientExchange, looks: number): Handled | Promise<Handled> | undefined {
+    const variants = glance(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
+    if (variants.length === 0) return undefined
+    const nowMs = this.#parts.clock.now()
+    const decision = decide(exchange.asked.request, variants, this.#softness, exchange.asked.requestField, nowMs)
+    return decision.reason === 'fresh' ? this.#serve(exchange, decision, decision.entry, nowMs, looks) : undefined
+  }
+
+  #lookFurther(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
     const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
     return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, looks)) : this.#act(exchange, variants, looks)
   }
@@ -80,10 +93,10 @@ export class Handler {
     const decision = decide(exchange.asked.request, variants, this.#softness, exchange.asked.requestField, nowMs)
     switch (decision.action) {
       case 'serve':
-        return this.#serve(exchange, decision, nowMs, looks)
+        return this.#serve(exchange, decision, this.#nearer(exchange, decision.entry), nowMs, looks)
       case 'serve-stale':
         this.#refresh(exchange, decision.entry)
-        return this.#serve(exchange, decision, nowMs, looks)
+        return this.#serve(exchange, decision, decision.entry, nowMs, looks)
       case 'validate':
       case 'fetch':
         return this.#ask(exchange, decision, looks)
@@ -96,9 +109,15 @@ export class Handler {
     }
   }
 
-  #serve(exchange: ClientExchange, decision: Decision<Stored> & { action: 'serve' | 'serve-stale' }, nowMs: number, looks: number): Handled | Promise<Handled> {
+  /** What was found further away and is used comes nearer. */
+  #nearer(exchange: ClientExchange, entry: Stored): Stored {
+    const { near } = this.#parts.store
+    return near === undefined ? entry : near.keep(exchange.asked.key, entry)
+  }
+
+  #serve(exchange: ClientExchange, decision: Decision<Stored> & { action: 'serve' | 'serve-stale' }, entry: Stored, nowMs: number, looks: number): Handled | Promise<Handled> {
     this.#parts.counters.count(decision.reason)
-    const delivered = deliverStored(exchange, decision.entry, { reason: decision.reason, ageMs: decision.ageMs, nowMs }, this.#parts.via)
+    const delivered = deliverStored(exchange, entry, { reason: decision.reason, ageMs: decision.ageMs, nowMs }, this.#parts.via)
     if (delivered === true) {
       this.#parts.counters.hits++
       return true

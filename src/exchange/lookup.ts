@@ -1,9 +1,28 @@
 // What is stored for a key and has survived every purge.
 import type { Softness } from '../policy/decide.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
-import type { Awaitable, Store, Stored } from '../store/store.ts'
+import type { Awaitable, Near, Store, Stored } from '../store/store.ts'
 
 const nothing: readonly Stored[] = []
+
+/**
+ * What is at hand in this process without asking any further, less what a hard purge has killed: perhaps not all there is,
+ * nor the latest. [] where nothing lies nearer than the rest.
+ */
+export function glance({ near }: Store, log: PurgeLog, key: string): readonly Stored[] {
+  if (near === undefined) return nothing
+  const found = near.lookup(key)
+  const living = survivors(found, log)
+  if (living.length < found.length && log.current()) giveBack(near, key, found, log)
+  return living
+}
+
+// What is dead stays so; its memory may serve another.
+function giveBack(near: Near, key: string, found: readonly Stored[], log: PurgeLog): void {
+  for (const { meta } of found) {
+    if (log.judge(meta) === 'dead') near.forget(key, meta.variant)
+  }
+}
 
 /** The variants of a key, youngest first, without those that a hard purge has killed. */
 export function lookup(store: Store, log: PurgeLog, key: string): Awaitable<readonly Stored[]> {

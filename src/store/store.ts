@@ -40,6 +40,20 @@ export interface Writer {
   abort(): void
 }
 
+/**
+ * The part of a store that lies in this process, before one that others share. It answers at once, and may hold only some
+ * of the variants of a key, or one that another replica has since replaced: good for a plain fresh answer, and for
+ * everything else `lookup` is asked, which knows both.
+ */
+export interface Near {
+  /** What is at hand, the youngest first; [] where there is nothing. */
+  lookup(key: StoreKey): readonly Stored[]
+  /** Takes in what `lookup` found further away, now that it is used; answers what to deliver in its place. */
+  keep(key: StoreKey, stored: Stored): Stored
+  /** Gives the memory of one variant back; the shared one stays. */
+  forget(key: StoreKey, variant: string): void
+}
+
 /** A page of what is stored, for the admin API. */
 export interface EntryPage {
   readonly entries: readonly { readonly key: StoreKey; readonly meta: Metadata }[]
@@ -50,7 +64,7 @@ export interface EntryPage {
 export interface StoreStats {
   /** `memory`, `redis`, `tiered`. */
   readonly kind: string
-  /** undefined where it cannot be told cheaply. */
+  /** undefined where it cannot be told cheaply. Of a tiered store this and what follows is told of its memory. */
   readonly entries: number | undefined
   /** Bytes that count against the bound: bodies and metadata both. */
   readonly bytes: number | undefined
@@ -75,6 +89,8 @@ export interface StoreStats {
  * - A store that is out of reach answers a look-up with nothing, a commit with false, within its deadline; it never throws.
  */
 export interface Store {
+  /** Left out where all that is stored lies equally near: then there is no first look to take. */
+  readonly near?: Near
   /** Every variant stored under a key, the youngest `responseTimeMs` first; [] where there is none. */
   lookup(key: StoreKey): Awaitable<readonly Stored[]>
   /** Begins an entry; `bodyBytes` of the metadata given here is ignored. */

@@ -72,6 +72,8 @@ test('settings are held to each other', (t) => {
     [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is more than proxy.requestTimeoutMs (30s) allows for the whole request'],
     [{ redis: { commandTimeoutMs: 50 } }, 'redis: exactly one of url, cluster and sentinel is needed; none is given'],
     [{ redis: { url: 'redis://a', cluster: ['redis://b'] } }, 'redis: exactly one of url, cluster and sentinel is needed; url and cluster are given'],
+    [{ cache: { memory: { maxBytes: 0 } } }, 'cache.memory.maxBytes: 0 leaves nothing to keep responses in without Redis; give it 64KiB or more, or set redis.url'],
+    [{ cache: { memory: { maxBytes: '1KiB' } }, redis: { url: 'redis://a' } }, 'cache.memory.maxBytes: 1KiB is too little to be of use; give it 64KiB or more, or 0 for Redis alone'],
     [{ workers: 2 }, 'workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
@@ -79,6 +81,9 @@ test('settings are held to each other', (t) => {
   t.strictSame(wrong({ proxy: { host: '127.0.0.2' }, admin: { port: 8080 } }), [], 'one port on two addresses')
   t.strictSame(wrong({ workers: 2, redis: { url: 'redis://redis' } }), [])
   t.strictSame(wrong({ workers: 'auto' }), [])
+  t.strictSame(wrong({ cache: { memory: { maxBytes: 0 } }, redis: { url: 'redis://redis' } }), [], 'Redis alone')
+  const env = { SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '0', SPRINGHOUSE_REDIS_URL: 'redis://redis' }
+  t.equal(loadConfig({ env, flags: { origin: ['http://127.0.0.1:1'] } }).config.cache.memory.maxBytes, 0)
   t.end()
 })
 

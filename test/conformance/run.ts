@@ -17,7 +17,7 @@ const kinds = ['required', 'optimal', 'check'] as const
 type Kind = (typeof kinds)[number]
 type Results = Readonly<Record<string, true | readonly [name: string, message: string]>>
 
-const { values: options } = parseArgs({ options: { store: { type: 'string', multiple: true, default: ['memory', 'redis'] }, id: { type: 'string', default: '' } } })
+const { values: options } = parseArgs({ options: { store: { type: 'string', multiple: true, default: ['memory', 'redis', 'tiered'] }, id: { type: 'string', default: '' } } })
 
 const children: ChildProcess[] = []
 process.once('exit', () => { for (const child of children) child.kill('SIGKILL') })
@@ -57,11 +57,15 @@ async function startSuiteServer(): Promise<number> {
   return port
 }
 
-async function startSpringhouse(origin: number, redis: string | undefined): Promise<{ port: number; stop(): void }> {
+async function startSpringhouse(origin: number, store: string, redis: string | undefined): Promise<{ port: number; stop(): void }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const args = ['serve', '--origin', `http://127.0.0.1:${origin}`, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   if (redis !== undefined) args.push('--redis', redis)
-  const child = start([join(root, 'dist/cli/main.js'), ...args], { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-the-cache-tests', SPRINGHOUSE_LOG_LEVEL: 'silent' }, root)
+  const child = start([join(root, 'dist/cli/main.js'), ...args], {
+    SPRINGHOUSE_ADMIN_TOKEN: 'only-for-the-cache-tests',
+    SPRINGHOUSE_LOG_LEVEL: 'silent',
+    ...(store === 'redis' && { SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '0' }),
+  }, root)
   await listening(port)
   return { port, stop: () => child.kill('SIGKILL') }
 }
@@ -118,8 +122,8 @@ async function main(): Promise<number> {
   const origin = await startSuiteServer()
   const surprises: string[] = []
   for (const store of options.store) {
-    const redis = store === 'redis' ? await startRedis() : undefined
-    const springhouse = await startSpringhouse(origin, redis?.url)
+    const redis = store === 'memory' ? undefined : await startRedis()
+    const springhouse = await startSpringhouse(origin, store, redis?.url)
     const results = runClient(springhouse.port)
     if (options.id === '') surprises.push(...judge(store, results, tests))
     springhouse.stop()

@@ -1,6 +1,6 @@
 // Where responses are kept: memory, and Redis as the tier that replicas share.
 import { Type } from 'typebox'
-import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
+import { DAY, GiB, HOUR, MINUTE, MiB, SECOND } from '../units.ts'
 import { flag, millis, duration, section, size, text, texts, whole } from './leaf.ts'
 
 export const redisSchema = section({
@@ -17,7 +17,7 @@ export const redisSchema = section({
 
 export const cacheSchema = section({
   memory: section({
-    maxBytes: size({ min: 64 * KiB, max: 1024 * GiB, default: 256 * MiB, prose: 'What the in-process tier may hold, bodies and metadata together.' }),
+    maxBytes: size({ min: 0, max: 1024 * GiB, default: 256 * MiB, prose: 'What the in-process tier of each process may hold, bodies and metadata together: 64KiB at the least, or 0, with Redis, for Redis alone.' }),
     maxEntryBytes: size({
       min: 0,
       max: 16 * GiB,
@@ -25,9 +25,9 @@ export const cacheSchema = section({
         prose: 'an eighth of maxBytes',
         from: ({ maxBytes }) => (typeof maxBytes === 'number' ? Math.floor(maxBytes / 8) : undefined),
       },
-      prose: 'Largest entry in memory, so that one large body does not push out everything else. With Redis, larger ones are kept there alone.',
+      prose: 'Largest entry in memory, so that one large body does not push out everything else. With Redis, larger ones lie there alone.',
     }),
-  }, 'The in-process tier.'),
+  }, 'The in-process tier: all there is without Redis, and in front of it with Redis.'),
   maxEntryBytes: size({ min: 0, max: 16 * GiB, default: 64 * MiB, prose: 'Largest body that is stored at all.' }),
   maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Variants (by Vary) kept of one URL; beyond it the one stored first goes.' }),
   keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long after its freshness a response is kept, to be validated rather than fetched whole.' }),

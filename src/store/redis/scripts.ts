@@ -44,21 +44,25 @@ local function clear(key)
   local kind = redis.call('TYPE', key).ok
   if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
 end
+-- Other replicas may have a copy. Whoever may not publish (an ACL) stores all the same.
+local function tell(channel, message) redis.pcall('PUBLISH', channel, message) end
 `
 
 /**
  * Makes a value visible, if every one of its chunks is there and no newer one is; lets the oldest variants go beyond the
- * most that a key may have. KEYS: entry. ARGV: field, value, most variants, now, grace. Answers 1, or 0.
+ * most that a key may have. KEYS: entry. ARGV: field, value, most variants, now, grace, channel, message for whoever has a
+ * copy of what was replaced. Answers 1; 0 where a newer one is there; -1 where a chunk is not.
  */
 export const commitScript = new Script(`${common}
 local key, field, value = KEYS[1], ARGV[1], ARGV[2]
 local most, now, grace = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 clear(key)
 local present = redis.call('HGET', key, field)
-if readable(present) and keepUntil(present) >= now and requestTime(present) > requestTime(value) then return 0 end
+local replaces = readable(present) and keepUntil(present) >= now
+if replaces and requestTime(present) > requestTime(value) then return 0 end
 local ttl = expiry(keepUntil(value) - now)
 local whole = eachChunk(key, value, function(chunk) return redis.call('PEXPIRE', chunk, ttl) == 1 end)
-if not whole then return 0 end
+if not whole then return -1 end
 local until_ = keepUntil(value)
 local others = {}
 local all = redis.call('HGETALL', key)
@@ -84,19 +88,21 @@ for i, other in ipairs(others) do
 end
 redis.call('HSET', key, field, value)
 redis.call('PEXPIRE', key, expiry(until_ - now))
+if replaces then tell(ARGV[6], ARGV[7]) end
 return 1
 `)
 
 /**
- * Puts a new head on a value whose head is `was`. KEYS: entry. ARGV: field, was, new field, new head, now, grace.
- * Answers 1, or 0 when the value is not that one any more.
+ * Puts a new head on a value whose head is `was`. KEYS: entry. ARGV: field, was, new field, new head, now, grace, channel,
+ * message. Answers 1; 0 where the value is another by now; -1 where none is left.
  */
 export const refreshScript = new Script(`${common}
 local key, field, was, newField, head = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
 clear(key)
 local v = redis.call('HGET', key, field)
-if not readable(v) or v:sub(1, #was) ~= was or keepUntil(v) < now then return 0 end
+if not readable(v) or keepUntil(v) < now then return -1 end
+if v:sub(1, #was) ~= was then return 0 end
 local ttl = expiry(keepUntil(head) - now)
 local whole = eachChunk(key, v, function(chunk)
   local left = redis.call('PTTL', chunk)
@@ -105,7 +111,7 @@ local whole = eachChunk(key, v, function(chunk)
 end)
 if not whole then
   redis.call('HDEL', key, field)
-  return 0
+  return -1
 end
 if newField ~= field then
   retire(key, redis.call('HGET', key, newField), grace)
@@ -114,13 +120,15 @@ end
 redis.call('HSET', key, newField, head .. v:sub(#was + 1))
 -- The key lives as long as the longest of its variants.
 if redis.call('PTTL', key) < tonumber(ttl) then redis.call('PEXPIRE', key, ttl) end
+tell(ARGV[7], ARGV[8])
 return 1
 `)
 
-/** Forgets one variant, or all. KEYS: entry. ARGV: grace, field or nothing. */
+/** Forgets one variant, or all, also where only a replica still has it. KEYS: entry. ARGV: grace, channel, message, field or nothing. */
 export const removeScript = new Script(`${common}
-local key, grace, field = KEYS[1], tonumber(ARGV[1]), ARGV[2]
+local key, grace, field = KEYS[1], tonumber(ARGV[1]), ARGV[4]
 clear(key)
+tell(ARGV[2], ARGV[3])
 if field then
   retire(key, redis.call('HGET', key, field), grace)
   return redis.call('HDEL', key, field)

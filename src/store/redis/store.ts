@@ -6,6 +6,7 @@ import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
 import { RedisUnavailable, withDeadline } from './lane.ts'
+import { Replacements, type Follower } from './replacements.ts'
 import { commitScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
 
@@ -26,6 +27,25 @@ export interface RedisStoreOptions {
   readonly readerGraceMs?: number
 }
 
+/** `overtaken`: another one, asked for later, is there. `refused`: not taken for any other reason, Redis out of reach too. */
+export type Outcome = 'taken' | 'overtaken' | 'refused'
+
+/** What the store in Redis tells beyond the promises of a store, to one that stands in front of it. */
+export interface SharedStore extends Store {
+  /** As `lookup`; undefined where Redis did not answer. */
+  find(key: StoreKey): Promise<readonly Stored[] | undefined>
+  /** As `write`. */
+  begin(key: StoreKey, meta: Metadata): SharedWriter
+  /** As `refresh`. */
+  renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
+  /** Tells, until the connections are closed, what others replace and remove. */
+  follow(follower: Follower): void
+}
+
+export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
+  commit(): Promise<Outcome>
+}
+
 const mostScansPerPage = 100
 const scanTimeoutMs = 2000
 const none: readonly Stored[] = Object.freeze([])
@@ -37,16 +57,17 @@ const none: readonly Stored[] = Object.freeze([])
  * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
  * stamp says if it was purged, and is not made if its chunks are gone; and a chunk that is written late has a time to live.
  */
-export function createRedisStore(options: RedisStoreOptions): Store {
+export function createRedisStore(options: RedisStoreOptions): SharedStore {
   return new RedisStore(options)
 }
 
-class RedisStore implements Store {
+class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions
   readonly #redis: RedisConnections
   readonly #clock: Clock
   readonly #fillTtlMs: number
   readonly #graceMs: number
+  readonly #replacements: Replacements
   /** Kinds of error that were told of; told once, since what causes one causes thousands. */
   readonly #told = new Set<string>()
   #closed = false
@@ -57,9 +78,18 @@ class RedisStore implements Store {
     this.#clock = options.clock
     this.#fillTtlMs = options.fillTtlMs ?? 600_000
     this.#graceMs = options.readerGraceMs ?? 60_000
+    this.#replacements = new Replacements(options.prefix)
+  }
+
+  follow(follower: Follower): void {
+    this.#replacements.follow(this.#redis, this.#options.logger, follower)
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
+    return await this.find(key) ?? none
+  }
+
+  async find(key: StoreKey): Promise<readonly Stored[] | undefined> {
     if (this.#closed) return none
     const name = entryName(this.#options.prefix, key)
     let values: unknown
@@ -67,7 +97,7 @@ class RedisStore implements Store {
       values = await this.#redis.small.call('HVALS', [name])
     } catch (error) {
       this.#tell('lookup', error)
-      return none
+      return undefined
     }
     const now = this.#clock.now()
     const found: Stored[] = []
@@ -84,6 +114,11 @@ class RedisStore implements Store {
   }
 
   write(key: StoreKey, meta: Metadata): Writer {
+    const writer = this.begin(key, meta)
+    return { ...writer, commit: async () => await writer.commit() === 'taken' }
+  }
+
+  begin(key: StoreKey, meta: Metadata): SharedWriter {
     const name = entryName(this.#options.prefix, key)
     const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
     let open = true
@@ -95,17 +130,13 @@ class RedisStore implements Store {
         sink.discard()
       },
       commit: async () => {
-        if (!open) return false
+        if (!open) return 'refused'
         open = false
-        if (this.#closed || this.#clock.now() > meta.keepUntilMs) {
-          sink.discard()
-          return false
-        }
-        const gathered = await sink.finish()
+        const gathered = this.#closed || this.#clock.now() > meta.keepUntilMs ? undefined : await sink.finish()
         const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered)
         // Not after a commit that may still run: then it is the time to live that frees them.
-        if (outcome === 'refused') sink.discard()
-        return outcome === 'taken'
+        if (outcome === 'overtaken' || outcome === 'refused') sink.discard()
+        return outcome === 'unknown' ? 'refused' : outcome
       },
       abort: () => {
         if (!open) return
@@ -115,11 +146,12 @@ class RedisStore implements Store {
     }
   }
 
-  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<'taken' | 'refused' | 'unknown'> {
+  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<Outcome | 'unknown'> {
     const value = encodeValue(key, meta, length, body)
+    const { channel } = this.#replacements
+    const args = [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs, channel, this.#replacements.message(key, meta.variant)]
     try {
-      const reply = await commitScript.run(this.#redis.small, [name], [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs])
-      return reply === 1 ? 'taken' : 'refused'
+      return outcomeOf(await commitScript.run(this.#redis.small, [name], args))
     } catch (error) {
       this.#tell('commit', error)
       return error instanceof RedisUnavailable ? 'unknown' : 'refused'
@@ -127,20 +159,29 @@ class RedisStore implements Store {
   }
 
   async refresh(key: StoreKey, was: Metadata, meta: Metadata): Promise<boolean> {
-    if (this.#closed) return false
+    return await this.renew(key, was, meta) === 'taken'
+  }
+
+  async renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome> {
+    if (this.#closed) return 'refused'
+    const { channel } = this.#replacements
+    const message = this.#replacements.message(key, was.variant, meta.variant)
     const head = encodeHead(meta, was.bodyBytes)
-    const args = [fieldName(was.variant), encodeHead(was, was.bodyBytes), fieldName(meta.variant), head, this.#clock.now(), this.#graceMs]
+    const args = [fieldName(was.variant), encodeHead(was, was.bodyBytes), fieldName(meta.variant), head, this.#clock.now(), this.#graceMs, channel, message]
     try {
-      return await refreshScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args) === 1
+      return outcomeOf(await refreshScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args))
     } catch (error) {
       this.#tell('refresh', error)
-      return false
+      return 'refused'
     }
   }
 
   async remove(key: StoreKey, variant?: string): Promise<void> {
     if (this.#closed) return
-    const args = variant === undefined ? [this.#graceMs] : [this.#graceMs, fieldName(variant)]
+    const { channel } = this.#replacements
+    const args = variant === undefined
+      ? [this.#graceMs, channel, this.#replacements.message(key)]
+      : [this.#graceMs, channel, this.#replacements.message(key, variant), fieldName(variant)]
     try {
       await removeScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args)
     } catch (error) {
@@ -219,6 +260,11 @@ class RedisStore implements Store {
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
   }
+}
+
+// As the scripts answer.
+function outcomeOf(reply: unknown): Outcome {
+  return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
 function decodeAll(values: unknown): Value[] {

@@ -1,0 +1,72 @@
+// How often a request looks, and how far: one look where all lies equally near, and no second one for a plain fresh answer.
+import t from 'tap'
+import type { Near, Store } from '../../src/store/store.ts'
+import { counting, detail } from '../support/house.ts'
+import { purge } from '../support/purge.ts'
+import { faraway, startHandler } from './handler-under-test.ts'
+
+interface Looks {
+  near: number
+  far: number
+  kept: number
+  forgotten: number
+}
+
+/** The store as it is, with what is asked of it counted. */
+function counted(store: Store, looks: Looks, near?: Near): Store {
+  return {
+    ...(near !== undefined && { near }),
+    lookup: key => { looks.far++; return store.lookup(key) },
+    write: (key, meta) => store.write(key, meta),
+    refresh: (key, was, meta) => store.refresh(key, was, meta),
+    remove: (key, variant) => store.remove(key, variant),
+    list: (cursor, limit) => store.list(cursor, limit),
+    stats: () => store.stats(),
+    close: () => store.close(),
+  }
+}
+
+const forAMinute = counting({ 'Cache-Control': 'max-age=60', ETag: '"v"' })
+
+t.test('a store that lies in one place is looked at once, for a miss as for a hit', async t => {
+  const looks: Looks = { near: 0, far: 0, kept: 0, forgotten: 0 }
+  const { get } = await startHandler(t, { origin: forAMinute, store: store => counted(store, looks) })
+  t.equal(detail(await get('/a')), 'uri-miss')
+  t.equal(looks.far, 1)
+  t.equal(detail(await get('/a')), 'fresh')
+  t.equal(looks.far, 2)
+})
+
+t.test('what is at hand answers alone when it is fresh; for all else the rest is asked', async t => {
+  const looks: Looks = { near: 0, far: 0, kept: 0, forgotten: 0 }
+  let atHand = false
+  const { get, clock, log } = await startHandler(t, {
+    origin: forAMinute,
+    store: memory => counted(faraway(memory), looks, {
+      lookup: key => {
+        looks.near++
+        const found = atHand ? memory.lookup(key) : []
+        return found instanceof Promise ? [] : found
+      },
+      keep: (_key, stored) => { looks.kept++; return stored },
+      forget: () => { looks.forgotten++ },
+    }),
+  })
+  const look = async (headers: Record<string, string> = {}): Promise<[string | undefined, Looks]> => {
+    Object.assign(looks, { near: 0, far: 0, kept: 0, forgotten: 0 })
+    return [detail(await get('/a', headers)), { ...looks }]
+  }
+  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 0 }])
+  t.same(await look(), ['fresh', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'what is used comes nearer')
+  atHand = true
+  t.same(await look(), ['fresh', { near: 1, far: 0, kept: 0, forgotten: 0 }])
+  t.same(await look({ 'Cache-Control': 'no-cache' }), ['request-no-cache', { near: 1, far: 1, kept: 0, forgotten: 0 }])
+  t.same(await look({ 'If-None-Match': '"v"' }), ['fresh', { near: 1, far: 0, kept: 0, forgotten: 0 }])
+  clock.advance(60_000)
+  t.same(await look({ 'Cache-Control': 'max-stale' }), ['max-stale', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'stale: there may be a later one')
+  t.same(await look(), ['stale', { near: 1, far: 1, kept: 0, forgotten: 0 }])
+  await log.append(purge({ all: true, soft: true }), 0)
+  t.same(await look(), ['soft-purged', { near: 1, far: 1, kept: 0, forgotten: 0 }])
+  await log.append(purge({ all: true }), 0)
+  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 1 }], 'what is dead gives its memory back')
+})
