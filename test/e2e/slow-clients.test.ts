@@ -1,0 +1,157 @@
+// Downloads to clients that read slowly, or not at all: what they hold of the proxy's memory.
+import { readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import t from 'tap'
+import { anyPort, Running, urls } from '../cli/command.ts'
+import { ask } from '../support/client.ts'
+
+t.setTimeout(300_000)
+
+const MiB = 1_048_576
+const GiB = 1024 * MiB
+const chunk = Buffer.alloc(64 * 1024, 'x')
+
+/** An origin that sends as fast as it is read: a body of `bytes`, announced or in chunks, storable or not, by its path. */
+async function startSource(bytes: number): Promise<{ server: Server; url: string; sent(): number }> {
+  let sent = 0
+  const server = createServer((request, response) => {
+    const path = request.url ?? ''
+    response.writeHead(200, {
+      'Cache-Control': path.includes('cached') ? 'max-age=600' : 'no-store',
+      ...(path.includes('sized') && { 'Content-Length': bytes }),
+    })
+    if (request.method === 'HEAD') return void response.end()
+    let left = bytes
+    const push = (): void => {
+      while (left > 0 && !response.destroyed) {
+        left -= chunk.length
+        sent += chunk.length
+        if (!response.write(chunk)) return void response.once('drain', push)
+      }
+      response.end()
+    }
+    request.resume()
+    push()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sent: () => sent }
+}
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+/** A client that asks, and reads `wanted` bytes and no more; resolves when it has them. */
+async function reader(port: number, request: string, wanted: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1', () => socket.write(request))
+  socket.on('error', () => undefined)
+  let read = 0
+  await new Promise<void>(resolve => {
+    socket.on('data', part => {
+      read += part.length
+      if (read < wanted) return
+      socket.pause()
+      resolve()
+    })
+  })
+  return socket
+}
+
+/** Resolves when the origin can send no more: every buffer on the way is full. */
+async function stalled(sent: () => number): Promise<number> {
+  for (let before = -1; ; ) {
+    await new Promise(resolve => { setTimeout(resolve, 250) })
+    if (sent() === before) return before
+    before = sent()
+  }
+}
+
+for (const path of ['/stream', '/sized', '/cached', '/cached-sized']) {
+  t.test(`30 readers that stall in a body of 1 GiB hold no more than their windows: ${path}`, async t => {
+    const source = await startSource(GiB)
+    const serve = new Running(t, ['serve', '--origin', source.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+    const { proxy, admin } = await urls(serve)
+    const port = Number(new URL(proxy).port)
+    // Warm: what the first requests cost is not the readers'.
+    for (let i = 0; i < 20; i++) await ask(port, { method: 'HEAD', path: `/warm${i}` })
+    const before = residentBytes(serve.child.pid as number)
+    const sockets = await Promise.all(Array.from({ length: 30 }, (_, n) => reader(port, `GET ${path}/${n} HTTP/1.1\r\nHost: x\r\n\r\n`, 100_000)))
+    const sent = await stalled(source.sent)
+    // What is on its way into the store is the store's, within its own bound.
+    const stats = (await (await fetch(`${admin}/v1/stats`, { headers: { Authorization: 'Bearer abc' } })).json()) as { store: { bytes: number } }
+    const grown = residentBytes(serve.child.pid as number) - before - stats.store.bytes
+    t.comment(`${path}: ${(grown / MiB).toFixed(1)} MiB more beside the store's ${(stats.store.bytes / MiB).toFixed(1)} for 30 stalled readers; the origin could send ${(sent / MiB).toFixed(1)} MiB of 30 GiB`)
+    t.ok(grown < 64 * MiB, `${(grown / MiB).toFixed(1)} MiB`)
+    t.equal((await ask(port, { path: '/other', method: 'HEAD' })).status, 200, 'others are served')
+    for (const socket of sockets) socket.destroy()
+    source.server.closeAllConnections()
+    source.server.close()
+  })
+}
+
+t.test('a body of 1 GiB goes through a client that stops and goes, and memory stays', async t => {
+  const source = await startSource(GiB)
+  const serve = new Running(t, ['serve', '--origin', source.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const port = Number(new URL((await urls(serve)).proxy).port)
+  for (let i = 0; i < 20; i++) await ask(port, { method: 'HEAD', path: `/warm${i}` })
+  const pid = serve.child.pid as number
+  const before = residentBytes(pid)
+  let most = 0
+  let read = 0
+  const socket = connect(port, '127.0.0.1', () => socket.write('GET /cached-sized HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'))
+  socket.on('data', part => {
+    const passed = Math.floor((read + part.length) / (16 * MiB)) > Math.floor(read / (16 * MiB))
+    read += part.length
+    if (!passed) return
+    // Each 16 MiB it takes a rest.
+    most = Math.max(most, residentBytes(pid))
+    socket.pause()
+    setTimeout(() => socket.resume(), 20)
+  })
+  await new Promise(resolve => { socket.on('close', resolve) })
+  t.ok(read > GiB)
+  t.comment(`${((most - before) / MiB).toFixed(1)} MiB more at the most`)
+  t.ok(most - before < 64 * MiB, `${((most - before) / MiB).toFixed(1)} MiB`)
+  source.server.close()
+})
+
+t.test('uploads that the origin does not take hold no more than their windows', async t => {
+  let taken = 0
+  const sink = createServer(request => {
+    // Reads a little, and stops.
+    request.on('data', (part: Buffer) => {
+      taken += part.length
+      if (taken > MiB) request.pause()
+    })
+  })
+  await new Promise<void>(resolve => sink.listen(0, '127.0.0.1', resolve))
+  const serve = new Running(t, ['serve', '--origin', `http://127.0.0.1:${(sink.address() as AddressInfo).port}`, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const port = Number(new URL((await urls(serve)).proxy).port)
+  const pid = serve.child.pid as number
+  const before = residentBytes(pid)
+  let sent = 0
+  const sockets = Array.from({ length: 10 }, () => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write('POST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+      const push = (): void => {
+        while (!socket.destroyed) {
+          sent += chunk.length
+          socket.write(`${chunk.length.toString(16)}\r\n`)
+          socket.write(chunk)
+          if (!socket.write('\r\n')) return void socket.once('drain', push)
+        }
+      }
+      push()
+    })
+    socket.on('error', () => undefined)
+    return socket
+  })
+  const stopped = await stalled(() => sent)
+  const grown = residentBytes(pid) - before
+  t.comment(`uploads: ${(grown / MiB).toFixed(1)} MiB more; ten clients could send ${(stopped / MiB).toFixed(1)} MiB`)
+  t.ok(grown < 64 * MiB, `${(grown / MiB).toFixed(1)} MiB`)
+  for (const socket of sockets) socket.destroy()
+  sink.closeAllConnections()
+  sink.close()
+})
