@@ -26,6 +26,11 @@ export interface OriginConfig {
   readonly balance: Balance
   readonly health?: { readonly path: string; readonly intervalMs: number }
   readonly timeouts: OriginTimeouts
+  /**
+   * Which connections a request that must not be sent twice may take. A server closes what is idle when it likes, and one that
+   * does so just as the request is written leaves nobody knowing whether it was taken. `safe`: none that has been idle.
+   */
+  readonly reuse: 'safe' | 'always'
   /** Connections to each server. */
   readonly maxConnections: number
   /** Requests that may wait for a connection to each server; beyond it, ORIGIN_BUSY. */

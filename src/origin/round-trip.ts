@@ -192,7 +192,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   /** Whether the request goes to another server in place of taking this one's answer; settles which. */
   #elsewhere(): boolean {
-    if (!this.#replayable() || this.#retries <= 0 || this.#pool.closed) return false
+    if (!this.repeatable || this.#retries <= 0 || this.#pool.closed) return false
     const tried = [...this.#tried ?? [], this.#server as OriginServer]
     const next = this.#pool.another(tried)
     if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
@@ -222,7 +222,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       server.failed(cause)
       this.#pool.doubt()
     }
-    const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.#replayable())
+    const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
     if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
     this.#tried = [...this.#tried ?? [], server]
     const next = this.#pool.another(this.#tried) ?? (stale && !server.full && !server.retired ? server : undefined)
@@ -230,7 +230,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#again(next)
   }
 
-  #replayable(): boolean {
+  get repeatable(): boolean {
     return this.#outgoing.body === null && replayed.has(this.#outgoing.method)
   }
 

@@ -13,6 +13,8 @@ import type { Weighted } from './turns.ts'
 
 /** Who waits for a connection. */
 export interface Waiter {
+  /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
+  readonly repeatable: boolean
   /** The connection is the waiter's until it is released. Not called within `acquire` of a full server. */
   start(connection: Connection): void
 }
@@ -23,6 +25,9 @@ const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
 /** Failed health checks in a row that take a server out. One passed check brings it back. */
 const failedChecksToEject = 2
+
+/** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
+const surelyOpenMs = 500
 
 export interface OriginServerParts {
   /** Name of the pool. */
@@ -120,9 +125,14 @@ export class OriginServer implements Weighted {
     this.pending++
     // The connection that was used last is the least likely to have been closed meanwhile.
     const idle = this.#idle.pop()
-    if (idle !== undefined) return waiter.start(idle)
+    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return waiter.start(idle)
+    if (idle !== undefined) this.#part(idle)
     if (this.#connections.size < this.#config.maxConnections) waiter.start(this.#open())
     else this.#waiting.add(waiter)
+  }
+
+  #isSurelyOpen(idle: Connection): boolean {
+    return this.#config.reuse === 'always' && this.#clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
   }
 
   /** Takes back a connection. After a failure, not from within undici's own call: it must have put the client in order. */
@@ -131,7 +141,10 @@ export class OriginServer implements Weighted {
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) queueMicrotask(() => waiter.start(connection))
     else if (this.retired) queueMicrotask(() => this.#part(connection))
-    else this.#idle.push(connection)
+    else {
+      connection.idleSinceMs = this.#clock.monotonic()
+      this.#idle.push(connection)
+    }
   }
 
   /** Its address has vanished: nothing new is sent to it, and what is idle is closed. */

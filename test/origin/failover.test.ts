@@ -1,4 +1,5 @@
 import tap from 'tap'
+import { request as send } from 'undici'
 import type { Origins } from '../../src/origin/origin.ts'
 import { closedPort, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import type { ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -253,4 +254,28 @@ tap.test('retries have a budget: a reserve, and a tenth of what is asked', async
   for (let i = 0; i < 300; i++) await fetchFrom(origins, { retryOn: [503] })
   const retries = failing.requests.length + also.requests.length - 300
   t.ok(retries >= 20 + 29 && retries <= 20 + 30, `${retries} retries of 300 requests`)
+})
+
+tap.test('what must not be sent twice is not sent over a connection that has been idle', async (t) => {
+  const clock = handClock()
+  for (const reuse of ['safe', 'always'] as const) {
+    const server = await startOrigin((_request, response) => response.end('ok'))
+    const origins = originsOf({ servers: [server.url], reuse, maxConnections: 1 }, clock)
+    const post = async (): Promise<void> => {
+      const { body } = await send('http://api.origin.invalid/', { dispatcher: origins.dispatcher, method: 'POST', body: 'x' })
+      await body.dump()
+    }
+    const connections = (): number => new Set(server.requests.map(({ socket }) => socket)).size
+    await post()
+    clock.advance(501)
+    await fetchFrom(origins)
+    t.equal(connections(), 1, 'a GET takes what is there')
+    await post()
+    t.equal(connections(), reuse === 'safe' ? 2 : 1, 'at once')
+    clock.advance(501)
+    await post()
+    t.equal(connections(), reuse === 'safe' ? 3 : 2, 'after a while')
+    await origins.close()
+    await server.close()
+  }
 })

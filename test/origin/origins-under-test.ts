@@ -20,6 +20,7 @@ export function handClock(): HandClock {
 export const patience: OriginConfig = {
   servers: [],
   balance: 'round-robin',
+  reuse: 'safe',
   timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000 },
   maxConnections: 16,
   maxQueue: 64,
