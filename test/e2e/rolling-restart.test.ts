@@ -35,9 +35,9 @@ t.test('a rolling restart loses no request, POST included', async t => {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
   t.teardown(() => agent.destroy())
   const seen: Record<string, number> = {}
-  let done = false
+  const load = { done: false }
   const client = async (n: number): Promise<void> => {
-    for (let i = 0; !done; i++) {
+    for (let i = 0; !load.done; i++) {
       const method = i % 2 === 0 ? 'GET' : 'POST'
       const path = `/${n}/${i}`
       const answer = await ask(house.port, { method, path, agent, ...(method === 'POST' && { body: 'hello' }) })
@@ -55,7 +55,7 @@ t.test('a rolling restart loses no request, POST included', async t => {
       children[n] = await start(port)
     }
   }
-  done = true
+  load.done = true
   await Promise.all(clients)
   t.comment(JSON.stringify(seen))
   t.strictSame(Object.keys(seen).toSorted(), ['GET 200', 'POST 200'])
@@ -72,9 +72,9 @@ t.test('one of two backends that is killed loses no GET', async t => {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
   t.teardown(() => agent.destroy())
   const seen: Record<string, number> = {}
-  let done = false
+  const load = { done: false }
   const client = async (n: number): Promise<void> => {
-    for (let i = 0; !done; i++) {
+    for (let i = 0; !load.done; i++) {
       const { status } = await ask(house.port, { path: `/${n}/${i}`, agent })
       seen[status] = (seen[status] ?? 0) + 1
     }
@@ -86,7 +86,7 @@ t.test('one of two backends that is killed loses no GET', async t => {
   await killed
   const before = seen['200'] ?? 0
   while ((seen['200'] ?? 0) < before + 500) await new Promise(resolve => { setImmediate(resolve) })
-  done = true
+  load.done = true
   await Promise.all(clients)
   t.comment(JSON.stringify(seen))
   t.strictSame(Object.keys(seen), ['200'])
