@@ -51,6 +51,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     viaName: 'springhouse',
     via: '1.1 springhouse',
     coalesce: true,
+    leases: undefined,
     slowClientMs: 5_000,
     originFailed: () => undefined,
     ...options.parts,
