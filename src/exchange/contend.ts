@@ -4,6 +4,7 @@ import type { PurgeLog } from '../store/purge-log.ts'
 import type { Asked } from './client.ts'
 import type { Lead } from './coalesce.ts'
 import type { Counters } from './counters.ts'
+import { uncacheableOutcome } from './uncacheable.ts'
 
 export interface ContendParts {
   readonly leases: Leases
@@ -23,13 +24,15 @@ export type Turn = 'ask' | 'look' | Outcome
 const maxUsurped = 2
 
 /** Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects. */
-export async function contend({ leases, purgeLog, counters }: ContendParts, { request, key }: Asked, lead: Lead): Promise<Turn> {
+export async function contend({ leases, purgeLog, counters }: ContendParts, asked: Asked, lead: Lead): Promise<Turn> {
+  const { request, key } = asked
+  const heeds = uncacheableOutcome(asked)
   let usurped: string | undefined
   let waited = false
   for (let takes = 1, usurpations = 0; ; takes++) {
-    const taking = await leases.take(key, lead.stamp, usurped)
+    const taking = await leases.take(key, lead.stamp, heeds, usurped)
     if (taking.kind === 'none') return 'ask'
-    if (taking.kind === 'told') return taking.outcome
+    if (taking.kind === 'told') return heeds
     if (taking.kind === 'held') {
       lead.hold(taking.lease)
       counters.leases++

@@ -24,8 +24,8 @@ export interface Lease {
 /** What an attempt to take a lease came to. */
 export type Taking =
   | { readonly kind: 'held'; readonly lease: Lease }
-  /** It was given back a moment ago, and this is what those who waited were told. */
-  | { readonly kind: 'told'; readonly outcome: Outcome }
+  /** It was given back a moment ago with the outcome that this taker heeds: what those who waited were told holds for it. */
+  | { readonly kind: 'told' }
   /** There is no lease to be had, nor anything to wait for: ask without. */
   | { readonly kind: 'none' }
   | Elsewhere
@@ -51,8 +51,9 @@ export interface Leases {
   /**
    * Takes the lease of a key, or tells who has it; within the deadline of one command, and never rejects.
    * @param stamp the purge log's place when this fetch began
+   * @param heeds which way of being uncacheable would make this fetch one that nobody waits for
    * @param usurped token of a holder for which this fetch may not wait: the lease is taken from that one
    */
-  take(key: StoreKey, stamp: Stamp, usurped?: string): Promise<Taking>
+  take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped?: string): Promise<Taking>
   close(): Promise<void>
 }

@@ -2,19 +2,19 @@
 import { Script } from './script.ts'
 
 // A lease is a hash: who holds it (token), where the purge log stood when its fetch began (stamp), and a field `w:<name>`
-// for each process that waits. One that was given back to those who waited holds `told` alone, for a moment.
+// for each process that waits. When one was given back to those who waited, what they were told stays for a moment (told).
 
 /**
- * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, token that is taken from ('': none).
- * Answers 'held' and whether the entry is there; 'told' and the outcome; or 'elsewhere', token, stamp, milliseconds left.
+ * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, outcome that would do instead, token that is taken
+ * from ('': none). Answers 'held' and whether the entry is there; 'told'; or 'elsewhere', token, stamp, milliseconds left.
  */
 export const takeScript = new Script(`
 local lease, entry = KEYS[1], KEYS[2]
-local token, stamp, ttl, process, usurped = unpack(ARGV)
+local token, stamp, ttl, process, heeds, usurped = unpack(ARGV)
 local kind = redis.call('TYPE', lease).ok
 if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', lease) end
 local now = redis.call('HMGET', lease, 'token', 'stamp', 'told')
-if now[3] then return { 'told', now[3] } end
+if now[3] == heeds then return { 'told' } end
 if now[1] and now[1] ~= usurped then
   redis.call('HSET', lease, 'w:' .. process, '')
   return { 'elsewhere', now[1], now[2], redis.call('PTTL', lease) }

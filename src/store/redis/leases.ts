@@ -33,6 +33,7 @@ export function createRedisLeases(options: RedisLeasesOptions): Leases {
 type Word = Outcome | 'lapsed'
 
 const none: Taking = Object.freeze({ kind: 'none' })
+const told: Taking = Object.freeze({ kind: 'told' })
 const subscribeAgainMs = 250
 const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable', 'uncacheable-with-credentials', 'refused', 'failed'])
 
@@ -73,7 +74,7 @@ class RedisLeases implements Leases {
     }
   }
 
-  async take(key: StoreKey, stamp: Stamp, usurped = ''): Promise<Taking> {
+  async take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped = ''): Promise<Taking> {
     if (this.#closed) return none
     const { redis, prefix, process, leaseMs } = this.#options
     const entry = entryName(prefix, key)
@@ -81,7 +82,7 @@ class RedisLeases implements Leases {
     const wait = this.#listen(entry)
     let reply: unknown
     try {
-      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, usurped])
+      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, heeds, usurped])
     } catch (error) {
       wait.leave()
       // It may run yet, and this after it: nobody would know of that lease.
@@ -97,7 +98,7 @@ class RedisLeases implements Leases {
         if (this.#hears) return elsewhere(wait, String(first), String(second), Number(third))
     }
     wait.leave()
-    return String(kind) === 'told' && outcomes.has(String(first)) ? { kind: 'told', outcome: String(first) as Outcome } : none
+    return String(kind) === 'told' ? told : none
   }
 
   #listen(entry: string): Wait {
@@ -133,9 +134,9 @@ class RedisLeases implements Leases {
   }
 
   #release(entry: string, token: string, outcome: Outcome): void {
-    const told = outcome.startsWith('uncacheable') ? outcome : ''
+    const lasting = outcome.startsWith('uncacheable') ? outcome : ''
     // Safe to ignore: one that was not given back ends by itself.
-    void releaseScript.run(this.#options.redis.small, [leaseName(entry)], [token, `${outcome} ${entry}`, this.#channels, told, this.#options.leaseMs]).catch(() => {})
+    void releaseScript.run(this.#options.redis.small, [leaseName(entry)], [token, `${outcome} ${entry}`, this.#channels, lasting, this.#options.leaseMs]).catch(() => {})
   }
 
   async close(): Promise<void> {
