@@ -49,10 +49,10 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const counters = new Counters(decisionReasons, notStoredReasons)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
-  const { store, purgeLog } = storage
+  const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
   const handler = new Handler({
-    clock, store, purgeLog, origins, counters, viaName,
+    clock, store, purgeLog, leases, origins, counters, viaName,
     routes: () => routes,
     uncacheable: new UncacheableKeys(clock),
     via: `1.1 ${viaName}`,

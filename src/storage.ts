@@ -4,10 +4,12 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
+import type { Leases } from './store/lease.ts'
 import { createLocalPurgeLog } from './store/local-log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { PurgeLog } from './store/purge-log.ts'
 import { connectRedis } from './store/redis/connection.ts'
+import { createRedisLeases } from './store/redis/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/store.ts'
 import { createStreamPurgeLog } from './store/redis/stream-log.ts'
 import type { Store } from './store/store.ts'
@@ -16,6 +18,8 @@ import { createTieredStore } from './store/tiered.ts'
 export interface Storage {
   readonly store: Store
   readonly purgeLog: PurgeLog
+  /** undefined: no other process has this store. */
+  readonly leases: Leases | undefined
   close(): Promise<void>
 }
 
@@ -25,7 +29,7 @@ export function openStorage(config: Config, clock: Clock, logger: Logger): Stora
 }
 
 function embedded({ cache }: Config, clock: Clock): Storage {
-  return together(createMemoryStore({ ...memoryBounds(cache), clock }), createLocalPurgeLog({ clock }))
+  return together(createMemoryStore({ ...memoryBounds(cache), clock }), createLocalPurgeLog({ clock }), undefined)
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
@@ -55,14 +59,17 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
     onReset: clear,
   })
-  return together(store, purgeLog, connections)
+  const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs }) : undefined
+  return together(store, purgeLog, leases, connections)
 }
 
-function together(store: Store, purgeLog: PurgeLog, connections?: { close(): void }): Storage {
+function together(store: Store, purgeLog: PurgeLog, leases: Leases | undefined, connections?: { close(): void }): Storage {
   return {
     store,
     purgeLog,
+    leases,
     async close() {
+      await leases?.close()
       await purgeLog.close()
       await store.close()
       connections?.close()

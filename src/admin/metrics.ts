@@ -19,14 +19,17 @@ interface CounterRow {
 // What the request path counted: read when somebody scrapes, so that it never touches prom-client itself.
 const counterRows: readonly CounterRow[] = [
   { name: 'requests_total', help: 'Requests by the reason of what was decided for them.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
-  { name: 'hits_total', help: 'Requests answered with a stored response, without first asking the origin.', read: (c) => c.hits },
+  { name: 'hits_total', help: 'Requests answered with a stored response that was there when they came.', read: (c) => c.hits },
   { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
   { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
   { name: 'fills_aborted_total', help: 'Fetches whose response was in the end not stored.', read: (c) => c.fillsAborted },
   { name: 'origin_errors_total', help: 'Failed exchanges with origins by the code of the failure.', read: (c) => ({ label: 'code', values: c.originErrors }) },
   { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
-  { name: 'coalesced_requests_total', help: 'Requests answered with what another request fetched.', read: (c) => c.coalesced },
+  { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch, and were answered with what it brought.', read: (c) => c.coalesced },
+  { name: 'coalescing_waits_total', help: 'Times that a request, or a refresh, began to wait for another fetch.', read: (c) => c.waits },
+  { name: 'leases_total', help: 'Leases taken: fetches for which other processes would have waited.', read: (c) => c.leases },
+  { name: 'leases_taken_over_total', help: 'Leases taken that were of another fetch before.', read: (c) => c.leasesTakenOver },
   { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
 ]
 

@@ -18,6 +18,8 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
     const counters = parts.counters.snapshot()
     return {
       version: parts.version,
+      /** Of several workers, the one that answers: what follows is its own. */
+      pid: process.pid,
       uptimeMs: Math.round(parts.clock.monotonic() - startedMs),
       ...counters,
       /** Of all requests that were decided on; null before the first. */

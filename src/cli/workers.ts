@@ -8,6 +8,7 @@ import { systemClock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { announce } from './announce.ts'
 import { CommandFailure, FAILED, say } from './failure.ts'
+import { handOver } from './handover.ts'
 import { reloadOnHangup, stoppingLine } from './lifecycle.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
@@ -101,6 +102,9 @@ function workers(): Worker[] {
 /** Forks a worker and waits until it serves. `born` is told of it first. */
 async function startWorker(config: Config, born: (worker: Worker, delayMs: number) => void): Promise<Ready> {
   const worker = cluster.fork()
+  handOver(worker)
+  // Safe to ignore: what cannot be sent to a worker that has just died; its exit is what counts.
+  worker.on('error', () => {})
   born(worker, firstDelayMs)
   return new Promise((resolve, reject) => {
     worker.on('message', (message: FromWorker) => {

@@ -1,30 +1,34 @@
-// One fetch per key: who leads, and who waits for the lead.
+// One fetch per key and process: who leads, and who waits for the lead.
 import type { Stamp } from '../policy/stored.ts'
+import type { Lease, Outcome } from '../store/lease.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
 
 /** A fetch that others may wait for. */
-export interface Lead {
+export class Lead {
   readonly stamp: Stamp
-  /** Settles, never rejects, when looking again is worthwhile: stored, found uncacheable, or failed. */
-  readonly settled: Promise<void>
-  settle(): void
-}
-
-class OpenLead implements Lead {
-  readonly stamp: Stamp
-  readonly settled: Promise<void>
+  /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
+  readonly settled: Promise<Outcome>
   readonly #leave: () => void
-  #resolve: (() => void) | undefined
+  #resolve: ((outcome: Outcome) => void) | undefined
+  #lease: Lease | undefined
 
-  constructor(stamp: Stamp, leave: () => void) {
+  constructor(stamp: Stamp, leave: (lead: Lead) => void) {
     this.stamp = stamp
-    this.#leave = leave
+    this.#leave = () => leave(this)
     this.settled = new Promise(resolve => { this.#resolve = resolve })
   }
 
-  settle(): void {
+  /** Takes charge of the lease under which other processes wait for this fetch as well. */
+  hold(lease: Lease): void {
+    this.#lease = lease
+  }
+
+  /** Tells all who wait, here and elsewhere. The first call counts. */
+  settle(outcome: Outcome): void {
     this.#leave()
-    this.#resolve?.()
+    this.#resolve?.(outcome)
+    this.#lease?.release(outcome)
+    this.#resolve = this.#lease = undefined
   }
 }
 
@@ -49,8 +53,8 @@ export class Coalescer {
 
   /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */
   begin(key: string, stamp: Stamp): Lead {
-    const lead = new OpenLead(stamp, () => {
-      if (this.#leads.get(key) === lead) this.#leads.delete(key)
+    const lead = new Lead(stamp, left => {
+      if (this.#leads.get(key) === left) this.#leads.delete(key)
     })
     this.#leads.set(key, lead)
     return lead

@@ -15,6 +15,9 @@ export interface CountersSnapshot {
   readonly notStoredByReason: Readonly<Record<string, number>>
   readonly purges: number
   readonly coalesced: number
+  readonly waits: number
+  readonly leases: number
+  readonly leasesTakenOver: number
   readonly backgroundRefreshes: number
 }
 
@@ -64,7 +67,7 @@ const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.
  * incremented directly (`counters.hits++`). One per process.
  */
 export class Counters {
-  /** Requests answered with a stored response that was not first validated at the origin, 304 to the client included. */
+  /** Requests answered with a stored response that was there when they came, without asking the origin, 304 to the client included. */
   hits = 0
   /** Fetches whose response was to be stored, and how they ended. */
   fillsBegun = 0
@@ -74,6 +77,12 @@ export class Counters {
   purges = 0
   /** Requests that waited for another request's fetch and were answered with what it brought. */
   coalesced = 0
+  /** Times that somebody began to wait for another's fetch, in this process or in another. */
+  waits = 0
+  /** Leases taken: fetches for which other processes would have waited. */
+  leases = 0
+  /** Those among them that were another's first, who had died, was held up for too long, or began before a purge. */
+  leasesTakenOver = 0
   /** Fetches made after the client had its stale answer (RFC 5861 §3). */
   backgroundRefreshes = 0
 
@@ -114,6 +123,9 @@ export class Counters {
       notStoredByReason: this.#notStored.snapshot(),
       purges: this.purges,
       coalesced: this.coalesced,
+      waits: this.waits,
+      leases: this.leases,
+      leasesTakenOver: this.leasesTakenOver,
       backgroundRefreshes: this.backgroundRefreshes,
     }
   }

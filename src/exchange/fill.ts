@@ -9,6 +9,7 @@ import type { NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
+import type { Outcome } from '../store/lease.ts'
 import type { Verdict } from '../store/purge-log.ts'
 import type { Awaitable, Stored, Writer } from '../store/store.ts'
 import { BackPressure } from './back-pressure.ts'
@@ -19,8 +20,8 @@ import { deliverStored, type Occasion } from './deliver.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
 import { sendInterim } from './interim.ts'
 import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
+import { storedOutcome, unstoredOutcome } from './outcome.ts'
 import { sendProblem } from './problem.ts'
-import { memoryKey } from './uncacheable.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
 export class Fill implements ResponseSink {
@@ -53,8 +54,9 @@ export class Fill implements ResponseSink {
     this.#toClient = plan.answering
     this.#requestTimeMs = parts.clock.now()
     // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
-    // time they ask for themselves.
-    this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle())
+    // time another of them asks, while this goes on at its client's pace. Whichever comes in first, the store keeps the
+    // one that was asked for last.
+    this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
   }
 
   start(): void {
@@ -107,20 +109,14 @@ export class Fill implements ResponseSink {
       this.#meta = verdict.meta
       this.#writer = this.#parts.store.write(asked.key, verdict.meta)
     }
-    if (this.#notStored === undefined) this.#parts.uncacheable.forget(memoryKey(asked))
-    else this.#willNotStore(status)
+    if (this.#notStored !== undefined) this.#willNotStore(status, this.#notStored)
     this.#answerHead(status, fields)
   }
 
   // Those who wait for this lead have nothing to wait for any more.
-  #willNotStore(status: number): void {
-    const reason = this.#notStored ?? 'incomplete'
+  #willNotStore(status: number, reason: NotStoredReason): void {
     this.#parts.counters.notStored(reason)
-    // What lies in this request or in the store says nothing of the next answer, and a 304 to the client's own precondition
-    // nothing of whether the whole might be stored.
-    const telling = this.#plan.mayStore && reason !== 'request-no-store' && reason !== 'store-refused' && status !== 304
-    if (telling) this.#parts.uncacheable.remember(memoryKey(this.#exchange.asked))
-    this.#plan.lead?.settle()
+    this.#plan.lead?.settle(unstoredOutcome(this.#parts, this.#exchange.asked, reason, status, this.#plan.mayStore))
   }
 
   #answerHead(status: number, fields: FieldLines): void {
@@ -166,7 +162,7 @@ export class Fill implements ResponseSink {
       writer.abort()
       this.#writer = undefined
       this.#notStored = 'too-large'
-      this.#willNotStore(200)
+      this.#willNotStore(200, 'too-large')
       if (!this.#toClient) this.#giveUp()
       return
     }
@@ -181,31 +177,34 @@ export class Fill implements ResponseSink {
     const { response } = this.#exchange
     if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(clientTrailers(trailers)))
     const committed = this.#commit()
-    if (typeof committed === 'boolean') this.#finish(committed)
-    else void committed.then(stored => this.#finish(stored), () => this.#finish(false))
+    if (typeof committed === 'string') this.#finish(committed)
+    else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
   }
 
-  #commit(): Awaitable<boolean> {
-    if (this.#writer === undefined || this.#meta === undefined) return false
+  #commit(): Awaitable<Outcome> {
+    const [writer, meta] = [this.#writer, this.#meta]
+    if (writer === undefined || meta === undefined) return 'failed'
     // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
-    if (this.#parts.purgeLog.judge(this.#meta) === 'dead') {
-      this.#writer.abort()
-      return false
+    if (this.#parts.purgeLog.judge(meta) === 'dead') {
+      writer.abort()
+      return 'failed'
     }
-    return this.#writer.commit()
+    const committed = writer.commit()
+    const outcome = (taken: boolean): Outcome => storedOutcome(this.#parts, this.#exchange.asked, meta, taken)
+    return typeof committed === 'boolean' ? outcome(committed) : committed.then(outcome)
   }
 
-  #finish(committed: boolean): void {
+  #finish(outcome: Outcome): void {
     const { counters } = this.#parts
     if (this.#writer !== undefined) {
-      if (committed) counters.fillsCommitted++
-      else counters.notStored('store-refused')
+      if (outcome === 'failed' || outcome === 'refused') counters.notStored('store-refused')
+      else counters.fillsCommitted++
     }
     if (this.#toClient) {
       this.#exchange.response.end(this.#last)
       this.#clientServed()
     }
-    this.#settle()
+    this.#settle(outcome)
   }
 
   onError(error: SpringhouseError, headSeen: boolean): void {
@@ -230,7 +229,9 @@ export class Fill implements ResponseSink {
     const confirmation = this.#verdict(validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
-    await this.#keep(confirmation, validated.meta)
+    const kept = await this.#keep(confirmation, validated.meta)
+    // Those who wait do not wait for this client to read it.
+    this.#plan.lead?.settle(kept ? storedOutcome(this.#parts, this.#exchange.asked, meta, true) : 'failed')
     if (!this.#toClient) return this.#settle()
     const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, waited: this.#plan.waited })
     const nowMs = this.#parts.clock.now()
@@ -247,14 +248,15 @@ export class Fill implements ResponseSink {
     return purgeLog.current() ? purgeLog.judge(meta) : 'dead'
   }
 
-  /** What becomes of the entry. A store that fails costs the next request a look at the origin, and this one nothing. */
-  async #keep({ keep, meta }: Confirmation, was: Metadata): Promise<void> {
+  /** Whether the entry is renewed. A store that fails costs the next request a look at the origin, and this one nothing. */
+  async #keep({ keep, meta }: Confirmation, was: Metadata): Promise<boolean> {
     const { store } = this.#parts
     const { key } = this.#exchange.asked
     try {
-      if (keep === 'merged') await store.refresh(key, was, meta)
-      else if (keep === 'nothing') await store.remove(key, meta.variant)
+      if (keep === 'merged') return await store.refresh(key, was, meta)
+      if (keep === 'nothing') await store.remove(key, meta.variant)
     } catch { /* see above */ }
+    return false
   }
 
   /** false: the body was gone before anything was sent. Never rejects. */
@@ -290,6 +292,7 @@ export class Fill implements ResponseSink {
   }
 
   async #deliverStandIn(standIn: Stored, occasion: Occasion): Promise<void> {
+    this.#plan.lead?.settle('failed')
     this.#parts.counters.count(occasion.reason)
     const delivered = await this.#deliver(standIn, occasion)
     if (!delivered && this.#toClient) sendProblem(this.#exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), this.#failedStatus())
@@ -327,9 +330,9 @@ export class Fill implements ResponseSink {
     this.#settle()
   }
 
-  #settle(): void {
+  #settle(outcome: Outcome = 'failed'): void {
     this.#pressure.end()
-    this.#plan.lead?.settle()
+    this.#plan.lead?.settle(outcome)
     this.#done()
   }
 }

@@ -2,13 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { ClientConnection } from '../origin/forward.ts'
-import { refusedStatus } from '../policy/cache-status.ts'
+import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
-import type { PassReason } from '../policy/reasons.ts'
+import type { ForwardReason, PassReason } from '../policy/reasons.ts'
+import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { receive, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
 import { hasLeft } from './connection.ts'
+import { contend } from './contend.ts'
 import { deliverStored } from './deliver.ts'
 import { Fill } from './fill.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
@@ -23,13 +25,29 @@ export interface HandlerParts extends FillParts {
   readonly viaName: string
   /** Whether requests for one thing wait for one fetch. */
   readonly coalesce: boolean
+  /** Where processes that share a store share their fetches; undefined: this process is alone. */
+  readonly leases: Leases | undefined
 }
 
 /** true: answered, the response is or will be written here. Otherwise the request is the proxy's, for this reason. */
 export type Handled = true | PassReason
 
-// A look may end in waiting for another's fetch. After the second the request goes alone: nobody waits for ever.
-const maxLooks = 2
+type AskDecision = Decision<Stored> & { action: 'validate' | 'fetch' }
+type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
+
+/** What a request has behind it when it looks. */
+interface Past {
+  /** How often it waited, or looked in vain. */
+  readonly waits: number
+  /** Why it would have gone to the origin, had there not been another's fetch to wait for. */
+  readonly reason: ForwardReason | undefined
+  /** The lead that it is, and for which others wait. */
+  readonly lead: Lead | undefined
+}
+
+// A look may end in waiting for another's fetch. After the second wait the request goes alone: nobody waits for ever.
+const maxWaits = 2
+const newcomer: Past = Object.freeze({ waits: 0, reason: undefined, lead: undefined })
 
 /** Answers client requests out of the store, and fills it. */
 export class Handler {
@@ -59,7 +77,7 @@ export class Handler {
       this.#parts.counters.count(pass)
       return pass
     }
-    return this.#look({ asked, response }, 1)
+    return this.#look({ asked, response }, newcomer)
   }
 
   /** Where a request goes that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
@@ -70,37 +88,46 @@ export class Handler {
     return { origin, retryOn: forwarding.retryOn }
   }
 
-  #look(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
-    return this.#glance(exchange, looks) ?? this.#lookFurther(exchange, looks)
+  #look(exchange: ClientExchange, past: Past): Handled | Promise<Handled> {
+    return this.#glance(exchange, past) ?? this.#lookFurther(exchange, past)
   }
 
   /** A plain fresh answer from what is at hand. Of anything else there may be a later one where all replicas look. */
-  #glance(exchange: ClientExchange, looks: number): Handled | Promise<Handled> | undefined {
+  #glance(exchange: ClientExchange, past: Past): Handled | Promise<Handled> | undefined {
     const variants = glance(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
     if (variants.length === 0) return undefined
     const nowMs = this.#parts.clock.now()
-    const decision = decide(exchange.asked.request, variants, this.#softness, exchange.asked.requestField, nowMs)
-    return decision.reason === 'fresh' ? this.#serve(exchange, decision, decision.entry, nowMs, looks) : undefined
+    const decision = this.#decide(exchange, variants, nowMs)
+    if (decision.reason !== 'fresh') return undefined
+    past.lead?.settle('stored')
+    return this.#serve(exchange, decision, decision.entry, nowMs, past)
   }
 
-  #lookFurther(exchange: ClientExchange, looks: number): Handled | Promise<Handled> {
+  #lookFurther(exchange: ClientExchange, past: Past): Handled | Promise<Handled> {
     const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
-    return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, looks)) : this.#act(exchange, variants, looks)
+    return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, past)) : this.#act(exchange, variants, past)
   }
 
-  #act(exchange: ClientExchange, variants: readonly Stored[], looks: number): Handled | Promise<Handled> {
+  #decide({ asked }: ClientExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
+    return decide(asked.request, variants, this.#softness, asked.requestField, nowMs)
+  }
+
+  #act(exchange: ClientExchange, variants: readonly Stored[], past: Past): Handled | Promise<Handled> {
     const nowMs = this.#parts.clock.now()
-    const decision = decide(exchange.asked.request, variants, this.#softness, exchange.asked.requestField, nowMs)
+    const decision = this.#decide(exchange, variants, nowMs)
     switch (decision.action) {
       case 'serve':
-        return this.#serve(exchange, decision, this.#nearer(exchange, decision.entry), nowMs, looks)
+        past.lead?.settle('stored')
+        return this.#serve(exchange, decision, this.#nearer(exchange, decision.entry), nowMs, past)
       case 'serve-stale':
+        past.lead?.settle('stored')
         this.#refresh(exchange, decision.entry)
-        return this.#serve(exchange, decision, decision.entry, nowMs, looks)
+        return this.#serve(exchange, decision, decision.entry, nowMs, past)
       case 'validate':
       case 'fetch':
-        return this.#ask(exchange, decision, looks)
+        return past.lead === undefined ? this.#ask(exchange, decision, past) : this.#fetch(exchange, decision, past.lead, past)
       case 'refuse':
+        past.lead?.settle('failed')
         this.#parts.counters.count(decision.reason)
         sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
         return true
@@ -115,73 +142,123 @@ export class Handler {
     return near === undefined ? entry : near.keep(exchange.asked.key, entry)
   }
 
-  #serve(exchange: ClientExchange, decision: Decision<Stored> & { action: 'serve' | 'serve-stale' }, entry: Stored, nowMs: number, looks: number): Handled | Promise<Handled> {
-    this.#parts.counters.count(decision.reason)
-    const delivered = deliverStored(exchange, entry, { reason: decision.reason, ageMs: decision.ageMs, nowMs }, this.#parts.via)
-    if (delivered === true) {
-      this.#parts.counters.hits++
-      return true
-    }
-    return this.#served(exchange, delivered, looks)
+  #serve(exchange: ClientExchange, { reason, ageMs }: ServeDecision, entry: Stored, nowMs: number, past: Past): Handled | Promise<Handled> {
+    // What it waited for answers it: RFC 9211 §2.6 has that forwarded, together with another, and not a hit.
+    const occasion = past.reason === undefined
+      ? { reason, ageMs, nowMs }
+      : { reason: past.reason, ageMs, nowMs, cacheStatus: collapsedStatus(past.reason, entry.meta.lifetimeMs - ageMs) }
+    this.#parts.counters.count(occasion.reason)
+    const delivered = deliverStored(exchange, entry, occasion, this.#parts.via)
+    if (delivered !== true) return this.#served(exchange, delivered, past)
+    this.#countServed(past)
+    return true
   }
 
-  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, looks: number): Promise<Handled> {
+  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, past: Past): Promise<Handled> {
     if (await delivered) {
-      this.#parts.counters.hits++
+      this.#countServed(past)
       return true
     }
     // The body was gone: a miss. The store has noticed, so the next look will not find it.
-    return looks < maxLooks ? this.#look(exchange, looks + 1) : this.#ask(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, maxLooks)
+    const next: Past = { waits: past.waits + 1, reason: past.reason, lead: undefined }
+    return next.waits <= maxWaits ? this.#look(exchange, next) : this.#ask(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, next)
+  }
+
+  #countServed(past: Past): void {
+    if (past.reason === undefined) this.#parts.counters.hits++
+    else this.#parts.counters.coalesced++
   }
 
   /** Asks the origin, or waits for the one who is asking already. */
-  #ask(exchange: ClientExchange, decision: Decision<Stored> & { action: 'validate' | 'fetch' }, looks: number): Handled | Promise<Handled> {
-    // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
-    if (hasLeft(exchange.response)) return true
+  #ask(exchange: ClientExchange, decision: AskDecision, past: Past): Handled | Promise<Handled> {
     const { request, key } = exchange.asked
-    const { coalesce, counters, purgeLog, uncacheable } = this.#parts
+    const { coalesce, leases, purgeLog, uncacheable } = this.#parts
     // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.
     const alone = uncacheable.has(memoryKey(exchange.asked)) || request.directives.noStore
-    const mayStore = request.method === 'GET' && request.range === undefined
-    const shared = mayStore && !alone && coalesce
-    if (shared && looks < maxLooks && mayFollow(decision)) {
-      const lead = this.#coalescer.join(key, request.authority, request.target)
-      if (lead !== undefined) return this.#follow(exchange, lead, looks)
+    // Without a word on purges nothing that another brings could be used, nor kept.
+    if (!mayStore(exchange) || alone || !coalesce || !purgeLog.current()) return this.#fetch(exchange, decision, undefined, past, alone)
+    const mayWait = past.waits < maxWaits && mayFollow(decision)
+    const other = mayWait ? this.#coalescer.join(key, request.authority, request.target) : undefined
+    // While it looked the client may have left: then nobody wants an answer, and nobody else is to wait for one.
+    if (hasLeft(exchange.response)) return true
+    if (other !== undefined) return this.#follow(exchange, decision, other, past)
+    const lead = this.#coalescer.begin(key, purgeLog.applied)
+    return leases === undefined || !mayWait ? this.#fetch(exchange, decision, lead, past) : this.#contend(exchange, decision, lead, leases, past)
+  }
+
+  async #follow(exchange: ClientExchange, decision: AskDecision, lead: Lead, { waits }: Past): Promise<Handled> {
+    this.#parts.counters.waits++
+    const outcome = await lead.settled
+    return this.#look(exchange, { waits: outcome === 'refused' ? maxWaits : waits + 1, reason: decision.reason, lead: undefined })
+  }
+
+  /** Finds out whether it is this process's turn to ask; while it does, others here wait for the lead. */
+  async #contend(exchange: ClientExchange, decision: AskDecision, lead: Lead, leases: Leases, past: Past): Promise<Handled> {
+    const { asked } = exchange
+    const { purgeLog, counters, uncacheable } = this.#parts
+    const { reason } = decision
+    for (let waits = past.waits; ; waits++) {
+      const turn = await contend({ leases, purgeLog, counters }, asked, lead)
+      if (turn === 'look') return this.#look(exchange, { waits, reason, lead })
+      if (turn === 'ask') return this.#fetch(exchange, decision, lead, { waits, reason, lead })
+      if (turn === 'failed' && waits + 1 < maxWaits) continue
+      uncacheable.learn(asked.key, turn)
+      lead.settle(turn)
+      return this.#look(exchange, { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined })
     }
-    counters.count(decision.reason)
-    // The stamp is read before the origin is asked: a purge that comes after it will match what the fetch brings.
-    const stamp = purgeLog.applied
-    const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
+  }
+
+  #fetch(exchange: ClientExchange, decision: AskDecision, lead: Lead | undefined, past: Past, asClientMade = false): Handled {
+    // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
+    if (hasLeft(exchange.response)) {
+      lead?.settle('failed')
+      return true
+    }
+    this.#parts.counters.count(decision.reason)
+    const storing = mayStore(exchange)
+    const validating = storing && decision.action === 'validate' ? decision.entry : undefined
     this.#fill(exchange, {
       reason: decision.reason,
-      stamp,
+      // Read before the origin is asked: a purge that comes after it will match what the fetch brings.
+      stamp: this.#parts.purgeLog.applied,
       validating,
       standIn: decision.entry,
-      mayStore,
-      whole: mayStore && (validating !== undefined || !alone),
+      mayStore: storing,
+      whole: storing && (validating !== undefined || !asClientMade),
       answering: true,
-      lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
-      waited: looks > 1,
+      lead,
+      waited: past.waits > 0 && past.reason !== undefined,
     })
     return true
   }
 
-  async #follow(exchange: ClientExchange, lead: Lead, looks: number): Promise<Handled> {
-    this.#parts.counters.coalesced++
-    await lead.settled
-    return this.#look(exchange, looks + 1)
-  }
-
   /** RFC 5861 §3: one fetch in the background, with the fields of the client whose request brought it about. */
   #refresh(exchange: ClientExchange, entry: Stored): void {
-    const { request, key } = exchange.asked
+    const { asked: { request, key } } = exchange
+    const { leases, purgeLog } = this.#parts
     if (request.method !== 'GET' || this.#coalescer.join(key, request.authority, request.target) !== undefined) return
-    const stamp = this.#parts.purgeLog.applied
+    const lead = this.#coalescer.begin(key, purgeLog.applied)
+    if (leases === undefined) this.#refill(exchange, entry, lead)
+    else void this.#contendToRefresh(exchange, entry, lead, leases)
+  }
+
+  /** Refreshes unless another process does; until that one has, no request here tries again. */
+  async #contendToRefresh(exchange: ClientExchange, entry: Stored, lead: Lead, leases: Leases): Promise<void> {
+    const { clock, store, purgeLog, counters } = this.#parts
+    const turn = await contend({ leases, purgeLog, counters }, exchange.asked, lead)
+    if (turn === 'ask') return this.#refill(exchange, entry, lead)
+    if (turn !== 'look') return lead.settle(turn)
+    const decision = this.#decide(exchange, await lookup(store, purgeLog, exchange.asked.key), clock.now())
+    if (decision.action === 'serve') lead.settle('stored')
+    else this.#refill(exchange, decision.action === 'refuse' ? entry : decision.entry, lead)
+  }
+
+  #refill(exchange: ClientExchange, entry: Stored | undefined, lead: Lead): void {
     this.#parts.counters.backgroundRefreshes++
-    const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
+    const validatable = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
     this.#fill(exchange, {
-      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, mayStore: true, whole: true, answering: false,
-      lead: this.#coalescer.begin(key, stamp), waited: false,
+      reason: 'stale', stamp: this.#parts.purgeLog.applied, validating: validatable ? entry : undefined, standIn: entry,
+      mayStore: true, whole: true, answering: false, lead, waited: false,
     })
   }
 
@@ -203,6 +280,11 @@ function faultError(fault: Fault): SpringhouseError {
 }
 
 // A client that asks for a newer response than there is does not take one that was asked for before it came.
-function mayFollow(decision: Decision<Stored> & { action: 'validate' | 'fetch' }): boolean {
+function mayFollow(decision: AskDecision): boolean {
   return decision.reason !== 'request-no-cache' && decision.reason !== 'request-max-age' && decision.reason !== 'request-min-fresh'
+}
+
+// Whether the answer may become an entry: it is to a GET, and not for a part.
+function mayStore({ asked: { request } }: ClientExchange): boolean {
+  return request.method === 'GET' && request.range === undefined
 }

@@ -1,5 +1,6 @@
 // Keys whose answers were lately found not to be storable: their requests do not queue behind one another.
 import type { Clock } from '../clock.ts'
+import type { Outcome } from '../store/lease.ts'
 import type { Asked } from './client.ts'
 
 const rememberMs = 60_000
@@ -36,6 +37,12 @@ export class UncacheableKeys {
     }
   }
 
+  /** Remembers what another process found out of a cache key; most outcomes say nothing of the next. */
+  learn(key: string, outcome: Outcome): void {
+    if (outcome === 'uncacheable') this.remember(key)
+    else if (outcome === 'uncacheable-with-credentials') this.remember(withCredentials(key))
+  }
+
   forget(key: string): void {
     if (this.#until.size > 0) this.#until.delete(key)
   }
@@ -46,5 +53,14 @@ export class UncacheableKeys {
  * others says nothing of what those without credentials are given.
  */
 export function memoryKey({ key, request }: Asked): string {
-  return request.hasAuthorization || request.hasCookie ? `${key} credentials` : key
+  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : key
+}
+
+/** What others are told of a request whose answer is of no use to anyone else. */
+export function uncacheableOutcome({ request }: Asked): Outcome {
+  return request.hasAuthorization || request.hasCookie ? 'uncacheable-with-credentials' : 'uncacheable'
+}
+
+function withCredentials(key: string): string {
+  return `${key} credentials`
 }

@@ -22,6 +22,14 @@ export function hitStatus(reason: Reason, ttlMs: number): string {
   return `springhouse; hit; ttl=${Math.floor(ttlMs / 1000)}; detail=${reason}`
 }
 
+/**
+ * The request waited for another's to come back from the origin, and what that one brought answers it: forwarded with it
+ * (RFC 9211 §2.6), for the reason for which it would have gone itself. `ttlMs` as in `hitStatus`.
+ */
+export function collapsedStatus(reason: ForwardReason, ttlMs: number): string {
+  return `springhouse; fwd=${forwardParameter[reason]}; collapsed; ttl=${Math.floor(ttlMs / 1000)}; detail=${reason}`
+}
+
 /** The origin was asked. */
 export interface Forwarded {
   readonly reason: ForwardReason

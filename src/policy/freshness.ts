@@ -107,6 +107,15 @@ export function staleAllowances(directives: ResponseDirectives, rules: Rules): {
   }
 }
 
+/**
+ * Whether the next request may be answered with it unasked: fresh, or stale within stale-while-revalidate. What may not
+ * saves a validated request its body, but never a request to the origin.
+ */
+export function servesUnasked(meta: Metadata, nowMs: number): boolean {
+  if (meta.alwaysValidate) return false
+  return currentAgeMs(meta, nowMs) < meta.lifetimeMs || (!meta.neverStale && meta.staleWhileRevalidateMs > 0)
+}
+
 /** §4.2.4: directives that forbid serving stale in a shared cache. s-maxage implies proxy-revalidate (§5.2.2.10). */
 export function forbidsStale(directives: ResponseDirectives): boolean {
   return directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxage !== undefined

@@ -37,6 +37,13 @@ test('workers share the listeners, are replaced when they crash, and stop with t
   for (const pid of [second, replacement]) t.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' })
 })
 
+test('without Redis, one for each processor is one: alone, with the embedded store', async (t) => {
+  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--workers', 'auto'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const { admin } = await urls(serve)
+  const stats = async (): Promise<{ pid: number; store: { kind: string } }> => JSON.parse((await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString())
+  t.match(await stats(), { pid: serve.child.pid, store: { kind: 'memory' } })
+})
+
 test('workers that cannot listen are told of once, and none is left', async (t) => {
   const port = await freePort()
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
@@ -50,7 +57,10 @@ test('workers that cannot listen are told of once, and none is left', async (t) 
 test('a purge at whichever worker is acknowledged by all, and none of them serves the old answer after it', async (t) => {
   const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
   t.teardown(() => counted.close())
-  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], {
+    // Deadlines that a machine with much else to do does not run into.
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000', SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000', SPRINGHOUSE_COHERENCE_PURGE_WAIT_MS: '20000',
+  })
   const { proxy, admin } = await urls(serve)
   const replicas = async (): Promise<{ id: string }[]> => {
     const answer = await fetch(`${admin}/v1/replicas`, { headers: { Authorization: 'Bearer abc' } })

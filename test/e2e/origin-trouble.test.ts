@@ -101,7 +101,7 @@ t.test('those who wait for a validation wait on when its 304 was of no use', asy
   const validating = house.get('/a')
   await house.origin.nth(2)
   const waiting = [house.get('/a'), house.get('/a')]
-  await eventually(async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).coalesced === 2)
+  await eventually(async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).waits === 2)
   held[0]?.()
   await house.origin.nth(3)
   // The connection of the 304 has come to rest: what was to be let go would have been.

@@ -218,7 +218,7 @@ t.test('a client that leaves while it waits for another\'s fetch does not become
       else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
     },
   })
-  const waiting = async (): Promise<number> => JSON.parse((await house.admin('/v1/stats')).body.toString()).coalesced
+  const waiting = async (): Promise<number> => JSON.parse((await house.admin('/v1/stats')).body.toString()).waits
   const first = house.get('/a')
   await house.origin.nth(1)
   const leaving = connect(house.port, '127.0.0.1', () => leaving.write(`GET /a HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))

@@ -36,7 +36,7 @@ export interface BenchOptions {
 export async function startHandler(t: { teardown(close: () => Promise<void>): void }, options: BenchOptions): Promise<Bench> {
   const origin = await startOrigin(options.origin)
   const clock = manualClock()
-  const origins = originsOf({ servers: [origin.url] }, clock)
+  const origins = originsOf({ servers: [origin.url], maxConnections: 64 }, clock)
   const config = resolveConfig({ origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] })
   const routes = compileRoutes(config)
   const memory = createMemoryStore({ maxBytes: 64_000_000, maxEntryBytes: 16_000_000, maxVariants: 8, clock })
@@ -51,6 +51,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     viaName: 'springhouse',
     via: '1.1 springhouse',
     coalesce: true,
+    leases: undefined,
     slowClientMs: 5_000,
     originFailed: () => undefined,
     ...options.parts,

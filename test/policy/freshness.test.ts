@@ -1,7 +1,8 @@
 // RFC 9111 §4.2: ages and lifetimes.
 import t from 'tap'
 import fc from 'fast-check'
-import { currentAgeMs } from '../../src/policy/freshness.ts'
+import { currentAgeMs, servesUnasked } from '../../src/policy/freshness.ts'
+import { metadata, t0 } from '../support/metadata.ts'
 import { stored, T0, type Fields } from './scene.ts'
 
 const lifetimes: readonly [sentence: string, response: Fields, expectedMs: number, heuristic?: boolean][] = [
@@ -62,4 +63,13 @@ t.test('entries are kept past their freshness, to be validated or served when th
   t.equal(stored({ 'Cache-Control': 'max-age=60' }).meta.keepUntilMs, T0 + 60_000 + 3_600_000)
   t.equal(stored({ 'Cache-Control': 'max-age=60, stale-if-error=7200' }).meta.keepUntilMs, T0 + 60_000 + 7_200_000)
   t.equal(stored({ 'Cache-Control': 'max-age=60, stale-if-error=7200, must-revalidate' }).meta.keepUntilMs, T0 + 60_000 + 3_600_000)
+})
+
+t.test('what the next request may be answered with unasked', async t => {
+  const meta = metadata({ lifetimeMs: 60_000, responseTimeMs: t0 })
+  t.equal(servesUnasked(meta, t0 + 59_999), true)
+  t.equal(servesUnasked(meta, t0 + 60_000), false, 'RFC 9111 §4.2: stale')
+  t.equal(servesUnasked({ ...meta, staleWhileRevalidateMs: 1000 }, t0 + 60_000), true, 'RFC 5861 §3')
+  t.equal(servesUnasked({ ...meta, staleWhileRevalidateMs: 1000, neverStale: true }, t0 + 60_000), false, '§4.2.4')
+  t.equal(servesUnasked({ ...meta, alwaysValidate: true }, t0), false, '§5.2.2.4')
 })

@@ -1,6 +1,6 @@
 // RFC 9111 §4.3 and §4.4, RFC 9211: validating, merging, invalidating, and saying what was done.
 import t from 'tap'
-import { forwardStatus, hitStatus, passStatus } from '../../src/policy/cache-status.ts'
+import { collapsedStatus, forwardStatus, hitStatus, passStatus } from '../../src/policy/cache-status.ts'
 import { invalidatedUrls } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { decisionReasons, notStoredReasons, reasonMeaning } from '../../src/policy/reasons.ts'
@@ -82,6 +82,7 @@ t.test('RFC 9211: Cache-Status', async t => {
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: undefined }), 'springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: 'no-store' }), 'springhouse; fwd=uri-miss; fwd-status=200; detail=no-store')
   t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale', 'RFC 9211 §2.6: it waited for another, and had to ask all the same')
+  t.equal(collapsedStatus('stale', 59_400), 'springhouse; fwd=stale; collapsed; ttl=59; detail=stale', 'RFC 9211 §2.6: answered by what another was sent')
   t.equal(forwardStatus({ reason: 'uri-miss', status: undefined, notStored: undefined }), 'springhouse; fwd=uri-miss; detail=uri-miss')
   t.equal(passStatus('method'), 'springhouse; fwd=method; detail=method')
   t.equal(passStatus('upgrade'), 'springhouse; fwd=bypass; detail=upgrade')

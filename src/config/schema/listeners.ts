@@ -54,5 +54,6 @@ export const logSchema = section({
 
 export const coherenceSchema = section({
   maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica that cannot read the purge log still goes by what it knows; then everything is a miss for it until it has caught up. Purges wait for a replica for longer than this after it was last heard of.' }),
+  leaseMs: millis({ min: 50, max: MINUTE, default: 2 * SECOND, prose: 'How long the processes that wait for one of them to fetch a thing go on waiting after that one has died. It says every third of this that it lives.' }),
   purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica when it does not say so itself.' }),
 }, 'How the replicas keep to one truth.')

@@ -39,6 +39,8 @@ export interface RedisConnections {
   readonly bodies: Lane
   /** Whether Redis is out of reach, or was when last tried. */
   readonly degraded: boolean
+  /** Calls each time that Redis is found to be out of reach. */
+  whenDegraded(listener: () => void): void
   /**
    * A client of one's own, for blocking reads and subscriptions. It reconnects by itself (and says 'ready': that is when
    * to subscribe, each time); its calls fail at once while it is not connected, and have no deadline. Closed with the others.
@@ -53,6 +55,7 @@ export interface RedisConnections {
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
   const { clock, logger, commandTimeoutMs } = options
   const dedicated: RedisClient[] = []
+  const whenDegraded: (() => void)[] = []
   let degraded = false
   let closed = false
 
@@ -63,6 +66,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     degraded = down
     if (down) logger.warn({ err: error }, 'Redis is out of reach: going on without it')
     else logger.info({}, 'Redis is back')
+    if (down) for (const listener of whenDegraded) listener()
   }
   const small: Lane = new Lane(connect(options), clock, commandTimeoutMs, (error) => changed(error))
   const bodies: Lane = new Lane(connect(options), clock, commandTimeoutMs * 5, (error) => changed(error))
@@ -73,6 +77,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     get degraded() {
       return degraded
     },
+    whenDegraded: listener => void whenDegraded.push(listener),
     dedicated: () => {
       const client = connect(options)
       // Safe to ignore: the shared connections tell of the trouble, and whoever uses this one sees its calls fail.

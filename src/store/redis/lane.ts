@@ -107,7 +107,9 @@ export class Lane {
 export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RedisUnavailable(`no answer in ${timeoutMs} ms`)), timeoutMs)
+    const giveUp = (): void => reject(new RedisUnavailable(`no answer in ${timeoutMs} ms`))
+    // Timers come before sockets in a turn of the event loop: after a long one, what has long been answered is read first.
+    timer = setTimeout(() => setImmediate(giveUp), timeoutMs)
   })
   try {
     return await Promise.race([promise, late])

@@ -1,0 +1,54 @@
+// What must happen to a lease in Redis in one step: taking it, renewing it, giving it back.
+import { Script } from './script.ts'
+
+// A lease is a hash: who holds it (token), where the purge log stood when its fetch began (stamp), and a field `w:<name>`
+// for each process that waits. When one was given back to those who waited, what they were told stays for a moment (told).
+
+/**
+ * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, outcome that would do instead, token that is taken
+ * from ('': none). Answers 'held' and whether the entry is there; 'told'; or 'elsewhere', token, stamp, milliseconds left.
+ */
+export const takeScript = new Script(`
+local lease, entry = KEYS[1], KEYS[2]
+local token, stamp, ttl, process, heeds, usurped = unpack(ARGV)
+local kind = redis.call('TYPE', lease).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', lease) end
+local now = redis.call('HMGET', lease, 'token', 'stamp', 'told')
+if now[3] == heeds then return { 'told' } end
+if now[1] and now[1] ~= usurped then
+  redis.call('HSET', lease, 'w:' .. process, '')
+  return { 'elsewhere', now[1], now[2], redis.call('PTTL', lease) }
+end
+-- Whoever waited for the one before waits for this one.
+redis.call('HSET', lease, 'token', token, 'stamp', stamp)
+redis.call('PEXPIRE', lease, ttl)
+return { 'held', redis.call('EXISTS', entry) }
+`)
+
+/** KEYS: lease. ARGV: token, milliseconds to live. Answers 1, or 0 when it is another's by now. */
+export const renewScript = new Script(`
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`)
+
+/**
+ * Gives a lease back, and tells each process that waits, on its own channel: where nobody waits nothing is published.
+ * KEYS: lease. ARGV: token, message, what the channels begin with, outcome to leave behind ('': none), for how many
+ * milliseconds. What is left behind is so only if somebody waited: then more may be on their way.
+ */
+export const releaseScript = new Script(`
+local lease = KEYS[1]
+local token, message, channels, told, ttl = unpack(ARGV)
+if redis.call('HGET', lease, 'token') ~= token then return 0 end
+local waiting = {}
+for _, field in ipairs(redis.call('HKEYS', lease)) do
+  if field:sub(1, 2) == 'w:' then waiting[#waiting + 1] = field:sub(3) end
+end
+redis.call('DEL', lease)
+if #waiting > 0 and told ~= '' then
+  redis.call('HSET', lease, 'told', told)
+  redis.call('PEXPIRE', lease, ttl)
+end
+for _, process in ipairs(waiting) do redis.call('PUBLISH', channels .. process, message) end
+return 1
+`)

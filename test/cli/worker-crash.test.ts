@@ -1,0 +1,104 @@
+// Two workers under load, of which one crashes again and again.
+import { test } from 'tap'
+import { ask } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
+import { startRedis } from '../support/redis.ts'
+import { startOrigin } from '../support/scripted-origin.ts'
+import { anyPort, Running, urls } from './command.ts'
+
+interface Stats {
+  readonly pid: number
+  readonly waits: number
+  readonly purgeLog: { readonly current: boolean }
+}
+
+test('workers share their fetches, and one that crashes takes nothing with it but what it had under way', async (t) => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  let release: () => void = () => {}
+  const origin = await startOrigin((request, response) => {
+    const send = (): unknown => response.writeHead(200, { 'Cache-Control': request.url === '/live' ? 'no-store' : 'max-age=600' }).end('one')
+    if (request.url === '/held') release = send
+    else send()
+  })
+  t.teardown(() => origin.close())
+  const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url, '--workers', '2'], {
+    // Deadlines that a machine with much else to do does not run into.
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000', SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
+  })
+  const { proxy, admin } = await urls(serve)
+  const [port, adminPort] = [Number(new URL(proxy).port), Number(new URL(admin).port)]
+  let [, victim = ''] = await serve.says(/workers\s+2 \(processes (\d+), \d+\)/)
+  /** The one in its place, once it serves; it came after `delayMs`. */
+  const replaced = async (delayMs: number): Promise<void> => {
+    const pattern = `worker ${victim} ended \\(SIGKILL\\); another one starts in ${delayMs}ms[^]*?worker (\\d+) serves in its place`
+    victim = (await serve.says(new RegExp(pattern)))[1] as string
+  }
+
+  await t.test('a hundred at once for one cold key make one request to the origin', async (t) => {
+    // Whichever worker answers, until both have.
+    const stats = async (): Promise<Stats[]> => {
+      const latest = new Map<number, Stats>()
+      while (latest.size < 2) {
+        const one = JSON.parse((await ask(adminPort, { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString()) as Stats
+        latest.set(one.pid, one)
+      }
+      return [...latest.values()]
+    }
+    await eventually(async () => (await stats()).every(({ purgeLog }) => purgeLog.current))
+    const all = Array.from({ length: 100 }, () => ask(port, { path: '/held' }))
+    await eventually(async () => (await stats()).reduce((sum, { waits }) => sum + waits, 0) === 99)
+    t.equal((await stats()).every(({ waits }) => waits > 0), true, 'they wait at both')
+    release()
+    t.equal((await Promise.all(all)).every(({ body }) => body.toString() === 'one'), true)
+    t.equal(origin.requests.filter(({ target }) => target === '/held').length, 1)
+  })
+
+  await t.test('a connection that was on its way to it when it died is answered by another', async (t) => {
+    // Stopped, it takes nothing, but its turn comes as before.
+    process.kill(Number(victim), 'SIGSTOP')
+    let answered = 0
+    const all = Array.from({ length: 6 }, async () => {
+      const { status } = await ask(port, { path: '/a' })
+      answered++
+      return status
+    })
+    await eventually(() => answered === 5)
+    process.kill(Number(victim), 'SIGKILL')
+    t.same(await Promise.all(all), [200, 200, 200, 200, 200, 200])
+    await replaced(100)
+  })
+
+  await t.test('under load nothing is lost but what was under way at it; the next one starts later each time', async (t) => {
+    const load = new AbortController()
+    let [begun, answered] = [0, 0]
+    const failed: number[] = []
+    const clients = Array.from({ length: 8 }, async () => {
+      while (!load.signal.aborted) {
+        const number = ++begun
+        const whole = await ask(port, { path: '/live' }).then(({ status, complete }) => status === 200 && complete, () => false)
+        if (whole) answered++
+        else failed.push(number)
+      }
+    })
+    const more = async (): Promise<void> => {
+      const enough = answered + 50
+      await eventually(() => answered >= enough)
+    }
+    for (const delayMs of [200, 400]) {
+      await more()
+      const [before, first] = [failed.length, begun]
+      process.kill(Number(victim), 'SIGKILL')
+      await serve.says(new RegExp(`worker ${victim} ended`))
+      const last = begun
+      await more()
+      await replaced(delayMs)
+      const lost = failed.slice(before)
+      t.comment(`${lost.length} requests were under way at the worker that was killed; ${begun - first} went on at the other`)
+      t.ok(lost.length <= clients.length)
+      t.same(lost.filter(number => number > last), [], 'none of those that came when it was gone')
+    }
+    load.abort()
+    await Promise.all(clients)
+  })
+})

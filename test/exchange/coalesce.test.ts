@@ -1,0 +1,175 @@
+// One fetch for many in one process: who asks next when a fetch brings nothing, and what is not waited for.
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import t from 'tap'
+import { Coalescer } from '../../src/exchange/coalesce.ts'
+import { Counters } from '../../src/exchange/counters.ts'
+import { createLocalPurgeLog } from '../../src/store/local-log.ts'
+import { open } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
+import { manualClock } from '../support/manual-clock.ts'
+import { purge } from '../support/purge.ts'
+import { faraway, startHandler } from './handler-under-test.ts'
+
+t.test('the first to settle a lead is the one who tells, and a later lead is not disturbed by it', async t => {
+  const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
+  const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
+  const lead = coalescer.begin('k', stamp)
+  const released: string[] = []
+  lead.hold({ occupied: false, release: outcome => { released.push(outcome) } })
+  t.equal(coalescer.join('k', 'a.example', '/'), lead)
+  const next = coalescer.begin('k', stamp)
+  lead.settle('stored')
+  lead.settle('failed')
+  t.equal(await lead.settled, 'stored')
+  t.same(released, ['stored'])
+  t.equal(coalescer.join('k', 'a.example', '/'), next)
+  next.settle('failed')
+  t.equal(coalescer.join('k', 'a.example', '/'), undefined)
+})
+
+t.test('a lead that began before a purge that may touch it is not joined', async t => {
+  const log = createLocalPurgeLog({ clock: manualClock() })
+  const coalescer = new Coalescer(log)
+  const lead = coalescer.begin('k', log.applied)
+  await log.append(purge({ urls: [{ authority: 'a.example', target: '/other' }] }), 0)
+  t.equal(coalescer.join('k', 'a.example', '/'), lead)
+  await log.append(purge({ tags: ['its tags are not known yet'] }), 0)
+  t.equal(coalescer.join('k', 'a.example', '/'), undefined)
+})
+
+const stored = { 'Cache-Control': 'max-age=60' }
+
+/** An origin whose answers the test gives, one by one. */
+function scripted(): { held: ServerResponse[]; origin: (request: IncomingMessage, response: ServerResponse) => void } {
+  const held: ServerResponse[] = []
+  return { held, origin: (_, response) => { held.push(response) } }
+}
+
+// After its head: before it, the request would be sent again.
+function breakOff(response: ServerResponse | undefined): void {
+  response?.writeHead(200, { ...stored, 'Content-Length': 10 }).write('half', () => response.destroy())
+}
+
+const counters = (): Counters => new Counters([], [])
+for (const [where, store] of [['near', undefined], ['far away', faraway]] as const) {
+  t.test(`with a store that is ${where}, one of those who waited asks in place of a lead that failed; the third time each for itself`, async t => {
+    const { held, origin } = scripted()
+    const counted = counters()
+    const bench = await startHandler(t, { origin, parts: { counters: counted }, ...(store !== undefined && { store }) })
+    const all = Array.from({ length: 20 }, () => bench.get('/a'))
+    await eventually(() => held.length === 1 && counted.waits === 19)
+    breakOff(held[0])
+    await eventually(() => held.length === 2 && counted.waits === 19 + 18)
+    breakOff(held[1])
+    await eventually(() => held.length === 2 + 18)
+    for (const one of held.slice(2)) one.writeHead(200, stored).end('x')
+    const answers = await Promise.all(all)
+    t.equal(answers.filter(({ complete, body }) => complete && body.toString() === 'x').length, 18)
+    t.equal(answers.filter(({ complete }) => !complete).length, 2, 'whose fetches broke off')
+    t.equal(answers.filter(answer => answer.header('cache-status') === 'springhouse; fwd=uri-miss; fwd-status=200; stored; collapsed=?0; detail=uri-miss').length, 19, 'they, and the second of those who broke off')
+  })
+}
+
+t.test('a client that does not read its answer is waited for no longer: one of those who waited asks, and the others wait for that one', async t => {
+  const body = randomBytes(10_000_000)
+  let asked = 0
+  let release: () => void = () => {}
+  const gate = new Promise<void>(resolve => { release = resolve })
+  const counted = counters()
+  const bench = await startHandler(t, {
+    origin: async (_, response) => {
+      if (++asked === 1) return response.writeHead(200, stored).end(body)
+      await gate
+      return response.writeHead(200, stored).end('small')
+    },
+    parts: { slowClientMs: 1, counters: counted },
+  })
+  const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
+  stuck.pause()
+  const all = Array.from({ length: 10 }, () => bench.get('/a'))
+  await eventually(() => asked === 2 && counted.waits >= 9)
+  // Whoever came while the first was still waited for has waited twice now, the others once; nobody else asks.
+  await bench.get('/another', { 'Cache-Control': 'only-if-cached' })
+  t.equal(asked, 2)
+  release()
+  t.same((await Promise.all(all)).map(answer => answer.body.toString()), Array.from({ length: 10 }, () => 'small'))
+  t.equal(asked, 2)
+  stuck.destroy()
+  await eventually(() => bench.handler.filling === 0)
+})
+
+t.test('those who wait for a validation do not wait for its client to read the answer', async t => {
+  const body = randomBytes(10_000_000)
+  const { held, origin } = scripted()
+  const counted = counters()
+  const bench = await startHandler(t, { store: faraway, origin, parts: { counters: counted } })
+  const fields = { ...stored, ETag: '"v"' }
+  const first = bench.get('/a')
+  await eventually(() => held.length === 1)
+  held[0]?.writeHead(200, fields).end(body)
+  await first
+  bench.clock.advance(61_000)
+  const stuck = new Promise<IncomingMessage>(resolve => {
+    open(bench.port, { path: '/a' }, response => {
+      response.pause()
+      resolve(response)
+    })
+  })
+  await eventually(() => held.length === 2)
+  const waiting = bench.get('/a')
+  await eventually(() => counted.waits === 1)
+  held[1]?.writeHead(304, fields).end()
+  t.equal((await waiting).body.equals(body), true)
+  t.equal(held.length, 2);
+  (await stuck).destroy()
+  await eventually(() => bench.handler.filling === 0)
+})
+
+t.test('what must be validated each time is asked for by all at once, once that is known', async t => {
+  const { held, origin } = scripted()
+  const counted = counters()
+  const bench = await startHandler(t, { origin, parts: { counters: counted } })
+  const fields = { 'Cache-Control': 'max-age=0', 'ETag': '"v"' }
+  const first = bench.get('/a')
+  await eventually(() => held.length === 1)
+  held[0]?.writeHead(200, fields).end('one')
+  await first
+  const all = Array.from({ length: 10 }, () => bench.get('/a'))
+  await eventually(() => held.length === 11)
+  t.equal(counted.waits, 0)
+  for (const one of held.slice(1)) {
+    t.equal(one.req.headers['if-none-match'], '"v"')
+    one.writeHead(304, fields).end()
+  }
+  t.equal((await Promise.all(all)).every(answer => answer.body.toString() === 'one'), true)
+
+  // Once an answer may be used without asking, they wait for one another again.
+  bench.clock.advance(1000)
+  const turning = bench.get('/a')
+  await eventually(() => held.length === 12)
+  held[11]?.writeHead(304, { ...fields, 'Cache-Control': 'max-age=60' }).end()
+  await turning
+  bench.clock.advance(61_000)
+  const leading = bench.get('/a')
+  await eventually(() => held.length === 13)
+  const following = bench.get('/a')
+  await eventually(() => counted.waits === 1)
+  held[12]?.writeHead(304, { ...fields, 'Cache-Control': 'max-age=60' }).end()
+  t.equal((await following).header('cache-status'), 'springhouse; fwd=stale; collapsed; ttl=60; detail=stale')
+  await leading
+})
+
+t.test('nobody waits while purges may have been missed, since nothing could be kept', async t => {
+  const { held, origin } = scripted()
+  const counted = counters()
+  const bench = await startHandler(t, {
+    origin, parts: { counters: counted },
+    log: log => Object.defineProperty(Object.create(log), 'current', { value: () => false }),
+  })
+  const all = Array.from({ length: 10 }, () => bench.get('/a'))
+  await eventually(() => held.length === 10)
+  for (const one of held) one.writeHead(200, stored).end('x')
+  await Promise.all(all)
+  t.equal(counted.waits, 0)
+})

@@ -1,0 +1,280 @@
+// Leases over a real Redis: one holder for each key, those who wait are told, and nobody waits for what does not come.
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../../src/store/lease.ts'
+import { connectRedis, type RedisConnections, type RedisServers } from '../../src/store/redis/connection.ts'
+import { createRedisLeases } from '../../src/store/redis/leases.ts'
+import { createRedisStore } from '../../src/store/redis/store.ts'
+import { entryName } from '../../src/store/redis/value.ts'
+import { eventually, memoryLog } from '../support/log.ts'
+import { metadata } from '../support/metadata.ts'
+import { startRedis, type RedisServer } from '../support/redis.ts'
+import { put } from './contract.ts'
+
+// Longer than a test may take: what is proved with it is not owed to the end of a lease.
+const longMs = 60_000
+const key = 'GET http://api.example.com/v1/things?page=1 & more'
+const name = `${entryName('test', key)}:lease`
+
+interface Process {
+  readonly leases: Leases
+  readonly redis: RedisConnections
+}
+
+interface Setting {
+  readonly server: RedisServer
+  /** A connection of the test's own. */
+  readonly raw: Redis
+  process(called: string, leaseMs?: number): Promise<Process>
+}
+
+async function setting(test: Test, server: RedisServer, servers: (server: RedisServer) => RedisServers = ({ url }) => ({ url })): Promise<Setting> {
+  const raw = new Redis(server.url, { retryStrategy: () => 20 })
+  raw.on('error', () => {})
+  const processes: Process[] = []
+  test.teardown(async () => {
+    for (const { leases, redis } of processes) {
+      await leases.close()
+      redis.close()
+    }
+    raw.disconnect()
+    await server.stop()
+  })
+  return {
+    server, raw,
+    process: async (called, leaseMs = longMs) => {
+      const redis = connectRedis({ ...servers(server), commandTimeoutMs: 2000, clock: systemClock, logger: memoryLog() })
+      const leases = createRedisLeases({ redis, prefix: 'test', process: called, leaseMs })
+      processes.push({ leases, redis })
+      await eventually(async () => redis.small.healthy === true && await raw.call('PUBSUB', 'NUMSUB', `test:lease:${called}`).then(reply => (reply as unknown[])[1] === 1))
+      return { leases, redis }
+    },
+  }
+}
+
+const take = (leases: Leases, usurped?: string): Promise<Taking> => leases.take(key, 'stamp', 'uncacheable', usurped)
+
+async function held(taking: Promise<Taking>): Promise<Lease> {
+  const taken = await taking
+  if (taken.kind !== 'held') throw new Error(`not held but ${taken.kind}`)
+  return taken.lease
+}
+
+async function elsewhere(taking: Promise<Taking>): Promise<Elsewhere> {
+  const taken = await taking
+  if (taken.kind !== 'elsewhere') throw new Error(`not elsewhere but ${taken.kind}`)
+  return taken
+}
+
+for (const [where, start, servers] of [
+  ['one server', () => startRedis(), ({ url }: RedisServer) => ({ url })],
+  ['a cluster', startCluster, ({ host, port }: RedisServer) => ({ cluster: [`${host}:${port}`] })],
+] as const) {
+  t.test(`over ${where}: one takes it, the others wait, and are told what became of it`, async t => {
+    const { raw, process } = await setting(t, await start(), servers)
+    const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
+    for (const outcome of ['stored', 'refused', 'failed'] as const) {
+      const lease = await held(a.take(key, `stamp of ${outcome}`, 'uncacheable'))
+      t.equal(lease.occupied, false)
+      const [atB, atC] = [await elsewhere(take(b)), await elsewhere(take(c))]
+      t.equal(atB.stamp, `stamp of ${outcome}`)
+      t.equal(atB.token, atC.token)
+      const told = [atB.over(), atC.over()]
+      lease.release(outcome)
+      lease.release('failed')
+      t.same(await Promise.all(told), [outcome, outcome])
+      t.equal(await raw.exists(name), 0, 'nothing is left of it')
+    }
+  })
+}
+
+async function startCluster(): Promise<RedisServer> {
+  const server = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
+  const raw = new Redis(server.url)
+  await raw.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  await eventually(async () => String(await raw.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
+  raw.disconnect()
+  return server
+}
+
+t.test('every key has a time to live, and none has a byte of what a client asked for', async t => {
+  const { raw, process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  const check = async (when: string): Promise<void> => {
+    for (const one of await raw.keys('*')) {
+      t.match(one, /^test:\{[\w-]{43}\}:lease$/, when)
+      t.ok(await raw.pttl(one) > 0, when)
+    }
+  }
+  const lease = await held(take(a))
+  await check('held')
+  const waiting = await elsewhere(take(b))
+  await check('waited for')
+  const second = await held(take(b, waiting.token))
+  waiting.leave()
+  await check('taken over')
+  await elsewhere(take(a))
+  second.release('uncacheable')
+  lease.release('stored')
+  await eventually(async () => (await take(a)).kind === 'told')
+  t.equal((await raw.keys('*')).length, 1)
+  await check('given back as uncacheable')
+})
+
+t.test('word of the end is not lost, however close it comes to the question', async t => {
+  const { process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  const words: Record<string, number> = {}
+  for (let round = 0; round < 300; round++) {
+    const lease = await held(take(a))
+    // Redis runs it before the release; the message of the release comes over another connection than the answer.
+    const asking = take(b)
+    if (round % 3 > 0) await new Promise(setImmediate)
+    lease.release('stored')
+    const taken = await asking
+    const word = taken.kind === 'elsewhere' ? await taken.over() : taken.kind
+    words[word] = (words[word] ?? 0) + 1
+    if (taken.kind === 'held') taken.lease.release('stored')
+    await eventually(async () => {
+      const again = await take(a)
+      if (again.kind === 'held') again.lease.release('stored')
+      else if (again.kind === 'elsewhere') again.leave()
+      return again.kind === 'held'
+    })
+  }
+  t.same(Object.keys(words).filter(word => word !== 'stored' && word !== 'held'), [])
+  t.ok((words['stored'] ?? 0) > 0, `${words['stored']} of 300 waited`)
+})
+
+t.test('it is renewed while its holder lives, and lapses when that one has died', async t => {
+  const { raw, process } = await setting(t, await startRedis())
+  const [{ leases: a, redis }, { leases: b }] = [await process('a', 300), await process('b', 300)]
+  await held(take(a))
+  let [last, renewals] = [await raw.pttl(name), 0]
+  await eventually(async () => {
+    const left = await raw.pttl(name)
+    if (left > last) renewals++
+    last = left
+    return renewals >= 4
+  })
+  const waiting = await elsewhere(take(b))
+  redis.close()
+  t.equal(await waiting.over(), 'lapsed')
+  await eventually(async () => {
+    const again = await take(b)
+    if (again.kind === 'elsewhere') again.leave()
+    return again.kind === 'held'
+  })
+})
+
+t.test('who took it over keeps it from the one before, and tells those who waited for that one', async t => {
+  const { process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
+  const first = await held(take(a))
+  const waiting = await elsewhere(take(c))
+  const over = waiting.over()
+  const second = await held(take(b, waiting.token))
+  t.not((await elsewhere(take(c))).token, waiting.token, 'the token is a new one')
+  first.release('failed')
+  t.equal((await take(a, waiting.token)).kind, 'elsewhere', 'neither release nor token of the first has any effect')
+  second.release('stored')
+  t.equal(await over, 'stored')
+})
+
+t.test('two in one process who want it are told both', async t => {
+  const { process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  const lease = await held(take(a))
+  const waiting = [await elsewhere(take(b)), await elsewhere(take(b)), await elsewhere(take(a))]
+  const told = waiting.map(one => one.over())
+  lease.release('stored')
+  t.same(await Promise.all(told), ['stored', 'stored', 'stored'])
+})
+
+t.test('that it was uncacheable is told for a while to those whom it concerns, if anybody had waited', async t => {
+  const { raw, process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  const as = (leases: Leases, heeds: Outcome): Promise<Taking> => leases.take(key, 'stamp', heeds)
+  const alone = await held(take(a))
+  alone.release('uncacheable')
+  await eventually(async () => await raw.exists(name) === 0)
+
+  const lease = await held(take(a))
+  const waiting = (await elsewhere(take(b))).over()
+  lease.release('uncacheable-with-credentials')
+  t.equal(await waiting, 'uncacheable-with-credentials')
+  t.equal((await as(b, 'uncacheable-with-credentials')).kind, 'told')
+  const without = await held(as(b, 'uncacheable'))
+  t.equal((await as(a, 'uncacheable-with-credentials')).kind, 'told')
+  t.equal((await as(a, 'uncacheable')).kind, 'elsewhere')
+  without.release('stored')
+})
+
+t.test('it tells whether something is stored under the key', async t => {
+  const { process } = await setting(t, await startRedis())
+  const { leases, redis } = await process('a')
+  const store = createRedisStore({ redis, prefix: 'test', clock: systemClock, logger: memoryLog(), maxEntryBytes: 1000, maxVariants: 4 })
+  await eventually(() => redis.bodies.healthy === true)
+  t.equal(await put(store, key, metadata({ keepUntilMs: systemClock.now() + longMs }), Buffer.from('x')), true)
+  t.equal((await held(take(leases))).occupied, true)
+  t.equal((await held(leases.take('another', 'stamp', 'uncacheable'))).occupied, false)
+})
+
+t.test('what lies under its name and is none gives way', async t => {
+  const { raw, process } = await setting(t, await startRedis())
+  const { leases } = await process('a')
+  await raw.set(name, 'not a lease')
+  t.equal((await take(leases)).kind, 'held')
+})
+
+t.test('who cannot be told does not wait; and those who do are woken when Redis goes', async t => {
+  const { server, raw, process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  const lease = await held(take(a))
+
+  let waiting = (await elsewhere(take(b))).over()
+  await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  t.equal(await waiting, 'lapsed', 'its subscription is gone: it may have missed the word')
+  // Until it hears again it goes without; then it waits, and is told.
+  let again: Taking = { kind: 'none' }
+  await eventually(async () => (again = await take(b)).kind !== 'none')
+  t.equal(again.kind, 'elsewhere')
+  waiting = (again as Taking as Elsewhere).over()
+  lease.release('stored')
+  t.equal(await waiting, 'stored')
+
+  await held(take(a))
+  waiting = (await elsewhere(take(b))).over()
+  await server.stop()
+  t.equal(await waiting, 'lapsed')
+  t.equal((await take(b)).kind, 'none')
+  await server.restart()
+  await eventually(async () => {
+    const taken = await take(b)
+    return taken.kind === 'held'
+  })
+})
+
+t.test('a Redis that hangs is not waited for: no lease, within the deadline of one command', async t => {
+  const { server, process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b, redis }] = [await process('a'), await process('b')]
+  await held(take(a))
+  const waiting = (await elsewhere(take(b))).over()
+  server.kill('SIGSTOP')
+  const takings = await Promise.all(Array.from({ length: 5 }, () => b.take('another', 'stamp', 'uncacheable')))
+  t.same(takings.map(({ kind }) => kind), Array.from({ length: 5 }, () => 'none'))
+  t.equal(redis.degraded, true)
+  t.equal(await waiting, 'lapsed', 'and whoever waited is woken')
+  server.kill('SIGCONT')
+})
+
+t.test('closed, it has no leases and keeps nobody', async t => {
+  const { process } = await setting(t, await startRedis())
+  const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
+  await held(take(a))
+  const waiting = (await elsewhere(take(b))).over()
+  await b.close()
+  t.equal(await waiting, 'lapsed')
+  t.equal((await take(b)).kind, 'none')
+})
