@@ -87,7 +87,7 @@ class StreamPurgeLog implements PurgeLog {
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), clock, Math.max(500, Math.min(2000, maxLagMs)), () => {})
+    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
     const [log, key] = this.#keys
     this.#append = {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
