@@ -50,14 +50,20 @@ export async function originCount(origin: Contestant): Promise<number> {
   return Number((await ask(`${origin.base}/count`)).body)
 }
 
-/** The program as it is shipped, every setting at its default: the bench runs from .build/bench, the program is in dist. */
-export async function startSpringhouse(origin: Contestant): Promise<Contestant & { readonly pid: number }> {
+/** What the admin listener of a Springhouse takes here. */
+export const adminToken = 'only-for-this-benchmark'
+
+/**
+ * The program as it is shipped, every setting at its default but what `flags` say: the bench runs from .build/bench, the
+ * program is in dist.
+ */
+export async function startSpringhouse(origin: Contestant, flags: readonly string[] = []): Promise<Contestant & { readonly pid: number, readonly admin: string }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-  const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
+  const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort), ...flags]
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production' } })
-  return { name: 'springhouse', base: `http://127.0.0.1:${port}`, pid }
+  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: adminToken, NODE_ENV: 'production' } })
+  return { name: 'springhouse', base: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, pid }
 }
 
 // Node writes these itself on every answer.

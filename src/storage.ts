@@ -23,10 +23,13 @@ export function openStorage(config: Config, clock: Clock, logger: Logger): Stora
   return config.redis === undefined ? embedded(config, clock) : shared(config, config.redis, clock, logger)
 }
 
-function embedded({ cache }: Config, clock: Clock): Storage {
+function embedded(config: Config, clock: Clock): Storage {
+  const { cache, coherence } = config
   const { maxBytes, maxEntryBytes } = cache.memory
   const store = createMemoryStore({ maxBytes, maxEntryBytes: Math.min(maxEntryBytes, cache.maxEntryBytes), maxVariants: cache.maxVariants, clock })
-  return together(store, createLocalPurgeLog({ clock }))
+  return together(store, createLocalPurgeLog({
+    clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
+  }))
 }
 
 function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
@@ -41,6 +44,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     replica,
     maxLagMs: coherence.maxLagMs,
     maxKeepMs: longestKeepMs(config),
+    maxRecords: coherence.maxLogRecords,
+    maxBytes: coherence.maxLogBytes,
     // Nothing is kept in this process: what a lost log leaves in Redis is dead by its stamp.
     onReset: () => logger.warn('the purge log was lost and begun anew: everything stored before is a miss'),
   })

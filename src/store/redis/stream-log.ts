@@ -28,7 +28,7 @@ export interface StreamPurgeLogOptions {
   readonly maxKeepMs?: number
   /** Records that are kept at the most, here and in Redis. */
   readonly maxRecords?: number
-  /** Bytes of them that Redis keeps at the most. */
+  /** Bytes that they may take in Redis, and about what they may take here. */
   readonly maxBytes?: number
 }
 
@@ -217,8 +217,12 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   #newTable(): PurgeTable {
-    const { maxKeepMs, maxRecords } = this.#options
-    const table = new PurgeTable({ ...(maxKeepMs === undefined ? {} : { maxKeepMs }), ...(maxRecords === undefined ? {} : { maxRecords }) })
+    const { maxKeepMs, maxRecords, maxBytes } = this.#options
+    const table = new PurgeTable({
+      ...(maxKeepMs === undefined ? {} : { maxKeepMs }),
+      ...(maxRecords === undefined ? {} : { maxRecords }),
+      ...(maxBytes === undefined ? {} : { maxChars: maxBytes }),
+    })
     table.begin(noIdentity, '')
     return table
   }
