@@ -51,7 +51,8 @@ export async function recovered(t: Test, site: Site): Promise<void> {
   await eventually(async () => (await json<{ replicas: unknown[] }>(site.replicas[0].admin('/v1/replicas'))).replicas.length === 2)
   for (const replica of site.replicas) {
     site.publish()
-    t.equal(await site.purge(replica), 200, 'a purge is final again')
+    // After a loss of the list of replicas a purge waits for those whom nobody can name, until their lag bound has passed.
+    for (let i = 0; await site.purge(replica) !== 200; i++) if (i === 20) t.fail('a purge is not acknowledged again')
     t.same((await json<{ store: { degraded: string[] } }>(replica.admin('/v1/stats'))).store.degraded, [])
   }
 }
@@ -64,7 +65,7 @@ export async function purges(t: Test, site: Site, count: number): Promise<Set<nu
     const began = systemClock.monotonic()
     answered.add(await site.purge(site.replicas[i % 2 as 0 | 1]))
     const tookMs = systemClock.monotonic() - began
-    // Recorded within 2.5 s or not at all, then waited for for 2 s more.
+    // Recorded within 4 s or not at all, then waited for for 2 s more.
     t.ok(tookMs < 15_000, `a purge answers within its deadline: ${Math.round(tookMs)} ms`)
   }
   return answered

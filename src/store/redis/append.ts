@@ -26,9 +26,9 @@ export interface Appended {
 }
 
 // How long Redis may take to say where it is: until then nothing was asked of it, so "nothing was purged" is certain.
-const beginTimeoutMs = 1000
+const beginTimeoutMs = 2000
 // How long after that the record may still be made. Longer than a look-up may take: nobody's page waits for it.
-const windowMs = 1000
+const windowMs = 1500
 // How long after that it is still asked whether it was made.
 const settleMs = 500
 const retryMs = 25

@@ -1,22 +1,18 @@
 // Who follows the log, and how far each of them is.
-import type { Clock } from '../../clock.ts'
 import type { Stamp } from '../../policy/stored.ts'
 import type { PurgeReceipt } from '../purge-log.ts'
 import type { RedisConnections } from './connection.ts'
 import type { RedisClient } from './lane.ts'
 import { replicasScript } from './log-scripts.ts'
-import { Roster } from './roster.ts'
 
 export interface ReplicasOptions {
   readonly redis: RedisConnections
-  readonly clock: Clock
   /** Where they are registered. */
   readonly key: string
   /** Where they say that they have come, or have applied something. */
   readonly channel: string
   /** The name of this one. */
   readonly replica: string
-  readonly maxLagMs: number
   /** What this one has applied. */
   applied(): Stamp
 }
@@ -32,47 +28,36 @@ const lookAgainMs = 100
 export class Replicas {
   readonly #options: ReplicasOptions
   readonly #subscriber: RedisClient
-  readonly #roster: Roster
   readonly #waiting = new Set<() => void>()
-  #lookedMs = -Infinity
   #closed = false
 
   constructor(options: ReplicasOptions) {
     this.#options = options
-    this.#roster = new Roster(options.maxLagMs)
     this.#subscriber = options.redis.dedicated()
-    this.#subscriber.on('message', (_channel: string, name: string) => {
-      this.#roster.heard(name)
-      this.#wake()
-    })
+    this.#subscriber.on('message', () => this.#wake())
     this.#subscriber.on('ready', () => {
       // Safe to ignore: without it a purge learns a little later who has applied it.
       this.#subscriber.subscribe(options.channel).catch(() => {})
     })
   }
 
-  /** All that live, this one included; undefined where Redis does not tell. One that is known to be lost has applied nothing. */
-  async look(): Promise<readonly Replica[] | undefined> {
-    const { redis, clock, key, replica } = this.#options
+  /**
+   * All that live, this one included, whether or not it is registered at the moment; and whether there may be others whom
+   * Redis has forgotten. undefined where it does not tell.
+   */
+  async look(): Promise<{ readonly named: readonly Replica[], readonly others: boolean } | undefined> {
+    const { redis, key, replica } = this.#options
     let reply: unknown
     try {
       reply = await replicasScript.run(redis.small, [key], [])
     } catch {
       return undefined
     }
-    const [list = '', ...words] = Array.isArray(reply) ? reply.map(String) : []
-    const replicas: Replica[] = []
-    for (let i = 0; i + 1 < words.length; i += 2) replicas.push({ id: words[i] as string, applied: words[i + 1] as string })
-    const nowMs = this.#lookedMs = clock.monotonic()
-    this.#roster.look(list, replicas.map(({ id }) => id), nowMs)
-    for (const id of this.#roster.lost(nowMs)) if (id !== replica) replicas.push({ id, applied: '' })
-    if (!replicas.some(({ id }) => id === replica)) replicas.push({ id: replica, applied: this.#options.applied() })
-    return replicas
-  }
-
-  /** Looks if nobody has for so long that the list might no longer be known when it is lost. */
-  async lookNow(afterMs: number): Promise<void> {
-    if (this.#options.clock.monotonic() - this.#lookedMs > afterMs) await this.look()
+    const [others = '', ...words] = Array.isArray(reply) ? reply.map(String) : []
+    const named: Replica[] = []
+    for (let i = 0; i + 1 < words.length; i += 2) named.push({ id: words[i] as string, applied: words[i + 1] as string })
+    if (!named.some(({ id }) => id === replica)) named.push({ id: replica, applied: this.#options.applied() })
+    return { named, others: others === '1' }
   }
 
   /** Waits up to `waitMs` until all that live have applied a record, woken by those who do. */
@@ -87,10 +72,10 @@ export class Replicas {
       for (;;) {
         const last = over
         const woken = this.#next()
-        const replicas = await this.look()
-        if (replicas !== undefined) {
-          const applied = replicas.filter(each => each.applied.startsWith(identity) && each.applied >= stamp)
-          counted = { live: replicas.length, acknowledged: applied.length }
+        const known = await this.look()
+        if (known !== undefined) {
+          const applied = known.named.filter(each => each.applied.startsWith(identity) && each.applied >= stamp)
+          counted = { live: known.named.length + (known.others ? 1 : 0), acknowledged: applied.length }
         }
         if (counted.acknowledged === counted.live || last || this.#closed) return counted
         await woken

@@ -45,6 +45,10 @@ const retryMs = 100
  * nothing: every entry is dead for it, those in Redis too. A replica is counted as live for longer than it goes by what it
  * read, since reading and being counted are one step in Redis; so a purge that no longer waits for a replica cannot be
  * missed by it.
+ *
+ * Redis may lose the registrations too (a flush, a restart without persistence). Whoever finds that it is not registered
+ * any more, and cannot have been forgotten, says so in Redis: from then on, for as long as anyone may go by what it read
+ * before, a purge counts one more replica than it can name, which does not acknowledge.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): PurgeLog {
   return new StreamPurgeLog(options)
@@ -92,7 +96,7 @@ class StreamPurgeLog implements PurgeLog {
     this.#append = {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
     }
-    this.#replicas = new Replicas({ redis, clock, key, channel: this.#channel, replica: options.replica, maxLagMs, applied: () => this.applied })
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
     this.#following = this.#follow()
   }
 
@@ -128,7 +132,7 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   async replicas(): Promise<readonly Replica[]> {
-    return await this.#replicas.look() ?? [{ id: this.#options.replica, applied: this.applied }]
+    return (await this.#replicas.look())?.named ?? [{ id: this.#options.replica, applied: this.applied }]
   }
 
   async close(): Promise<void> {
@@ -147,8 +151,6 @@ class StreamPurgeLog implements PurgeLog {
       try {
         const more = await this.#read()
         this.#warned = false
-        // Safe not to wait for: it never rejects.
-        void this.#replicas.lookNow(this.#ttlMs / 4)
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
         if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#appliedId], this.#blockMs + 1000)
       } catch (error) {
@@ -164,10 +166,12 @@ class StreamPurgeLog implements PurgeLog {
 
   // Reads what is new; true when it should be called again at once: there is more, or there is something to acknowledge.
   async #read(): Promise<boolean> {
-    const { replica } = this.#options
+    const { replica, maxLagMs } = this.#options
     const readMs = this.#clock.monotonic()
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
+      // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
     let records = decodeRecords(reply[1])
