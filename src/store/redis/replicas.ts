@@ -29,6 +29,8 @@ export class Replicas {
   readonly #options: ReplicasOptions
   readonly #subscriber: RedisClient
   readonly #waiting = new Set<() => void>()
+  /** How many lived when that was last told, those among them whom nobody can name: what a purge goes by while Redis does not tell. */
+  #live = 1
   #closed = false
 
   constructor(options: ReplicasOptions) {
@@ -41,11 +43,13 @@ export class Replicas {
     })
   }
 
-  /**
-   * All that live, this one included, whether or not it is registered at the moment; and whether there may be others whom
-   * Redis has forgotten. undefined where it does not tell.
-   */
-  async look(): Promise<{ readonly named: readonly Replica[], readonly others: boolean } | undefined> {
+  /** All that can be named, this one included, whether or not it is registered at the moment; undefined where Redis does not tell. */
+  async look(): Promise<readonly Replica[] | undefined> {
+    return (await this.#count())?.named
+  }
+
+  // Those that can be named, and how many live with those whom nobody can.
+  async #count(): Promise<{ readonly named: readonly Replica[], readonly live: number } | undefined> {
     const { redis, key, replica } = this.#options
     let reply: unknown
     try {
@@ -57,7 +61,8 @@ export class Replicas {
     const named: Replica[] = []
     for (let i = 0; i + 1 < words.length; i += 2) named.push({ id: words[i] as string, applied: words[i + 1] as string })
     if (!named.some(({ id }) => id === replica)) named.push({ id: replica, applied: this.#options.applied() })
-    return { named, others: others === '1' }
+    this.#live = named.length + (others === '1' ? 1 : 0)
+    return { named, live: this.#live }
   }
 
   /** Waits up to `waitMs` until all that live have applied a record, woken by those who do. */
@@ -67,15 +72,15 @@ export class Replicas {
       over = true
       this.#wake()
     }, Math.max(0, waitMs))
-    let counted = { live: 1, acknowledged: 0 }
+    let counted = { live: this.#live, acknowledged: 0 }
     try {
       for (;;) {
         const last = over
         const woken = this.#next()
-        const known = await this.look()
+        const known = await this.#count()
         if (known !== undefined) {
           const applied = known.named.filter(each => each.applied.startsWith(identity) && each.applied >= stamp)
-          counted = { live: known.named.length + (known.others ? 1 : 0), acknowledged: applied.length }
+          counted = { live: known.live, acknowledged: applied.length }
         }
         if (counted.acknowledged === counted.live || last || this.#closed) return counted
         await woken

@@ -132,7 +132,7 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   async replicas(): Promise<readonly Replica[]> {
-    return (await this.#replicas.look())?.named ?? [{ id: this.#options.replica, applied: this.applied }]
+    return await this.#replicas.look() ?? [{ id: this.#options.replica, applied: this.applied }]
   }
 
   async close(): Promise<void> {
