@@ -51,6 +51,9 @@ export async function originCount(origin: Contestant): Promise<number> {
   return Number((await ask(`${origin.base}/count`)).body)
 }
 
+/** What the admin listener of a Springhouse takes here. */
+export const adminToken = 'only-for-this-benchmark'
+
 /** How responses are kept, where that is not memory alone. */
 export interface Shared {
   readonly name: string
@@ -69,15 +72,18 @@ export async function sharedStores(): Promise<Shared[]> {
   ]
 }
 
-/** The program as it is shipped, every setting at its default: the bench runs from .build/bench, the program is in dist. */
-export async function startSpringhouse(origin: Contestant, shared?: Shared): Promise<Contestant & { readonly pid: number }> {
+/**
+ * The program as it is shipped, every setting at its default but what `shared` says: the bench runs from .build/bench, the
+ * program is in dist.
+ */
+export async function startSpringhouse(origin: Contestant, shared?: Shared): Promise<Contestant & { readonly pid: number, readonly admin: string }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   if (shared !== undefined) args.push('--redis', shared.redis)
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: 'only-for-this-benchmark', NODE_ENV: 'production', ...shared?.env } })
-  return { name: shared?.name ?? 'springhouse', base: `http://127.0.0.1:${port}`, pid }
+  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: adminToken, NODE_ENV: 'production', ...shared?.env } })
+  return { name: shared?.name ?? 'springhouse', base: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, pid }
 }
 
 // Node writes these itself on every answer.

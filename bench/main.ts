@@ -1,4 +1,4 @@
-// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|memory]: side by side, in turns, in one run.
+// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|memory|purge] [--entries 1000000]: side by side, in turns, in one run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -9,9 +9,10 @@ import { ask, type Contestant, field, originCount, sharedStores, startBare, star
 import { footprint } from './footprint.ts'
 import { generator, load, type Measured } from './load.ts'
 import { pinned } from './process.ts'
+import { purges } from './purge.ts'
 import { type Series, table, type Target } from './table.ts'
 
-const sections = ['hit', 'miss', 'peers', 'memory'] as const
+const sections = ['hit', 'miss', 'peers', 'memory', 'purge'] as const
 
 const { values: options } = parseArgs({
   options: {
@@ -19,11 +20,13 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '4' },
     connections: { type: 'string', default: '50' },
     only: { type: 'string' },
+    entries: { type: 'string', default: '1000000' },
   },
 })
 const rounds = positive('rounds', options.rounds)
 const seconds = positive('seconds', options.seconds)
 const connections = positive('connections', options.connections)
+const entries = positive('entries', options.entries)
 if (options.only !== undefined && !(sections as readonly string[]).includes(options.only)) {
   console.error(`--only takes one of ${sections.join(', ')}`)
   process.exit(2)
@@ -134,6 +137,7 @@ async function main(): Promise<void> {
   if (wanted('memory')) parts.push(await footprint(await startSpringhouse(await startOrigin())))
   const memory = wanted('memory') ? memoryTier() : undefined
   if (memory !== undefined) parts.push(memory)
+  if (wanted('purge')) parts.push(await purges(await startOrigin(), entries, 200))
   const conditions = [
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cpus().length} cores.`,
     pinned ? 'Each server on core 0, load generator and origin on core 1.' : '**Not pinned to cores** (no taskset, or one core): the numbers say less.',

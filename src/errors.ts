@@ -35,6 +35,7 @@ const catalogue = {
   CLIENT_GONE: { status: 499, source: 'client', sentence: 'The client closed the connection.' },
   STORE_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The shared store cannot be reached.' },
   PURGE_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The purge could not be recorded, and nothing was purged.' },
+  PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'Whether the purge was recorded is not known: it should be made again.' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not one that this endpoint takes.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token does not carry the scope that this needs.' },

@@ -28,8 +28,12 @@ export function openStorage(config: Config, clock: Clock, logger: Logger): Stora
   return config.redis === undefined ? embedded(config, clock) : shared(config, config.redis, clock, logger)
 }
 
-function embedded({ cache }: Config, clock: Clock): Storage {
-  return together(createMemoryStore({ ...memoryBounds(cache), clock }), createLocalPurgeLog({ clock }), undefined)
+function embedded(config: Config, clock: Clock): Storage {
+  const { cache, coherence } = config
+  const purgeLog = createLocalPurgeLog({
+    clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
+  })
+  return together(createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, undefined)
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
@@ -56,6 +60,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     replica,
     maxLagMs: coherence.maxLagMs,
     maxKeepMs: longestKeepMs(config),
+    maxRecords: coherence.maxLogRecords,
+    maxBytes: coherence.maxLogBytes,
     // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
     onReset: clear,
   })

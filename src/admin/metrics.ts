@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
 import type { AdminParts } from './admin.ts'
+import { degraded } from './degraded.ts'
 
 const prefix = 'springhouse_'
 
@@ -67,7 +68,7 @@ function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): v
   addGauge(registry, 'store_entries', 'Entries in the store, where that can be told cheaply.', () => store.stats().entries)
   addGauge(registry, 'store_bytes', 'Bytes that count against the bound of the store.', () => store.stats().bytes)
   addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
-  addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => store.stats().degraded.length)
+  addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => degraded({ store, purgeLog }).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.current() ? 1 : 0))
   addGauge(registry, 'replicas', 'Replicas that are live, this one included.', async () => {

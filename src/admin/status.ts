@@ -1,6 +1,7 @@
 // What the listener tells of the process itself: health, counters, origins, replicas, configuration.
 import type { FastifyInstance } from 'fastify'
 import type { AdminParts } from './admin.ts'
+import { degraded } from './degraded.ts'
 import { AdminProblem } from './problems.ts'
 
 export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
@@ -11,7 +12,7 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
   // Ready while Redis is gone: the proxy then works on, slower, and taking every replica out of service would not help.
   app.get('/readyz', { config: { scope: 'open' } }, async () => {
     if (!parts.ready()) throw new AdminProblem('NOT_READY')
-    return { status: 'ready', degraded: parts.store.stats().degraded }
+    return { status: 'ready', degraded: degraded(parts) }
   })
 
   app.get('/v1/stats', { config: { scope: 'read' } }, async () => {
@@ -24,7 +25,7 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
       ...counters,
       /** Of all requests that were decided on; null before the first. */
       hitRatio: counters.requests === 0 ? null : counters.hits / counters.requests,
-      store: parts.store.stats(),
+      store: { ...parts.store.stats(), degraded: degraded(parts) },
       purgeLog: { applied: parts.purgeLog.applied, revision: parts.purgeLog.revision, current: parts.purgeLog.current() },
     }
   })

@@ -58,7 +58,8 @@ export interface PurgeLog {
   mayTouch(stamp: Stamp, authority: string, target: string): boolean
   /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
-   * @throws SpringhouseError PURGE_NOT_WRITTEN when it could not be recorded; then nothing was purged.
+   * @throws SpringhouseError PURGE_NOT_WRITTEN when it was not recorded, and never will be; PURGE_UNCONFIRMED when that
+   * is not known: it was recorded before this was said, or never will be.
    */
   append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The latest records, newest first. */

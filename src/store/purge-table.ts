@@ -51,6 +51,8 @@ export class PurgeTable {
   /** How many prefixes there are of each length: a look-up asks once per length, not once per prefix. */
   readonly #prefixLengths = new Map<number, number>()
   #records: PurgeRecord[] = []
+  /** How many at the beginning of `#records` have been let go: taking them off one by one would move all others each time. */
+  #gone = 0
   #chars = 0
 
   constructor(options: PurgeTableOptions = {}) {
@@ -70,7 +72,7 @@ export class PurgeTable {
   }
 
   get records(): readonly PurgeRecord[] {
-    return this.#records
+    return this.#gone === 0 ? this.#records : this.#records.slice(this.#gone)
   }
 
   /**
@@ -85,7 +87,7 @@ export class PurgeTable {
     this.#all.hard = this.#all.soft = ''
     for (const index of [this.#tags, this.#tagSets, this.#urls, this.#prefixes, this.#prefixLengths]) index.clear()
     this.#records = []
-    this.#chars = 0
+    this.#gone = this.#chars = 0
     this.#revision++
   }
 
@@ -121,16 +123,19 @@ export class PurgeTable {
   }
 
   #collapse(nowMs: number): void {
-    let gone = 0
-    for (const record of this.#records) {
-      const over = this.#records.length - gone > this.#maxRecords || this.#chars > this.#maxChars
+    const records = this.#records
+    for (; this.#gone < records.length; this.#gone++) {
+      const record = records[this.#gone] as PurgeRecord
+      const over = records.length - this.#gone > this.#maxRecords || this.#chars > this.#maxChars
       if (!over && nowMs - record.atMs <= this.#maxKeepMs) break
-      gone++
       this.#floor = record.id
       this.#chars -= charsOf(record.purge)
       this.#forget(record)
     }
-    if (gone > 0) this.#records.splice(0, gone)
+    if (this.#gone * 8 > records.length) {
+      records.splice(0, this.#gone)
+      this.#gone = 0
+    }
   }
 
   // What no later record named again goes; the floor speaks for it now.

@@ -5,7 +5,7 @@ import { counting, detail, startHouse } from '../support/house.ts'
 
 const tagged = counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1', ETag: '"same"' })
 
-for (const [how, body] of [
+const kinds = [
   ['its URL, absolute', { urls: ['http://api.example/v1/a?b=c'] }],
   ['its URL with the other scheme', { urls: ['https://api.example/v1/a?b=c'] }],
   ['its path on every host', { urls: ['/v1/a?b=c'] }],
@@ -14,7 +14,9 @@ for (const [how, body] of [
   ['a prefix', { prefixes: ['http://api.example/v1/'] }],
   ['a prefix on every host', { prefixes: ['/v1/'] }],
   ['all', { all: true }],
-] as const) {
+] as const
+
+for (const [how, body] of kinds) {
   t.test(`a purge by ${how} makes it a miss`, async t => {
     const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1' }) })
     const fetch = () => house.get('/v1/a?b=c', { Host: 'api.example' })
@@ -26,6 +28,23 @@ for (const [how, body] of [
     t.equal(detail(after), 'uri-miss')
     t.equal(after.body.toString(), 'answer 2')
     t.equal(detail(await fetch()), 'fresh', 'and what came after it is kept')
+  })
+}
+
+for (const [how, body] of kinds) {
+  t.test(`a soft purge by ${how} makes it stale, and a hard one after it a miss`, async t => {
+    const house = await startHouse(t, { origin: tagged })
+    const fetch = () => house.get('/v1/a?b=c', { Host: 'api.example' })
+    await fetch()
+    const receipt = await house.purge({ ...body, soft: true })
+    t.match(JSON.parse(receipt.body.toString()), { soft: true, replicas: { live: 1, acknowledged: 1 } })
+    t.equal(detail(await fetch()), 'soft-purged')
+    t.equal(house.origin.requests[1]?.header('if-none-match'), '"same"', 'it is validated')
+    t.equal(detail(await fetch()), 'fresh')
+    await house.purge({ ...body, soft: true })
+    await house.purge(body)
+    t.equal(detail(await fetch()), 'uri-miss')
+    t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'there is nothing left to validate')
   })
 }
 
@@ -46,6 +65,8 @@ t.test('a purge of a URL means all its variants', async t => {
   for (const accept of ['a/a', 'b/b']) await house.get('/a', { Accept: accept })
   await house.purge({ urls: ['/a'] })
   for (const accept of ['a/a', 'b/b']) t.not(detail(await house.get('/a', { Accept: accept })), 'fresh')
+  await house.purge({ urls: ['/a'], soft: true })
+  for (const accept of ['a/a', 'b/b']) t.equal(detail(await house.get('/a', { Accept: accept })), 'soft-purged')
 })
 
 t.test('a soft purge makes it stale: it is validated, and may still stand in', async t => {

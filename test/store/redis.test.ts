@@ -290,8 +290,12 @@ void t.test('Redis that is full: a commit is false, and told of once', async (te
   test.equal(await put(store, key, metadata(), Buffer.from('body')), false)
   test.equal(await put(store, key, metadata(), randomBytes(900_000)), false)
   test.same(await store.lookup(key), [])
-  test.equal(lines.length, 1)
-  test.match(lines[0]?.details, { operation: 'commit' })
+  test.same(lines.map(({ message }) => message), ['Redis takes nothing new: going on with what it has', 'Redis refused an operation of the store'])
+  test.match(lines[1]?.details, { operation: 'commit' })
+  test.same(store.stats().degraded, ['redis'])
+  await raw.config('SET', 'maxmemory', '0')
+  await eventually(() => store.stats().degraded.length === 0)
+  test.equal(await put(store, key, metadata(), Buffer.from('body')), true)
 })
 
 void t.test('scripts are sent again to a server that has forgotten them', async (test) => {

@@ -1,6 +1,6 @@
 // The two listeners: the public proxy and the admin API.
 import { Type } from 'typebox'
-import { DAY, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
+import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
 import { choice, flag, millis, section, size, text, texts, whole } from './leaf.ts'
 
 const port = (number: number, what: string) =>
@@ -55,5 +55,7 @@ export const logSchema = section({
 export const coherenceSchema = section({
   maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica that cannot read the purge log still goes by what it knows; then everything is a miss for it until it has caught up. Purges wait for a replica for longer than this after it was last heard of.' }),
   leaseMs: millis({ min: 50, max: MINUTE, default: 2 * SECOND, prose: 'How long the processes that wait for one of them to fetch a thing go on waiting after that one has died. It says every third of this that it lives.' }),
+  maxLogRecords: whole({ min: 100, max: 10_000_000, default: 100_000, prose: 'Purges that are remembered, each in some 600 bytes of every process. Beyond it the oldest are let go, and with them everything that was stored before them.' }),
+  maxLogBytes: size({ min: 64 * KiB, max: GiB, default: 32 * MiB, prose: 'What they may take in Redis, and about what they may take in each process; the oldest are let go as above.' }),
   purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica when it does not say so itself.' }),
 }, 'How the replicas keep to one truth.')

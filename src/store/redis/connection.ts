@@ -37,7 +37,7 @@ export interface RedisConnections {
   readonly small: Lane
   /** For bodies: a large one must not keep a look-up waiting. */
   readonly bodies: Lane
-  /** Whether Redis is out of reach, or was when last tried. */
+  /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
   /** Calls each time that Redis is found to be out of reach. */
   whenDegraded(listener: () => void): void
@@ -53,7 +53,7 @@ export interface RedisConnections {
 
 /** Starts to connect, and returns at once, whether or not anyone is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
-  const { clock, logger, commandTimeoutMs } = options
+  const { logger, commandTimeoutMs } = options
   const dedicated: RedisClient[] = []
   const whenDegraded: (() => void)[] = []
   let degraded = false
@@ -64,12 +64,13 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     const down = [small, bodies].some((lane) => lane.healthy === false)
     if (down === degraded || closed || (degraded && ![small, bodies].every((lane) => lane.healthy === true))) return
     degraded = down
-    if (down) logger.warn({ err: error }, 'Redis is out of reach: going on without it')
+    const answers = error instanceof Error && error.name === 'ReplyError'
+    if (down) logger.warn({ err: error }, answers ? 'Redis takes nothing new: going on with what it has' : 'Redis is out of reach: going on without it')
     else logger.info({}, 'Redis is back')
     if (down) for (const listener of whenDegraded) listener()
   }
-  const small: Lane = new Lane(connect(options), clock, commandTimeoutMs, (error) => changed(error))
-  const bodies: Lane = new Lane(connect(options), clock, commandTimeoutMs * 5, (error) => changed(error))
+  const small: Lane = new Lane(connect(options), commandTimeoutMs, (error) => changed(error))
+  const bodies: Lane = new Lane(connect(options), commandTimeoutMs * 5, (error) => changed(error))
 
   return {
     small,

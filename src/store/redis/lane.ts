@@ -1,7 +1,5 @@
 // One connection to Redis with a deadline and a breaker around every call.
 import type { Cluster, Redis } from 'ioredis'
-import type { Clock } from '../../clock.ts'
-import { Breaker } from './breaker.ts'
 
 export type RedisClient = Redis | Cluster
 export type RedisArgument = string | Buffer | number
@@ -12,32 +10,38 @@ export class RedisUnavailable extends Error {
 }
 
 // Answers that say that the server cannot work now, whatever is asked of it.
-const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|NOAUTH|WRONGPASS)/
+const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)/
+// Answers that say that it can be read, but takes nothing: a replica, a full memory, a disk that fails.
+const refusing = /^(?:READONLY|OOM|MISCONF|NOREPLICAS)/
 
-// How often it is tried by itself while it is out of order.
-const probeMs = 250
+/** Failures in a row after which nobody is kept waiting for its deadline any more. */
+const failuresToOpen = 5
+// How often it is tried while it is out of order.
+const probeMs = 200
 
 /**
- * A client that never keeps anyone waiting. The deadline is our own, because a Cluster queues calls whatever its options
- * say, and a command that timed out may still run later: callers must not conclude that it did not.
+ * A client that never keeps anyone waiting. After five failures in a row it refuses every call at once, and tries by itself
+ * whether Redis is well again: that is not what a caller's time is for. The deadline is our own, because a Cluster queues
+ * calls whatever its options say, and a command that timed out may still run later: callers must not conclude that it did not.
  */
 export class Lane {
   readonly client: RedisClient
-  readonly #clock: Clock
   readonly #timeoutMs: number
   readonly #changed: (error: unknown) => void
-  readonly #breaker = new Breaker()
+  /** In a row. */
+  #failures = 0
   #up: boolean | undefined
+  /** The key that it last would not write; undefined while it takes what it is given. */
+  #refused: string | undefined
   #probing = false
   #closed = false
 
-  constructor(client: RedisClient, clock: Clock, timeoutMs: number, changed: (error: unknown) => void) {
+  constructor(client: RedisClient, timeoutMs: number, changed: (error: unknown) => void) {
     this.client = client
-    this.#clock = clock
     this.#timeoutMs = timeoutMs
     this.#changed = changed
     client.on('ready', () => {
-      this.#breaker.succeed()
+      this.#failures = 0
       this.#set(true, undefined)
     })
     client.on('close', () => this.#set(false, undefined))
@@ -47,7 +51,7 @@ export class Lane {
 
   /** undefined: it has not been tried to the end yet. */
   get healthy(): boolean | undefined {
-    return this.#up === undefined ? undefined : this.#up && !this.#breaker.open
+    return this.#up === undefined ? undefined : this.#up && !this.#open && this.#refused === undefined
   }
 
   /**
@@ -55,7 +59,15 @@ export class Lane {
    * @throws RedisUnavailable when there is no answer in `timeoutMs`; ioredis' ReplyError when the answer is an error.
    */
   async call(command: string, args: RedisArgument[], timeoutMs = this.#timeoutMs): Promise<unknown> {
-    if (this.#up === false || !this.#breaker.admits(this.#clock.monotonic())) throw new RedisUnavailable('Redis is out of reach')
+    if (this.#up === false || this.#open) throw new RedisUnavailable('Redis is out of reach')
+    return this.#send(command, args, timeoutMs)
+  }
+
+  get #open(): boolean {
+    return this.#failures >= failuresToOpen
+  }
+
+  async #send(command: string, args: RedisArgument[], timeoutMs: number): Promise<unknown> {
     try {
       const reply = await withDeadline(this.client.callBuffer(command, args), timeoutMs)
       this.#succeed()
@@ -63,10 +75,11 @@ export class Lane {
     } catch (error) {
       if (error instanceof Error && error.name === 'ReplyError' && !unwell.test(error.message)) {
         this.#succeed()
+        if (refusing.test(error.message)) this.#refuse(command, args, error)
         throw error
       }
-      this.#breaker.fail(this.#clock.monotonic())
-      if (this.#breaker.open) {
+      this.#failures++
+      if (this.#open) {
         this.#changed(error)
         this.#probe()
       }
@@ -74,9 +87,20 @@ export class Lane {
     }
   }
 
+  // Reading goes on as it was; but nothing new is kept, and whoever watches should know. A server that is another one now may
+  // have another role: it is asked again whether it writes, about the key that it refused, so that in a cluster it is the
+  // same one.
+  #refuse(command: string, args: RedisArgument[], error: Error): void {
+    const before = this.#refused
+    this.#refused = String(command === 'EVALSHA' || command === 'EVAL' ? args[2] : args[0])
+    if (before !== undefined) return
+    this.#changed(error)
+    this.#probe()
+  }
+
   #succeed(): void {
-    const opened = this.#breaker.open
-    this.#breaker.succeed()
+    const opened = this.#open
+    this.#failures = 0
     if (opened) this.#changed(undefined)
   }
 
@@ -86,10 +110,18 @@ export class Lane {
     this.#probing = true
     setTimeout(() => {
       this.#probing = false
-      if (this.#closed || !this.#breaker.open) return
-      // Safe to ignore: a failure is counted by `call`, and this goes on for as long as there are any.
-      void this.call('PING', []).catch(() => {}).then(() => this.#probe())
+      if (this.#closed || (!this.#open && this.#refused === undefined)) return
+      // Safe to ignore: a failure is counted by `#send`, and this goes on for as long as there are any.
+      void this.#try().catch(() => {}).then(() => this.#probe())
     }, probeMs).unref()
+  }
+
+  async #try(): Promise<void> {
+    if (this.#up === false) return // a connection that is made tells it
+    if (this.#refused === undefined) return void await this.#send('PING', [], this.#timeoutMs)
+    await this.#send('SET', [`${this.#refused.replace(/:probe$/, '')}:probe`, '', 'PX', probeMs], this.#timeoutMs)
+    this.#refused = undefined
+    this.#changed(undefined)
   }
 
   close(): void {

@@ -1,14 +1,15 @@
 // The purge log that replicas share: a Redis Stream, which each of them follows.
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import { SpringhouseError } from '../../errors.ts'
 import type { Metadata, Stamp } from '../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../purge-log.ts'
 import { PurgeTable } from '../purge-table.ts'
+import { appendPurge, type AppendOptions } from './append.ts'
 import type { Log, RedisConnections } from './connection.ts'
-import { Lane, type RedisClient } from './lane.ts'
-import { decodeRecords, encodePurge, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
-import { appendScript, followScript, replicasScript } from './log-scripts.ts'
+import { Lane } from './lane.ts'
+import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
+import { followScript } from './log-scripts.ts'
+import { Replicas, type Replica } from './replicas.ts'
 
 export interface StreamPurgeLogOptions {
   /** Connections that the caller made, shares, and closes. */
@@ -25,16 +26,14 @@ export interface StreamPurgeLogOptions {
   readonly onReset: () => void
   /** The longest that any store keeps an entry; records are let go when they are older. */
   readonly maxKeepMs?: number
-  /** Records that are kept at the most. */
+  /** Records that are kept at the most, here and in Redis. */
   readonly maxRecords?: number
+  /** Bytes that they may take in Redis, and about what they may take here. */
+  readonly maxBytes?: number
 }
 
 const pageRecords = 1000
 const retryMs = 100
-// Longer than a look-up may take: nobody's page waits for it, and "not written" should be said as seldom as can be.
-const appendTimeoutMs = 2000
-// How often a purge looks again who has applied it, in case the message that says so was lost.
-const lookAgainMs = 100
 
 /**
  * What a stamp is here: the identity of the log, then the place in it. The identity answers what happens when the log is
@@ -47,8 +46,9 @@ const lookAgainMs = 100
  * read, since reading and being counted are one step in Redis; so a purge that no longer waits for a replica cannot be
  * missed by it.
  *
- * A purge whose append timed out may still be recorded later, and is then applied, though its caller was told that it was
- * not: purging more than was confirmed is the harmless side.
+ * Redis may lose the registrations too (a flush, a restart without persistence). Whoever finds that it is not registered
+ * any more, and cannot have been forgotten, says so in Redis: from then on, for as long as anyone may go by what it read
+ * before, a purge counts one more replica than it can name, which does not acknowledge.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): PurgeLog {
   return new StreamPurgeLog(options)
@@ -63,9 +63,10 @@ class StreamPurgeLog implements PurgeLog {
   readonly #keys: readonly [log: string, replicas: string]
   readonly #channel: string
   readonly #lane: Lane
-  readonly #subscriber: RedisClient
+  readonly #replicas: Replicas
   readonly #blockMs: number
   readonly #ttlMs: number
+  readonly #append: AppendOptions
   #table: PurgeTable
   /** Revisions of the tables before this one. */
   #revisions = 0
@@ -73,8 +74,9 @@ class StreamPurgeLog implements PurgeLog {
   #appliedId = ''
   #confirmedMs = -Infinity
   #closed = false
+  /** Whether the trouble there is with the log has been told of. */
+  #warned = false
   #wake: (() => void) | undefined
-  readonly #waiting = new Set<() => void>()
   readonly #following: Promise<void>
 
   constructor(options: StreamPurgeLogOptions) {
@@ -89,13 +91,12 @@ class StreamPurgeLog implements PurgeLog {
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), clock, Math.max(500, Math.min(2000, maxLagMs)), () => {})
-    this.#subscriber = redis.dedicated()
-    this.#subscriber.on('message', () => this.#wakeWaiting())
-    this.#subscriber.on('ready', () => {
-      // Safe to ignore: without it a purge learns a little later who has applied it.
-      this.#subscriber.subscribe(this.#channel).catch(() => {})
-    })
+    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
+    const [log, key] = this.#keys
+    this.#append = {
+      lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
+    }
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
     this.#following = this.#follow()
   }
 
@@ -125,89 +126,22 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
-    const { redis, maxRecords = 100_000, maxKeepMs = 0 } = this.#options
-    let reply: unknown
-    try {
-      reply = await appendScript.run(redis.small, [this.#keys[0]], [this.#freshIdentity(), encodePurge(purge), maxRecords, Math.ceil(maxKeepMs)], appendTimeoutMs)
-    } catch (error) {
-      throw new SpringhouseError('PURGE_NOT_WRITTEN', { cause: error })
-    }
-    const [id, identity] = Array.isArray(reply) ? reply.map(String) : []
-    if (id === undefined || identity === undefined) throw new SpringhouseError('PURGE_NOT_WRITTEN', { detail: 'an answer that is not one' })
+    const { id, identity } = await appendPurge(this.#append, purge)
     const stamp = stampOf(identity, id)
-    return { id: stamp, soft: purge.soft, replicas: await this.#acknowledged(identity, stamp, waitMs) }
+    return { id: stamp, soft: purge.soft, replicas: await this.#replicas.acknowledged(identity, stamp, waitMs) }
   }
 
-  // Waits until all that live have applied it, woken by those who do.
-  async #acknowledged(identity: string, stamp: Stamp, waitMs: number): Promise<PurgeReceipt['replicas']> {
-    let over = waitMs <= 0
-    const timer = setTimeout(() => {
-      over = true
-      this.#wakeWaiting()
-    }, Math.max(0, waitMs))
-    let counted = { live: 1, acknowledged: 0 }
-    try {
-      for (;;) {
-        const last = over
-        const woken = this.#next()
-        const replicas = await this.#replicas()
-        if (replicas !== undefined) {
-          const applied = replicas.filter((replica) => replica.applied.startsWith(identity) && replica.applied >= stamp)
-          counted = { live: replicas.length, acknowledged: applied.length }
-        }
-        if (counted.acknowledged === counted.live || last || this.#closed) return counted
-        await woken
-      }
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  // Resolves at the next message, or a little later without one.
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer)
-        this.#waiting.delete(done)
-        resolve()
-      }
-      const timer = setTimeout(done, lookAgainMs)
-      this.#waiting.add(done)
-    })
-  }
-
-  #wakeWaiting(): void {
-    for (const wake of this.#waiting) wake()
-  }
-
-  async replicas(): Promise<readonly { readonly id: string, readonly applied: Stamp }[]> {
-    return await this.#replicas() ?? [{ id: this.#options.replica, applied: this.applied }]
-  }
-
-  // This one included, whether or not it is registered at the moment; undefined where Redis does not tell.
-  async #replicas(): Promise<{ id: string, applied: Stamp }[] | undefined> {
-    try {
-      const reply = await replicasScript.run(this.#options.redis.small, [this.#keys[1]], [])
-      const names = Array.isArray(reply) ? reply.map(String) : []
-      const replicas: { id: string, applied: Stamp }[] = []
-      for (let i = 0; i + 1 < names.length; i += 2) replicas.push({ id: names[i] as string, applied: names[i + 1] as string })
-      if (!replicas.some(({ id }) => id === this.#options.replica)) replicas.push({ id: this.#options.replica, applied: this.applied })
-      return replicas
-    } catch {
-      return undefined
-    }
+  async replicas(): Promise<readonly Replica[]> {
+    return await this.#replicas.look() ?? [{ id: this.#options.replica, applied: this.applied }]
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#wakeWaiting()
     this.#wake?.()
     this.#confirmedMs = -Infinity
-    // Safe to ignore: the registration ends by itself a little later.
-    await this.#options.redis.small.call('HDEL', [this.#keys[1], this.#options.replica]).catch(() => {})
+    await this.#replicas.close()
     this.#lane.close()
-    this.#subscriber.disconnect()
     await this.#following
   }
 
@@ -216,11 +150,15 @@ class StreamPurgeLog implements PurgeLog {
     while (!this.#closed) {
       try {
         const more = await this.#read()
+        this.#warned = false
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
         if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#appliedId], this.#blockMs + 1000)
       } catch (error) {
         if (this.#closed) return
-        if (error instanceof Error && error.name === 'ReplyError') this.#options.logger.warn({ err: error }, 'the purge log cannot be followed')
+        if (error instanceof Error && error.name === 'ReplyError' && !this.#warned) {
+          this.#warned = true
+          this.#options.logger.warn({ err: error }, 'the purge log cannot be followed')
+        }
         await this.#pause()
       }
     }
@@ -228,10 +166,12 @@ class StreamPurgeLog implements PurgeLog {
 
   // Reads what is new; true when it should be called again at once: there is more, or there is something to acknowledge.
   async #read(): Promise<boolean> {
-    const { replica } = this.#options
+    const { replica, maxLagMs } = this.#options
     const readMs = this.#clock.monotonic()
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
+      // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
     let records = decodeRecords(reply[1])
@@ -281,8 +221,12 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   #newTable(): PurgeTable {
-    const { maxKeepMs, maxRecords } = this.#options
-    const table = new PurgeTable({ ...(maxKeepMs === undefined ? {} : { maxKeepMs }), ...(maxRecords === undefined ? {} : { maxRecords }) })
+    const { maxKeepMs, maxRecords, maxBytes } = this.#options
+    const table = new PurgeTable({
+      ...(maxKeepMs === undefined ? {} : { maxKeepMs }),
+      ...(maxRecords === undefined ? {} : { maxRecords }),
+      ...(maxBytes === undefined ? {} : { maxChars: maxBytes }),
+    })
     table.begin(noIdentity, '')
     return table
   }

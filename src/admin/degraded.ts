@@ -1,0 +1,9 @@
+// What is out of order, as every endpoint tells it.
+import type { PurgeLog } from '../store/purge-log.ts'
+import type { Store } from '../store/store.ts'
+
+/** Names of the parts; a purge log that cannot be followed makes misses of everything, whatever the store says of itself. */
+export function degraded({ store, purgeLog }: { readonly store: Store, readonly purgeLog: PurgeLog }): readonly string[] {
+  const told = store.stats().degraded
+  return purgeLog.current() || told.includes('redis') ? told : [...told, 'redis']
+}

@@ -1,0 +1,140 @@
+// Several replicas over one real Redis, under load that knows what it must be answered.
+import type { Test } from 'tap'
+import { systemClock, type Clock } from '../../src/clock.ts'
+import type { Answer } from './client.ts'
+import { detail, startHouse, type House } from './house.ts'
+import { eventually } from './log.ts'
+import { startOrigin, type ScriptedOrigin } from './scripted-origin.ts'
+
+export type Replica = House<Clock>
+
+export interface Site {
+  readonly origin: ScriptedOrigin
+  readonly replicas: readonly [Replica, Replica]
+  /** Puts out a new version of everything. The origin answers with it from now on. */
+  publish(): number
+  /** Purges what was before the version that is out now, and tells the status. Who asks after a 200 must not be given less. */
+  purge(replica: Replica): Promise<number>
+  /** Clients that ask without pause until they are stopped. */
+  load(paths: readonly string[]): Load
+}
+
+/** In milliseconds. */
+export interface Times {
+  readonly count: number
+  readonly median: number
+  readonly p99: number
+  readonly most: number
+}
+
+export interface Load {
+  /** Resolves when so many more answers have come. */
+  more(count: number): Promise<void>
+  /** Times of the answers since the last call. */
+  times(): { readonly small: Times, readonly large: Times }
+  /** `wrong`: each answer that was not as it must be. `cut`: large ones that broke off, right as far as they went. */
+  stop(): Promise<{ readonly wrong: readonly string[], readonly cut: number }>
+}
+
+const largeBytes = 600_000
+
+/** What the origin answers for a path at a version: long where the path says so, and nowhere the same. */
+export function bodyOf(path: string, version: number): string {
+  const line = `${path} at version ${version}\n`
+  return path.startsWith('/large') ? line.repeat(Math.ceil(largeBytes / line.length)) : line
+}
+
+export async function startSite(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
+  let version = 1
+  let least = 0
+  const origin = await startOrigin((request, response) => {
+    const path = request.url ?? ''
+    response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'all' }).end(bodyOf(path, version))
+  })
+  t.teardown(() => origin.close())
+  const start = (): Promise<Replica> => startHouse(t, { origin, host: 'api.example', redis, clock: systemClock, config })
+  const replicas = [await start(), await start()] as const
+  return {
+    origin, replicas,
+    publish: () => ++version,
+    purge: async (replica) => {
+      const purged = version
+      const { status } = await replica.purge({ tags: ['all'] })
+      if (status === 200) least = Math.max(least, purged)
+      return status
+    },
+    load: paths => startLoad(replicas, paths, () => least, () => version),
+  }
+}
+
+function startLoad(replicas: readonly Replica[], paths: readonly string[], least: () => number, most: () => number): Load {
+  const run = new AbortController()
+  const wrong: string[] = []
+  const times = { small: [] as number[], large: [] as number[] }
+  let [answered, cut] = [0, 0]
+  const clients = Array.from({ length: 4 }, async (_, client) => {
+    for (let i = client; !run.signal.aborted; i++) {
+      // Some that nobody has asked for before, so that there is always something to store.
+      const path = i % 7 === 0 ? `/new/${client}/${i}` : paths[i % paths.length] as string
+      const atLeast = least()
+      const began = systemClock.monotonic()
+      const answer = await (replicas[i % replicas.length] as Replica).get(path)
+      times[path.startsWith('/large') ? 'large' : 'small'].push(systemClock.monotonic() - began)
+      const fault = faultOf(answer, path, atLeast, most())
+      if (fault === 'cut') cut++
+      else if (fault !== undefined) wrong.push(fault)
+      answered++
+    }
+  })
+  return {
+    more: async (count) => {
+      const enough = answered + count
+      await eventually(() => answered >= enough)
+    },
+    times: () => ({ small: summary(times.small.splice(0)), large: summary(times.large.splice(0)) }),
+    stop: async () => {
+      run.abort()
+      await Promise.all(clients)
+      return { wrong, cut }
+    },
+  }
+}
+
+function summary(times: number[]): Times {
+  times.sort((a, b) => a - b)
+  const at = (part: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0)
+  return { count: times.length, median: at(0.5), p99: at(0.99), most: at(1) }
+}
+
+// A body names its path and version: all of it must be of one version, of this path, no older than the last purge that
+// was acknowledged before it was asked for.
+function faultOf(answer: Answer, path: string, least: number, most: number): 'cut' | string | undefined {
+  const text = answer.body.toString('latin1')
+  const version = Number(/ at version (\d+)\n/.exec(text)?.[1])
+  const said = `${path}: ${answer.status}, ${answer.body.length} bytes of version ${version} (${least} to ${most}), ${detail(answer)}`
+  if (answer.status !== 200 || !(version >= least && version <= most)) return said
+  const whole = bodyOf(path, version)
+  if (answer.complete) return text === whole ? undefined : said
+  return path.startsWith('/large') && whole.startsWith(text) ? 'cut' : said
+}
+
+export async function json<T>(answer: Promise<Answer>): Promise<T> {
+  return JSON.parse((await answer).body.toString()) as T
+}
+
+/** What both /readyz and the statistics tell to be out of order; throws where they differ, or it is not ready. */
+export async function degraded(replica: Replica): Promise<readonly string[]> {
+  return (await json<{ status: 'ready', degraded: string[] }>(replica.admin('/readyz'))).degraded
+}
+
+export async function allSay({ replicas }: Site, parts: readonly string[]): Promise<boolean> {
+  for (const replica of replicas) if (JSON.stringify(await degraded(replica)) !== JSON.stringify(parts)) return false
+  return true
+}
+
+/** Whether a replica is what it should be: nothing out of order, the log followed, and what is asked for twice a hit. */
+export async function well(replica: Replica, path: string): Promise<boolean> {
+  if ((await degraded(replica)).length > 0) return false
+  await replica.get(path)
+  return detail(await replica.get(path)) === 'fresh'
+}
