@@ -3,7 +3,7 @@
 /** Failures in a row that open it. */
 const failuresToOpen = 5
 const firstOpenMs = 200
-const longestOpenMs = 2000
+const longestOpenMs = 1000
 
 /**
  * A circuit breaker. Closed, it lets everything through; after five failures in a row it opens, and refuses at once what

@@ -1,5 +1,5 @@
-// One connection to Redis with a deadline and a breaker around every call.
-import type { Cluster, Redis } from 'ioredis'
+// One client of Redis with a deadline and a breaker around every call.
+import { Cluster, Command, type Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { Breaker } from './breaker.ts'
 
@@ -12,10 +12,22 @@ export class RedisUnavailable extends Error {
 }
 
 // Answers that say that the server cannot work now, whatever is asked of it.
-const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|NOAUTH|WRONGPASS)/
+const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|NOAUTH|WRONGPASS)/
+// One that is well and says that a slot is on its way to another node: nobody can tell yet what lies there.
+const moving = /^TRYAGAIN/
 
 // How often it is tried by itself while it is out of order.
 const probeMs = 250
+
+// What is known of a server: a cluster has many, and one that hangs must not stop the calls to the others.
+interface Guard {
+  readonly breaker: Breaker
+  /** What a call that failed last was about: asking for it again finds whoever has it now. */
+  key: string | Buffer | undefined
+}
+
+// Far more than a cluster has; what is gone from one is forgotten then.
+const mostGuards = 200
 
 /**
  * A client that never keeps anyone waiting. The deadline is our own, because a Cluster queues calls whatever its options
@@ -26,7 +38,8 @@ export class Lane {
   readonly #clock: Clock
   readonly #timeoutMs: number
   readonly #changed: (error: unknown) => void
-  readonly #breaker = new Breaker()
+  /** By host and port of the owner of a slot; '' where there is only one server, or no slot is concerned. */
+  readonly #guards = new Map<string, Guard>()
   #up: boolean | undefined
   #probing = false
   #closed = false
@@ -37,7 +50,7 @@ export class Lane {
     this.#timeoutMs = timeoutMs
     this.#changed = changed
     client.on('ready', () => {
-      this.#breaker.succeed()
+      this.#guards.clear()
       this.#set(true, undefined)
     })
     client.on('close', () => this.#set(false, undefined))
@@ -45,9 +58,9 @@ export class Lane {
     client.on('error', (error: unknown) => this.#set(false, error))
   }
 
-  /** undefined: it has not been tried to the end yet. */
+  /** undefined: it has not been tried to the end yet. False also where one of several servers is out of order. */
   get healthy(): boolean | undefined {
-    return this.#up === undefined ? undefined : this.#up && !this.#breaker.open
+    return this.#up === undefined ? undefined : this.#up && !this.#anyOpen()
   }
 
   /**
@@ -55,29 +68,60 @@ export class Lane {
    * @throws RedisUnavailable when there is no answer in `timeoutMs`; ioredis' ReplyError when the answer is an error.
    */
   async call(command: string, args: RedisArgument[], timeoutMs = this.#timeoutMs): Promise<unknown> {
-    if (this.#up === false || !this.#breaker.admits(this.#clock.monotonic())) throw new RedisUnavailable('Redis is out of reach')
+    const request = new Command(command, args, { replyEncoding: null })
+    const guard = this.#guardOf(request)
+    if (this.#up === false || !guard.breaker.admits(this.#clock.monotonic())) throw new RedisUnavailable('Redis is out of reach')
     try {
-      const reply = await withDeadline(this.client.callBuffer(command, args), timeoutMs)
-      this.#succeed()
+      const reply = await withDeadline(this.client.sendCommand(request) as Promise<unknown>, timeoutMs)
+      this.#succeed(guard)
       return reply
     } catch (error) {
-      if (error instanceof Error && error.name === 'ReplyError' && !unwell.test(error.message)) {
-        this.#succeed()
-        throw error
-      }
-      this.#breaker.fail(this.#clock.monotonic())
-      if (this.#breaker.open) {
-        this.#changed(error)
-        this.#probe()
-      }
+      const answer = error instanceof Error && error.name === 'ReplyError' ? error.message : ''
+      if (answer !== '' && !unwell.test(answer)) {
+        this.#succeed(guard)
+        if (!moving.test(answer)) throw error
+      } else this.#fail(guard, request, error)
       throw error instanceof RedisUnavailable ? error : new RedisUnavailable('Redis did not answer', { cause: error })
     }
   }
 
-  #succeed(): void {
-    const opened = this.#breaker.open
-    this.#breaker.succeed()
+  #guardOf(request: Command): Guard {
+    const name = this.#ownerOf(request)
+    let guard = this.#guards.get(name)
+    if (guard === undefined) {
+      if (this.#guards.size >= mostGuards) this.#guards.clear()
+      guard = { breaker: new Breaker(), key: undefined }
+      this.#guards.set(name, guard)
+    }
+    return guard
+  }
+
+  // As far as the client knows: the table of slots is corrected by every MOVED.
+  #ownerOf(request: Command): string {
+    if (!(this.client instanceof Cluster)) return ''
+    const slot = request.getSlot()
+    return slot === null ? '' : this.client.slots[slot]?.[0] ?? ''
+  }
+
+  #succeed(guard: Guard): void {
+    const opened = guard.breaker.open
+    guard.breaker.succeed()
     if (opened) this.#changed(undefined)
+  }
+
+  #fail(guard: Guard, request: Command, error: unknown): void {
+    guard.breaker.fail(this.#clock.monotonic())
+    if (!guard.breaker.open) return
+    guard.key = request.getKeys()[0]
+    this.#changed(error)
+    this.#probe()
+  }
+
+  #anyOpen(): boolean {
+    for (const { breaker } of this.#guards.values()) {
+      if (breaker.open) return true
+    }
+    return false
   }
 
   // Nobody may call for long, and nothing but a call that succeeds says that it is well again.
@@ -86,10 +130,18 @@ export class Lane {
     this.#probing = true
     setTimeout(() => {
       this.#probing = false
-      if (this.#closed || !this.#breaker.open) return
-      // Safe to ignore: a failure is counted by `call`, and this goes on for as long as there are any.
-      void this.call('PING', []).catch(() => {}).then(() => this.#probe())
+      if (this.#closed || !this.#anyOpen()) return
+      void Promise.all([...this.#guards].map(([name, guard]) => this.#try(name, guard))).then(() => this.#probe())
     }, probeMs).unref()
+  }
+
+  async #try(name: string, { breaker, key }: Guard): Promise<void> {
+    if (!breaker.open) return
+    const [command, args] = key === undefined || !(this.client instanceof Cluster) ? ['PING', []] as const : ['EXISTS', [key]] as const
+    // Another has taken its slots over, and this one is asked for nothing any more.
+    if (this.#ownerOf(new Command(command, [...args])) !== name && this.#guards.delete(name)) this.#changed(undefined)
+    // Safe to ignore: a failure is counted by `call`, and this goes on for as long as there are any.
+    await this.call(command, [...args]).catch(() => {})
   }
 
   close(): void {
