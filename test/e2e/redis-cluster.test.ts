@@ -72,7 +72,7 @@ async function storedOn({ raw }: ClusterNode): Promise<number> {
 
 /** What the nodes have refused that they should not have been asked, and what the replicas say was refused to them. */
 async function refused({ nodes }: RedisCluster): Promise<string[]> {
-  const kinds = new Set([...a.log, ...b.log].map(({ msg }) => msg).filter((msg) => /refused|cannot be followed/.test(msg)))
+  const kinds = new Set([...a.log, ...b.log].filter(({ msg }) => /refused|cannot be followed/.test(msg)).map((line) => JSON.stringify(line)))
   for (const { raw, server: { pid } } of nodes) {
     if (pid === undefined) continue
     for (const [, kind = ''] of (await raw.info('errorstats')).matchAll(/^errorstat_([^:]+):/gm)) {

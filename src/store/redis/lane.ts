@@ -13,8 +13,9 @@ export class RedisUnavailable extends Error {
 
 // Answers that say that the server cannot work now, whatever is asked of it.
 const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|NOREPLICAS|NOAUTH|WRONGPASS)/
-// One that is well and says that a slot is on its way to another node: nobody can tell yet what lies there.
-const moving = /^TRYAGAIN/
+// One that is well and says that a slot is on its way to another node, so that nobody can tell yet what lies there; or that
+// it was waiting for something in one that has gone, or is a master no longer.
+const moving = /^(?:TRYAGAIN|UNBLOCKED|MOVED|ASK)/
 
 // How often it is tried by itself while it is out of order.
 const probeMs = 250
