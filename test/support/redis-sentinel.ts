@@ -33,8 +33,8 @@ export async function startWatchedRedis({ password, sentinelPassword }: WatchedR
     `sentinel monitor ${name} ${master.host} ${master.port} ${quorum}`,
     `sentinel down-after-milliseconds ${name} 500`,
     `sentinel failover-timeout ${name} 3000`,
-    ...(password === undefined ? [] : [`sentinel auth-pass ${name} ${password}`]),
-    ...(sentinelPassword === undefined ? [] : [`requirepass ${sentinelPassword}`, `sentinel sentinel-pass ${sentinelPassword}`]),
+    ...(password === undefined ? [] : [`sentinel auth-pass ${name} "${password}"`]),
+    ...(sentinelPassword === undefined ? [] : [`requirepass "${sentinelPassword}"`, `sentinel sentinel-pass "${sentinelPassword}"`]),
   ].join('\n')
   const watchers = await Promise.all(Array.from({ length: 3 }, () => startRedis({ sentinel: watcher })))
   const raws = watchers.map(({ host, port }) => new Redis(port, host, { retryStrategy: () => 50, commandTimeout: 2000, enableReadyCheck: false, ...(sentinelPassword !== undefined && { password: sentinelPassword }) }))

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { Lane, type RedisClient } from './lane.ts'
+import { watchMemoryPolicy } from './memory-policy.ts'
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -57,6 +58,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   }
   const connect = (): RedisClient => createClient(options, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000 })
   const small: Lane = new Lane(connect(), clock, commandTimeoutMs, (error) => changed(error))
+  watchMemoryPolicy(small.client, logger)
   const bodies: Lane = new Lane(connect(), clock, commandTimeoutMs * 5, (error) => changed(error))
 
   return {
