@@ -229,6 +229,37 @@ t.test('the purge log is gone, under load: what was stored before it is gone too
   test.same(Object.keys(purges).filter((status) => status !== '200' && status !== '202'), [])
 })
 
+t.test('a purge that was answered outlives the master that took it, and costs nothing else', async (test) => {
+  await eventually(well)
+  const owner = await cluster.ownerOf(logKey)
+  const replica = await cluster.replicaOf(owner)
+  const before = [a, b].map(lost)
+  const [purged = '', ...others] = paths
+  await eventually(async () => (await Promise.all(paths.map(async (path) => await caches(a, path) && await caches(b, path)))).every(Boolean))
+  const version = origin.advance()
+  test.equal((await a.purge({ urls: [`http://${host}${purged}`] })).status, 200)
+  owner.server.kill('SIGKILL')
+  await eventually(async () => (await cluster.masters()).includes(replica) && await follows(a) && await follows(b) && await caches(a, purged) && await caches(b, purged))
+  test.equal(versionOf((await a.get(purged)).body), version)
+  test.equal(versionOf((await b.get(purged)).body), version)
+  test.same([a, b].map(lost), before, 'the log goes on where it was')
+  // What lay on the other masters, at least, is as it was.
+  test.ok((await Promise.all(others.map((path) => b.get(path)))).filter((hit) => detail(hit) === 'fresh' && versionOf(hit.body) < version).length > others.length / 4)
+  await owner.server.restart()
+  await eventually(() => cluster.settled())
+})
+
+t.test('a purge of which only one server knows is not said to be done while another follows it', async (test) => {
+  await eventually(well)
+  const replica = await cluster.replicaOf(await cluster.ownerOf(logKey))
+  replica.server.kill('SIGSTOP')
+  const receipt = await a.purge({ all: true, waitMs: 400 })
+  replica.server.kill('SIGCONT')
+  test.equal(receipt.status, 202)
+  test.match(JSON.parse(receipt.body.toString()), { replicas: { live: 2, acknowledged: 2 } })
+  await eventually(async () => (await a.purge({ all: true })).status === 200)
+})
+
 t.test('a purge that was answered and that only the dead master knew stays in force', async (test) => {
   await eventually(well)
   const owner = await cluster.ownerOf(logKey)

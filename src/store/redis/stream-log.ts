@@ -6,6 +6,7 @@ import type { Metadata, Stamp } from '../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../purge-log.ts'
 import { PurgeTable } from '../purge-table.ts'
 import type { Log, RedisConnections } from './connection.ts'
+import { Copies } from './copies.ts'
 import { Lane, type RedisClient } from './lane.ts'
 import { decodeRecords, encodePurge, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { appendScript, followScript, replicasScript } from './log-scripts.ts'
@@ -64,6 +65,7 @@ class StreamPurgeLog implements PurgeLog {
   readonly #channel: string
   readonly #lane: Lane
   readonly #subscriber: RedisClient
+  readonly #copies: Copies
   readonly #blockMs: number
   readonly #ttlMs: number
   #table: PurgeTable
@@ -90,6 +92,7 @@ class StreamPurgeLog implements PurgeLog {
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
     this.#lane = new Lane(redis.dedicated(), clock, Math.max(500, Math.min(2000, maxLagMs)), () => {})
+    this.#copies = new Copies({ client: redis.dedicated(), clock, key: this.#keys[1], keepMs: this.#ttlMs * 10 })
     this.#subscriber = redis.dedicated()
     this.#subscriber.on('message', () => this.#wakeWaiting())
     this.#subscriber.on('ready', () => {
@@ -135,7 +138,8 @@ class StreamPurgeLog implements PurgeLog {
     const [id, identity] = Array.isArray(reply) ? reply.map(String) : []
     if (id === undefined || identity === undefined) throw new SpringhouseError('PURGE_NOT_WRITTEN', { detail: 'an answer that is not one' })
     const stamp = stampOf(identity, id)
-    return { id: stamp, soft: purge.soft, replicas: await this.#acknowledged(identity, stamp, waitMs) }
+    const [replicas, copied] = await Promise.all([this.#acknowledged(identity, stamp, waitMs), this.#copies.made(waitMs)])
+    return { id: stamp, soft: purge.soft, replicas, copied }
   }
 
   // Waits until all that live have applied it, woken by those who do.
