@@ -1,5 +1,5 @@
 // Whether what was written to the log lies on a Redis replica too, so that it outlives the server that took it.
-import { Cluster, Command, Redis } from 'ioredis'
+import { Cluster, Command, type Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { withDeadline, type RedisClient } from './lane.ts'
 
@@ -101,7 +101,8 @@ export class Copies {
       const [word, , address] = error instanceof Error ? error.message.split(' ') : []
       const target = client.nodes().find((node) => nameOf(node) === address)
       if (word !== 'ASK' || target === undefined) throw error
-      void target.asking()
+      // Safe to ignore: the write after it fails then, and says why.
+      target.asking().catch(() => {})
       await touch(target)
       return target
     }
