@@ -30,13 +30,14 @@ const origin = stampedOrigin()
 const server = await startOrigin(origin.handler)
 t.teardown(() => server.close())
 
-async function startReplica(test: Test = t): Promise<Replica> {
-  const replica = await startHouse(test, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] } } })
+async function startReplica(cache: object): Promise<Replica> {
+  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] }, cache } })
   await eventually(() => follows(replica))
   return replica
 }
 
-const [a, b] = [await startReplica(), await startReplica()]
+// One with a memory of its own, and one whose every hit comes out of Redis.
+const [a, b] = [await startReplica({}), await startReplica({ memory: { maxBytes: 0 } })]
 
 async function json<T>(answer: Promise<Answer>): Promise<T> {
   return JSON.parse((await answer).body.toString()) as T

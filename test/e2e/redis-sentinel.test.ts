@@ -31,14 +31,15 @@ const raws = watched.servers.map(({ host: address, port }) => new Redis(port, ad
 for (const raw of raws) raw.on('error', () => {})
 t.teardown(() => raws.forEach((raw) => raw.disconnect()))
 
-async function startReplica(): Promise<Replica> {
+async function startReplica(cache: object): Promise<Replica> {
   const sentinel = { master: watched.name, nodes: [...watched.sentinels], password: sentinelPassword }
-  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password } } })
+  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password }, cache } })
   await eventually(async () => (await json<{ purgeLog: { current: boolean } }>(replica.admin('/v1/stats'))).purgeLog.current)
   return replica
 }
 
-const [a, b] = [await startReplica(), await startReplica()]
+// One with a memory of its own, and one whose every hit comes out of Redis.
+const [a, b] = [await startReplica({}), await startReplica({ memory: { maxBytes: 0 } })]
 
 async function json<T>(answer: Promise<Answer>): Promise<T> {
   return JSON.parse((await answer).body.toString()) as T
