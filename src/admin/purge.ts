@@ -74,10 +74,11 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts): void {
     const purge = toPurge(request.body)
     const receipt = await parts.purgeLog.append(parts.keyed(purge), request.body.waitMs ?? parts.defaultPurgeWaitMs)
     parts.counters.purges++
-    const { live, acknowledged } = receipt.replicas
-    request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged }, 'purge')
-    // 202: recorded, so it cannot be lost, but a replica that has not said so yet may still serve what it names.
-    return reply.code(acknowledged < live ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
+    const { replicas: { live, acknowledged }, copied } = receipt
+    request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied }, 'purge')
+    // 202: recorded, but a replica that has not said so yet may still serve what it names; or only one server of Redis has it
+    // so far, though another follows it.
+    return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
   })
 
   app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request) => ({

@@ -1,7 +1,7 @@
 // What a start says to people, on standard error: standard output is the log's.
 import type { App } from '../app.ts'
 import { maskSecrets } from '../config/mask.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config, RedisConfig } from '../config/schema.ts'
 import { formatSize } from '../config/units.ts'
 import { columns } from './columns.ts'
 
@@ -12,9 +12,15 @@ export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>
   const rows = [
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
-    ['store', redis?.url ?? `embedded: ${memory} of memory, in this process alone`],
+    ['store', redis === undefined ? `embedded: ${memory} of memory, in this process alone` : whereabouts(redis)],
     ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(', ')}`]),
     ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),
   ]
   process.stderr.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)
+}
+
+function whereabouts({ url, cluster, sentinel }: RedisConfig): string {
+  if (cluster !== undefined) return `Redis Cluster: ${cluster.join(', ')}`
+  if (sentinel !== undefined) return `Redis master ${sentinel.master}, by Sentinel: ${sentinel.nodes.join(', ')}`
+  return url ?? ''
 }

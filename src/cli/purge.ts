@@ -57,6 +57,9 @@ async function purge(options: PurgeOptions): Promise<void> {
   })
   if (options.json === true) printJson(body)
   const { id, soft, replicas } = body as PurgeAnswer
+  if (status === 202 && replicas.acknowledged === replicas.live) {
+    throw new CommandFailure(`recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no replica of Redis had it in time: it would be lost with its server`)
+  }
   if (status === 202) {
     throw new CommandFailure(`recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`)
   }

@@ -34,9 +34,18 @@ export const formats = {
     expects: 'a redis:// or rediss:// URL, such as redis://redis:6379',
     test: (text) => (parseUrl(text, ['redis:', 'rediss:'])?.hostname ?? '') !== '',
   },
-  'host-port': {
-    expects: 'a host and a port, such as sentinel-1:26379',
-    test: (text) => /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i.test(text),
+  'redis-node': {
+    expects: 'a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL',
+    test: (text) => {
+      if (!text.includes('://')) return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i.test(text) && Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535
+      // A cluster has no database but the first, and Sentinels have none.
+      const url = parseUrl(text, ['redis:', 'rediss:'])
+      return url !== undefined && url.hostname !== '' && /^\/?$/.test(url.pathname) && !/[?#]/.test(text)
+    },
+  },
+  password: {
+    expects: 'a password of one to 512 characters',
+    test: (text) => /^[^\p{Cc}]{1,512}$/u.test(text),
   },
   'address-range': {
     expects: 'an IP address or a CIDR range, such as 10.0.0.0/8',

@@ -65,7 +65,27 @@ const redis: Rule = (config, sound) => {
   const ways: readonly (keyof RedisConfig)[] = ['url', 'cluster', 'sentinel']
   const given = ways.filter((way) => config.redis?.[way] !== undefined)
   if (given.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${given.length === 0 ? 'none is given' : `${given.join(' and ')} are given`}` }]
-  return given[0] === 'url' ? [] : [{ path: `redis.${given[0]}`, message: 'not supported yet; use redis.url' }]
+  const { url, cluster, sentinel, username, password } = config.redis
+  const problems: Problem[] = []
+  if (cluster !== undefined) problems.push(...redisNodes('redis.cluster', cluster))
+  if (sentinel !== undefined) problems.push(...redisNodes('redis.sentinel.nodes', sentinel.nodes))
+  if (username !== undefined && password === undefined && !hasPassword(url ?? cluster?.[0])) problems.push({ path: 'redis.password', message: 'missing; redis.username is given, and a user has a password' })
+  if (sentinel?.username !== undefined && sentinel.password === undefined) problems.push({ path: 'redis.sentinel.password', message: 'missing; redis.sentinel.username is given, and a user has a password' })
+  if ((username ?? password) !== undefined && [url ?? '', ...cluster ?? []].some(hasPassword)) problems.push({ path: 'redis.password', message: 'given twice: here, and in a URL; leave one of them out' })
+  return problems
+}
+
+// They are one deployment: what holds of one node holds of those that it names.
+function redisNodes(path: string, nodes: readonly string[]): Problem[] {
+  const problems: Problem[] = []
+  if (new Set(nodes.map((node) => node.startsWith('rediss:'))).size > 1) problems.push({ path, message: 'rediss:// for some of them and not for others; they all speak TLS, or none does' })
+  const users = nodes.filter((node) => node.includes('://')).map((node) => new URL(node)).map(({ username, password }) => `${username}:${password}`)
+  if (new Set(users.filter((user) => user !== ':')).size > 1) problems.push({ path, message: 'different users in their URLs; one user is needed that all of them know' })
+  return problems
+}
+
+function hasPassword(node: string | undefined): boolean {
+  return node?.includes('://') === true && new URL(node).password !== ''
 }
 
 const leastMemoryBytes = 64 * KiB

@@ -32,7 +32,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       count++
       const id = stamp()
       table.apply({ id, atMs: clock.now(), purge })
-      return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 } }
+      return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
     recent: (limit) => limit <= 0 ? [] : table.records.slice(-limit).toReversed(),
     current: () => true,

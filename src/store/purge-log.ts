@@ -27,6 +27,8 @@ export interface PurgeReceipt {
   readonly soft: boolean
   /** How many replicas are live, and how many of them had applied it when the wait ended. */
   readonly replicas: { readonly live: number; readonly acknowledged: number }
+  /** Whether the record outlives the server that took it: a Redis replica has it, or there is none that could. */
+  readonly copied: boolean
 }
 
 /** valid; stale (a soft purge came after it); dead (a hard purge came after it: never served, never validated). */

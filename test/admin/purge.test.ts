@@ -38,11 +38,20 @@ tap.test('a path alone means every host; a prefix the beginning; a tag its entri
 
 tap.test('not acknowledged by all in time is a 202 of the same shape', async (t) => {
   const { purge } = await listen(t, ({ purgeLog }) => ({
-    purgeLog: overLog(purgeLog, { append: async ({ soft }) => ({ id: '7', soft, replicas: { live: 3, acknowledged: 2 } }) }),
+    purgeLog: overLog(purgeLog, { append: async ({ soft }) => ({ id: '7', soft, replicas: { live: 3, acknowledged: 2 }, copied: true }) }),
   }))
   const answer = await purge({ all: true, soft: true })
   t.equal(answer.status, 202)
   t.same(answer.json(), { id: '7', soft: true, replicas: { live: 3, acknowledged: 2 } })
+})
+
+tap.test('nor is one done that would be lost with the only server that has it', async (t) => {
+  const { purge } = await listen(t, ({ purgeLog }) => ({
+    purgeLog: overLog(purgeLog, { append: async ({ soft }) => ({ id: '7', soft, replicas: { live: 3, acknowledged: 3 }, copied: false }) }),
+  }))
+  const answer = await purge({ all: true })
+  t.equal(answer.status, 202)
+  t.same(answer.json(), { id: '7', soft: false, replicas: { live: 3, acknowledged: 3 } })
 })
 
 tap.test('a log that cannot be written is a 503, and is logged with whose purge it was', async (t) => {

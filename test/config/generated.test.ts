@@ -75,6 +75,11 @@ test('secrets are masked wherever they stand', (t) => {
   const shown = JSON.stringify(maskSecrets(config))
   t.notMatch(shown, /hush/)
   t.match(maskSecrets(config), { redis: { url: 'redis://user:********@h:1' }, admin: { tokens: [{ name: 'a', token: '********' }] } })
+  const watched = resolveConfig({
+    redis: { sentinel: { master: 'm', nodes: ['redis://u:hush@s:1'] }, password: 'hush' },
+    origins: { api: { servers: ['http://x'] } },
+  })
+  t.notMatch(JSON.stringify(maskSecrets(watched)), /hush/)
   t.equal(config.admin.tokens[0]?.token, 'hush', 'the configuration itself is not changed')
   t.end()
 })

@@ -103,6 +103,16 @@ test('every kind of setting can come from the environment', (t) => {
     workers: 'auto',
     admin: { tokens: [{ name: 'a', token: 'abc', scopes: ['purge'] }] },
   })
+  const watched = loadConfig({
+    env: {
+      SPRINGHOUSE_REDIS_SENTINEL_MASTER: 'cache', SPRINGHOUSE_REDIS_SENTINEL_NODES: 's-1:26379, s-2:26379', SPRINGHOUSE_REDIS_SENTINEL_PASSWORD: 'of the sentinels',
+      SPRINGHOUSE_REDIS_USERNAME: 'house', SPRINGHOUSE_REDIS_PASSWORD: 'of: the, servers',
+    },
+    flags: { origin: ['http://127.0.0.1:1'] },
+  }).config
+  t.match(watched.redis, { sentinel: { master: 'cache', nodes: ['s-1:26379', 's-2:26379'], password: 'of the sentinels' }, username: 'house', password: 'of: the, servers' })
+  const clustered = loadConfig({ env: { SPRINGHOUSE_REDIS_CLUSTER: 'redis-1:6379,rediss-2:6379' }, flags: { origin: ['http://127.0.0.1:1'] } }).config
+  t.same(clustered.redis?.cluster, ['redis-1:6379', 'rediss-2:6379'])
   const trusting = loadConfig({ env: { SPRINGHOUSE_PROXY_TRUST_PROXY: 'true', SPRINGHOUSE_WORKERS: '1' }, flags: { origin: ['http://127.0.0.1:1'] } }).config
   t.match(trusting, { proxy: { trustProxy: true }, workers: 1 })
   t.end()

@@ -55,6 +55,10 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
     [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis:// or rediss:// URL, such as redis://redis:6379, got "http://redis"'],
+    [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
+    [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis://redis-1/2"'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:70000'] } } }, 'redis.sentinel.nodes[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "s:70000"'],
+    [{ redis: { url: 'redis://a', password: '' } }, 'redis.password: expected a password of one to 512 characters, got a value that is not shown here'],
     [{ admin: { tokens: [{ name: 'a', token: 'two words' }] } }, 'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
@@ -74,6 +78,13 @@ test('settings are held to each other', (t) => {
     [{ redis: { url: 'redis://a', cluster: ['redis://b'] } }, 'redis: exactly one of url, cluster and sentinel is needed; url and cluster are given'],
     [{ cache: { memory: { maxBytes: 0 } } }, 'cache.memory.maxBytes: 0 leaves nothing to keep responses in without Redis; give it 64KiB or more, or set redis.url'],
     [{ cache: { memory: { maxBytes: '1KiB' } }, redis: { url: 'redis://a' } }, 'cache.memory.maxBytes: 1KiB is too little to be of use; give it 64KiB or more, or 0 for Redis alone'],
+    [{ redis: { cluster: ['redis://a', 'rediss://b'] } }, 'redis.cluster: rediss:// for some of them and not for others; they all speak TLS, or none does'],
+    [{ redis: { cluster: ['redis://u:p@a', 'redis://u:q@b'] } }, 'redis.cluster: different users in their URLs; one user is needed that all of them know'],
+    [{ redis: { cluster: ['redis://:p@a', 'b:6379'], password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
+    [{ redis: { url: 'redis://:p@a', password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
+    [{ redis: { cluster: ['a:6379'], username: 'u' } }, 'redis.password: missing; redis.username is given, and a user has a password'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: rediss:// for some of them and not for others; they all speak TLS, or none does'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379'], username: 'u' } } }, 'redis.sentinel.password: missing; redis.sentinel.username is given, and a user has a password'],
     [{ workers: 2 }, 'workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
@@ -84,12 +95,13 @@ test('settings are held to each other', (t) => {
   t.strictSame(wrong({ cache: { memory: { maxBytes: 0 } }, redis: { url: 'redis://redis' } }), [], 'Redis alone')
   const env = { SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '0', SPRINGHOUSE_REDIS_URL: 'redis://redis' }
   t.equal(loadConfig({ env, flags: { origin: ['http://127.0.0.1:1'] } }).config.cache.memory.maxBytes, 0)
+  t.strictSame(wrong({ redis: { cluster: ['redis://u:p@a', 'redis://u:p@b', 'c:6379'] } }), [])
+  t.strictSame(wrong({ redis: { cluster: ['[::1]:6379'], username: 'u', password: 'p' } }), [])
+  t.strictSame(wrong({ redis: { sentinel: { master: 'm', nodes: ['rediss://s:26379'], username: 'u', password: 'p' }, password: 'q' } }), [])
   t.end()
 })
 
 test('what is not built yet is refused, not ignored', (t) => {
-  t.strictSame(wrong({ redis: { cluster: ['redis://a:1'] } }), ['redis.cluster: not supported yet; use redis.url'])
-  t.strictSame(wrong({ redis: { sentinel: { master: 'm', nodes: ['s:26379'] } } }), ['redis.sentinel: not supported yet; use redis.url'])
   t.strictSame(wrong({ sessions: { enabled: true } }), ['sessions.enabled: not supported yet; leave it false'])
   t.end()
 })

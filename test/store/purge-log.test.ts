@@ -30,7 +30,7 @@ void t.test('an entry is valid until a purge that matches it', async (test) => {
   const receipt = await log.append(purge({ tags: ['other'] }), 0)
   test.ok(log.revision > revision)
   test.equal(log.applied, receipt.id)
-  test.same(receipt, { id: log.applied, soft: false, replicas: { live: 1, acknowledged: 1 } })
+  test.same(receipt, { id: log.applied, soft: false, replicas: { live: 1, acknowledged: 1 }, copied: true })
   test.equal(log.judge(before), 'valid')
   await log.append(purge({ tags: ['thing-1'] }), 0)
   test.equal(log.judge(before), 'dead')

@@ -72,7 +72,7 @@ void t.test('a purge answers when every live replica has applied it', async (tes
   const before = one.log.applied
   test.equal(two.log.applied, before)
   const receipt = await one.log.append(purge({ tags: ['things'] }), longMs)
-  test.same(receipt, { id: one.log.applied, soft: false, replicas: { live: 2, acknowledged: 2 } })
+  test.same(receipt, { id: one.log.applied, soft: false, replicas: { live: 2, acknowledged: 2 }, copied: true })
   for (const { log } of [one, two]) {
     test.equal(log.applied, receipt.id)
     test.equal(log.judge(entry(before)), 'dead')

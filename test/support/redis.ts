@@ -1,6 +1,6 @@
 // A real Redis of the test's own, on a free port, gone when the test is.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -22,6 +22,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** More arguments, as on the command line: ['--cluster-enabled', 'yes']. */
   readonly args?: readonly string[]
+  /** What a Sentinel is told of the masters that it watches: then it is one. */
+  readonly sentinel?: string
 }
 
 const running = new Set<ChildProcess>()
@@ -45,10 +47,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     // Another process may take the port between its choice and its use: then it ends at once, and another is tried.
     for (let attempt = 0; attempt < 5; attempt++) {
       port = port === 0 || attempt > 0 ? await freePort(host) : port
-      const started = spawn(program, [
-        '--port', String(port), '--bind', host, '--daemonize', 'no', '--save', '', '--appendonly', 'no', '--dir', directory,
-        '--protected-mode', 'no', '--loglevel', 'warning', ...(options.args ?? []),
-      ], { stdio: 'ignore' })
+      const common = ['--port', String(port), '--bind', host, '--daemonize', 'no', '--dir', directory, '--protected-mode', 'no', '--loglevel', 'warning']
+      const mode = options.sentinel === undefined
+        ? [...common, '--save', '', '--appendonly', 'no']
+        : [fileOf(directory, options.sentinel), ...common, '--sentinel']
+      const started = spawn(program, [...mode, ...(options.args ?? [])], { stdio: 'ignore' })
       running.add(started)
       const guard = guardOf(started)
       ended = new Promise((resolve) => {
@@ -93,6 +96,13 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   }
 }
 
+// A Sentinel writes what it learns into its file.
+function fileOf(directory: string, text: string): string {
+  const path = join(directory, 'sentinel.conf')
+  writeFileSync(path, text)
+  return path
+}
+
 // 'exit' is not heard by a process that dies of a signal: this one waits for the end of its input, which is ours, and then
 // ends the server, frozen or not.
 function guardOf(server: ChildProcess): ChildProcess {
@@ -124,7 +134,7 @@ async function freePort(host: string): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-// Whether it comes to answer PING; false when it ends instead.
+// Whether it comes to answer PING, be it to ask for a password; false when it ends instead.
 async function answers(child: ChildProcess, host: string, port: number): Promise<boolean> {
   for (let attempt = 0; attempt < 500 && child.exitCode === null && child.signalCode === null; attempt++) {
     if (await ping(host, port)) return true
@@ -138,7 +148,7 @@ async function ping(host: string, port: number): Promise<boolean> {
     const socket = connect(port, host, () => socket.write('PING\r\n'))
     socket.once('data', (data) => {
       socket.destroy()
-      resolve(data.toString().startsWith('+PONG'))
+      resolve(/^(?:\+PONG|-NOAUTH)/.test(data.toString()))
     })
     socket.once('error', () => resolve(false))
     socket.once('close', () => resolve(false))

@@ -5,11 +5,15 @@ import { flag, millis, duration, section, size, text, texts, whole } from './lea
 
 export const redisSchema = section({
   url: Type.Optional(text('redis-url', { prose: 'One Redis server, with user and password in the URL where it wants them.' })),
-  cluster: Type.Optional(texts('redis-url', { minItems: 1, prose: 'Nodes of a Redis Cluster. Not supported yet.' })),
+  cluster: Type.Optional(texts('redis-node', { minItems: 1, prose: 'Some nodes of a Redis Cluster, from which the others are found. `rediss://` in each where they speak TLS.' })),
   sentinel: Type.Optional(section({
-    master: text('name', { prose: 'Name of the master.' }),
-    nodes: texts('host-port', { minItems: 1, prose: 'The Sentinels, as host:port.' }),
-  }, 'A Redis that Sentinels watch. Not supported yet.')),
+    master: text('name', { prose: 'The name under which they watch the master.' }),
+    nodes: texts('redis-node', { minItems: 1, prose: 'Some of the Sentinels, usually at port 26379. `rediss://` in each where they, and the servers that they watch, speak TLS.' }),
+    username: Type.Optional(text('name', { prose: 'User for the Sentinels themselves; the servers have `redis.username`.' })),
+    password: Type.Optional(text('password', { secret: true, prose: 'Password for the Sentinels themselves.' })),
+  }, 'A Redis that Sentinels watch: writes follow the master that they name.')),
+  username: Type.Optional(text('name', { prose: 'User for the servers, where the URL has none.' })),
+  password: Type.Optional(text('password', { secret: true, prose: 'Password for the servers, where the URL has none.' })),
   commandTimeoutMs: millis({ min: 5, max: MINUTE, default: 100, prose: 'How long a command may take before the cache goes on without Redis.' }),
   connectTimeoutMs: millis({ min: 10, max: MINUTE, default: 1 * SECOND, prose: 'How long a connection may take to be made.' }),
   keyPrefix: text('key-prefix', { default: 'sh', prose: 'What every key begins with. Springhouses with the same Redis and prefix are one cache.' }),

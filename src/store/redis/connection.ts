@@ -1,19 +1,9 @@
 // The connections to Redis that a process shares, and whether they work.
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
+import { createClient, type RedisServers } from './client.ts'
 import { Lane, type RedisClient } from './lane.ts'
-
-/** Where Redis is: one of the three. Credentials, database and TLS (`rediss:`) are those of the URL, of the first for a cluster. */
-export interface RedisServers {
-  /** redis://user:password@host:port/database */
-  readonly url?: string | undefined
-  /** URLs, or host:port, of some nodes of a cluster. */
-  readonly cluster?: readonly string[] | undefined
-  /** URLs, or host:port, of Sentinels, and the name under which they watch the master. */
-  readonly sentinel?: { readonly master: string, readonly nodes: readonly string[] } | undefined
-  readonly username?: string | undefined
-  readonly password?: string | undefined
-}
+import { watchMemoryPolicy } from './memory-policy.ts'
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -44,6 +34,8 @@ export interface RedisConnections {
   /**
    * A client of one's own, for blocking reads and subscriptions. It reconnects by itself (and says 'ready': that is when
    * to subscribe, each time); its calls fail at once while it is not connected, and have no deadline. Closed with the others.
+   * In a cluster a subscription moves by itself to another node when its own is lost, and nothing says so: what was
+   * published in between is missed there, so a message may save time, but nothing may rely on it.
    */
   dedicated(): RedisClient
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
@@ -53,7 +45,7 @@ export interface RedisConnections {
 
 /** Starts to connect, and returns at once, whether or not anyone is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
-  const { logger, commandTimeoutMs } = options
+  const { clock, logger, commandTimeoutMs } = options
   const dedicated: RedisClient[] = []
   const whenDegraded: (() => void)[] = []
   let degraded = false
@@ -69,8 +61,10 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     else logger.info({}, 'Redis is back')
     if (down) for (const listener of whenDegraded) listener()
   }
-  const small: Lane = new Lane(connect(options), commandTimeoutMs, (error) => changed(error))
-  const bodies: Lane = new Lane(connect(options), commandTimeoutMs * 5, (error) => changed(error))
+  const connect = (): RedisClient => createClient(options, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
+  const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
+  watchMemoryPolicy(small.client, logger)
+  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
 
   return {
     small,
@@ -80,7 +74,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     },
     whenDegraded: listener => void whenDegraded.push(listener),
     dedicated: () => {
-      const client = connect(options)
+      const client = connect()
       // Safe to ignore: the shared connections tell of the trouble, and whoever uses this one sees its calls fail.
       client.on('error', () => {})
       dedicated.push(client)
@@ -100,69 +94,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   }
 }
 
-// How long to wait before another attempt to connect.
-function retry(attempts: number): number {
-  return Math.min(1000, 50 * 2 ** Math.min(attempts, 5))
-}
-
-function connect(options: RedisConnectionsOptions): RedisClient {
-  const common = {
-    // No call waits for a connection, and none is sent again behind its caller's back: who waited has long gone on.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    maxRetriesPerRequest: 0,
-    // A connection that has been silent this long while calls waited is dead, or its server is: make another.
-    socketTimeout: Math.max(2000, options.commandTimeoutMs * 10),
-    connectTimeout: options.connectTimeoutMs ?? 2000,
-    keepAlive: 5000,
-    disableClientInfo: true,
-    ...(options.username === undefined ? {} : { username: options.username }),
-    ...(options.password === undefined ? {} : { password: options.password }),
-  } satisfies RedisOptions
-  if (options.cluster !== undefined) {
-    const nodes = options.cluster.map(parseNode)
-    const { username, password, tls } = nodes[0] ?? {}
-    return new Cluster(nodes.map(({ host, port }) => ({ host, port })), {
-      enableOfflineQueue: false,
-      clusterRetryStrategy: retry,
-      redisOptions: {
-        ...common,
-        ...(username === undefined ? {} : { username }),
-        ...(password === undefined ? {} : { password }),
-        ...(tls === true ? { tls: {} } : {}),
-      },
-    })
-  }
-  if (options.sentinel !== undefined) {
-    const sentinels = options.sentinel.nodes.map((node) => {
-      const { host, port } = parseNode(node)
-      return { host, port }
-    })
-    return new Redis({ ...common, sentinels, name: options.sentinel.master, retryStrategy: retry, sentinelRetryStrategy: retry })
-  }
-  return new Redis(options.url ?? 'redis://127.0.0.1:6379', { ...common, retryStrategy: retry })
-}
-
-interface Node {
-  readonly host: string
-  readonly port: number
-  readonly username?: string
-  readonly password?: string
-  readonly tls?: boolean
-}
-
-function parseNode(node: string): Node {
-  const url = new URL(node.includes('://') ? node : `redis://${node}`)
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 6379 : Number(url.port),
-    ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
-    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
-    tls: url.protocol === 'rediss:',
-  }
-}
-
+// host:port, which is also how a cluster names its nodes.
 function nodeName(node: Redis): string {
   return `${node.options.host ?? ''}:${node.options.port ?? ''}`
 }

@@ -31,11 +31,13 @@ local function eachChunk(key, v, visit)
   end
   return true
 end
--- A reader may be in the middle of it, on any replica: its chunks stay for a moment, then Redis frees them.
+-- A reader may be in the middle of it, on any replica: its chunks stay for a moment, then Redis frees them. One that is on
+-- its way to another node of a cluster cannot be reached, and keeps the time to live that it has.
 local function retire(key, v, grace)
   if not readable(v) then return end
   eachChunk(key, v, function(chunk)
-    if redis.call('PTTL', chunk) > grace then redis.call('PEXPIRE', chunk, grace) end
+    local left = redis.pcall('PTTL', chunk)
+    if type(left) == 'number' and left > grace then redis.pcall('PEXPIRE', chunk, grace) end
     return true
   end)
 end
@@ -61,7 +63,8 @@ local present = redis.call('HGET', key, field)
 local replaces = readable(present) and keepUntil(present) >= now
 if replaces and requestTime(present) > requestTime(value) then return 0 end
 local ttl = expiry(keepUntil(value) - now)
-local whole = eachChunk(key, value, function(chunk) return redis.call('PEXPIRE', chunk, ttl) == 1 end)
+-- pcall: a chunk that is on its way to another node of a cluster is not to be had here.
+local whole = eachChunk(key, value, function(chunk) return redis.pcall('PEXPIRE', chunk, ttl) == 1 end)
 if not whole then return -1 end
 local until_ = keepUntil(value)
 local others = {}
@@ -69,7 +72,8 @@ local all = redis.call('HGETALL', key)
 for i = 1, #all, 2 do
   local name, v = all[i], all[i + 1]
   if name == field then
-    retire(key, v, grace)
+    -- The same value again is the same commit, sent twice.
+    if v ~= value then retire(key, v, grace) end
   elseif readable(v) and keepUntil(v) >= now then
     others[#others + 1] = { name, v, responseTime(v) }
   else
@@ -105,8 +109,9 @@ if not readable(v) or keepUntil(v) < now then return -1 end
 if v:sub(1, #was) ~= was then return 0 end
 local ttl = expiry(keepUntil(head) - now)
 local whole = eachChunk(key, v, function(chunk)
-  local left = redis.call('PTTL', chunk)
-  if left < tonumber(ttl) and left ~= -1 then return redis.call('PEXPIRE', chunk, ttl) == 1 end
+  local left = redis.pcall('PTTL', chunk)
+  if type(left) ~= 'number' then return false end
+  if left < tonumber(ttl) and left ~= -1 then return redis.pcall('PEXPIRE', chunk, ttl) == 1 end
   return true
 end)
 if not whole then

@@ -6,6 +6,7 @@ import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../pur
 import { PurgeTable } from '../purge-table.ts'
 import { appendPurge, type AppendOptions } from './append.ts'
 import type { Log, RedisConnections } from './connection.ts'
+import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
 import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
@@ -64,6 +65,7 @@ class StreamPurgeLog implements PurgeLog {
   readonly #channel: string
   readonly #lane: Lane
   readonly #replicas: Replicas
+  readonly #copies: Copies
   readonly #blockMs: number
   readonly #ttlMs: number
   readonly #append: AppendOptions
@@ -97,6 +99,7 @@ class StreamPurgeLog implements PurgeLog {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
+    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
     this.#following = this.#follow()
   }
 
@@ -128,7 +131,8 @@ class StreamPurgeLog implements PurgeLog {
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
     const { id, identity } = await appendPurge(this.#append, purge)
     const stamp = stampOf(identity, id)
-    return { id: stamp, soft: purge.soft, replicas: await this.#replicas.acknowledged(identity, stamp, waitMs) }
+    const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.made(waitMs)])
+    return { id: stamp, soft: purge.soft, replicas, copied }
   }
 
   async replicas(): Promise<readonly Replica[]> {
