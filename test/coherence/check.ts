@@ -7,7 +7,7 @@ import { Random } from './random.ts'
 import type { Scene } from './reading.ts'
 import { Replica } from './replica.ts'
 import { Trail } from './trail.ts'
-import { makeTrouble } from './trouble.ts'
+import { makeTrouble, type TroubleKind } from './trouble.ts'
 import { Wire } from './wire.ts'
 
 export interface CheckOptions {
@@ -19,8 +19,8 @@ export interface CheckOptions {
   readonly withWorkers: number
   readonly clients: number
   readonly maxLagMs: number
-  /** Whether processes are frozen and killed, wires cut, Redis restarted; delays there are always. */
-  readonly trouble: boolean
+  /** What goes wrong, beside the delays that there are always: everything, nothing, or one kind alone. */
+  readonly trouble: 'all' | 'none' | TroubleKind
   /** deaf: the last replica follows another log, so purges do not reach it. The check must then find violations. */
   readonly sabotage: 'deaf' | undefined
   /** No step begins later than this; undefined: all are taken. */
@@ -103,9 +103,10 @@ export async function check(options: CheckOptions): Promise<Report> {
   try {
     await Promise.all(replicas.map((replica) => replica.start()))
     const clients = Array.from({ length: options.clients }, (_, i) => new Client(scene, steps, random.fork(`client ${i}`), `c${i + 1}`).run())
-    let read = false
-    const troubles = options.trouble ? makeTrouble({ trail, replicas, redis, maxLagMs: options.maxLagMs, random: random.fork('trouble') }, () => read) : undefined
-    await inTime(Promise.all(clients).finally(() => { read = true }), steps)
+    const only = options.trouble === 'all' || options.trouble === 'none' ? undefined : options.trouble
+    const parts = { trail, replicas, redis, only, maxLagMs: options.maxLagMs, random: random.fork('trouble') }
+    const troubles = options.trouble === 'none' ? undefined : makeTrouble(parts, steps)
+    await inTime(Promise.all(clients), steps)
     await troubles
     trail.count('304s of the origin', origin.notModified)
     trail.count('failures of the origin', origin.failed)

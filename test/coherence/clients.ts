@@ -36,9 +36,11 @@ export class Client {
   }
 
   async run(): Promise<void> {
-    while (this.#steps.take()) {
+    while (this.#steps.left) {
       await wait(hesitation(this.#random, 60))
-      await this.#act()
+      const replica = this.#replica()
+      if (replica === undefined) await wait(20)
+      else if (this.#steps.take()) await this.#act(replica)
       if (this.#random.chance(0.02)) {
         this.#agent.destroy()
         this.#agent = new Agent({ keepAlive: true })
@@ -47,12 +49,7 @@ export class Client {
     this.#agent.destroy()
   }
 
-  async #act(): Promise<void> {
-    const replica = this.#replica()
-    if (replica === undefined) {
-      await wait(20)
-      return
-    }
+  async #act(replica: Replica): Promise<void> {
     const resource = this.#random.pick(resources)
     const { trail, origin } = this.#scene
     switch (this.#random.weighted(actions)) {

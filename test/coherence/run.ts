@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
 import { account, summary } from './report.ts'
+import { kinds, type TroubleKind } from './trouble.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -11,7 +12,7 @@ const { values: options } = parseArgs({
     workers: { type: 'string', default: '1' },
     clients: { type: 'string', default: '24' },
     lag: { type: 'string', default: '1000' },
-    calm: { type: 'boolean', default: false },
+    trouble: { type: 'string', default: 'all' },
     sabotage: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -22,7 +23,7 @@ if (options.help) {
   --workers N   how many of the replicas have two workers (1)
   --clients N   clients at a time (24)
   --lag MS      coherence.maxLagMs of the replicas (1000)
-  --calm        delays, but nothing is frozen, killed or cut off
+  --trouble T   all (the default), none (delays only), or one kind: ${Object.keys(kinds).join(', ')}
   --sabotage    one replica does not hear of purges: the check must find violations, or it finds nothing at all
 Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
   process.exit(0)
@@ -35,6 +36,13 @@ function whole(name: 'seed' | 'steps' | 'replicas' | 'workers' | 'clients' | 'la
   process.exit(2)
 }
 
+function trouble(): 'all' | 'none' | TroubleKind {
+  const found = (['all', 'none', ...Object.keys(kinds)] as ('all' | 'none' | TroubleKind)[]).find((name) => name === options.trouble)
+  if (found !== undefined) return found
+  console.error(`--trouble takes all, none, or one of: ${Object.keys(kinds).join(', ')}`)
+  process.exit(2)
+}
+
 const replicas = whole('replicas', 1)
 const seed = whole('seed', 0)
 console.log(`check:coherence, seed ${seed}`)
@@ -44,7 +52,7 @@ const report = await check({
   withWorkers: Math.min(replicas, whole('workers', 0)),
   clients: whole('clients', 1),
   maxLagMs: whole('lag', 100),
-  trouble: !options.calm,
+  trouble: trouble(),
   sabotage: options.sabotage ? 'deaf' : undefined,
   mostViolations: 5,
 })

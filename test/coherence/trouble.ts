@@ -1,6 +1,7 @@
 // What goes wrong while the clients are at it: processes freeze and die, wires stall and break, Redis forgets.
 import { connect } from 'node:net'
 import type { RedisServer } from '../support/redis.ts'
+import type { Steps } from './clients.ts'
 import { type Random, wait } from './random.ts'
 import type { Replica } from './replica.ts'
 import type { Trail } from './trail.ts'
@@ -11,28 +12,38 @@ export interface TroubleParts {
   readonly redis: RedisServer
   readonly maxLagMs: number
   readonly random: Random
+  /** One kind alone; undefined: all of them. */
+  readonly only: TroubleKind | undefined
 }
 
-const kinds = {
+export type TroubleKind = keyof typeof kinds
+
+/** What may go wrong, and how often in comparison. */
+export const kinds = {
   'short pause': 22, 'long pause': 12, 'worker paused': 8, 'worker killed': 4, 'replica killed': 7,
   'wire cut': 16, 'wire stalled there': 10, 'wire stalled back': 10, 'wire severed': 7, 'redis paused': 4, 'redis flushed': 4, 'redis restarted empty': 1.5,
 }
 
-/** Until `over`: one trouble after the other, and now and then a few at once. */
-export async function makeTrouble(parts: TroubleParts, over: () => boolean): Promise<void> {
+// So that most purges are confirmed, and promise something: what is never confirmed cannot be broken.
+const mostAtOnce = 2
+
+/** As the steps go by: troubles, one after the other and now and then two at once, with quiet between them. */
+export async function makeTrouble(parts: TroubleParts, steps: Steps): Promise<void> {
   const { random } = parts
   const running = new Set<Promise<void>>()
-  while (!over()) {
-    await wait(random.between(50, 700))
-    if (over()) break
+  let next = steps.taken + random.between(20, 100)
+  while (steps.left) {
+    await wait(20)
+    if (steps.taken < next || running.size >= mostAtOnce) continue
+    next = steps.taken + random.between(5, 130)
     const one = trouble(parts).finally(() => running.delete(one))
     running.add(one)
   }
   await Promise.all(running)
 }
 
-async function trouble({ trail, replicas, redis, maxLagMs, random }: TroubleParts): Promise<void> {
-  const kind = random.weighted(kinds)
+async function trouble({ trail, replicas, redis, maxLagMs, random, only }: TroubleParts): Promise<void> {
+  const kind = only ?? random.weighted(kinds)
   const replica = random.pick(replicas)
   if (!replica.up) return
   const begun = (what: string): void => {
@@ -55,6 +66,8 @@ async function trouble({ trail, replicas, redis, maxLagMs, random }: TroublePart
       return signalWorker(pid, 'SIGKILL')
     }
     case 'replica killed':
+      // Somebody must be there to be asked.
+      if (replicas.some(({ up }) => !up)) return
       begun('killed')
       await replica.kill()
       await wait(random.between(0, 500))
@@ -79,6 +92,8 @@ async function trouble({ trail, replicas, redis, maxLagMs, random }: TroublePart
     case 'redis paused':
       return pause(begun, (signal) => redis.kill(signal), random.between(50, 700))
     case 'redis flushed':
+      // Half of the time while a replica does not hear of it, and yet may go by what it knew before.
+      if (random.chance(0.5)) replica.wire.stall(random.pick(['there', 'back']), random.between(100, maxLagMs))
       begun('and all others: Redis is flushed')
       return flush(redis.port)
     case 'redis restarted empty':

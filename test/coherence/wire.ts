@@ -35,7 +35,7 @@ export class Wire {
 
   /** Nothing goes through in one direction for so long: what is written waits, and arrives in order. */
   stall(direction: Direction, ms: number): void {
-    this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms) })
+    this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms).unref() })
   }
 
   /** Breaks every connection, in the middle of whatever it carries. */

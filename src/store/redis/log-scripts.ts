@@ -1,6 +1,9 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
 import { Script } from './script.ts'
 
+// Among the replicas, and not the name of one: until when such may live as were registered before the registrations were lost.
+const lostField = '!lost'
+
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
 // of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
 const common = `
@@ -42,12 +45,13 @@ return { id, identity(last) }
 /**
  * Reads on from the last record applied, and says that the reader lives and what it has applied: in one step, so that
  * whoever has read has been counted. KEYS: log, replicas. ARGV: replica, identity of the log it follows ('': none yet),
- * last id applied, its stamp, identity for a new log, time to live of the registration, most records, channel.
+ * last id applied, its stamp, identity for a new log, time to live of the registration, most records, channel, whether a
+ * registration of the reader cannot have run out ('1'), the longest that a replica goes by what it knows.
  * Answers whether the records continue what was applied (1), or begin anew (0), and the records.
  */
 export const followScript = new Script(`${common}
 local log, replicas = KEYS[1], KEYS[2]
-local me, followed, applied, stamp, fresh, ttl, most, channel = unpack(ARGV)
+local me, followed, applied, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
 local function before(a, b)
   local am, as = a:match('^(%d+)-(%d+)$')
   local bm, bs = b:match('^(%d+)-(%d+)$')
@@ -57,6 +61,10 @@ end
 local kind = redis.call('TYPE', replicas).ok
 if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', replicas) end
 local registered = redis.call('HGET', replicas, me)
+if not registered and counted == '1' then
+  -- It was, and nobody took it off: what was known of who lives is lost. Others may be left out whom nobody can name.
+  redis.call('HSET', replicas, '${lostField}', string.format('%.0f', now() + tonumber(lag)))
+end
 redis.call('HSET', replicas, me, stamp .. ' ' .. string.format('%.0f', now() + tonumber(ttl)))
 redis.call('PEXPIRE', replicas, tonumber(ttl) * 10)
 if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
@@ -78,14 +86,16 @@ end
 return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) }
 `)
 
-/** Who lives. KEYS: replicas. Answers name, stamp, name, stamp… */
+/** Who lives. KEYS: replicas. Answers whether others may live who are not named ('1', or ''), then name, stamp, name, stamp… */
 export const replicasScript = new Script(`${common}
-local live = {}
+local live = { '' }
 local all = redis.call('HGETALL', KEYS[1])
 local time = now()
 for i = 1, #all, 2 do
   local stamp, expires = all[i + 1]:match('^(%S*) (%d+)$')
-  if stamp and tonumber(expires) >= time then
+  if all[i] == '${lostField}' and tonumber(all[i + 1]) and tonumber(all[i + 1]) >= time then
+    live[1] = '1'
+  elseif stamp and tonumber(expires) >= time then
     live[#live + 1] = all[i]
     live[#live + 1] = stamp
   else

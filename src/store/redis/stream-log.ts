@@ -47,6 +47,10 @@ const lookAgainMs = 100
  * read, since reading and being counted are one step in Redis; so a purge that no longer waits for a replica cannot be
  * missed by it.
  *
+ * Redis may lose the registrations too (a flush, a restart without persistence). Whoever finds that it is not registered
+ * any more, and cannot have been forgotten, says so in Redis: from then on, for as long as anyone may go by what it read
+ * before, a purge counts one more replica than it can name, which does not acknowledge.
+ *
  * A purge whose append timed out may still be recorded later, and is then applied, though its caller was told that it was
  * not: purging more than was confirmed is the harmless side.
  */
@@ -150,10 +154,10 @@ class StreamPurgeLog implements PurgeLog {
       for (;;) {
         const last = over
         const woken = this.#next()
-        const replicas = await this.#replicas()
-        if (replicas !== undefined) {
-          const applied = replicas.filter((replica) => replica.applied.startsWith(identity) && replica.applied >= stamp)
-          counted = { live: replicas.length, acknowledged: applied.length }
+        const known = await this.#replicas()
+        if (known !== undefined) {
+          const applied = known.named.filter((replica) => replica.applied.startsWith(identity) && replica.applied >= stamp)
+          counted = { live: known.named.length + (known.others ? 1 : 0), acknowledged: applied.length }
         }
         if (counted.acknowledged === counted.live || last || this.#closed) return counted
         await woken
@@ -181,18 +185,19 @@ class StreamPurgeLog implements PurgeLog {
   }
 
   async replicas(): Promise<readonly { readonly id: string, readonly applied: Stamp }[]> {
-    return await this.#replicas() ?? [{ id: this.#options.replica, applied: this.applied }]
+    return (await this.#replicas())?.named ?? [{ id: this.#options.replica, applied: this.applied }]
   }
 
-  // This one included, whether or not it is registered at the moment; undefined where Redis does not tell.
-  async #replicas(): Promise<{ id: string, applied: Stamp }[] | undefined> {
+  // This one included, whether or not it is registered at the moment, and whether there may be others whom Redis has
+  // forgotten; undefined where it does not tell.
+  async #replicas(): Promise<{ named: { id: string, applied: Stamp }[], others: boolean } | undefined> {
     try {
       const reply = await replicasScript.run(this.#options.redis.small, [this.#keys[1]], [])
-      const names = Array.isArray(reply) ? reply.map(String) : []
-      const replicas: { id: string, applied: Stamp }[] = []
-      for (let i = 0; i + 1 < names.length; i += 2) replicas.push({ id: names[i] as string, applied: names[i + 1] as string })
-      if (!replicas.some(({ id }) => id === this.#options.replica)) replicas.push({ id: this.#options.replica, applied: this.applied })
-      return replicas
+      const [others = '', ...names] = Array.isArray(reply) ? reply.map(String) : []
+      const named: { id: string, applied: Stamp }[] = []
+      for (let i = 0; i + 1 < names.length; i += 2) named.push({ id: names[i] as string, applied: names[i + 1] as string })
+      if (!named.some(({ id }) => id === this.#options.replica)) named.push({ id: this.#options.replica, applied: this.applied })
+      return { named, others: others === '1' }
     } catch {
       return undefined
     }
@@ -228,10 +233,12 @@ class StreamPurgeLog implements PurgeLog {
 
   // Reads what is new; true when it should be called again at once: there is more, or there is something to acknowledge.
   async #read(): Promise<boolean> {
-    const { replica } = this.#options
+    const { replica, maxLagMs } = this.#options
     const readMs = this.#clock.monotonic()
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
+      // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
     let records = decodeRecords(reply[1])
