@@ -23,7 +23,7 @@ export interface CheckOptions {
   readonly trouble: 'all' | 'none' | TroubleKind
   /** deaf: the last replica follows another log, so purges do not reach it. The check must then find violations. */
   readonly sabotage: 'deaf' | undefined
-  /** No step begins later than this; undefined: all are taken. */
+  /** No step begins later than this after all replicas serve; undefined: all are taken. */
   readonly longestMs?: number | undefined
   /** The run ends at so many violations. */
   readonly mostViolations: number
@@ -86,12 +86,13 @@ export async function check(options: CheckOptions): Promise<Report> {
     },
   }
   let taken = 0
+  let beganMs = 0
   const steps: Steps = {
     get taken() {
       return taken
     },
     get left() {
-      return !over && taken < options.steps && trail.elapsedMs <= (options.longestMs ?? Infinity)
+      return !over && taken < options.steps && trail.elapsedMs - beganMs <= (options.longestMs ?? Infinity)
     },
     take: () => {
       if (!steps.left) return false
@@ -102,6 +103,7 @@ export async function check(options: CheckOptions): Promise<Report> {
 
   try {
     await Promise.all(replicas.map((replica) => replica.start()))
+    beganMs = trail.elapsedMs
     const clients = Array.from({ length: options.clients }, (_, i) => new Client(scene, steps, random.fork(`client ${i}`), `c${i + 1}`).run())
     const only = options.trouble === 'all' || options.trouble === 'none' ? undefined : options.trouble
     const parts = { trail, replicas, redis, only, maxLagMs: options.maxLagMs, random: random.fork('trouble') }
@@ -112,7 +114,7 @@ export async function check(options: CheckOptions): Promise<Report> {
     trail.count('failures of the origin', origin.failed)
     trail.count('answers judged after a confirmed purge of theirs', oracle.judgedByPurge)
     trail.count('unsafe answers whose invalidation was not recorded, and said so', notRecorded.size)
-    const seconds = trail.elapsedMs / 1000
+    const seconds = (trail.elapsedMs - beganMs) / 1000
     for (const [target, one] of doubtful) if (!notRecorded.has(target)) found.push(one)
     return { seed: options.seed, steps: taken, seconds, found, trail }
   } finally {
