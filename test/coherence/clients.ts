@@ -99,7 +99,7 @@ export class Client {
 
   async #purge(replica: Replica): Promise<void> {
     const named = this.#named()
-    const waitMs = this.#random.pick([500, 3000, 8000])
+    const waitMs = this.#random.pick([500, 3000, 6000])
     this.#scene.trail.count('purges')
     if (!await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))) return
     const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))

@@ -1,7 +1,7 @@
 // Purges, and unsafe requests that invalidate: sent, told to the oracle, and confirmed to it only when their answer says so.
 import { ask } from '../support/client.ts'
 import type { Named } from './oracle.ts'
-import { host, token, type Replica } from './replica.ts'
+import { host, purgeWaitMs, token, type Replica } from './replica.ts'
 import type { Resource } from './resources.ts'
 import type { Scene } from './reading.ts'
 
@@ -59,18 +59,23 @@ function kindOf({ all, urls, prefixes, tags, tagsMatch }: Named): string {
 
 /**
  * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
- * once the answer is here, unless the replica says in its log that it could not be recorded.
+ * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
  */
 export async function post(scene: Scene, replica: Replica, who: string, resource: Resource, number: number): Promise<boolean> {
   const { trail, oracle } = scene
   const target = `${resource.path}?post=${number}`
+  const beganMs = trail.elapsedMs
   trail.note('purge', `${who} posts to ${target} at ${replica.name}`)
   try {
     const answer = await ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' })
+    const tookMs = Math.round(trail.elapsedMs - beganMs)
     const generation = Number(answer.header('x-generation'))
-    const moment = trail.note('purge', `the post to ${target} is answered ${answer.status}, generation ${generation}`)
+    const moment = trail.note('purge', `the post to ${target} is answered ${answer.status} after ${tookMs} ms, generation ${generation}`)
+    trail.most('slowest post, ms', tookMs)
     trail.count(`posts: ${answer.complete ? answer.status : 'cut'}`)
     if (answer.status !== 200 || !answer.complete || !Number.isInteger(generation)) return false
+    // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
+    if (tookMs > purgeWaitMs - 500) return false
     const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
     oracle.confirmed(oracle.sent(named, generation, target), moment)
     return true
