@@ -40,6 +40,8 @@ export interface Report {
   readonly steps: number
   readonly seconds: number
   readonly found: readonly Found[]
+  /** Requests that nobody ever answered, each with the troubles before it. No promise of a purge is broken by one. */
+  readonly hung: readonly string[]
   readonly trail: Trail
 }
 
@@ -58,6 +60,7 @@ export async function check(options: CheckOptions): Promise<Report> {
   /** By the target of the unsafe request whose promise was broken: its replica may yet say that it made none. */
   const doubtful = new Map<string, Found>()
   const notRecorded = new Set<string>()
+  const hung: string[] = []
 
   const replicas: Replica[] = []
   for (let i = 0; i < options.replicas; i++) {
@@ -83,6 +86,10 @@ export async function check(options: CheckOptions): Promise<Report> {
       const one = { violation, story: `${what}\n${trail.about(new Set([about, 'purge', 'trouble']), 60)}` }
       if (unsafe !== undefined) doubtful.set(unsafe, one)
       else if (found.push(one) >= options.mostViolations) over = true
+    },
+    hung: (what) => {
+      trail.count('not answered at all')
+      hung.push(`${what}\n${trail.about(new Set(['trouble']), 20)}`)
     },
   }
   let taken = 0
@@ -116,7 +123,7 @@ export async function check(options: CheckOptions): Promise<Report> {
     trail.count('unsafe answers whose invalidation was not recorded, and said so', notRecorded.size)
     const seconds = (trail.elapsedMs - beganMs) / 1000
     for (const [target, one] of doubtful) if (!notRecorded.has(target)) found.push(one)
-    return { seed: options.seed, steps: taken, seconds, found, trail }
+    return { seed: options.seed, steps: taken, seconds, found, hung, trail }
   } finally {
     await Promise.all(replicas.map((replica) => replica.kill()))
     await Promise.all(replicas.map(({ wire }) => wire.close()))

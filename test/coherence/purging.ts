@@ -3,7 +3,7 @@ import { ask } from '../support/client.ts'
 import type { Named } from './oracle.ts'
 import { host, purgeWaitMs, token, type Replica } from './replica.ts'
 import type { Resource } from './resources.ts'
-import type { Scene } from './reading.ts'
+import { patiently, type Scene } from './reading.ts'
 
 /** What the admin API answers. */
 interface Receipt {
@@ -27,10 +27,10 @@ export async function purge(scene: Scene, replica: Replica, who: string, named: 
   trail.note('purge', `${who} purges ${JSON.stringify(body)} at ${replica.name}: purge ${sent.number}, of everything up to ${sent.floor}`)
   const beganMs = trail.elapsedMs
   try {
-    const answer = await ask(replica.adminPort, {
+    const answer = await patiently(scene, `${who}: purge ${sent.number} at ${replica.name}`, ask(replica.adminPort, {
       method: 'POST', path: '/v1/purge', body: JSON.stringify(body),
       headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
-    })
+    }))
     const tookMs = Math.round(trail.elapsedMs - beganMs)
     // Read to its end, or it is no confirmation.
     const status = answer.complete ? answer.status : 0
@@ -67,7 +67,7 @@ export async function post(scene: Scene, replica: Replica, who: string, resource
   const beganMs = trail.elapsedMs
   trail.note('purge', `${who} posts to ${target} at ${replica.name}`)
   try {
-    const answer = await ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' })
+    const answer = await patiently(scene, `${who}: POST ${target} at ${replica.name}`, ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' }))
     const tookMs = Math.round(trail.elapsedMs - beganMs)
     const generation = Number(answer.header('x-generation'))
     const moment = trail.note('purge', `the post to ${target} is answered ${answer.status} after ${tookMs} ms, generation ${generation}`)

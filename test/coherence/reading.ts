@@ -15,6 +15,8 @@ export interface Scene {
   readonly oracle: Oracle
   readonly replicas: readonly Replica[]
   violated(violation: Violation, about: string, what: string): void
+  /** Somebody was not answered at all, for longer than anything may take. */
+  hung(what: string): void
 }
 
 export interface Read {
@@ -39,8 +41,24 @@ interface Message {
   readonly complete: boolean
 }
 
-// Longer than anything in the configuration may take: what takes longer hangs.
-const patienceMs = 45_000
+/** Longer than anything in the configuration may take, and than anything is frozen: what takes longer hangs. */
+const patienceMs = 30_000
+
+/** What the promise gives. @throws Error when a client would long have gone, which is counted and told of. */
+export async function patiently<T>(scene: Scene, what: string, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const hang = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      scene.hung(what)
+      reject(new Error(`no end in ${patienceMs} ms`))
+    }, patienceMs)
+  })
+  try {
+    return await Promise.race([answer, hang])
+  } finally {
+    clearTimeout(timer)
+  }
+}
 
 /** Sends it and judges what comes. Gives the validator of the answer, for the next request to ask with. */
 export async function read(scene: Scene, asked: Read): Promise<string | undefined> {
@@ -51,7 +69,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const sent = trail.note(resource.path, `${who} asks ${replica.name}: ${method} ${resource.path} ${resource.variesBy === 'flavour' ? asked.flavour : ''} ${extras}`)
   let message: Message | undefined
   try {
-    message = await exchange(asked)
+    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(asked))
   } catch (error) {
     trail.count('reads without an answer')
     trail.note(resource.path, `${who} was not answered by ${replica.name} (#${sent}): ${String(error)}`)
@@ -120,7 +138,7 @@ function badBytes({ resource, flavour, who, range }: Read, { response, body }: M
   return body.equals(expected.subarray(first, last + 1)) ? undefined : 'the bytes of a part are not those of its representation'
 }
 
-/** undefined: the client left, as it was told to. Rejects when there is no head, or none in time. */
+/** undefined: the client left, as it was told to. Rejects when there is no head. */
 function exchange(asked: Read): Promise<Message | undefined> {
   const { replica, resource, who, method, flavour, agent, leaves, slowMs } = asked
   const headers = ['Host', host, 'X-Asker', who]
@@ -131,20 +149,12 @@ function exchange(asked: Read): Promise<Message | undefined> {
   if (asked.cacheControl !== undefined) headers.push('Cache-Control', asked.cacheControl)
   return new Promise((resolve, reject) => {
     const request = open(replica.proxyPort, { method, path: resource.path, headers, ...(agent !== undefined && { agent }) }, (response) => {
-      void receive(response, leaves === 'midway', slowMs).then((message) => {
-        clearTimeout(patience)
-        resolve(message)
-      })
+      void receive(response, leaves === 'midway', slowMs).then(resolve)
     })
-    const patience = setTimeout(() => request.destroy(new Error(`no end in ${patienceMs} ms`)), patienceMs)
-    request.on('error', (error) => {
-      clearTimeout(patience)
-      reject(error)
-    })
+    request.on('error', reject)
     if (leaves === 'at once') {
       setTimeout(() => {
         request.destroy()
-        clearTimeout(patience)
         resolve(undefined)
       }, slowMs)
     }

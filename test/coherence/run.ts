@@ -57,5 +57,6 @@ const report = await check({
   mostViolations: 5,
 })
 for (const found of report.found) console.log(`\n${account(found)}`)
+for (const what of report.hung.slice(0, 5)) console.log(`\nNOT ANSWERED: ${what}`)
 console.log(`\n${summary(report)}`)
 process.exit(report.found.length === 0 ? 0 : 1)
