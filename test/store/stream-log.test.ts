@@ -7,6 +7,8 @@ import type { PurgeLog } from '../../src/store/purge-log.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
 import { newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
 import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
+import { Random } from '../coherence/random.ts'
+import { Wire } from '../coherence/wire.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { purge } from '../support/purge.ts'
@@ -230,6 +232,38 @@ void t.test('a log that is lost: what was stamped by it is dead, whatever ids th
     test.same(log.recent(10), [])
   }
   test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
+})
+
+void t.test('a flush: a purge is not acknowledged while a replica that nobody can name any more may go by what it knew', async (test) => {
+  const { server, raw, replica } = await setting(test as Test)
+  const wire = new Wire(server, new Random(1), 0)
+  await wire.listen()
+  test.teardown(() => wire.close())
+  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+  test.teardown(() => far.close())
+  const [one, two] = [await replica('one'), await replica('two', { redis: far })]
+  const before = two.log.applied
+  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  await raw.flushall()
+  const { replicas } = await one.log.append(purge({ all: true }), 500)
+  test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+  test.same((await one.log.replicas()).map(({ id }) => id), ['one'])
+})
+
+void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
+  const { server, raw, replica } = await setting(test as Test)
+  const wire = new Wire(server, new Random(1), 0)
+  await wire.listen()
+  test.teardown(() => wire.close())
+  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+  test.teardown(() => far.close())
+  const [one, two] = [await replica('one', { maxLagMs: 1000 }), await replica('two', { redis: far, maxLagMs: 1000 })]
+  const before = two.log.applied
+  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  await raw.flushall()
+  test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 1, acknowledged: 1 })
+  test.equal(two.log.judge(entry(before)), 'dead')
 })
 
 void t.test('a log that was overwritten by something else is begun anew', async (test) => {

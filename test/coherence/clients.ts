@@ -1,0 +1,142 @@
+// The clients: each reads, purges, posts and changes things at random, and after a purge looks everywhere at once.
+import { Agent } from 'node:http'
+import { matches, type Named } from './oracle.ts'
+import { post, purge } from './purging.ts'
+import { hesitation, wait, type Random } from './random.ts'
+import { read, type Scene } from './reading.ts'
+import type { Replica } from './replica.ts'
+import { flavours, prefixes, resources, tags, type Resource } from './resources.ts'
+
+/** How many steps are left, for all clients together. */
+export interface Steps {
+  /** Takes one; false: there is none left, or the run is over. */
+  take(): boolean
+  readonly left: boolean
+  /** How many have been taken. */
+  readonly taken: number
+}
+
+const actions = { read: 88, purge: 6, post: 2.5, change: 3.5 }
+
+/** One client, until no step is left. */
+export class Client {
+  readonly #scene: Scene
+  readonly #steps: Steps
+  readonly #random: Random
+  readonly #who: string
+  /** Connections stay with their worker: kept ones for a while, then others. */
+  #agent = new Agent({ keepAlive: true })
+  readonly #etags = new Map<string, string>()
+
+  constructor(scene: Scene, steps: Steps, random: Random, who: string) {
+    this.#scene = scene
+    this.#steps = steps
+    this.#random = random
+    this.#who = who
+  }
+
+  async run(): Promise<void> {
+    while (this.#steps.left) {
+      await wait(hesitation(this.#random, 60))
+      const replica = this.#replica()
+      if (replica === undefined) await wait(20)
+      else if (this.#steps.take()) await this.#act(replica)
+      if (this.#random.chance(0.02)) {
+        this.#agent.destroy()
+        this.#agent = new Agent({ keepAlive: true })
+      }
+    }
+    this.#agent.destroy()
+  }
+
+  async #act(replica: Replica): Promise<void> {
+    const resource = this.#random.pick(resources)
+    const { trail, origin } = this.#scene
+    switch (this.#random.weighted(actions)) {
+      case 'read':
+        return this.#read(replica, resource)
+      case 'purge':
+        return this.#purge(replica)
+      case 'post':
+        trail.count('posts')
+        if (await post(this.#scene, replica, this.#who, resource, this.#steps.taken)) await this.#lookEverywhere([resource])
+        return
+      case 'change':
+        trail.count('changes')
+        trail.note(resource.path, `${resource.path} changes`)
+        origin.change(resource)
+    }
+  }
+
+  #replica(): Replica | undefined {
+    const up = this.#scene.replicas.filter((replica) => replica.up)
+    return up.length === 0 ? undefined : this.#random.pick(up)
+  }
+
+  async #read(replica: Replica, resource: Resource): Promise<void> {
+    const random = this.#random
+    this.#scene.trail.count('reads')
+    const method = random.chance(0.06) ? 'HEAD' : 'GET'
+    const flavour = random.pick(flavours)
+    const remembered = `${resource.path} ${resource.variesBy === 'flavour' ? flavour : ''}`
+    const etag = await read(this.#scene, {
+      replica, resource, method, flavour,
+      who: this.#who,
+      agent: random.chance(0.8) ? this.#agent : undefined,
+      ifNoneMatch: random.chance(0.1) ? this.#etags.get(remembered) : undefined,
+      range: method === 'GET' && resource.validator === 'strong' && random.chance(0.2) ? this.#range(resource) : undefined,
+      cacheControl: random.chance(0.05) ? random.pick(['no-cache', 'max-stale=60', 'only-if-cached', 'no-store', 'max-age=0']) : undefined,
+      slowMs: random.chance(0.05) ? random.between(1, 40) : 0,
+      leaves: random.chance(0.04) ? random.pick(['at once', 'midway'] as const) : undefined,
+    })
+    if (etag !== undefined) this.#etags.set(remembered, etag)
+  }
+
+  #range({ bytes }: Resource): [number, number] {
+    const first = this.#random.between(0, bytes - 1)
+    return [first, first + this.#random.between(0, bytes)]
+  }
+
+  async #purge(replica: Replica): Promise<void> {
+    const named = this.#named()
+    const waitMs = this.#random.pick([500, 3000, 6000])
+    this.#scene.trail.count('purges')
+    if (!await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))) return
+    const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))
+    await this.#lookEverywhere([this.#random.pick(touched)])
+  }
+
+  // One that hears of it asks every replica at once: this is when a purge that was not final would show.
+  async #lookEverywhere(touched: readonly (Resource | undefined)[]): Promise<void> {
+    if (this.#random.chance(0.4)) return
+    await wait(hesitation(this.#random, 30))
+    const reads: Promise<void>[] = []
+    for (const resource of touched) {
+      if (resource === undefined) continue
+      // Twice where there are workers: a connection of its own goes to the next of them.
+      for (const replica of this.#scene.replicas) {
+        for (let i = 0; i < replica.workers && replica.up && this.#steps.take(); i++) reads.push(this.#read(replica, resource))
+      }
+    }
+    await Promise.all(reads)
+  }
+
+  #named(): Named {
+    const random = this.#random
+    const nothing = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: random.chance(0.3) } as const
+    switch (random.weighted({ url: 45, tag: 20, any: 10, both: 10, prefix: 10, all: 5 })) {
+      case 'url':
+        return { ...nothing, urls: [random.pick(resources).path] }
+      case 'tag':
+        return { ...nothing, tags: [random.pick(tags)] }
+      case 'any':
+        return { ...nothing, tags: [random.pick(tags), random.pick(tags)] }
+      case 'both':
+        return { ...nothing, tags: ['red', random.pick(['green', 'blue', 'large'])], tagsMatch: 'all' }
+      case 'prefix':
+        return { ...nothing, prefixes: [random.pick(prefixes)] }
+      case 'all':
+        return { ...nothing, all: true }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// Purges, and unsafe requests that invalidate: sent, told to the oracle, and confirmed to it only when their answer says so.
+import { ask } from '../support/client.ts'
+import type { Named } from './oracle.ts'
+import { host, purgeWaitMs, token, type Replica } from './replica.ts'
+import type { Resource } from './resources.ts'
+import { patiently, type Scene } from './reading.ts'
+
+/** What the admin API answers. */
+interface Receipt {
+  readonly id: string
+  readonly replicas: { readonly live: number, readonly acknowledged: number }
+}
+
+/** Sends a purge to one replica's admin API. true: it is confirmed, and holds from now on. */
+export async function purge(scene: Scene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<boolean> {
+  const { trail, origin, oracle } = scene
+  const kind = `${kindOf(named)}${named.soft ? ', soft' : ''}`
+  const sent = oracle.sent(named, origin.counter)
+  const written = (path: string): string => (anyHost ? path : `http://${host}${path}`)
+  const body = {
+    ...(named.urls.length > 0 && { urls: named.urls.map(written) }),
+    ...(named.prefixes.length > 0 && { prefixes: named.prefixes.map(written) }),
+    ...(named.tags.length > 0 && { tags: named.tags, tagsMatch: named.tagsMatch }),
+    ...(named.all && { all: true }),
+    soft: named.soft, waitMs,
+  }
+  trail.note('purge', `${who} purges ${JSON.stringify(body)} at ${replica.name}: purge ${sent.number}, of everything up to ${sent.floor}`)
+  const beganMs = trail.elapsedMs
+  try {
+    const answer = await patiently(scene, `${who}: purge ${sent.number} at ${replica.name}`, ask(replica.adminPort, {
+      method: 'POST', path: '/v1/purge', body: JSON.stringify(body),
+      headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
+    }))
+    const tookMs = Math.round(trail.elapsedMs - beganMs)
+    // Read to its end, or it is no confirmation.
+    const status = answer.complete ? answer.status : 0
+    const moment = trail.note('purge', `purge ${sent.number} is answered ${status} by ${replica.name} after ${tookMs} ms: ${answer.body.toString()}`)
+    trail.count(`purges: ${kind}: ${status}`)
+    if (status !== 200) return false
+    const { replicas } = JSON.parse(answer.body.toString()) as Receipt
+    oracle.confirmed(sent, moment)
+    trail.count('purges confirmed')
+    trail.most('slowest confirmed purge, ms', tookMs)
+    trail.most('replicas that acknowledged a purge, at most', replicas.acknowledged)
+    return true
+  } catch (error) {
+    trail.note('purge', `purge ${sent.number} was not answered by ${replica.name}: ${String(error)}`)
+    trail.count(`purges: ${kind}: no answer`)
+    return false
+  }
+}
+
+function kindOf({ all, urls, prefixes, tags, tagsMatch }: Named): string {
+  if (all) return 'all'
+  if (urls.length > 0) return 'url'
+  if (prefixes.length > 0) return 'prefix'
+  return tags.length === 1 ? 'tag' : `tags ${tagsMatch}`
+}
+
+/**
+ * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
+ * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
+ */
+export async function post(scene: Scene, replica: Replica, who: string, resource: Resource, number: number): Promise<boolean> {
+  const { trail, oracle } = scene
+  const target = `${resource.path}?post=${number}`
+  const beganMs = trail.elapsedMs
+  trail.note('purge', `${who} posts to ${target} at ${replica.name}`)
+  try {
+    const answer = await patiently(scene, `${who}: POST ${target} at ${replica.name}`, ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' }))
+    const tookMs = Math.round(trail.elapsedMs - beganMs)
+    const generation = Number(answer.header('x-generation'))
+    const moment = trail.note('purge', `the post to ${target} is answered ${answer.status} after ${tookMs} ms, generation ${generation}`)
+    trail.most('slowest post, ms', tookMs)
+    trail.count(`posts: ${answer.complete ? answer.status : 'cut'}`)
+    if (answer.status !== 200 || !answer.complete || !Number.isInteger(generation)) return false
+    // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
+    if (tookMs > purgeWaitMs - 500) return false
+    const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
+    oracle.confirmed(oracle.sent(named, generation, target), moment)
+    return true
+  } catch (error) {
+    trail.note('purge', `the post to ${target} was not answered: ${String(error)}`)
+    trail.count('posts: no answer')
+    return false
+  }
+}

@@ -1,0 +1,189 @@
+// One request of a client, and what is held against its answer: the bytes first, then the oracle.
+import type { Agent, IncomingMessage } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { open } from '../support/client.ts'
+import { variantOf, type CountingOrigin } from './origin.ts'
+import type { Oracle, Generated, Violation } from './oracle.ts'
+import { host, type Replica } from './replica.ts'
+import { bodyName, bodyOf, versionOf, type Resource } from './resources.ts'
+import type { Trail } from './trail.ts'
+
+/** What every actor shares. */
+export interface Scene {
+  readonly trail: Trail
+  readonly origin: CountingOrigin
+  readonly oracle: Oracle
+  readonly replicas: readonly Replica[]
+  violated(violation: Violation, about: string, what: string): void
+  /** Somebody was not answered at all, for longer than anything may take. */
+  hung(what: string): void
+}
+
+export interface Read {
+  readonly replica: Replica
+  readonly resource: Resource
+  readonly who: string
+  readonly agent: Agent | undefined
+  readonly method: 'GET' | 'HEAD'
+  readonly flavour: string
+  readonly ifNoneMatch?: string | undefined
+  readonly range?: readonly [first: number, last: number] | undefined
+  readonly cacheControl?: string | undefined
+  /** How long it waits between the pieces of the body. */
+  readonly slowMs: number
+  /** When it goes away: before the head, in the middle of the body, or not. */
+  readonly leaves: 'at once' | 'midway' | undefined
+}
+
+interface Message {
+  readonly response: IncomingMessage
+  readonly body: Buffer
+  readonly complete: boolean
+}
+
+/** Longer than anything in the configuration may take, and than anything is frozen: what takes longer hangs. */
+const patienceMs = 30_000
+
+/** What the promise gives. @throws Error when a client would long have gone, which is counted and told of. */
+export async function patiently<T>(scene: Scene, what: string, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const hang = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      scene.hung(what)
+      reject(new Error(`no end in ${patienceMs} ms`))
+    }, patienceMs)
+  })
+  try {
+    return await Promise.race([answer, hang])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Sends it and judges what comes. Gives the validator of the answer, for the next request to ask with. */
+export async function read(scene: Scene, asked: Read): Promise<string | undefined> {
+  const { trail, origin } = scene
+  const { replica, resource, who, method } = asked
+  const counterAtSend = origin.counter
+  const extras = [asked.cacheControl, asked.range && `bytes ${asked.range.join('-')}`, asked.ifNoneMatch && `if-none-match ${asked.ifNoneMatch}`].filter(Boolean).join(', ')
+  const sent = trail.note(resource.path, `${who} asks ${replica.name}: ${method} ${resource.path} ${resource.variesBy === 'flavour' ? asked.flavour : ''} ${extras}`)
+  let message: Message | undefined
+  try {
+    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(asked))
+  } catch (error) {
+    trail.count('reads without an answer')
+    trail.note(resource.path, `${who} was not answered by ${replica.name} (#${sent}): ${String(error)}`)
+    return undefined
+  }
+  if (message === undefined) {
+    trail.count('reads that the client broke off')
+    return undefined
+  }
+  const status = message.response.statusCode ?? 0
+  const cacheStatus = field(message.response, 'cache-status') ?? ''
+  trail.count(`status ${status}`)
+  const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
+  trail.note(resource.path, told)
+  countUse(trail, cacheStatus)
+  const wrong = judge(scene, asked, message, { status, sent, counterAtSend, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
+  if (wrong !== undefined) scene.violated(wrong, resource.path, told)
+  return field(message.response, 'etag')
+}
+
+function countUse(trail: Trail, cacheStatus: string): void {
+  if (/; hit/.test(cacheStatus)) trail.count('hits')
+  if (/detail=stale-|detail=origin-/.test(cacheStatus)) trail.count('served stale')
+  if (/fwd-status=304/.test(cacheStatus)) trail.count('validated with a 304')
+  if (/collapsed/.test(cacheStatus)) trail.count('collapsed')
+}
+
+function judge(scene: Scene, asked: Read, message: Message, told: { status: number, sent: number, counterAtSend: number, detail: string }): Violation | undefined {
+  const { response, complete } = message
+  const { status, detail } = told
+  const { resource } = asked
+  const generation = numeric(response, 'x-generation')
+  if (status === 500) return { rule: 'the program itself failed', purge: undefined }
+  if (status !== 200 && status !== 206 && status !== 304) return undefined
+  const version = versionOf(field(response, 'etag'))
+  const bodyGeneration = numeric(response, 'x-body-generation')
+  let made: Generated | undefined
+  if (status === 304) {
+    // Without a validator there is nothing that it could be held to.
+    made = version === undefined ? undefined : scene.origin.lastOf(version)
+    if (made === undefined) return { rule: 'a 304 names a version that the origin never gave', purge: undefined }
+  } else {
+    made = bodyGeneration === undefined ? undefined : scene.origin.generated(bodyGeneration)
+    if (made === undefined || made.path !== resource.path) return { rule: 'the answer is not one that the origin gave for this URL', purge: undefined }
+    const bytes = complete && asked.method === 'GET' ? badBytes(asked, message, made) : undefined
+    if (bytes !== undefined) return { rule: bytes, purge: undefined }
+  }
+  scene.trail.count('answers judged')
+  return scene.oracle.judge({ ...told, resource, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
+}
+
+/** What is wrong with a body that claims to be whole: every byte is known beforehand. */
+function badBytes({ resource, flavour, who, range }: Read, { response, body }: Message, made: Generated): string | undefined {
+  const variant = variantOf(resource, flavour, who)
+  const expected = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })
+  if (response.statusCode === 200) {
+    if (body.equals(expected)) return undefined
+    const name = bodyName(body)
+    const looks = name === undefined ? `${body.length} bytes of something else` : `${body.length} bytes of ${JSON.stringify(name)}`
+    return `the body is not the one that its head names: ${looks}, where ${expected.length} bytes of ${variant} ${made.generation} belong`
+  }
+  const part = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(field(response, 'content-range') ?? '')
+  if (part === null || range === undefined) return 'a part without a range, or that nobody asked for'
+  const [first, last, length] = part.slice(1).map(Number) as [number, number, number]
+  if (length !== expected.length || first !== range[0] || last !== Math.min(range[1], length - 1)) return 'a part that is another than was asked for'
+  return body.equals(expected.subarray(first, last + 1)) ? undefined : 'the bytes of a part are not those of its representation'
+}
+
+/** undefined: the client left, as it was told to. Rejects when there is no head. */
+function exchange(asked: Read): Promise<Message | undefined> {
+  const { replica, resource, who, method, flavour, agent, leaves, slowMs } = asked
+  const headers = ['Host', host, 'X-Asker', who]
+  if (resource.variesBy === 'flavour') headers.push('X-Flavour', flavour)
+  if (resource.authorised) headers.push('Authorization', `Bearer ${who}`)
+  if (asked.ifNoneMatch !== undefined) headers.push('If-None-Match', asked.ifNoneMatch)
+  if (asked.range !== undefined) headers.push('Range', `bytes=${asked.range[0]}-${asked.range[1]}`)
+  if (asked.cacheControl !== undefined) headers.push('Cache-Control', asked.cacheControl)
+  return new Promise((resolve, reject) => {
+    const request = open(replica.proxyPort, { method, path: resource.path, headers, ...(agent !== undefined && { agent }) }, (response) => {
+      void receive(response, leaves === 'midway', slowMs).then(resolve)
+    })
+    request.on('error', reject)
+    if (leaves === 'at once') {
+      setTimeout(() => {
+        request.destroy()
+        resolve(undefined)
+      }, slowMs)
+    }
+  })
+}
+
+async function receive(response: IncomingMessage, leaves: boolean, slowMs: number): Promise<Message | undefined> {
+  const pieces: Buffer[] = []
+  try {
+    for await (const piece of response) {
+      pieces.push(piece as Buffer)
+      if (leaves) {
+        response.destroy()
+        return undefined
+      }
+      if (slowMs > 0) await delay(slowMs)
+    }
+  } catch {
+    // It was cut: what there is of it is known to be a part.
+  }
+  return { response, body: Buffer.concat(pieces), complete: response.complete }
+}
+
+export function field(response: IncomingMessage, name: string): string | undefined {
+  const value = response.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+function numeric(response: IncomingMessage, name: string): number | undefined {
+  const value = field(response, name)
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined
+}

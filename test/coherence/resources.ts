@@ -1,0 +1,90 @@
+// What the origin of the check has to give: a few hot resources that behave in every way that matters, and their bytes.
+
+export interface Resource {
+  readonly path: string
+  /** Cache-Control of the version that is `version`. */
+  readonly control: (version: number) => string
+  /** weak: each answer has bytes of its own; strong: all answers of one version have the same bytes; none: no validator. */
+  readonly validator: 'none' | 'weak' | 'strong'
+  /** What its answer depends on: nothing, a request field that Vary names, or who asks. */
+  readonly variesBy: 'nothing' | 'flavour' | 'asker'
+  /** Bytes of its body, about. */
+  readonly bytes: number
+  /** Tags of which each version carries some. */
+  readonly tags: readonly string[]
+  /** Whether its requests carry Authorization. */
+  readonly authorised: boolean
+  /** Whether Content-Length is left out. */
+  readonly chunked: boolean
+  /** Whether its answers are for the asker alone: every request for it must reach the origin. */
+  readonly neverShared: boolean
+  /** How often the origin fails where it should answer. */
+  readonly failing: number
+}
+
+function resource(path: string, control: string | Resource['control'], more: Partial<Resource> = {}): Resource {
+  return {
+    path, control: typeof control === 'string' ? () => control : control,
+    validator: 'none', variesBy: 'nothing', bytes: 600, tags: [], authorised: false, chunked: false, neverShared: false, failing: 0,
+    ...more,
+  }
+}
+
+const colours = ['red', 'green', 'blue']
+
+export const resources: readonly Resource[] = [
+  resource('/a/short', 'max-age=1', { validator: 'weak' }),
+  resource('/a/long', 'max-age=600', { tags: colours }),
+  resource('/a/long-weak', 'max-age=600', { validator: 'weak', tags: colours }),
+  resource('/a/swr', 'max-age=1, stale-while-revalidate=60', { validator: 'weak', tags: colours }),
+  resource('/a/swr-plain', 'max-age=1, stale-while-revalidate=60'),
+  resource('/a/sie', 'max-age=1, stale-if-error=60', { validator: 'weak', failing: 0.3 }),
+  resource('/a/always', 'no-cache', { validator: 'weak', tags: ['red'] }),
+  resource('/a/strong', 'max-age=2', { validator: 'strong', tags: colours }),
+  resource('/b/vary', 'max-age=600', { variesBy: 'flavour', tags: colours }),
+  resource('/b/vary-swr', 'max-age=1, stale-while-revalidate=60', { variesBy: 'flavour', validator: 'weak' }),
+  resource('/b/large', 'max-age=600', { bytes: 40_000, validator: 'strong', tags: ['large', 'red'] }),
+  resource('/b/huge', 'max-age=600', { bytes: 700_000, validator: 'weak', tags: ['large', 'blue'] }),
+  resource('/b/chunked', 'max-age=600', { bytes: 20_000, chunked: true, tags: ['large'] }),
+  resource('/b/broken', 'max-age=30', { bytes: 30_000, failing: 0.3, validator: 'weak' }),
+  resource('/c/flip', (version) => (version % 2 === 0 ? 'max-age=600' : 'no-store'), { tags: colours }),
+  resource('/c/none', 'no-store', { neverShared: true }),
+  resource('/c/private', 'private, max-age=600', { variesBy: 'asker', neverShared: true }),
+  resource('/c/authorised', 'max-age=600', { variesBy: 'asker', authorised: true, neverShared: true }),
+]
+
+export const resourceByPath: ReadonlyMap<string, Resource> = new Map(resources.map((one) => [one.path, one]))
+export const tags: readonly string[] = [...colours, 'large']
+export const prefixes: readonly string[] = ['/a/', '/b/', '/c/', '/a/l', '/b/vary']
+export const flavours: readonly string[] = ['sweet', 'sour', 'salt']
+
+/** What the bytes of a body are made of. `stamp`: the generation, or for a strong validator the version. */
+export interface BodyName {
+  readonly path: string
+  readonly variant: string
+  readonly stamp: number
+}
+
+/** Every body says in its first line whose it is, and how long; its length and every later byte follow from that. */
+export function bodyOf({ path, variant, stamp }: BodyName): Buffer {
+  const known = resourceByPath.get(path)
+  const length = (known?.bytes ?? 600) + stamp % 97
+  const name = `${path} ${variant} ${stamp}`
+  const head = Buffer.from(`springhouse-coherence ${name} ${length}\n`)
+  return Buffer.concat([head, Buffer.alloc(Math.max(0, length - head.length), `${name}.`)])
+}
+
+/** Whose a body says that it is; undefined for one that is not of this origin. */
+export function bodyName(body: Buffer): BodyName | undefined {
+  const found = /^springhouse-coherence (\S+) (\S+) (\d+) \d+\n/.exec(body.toString('latin1', 0, 200))
+  return found === null ? undefined : { path: found[1] as string, variant: found[2] as string, stamp: Number(found[3]) }
+}
+
+export function etagOf({ validator }: Resource, version: number, variant: string): string | undefined {
+  return validator === 'none' ? undefined : `${validator === 'weak' ? 'W/' : ''}"v${version}.${variant}"`
+}
+
+export function versionOf(etag: string | undefined): number | undefined {
+  const found = /^(?:W\/)?"v(\d+)\./.exec(etag ?? '')
+  return found === null ? undefined : Number(found[1])
+}

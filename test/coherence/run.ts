@@ -1,0 +1,62 @@
+// npm run check:coherence [-- --seed N --steps N --replicas N …]: purges are final, shown on real processes; exit 1 when one is not.
+import { parseArgs } from 'node:util'
+import { check } from './check.ts'
+import { account, summary } from './report.ts'
+import { kinds, type TroubleKind } from './trouble.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    steps: { type: 'string', default: '5000' },
+    replicas: { type: 'string', default: '3' },
+    workers: { type: 'string', default: '1' },
+    clients: { type: 'string', default: '24' },
+    lag: { type: 'string', default: '1000' },
+    trouble: { type: 'string', default: 'all' },
+    sabotage: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (options.help) {
+  console.log(`npm run check:coherence -- [--seed N] [--steps N] [--replicas N]
+  --workers N   how many of the replicas have two workers (1)
+  --clients N   clients at a time (24)
+  --lag MS      coherence.maxLagMs of the replicas (1000)
+  --trouble T   all (the default), none (delays only), or one kind: ${Object.keys(kinds).join(', ')}
+  --sabotage    one replica does not hear of purges: the check must find violations, or it finds nothing at all
+Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
+  process.exit(0)
+}
+
+function whole(name: 'seed' | 'steps' | 'replicas' | 'workers' | 'clients' | 'lag', least: number): number {
+  const value = Number(options[name])
+  if (Number.isInteger(value) && value >= least) return value
+  console.error(`--${name} takes a whole number from ${least}`)
+  process.exit(2)
+}
+
+function trouble(): 'all' | 'none' | TroubleKind {
+  const found = (['all', 'none', ...Object.keys(kinds)] as ('all' | 'none' | TroubleKind)[]).find((name) => name === options.trouble)
+  if (found !== undefined) return found
+  console.error(`--trouble takes all, none, or one of: ${Object.keys(kinds).join(', ')}`)
+  process.exit(2)
+}
+
+const replicas = whole('replicas', 1)
+const seed = whole('seed', 0)
+console.log(`check:coherence, seed ${seed}`)
+const report = await check({
+  seed, replicas,
+  steps: whole('steps', 1),
+  withWorkers: Math.min(replicas, whole('workers', 0)),
+  clients: whole('clients', 1),
+  maxLagMs: whole('lag', 100),
+  trouble: trouble(),
+  sabotage: options.sabotage ? 'deaf' : undefined,
+  mostViolations: 5,
+})
+for (const found of report.found) console.log(`\n${account(found)}`)
+for (const what of report.hung.slice(0, 5)) console.log(`\nNOT ANSWERED: ${what}`)
+console.log(`\n${summary(report)}`)
+process.exit(report.found.length === 0 ? 0 : 1)

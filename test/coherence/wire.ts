@@ -1,0 +1,102 @@
+// The wire between a replica and Redis: it delays, stalls, and breaks.
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { hesitation, wait, type Random } from './random.ts'
+
+export type Direction = 'there' | 'back'
+
+/** A TCP proxy in front of Redis, for one replica. */
+export class Wire {
+  readonly #random: Random
+  readonly #longestMs: number
+  readonly #redis: { readonly port: number }
+  readonly #server
+  readonly #pairs = new Set<readonly [Socket, Socket]>()
+  /** Until when nothing goes through, by direction: promises that resolve then. */
+  readonly #stalls: Record<Direction, Promise<void> | undefined> = { there: undefined, back: undefined }
+  #cut = false
+
+  constructor(redis: { readonly port: number }, random: Random, longestMs: number) {
+    this.#redis = redis
+    this.#random = random
+    this.#longestMs = longestMs
+    this.#server = createServer((replica) => this.#join(replica))
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(0, '127.0.0.1', resolve)
+    })
+  }
+
+  /** Nothing goes through in one direction for so long: what is written waits, and arrives in order. */
+  stall(direction: Direction, ms: number): void {
+    this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms).unref() })
+  }
+
+  /** Breaks every connection, in the middle of whatever it carries. */
+  cut(): void {
+    for (const [replica, redis] of this.#pairs) {
+      replica.destroy()
+      // A command that its sender has given up may still arrive.
+      if (this.#random.chance(0.5)) redis.destroy()
+    }
+  }
+
+  /** Breaks every connection and lets none be made for so long. */
+  sever(ms: number): void {
+    this.#cut = true
+    this.cut()
+    setTimeout(() => { this.#cut = false }, ms)
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
+    })
+  }
+
+  #join(replica: Socket): void {
+    if (this.#cut) {
+      replica.on('error', () => {})
+      replica.destroy()
+      return
+    }
+    const redis = connect(this.#redis.port, '127.0.0.1')
+    const pair = [replica, redis] as const
+    this.#pairs.add(pair)
+    this.#carry('there', replica, redis)
+    this.#carry('back', redis, replica)
+    const gone = (): void => {
+      if (replica.destroyed && redis.destroyed) this.#pairs.delete(pair)
+    }
+    replica.on('close', gone)
+    redis.on('close', gone)
+  }
+
+  // In order, one piece after the other, each with its delay. What was taken before the sender closed still arrives.
+  #carry(direction: Direction, from: Socket, to: Socket): void {
+    from.setNoDelay(true)
+    let queue: Promise<unknown> = Promise.resolve()
+    from.on('data', (piece) => {
+      from.pause()
+      queue = queue.then(async () => {
+        await this.#stalls[direction]
+        if (this.#random.chance(0.08)) await wait(hesitation(this.#random, this.#longestMs))
+        if (!to.destroyed) to.write(piece)
+        from.resume()
+      })
+    })
+    from.on('error', () => {})
+    from.on('close', () => {
+      void queue.then(() => to.end())
+      // A receiver that does not close by itself is not waited for.
+      if (direction === 'back') void queue.then(() => to.destroySoon())
+    })
+  }
+}
