@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { refusedStatus } from '../policy/cache-status.ts'
+import type { RangeAsked } from '../policy/combine.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { PassReason } from '../policy/reasons.ts'
+import type { CacheRequest } from '../policy/request.ts'
 import type { Stored } from '../store/store.ts'
 import { receive, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
@@ -24,6 +26,8 @@ export interface HandlerParts extends FillParts {
   /** Whether requests for one thing wait for one fetch. */
   readonly coalesce: boolean
 }
+
+type ToAsk = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
 
 /** true: answered, the response is or will be written here. Otherwise the request is the proxy's, for this reason. */
 export type Handled = true | PassReason
@@ -99,6 +103,7 @@ export class Handler {
         return this.#serve(exchange, decision, decision.entry, nowMs, looks)
       case 'validate':
       case 'fetch':
+      case 'complete':
         return this.#ask(exchange, decision, looks)
       case 'refuse':
         this.#parts.counters.count(decision.reason)
@@ -135,15 +140,16 @@ export class Handler {
   }
 
   /** Asks the origin, or waits for the one who is asking already. */
-  #ask(exchange: ClientExchange, decision: Decision<Stored> & { action: 'validate' | 'fetch' }, looks: number): Handled | Promise<Handled> {
+  #ask(exchange: ClientExchange, decision: ToAsk, looks: number): Handled | Promise<Handled> {
     // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
     if (hasLeft(exchange.response)) return true
     const { request, key } = exchange.asked
     const { coalesce, counters, purgeLog, uncacheable } = this.#parts
     // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.
     const alone = uncacheable.has(memoryKey(exchange.asked)) || request.directives.noStore
-    const mayStore = request.method === 'GET' && request.range === undefined
-    const shared = mayStore && !alone && coalesce
+    const mayStore = request.method === 'GET'
+    // A part that one client asks for is of no use to another who waits for the whole.
+    const shared = mayStore && request.range === undefined && !alone && coalesce
     if (shared && looks < maxLooks && mayFollow(decision)) {
       const lead = this.#coalescer.join(key, request.authority, request.target)
       if (lead !== undefined) return this.#follow(exchange, lead, looks)
@@ -157,8 +163,10 @@ export class Handler {
       stamp,
       validating,
       standIn: decision.entry,
+      part: decision.part,
+      range: rangeAsked(request, decision, alone),
       mayStore,
-      whole: mayStore && (validating !== undefined || !alone),
+      unconditional: mayStore && (validating !== undefined || !alone),
       answering: true,
       lead: shared ? this.#coalescer.begin(key, stamp) : undefined,
       waited: looks > 1,
@@ -180,8 +188,8 @@ export class Handler {
     this.#parts.counters.backgroundRefreshes++
     const validatable = entry.meta.etag !== undefined || entry.meta.lastModified !== undefined
     this.#fill(exchange, {
-      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, mayStore: true, whole: true, answering: false,
-      lead: this.#coalescer.begin(key, stamp), waited: false,
+      reason: 'stale', stamp, validating: validatable ? entry : undefined, standIn: entry, part: undefined, range: undefined, mayStore: true, unconditional: true,
+      answering: false, lead: this.#coalescer.begin(key, stamp), waited: false,
     })
   }
 
@@ -202,7 +210,13 @@ function faultError(fault: Fault): SpringhouseError {
   return new SpringhouseError(fault === 'no-route' ? 'NO_ROUTE' : 'BAD_REQUEST', { detail: fault })
 }
 
+// RFC 9111 §3.3: the rest of a part is asked for only where the whole that comes of it may be stored.
+function rangeAsked({ range, ifRange }: CacheRequest, decision: ToAsk, alone: boolean): RangeAsked | undefined {
+  if (range !== undefined) return { range, ifRange }
+  return decision.action === 'complete' && !alone ? decision.rest : undefined
+}
+
 // A client that asks for a newer response than there is does not take one that was asked for before it came.
-function mayFollow(decision: Decision<Stored> & { action: 'validate' | 'fetch' }): boolean {
+function mayFollow(decision: ToAsk): boolean {
   return decision.reason !== 'request-no-cache' && decision.reason !== 'request-max-age' && decision.reason !== 'request-min-fresh'
 }
