@@ -17,6 +17,7 @@ export class CombiningWriter implements Writer {
   /** What is to be written, one after the other: the origin does not always stop at once when it is asked to wait. */
   #queue: Promise<void>
   #failed = false
+  #lost = false
 
   /** @param stored what is there, and how long its body is */
   constructor(inner: Writer, stored: { readonly part: Part; readonly body: Body; readonly bodyBytes: number }, arriving: ByteRange) {
@@ -38,6 +39,11 @@ export class CombiningWriter implements Writer {
     return !this.#failed && this.#inner.commit()
   }
 
+  /** Whether it came to nothing because the stored body is gone. */
+  get lost(): boolean {
+    return this.#lost
+  }
+
   abort(): void {
     this.#failed = true
     this.#inner.abort()
@@ -54,6 +60,8 @@ export class CombiningWriter implements Writer {
         await this.#inner.write(chunk)
       }
     } catch { /* BodyGone: told by the count */ }
-    if (copied !== end - start) this.abort()
+    if (copied === end - start) return
+    this.#lost = true
+    this.abort()
   }
 }

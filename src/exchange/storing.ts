@@ -19,6 +19,7 @@ export class Storing {
   readonly #asked: Asked
   readonly #plan: FillPlan
   #writer: Writer | undefined
+  #combining: CombiningWriter | undefined
   #meta: Metadata | undefined
   #notStored: NotStoredReason | undefined = 'incomplete'
   /** How long the body must be if it is what its head says; undefined: as long as it is. */
@@ -103,7 +104,8 @@ export class Storing {
     if (meta === undefined) return false
     this.#meta = { ...meta, tags: [...new Set([...old.meta.tags, ...meta.tags])] }
     const stored = { part: old.meta.part, body: old.body, bodyBytes: old.meta.bodyBytes }
-    this.#writer = new CombiningWriter(this.#parts.store.write(key, this.#meta), stored, arriving)
+    this.#combining = new CombiningWriter(this.#parts.store.write(key, this.#meta), stored, arriving)
+    this.#writer = this.#combining
     return true
   }
 
@@ -138,14 +140,14 @@ export class Storing {
     }
     const committed = this.#writer.commit()
     const { part } = this.#plan
-    return part === undefined || !this.whole ? committed : this.#supersede(committed, part.meta.variant)
+    return part === undefined ? committed : this.#supersede(committed, part.meta.variant)
   }
 
-  // The whole is there: the part of it that was is of no more use.
-  async #supersede(committed: Awaitable<boolean>, variant: string): Promise<boolean> {
-    if (!await committed) return false
-    await this.forget(variant)
-    return true
+  // When the whole is there, the part of it that was is of no more use; nor is one whose bytes are gone.
+  async #supersede(committing: Awaitable<boolean>, variant: string): Promise<boolean> {
+    const committed = await committing
+    if (committed ? this.whole : this.#combining?.lost === true) await this.forget(variant)
+    return committed
   }
 
   abort(): void {
