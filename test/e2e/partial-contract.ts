@@ -27,13 +27,23 @@ function movableClock(): ManualClock {
   return { now: () => systemClock.now() + moved, monotonic: () => systemClock.monotonic(), advance: ms => { moved += ms } }
 }
 
+/** A Redis, and whether there is memory in front of it. */
+export interface Shared {
+  readonly server: RedisServer
+  readonly tiered: boolean
+}
+
 let scenes = 0
 
 /** A house before an origin that has `small`, fresh for a minute; over the embedded store, or over a Redis that is its own by its prefix. */
-export async function scene(t: Test, redis: RedisServer | undefined, options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
+export async function scene(t: Test, redis: Shared | undefined, options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
   const clock = redis === undefined ? manualClock() : movableClock()
   const has: Ranged = { now: clock.now, body: small, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain' }, ...options.has }
-  const config = { ...(redis !== undefined && { redis: { url: redis.url, keyPrefix: `scene-${scenes++}` } }), ...options.config }
+  const shared = redis !== undefined && {
+    redis: { url: redis.server.url, keyPrefix: `scene-${scenes++}` },
+    ...(!redis.tiered && { cache: { memory: { maxBytes: 0 } } }),
+  }
+  const config = { ...shared, ...options.config }
   const house = await startHouse(t, { origin: (options.origin ?? ranged)(has), clock, config })
   if (redis !== undefined) await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   const asked = (): string[] => house.origin.requests.map(request => [request.header('range'), request.header('if-range')].filter(value => value !== undefined).join(' ') || '-')
@@ -43,7 +53,7 @@ export async function scene(t: Test, redis: RedisServer | undefined, options: { 
 export const bytes = (first: number | '', last: number | ''): { Range: string } => ({ Range: `bytes=${first}-${last}` })
 
 /** What is stored, as `206 0-4/10`. */
-export async function parts(house: House): Promise<string[]> {
+export async function parts(house: Pick<House, 'admin'>): Promise<string[]> {
   const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as { entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[] }
   return entries.map(({ status, part }) => `${status} ${part === undefined ? 'whole' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' unsound'}`}`).toSorted()
 }
@@ -55,7 +65,7 @@ export function is(t: Test, answer: Answer, status: number, body: Buffer | strin
   if (reason !== undefined) t.equal(detail(answer), reason)
 }
 
-export function partialContract(t: Test, redis: RedisServer | undefined): void {
+export function partialContract(t: Test, redis: Shared | undefined): void {
   void t.test('a part is stored, and answers what lies in it', async t => {
     const house = await scene(t, redis)
     const first = await house.get('/a', bytes(4, 8))

@@ -4,13 +4,14 @@ import t from 'tap'
 import { startRedis } from '../support/redis.ts'
 import { bytes, is, large, partialContract, parts, scene } from './partial-contract.ts'
 
-const redis = await startRedis()
-t.teardown(() => redis.stop())
+const server = await startRedis()
+t.teardown(() => server.stop())
+const redis = { server, tiered: false }
 partialContract(t, redis)
 
 t.test('a stored part whose bytes are gone costs the entry, and no answer', async t => {
   const house = await scene(t, redis, { has: { body: large } })
-  const client = new Redis(redis.url)
+  const client = new Redis(server.url)
   t.teardown(() => client.disconnect())
   const loseChunks = async (): Promise<void> => {
     const chunks = await client.keys('*:b:*')
