@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { currentAgeMs } from '../policy/freshness.ts'
+import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { UrlPattern } from '../store/purge-log.ts'
 import type { AdminParts } from './admin.ts'
@@ -35,6 +36,7 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
     variant: meta.variant,
     status: meta.status,
     bytes: meta.bodyBytes,
+    part: shownPart(meta),
     ageMs,
     lifetimeMs: meta.lifetimeMs,
     freshUntilMs: nowMs - ageMs + meta.lifetimeMs,

@@ -31,6 +31,7 @@ interface ExplainedVariant {
   readonly freshness: string
   readonly tags: readonly string[]
   readonly bytes: number
+  readonly part?: { readonly ranges: string; readonly complete: number | null; readonly sound: boolean }
   readonly tier: string
   readonly vary: unknown
   readonly verdict: string
@@ -77,9 +78,14 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
   if (variants.length === 0) return `${head}\nnothing is stored for this URL\n`
   const rows = variants.map((each) => [
     `${each.status}`, each.freshness, each.verdict, duration(each.ageMs), duration(each.lifetimeMs), instant(each.freshUntilMs), instant(each.keepUntilMs),
-    formatSize(each.bytes), each.tier, each.tags.join(' ') || '-', text(each.vary), each.variant || '-',
+    formatSize(each.bytes), partText(each), each.tier, each.tags.join(' ') || '-', text(each.vary), each.variant || '-',
   ])
-  return `${head}\n${columns([['status', 'freshness', 'purges', 'age', 'lifetime', 'fresh until', 'kept until', 'bytes', 'tier', 'tags', 'vary', 'variant'], ...rows])}`
+  return `${head}\n${columns([['status', 'freshness', 'purges', 'age', 'lifetime', 'fresh until', 'kept until', 'bytes', 'part', 'tier', 'tags', 'vary', 'variant'], ...rows])}`
+}
+
+/** As Content-Range writes it; `?` after it: its bytes are not as many. */
+function partText({ part }: ExplainedVariant): string {
+  return part === undefined ? '-' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' ?'}`
 }
 
 function text(value: unknown): string {

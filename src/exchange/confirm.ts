@@ -1,6 +1,6 @@
 // What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
 import { formatHttpDate } from '../http/date.ts'
-import { hasField, withoutFields } from '../http/fields.ts'
+import { hasField, withoutFields, type FieldLines } from '../http/fields.ts'
 import { initialAgeMs } from '../policy/freshness.ts'
 import type { NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, toldToThisCache, type ReceivedHead } from '../policy/storable.ts'
@@ -29,13 +29,20 @@ const notShown: ReadonlySet<string> = new Set([...toldToThisCache, 'age'])
  */
 export function confirm(asked: Asked, validated: Metadata, head: ReceivedHead): Confirmation | undefined {
   if (!confirms(validated, head.fields)) return undefined
-  // RFC 9110 §6.6.1: a message without Date is of when it was received. The stored Date would make it as old as the first.
-  const news = hasField(head.fields, 'date') ? head.fields : [...head.fields, 'date', formatHttpDate(head.responseTimeMs)]
+  const news = datedFields(head)
   const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)
-  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules)
+  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
   // The asker sees what the 304 says; it is as young as the answer that confirmed it.
   const shown = mergedFields(validated.fields, withoutFields(news, notShown))
   const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }
   return { meta, keep: askerReasons.has(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
+}
+
+/**
+ * A message's fields with a Date. RFC 9110 §6.6.1: one without is of when it was received; the stored Date would make what
+ * it updates as old as the first.
+ */
+export function datedFields({ fields, responseTimeMs }: ReceivedHead): FieldLines {
+  return hasField(fields, 'date') ? fields : [...fields, 'date', formatHttpDate(responseTimeMs)]
 }

@@ -1,20 +1,15 @@
 // Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import type { ServerResponse } from 'node:http'
-import { parseHttpDate } from '../http/date.ts'
-import { strongMatch } from '../http/etag.ts'
-import { parseRange } from '../http/range.ts'
+import { fieldValue, withoutFields } from '../http/fields.ts'
 import { hitStatus } from '../policy/cache-status.ts'
-import { dateValueMs } from '../policy/freshness.ts'
+import { contentFields, wantedOf } from '../policy/part.ts'
 import type { Reason } from '../policy/reasons.ts'
-import type { CacheRequest } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
 import type { Body, Stored } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import { cut, hasLeft, writable } from './connection.ts'
-
-// RFC 9110 §14.2 lets a server ignore Range; more than this many parts is a request to be made to work, not to read.
-const maxRanges = 16
+import { MultipartBody } from './multipart.ts'
 
 // Up to here the copy costs less than another write to the socket (npm run bench -- --only hit).
 const joinedBytes = 16_384
@@ -41,31 +36,45 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
     response.end()
     return true
   }
-  const part = request.range === undefined ? undefined : partOf(request, meta, occasion.nowMs)
-  if (part === 'unsatisfiable') {
-    head.push('content-range', `bytes */${meta.bodyBytes}`, 'content-length', '0')
-    response.writeHead(416, head)
+  const wanted = request.range === undefined && meta.part === undefined ? undefined : wantedOf(request, meta, occasion.nowMs)
+  if (wanted === undefined) return send(exchange, meta.status, head, body, 0, meta.bodyBytes)
+  // Nobody is sent a part for the whole, or for another part: rather a miss.
+  if (wanted === 'not-held') return false
+  const cutHead = withoutFields(head, contentFields)
+  if (wanted === 'unsatisfiable') {
+    cutHead.push('content-range', `bytes */${meta.bodyBytes}`, 'content-length', '0')
+    response.writeHead(416, cutHead)
     response.end()
     return true
   }
-  const start = part === undefined ? 0 : part.start
-  const end = part === undefined ? meta.bodyBytes : part.end
-  if (part !== undefined) head.push('content-range', `bytes ${start}-${end - 1}/${meta.bodyBytes}`)
-  const status = part === undefined ? meta.status : 206
+  const [slice, another] = wanted
+  if (another === undefined && slice !== undefined) {
+    cutHead.push('content-range', slice.contentRange)
+    return send(exchange, 206, cutHead, body, slice.start, slice.end)
+  }
+  const parts = new MultipartBody(body, wanted, fieldValue(meta.fields, 'content-type'))
+  const partsHead = withoutFields(cutHead, contentType)
+  partsHead.push('content-type', parts.contentType)
+  return send(exchange, 206, partsHead, parts, 0, parts.length)
+}
+
+const contentType: ReadonlySet<string> = new Set(['content-type'])
+
+/** Sends a head and the bytes of a body from `start` up to, not including, `end`. */
+function send({ asked, response }: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
   if (status !== 204) head.push('content-length', String(end - start)) // RFC 9110 §8.6: none on a 204
-  if (request.method === 'HEAD') {
+  if (asked.request.method === 'HEAD') {
     response.writeHead(status, head)
     response.end()
     return true
   }
-  if (body.bytes !== undefined) {
-    response.writeHead(status, head)
-    // Node joins a string to the head and writes both at once; a buffer takes a second write. latin1 is byte for byte.
-    if (end - start <= joinedBytes) response.end(body.bytes.toString('latin1', start, end), 'latin1')
-    else response.end(part === undefined ? body.bytes : body.bytes.subarray(start, end))
-    return true
-  }
-  return streamBody(response, status, head, body, start, end)
+  const { bytes } = body
+  if (bytes === undefined) return streamBody(response, status, head, body, start, end)
+  response.writeHead(status, head)
+  // Node joins a string to the head and writes both at once; a buffer takes a second write. latin1 is byte for byte.
+  if (end - start <= joinedBytes) response.end(bytes.toString('latin1', start, end), 'latin1')
+  else response.end(end - start === bytes.length ? bytes : bytes.subarray(start, end))
+  return true
 }
 
 // The hot path: one array copied and a few members added, no object made.
@@ -77,25 +86,6 @@ function headOf(meta: Metadata, occasion: Occasion, via: string): string[] {
     'cache-status', occasion.cacheStatus ?? hitStatus(occasion.reason, meta.lifetimeMs - occasion.ageMs),
   )
   return head
-}
-
-// RFC 9110 §14.2: Range applies to a GET that would be answered 200, after the preconditions.
-function partOf(request: CacheRequest, meta: Metadata, nowMs: number): { start: number; end: number } | 'unsatisfiable' | undefined {
-  if (request.method !== 'GET' || meta.status !== 200 || !ifRangeHolds(request, meta, nowMs)) return undefined
-  const ranges = parseRange(request.range, meta.bodyBytes, maxRanges)
-  if (ranges === undefined || ranges === 'unsatisfiable') return ranges
-  return ranges.length === 1 ? ranges[0] : undefined // several parts: the whole is sent (§14.2 allows it)
-}
-
-// RFC 9110 §13.1.5: strong comparison of tags; a date must be the very one, and so old when the response was made that it
-// cannot stand for two versions of the same second (§8.8.2.2).
-function ifRangeHolds(request: CacheRequest, meta: Metadata, nowMs: number): boolean {
-  const { ifRange } = request
-  if (ifRange === undefined) return true
-  if (ifRange.startsWith('"') || ifRange.startsWith('W/')) return meta.etag !== undefined && strongMatch(ifRange, meta.etag)
-  if (meta.lastModified === undefined || ifRange !== meta.lastModified) return false
-  const modifiedMs = parseHttpDate(meta.lastModified, nowMs)
-  return modifiedMs !== undefined && dateValueMs(meta.fields, meta.responseTimeMs) - modifiedMs >= 1000
 }
 
 async function streamBody(response: ServerResponse, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { FieldLines } from '../http/fields.ts'
 import { decide, passReason } from '../policy/decide.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
+import { shownPart } from '../policy/part.ts'
 import { reasonMeaning, type Reason } from '../policy/reasons.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
 import type { Store, Stored } from '../store/store.ts'
@@ -78,6 +79,7 @@ function headOf({ url, method, fields }: ExplainRequest): { method: string; url:
 
 function explained({ meta }: Stored, tier: string, parts: ExplainParts, nowMs: number): ExplainedVariant {
   const ageMs = currentAgeMs(meta, nowMs)
+  const part = shownPart(meta)
   return {
     variant: meta.variant,
     status: meta.status,
@@ -89,6 +91,7 @@ function explained({ meta }: Stored, tier: string, parts: ExplainParts, nowMs: n
     keepUntilMs: meta.keepUntilMs,
     tags: meta.tags,
     bytes: meta.bodyBytes,
+    ...(part !== undefined && { part }),
     tier,
     vary: meta.vary,
     ...(meta.etag !== undefined && { etag: meta.etag }),

@@ -1,4 +1,5 @@
 // What would become of a request now, and why: the answer of GET /v1/explain.
+import type { ShownPart } from '../policy/part.ts'
 import type { Selecting } from '../policy/stored.ts'
 import type { Verdict } from '../store/purge-log.ts'
 
@@ -16,6 +17,8 @@ export interface ExplainedVariant {
   readonly keepUntilMs: number
   readonly tags: readonly string[]
   readonly bytes: number
+  /** Which bytes of the representation it holds, where that is not all of them. */
+  readonly part?: ShownPart
   /** Where it would be served from: `memory` if it lies there (in Redis too, as a rule), or `redis`. */
   readonly tier: string
   readonly vary: readonly Selecting[]

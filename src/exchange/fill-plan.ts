@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts'
 import type { SpringhouseError } from '../errors.ts'
 import type { Origins } from '../origin/origin.ts'
+import type { RangeAsked } from '../policy/combine.ts'
 import type { ForwardReason } from '../policy/reasons.ts'
 import type { Stamp } from '../policy/stored.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
@@ -35,10 +36,17 @@ export interface FillPlan {
   readonly validating: Stored | undefined
   /** May be served if the origin fails. */
   readonly standIn: Stored | undefined
-  /** Whether the answer may become an entry: it is to a GET, and not for a part. */
+  /** A stored part of the same: what comes is combined with it, or takes its place. */
+  readonly part: Stored | undefined
+  /**
+   * The Range that the origin is asked with: the client's, or one for what `part` lacks, which it then completes for a client
+   * that wants the whole. undefined: the whole is asked for.
+   */
+  readonly range: RangeAsked | undefined
+  /** Whether the answer may become an entry: it is to a GET. */
   readonly mayStore: boolean
-  /** Whether the client's own preconditions are taken off, so that the answer is the whole; else it goes as the client made it. */
-  readonly whole: boolean
+  /** Whether the client's own preconditions are taken off, so that they do not shape what is stored; else it goes as the client made it. */
+  readonly unconditional: boolean
   /** false: nobody is waiting; a background refresh. */
   readonly answering: boolean
   readonly lead: Lead | undefined

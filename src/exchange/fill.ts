@@ -1,27 +1,27 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
 import { SpringhouseError } from '../errors.ts'
-import { fieldValue, hasField, linePairs, type FieldLines } from '../http/fields.ts'
+import { linePairs, type FieldLines } from '../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import type { NotStoredReason } from '../policy/reasons.ts'
-import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
-import type { Metadata } from '../policy/stored.ts'
+import type { ReceivedHead } from '../policy/storable.ts'
 import { isNotModified, notModifiedFields } from '../policy/validation.ts'
 import type { Outcome } from '../store/lease.ts'
-import type { Verdict } from '../store/purge-log.ts'
-import type { Awaitable, Stored, Writer } from '../store/store.ts'
+import type { Stored } from '../store/store.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from './client.ts'
 import { cut, offLeaving, onLeaving } from './connection.ts'
-import { confirm, type Confirmation } from './confirm.ts'
+import { confirm } from './confirm.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
 import { sendInterim } from './interim.ts'
-import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
+import { verdictNow } from './lookup.ts'
+import { announcedLength, clientFields, clientTrailers, originFields } from './message-fields.ts'
 import { storedOutcome, unstoredOutcome } from './outcome.ts'
 import { sendProblem } from './problem.ts'
+import { Storing } from './storing.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
 export class Fill implements ResponseSink {
@@ -32,15 +32,17 @@ export class Fill implements ResponseSink {
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
   #origin: OriginExchange | undefined
-  #writer: Writer | undefined
-  #meta: Metadata | undefined
-  #notStored: NotStoredReason | undefined = 'incomplete'
+  readonly #storing: Storing
+  /** Whether the origin is asked for what a stored part lacks, for a client that wants the whole. */
+  readonly #forRest: boolean
   /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
   #toClient: boolean
   #headSeen = false
   /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
   #fromStore = false
-  #storedBytes = 0
+  /** Whether what arrives completes a stored part, for a client that is answered when the whole is stored. */
+  #completing = false
+  #receivedBytes = 0
   #announcedBytes = -1
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
   #last: Buffer | undefined
@@ -51,6 +53,8 @@ export class Fill implements ResponseSink {
     this.#exchange = exchange
     this.#plan = plan
     this.#done = done
+    this.#storing = new Storing(parts, exchange.asked, plan)
+    this.#forRest = plan.range !== undefined && exchange.asked.request.range === undefined
     this.#toClient = plan.answering
     this.#requestTimeMs = parts.clock.now()
     // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
@@ -69,7 +73,7 @@ export class Fill implements ResponseSink {
     this.#parts.counters.fillsBegun++
     try {
       this.#origin = this.#parts.origins.request(
-        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: this.#plan.whole ? wholeRequestFields(asked.forwarded, this.#plan.validating?.meta) : asked.forwarded, retryOn: route.forwarding.retryOn },
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(asked.forwarded, this.#plan), retryOn: route.forwarding.retryOn },
         this,
       )
       this.#pressure.on(this.#origin)
@@ -96,78 +100,76 @@ export class Fill implements ResponseSink {
       this.#origin?.abort()
       return
     }
-    const { asked } = this.#exchange
-    const verdict = plan.mayStore ? assessResponse(asked.request, asked.requestField, head, asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
-    if (verdict === undefined) this.#notStored = asked.request.method === 'HEAD' ? 'request-method' : 'partial'
-    else if (!verdict.store) this.#notStored = verdict.reason
-    else if (this.#announcedBytes > asked.route.rules.maxEntryBytes) this.#notStored = 'too-large'
-    // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
-    else if (!this.#parts.purgeLog.current()) this.#notStored = 'store-refused'
-    else {
-      this.#notStored = undefined
-      this.#meta = verdict.meta
-      this.#writer = this.#parts.store.write(asked.key, verdict.meta)
+    this.#storing.begin(head, this.#announcedBytes)
+    if (this.#forRest) {
+      // Nobody asked for a part. What does not make the whole of it is of no use, but a 200, or an error that would come again.
+      if (status === 206 && this.#storing.whole) {
+        this.#completing = true
+        return
+      }
+      if (status !== 200 && !isFailureStatus(status)) {
+        this.#fromStore = true
+        this.#origin?.abort()
+        void this.#storing.dropPart().then(() => this.#again())
+        return
+      }
     }
-    if (this.#notStored !== undefined) this.#willNotStore(status, this.#notStored)
+    if (!this.#storing.open) this.#willNotStore(status)
     this.#answerHead(status, fields)
   }
 
   // Those who wait for this lead have nothing to wait for any more.
-  #willNotStore(status: number, reason: NotStoredReason): void {
+  #willNotStore(status: number): void {
+    const reason = this.#storing.notStored ?? 'incomplete'
+    const { mayStore, range, lead } = this.#plan
     this.#parts.counters.notStored(reason)
-    this.#plan.lead?.settle(unstoredOutcome(this.#parts, this.#exchange.asked, reason, status, this.#plan.mayStore))
+    // What a Range brought says nothing of whether the whole might be stored.
+    lead?.settle(unstoredOutcome(this.#parts, this.#exchange.asked, reason, status, mayStore && range === undefined))
   }
 
   #answerHead(status: number, fields: FieldLines): void {
     if (!this.#toClient) {
-      if (this.#writer === undefined) this.#giveUp()
+      if (!this.#storing.open) this.#giveUp()
       return
     }
     const { asked: { request }, response } = this.#exchange
-    const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status))
-    // The origin was asked for the whole; the client asked whether it has changed (RFC 9110 §13.2.2).
-    if (this.#plan.whole && isNotModified(request, status, fields, this.#parts.clock.now())) {
+    const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status, this.#storing.notStored))
+    // The origin was asked without conditions; the client asked whether it has changed (RFC 9110 §13.2.2).
+    if (this.#plan.unconditional && isNotModified(request, status, fields, this.#parts.clock.now())) {
       response.writeHead(304, notModifiedFields(head))
       response.end()
       this.#clientServed()
-      if (this.#writer === undefined) this.#giveUp()
+      if (!this.#storing.open) this.#giveUp()
       return
     }
     response.writeHead(status, head)
   }
 
-  #cacheStatus(status: number): string {
-    return forwardStatus({ reason: this.#plan.reason, status, notStored: this.#notStored, waited: this.#plan.waited })
-  }
-
-  #failedStatus(): string {
-    return forwardStatus({ reason: this.#plan.reason, status: undefined, notStored: undefined, waited: this.#plan.waited })
+  #cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
+    return forwardStatus({ reason: this.#plan.reason, status, notStored, waited: this.#plan.waited })
   }
 
   onData(chunk: Buffer): void {
     if (this.#fromStore) return
-    this.#storedBytes += chunk.length
-    if (this.#writer !== undefined) this.#store(this.#writer, chunk)
-    if (!this.#toClient) return
-    if (this.#writer !== undefined && this.#storedBytes === this.#announcedBytes) {
+    this.#receivedBytes += chunk.length
+    this.#store(chunk)
+    if (!this.#toClient || this.#completing) return
+    if (this.#storing.open && this.#receivedBytes === this.#announcedBytes) {
       this.#last = chunk
     } else if (!this.#exchange.response.write(chunk)) {
       this.#pressure.hold('client')
     }
   }
 
-  #store(writer: Writer, chunk: Buffer): void {
-    if (this.#storedBytes > this.#exchange.asked.route.rules.maxEntryBytes) {
-      writer.abort()
-      this.#writer = undefined
-      this.#notStored = 'too-large'
-      this.#willNotStore(200, 'too-large')
+  #store(chunk: Buffer): void {
+    const taken = this.#storing.write(chunk)
+    if (taken === undefined) return
+    if (taken === 'too-large') {
+      this.#willNotStore(200)
       if (!this.#toClient) this.#giveUp()
       return
     }
-    const taken = writer.write(chunk)
-    if (taken === undefined) return
     this.#pressure.hold('store')
     void taken.then(() => this.#pressure.release('store'), () => this.#pressure.release('store'))
   }
@@ -175,30 +177,21 @@ export class Fill implements ResponseSink {
   onEnd(trailers: FieldLines): void {
     if (this.#fromStore) return
     const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient) response.addTrailers(linePairs(clientTrailers(trailers)))
-    const committed = this.#commit()
+    if (trailers.length > 0 && this.#toClient && !this.#completing) response.addTrailers(linePairs(clientTrailers(trailers)))
+    const committed = this.#storing.commit()
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
   }
 
-  #commit(): Awaitable<Outcome> {
-    const [writer, meta] = [this.#writer, this.#meta]
-    if (writer === undefined || meta === undefined) return 'failed'
-    // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
-    if (this.#parts.purgeLog.judge(meta) === 'dead') {
-      writer.abort()
-      return 'failed'
-    }
-    const committed = writer.commit()
-    const outcome = (taken: boolean): Outcome => storedOutcome(this.#parts, this.#exchange.asked, meta, taken)
-    return typeof committed === 'boolean' ? outcome(committed) : committed.then(outcome)
-  }
-
   #finish(outcome: Outcome): void {
     const { counters } = this.#parts
-    if (this.#writer !== undefined) {
-      if (outcome === 'failed' || outcome === 'refused') counters.notStored('store-refused')
-      else counters.fillsCommitted++
+    if (this.#storing.open) {
+      if (isStored(outcome)) counters.fillsCommitted++
+      else counters.notStored(this.#storing.notStored ?? 'store-refused')
+    }
+    if (this.#completing) {
+      void this.#completed(outcome)
+      return
     }
     if (this.#toClient) {
       this.#exchange.response.end(this.#last)
@@ -209,15 +202,15 @@ export class Fill implements ResponseSink {
 
   onError(error: SpringhouseError, headSeen: boolean): void {
     if (this.#fromStore) return
-    this.#writer?.abort()
-    if (this.#writer !== undefined) this.#parts.counters.fillsAborted++
+    if (this.#storing.open) this.#parts.counters.fillsAborted++
+    this.#storing.abort()
     this.#parts.counters.originError(error.code)
     this.#parts.originFailed(error, this.#exchange)
     if (!headSeen && this.#standIn('unreachable')) return
     if (this.#toClient) {
       // After the head, a cut connection is the only honest end: nothing may look complete that is not.
       if (this.#exchange.response.headersSent) cut(this.#exchange.response)
-      else sendProblem(this.#exchange.response, error, this.#failedStatus())
+      else sendProblem(this.#exchange.response, error, this.#cacheStatus(undefined, undefined))
       this.#clientServed()
     }
     this.#settle()
@@ -226,37 +219,33 @@ export class Fill implements ResponseSink {
   /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
   async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
     // Purged while it was being validated: the 304 confirms something that must not be served any more.
-    const confirmation = this.#verdict(validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
+    const confirmation = verdictNow(this.#parts.purgeLog, validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
-    const kept = await this.#keep(confirmation, validated.meta)
+    const kept = await this.#storing.keep(confirmation, validated.meta)
     // Those who wait do not wait for this client to read it.
     this.#plan.lead?.settle(kept ? storedOutcome(this.#parts, this.#exchange.asked, meta, true) : 'failed')
+    return this.#answerFrom({ meta, body: validated.body }, 304, notStored)
+  }
+
+  /** RFC 9111 §3.3: a stored part and what has come are the whole, which answers from where it is now. Never rejects. */
+  async #completed(outcome: Outcome): Promise<void> {
+    const whole = isStored(outcome) && this.#toClient ? await this.#storing.stored() : undefined
+    if (!this.#toClient) return this.#settle(outcome)
+    if (whole !== undefined) this.#plan.lead?.settle(outcome)
+    return whole === undefined ? this.#again() : this.#answerFrom(whole, 206, undefined)
+  }
+
+  /** Answers with what is stored now that the origin has said that it holds; asks once more if it is gone. Never rejects. */
+  async #answerFrom(stored: Stored, status: number, notStored: NotStoredReason | undefined): Promise<void> {
+    this.#fromStore = true
     if (!this.#toClient) return this.#settle()
-    const cacheStatus = forwardStatus({ reason: this.#plan.reason, status: 304, notStored, waited: this.#plan.waited })
     const nowMs = this.#parts.clock.now()
-    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(meta, nowMs), nowMs, cacheStatus }
-    const delivered = await this.#deliver({ meta, body: validated.body }, occasion)
+    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus: this.#cacheStatus(status, notStored) }
+    const delivered = await this.#deliver(stored, occasion)
     if (!delivered && this.#toClient) return this.#again()
     this.#clientServed()
     this.#settle()
-  }
-
-  /** What purges say now of what was looked up before the origin was asked. Where they may not be known, the worst counts. */
-  #verdict(meta: Metadata): Verdict {
-    const { purgeLog } = this.#parts
-    return purgeLog.current() ? purgeLog.judge(meta) : 'dead'
-  }
-
-  /** Whether the entry is renewed. A store that fails costs the next request a look at the origin, and this one nothing. */
-  async #keep({ keep, meta }: Confirmation, was: Metadata): Promise<boolean> {
-    const { store } = this.#parts
-    const { key } = this.#exchange.asked
-    try {
-      if (keep === 'merged') return await store.refresh(key, was, meta)
-      if (keep === 'nothing') await store.remove(key, meta.variant)
-    } catch { /* see above */ }
-    return false
   }
 
   /** false: the body was gone before anything was sent. Never rejects. */
@@ -269,10 +258,11 @@ export class Fill implements ResponseSink {
     }
   }
 
-  /** Asks once more, for the whole: the 304 was of no use. */
+  /** Asks once more, for what the client asked for: what was stored was of no use. */
   #again(): void {
     this.#detach()
-    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, standIn: undefined, answering: this.#toClient }
+    const range = this.#forRest ? undefined : this.#plan.range
+    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, standIn: undefined, part: undefined, range, answering: this.#toClient }
     this.#toClient = false
     new Fill(this.#parts, this.#exchange, plan, this.#done).start()
   }
@@ -280,7 +270,7 @@ export class Fill implements ResponseSink {
   /** Whether a stored response answers in place of an origin that failed. */
   #standIn(failure: OriginFailure): boolean {
     const { standIn } = this.#plan
-    const verdict = standIn === undefined ? 'dead' : this.#verdict(standIn.meta)
+    const verdict = standIn === undefined ? 'dead' : verdictNow(this.#parts.purgeLog, standIn.meta)
     if (standIn === undefined || verdict === 'dead') return false
     const nowMs = this.#parts.clock.now()
     const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, verdict, failure, nowMs)
@@ -295,7 +285,7 @@ export class Fill implements ResponseSink {
     this.#plan.lead?.settle('failed')
     this.#parts.counters.count(occasion.reason)
     const delivered = await this.#deliver(standIn, occasion)
-    if (!delivered && this.#toClient) sendProblem(this.#exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), this.#failedStatus())
+    if (!delivered && this.#toClient) sendProblem(this.#exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), this.#cacheStatus(undefined, undefined))
     this.#clientServed()
     this.#settle()
   }
@@ -308,7 +298,7 @@ export class Fill implements ResponseSink {
     this.#clientServed()
     // What is being read from the store ends by itself.
     if (this.#fromStore) return
-    const mayYetStore = this.#headSeen ? this.#writer !== undefined : this.#plan.whole
+    const mayYetStore = this.#headSeen ? this.#storing.open : this.#plan.unconditional
     if (mayYetStore) this.#pressure.release('client')
     else this.#giveUp()
   }
@@ -326,7 +316,7 @@ export class Fill implements ResponseSink {
 
   #giveUp(): void {
     this.#origin?.abort()
-    this.#writer?.abort()
+    this.#storing.abort()
     this.#settle()
   }
 
@@ -337,8 +327,6 @@ export class Fill implements ResponseSink {
   }
 }
 
-// -1: not announced. The origin room has refused lengths that are not one valid number.
-function announcedLength(fields: FieldLines): number {
-  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
-  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
+function isStored(outcome: Outcome): boolean {
+  return outcome !== 'failed' && outcome !== 'refused'
 }

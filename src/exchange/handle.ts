@@ -3,8 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
+import type { RangeAsked } from '../policy/combine.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { ForwardReason, PassReason } from '../policy/reasons.ts'
+import type { CacheRequest } from '../policy/request.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { receive, type ClientExchange, type Fault } from './client.ts'
@@ -32,7 +34,7 @@ export interface HandlerParts extends FillParts {
 /** true: answered, the response is or will be written here. Otherwise the request is the proxy's, for this reason. */
 export type Handled = true | PassReason
 
-type AskDecision = Decision<Stored> & { action: 'validate' | 'fetch' }
+type AskDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
 type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
 
 /** What a request has behind it when it looks. */
@@ -125,6 +127,7 @@ export class Handler {
         return this.#serve(exchange, decision, decision.entry, nowMs, past)
       case 'validate':
       case 'fetch':
+      case 'complete':
         return past.lead === undefined ? this.#ask(exchange, decision, past) : this.#fetch(exchange, decision, past.lead, past)
       case 'refuse':
         past.lead?.settle('failed')
@@ -176,7 +179,7 @@ export class Handler {
     // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.
     const alone = uncacheable.has(memoryKey(exchange.asked)) || request.directives.noStore
     // Without a word on purges nothing that another brings could be used, nor kept.
-    if (!mayStore(exchange) || alone || !coalesce || !purgeLog.current()) return this.#fetch(exchange, decision, undefined, past, alone)
+    if (!mayShare(exchange) || alone || !coalesce || !purgeLog.current()) return this.#fetch(exchange, decision, undefined, past, alone)
     const mayWait = past.waits < maxWaits && mayFollow(decision)
     const other = mayWait ? this.#coalescer.join(key, request.authority, request.target) : undefined
     // While it looked the client may have left: then nobody wants an answer, and nobody else is to wait for one.
@@ -215,16 +218,19 @@ export class Handler {
       return true
     }
     this.#parts.counters.count(decision.reason)
-    const storing = mayStore(exchange)
-    const validating = storing && decision.action === 'validate' ? decision.entry : undefined
+    const { request } = exchange.asked
+    const mayStore = request.method === 'GET'
+    const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fill(exchange, {
       reason: decision.reason,
       // Read before the origin is asked: a purge that comes after it will match what the fetch brings.
       stamp: this.#parts.purgeLog.applied,
       validating,
       standIn: decision.entry,
-      mayStore: storing,
-      whole: storing && (validating !== undefined || !asClientMade),
+      part: decision.part,
+      range: rangeAsked(request, decision, asClientMade),
+      mayStore,
+      unconditional: mayStore && (validating !== undefined || !asClientMade),
       answering: true,
       lead,
       waited: past.waits > 0 && past.reason !== undefined,
@@ -258,7 +264,7 @@ export class Handler {
     const validatable = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
     this.#fill(exchange, {
       reason: 'stale', stamp: this.#parts.purgeLog.applied, validating: validatable ? entry : undefined, standIn: entry,
-      mayStore: true, whole: true, answering: false, lead, waited: false,
+      part: undefined, range: undefined, mayStore: true, unconditional: true, answering: false, lead, waited: false,
     })
   }
 
@@ -279,12 +285,18 @@ function faultError(fault: Fault): SpringhouseError {
   return new SpringhouseError(fault === 'no-route' ? 'NO_ROUTE' : 'BAD_REQUEST', { detail: fault })
 }
 
+// RFC 9111 §3.3: the rest of a part is asked for only where the whole that comes of it may be stored.
+function rangeAsked({ range, ifRange }: CacheRequest, decision: AskDecision, alone: boolean): RangeAsked | undefined {
+  if (range !== undefined) return { range, ifRange }
+  return decision.action === 'complete' && !alone ? decision.rest : undefined
+}
+
 // A client that asks for a newer response than there is does not take one that was asked for before it came.
 function mayFollow(decision: AskDecision): boolean {
   return decision.reason !== 'request-no-cache' && decision.reason !== 'request-max-age' && decision.reason !== 'request-min-fresh'
 }
 
-// Whether the answer may become an entry: it is to a GET, and not for a part.
-function mayStore({ asked: { request } }: ClientExchange): boolean {
+// Whether others may wait for what this one brings: it is a GET, and not for a part, which is of no use to who wants the whole.
+function mayShare({ asked: { request } }: ClientExchange): boolean {
   return request.method === 'GET' && request.range === undefined
 }

@@ -1,6 +1,7 @@
 // What is stored for a key and has survived every purge.
 import type { Softness } from '../policy/decide.ts'
-import type { PurgeLog } from '../store/purge-log.ts'
+import type { Metadata } from '../policy/stored.ts'
+import type { PurgeLog, Verdict } from '../store/purge-log.ts'
 import type { Awaitable, Near, Store, Stored } from '../store/store.ts'
 
 const nothing: readonly Stored[] = []
@@ -43,4 +44,9 @@ function survivors(variants: readonly Stored[], log: PurgeLog): readonly Stored[
 /** Whether a soft purge made an entry stale, as `decide` asks it. Made once, so that a look makes no closure. */
 export function softnessBy(log: PurgeLog): (entry: Stored) => Softness {
   return entry => (log.judge(entry.meta) === 'valid' ? 'valid' : 'stale')
+}
+
+/** What purges say now of what was looked up before the origin was asked. Where they may not be known, the worst counts. */
+export function verdictNow(log: PurgeLog, meta: Metadata): Verdict {
+  return log.current() ? log.judge(meta) : 'dead'
 }

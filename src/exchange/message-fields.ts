@@ -1,16 +1,17 @@
 // The fields of the two messages that a fill sends: its request to the origin, and its answer to the client.
-import { connectionNamed, isHopByHop, withoutFields, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, fieldValue, hasField, isHopByHop, withoutFields, type FieldLines } from '../http/fields.ts'
 import { toldToThisCache } from '../policy/storable.ts'
-import type { Metadata } from '../policy/stored.ts'
 import { conditionalFields, partialRequestFields } from '../policy/validation.ts'
+import type { FillPlan } from './fill-plan.ts'
 
-/** A request for the whole: the client's own preconditions and ranges off, the stored validators on. */
-export function wholeRequestFields(forwarded: FieldLines, validating: Metadata | undefined): FieldLines {
-  const fields: string[] = []
-  for (let i = 0; i < forwarded.length; i += 2) {
-    if (!partialRequestFields.has(forwarded[i] as string)) fields.push(forwarded[i] as string, forwarded[i + 1] as string)
-  }
-  if (validating !== undefined) fields.push(...conditionalFields(validating))
+/** The fields of the request to the origin: the client's own preconditions off, the plan's validators and Range on; or as they came. */
+export function originFields(forwarded: FieldLines, { unconditional, range, validating }: FillPlan): FieldLines {
+  if (!unconditional) return forwarded
+  const fields = withoutFields(forwarded, partialRequestFields)
+  if (range !== undefined) fields.push('range', range.range)
+  if (range?.ifRange !== undefined) fields.push('if-range', range.ifRange)
+  // RFC 9110 §13.2.2: the origin looks at these first. 304 then says that the stored response will do, ranges and all.
+  if (validating !== undefined) fields.push(...conditionalFields(validating.meta))
   return fields
 }
 
@@ -35,4 +36,10 @@ export function clientFields(fields: FieldLines, via: string, cacheStatus: strin
   }
   kept.push('via', via, 'cache-status', cacheStatus)
   return kept
+}
+
+/** A message's Content-Length; -1: not announced. The origin room has refused lengths that are not one valid number. */
+export function announcedLength(fields: FieldLines): number {
+  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
 }

@@ -13,7 +13,8 @@ const forwardParameter: Record<ForwardReason, ForwardParameter> = {
   'request-no-cache': 'request',
   'request-max-age': 'request',
   'request-min-fresh': 'request',
-  'range-miss': 'partial',
+  'range-miss': 'uri-miss',
+  'part-only': 'partial',
   'head-miss': 'uri-miss',
 }
 

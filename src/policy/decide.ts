@@ -1,25 +1,30 @@
 // What to do with a request, given what is stored: RFC 9111 §4, as one pure function.
+import { restOf, type RangeAsked } from './combine.ts'
 import { currentAgeMs } from './freshness.ts'
+import { wantedOf } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
 import type { Metadata } from './stored.ts'
-import { selectVariant, type RequestField } from './vary.ts'
+import { selectPart, selectVariant, type RequestField } from './vary.ts'
 
 /** Something stored, as far as policy needs to see it. */
 export interface Candidate {
   readonly meta: Metadata
 }
 
+/** `part`: what is stored of the same beside the entry, which the answer may be combined with, or takes the place of. */
 export type Decision<V extends Candidate> =
   /** Fresh, or as stale as the request takes it: deliver. */
   | { readonly action: 'serve'; readonly reason: ServeReason; readonly entry: V; readonly ageMs: number }
   /** Within stale-while-revalidate: deliver, and refresh in the background once. */
   | { readonly action: 'serve-stale'; readonly reason: 'stale-while-revalidate'; readonly entry: V; readonly ageMs: number }
   /** Stored with a validator, and not to be used without asking: conditional request. */
-  | { readonly action: 'validate'; readonly reason: ForwardReason; readonly entry: V; readonly ageMs: number }
+  | { readonly action: 'validate'; readonly reason: ForwardReason; readonly entry: V; readonly ageMs: number; readonly part?: V }
   /** Ask the origin. `entry` is what may stand in if the origin fails. */
-  | { readonly action: 'fetch'; readonly reason: ForwardReason; readonly entry: V | undefined }
+  | { readonly action: 'fetch'; readonly reason: ForwardReason; readonly entry: V | undefined; readonly part?: V }
+  /** Stored in part: ask the origin for the rest (§3.3). */
+  | { readonly action: 'complete'; readonly reason: ForwardReason; readonly entry: V | undefined; readonly part: V; readonly rest: RangeAsked }
   /** only-if-cached, and nothing usable: 504. */
   | { readonly action: 'refuse'; readonly reason: RefuseReason }
 
@@ -53,7 +58,7 @@ export function decide<V extends Candidate>(
 ): Decision<V> {
   const decision = choose(request, variants, softness, requestField, nowMs)
   // §5.2.1.7: a 504 rather than a forwarded request. Serving stale within its allowance is a stored response, so it stands.
-  if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch')) {
+  if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch' || decision.action === 'complete')) {
     return { action: 'refuse', reason: 'only-if-cached' }
   }
   return decision
@@ -63,10 +68,19 @@ function choose<V extends Candidate>(
   request: CacheRequest, variants: readonly V[], softness: (entry: V) => Softness, requestField: RequestField, nowMs: number,
 ): Decision<V> {
   const entry = selectVariant(variants, requestField)
-  if (entry === undefined) return { action: 'fetch', reason: missReason(request, variants.length), entry: undefined }
+  const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs)
+  if (whole?.action === 'serve' && request.range === undefined) return whole
+  // What no whole response settles, a part may. HEAD is left to whole ones: it asks about a whole.
+  const part = request.method === 'GET' || whole === undefined ? selectPart(variants, requestField) : undefined
+  if (part === undefined) return whole ?? { action: 'fetch', reason: missReason(request, variants.length), entry: undefined }
+  if (request.range === undefined) return chooseRest(request, whole, part, softness(part), nowMs)
+  return choosePart(request, whole, part, softness(part), nowMs)
+}
+
+function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, softness: Softness, nowMs: number): Decision<V> & { readonly entry: V } {
   const { meta } = entry
   const ageMs = currentAgeMs(meta, nowMs)
-  const softPurged = softness(entry) === 'stale'
+  const softPurged = softness === 'stale'
   const reason = notUsableBecause(request, meta, ageMs, softPurged)
   if (reason === undefined) return { action: 'serve', reason: 'fresh', entry, ageMs }
   if (reason === 'stale' || reason === 'soft-purged') {
@@ -84,6 +98,30 @@ function choose<V extends Candidate>(
     return { action: 'validate', reason, entry, ageMs }
   }
   return { action: 'fetch', reason, entry }
+}
+
+/** A request for a part, with a part stored: it answers if it holds what is asked for; of it and a whole one, the younger. */
+function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: Softness, nowMs: number): Decision<V> {
+  const overtaken = whole?.action === 'serve' && whole.entry.meta.responseTimeMs >= part.meta.responseTimeMs
+  if (!overtaken && wantedOf(request, part.meta, nowMs) !== 'not-held') {
+    const held = chooseStored(request, part, softness, nowMs)
+    if (held.action === 'serve') return held
+    if (whole === undefined && (held.action === 'validate' || held.action === 'fetch')) return { ...held, part }
+  }
+  if (whole === undefined) return { action: 'fetch', reason: 'part-only', entry: undefined, part }
+  return whole.action === 'validate' || whole.action === 'fetch' ? { ...whole, part } : whole
+}
+
+/** A request for the whole, with a part stored, and no whole that is fresh: the rest is asked for where that may be enough. */
+function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: Softness, nowMs: number): Decision<V> {
+  if (whole?.action === 'validate') return { ...whole, part }
+  if (whole !== undefined && whole.action !== 'fetch') return whole
+  const reason = whole === undefined ? 'part-only' : whole.reason
+  const rest = request.method === 'GET' ? restOf(part.meta) : undefined
+  const fresh = notUsableBecause(request, part.meta, currentAgeMs(part.meta, nowMs), softness === 'stale') === undefined
+  // A part that is not fresh is worth something only if the origin can say that it still holds: by If-Range.
+  if (rest !== undefined && (fresh || rest.ifRange !== undefined)) return { action: 'complete', reason, entry: whole?.entry, part, rest }
+  return { action: 'fetch', reason, entry: whole?.entry, part }
 }
 
 function missReason(request: CacheRequest, variants: number): ForwardReason {
@@ -127,6 +165,8 @@ export type OriginFailure = 'unreachable' | '5xx'
 export function mayStandIn(request: CacheRequest, meta: Metadata, softness: Softness, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
   const ageMs = currentAgeMs(meta, nowMs)
   const staleForMs = ageMs - meta.lifetimeMs
+  // Never a part for the whole, nor for another part (§3.3).
+  if (meta.part !== undefined && wantedOf(request, meta, nowMs) === 'not-held') return undefined
   // A request that wanted none from cache gets the error, and so does one whose response forbids it.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
   if (meta.neverStale && (staleForMs >= 0 || softness === 'stale')) return undefined

@@ -9,7 +9,7 @@ export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'origin-
 /** Why the origin is asked, though something is stored or might have been. */
 export type ForwardReason =
   | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
-  | 'range-miss' | 'head-miss'
+  | 'range-miss' | 'part-only' | 'head-miss'
 export type RefuseReason = 'only-if-cached'
 /** Why a response is not stored. */
 export type NotStoredReason =
@@ -41,7 +41,8 @@ const decisions: Record<DecisionReason, string> = {
   'request-no-cache': 'RFC 9111 §5.2.1.4: the request says no-cache',
   'request-max-age': 'RFC 9111 §5.2.1.1: older than the request takes',
   'request-min-fresh': 'RFC 9111 §5.2.1.3: not fresh for as long as the request asks',
-  'range-miss': 'RFC 9110 §14.2: a part is asked for and the whole is not stored',
+  'range-miss': 'RFC 9110 §14.2: a part is asked for, and nothing is stored for this URL',
+  'part-only': 'RFC 9111 §3.3: a part is stored, and not all that is asked for',
   'head-miss': 'RFC 9110 §9.3.2: HEAD, and no response to GET is stored',
   'only-if-cached': 'RFC 9111 §5.2.1.7: the request takes a stored response only, and none may be used',
 }
@@ -58,7 +59,7 @@ const notStored: Record<NotStoredReason, string> = {
   'not-fresh': 'RFC 9111 §3: neither freshness nor a validator, so it could never be reused',
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
   'request-method': 'RFC 9111 §3: only answers to GET are stored',
-  'partial': 'RFC 9111 §3.3: a partial response',
+  'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
   'too-large': 'configuration maxEntryBytes: the body is larger',
   'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',
   'incomplete': 'RFC 9111 §3.3: the response ended before its end',

@@ -5,10 +5,11 @@ import { connectionNamed, fieldLineValues, fieldValue, hasField, isHopByHop, typ
 import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
+import { contentFields, partVariant } from './part.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
-import type { Metadata, Stamp } from './stored.ts'
+import type { Metadata, Part, Stamp } from './stored.ts'
 import { selectingFields, variantName, type RequestField } from './vary.ts'
 
 /** A response head as it arrived, with what is known of how it came. Times in milliseconds since the epoch. */
@@ -26,20 +27,22 @@ export type Storability =
   | { readonly store: false; readonly reason: NotStoredReason }
 
 // Statuses whose meaning this cache knows how to keep: all registered final ones but those that speak of one request
-// (206 needs part handling; 304 and 412 answer a precondition; 416 a range).
-const neverStored: ReadonlySet<number> = new Set([206, 304, 412, 416])
+// (304 and 412 answer a precondition; 416 a range).
+const neverStored: ReadonlySet<number> = new Set([304, 412, 416])
 const understood: ReadonlySet<number> = new Set([
-  200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
+  200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
 ])
 
 /**
  * Decides on a response to a GET, in the order in which a reader of a log would ask, and gives its metadata.
  * `requestField` reads the request as it was forwarded; `bodyBytes` of the metadata is the announced length or 0.
+ * @param part what it brings of the representation (part.ts `contentOf`), where that is not all of it
  */
-export function assessResponse(request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules): Storability {
+export function assessResponse(request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part): Storability {
   const governing = governingDirectives(head.fields)
   const { directives } = governing
-  const refusal = refusalOf(request, head, directives, rules)
+  // §3.3: 206 without a part that is known is a part of nobody knows what.
+  const refusal = head.status === 206 && part === undefined ? 'partial' : refusalOf(request, head, directives, rules)
   if (refusal !== undefined) return { store: false, reason: refusal }
 
   const vary = selectingFields(head.fields, requestField)
@@ -64,7 +67,7 @@ export function assessResponse(request: CacheRequest, requestField: RequestField
     store: true,
     meta: {
       status: head.status,
-      fields: storedFields(head, directives),
+      fields: storedFields(head, directives, part !== undefined),
       cacheOnlyFields: head.fields.filter((_, i) => toldToThisCache.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,
@@ -78,20 +81,21 @@ export function assessResponse(request: CacheRequest, requestField: RequestField
       etag,
       lastModified,
       vary,
-      variant: variantName(vary),
+      variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
       target: request.target,
       tags: tags.tags,
       stamp: head.stamp,
       keepUntilMs: head.responseTimeMs + keepForMs,
       bodyBytes: 0,
+      part,
     },
   }
 }
 
 function refusalOf(request: CacheRequest, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (request.method !== 'GET') return 'request-method'
-  if (head.status < 200 || neverStored.has(head.status)) return head.status === 206 ? 'partial' : 'status'
+  if (head.status < 200 || neverStored.has(head.status)) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
@@ -117,14 +121,15 @@ export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control'
 
 /**
  * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
- * others (§5.2.2.4, §5.2.2.7). A Date is added where the origin sent none (RFC 9110 §6.6.1).
+ * others (§5.2.2.4, §5.2.2.7), nor of a part what is true of its very bytes only. A Date is added where the origin sent none
+ * (RFC 9110 §6.6.1).
  */
-function storedFields(head: ReceivedHead, directives: ResponseDirectives): FieldLines {
+function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
   const named = connectionNamed(head.fields)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named)) continue
+    if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named) || (ofPart && contentFields.has(name))) continue
     if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }

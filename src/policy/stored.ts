@@ -1,5 +1,6 @@
 // What is known of a stored response: everything that policy asks of it, and nothing that a store may judge.
 import type { FieldLines } from '../http/fields.ts'
+import type { ByteRange } from '../http/range.ts'
 
 /**
  * A place in the order of purges (see store/purge-log.ts): a string that sorts, with `<`, in the order in which the
@@ -9,6 +10,16 @@ export type Stamp = string
 
 /** A request field that Vary names, with the normalised value that the stored response's request had; null: it had none. */
 export type Selecting = readonly [name: string, value: string | null]
+
+/** What of a representation a stored body holds, where that is not all of it (RFC 9110 §15.3.7, RFC 9111 §3.3). */
+export interface Part {
+  /** In order, apart from one another, at least one. The body is what they say, one after the other. */
+  readonly ranges: readonly ByteRange[]
+  /** Length of the whole representation; undefined: the origin did not say. */
+  readonly complete: number | undefined
+  /** The Range field that brought it (the last of it), byte for byte. */
+  readonly asked: string
+}
 
 /** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
 export interface Metadata {
@@ -51,4 +62,6 @@ export interface Metadata {
   readonly keepUntilMs: number
   /** Length of the whole stored body. */
   readonly bodyBytes: number
+  /** undefined: the body is the whole representation. */
+  readonly part: Part | undefined
 }

@@ -65,10 +65,11 @@ export function mergedFields(stored: FieldLines, fields304: FieldLines): FieldLi
 
 /**
  * Whether a client's own precondition is answered with 304 from a response to GET with these validators (§4.3.2;
- * RFC 9110 §13.2.2: If-None-Match before If-Modified-Since). Only a 200 can be "not modified".
+ * RFC 9110 §13.2.2: If-None-Match before If-Modified-Since, and both before Range). Only what would be answered 200, or 206,
+ * can be "not modified".
  */
 export function isNotModified(request: CacheRequest, status: number, fields: FieldLines, nowMs: number): boolean {
-  if (status !== 200) return false
+  if (status !== 200 && status !== 206) return false
   if (request.ifNoneMatch !== undefined) return matchesList(request.ifNoneMatch, fieldValue(fields, 'etag'), 'weak')
   if (request.ifModifiedSince === undefined) return false
   const since = parseHttpDate(request.ifModifiedSince, nowMs)

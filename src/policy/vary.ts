@@ -50,10 +50,22 @@ export function variantName(selecting: readonly Selecting[]): string {
   return hash.digest('base64url').slice(0, 22)
 }
 
-/** The first (youngest) of a key's variants that a request selects; §4.1: with several, the most recent. */
+/** The first (youngest) whole response among a key's variants that a request selects; §4.1: with several, the most recent. */
 export function selectVariant<V extends { readonly meta: Metadata }>(variants: readonly V[], requestField: RequestField): V | undefined {
   for (const variant of variants) {
-    if (variant.meta.vary.length === 0 || matchesVary(variant.meta.vary, requestField)) return variant
+    if (variant.meta.part === undefined && selects(variant.meta.vary, requestField)) return variant
   }
   return undefined
+}
+
+/** The youngest part that a request selects. */
+export function selectPart<V extends { readonly meta: Metadata }>(variants: readonly V[], requestField: RequestField): V | undefined {
+  for (const variant of variants) {
+    if (variant.meta.part !== undefined && selects(variant.meta.vary, requestField)) return variant
+  }
+  return undefined
+}
+
+function selects(selecting: readonly Selecting[], requestField: RequestField): boolean {
+  return selecting.length === 0 || matchesVary(selecting, requestField)
 }

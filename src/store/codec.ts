@@ -1,7 +1,7 @@
 // Metadata as bytes and back: the form in which every store keeps it.
 import { crc32 } from 'node:zlib'
 import type { FieldLines } from '../http/fields.ts'
-import type { Metadata, Selecting } from '../policy/stored.ts'
+import type { Metadata, Part, Selecting } from '../policy/stored.ts'
 import { wordAt, wordNumber } from './words.ts'
 
 // A fixed part, then how long each string is (variable-length integers), then every string's bytes in one run, then a
@@ -10,7 +10,8 @@ import { wordAt, wordNumber } from './words.ts'
 //
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
-const version = 1
+/** An entry of another version reads as absent. 2: parts. */
+export const metadataVersion = 2
 const fixedBytes = 36
 const checksumBytes = 4
 
@@ -88,6 +89,19 @@ function putLines(lines: FieldLines): void {
   }
 }
 
+// 0 for none; else how many ranges and one, each as its start and its length, then what is known of the whole.
+function putPart(part: Part | undefined): void {
+  numbers.push(part === undefined ? 0 : part.ranges.length + 1)
+  if (part === undefined) return
+  for (const { start, end } of part.ranges) {
+    putQuantity(start)
+    putQuantity(end - start)
+  }
+  numbers.push(part.complete === undefined ? 0 : 1)
+  if (part.complete !== undefined) putQuantity(part.complete)
+  putString(part.asked)
+}
+
 /** The bytes of metadata, with `bodyBytes` as its length of body. The same metadata always gives the same bytes. */
 export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyBytes): Buffer {
   numbers.length = 0
@@ -115,13 +129,14 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   putString(meta.authority)
   putString(meta.target)
   putString(meta.stamp)
+  putPart(meta.part)
 
   let numberBytes = 0
   for (const number of numbers) numberBytes += varintBytes(number)
   const textStart = fixedBytes + numberBytes
   const length = textStart + textBytes + checksumBytes
   const bytes = Buffer.allocUnsafe(length)
-  bytes[0] = version
+  bytes[0] = metadataVersion
   bytes[1] = (meta.heuristic ? heuristicFlag : 0) | (meta.alwaysValidate ? alwaysValidateFlag : 0) |
     (meta.neverStale ? neverStaleFlag : 0)
   bytes.writeUInt16LE(meta.status, 2)
@@ -140,7 +155,7 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
 
 /** The length of the metadata that begins at `start`, as it says itself; undefined where that cannot be. */
 export function encodedLength(bytes: Buffer, start: number): number | undefined {
-  if (bytes.length - start < fixedBytes + checksumBytes || bytes[start] !== version) return undefined
+  if (bytes.length - start < fixedBytes + checksumBytes || bytes[start] !== metadataVersion) return undefined
   const length = bytes.readUInt32LE(start + 4)
   return length < fixedBytes + checksumBytes || length > bytes.length - start ? undefined : length
 }
@@ -217,6 +232,17 @@ function takeReference(fields: FieldLines): string | undefined {
   return value
 }
 
+function takePart(): Part | undefined {
+  const count = takeCount()
+  if (count === 0) return undefined
+  const ranges: { start: number; end: number }[] = []
+  for (let left = count - 1; left > 0; left--) {
+    const start = takeQuantity()
+    ranges.push({ start, end: start + takeQuantity() })
+  }
+  return { ranges, complete: takeNumber() === 0 ? undefined : takeQuantity(), asked: takeString() }
+}
+
 /**
  * The metadata in `bytes` from `start` to `end`; undefined where it is damaged, cut short or of another version. Never
  * throws. `trusted`: the bytes never left this process, so the checksum is not looked at.
@@ -261,6 +287,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   const authority = takeString()
   const target = takeString()
   const stamp = takeString()
+  const part = takePart()
   const flags = bytes[start + 1] as number
   return {
     status: bytes.readUInt16LE(start + 2),
@@ -285,6 +312,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     stamp,
     keepUntilMs: bytes.readDoubleLE(start + keepUntilOffset),
     bodyBytes,
+    part,
   }
 }
 

@@ -70,7 +70,7 @@ const explanation = {
   decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2' },
   variants: [
     { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh', tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },
-    { status: 200, variant: 'fr', ageMs: 90_000, lifetimeMs: 60_000, freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']], verdict: 'valid' },
+    { status: 206, variant: 'fr part', part: { ranges: '0-49,90-139', complete: 200, sound: true }, ageMs: 90_000, lifetimeMs: 60_000, freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']], verdict: 'valid' },
   ],
 }
 
@@ -85,9 +85,9 @@ reason    fresh (RFC 9111 §4.2)
 route     0
 key       api.example.com\\x0a/v1/a
 
-status  freshness  purges  age  lifetime  fresh until           kept until            bytes  tier    tags      vary                        variant
-200     fresh      valid   12s  1m        2023-11-14T22:14:07Z  2023-11-14T23:14:07Z  2KiB   memory  red blue  [["accept-language","en"]]  en
-200     stale      valid   90s  1m        2023-11-14T22:13:20Z  2023-11-14T23:13:20Z  100    redis   -         [["accept-language","fr"]]  fr
+status  freshness  purges  age  lifetime  fresh until           kept until            bytes  part             tier    tags      vary                        variant
+200     fresh      valid   12s  1m        2023-11-14T22:14:07Z  2023-11-14T23:14:07Z  2KiB   -                memory  red blue  [["accept-language","en"]]  en
+206     stale      valid   90s  1m        2023-11-14T22:13:20Z  2023-11-14T23:13:20Z  100    0-49,90-139/200  redis   -         [["accept-language","fr"]]  fr part
 `)
   t.strictSame(admin.asked.map(({ method, url }) => [method, url]), [['GET', '/v1/explain?url=http%3A%2F%2Fapi.example.com%2Fv1%2Fa']])
 })

@@ -237,6 +237,24 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store, 'other'), ['other'])
   })
 
+  for (const bytes of [6, 100_000]) {
+    promise(`a part of ${bytes} bytes lies beside the whole of the same selecting fields, and goes alone`, async (test, { store }) => {
+      const part = { ranges: [{ start: 0, end: bytes - 2 }, { start: 2 ** 40, end: 2 ** 40 + 2 }], complete: undefined, asked: 'bytes=0-' }
+      const body = randomBytes(bytes)
+      await put(store, key, metadata({ responseTimeMs: t0 - 1 }), Buffer.from('whole'))
+      await put(store, key, metadata({ status: 206, variant: ' part', part }), body)
+      const [found, whole] = await store.lookup(key)
+      test.same(found?.meta, metadata({ status: 206, variant: ' part', part, bodyBytes: bytes }))
+      if (found !== undefined) test.ok((await readBody(found.body, 1, bytes)).equals(body.subarray(1)))
+      test.equal(whole?.meta.part, undefined)
+      const longer = { ...part, complete: 2 ** 41 }
+      if (found !== undefined) test.equal(await store.refresh(key, found.meta, { ...found.meta, part: longer }), true)
+      test.same((await store.lookup(key))[0]?.meta.part, longer)
+      await store.remove(key, ' part')
+      test.same(await bodies(store), ['whole'])
+    })
+  }
+
   promise('whatever was handed in or out is not changed by the store afterwards', async (test, { store }) => {
     const meta = metadata({ tags: ['a'] })
     const copy = structuredClone(meta)

@@ -1,6 +1,6 @@
 // Stored metadata for tests: a plain fresh response, of which a test changes what it is about.
 import * as fc from 'fast-check'
-import type { Metadata } from '../../src/policy/stored.ts'
+import type { Metadata, Part } from '../../src/policy/stored.ts'
 
 /** When the plain response was received; manualClock() starts here too. */
 export const t0 = 1_700_000_000_000
@@ -29,6 +29,7 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
     stamp: '0000000000000000',
     keepUntilMs: t0 + 3_600_000,
     bodyBytes: 0,
+    part: undefined,
     ...changes,
   }
 }
@@ -37,6 +38,12 @@ const anyByte = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) =>
 const text = fc.oneof(anyByte, fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', 'application/json', 'gzip', 'no-cache'))
 const ms = fc.oneof(fc.nat(), fc.double({ noNaN: true }), fc.constant(Infinity))
 const count = fc.nat({ max: 2 ** 40 })
+
+const anyPart: fc.Arbitrary<Part> = fc.record({
+  ranges: fc.array(fc.tuple(count, fc.integer({ min: 1, max: 2 ** 40 })).map(([start, bytes]) => ({ start, end: start + bytes })), { minLength: 1, maxLength: 16 }),
+  complete: fc.option(fc.oneof(count, fc.constant(Number.MAX_SAFE_INTEGER)), { nil: undefined }),
+  asked: text,
+}, { noNullPrototype: true })
 
 /** Any metadata whatever, with every byte that a field can hold and every character that a key can. */
 export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
@@ -62,4 +69,5 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   stamp: text,
   keepUntilMs: ms,
   bodyBytes: count,
+  part: fc.option(anyPart, { nil: undefined }),
 }, { noNullPrototype: true })

@@ -1,5 +1,5 @@
 // What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
-import { keepUntilOffset, requestTimeOffset, responseTimeOffset } from '../codec.ts'
+import { keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset } from '../codec.ts'
 import { Script } from './script.ts'
 
 // A value begins with its version (1 byte), then the metadata: Lua counts from 1.
@@ -11,7 +11,7 @@ const mostChunks = 65_536
 // the script runs.
 const common = `
 local function readable(v)
-  return v and #v > ${at(36)} and v:byte(1) == 1 and v:byte(2) == 1 and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
+  return v and #v > ${at(36)} and v:byte(1) == 1 and v:byte(2) == ${metadataVersion} and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
 end
 local function requestTime(v) return (struct.unpack('<d', v, ${at(requestTimeOffset)})) end
 local function responseTime(v) return (struct.unpack('<d', v, ${at(responseTimeOffset)})) end

@@ -1,0 +1,133 @@
+// Parts: what of a representation an answer brings, and which bytes of a stored body a request is sent; RFC 9110 §14.
+import { parseHttpDate } from '../http/date.ts'
+import { strongMatch } from '../http/etag.ts'
+import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
+import { parseContentRange, parseRange, type ByteRange } from '../http/range.ts'
+import { dateValueMs } from './freshness.ts'
+import type { CacheRequest } from './request.ts'
+import type { Metadata, Part } from './stored.ts'
+
+// §14.2 lets a server ignore Range; more than this many ranges is a request to be made to work, not to read.
+export const maxRanges = 16
+
+/** Fields about the bytes of one message, not of the representation: on another cut of it they would be wrong (RFC 9530 §2). */
+export const contentFields: ReadonlySet<string> = new Set(['content-length', 'content-range', 'content-digest', 'content-md5'])
+
+/**
+ * What the answer to a GET that was sent with this Range (or without) brings of the representation. undefined: that cannot
+ * be told, so it must be neither stored nor reused.
+ */
+export function contentOf(range: string | undefined, status: number, fields: FieldLines): Part | 'whole' | undefined {
+  if (range === undefined) return status === 206 ? undefined : 'whole'
+  // A unit that is not known here means what origin and client have agreed on, and may have shaped a 200 as well. So may a
+  // range have brought about an error or a redirect, which the next client's request would not.
+  if (!/^bytes=/i.test(range)) return undefined
+  if (status === 200) return hasField(fields, 'content-range') ? undefined : 'whole'
+  if (status !== 206) return undefined
+  // §15.3.7.2: several parts have their Content-Range inside, one each. They are passed on, and not stored.
+  if (/^\s*multipart\/byteranges/i.test(fieldValue(fields, 'content-type') ?? '')) return undefined
+  const lines = fieldLineValues(fields, 'content-range')
+  const content = lines.length === 1 ? parseContentRange(lines[0] as string) : undefined
+  if (content === undefined) return undefined
+  const { start, end, complete } = content
+  return { ranges: [{ start, end }], complete, asked: range }
+}
+
+/** A part's name among the variants of its key: a whole and a part of the same selecting fields lie side by side. */
+export function partVariant(variant: string): string {
+  return `${variant} part`
+}
+
+/** How many bytes a part's ranges say. */
+export function partBytes(part: Part): number {
+  let bytes = 0
+  for (const { start, end } of part.ranges) bytes += end - start
+  return bytes
+}
+
+/** Whether a stored part has the bytes that its ranges say. One that has not is a part of nothing: see src/policy/README.md. */
+export function isSound(meta: Metadata): boolean {
+  return meta.part !== undefined && partBytes(meta.part) === meta.bodyBytes
+}
+
+/** Bytes of a stored body, and the Content-Range under which they are sent. */
+export interface Slice extends ByteRange {
+  readonly contentRange: string
+}
+
+/**
+ * What a stored response answers a request with: slices of its body; or `undefined`, all of it, as it is; or
+ * `'unsatisfiable'`, 416; or `'not-held'`: it is a part that does not hold what is asked for, and must not answer.
+ */
+export type Wanted = readonly Slice[] | 'unsatisfiable' | 'not-held' | undefined
+
+export function wantedOf(request: CacheRequest, meta: Metadata, nowMs: number): Wanted {
+  return meta.part === undefined ? wantedOfWhole(request, meta, nowMs) : wantedOfPart(request, meta, meta.part, nowMs)
+}
+
+// §14.2: Range applies to a GET that would be answered 200, after the preconditions.
+function wantedOfWhole(request: CacheRequest, meta: Metadata, nowMs: number): Wanted {
+  if (request.method !== 'GET' || meta.status !== 200 || !ifRangeHolds(request, meta, nowMs)) return undefined
+  const ranges = parseRange(request.range, meta.bodyBytes, maxRanges)
+  if (ranges === undefined || ranges === 'unsatisfiable') return ranges
+  return ranges.map(({ start, end }) => ({ start, end, contentRange: contentRange(start, end, meta.bodyBytes) }))
+}
+
+// RFC 9111 §3.3: a request for a part may be answered by a stored part in which it lies whole.
+function wantedOfPart(request: CacheRequest, meta: Metadata, part: Part, nowMs: number): Wanted {
+  const { range, method, ifRange } = request
+  if (method !== 'GET' || range === undefined) return 'not-held'
+  if (!isSound(meta)) {
+    // Nobody knows which bytes these are. To whom asks in the very same words the origin would send the same.
+    const [only] = part.ranges
+    if (range !== part.asked || ifRange !== undefined || only === undefined) return 'not-held'
+    return [{ start: 0, end: meta.bodyBytes, contentRange: contentRange(only.start, only.end, part.complete) }]
+  }
+  if (!ifRangeHolds(request, meta, nowMs)) return 'not-held' // §13.1.5: then the whole is asked for
+  // Without a known end, what is counted from it comes out as Infinity, and lies in no part.
+  const asked = parseRange(range, part.complete ?? Infinity, maxRanges)
+  if (asked === undefined || asked === 'unsatisfiable' || asked.length !== 1) return 'not-held'
+  const [one] = asked
+  let at = 0
+  for (const held of part.ranges) {
+    if (one !== undefined && one.start >= held.start && one.end <= held.end) {
+      const start = at + one.start - held.start
+      return [{ start, end: start + one.end - one.start, contentRange: contentRange(one.start, one.end, part.complete) }]
+    }
+    at += held.end - held.start
+  }
+  return 'not-held'
+}
+
+// §14.4
+function contentRange(start: number, end: number, complete: number | undefined): string {
+  return `bytes ${start}-${end - 1}/${complete ?? '*'}`
+}
+
+/**
+ * §13.1.5: strong comparison of tags; a date must be the very one, and so old when the response was made that it cannot
+ * stand for two versions of the same second (§8.8.2.2).
+ */
+function ifRangeHolds(request: CacheRequest, meta: Metadata, nowMs: number): boolean {
+  const { ifRange } = request
+  if (ifRange === undefined) return true
+  if (ifRange.startsWith('"') || ifRange.startsWith('W/')) return meta.etag !== undefined && strongMatch(ifRange, meta.etag)
+  if (meta.lastModified === undefined || ifRange !== meta.lastModified) return false
+  const modifiedMs = parseHttpDate(meta.lastModified, nowMs)
+  return modifiedMs !== undefined && dateValueMs(meta.fields, meta.responseTimeMs) - modifiedMs >= 1000
+}
+
+/** A part as people read it: `{ ranges: '0-4,7-9', complete: 10, sound: true }`. undefined: it is no part. */
+export interface ShownPart {
+  readonly ranges: string
+  /** null: not known. */
+  readonly complete: number | null
+  /** false: its bytes are not what it says; it is sent as it came to who asks in the same words, and to nobody else. */
+  readonly sound: boolean
+}
+
+export function shownPart(meta: Metadata): ShownPart | undefined {
+  const { part } = meta
+  if (part === undefined) return undefined
+  return { ranges: part.ranges.map(({ start, end }) => `${start}-${end - 1}`).join(','), complete: part.complete ?? null, sound: isSound(meta) }
+}
