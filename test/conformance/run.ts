@@ -1,6 +1,7 @@
 // npm run conformance: the public cache tests over each store and with each setting, scored and held to what is expected.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startRedis } from '../support/redis.ts'
@@ -24,6 +25,11 @@ const help = `npm run conformance [-- options]
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const here = join(root, 'test/conformance')
 const readmePath = join(root, 'README.md')
+
+// Some tests store what lives for two seconds and ask for it at once. A run during which this idle process was kept waiting
+// for a good part of that measures the machine.
+const late = monitorEventLoopDelay({ resolution: 20 })
+const standstillNs = 300e6
 
 const { values: options } = parseArgs({
   options: {
@@ -63,15 +69,34 @@ function readExpected(): Expected | undefined {
   return JSON.parse(readFileSync(resolve(options.expected ?? join(here, 'expected.json')), 'utf8')) as Expected
 }
 
-/** Prints what one run came to, and adds to `wrong` where it is not as expected. */
-function report(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined, wrong: string[]): Row {
+/** Where a run is not as expected; without expectations, nowhere. */
+function judge(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined): string[] {
+  if (expected === undefined) return []
+  return surprises(suite.tests, results, reasonsFor(expected, its.name, store.name)).map(line => `${its.name}, ${store.name}: ${line}`)
+}
+
+/**
+ * The results that count, and where they are not as expected. A run that surprises is run again, twice at most, but only when
+ * the machine stood still during it (`stillNs` for the first): a surprise on a machine that kept up counts as it is.
+ */
+async function settled(suite: Suite, origin: string, its: Settings, store: Store, expected: Expected | undefined, first: Results, stillNs: number): Promise<readonly [Results, string[]]> {
+  let [results, longestNs] = [first, stillNs]
+  let found = judge(suite, its, store, results, expected)
+  for (let again = 0; again < 2 && found.length > 0 && longestNs > standstillNs; again++) {
+    console.log(`${its.name}, ${store.name}: ${found.length} surprises, and the machine stood still for ${Math.round(longestNs / 1e6)} ms meanwhile; once more`)
+    late.reset()
+    results = JSON.parse(await runOnce(suite, origin, its, store)) as Results
+    longestNs = late.max
+    found = judge(suite, its, store, results, expected)
+  }
+  return [results, found]
+}
+
+/** Prints what one run came to. */
+function report(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined): Row {
   const row = { settings: its.shown, store: store.name, score: score(suite.tests, results) }
   console.log(`${its.name.padEnd(12)}${store.name.padEnd(8)}${kinds.map(kind => `${kind} ${row.score[kind].passed}/${row.score[kind].of}`).join('   ')}`)
-  if (expected === undefined) {
-    for (const failure of failures(suite.tests, results)) console.log(`  ${failure}`)
-  } else {
-    for (const surprise of surprises(suite.tests, results, reasonsFor(expected, its.name, store.name))) wrong.push(`${its.name}, ${store.name}: ${surprise}`)
-  }
+  if (expected === undefined) for (const failure of failures(suite.tests, results)) console.log(`  ${failure}`)
   return row
 }
 
@@ -95,12 +120,20 @@ async function main(): Promise<string[]> {
 
   const wrong: string[] = []
   const rows: Row[] = []
+  late.enable()
   for (const its of itsSettings) {
     // A run is pauses and little work: the stores go at once, each with a Springhouse and a client of its own.
+    late.reset()
     const printed = await Promise.all(itsStores.map(async store => [store, await runOnce(suite, origin, its, store)] as const))
+    const stillNs = late.max
     for (const [store, text] of printed) {
-      if (options.id === '') rows.push(report(suite, its, store, JSON.parse(text) as Results, expected, wrong))
-      else console.log(`${its.name}, ${store.name}\n${text}`)
+      if (options.id !== '') {
+        console.log(`${its.name}, ${store.name}\n${text}`)
+        continue
+      }
+      const [results, found] = await settled(suite, origin, its, store, expected, JSON.parse(text) as Results, stillNs)
+      rows.push(report(suite, its, store, results, expected))
+      wrong.push(...found)
     }
   }
   if (whole) settle(scoreTable(suite.revision, rows), wrong)
