@@ -14,7 +14,8 @@ const patience = { SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '10s' }
 
 export const stores: readonly Store[] = [
   { name: 'memory', redis: false, env: {} },
-  { name: 'redis', redis: true, env: patience },
+  { name: 'redis', redis: true, env: { ...patience, SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '0' } },
+  { name: 'tiered', redis: true, env: patience },
 ]
 
 export interface Settings {
