@@ -1,7 +1,7 @@
-// HTTP dates, as RFC 9110 §5.6.7 spells them and in no other way.
+// HTTP dates, as RFC 9110 §5.6.7 spells them, in whatever case, and in no other way.
 
 const months: ReadonlyMap<string, number> = new Map(
-  ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'].map((name, month) => [name, month]),
+  ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'].map((name, month) => [name, month]),
 )
 
 const month = '(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
@@ -10,10 +10,10 @@ const longDay = '(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)'
 // time-of-day: second 60 is a leap second.
 const time = '([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d|60)'
 
-// Case matters throughout ("HTTP-date is case sensitive"), and so does every space.
-const imfFixdate = new RegExp(`^${shortDay}, (\\d\\d) ${month} (\\d{4}) ${time} GMT$`)
-const rfc850Date = new RegExp(`^${longDay}, (\\d\\d)-${month}-(\\d\\d) ${time} GMT$`)
-const asctimeDate = new RegExp(`^${shortDay} ${month} (\\d\\d| \\d) ${time} (\\d{4})$`)
+// Every space matters. Case does not, although §5.6.7 asks for it: RFC 9111 §4.2 has a cache match without regard to case.
+const imfFixdate = new RegExp(`^${shortDay}, (\\d\\d) ${month} (\\d{4}) ${time} GMT$`, 'i')
+const rfc850Date = new RegExp(`^${longDay}, (\\d\\d)-${month}-(\\d\\d) ${time} GMT$`, 'i')
+const asctimeDate = new RegExp(`^${shortDay} ${month} (\\d\\d| \\d) ${time} (\\d{4})$`, 'i')
 
 /**
  * The time that an HTTP-date names, in milliseconds since the epoch; undefined when it is not one of the three forms
@@ -52,7 +52,7 @@ function instant(
   minute: string | undefined,
   second: string | undefined,
 ): number | undefined {
-  const monthIndex = months.get(monthName ?? '')
+  const monthIndex = months.get(monthName?.toLowerCase() ?? '')
   const day = Number(dayText)
   if (monthIndex === undefined || day < 1 || day > daysIn(year, monthIndex)) return undefined
   // Date.UTC reads the years 0 to 99 as 1900 to 1999. The calendar repeats every 400 years, so ask for a later one.

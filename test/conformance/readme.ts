@@ -1,0 +1,44 @@
+// The score in the README: written by the command between two markers, and held to what was run.
+import type { Score } from './judge.ts'
+
+/** One row: what was run, and what came of it. */
+export interface Row {
+  readonly settings: string
+  readonly store: string
+  readonly score: Score
+}
+
+const begin = '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->'
+const end = '<!-- End of the scores. -->'
+
+// Checks are not scored: they ask what a cache does, some at the very end of what it holds for fresh.
+const scored = ['required', 'optimal'] as const
+
+/** What stands between the markers. */
+export function scoreTable(revision: string, rows: readonly Row[]): string {
+  const lines = [
+    ['settings', 'store', ...scored],
+    ['---', '---', ...scored.map(() => '---:')],
+    ...rows.map(row => [row.settings, row.store, ...scored.map(kind => `${row.score[kind].passed} of ${row.score[kind].of}`)]),
+  ]
+  return `${revision}:\n\n${lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')}`
+}
+
+/** The README with another table. @throws when the markers are not there, once each and in order. */
+export function withScores(readme: string, table: string): string {
+  const [from, to] = placeOf(readme)
+  return `${readme.slice(0, from)}\n\n${table}\n\n${readme.slice(to)}`
+}
+
+/** Whether this table is what the README has. */
+export function hasScores(readme: string, table: string): boolean {
+  return withScores(readme, table) === readme
+}
+
+function placeOf(readme: string): [from: number, to: number] {
+  const from = readme.indexOf(begin)
+  const to = readme.indexOf(end)
+  const once = from === readme.lastIndexOf(begin) && to === readme.lastIndexOf(end)
+  if (from === -1 || to < from || !once) throw new Error(`README.md needs these two lines, once and in this order:\n${begin}\n${end}`)
+  return [from + begin.length, to]
+}
