@@ -1,6 +1,6 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
 import { SpringhouseError } from '../errors.ts'
-import { fieldValue, hasField, linePairs, type FieldLines } from '../http/fields.ts'
+import { linePairs, type FieldLines } from '../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
@@ -19,7 +19,7 @@ import { confirm, type Confirmation } from './confirm.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
 import { sendInterim } from './interim.ts'
-import { clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
+import { announcedLength, clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
 import { storedOutcome, unstoredOutcome } from './outcome.ts'
 import { sendProblem } from './problem.ts'
 
@@ -335,10 +335,4 @@ export class Fill implements ResponseSink {
     this.#plan.lead?.settle(outcome)
     this.#done()
   }
-}
-
-// -1: not announced. The origin room has refused lengths that are not one valid number.
-function announcedLength(fields: FieldLines): number {
-  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
-  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
 }

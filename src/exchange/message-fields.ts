@@ -1,5 +1,5 @@
 // The fields of the two messages that a fill sends: its request to the origin, and its answer to the client.
-import { connectionNamed, isHopByHop, withoutFields, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, fieldValue, hasField, isHopByHop, withoutFields, type FieldLines } from '../http/fields.ts'
 import { toldToThisCache } from '../policy/storable.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { conditionalFields, partialRequestFields } from '../policy/validation.ts'
@@ -35,4 +35,10 @@ export function clientFields(fields: FieldLines, via: string, cacheStatus: strin
   }
   kept.push('via', via, 'cache-status', cacheStatus)
   return kept
+}
+
+/** The length that a response announces; -1: none. The origin room has refused lengths that are not one valid number. */
+export function announcedLength(fields: FieldLines): number {
+  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
 }
