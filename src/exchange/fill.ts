@@ -18,6 +18,7 @@ import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm, type Confirmation } from './confirm.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
+import { updateByHead } from './head-update.ts'
 import { sendInterim } from './interim.ts'
 import { announcedLength, clientFields, clientTrailers, wholeRequestFields } from './message-fields.ts'
 import { storedOutcome, unstoredOutcome } from './outcome.ts'
@@ -42,6 +43,8 @@ export class Fill implements ResponseSink {
   #fromStore = false
   #storedBytes = 0
   #announcedBytes = -1
+  /** What a HEAD makes of what is stored. The client's answer waits for it. */
+  #updating: Promise<void> | undefined
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
   #last: Buffer | undefined
 
@@ -97,6 +100,7 @@ export class Fill implements ResponseSink {
       return
     }
     const { asked } = this.#exchange
+    if (asked.request.method === 'HEAD') this.#updating = updateByHead(this.#parts.store, this.#parts.purgeLog, asked, head)
     const verdict = plan.mayStore ? assessResponse(asked.request, asked.requestField, head, asked.route.rules) : undefined
     this.#announcedBytes = announcedLength(fields)
     if (verdict === undefined) this.#notStored = asked.request.method === 'HEAD' ? 'request-method' : 'partial'
@@ -182,6 +186,7 @@ export class Fill implements ResponseSink {
   }
 
   #commit(): Awaitable<Outcome> {
+    if (this.#updating !== undefined) return this.#updating.then(() => 'failed')
     const [writer, meta] = [this.#writer, this.#meta]
     if (writer === undefined || meta === undefined) return 'failed'
     // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
