@@ -1,6 +1,5 @@
 // RFC 9111 §4: what is done with a request, given what is stored and the time.
 import t from 'tap'
-import fc from 'fast-check'
 import { decide, mayStandIn, passReason, type Softness } from '../../src/policy/decide.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { defaultRules, request, stored, T0, type Fields } from './scene.ts'
@@ -111,17 +110,4 @@ t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails'
   t.equal(standsIn(always, 1000), undefined, 'never past no-cache')
   t.equal(standsIn(plain, 1000, 'unreachable', { 'Cache-Control': 'no-cache' }), undefined, 'not for one who wants none from cache')
   t.equal(standsIn(plain, 61_000, 'unreachable', { 'Cache-Control': 'stale-if-error=1' }), 'stale-if-error', 'a request may allow it too')
-})
-
-t.test('decide is total: every request, entry and moment has a decision, and only fresh ones are called fresh', async t => {
-  const directive = fc.constantFrom('no-cache', 'max-age=0', 'max-age=30', 'min-fresh=20', 'max-stale', 'max-stale=5', 'only-if-cached', 'no-store', 'max-age=x', '"')
-  const entries = fc.subarray([plain, tagged, strict, shared, swr, always])
-  fc.assert(fc.property(fc.array(directive, { maxLength: 3 }), entries, fc.integer({ min: 0, max: 200_000 }), (directives, candidates, afterMs) => {
-    const r = request(directives.length === 0 ? {} : { 'Cache-Control': directives.join(', ') })
-    const decision = decide(r, candidates, valid, r.requestField, T0 + afterMs)
-    if (decision.action === 'serve' && decision.reason === 'fresh') return afterMs < decision.entry.meta.lifetimeMs && !decision.entry.meta.alwaysValidate
-    if (decision.action === 'serve' || decision.action === 'serve-stale') return !decision.entry.meta.neverStale
-    return ['validate', 'fetch', 'refuse'].includes(decision.action)
-  }))
-  t.pass('for every combination')
 })
