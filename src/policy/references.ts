@@ -10,8 +10,14 @@ export function sameOriginTargets(reference: string, request: { readonly scheme:
   const parsed = base === undefined ? undefined : parsedUrl(reference, base)
   if (base === undefined || parsed === undefined || parsed.protocol !== base.protocol || parsed.host !== base.host) return []
   const spelt = /^(?:[a-z]+:\/\/[^/?#]+|(?!\/\/))(\/[^#]*)/i.exec(reference)?.[1]
-  const resolved = parsed.pathname + parsed.search
+  const resolved = targetOf(parsed)
   return spelt === undefined || spelt === resolved ? [resolved] : [spelt, resolved]
+}
+
+// Not pathname and search, which would lose an empty query: `/a?` is another resource than `/a`.
+function targetOf(url: URL): string {
+  url.hash = '' // takes an empty one off as well
+  return url.href.slice(url.href.indexOf('/', url.protocol.length + 2))
 }
 
 function parsedUrl(reference: string, base?: URL): URL | undefined {

@@ -20,6 +20,8 @@ const shared = stored({ 'Cache-Control': 's-maxage=60, stale-while-revalidate=30
 const swr = stored({ 'Cache-Control': 'max-age=60, stale-while-revalidate=30', ETag: '"v1"' })
 const always = stored({ 'Cache-Control': 'no-cache, max-age=60', ETag: '"v1"' })
 
+const immutable = stored({ 'Cache-Control': 'max-age=60, immutable', ETag: '"v1"' })
+
 const rows: readonly [sentence: string, request: Fields, entries: readonly Entry[], afterMs: number, expected: string][] = [
   ['nothing stored is a miss', {}, [], 0, 'fetch: uri-miss'],
   ['a fresh response is served', {}, [plain], 59_999, 'serve: fresh'],
@@ -44,6 +46,10 @@ const rows: readonly [sentence: string, request: Fields, entries: readonly Entry
   ['only-if-cached is served what is fresh', { 'Cache-Control': 'only-if-cached' }, [plain], 0, 'serve: fresh'],
   ['only-if-cached is refused a miss', { 'Cache-Control': 'only-if-cached' }, [], 0, 'refuse: only-if-cached'],
   ['only-if-cached is refused what is stale', { 'Cache-Control': 'only-if-cached' }, [tagged], 61_000, 'refuse: only-if-cached'],
+  ['immutable, fresh, is served', {}, [immutable], 59_000, 'serve: fresh'],
+  ['immutable does not overrule a request\'s no-cache', { 'Cache-Control': 'no-cache' }, [immutable], 1000, 'validate: request-no-cache'],
+  ['immutable does not overrule a request\'s max-age', { 'Cache-Control': 'max-age=0' }, [immutable], 1000, 'validate: request-max-age'],
+  ['immutable says nothing once it is stale', {}, [immutable], 60_000, 'validate: stale'],
   ['a range of what is not stored is a miss of its own', { Range: 'bytes=0-1' }, [], 0, 'fetch: range-miss'],
 ]
 

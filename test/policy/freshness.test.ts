@@ -10,6 +10,8 @@ const lifetimes: readonly [sentence: string, response: Fields, expectedMs: numbe
   ['max-age comes before Expires', { 'Cache-Control': 'max-age=60', Expires: 'Thu, 01 Jan 2026 01:00:00 GMT' }, 60_000],
   ['Expires counts from Date', { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT', Date: 'Thu, 01 Jan 2026 00:00:30 GMT' }, 30_000],
   ['the soonest of two Expires counts', { Expires: ['Thu, 01 Jan 2026 00:01:00 GMT', 'Thu, 01 Jan 2026 00:00:10 GMT'] }, 10_000],
+  ['the soonest of two Expires counts, and one that is no date is the soonest', { Expires: ['Thu, 01 Jan 2026 00:01:00 GMT', '0'], ETag: '"x"' }, 0],
+  ['Expires counts from the first of two Dates', { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT', Date: ['Thu, 01 Jan 2026 00:00:30 GMT', 'Thu, 01 Jan 2026 00:00:50 GMT'] }, 30_000],
   ['the smaller of two max-age counts', { 'Cache-Control': ['max-age=60', 'max-age=5'] }, 5000],
   ['a huge max-age is bounded by the rules', { 'Cache-Control': 'max-age=99999999999999999999' }, 365 * 86_400_000],
   ['CDN-Cache-Control comes before all', { 'Cache-Control': 's-maxage=10', 'CDN-Cache-Control': 'max-age=70', Expires: '0' }, 70_000],
@@ -37,6 +39,8 @@ const ages: readonly [sentence: string, response: Fields, delayMs: number, expec
   ['an old Date makes it old, when that is more', { 'Cache-Control': 'max-age=600', Date: 'Wed, 31 Dec 2025 23:59:00 GMT', Age: '10' }, 0, 60_000],
   ['a Date in the future does not make it younger than new', { 'Cache-Control': 'max-age=60', Date: 'Fri, 02 Jan 2026 00:00:00 GMT' }, 0, 0],
   ['the first valid member of Age counts', { 'Cache-Control': 'max-age=60', Age: ['x, 7', '3'] }, 0, 7000],
+  ['the first of two Dates counts', { 'Cache-Control': 'max-age=600', Date: ['Wed, 31 Dec 2025 23:59:00 GMT', 'Thu, 01 Jan 2026 00:00:00 GMT'] }, 0, 60_000],
+  ['a Date that is none is of when it came', { 'Cache-Control': 'max-age=600', Date: 'Wed, 31 Dec 2025 23:59:00 UTC' }, 0, 0],
   ['an Age that is no number counts nothing', { 'Cache-Control': 'max-age=60', Age: '-7' }, 0, 0],
 ]
 

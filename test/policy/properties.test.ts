@@ -189,15 +189,16 @@ t.test('a merged 304 never changes what frames and encodes the stored bytes, bri
 
 t.test('a HEAD that confirms brings no validator, length or coding that is not the stored one', async t => {
   const stored: Fields = { ETag: '"a"', 'Last-Modified': dateT0, 'Content-Encoding': 'gzip' }
-  const like = fc.record({
+  const every = fc.record({
     ETag: fc.constantFrom('"a"', 'W/"a"', '"b"'), 'Last-Modified': fc.constantFrom(dateT0, '0'), 'Content-Encoding': fc.constantFrom('gzip', 'br'), 'Content-Length': fc.constantFrom('4', '5', '4, 4', ''),
-  }, { requiredKeys: [] })
+  })
+  const like: fc.Arbitrary<Fields> = fc.tuple(every, fc.subarray(['ETag', 'Last-Modified', 'Content-Encoding', 'Content-Length'])).map(([all, some]) => Object.fromEntries(Object.entries(all).filter(([name]) => some.includes(name))))
   fc.assert(fc.property(fc.subarray(['ETag', 'Last-Modified', 'Content-Encoding']), fc.constantFrom(200, 404), fc.constantFrom(200, 404, 410), like, (kept, was, code, fields) => {
     const { meta } = assess({ 'Cache-Control': 'max-age=60', ...Object.fromEntries(kept.map(name => [name, stored[name] as string])) }, { status: was }) as { meta: Metadata }
-    const verdict = judgeByHead({ ...meta, bodyBytes: 4 }, code, lines(fields as Fields))
+    const verdict = judgeByHead({ ...meta, bodyBytes: 4 }, code, lines(fields))
     if (verdict !== 'confirms') return true
     const known = new Set(kept)
-    return code === 200 && was === 200 && (fields['Content-Length'] ?? '4') === '4' && (fields.ETag !== undefined || fields['Last-Modified'] !== undefined) &&
+    return code === 200 && was === 200 && (fields['Content-Length'] ?? '4') === '4' && (fields['ETag'] !== undefined || fields['Last-Modified'] !== undefined) &&
       (['ETag', 'Last-Modified', 'Content-Encoding'] as const).every(name => fields[name] === undefined || (known.has(name) && fields[name] === stored[name]))
   }), { numRuns: 500 })
   t.pass('for every pair')
