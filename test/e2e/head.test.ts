@@ -1,7 +1,7 @@
 // RFC 9111 §4.3.5: what the answer to a HEAD does to what GET stored.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startHouse, type House } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -38,7 +38,7 @@ async function startAt(t: Test, kind: string, cache: Record<string, unknown> = {
   const { script, origin } = scripted()
   const redis = kind === 'redis' ? await startRedis() : undefined
   if (redis !== undefined) t.teardown(() => redis.stop())
-  const house = await startHouse<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { redis: redis.url }) })
+  const house = await startHouse<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
   await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   return { script, house }
 }

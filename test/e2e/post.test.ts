@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startHouse, type House } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -58,7 +58,7 @@ async function startSite(t: Test, kind: string, cache: Record<string, unknown> =
   const redis = kind === 'redis' ? await startRedis() : undefined
   if (redis !== undefined) t.teardown(() => redis.stop())
   const start = async (): Promise<Replica> => {
-    const house = await startHouse<Clock>(t, { origin, host: 'api.example', clock: systemClock, cache, ...(redis !== undefined && { redis: redis.url }) })
+    const house = await startHouse<Clock>(t, { origin, host: 'api.example', clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
     await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
     return house
   }
