@@ -61,13 +61,13 @@ export class Passage {
 
   /**
    * The answer invalidates its own URL, and outlives that one purge alone: it is stamped with it, so that every later one
-   * counts, if none that matches came between the request and it. Another replica must not hold what was there before for
-   * newer, so all must know of it.
+   * counts, if none that matches came between the request and it. All replicas must know of that one, and it must be one
+   * that lasts.
    */
   #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
     const { purgeLog, store, counters } = this.#parts
-    const { live, acknowledged } = receipt.replicas
-    if (acknowledged < live || purgeLog.touchedBefore(meta, receipt.id)) return undefined
+    const { copied, replicas: { live, acknowledged } } = receipt
+    if (!copied || acknowledged < live || purgeLog.touchedBefore(meta, receipt.id)) return undefined
     const kept: Metadata = { ...meta, stamp: receipt.id }
     counters.fillsBegun++
     return new BodyCopy(store.write(this.#asked.key, kept), {

@@ -46,6 +46,11 @@ t.test('a purge that not every live replica has acknowledged: nothing stored', a
   t.equal(await made.answered(200, own), undefined)
 })
 
+t.test('a purge that may be lost with the server that took it: nothing stored', async t => {
+  const { made } = passage(log => overLog(log, { append: async (each, waitMs) => ({ ...await log.append(each, waitMs), copied: false }) }))
+  t.equal(await made.answered(200, own), undefined)
+})
+
 t.test('a purge that was recorded where this replica has not read yet: nothing stored', async t => {
   const { made } = passage(log => overLog(log, { append: async (each, waitMs) => ({ ...await log.append(each, waitMs), id: '9999999999999999' }) }))
   t.equal(await made.answered(200, own), undefined)
