@@ -12,7 +12,7 @@ import { drainable } from './drain.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain.ts'
 import { Handler } from './exchange/handle.ts'
-import { invalidateAfter } from './exchange/invalidate.ts'
+import { Passage } from './exchange/passage.ts'
 import { keyedPurge } from './exchange/purge-keys.ts'
 import { compileRoutes } from './exchange/routes.ts'
 import { UncacheableKeys } from './exchange/uncacheable.ts'
@@ -60,8 +60,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     slowClientMs: 5_000,
     originFailed: (error, { asked }) => logger.warn({ code: error.code, origin: asked.route.origin, target: asked.request.target, cause: causeOf(error) }, error.message),
   })
-  const invalidate = {
-    purgeLog, counters,
+  const passage = {
+    clock, store, purgeLog, counters,
     routes: () => routes,
     waitMs: config.coherence.purgeWaitMs,
     failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
@@ -70,8 +70,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
     handle: (request, response, client) => handler.handle(request, response, client),
-    onPassed: (request, client, status, fields) => invalidateAfter(invalidate, request, client.scheme, status, fields),
-    destination: (request, client) => handler.destination(request, client),
+    destination: (request, client) => new Passage(passage, handler.received(request, client)),
     origins, logger,
     options: {
       ...listening,

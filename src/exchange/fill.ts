@@ -16,6 +16,7 @@ import { cut, offLeaving, onLeaving } from './connection.ts'
 import { confirm } from './confirm.ts'
 import { deliverStored, type Occasion } from './deliver.ts'
 import type { FillParts, FillPlan } from './fill-plan.ts'
+import { updateByHead } from './head-update.ts'
 import { sendInterim } from './interim.ts'
 import { verdictNow } from './lookup.ts'
 import { announcedLength, clientFields, clientTrailers, originFields } from './message-fields.ts'
@@ -44,6 +45,8 @@ export class Fill implements ResponseSink {
   #completing = false
   #receivedBytes = 0
   #announcedBytes = -1
+  /** What a HEAD makes of what is stored. The client's answer waits for it. */
+  #updating: Promise<void> | undefined
   /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
   #last: Buffer | undefined
 
@@ -100,6 +103,8 @@ export class Fill implements ResponseSink {
       this.#origin?.abort()
       return
     }
+    const { asked } = this.#exchange
+    if (asked.request.method === 'HEAD') this.#updating = updateByHead(this.#parts.store, this.#parts.purgeLog, asked, head)
     this.#announcedBytes = announcedLength(fields)
     this.#storing.begin(head, this.#announcedBytes)
     if (this.#forRest) {
@@ -178,7 +183,7 @@ export class Fill implements ResponseSink {
     if (this.#fromStore) return
     const { response } = this.#exchange
     if (trailers.length > 0 && this.#toClient && !this.#completing) response.addTrailers(linePairs(clientTrailers(trailers)))
-    const committed = this.#storing.commit()
+    const committed = this.#updating === undefined ? this.#storing.commit() : this.#updating.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
   }

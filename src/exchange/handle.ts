@@ -9,7 +9,7 @@ import type { ForwardReason, PassReason } from '../policy/reasons.ts'
 import type { CacheRequest } from '../policy/request.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
-import { receive, type ClientExchange, type Fault } from './client.ts'
+import { receive, type Asked, type ClientExchange, type Fault } from './client.ts'
 import { Coalescer, type Lead } from './coalesce.ts'
 import { hasLeft } from './connection.ts'
 import { contend } from './contend.ts'
@@ -82,12 +82,11 @@ export class Handler {
     return this.#look({ asked, response }, newcomer)
   }
 
-  /** Where a request goes that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  destination(message: IncomingMessage, client: ClientConnection): { readonly origin: string; readonly retryOn: readonly number[] } {
+  /** A request that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  received(message: IncomingMessage, client: ClientConnection): Asked {
     const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
     if (typeof asked === 'string') throw faultError(asked)
-    const { origin, forwarding } = asked.route
-    return { origin, retryOn: forwarding.retryOn }
+    return asked
   }
 
   #look(exchange: ClientExchange, past: Past): Handled | Promise<Handled> {

@@ -20,8 +20,8 @@ export const endToEndAlways: ReadonlySet<string> = new Set([
   // Who may keep the response, and what invalidates it.
   'cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'expires', 'age', 'vary', 'etag', 'last-modified',
   'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation',
-  // What proxies add.
-  'via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id',
+  // What proxies add. RFC 8586 §2: nothing may take CDN-Loop off.
+  'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id',
 ])
 
 const none: ReadonlySet<string> = new Set()

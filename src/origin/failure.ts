@@ -35,15 +35,17 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['UND_ERR_CLOSED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_DESTROYED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ORIGIN_TRUNCATED'],
-  ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_MALFORMED'],
+  ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
   // What undici will not write is the client's doing: the configuration adds nothing to the bytes.
   ['UND_ERR_INVALID_ARG', 'BAD_REQUEST'],
   ['UND_ERR_NOT_SUPPORTED', 'BAD_REQUEST'],
   ['UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'BAD_REQUEST'],
 ])
 
-// How Node and OpenSSL name what can be wrong with a handshake or a certificate.
-const tlsCode = /^(?:ERR_TLS|ERR_SSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH_|EPROTO)/
+// How Node and OpenSSL name what can be wrong with a certificate, what the other side says is wrong, and the rest.
+const certificateCode = /^(?:ERR_TLS_CERT|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH_)/
+const tlsAlertCode = /^ERR_SSL_.*_ALERT_/
+const tlsCode = /^(?:ERR_TLS|ERR_SSL|EPROTO)/
 
 /**
  * The catalogue's word for an error of a socket, of TLS or of undici. `headSeen`: the response had begun to be passed on,
@@ -68,12 +70,15 @@ function codeOf(code: string, headSeen: boolean): ErrorCode {
   // Before the head, a length that does not match is undici's word for any parse error after a Content-Length line.
   if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
   if (known !== undefined) return known
+  if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
+  if (tlsAlertCode.test(code)) return 'ORIGIN_TLS_ALERT'
   if (tlsCode.test(code)) return 'ORIGIN_TLS'
   return headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_UNREACHABLE'
 }
 
 const connectionFailures: ReadonlySet<ErrorCode> = new Set([
-  'ORIGIN_REFUSED', 'ORIGIN_UNREACHABLE', 'ORIGIN_DNS', 'ORIGIN_RESET', 'ORIGIN_TLS', 'ORIGIN_CONNECT_TIMEOUT',
+  'ORIGIN_REFUSED', 'ORIGIN_UNREACHABLE', 'ORIGIN_DNS', 'ORIGIN_RESET', 'ORIGIN_TLS', 'ORIGIN_TLS_ALERT', 'ORIGIN_CERTIFICATE',
+  'ORIGIN_CONNECT_TIMEOUT',
 ])
 
 /**

@@ -43,7 +43,8 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  * - X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239) are the proxy's own word. After a trusted client, the first and
  *   the last are appended to, and the other two kept as they came: they tell of the outermost hop.
  * - The other fields that steer an origin pass only from a trusted client: see steeringFields.
- * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3).
+ * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3), and CDN-Loop its name (RFC 8586 §2),
+ *   as a line of its own, which a malformed one before it cannot swallow.
  */
 export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
   const { trusted } = client
@@ -95,7 +96,7 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   host ??= authority
   if (host !== undefined) sent.push('x-forwarded-host', host)
   sent.push('forwarded', joined(forwarded, forwardedElement(client, authority)))
-  sent.push('via', `${client.httpVersion} ${viaName}`)
+  sent.push('via', `${client.httpVersion} ${viaName}`, 'cdn-loop', viaName)
   sent.push('x-request-id', client.requestId)
   return sent
 }

@@ -52,9 +52,9 @@ export function forwardStatus(forwarded: Forwarded): string {
   return `${value}; detail=${notStored ?? reason}`
 }
 
-/** It was not the cache's to answer. */
-export function passStatus(reason: PassReason): string {
-  return `springhouse; fwd=${reason === 'method' ? 'method' : 'bypass'}; detail=${reason}`
+/** It was not the cache's to answer. `stored`: the answer is kept for those that are (RFC 9110 §9.3.3). */
+export function passStatus(reason: PassReason, stored = false): string {
+  return `springhouse; fwd=${reason === 'method' ? 'method' : 'bypass'}${stored ? '; stored' : ''}; detail=${reason}`
 }
 
 /** The cache answers itself, with an error (RFC 9211 §2: neither hit nor fwd). */

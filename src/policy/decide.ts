@@ -169,7 +169,7 @@ export function mayStandIn(request: CacheRequest, meta: Metadata, softness: Soft
   if (meta.part !== undefined && wantedOf(request, meta, nowMs) === 'not-held') return undefined
   // A request that wanted none from cache gets the error, and so does one whose response forbids it.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
-  if (meta.neverStale && (staleForMs >= 0 || softness === 'stale')) return undefined
+  if (meta.neverStale && (ageMs >= meta.lifetimeMs || softness === 'stale')) return undefined
   const { staleIfError } = request.directives
   // RFC 5861 §4: either side may say how long; what the origin says first.
   const allowedMs = meta.staleIfErrorMs > 0 ? meta.staleIfErrorMs : staleIfError === undefined ? 0 : staleIfError * 1000

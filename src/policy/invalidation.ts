@@ -1,5 +1,6 @@
 // What an unsafe request makes invalid: RFC 9111 §4.4.
 import { fieldValue, type FieldLines } from '../http/fields.ts'
+import { sameOriginTargets } from './references.ts'
 
 /** RFC 9110 §9.2.1. A method that is not known here may change things, so it counts as unsafe. */
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
@@ -27,19 +28,4 @@ export function invalidatedUrls(
     for (const target of targets) if (!urls.some(known => known.target === target)) urls.push({ authority: request.authority, target })
   }
   return urls
-}
-
-// Two where they differ: the bytes that the origin spelt out, for the key is of exact bytes, and what URL parsing makes of
-// them, for that is what most clients then ask for.
-function sameOriginTargets(reference: string, request: { readonly scheme: string; readonly authority: string; readonly target: string }): string[] {
-  const base = parsedUrl(`${request.scheme}://${request.authority}${request.target}`)
-  const parsed = base === undefined ? undefined : parsedUrl(reference, base)
-  if (base === undefined || parsed === undefined || parsed.protocol !== base.protocol || parsed.host !== base.host) return []
-  const spelt = /^(?:[a-z]+:\/\/[^/?#]+|(?!\/\/))(\/[^#]*)/i.exec(reference)?.[1]
-  const resolved = parsed.pathname + parsed.search
-  return spelt === undefined || spelt === resolved ? [resolved] : [spelt, resolved]
-}
-
-function parsedUrl(reference: string, base?: URL): URL | undefined {
-  return URL.canParse(reference, base?.href) ? new URL(reference, base) : undefined
 }

@@ -12,8 +12,9 @@ export function cacheKey(route: string, request: CacheRequest, requestField: Req
   const { authority, target } = request
   let key = `${route} ${request.scheme} ${authority.length}:${authority} ${target.length}:${target}`
   for (const name of keyRules.headers) key += part(name, requestField(name))
-  if (typeof rules.cookies !== 'string' && request.hasCookie) {
-    const cookies = requestField('cookie') ?? ''
+  if (typeof rules.cookies !== 'string') {
+    // No cookie at all is the same as none of these.
+    const cookies = request.hasCookie ? requestField('cookie') ?? '' : ''
     for (const name of rules.cookies) key += part(name, cookieValue(cookies, name))
   }
   return key

@@ -58,7 +58,7 @@ const notStored: Record<NotStoredReason, string> = {
   'must-understand': 'RFC 9111 §5.2.2.3: must-understand, and the status is not understood here',
   'not-fresh': 'RFC 9111 §3: neither freshness nor a validator, so it could never be reused',
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
-  'request-method': 'RFC 9111 §3: only answers to GET are stored',
+  'request-method': 'RFC 9110 §9.3.3: only answers to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
   'too-large': 'configuration maxEntryBytes: the body is larger',
   'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',

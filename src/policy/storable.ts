@@ -6,6 +6,7 @@ import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
 import { contentFields, partVariant } from './part.ts'
+import { representsTarget } from './post.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
@@ -34,15 +35,18 @@ const understood: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Decides on a response to a GET, in the order in which a reader of a log would ask, and gives its metadata.
- * `requestField` reads the request as it was forwarded; `bodyBytes` of the metadata is the announced length or 0.
+ * Decides on a response to a GET or POST, in the order in which a reader of a log would ask, and gives its metadata.
+ * `requestField` reads the request as it was forwarded; `bodyBytes` of the metadata is 0.
  * @param part what it brings of the representation (part.ts `contentOf`), where that is not all of it
+ * @param method whose answer it is: `GET` for what a HEAD updates
  */
-export function assessResponse(request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part): Storability {
+export function assessResponse(
+  request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part, method = request.method,
+): Storability {
   const governing = governingDirectives(head.fields)
   const { directives } = governing
   // §3.3: 206 without a part that is known is a part of nobody knows what.
-  const refusal = head.status === 206 && part === undefined ? 'partial' : refusalOf(request, head, directives, rules)
+  const refusal = head.status === 206 && part === undefined ? 'partial' : refusalOf(request, method, head, directives, rules)
   if (refusal !== undefined) return { store: false, reason: refusal }
 
   const vary = selectingFields(head.fields, requestField)
@@ -51,6 +55,8 @@ export function assessResponse(request: CacheRequest, requestField: RequestField
   if (!tags.complete) return { store: false, reason: 'too-many-tags' } // a purge could not find it: not storing is the safe side
 
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
+  // RFC 9110 §9.3.3: an answer to POST is cacheable with explicit freshness alone.
+  if (method === 'POST' && lifetime.source !== 'explicit') return { store: false, reason: 'request-method' }
   const allowances = staleAllowances(directives, rules)
   const etag = storedEntityTag(head.fields)
   const lastModified = storedLastModified(head.fields, head.responseTimeMs)
@@ -93,8 +99,8 @@ export function assessResponse(request: CacheRequest, requestField: RequestField
   }
 }
 
-function refusalOf(request: CacheRequest, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
-  if (request.method !== 'GET') return 'request-method'
+function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
+  if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
   if (head.status < 200 || neverStored.has(head.status)) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
+import { cdnLoopPasses, viaPasses } from '../http/loop.ts'
 
 /** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
 const maxPasses = 3
@@ -39,27 +40,24 @@ function refuse(code: ErrorCode, detail?: string): never {
 function checkFields(request: IncomingMessage, viaName: string): void {
   const { rawHeaders } = request
   let hosts = 0
-  let passes = 0
+  let byVia = 0
+  let byCdnLoop = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') {
       hosts++
       if (!validHost.test(rawHeaders[i + 1] as string)) refuse('BAD_REQUEST', 'Host')
     } else if (name.length === 3 && name.toLowerCase() === 'via') {
-      passes += passesIn(rawHeaders[i + 1] as string, viaName)
+      byVia += viaPasses(rawHeaders[i + 1] as string, viaName)
+    } else if (name.length === 8 && name.toLowerCase() === 'cdn-loop') {
+      byCdnLoop += cdnLoopPasses(rawHeaders[i + 1] as string, viaName)
     }
   }
   // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
   // second.
   if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
-  if (passes >= maxPasses) refuse('LOOP')
-}
-
-/** How many members of a Via value name this proxy (RFC 9110 §7.6.3: protocol, name, comment). */
-function passesIn(via: string, viaName: string): number {
-  let count = 0
-  for (const member of via.split(',')) if (member.trim().split(/\s+/)[1] === viaName) count++
-  return count
+  // Each pass leaves its mark in both; RFC 8586 §1.1: others on the way may have taken Via off, or turned it off.
+  if (byVia >= maxPasses || byCdnLoop >= maxPasses) refuse('LOOP')
 }
 
 /** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */

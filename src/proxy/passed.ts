@@ -1,9 +1,10 @@
 // What a request that is not the cache's own sends and brings back through @fastify/http-proxy.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { sendInterim } from '../exchange/interim.ts'
 import { clientTrailers } from '../exchange/message-fields.ts'
-import { fieldLines, linePairs, type FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, linePairs, type FieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
@@ -12,11 +13,17 @@ import { passStatus } from '../policy/cache-status.ts'
 import type { PassReason } from '../policy/reasons.ts'
 import { toldToThisCache } from '../policy/storable.ts'
 
-/** Where a request goes. */
+/** Where a request goes, and what the cache has to do with its answer. */
 export interface Destination {
   /** The pool. */
   readonly origin: string
+  /** Statuses for which another server is tried. */
   readonly retryOn?: readonly number[]
+  /**
+   * Called with the origin's answer head, before the client sees it: where unsafe methods invalidate. Awaited if a promise;
+   * a failure is answered as an internal error. The body is piped through what it gives.
+   */
+  answered?(status: number, fields: FieldLines): void | Promise<Duplex | undefined | void>
 }
 
 /** A request on its way through. */
@@ -90,6 +97,11 @@ export function responseHeaders(headers: IncomingHttpHeaders, reason: PassReason
   sent['via'] = appended(headers['via'], `1.1 ${viaName}`)
   sent['cache-status'] = appended(headers['cache-status'], passStatus(reason))
   return sent
+}
+
+/** Cache-Status of a passed answer of which a copy is stored. */
+export function storedCacheStatus({ fields, reason }: Pass): string {
+  return appended(fieldValue(fields, 'cache-status'), passStatus(reason, true))
 }
 
 function appended(value: string | string[] | undefined, member: string): string {

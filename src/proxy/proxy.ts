@@ -2,13 +2,13 @@
 import { METHODS } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
+import { pipeline, type Duplex } from 'node:stream'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
 import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
 import { cut } from '../exchange/connection.ts'
-import type { FieldLines } from '../http/fields.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -20,7 +20,7 @@ import { IncomingClient } from './client.ts'
 import { openHttp2, type Http2Door } from './http2.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
-import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, type Destination } from './passed.ts'
+import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
 import { writeProblem } from './problem.ts'
 import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
@@ -30,12 +30,7 @@ export interface ProxyParts {
    * request falls through to http-proxy. A hit answers synchronously. Must not touch the response before it gives a reason.
    */
   handle(request: IncomingMessage, response: ServerResponse, client: ClientConnection): true | PassReason | Promise<true | PassReason>
-  /**
-   * Called with the origin's answer head to a request that fell through, before the client sees it: where unsafe methods
-   * invalidate. Awaited if a promise; a failure is answered as an internal error.
-   */
-  onPassed(request: IncomingMessage, client: ClientConnection, status: number, fields: FieldLines): void | Promise<void>
-  /** Which origin serves this request, and for which statuses another server is tried. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
+  /** Where a request goes that fell through: asked before it is sent. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
   destination(request: IncomingMessage, client: ClientConnection): Destination
   readonly origins: Origins
   readonly logger: BaseLogger
@@ -181,23 +176,29 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       },
       rewriteHeaders: (headers, request) => responseHeaders(headers, passOf(request?.raw).reason, options.viaName),
       onResponse: (request, reply, answer) => {
-        const { client, response, status, fields } = passOf(request.raw)
+        const pass = passOf(request.raw)
+        const { to, response, status, fields } = pass
         const { stream } = answer
         // Before Fastify hears of it, who would close the connection as if all had been sent. Destroying it unread is an error
         // too, which nobody else listens for.
         stream.on('error', () => {
           if (response.headersSent && !response.writableEnded) cut(response)
         })
-        const send = (): void => {
+        const send = (copy?: Duplex | void): void => {
+          if (copy !== undefined) {
+            // Whichever ends early takes the other with it, and the copy is dropped.
+            pipeline(stream, copy, () => undefined)
+            reply.header('cache-status', storedCacheStatus(pass))
+          }
           if (reply.raw.destroyed) stream.destroy()
-          else reply.send(stream)
+          else reply.send(copy ?? stream)
         }
         const refuse = (error: unknown): void => {
           stream.destroy()
           failReply(reply as FastifyReply, error)
         }
         try {
-          const done = parts.onPassed(request.raw as IncomingMessage, client, status, fields)
+          const done = to.answered?.(status, fields)
           if (done === undefined) send()
           else done.then(send, refuse)
         } catch (error) {

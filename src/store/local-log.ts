@@ -28,6 +28,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
     },
     judge: (meta) => table.judge(meta),
     mayTouch: (since, authority, target) => table.mayTouch(since, authority, target),
+    touchedBefore: (entry, until) => table.touchedBefore(entry, until),
     append: async (purge) => {
       count++
       const id = stamp()

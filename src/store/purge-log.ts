@@ -59,6 +59,12 @@ export interface PurgeLog {
    */
   mayTouch(stamp: Stamp, authority: string, target: string): boolean
   /**
+   * Whether a record after the entry's stamp and before `until` matches it, hard or soft; true as well where that is not
+   * known here, as when `until` has not been applied yet. For an entry that is to survive the record `until`, which its
+   * own request brought about, and no other.
+   */
+  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean
+  /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
    * @throws SpringhouseError PURGE_NOT_WRITTEN when it was not recorded, and never will be; PURGE_UNCONFIRMED when that
    * is not known: it was recorded before this was said, or never will be.

@@ -1,6 +1,7 @@
 // What the records of a purge log say of an entry: an index from tags, URLs and prefixes to the last record that named each.
 import type { Metadata, Stamp } from '../policy/stored.ts'
 import type { Purge, PurgeRecord, UrlPattern, Verdict } from './purge-log.ts'
+import { purgeMatches } from './purge-match.ts'
 
 /** The last records that named something; '' sorts before every stamp: none did. */
 interface Last {
@@ -186,6 +187,19 @@ export class PurgeTable {
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return true
     if (stamp >= this.#latest) return false
     return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, authority, target) !== 'valid'
+  }
+
+  // The indexes know only the last record that named something, and that may be `until` itself: the records are asked, one
+  // by one, back from the latest. All that came after the floor are there.
+  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
+    const { stamp } = entry
+    if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
+    for (let i = this.#records.length - 1; i >= 0; i--) {
+      const { id, purge } = this.#records[i] as PurgeRecord
+      if (id <= stamp) return false
+      if (id < until && purgeMatches(purge, entry)) return true
+    }
+    return false
   }
 }
 

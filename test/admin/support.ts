@@ -109,6 +109,7 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
     },
     judge: (meta) => log.judge(meta),
     mayTouch: (...args) => log.mayTouch(...args),
+    touchedBefore: (...args) => log.touchedBefore(...args),
     append: over.append ?? ((purge, waitMs) => log.append(purge, waitMs)),
     recent: (limit) => log.recent(limit),
     current: () => log.current(),

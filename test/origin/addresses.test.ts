@@ -241,7 +241,7 @@ tap.test('TLS is verified against the name, not against the address', async (t) 
   await once(server, 'listening')
   t.teardown(() => { server.closeAllConnections(); server.close() })
   const { port } = server.address() as AddressInfo
-  for (const [host, expected] of [['origin.test', 'sealed'], ['else.test', 'ORIGIN_TLS']] as const) {
+  for (const [host, expected] of [['origin.test', 'sealed'], ['else.test', 'ORIGIN_CERTIFICATE']] as const) {
     const names = new ScriptedNames('127.0.0.2')
     const origins = named(t, names, port, { servers: [`https://${host}:${port}`], tls: { ca: testCertificate } })
     await known(origins, names, '127.0.0.2')

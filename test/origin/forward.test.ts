@@ -20,6 +20,7 @@ tap.test('the origin hears who asked, how, and for which host', async (t) => {
     'x-forwarded-host', 'api.example.com',
     'forwarded', 'for=203.0.113.9;host="api.example.com";proto=http',
     'via', '1.1 springhouse',
+    'cdn-loop', 'springhouse',
     'x-request-id', 'made-here',
   ])
 })
@@ -65,7 +66,7 @@ tap.test('hop-by-hop fields and those that Connection names go no further (RFC 9
 })
 
 tap.test('Connection cannot take off what decides who may see or keep a response, nor what the proxy adds', async (t) => {
-  const guarded = ['host', 'authorization', 'cookie', 'cache-control', 'content-length', 'range', 'accept-encoding', 'x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via', 'x-request-id']
+  const guarded = ['host', 'authorization', 'cookie', 'cache-control', 'content-length', 'range', 'accept-encoding', 'x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via', 'cdn-loop', 'x-request-id']
   const sent = send(stranger, 'authorization', 'Bearer x', 'cookie', 'a=b', 'cache-control', 'no-cache', 'content-length', '0', 'range', 'bytes=0-1', 'accept-encoding', 'gzip', 'connection', guarded.join(', '))
   for (const name of guarded) t.ok(hasField(sent, name), name)
 })
@@ -84,6 +85,11 @@ tap.test('a Host that would break out of its quotes is escaped', async (t) => {
 tap.test('Via names the version in which the client spoke, after the hops before', async (t) => {
   const sent = send({ ...stranger, httpVersion: '1.0' }, 'via', '1.1 edge')
   t.equal(fieldValue(sent, 'via'), '1.1 edge, 1.0 springhouse')
+})
+
+tap.test('CDN-Loop keeps what it had, whatever that is, and Connection does not take it off (RFC 8586 §2)', async (t) => {
+  const sent = send(stranger, 'cdn-loop', 'other.example; a="b', 'connection', 'CDN-Loop', 'cdn-loop', 'springhouse;x=1')
+  t.strictSame(fieldLineValues(sent, 'cdn-loop'), ['other.example; a="b', 'springhouse;x=1', 'springhouse'])
 })
 
 tap.test('a client without Host gets none invented for it', async (t) => {

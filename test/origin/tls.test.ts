@@ -28,8 +28,8 @@ tap.test('TLS to an origin is verified, against the name that the configuration 
     return first.error?.code ?? first.body.toString()
   }
 
-  t.equal(await outcome(`https://127.0.0.1:${port}`), 'ORIGIN_TLS', 'nobody vouches for it')
-  t.equal(await outcome(`https://127.0.0.1:${port}`, { ca: testCertificate, servername: 'else.test' }), 'ORIGIN_TLS', 'it is somebody else')
+  t.equal(await outcome(`https://127.0.0.1:${port}`), 'ORIGIN_CERTIFICATE', 'nobody vouches for it')
+  t.equal(await outcome(`https://127.0.0.1:${port}`, { ca: testCertificate, servername: 'else.test' }), 'ORIGIN_CERTIFICATE', 'it is somebody else')
   connections = 0
   t.equal(await outcome(`https://127.0.0.1:${port}`, { ca: testCertificate }), 'sealed', 'by address')
   t.equal(connections, 1)

@@ -72,6 +72,7 @@ t.test('§4.4: what an unsafe request invalidates', async t => {
   t.same(after('PUT', 200, { Location: '/x/./y' }), ['/a?b=c', '/x/./y', '/x/y'], 'as it is written, and as clients resolve it')
   t.same(after('PUT', 200, { Location: 'http://API.example.com:80/x/./y#z' }), ['/a?b=c', '/x/./y', '/x/y'])
   t.same(after('PUT', 200, { Location: 'c', 'Content-Location': '?d' }), ['/a?b=c', '/c', '/a?d'])
+  t.same(after('PUT', 200, { Location: '/b?', 'Content-Location': 'http://u:p@api.example.com/c?#x' }), ['/a?b=c', '/b?', '/c?'], 'an empty query is one')
   t.same(after('PUT', 200, { Location: '/\\evil.example/b' }), ['/a?b=c'])
   t.same(after('PUT', 200, { Location: 'http://[' }), ['/a?b=c'], 'what is no URL is left alone')
 })

@@ -183,6 +183,9 @@ tap.test('a request that goes in circles is cut, and two tiers of one name are n
   t.teardown(async () => { await proxy.close(); await origin.close() })
   isProblem(t, await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 springhouse', 'Via', '1.0 springhouse (x)'] }), 'LOOP', 'three times')
   t.equal((await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 other'] })).status, 200)
+  isProblem(t, await ask(proxy.port, { headers: ['CDN-Loop', 'springhouse, SpringHouse;a=1', 'Connection', 'CDN-Loop', 'CDN-Loop', '"never closed, springhouse'] }), 'LOOP', 'by CDN-Loop alone')
+  t.equal((await ask(proxy.port, { headers: ['CDN-Loop', 'springhouse, other;by=springhouse, springhouse.example', 'Via', '1.1 springhouse'] })).status, 200)
+  t.equal(origin.requests.at(-1)?.header('cdn-loop'), 'springhouse, other;by=springhouse, springhouse.example, springhouse')
 })
 
 tap.test('a head that does not arrive in time is a 408', async (t) => {

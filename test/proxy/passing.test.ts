@@ -238,12 +238,12 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    onPassed: async (request, _client, status, fields) => {
+    destination: (request) => ({ origin: 'Api', answered: async (status, fields) => {
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
       if (request.url === '/fails') throw new Error('secret')
-    },
+    } }),
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await ask(proxy.port, { method: 'POST', path: '/a/./b?c' })
@@ -259,11 +259,11 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    onPassed: (request) => {
+    destination: (request) => ({ origin: 'Api', answered: () => {
       if (request.method !== 'POST') return
       entered?.()
       return new Promise((resolve) => request.socket.on('close', () => setImmediate(resolve)))
-    },
+    } }),
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const request = open(proxy.port, { method: 'POST' }, () => undefined)

@@ -111,6 +111,23 @@ void t.test('nobody new may share a fetch that a purge may touch, its tags not b
   test.equal(log.mayTouch(latest, 'b.example', '/x/1'), false)
 })
 
+void t.test('an entry may outlive one record, if none that matches it came before that one', async (test) => {
+  const log = local()
+  const born = entry(log)
+  const { id: other } = await log.append(purge({ tags: ['other'] }), 0)
+  const { id: own } = await log.append(purge({ urls: [{ authority: 'a.example', target: born.target }] }), 0)
+  test.equal(log.touchedBefore(born, own), false)
+  test.equal(log.touchedBefore(born, other), false)
+  test.equal(log.judge({ ...born, stamp: own }), 'valid')
+  const { id: second } = await log.append(purge({ urls: [{ authority: 'a.example', target: born.target }] }), 0)
+  test.equal(log.touchedBefore(born, second), true, 'though only the last record of a URL is in the index')
+  test.equal(log.touchedBefore(born, own), false)
+  test.equal(log.touchedBefore(born, `${second}0`), true, 'a record that has not been applied: nobody knows')
+  const table = new PurgeTable()
+  table.begin('one.', 'one.1')
+  test.equal(table.touchedBefore({ ...born, stamp: 'two.1' }, 'one.1'), true, 'another log: nobody knows')
+})
+
 void t.test('the latest records come newest first', async (test) => {
   const log = createLocalPurgeLog({ clock: manualClock(5000) })
   for (const tag of ['a', 'b', 'c']) await log.append(purge({ tags: [tag] }), 0)
@@ -182,6 +199,10 @@ void t.test('the index says what going through all records would say', async (te
       const expected = forgotten || later.some((one) => !one.soft) ? 'dead' : later.length > 0 ? 'stale' : 'valid'
       test.equal(table.judge({ ...each, stamp: stamp(from) }), expected)
       if (expected !== 'valid') test.ok(table.mayTouch(stamp(from), each.authority, each.target), 'what is touched may be touched')
+      for (let until = from + 1; until <= purges.length; until++) {
+        const between = forgotten || purges.slice(from, until - 1).some((one) => matches(one, each))
+        test.equal(table.touchedBefore({ ...each, stamp: stamp(from) }, stamp(until)), between)
+      }
     }
   }), { numRuns: 400 })
 })

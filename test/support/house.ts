@@ -83,6 +83,11 @@ export async function startHouse<C extends Clock = ManualClock>(t: Teardown, opt
   }
 }
 
+/** Settings of a house over a Redis that nothing is to go wrong with, however busy the machine is. */
+export function overRedis(url: string): Readonly<Record<string, unknown>> {
+  return { redis: { url, commandTimeoutMs: 10_000 }, coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000 } }
+}
+
 /** The reason of an answer: the detail of its Cache-Status. */
 export function detail(answer: Answer): string | undefined {
   return /detail=([a-z0-9-]+)$/.exec(answer.header('cache-status') ?? '')?.[1]

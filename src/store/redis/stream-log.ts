@@ -119,6 +119,10 @@ class StreamPurgeLog implements PurgeLog {
     return !this.current() || this.#table.mayTouch(stamp, authority, target)
   }
 
+  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
+    return !this.current() || this.#table.touchedBefore(entry, until)
+  }
+
   // The monotonic clock is read here, at the hit: a process that was stopped notices before its first answer.
   current(): boolean {
     return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs

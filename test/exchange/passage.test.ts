@@ -1,0 +1,68 @@
+// An answer to POST whose own purge did not go as it should: it is passed on, and not stored.
+import t from 'tap'
+import { resolveConfig } from '../../src/config/load.ts'
+import { receive, type Asked } from '../../src/exchange/client.ts'
+import { Counters } from '../../src/exchange/counters.ts'
+import { Passage } from '../../src/exchange/passage.ts'
+import { compileRoutes } from '../../src/exchange/routes.ts'
+import { SpringhouseError } from '../../src/errors.ts'
+import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
+import { createLocalPurgeLog } from '../../src/store/local-log.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { PurgeLog } from '../../src/store/purge-log.ts'
+import { overLog } from '../admin/support.ts'
+import { manualClock } from '../support/manual-clock.ts'
+import { purge } from '../support/purge.ts'
+
+const own = ['content-location', '/a', 'cache-control', 'max-age=60']
+
+function passage(change: (log: PurgeLog) => PurgeLog = log => log) {
+  const clock = manualClock()
+  const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
+  const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
+  const asked = receive(routes, { method: 'POST', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
+  const failures: unknown[] = []
+  const log = createLocalPurgeLog({ clock })
+  const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
+  const made = new Passage({
+    clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, purgeLog: change(log), waitMs: 0,
+    failed: cause => failures.push(cause),
+  }, asked as Asked)
+  return { made, log, failures }
+}
+
+t.test('one that all replicas know of is copied', async t => {
+  t.ok(await passage().made.answered(200, own))
+})
+
+t.test('a purge that could not be recorded: told to the log, nothing stored', async t => {
+  const { made, failures } = passage(log => overLog(log, { append: () => Promise.reject(new SpringhouseError('PURGE_NOT_WRITTEN')) }))
+  t.equal(await made.answered(200, own), undefined)
+  t.equal(failures.length, 1)
+})
+
+t.test('a purge that not every live replica has acknowledged: nothing stored', async t => {
+  const { made } = passage(log => overLog(log, { append: async (each, waitMs) => ({ ...await log.append(each, waitMs), replicas: { live: 2, acknowledged: 1 } }) }))
+  t.equal(await made.answered(200, own), undefined)
+})
+
+t.test('a purge that may be lost with the server that took it: nothing stored', async t => {
+  const { made } = passage(log => overLog(log, { append: async (each, waitMs) => ({ ...await log.append(each, waitMs), copied: false }) }))
+  t.equal(await made.answered(200, own), undefined)
+})
+
+t.test('a purge that was recorded where this replica has not read yet: nothing stored', async t => {
+  const { made } = passage(log => overLog(log, { append: async (each, waitMs) => ({ ...await log.append(each, waitMs), id: '9999999999999999' }) }))
+  t.equal(await made.answered(200, own), undefined)
+})
+
+t.test('a matching purge just before its own: nothing stored, though its own has the later id', async t => {
+  const { made, log } = passage()
+  await log.append(purge({ urls: [{ authority: undefined, target: '/a' }] }), 0)
+  t.equal(await made.answered(200, own), undefined)
+})
+
+t.test('an error changes nothing, and nothing is waited for', async t => {
+  const { made } = passage()
+  t.equal(made.answered(404, own), undefined)
+})
