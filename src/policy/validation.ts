@@ -38,9 +38,9 @@ function withoutWeakness(etag: string): string {
   return isWeak(etag) ? etag.slice(2) : etag
 }
 
-// §3.2: Content-Length is never updated. The others tell how the very bytes that are stored were made: a 304 that brings
-// another value speaks of other bytes, and to believe it would make the stored ones unreadable.
-const keptFromStored: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'content-md5', 'content-digest'])
+// §3.2: the one field that is never updated: it frames the stored bytes, which are kept as they were received, so whatever
+// else the origin now says of them is what a whole answer would have said.
+const keptFromStored: ReadonlySet<string> = new Set(['content-length'])
 
 /**
  * §3.2, §4.3.4: the stored response's fields with those of the 304 in their place, Age included when the 304 carries it.
