@@ -3,7 +3,7 @@ import t from 'tap'
 import { eventually } from '../support/log.ts'
 import { bodyOf } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
-import { ends, paths, purges, recovered, settled, startScene } from '../support/trouble.ts'
+import { ends, paths, purges, recovered, settled, startScene, withoutMemory } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
 t.setTimeout(180_000)
@@ -44,7 +44,7 @@ for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
 }
 
 t.test('connections that are reset in the middle of a reply: what had come of it is not taken for the whole', async t => {
-  const { line, site } = await startScene(t)
+  const { line, site } = await startScene(t, { config: withoutMemory })
   const load = site.load(paths)
   await load.more(60)
   let cuts = 0
@@ -63,7 +63,7 @@ t.test('connections that are reset in the middle of a reply: what had come of it
 })
 
 t.test('values of other types, cut short or of garbage under every one of our names', async t => {
-  const { raw, site } = await startScene(t)
+  const { raw, site } = await startScene(t, { config: withoutMemory })
   const load = site.load(paths)
   const spoils: readonly ((key: string, type: string) => Promise<unknown>)[] = [
     key => raw.set(key, 'a string where there was none'),

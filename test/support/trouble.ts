@@ -22,7 +22,7 @@ export interface Scene {
   readonly site: Site
 }
 
-export async function startScene(t: Test, before?: (redis: RedisServer) => Promise<void>): Promise<Scene> {
+export async function startScene(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await before?.(redis)
@@ -31,7 +31,7 @@ export async function startScene(t: Test, before?: (redis: RedisServer) => Promi
   raw.on('error', () => {})
   t.teardown(() => raw.disconnect())
   t.teardown(() => line.close())
-  const site = await startSite(t, `redis://127.0.0.1:${line.port}`)
+  const site = await startSite(t, `redis://127.0.0.1:${line.port}`, config)
   if (redis.pid !== undefined) await eventually(async () => await allWell(site))
   return { redis, line, raw, site }
 }
@@ -91,3 +91,6 @@ export async function ends(t: Test, load: Load, mostCut: number): Promise<void> 
 
 export const paths = ['/small/1', '/small/2', '/large/1', '/small/3', '/small/4', '/large/2', '/small/5']
 
+
+/** Redis alone: everything that is stored comes out of it. */
+export const withoutMemory = { cache: { memory: { maxBytes: 0 } } }
