@@ -251,6 +251,25 @@ void t.test('a flush: a purge is not acknowledged while a replica that nobody ca
   test.same((await one.log.replicas()).map(({ id }) => id), ['one'])
 })
 
+void t.test('a flush is found out by whoever follows another log afterwards, however long it had not been heard of', async (test) => {
+  const { server, raw, replica } = await setting(test as Test)
+  const wire = new Wire(server, new Random(1), 0)
+  await wire.listen()
+  test.teardown(() => wire.close())
+  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+  test.teardown(() => far.close())
+  const clock = shiftedClock()
+  const [one, two] = [await replica('one', { clock }), await replica('two', { redis: far })]
+  const before = two.log.applied
+  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  await raw.flushall()
+  // For longer than a registration lives: that it has none does not tell it that there were others.
+  clock.add(10 * longMs)
+  const { replicas } = await one.log.append(purge({ all: true }), 1500)
+  test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+})
+
 void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
   const { server, raw, replica } = await setting(test as Test)
   const wire = new Wire(server, new Random(1), 0)

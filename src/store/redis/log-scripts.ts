@@ -108,6 +108,11 @@ redis.call('PEXPIRE', replicas, tonumber(ttl) * 10)
 if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
 
 local last = open(log, fresh)
+if not registered and followed ~= '' and followed ~= identity(last) then
+  -- The log is another one, and the registrations are lost with the one before it: whoever follows that one still goes by
+  -- it for a while.
+  redis.call('HSET', replicas, '${lostField}', string.format('%.0f', now() + tonumber(lag)))
+end
 if followed ~= '' and followed == identity(last) then
   if redis.call('XRANGE', log, applied, applied)[1] then
     local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)

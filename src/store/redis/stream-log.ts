@@ -48,7 +48,7 @@ const retryMs = 100
  * missed by it.
  *
  * Redis may lose the registrations too (a flush, a restart without persistence). Whoever finds that it is not registered
- * any more, and cannot have been forgotten, says so in Redis: from then on, for as long as anyone may go by what it read
+ * any more, and cannot have been forgotten, or that the log is another one, says so in Redis: from then on, for as long as anyone may go by what it read
  * before, a purge counts one more replica than it can name, which does not acknowledge.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): PurgeLog {
