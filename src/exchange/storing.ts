@@ -1,7 +1,7 @@
 // The store's side of a fill: what becomes of the origin's answer there; RFC 9111 §3, §3.3 and §3.4.
-import { hasField } from '../http/fields.ts'
+import { hasField, withoutFields } from '../http/fields.ts'
 import { combinedPart, isAll, maxCombinedBytes } from '../policy/combine.ts'
-import { contentOf, partBytes } from '../policy/part.ts'
+import { contentFields, contentOf, partBytes } from '../policy/part.ts'
 import type { NotStoredReason } from '../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata, Part } from '../policy/stored.ts'
@@ -85,7 +85,7 @@ export class Storing {
     if (this.#combine(key, meta, part, head)) return
     // RFC 9110 §15.3.7: with If-Range an origin leaves out what the client has already. Others have not.
     if (this.#plan.range?.ifRange === undefined) {
-      const whole = isAll(part) ? this.#reassess({ ...head, status: 200 }, undefined) : undefined
+      const whole = isAll(part) ? this.#reassess({ ...head, status: 200, fields: withoutFields(head.fields, contentFields) }, undefined) : undefined
       this.#open(key, whole ?? meta)
     } else if (hasField(head.fields, 'content-type')) this.#open(key, meta)
     else this.#notStored = 'partial'
@@ -100,7 +100,7 @@ export class Storing {
     if (together === undefined) return false
     const whole = together === 'whole'
     // §3.2: what the new response says counts. But a purge that was after the older one must find it in what they become.
-    const fields = mergedFields([...old.meta.fields, ...old.meta.cacheOnlyFields], datedFields(head))
+    const fields = withoutFields(mergedFields([...old.meta.fields, ...old.meta.cacheOnlyFields], datedFields(head)), contentFields)
     const stamp = old.meta.stamp < fresh.stamp ? old.meta.stamp : fresh.stamp
     const meta = this.#reassess({ ...head, status: whole ? 200 : 206, fields, stamp }, whole ? undefined : together)
     if (meta === undefined) return false
