@@ -251,6 +251,22 @@ void t.test('a flush: a purge is not acknowledged while a replica that nobody ca
   test.same((await one.log.replicas()).map(({ id }) => id), ['one'])
 })
 
+void t.test('a purge that waits while the list of replicas is lost goes on waiting for whom nobody can name', async (test) => {
+  const { server, raw, replica } = await setting(test as Test)
+  const wire = new Wire(server, new Random(1), 0)
+  await wire.listen()
+  test.teardown(() => wire.close())
+  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+  test.teardown(() => far.close())
+  const [one] = [await replica('one'), await replica('two', { redis: far })]
+  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  const waiting = one.log.append(purge({ all: true }), 1500)
+  await eventually(() => one.log.recent(1).length === 1)
+  await raw.del('test:{log}:replicas')
+  const { replicas } = await waiting
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+})
+
 void t.test('a flush is found out by whoever follows another log afterwards, however long it had not been heard of', async (test) => {
   const { server, raw, replica } = await setting(test as Test)
   const wire = new Wire(server, new Random(1), 0)

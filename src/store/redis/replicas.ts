@@ -60,8 +60,10 @@ export class Replicas {
     const [others = '', ...words] = Array.isArray(reply) ? reply.map(String) : []
     const named: Replica[] = []
     for (let i = 0; i + 1 < words.length; i += 2) named.push({ id: words[i] as string, applied: words[i + 1] as string })
-    if (!named.some(({ id }) => id === replica)) named.push({ id: replica, applied: this.#options.applied() })
-    this.#live = named.length + (others === '1' ? 1 : 0)
+    const listed = named.some(({ id }) => id === replica)
+    if (!listed) named.push({ id: replica, applied: this.#options.applied() })
+    // A list on which this one is not: perhaps it was lost a moment ago, and nobody has said so yet.
+    this.#live = named.length + (others === '1' || !listed ? 1 : 0)
     return { named, live: this.#live }
   }
 
