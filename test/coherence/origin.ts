@@ -118,8 +118,8 @@ export class CountingOrigin {
       response.writeHead(304, fields).end()
       return
     }
-    // Not in a 304: a cache that merges one keeps what says who made the bytes.
-    fields['X-Body-Generation'] = made.generation
+    // Not in a 304, nor in the answer to a HEAD: a cache that merges one keeps what says who made the bytes.
+    if (request.method !== 'HEAD') fields['X-Body-Generation'] = made.generation
     const whole = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })
     const part = partOf(headers, etag, resource, whole.length)
     const body = part === undefined ? whole : whole.subarray(part.start, part.end)

@@ -105,7 +105,7 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
   if (status === 500) return { rule: 'the program itself failed', purge: undefined }
   if (status !== 200 && status !== 206 && status !== 304) return undefined
   const version = versionOf(field(response, 'etag'))
-  const bodyGeneration = numeric(response, 'x-body-generation')
+  const bodyGeneration = numeric(response, 'x-body-generation') ?? (asked.method === 'HEAD' ? generation : undefined)
   let made: Generated | undefined
   if (status === 304) {
     // Without a validator there is nothing that it could be held to.
