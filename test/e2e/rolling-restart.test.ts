@@ -24,70 +24,74 @@ async function start(port: number): Promise<ChildProcess> {
   return child
 }
 
-t.test('a rolling restart loses no request, POST included', async t => {
+interface Load {
+  readonly children: ChildProcess[]
+  readonly ports: readonly number[]
+  /** How often each outcome was seen. */
+  readonly seen: Record<string, number>
+  /** Ends it; resolves when the last answer is there. */
+  end(): Promise<void>
+}
+
+/** Two backends, the proxy before them, and clients that ask by these methods in turn, one request after the other. */
+async function startLoad(test: Parameters<typeof startHouse>[0], clients: number, methods: readonly string[]): Promise<Load> {
   const ports = [await freePort(), await freePort()]
   const children = await Promise.all(ports.map(start))
-  t.teardown(() => children.forEach(child => child.kill('SIGKILL')))
-  const house = await startHouse(t, {
+  test.teardown(async () => children.forEach(child => child.kill('SIGKILL')))
+  const house = await startHouse(test, {
     origin: (_, response) => response.end(),
     config: { origins: { api: { servers: ports.map(port => `http://127.0.0.1:${port}`) } } },
   })
-  const agent = new Agent({ keepAlive: true, maxSockets: 16 })
-  t.teardown(() => agent.destroy())
+  const agent = new Agent({ keepAlive: true, maxSockets: clients })
+  test.teardown(async () => agent.destroy())
   const seen: Record<string, number> = {}
   const load = { done: false }
   const client = async (n: number): Promise<void> => {
     for (let i = 0; !load.done; i++) {
-      const method = i % 2 === 0 ? 'GET' : 'POST'
+      const method = methods[i % methods.length] as string
       const path = `/${n}/${i}`
       const answer = await ask(house.port, { method, path, agent, ...(method === 'POST' && { body: 'hello' }) })
       const outcome = `${method} ${answer.status}${String(answer.body) === `${method} ${path}` ? '' : ' wrong'}`
       seen[outcome] = (seen[outcome] ?? 0) + 1
     }
   }
-  const clients = Array.from({ length: 12 }, (_, n) => client(n))
+  const all = Array.from({ length: clients }, (_, n) => client(n))
+  return {
+    children, ports, seen,
+    end: async () => {
+      load.done = true
+      await Promise.all(all)
+    },
+  }
+}
+
+t.test('a rolling restart loses no request, POST included', async t => {
+  const load = await startLoad(t, 12, ['GET', 'POST'])
   for (let round = 0; round < 3; round++) {
-    for (const [n, port] of ports.entries()) {
-      const old = children[n] as ChildProcess
+    for (const [n, port] of load.ports.entries()) {
+      const old = load.children[n] as ChildProcess
       const exited = once(old, 'exit')
       old.kill('SIGTERM')
       await exited
-      children[n] = await start(port)
+      load.children[n] = await start(port)
     }
   }
-  load.done = true
-  await Promise.all(clients)
-  t.comment(JSON.stringify(seen))
-  t.strictSame(Object.keys(seen).toSorted(), ['GET 200', 'POST 200'])
+  await load.end()
+  t.comment(JSON.stringify(load.seen))
+  t.strictSame(Object.keys(load.seen).toSorted(), ['GET 200', 'POST 200'])
 })
 
 t.test('one of two backends that is killed loses no GET', async t => {
-  const ports = [await freePort(), await freePort()]
-  const children = await Promise.all(ports.map(start))
-  t.teardown(() => children.forEach(child => child.kill('SIGKILL')))
-  const house = await startHouse(t, {
-    origin: (_, response) => response.end(),
-    config: { origins: { api: { servers: ports.map(port => `http://127.0.0.1:${port}`) } } },
-  })
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-  t.teardown(() => agent.destroy())
-  const seen: Record<string, number> = {}
-  const load = { done: false }
-  const client = async (n: number): Promise<void> => {
-    for (let i = 0; !load.done; i++) {
-      const { status } = await ask(house.port, { path: `/${n}/${i}`, agent })
-      seen[status] = (seen[status] ?? 0) + 1
-    }
+  const load = await startLoad(t, 50, ['GET'])
+  const answered = async (count: number): Promise<void> => {
+    while ((load.seen['GET 200'] ?? 0) < count) await new Promise(resolve => { setImmediate(resolve) })
   }
-  const clients = Array.from({ length: 50 }, (_, n) => client(n))
-  while ((seen['200'] ?? 0) < 200) await new Promise(resolve => { setImmediate(resolve) })
-  const killed = once(children[0] as ChildProcess, 'exit')
-  children[0]?.kill('SIGKILL')
+  await answered(200)
+  const killed = once(load.children[0] as ChildProcess, 'exit')
+  load.children[0]?.kill('SIGKILL')
   await killed
-  const before = seen['200'] ?? 0
-  while ((seen['200'] ?? 0) < before + 500) await new Promise(resolve => { setImmediate(resolve) })
-  load.done = true
-  await Promise.all(clients)
-  t.comment(JSON.stringify(seen))
-  t.strictSame(Object.keys(seen), ['200'])
+  await answered((load.seen['GET 200'] ?? 0) + 500)
+  await load.end()
+  t.comment(JSON.stringify(load.seen))
+  t.strictSame(Object.keys(load.seen), ['GET 200'])
 })

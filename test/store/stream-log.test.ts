@@ -58,6 +58,17 @@ async function setting(test: Test): Promise<Setting> {
   }
 }
 
+/** A setting, and a second way to its Redis, on which nothing goes either way once it is stalled. */
+async function settingWithWire(test: Test): Promise<Setting & { readonly far: RedisConnections, stall(): void }> {
+  const made = await setting(test)
+  const wire = new Wire(made.server, new Random(1), 0)
+  await wire.listen()
+  test.teardown(() => wire.close())
+  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
+  test.teardown(() => far.close())
+  return { ...made, far, stall: () => { for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs) } }
+}
+
 function entry(stamp: string, tags = ['things']): Parameters<PurgeLog['judge']>[0] {
   return { stamp, authority: 'a.example', target: '/v1/things', tags }
 }
@@ -235,15 +246,10 @@ void t.test('a log that is lost: what was stamped by it is dead, whatever ids th
 })
 
 void t.test('a flush: a purge is not acknowledged while a replica that nobody can name any more may go by what it knew', async (test) => {
-  const { server, raw, replica } = await setting(test as Test)
-  const wire = new Wire(server, new Random(1), 0)
-  await wire.listen()
-  test.teardown(() => wire.close())
-  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
-  test.teardown(() => far.close())
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one'), await replica('two', { redis: far })]
   const before = two.log.applied
-  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  stall()
   await raw.flushall()
   const { replicas } = await one.log.append(purge({ all: true }), 500)
   test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
@@ -252,14 +258,9 @@ void t.test('a flush: a purge is not acknowledged while a replica that nobody ca
 })
 
 void t.test('a purge that waits while the list of replicas is lost goes on waiting for whom nobody can name', async (test) => {
-  const { server, raw, replica } = await setting(test as Test)
-  const wire = new Wire(server, new Random(1), 0)
-  await wire.listen()
-  test.teardown(() => wire.close())
-  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
-  test.teardown(() => far.close())
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one] = [await replica('one'), await replica('two', { redis: far })]
-  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  stall()
   const waiting = one.log.append(purge({ all: true }), 1500)
   await eventually(() => one.log.recent(1).length === 1)
   await raw.del('test:{log}:replicas')
@@ -268,16 +269,11 @@ void t.test('a purge that waits while the list of replicas is lost goes on waiti
 })
 
 void t.test('a flush is found out by whoever follows another log afterwards, however long it had not been heard of', async (test) => {
-  const { server, raw, replica } = await setting(test as Test)
-  const wire = new Wire(server, new Random(1), 0)
-  await wire.listen()
-  test.teardown(() => wire.close())
-  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
-  test.teardown(() => far.close())
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const clock = shiftedClock()
   const [one, two] = [await replica('one', { clock }), await replica('two', { redis: far })]
   const before = two.log.applied
-  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  stall()
   await raw.flushall()
   // For longer than a registration lives: that it has none does not tell it that there were others.
   clock.add(10 * longMs)
@@ -287,15 +283,10 @@ void t.test('a flush is found out by whoever follows another log afterwards, how
 })
 
 void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
-  const { server, raw, replica } = await setting(test as Test)
-  const wire = new Wire(server, new Random(1), 0)
-  await wire.listen()
-  test.teardown(() => wire.close())
-  const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
-  test.teardown(() => far.close())
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one', { maxLagMs: 1000 }), await replica('two', { redis: far, maxLagMs: 1000 })]
   const before = two.log.applied
-  for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  stall()
   await raw.flushall()
   test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 1, acknowledged: 1 })
   test.equal(two.log.judge(entry(before)), 'dead')
