@@ -78,3 +78,33 @@ for (let i = 0; i < entries * 2; i++) {
   worst = Math.max(worst, performance.now() - start)
 }
 console.log(`with eviction: ${((performance.now() - churnBegan) * 1000 / entries / 2).toFixed(1)} us a write, the slowest ${worst.toFixed(1)} ms; ${churned.stats().entries} entries in ${((churned.stats().bytes ?? 0) / 1_048_576).toFixed(1)} of 64 MiB`)
+
+// A flood of URLs that are asked for once, with some hot ones among them: the bound holds, and the hot ones stay.
+const distinct = 10_000_000
+const hot = 1_000
+const bounded = createMemoryStore({ maxBytes: 67_108_864, maxEntryBytes: 1_048_576, maxVariants: 8, clock: systemClock })
+const beforeFlood = await rss()
+let mostCounted = 0
+let mostResident = 0
+const put = (i: number): void => {
+  const writer = bounded.write(key(i), meta(i))
+  void writer.write(received.subarray(0, 300))
+  void writer.commit()
+}
+let kept = 0
+let asked = 0
+const floodBegan = performance.now()
+for (let i = 0; i < distinct; i++) {
+  put(hot + i)
+  if (i % 4 === 0) {
+    const each = (i * 7919) % hot
+    asked++
+    if (bounded.lookup(key(each)).length > 0) kept++
+    else put(each)
+  }
+  if (i % 10_000 === 0) {
+    mostCounted = Math.max(mostCounted, bounded.stats().bytes ?? 0)
+    mostResident = Math.max(mostResident, process.memoryUsage.rss())
+  }
+}
+console.log(`${distinct.toLocaleString('en')} distinct URLs: at most ${(mostCounted / 1_048_576).toFixed(1)} of 64 MiB counted, at most ${(mostResident / 1_048_576 - beforeFlood).toFixed(0)} MiB RSS more; ${((performance.now() - floodBegan) * 1000 / distinct).toFixed(1)} us each; ${(100 * kept / asked).toFixed(1)}% of look-ups of ${hot} hot ones found`)
