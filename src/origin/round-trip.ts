@@ -30,7 +30,7 @@ const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
- * Failover: a connection that could not be made is tried on another server whatever the method, for nothing was sent. One
+ * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
  * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
  * it (RFC 9112 §9.3.1). Because of what was answered only where `retryOn` says so, on another server, and never with a body.
@@ -208,7 +208,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   #again(next: OriginServer): void {
-    this.#retries--
+    if (this.#started) this.#retries--
     this.#started = false
     this.#server = next
     next.acquire(this)
@@ -223,7 +223,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       this.#pool.doubt()
     }
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
-    if (!safe || this.#retries <= 0 || this.#pool.closed) return this.#fail(error)
+    // Where nothing was sent it was no try: every other server may have it.
+    if (!safe || (this.#started && this.#retries <= 0) || this.#pool.closed) return this.#fail(error)
     this.#tried = [...this.#tried ?? [], server]
     const next = this.#pool.another(this.#tried) ?? (stale && !server.full && !server.retired ? server : undefined)
     if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)

@@ -48,7 +48,7 @@ export class UpgradeTrip implements OriginUpgrade {
   #try(server: OriginServer): void {
     server.dial((...result) => {
       const [error, socket] = result
-      if (error !== null) return this.#failed(server, error)
+      if (error !== null) return this.#failed(server, error, false)
       if (this.#over) return socket.destroy()
       this.#socket = socket
       this.#ask(server, socket)
@@ -61,7 +61,7 @@ export class UpgradeTrip implements OriginUpgrade {
     this.#sent = sent
     this.#patience = setTimeout(() => sent.destroy(new SpringhouseError('ORIGIN_TIMEOUT')), this.#pool.config.timeouts.headersMs)
     // Afterwards the socket's errors are heard by whoever it was given to.
-    sent.on('error', (error) => this.#failed(server, error))
+    sent.on('error', (error) => this.#failed(server, error, true))
     sent.on('upgrade', (message, _socket, head) => {
       if (this.#answered(server, message)) this.#switched(message, socket, head)
     })
@@ -100,7 +100,7 @@ export class UpgradeTrip implements OriginUpgrade {
     this.#sink.onRefused(status, responseFields(status, lines), message, () => socket.errored === null)
   }
 
-  #failed(server: OriginServer, cause: Error): void {
+  #failed(server: OriginServer, cause: Error, wasSent: boolean): void {
     clearTimeout(this.#patience)
     if (this.#over) return
     const error = mapOriginError(cause)
@@ -108,9 +108,9 @@ export class UpgradeTrip implements OriginUpgrade {
     server.failed(cause)
     this.#pool.doubt()
     this.#tried.push(server)
-    const next = this.#retries > 0 && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
+    const next = (!wasSent || this.#retries > 0) && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
     if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)
-    this.#retries--
+    if (wasSent) this.#retries--
     this.#try(next)
   }
 

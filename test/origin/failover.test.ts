@@ -279,3 +279,14 @@ tap.test('what must not be sent twice is not sent over a connection that has bee
     await server.close()
   }
 })
+
+tap.test('servers to which no connection can be made are passed over, however many they are', async (t) => {
+  const well = await named('well')
+  const gone = await Promise.all([1, 2, 3].map(async () => `http://127.0.0.1:${await closedPort()}`))
+  const origins = originsOf({ servers: [...gone, well.url], retries: 0 })
+  t.teardown(async () => { await origins.close(); await well.close() })
+  t.strictSame(await bodies(origins, 4), Array.from({ length: 4 }, () => 'well'))
+  const posted = await send('http://api.origin.invalid/', { dispatcher: origins.dispatcher, method: 'POST', body: 'x' })
+  t.equal(posted.statusCode, 200, 'nothing was sent, so it is safe for a POST too')
+  await posted.body.dump()
+})
