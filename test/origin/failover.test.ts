@@ -151,10 +151,14 @@ tap.test('nothing is repeated because of what was answered, nor once an answer h
 
 tap.test('as often as `retries` says, and no more', async (t) => {
   const servers: string[] = []
-  for (let i = 0; i < 4; i++) servers.push(`http://127.0.0.1:${await closedPort()}`)
+  for (let i = 0; i < 4; i++) {
+    const resetting = await startRawOrigin((socket) => socket.on('data', () => socket.resetAndDestroy()))
+    t.teardown(() => resetting.close())
+    servers.push(resetting.url)
+  }
   const last = await named('last')
   t.teardown(() => last.close())
-  for (const [retries, expected] of [[0, 'ORIGIN_REFUSED'], [1, 'ORIGIN_REFUSED'], [4, 'last']] as const) {
+  for (const [retries, expected] of [[0, 'ORIGIN_RESET'], [1, 'ORIGIN_RESET'], [4, 'last']] as const) {
     const origins = originsOf({ servers: [...servers, last.url], retries })
     const got = await fetchFrom(origins)
     t.equal(got.error?.code ?? got.body.toString(), expected)
