@@ -79,7 +79,15 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
       }
       throw new Error(`nobody owns slot ${slot}`)
     },
-    replicaOf: async (master) => byId((await described()).find(([, , flags = '', of]) => of === master.id && !/fail/.test(flags))?.[0]),
+    replicaOf: async (master) => {
+      // After a failover it takes a moment until it is known who follows whom.
+      const follower = async (): Promise<ClusterNode | undefined> => {
+        const [id] = (await described()).find(([, , flags = '', of]) => of === master.id && !/fail/.test(flags)) ?? []
+        return id === undefined ? undefined : byId(id)
+      }
+      await eventually(async () => await follower() !== undefined)
+      return await follower() as ClusterNode
+    },
     failOver: async (master) => {
       const replica = await cluster.replicaOf(master)
       await replica.raw.cluster('FAILOVER')
