@@ -30,6 +30,8 @@ const catalogue = {
   NOT_CACHED: { status: 504, source: 'client', sentence: 'The request asked for a stored response only, and there is none to use.', proxyError: 'proxy_internal_response' },
   BAD_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid HTTP.', proxyError: 'http_request_error' },
   METHOD_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'This method is not supported here.', proxyError: 'http_request_denied' },
+  CODING_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'A transfer coding other than chunked is not supported here.', proxyError: 'http_request_error' },
+  VERSION_NOT_SUPPORTED: { status: 505, source: 'client', sentence: 'This version of HTTP is not supported here.', proxyError: 'http_request_error' },
   METHOD_NOT_ALLOWED: { status: 405, source: 'client', sentence: 'This method is not allowed here.', proxyError: 'http_request_denied' },
   LOOP: { status: 508, source: 'client', sentence: 'The request has come through this proxy before.', proxyError: 'proxy_loop_detected' },
   URI_TOO_LONG: { status: 414, source: 'client', sentence: 'The request target is too long.', proxyError: 'http_request_error' },

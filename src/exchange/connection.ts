@@ -1,5 +1,5 @@
 // The client's side of an answer under way: whether anybody is still there, when there is room again, how it is broken off.
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 
 /**
@@ -43,4 +43,23 @@ export function cut(response: ServerResponse): void {
   const toHttp10 = response.req.httpVersionMajor === 1 && response.req.httpVersionMinor === 0
   if (toHttp10 && socket !== null && (socket as Partial<TLSSocket>).encrypted !== true) socket.resetAndDestroy()
   response.destroy()
+}
+
+const ended: unique symbol = Symbol('springhouse.ended')
+
+/** Node takes the socket off a request whose client has left. */
+type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
+
+/**
+ * Takes no more requests from the connection of this one: what has come behind it may be part of it. Connection: close says so
+ * to the client, but Node's parser goes on with what it has. Each stream of HTTP/2 stands for itself.
+ */
+export function endConnection(request: IncomingMessage): void {
+  const socket = request.httpVersionMajor === 1 ? request.socket as EndedSocket : null
+  if (socket !== null) socket[ended] = true
+}
+
+/** Whether a request came behind one after which there must be none. */
+export function isBehindTheEnd(request: IncomingMessage): boolean {
+  return request.httpVersionMajor === 1 && (request.socket as EndedSocket)?.[ended] === true
 }

@@ -1,7 +1,8 @@
 // An error as a client sees it: a problem document (RFC 9457), with Proxy-Status (RFC 9209) where it is the proxy's own.
-import type { ServerResponse } from 'node:http'
-import { problemDocument, type SpringhouseError } from '../errors.ts'
-import { cut } from './connection.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { problemDocument, type ErrorCode, type SpringhouseError } from '../errors.ts'
+import { hasBody } from './body.ts'
+import { cut, endConnection } from './connection.ts'
 
 /** The fields of an answer that the proxy makes itself: name, value, name, value. */
 export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
@@ -27,6 +28,19 @@ export function sendProblem(response: ServerResponse, error: SpringhouseError, c
     return
   }
   const document = problemDocument(error)
-  response.writeHead(error.status, [...problemFields(error, document, cacheStatus), ...extra])
+  const last = isLast(error, response.req)
+  if (last) endConnection(response.req)
+  const close = last ? ['connection', 'close'] : []
+  response.writeHead(error.status, [...problemFields(error, document, cacheStatus), ...extra, ...close])
   response.end(document)
 }
+
+/**
+ * Whether nothing more is read on the connection: after a request that could be read in two ways, for what stands behind it
+ * may be part of it; and after one whose body has not come to its end, for what is left of it would be taken for the next.
+ */
+function isLast(error: SpringhouseError, request: IncomingMessage): boolean {
+  return ambiguous.has(error.code) || (!request.complete && hasBody(request))
+}
+
+const ambiguous: ReadonlySet<ErrorCode> = new Set(['BAD_REQUEST', 'CODING_NOT_IMPLEMENTED', 'VERSION_NOT_SUPPORTED', 'METHOD_NOT_IMPLEMENTED', 'URI_TOO_LONG', 'FIELDS_TOO_LARGE'])

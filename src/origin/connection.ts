@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import type { OriginTimeouts } from './config.ts'
-import { skipUnaskedContinue, type Heading } from './unasked-continue.ts'
+import { guardHeads, type Heading } from './heads.ts'
 
 export interface ConnectionOptions {
   readonly timeouts: OriginTimeouts
@@ -17,6 +17,7 @@ export interface ConnectionOptions {
 export class Connection implements Heading {
   readonly client: Client
   atHead = false
+  heard = false
   /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
   served = 0
   /** When it was last given back, by the monotonic clock. */
@@ -25,6 +26,10 @@ export class Connection implements Heading {
   cut = false
   /** Of the response whose body is coming. */
   current: Dispatcher.DispatchController | undefined
+
+  #socket: Socket | undefined
+  /** Whether undici has given bytes back to the socket that it will not read. */
+  #leftOver = false
 
   constructor(url: string, connector: buildConnector.connector, { timeouts, servername, address }: ConnectionOptions) {
     this.client = new Client(url, {
@@ -40,7 +45,10 @@ export class Connection implements Heading {
           const socket = result[1]
           this.served = 0
           this.cut = false
-          skipUnaskedContinue(socket, this)
+          this.#socket = socket
+          this.#leftOver = false
+          guardHeads(socket, this)
+          this.#watchLeftOver(socket)
           socket.on('error', admitReset)
           socket.on('end', () => {
             this.cut = wasReset(socket)
@@ -53,6 +61,29 @@ export class Connection implements Heading {
         })
       },
     })
+  }
+
+  /** From here on `surplus` speaks of what stands behind the message that has just come to its end. */
+  messageEnded(): void {
+    this.#leftOver = false
+  }
+
+  /**
+   * Whether more came with the end of a message than the message: told when undici's parser is through with what it was given.
+   * On a connection that stays it goes on with the rest, and takes no answer that nobody asked for; on one that is to be closed
+   * it gives the rest back.
+   */
+  get surplus(): boolean {
+    const error = this.#socket?.errored
+    return this.#leftOver || (error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))
+  }
+
+  #watchLeftOver(socket: Socket): void {
+    const unshift = socket.unshift.bind(socket)
+    socket.unshift = (chunk: Buffer) => {
+      this.#leftOver = chunk.length > 0
+      unshift(chunk)
+    }
   }
 }
 

@@ -55,6 +55,8 @@ export function malformed(status: number, lines: FieldLines): string | undefined
       lengths++
       // RFC 9112 §6.3: a list of lengths, even of equal ones, is an error that a proxy answers with 502.
       if (lengths > 1 || !/^\d+$/.test(value)) return 'ambiguous Content-Length'
+      // RFC 9110 §8.6: not on a 204. One that says what there is, nothing, harms nobody.
+      if (status === 204 && Number(value) > 0) return 'a body on 204'
     } else if (name === 'transfer-encoding') {
       coding = coding === undefined ? value : `${coding}, ${value}`
     }
@@ -62,6 +64,8 @@ export function malformed(status: number, lines: FieldLines): string | undefined
   if (coding !== undefined) {
     // RFC 9112 §6.1: both together smell of smuggling.
     if (lengths > 0) return 'Content-Length beside Transfer-Encoding'
+    // §6.1: not on a 204, which has no body that could be coded.
+    if (status === 204) return 'a body on 204'
     if (!isReadable(coding.toLowerCase())) return 'Transfer-Encoding other than chunked'
   }
   return undefined

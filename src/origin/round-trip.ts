@@ -101,6 +101,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#over) return this.#server?.release(connection)
     this.#connection = connection
     connection.atHead = true
+    connection.heard = false
     const { method, target, fields, body } = this.#outgoing
     const options = {
       path: target,
@@ -147,6 +148,12 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
     const connection = this.#connection
+    connection?.messageEnded()
+    // When the parser is through with what came: see Connection.surplus.
+    queueMicrotask(() => this.#ended(controller, connection))
+  }
+
+  #ended(controller: Dispatcher.DispatchController, connection: Connection | undefined): void {
     if (connection !== undefined) {
       connection.served++
       connection.current = undefined
@@ -155,6 +162,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     }
     // Only a body that the end of the connection delimits ends after the socket did: see Connection.cut.
     if (connection?.cut === true) return this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
+    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1).
+    if (connection?.surplus === true) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
     if (this.#over || this.#instead !== undefined) return
     this.#over = true
     this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
@@ -163,6 +172,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const connection = this.#connection
     if (connection !== undefined) connection.current = undefined
+    if (connection?.heard === true) this.#byteSeen = true
     this.#connection = undefined
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes

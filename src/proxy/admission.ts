@@ -3,12 +3,14 @@ import type { IncomingMessage } from 'node:http'
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 import { cdnLoopPasses, viaPasses } from '../http/loop.ts'
+import { Framing } from './framing.ts'
+import { isPassed } from './methods.ts'
 
 /** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
 const maxPasses = 3
 
-// RFC 9110 §4.2: no user information, and nothing that ends an authority.
-const validHost = /^[\w.~!$&'()*+,;=%:[\]-]*$/
+// RFC 9110 §4.2: no user information, and nothing that ends an authority; nor a comma, at which a list would part.
+const validHost = /^[\w.~!$&'()*+;=%:[\]-]*$/
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 
 /** `here`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
@@ -21,12 +23,15 @@ export type Admission = 'admitted' | 'here'
  */
 export function admit(request: IncomingMessage, limits: { readonly maxTargetBytes: number; readonly viaName: string }): Admission {
   const target = request.url as string
+  if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
-  if (request.method === 'TRACE') refuse('METHOD_NOT_ALLOWED')
+  if (!isPassed(request.method)) refuse('METHOD_NOT_ALLOWED')
   // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
   const aboutServer = target === '*' && request.method === 'OPTIONS'
-  if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
   checkFields(request, limits.viaName)
+  if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
+  // RFC 9112 §3.2: no form of a target has a fragment. Some origins cut it off, and others take it for a part of the path.
+  if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
   // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
   // resolves it. Clients resolve it before they ask.
   if (mayClimb(target) && climbs(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
@@ -37,11 +42,17 @@ function refuse(code: ErrorCode, detail?: string): never {
   throw new SpringhouseError(code, detail === undefined ? {} : { detail })
 }
 
+/** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
+function isKnownVersion(request: IncomingMessage): boolean {
+  return request.httpVersion === '1.1' || request.httpVersion === '1.0' || 'stream' in request
+}
+
 function checkFields(request: IncomingMessage, viaName: string): void {
   const { rawHeaders } = request
   let hosts = 0
   let byVia = 0
   let byCdnLoop = 0
+  let framing: Framing | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') {
@@ -51,8 +62,16 @@ function checkFields(request: IncomingMessage, viaName: string): void {
       byVia += viaPasses(rawHeaders[i + 1] as string, viaName)
     } else if (name.length === 8 && name.toLowerCase() === 'cdn-loop') {
       byCdnLoop += cdnLoopPasses(rawHeaders[i + 1] as string, viaName)
+    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      framing ??= new Framing()
+      framing.length(rawHeaders[i + 1] as string)
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      framing ??= new Framing()
+      framing.coding(rawHeaders[i + 1] as string)
     }
   }
+  const fault = framing?.fault(request)
+  if (fault !== undefined) refuse(fault.code, fault.detail)
   // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
   // second.
   if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
@@ -64,7 +83,7 @@ function checkFields(request: IncomingMessage, viaName: string): void {
 function toOriginForm(request: IncomingMessage, target: string): void {
   const match = absoluteForm.exec(target)
   const authority = match?.[1]
-  if (match === null || authority === undefined || authority === '') refuse('BAD_REQUEST', 'request target')
+  if (match === null || authority === undefined || authority === '' || !validHost.test(authority)) refuse('BAD_REQUEST', 'request target')
   const rest = match[2] as string
   request.url = rest.startsWith('/') ? rest : `/${rest}`
   const { rawHeaders } = request

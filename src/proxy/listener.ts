@@ -5,7 +5,8 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
-import { hasBody } from './body.ts'
+import { hasBody } from '../exchange/body.ts'
+import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
 import { writeRawProblem } from './problem.ts'
 import { answerOn, asksForWebSocket } from './websocket.ts'
@@ -44,15 +45,18 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   return server
 }
 
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown }
+
 /** Node's clientError: what its parser refused, or waited for too long. */
-export function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+export function onClientError(error: ParserError, socket: Duplex): void {
   // An answer that has begun cannot be followed by another; what came after it on the connection goes unanswered.
   const begun = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent === true
   if (error.code === 'ECONNRESET' || !socket.writable || begun) {
     socket.destroy(error)
     return
   }
-  writeRawProblem(socket, new SpringhouseError(codeOf(error.code)))
+  const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error.code))
+  writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
 }
 
 function codeOf(code: string | undefined): 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {

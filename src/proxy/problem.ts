@@ -5,7 +5,6 @@ import type { Duplex } from 'node:stream'
 import type { SpringhouseError } from '../errors.ts'
 import { problemDocument } from '../errors.ts'
 import { problemFields, sendProblem } from '../exchange/problem.ts'
-import { hasBody } from './body.ts'
 
 /** RFC 9211 §2.2: only a request that was forwarded says why. */
 function cacheStatus(error: SpringhouseError): string {
@@ -14,16 +13,14 @@ function cacheStatus(error: SpringhouseError): string {
 
 /** Answers with an error, as an RFC 9457 problem document, or cuts an answer that has begun. */
 export function writeProblem(response: ServerResponse, error: SpringhouseError, extra: readonly string[] = []): void {
-  // What is left of the request's body would be taken for the next request.
-  const close = !response.req.complete && hasBody(response.req) ? ['connection', 'close'] : []
-  sendProblem(response, error, cacheStatus(error), [...extra, ...close])
+  sendProblem(response, error, cacheStatus(error), extra)
 }
 
 /** The same on a bare socket, for what never became a request. Closes it. */
-export function writeRawProblem(socket: Duplex, error: SpringhouseError): void {
+export function writeRawProblem(socket: Duplex, error: SpringhouseError, extra: readonly string[] = []): void {
   const document = problemDocument(error)
   const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`]
-  const fields = [...problemFields(error, document, cacheStatus(error)), 'connection', 'close']
+  const fields = [...problemFields(error, document, cacheStatus(error)), ...extra, 'connection', 'close']
   for (let i = 0; i < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
   socket.end(`${lines.join('\r\n')}\r\n\r\n${document}`, () => socket.destroy())
 }

@@ -1,5 +1,4 @@
 // The public listener: the cache first, and @fastify/http-proxy for what is not the cache's.
-import { METHODS } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import { pipeline, type Duplex } from 'node:stream'
@@ -8,14 +7,15 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
 import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
-import { cut } from '../exchange/connection.ts'
+import { hasBody } from '../exchange/body.ts'
+import { cut, endConnection, isBehindTheEnd } from '../exchange/connection.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
 import type { PassReason } from '../policy/reasons.ts'
 import { trustPredicate } from '../origin/trust.ts'
 import { admit } from './admission.ts'
-import { hasBody } from './body.ts'
+import { allow, passedMethods } from './methods.ts'
 import { IncomingClient } from './client.ts'
 import { openHttp2, type Http2Door } from './http2.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
@@ -36,10 +36,6 @@ export interface ProxyParts {
   readonly logger: BaseLogger
   readonly options: ProxyOptions
 }
-
-// RFC 9110 §9.3.6: CONNECT is not for a gateway; Node does not even make a request of it. TRACE would echo what the proxy adds.
-const passedMethods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
-const allow = passedMethods.join(', ')
 
 /**
  * The proxy, ready to listen.
@@ -67,10 +63,15 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   }
 
   function receive(request: IncomingMessage, response: ServerResponse): void {
+    // Never answered: the connection is closed behind the answer before it.
+    if (isBehindTheEnd(request)) return
     if (closing) response.shouldKeepAlive = false
     try {
       if (admit(request, options) === 'here') {
-        response.writeHead(204, ['Allow', allow])
+        // What it may have brought along is not read: see writeProblem.
+        const unread = hasBody(request)
+        if (unread) endConnection(request)
+        response.writeHead(204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])
         response.end()
         return
       }

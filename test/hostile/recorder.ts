@@ -1,0 +1,60 @@
+// An origin that writes down every byte it is sent, reads it strictly, and answers what it could read.
+import type { Socket } from 'node:net'
+import { startRawOrigin, type RawOrigin } from '../support/scripted-origin.ts'
+import { readRequests, type Reading, type WireMessage } from './wire.ts'
+
+export interface Recorder extends RawOrigin {
+  /** What each connection brought, in one string of latin1 each. */
+  readonly received: string[]
+  /** Readings of all connections. */
+  readings(): Reading[]
+  /** Every whole request, in the order of the connections. */
+  requests(): WireMessage[]
+  /** Forgets what it was sent so far. Connections that are open begin anew. */
+  forget(): void
+}
+
+export type Respond = (request: WireMessage, socket: Socket) => string | undefined
+
+const plainAnswer: Respond = ({ line }) => {
+  const body = `seen ${line}`
+  return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\n\r\n${line.startsWith('HEAD ') ? '' : body}`
+}
+
+/** `respond` gives the bytes of an answer (latin1), or undefined for none. What cannot be read closes the connection. */
+export async function startRecorder(respond: Respond = plainAnswer): Promise<Recorder> {
+  const received: string[] = []
+  // What has been read and answered of a connection is not read again.
+  const slots = new Map<Socket, number>()
+  const origin = await startRawOrigin((socket) => {
+    let pending = ''
+    socket.on('data', (chunk) => {
+      const text = chunk.toString('latin1')
+      let slot = slots.get(socket)
+      if (slot === undefined) {
+        slot = received.length
+        slots.set(socket, slot)
+        received.push('')
+      }
+      received[slot] += text
+      pending += text
+      const { messages, rest, fault } = readRequests(pending)
+      pending = rest
+      for (const message of messages) {
+        const answer = respond(message, socket)
+        if (answer !== undefined) socket.write(Buffer.from(answer, 'latin1'))
+      }
+      if (fault !== undefined) socket.destroy()
+    })
+  })
+  return {
+    ...origin,
+    received,
+    readings: () => received.map((bytes) => readRequests(bytes)),
+    requests: () => received.flatMap((bytes) => readRequests(bytes).messages),
+    forget: () => {
+      received.length = 0
+      slots.clear()
+    },
+  }
+}
