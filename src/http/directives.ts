@@ -108,11 +108,14 @@ export function qualifiedNames(argument: Argument): true | string[] {
   for (const member of argument.split(',')) {
     const name = withoutOuterSpace(member).toLowerCase()
     if (name === '') continue
-    if (!isToken(name)) return true
+    if (!isToken(name) || flag.test(name)) return true
     names.push(name)
   }
   return names.length === 0 ? true : names
 }
+
+// What a flag is set to by those who take private for one: `private=1` names no field.
+const flag = /^(?:\d+|true|false|yes|no|on|off)$/
 
 // RFC 9110 §5.6.2: 1 for each tchar.
 const tokenChars = new Uint8Array(256)

@@ -1,5 +1,6 @@
 // What an origin is sent: the client's fields, less what is not for it, plus what the proxy vouches for.
 import type { FieldLines } from '../http/fields.ts'
+import { normaliseAuthority } from '../http/authority.ts'
 import { fieldValue, isHopByHop } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
 import { isSteering } from './steering.ts'
@@ -19,7 +20,7 @@ export interface ClientConnection {
 }
 
 /** What becomes of a field that the proxy treats by name. */
-type Treatment = 'for' | 'proto' | 'host' | 'forwarded' | 'authority' | 'connection' | 'drop'
+type Treatment = 'for' | 'proto' | 'host' | 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
 
 const treatments: ReadonlyMap<string, Treatment> = new Map([
   ['x-forwarded-for', 'for'],
@@ -28,6 +29,7 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
   ['forwarded', 'forwarded'],
   ['host', 'authority'],
   ['connection', 'connection'],
+  ['cookie', 'cookie'],
   // The proxy has one already, checked.
   ['x-request-id', 'drop'],
   // RFC 9110 §10.1.1: met at this hop. Node has sent the 100 by now, and no other expectation is defined.
@@ -55,6 +57,7 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   let proto: string | undefined
   let host: string | undefined
   const kept: string[] = []
+  let cookies = -1
 
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i] as string
@@ -65,7 +68,13 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
         kept.push(name, value)
         break
       case 'authority':
-        authority ??= value
+        // In the one spelling that the key has: an origin may write what it is sent into an answer that others are given.
+        authority ??= normaliseAuthority(value, client.scheme) ?? value
+        break
+      case 'cookie':
+        // RFC 6265 §5.4: one line. Of several each reader takes its own.
+        if (cookies === -1) cookies = kept.push(name, value) - 1
+        else kept[cookies] += `; ${value}`
         break
       case 'for':
         if (trusted) forwardedFor = joined(forwardedFor, value)

@@ -15,6 +15,8 @@ export function cacheKey(route: string, request: CacheRequest, requestField: Req
   if (typeof rules.cookies !== 'string') {
     // No cookie at all is the same as none of these.
     const cookies = request.hasCookie ? requestField('cookie') ?? '' : ''
+    // A comma once parted cookies (RFC 2965 §3.3.4), and a quote may hide what parts them: origins differ in what they read.
+    if (/[",]/.test(cookies)) key += part('cookie', cookies)
     for (const name of rules.cookies) key += part(name, cookieValue(cookies, name))
   }
   return key

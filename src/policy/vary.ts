@@ -1,7 +1,8 @@
 // Which stored variant a request selects: RFC 9111 §4.1.
 import { createHash } from 'node:crypto'
-import { fieldLineValues, listMembers, type FieldLines } from '../http/fields.ts'
+import { fieldLineValues, type FieldLines } from '../http/fields.ts'
 import { normaliseSelecting } from '../http/negotiation.ts'
+import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Metadata, Selecting } from './stored.ts'
 
 /** A request field's combined value as it is forwarded, or undefined where the request has none. */
@@ -16,13 +17,18 @@ export function selectingFields(response: FieldLines, requestField: RequestField
   if (lines.length === 0) return none
   const names = new Set<string>()
   for (const line of lines) {
-    for (const member of listMembers(line)) {
-      if (member === '*') return '*' // §4.1: anywhere in any line
-      names.add(member.toLowerCase())
+    for (const member of line.split(',')) {
+      const name = withoutOuterSpace(member)
+      if (name === '') continue
+      // §4.1: `*` anywhere in any line. What is no name, or hides one in quotes, may have been meant for it.
+      if (name.includes('*') || !fieldName.test(name)) return '*'
+      names.add(name.toLowerCase())
     }
   }
   return [...names].toSorted().map(name => [name, normalised(name, requestField)] as const)
 }
+
+const fieldName = /^[!#$%&'*+.^_`|~\w-]+$/
 
 const none: readonly Selecting[] = []
 
