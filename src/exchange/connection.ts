@@ -55,11 +55,16 @@ type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
  * to the client, but Node's parser goes on with what it has. Each stream of HTTP/2 stands for itself.
  */
 export function endConnection(request: IncomingMessage): void {
-  const socket = request.httpVersionMajor === 1 ? request.socket as EndedSocket : null
+  const socket = isStream(request) ? null : request.socket as EndedSocket
   if (socket !== null) socket[ended] = true
 }
 
 /** Whether a request came behind one after which there must be none. */
 export function isBehindTheEnd(request: IncomingMessage): boolean {
-  return request.httpVersionMajor === 1 && (request.socket as EndedSocket)?.[ended] === true
+  return !isStream(request) && (request.socket as EndedSocket)?.[ended] === true
+}
+
+// Not by the version alone: HTTP/1.1's parser also gives requests that only say that they are of HTTP/2.
+function isStream(request: IncomingMessage): boolean {
+  return request.httpVersionMajor === 2 && 'stream' in request
 }

@@ -58,6 +58,8 @@ export class UpgradeTrip implements OriginUpgrade {
   #ask(server: OriginServer, socket: Socket): void {
     const { target, fields } = this.#request
     const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, createConnection: () => socket })
+    // Node would drop fields past 1,000 without a word.
+    sent.maxHeadersCount = 0
     this.#sent = sent
     this.#patience = setTimeout(() => sent.destroy(new SpringhouseError('ORIGIN_TIMEOUT')), this.#pool.config.timeouts.headersMs)
     // Afterwards the socket's errors are heard by whoever it was given to.

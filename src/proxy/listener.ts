@@ -40,7 +40,7 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   server.maxHeadersCount = 0
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
-    writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+    whenAnswered(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))
   })
   return server
 }
@@ -49,14 +49,30 @@ type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown }
 
 /** Node's clientError: what its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
-  // An answer that has begun cannot be followed by another; what came after it on the connection goes unanswered.
-  const begun = (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage?.headersSent === true
+  const underWay = answerUnderWay(socket)
+  // An answer that has begun cannot be followed by another.
+  const begun = underWay?.headersSent === true && !underWay.req.complete
   if (error.code === 'ECONNRESET' || !socket.writable || begun) {
     socket.destroy(error)
     return
   }
   const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error.code))
-  writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
+  const answer = (): void => writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
+  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it.
+  if (underWay?.req.complete === true) whenAnswered(socket, answer)
+  else answer()
+}
+
+/** The answer that a connection is busy with, or waits for; Node keeps it there. */
+function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** Calls when all that was asked before on a connection has been answered, if it is still open then. */
+function whenAnswered(socket: Duplex, then: () => void): void {
+  const before = answerUnderWay(socket)
+  if (before === undefined) then()
+  else before.once('close', () => { if (socket.writable) whenAnswered(socket, then) })
 }
 
 function codeOf(code: string | undefined): 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {
@@ -73,8 +89,11 @@ export function sortUpgrades(server: Server, onRequest: RequestListener, relay: 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A client that leaves before anybody else listens must not take the process with it.
     socket.on('error', () => undefined)
-    if (asksForWebSocket(request) && !hasBody(request)) relay(request, socket as Socket, head)
-    else if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
-    else onRequest(request, answerOn(request, socket) as Parameters<RequestListener>[1])
+    // A client need not wait for one answer before it asks for the upgrade; bytes of two would mix.
+    whenAnswered(socket, () => {
+      if (asksForWebSocket(request) && !hasBody(request)) relay(request, socket as Socket, head)
+      else if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+      else onRequest(request, answerOn(request, socket) as Parameters<RequestListener>[1])
+    })
   })
 }

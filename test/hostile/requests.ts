@@ -203,6 +203,7 @@ export const requestLines: readonly Case[] = [
   ['HTTP/0.9, said so', `GET /a HTTP/0.9\r\nHost: h\r\n\r\n${next}`, 'refused'],
   ...['HTTP/1.2', 'HTTP/1.9', 'HTTP/2.0', 'HTTP/3.0', 'HTTP/2', 'HTTP/1', 'HTTP/11', 'HTTP/1.10', 'HTTP/1.01', 'HTTP/01.1', 'HTTP/ 1.1', 'HTTP/1. 1', 'HTTP /1.1', 'http/1.1', 'Http/1.1', 'HTTPS/1.1', 'HTTP/1.1x', 'HTTP/1.1 ', 'HTTP/1.1\t', 'HTTP/1,1', 'HTTP/1.', 'HTTP/.1', 'HTTP/-1.1', 'HTTP/+1.1', 'HTTP\\1.1', 'ICE/1.0', 'X', 'HTTP/1.1 HTTP/1.1', 'HTTP/1.1\0', 'HTTP/0.0', 'HTTP/9.9', '\u0000HTTP/1.1', 'HTTP/1.1\v']
     .map((version): Case => [`version ${JSON.stringify(version)}`, `GET /a ${version}\r\nHost: h\r\n\r\n${next}`, 'refused']),
+  ...['HTTP/0.9', 'HTTP/2.0', 'HTTP/1.2'].map((version): Case => [`${version}, to be kept alive`, `PUT /a ${version}\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`, 'refused']),
   // Node's parser does not tell it from HTTP/1.0, which is what it is forwarded as having been.
   ['RTSP', 'GET /a RTSP/1.0\r\nHost: h\r\n\r\n', { either: ['GET /a '] }],
   ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'refused'],
@@ -233,6 +234,10 @@ export const requestLines: readonly Case[] = [
   ['h2c', get('Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__'), { either: ['GET /a '] }],
   ['h2c with a body', post('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3', 'abc'), 'refused'],
   ['h2c with chunks', post(`Connection: Upgrade\r\nUpgrade: h2c\r\n${te}`, zero), 'refused'],
+  ['h2c behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${get('Connection: Upgrade\r\nUpgrade: h2c')}`, ['GET /before ', 'GET /a ']],
+  ['h2c with a body behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${post('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3', 'abc')}`, ['GET /before ']],
+  ['CONNECT behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nCONNECT db:1 HTTP/1.1\r\nHost: db:1\r\n\r\n${next}`, ['GET /before ']],
+  ['nonsense behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nnonsense\r\n\r\n${next}`, ['GET /before ']],
   ['an upgrade to TLS', get('Connection: Upgrade\r\nUpgrade: TLS/1.0'), { either: ['GET /a '] }],
   ['Upgrade without Connection', get('Upgrade: h2c'), { either: got }],
   ['a lower-case method', `get /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused'],

@@ -31,10 +31,17 @@ class Unfinished extends Error {}
 
 class Reader {
   readonly #text: string
+  readonly #extensions: boolean
   at = 0
 
-  constructor(text: string) {
+  constructor(text: string, extensions: boolean) {
     this.#text = text
+    this.#extensions = extensions
+  }
+
+  /** Empty lines before a request (§2.2), by whatever ends they have. */
+  skipEmptyLines(): void {
+    while (this.#text[this.at] === '\r' || this.#text[this.at] === '\n') this.at++
   }
 
   get over(): boolean {
@@ -75,12 +82,13 @@ class Reader {
     }
   }
 
-  /** §7.1, without extensions: the house sends none. */
+  /** §7.1. Extensions are for clients: the house sends none. */
   chunks(): { body: string; trailers: [string, string][] } {
     let body = ''
     for (;;) {
-      const size = this.line()
-      if (!/^[0-9a-f]{1,8}$/i.test(size)) throw new Fault(`no chunk size: ${JSON.stringify(size)}`)
+      const line = this.line()
+      const size = this.#extensions ? line.replace(/[\t ]*;[\t \x21-\x7e\x80-\xff]*$/, '') : line
+      if (!(this.#extensions ? /^0*[0-9a-f]{1,8}$/i : /^[0-9a-f]{1,8}$/i).test(size)) throw new Fault(`no chunk size: ${JSON.stringify(size)}`)
       const length = Number.parseInt(size, 16)
       if (length === 0) return { body, trailers: this.fields() }
       body += this.bytes(length)
@@ -93,14 +101,14 @@ function valuesOf(fields: readonly (readonly [string, string])[], name: string):
   return fields.filter(([field]) => field.toLowerCase() === name).map(([, value]) => value)
 }
 
-function parseWith(bytes: string, next: (reader: Reader, number: number) => WireMessage): Reading {
-  const reader = new Reader(bytes)
+function parseWith(bytes: string, next: (reader: Reader) => WireMessage, extensions = false): Reading {
+  const reader = new Reader(bytes, extensions)
   const messages: WireMessage[] = []
   let start = 0
   try {
     while (!reader.over) {
       start = reader.at
-      messages.push(next(reader, messages.length))
+      messages.push(next(reader))
       start = reader.at
     }
     return { messages, rest: '', fault: undefined }
@@ -137,11 +145,30 @@ export function readRequests(bytes: string): Reading {
     const hosts = valuesOf(fields, 'host')
     // §3.2: from a gateway that speaks 1.1; a client of 1.0 may have named none.
     if (hosts.length > 1 || /[\s@/\\?#,]/.test(hosts[0] ?? '')) throw new Fault(`Host: ${hosts.join(' | ')}`)
-    if (valuesOf(fields, 'upgrade').length > 0) throw new Fault('an upgrade')
+    if (valuesOf(fields, 'upgrade').some((protocol) => protocol !== 'websocket')) throw new Fault('an upgrade')
     const length = framing(fields)
     if (length === 'chunked') return { line, fields, ...reader.chunks() }
     return { line, fields, body: reader.bytes(length ?? 0), trailers: [] }
   })
+}
+
+/**
+ * Reads what a client sent (latin1), with all that RFC 9112 lets a recipient take: empty lines before a request, any form of
+ * target, HTTP/1.0 (for which Node's parser takes RTSP/1.0 and ICE/1.0 as well), chunk extensions. Whatever a proxy passes on must be among these messages.
+ */
+export function readClient(bytes: string): Reading {
+  return parseWith(bytes, (reader) => {
+    reader.skipEmptyLines()
+    if (reader.over) throw new Unfinished()
+    const line = reader.line()
+    const [, method = '', , version = ''] = /^([^ ]+) +([\x21-\x7e\x80-\xff]+) +(HTTP\/1\.[01]|RTSP\/1\.0|ICE\/1\.0)$/.exec(line) ?? []
+    if (!token.test(method)) throw new Fault(`no request line: ${JSON.stringify(line)}`)
+    const fields = reader.fields()
+    const length = framing(fields.map(([name, value]) => [name, /^content-length$/i.test(name) ? value.replace(/^0+(?=\d)/, '') : /^transfer-encoding$/i.test(name) ? value.toLowerCase() : value]))
+    if (length === 'chunked' && version !== 'HTTP/1.1') throw new Fault('chunks in HTTP/1.0')
+    if (length === 'chunked') return { line, fields, ...reader.chunks() }
+    return { line, fields, body: reader.bytes(length ?? 0), trailers: [] }
+  }, true)
 }
 
 /**

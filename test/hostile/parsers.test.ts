@@ -1,0 +1,102 @@
+// A fuzz target for each parser of src/http: whatever it is given, it answers, does not throw, and takes its time in proportion.
+import { fileURLToPath } from 'node:url'
+import { readdirSync } from 'node:fs'
+import t from 'tap'
+import { normaliseAuthority, absoluteForm } from '../../src/http/authority.ts'
+import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
+import { parseHttpDate } from '../../src/http/date.ts'
+import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
+import { matchesList, strongMatch } from '../../src/http/etag.ts'
+import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
+import { normaliseSelecting } from '../../src/http/negotiation.ts'
+import { parseRange } from '../../src/http/range.ts'
+import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
+import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
+import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
+import { withoutOuterSpace } from '../../src/http/white-space.ts'
+import { randomFrom } from './mutate.ts'
+
+const now = 1_700_000_000_000
+
+/** By the file that they hold. */
+const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>> = {
+  'authority.ts': [value => normaliseAuthority(value, 'http'), value => normaliseAuthority(value, 'https'), absoluteForm],
+  'cache-control.ts': [parseResponseDirectives, value => parseRequestDirectives(value, undefined), value => parseRequestDirectives(undefined, value)],
+  'date.ts': [value => parseHttpDate(value, now)],
+  'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],
+  'etag.ts': [value => matchesList(value, '"a"', 'weak'), value => matchesList('"a", W/"b"', value, 'strong'), value => strongMatch(value, value)],
+  'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
+  'negotiation.ts': [...['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value))],
+  'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
+  'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
+  'target.ts': [splitTarget, value => removeQueryParameters(value, ['utm_*', '*_ref', 'a'], true)],
+  'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
+  'white-space.ts': [value => withoutOuterSpace(value)],
+}
+
+const words = [
+  'max-age=60', 'max-age="60"', 'private', 'private="a, b"', 'no-cache="', 'no-store', 's-maxage=', 'public', '\\"', '"', ',', ';', '=', ' ', '\t', 'W/"a"', '"a"', '*', 'bytes=', '0-', '-1', '0-0', '99999999999999999999', '-', '18446744073709551616',
+  'Sun, 06 Nov 1994 08:49:37 GMT', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994', '00:60:61', 'gzip', 'gzip;q=0.5', ';q=1.0001', 'text/html;level=1', '*/*', 'en-GB', ':?0', '("a" b)', '?1', ':YWJj:', '1.5', '@1', '%"a"', 'h:80', '[::1]', 'http://', '/a/../b', '?a=b&c', '&', '#', '%00', '__proto__', 'constructor', '\0', '\x7f', '\xff', '\ud800', '\u{1f600}', '\r\n', 'é',
+]
+
+/** Words, bytes and repetitions, in any order. */
+function anything(random: () => number): string {
+  let text = ''
+  for (let parts = Math.floor(random() * 12); parts >= 0; parts--) {
+    const way = random()
+    const word = words[Math.floor(random() * words.length)] as string
+    if (way < 0.6) text += word
+    else if (way < 0.8) text += String.fromCharCode(Math.floor(random() * 256))
+    else if (way < 0.9) text += word.repeat(Math.floor(random() * 50))
+    else text = text.slice(Math.floor(random() * text.length)) + text
+    if (text.length > 20_000) return text.slice(0, 20_000)
+  }
+  return text
+}
+
+t.test('there is a target for every file of src/http', async t => {
+  const files = readdirSync(fileURLToPath(new URL('../../src/http/', import.meta.url))).filter(name => name.endsWith('.js')).map(name => name.replace(/js$/, 'ts'))
+  t.same(files.toSorted(), Object.keys(targets).toSorted())
+})
+
+t.test('none throws, and each says the same of the same', async t => {
+  for (const [file, parsers] of Object.entries(targets)) {
+    const random = randomFrom(1)
+    let wrong: string | undefined
+    for (let i = 0; i < 4_000 && wrong === undefined; i++) {
+      const value = anything(random)
+      for (const parse of parsers) {
+        try {
+          if (JSON.stringify(parse(value)) !== JSON.stringify(parse(value))) wrong = `two answers to ${JSON.stringify(value)}`
+        } catch (error) {
+          wrong = `${String(error)} for ${JSON.stringify(value)}`
+        }
+      }
+    }
+    t.equal(wrong, undefined, file)
+  }
+})
+
+// Long runs of what regular expressions and loops within loops stumble over. A field is 16 KiB at most from a client, and
+// 64 KiB from an origin; these are larger, and what grows with the square of its length takes minutes for them.
+const length = 200_000
+const runs = ['a', ' ', '\t', ',', '"', '\\', ';', '=', '-', '0', '9', '*', '.', '/', '%', '&', '?', 'a,', 'a ', ' ,', '\\"', '""', 'a=', '=a,', 'a;', ';q=1,', 'a;q=0.1,', '0-1,', '-1,', '"a",', 'W/"', 'a.', '.a', '[', ':', '::', '("a"', 'a;a=', '\xa0', '\0', 'é', 'a="', 'a"', '&a=', 'utm_&', 'a\\']
+
+t.test('none takes more than its time, for what is long and repeats itself', async t => {
+  for (const [file, parsers] of Object.entries(targets)) {
+    for (const parse of parsers) {
+      let slowest = 0
+      let by = ''
+      for (const run of runs) {
+        for (const value of [run.repeat(length / run.length), `"${run.repeat(length / run.length)}`, `${run.repeat(length / run.length)}!`, `max-age=${run.repeat(length / run.length)}x`]) {
+          const start = performance.now()
+          parse(value)
+          const took = performance.now() - start
+          if (took > slowest) [slowest, by] = [took, run]
+        }
+      }
+      // Linear ones take a few milliseconds; the limit is for machines that are busy with something else.
+      t.ok(slowest < 3_000, `${file}: ${slowest.toFixed()} ms for ${JSON.stringify(by)}`)
+    }
+  }
+})
