@@ -21,6 +21,7 @@ import { openHttp2, type Http2Door } from './http2.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
+import { countPipelined } from './pipeline.ts'
 import { writeProblem } from './problem.ts'
 import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
@@ -65,6 +66,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   function receive(request: IncomingMessage, response: ServerResponse): void {
     // Never answered: the connection is closed behind the answer before it.
     if (isBehindTheEnd(request)) return
+    if (response.socket === null) countPipelined(request, response)
     if (closing) response.shouldKeepAlive = false
     try {
       if (admit(request, options) === 'here') {

@@ -147,6 +147,37 @@ t.test('requests that come at once on one connection are answered in their order
   t.same(messages.map(({ body }) => body), Array.from({ length: 60 }, (_, i) => `answer to /${i}`))
 })
 
+t.test('of a flood of requests on one connection only so many are taken in, and all are answered in the end', async t => {
+  const held: (() => void)[] = []
+  let free = false
+  const house = await startHouse(t, { origin: (_, response) => { response.setHeader('Cache-Control', 'max-age=60'); if (free) response.end('x'); else held.push(() => response.end('x')) } })
+  const count = 20_000
+  const socket = connect(house.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const all = Buffer.from('GET / HTTP/1.1\r\nHost: h\r\n\r\n'.repeat(count))
+  socket.write(all)
+  await house.origin.nth(1)
+  let before = -1
+  const taken = async (): Promise<number> => Number((JSON.parse(String((await house.admin('/v1/stats')).body)) as { coalesced: number }).coalesced)
+  // As long as it takes for nothing more to be taken in.
+  for (let now = await taken(); now !== before; now = await taken()) {
+    before = now
+    await new Promise(resolve => { setTimeout(resolve, 100) })
+  }
+  t.ok(before < count / 2, `${before} of ${count} were taken in, the rest waits with the client`)
+  free = true
+  for (const release of held) release()
+  let answers = 0
+  let rest = ''
+  for await (const chunk of socket) {
+    const parts = (rest + String(chunk)).split('HTTP/1.1 200')
+    answers += parts.length - 1
+    rest = parts.at(-1)?.slice(-11) ?? ''
+    if (answers === count) break
+  }
+  t.equal(answers, count)
+})
+
 t.test('the dialects of purging are refused on the public listener, and reach nobody', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())

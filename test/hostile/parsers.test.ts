@@ -26,7 +26,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],
   'etag.ts': [value => matchesList(value, '"a"', 'weak'), value => matchesList('"a", W/"b"', value, 'strong'), value => strongMatch(value, value)],
   'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
-  'negotiation.ts': [...['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value))],
+  'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
   'target.ts': [splitTarget, value => removeQueryParameters(value, ['utm_*', '*_ref', 'a'], true)],
