@@ -16,15 +16,23 @@ const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 /** `here`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
 export type Admission = 'admitted' | 'here'
 
+export interface AdmissionLimits {
+  readonly maxTargetBytes: number
+  readonly maxHeaderBytes: number
+  readonly viaName: string
+}
+
 /**
  * Checks a request, and brings it to the one form that the rest of the house knows: a target that starts with a slash, and
  * one Host. Otherwise the target keeps its exact bytes.
  * @throws SpringhouseError, source client, for what must not be passed on.
  */
-export function admit(request: IncomingMessage, limits: { readonly maxTargetBytes: number; readonly viaName: string }): Admission {
+export function admit(request: IncomingMessage, limits: AdmissionLimits): Admission {
   const target = request.url as string
   if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
+  // Of HTTP/1.1 the parser counts; over HTTP/2 the limit is only told to the client (RFC 9113 §6.5.2), who may not care.
+  if (request.httpVersionMajor === 2 && bytesOf(request.rawHeaders) > limits.maxHeaderBytes) refuse('FIELDS_TOO_LARGE')
   if (!isPassed(request.method)) refuse('METHOD_NOT_ALLOWED')
   // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
   const aboutServer = target === '*' && request.method === 'OPTIONS'
@@ -45,6 +53,13 @@ function refuse(code: ErrorCode, detail?: string): never {
 /** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
 function isKnownVersion(request: IncomingMessage): boolean {
   return request.httpVersion === '1.1' || request.httpVersion === '1.0' || 'stream' in request
+}
+
+/** As the lines would take in HTTP/1.1. */
+function bytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 0
+  for (const part of rawHeaders) bytes += part.length + 2
+  return bytes
 }
 
 function checkFields(request: IncomingMessage, viaName: string): void {
