@@ -8,6 +8,7 @@ import { parseHttpDate } from '../../src/http/date.ts'
 import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
 import { matchesList, strongMatch } from '../../src/http/etag.ts'
 import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
+import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
 import { parseRange } from '../../src/http/range.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
@@ -26,6 +27,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],
   'etag.ts': [value => matchesList(value, '"a"', 'weak'), value => matchesList('"a", W/"b"', value, 'strong'), value => strongMatch(value, value)],
   'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
+  'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
