@@ -75,7 +75,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     options: {
       ...listening,
       ...(tls !== undefined && { tls }),
-      timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs },
+      timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs, stalledMs: config.proxy.stalledTimeoutMs },
     },
   })
   const admin = createAdmin({

@@ -24,7 +24,7 @@ t.test('docs/reasons.md explains every reason and every error, and no others', a
 })
 
 t.test('the README and the docs link to nothing that is not there', async t => {
-  for (const path of ['README.md', 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'src/policy/README.md']) {
+  for (const path of ['README.md', 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
     for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
       t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
     }
@@ -35,5 +35,15 @@ t.test('the README names only scripts that there are', async t => {
   const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> }
   for (const [, name = ''] of page('README.md').matchAll(/npm (?:run )?(start|test|demo|bench|[a-z:]+)(?= --|`|\s+#|$)/gm)) {
     if (name !== 'ci') t.ok(name in scripts, `npm run ${name}`)
+  }
+})
+
+t.test('docs/security.md names a test that there is for each of the twenty promises', async t => {
+  const promises = [...page('docs/security.md').matchAll(/^\| (\d+) \|.*\|(.*)\|$/gm)]
+  t.same(promises.map(([, number]) => Number(number)), Array.from({ length: 20 }, (_, i) => i + 1))
+  for (const [, number, held = ''] of promises) {
+    const tests = [...held.matchAll(/\]\(\.\.\/(test\/[^)]+\.test\.ts)\)/g)].map(([, path = '']) => path)
+    t.ok(tests.length > 0, `promise ${number}`)
+    for (const path of tests) t.match(page(path), /\btest\(/, path)
   }
 })

@@ -22,7 +22,7 @@ export interface Http2Door {
  * Takes over the connections of a TLS server whose client chose `h2` by ALPN (RFC 7301); the others stay with HTTP/1.1. What
  * HTTP/2 says in its own way is brought into the form of HTTP/1.1, in which requests are forwarded: see StreamRequest.
  */
-export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener): Http2Door {
+export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener, onStream: (stream: ServerHttp2Stream) => void): Http2Door {
   const sessions = new Set<{ close(): void }>()
   let closing = false
   const inner = createServer({
@@ -43,6 +43,7 @@ export function openHttp2(server: Server, options: ProxyOptions, onRequest: Requ
       open++
       stream.once('close', () => open--)
       limitUpload(stream, options.timeouts.requestMs)
+      onStream(stream)
     })
     session.setTimeout(options.timeouts.keepAliveMs, () => {
       if (open === 0) session.close()

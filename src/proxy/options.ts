@@ -22,6 +22,8 @@ export interface ProxyOptions {
     readonly headersMs: number
     /** How long an idle connection is kept; longer than the load balancer in front keeps it. */
     readonly keepAliveMs: number
+    /** How long a client may take nothing of an answer that waits for it. 0: for ever. */
+    readonly stalledMs: number
   }
   /** PEM. Without it the listener speaks plain HTTP. */
   readonly tls?: TlsFiles & { readonly http2: boolean }

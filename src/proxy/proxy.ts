@@ -23,6 +23,7 @@ import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
 import { countPipelined } from './pipeline.ts'
 import { writeProblem } from './problem.ts'
+import { watchStalled } from './stalled.ts'
 import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
 export interface ProxyParts {
@@ -107,7 +108,9 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     serverFactory: (handler) => {
       route = handler
       const server = createListener(options, receive)
-      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, receive)
+      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, receive, stream => stalls.watchStream(stream))
+      // After it, which takes over the connections.
+      const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },
     clientErrorHandler: onClientError,

@@ -1,11 +1,16 @@
 // Clients that are slow, gone, or many: nothing is dropped without a word, nobody waits for ever, and others are served.
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
+import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
-import { startRawOrigin } from '../support/scripted-origin.ts'
+import { startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { exchange } from './exchange.ts'
 import { startRecorder } from './recorder.ts'
 import { readResponses, statusOf, wireField } from './wire.ts'
@@ -72,18 +77,16 @@ t.test('half a head and half a body are cut, also when they come drop by drop', 
     ['nothing but a beginning', 'GET / HT'], ['a head without its end', 'GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n'],
     ['a body by length', 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'], ['a body by chunks', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf'], ['a GET with half a body', 'GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'],
   ]
-  for (const drops of [false, true]) {
-    for (const [name, sent] of halves) {
-      const socket = connect(house.port, '127.0.0.1', () => socket.write(sent))
-      const drip = setInterval(() => { if (drops) socket.write('x') }, 100)
-      let heard = ''
-      socket.on('data', (chunk) => { heard += String(chunk) })
-      socket.on('error', () => undefined)
-      await once(socket, 'close')
-      clearInterval(drip)
-      t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
-    }
-  }
+  await Promise.all([false, true].flatMap(drops => halves.map(async ([name, sent]) => {
+    const socket = connect(house.port, '127.0.0.1', () => socket.write(sent))
+    const drip = setInterval(() => { if (drops) socket.write('x') }, 100)
+    let heard = ''
+    socket.on('data', (chunk) => { heard += String(chunk) })
+    socket.on('error', () => undefined)
+    await once(socket, 'close')
+    clearInterval(drip)
+    t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
+  })))
   for (const { body } of house.origin.requests) await t.rejects(body, 'the origin is not told that it was whole')
 })
 
@@ -137,6 +140,59 @@ t.test('a crowd of slow and hostile clients delays nobody', async t => {
     // Far beyond what is measured, and still far less than a client that waits for one of them would see.
     t.ok(hits < 5_000 && misses < 5_000, name)
   }
+})
+
+t.test('clients that take nothing do not keep the origin to themselves, over HTTP/1.1 nor HTTP/2', async t => {
+  const large = Buffer.alloc(16_000_000)
+  const folder = mkdtempSync(join(tmpdir(), 'springhouse-stalled-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'cert.pem'), testCertificate)
+  writeFileSync(join(folder, 'key.pem'), testKey)
+  for (const secure of [false, true]) {
+    const origin = await startOrigin((request, response) => {
+      response.writeHead(200, { 'Cache-Control': 'no-store' })
+      response.end(request.url === '/plain' ? 'ok' : large)
+    })
+    t.teardown(() => origin.close())
+    const house = await startHouse(t, {
+      origin,
+      clock: systemClock,
+      config: {
+        // As many connections as there are clients that hold them.
+        origins: { api: { servers: [origin.url], maxConnections: 8 } },
+        proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 400, ...(secure && { tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } }) },
+      },
+    })
+    if (secure) {
+      const session = connectSession(house.app.proxyUrl, { ca: testCertificate })
+      session.on('error', () => undefined)
+      t.teardown(() => session.destroy())
+      for (let i = 0; i < 8; i++) session.request({ ':path': `/large/${i}` }).on('error', () => undefined)
+      await origin.nth(8)
+      const stream = session.request({ ':path': '/plain' })
+      const [headers] = await once(stream, 'response') as [IncomingHttpHeaders]
+      t.equal(headers[':status'], 200, 'over HTTP/2')
+    } else {
+      await crowd(t, house, 8, (socket, i) => {
+        socket.pause()
+        socket.write(`${i % 2 === 0 ? 'GET' : 'POST'} /large/${i} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n`)
+      })
+      await origin.nth(8)
+      t.equal((await ask(house.port, { path: '/plain' })).status, 200, 'over HTTP/1.1')
+    }
+  }
+})
+
+t.test('a client that is slow, but takes what it is sent, is left in peace', async t => {
+  const large = Buffer.alloc(4_000_000)
+  const house = await startHouse(t, { clock: systemClock, origin: (_, response) => { response.end(large) }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
+  const socket = connect(house.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'))
+  let bytes = 0
+  for await (const chunk of socket) {
+    bytes += (chunk as Buffer).length
+    if (bytes < 3_000_000) await new Promise(resolve => { setTimeout(resolve, 20) })
+  }
+  t.ok(bytes > large.length)
 })
 
 t.test('requests that come at once on one connection are answered in their order', async t => {

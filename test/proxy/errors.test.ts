@@ -189,7 +189,7 @@ tap.test('a request that goes in circles is cut, and two tiers of one name are n
 })
 
 tap.test('a head that does not arrive in time is a 408', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000 } } })
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000, stalledMs: 0 } } })
   t.teardown(() => proxy.close())
   t.match(await rawRequest(proxy.port, 'GET / HTTP/1.1\r\nHost:'), /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/)
 })

@@ -22,7 +22,7 @@ const defaults: ProxyOptions = {
   viaName: 'springhouse',
   maxHeaderBytes: 32_768,
   maxTargetBytes: 8_192,
-  timeouts: { requestMs: 60_000, headersMs: 60_000, keepAliveMs: 75_000 },
+  timeouts: { requestMs: 60_000, headersMs: 60_000, keepAliveMs: 75_000, stalledMs: 60_000 },
 }
 
 /** Everything falls through to the pool `Api`, unless the parts say otherwise. */
