@@ -8,13 +8,13 @@ export interface Heard {
   readonly closed: boolean
 }
 
-/** How long a connection may be silent before the client goes. Only cases in which the proxy waits for more take that long. */
-const patienceMs = 400
+/** How long a connection may be silent before the client goes: longer than any answer takes on a busy machine. */
+const patienceMs = 10_000
 
 /**
  * @param send what is written, in one go; or several writes, each after the one before has had time to arrive by itself
  */
-export function exchange(port: number, send: string | readonly string[], silenceMs = patienceMs): Promise<Heard> {
+export function exchange(port: number, send: string | readonly string[], silenceMs: number = patienceMs): Promise<Heard> {
   return new Promise((resolve) => {
     let bytes = ''
     let closed = true

@@ -6,6 +6,9 @@ import { readRequests, type Reading, type WireMessage } from './wire.ts'
 export interface Recorder extends RawOrigin {
   /** What each connection brought, in one string of latin1 each. */
   readonly received: string[]
+  /** Every whole request, as it came, and what could not be read. */
+  readonly read: WireMessage[]
+  readonly faults: string[]
   /** Readings of all connections. */
   readings(): Reading[]
   /** Every whole request, in the order of the connections. */
@@ -24,6 +27,8 @@ const plainAnswer: Respond = ({ line }) => {
 /** `respond` gives the bytes of an answer (latin1), or undefined for none. What cannot be read closes the connection. */
 export async function startRecorder(respond: Respond = plainAnswer): Promise<Recorder> {
   const received: string[] = []
+  const read: WireMessage[] = []
+  const faults: string[] = []
   // What has been read and answered of a connection is not read again.
   const slots = new Map<Socket, number>()
   const origin = await startRawOrigin((socket) => {
@@ -40,6 +45,8 @@ export async function startRecorder(respond: Respond = plainAnswer): Promise<Rec
       pending += text
       const { messages, rest, fault } = readRequests(pending)
       pending = rest
+      read.push(...messages)
+      if (fault !== undefined) faults.push(fault)
       for (const message of messages) {
         const answer = respond(message, socket)
         if (answer !== undefined) socket.write(Buffer.from(answer, 'latin1'))
@@ -49,11 +56,11 @@ export async function startRecorder(respond: Respond = plainAnswer): Promise<Rec
   })
   return {
     ...origin,
-    received,
+    received, read, faults,
     readings: () => received.map((bytes) => readRequests(bytes)),
     requests: () => received.flatMap((bytes) => readRequests(bytes).messages),
     forget: () => {
-      received.length = 0
+      received.length = read.length = faults.length = 0
       slots.clear()
     },
   }

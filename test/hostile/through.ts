@@ -33,48 +33,69 @@ const together = 24
 // The proxy waits for the rest of what is cut; nobody else does.
 const silenceMs = 60
 
-/** Tries mutations number `from` onwards, until `enough` says so. */
-export async function fuzzThrough(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
-  const closers: (() => Promise<void>)[] = []
-  const origin = await startRecorder()
-  const house = await startHouse({ teardown: close => void closers.push(close) }, {
-    origin: () => undefined,
-    config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0 } },
-  })
-  const failures: string[] = []
-  // A client that has gone does not call back what it said: some of it may come to the origin when the next ones speak.
-  let before: readonly string[] = []
-  let tried = 0
-  let passed = 0
-  try {
-    while (!enough(tried) && failures.length < 10) {
-      origin.forget()
-      const batch = Array.from({ length: together }, (_, i) => mutated(seeds, randomFrom(seed + tried + i)))
-      const answers = await Promise.all(batch.map(sent => exchange(house.port, sent, silenceMs).then(({ bytes }) => clientFault(sent, bytes))))
-      passed += origin.requests().length
-      const wrong = answers.some(fault => fault !== undefined) || originFault([...batch, ...before], origin) !== undefined
-      before = batch
-      // Each by itself, to know which it was.
-      if (wrong) failures.push(...await culprits(batch, seed + tried, house.port, origin))
-      tried += together
-    }
-    origin.forget()
-    const { bytes } = await exchange(house.port, next)
-    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request is not answered any more')
-  } finally {
-    for (const close of closers) await close()
-    await origin.close()
-  }
-  return { tried, passed, failures }
+interface Stage {
+  readonly port: number
+  readonly origin: Recorder
+  close(): Promise<void>
 }
 
-async function culprits(batch: readonly string[], firstSeed: number, port: number, origin: Recorder): Promise<string[]> {
+async function stage(): Promise<Stage> {
+  const closers: (() => Promise<void>)[] = []
+  const origin = await startRecorder()
+  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+    origin: () => undefined,
+    config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100 } },
+  })
+  return {
+    port, origin,
+    close: async () => {
+      for (const close of closers) await close()
+      await origin.close()
+    },
+  }
+}
+
+/** One mutation, whose second request is its own: what comes to the origin tells who said it. */
+function mutation(seed: number): string {
+  return mutated(seeds, randomFrom(seed)).replaceAll('/next', `/next-${seed}`)
+}
+
+/** Tries one mutation after another, from `seed` on, until `enough` says so. */
+export async function fuzzThrough(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
+  const { port, origin, close } = await stage()
+  // Of the whole run: a client that has gone does not call back what it said, and some of it may come when others speak.
+  const said = new Said()
+  const failures: string[] = []
+  let tried = 0
+  try {
+    while (!enough(tried) && failures.length < 10) {
+      const batch = Array.from({ length: together }, (_, i) => mutation(seed + tried + i))
+      for (const sent of batch) said.add(sent)
+      const answers = await Promise.all(batch.map(sent => exchange(port, sent, silenceMs).then(({ bytes }) => clientFault(sent, bytes))))
+      const fault = answers.find(found => found !== undefined) ?? said.fault(origin)
+      if (fault !== undefined) failures.push(`seeds ${seed + tried} to ${seed + tried + together - 1}: ${fault}`, ...await culprits(seed + tried))
+      tried += together
+    }
+    const { bytes } = await exchange(port, next, 5_000)
+    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request is not answered any more')
+  } finally {
+    await close()
+  }
+  return { tried, passed: said.heard, failures }
+}
+
+/** Those of a batch that make it go wrong by themselves, each with a proxy and an origin of its own. */
+async function culprits(firstSeed: number): Promise<string[]> {
   const found: string[] = []
-  for (const [i, sent] of batch.entries()) {
-    origin.forget()
+  for (let seed = firstSeed; seed < firstSeed + together; seed++) {
+    const { port, origin, close } = await stage()
+    const sent = mutation(seed)
+    const said = new Said()
+    said.add(sent)
     const { bytes } = await exchange(port, sent, silenceMs * 4)
-    const fault = clientFault(sent, bytes) ?? originFault([sent, ...batch.slice(Math.max(0, i - 2), i)], origin)
-    if (fault !== undefined) found.push(`seed ${firstSeed + i}: ${fault}: ${JSON.stringify(sent)}`)
+    await close()
+    const fault = clientFault(sent, bytes) ?? said.fault(origin)
+    if (fault !== undefined) found.push(`seed ${seed}: ${fault}: ${JSON.stringify(sent)}`)
   }
   return found
 }
@@ -88,19 +109,33 @@ function clientFault(sent: string, heard: string): string | undefined {
   return fault === undefined ? undefined : `the client was sent ${fault}`
 }
 
-/** What the origin was sent must be well-formed, and among what the clients said. */
-function originFault(batch: readonly string[], origin: Recorder): string | undefined {
-  const said = new Map<string, number>()
-  for (const sent of batch) for (const message of readClient(sent).messages) said.set(spoken(message), (said.get(spoken(message)) ?? 0) + 1)
-  for (const { messages, fault } of origin.readings()) {
-    if (fault !== undefined) return `the origin was sent ${fault}`
-    for (const message of messages) {
-      const left = said.get(spoken(message)) ?? 0
-      if (left === 0) return `the origin was sent what nobody said: ${JSON.stringify(message.line)} with ${JSON.stringify(message.body.slice(0, 80))}`
-      said.set(spoken(message), left - 1)
+/** What clients have said, less what has come to the origin of it. */
+class Said {
+  readonly #left = new Map<string, number>()
+  /** How many requests have come to the origin. */
+  heard = 0
+
+  add(sent: string): void {
+    for (const message of readClient(sent).messages) {
+      const words = spoken(message)
+      this.#left.set(words, (this.#left.get(words) ?? 0) + 1)
     }
   }
-  return undefined
+
+  /** What the origin was sent since the last time must be well-formed, and among what was said. */
+  fault(origin: Recorder): string | undefined {
+    const [fault] = origin.faults.splice(0)
+    if (fault !== undefined) return `the origin was sent ${fault}`
+    for (const message of origin.read.splice(0)) {
+      this.heard++
+      const words = spoken(message)
+      const left = this.#left.get(words) ?? 0
+      if (left === 0) return `the origin was sent what nobody said: ${JSON.stringify(message.line)} with ${JSON.stringify(message.body.slice(0, 80))}`
+      if (left === 1) this.#left.delete(words)
+      else this.#left.set(words, left - 1)
+    }
+    return undefined
+  }
 }
 
 /** Method, target in origin-form, and body. */
