@@ -13,11 +13,14 @@ export interface ConnectionOptions {
   readonly address: string | undefined
 }
 
+const none: Buffer = Buffer.alloc(0)
+
 /** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
 export class Connection implements Heading {
   readonly client: Client
   atHead = false
   heard = false
+  last = none
   /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
   served = 0
   /** When it was last given back, by the monotonic clock. */
@@ -69,13 +72,19 @@ export class Connection implements Heading {
   }
 
   /**
-   * Whether more came with the end of a message than the message: told when undici's parser is through with what it was given.
+   * Whether more came with the end of a message than the message, and whether that is an answer by the look of it: told when undici's parser is through with what it was given.
    * On a connection that stays it goes on with the rest, and takes no answer that nobody asked for; on one that is to be closed
    * it gives the rest back.
    */
-  get surplus(): boolean {
+  get surplus(): 'answer' | 'bytes' | undefined {
     const error = this.#socket?.errored
-    return this.#leftOver || (error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))
+    if (!this.#leftOver && !(error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))) return undefined
+    return this.last.includes('HTTP/') ? 'answer' : 'bytes'
+  }
+
+  /** An idle connection keeps no bytes alive. */
+  forget(): void {
+    this.last = none
   }
 
   #watchLeftOver(socket: Socket): void {

@@ -8,6 +8,8 @@ export interface Heading {
   atHead: boolean
   /** Whether a byte of an answer has come, also one that the parser has not been given. */
   heard: boolean
+  /** What the parser was given last, from behind the first bytes of a head: where to look for an answer behind an answer. */
+  last: Buffer
 }
 
 // A line, or the head of a 1xx, that is longer is no head.
@@ -34,7 +36,11 @@ export function guardHeads(socket: Socket, heading: Heading): void {
     return null
   }
   socket.read = (size?: number): Buffer | null => {
-    if (!heading.atHead && held.length === 0) return read(size)
+    if (!heading.atHead && held.length === 0) {
+      const chunk = read(size)
+      if (chunk !== null) heading.last = chunk
+      return chunk
+    }
     for (;;) {
       const chunk = read()
       let bytes = joined(held, chunk)
@@ -54,6 +60,7 @@ export function guardHeads(socket: Socket, heading: Heading): void {
       if (head.kind === 'malformed' || (head.kind === 'unfinished' && bytes.length >= longestBytes)) return refuse('status line')
       if (head.kind === 'final') {
         heading.atHead = false
+        heading.last = bytes.subarray(beginningBytes)
         interims = 0
         return bytes
       }

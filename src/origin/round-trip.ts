@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
-import type { FieldLines } from '../http/fields.ts'
+import { hasField, type FieldLines } from '../http/fields.ts'
 import type { Connection } from './connection.ts'
 import { isConnectionFailure, mapOriginError, systemCode } from './failure.ts'
 import { acceptsEventStream } from './forward.ts'
@@ -53,6 +53,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #byteSeen = false
   #headSeen = false
   #bodiless = false
+  /** Whether the body ends where its length says. */
+  #byLength = false
   #over = false
 
   constructor(pool: OriginPool, outgoing: Outgoing) {
@@ -137,6 +139,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (status < 200) return this.interim(status, fields)
     this.#headSeen = true
     this.#bodiless = status === 304 || status === 204
+    this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     if (this.#connection !== undefined) this.#connection.current = controller
     this.head(controller, status, fields)
   }
@@ -162,8 +165,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     }
     // Only a body that the end of the connection delimits ends after the socket did: see Connection.cut.
     if (connection?.cut === true) return this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
-    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1).
-    if (connection?.surplus === true) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
+    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1). But a
+    // length that is met is the end (§6.3), and what stands behind it and is no answer is an origin that cannot count.
+    const surplus = connection?.surplus
+    connection?.forget()
+    if (surplus === 'answer' || (surplus === 'bytes' && !this.#byLength)) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
     if (this.#over || this.#instead !== undefined) return
     this.#over = true
     this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))

@@ -60,14 +60,13 @@ export function lifetimeOf(status: number, fields: FieldLines, governing: Govern
   if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: 'explicit' }
   const negative = rules.negativeTtlMs.get(status)
   if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
-  // An error that one client provoked, by a field that is in no key, must not be served to all because somebody guessed.
-  if (status >= 400) return { ms: 0, source: 'none' }
   // §4.2.2: a guess is allowed where the status is defined as heuristically cacheable, or the response says public.
   const guessable = heuristicallyCacheable.has(status) || governing.directives.public
   if (!guessable) return { ms: 0, source: 'none' }
   const guess = rules.heuristics ? heuristicLifetimeMs(fields, responseTimeMs) : 0
   if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
-  if (rules.defaultTtlMs > 0) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
+  // An operator's default applies to successful answers only: an error that one client provoked must not be served to all.
+  if (rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
   return { ms: 0, source: 'none' }
 }
 
