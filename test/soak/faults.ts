@@ -5,7 +5,7 @@ import { wait } from '../coherence/random.ts'
 import { ask } from '../support/client.ts'
 import type { RedisServer } from '../support/redis.ts'
 import type { Replica } from '../support/replica.ts'
-import type { Scene } from './reading.ts'
+import type { Scene } from './load.ts'
 import type { Sort } from './troubles.ts'
 
 export interface Fault {

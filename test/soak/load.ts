@@ -4,10 +4,15 @@ import type { Named } from '../coherence/oracle.ts'
 import { post, purge } from '../coherence/purging.ts'
 import { wait, type Random } from '../coherence/random.ts'
 import type { Replica } from '../support/replica.ts'
-import { read, type Scene } from './reading.ts'
+import { read, type Scene as Judged } from './reading.ts'
 import { hotKeys, largeKeys, pageOf, varyKeys, type Page } from './site.ts'
 
-/** The shares, in percent; the remaining five are private, large, and unsafe requests. */
+/** With replicas that can be purged. */
+export interface Scene extends Judged {
+  readonly replicas: readonly Replica[]
+}
+
+/** Percent of all that is asked; the last five are private, large, and unsafe requests. */
 const shares = { hot: 70, unique: 15, vary: 5, none: 5, me: 2, large: 2, post: 1 }
 const flavours = ['sweet', 'sour', 'salt', 'bitter']
 

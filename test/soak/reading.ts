@@ -8,11 +8,14 @@ import type { SoakOrigin } from './origin.ts'
 import { readBody, type Page } from './site.ts'
 import type { Troubles } from './troubles.ts'
 
+/** Whoever is asked: a replica, as far as a request is concerned. */
+export type Asked = Pick<Replica, 'name' | 'proxyPort' | 'up'>
+
 export interface Scene extends PurgeScene {
   readonly origin: SoakOrigin
   readonly oracle: Oracle
   readonly troubles: Troubles
-  readonly replicas: readonly Replica[]
+  readonly replicas: readonly Asked[]
   violated(violation: Violation, about: string, what: string): void
 }
 
@@ -30,7 +33,7 @@ export interface Read {
 const inChunksBytes = 256 * 1024
 
 /** Sends it and judges what comes. Sent again, as clients do, if whoever was asked closed the connection as it was sent. */
-export async function read(scene: Scene, asked: Read, replica: Replica, again = true): Promise<void> {
+export async function read(scene: Scene, asked: Read, replica: Asked, again = true): Promise<void> {
   const { trail, origin, troubles } = scene
   const { page, who, method } = asked
   const beganMs = trail.elapsedMs
@@ -76,7 +79,7 @@ interface Told {
   readonly detail: string
 }
 
-function judge(scene: Scene, { page, who, flavour, method }: Read, replica: Replica, { response, body, complete }: Message, told: Told): Violation | string | undefined {
+function judge(scene: Scene, { page, who, flavour, method }: Read, replica: Asked, { response, body, complete }: Message, told: Told): Violation | string | undefined {
   const { trail, troubles, oracle } = scene
   const nowMs = trail.elapsedMs
   const originFailed = troubles.during('origin', told.beganMs, nowMs)

@@ -6,9 +6,8 @@ import { Trail } from '../coherence/trail.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { Replica } from '../support/replica.ts'
 import { faults, recovery, type Fault } from './faults.ts'
-import { runClient, runPurger } from './load.ts'
+import { runClient, runPurger, type Scene } from './load.ts'
 import { SoakOrigin } from './origin.ts'
-import type { Scene } from './reading.ts'
 import { courseOf, Samples, type Measure } from './samples.ts'
 import { Troubles } from './troubles.ts'
 
@@ -90,6 +89,8 @@ export async function soak(options: SoakOptions): Promise<Report> {
     ]
     const stopped = (replica: Replica, code: number | NodeJS.Signals, tookMs: number): void => {
       trail.most('slowest stop, ms', Math.round(tookMs))
+      // Its primary replaces it, so nothing else would tell.
+      if (/worker \d+ ended/.test(replica.said)) broken(`a worker of ${replica.name} ended by itself: ${replica.said}`)
       if (code !== 0) broken(`${replica.name} was told to stop, and ended with ${code}: ${replica.said}`)
       else if (options.timed && tookMs > longestStopMs) broken(`${replica.name} took ${Math.round(tookMs)} ms to stop`)
     }
