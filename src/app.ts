@@ -93,9 +93,13 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const closeAll = async (): Promise<void> => {
     ready = false
     const { shutdownGraceMs } = config.proxy
-    await proxyDrain.drain(() => proxy.close(), shutdownGraceMs)
-    await untilFilled(handler, clock, shutdownGraceMs)
-    await adminDrain.drain(() => admin.close(), shutdownGraceMs)
+    // One grace for all of it: what the first takes is not there for the next.
+    const deadline = clock.monotonic() + shutdownGraceMs
+    const left = (): number => Math.max(0, deadline - clock.monotonic())
+    // The admin listener goes last: until then /readyz says 503.
+    await proxyDrain.drain(() => proxy.close(), left())
+    await untilFilled(handler, clock, deadline)
+    await adminDrain.drain(() => admin.close(), left())
     await origins.close()
     await storage.close()
   }
@@ -139,8 +143,7 @@ function changedForGood(running: Config, next: Config): string[] {
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
-async function untilFilled(handler: Handler, clock: Clock, graceMs: number): Promise<void> {
-  const deadline = clock.monotonic() + graceMs
+async function untilFilled(handler: Handler, clock: Clock, deadline: number): Promise<void> {
   while (handler.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
 }
 

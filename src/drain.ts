@@ -24,6 +24,8 @@ export function drainable(server: Server): Drain {
   return {
     async drain(close, graceMs) {
       const closed = close()
+      // What a client has sent by now may not have been read yet: one turn reads it.
+      await new Promise((resolve) => { setImmediate(resolve) })
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       const grace = setTimeout(() => {
         for (const socket of sockets) socket.destroy()

@@ -6,13 +6,16 @@ import { FAILED, say } from './failure.ts'
 
 export const stoppingLine = 'stopping, once what is under way is done; a second signal stops at once'
 
+// With the grace that there is unless told, less than 15 s for a stop.
+const lateMs = 4000
+
 /** Ends the process: with 0 once everything is closed, with 1 when that takes longer than it may. */
 export async function stopApp(app: App, config: Config): Promise<void> {
   // close() cuts what is left when the grace is over. This is for the case that something still hangs then.
   const late = setTimeout(() => {
     say('did not stop in time')
     process.exit(FAILED)
-  }, config.proxy.shutdownGraceMs + 2000)
+  }, config.proxy.shutdownGraceMs + lateMs)
   try {
     await app.close()
   } catch (error) {

@@ -5,7 +5,9 @@ import { availableParallelism } from 'node:os'
 import { startApp, type App } from '../app.ts'
 import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { createLogger } from '../log.ts'
 import { announce } from './announce.ts'
+import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
 import { runWorker } from './worker.ts'
@@ -53,22 +55,33 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   // Signals count from the first moment: one that comes during the start stops what has then started.
   let stopping = false
   let app: App | undefined
+  const logger = createLogger(config.log)
+  const watch = endOnUncaught(logger)
   const started = reloadOnHangup(load)
   const stop = async () => {
     if (stopping) process.exit(FAILED) // the second signal: at once
     stopping = true
+    watch.doing = 'stopping'
     say(stoppingLine)
     if (app !== undefined) await stopApp(app, config)
   }
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
   try {
-    app = await startApp({ config })
+    app = await startApp({ config, logger })
   } catch (error) {
     throw new CommandFailure(startFailure(error))
   }
   if (stopping) return stopApp(app, config)
+  watch.doing = 'serving'
   announce(config, app)
   const running = app
-  started((next) => running.reload(next))
+  started(async (next) => {
+    watch.doing = 'reloading'
+    try {
+      await running.reload(next)
+    } finally {
+      watch.doing = stopping ? 'stopping' : 'serving'
+    }
+  })
 }

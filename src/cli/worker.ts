@@ -1,6 +1,8 @@
 // One worker: starts, reloads and stops as the primary says, over the channel between them.
 import { startApp, type App } from '../app.ts'
 import type { Config } from '../config/schema.ts'
+import { createLogger } from '../log.ts'
+import { endOnUncaught, type Watch } from './crash.ts'
 import { FAILED, say, startFailure } from './failure.ts'
 import { stopApp } from './lifecycle.ts'
 
@@ -20,10 +22,12 @@ export type FromWorker =
 export async function runWorker(): Promise<void> {
   let app: App | undefined
   let config: Config | undefined
+  let watch: Watch | undefined
   let stopping = false
   const stop = () => {
     if (stopping) return
     stopping = true
+    if (watch !== undefined) watch.doing = 'stopping'
     if (app === undefined || config === undefined) process.exit(0)
     void stopApp(app, config)
   }
@@ -44,7 +48,10 @@ export async function runWorker(): Promise<void> {
     try {
       if (message.type === 'reload') await app?.reload(config)
       else {
-        app = await startApp({ config })
+        const logger = createLogger(config.log)
+        watch = endOnUncaught(logger)
+        app = await startApp({ config, logger })
+        watch.doing = 'serving'
         tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
       }
     } catch (error) {

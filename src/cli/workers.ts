@@ -6,7 +6,9 @@
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
+import { createLogger } from '../log.ts'
 import { announce } from './announce.ts'
+import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, say } from './failure.ts'
 import { handOver } from './handover.ts'
 import { reloadOnHangup, stoppingLine } from './lifecycle.ts'
@@ -26,6 +28,8 @@ interface Ready {
 /** Resolves when all workers serve. @throws CommandFailure when one of them cannot start. */
 export async function runWorkers(count: number, first: Config, load: () => Config): Promise<void> {
   let config = first
+  // Its end is that of all workers.
+  const watch = endOnUncaught(createLogger(first.log))
   let serving = false
   let stopping = false
   const stop = () => {
@@ -34,6 +38,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
       process.exit(FAILED)
     }
     stopping = true
+    watch.doing = 'stopping'
     say(stoppingLine)
     for (const worker of workers()) send(worker, { type: 'stop' })
     // Each worker has its own bound; this is for one that does not even hear.
@@ -41,7 +46,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
       for (const worker of workers()) worker.process.kill('SIGKILL')
       say('did not stop in time')
       process.exit(FAILED)
-    }, config.proxy.shutdownGraceMs + 4000)
+    }, config.proxy.shutdownGraceMs + 4500)
     endWhenAlone()
   }
   const endWhenAlone = () => {
@@ -64,6 +69,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   }
   if (stopping) return
   serving = true
+  watch.doing = 'serving'
   announce(config, ready[0] as Ready, ready.map(({ pid }) => pid))
   started((next) => {
     config = next

@@ -6,6 +6,8 @@ import type { Test } from 'tap'
 
 // From .build/test/cli, where this runs.
 const program = new URL('../../src/cli/main.js', import.meta.url).pathname
+/** The program with errors of the test's own in it: see there. */
+export const crashing = new URL('../support/crashing.js', import.meta.url).pathname
 
 /** A process of the program. Ends with the test that started it. */
 export class Running {
@@ -15,11 +17,11 @@ export class Running {
   #stderr = ''
   #waiting: (() => void)[] = []
 
-  constructor(t: Test, args: readonly string[], env: Record<string, string> = {}) {
+  constructor(t: Test, args: readonly string[], env: Record<string, string> = {}, file: string = program) {
     // Nothing of whoever runs the tests: a SPRINGHOUSE_ variable would change what is tested.
     // tap sets NODE_OPTIONS for every child, which makes each start several times as slow, so env(1) takes it off again;
     // it then becomes the program, so that signals reach that.
-    this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, program, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#stderr += text; this.#look() })
     this.ended = new Promise((resolve) => {

@@ -5,7 +5,7 @@ import { CountingOrigin } from './origin.ts'
 import { Oracle, type Violation } from './oracle.ts'
 import { Random } from './random.ts'
 import type { Scene } from './reading.ts'
-import { Replica } from './replica.ts'
+import { WiredReplica } from './replica.ts'
 import { Trail } from './trail.ts'
 import { makeTrouble, type TroubleKind } from './trouble.ts'
 import { Wire } from './wire.ts'
@@ -62,12 +62,12 @@ export async function check(options: CheckOptions): Promise<Report> {
   const notRecorded = new Set<string>()
   const hung: string[] = []
 
-  const replicas: Replica[] = []
+  const replicas: WiredReplica[] = []
   for (let i = 0; i < options.replicas; i++) {
     const name = `r${i + 1}`
     const wire = new Wire(redis, random.fork(`wire ${name}`), 60)
     await wire.listen()
-    replicas.push(new Replica({
+    replicas.push(new WiredReplica({
       name, wire,
       origin: origin.url,
       workers: i < options.withWorkers ? 2 : 1,

@@ -4,7 +4,7 @@ import { matches, type Named } from './oracle.ts'
 import { post, purge } from './purging.ts'
 import { hesitation, wait, type Random } from './random.ts'
 import { read, type Scene } from './reading.ts'
-import type { Replica } from './replica.ts'
+import type { Replica } from '../support/replica.ts'
 import { flavours, prefixes, resources, tags, type Resource } from './resources.ts'
 
 /** How many steps are left, for all clients together. */
@@ -59,7 +59,7 @@ export class Client {
         return this.#purge(replica)
       case 'post':
         trail.count('posts')
-        if (await post(this.#scene, replica, this.#who, resource, this.#steps.taken)) await this.#lookEverywhere([resource])
+        if ((await post(this.#scene, replica, this.#who, resource, this.#steps.taken)).confirmed) await this.#lookEverywhere([resource])
         return
       case 'change':
         trail.count('changes')

@@ -33,7 +33,7 @@ export interface Generated {
 
 /** What a client was told. Moments count the events of this process: sent after confirmed is a larger number, always. */
 export interface Seen {
-  readonly resource: Resource
+  readonly resource: Pick<Resource, 'neverShared'>
   readonly sent: number
   /** The origin's counter when the request was sent. */
   readonly counterAtSend: number

@@ -1,9 +1,9 @@
 // Purges, and unsafe requests that invalidate: sent, told to the oracle, and confirmed to it only when their answer says so.
 import { ask } from '../support/client.ts'
 import type { Named } from './oracle.ts'
-import { host, purgeWaitMs, token, type Replica } from './replica.ts'
-import type { Resource } from './resources.ts'
-import { patiently, type Scene } from './reading.ts'
+import type { Replica } from '../support/replica.ts'
+import { patiently, type PurgeScene } from './reading.ts'
+import { host, purgeWaitMs, token } from './replica.ts'
 
 /** What the admin API answers. */
 interface Receipt {
@@ -12,7 +12,7 @@ interface Receipt {
 }
 
 /** Sends a purge to one replica's admin API. true: it is confirmed, and holds from now on. */
-export async function purge(scene: Scene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<boolean> {
+export async function purge(scene: PurgeScene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<boolean> {
   const { trail, origin, oracle } = scene
   const kind = `${kindOf(named)}${named.soft ? ', soft' : ''}`
   const sent = oracle.sent(named, origin.counter)
@@ -57,11 +57,17 @@ function kindOf({ all, urls, prefixes, tags, tagsMatch }: Named): string {
   return tags.length === 1 ? 'tag' : `tags ${tagsMatch}`
 }
 
+/** How an unsafe request went: its status, undefined without a whole answer, and whether the answer made a promise. */
+export interface Posted {
+  readonly status: number | undefined
+  readonly confirmed: boolean
+}
+
 /**
  * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
  * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
  */
-export async function post(scene: Scene, replica: Replica, who: string, resource: Resource, number: number): Promise<boolean> {
+export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number): Promise<Posted> {
   const { trail, oracle } = scene
   const target = `${resource.path}?post=${number}`
   const beganMs = trail.elapsedMs
@@ -73,15 +79,16 @@ export async function post(scene: Scene, replica: Replica, who: string, resource
     const moment = trail.note('purge', `the post to ${target} is answered ${answer.status} after ${tookMs} ms, generation ${generation}`)
     trail.most('slowest post, ms', tookMs)
     trail.count(`posts: ${answer.complete ? answer.status : 'cut'}`)
-    if (answer.status !== 200 || !answer.complete || !Number.isInteger(generation)) return false
+    const status = answer.complete ? answer.status : undefined
+    if (status !== 200 || !Number.isInteger(generation)) return { status, confirmed: false }
     // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
-    if (tookMs > purgeWaitMs - 500) return false
+    if (tookMs > purgeWaitMs - 500) return { status, confirmed: false }
     const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
     oracle.confirmed(oracle.sent(named, generation, target), moment)
-    return true
+    return { status, confirmed: true }
   } catch (error) {
     trail.note('purge', `the post to ${target} was not answered: ${String(error)}`)
     trail.count('posts: no answer')
-    return false
+    return { status: undefined, confirmed: false }
   }
 }

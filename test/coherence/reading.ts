@@ -2,19 +2,25 @@
 import type { Agent, IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { open } from '../support/client.ts'
+import type { Replica } from '../support/replica.ts'
 import { variantOf, type CountingOrigin } from './origin.ts'
 import type { Oracle, Generated, Violation } from './oracle.ts'
-import { host, type Replica } from './replica.ts'
+import { host } from './replica.ts'
 import { bodyName, bodyOf, versionOf, type Resource } from './resources.ts'
 import type { Trail } from './trail.ts'
 
 /** What every actor shares. */
-export interface Scene {
-  readonly trail: Trail
+export interface Scene extends PurgeScene {
   readonly origin: CountingOrigin
-  readonly oracle: Oracle
   readonly replicas: readonly Replica[]
   violated(violation: Violation, about: string, what: string): void
+}
+
+/** What it takes to send purges and to remember them. */
+export interface PurgeScene {
+  readonly trail: Trail
+  readonly origin: { readonly counter: number }
+  readonly oracle: Oracle
   /** Somebody was not answered at all, for longer than anything may take. */
   hung(what: string): void
 }
@@ -35,7 +41,7 @@ export interface Read {
   readonly leaves: 'at once' | 'midway' | undefined
 }
 
-interface Message {
+export interface Message {
   readonly response: IncomingMessage
   readonly body: Buffer
   readonly complete: boolean
@@ -45,7 +51,7 @@ interface Message {
 const patienceMs = 30_000
 
 /** What the promise gives. @throws Error when a client would long have gone, which is counted and told of. */
-export async function patiently<T>(scene: Scene, what: string, answer: Promise<T>): Promise<T> {
+export async function patiently<T>(scene: Pick<PurgeScene, 'hung'>, what: string, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const hang = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
@@ -69,7 +75,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const sent = trail.note(resource.path, `${who} asks ${replica.name}: ${method} ${resource.path} ${resource.variesBy === 'flavour' ? asked.flavour : ''} ${extras}`)
   let message: Message | undefined
   try {
-    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(asked))
+    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(replica.proxyPort, { ...asked, path: resource.path, headers: headersOf(asked) }))
   } catch (error) {
     trail.count('reads without an answer')
     trail.note(resource.path, `${who} was not answered by ${replica.name} (#${sent}): ${String(error)}`)
@@ -138,20 +144,42 @@ function badBytes({ resource, flavour, who, range }: Read, { response, body }: M
   return body.equals(expected.subarray(first, last + 1)) ? undefined : 'the bytes of a part are not those of its representation'
 }
 
-/** undefined: the client left, as it was told to. Rejects when there is no head. */
-function exchange(asked: Read): Promise<Message | undefined> {
-  const { replica, resource, who, method, flavour, agent, leaves, slowMs } = asked
+function headersOf(asked: Read): string[] {
+  const { resource, who, flavour } = asked
   const headers = ['Host', host, 'X-Asker', who]
   if (resource.variesBy === 'flavour') headers.push('X-Flavour', flavour)
   if (resource.authorised) headers.push('Authorization', `Bearer ${who}`)
   if (asked.ifNoneMatch !== undefined) headers.push('If-None-Match', asked.ifNoneMatch)
   if (asked.range !== undefined) headers.push('Range', `bytes=${asked.range[0]}-${asked.range[1]}`)
   if (asked.cacheControl !== undefined) headers.push('Cache-Control', asked.cacheControl)
+  return headers
+}
+
+/** How a client sends, and how it takes what comes. */
+export interface Manner extends Pick<Read, 'agent' | 'leaves' | 'slowMs'> {
+  readonly method: 'GET' | 'HEAD'
+  readonly path: string
+  readonly headers: readonly string[]
+}
+
+/** That there was no head. */
+export class NotAnswered extends Error {
+  /** Whether the connection had carried an answer before: then whoever was asked may have closed it as this was sent. */
+  readonly kept: boolean
+
+  constructor(cause: Error, kept: boolean) {
+    super(cause.message, { cause })
+    this.kept = kept
+  }
+}
+
+/** undefined: the client left, as it was told to. @throws NotAnswered */
+export function exchange(port: number, { method, path, headers, agent, leaves, slowMs }: Manner): Promise<Message | undefined> {
   return new Promise((resolve, reject) => {
-    const request = open(replica.proxyPort, { method, path: resource.path, headers, ...(agent !== undefined && { agent }) }, (response) => {
+    const request = open(port, { method, path, headers, ...(agent !== undefined && { agent }) }, (response) => {
       void receive(response, leaves === 'midway', slowMs).then(resolve)
     })
-    request.on('error', reject)
+    request.on('error', (error) => reject(new NotAnswered(error, request.reusedSocket)))
     if (leaves === 'at once') {
       setTimeout(() => {
         request.destroy()

@@ -3,12 +3,12 @@ import { connect } from 'node:net'
 import type { RedisServer } from '../support/redis.ts'
 import type { Steps } from './clients.ts'
 import { type Random, wait } from './random.ts'
-import type { Replica } from './replica.ts'
+import type { WiredReplica } from './replica.ts'
 import type { Trail } from './trail.ts'
 
 export interface TroubleParts {
   readonly trail: Trail
-  readonly replicas: readonly Replica[]
+  readonly replicas: readonly WiredReplica[]
   readonly redis: RedisServer
   readonly maxLagMs: number
   readonly random: Random

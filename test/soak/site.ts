@@ -1,0 +1,75 @@
+// What the origins of the soak have to give: the kinds of things, and bodies that say whose they are and that they are whole.
+import { crc32 } from 'node:zlib'
+
+export type Kind = 'hot' | 'unique' | 'vary' | 'none' | 'me' | 'large' | 'probe'
+
+export const hotKeys = 200
+export const varyKeys = 20
+export const largeKeys = 8
+
+/** What one path is. It follows from the path alone, so that nothing need be remembered of what is asked for once. */
+export interface Page {
+  readonly path: string
+  readonly kind: Kind
+  readonly control: string
+  readonly tags: readonly string[]
+  /** Bytes of its body, about. */
+  readonly bytes: number
+  /** Its answers are for one asker alone, or for one request: each must come from the origin. */
+  readonly neverShared: boolean
+}
+
+const hotControls = ['max-age=60', 'max-age=5, stale-while-revalidate=30', 'max-age=5, stale-if-error=60', 'max-age=600']
+const largeBytes = [300_000, 1_000_000, 2_500_000, 4_000_000]
+
+/** undefined: there is nothing there. */
+export function pageOf(path: string): Page | undefined {
+  const [, kind = '', digits = ''] = /^\/(hot|unique|vary|none|me|large|probe)\/(\d+)$/.exec(path) ?? []
+  const number = Number(digits)
+  const page = (control: string, more: Partial<Page> = {}): Page => ({ path, kind: kind as Kind, control, tags: [], bytes: 800, neverShared: false, ...more })
+  switch (kind) {
+    case 'hot':
+      return page(hotControls[number % 4] as string, { bytes: 200 + (number * 7919) % 12_000, tags: ['hot', `g${number % 8}`] })
+    case 'unique':
+      return page('max-age=20', { bytes: 2_000 })
+    case 'vary':
+      return page('max-age=30', { tags: [`g${number % 8}`] })
+    case 'none':
+      return page('no-store', { neverShared: true })
+    case 'me':
+      return page('private, max-age=60', { neverShared: true })
+    case 'large':
+      return page('max-age=60', { bytes: largeBytes[number % 4] as number, tags: ['large'] })
+    case 'probe':
+      return page('max-age=600')
+    default:
+      return undefined
+  }
+}
+
+/** What a body says in its first line. */
+export interface BodyName {
+  readonly path: string
+  /** The flavour that was asked for, of what varies by it. */
+  readonly variant: string
+  /** Whom it is for, where it is for one alone. */
+  readonly user: string
+  /** The place of the answer in the order of all that the origins do. */
+  readonly generation: number
+}
+
+export function bodyOf({ path, variant, user, generation }: BodyName, bytes: number): Buffer {
+  const name = `${path} ${variant} ${user} ${generation}`
+  const rest = Buffer.alloc(bytes + generation % 97, `${name}.`)
+  return Buffer.concat([Buffer.from(`springhouse-soak ${name} ${rest.length} ${crc32(rest)}\n`), rest])
+}
+
+/** Whose a body, or its beginning, says that it is, and whether it is all of it; undefined: nobody's. */
+export function readBody(body: Buffer): (BodyName & { readonly whole: boolean }) | undefined {
+  const end = body.indexOf(10)
+  const found = /^springhouse-soak (\S+) (\S+) (\S+) (\d+) (\d+) (\d+)$/.exec(body.toString('latin1', 0, Math.max(0, Math.min(end, 300))))
+  if (found === null) return undefined
+  const [path, variant, user, generation, length, sum] = found.slice(1) as [string, string, string, string, string, string]
+  const rest = body.subarray(end + 1)
+  return { path, variant, user, generation: Number(generation), whole: rest.length === Number(length) && crc32(rest) === Number(sum) }
+}
