@@ -1,7 +1,9 @@
 // Errors that nobody catches, in real processes: told in the log, an exit that says so, and another worker in the place.
-import { test } from 'tap'
+import tap, { test } from 'tap'
 import { startRedis } from '../support/redis.ts'
 import { anyPort, crashing, origin, Running, urls } from './command.ts'
+
+tap.setTimeout(180_000)
 
 interface Fatal {
   readonly level: number

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { test, type Test } from 'tap'
+import tap, { test, type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, type Answer } from '../support/client.ts'
@@ -12,6 +12,8 @@ import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 import { anyPort, Running, urls } from './command.ts'
+
+tap.setTimeout(180_000)
 
 const token = { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }
 const portOf = (url: string): number => Number(new URL(url).port)
