@@ -123,7 +123,8 @@ export class Handler {
       case 'serve-stale':
         past.lead?.settle('stored')
         this.#refresh(exchange, decision.entry)
-        return this.#serve(exchange, decision, decision.entry, nowMs, past)
+        // However long it waited for another: a stale answer says itself why it is given (RFC 9211 §2.1, §2.7).
+        return this.#serve(exchange, decision, decision.entry, nowMs, { waits: past.waits, reason: undefined, lead: undefined })
       case 'validate':
       case 'fetch':
       case 'complete':
