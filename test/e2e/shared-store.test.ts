@@ -34,7 +34,9 @@ async function siteOver(config: Record<string, unknown>, t: Test, handler: Origi
 
 async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Record<string, unknown> = {}): Promise<Replica> {
   // One name for all of them, as behind a load balancer.
-  const replica = await startHouse(t, { origin, host: 'api.example', redis: redis.url, clock: systemClock, config })
+  // A machine that is busy with something else must not read as a Redis that is gone.
+  const patient = { redis: { url: redis.url, commandTimeoutMs: 400 }, ...config }
+  const replica = await startHouse(t, { origin, host: 'api.example', clock: systemClock, config: patient })
   if (redis.pid !== undefined) await eventually(() => follows(replica))
   return replica
 }
@@ -164,7 +166,8 @@ overBoth('what a 304 brings one replica the other serves', async (t, startSite) 
   })
   await a.get('/a')
   const validated = await b.get('/a')
-  t.equal(validated.header('cache-status'), 'springhouse; fwd=stale; fwd-status=304; stored; detail=stale')
+  // It may have waited a moment for the first one's fetch, whose lease is given back just after its answer.
+  t.match(validated.header('cache-status'), /^springhouse; fwd=stale; fwd-status=304; stored; (collapsed=\?0; )?detail=stale$/)
   t.equal(validated.body.toString(), 'one')
   const hit = await a.get('/a')
   t.equal(detail(hit), 'fresh')
