@@ -30,8 +30,7 @@ async function held(t: Test): Promise<{ origin: ScriptedOrigin; release: (text: 
   return { origin, release: (text) => end(text) }
 }
 
-// Not for several: one that has nothing under way is gone at once, and which of them is asked is not up to the client.
-for (const workers of [1]) {
+for (const workers of [1, 2]) {
   test(`told to stop, it is not ready any more, takes no connection, and answers what is under way; workers: ${workers}`, async (t) => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())

@@ -21,7 +21,7 @@ export interface Reading {
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // RFC 9110 §5.5: visible characters and obs-text, with spaces and tabs between them. latin1.
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- a tab is a control character, and may stand in a value
 const fieldContent = /^(?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/
 const requestLine = /^([^ ]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.1$/
 const statusLine = /^HTTP\/1\.1 ([1-5]\d\d) [\t \x21-\x7e\x80-\xff]*$/
