@@ -57,7 +57,7 @@ const tokens: Rule = ({ admin }, sound) => {
 
 const timeouts: Rule = ({ proxy }, sound) => {
   if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
-  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is more than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}) allows for the whole request` }]
+  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is more than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}) allows for a request` }]
 }
 
 const redis: Rule = (config, sound) => {

@@ -42,7 +42,6 @@ export function openHttp2(server: Server, options: ProxyOptions, onRequest: Requ
     session.on('stream', (stream) => {
       open++
       stream.once('close', () => open--)
-      limitUpload(stream, options.timeouts.requestMs)
       onStream(stream)
     })
     session.setTimeout(options.timeouts.keepAliveMs, () => {
@@ -66,20 +65,14 @@ export function openHttp2(server: Server, options: ProxyOptions, onRequest: Requ
   }
 }
 
-/** How long a client may take to send a whole request: what Node's requestTimeout is for HTTP/1.1. */
-function limitUpload(stream: ServerHttp2Stream, requestMs: number): void {
-  if (stream.endAfterHeaders || requestMs === 0) return
-  const patience = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestMs)
-  const done = (): void => clearTimeout(patience)
-  stream.once('end', done)
-  stream.once('close', done)
-}
-
 /**
  * A request in the form of HTTP/1.1: the pseudo-fields are gone, `:authority` is Host (RFC 9113 §8.3.1), Cookie is one line
  * (§8.2.3), and content without a length comes in chunks (RFC 9112 §6.1).
  */
 class StreamRequest extends Http2ServerRequest {
+  /** Of the body, so far: for who waits for it. */
+  receivedBytes = 0
+
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: ReadableOptions, rawHeaders: readonly string[]) {
     const lines = http1Lines(rawHeaders, stream.endAfterHeaders)
     super(stream, { ...headers, ...Object.fromEntries(framing.map((name) => [name, fieldValue(lines, name)])) }, options, lines)
@@ -93,6 +86,7 @@ class StreamRequest extends Http2ServerRequest {
    */
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
     const { endAfterHeaders, aborted, rstCode } = this.stream
+    if (chunk instanceof Buffer) this.receivedBytes += chunk.length
     if (chunk !== null || endAfterHeaders || !(aborted || rstCode !== constants.NGHTTP2_NO_ERROR)) return super.push(chunk, encoding)
     this.destroy(new Error('the client reset the stream'))
     return false

@@ -19,8 +19,8 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   const { requestMs, headersMs, keepAliveMs } = options.timeouts
   const limits = {
     maxHeaderSize: options.maxHeaderBytes,
-    requestTimeout: requestMs,
-    // Node refuses one that is longer than the whole request's.
+    // Node's own would be for a whole body, however large: see uploads.ts.
+    requestTimeout: 0,
     headersTimeout: requestMs === 0 ? headersMs : Math.min(headersMs, requestMs),
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: timeoutsCheckedEveryMs,

@@ -16,7 +16,7 @@ export interface ProxyOptions {
   /** Path and query; beyond it 414. */
   readonly maxTargetBytes: number
   readonly timeouts: {
-    /** From the first byte of a request to the last byte of its body. 0: none. */
+    /** For the head of a request, and for each 16 KiB of its body. 0: none. See uploads.ts. */
     readonly requestMs: number
     /** From the first byte of a request to the end of its head. */
     readonly headersMs: number

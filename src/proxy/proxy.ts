@@ -24,6 +24,7 @@ import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, st
 import { countPipelined } from './pipeline.ts'
 import { writeProblem } from './problem.ts'
 import { watchStalled } from './stalled.ts'
+import { watchUploads } from './uploads.ts'
 import { relayWebSocket, type WebSocketParts } from './websocket.ts'
 
 export interface ProxyParts {
@@ -35,6 +36,8 @@ export interface ProxyParts {
   /** Where a request goes that fell through: asked before it is sent. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
   destination(request: IncomingMessage, client: ClientConnection): Destination
   readonly origins: Origins
+  /** Whether the proxy is about to stop: then a connection is closed behind its next answer. */
+  leaving?(): boolean
   readonly logger: BaseLogger
   readonly options: ProxyOptions
 }
@@ -49,6 +52,7 @@ export interface ProxyParts {
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
+  const uploads = watchUploads(options.timeouts.requestMs)
   let closing = false
   let http2: Http2Door | undefined
   let route: (request: IncomingMessage, response: ServerResponse) => void
@@ -68,7 +72,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     // Never answered: the connection is closed behind the answer before it.
     if (isBehindTheEnd(request)) return
     if (response.socket === null) countPipelined(request, response)
-    if (closing) response.shouldKeepAlive = false
+    if (closing || parts.leaving?.() === true) response.shouldKeepAlive = false
     try {
       if (admit(request, options) === 'here') {
         // What it may have brought along is not read: see writeProblem.
@@ -90,6 +94,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
 
   function fallThrough(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
     setPass(request, passFor(client, reason, response))
+    if (hasBody(request)) uploads.watch(request, () => fail(response, new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' })))
     route(request, response)
   }
 
@@ -154,6 +159,10 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   app.addHook('preClose', (done) => {
     closing = true
     http2?.close()
+    done()
+  })
+  app.addHook('onClose', (_app, done) => {
+    uploads.close()
     done()
   })
   app.setErrorHandler((error, _request, reply) => failReply(reply, error))

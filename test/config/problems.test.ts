@@ -73,7 +73,7 @@ test('settings are held to each other', (t) => {
     [{ admin: { port: 8080 } }, 'admin.port: 8080 is the port of the proxy listener as well; they must differ'],
     [{ admin: { tokens: [token, { name: 'a', token: 'def' }] } }, 'admin.tokens[1].name: another token has the name "a" already'],
     [{ admin: { tokens: [token, { name: 'b', token: 'abc' }] } }, 'admin.tokens[1].token: another token has the same value already'],
-    [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is more than proxy.requestTimeoutMs (30s) allows for the whole request'],
+    [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is more than proxy.requestTimeoutMs (30s) allows for a request'],
     [{ redis: { commandTimeoutMs: 50 } }, 'redis: exactly one of url, cluster and sentinel is needed; none is given'],
     [{ redis: { url: 'redis://a', cluster: ['redis://b'] } }, 'redis: exactly one of url, cluster and sentinel is needed; url and cluster are given'],
     [{ cache: { memory: { maxBytes: 0 } } }, 'cache.memory.maxBytes: 0 leaves nothing to keep responses in without Redis; give it 64KiB or more, or set redis.url'],

@@ -19,13 +19,14 @@ export const proxySchema = section({
     key: text('file-path', { prose: 'PEM file of the private key.' }),
     http2: flag({ default: true, prose: 'Whether clients may choose HTTP/2 (by ALPN); they may always choose HTTP/1.1.' }),
   }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
-  requestTimeoutMs: millis({ min: 1 * SECOND, max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a whole request, body and all.' }),
+  requestTimeoutMs: millis({ min: 1 * SECOND, max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a request, and then for each 16 KiB of its body, while the origin takes them: a large upload is not cut, one that stops or drips is.' }),
   headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND, prose: 'How long a client may take to send the head of a request. Not above requestTimeoutMs.' }),
   keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection is kept. Make it longer than the idle time of the load balancer in front, or that one will write into connections that close.' }),
   stalledTimeoutMs: millis({ min: 0, max: HOUR, default: 60 * SECOND, prose: 'How long a client may take nothing of an answer that waits for it before its connection is cut: the connection to the origin waits with it. 0: for ever.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest head of a request, all fields together; beyond it the answer is 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request; beyond it the answer is 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests under way before their connections are cut.' }),
+  shutdownDelayMs: millis({ max: HOUR, default: 0, prose: 'How long a stop first goes on as before, with /readyz at 503, so that whoever sends requests here can hear of it and send them elsewhere. Its grace begins after that.' }),
   viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via, by which it also recognises a loop. The same on every replica.' }),
 }, 'The public listener.')
 

@@ -1,0 +1,114 @@
+// Bodies that clients send: who stops, or drips, is late; who goes on is not, nor who waits for the origin.
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { test, type Test } from 'tap'
+import { watchUploads, type UploadWatch } from '../../src/proxy/uploads.ts'
+import { eventually } from '../support/log.ts'
+
+const hour = 3_600_000
+
+interface Upload {
+  readonly watch: UploadWatch
+  readonly request: IncomingMessage
+  readonly client: Socket
+  /** Sends so many bytes of the body, and waits until they have come. */
+  send(bytes: number): Promise<void>
+  readonly late: number
+}
+
+/** A client that has sent the head of an upload, and no byte of its body. */
+async function uploading(t: Test): Promise<Upload> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const watch = watchUploads(hour)
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => {
+    watch.close()
+    client.destroy()
+    server.close()
+  })
+  client.on('error', () => undefined)
+  client.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n')
+  const [request] = await once(server, 'request') as [IncomingMessage]
+  request.on('error', () => undefined)
+  const upload = {
+    watch, request, client, late: 0,
+    async send(bytes: number) {
+      const { socket } = request
+      const before = socket.bytesRead
+      client.write(Buffer.alloc(bytes, 'x'))
+      await eventually(() => socket.bytesRead >= before + bytes)
+    },
+  }
+  watch.watch(request, () => { upload.late++ })
+  return upload
+}
+
+/** So many looks, with something done before each. */
+async function looks({ watch }: Upload, count: number, before: () => unknown = () => undefined): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await before()
+    watch.look()
+  }
+}
+
+test('who stops in the midst of a body is late when the time for it is over, and told so once', async (t) => {
+  const upload = await uploading(t)
+  upload.request.resume()
+  await upload.send(1_000)
+  await looks(upload, 3)
+  t.equal(upload.late, 0)
+  await looks(upload, 5)
+  t.equal(upload.late, 1)
+})
+
+test('who sends a byte now and then is late as well', async (t) => {
+  const upload = await uploading(t)
+  upload.request.resume()
+  await looks(upload, 4, () => upload.send(1))
+  t.equal(upload.late, 1)
+})
+
+test('who goes on may take as long as it likes', async (t) => {
+  const upload = await uploading(t)
+  upload.request.resume()
+  await looks(upload, 20, () => upload.send(6_000))
+  t.equal(upload.late, 0, '16 KiB in less than the time, again and again')
+})
+
+test('while the origin takes nothing, its client is not late', async (t) => {
+  const upload = await uploading(t)
+  await upload.send(10_000)
+  await eventually(() => upload.request.readableLength > 0)
+  await looks(upload, 20)
+  t.equal(upload.late, 0)
+  upload.request.resume()
+  await eventually(() => upload.request.readableLength === 0)
+  await looks(upload, 4)
+  t.equal(upload.late, 1, 'but from then on it has to go on')
+})
+
+test('who is through, or gone, is not looked after any more', async (t) => {
+  const through = await uploading(t)
+  through.request.resume()
+  await through.send(1_000_000)
+  await eventually(() => through.request.complete)
+  const gone = await uploading(t)
+  gone.request.resume()
+  gone.client.destroy()
+  await eventually(() => gone.request.destroyed)
+  await looks(through, 8)
+  await looks(gone, 8)
+  t.same([through.late, gone.late], [0, 0])
+})
+
+test('without a time for it nobody is late', async (t) => {
+  const { request } = await uploading(t)
+  const watch = watchUploads(0)
+  let late = 0
+  watch.watch(request, () => late++)
+  for (let i = 0; i < 8; i++) watch.look()
+  t.equal(late, 0)
+})
