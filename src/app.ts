@@ -29,7 +29,7 @@ export interface App {
   readonly adminUrl: string
   /** What the store is: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
-  /** Stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
+  /** Says that it is not ready any more and waits for that to be heard; then stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
   close(): Promise<void>
   /**
    * Takes up a new configuration without dropping a connection. Routes and their rules change at the next request; what
@@ -72,6 +72,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     handle: (request, response, client) => handler.handle(request, response, client),
     destination: (request, client) => new Passage(passage, handler.received(request, client)),
     origins, logger,
+    leaving: () => !ready,
     options: {
       ...listening,
       ...(tls !== undefined && { tls }),
@@ -91,8 +92,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)
   const closeAll = async (): Promise<void> => {
+    const heard = ready
     ready = false
-    const { shutdownGraceMs } = config.proxy
+    const { shutdownDelayMs, shutdownGraceMs } = config.proxy
+    // Until the delay is over all goes on as before, but that connections are given up as they are answered.
+    if (heard && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
     // One grace for all of it: what the first takes is not there for the next.
     const deadline = clock.monotonic() + shutdownGraceMs
     const left = (): number => Math.max(0, deadline - clock.monotonic())

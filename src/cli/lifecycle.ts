@@ -11,11 +11,12 @@ const lateMs = 4000
 
 /** Ends the process: with 0 once everything is closed, with 1 when that takes longer than it may. */
 export async function stopApp(app: App, config: Config): Promise<void> {
+  const { shutdownDelayMs, shutdownGraceMs } = config.proxy
   // close() cuts what is left when the grace is over. This is for the case that something still hangs then.
   const late = setTimeout(() => {
     say('did not stop in time')
     process.exit(FAILED)
-  }, config.proxy.shutdownGraceMs + lateMs)
+  }, shutdownDelayMs + shutdownGraceMs + lateMs)
   try {
     await app.close()
   } catch (error) {

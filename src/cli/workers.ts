@@ -46,7 +46,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
       for (const worker of workers()) worker.process.kill('SIGKILL')
       say('did not stop in time')
       process.exit(FAILED)
-    }, config.proxy.shutdownGraceMs + 4500)
+    }, config.proxy.shutdownDelayMs + config.proxy.shutdownGraceMs + 4500)
     endWhenAlone()
   }
   const endWhenAlone = () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
-import { request as httpRequest } from 'node:http'
+import { Agent, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import tap, { test, type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -53,6 +53,31 @@ for (const workers of [1, 2]) {
     t.equal(origin.requests.length, 1)
   })
 }
+
+test('with a delay, it goes on as before and says that it is not ready, until the delay is over or it is told again', async (t) => {
+  const origin = await startOrigin((_, response) => response.end('as before'))
+  t.teardown(() => origin.close())
+  const args = ['serve', '--origin', origin.url, ...anyPort]
+  const waiting = new Running(t, args, { ...token, SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '1h' })
+  const { proxy, admin } = await urls(waiting)
+  const agents = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true })] as const
+  t.teardown(() => { for (const agent of agents) agent.destroy() })
+  t.equal((await ask(portOf(proxy), { agent: agents[0] })).header('connection'), 'keep-alive')
+  waiting.child.kill('SIGTERM')
+  await eventually(async () => (await ask(portOf(admin), { path: '/readyz' })).status === 503)
+  for (const agent of agents) {
+    const answer = await ask(portOf(proxy), { agent })
+    t.equal(answer.body.toString(), 'as before', 'new connections are taken, and those that there are kept')
+    t.equal(answer.header('connection'), 'close', 'until they have their next answer')
+  }
+  waiting.child.kill('SIGTERM')
+  t.equal((await waiting.ended).code, 1)
+
+  const brief = new Running(t, args, { ...token, SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '1ms' })
+  await urls(brief)
+  brief.child.kill('SIGTERM')
+  t.equal((await brief.ended).code, 0)
+})
 
 test('WebSockets, HTTP/2 sessions, a fill that hangs and a hung Redis do not hold the exit beyond one grace', async (t) => {
   const redis = await startRedis()
