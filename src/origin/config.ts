@@ -7,7 +7,7 @@ export interface OriginTimeouts {
   readonly connectMs: number
   /** From the end of the request to the end of the response's head. */
   readonly headersMs: number
-  /** The longest silence within a body. 0: none. A request that accepts text/event-stream is never held to it. */
+  /** The longest silence within a body. 0: none. An answer that is a text/event-stream is never held to it. */
   readonly idleMs: number
 }
 

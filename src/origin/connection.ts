@@ -38,7 +38,8 @@ export class Connection implements Heading {
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,
-      bodyTimeout: timeouts.idleMs,
+      // See idle.ts.
+      bodyTimeout: 0,
       connect: (options, callback) => {
         // undici would take the name to verify from the Host that the client sent; it is the configuration's to say.
         const { servername: _fromHost, ...rest } = options

@@ -108,8 +108,12 @@ class PassedRequest extends RoundTrip {
       return
     }
     handler.onConnect?.((reason) => controller.abort(reason ?? new SpringhouseError('CLIENT_GONE')))
+    const resume = (): void => {
+      this.resumed()
+      controller.resume()
+    }
     // Typed as buffers; strings serve as well, and need not be decoded again.
-    if (handler.onHeaders?.(status, fields as unknown as Buffer[], () => controller.resume(), '') === false) controller.pause()
+    if (handler.onHeaders?.(status, fields as unknown as Buffer[], resume, '') === false) controller.pause()
   }
 
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {

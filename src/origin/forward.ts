@@ -1,7 +1,7 @@
 // What an origin is sent: the client's fields, less what is not for it, plus what the proxy vouches for.
 import type { FieldLines } from '../http/fields.ts'
 import { normaliseAuthority } from '../http/authority.ts'
-import { fieldValue, isHopByHop } from '../http/fields.ts'
+import { isHopByHop } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
 import { isSteering } from './steering.ts'
 
@@ -121,9 +121,4 @@ function forwardedElement(client: ClientConnection, authority: string | undefine
   const node = client.address.includes(':') ? `"[${client.address}]"` : client.address === '' ? 'unknown' : client.address
   const host = authority === undefined ? '' : `;host="${authority.replaceAll(/["\\]/g, '\\$&')}"`
   return `for=${node}${host};proto=${client.scheme}`
-}
-
-/** Whether a request asks for a stream of events, which may be silent for as long as it likes. */
-export function acceptsEventStream(lines: FieldLines): boolean {
-  return fieldValue(lines, 'accept')?.includes('text/event-stream') ?? false
 }

@@ -49,7 +49,10 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
     // The sink may have paused again, or aborted, on the chunk.
     if (this.#paused) return
     const trailers = this.#trailers
-    if (trailers === undefined) return this.#body?.resume()
+    if (trailers === undefined) {
+      this.resumed()
+      return this.#body?.resume()
+    }
     this.#trailers = undefined
     this.#sink.onEnd(trailers)
   }

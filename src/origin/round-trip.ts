@@ -6,7 +6,7 @@ import { SpringhouseError } from '../errors.ts'
 import { hasField, type FieldLines } from '../http/fields.ts'
 import type { Connection } from './connection.ts'
 import { isConnectionFailure, mapOriginError, systemCode } from './failure.ts'
-import { acceptsEventStream } from './forward.ts'
+import { IdleWatch, mayBeSilent } from './idle.ts'
 import type { OriginPool } from './pool.ts'
 import { fieldLinesFromBytes, malformed, responseFields } from './response-fields.ts'
 import type { OriginServer, Waiter } from './server.ts'
@@ -40,7 +40,6 @@ const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
   readonly #outgoing: Outgoing
-  readonly #idleMs: number | undefined
   #retries: number
   #server: OriginServer | undefined
   /** Servers to which it was sent, or should have been, in vain. */
@@ -48,6 +47,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   /** Where it goes once the answer that it does not want is out of the way. */
   #instead: OriginServer | undefined
   #connection: Connection | undefined
+  #idle: IdleWatch | undefined
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #byteSeen = false
@@ -61,8 +61,6 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#pool = pool
     this.#outgoing = outgoing
     this.#retries = pool.config.retries
-    // A stream of events may be silent for as long as nothing happens.
-    this.#idleMs = acceptsEventStream(outgoing.fields) ? 0 : undefined
   }
 
   protected abstract interim(status: number, fields: FieldLines): void
@@ -94,6 +92,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   abandon(): void {
     if (this.#over) return
     this.#over = true
+    this.#idle?.end()
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened nothing can be aborted; onRequestStart does it then.
     else this.#server?.cancel(this)
@@ -112,7 +111,6 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       body,
       // Any constant but the client's Host: undici closes a TLS connection whenever this changes. See connection.ts.
       servername: 'origin',
-      ...(this.#idleMs === undefined ? {} : { bodyTimeout: this.#idleMs }),
     }
     connection.client.dispatch(options, this)
   }
@@ -141,16 +139,26 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#bodiless = status === 304 || status === 204
     this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     if (this.#connection !== undefined) this.#connection.current = controller
+    const { idleMs } = this.#pool.config.timeouts
+    if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
     this.head(controller, status, fields)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
-    if (!this.#over && chunk.length > 0) this.data(controller, chunk)
+    if (this.#over || chunk.length === 0) return
+    this.#idle?.refresh()
+    this.data(controller, chunk)
+  }
+
+  /** Called by a subclass that resumes a body: from here on its silence counts anew. */
+  protected resumed(): void {
+    this.#idle?.refresh()
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
     const connection = this.#connection
+    this.#idle?.end()
     connection?.messageEnded()
     // When the parser is through with what came: see Connection.surplus.
     queueMicrotask(() => this.#ended(controller, connection))
@@ -177,6 +185,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const connection = this.#connection
+    this.#idle?.end()
     if (connection !== undefined) connection.current = undefined
     if (connection?.heard === true) this.#byteSeen = true
     this.#connection = undefined

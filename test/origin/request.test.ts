@@ -246,17 +246,39 @@ tap.test('each way of not answering has its own word', async (t) => {
   await idle.close()
 })
 
-tap.test('a stream of events may be silent for longer than other bodies', async (t) => {
-  const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')))
+tap.test('a stream of events may be silent for longer than other bodies, whatever was asked for', async (t) => {
+  const origin = await startRawOrigin((socket) => socket.once('data', (request) => {
+    const type = String(request).includes('/events') ? 'Text/Event-Stream; charset=utf-8' : 'text/plain'
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\ndata: 1\n\n`)
+  }))
   const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 1 } })
   t.teardown(async () => { await origins.close(); await origin.close() })
   // The other request shares the pool's patience, and its failure shows that more than that has passed.
-  const events = fetchFrom(origins, { fields: ['host', 'a', 'accept', 'text/event-stream'] })
-  t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_TIMEOUT')
+  const events = fetchFrom(origins, { target: '/events' })
+  t.equal((await fetchFrom(origins, { target: '/text', fields: ['host', 'a', 'accept', 'text/event-stream'] })).error?.code, 'ORIGIN_TIMEOUT')
   origin.connections[0]?.end('data: 2\n\n')
   const got = await events
   t.equal(got.error, undefined)
   t.equal(got.body.toString(), 'data: 1\n\ndata: 2\n\n')
+})
+
+tap.test('a body that nobody takes may be silent, and is expected again once it is taken', async (t) => {
+  const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nhalf')))
+  const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 20 } })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  let resume: () => void = () => undefined
+  const paused = fetchFrom(origins, {}, { onData: (exchange) => {
+    exchange.pause()
+    resume = () => exchange.resume()
+  } })
+  // As long as it is paused the other one's end shows that the time has passed, three times over.
+  for (let i = 0; i < 3; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_TIMEOUT')
+  let over = false
+  void paused.finally(() => { over = true })
+  await new Promise((resolve) => { setImmediate(resolve) })
+  t.notOk(over)
+  resume()
+  t.equal((await paused).error?.code, 'ORIGIN_TIMEOUT')
 })
 
 tap.test('a paused sink hears nothing until it resumes, and then everything', async (t) => {

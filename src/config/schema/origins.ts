@@ -13,7 +13,7 @@ export const originSchema = section({
   timeouts: section({
     connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND, prose: 'How long a connection may take to be made, TLS included.' }),
     headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long the head of an answer may take.' }),
-    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause. 0: for ever.' }),
+    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause, unless it is a text/event-stream, or its client is the one who is slow. 0: for ever.' }),
   }, 'What is waited for.'),
   reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PUT, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake.' }),
   maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
