@@ -10,6 +10,7 @@ import type { OriginConfig } from './config.ts'
 import { Connections } from './connections.ts'
 import { watchHealth } from './health.ts'
 import type { OriginServerStatus } from './origin.ts'
+import { Sessions } from './sessions.ts'
 import type { Weighted } from './turns.ts'
 
 /** Failed connections in a row that take a server out. */
@@ -80,8 +81,9 @@ export class OriginServer implements Weighted {
 
   /** Ways to it, for so many requests at a time. */
   lines(most: number): Lines {
-    const { timeouts, reuse } = this.#config
-    return new Connections({ url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most })
+    const { http2 = false, tls, timeouts, reuse } = this.#config
+    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most }
+    return http2 ? new Sessions({ ...options, tls }) : new Connections(options)
   }
 
   /**
