@@ -9,6 +9,8 @@ export interface FrameWatch {
   reset(stream: number, code: number): void
   /** This side gives the connection up, for what the server sent (§5.4.1). */
   givenUp(code: number): void
+  /** The socket failed, and is closed. */
+  broken(error: Error): void
 }
 
 const headers = 0x1
@@ -118,7 +120,11 @@ export class WatchedSocket extends Duplex {
       if (!this.push(chunk)) socket.pause()
     })
     socket.on('end', () => this.push(null))
-    socket.on('error', (error) => this.destroy(error))
+    // Told, and not thrown on: nobody may be listening any more.
+    socket.on('error', (error) => {
+      watch.broken(error)
+      this.destroy()
+    })
     socket.on('close', () => this.destroy())
   }
 
@@ -144,9 +150,9 @@ export class WatchedSocket extends Duplex {
     this.#socket.end(done)
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+  override _destroy(_error: Error | null, done: (error: Error | null) => void): void {
     this.#socket.destroy()
-    done(error)
+    done(null)
   }
 }
 

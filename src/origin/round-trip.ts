@@ -37,8 +37,9 @@ const mostRefusals = 4
  * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
  * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
- * it (RFC 9112 §9.3.1). One that a server says it did not process (RFC 9113 §8.7) goes elsewhere whatever the method, or to the
- * same server over what connection there is then, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another server, and never with a body.
+ * it (RFC 9112 §9.3.1). One that a server says it did not process (RFC 9113 §8.7) goes to another, or to the same again, whatever
+ * the method, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another
+ * server, and never with a body.
  *
  * Subclasses hear, in this order: any `interim`, one `head`, any `data`, `end`; or `failed` in place of any, once, last.
  */
@@ -150,6 +151,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
     this.#headSeen = true
+    this.#upload?.forget()
     this.#bodiless = status === 304 || status === 204
     this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     this.#carrier?.answering(controller)

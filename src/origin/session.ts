@@ -64,6 +64,7 @@ export class Session {
       section: (stream, fields) => this.#owners.get(stream)?.announced(fields),
       reset: (stream, code) => this.#owners.get(stream)?.wasReset(code),
       givenUp: (code) => this.#givenUp(code),
+      broken: (error) => { this.#error ??= error },
     })
     const client = connect(url, {
       createConnection: () => this.#socket,

@@ -1,5 +1,5 @@
 // The ways to a server that may speak HTTP/2: few sessions for many requests, or HTTP/1.1 where it does not choose it.
-import { connect as connectPlain, isIP, type Socket } from 'node:net'
+import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { SpringhouseError } from '../errors.ts'
@@ -87,7 +87,16 @@ export class Sessions implements Lines {
     let usable = 0
     for (const session of this.#sessions) if (session.usable) usable++
     if (usable >= this.#options.most) return
-    this.#dialling = new Dial(this.#options, {
+    try {
+      this.#dialling = this.#begin()
+    } catch (error) {
+      // Node does not take what it is told of TLS. Not from within the caller.
+      queueMicrotask(() => this.#refuse(error as Error))
+    }
+  }
+
+  #begin(): Dial {
+    return new Dial(this.#options, {
       session: (session) => {
         this.#dialling = undefined
         session.idleSinceMs = this.#options.clock.monotonic()
@@ -169,7 +178,7 @@ class Dial {
           ...common,
           ALPNProtocols: ['h2', 'http/1.1'],
           rejectUnauthorized: tls?.rejectUnauthorized ?? true,
-          ...(servername === undefined || isIP(servername) !== 0 ? {} : { servername }),
+          ...(servername === undefined ? {} : { servername }),
           ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
         })
       : connectPlain(common)

@@ -220,8 +220,8 @@ export class StreamCarrier implements Carrier, Dispatcher.DispatchController, St
   /** Why a stream is gone whose end was not seen. */
   #lostBy(stream: ClientHttp2Stream): Error {
     const session = this.#session
-    // §8.7: what the server did nothing about.
-    if (session.unprocessed(stream.id as number) || this.#resetCode === constants.NGHTTP2_REFUSED_STREAM) return new NotProcessed('the server did not process the request')
+    // §8.7: what the server did nothing about, and what Node never sent.
+    if (stream.id === undefined || session.unprocessed(stream.id) || this.#resetCode === constants.NGHTTP2_REFUSED_STREAM) return new NotProcessed('the server did not process the request')
     this.stale = session.stale
     if (this.#resetCode !== undefined) return Object.assign(new Error(`stream reset with error ${this.#resetCode}`), { code: 'ECONNRESET' })
     if ((this.#error as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') return new SpringhouseError('ORIGIN_MALFORMED', { cause: this.#error })

@@ -67,7 +67,12 @@ export class Upload {
   #keep(chunk: Buffer): void {
     if (this.spent) return
     this.#keptLength += chunk.length
-    if (this.#keptLength <= keptBytes) return void this.#kept.push(chunk)
+    if (this.#keptLength <= keptBytes) this.#kept.push(chunk)
+    else this.forget()
+  }
+
+  /** It will not be sent again. */
+  forget(): void {
     this.spent = true
     this.#kept = []
   }
@@ -75,8 +80,7 @@ export class Upload {
   /** Nothing more is sent. What still comes is let go, so that a client that goes on sending gets to its answer. */
   drop(): void {
     this.#body = undefined
-    this.spent = true
-    this.#kept = []
+    this.forget()
     if (!this.#ended && !this.#source.destroyed) this.#source.resume()
   }
 }

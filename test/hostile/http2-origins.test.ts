@@ -1,4 +1,6 @@
 // Origins that break HTTP/2, or break off (RFC 9113): their frames are made by hand. Nothing that was cut looks whole, and what was not processed is sent again.
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
@@ -6,7 +8,7 @@ import { passing, upstreamOf, type PassingHeaders } from '../../src/origin/dispa
 import { fieldsIn } from '../../src/origin/frames.ts'
 import type { Origins } from '../../src/origin/origin.ts'
 import { fetchFrom, handClock, originsOf } from '../origin/origins-under-test.ts'
-import { testCertificate } from '../support/certificate.ts'
+import { testCertificate, testKey } from '../support/certificate.ts'
 import { answer, concurrentStreams, data, goaway, head, resetStream, startFrameOrigin, startHttp2Origin, type FrameConnection, type FrameOrigin } from '../support/http2-origin.ts'
 import { endHeaders, endStream, fieldBlock, frame, frameType } from './frames.ts'
 
@@ -22,7 +24,7 @@ function http2(servers: readonly { readonly url: string }[], config: object = {}
   return originsOf({ http2: true, tls: { ca: testCertificate }, servers: servers.map(({ url }) => url), ...config })
 }
 
-async function before(tap: Tap, handler: Parameters<typeof startFrameOrigin>[0], settings?: Buffer): Promise<{ origin: FrameOrigin; origins: Origins }> {
+async function standing(tap: Tap, handler: Parameters<typeof startFrameOrigin>[0], settings?: Buffer): Promise<{ origin: FrameOrigin; origins: Origins }> {
   const origin = await startFrameOrigin(handler, settings)
   const origins = http2([origin])
   tap.teardown(async () => { await origins.close(); await origin.close() })
@@ -123,28 +125,28 @@ t.test('an answer that does not agree with itself is malformed, and so is one th
 
 t.test('a head that is too large is said to be', async t => {
   for (const fields of [[['x', 'x'.repeat(14_000)], ['y', 'y'.repeat(14_000)]], Array.from({ length: 5_000 }, (_, i) => [`a${i}`, ''])] as const) {
-    const { origins } = await before(t, (connection, stream) => {
+    const { origins } = await standing(t, (connection, stream) => {
       const block = fieldBlock([[':status', '200'], ...fields] as [string, string][])
       connection.send(frame(frameType.headers, endStream, stream, block.subarray(0, 16_000)))
       for (let at = 16_000; at < block.length; at += 16_000) connection.send(frame(frameType.continuation, at + 16_000 >= block.length ? endHeaders : 0, stream, block.subarray(at, at + 16_000)))
     })
     t.match((await fetchFrom(origins)).error?.code, 'ORIGIN_FIELDS_TOO_LARGE')
   }
-  const { origins } = await before(t, (connection, stream) => connection.send(head(stream, Array.from({ length: 300 }, (_, i) => [`a${i}`, '']), { end: true })))
+  const { origins } = await standing(t, (connection, stream) => connection.send(head(stream, Array.from({ length: 300 }, (_, i) => [`a${i}`, '']), { end: true })))
   t.equal((await fetchFrom(origins)).fields.length, 600, 'many fields are all there')
-  const { origins: calmed } = await before(t, (connection, stream) => connection.send(resetStream(stream, calm)))
+  const { origins: calmed } = await standing(t, (connection, stream) => connection.send(resetStream(stream, calm)))
   t.equal((await fetchFrom(calmed)).error?.code, 'ORIGIN_RESET', 'of which a server that wants it calmer says nothing')
 })
 
 t.test('100 is skipped, and 103 told', async t => {
-  const { origins } = await before(t, (connection, stream) => connection.send(head(stream, [], { status: '100' }), head(stream, [['link', 'x']], { status: '103' }), head(stream, [], { status: '100' }), answer(stream, 'whole')))
+  const { origins } = await standing(t, (connection, stream) => connection.send(head(stream, [], { status: '100' }), head(stream, [['link', 'x']], { status: '103' }), head(stream, [], { status: '100' }), answer(stream, 'whole')))
   const got = await fetchFrom(origins)
   t.match(got, { interims: [103], status: 200, error: undefined })
   t.equal(got.body.toString(), 'whole')
 })
 
 t.test('a head with padding, priority and a change of the table is as good as another', async t => {
-  const { origins } = await before(t, (connection, stream) => {
+  const { origins } = await standing(t, (connection, stream) => {
     const block = Buffer.concat([Buffer.from([3, 0, 0, 0, 0, 16]), Buffer.from([0x20]), fieldBlock([[':status', '200'], ['x', '1']]), Buffer.alloc(3)])
     connection.send(frame(frameType.headers, endHeaders | endStream | 0x8 | 0x20, stream, block))
   })
@@ -172,14 +174,26 @@ t.test('what a server refused goes elsewhere, with its body, whatever the method
   await alone.close()
 })
 
+t.test('what was refused over HTTP/2 goes to a server that speaks HTTP/1.1, with its body', async t => {
+  const refusing = await startFrameOrigin((connection, stream) => connection.send(resetStream(stream, refused)))
+  const old = createHttpsServer({ cert: testCertificate, key: testKey }, (request, response) => {
+    if (request.url === '/healthz') response.end()
+    else request.pipe(response)
+  })
+  await new Promise<void>(resolve => old.listen(0, '127.0.0.1', resolve))
+  const origins = http2([refusing, { url: `https://127.0.0.1:${(old.address() as AddressInfo).port}` }], { health: { path: '/healthz', intervalMs: 3_600_000 } })
+  t.teardown(async () => { await origins.close(); old.closeAllConnections(); old.close(); await refusing.close() })
+  for (let i = 0; i < 4; i++) t.equal(await (await post(origins, 'not lost')).body.text(), 'not lost')
+})
+
 t.test('a server that refuses for a moment is asked again, its only one', async t => {
-  const { origin, origins } = await before(t, (connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
+  const { origin, origins } = await standing(t, (connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
   t.equal(await (await post(origins, 'x')).body.text(), 'taken')
   t.strictSame([origin.connections.length, bodySent(origin.connections[0] as FrameConnection, 3)], [1, 'x'])
 })
 
 t.test('a body of which more was taken than is kept is not sent again', async t => {
-  const { origins } = await before(t, (connection, stream, before) => {
+  const { origins } = await standing(t, (connection, stream, before) => {
     if (before > 0) return connection.send(answer(stream, 'taken'))
     const much = Buffer.from([0, 0x7f, 0xff, 0xff])
     connection.send(frame(frameType.window, 0, 0, much), frame(frameType.window, 0, stream, much))
@@ -281,7 +295,7 @@ t.test('any other reset follows the rule of HTTP/1.1: only what may be repeated,
 })
 
 t.test('a session that had served and is then cut costs one repetition, on the same server if need be', async t => {
-  const { origin, origins } = await before(t, (connection, stream, before) => {
+  const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (connection === origin.connections[0] && before > 0) connection.socket.destroy()
     else connection.send(answer(stream, 'ok'))
   })
@@ -359,7 +373,7 @@ t.test('an upload that is given up is reset, and never ended; its stream is gone
 })
 
 t.test('SETTINGS: a server that allows no stream is waited for, one that allows more is taken at its word', async t => {
-  const { origin, origins } = await before(t, (connection, stream, before) => {
+  const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (before === 0) connection.send(frame(frameType.settings, 0, 0, concurrentStreams(2)))
     if (before === 1) connection.send(answer(1, 'first'), answer(stream, 'second'))
   }, concurrentStreams(0))
@@ -383,7 +397,7 @@ t.test('a server that takes the connection and says nothing is one that cannot b
 
 t.test('who pauses is sent a window, and what belongs to others goes on', async t => {
   let paused: FrameConnection | undefined
-  const { origin, origins } = await before(t, (connection, stream, before) => {
+  const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (before > 0) return connection.send(answer(stream, 'other'))
     paused = connection
     connection.send(head(stream))

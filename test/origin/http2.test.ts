@@ -94,7 +94,7 @@ tap.test('without TLS it is HTTP/2 from the first byte, or no connection', async
 tap.test('TLS is verified, and a server that cannot be reached is passed over', async (t) => {
   const names: unknown[] = []
   const origin = await startHttp2Origin((stream) => {
-    names.push((stream.session?.socket as { servername?: unknown }).servername)
+    names.push((stream.session?.socket as { servername?: unknown } | undefined)?.servername)
     stream.respond()
     stream.end()
   })
@@ -110,6 +110,7 @@ tap.test('TLS is verified, and a server that cannot be reached is passed over', 
   t.equal(await outcome({ servers: [origin.url], tls: { ca: testCertificate, servername: 'origin.test' } }), 200)
   t.equal(await outcome({ servers: [origin.url], tls: { rejectUnauthorized: false } }), 200)
   t.strictSame(names, ['origin.test', false])
+  t.type(await outcome({ servers: [origin.url], tls: { ca: 'no certificate' } }), 'string', 'and nothing that stands for a certificate takes the process down')
   const gone = `https://127.0.0.1:${await closedPort()}`
   t.equal(await outcome({ servers: [gone], tls: { ca: testCertificate } }), 'ORIGIN_REFUSED')
   t.equal(await outcome({ servers: [gone, origin.url], tls: { ca: testCertificate }, retries: 0 }), 200)
@@ -229,7 +230,8 @@ tap.test('a server that does not read holds the sender of the body, and nobody e
   const before = given
   t.ok(before < 500_000, `${before} bytes were taken`)
   stream.resume()
-  while (given < 2_000_000) await once(stream, 'data')
+  for (let i = 0; i < 100; i++) await once(stream, 'data')
+  t.ok(given > before)
   stream.close(constants.NGHTTP2_CANCEL)
 })
 
