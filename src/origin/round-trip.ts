@@ -244,8 +244,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (refused && ++this.#refusals <= mostRefusals && this.#upload?.spent !== true) this.#started = false
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
     if (!safe || (this.#started && this.#retries <= 0) || this.#pool.closed) return this.#fail(error)
-    this.#tried = [...this.#tried ?? [], server]
-    const next = this.#pool.another(this.#tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
+    // One that refused is there, and may yet take it where the others fail.
+    const tried = [...this.#tried ?? [], server]
+    if (!refused) this.#tried = tried
+    const next = this.#pool.another(tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
     // What was not processed cost the server next to nothing: there is nothing to save, and a restart loses nothing for want of it.
     if (next === undefined || !(refused || this.#pool.retryBudget.spend())) return this.#fail(error)
     this.#again(next)

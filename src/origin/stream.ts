@@ -3,6 +3,7 @@ import { constants, type ClientHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
+import { fieldValue } from '../http/fields.ts'
 import type { Carrier } from './carrier.ts'
 import { NotProcessed } from './failure.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
@@ -47,21 +48,25 @@ export class StreamCarrier implements Carrier, Dispatcher.DispatchController, St
     this.#giveBack = giveBack
   }
 
-  dispatch({ method, path, headers, body, bodyTimeout }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  dispatch({ method, path, headers, body: given, bodyTimeout }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const body = given as Readable | Buffer | string | null | undefined ?? null
+    const lines = headers as string[]
+    const length = Number(fieldValue(lines, 'content-length'))
     this.#handler = handler
     handler.onRequestStart?.(this, null)
     if (this.aborted) return
     const session = this.#session
     let stream: ClientHttp2Stream
     try {
-      stream = session.request(requestFields(method, path, session.scheme, headers as string[]), body === null || body === undefined, this)
+      if (body === null && length > 0) throw new TypeError('a length of nothing')
+      stream = session.request(requestFields(method, path, session.scheme, lines), body === null, this)
     } catch (error) {
       return queueMicrotask(() => this.#fail(error instanceof NotProcessed ? error : new SpringhouseError('BAD_REQUEST', { cause: error })))
     }
     this.#stream = stream
     this.#follow(stream, bodyTimeout ?? session.timeouts.idleMs)
-    if (body === null || body === undefined) this.#bodySent = true
-    else this.#send(stream, body as Readable | Buffer | string, Number((headers as string[])[(headers as string[]).indexOf('content-length') + 1]))
+    if (body === null) this.#bodySent = true
+    else this.#send(stream, body, length)
     this.#receivedBefore = session.received
     this.#await(session.timeouts.headersMs)
   }

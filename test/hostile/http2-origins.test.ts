@@ -10,6 +10,7 @@ import type { Origins } from '../../src/origin/origin.ts'
 import { fetchFrom, handClock, originsOf } from '../origin/origins-under-test.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { answer, concurrentStreams, data, goaway, head, resetStream, startFrameOrigin, startHttp2Origin, type FrameConnection, type FrameOrigin } from '../support/http2-origin.ts'
+import { closedPort } from '../support/scripted-origin.ts'
 import { endHeaders, endStream, fieldBlock, frame, frameType } from './frames.ts'
 
 interface Tap { teardown(close: () => Promise<void>): void }
@@ -190,6 +191,17 @@ t.test('a server that refuses for a moment is asked again, its only one', async 
   const { origin, origins } = await standing(t, (connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
   t.equal(await (await post(origins, 'x')).body.text(), 'taken')
   t.strictSame([origin.connections.length, bodySent(origin.connections[0] as FrameConnection, 3)], [1, 'x'])
+})
+
+t.test('a server that refused is asked again when the others are gone', async t => {
+  for (const first of [0, 1]) {
+    const refusing = await startFrameOrigin((connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
+    const gone = { url: `https://127.0.0.1:${await closedPort()}` }
+    const origins = http2(first === 0 ? [refusing, gone] : [gone, refusing], { retries: 0 })
+    t.equal(await (await post(origins, 'x')).body.text(), 'taken')
+    await origins.close()
+    await refusing.close()
+  }
 })
 
 t.test('a body of which more was taken than is kept is not sent again', async t => {

@@ -53,6 +53,7 @@ tap.test('what cannot be said in HTTP/2 is the client\'s error, and costs no ses
   }
   t.equal((await fetchFrom(origins, { fields: ['host', 'h', 'content-type', 'a', 'content-type', 'b'] })).error?.code, 'BAD_REQUEST', 'of which there is one, twice')
   t.equal((await fetchFrom(origins, { target: '/a b' })).error?.code, 'BAD_REQUEST')
+  t.equal((await fetchFrom(origins, { fields: ['host', 'h', 'content-length', '5'] })).error?.code, 'BAD_REQUEST', 'the length of a body that there is not')
   t.equal((await fetchFrom(origins)).status, 200)
   t.strictSame([origin.requests.length, origin.sessions.length, origins.status()[0]?.pending], [1, 1, 0])
 })
