@@ -1,0 +1,101 @@
+// The HTTP/1.1 connections to one server, and the queue before them.
+import type { buildConnector } from 'undici'
+import type { Clock } from '../clock.ts'
+import type { Lines, Waiter } from './carrier.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
+
+/** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
+const surelyOpenMs = 500
+
+export interface ConnectionsOptions extends ConnectionOptions {
+  readonly url: string
+  readonly connector: buildConnector.connector
+  readonly clock: Clock
+  /** See OriginConfig. */
+  readonly reuse: 'safe' | 'always'
+  /** How many there may be. */
+  readonly most: number
+}
+
+export class Connections implements Lines {
+  readonly #options: ConnectionsOptions
+  readonly #all = new Set<Connection>()
+  readonly #idle: Connection[] = []
+  readonly #waiting = new Set<Waiter>()
+  #retired = false
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+  }
+
+  acquire(waiter: Waiter): void {
+    // The connection that was used last is the least likely to have been closed meanwhile.
+    const idle = this.#idle.pop()
+    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return waiter.start(idle)
+    if (idle !== undefined) this.#part(idle)
+    if (this.#all.size < this.#options.most) waiter.start(this.#open(this.#options.connector))
+    else this.#waiting.add(waiter)
+  }
+
+  /** Gives the waiter a connection that takes over whatever the connector has opened already. */
+  adopt(opened: buildConnector.connector, waiter: Waiter): void {
+    waiter.start(this.#open(opened))
+  }
+
+  #isSurelyOpen(idle: Connection): boolean {
+    return this.#options.reuse === 'always' && this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
+  }
+
+  /** Takes back a connection: see Carrier. */
+  release(connection: Connection): void {
+    const waiter = this.#nextWaiting()
+    if (waiter !== undefined) queueMicrotask(() => waiter.start(connection))
+    else if (this.#retired) queueMicrotask(() => this.#part(connection))
+    else {
+      connection.idleSinceMs = this.#options.clock.monotonic()
+      this.#idle.push(connection)
+    }
+  }
+
+  /**
+   * Takes back a connection that could not be made. A Client is not used again after that: some failed handshakes leave it
+   * counting a request that is gone, and it would never send another.
+   */
+  discard(connection: Connection): void {
+    this.#part(connection)
+    const waiter = this.#nextWaiting()
+    if (waiter !== undefined) waiter.start(this.#open(this.#options.connector))
+  }
+
+  #nextWaiting(): Waiter | undefined {
+    for (const waiter of this.#waiting) {
+      this.#waiting.delete(waiter)
+      return waiter
+    }
+    return undefined
+  }
+
+  #open(connector: buildConnector.connector): Connection {
+    const connection = new Connection(this, this.#options.url, connector, this.#options)
+    this.#all.add(connection)
+    return connection
+  }
+
+  #part(connection: Connection): void {
+    this.#all.delete(connection)
+    void connection.client.destroy()
+  }
+
+  cancel(waiter: Waiter): boolean {
+    return this.#waiting.delete(waiter)
+  }
+
+  retire(): void {
+    this.#retired = true
+    for (const connection of this.#idle.splice(0)) this.#part(connection)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#all, (connection) => connection.client.destroy()))
+  }
+}
