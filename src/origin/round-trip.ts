@@ -27,6 +27,12 @@ export interface Outgoing {
  */
 const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** An answer that has no body, until its end has been seen. */
+interface HeldHead {
+  readonly status: number
+  readonly fields: FieldLines
+}
+
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
@@ -52,6 +58,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #started = false
   #byteSeen = false
   #headSeen = false
+  /**
+   * The head of an answer to HEAD, a 204 or a 304. Its end comes in the same moment, and tells whether something stands behind
+   * it: until then it can still be a 502, which what has been sent cannot.
+   */
+  #held: HeldHead | undefined
   #bodiless = false
   /** Whether the body ends where its length says. */
   #byLength = false
@@ -137,10 +148,14 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#outgoing.retryOn?.includes(status) === true && this.#elsewhere()) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
-    this.#headSeen = true
     this.#bodiless = status === 304 || status === 204
-    this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     if (this.#connection !== undefined) this.#connection.current = controller
+    if (this.#bodiless || this.#outgoing.method === 'HEAD') {
+      this.#held = { status, fields }
+      return
+    }
+    this.#headSeen = true
+    this.#byLength = hasField(lines, 'content-length')
     this.head(controller, status, fields)
   }
 
@@ -172,10 +187,15 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (surplus === 'answer' || (surplus === 'bytes' && !this.#byLength)) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
     if (this.#over || this.#instead !== undefined) return
     this.#over = true
+    this.#release(controller)
     this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  #release(controller: Dispatcher.DispatchController): void {
+    if (this.#held !== undefined) this.head(controller, this.#held.status, this.#held.fields)
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const connection = this.#connection
     if (connection !== undefined) connection.current = undefined
     if (connection?.heard === true) this.#byteSeen = true
@@ -183,7 +203,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
     // the connection; the message itself was whole, or its parser would have said something else.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(connection)
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(controller, connection)
     // A socket that had served before: the server may have closed it just as it was chosen.
     const stale = this.#started && !this.#byteSeen && connection !== undefined && connection.served > 0
     // undici refuses bytes before it looks at the connection, which is then as good as before.
@@ -197,11 +217,12 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     })
   }
 
-  #endWithout(connection: Connection | undefined): void {
+  #endWithout(controller: Dispatcher.DispatchController | undefined, connection: Connection | undefined): void {
     queueMicrotask(() => {
       if (connection !== undefined) this.#server?.release(connection)
       if (this.#over) return
       this.#over = true
+      if (controller !== undefined) this.#release(controller)
       this.end([])
     })
   }
