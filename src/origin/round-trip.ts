@@ -22,10 +22,10 @@ export interface Outgoing {
 }
 
 /**
- * Methods that may be sent twice although the first may have been acted on (RFC 9110 §9.2.2). PUT and DELETE are idempotent
- * too, but a second DELETE answers differently from the first, and a client that hears a 502 can decide better.
+ * Methods that may be sent twice although the first may have been acted on: the safe ones that are registered, PUT and DELETE
+ * (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
  */
-const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
 
 /** An answer that has no body, until its end has been seen. */
 interface HeldHead {
@@ -269,7 +269,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   get repeatable(): boolean {
-    return this.#outgoing.body === null && replayed.has(this.#outgoing.method)
+    return this.#outgoing.body === null && idempotent.has(this.#outgoing.method)
   }
 
   #fail(error: SpringhouseError): void {

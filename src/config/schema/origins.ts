@@ -15,7 +15,7 @@ export const originSchema = section({
     headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long the head of an answer may take.' }),
     idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause. 0: for ever.' }),
   }, 'What is waited for.'),
-  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PUT, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake.' }),
+  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PATCH, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake.' }),
   maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for a connection; beyond them the answer is 503.' }),
   retries: whole({ max: 10, default: 1, prose: 'How often a request that was sent and may safely be repeated is tried again, on another server where there is one; servers to which no connection can be made are passed over in any case. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
