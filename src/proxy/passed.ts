@@ -17,6 +17,8 @@ import { toldToThisCache } from '../policy/storable.ts'
 export interface Destination {
   /** The pool. */
   readonly origin: string
+  /** Path and query that are asked for: the client's bytes, less the parameters that the route ignores. */
+  readonly target: string
   /** Statuses for which another server is tried. */
   readonly retryOn?: readonly number[]
   /**
@@ -39,7 +41,7 @@ export interface Pass {
   fields: FieldLines
 }
 
-const nowhere: Destination = { origin: '' }
+const nowhere: Destination = { origin: '', target: '' }
 
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
   return { client, reason, response, to: nowhere, status: 0, fields: [] }
@@ -71,7 +73,7 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
   return {
     [passing]: {
       method: request.method as string,
-      target: request.url as string,
+      target: made.to.target,
       fields: forwardFields(fieldLines(request.rawHeaders), made.client, viaName),
       retryOn: made.to.retryOn,
       // A client that leaves need not be answered, and the origin need not go on.

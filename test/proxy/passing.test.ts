@@ -238,7 +238,7 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    destination: (request) => ({ origin: 'Api', answered: async (status, fields) => {
+    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: async (status, fields) => {
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
@@ -259,7 +259,7 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    destination: (request) => ({ origin: 'Api', answered: () => {
+    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: () => {
       if (request.method !== 'POST') return
       entered?.()
       return new Promise((resolve) => request.socket.on('close', () => setImmediate(resolve)))
