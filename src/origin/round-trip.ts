@@ -21,11 +21,18 @@ export interface Outgoing {
   readonly retryOn?: readonly number[] | undefined
 }
 
-/**
- * Methods that may be sent twice although the first may have been acted on: the safe ones that are registered, PUT and DELETE
- * (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
- */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
+
+/**
+ * Whether a request may be sent twice although the first may have been acted on: by the safe methods that are registered, PUT
+ * and DELETE (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
+ */
+export function isIdempotent(method: string): boolean {
+  return idempotent.has(method)
+}
+
+/** Of those, the ones that may be asked again where an answer was not to the route's liking: somebody has acted on the others. */
+const askedElsewhere: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** An answer that has no body, until its end has been seen. */
 interface HeldHead {
@@ -37,7 +44,7 @@ interface HeldHead {
  * Sends a request to one of a pool's servers and follows the response.
  *
  * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
- * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
+ * that was reset before the first byte of a response is tried again only for a method that may be repeated, and a body that is at hand;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
  * it (RFC 9112 §9.3.1). Because of what was answered only where `retryOn` says so, on another server, and never with a body.
  *
@@ -229,7 +236,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   /** Whether the request goes to another server in place of taking this one's answer; settles which. */
   #elsewhere(): boolean {
-    if (!this.repeatable || this.#retries <= 0 || this.#pool.closed) return false
+    if (this.#outgoing.body !== null || !askedElsewhere.has(this.#outgoing.method) || this.#retries <= 0 || this.#pool.closed) return false
     const tried = [...this.#tried ?? [], this.#server as OriginServer]
     const next = this.#pool.another(tried)
     if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
@@ -269,7 +276,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   get repeatable(): boolean {
-    return this.#outgoing.body === null && idempotent.has(this.#outgoing.method)
+    const { method, body } = this.#outgoing
+    return isIdempotent(method) && (body === null || Buffer.isBuffer(body))
   }
 
   #fail(error: SpringhouseError): void {

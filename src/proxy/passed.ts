@@ -36,6 +36,8 @@ export interface Pass {
   readonly response: ServerResponse
   /** Known when its route is. */
   to: Destination
+  /** Its body, where that is read before it is sent. */
+  body: Buffer | undefined
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
@@ -44,7 +46,7 @@ export interface Pass {
 const nowhere: Destination = { origin: '', target: '' }
 
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
-  return { client, reason, response, to: nowhere, status: 0, fields: [] }
+  return { client, reason, response, to: nowhere, body: undefined, status: 0, fields: [] }
 }
 
 // On the request itself: a WeakMap would say the same, and costs the garbage collector more.
@@ -75,6 +77,7 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
       method: request.method as string,
       target: made.to.target,
       fields: forwardFields(fieldLines(request.rawHeaders), made.client, viaName),
+      kept: made.body,
       retryOn: made.to.retryOn,
       // A client that leaves need not be answered, and the origin need not go on.
       onAbortable: (abort) => {

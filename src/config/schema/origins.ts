@@ -18,7 +18,7 @@ export const originSchema = section({
   reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PATCH, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake.' }),
   maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for a connection; beyond them the answer is 503.' }),
-  retries: whole({ max: 10, default: 1, prose: 'How often a request that was sent and may safely be repeated is tried again, on another server where there is one; servers to which no connection can be made are passed over in any case. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
+  retries: whole({ max: 10, default: 1, prose: 'How often a request that was sent and may safely be repeated (an idempotent method, and a body of at most 64 KiB that says its length) is tried again, on another server where there is one; servers to which no connection can be made are passed over in any case. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
     servername: Type.Optional(text('host-name', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),
