@@ -108,6 +108,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     await storage.close()
   }
   try {
+    await storage.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
   } catch (error) {

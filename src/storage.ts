@@ -8,10 +8,10 @@ import type { Leases } from './store/lease.ts'
 import { createLocalPurgeLog } from './store/local-log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { PurgeLog } from './store/purge-log.ts'
-import { connectRedis } from './store/redis/connection.ts'
+import { connectRedis, type RedisConnections } from './store/redis/connection.ts'
 import { createRedisLeases } from './store/redis/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/store.ts'
-import { createStreamPurgeLog } from './store/redis/stream-log.ts'
+import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/stream-log.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered.ts'
 
@@ -20,6 +20,8 @@ export interface Storage {
   readonly purgeLog: PurgeLog
   /** undefined: no other process has this store. */
   readonly leases: Leases | undefined
+  /** Resolves when it keeps what it is given, or when there is no use in waiting for that; within a bounded time. */
+  opened(): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,7 +35,7 @@ function embedded(config: Config, clock: Clock): Storage {
   const purgeLog = createLocalPurgeLog({
     clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
   })
-  return together(createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, undefined)
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
@@ -66,14 +68,26 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     onReset: clear,
   })
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs }) : undefined
-  return together(store, purgeLog, leases, connections)
+  return together({ store, purgeLog, leases, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
-function together(store: Store, purgeLog: PurgeLog, leases: Leases | undefined, connections?: { close(): void }): Storage {
+// Clients that are let in before it would be answered as if nothing were ever kept. Whoever is told that Redis is out of reach
+// does not wait, nor does anybody wait for one that hangs for longer than a connection may take.
+async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeLog, patienceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, patienceMs) })
+  const outOfReach = new Promise<void>((resolve) => {
+    if (connections.degraded) resolve()
+    connections.whenDegraded(resolve)
+  })
+  await Promise.race([late, outOfReach, Promise.all([connections.ready(), purgeLog.caughtUp()])])
+  clearTimeout(timer)
+}
+
+function together(parts: Omit<Storage, 'close'>, connections?: { close(): void }): Storage {
+  const { store, purgeLog, leases } = parts
   return {
-    store,
-    purgeLog,
-    leases,
+    ...parts,
     async close() {
       await leases?.close()
       await purgeLog.close()

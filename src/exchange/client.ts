@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
+import { trustedWord } from '../origin/trusted-word.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
@@ -34,7 +35,11 @@ export class Asked {
   }
 
   get key(): string {
-    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules)
+    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#trustedWord)
+  }
+
+  get #trustedWord(): FieldLines {
+    return this.#client.trusted ? trustedWord(this.#raw, this.request) : noWord
   }
 
   /** The fields that an origin would be sent. */
@@ -52,6 +57,8 @@ export class Asked {
   /** The request's fields as the origin sees them: what Vary and the key read. */
   readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
 }
+
+const noWord: FieldLines = []
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {

@@ -19,6 +19,8 @@ export interface PassageParts extends InvalidateParts {
 export class Passage {
   /** The pool that it goes to. */
   readonly origin: string
+  /** What is asked for there: as it would be keyed, for its answer may be stored, and must then be that of the key. */
+  readonly target: string
   /** Statuses for which another server is tried. */
   readonly retryOn: readonly number[]
   readonly #parts: PassageParts
@@ -28,6 +30,7 @@ export class Passage {
 
   constructor(parts: PassageParts, asked: Asked) {
     this.origin = asked.route.origin
+    this.target = asked.request.target
     this.retryOn = asked.route.forwarding.retryOn
     this.#parts = parts
     this.#asked = asked
@@ -52,8 +55,10 @@ export class Passage {
 
   /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
-    const { request, requestField, route: { rules } } = this.#asked
+    const { request, requestField, route: { rules, forwarding } } = this.#asked
     if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || announcedLength(fields) > rules.maxEntryBytes) return undefined
+    // It was sent every field of its client, which is what `strict` keeps from showing in what others are given.
+    if (forwarding.allowedFields !== undefined) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
     return verdict.store ? verdict.meta : undefined

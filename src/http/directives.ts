@@ -99,8 +99,8 @@ export function deltaSeconds(argument: Argument): number | undefined {
 
 /**
  * The field names of a qualified no-cache or private, in lower case; `true`, the unqualified form, when there is no
- * argument, when it is malformed, or when it names nothing. RFC 9111 §5.2 has recipients take `private=foo` like
- * `private="foo"`.
+ * argument, when it is malformed, or when it names nothing that can be a field. RFC 9111 §5.2 has recipients take
+ * `private=foo` like `private="foo"`.
  */
 export function qualifiedNames(argument: Argument): true | string[] {
   if (argument === undefined || argument === malformed) return true
@@ -108,14 +108,15 @@ export function qualifiedNames(argument: Argument): true | string[] {
   for (const member of argument.split(',')) {
     const name = withoutOuterSpace(member).toLowerCase()
     if (name === '') continue
-    if (!isToken(name) || flag.test(name)) return true
+    if (!isToken(name) || noField.test(name)) return true
     names.push(name)
   }
   return names.length === 0 ? true : names
 }
 
-// What a flag is set to by those who take private for one: `private=1` names no field.
-const flag = /^(?:\d+|true|false|yes|no|on|off)$/
+// What a flag is set to by those who take private for one: `private=1` names no field. Nor does one who writes `*`, or quotes
+// with apostrophes: tokens, by the grammar, but meant for every field, or for one that they do not spell.
+const noField = /^(?:\d+|true|false|yes|no|on|off)$|['*]/
 
 // RFC 9110 §5.6.2: 1 for each tchar.
 const tokenChars = new Uint8Array(256)

@@ -15,6 +15,8 @@ export interface Passing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
+  /** The body, where it has been read: then it can be sent again. */
+  readonly kept?: Buffer | undefined
   /** Statuses for which another server is tried instead. */
   readonly retryOn?: readonly number[] | undefined
   /** Told, before anything is sent, how to give the request up. */
@@ -75,7 +77,7 @@ class PassedRequest extends RoundTrip {
 
   constructor(pool: OriginPool, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
     const exact = (options.headers as Partial<PassingHeaders> | undefined)?.[passing]
-    const body = options.body === undefined || options.body === '' ? null : (options.body as Readable | Buffer | string | null)
+    const body = exact?.kept ?? (options.body === undefined || options.body === '' ? null : (options.body as Readable | Buffer | string | null))
     super(pool, {
       method: exact?.method ?? options.method,
       target: exact?.target ?? options.path,

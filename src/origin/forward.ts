@@ -98,7 +98,13 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
 
   const sent: string[] = authority === undefined ? [] : ['host', authority]
   if (named.size === 0) sent.push(...kept)
-  else for (let i = 0; i < kept.length; i += 2) if (!named.has(kept[i] as string)) sent.push(kept[i] as string, kept[i + 1] as string)
+  else {
+    for (let i = 0; i < kept.length; i += 2) {
+      const name = kept[i] as string
+      // Steering fields, which are a trusted proxy's here, are in the key: see trusted-word.ts.
+      if (!named.has(name) || isSteering(name)) sent.push(name, kept[i + 1] as string)
+    }
+  }
 
   sent.push('x-forwarded-for', joined(forwardedFor, client.address))
   sent.push('x-forwarded-proto', proto ?? client.scheme)

@@ -22,11 +22,24 @@ export interface Outgoing {
   readonly retryOn?: readonly number[] | undefined
 }
 
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
+
 /**
- * Methods that may be sent twice although the first may have been acted on (RFC 9110 §9.2.2). PUT and DELETE are idempotent
- * too, but a second DELETE answers differently from the first, and a client that hears a 502 can decide better.
+ * Whether a request may be sent twice although the first may have been acted on: by the safe methods that are registered, PUT
+ * and DELETE (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
  */
-const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+export function isIdempotent(method: string): boolean {
+  return idempotent.has(method)
+}
+
+/** Of those, the ones that may be asked again where an answer was not to the route's liking: somebody has acted on the others. */
+const askedElsewhere: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** An answer that has no body, until its end has been seen. */
+interface HeldHead {
+  readonly status: number
+  readonly fields: FieldLines
+}
 
 /** How often servers may say of one request that they did not process it. */
 const mostRefusals = 4
@@ -35,7 +48,7 @@ const mostRefusals = 4
  * Sends a request to one of a pool's servers and follows the response.
  *
  * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
- * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
+ * that was reset before the first byte of a response is tried again only for a method that may be repeated, and a body that is at hand;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
  * it (RFC 9112 §9.3.1). One that a server says it did not process (RFC 9113 §8.7) goes to another, or to the same again, whatever
  * the method, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another
@@ -61,6 +74,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #started = false
   #byteSeen = false
   #headSeen = false
+  /**
+   * The head of an answer to HEAD, a 204 or a 304. Its end comes in the same moment, and tells whether something stands behind
+   * it: until then it can still be a 502, which what has been sent cannot.
+   */
+  #held: HeldHead | undefined
   #bodiless = false
   /** Whether the body ends where its length says. */
   #byLength = false
@@ -148,13 +166,17 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#outgoing.retryOn?.includes(status) === true && this.#elsewhere()) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
-    this.#headSeen = true
     this.#upload?.forget()
     this.#bodiless = status === 304 || status === 204
-    this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     this.#carrier?.answering(controller)
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
+    if (this.#bodiless || this.#outgoing.method === 'HEAD') {
+      this.#held = { status, fields }
+      return
+    }
+    this.#headSeen = true
+    this.#byLength = hasField(lines, 'content-length')
     this.head(controller, status, fields)
   }
 
@@ -184,10 +206,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (carrier !== undefined) this.#server?.release(carrier)
     if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
-    this.#finish(receivedLines(controller.rawTrailers))
+    this.#finish(controller, receivedLines(controller.rawTrailers))
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const carrier = this.#carrier
     this.#idle?.end()
     carrier?.answering(undefined)
@@ -196,7 +218,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
     // the connection; the message itself was whole, or its parser would have said something else.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(carrier)
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(controller, carrier)
     const stale = this.#started && !this.#byteSeen && carrier?.stale === true
     // undici refuses bytes before it looks at the connection, which is then as good as before.
     const unmade = !this.#started && mapOriginError(error).source === 'origin'
@@ -209,16 +231,16 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     })
   }
 
-  #endWithout(carrier: Carrier | undefined): void {
+  #endWithout(controller: Dispatcher.DispatchController | undefined, carrier: Carrier | undefined): void {
     queueMicrotask(() => {
       if (carrier !== undefined) this.#server?.release(carrier)
-      if (!this.#over) this.#finish([])
+      if (!this.#over) this.#finish(controller, [])
     })
   }
 
   /** Whether the request goes to another server in place of taking this one's answer; settles which. */
   #elsewhere(): boolean {
-    if (!this.repeatable || this.#retries <= 0 || this.#pool.closed) return false
+    if (this.#outgoing.body !== null || !askedElsewhere.has(this.#outgoing.method) || this.#retries <= 0 || this.#pool.closed) return false
     const tried = [...this.#tried ?? [], this.#server as OriginServer]
     const next = this.#pool.another(tried)
     if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
@@ -263,12 +285,14 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   get repeatable(): boolean {
-    return this.#outgoing.body === null && replayed.has(this.#outgoing.method)
+    const { method, body } = this.#outgoing
+    return isIdempotent(method) && (body === null || Buffer.isBuffer(body))
   }
 
-  #finish(trailers: FieldLines): void {
+  #finish(controller: Dispatcher.DispatchController | undefined, trailers: FieldLines): void {
     this.#over = true
     this.#upload?.drop()
+    if (this.#held !== undefined && controller !== undefined) this.head(controller, this.#held.status, this.#held.fields)
     this.end(trailers)
   }
 

@@ -1,4 +1,14 @@
 // The request fields with which a client could steer an origin behind the proxy's back.
+import { isHopByHop } from '../http/fields.ts'
+import { endToEndAlways } from './connection-options.ts'
+
+/** The client's address, as other proxies tell it. */
+const addressFields: readonly string[] = [
+  'x-real-ip', 'x-client-ip', 'client-ip', 'true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'x-cluster-client-ip',
+  'forwarded-for', 'x-forward-for', 'x-forwarder-for', 'x-original-for', 'x-custom-ip-authorization',
+  'x-original-forwarded-for', 'x-original-remote-addr', 'x-remote-addr', 'x-remote-ip', 'x-originating-ip', 'x-proxyuser-ip', 'x-true-client-ip',
+  'proxy-client-ip', 'wl-proxy-client-ip', 'x-azure-clientip', 'x-envoy-external-address',
+]
 
 /**
  * Fields that backends and frameworks obey although no specification makes a client their author: they say where the
@@ -10,39 +20,46 @@
  */
 export const steeringFields: ReadonlySet<string> = new Set([
   // Scheme, port and prefix that links are built from, beside all that begins with x-forwarded.
-  'forwarded-for', 'x-url-scheme', 'x-scheme', 'x-proto', 'x-protocol', 'x-https', 'x-ssl', 'x-arr-ssl', 'front-end-https', 'x-script-name',
-  'x-port', 'x-base-url', 'x-path-info',
+  'x-url-scheme', 'x-scheme', 'x-proto', 'x-protocol', 'x-https', 'x-ssl', 'x-arr-ssl', 'front-end-https', 'x-script-name',
+  'x-port', 'x-base-url', 'base-url', 'x-path-info', 'x-original-proto', 'x-original-scheme', 'x-original-port', 'x-original-prefix',
+  'x-real-proto', 'x-real-scheme', 'x-real-port', 'forwarded-proto', 'forwarded-port', 'x-forward-proto', 'x-forward-port',
   // Another host than Host's.
   'x-host', 'x-original-host', 'x-host-override', 'x-http-host', 'x-http-host-override', 'x-backend-host', 'x-server-name',
+  'x-real-host', 'x-proxy-host', 'x-gateway-host', 'forwarded-host', 'forwarded-server', 'x-forward-host', 'x-forward-server',
   // Another target than the request line's.
-  'x-original-url', 'x-original-uri', 'x-original-path', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url', 'x-http-destinationurl',
-  'x-http-path-override', 'x-request-uri', 'x-envoy-original-path', 'x-accel-redirect', 'x-matched-path', 'x-invoke-path', 'x-invoke-query',
+  'x-original-url', 'x-original-uri', 'x-original-path', 'x-original-query', 'x-rewrite-url', 'x-rewrite-uri', 'x-rewrite-path',
+  'x-rewrite-query', 'x-override-url', 'x-http-destinationurl', 'x-http-path-override', 'x-request-uri', 'request-uri', 'x-proxy-url',
+  'x-url', 'x-uri', 'x-envoy-original-path', 'x-accel-redirect', 'x-matched-path', 'x-invoke-path', 'x-invoke-query',
   'x-invoke-status', 'x-now-route-matches',
   // Another method than the request line's: a GET that the cache may share must stay one at the origin.
   'x-http-method-override', 'x-http-method', 'x-http-verb', 'x-method', 'x-method-override', 'x-override-method', 'x-original-method',
-  'http-method-override',
-  // The client's address, as other proxies tell it.
-  'x-real-ip', 'x-client-ip', 'client-ip', 'true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'x-cluster-client-ip',
-  'x-original-forwarded-for', 'x-original-remote-addr', 'x-remote-addr', 'x-remote-ip', 'x-originating-ip', 'x-proxyuser-ip', 'x-true-client-ip',
-  'proxy-client-ip', 'wl-proxy-client-ip', 'x-azure-clientip', 'x-envoy-external-address',
+  'http-method-override', 'method-override',
+  ...addressFields,
   // What CGI would make the proxy of whatever runs there.
   'proxy',
   // Hints between the layers of one framework, which an outsider has no part in.
   'x-middleware-subrequest', 'x-middleware-rewrite', 'x-sendfile-type', 'x-accel-mapping',
 ])
 
-/** Fields that the proxy writes itself; in an underscore spelling they are somebody else's. */
-const madeByProxy: ReadonlySet<string> = new Set([
-  'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id', 'via', 'host', 'authorization', 'cookie',
-])
-
 /**
- * Whether an untrusted client's field is left behind. CGI, WSGI and their kind read `X_Forwarded_For` and
- * `X-Forwarded-For` as the same variable, so an underscore spelling of a guarded name counts as that name.
+ * Whether an untrusted client's field is left behind. CGI, WSGI and PHP make one variable of all names that differ only in
+ * what is neither letter nor digit: `X_Forwarded_For` and `X.Forwarded.For` are X-Forwarded-For there, and `Content_Length` is
+ * a second Content-Length. So another spelling of a field that is guarded, written by the proxy or read by it counts as that one.
  */
 export function isSteering(name: string): boolean {
   if (steeringFields.has(name) || name.startsWith('x-forwarded')) return true
-  if (!name.includes('_')) return false
-  const dashed = name.replaceAll('_', '-')
-  return steeringFields.has(dashed) || dashed.startsWith('x-forwarded') || madeByProxy.has(dashed)
+  if (!hasOddSign.test(name)) return false
+  const dashed = name.replaceAll(oddSigns, '-')
+  return steeringFields.has(dashed) || dashed.startsWith('x-forwarded') || dashed === 'expect' || endToEndAlways.has(dashed) || isHopByHop(dashed, none)
 }
+
+const addresses: ReadonlySet<string> = new Set([...addressFields, 'x-forwarded-for'])
+
+/** Whether a field says who asks, and nothing of what. */
+export function tellsAddress(name: string): boolean {
+  return addresses.has(name)
+}
+
+const oddSigns = /[^a-z0-9-]/g
+const hasOddSign = /[^a-z0-9-]/
+const none: ReadonlySet<string> = new Set()

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 import { cdnLoopPasses, viaPasses } from '../http/loop.ts'
 import { Framing } from './framing.ts'
-import { isPassed } from './methods.ts'
+import { methodFault } from './methods.ts'
 
 /** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
 const maxPasses = 3
@@ -33,7 +33,8 @@ export function admit(request: IncomingMessage, limits: AdmissionLimits): Admiss
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
   // Of HTTP/1.1 the parser counts; over HTTP/2 the limit is only told to the client (RFC 9113 §6.5.2), who may not care.
   if (request.httpVersionMajor === 2 && bytesOf(request.rawHeaders) > limits.maxHeaderBytes) refuse('FIELDS_TOO_LARGE')
-  if (!isPassed(request.method)) refuse('METHOD_NOT_ALLOWED')
+  const wrongMethod = methodFault(request.method)
+  if (wrongMethod !== undefined) refuse(wrongMethod)
   // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
   const aboutServer = target === '*' && request.method === 'OPTIONS'
   checkFields(request, limits.viaName)

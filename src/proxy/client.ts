@@ -16,6 +16,7 @@ export class IncomingClient implements ClientConnection {
   readonly #encrypted: boolean
   #scheme: 'http' | 'https' | undefined
   #requestId: string | undefined
+  #trusted: boolean | undefined
 
   constructor(request: IncomingMessage, trusts: (address: string) => boolean) {
     this.#request = request
@@ -37,7 +38,7 @@ export class IncomingClient implements ClientConnection {
   }
 
   get trusted(): boolean {
-    return this.#trusts(this.address)
+    return this.#trusted ??= this.#trusts(this.address)
   }
 
   get requestId(): string {

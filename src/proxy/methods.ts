@@ -18,11 +18,17 @@ const notPassed: ReadonlySet<string> = new Set([
 
 /** What Node's parser knows, less what is not for an origin. */
 export const passedMethods = METHODS.filter((method) => !notPassed.has(method))
+const passed: ReadonlySet<string> = new Set(passedMethods)
 /** The value of Allow. */
 export const allow = passedMethods.join(', ')
 
-export function isPassed(method: string | undefined): boolean {
-  return method === 'GET' || !notPassed.has(method as string)
+/**
+ * Why a method goes no further; undefined: it is passed on. One that is not among those of HTTP Node's parser knows from RTSP,
+ * whose requests it takes for HTTP.
+ */
+export function methodFault(method: string | undefined): 'METHOD_NOT_ALLOWED' | 'METHOD_NOT_IMPLEMENTED' | undefined {
+  if (method === 'GET' || passed.has(method as string)) return undefined
+  return notPassed.has(method as string) ? 'METHOD_NOT_ALLOWED' : 'METHOD_NOT_IMPLEMENTED'
 }
 
 // A request line as far as its version, at the start of what came.

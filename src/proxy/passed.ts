@@ -17,6 +17,8 @@ import { toldToThisCache } from '../policy/storable.ts'
 export interface Destination {
   /** The pool. */
   readonly origin: string
+  /** Path and query that are asked for: the client's bytes, less the parameters that the route ignores. */
+  readonly target: string
   /** Statuses for which another server is tried. */
   readonly retryOn?: readonly number[]
   /**
@@ -34,15 +36,17 @@ export interface Pass {
   readonly response: ServerResponse
   /** Known when its route is. */
   to: Destination
+  /** Its body, where that is read before it is sent. */
+  body: Buffer | undefined
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
 }
 
-const nowhere: Destination = { origin: '' }
+const nowhere: Destination = { origin: '', target: '' }
 
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
-  return { client, reason, response, to: nowhere, status: 0, fields: [] }
+  return { client, reason, response, to: nowhere, body: undefined, status: 0, fields: [] }
 }
 
 // On the request itself: a WeakMap would say the same, and costs the garbage collector more.
@@ -71,8 +75,9 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
   return {
     [passing]: {
       method: request.method as string,
-      target: request.url as string,
+      target: made.to.target,
       fields: forwardFields(fieldLines(request.rawHeaders), made.client, viaName),
+      kept: made.body,
       retryOn: made.to.retryOn,
       // A client that leaves need not be answered, and the origin need not go on.
       onAbortable: (abort) => {

@@ -18,6 +18,7 @@ import { admit } from './admission.ts'
 import { allow, passedMethods } from './methods.ts'
 import { IncomingClient } from './client.ts'
 import { openHttp2, type Http2Door } from './http2.ts'
+import { keepsBody, readBody } from './kept-body.ts'
 import { createListener, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
@@ -177,10 +178,20 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     internalRewriteLocationHeader: false,
     preRewrite: () => '/',
     handler: (request, reply, dest, replyOptions) => {
-      // The raw stream, whatever its type and length. As a POST, for reply-from forbids a GET its body; the dispatcher
-      // sends the method that it is told beside it.
-      if (hasBody(request.raw)) request.body = request.raw
-      reply.from(dest, { ...replyOptions, method: 'POST' })
+      const { raw } = request
+      // As a POST, for reply-from forbids a GET its body; the dispatcher sends the method that it is told beside it.
+      const send = (): void => void reply.from(dest, { ...replyOptions, method: 'POST' })
+      if (!hasBody(raw)) return send()
+      if (!keepsBody(raw)) {
+        // The raw stream, whatever its type and length.
+        request.body = raw
+        return send()
+      }
+      readBody(raw).then((body) => {
+        if (body === undefined) return
+        passOf(raw).body = body
+        send()
+      }).catch((error: unknown) => failReply(reply, error))
     },
     replyOptions: {
       getUpstream: (request) => upstreamOf(passOf(request.raw).to.origin),

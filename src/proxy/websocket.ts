@@ -40,7 +40,7 @@ export function relayWebSocket(parts: WebSocketParts, request: IncomingMessage, 
     // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
     fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
     const relay = new Relay(parts, request, client, head)
-    relay.start(parts.destination(request, connection).origin, fields)
+    relay.start(parts.destination(request, connection), fields)
   } catch (error) {
     fail(parts, request, client, error instanceof SpringhouseError ? error : new SpringhouseError('INTERNAL', { cause: error }))
   }
@@ -65,9 +65,9 @@ class Relay implements UpgradeSink {
     this.#head = head
   }
 
-  start(origin: string, fields: FieldLines): void {
+  start({ origin, target }: Destination, fields: FieldLines): void {
     const { origins } = this.#parts
-    this.#upgrade = origins.upgrade({ origin, target: this.#request.url as string, fields, protocol: 'websocket' }, this)
+    this.#upgrade = origins.upgrade({ origin, target, fields, protocol: 'websocket' }, this)
     this.#client.on('close', () => this.#upgrade?.abort())
     if (this.#client.destroyed) this.#upgrade.abort()
   }

@@ -68,6 +68,18 @@ async function caches(replica: Replica, path: string): Promise<boolean> {
   return detail(await replica.get(path)) === 'fresh'
 }
 
+t.test('what is asked for as soon as a replica has started is stored', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=60' }))
+  t.teardown(() => origin.close())
+  for (let start = 1; start <= 5; start++) {
+    const replica = await startHouse(t, { origin, host: 'api.example', clock: systemClock, config: { redis: { url: redis.url, commandTimeoutMs: 400 } } })
+    await replica.get(`/start/${start}`)
+    t.equal(detail(await replica.get(`/start/${start}`)), 'fresh', `start ${start}`)
+  }
+})
+
 overBoth('what one replica has stored another serves', async (t, startSite) => {
   const { redis, origin, a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
   t.equal(detail(await a.get('/a')), 'uri-miss')

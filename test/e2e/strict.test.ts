@@ -23,6 +23,18 @@ t.test('strict: only what is keyed, negotiated or judged', async t => {
   t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'what is passed is for nobody else')
 })
 
+t.test('strict: the answer to a POST, which is sent every field, is for nobody else', async t => {
+  const { get } = await startHouse(t, {
+    origin: (request, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Location': '/a' })
+      response.end(`${request.method} ${String(request.headers['x-feature'])}`)
+    },
+    config: { routes: [{ match: {}, origin: 'api', requestHeaders: 'strict' }] },
+  })
+  t.equal(String((await get('/a', steering, { method: 'POST' })).body), 'POST beta')
+  t.equal(String((await get('/a')).body), 'GET undefined')
+})
+
 t.test('strict, and what the route allows beside it; all', async t => {
   const allowing = await house(t, { allow: ['User-Agent'] })
   const seen = JSON.parse(String((await allowing.get('/a', steering)).body)) as Record<string, string>

@@ -180,6 +180,7 @@ t.test('a body on the answer to HEAD is nobody\'s answer', async tap => {
   const { made, usedAgain } = await house(tap, bodies)
   for (const [i, [name]] of bodies.entries()) {
     const heard = await exchange(made.port, `HEAD /case${i} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)
+    tap.match(heard.bytes, /^HTTP\/1\.1 502 /, name)
     tap.notMatch(heard.bytes, /EVIL|hello/, name)
     const again = await ask(made.port, { path: `/other${i}`, headers: ['Host', 'h'] })
     tap.equal(String(again.body), 'good', name)

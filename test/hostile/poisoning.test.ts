@@ -21,14 +21,15 @@ const evil = 'evil.example'
 const steering: readonly string[] = [
   'X-Forwarded-Host', 'X-Forwarded-Server', 'X-Forwarded-Scheme', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Ssl', 'X-Forwarded-For', 'X-Forwarded', 'X-Forwarded-Path', 'X-Forwarded-Uri', 'X-Forwarded-Anything',
   'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'X-Host-Override', 'Forwarded', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-Uri', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Url-Scheme', 'Front-End-Https',
-  'X-Real-IP', 'True-Client-IP', 'Client-IP', 'CF-Connecting-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'X-Remote-Addr', 'X-Request-Id', 'Proxy', 'Via-Proxy', 'X-Middleware-Subrequest', 'X-Accel-Redirect', 'X-Script-Name',
-].filter(name => name !== 'Via-Proxy')
+  'X-Real-IP', 'True-Client-IP', 'Client-IP', 'CF-Connecting-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'X-Remote-Addr', 'X-Request-Id', 'Proxy', 'X-Middleware-Subrequest', 'X-Accel-Redirect', 'X-Script-Name',
+  'X-Original-Proto', 'X-Original-Prefix', 'X-Original-Port', 'X-Original-For', 'X-Forward-Host', 'Forwarded-Host', 'Forwarded-Proto', 'X-Real-Host', 'X-Rewrite-Path', 'X-Url', 'Request-Uri', 'Method-Override', 'X-Proxy-Host',
+]
 
 t.test('fields that steer applications do not reach them, however they are written', async tap => {
   const house = await startHouse(tap, { origin: mirror })
   let number = 0
   for (const name of steering) {
-    for (const written of [name, name.toUpperCase(), name.toLowerCase(), name.replaceAll('-', '_'), name.replace('-', '_').toLowerCase()]) {
+    for (const written of [name, name.toUpperCase(), name.toLowerCase(), name.replaceAll('-', '_'), name.replace('-', '_').toLowerCase(), name.replaceAll('-', '.')]) {
       for (const lines of [[written, evil], ['X-A', '1', written, evil, written, evil], [written, evil, 'Connection', written]]) {
         const path = `/steer/${++number}`
         await send(house, path, lines)
@@ -44,6 +45,37 @@ t.test('fields that steer applications do not reach them, however they are writt
 t.test('a trusted proxy may say what it knows', async tap => {
   const house = await startHouse(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
   tap.match(String((await send(house, '/', ['X-Forwarded-Prefix', '/app'])).body), /x-forwarded-prefix\n\/app/)
+})
+
+const balanced = { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } }
+
+t.test('what a trusted proxy passes on is in the key, as far as it steers', async tap => {
+  const house = await startHouse(tap, { origin: mirror, config: balanced })
+  const apart: readonly (readonly [string, string, string])[] = [
+    ...['X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Host', 'X-Original-URL', 'X-HTTP-Method-Override'].map((name): [string, string, string] => [name, 'a.example', 'b.example']),
+    ['X-Forwarded-Proto', 'http', 'https'],
+    ['X-Forwarded-Proto', 'https, http', 'http, http'],
+    ['Forwarded', 'for=1.1.1.1;host=a.example', 'for=1.1.1.1;host=b.example'],
+    ['Forwarded', 'for=1.1.1.1;host="a;for=1"', 'for=1.1.1.1;host="a;for=2"'],
+    ['Forwarded', 'for=1.1.1.1;proto=http', 'for=1.1.1.1;proto=https'],
+    ['X-Forwarded-A', '1 7:x-host3:abc', '1'],
+  ]
+  for (const [number, [name, one, other]] of apart.entries()) {
+    for (const lines of [[name, one], [name, other], [], [name, one, 'Connection', name]]) {
+      const { body } = await send(house, `/apart/${number}`, lines)
+      const seen = String(body).toLowerCase()
+      if (lines.length > 0) tap.ok(seen.includes(`\n${String(lines[1]).toLowerCase()}`), `${lines.join(': ')} is given its own`)
+      else tap.notOk(seen.includes(`\n${one.toLowerCase()}`) && one !== 'http', `nobody else is given ${name}: ${one}`)
+    }
+  }
+})
+
+t.test('who asks is not in the key, nor what says no more than Host and scheme', async tap => {
+  const house = await startHouse(tap, { origin: mirror, config: balanced })
+  await send(house, '/together', [])
+  for (const lines of [
+    ['X-Forwarded-For', '1.1.1.1'], ['X-Real-IP', '2.2.2.2'], ['Forwarded', 'for=1.1.1.1'], ['Forwarded', 'for="[::1]:80", For=unknown;BY=_x'], ['X-Forwarded-Proto', 'http'], ['X-Forwarded-Host', 'h'], ['X-Forwarded-Port', '80'],
+  ]) tap.equal(detail(await send(house, '/together', lines)), 'fresh', lines.join(': '))
 })
 
 t.test('two spellings of one host share an entry, and the origin is told one of them', async tap => {
@@ -85,6 +117,15 @@ t.test('a query parameter that is ignored does not reach the origin', async tap 
     tap.match(String((await send(house, target, [])).body), /kept/, `${target} is another name`)
   }
   tap.notMatch(String((await send(house, '/q?a=1', [])).body), /evil|kept/)
+})
+
+t.test('nor with a request that passes the cache by', async tap => {
+  const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*'] } } }] } })
+  for (const [method, lines] of [
+    ['GET', ['If-Match', '"a"']], ['GET', ['Content-Length', '0', 'Upgrade', 'h2c', 'Connection', 'upgrade']], ['POST', []], ['PUT', []], ['DELETE', []], ['OPTIONS', []],
+  ] as const) {
+    tap.match(String((await send(house, '/q?a=1&utm_source=evil', lines, method)).body), new RegExp(`^${method} /q\\?a=1\n`), `${method} ${lines.join()}`)
+  }
 })
 
 t.test('cookies in the key: however they are spread, an origin reads what the key read', async tap => {

@@ -206,6 +206,7 @@ export const requestLines: readonly Case[] = [
   ...['HTTP/0.9', 'HTTP/2.0', 'HTTP/1.2'].map((version): Case => [`${version}, to be kept alive`, `PUT /a ${version}\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`, 'refused']),
   // Node's parser does not tell it from HTTP/1.0, which is what it is forwarded as having been.
   ['RTSP', 'GET /a RTSP/1.0\r\nHost: h\r\n\r\n', { either: ['GET /a '] }],
+  ...['DESCRIBE', 'ANNOUNCE', 'SETUP', 'PLAY', 'GET_PARAMETER', 'FLUSH'].map((method): Case => [`a method of RTSP, ${method}`, `${method} /a RTSP/1.0\r\nHost: h\r\n\r\n`, 'refused']),
   ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'refused'],
   ['two spaces before the target', `GET  /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, { either: got }],
   ['two spaces before the version', `GET /a  HTTP/1.1\r\nHost: h\r\n\r\n${next}`, { either: got }],

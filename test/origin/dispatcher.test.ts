@@ -67,15 +67,17 @@ tap.test('what was sent and may have been acted on is not sent again', async (t)
   const broken = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
   const other = await startOrigin((_request, response) => response.end('other'))
   t.teardown(async () => { await broken.close(); await other.close() })
-  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'LOCK']) {
+  for (const method of ['POST', 'PATCH', 'LOCK', 'MKCOL']) {
     const origins = originsOf({ servers: [broken.url, other.url] })
     await t.rejects(pass(origins, { method }), { code: 'ORIGIN_RESET' }, method)
     await origins.close()
   }
   t.equal(other.requests.length, 0)
-  const origins = originsOf({ servers: [broken.url, other.url] })
-  t.equal(await (await pass(origins, { method: 'OPTIONS' })).body.text(), 'other', 'a safe method without a body is')
-  await origins.close()
+  for (const method of ['OPTIONS', 'PUT', 'DELETE', 'PROPFIND']) {
+    const origins = originsOf({ servers: [broken.url, other.url] })
+    t.equal(await (await pass(origins, { method })).body.text(), 'other', `${method}, idempotent and without a body, is (RFC 9110 §9.2.2)`)
+    await origins.close()
+  }
 })
 
 tap.test('failures are the catalogue\'s', async (t) => {

@@ -217,7 +217,7 @@ t.test('nothing that reads a field throws, whatever the field', async t => {
     selectingFields: (value, section) => selectingFields(section, () => value), notModifiedFields: (_, section) => notModifiedFields(section),
     representsTarget: (value, section) => representsTarget({ scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
     invalidatedUrls: (value, section) => invalidatedUrls({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
-    cacheKey: value => { const r = request({ Cookie: value, 'X-Own': value }); return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: [], sortQuery: false, headers: ['x-own'] }) },
+    cacheKey: value => { const r = request({ Cookie: value, 'X-Own': value }); return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: [], sortQuery: false, headers: ['x-own'] }, []) },
     isNotModified: (value, section) => isNotModified(request({ 'If-None-Match': value }), 200, section, T0), notModifiedSince: (value, section) => isNotModified(request({ 'If-Modified-Since': value }), 200, section, T0),
   }
   for (const [name, parse] of Object.entries(parsers)) {

@@ -100,7 +100,7 @@ t.test('RFC 9111 §2: the key', async t => {
   const keyRules = { ignoreQuery: [], sortQuery: false, headers: [] as string[] }
   const key = (fields: Fields, target: string, rules: Partial<typeof defaultRules> = {}, headers: string[] = []): string => {
     const r = request(fields, { target })
-    return cacheKey('r', r, r.requestField, { ...defaultRules, ...rules }, { ...keyRules, headers })
+    return cacheKey('r', r, r.requestField, { ...defaultRules, ...rules }, { ...keyRules, headers }, [])
   }
   t.equal(key({}, '/a'), key({ Accept: 'x', Cookie: 'a=1' }, '/a'), 'fields are not part of it')
   t.not(key({}, '/a'), key({}, '/b'))

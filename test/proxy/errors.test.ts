@@ -75,7 +75,7 @@ tap.test('a fault inside is a 500 that tells nothing', async (t) => {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
     'destination throws': { destination: () => { throw new Error('127.0.0.1 secret') } },
-    'the pool is unknown': { destination: () => ({ origin: 'elsewhere' }) },
+    'the pool is unknown': { destination: () => ({ origin: 'elsewhere', target: '/' }) },
   }
   for (const [name, parts] of Object.entries(faults)) {
     const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)

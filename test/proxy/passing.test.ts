@@ -220,6 +220,43 @@ tap.test('a client that leaves in the middle of its upload takes the origin requ
   t.equal(await broken, 'broken off')
 })
 
+tap.test('a small upload by an idempotent method survives a server that is killed before it answers', async (t) => {
+  const received: string[] = []
+  // Takes the whole request, and dies of it.
+  const dying = await startRawOrigin((socket) => socket.on('data', (chunk) => {
+    received.push(chunk.toString('latin1').slice(-4))
+    if (received.at(-1) === 'tail') socket.resetAndDestroy()
+  }))
+  const well = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
+  t.teardown(async () => { await dying.close(); await well.close() })
+  const body = `${'x'.repeat(1_000)}tail`
+  for (const [method, sent, headers, status] of [
+    ['PUT', body, [], 200], ['DELETE', body, [], 200], ['GET', body, [], 200], ['PUT', `${'x'.repeat(65_532)}tail`, [], 200],
+    ['POST', body, [], 502], ['PATCH', body, [], 502], ['PUT', `${'x'.repeat(65_533)}tail`, [], 502],
+  ] as const) {
+    // Each its own: a pool remembers which server has failed it.
+    const proxy = await startProxy({ servers: [dying.url, well.url] })
+    received.length = 0
+    const answer = await ask(proxy.port, { method, body: sent, headers })
+    t.ok(received.includes('tail'), `${method}: the first was sent it`)
+    t.equal(answer.status, status, `${method} of ${sent.length} bytes`)
+    if (status === 200) t.equal(String(answer.body), sent)
+    await proxy.close()
+  }
+  t.equal(well.requests.length, 4, 'what may not be sent twice was not')
+})
+
+tap.test('a small upload that its client cuts is not sent at all', async (t) => {
+  const origin = await startOrigin((_request, response) => response.end())
+  const proxy = await startProxy({ servers: [origin.url] })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  const socket = connect(proxy.port, '127.0.0.1')
+  socket.end('PUT /cut HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello')
+  await new Promise((resolve) => { socket.on('close', resolve).resume() })
+  await ask(proxy.port, { path: '/next' })
+  t.strictSame(origin.requests.map(({ target }) => target), ['/next'])
+})
+
 tap.test('a client that leaves while it waits frees the origin of it', async (t) => {
   let closed: (() => void) | undefined
   const gone = new Promise<void>((resolve) => { closed = resolve })
@@ -238,7 +275,7 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    destination: (request) => ({ origin: 'Api', answered: async (status, fields) => {
+    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: async (status, fields) => {
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
@@ -259,7 +296,7 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    destination: (request) => ({ origin: 'Api', answered: () => {
+    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: () => {
       if (request.method !== 'POST') return
       entered?.()
       return new Promise((resolve) => request.socket.on('close', () => setImmediate(resolve)))

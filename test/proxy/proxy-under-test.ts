@@ -31,7 +31,7 @@ export async function startProxy(config: Partial<OriginConfig>, parts: Partial<O
   const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock: handClock(), logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
   const app = createProxy({
     handle: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'route-uncached' : 'method'),
-    destination: () => ({ origin: 'Api' }),
+    destination: (request) => ({ origin: 'Api', target: request.url as string }),
     origins,
     logger: silent,
     ...parts,

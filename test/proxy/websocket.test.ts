@@ -260,7 +260,7 @@ tap.test('a WebSocket without a route, or with a target that is not fit, is refu
   const proxy = await startProxy({ servers: [origin.url] }, {
     destination: (request) => {
       if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
-      return { origin: 'Api' }
+      return { origin: 'Api', target: request.url as string }
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

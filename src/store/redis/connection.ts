@@ -29,6 +29,8 @@ export interface RedisConnections {
   readonly bodies: Lane
   /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
+  /** Resolves when the shared connections have been made for the first time. */
+  ready(): Promise<void>
   /** Calls each time that Redis is found to be out of reach. */
   whenDegraded(listener: () => void): void
   /**
@@ -65,6 +67,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
   watchMemoryPolicy(small.client, logger)
   const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
+  const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
 
   return {
     small,
@@ -72,6 +75,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     get degraded() {
       return degraded
     },
+    ready: async () => { await made },
     whenDegraded: listener => void whenDegraded.push(listener),
     dedicated: () => {
       const client = connect()

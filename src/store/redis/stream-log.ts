@@ -33,6 +33,11 @@ export interface StreamPurgeLogOptions {
   readonly maxBytes?: number
 }
 
+export interface SharedPurgeLog extends PurgeLog {
+  /** Resolves when the log has been read to its end for the first time: until then nothing can be stored, nor used. */
+  caughtUp(): Promise<void>
+}
+
 const pageRecords = 1000
 const retryMs = 100
 
@@ -51,14 +56,14 @@ const retryMs = 100
  * any more, and cannot have been forgotten, or that the log is another one, says so in Redis: from then on, for as long as anyone may go by what it read
  * before, a purge counts one more replica than it can name, which does not acknowledge.
  */
-export function createStreamPurgeLog(options: StreamPurgeLogOptions): PurgeLog {
+export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
   return new StreamPurgeLog(options)
 }
 
 // No stamp begins with it: under it everything is dead.
 const noIdentity = '!'
 
-class StreamPurgeLog implements PurgeLog {
+class StreamPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
   readonly #clock: Clock
   readonly #keys: readonly [log: string, replicas: string]
@@ -79,6 +84,8 @@ class StreamPurgeLog implements PurgeLog {
   /** Whether the trouble there is with the log has been told of. */
   #warned = false
   #wake: (() => void) | undefined
+  #tellCaughtUp: () => void = () => {}
+  readonly #caughtUp: Promise<void>
   readonly #following: Promise<void>
 
   constructor(options: StreamPurgeLogOptions) {
@@ -100,7 +107,12 @@ class StreamPurgeLog implements PurgeLog {
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
     this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
+    this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
+  }
+
+  caughtUp(): Promise<void> {
+    return this.#caughtUp
   }
 
   get applied(): Stamp {
@@ -185,7 +197,10 @@ class StreamPurgeLog implements PurgeLog {
     let records = decodeRecords(reply[1])
     if (reply[0] === 1) this.#apply(this.#table, records)
     else records = await this.#load(records)
-    if (records.length < pageRecords) this.#confirmedMs = readMs
+    if (records.length < pageRecords) {
+      this.#confirmedMs = readMs
+      this.#tellCaughtUp()
+    }
     return records.length > 0
   }
 
