@@ -43,6 +43,7 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
     ['a query that is too long', `GET /?${'x'.repeat(3_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['an absolute target that is too long', `GET http://h/${'x'.repeat(3_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['a target beyond the whole head', `GET /${'x'.repeat(100_000)} HTTP/1.1\r\nHost: h\r\n`, [414, 431]],
+    ['a target beyond the whole head, in one go', `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['a value that is too long', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(9_000)}\r\n`, [431]],
     ['a name that is too long', `GET / HTTP/1.1\r\nHost: h\r\n${'x'.repeat(9_000)}: 1\r\n`, [431]],
     ['fields that are too long together', `GET / HTTP/1.1\r\nHost: h\r\n${`X: ${'x'.repeat(95)}\r\n`.repeat(100)}`, [431]],
