@@ -20,6 +20,7 @@ export class Connection implements Heading {
   readonly client: Client
   atHead = false
   heard = false
+  isHttp10 = false
   last = none
   /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
   served = 0

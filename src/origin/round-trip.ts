@@ -128,7 +128,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
     const lines = fieldLinesFromBytes(controller.rawHeaders as Buffer[])
-    const fault = malformed(status, lines)
+    const fault = malformed(status, lines, this.#connection?.isHttp10)
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.

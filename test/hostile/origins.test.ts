@@ -24,6 +24,7 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['chunks beside a length', `${ok}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nhello`],
   ['a length beside another coding', `${ok}Content-Length: 5\r\nTransfer-Encoding: xyz\r\n\r\nhello`],
   ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'xchunked', 'chunkedx', '"chunked"', ' ,chunked', 'chunked,', 'chunked;a=b', '\vchunked', 'chun ked'].map((coding): [string, string] => [`Transfer-Encoding: ${JSON.stringify(coding)}`, `${ok}Transfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n`]),
+  ['chunks in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings', `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings, one unknown', `${ok}Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ...['000', '001', '099', '1000', '600', '999', '99', '20', '2', '-200', '+200', '200.5', 'abc', '2 0', '20x', '0200', '', '٢٠٠'].map((status): [string, string] => [`status ${JSON.stringify(status)}`, `HTTP/1.1 ${status} OK\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
