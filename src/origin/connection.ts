@@ -24,6 +24,8 @@ export class Connection implements Heading {
   last = none
   /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
   served = 0
+  /** Whether who has it now has a body to send. */
+  uploading = false
   /** When it was last given back, by the monotonic clock. */
   idleSinceMs = 0
   /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */

@@ -260,6 +260,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     return this.#outgoing.body === null && replayed.has(this.#outgoing.method)
   }
 
+  get uploads(): boolean {
+    return this.#outgoing.body !== null
+  }
+
   #fail(error: SpringhouseError): void {
     if (this.#over) return
     this.#over = true

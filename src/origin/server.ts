@@ -15,6 +15,8 @@ import type { Weighted } from './turns.ts'
 export interface Waiter {
   /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
   readonly repeatable: boolean
+  /** Whether it has a body, which comes as slowly as its sender likes, and the connection is held for as long. */
+  readonly uploads: boolean
   /** The connection is the waiter's until it is released. Not called within `acquire` of a full server. */
   start(connection: Connection): void
 }
@@ -25,6 +27,9 @@ const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
 /** Failed health checks in a row that take a server out. One passed check brings it back. */
 const failedChecksToEject = 2
+
+/** The share of the connections that uploads may hold, so that many slow senders do not keep everybody else waiting. */
+const uploadsShare = 0.75
 
 /** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
 const surelyOpenMs = 500
@@ -66,6 +71,8 @@ export class OriginServer implements Weighted {
   readonly #connections = new Set<Connection>()
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiter>()
+  readonly #mostUploads: number
+  #uploads = 0
   readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
@@ -76,6 +83,7 @@ export class OriginServer implements Weighted {
     this.weight = weight
     this.address = address
     this.#config = config
+    this.#mostUploads = Math.max(1, Math.floor(config.maxConnections * uploadsShare))
     this.#clock = clock
     this.#logger = logger
     // SNI has no addresses (RFC 6066 §3); the certificate is then held against the address that was dialled.
@@ -123,12 +131,36 @@ export class OriginServer implements Weighted {
   /** Gives the waiter a connection: now, or when one is free. The caller has looked at `full`. */
   acquire(waiter: Waiter): void {
     this.pending++
+    if (!this.#hasRoomFor(waiter)) {
+      this.#waiting.add(waiter)
+      return
+    }
     // The connection that was used last is the least likely to have been closed meanwhile.
     const idle = this.#idle.pop()
-    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return waiter.start(idle)
+    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
     if (idle !== undefined) this.#part(idle)
-    if (this.#connections.size < this.#config.maxConnections) waiter.start(this.#open())
+    if (this.#connections.size < this.#config.maxConnections) this.#start(waiter, this.#open())
     else this.#waiting.add(waiter)
+  }
+
+  #hasRoomFor(waiter: Waiter): boolean {
+    return !waiter.uploads || this.#uploads < this.#mostUploads
+  }
+
+  #start(waiter: Waiter, connection: Connection): void {
+    this.#lend(waiter, connection)
+    waiter.start(connection)
+  }
+
+  #lend(waiter: Waiter, connection: Connection): void {
+    connection.uploading = waiter.uploads
+    if (waiter.uploads) this.#uploads++
+  }
+
+  #takeBack(connection: Connection): void {
+    this.pending--
+    if (connection.uploading) this.#uploads--
+    connection.uploading = false
   }
 
   #isSurelyOpen(idle: Connection): boolean {
@@ -137,10 +169,12 @@ export class OriginServer implements Weighted {
 
   /** Takes back a connection. After a failure, not from within undici's own call: it must have put the client in order. */
   release(connection: Connection): void {
-    this.pending--
+    this.#takeBack(connection)
     const waiter = this.#nextWaiting()
-    if (waiter !== undefined) queueMicrotask(() => waiter.start(connection))
-    else if (this.retired) queueMicrotask(() => this.#part(connection))
+    if (waiter !== undefined) {
+      this.#lend(waiter, connection)
+      queueMicrotask(() => waiter.start(connection))
+    } else if (this.retired) queueMicrotask(() => this.#part(connection))
     else {
       connection.idleSinceMs = this.#clock.monotonic()
       this.#idle.push(connection)
@@ -164,14 +198,15 @@ export class OriginServer implements Weighted {
    * counting a request that is gone, and it would never send another.
    */
   discard(connection: Connection): void {
-    this.pending--
+    this.#takeBack(connection)
     this.#part(connection)
     const waiter = this.#nextWaiting()
-    if (waiter !== undefined) waiter.start(this.#open())
+    if (waiter !== undefined) this.#start(waiter, this.#open())
   }
 
   #nextWaiting(): Waiter | undefined {
     for (const waiter of this.#waiting) {
+      if (!this.#hasRoomFor(waiter)) continue
       this.#waiting.delete(waiter)
       return waiter
     }
