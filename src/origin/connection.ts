@@ -86,6 +86,11 @@ export class Connection implements Heading {
     return this.last.includes('HTTP/') ? 'answer' : 'bytes'
   }
 
+  /** Whether the present socket has failed: whoever has a request on it is about to hear of that. */
+  get broken(): boolean {
+    return this.#socket?.errored instanceof Error
+  }
+
   /** An idle connection keeps no bytes alive. */
   forget(): void {
     this.last = none

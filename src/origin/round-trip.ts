@@ -27,6 +27,14 @@ export interface Outgoing {
  */
 const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** The head of an answer, and what of its body came with it, while it is not yet known whether that is sound. */
+interface Beginning {
+  readonly controller: Dispatcher.DispatchController
+  readonly status: number
+  readonly fields: FieldLines
+  readonly chunks: Buffer[]
+}
+
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
@@ -35,7 +43,11 @@ const replayed: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
  * it (RFC 9112 §9.3.1). Because of what was answered only where `retryOn` says so, on another server, and never with a body.
  *
- * Subclasses hear, in this order: any `interim`, one `head`, any `data`, `end`; or `failed` in place of any, once, last.
+ * An answer is told of when the parser is through with what came in one go: one of which a part is malformed, or cut, or has
+ * bytes behind it, is then no answer at all, and whoever asked can still be told so.
+ *
+ * Subclasses hear, in this order: any `interim`, one `head`, `alone` if nothing of the body came with it, any `data`, `end`; or
+ * `failed` in place of any, once, last.
  */
 export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
@@ -52,6 +64,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #started = false
   #byteSeen = false
   #headSeen = false
+  #beginning: Beginning | undefined
+  /** Whether a subclass has heard the head. */
+  #headTold = false
+  #bodySeen = false
+  #endSeen = false
   #bodiless = false
   /** Whether the body ends where its length says. */
   #byLength = false
@@ -66,6 +83,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   protected abstract interim(status: number, fields: FieldLines): void
   /** `lines`: as received, lower-case; `fields`: those that may be passed on. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
+  /** The body is yet to come: whoever is answered need not wait for it to have the head. */
+  protected abstract alone(): void
   protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
   /** May come while the body is paused: see Connection. */
   protected abstract end(trailers: FieldLines): void
@@ -141,14 +160,41 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#connection !== undefined) this.#connection.current = controller
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
+    this.#beginning = { controller, status, fields, chunks: [] }
+    // undici breaks off an upload whose answer has come to its end, and the client's connection with it: what there is to tell
+    // must be on its way by then.
+    if (this.#outgoing.body !== null) this.#tell()
+    queueMicrotask(() => this.#parsed())
+  }
+
+  /** The parser is through with what came with the head. */
+  #parsed(): void {
+    // Whether the message is sound is told where its end, or its failure, is.
+    if (this.#over || this.#endSeen || this.#connection?.broken === true) return
+    const alone = !this.#bodySeen
+    this.#tell()
+    if (alone && !this.#over) this.alone()
+  }
+
+  #tell(): void {
+    const beginning = this.#beginning
+    if (beginning === undefined) return
+    this.#beginning = undefined
+    this.#headTold = true
+    const { controller, status, fields, chunks } = beginning
     this.head(controller, status, fields)
+    for (const chunk of chunks) {
+      if (!this.#over) this.data(controller, chunk)
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
     if (this.#over || chunk.length === 0) return
+    this.#bodySeen = true
     this.#idle?.refresh()
-    this.data(controller, chunk)
+    if (this.#beginning === undefined) this.data(controller, chunk)
+    else this.#beginning.chunks.push(chunk)
   }
 
   /** Called by a subclass that resumes a body: from here on its silence counts anew. */
@@ -158,6 +204,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
     const connection = this.#connection
+    this.#endSeen = true
     this.#idle?.end()
     connection?.messageEnded()
     // When the parser is through with what came: see Connection.surplus.
@@ -179,6 +226,9 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     connection?.forget()
     if (surplus === 'answer' || (surplus === 'bytes' && !this.#byLength)) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
     if (this.#over || this.#instead !== undefined) return
+    this.#tell()
+    // Whoever heard the head may have given up.
+    if (this.#over) return
     this.#over = true
     this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
   }
@@ -210,6 +260,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     queueMicrotask(() => {
       if (connection !== undefined) this.#server?.release(connection)
       if (this.#over) return
+      this.#tell()
+      if (this.#over) return
       this.#over = true
       this.end([])
     })
@@ -235,6 +287,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #again(next: OriginServer): void {
     if (this.#started) this.#retries--
     this.#started = false
+    this.#endSeen = false
     this.#server = next
     next.acquire(this)
   }
@@ -267,6 +320,6 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #fail(error: SpringhouseError): void {
     if (this.#over) return
     this.#over = true
-    this.failed(error, this.#headSeen)
+    this.failed(error, this.#headTold)
   }
 }

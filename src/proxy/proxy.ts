@@ -205,8 +205,13 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
             pipeline(stream, copy, () => undefined)
             reply.header('cache-status', storedCacheStatus(pass))
           }
-          if (reply.raw.destroyed) stream.destroy()
-          else reply.send(copy ?? stream)
+          if (reply.raw.destroyed) {
+            stream.destroy()
+            return
+          }
+          reply.send(copy ?? stream)
+          // Node would keep the head back until there is something of the body to send with it.
+          if (pass.headAlone && !response.headersSent) response.flushHeaders()
         }
         const refuse = (error: unknown): void => {
           stream.destroy()

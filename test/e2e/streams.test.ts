@@ -52,6 +52,27 @@ t.test('a chunked body is stored whole, and its length is known afterwards', asy
   t.equal(hit.header('content-length'), '7')
 })
 
+for (const method of ['GET', 'POST']) {
+  t.test(`the head of the answer to ${method} reaches the client before there is a body`, async t => {
+    let finish: () => void = () => {}
+    const house = await startHouse(t, {
+      origin: (_, response) => {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+        finish = () => response.end('data: 1\n\n')
+      },
+    })
+    const text = await new Promise<string>((resolve, reject) => {
+      open(house.port, { method, path: '/a' }, response => {
+        let came = ''
+        finish()
+        response.on('data', (chunk: Buffer) => { came += chunk.toString() })
+        response.on('end', () => resolve(came))
+      }).on('error', reject)
+    })
+    t.equal(text, 'data: 1\n\n')
+  })
+}
+
 t.test('the first bytes reach the client before the origin has sent the last', async t => {
   let finish: () => void = () => {}
   const house = await startHouse(t, {

@@ -94,6 +94,21 @@ tap.test('failures are the catalogue\'s', async (t) => {
   await origins.close()
 })
 
+tap.test('an answer that comes when whoever asked has left is given to nobody, and its connection is closed', async (t) => {
+  let closed: () => void = () => undefined
+  const gone = new Promise<void>((resolve) => { closed = resolve })
+  const origin = await startRawOrigin((socket) => {
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nbegun'))
+    socket.on('close', () => closed())
+  })
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const heads: number[] = []
+  pass(origins, { senderGone: () => true, onHead: (status) => heads.push(status) }).then(() => t.fail('nobody is there'), () => t.fail('nobody is there'))
+  await gone
+  t.strictSame(heads, [])
+})
+
 tap.test('uploads that come slowly leave connections for others', async (t) => {
   const origin = await startOrigin(async (request, response, recorded) => {
     if (request.method === 'POST') await recorded.body
