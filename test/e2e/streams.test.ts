@@ -73,6 +73,27 @@ for (const method of ['GET', 'POST']) {
   })
 }
 
+t.test('nobody waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
+  const closed: Promise<unknown>[] = []
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      closed.push(new Promise(resolve => { request.socket.on('close', resolve) }))
+      response.writeHead(200, { 'Content-Type': 'text/event-stream;charset=utf-8', 'Cache-Control': 'max-age=60' }).flushHeaders()
+    },
+  })
+  const listen = (): Promise<() => void> => new Promise((resolve, reject) => {
+    const request = open(house.port, { path: '/a' }, response => {
+      response.on('error', () => undefined)
+      resolve(() => request.destroy())
+    })
+    request.on('error', reject)
+  })
+  const leave = [await listen(), await listen()]
+  t.equal(house.origin.requests.length, 2)
+  for (const each of leave) each()
+  await Promise.all(closed)
+})
+
 t.test('the first bytes reach the client before the origin has sent the last', async t => {
   let finish: () => void = () => {}
   const house = await startHouse(t, {
