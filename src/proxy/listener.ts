@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
+import { isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
 import { writeRawProblem } from './problem.ts'
@@ -49,6 +50,7 @@ type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; reado
 
 /** Node's clientError: what its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
+  if (isLingering(socket)) return
   const underWay = answerUnderWay(socket)
   // An answer that has begun cannot be followed by another.
   const begun = underWay?.headersSent === true && !underWay.req.complete

@@ -59,6 +59,26 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
   }
 })
 
+t.test('who is refused while still sending hears why', async t => {
+  const house = await startHouse(t, { origin: (_, response) => response.end() })
+  const body = `Content-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`
+  const cases: readonly (readonly [string, string, number])[] = [
+    ['a method that is not allowed', 'PURGE / HTTP/1.1\r\nHost: h\r\n', 405],
+    ['two Hosts', 'POST / HTTP/1.1\r\nHost: h\r\nHost: h\r\n', 400],
+    ['chunks beside a length', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n', 400],
+    ['a long target', `POST /${'x'.repeat(9_000)} HTTP/1.1\r\nHost: h\r\n`, 414],
+    ['large fields', `POST / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n`, 431],
+    ['dot segments', 'POST /../a HTTP/1.1\r\nHost: h\r\n', 400],
+  ]
+  for (const [name, head, status] of cases) {
+    for (let i = 0; i < 3; i++) {
+      const { bytes, closed } = await exchange(house.port, head + body)
+      const { messages, rest } = readResponses(bytes)
+      t.ok(closed && messages.length === 1 && statusOf(messages[0]) === status && rest === '', `${name}: ${messages.map(statusOf).join()}`)
+    }
+  }
+})
+
 t.test('every field of an answer reaches the client', async t => {
   const origin = await startRawOrigin((socket) => socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')}Content-Length: 2\r\n\r\nok`)))
   t.teardown(() => origin.close())
