@@ -31,7 +31,9 @@ export interface OriginConfig {
    * does so just as the request is written leaves nobody knowing whether it was taken. `safe`: none that has been idle.
    */
   readonly reuse: 'safe' | 'always'
-  /** Connections to each server. */
+  /** Whether servers are spoken to in HTTP/2, where they can: see Sessions. */
+  readonly http2?: boolean
+  /** Connections to each server; requests under way at once, where one connection carries many. */
   readonly maxConnections: number
   /** Requests that may wait for a connection to each server; beyond it, ORIGIN_BUSY. */
   readonly maxQueue: number

@@ -2,6 +2,8 @@
 import type { Socket } from 'node:net'
 import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
+import { SpringhouseError } from '../errors.ts'
+import type { Carrier } from './carrier.ts'
 import type { OriginTimeouts } from './config.ts'
 import { guardHeads, type Heading } from './heads.ts'
 
@@ -13,31 +15,38 @@ export interface ConnectionOptions {
   readonly address: string | undefined
 }
 
+/** Whom it is given back to. */
+interface Home {
+  release(connection: Connection): void
+  discard(connection: Connection): void
+}
+
 const none: Buffer = Buffer.alloc(0)
 
 /** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
-export class Connection implements Heading {
+export class Connection implements Carrier, Heading {
   readonly client: Client
   atHead = false
   heard = false
   isHttp10 = false
   last = none
-  /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
-  served = 0
   /** Whether who has it now has a body to send. */
   uploading = false
   /** When it was last given back, by the monotonic clock. */
   idleSinceMs = 0
+  readonly #home: Home
+  /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
+  #served = 0
   /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */
-  cut = false
+  #cut = false
   /** Of the response whose body is coming. */
-  current: Dispatcher.DispatchController | undefined
-
+  #current: Dispatcher.DispatchController | undefined
   #socket: Socket | undefined
   /** Whether undici has given bytes back to the socket that it will not read. */
   #leftOver = false
 
-  constructor(url: string, connector: buildConnector.connector, { timeouts, servername, address }: ConnectionOptions) {
+  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: ConnectionOptions) {
+    this.#home = home
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,
@@ -50,19 +59,19 @@ export class Connection implements Heading {
         connector(servername === undefined ? where : { ...where, servername }, (...result) => {
           if (result[0] !== null) return callback(...result)
           const socket = result[1]
-          this.served = 0
-          this.cut = false
+          this.#served = 0
+          this.#cut = false
           this.#socket = socket
           this.#leftOver = false
           guardHeads(socket, this)
           this.#watchLeftOver(socket)
           socket.on('error', admitReset)
           socket.on('end', () => {
-            this.cut = wasReset(socket)
+            this.#cut = wasReset(socket)
             // undici fails an assertion, which nobody catches, when a socket ends whose parser is paused (client-h1.js,
             // onHttpSocketEnd), and it loses a message that was whole by then. There is no more to come that a pause could
             // hold back, but the end itself; whoever paused must be able to take that.
-            this.current?.resume()
+            this.#current?.resume()
           })
           return callback(...result)
         })
@@ -70,9 +79,46 @@ export class Connection implements Heading {
     })
   }
 
-  /** From here on `surplus` speaks of what stands behind the message that has just come to its end. */
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.atHead = true
+    this.heard = false
+    this.client.dispatch(options, handler)
+  }
+
+  /** A socket that had served before: the server may have closed it just as it was chosen. */
+  get stale(): boolean {
+    return this.#served > 0
+  }
+
+  answering(controller: Dispatcher.DispatchController | undefined): void {
+    this.#current = controller
+  }
+
+  /** From here on `#surplus` speaks of what stands behind the message that has just come to its end. */
   messageEnded(): void {
     this.#leftOver = false
+  }
+
+  settle(byLength: boolean): SpringhouseError | undefined {
+    this.#served++
+    this.#current = undefined
+    // Only a body that the end of the connection delimits ends after the socket did.
+    if (this.#cut) return new SpringhouseError('ORIGIN_TRUNCATED')
+    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1). But a
+    // length that is met is the end (§6.3), and what stands behind it and is no answer is an origin that cannot count.
+    const surplus = this.#surplus
+    // An idle connection keeps no bytes alive.
+    this.last = none
+    if (surplus === 'answer' || (surplus === 'bytes' && !byLength)) return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
+    return undefined
+  }
+
+  release(): void {
+    this.#home.release(this)
+  }
+
+  discard(): void {
+    this.#home.discard(this)
   }
 
   /**
@@ -80,20 +126,14 @@ export class Connection implements Heading {
    * On a connection that stays it goes on with the rest, and takes no answer that nobody asked for; on one that is to be closed
    * it gives the rest back.
    */
-  get surplus(): 'answer' | 'bytes' | undefined {
+  get #surplus(): 'answer' | 'bytes' | undefined {
     const error = this.#socket?.errored
     if (!this.#leftOver && !(error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))) return undefined
     return this.last.includes('HTTP/') ? 'answer' : 'bytes'
   }
 
-  /** Whether the present socket has failed: whoever has a request on it is about to hear of that. */
   get broken(): boolean {
     return this.#socket?.errored instanceof Error
-  }
-
-  /** An idle connection keeps no bytes alive. */
-  forget(): void {
-    this.last = none
   }
 
   #watchLeftOver(socket: Socket): void {

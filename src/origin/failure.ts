@@ -2,6 +2,14 @@
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 
+/**
+ * A server's word that it did nothing about a request (RFC 9113 §8.7): it may be sent again, whatever it asks for. Otherwise it
+ * is a reset like any other.
+ */
+export class NotProcessed extends Error {
+  readonly code = 'ECONNRESET'
+}
+
 /** The code that Node, OpenSSL or undici put on an error, looking into the several attempts of one connect. */
 export function systemCode(error: unknown): string {
   if (error instanceof Error) {

@@ -1,9 +1,11 @@
 // Active health checks: asking each server, at an interval, whether it is well.
+import type { Dispatcher } from 'undici'
+import type { Carrier, Lines } from './carrier.ts'
 import type { OriginServer } from './server.ts'
 
-/** Checks a server until it is stopped. The timer keeps no process alive. */
+/** Checks a server until it is stopped, beside the connections that are counted. The timer keeps no process alive. */
 export function watchHealth(server: OriginServer, check: { readonly path: string; readonly intervalMs: number }): { stop(): Promise<void> } {
-  const { client } = server.connect()
+  const lines = server.lines(1)
   let asking = false
   let stopped = false
 
@@ -12,9 +14,8 @@ export function watchHealth(server: OriginServer, check: { readonly path: string
     if (asking || stopped) return
     asking = true
     try {
-      const { statusCode, body } = await client.request({ path: check.path, method: 'GET', headers: { 'user-agent': 'springhouse-health' } })
-      await body.dump()
-      if (!stopped) server.checked(statusCode >= 200 && statusCode < 400)
+      const status = await statusOf(lines, check.path)
+      if (!stopped) server.checked(status >= 200 && status < 400)
     } catch {
       if (!stopped) server.checked(false)
     } finally {
@@ -29,7 +30,39 @@ export function watchHealth(server: OriginServer, check: { readonly path: string
     stop: async () => {
       stopped = true
       clearInterval(timer)
-      await client.destroy()
+      await lines.close()
     },
+  }
+}
+
+/** The status of an answer that came to its end. */
+function statusOf(lines: Lines, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    lines.acquire({
+      repeatable: true,
+      uploads: false,
+      start: (carrier) => carrier.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(carrier, resolve, reject)),
+      unmade: reject,
+    })
+  })
+}
+
+function whole(carrier: Carrier, resolve: (status: number) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
+  let started = false
+  let status = 0
+  return {
+    onRequestStart: () => { started = true },
+    onResponseStart: (_controller, code) => { status = code },
+    onResponseData: () => undefined,
+    // When undici is through: see Carrier.
+    onResponseEnd: () => queueMicrotask(() => {
+      carrier.release()
+      resolve(status)
+    }),
+    onResponseError: (_controller, error) => queueMicrotask(() => {
+      if (started) carrier.release()
+      else carrier.discard()
+      reject(error)
+    }),
   }
 }

@@ -1,4 +1,5 @@
 // What of an origin's response head is passed on, and which heads are not fit to be.
+import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../http/fields.ts'
 import { isHopByHop } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
@@ -20,6 +21,14 @@ function withoutTrailingSpace(value: string): string {
   while (end > 0 && (value.charCodeAt(end - 1) === 0x20 || value.charCodeAt(end - 1) === 0x09)) end--
   return end === value.length ? value : value.slice(0, end)
 }
+
+/** Field lines of a response as its carrier gives them: the bytes of HTTP/1.1, or what HTTP/2 has been made into already. */
+export function receivedLines(raw: Dispatcher.DispatchController['rawHeaders']): readonly string[] {
+  if (!Array.isArray(raw) || raw.length === 0) return none
+  return typeof raw[0] === 'string' ? raw as string[] : fieldLinesFromBytes(raw as Buffer[])
+}
+
+const none: readonly string[] = []
 
 /**
  * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body

@@ -1,15 +1,16 @@
 // One request's way to an origin and back: a server, a connection, and another try where that is safe.
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
 import { hasField, type FieldLines } from '../http/fields.ts'
-import type { Connection } from './connection.ts'
-import { isConnectionFailure, mapOriginError, systemCode } from './failure.ts'
+import type { Carrier, Waiter } from './carrier.ts'
+import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from './failure.ts'
 import { IdleWatch, mayBeSilent } from './idle.ts'
 import type { OriginPool } from './pool.ts'
-import { fieldLinesFromBytes, malformed, responseFields } from './response-fields.ts'
-import type { OriginServer, Waiter } from './server.ts'
+import { malformed, receivedLines, responseFields } from './response-fields.ts'
+import type { OriginServer } from './server.ts'
+import { Upload } from './upload.ts'
 
 /** What goes over the wire. */
 export interface Outgoing {
@@ -35,13 +36,18 @@ interface Beginning {
   readonly chunks: Buffer[]
 }
 
+/** How often servers may say of one request that they did not process it. */
+const mostRefusals = 4
+
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
  * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
  * that was reset before the first byte of a response is tried again only for a method that may be repeated, without a body;
  * on the same server only if the connection had served before, when the likely cause is that the server was just closing
- * it (RFC 9112 §9.3.1). Because of what was answered only where `retryOn` says so, on another server, and never with a body.
+ * it (RFC 9112 §9.3.1). One that a server says it did not process (RFC 9113 §8.7) goes to another, or to the same again, whatever
+ * the method, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another
+ * server, and never with a body.
  *
  * An answer is told of when the parser is through with what came in one go: one of which a part is malformed, or cut, or has
  * bytes behind it, is then no answer at all, and whoever asked can still be told so.
@@ -58,8 +64,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #tried: OriginServer[] | undefined
   /** Where it goes once the answer that it does not want is out of the way. */
   #instead: OriginServer | undefined
-  #connection: Connection | undefined
+  #carrier: Carrier | undefined
   #idle: IdleWatch | undefined
+  /** A body that may have to be sent anew. */
+  readonly #upload: Upload | undefined
+  #refusals = 0
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #byteSeen = false
@@ -78,6 +87,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#pool = pool
     this.#outgoing = outgoing
     this.#retries = pool.config.retries
+    if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new Upload(outgoing.body)
   }
 
   protected abstract interim(status: number, fields: FieldLines): void
@@ -117,21 +127,24 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     else this.#server?.cancel(this)
   }
 
-  start(connection: Connection): void {
-    if (this.#over) return this.#server?.release(connection)
-    this.#connection = connection
-    connection.atHead = true
-    connection.heard = false
+  start(carrier: Carrier): void {
+    if (this.#over) return this.#server?.release(carrier)
+    this.#carrier = carrier
     const { method, target, fields, body } = this.#outgoing
     const options = {
       path: target,
       method: method as Dispatcher.HttpMethod,
       headers: fields as string[],
-      body,
+      body: this.#upload?.open() ?? body,
       // Any constant but the client's Host: undici closes a TLS connection whenever this changes. See connection.ts.
       servername: 'origin',
     }
-    connection.client.dispatch(options, this)
+    carrier.dispatch(options, this)
+  }
+
+  unmade(error: Error): void {
+    this.#server?.unserved()
+    if (!this.#over) this.#recover(error, false)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -146,8 +159,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
-    const lines = fieldLinesFromBytes(controller.rawHeaders as Buffer[])
-    const fault = malformed(status, lines, this.#connection?.isHttp10)
+    const lines = receivedLines(controller.rawHeaders)
+    const fault = malformed(status, lines, this.#carrier?.isHttp10)
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.
@@ -155,9 +168,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
     this.#headSeen = true
+    this.#upload?.forget()
     this.#bodiless = status === 304 || status === 204
     this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
-    if (this.#connection !== undefined) this.#connection.current = controller
+    this.#carrier?.answering(controller)
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
     this.#beginning = { controller, status, fields, chunks: [] }
@@ -170,7 +184,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   /** The parser is through with what came with the head. */
   #parsed(): void {
     // Whether the message is sound is told where its end, or its failure, is.
-    if (this.#over || this.#endSeen || this.#connection?.broken === true) return
+    if (this.#over || this.#endSeen || this.#carrier?.broken === true) return
     const alone = !this.#bodySeen
     this.#tell()
     if (alone && !this.#over) this.alone()
@@ -203,67 +217,49 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
-    const connection = this.#connection
+    const carrier = this.#carrier
     this.#endSeen = true
     this.#idle?.end()
-    connection?.messageEnded()
-    // When the parser is through with what came: see Connection.surplus.
-    queueMicrotask(() => this.#ended(controller, connection))
+    carrier?.messageEnded()
+    // When the parser is through with what came: see Carrier.settle.
+    queueMicrotask(() => this.#ended(controller, carrier))
   }
 
-  #ended(controller: Dispatcher.DispatchController, connection: Connection | undefined): void {
-    if (connection !== undefined) {
-      connection.served++
-      connection.current = undefined
-      this.#connection = undefined
-      this.#server?.release(connection)
-    }
-    // Only a body that the end of the connection delimits ends after the socket did: see Connection.cut.
-    if (connection?.cut === true) return this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
-    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1). But a
-    // length that is met is the end (§6.3), and what stands behind it and is no answer is an origin that cannot count.
-    const surplus = connection?.surplus
-    connection?.forget()
-    if (surplus === 'answer' || (surplus === 'bytes' && !this.#byLength)) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' }))
+  #ended(controller: Dispatcher.DispatchController, carrier: Carrier | undefined): void {
+    const fault = carrier?.settle(this.#byLength)
+    this.#carrier = undefined
+    if (carrier !== undefined) this.#server?.release(carrier)
+    if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
-    this.#tell()
-    // Whoever heard the head may have given up.
-    if (this.#over) return
-    this.#over = true
-    this.end(fieldLinesFromBytes((controller.rawTrailers ?? []) as Buffer[]))
+    this.#finish(receivedLines(controller.rawTrailers))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    const connection = this.#connection
+    const carrier = this.#carrier
     this.#idle?.end()
-    if (connection !== undefined) connection.current = undefined
-    if (connection?.heard === true) this.#byteSeen = true
-    this.#connection = undefined
+    carrier?.answering(undefined)
+    if (carrier?.heard === true) this.#byteSeen = true
+    this.#carrier = undefined
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
     // the connection; the message itself was whole, or its parser would have said something else.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(connection)
-    // A socket that had served before: the server may have closed it just as it was chosen.
-    const stale = this.#started && !this.#byteSeen && connection !== undefined && connection.served > 0
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(carrier)
+    const stale = this.#started && !this.#byteSeen && carrier?.stale === true
     // undici refuses bytes before it looks at the connection, which is then as good as before.
     const unmade = !this.#started && mapOriginError(error).source === 'origin'
     queueMicrotask(() => {
-      if (connection !== undefined && unmade) this.#server?.discard(connection)
-      else if (connection !== undefined) this.#server?.release(connection)
+      if (carrier !== undefined && unmade) this.#server?.discard(carrier)
+      else if (carrier !== undefined) this.#server?.release(carrier)
       if (this.#over) return
       if (this.#instead === undefined) this.#recover(error, stale)
       else this.#tryInstead(this.#instead)
     })
   }
 
-  #endWithout(connection: Connection | undefined): void {
+  #endWithout(carrier: Carrier | undefined): void {
     queueMicrotask(() => {
-      if (connection !== undefined) this.#server?.release(connection)
-      if (this.#over) return
-      this.#tell()
-      if (this.#over) return
-      this.#over = true
-      this.end([])
+      if (carrier !== undefined) this.#server?.release(carrier)
+      if (!this.#over) this.#finish([])
     })
   }
 
@@ -296,16 +292,21 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const server = this.#server as OriginServer
     const error = this.senderFailed() ? new SpringhouseError('CLIENT_GONE', { cause }) : mapOriginError(cause, this.#headSeen)
     if (!isConnectionFailure(error)) return this.#fail(error)
-    if (!stale) {
+    const refused = cause instanceof NotProcessed && !this.#headSeen
+    if (!stale && !refused) {
       server.failed(cause)
       this.#pool.doubt()
     }
+    // Where nothing was sent, or nothing was done, it was no try: every other server may have it.
+    if (refused && ++this.#refusals <= mostRefusals && this.#upload?.spent !== true) this.#started = false
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
-    // Where nothing was sent it was no try: every other server may have it.
     if (!safe || (this.#started && this.#retries <= 0) || this.#pool.closed) return this.#fail(error)
-    this.#tried = [...this.#tried ?? [], server]
-    const next = this.#pool.another(this.#tried) ?? (stale && !server.full && !server.retired ? server : undefined)
-    if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)
+    // One that refused is there, and may yet take it where the others fail.
+    const tried = [...this.#tried ?? [], server]
+    if (!refused) this.#tried = tried
+    const next = this.#pool.another(tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
+    // What was not processed cost the server next to nothing: there is nothing to save, and a restart loses nothing for want of it.
+    if (next === undefined || !(refused || this.#pool.retryBudget.spend())) return this.#fail(error)
     this.#again(next)
   }
 
@@ -317,9 +318,19 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     return this.#outgoing.body !== null
   }
 
+  #finish(trailers: FieldLines): void {
+    this.#tell()
+    // Whoever heard the head may have given up.
+    if (this.#over) return
+    this.#over = true
+    this.#upload?.drop()
+    this.end(trailers)
+  }
+
   #fail(error: SpringhouseError): void {
     if (this.#over) return
     this.#over = true
+    this.#upload?.drop()
     this.failed(error, this.#headTold)
   }
 }

@@ -1,25 +1,17 @@
-// One server of a pool: its connections, the queue before them, and whether it is thought to be alive.
+// One server of a pool: what is under way to it, and whether it is thought to be alive.
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { plainHost } from './addresses.ts'
+import type { Carrier, Lines, Waiter } from './carrier.ts'
 import type { OriginConfig } from './config.ts'
-import { Connection } from './connection.ts'
+import { Connections } from './connections.ts'
 import { watchHealth } from './health.ts'
 import type { OriginServerStatus } from './origin.ts'
+import { Sessions } from './sessions.ts'
 import type { Weighted } from './turns.ts'
-
-/** Who waits for a connection. */
-export interface Waiter {
-  /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
-  readonly repeatable: boolean
-  /** Whether it has a body, which comes as slowly as its sender likes, and the connection is held for as long. */
-  readonly uploads: boolean
-  /** The connection is the waiter's until it is released. Not called within `acquire` of a full server. */
-  start(connection: Connection): void
-}
 
 /** Failed connections in a row that take a server out. */
 const failuresToEject = 3
@@ -27,12 +19,6 @@ const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
 /** Failed health checks in a row that take a server out. One passed check brings it back. */
 const failedChecksToEject = 2
-
-/** The share of the connections that uploads may hold, so that many slow senders do not keep everybody else waiting. */
-const uploadsShare = 0.75
-
-/** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
-const surelyOpenMs = 500
 
 export interface OriginServerParts {
   /** Name of the pool. */
@@ -55,7 +41,7 @@ export class OriginServer implements Weighted {
   readonly address: string | undefined
   /** Whether its address has vanished: it finishes what is under way, and is given nothing new. */
   retired = false
-  /** Requests that have a connection or wait for one. */
+  /** Requests that have a carrier or wait for one. */
   pending = 0
   /** Connections that failed in a row, with no response between them. */
   failures = 0
@@ -63,16 +49,13 @@ export class OriginServer implements Weighted {
   #ejectionMs = firstEjectionMs
   #onTrial = false
   #failedChecks = 0
+  #lastFailure: Error | undefined
   readonly #config: OriginConfig
   readonly #clock: Clock
   readonly #logger: BaseLogger
   readonly #connector: buildConnector.connector
   readonly #servername: string | undefined
-  readonly #connections = new Set<Connection>()
-  readonly #idle: Connection[] = []
-  readonly #waiting = new Set<Waiter>()
-  readonly #mostUploads: number
-  #uploads = 0
+  readonly #lines: Lines
   readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
@@ -83,7 +66,6 @@ export class OriginServer implements Weighted {
     this.weight = weight
     this.address = address
     this.#config = config
-    this.#mostUploads = Math.max(1, Math.floor(config.maxConnections * uploadsShare))
     this.#clock = clock
     this.#logger = logger
     // SNI has no addresses (RFC 6066 §3); the certificate is then held against the address that was dialled.
@@ -93,12 +75,15 @@ export class OriginServer implements Weighted {
       rejectUnauthorized: config.tls?.rejectUnauthorized ?? true,
       ...(config.tls?.ca === undefined ? {} : { ca: config.tls.ca }),
     })
+    this.#lines = this.lines(config.maxConnections)
     this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
 
-  /** Another connection to it, outside the counted ones: for health checks. */
-  connect(): Connection {
-    return new Connection(this.url, this.#connector, { timeouts: this.#config.timeouts, servername: this.#servername, address: this.address })
+  /** Ways to it, for so many requests at a time. */
+  lines(most: number): Lines {
+    const { http2 = false, tls, timeouts, reuse } = this.#config
+    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most }
+    return http2 ? new Sessions({ ...options, tls }) : new Connections(options)
   }
 
   /**
@@ -123,107 +108,45 @@ export class OriginServer implements Weighted {
     })
   }
 
-  /** Whether one more request would find neither a connection nor room to wait for one. */
+  /** Whether one more request would find neither a carrier nor room to wait for one. */
   get full(): boolean {
     return this.pending >= this.#config.maxConnections + this.#config.maxQueue
   }
 
-  /** Gives the waiter a connection: now, or when one is free. The caller has looked at `full`. */
+  /** Gives the waiter a carrier: now, or when one is free. The caller has looked at `full`. */
   acquire(waiter: Waiter): void {
     this.pending++
-    if (!this.#hasRoomFor(waiter)) {
-      this.#waiting.add(waiter)
-      return
-    }
-    // The connection that was used last is the least likely to have been closed meanwhile.
-    const idle = this.#idle.pop()
-    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
-    if (idle !== undefined) this.#part(idle)
-    if (this.#connections.size < this.#config.maxConnections) this.#start(waiter, this.#open())
-    else this.#waiting.add(waiter)
+    this.#lines.acquire(waiter)
   }
 
-  #hasRoomFor(waiter: Waiter): boolean {
-    return !waiter.uploads || this.#uploads < this.#mostUploads
-  }
-
-  #start(waiter: Waiter, connection: Connection): void {
-    this.#lend(waiter, connection)
-    waiter.start(connection)
-  }
-
-  #lend(waiter: Waiter, connection: Connection): void {
-    connection.uploading = waiter.uploads
-    if (waiter.uploads) this.#uploads++
-  }
-
-  #takeBack(connection: Connection): void {
+  /** Takes back a carrier: see Carrier. */
+  release(carrier: Carrier): void {
     this.pending--
-    if (connection.uploading) this.#uploads--
-    connection.uploading = false
+    carrier.release()
   }
 
-  #isSurelyOpen(idle: Connection): boolean {
-    return this.#config.reuse === 'always' && this.#clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
+  discard(carrier: Carrier): void {
+    this.pending--
+    carrier.discard()
   }
 
-  /** Takes back a connection. After a failure, not from within undici's own call: it must have put the client in order. */
-  release(connection: Connection): void {
-    this.#takeBack(connection)
-    const waiter = this.#nextWaiting()
-    if (waiter !== undefined) {
-      this.#lend(waiter, connection)
-      queueMicrotask(() => waiter.start(connection))
-    } else if (this.retired) queueMicrotask(() => this.#part(connection))
-    else {
-      connection.idleSinceMs = this.#clock.monotonic()
-      this.#idle.push(connection)
-    }
+  /** A waiter has been told that there is no carrier for it. */
+  unserved(): void {
+    this.pending--
+  }
+
+  /** Stops waiting. False: it has a carrier already. */
+  cancel(waiter: Waiter): boolean {
+    if (!this.#lines.cancel(waiter)) return false
+    this.pending--
+    return true
   }
 
   /** Its address has vanished: nothing new is sent to it, and what is idle is closed. */
   retire(): void {
     this.retired = true
     void this.#health?.stop()
-    for (const connection of this.#idle.splice(0)) this.#part(connection)
-  }
-
-  #part(connection: Connection): void {
-    this.#connections.delete(connection)
-    void connection.client.destroy()
-  }
-
-  /**
-   * Takes back a connection that could not be made. A Client is not used again after that: some failed handshakes leave it
-   * counting a request that is gone, and it would never send another.
-   */
-  discard(connection: Connection): void {
-    this.#takeBack(connection)
-    this.#part(connection)
-    const waiter = this.#nextWaiting()
-    if (waiter !== undefined) this.#start(waiter, this.#open())
-  }
-
-  #nextWaiting(): Waiter | undefined {
-    for (const waiter of this.#waiting) {
-      if (!this.#hasRoomFor(waiter)) continue
-      this.#waiting.delete(waiter)
-      return waiter
-    }
-    return undefined
-  }
-
-  #open(): Connection {
-    const connection = this.connect()
-    this.#connections.add(connection)
-    return connection
-  }
-
-  /** Stops waiting. False: it has a connection already. */
-  cancel(waiter: Waiter): boolean {
-    if (!this.#waiting.delete(waiter)) return false
-    this.pending--
-    return true
+    this.#lines.retire()
   }
 
   /** Whether it is in use: not ejected, and not failing its health checks. */
@@ -248,6 +171,7 @@ export class OriginServer implements Weighted {
   /** It answered. */
   succeeded(): void {
     this.failures = 0
+    this.#lastFailure = undefined
     if (this.#outUntilMs === undefined) return
     this.#outUntilMs = undefined
     this.#onTrial = false
@@ -255,8 +179,10 @@ export class OriginServer implements Weighted {
     this.#logger.info(this.#named(), 'origin server is back')
   }
 
-  /** A connection to it could not be made, or was reset before an answer. */
+  /** A connection to it could not be made, or was reset before an answer: once, however many requests were on it. */
   failed(error: Error): void {
+    if (error === this.#lastFailure) return
+    this.#lastFailure = error
     this.failures++
     if (this.retired || this.failures < failuresToEject) return
     if (this.#outUntilMs !== undefined) {
@@ -295,6 +221,6 @@ export class OriginServer implements Weighted {
   async close(): Promise<void> {
     await this.#health?.stop()
     for (const socket of this.#tunnels) socket.destroy()
-    await Promise.all(Array.from(this.#connections, (connection) => connection.client.destroy()))
+    await this.#lines.close()
   }
 }

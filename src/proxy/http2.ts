@@ -78,6 +78,19 @@ class StreamRequest extends Http2ServerRequest {
     super(stream, { ...headers, ...Object.fromEntries(framing.map((name) => [name, fieldValue(lines, name)])) }, options, lines)
     // Whoever reads it hears of it; nobody may be reading yet.
     this.on('error', () => undefined)
+    // One turn after the end of the answer, which the reset would overtake.
+    if (!stream.endAfterHeaders) stream.once('finish', () => setImmediate(() => this.#endUpload()))
+  }
+
+  /**
+   * RFC 9113 §8.1: who has been answered in full need not send the rest, and is told so by a reset without an error. Nobody
+   * takes it, so the stream would stay, and the request to the origin with it.
+   */
+  #endUpload(): void {
+    const { stream } = this
+    if (stream.readableEnded || stream.destroyed) return
+    this.destroy(new Error('answered before it had been sent'))
+    stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
   /**

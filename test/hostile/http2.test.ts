@@ -1,4 +1,5 @@
 // HTTP/2 from hostile clients: what the origin is sent is HTTP/1.1 with one reading, or nothing; and floods delay nobody.
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'
 import { tmpdir } from 'node:os'
@@ -6,6 +7,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { startHouse } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
+import type { Recorded } from '../support/scripted-origin.ts'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from './frames.ts'
 import { startRecorder } from './recorder.ts'
 
@@ -142,6 +145,29 @@ t.test('content: the length that was announced and the end that was meant', asyn
     if (/length|reset|never/.test(name) && body === undefined) t.same(bodies, [], name)
     t.notOk(origin.requests().some(({ line }) => line.includes('smuggled') || line.includes('evil')), name)
   }
+})
+
+t.test('an upload that stops, or that is answered before it is through, ends with its answer, and never looks whole', async t => {
+  const house = await startHouse(t, {
+    origin: (request, response) => { if (request.url === '/early') response.end('enough') },
+    config: { proxy: { host: '127.0.0.1', port: 0, tls, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 } },
+  })
+  for (const [path, status] of [['/stops', 408], ['/early', 200]] as const) {
+    const session = connectSession(house.app.proxyUrl, { ca: testCertificate })
+    const stream = session.request({ ':method': 'POST', ':path': path })
+    stream.write('half')
+    const answered = once(stream, 'response') as Promise<[IncomingHttpHeaders]>
+    const closed = once(stream.resume(), 'close')
+    t.equal((await answered)[0][':status'], status, path)
+    await closed
+    t.equal(stream.rstCode, 0, `${path}: without an error`)
+    t.ok(stream.readableEnded, `${path}: behind the whole answer`)
+    session.destroy()
+  }
+  t.equal(house.origin.requests.length, 2)
+  await t.rejects((house.origin.requests[0] as Recorded).body, 'the origin is not told that it was whole')
+  // Of what it has answered its server hears no more.
+  await eventually(() => house.origin.requests[1]?.socket.destroyed === true)
 })
 
 t.test('floods are cut off, and others are served', async t => {

@@ -15,9 +15,10 @@ export const originSchema = section({
     headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long the head of an answer may take.' }),
     idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause, unless it is a text/event-stream, or its client is the one who is slow. 0: for ever.' }),
   }, 'What is waited for.'),
-  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PUT, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake.' }),
-  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server.' }),
-  maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for a connection; beyond them the answer is 503.' }),
+  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PUT, a body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake. A session of HTTP/2 is shared by all requests: its server says, when it closes it, which of them it did not take.' }),
+  http2: flag({ default: false, prose: 'Speak HTTP/2 to the servers. One whose URL is https is asked by ALPN, and spoken to in HTTP/1.1 for a minute where it does not choose `h2`. To one whose URL is http it is HTTP/2 from the first byte (prior knowledge, `h2c`), with nothing to fall back to. WebSockets go over HTTP/1.1 all the same.' }),
+  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server. Over HTTP/2, where one connection carries many requests: requests under way to it at once, over as few connections as have room for them (the server says for how many).' }),
+  maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for their turn; beyond them the answer is 503.' }),
   retries: whole({ max: 10, default: 1, prose: 'How often a request that was sent and may safely be repeated is tried again, on another server where there is one; servers to which no connection can be made are passed over in any case. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
