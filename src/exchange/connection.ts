@@ -1,5 +1,6 @@
 // The client's side of an answer under way: whether anybody is still there, when there is room again, how it is broken off.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
 /**
@@ -56,7 +57,30 @@ type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
  */
 export function endConnection(request: IncomingMessage): void {
   const socket = isStream(request) ? null : request.socket as EndedSocket
-  if (socket !== null) socket[ended] = true
+  if (socket === null) return
+  socket[ended] = true
+  // What Node calls behind the last answer of a connection.
+  socket.destroySoon = () => linger(socket)
+}
+
+const lingerMs = 2_000
+const lingering: unique symbol = Symbol('springhouse.lingering')
+
+/**
+ * Sends what there is yet to send and nothing after it, and goes on taking what comes, for a while. A connection that is closed
+ * with bytes in it that nobody has read is reset, and by the reset the client may lose the answer (RFC 9112 §9.6).
+ */
+export function linger(socket: Duplex & { [lingering]?: true }, last?: string): void {
+  socket[lingering] = true
+  socket.end(last)
+  socket.resume()
+  const patience = setTimeout(() => socket.destroy(), lingerMs)
+  socket.once('close', () => clearTimeout(patience))
+}
+
+/** Whether nothing that comes on a connection is of interest any more. */
+export function isLingering(socket: Duplex & { [lingering]?: true }): boolean {
+  return socket[lingering] === true
 }
 
 /** Whether a request came behind one after which there must be none. */

@@ -151,6 +151,12 @@ export class Fill implements ResponseSink {
     response.writeHead(status, head)
   }
 
+  // Node keeps a head back until there is something of the body to send with it, which a stream of events may not have for long.
+  onHeadAlone(): void {
+    const { response } = this.#exchange
+    if (this.#toClient && response.headersSent) response.flushHeaders()
+  }
+
   #cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
     return forwardStatus({ reason: this.#plan.reason, status, notStored, waited: this.#plan.waited })
   }

@@ -1,5 +1,6 @@
 // The store's side of a fill: what becomes of the origin's answer there; RFC 9111 §3, §3.3 and §3.4.
 import { hasField, withoutFields } from '../http/fields.ts'
+import { mayBeSilent } from '../origin/idle.ts'
 import { combinedPart, isAll, maxCombinedBytes } from '../policy/combine.ts'
 import { contentFields, contentOf, partBytes } from '../policy/part.ts'
 import type { NotStoredReason } from '../policy/reasons.ts'
@@ -56,6 +57,8 @@ export class Storing {
     if (verdict === undefined) this.#notStored = 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (announcedBytes > rules.maxEntryBytes) this.#notStored = 'too-large'
+    // A stream of events has no end, so nobody is to wait for it, nor is it to go on when its client has left.
+    else if (mayBeSilent(head.fields)) this.#notStored = 'incomplete'
     // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
     else if (!this.#parts.purgeLog.current()) this.#notStored = 'store-refused'
     else {

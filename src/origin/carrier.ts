@@ -8,6 +8,10 @@ export interface Carrier {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
   /** Whether a byte of an answer has come, also one that the handler was not told of. */
   readonly heard: boolean
+  /** Whether the answer that is coming is one of HTTP/1.0. */
+  readonly isHttp10: boolean
+  /** Whether it has failed, and whoever has it is about to hear of that. */
+  readonly broken: boolean
   /** After a failure before any answer: whether the server was likely just closing a connection that had served before. */
   readonly stale: boolean
   /** The body of a response is coming; undefined: no more. */
@@ -29,6 +33,8 @@ export interface Carrier {
 export interface Waiter {
   /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
   readonly repeatable: boolean
+  /** Whether it has a body, which comes as slowly as its sender likes, and holds a connection for as long. */
+  readonly uploads: boolean
   /** The carrier is the waiter's until it is given back. */
   start(carrier: Carrier): void
   /** There is none to be had, and nothing was sent. */

@@ -28,7 +28,10 @@ export class Connection implements Carrier, Heading {
   readonly client: Client
   atHead = false
   heard = false
+  isHttp10 = false
   last = none
+  /** Whether who has it now has a body to send. */
+  uploading = false
   /** When it was last given back, by the monotonic clock. */
   idleSinceMs = 0
   readonly #home: Home
@@ -127,6 +130,10 @@ export class Connection implements Carrier, Heading {
     const error = this.#socket?.errored
     if (!this.#leftOver && !(error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))) return undefined
     return this.last.includes('HTTP/') ? 'answer' : 'bytes'
+  }
+
+  get broken(): boolean {
+    return this.#socket?.errored instanceof Error
   }
 
   #watchLeftOver(socket: Socket): void {

@@ -7,6 +7,9 @@ import { Connection, type ConnectionOptions } from './connection.ts'
 /** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
 const surelyOpenMs = 500
 
+/** The share of the connections that uploads may hold, so that many slow senders do not keep everybody else waiting. */
+const uploadsShare = 0.75
+
 export interface ConnectionsOptions extends ConnectionOptions {
   readonly url: string
   readonly connector: buildConnector.connector
@@ -22,24 +25,50 @@ export class Connections implements Lines {
   readonly #all = new Set<Connection>()
   readonly #idle: Connection[] = []
   readonly #waiting = new Set<Waiter>()
+  readonly #mostUploads: number
+  #uploads = 0
   #retired = false
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
+    this.#mostUploads = Math.max(1, Math.floor(options.most * uploadsShare))
   }
 
   acquire(waiter: Waiter): void {
+    if (!this.#hasRoomFor(waiter)) {
+      this.#waiting.add(waiter)
+      return
+    }
     // The connection that was used last is the least likely to have been closed meanwhile.
     const idle = this.#idle.pop()
-    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return waiter.start(idle)
+    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
     if (idle !== undefined) this.#part(idle)
-    if (this.#all.size < this.#options.most) waiter.start(this.#open(this.#options.connector))
+    if (this.#all.size < this.#options.most) this.#start(waiter, this.#open(this.#options.connector))
     else this.#waiting.add(waiter)
+  }
+
+  #hasRoomFor(waiter: Waiter): boolean {
+    return !waiter.uploads || this.#uploads < this.#mostUploads
+  }
+
+  #start(waiter: Waiter, connection: Connection): void {
+    this.#lend(waiter, connection)
+    waiter.start(connection)
+  }
+
+  #lend(waiter: Waiter, connection: Connection): void {
+    connection.uploading = waiter.uploads
+    if (waiter.uploads) this.#uploads++
+  }
+
+  #takeBack(connection: Connection): void {
+    if (connection.uploading) this.#uploads--
+    connection.uploading = false
   }
 
   /** Gives the waiter a connection that takes over whatever the connector has opened already. */
   adopt(opened: buildConnector.connector, waiter: Waiter): void {
-    waiter.start(this.#open(opened))
+    this.#start(waiter, this.#open(opened))
   }
 
   #isSurelyOpen(idle: Connection): boolean {
@@ -48,9 +77,12 @@ export class Connections implements Lines {
 
   /** Takes back a connection: see Carrier. */
   release(connection: Connection): void {
+    this.#takeBack(connection)
     const waiter = this.#nextWaiting()
-    if (waiter !== undefined) queueMicrotask(() => waiter.start(connection))
-    else if (this.#retired) queueMicrotask(() => this.#part(connection))
+    if (waiter !== undefined) {
+      this.#lend(waiter, connection)
+      queueMicrotask(() => waiter.start(connection))
+    } else if (this.#retired) queueMicrotask(() => this.#part(connection))
     else {
       connection.idleSinceMs = this.#options.clock.monotonic()
       this.#idle.push(connection)
@@ -62,13 +94,15 @@ export class Connections implements Lines {
    * counting a request that is gone, and it would never send another.
    */
   discard(connection: Connection): void {
+    this.#takeBack(connection)
     this.#part(connection)
     const waiter = this.#nextWaiting()
-    if (waiter !== undefined) waiter.start(this.#open(this.#options.connector))
+    if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
   }
 
   #nextWaiting(): Waiter | undefined {
     for (const waiter of this.#waiting) {
+      if (!this.#hasRoomFor(waiter)) continue
       this.#waiting.delete(waiter)
       return waiter
     }

@@ -25,6 +25,8 @@ export interface Passing {
   senderGone?(): boolean
   /** Told of the response's head, as the origin sent it less the fields of its connection. */
   onHead?(status: number, fields: FieldLines): void
+  /** Told right after it, where nothing of the body has come with it. */
+  onHeadAlone?(): void
   /** Told of a 1xx answer other than 100 and 101. */
   onInterim?(status: number, fields: FieldLines): void
   /** Told of the trailers, if there are any, when the body has come to its end. */
@@ -102,6 +104,8 @@ class PassedRequest extends RoundTrip {
 
   // undici's own `request` still speaks the older handler interface; either is served.
   protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
+    // reply-from would destroy what a client that has left does not take, and nobody would hear the error that this makes.
+    if (this.senderFailed()) return this.abandon()
     this.#passing?.onHead?.(status, fields)
     const handler = this.#handler
     if (handler.onResponseStart !== undefined) {
@@ -116,6 +120,10 @@ class PassedRequest extends RoundTrip {
     }
     // Typed as buffers; strings serve as well, and need not be decoded again.
     if (handler.onHeaders?.(status, fields as unknown as Buffer[], resume, '') === false) controller.pause()
+  }
+
+  protected override alone(): void {
+    this.#passing?.onHeadAlone?.()
   }
 
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -8,6 +8,8 @@ export interface Heading {
   atHead: boolean
   /** Whether a byte of an answer has come, also one that the parser has not been given. */
   heard: boolean
+  /** Whether the answer is one of HTTP/1.0. */
+  isHttp10: boolean
   /** What the parser was given last, from behind the first bytes of a head: where to look for an answer behind an answer. */
   last: Buffer
 }
@@ -60,6 +62,7 @@ export function guardHeads(socket: Socket, heading: Heading): void {
       if (head.kind === 'malformed' || (head.kind === 'unfinished' && bytes.length >= longestBytes)) return refuse('status line')
       if (head.kind === 'final') {
         heading.atHead = false
+        heading.isHttp10 = bytes[minorVersionAt] === 0x30
         heading.last = bytes.subarray(beginningBytes)
         interims = 0
         return bytes
@@ -87,6 +90,7 @@ const malformed: Head = { kind: 'malformed' }
 /** Whatever a status line may begin with, nothing included. A code is three digits, and judged by `malformed` in response-fields. */
 const beginning = new RegExp(`^${['H', 'T', 'T', 'P', '/', '1', '\\.', '[01]', ' ', '\\d', '\\d', '\\d', '[ \\r]'].reduceRight((rest, char) => `(?:${char}${rest})?`, '')}$`)
 const beginningBytes = 13
+const minorVersionAt = 7
 // Many leave out the space behind the code where there is no phrase (§4 wants it), and nobody reads that in another way.
 const statusLine = /^HTTP\/1\.[01] (\d\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 

@@ -40,6 +40,7 @@ function statusOf(lines: Lines, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     lines.acquire({
       repeatable: true,
+      uploads: false,
       start: (carrier) => carrier.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(carrier, resolve, reject)),
       unmade: reject,
     })

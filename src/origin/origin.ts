@@ -27,6 +27,8 @@ export interface ResponseSink {
   /** A 1xx answer other than 101. */
   onInterim?(status: number, fields: FieldLines): void
   onHead(status: number, fields: FieldLines): void
+  /** Right after onHead, where nothing of the body has come with it. */
+  onHeadAlone?(): void
   /** The chunk belongs to the sink. */
   onData(chunk: Buffer): void
   onEnd(trailers: FieldLines): void

@@ -67,6 +67,10 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
     this.#sink.onHead(status, fields)
   }
 
+  protected override alone(): void {
+    this.#sink.onHeadAlone?.()
+  }
+
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#paused || this.#held !== undefined) {
       controller.pause()

@@ -50,7 +50,7 @@ export function responseFields(status: number, lines: FieldLines): string[] {
  * Why a response head must not be passed on, or undefined. The parser refuses most of what is malformed; this is what it
  * lets through and what two readers may read differently, which is how a response gets split or smuggled.
  */
-export function malformed(status: number, lines: FieldLines): string | undefined {
+export function malformed(status: number, lines: FieldLines, isHttp10 = false): string | undefined {
   // RFC 9110 §15: a status code is 100 to 599.
   if (status < 100 || status > 599) return `status ${status}`
   // Nobody asked to change protocols (RFC 9110 §15.2.2).
@@ -71,7 +71,9 @@ export function malformed(status: number, lines: FieldLines): string | undefined
     }
   }
   if (coding !== undefined) {
-    // RFC 9112 §6.1: both together smell of smuggling.
+    // RFC 9112 §6.1: HTTP/1.0 has no transfer codings; a message that has both is to be taken as one whose framing is faulty.
+    if (isHttp10) return 'Transfer-Encoding in HTTP/1.0'
+    // §6.1: both together smell of smuggling.
     if (lengths > 0) return 'Content-Length beside Transfer-Encoding'
     // §6.1: not on a 204, which has no body that could be coded.
     if (status === 204) return 'a body on 204'

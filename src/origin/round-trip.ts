@@ -8,6 +8,7 @@ import type { Carrier, Waiter } from './carrier.ts'
 import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from './failure.ts'
 import { IdleWatch, mayBeSilent } from './idle.ts'
 import type { OriginPool } from './pool.ts'
+import { isAskedElsewhere, isIdempotent } from './repetition.ts'
 import { malformed, receivedLines, responseFields } from './response-fields.ts'
 import type { OriginServer } from './server.ts'
 import { Upload } from './upload.ts'
@@ -22,23 +23,12 @@ export interface Outgoing {
   readonly retryOn?: readonly number[] | undefined
 }
 
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
-
-/**
- * Whether a request may be sent twice although the first may have been acted on: by the safe methods that are registered, PUT
- * and DELETE (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
- */
-export function isIdempotent(method: string): boolean {
-  return idempotent.has(method)
-}
-
-/** Of those, the ones that may be asked again where an answer was not to the route's liking: somebody has acted on the others. */
-const askedElsewhere: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-
-/** An answer that has no body, until its end has been seen. */
-interface HeldHead {
+/** The head of an answer, and what of its body came with it, while it is not yet known whether that is sound. */
+interface Beginning {
+  readonly controller: Dispatcher.DispatchController
   readonly status: number
   readonly fields: FieldLines
+  readonly chunks: Buffer[]
 }
 
 /** How often servers may say of one request that they did not process it. */
@@ -54,7 +44,11 @@ const mostRefusals = 4
  * the method, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another
  * server, and never with a body.
  *
- * Subclasses hear, in this order: any `interim`, one `head`, any `data`, `end`; or `failed` in place of any, once, last.
+ * An answer is told of when the parser is through with what came in one go: one of which a part is malformed, or cut, or has
+ * bytes behind it, is then no answer at all, and whoever asked can still be told so.
+ *
+ * Subclasses hear, in this order: any `interim`, one `head`, `alone` if nothing of the body came with it, any `data`, `end`; or
+ * `failed` in place of any, once, last.
  */
 export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
@@ -74,11 +68,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #started = false
   #byteSeen = false
   #headSeen = false
-  /**
-   * The head of an answer to HEAD, a 204 or a 304. Its end comes in the same moment, and tells whether something stands behind
-   * it: until then it can still be a 502, which what has been sent cannot.
-   */
-  #held: HeldHead | undefined
+  #beginning: Beginning | undefined
+  /** Whether a subclass has heard the head. */
+  #headTold = false
+  #bodySeen = false
+  #endSeen = false
   #bodiless = false
   /** Whether the body ends where its length says. */
   #byLength = false
@@ -94,6 +88,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   protected abstract interim(status: number, fields: FieldLines): void
   /** `lines`: as received, lower-case; `fields`: those that may be passed on. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
+  /** The body is yet to come: whoever is answered need not wait for it to have the head. */
+  protected abstract alone(): void
   protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
   /** May come while the body is paused: see Connection. */
   protected abstract end(trailers: FieldLines): void
@@ -159,7 +155,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
     const lines = receivedLines(controller.rawHeaders)
-    const fault = malformed(status, lines)
+    const fault = malformed(status, lines, this.#carrier?.isHttp10)
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.
@@ -171,20 +167,43 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#carrier?.answering(controller)
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
-    if (this.#bodiless || this.#outgoing.method === 'HEAD') {
-      this.#held = { status, fields }
-      return
-    }
     this.#headSeen = true
-    this.#byLength = hasField(lines, 'content-length')
+    this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
+    this.#beginning = { controller, status, fields, chunks: [] }
+    // undici breaks off an upload whose answer has come to its end, and the client's connection with it: what there is to tell
+    // must be on its way by then.
+    if (this.uploads) this.#tell()
+    queueMicrotask(() => this.#parsed())
+  }
+
+  /** The parser is through with what came with the head. */
+  #parsed(): void {
+    // Whether the message is sound is told where its end, or its failure, is.
+    if (this.#over || this.#endSeen || this.#carrier?.broken === true) return
+    const alone = !this.#bodySeen
+    this.#tell()
+    if (alone && !this.#over) this.alone()
+  }
+
+  #tell(): void {
+    const beginning = this.#beginning
+    if (beginning === undefined) return
+    this.#beginning = undefined
+    this.#headTold = true
+    const { controller, status, fields, chunks } = beginning
     this.head(controller, status, fields)
+    for (const chunk of chunks) {
+      if (!this.#over) this.data(controller, chunk)
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
     if (this.#over || chunk.length === 0) return
+    this.#bodySeen = true
     this.#idle?.refresh()
-    this.data(controller, chunk)
+    if (this.#beginning === undefined) this.data(controller, chunk)
+    else this.#beginning.chunks.push(chunk)
   }
 
   /** Called by a subclass that resumes a body: from here on its silence counts anew. */
@@ -194,6 +213,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
     const carrier = this.#carrier
+    this.#endSeen = true
     this.#idle?.end()
     carrier?.messageEnded()
     // When the parser is through with what came: see Carrier.settle.
@@ -206,10 +226,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (carrier !== undefined) this.#server?.release(carrier)
     if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
-    this.#finish(controller, receivedLines(controller.rawTrailers))
+    this.#finish(receivedLines(controller.rawTrailers))
   }
 
-  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     const carrier = this.#carrier
     this.#idle?.end()
     carrier?.answering(undefined)
@@ -218,7 +238,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
     // the connection; the message itself was whole, or its parser would have said something else.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(controller, carrier)
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(carrier)
     const stale = this.#started && !this.#byteSeen && carrier?.stale === true
     // undici refuses bytes before it looks at the connection, which is then as good as before.
     const unmade = !this.#started && mapOriginError(error).source === 'origin'
@@ -231,16 +251,16 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     })
   }
 
-  #endWithout(controller: Dispatcher.DispatchController | undefined, carrier: Carrier | undefined): void {
+  #endWithout(carrier: Carrier | undefined): void {
     queueMicrotask(() => {
       if (carrier !== undefined) this.#server?.release(carrier)
-      if (!this.#over) this.#finish(controller, [])
+      if (!this.#over) this.#finish([])
     })
   }
 
   /** Whether the request goes to another server in place of taking this one's answer; settles which. */
   #elsewhere(): boolean {
-    if (this.#outgoing.body !== null || !askedElsewhere.has(this.#outgoing.method) || this.#retries <= 0 || this.#pool.closed) return false
+    if (this.#outgoing.body !== null || !isAskedElsewhere(this.#outgoing.method) || this.#retries <= 0 || this.#pool.closed) return false
     const tried = [...this.#tried ?? [], this.#server as OriginServer]
     const next = this.#pool.another(tried)
     if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
@@ -258,6 +278,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #again(next: OriginServer): void {
     if (this.#started) this.#retries--
     this.#started = false
+    this.#endSeen = false
     this.#server = next
     next.acquire(this)
   }
@@ -289,10 +310,16 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     return isIdempotent(method) && (body === null || Buffer.isBuffer(body))
   }
 
-  #finish(controller: Dispatcher.DispatchController | undefined, trailers: FieldLines): void {
+  get uploads(): boolean {
+    return this.#outgoing.body instanceof Readable
+  }
+
+  #finish(trailers: FieldLines): void {
+    this.#tell()
+    // Whoever heard the head may have given up.
+    if (this.#over) return
     this.#over = true
     this.#upload?.drop()
-    if (this.#held !== undefined && controller !== undefined) this.head(controller, this.#held.status, this.#held.fields)
     this.end(trailers)
   }
 
@@ -300,6 +327,6 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#over) return
     this.#over = true
     this.#upload?.drop()
-    this.failed(error, this.#headSeen)
+    this.failed(error, this.#headTold)
   }
 }

@@ -24,6 +24,9 @@ export class StreamCarrier implements Carrier, Dispatcher.DispatchController, St
   rawTrailers: string[] = []
   heard = false
   stale = false
+  readonly isHttp10 = false
+  /** What fails here is told in its own turn. */
+  readonly broken = false
   readonly #session: Session
   readonly #giveBack: () => void
   #handler: Dispatcher.DispatchHandler | undefined

@@ -1,6 +1,6 @@
 // Small bodies of requests that may be sent twice: read before they are sent, so that a server that is killed loses none.
 import type { IncomingMessage } from 'node:http'
-import { isIdempotent } from '../origin/round-trip.ts'
+import { isIdempotent } from '../origin/repetition.ts'
 
 /** What is larger, or does not say how large it is, goes on as it comes, and cannot be sent again. */
 const mostBytes = 65_536

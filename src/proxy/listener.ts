@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
+import { isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
 import { writeRawProblem } from './problem.ts'
@@ -45,10 +46,11 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   return server
 }
 
-type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown }
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
 
 /** Node's clientError: what its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
+  if (isLingering(socket)) return
   const underWay = answerUnderWay(socket)
   // An answer that has begun cannot be followed by another.
   const begun = underWay?.headersSent === true && !underWay.req.complete
@@ -56,7 +58,7 @@ export function onClientError(error: ParserError, socket: Duplex): void {
     socket.destroy(error)
     return
   }
-  const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error.code))
+  const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error))
   const answer = (): void => writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
   // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it.
   if (underWay?.req.complete === true) whenAnswered(socket, answer)
@@ -75,9 +77,14 @@ function whenAnswered(socket: Duplex, then: () => void): void {
   else before.once('close', () => { if (socket.writable) whenAnswered(socket, then) })
 }
 
-function codeOf(code: string | undefined): 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {
-  if (code === 'HPE_HEADER_OVERFLOW') return 'FIELDS_TOO_LARGE'
+function codeOf({ code, rawPacket, bytesParsed }: ParserError): 'URI_TOO_LONG' | 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {
+  if (code === 'HPE_HEADER_OVERFLOW') return isFirstLine(rawPacket, bytesParsed) ? 'URI_TOO_LONG' : 'FIELDS_TOO_LARGE'
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'REQUEST_TIMEOUT' : 'BAD_REQUEST'
+}
+
+/** Whether the parser was still in a request's first line. Of one that came in several goes that is not known. */
+function isFirstLine(packet: unknown, parsedBytes = 0): boolean {
+  return Buffer.isBuffer(packet) && /^[A-Z-]+ /.test(packet.toString('latin1', 0, 32)) && !packet.subarray(0, parsedBytes).includes('\n')
 }
 
 /**

@@ -41,12 +41,14 @@ export interface Pass {
   /** The origin's answer, once its head is there. */
   status: number
   fields: FieldLines
+  /** Whether nothing of its body came with the head. */
+  headAlone: boolean
 }
 
 const nowhere: Destination = { origin: '', target: '' }
 
 export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
-  return { client, reason, response, to: nowhere, body: undefined, status: 0, fields: [] }
+  return { client, reason, response, to: nowhere, body: undefined, status: 0, fields: [], headAlone: false }
 }
 
 // On the request itself: a WeakMap would say the same, and costs the garbage collector more.
@@ -89,6 +91,7 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
         made.status = status
         made.fields = fields
       },
+      onHeadAlone: () => { made.headAlone = true },
       onInterim: (status, fields) => sendInterim(made.response, status, fields),
       onTrailers: (trailers) => made.response.addTrailers(linePairs(clientTrailers(trailers))),
     },

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { SpringhouseError } from '../errors.ts'
 import { problemDocument } from '../errors.ts'
+import { linger } from '../exchange/connection.ts'
 import { problemFields, sendProblem } from '../exchange/problem.ts'
 
 /** RFC 9211 §2.2: only a request that was forwarded says why. */
@@ -22,5 +23,5 @@ export function writeRawProblem(socket: Duplex, error: SpringhouseError, extra: 
   const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`]
   const fields = [...problemFields(error, document, cacheStatus(error)), ...extra, 'connection', 'close']
   for (let i = 0; i < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}`)
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${document}`, () => socket.destroy())
+  linger(socket, `${lines.join('\r\n')}\r\n\r\n${document}`)
 }

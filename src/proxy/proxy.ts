@@ -9,6 +9,7 @@ import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
 import { cut, endConnection, isBehindTheEnd } from '../exchange/connection.ts'
+import { fieldValue } from '../http/fields.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -216,8 +217,16 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
             pipeline(stream, copy, () => undefined)
             reply.header('cache-status', storedCacheStatus(pass))
           }
-          if (reply.raw.destroyed) stream.destroy()
-          else reply.send(copy ?? stream)
+          if (reply.raw.destroyed) {
+            stream.destroy()
+            return
+          }
+          // The one name that gets lost among the keys of the objects in which reply-from and Fastify keep fields.
+          const proto = fieldValue(fields, '__proto__')
+          if (proto !== undefined) response.setHeader('__proto__', proto)
+          reply.send(copy ?? stream)
+          // Node would keep the head back until there is something of the body to send with it.
+          if (pass.headAlone && !response.headersSent) response.flushHeaders()
         }
         const refuse = (error: unknown): void => {
           stream.destroy()

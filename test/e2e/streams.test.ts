@@ -52,6 +52,48 @@ t.test('a chunked body is stored whole, and its length is known afterwards', asy
   t.equal(hit.header('content-length'), '7')
 })
 
+for (const method of ['GET', 'POST']) {
+  t.test(`the head of the answer to ${method} reaches the client before there is a body`, async t => {
+    let finish: () => void = () => {}
+    const house = await startHouse(t, {
+      origin: (_, response) => {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+        finish = () => response.end('data: 1\n\n')
+      },
+    })
+    const text = await new Promise<string>((resolve, reject) => {
+      open(house.port, { method, path: '/a' }, response => {
+        let came = ''
+        finish()
+        response.on('data', (chunk: Buffer) => { came += chunk.toString() })
+        response.on('end', () => resolve(came))
+      }).on('error', reject)
+    })
+    t.equal(text, 'data: 1\n\n')
+  })
+}
+
+t.test('nobody waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
+  const closed: Promise<unknown>[] = []
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      closed.push(new Promise(resolve => { request.socket.on('close', resolve) }))
+      response.writeHead(200, { 'Content-Type': 'text/event-stream;charset=utf-8', 'Cache-Control': 'max-age=60' }).flushHeaders()
+    },
+  })
+  const listen = (): Promise<() => void> => new Promise((resolve, reject) => {
+    const request = open(house.port, { path: '/a' }, response => {
+      response.on('error', () => undefined)
+      resolve(() => request.destroy())
+    })
+    request.on('error', reject)
+  })
+  const leave = [await listen(), await listen()]
+  t.equal(house.origin.requests.length, 2)
+  for (const each of leave) each()
+  await Promise.all(closed)
+})
+
 t.test('the first bytes reach the client before the origin has sent the last', async t => {
   let finish: () => void = () => {}
   const house = await startHouse(t, {

@@ -43,6 +43,7 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
     ['a query that is too long', `GET /?${'x'.repeat(3_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['an absolute target that is too long', `GET http://h/${'x'.repeat(3_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['a target beyond the whole head', `GET /${'x'.repeat(100_000)} HTTP/1.1\r\nHost: h\r\n`, [414, 431]],
+    ['a target beyond the whole head, in one go', `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
     ['a value that is too long', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(9_000)}\r\n`, [431]],
     ['a name that is too long', `GET / HTTP/1.1\r\nHost: h\r\n${'x'.repeat(9_000)}: 1\r\n`, [431]],
     ['fields that are too long together', `GET / HTTP/1.1\r\nHost: h\r\n${`X: ${'x'.repeat(95)}\r\n`.repeat(100)}`, [431]],
@@ -55,6 +56,26 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
     const status = statusOf(readResponses(bytes).messages[0])
     t.ok(statuses.includes(status) && closed, `${name}: ${status}`)
     t.equal(origin.requests().length, status === 200 ? 1 : 0, name)
+  }
+})
+
+t.test('who is refused while still sending hears why', async t => {
+  const house = await startHouse(t, { origin: (_, response) => response.end() })
+  const body = `Content-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`
+  const cases: readonly (readonly [string, string, number])[] = [
+    ['a method that is not allowed', 'PURGE / HTTP/1.1\r\nHost: h\r\n', 405],
+    ['two Hosts', 'POST / HTTP/1.1\r\nHost: h\r\nHost: h\r\n', 400],
+    ['chunks beside a length', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n', 400],
+    ['a long target', `POST /${'x'.repeat(9_000)} HTTP/1.1\r\nHost: h\r\n`, 414],
+    ['large fields', `POST / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n`, 431],
+    ['dot segments', 'POST /../a HTTP/1.1\r\nHost: h\r\n', 400],
+  ]
+  for (const [name, head, status] of cases) {
+    for (let i = 0; i < 3; i++) {
+      const { bytes, closed } = await exchange(house.port, head + body)
+      const { messages, rest } = readResponses(bytes)
+      t.ok(closed && messages.length === 1 && statusOf(messages[0]) === status && rest === '', `${name}: ${messages.map(statusOf).join()}`)
+    }
   }
 })
 

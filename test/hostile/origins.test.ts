@@ -24,6 +24,7 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['chunks beside a length', `${ok}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nhello`],
   ['a length beside another coding', `${ok}Content-Length: 5\r\nTransfer-Encoding: xyz\r\n\r\nhello`],
   ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'xchunked', 'chunkedx', '"chunked"', ' ,chunked', 'chunked,', 'chunked;a=b', '\vchunked', 'chun ked'].map((coding): [string, string] => [`Transfer-Encoding: ${JSON.stringify(coding)}`, `${ok}Transfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n`]),
+  ['chunks in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings', `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings, one unknown', `${ok}Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ...['000', '001', '099', '1000', '600', '999', '99', '20', '2', '-200', '+200', '200.5', 'abc', '2 0', '20x', '0200', '', '٢٠٠'].map((status): [string, string] => [`status ${JSON.stringify(status)}`, `HTTP/1.1 ${status} OK\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
@@ -75,6 +76,9 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['the same, said so', `${ok}Connection: close\r\n\r\nhello`, 'reset'],
   ['the same, in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}\r\nhello`, 'reset'],
 ]
+
+/** Longer than what is read in one go: the fault may come after the head has been passed on. */
+const tooLongToTell = 32_768
 
 /**
  * Origins that send more than the message. The message may be given; what stands behind it to nobody, and it is not stored,
@@ -132,14 +136,15 @@ async function house(tap: Tap, cases: readonly (readonly [string, string, ...unk
 t.test('what is malformed is a 502 or a cut, is not stored, and ends its connection', async tap => {
   const { made, usedAgain } = await house(tap, malformed)
   for (const method of ['GET', 'POST']) {
-    for (const [i, [name]] of malformed.entries()) {
+    for (const [i, [name, bytes, how = 'stays']] of malformed.entries()) {
       const path = `/case${i}-${method}`
       const heard = await exchange(made.port, `${method} ${path} HTTP/1.1\r\nHost: h\r\n${method === 'POST' ? 'Content-Length: 0\r\n' : ''}Connection: close\r\n\r\n`, 5_000)
       const { messages, rest, fault } = readResponses(heard.bytes)
       const finals = messages.filter(message => statusOf(message) >= 200)
       const failed = finals.length === 1 && statusOf(finals[0]) === 502 && rest === ''
       const cut = finals.length === 0 && heard.closed
-      tap.ok(fault === undefined && (failed || cut), `${method} ${name}: ${fault ?? ''} ${finals.map(statusOf).join()}, ${JSON.stringify(rest.slice(0, 80))}`)
+      const mayBeCut = how !== 'stays' || bytes.length > tooLongToTell
+      tap.ok(fault === undefined && (failed || (cut && mayBeCut)), `${method} ${name}: ${fault ?? ''} ${finals.map(statusOf).join()}, ${JSON.stringify(rest.slice(0, 80))}`)
       tap.notMatch(heard.bytes, /EVIL/, name)
       const again = await ask(made.port, { path: `/other${i}-${method}`, headers: ['Host', 'h'] })
       tap.equal(String(again.body), 'good', `${name}: the next request gets its own answer`)

@@ -338,6 +338,7 @@ t.test('names that mean something to JavaScript mean nothing here', async tap =>
     for (const method of ['GET', 'HEAD', 'POST']) {
       const answer = await send(house, `/${name}?${name}=1&${name}[${name}]=2`, lines, method)
       tap.equal(answer.status, 200, `${method} ${name}`)
+      if (method === 'POST') tap.equal(answer.header(name.toLowerCase()), 'x', `${name} reaches the client`)
     }
     tap.equal((await house.purge({ tags: [name] })).status, 200)
     tap.equal((await house.purge({ urls: [`http://h/${name}`] })).status, 200)

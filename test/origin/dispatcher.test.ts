@@ -96,6 +96,42 @@ tap.test('failures are the catalogue\'s', async (t) => {
   await origins.close()
 })
 
+tap.test('an answer that comes when whoever asked has left is given to nobody, and its connection is closed', async (t) => {
+  let closed: () => void = () => undefined
+  const gone = new Promise<void>((resolve) => { closed = resolve })
+  const origin = await startRawOrigin((socket) => {
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nbegun'))
+    socket.on('close', () => closed())
+  })
+  const origins = originsOf({ servers: [origin.url] })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const heads: number[] = []
+  pass(origins, { senderGone: () => true, onHead: (status) => heads.push(status) }).then(() => t.fail('nobody is there'), () => t.fail('nobody is there'))
+  await gone
+  t.strictSame(heads, [])
+})
+
+tap.test('uploads that come slowly leave connections for others', async (t) => {
+  const origin = await startOrigin(async (request, response, recorded) => {
+    if (request.method === 'POST') await recorded.body
+    response.end(request.method)
+  })
+  const origins = originsOf({ servers: [origin.url], maxConnections: 4 })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const bodies = Array.from({ length: 4 }, () => new Readable({ read: () => undefined }))
+  const answers = bodies.map((body) => {
+    body.push('some')
+    return pass(origins, { method: 'POST', body })
+  })
+  await origin.nth(3)
+  for (let i = 0; i < 3; i++) t.equal(await (await pass(origins, {})).body.text(), 'GET', 'a connection is left')
+  t.equal(origin.requests.filter(({ method }) => method === 'POST').length, 3, 'and not for a fourth upload')
+  bodies[0]?.push(null)
+  t.equal(await (await answers[0])?.body.text(), 'POST')
+  for (const body of bodies.slice(1)) body.push(null)
+  for (const answer of answers.slice(1)) t.equal(await (await answer).body.text(), 'POST', 'the fourth has had its turn')
+})
+
 tap.test('a request that is given up before it is answered is closed at the origin', async (t) => {
   const gone = new Promise<void>((resolve) => {
     void startOrigin((request) => request.socket.on('close', () => resolve())).then(async (origin) => {

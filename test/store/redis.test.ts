@@ -1,12 +1,13 @@
 // The Redis store: the contract over a real server and over a cluster, and what happens when Redis does not do its part.
 import { randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { RedisServers } from '../../src/store/redis/client.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
 import { createRedisStore } from '../../src/store/redis/store.ts'
-import { chunkName, entryName } from '../../src/store/redis/value.ts'
+import { chunkName, entryName, newChunk, sealChunk } from '../../src/store/redis/value.ts'
 import { BodyGone, type Store } from '../../src/store/store.ts'
 import { eventually, memoryLog, type LogLine } from '../support/log.ts'
 import { manualClock, type ManualClock } from '../support/manual-clock.ts'
@@ -16,6 +17,15 @@ import { bodies, contractEntryBytes, contractVariants, put, readBody, storeContr
 
 const key = 'GET http://api.example.com/v1/things?page=1'
 const name = entryName('test', key)
+
+const checksumBytes = 4
+
+/** Bytes with their checksum behind them. */
+function sealed(bytes: Buffer): Buffer {
+  const sum = Buffer.alloc(checksumBytes)
+  sum.writeUInt32LE(crc32(bytes))
+  return Buffer.concat([bytes, sum])
+}
 
 interface Setting {
   readonly server: RedisServer
@@ -158,16 +168,49 @@ void t.test('a body that is gone between metadata and read is BodyGone, before t
   const reader = found.body.read(0, 900_000)[Symbol.asyncIterator]()
   test.equal(((await reader.next()).value as Buffer).length, 262_144, 'what is there comes first')
   await reader.return?.()
+  const second = chunkName(name, id, 1)
+  const sound = await raw.getBuffer(second) as Buffer
+  const spoiled: Record<string, Buffer> = {
+    'a bit that has turned over': Buffer.from(sound.map((byte, i) => i === 200_000 ? byte ^ 1 : byte)),
+    'other bytes, as many': Buffer.alloc(sound.length, 'x'),
+    'another chunk of the same body': await raw.getBuffer(chunkName(name, id, 0)) as Buffer,
+    'whole, and shorter': sealChunk(second, newChunk(262_144), 1_000),
+    'nothing': Buffer.alloc(0),
+  }
+  for (const [how, value] of Object.entries(spoiled)) {
+    await raw.set(second, value)
+    await test.rejects(readBody(found.body, 262_144, 524_288), BodyGone, how)
+    await test.rejects(readBody(found.body, 300_000, 300_010), BodyGone, `${how}, of which a part is wanted`)
+  }
+  await raw.set(second, sound)
   await raw.del(chunkName(name, id, 0))
   await test.rejects(readBody(found.body, 0, 10), BodyGone)
   const part = await readBody(found.body, 300_000, 300_010)
   test.equal(part.length, 10, 'a part that is there can be read')
 })
 
+void t.test('where a chunk is gone this is known before the first byte, and what cannot be read whole is absent from then on', async (test) => {
+  const { store, raw } = await setting(test as Test)
+  for (const [how, spoil] of [['gone', (chunk: string) => raw.del(chunk)], ['damaged', (chunk: string) => raw.setrange(chunk, 1_000, 'xxxx')]] as const) {
+    await put(store, key, metadata(), randomBytes(900_000))
+    const [found] = await store.lookup(key)
+    if (found === undefined) return test.fail('stored')
+    const chunks = (await raw.keys('*')).filter((each) => each !== name && each.endsWith(':2'))
+    for (const chunk of chunks) await spoil(chunk)
+    const reader = found.body.read(0, 900_000)[Symbol.asyncIterator]()
+    if (how === 'gone') await test.rejects(reader.next(), BodyGone)
+    else await test.rejects(readBody(found.body, 0, 900_000), BodyGone)
+    await reader.return?.()
+    test.same(await store.lookup(key), [], how)
+  }
+})
+
 void t.test('what is not a hash, not ours, damaged or of another version reads as absent, and is replaced by a commit', async (test) => {
   const { store, raw } = await setting(test as Test)
   await put(store, key, metadata(), Buffer.from('body'))
   const whole = (await raw.hvalsBuffer(name))[0] as Buffer
+  const rest = whole.length - checksumBytes - 4 - key.length - 6
+  const turned = (at: number): Buffer => Buffer.from(whole.map((byte, i) => i === at ? byte ^ 1 : byte))
   const spoiled: Record<string, Buffer> = {
     'another version': Buffer.concat([Buffer.from([99]), whole.subarray(1)]),
     'another version of the metadata': Buffer.concat([whole.subarray(0, 1), Buffer.from([99]), whole.subarray(2)]),
@@ -176,8 +219,11 @@ void t.test('what is not a hash, not ours, damaged or of another version reads a
     'longer': Buffer.concat([whole, Buffer.from('!')]),
     'empty': Buffer.alloc(0),
     'foreign': Buffer.from('{"json":true}'),
-    'damaged': Buffer.from(whole.map((byte, i) => i === 60 ? byte ^ 1 : byte)),
-    'chunks without a body': Buffer.concat([whole.subarray(0, whole.length - 4 - key.length - 6), Buffer.from([1]), whole.subarray(whole.length - 4 - key.length - 5)]),
+    'damaged': turned(60),
+    'a damaged body': turned(whole.length - checksumBytes - 1),
+    'a damaged key': turned(whole.length - checksumBytes - 4 - 1),
+    'a damaged checksum': turned(whole.length - 1),
+    'chunks without a body': Buffer.concat([whole.subarray(0, rest), sealed(Buffer.concat([Buffer.from([1]), whole.subarray(rest + 1, -checksumBytes)]))]),
   }
   for (const [how, value] of Object.entries(spoiled)) {
     await raw.del(name)

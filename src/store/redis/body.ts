@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { Pieces } from '../body.ts'
 import { BodyGone, type Body } from '../store.ts'
 import type { Lane } from './lane.ts'
-import { chunkName, type Chunks } from './value.ts'
+import { chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
 
 /** Bodies up to this length lie in the value, with their metadata. */
 export const inlineBytes = 16_384
@@ -11,6 +11,8 @@ export const inlineBytes = 16_384
 export const chunkBytes = 262_144
 /** Chunks of one body that may be on their way to Redis at once: beyond it the writer asks its source to wait. */
 const mostInFlight = 4
+/** Chunks that are asked for before the first is sent: beyond it the question itself would take long. */
+const mostAskedFor = 4_096
 
 /** A body in chunks, read one at a time, with the next one on its way. */
 export class ChunkedBody implements Body {
@@ -19,31 +21,54 @@ export class ChunkedBody implements Body {
   readonly #entry: string
   readonly #chunks: Chunks
   readonly #length: number
+  readonly #gone: () => Promise<void>
 
-  constructor(lane: Lane, entry: string, chunks: Chunks, length: number) {
+  /** @param gone told, and waited for, when a chunk turns out to be missing or damaged. Never rejects. */
+  constructor(lane: Lane, entry: string, chunks: Chunks, length: number, gone: () => Promise<void>) {
     this.#lane = lane
     this.#entry = entry
     this.#chunks = chunks
     this.#length = length
+    this.#gone = gone
   }
 
-  /** @throws BodyGone when a chunk is missing, short, or out of reach. */
+  /** @throws BodyGone when a chunk is missing, damaged, or out of reach. */
   async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     const last = Math.min(end, this.#length)
     if (start >= last) return
     const size = this.#chunks.chunkBytes
+    const lastNumber = Math.ceil(last / size) - 1
     let number = Math.floor(start / size)
-    let next = this.#fetch(number, start, last)
-    while (number * size < last) {
-      const part = await next
+    // Redis lets go of keys one by one. That one is missing costs a hit while nothing was sent, and an answer later.
+    let [part] = await Promise.all([this.#fetch(number, start, last), this.#allThere(number + 1, lastNumber)])
+    while (number < lastNumber) {
       number++
-      if (number * size < last) {
-        next = this.#fetch(number, start, last)
-        // Safe to ignore here: it is awaited, and fails, on the next round; the reader may just not get that far.
-        next.catch(() => {})
-      }
+      const next = this.#fetch(number, start, last)
+      // Safe to ignore here: it is awaited, and fails, on the next round; the reader may just not get that far.
+      next.catch(() => {})
       yield part
+      part = await next
     }
+    yield part
+  }
+
+  async #allThere(from: number, to: number): Promise<void> {
+    if (from > to) return
+    const names = Array.from({ length: Math.min(to - from + 1, mostAskedFor) }, (_, i) => chunkName(this.#entry, this.#chunks.id, from + i))
+    if (await this.#call('EXISTS', names) !== names.length) return this.#lost()
+  }
+
+  async #call(command: string, names: string[]): Promise<unknown> {
+    try {
+      return await this.#lane.call(command, names)
+    } catch (error) {
+      throw new BodyGone('a chunk of the body could not be read', { cause: error })
+    }
+  }
+
+  async #lost(): Promise<never> {
+    await this.#gone()
+    throw new BodyGone('a chunk of the body is gone')
   }
 
   // The part of a chunk that lies between `start` and `end` of the body.
@@ -53,15 +78,9 @@ export class ChunkedBody implements Body {
     const from = Math.max(0, start - begins)
     const to = Math.min(size, end - begins)
     const name = chunkName(this.#entry, this.#chunks.id, number)
-    const whole = from === 0 && to === Math.min(size, this.#length - begins)
-    let part: unknown
-    try {
-      part = whole ? await this.#lane.call('GET', [name]) : await this.#lane.call('GETRANGE', [name, from, to - 1])
-    } catch (error) {
-      throw new BodyGone('a chunk of the body could not be read', { cause: error })
-    }
-    if (!Buffer.isBuffer(part) || part.length !== to - from) throw new BodyGone('a chunk of the body is gone')
-    return part
+    // Whole, also where a part is wanted: only of the whole can it be told that nothing in it is damaged.
+    const chunk = openChunk(name, await this.#call('GET', [name]))
+    return chunk?.length === Math.min(size, this.#length - begins) ? chunk.subarray(from, to) : this.#lost()
   }
 }
 
@@ -103,14 +122,14 @@ export class BodySink {
         this.#short.add(bytes)
         return undefined
       }
-      this.#chunk = Buffer.allocUnsafeSlow(chunkBytes)
+      this.#chunk = newChunk(chunkBytes)
       this.#short.copyTo(this.#chunk, 0)
       this.#chunkUsed = this.#short.bytes
       this.#short.clear()
     }
     for (let from = 0; from < bytes.length;) {
-      this.#chunk ??= Buffer.allocUnsafeSlow(chunkBytes)
-      const copied = bytes.copy(this.#chunk, this.#chunkUsed, from)
+      this.#chunk ??= newChunk(chunkBytes)
+      const copied = bytes.copy(this.#chunk, this.#chunkUsed, from, from + chunkBytes - this.#chunkUsed)
       from += copied
       this.#chunkUsed += copied
       if (this.#chunkUsed === chunkBytes) this.#send()
@@ -146,10 +165,10 @@ export class BodySink {
   }
 
   #send(): void {
-    const bytes = (this.#chunk as Buffer).subarray(0, this.#chunkUsed)
+    const name = chunkName(this.#entry, this.#id, this.#count++)
+    const bytes = sealChunk(name, this.#chunk as Buffer, this.#chunkUsed)
     this.#chunk = undefined
     this.#chunkUsed = 0
-    const name = chunkName(this.#entry, this.#id, this.#count++)
     const sent = this.#lane.call('SET', [name, bytes, 'PX', this.#ttlMs]).then(() => {}, () => {
       this.#failed = true
     }).finally(() => this.#inFlight.delete(sent))

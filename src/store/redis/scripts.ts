@@ -1,6 +1,7 @@
 // What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
 import { keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset } from '../codec.ts'
 import { Script } from './script.ts'
+import { version } from './value.ts'
 
 // A value begins with its version (1 byte), then the metadata: Lua counts from 1.
 const at = (offset: number): number => offset + 2
@@ -11,7 +12,7 @@ const mostChunks = 65_536
 // the script runs.
 const common = `
 local function readable(v)
-  return v and #v > ${at(36)} and v:byte(1) == 1 and v:byte(2) == ${metadataVersion} and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
+  return v and #v > ${at(36)} and v:byte(1) == ${version} and v:byte(2) == ${metadataVersion} and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
 end
 local function requestTime(v) return (struct.unpack('<d', v, ${at(requestTimeOffset)})) end
 local function responseTime(v) return (struct.unpack('<d', v, ${at(responseTimeOffset)})) end
@@ -129,10 +130,14 @@ tell(ARGV[7], ARGV[8])
 return 1
 `)
 
-/** Forgets one variant, or all, also where only a replica still has it. KEYS: entry. ARGV: grace, channel, message, field or nothing. */
+/**
+ * Forgets one variant, or all, also where only a replica still has it. KEYS: entry. ARGV: grace, channel, message, field or
+ * nothing, id of its chunks or nothing: then only what has these, for another may have taken its place.
+ */
 export const removeScript = new Script(`${common}
-local key, grace, field = KEYS[1], tonumber(ARGV[1]), ARGV[4]
+local key, grace, field, id = KEYS[1], tonumber(ARGV[1]), ARGV[4], ARGV[5]
 clear(key)
+if id and not (redis.call('HGET', key, field) or ''):find(id, 1, true) then return 0 end
 tell(ARGV[2], ARGV[3])
 if field then
   retire(key, redis.call('HGET', key, field), grace)

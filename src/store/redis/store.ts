@@ -5,7 +5,7 @@ import { WholeBody } from '../body.ts'
 import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
-import { RedisUnavailable, withDeadline } from './lane.ts'
+import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
 import { Replacements, type Follower } from './replacements.ts'
 import { commitScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
@@ -109,8 +109,10 @@ class RedisStore implements SharedStore {
     return found
   }
 
-  #bodyOf(name: string, { body, meta }: Value): WholeBody | ChunkedBody {
-    return Buffer.isBuffer(body) ? new WholeBody(body) : new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes)
+  #bodyOf(name: string, { key, body, meta }: Value): WholeBody | ChunkedBody {
+    if (Buffer.isBuffer(body)) return new WholeBody(body)
+    // Half an entry is no entry: whoever looks next must not begin with it again.
+    return new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes, () => this.#removeChunked(key, meta.variant, body.id))
   }
 
   write(key: StoreKey, meta: Metadata): Writer {
@@ -179,9 +181,18 @@ class RedisStore implements SharedStore {
   async remove(key: StoreKey, variant?: string): Promise<void> {
     if (this.#closed) return
     const { channel } = this.#replacements
-    const args = variant === undefined
+    await this.#remove(key, variant === undefined
       ? [this.#graceMs, channel, this.#replacements.message(key)]
-      : [this.#graceMs, channel, this.#replacements.message(key, variant), fieldName(variant)]
+      : [this.#graceMs, channel, this.#replacements.message(key, variant), fieldName(variant)])
+  }
+
+  async #removeChunked(key: StoreKey, variant: string, id: string): Promise<void> {
+    if (this.#closed) return
+    const { channel } = this.#replacements
+    await this.#remove(key, [this.#graceMs, channel, this.#replacements.message(key, variant), fieldName(variant), id])
+  }
+
+  async #remove(key: StoreKey, args: RedisArgument[]): Promise<void> {
     try {
       await removeScript.run(this.#redis.small, [entryName(this.#options.prefix, key)], args)
     } catch (error) {

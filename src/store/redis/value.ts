@@ -1,15 +1,19 @@
 // How one stored response looks as the value of a field in Redis, and what its keys are called.
 import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../policy/stored.ts'
 import { decodeMetadata, encodedLength, encodeMetadata, fitsLatin1 } from '../codec.ts'
 
 // 0 u8 version; 1 metadata (codec.ts); then u8 kind of body, u8 encoding of the key, u32 length of the key's bytes,
-// the key; then the body itself (inline), or u32 count, u32 bytes of a chunk, 22 bytes of id (in chunks).
+// the key; then the body itself (inline), or u32 count, u32 bytes of a chunk, 22 bytes of id (in chunks); then a checksum of
+// all that stands behind the metadata, which has its own and is replaced alone.
 // The scripts read the same: see scripts.ts.
-const version = 1
+/** A value of another version reads as absent. 2: checksums. */
+export const version = 2
 const inline = 0
 const chunked = 1
 const idBytes = 22
+const checksumBytes = 4
 
 /** A body that is kept in chunks beside its value. */
 export interface Chunks {
@@ -37,12 +41,22 @@ export function encodeValue(key: string, meta: Metadata, bodyBytes: number, body
   middle[0] = Buffer.isBuffer(body) ? inline : chunked
   middle[1] = latin1 ? 0 : 1
   middle.writeUInt32LE(keyBytes.length, 2)
-  if (Buffer.isBuffer(body)) return Buffer.concat([encodeHead(meta, bodyBytes), middle, keyBytes, body])
-  const chunks = Buffer.alloc(8 + idBytes)
-  chunks.writeUInt32LE(body.count, 0)
-  chunks.writeUInt32LE(body.chunkBytes, 4)
-  chunks.write(body.id, 8, 'latin1')
-  return Buffer.concat([encodeHead(meta, bodyBytes), middle, keyBytes, chunks])
+  const rest = [middle, keyBytes, Buffer.isBuffer(body) ? body : encodeChunks(body)]
+  return Buffer.concat([encodeHead(meta, bodyBytes), ...rest, checksum(rest.reduce((sum, bytes) => crc32(bytes, sum), 0))])
+}
+
+function encodeChunks({ count, chunkBytes, id }: Chunks): Buffer {
+  const bytes = Buffer.alloc(8 + idBytes)
+  bytes.writeUInt32LE(count, 0)
+  bytes.writeUInt32LE(chunkBytes, 4)
+  bytes.write(id, 8, 'latin1')
+  return bytes
+}
+
+function checksum(sum: number): Buffer {
+  const bytes = Buffer.allocUnsafe(checksumBytes)
+  bytes.writeUInt32LE(sum)
+  return bytes
 }
 
 /** undefined where the value is damaged, of another version, or not one of ours at all. Never throws. */
@@ -52,12 +66,13 @@ export function decodeValue(bytes: Buffer): Value | undefined {
   if (metaBytes === undefined) return undefined
   const meta = decodeMetadata(bytes, 1, 1 + metaBytes)
   const middle = 1 + metaBytes
-  if (meta === undefined || bytes.length < middle + 6) return undefined
+  const end = bytes.length - checksumBytes
+  if (meta === undefined || end < middle + 6 || crc32(bytes.subarray(middle, end)) !== bytes.readUInt32LE(end)) return undefined
   const keyStart = middle + 6
   const bodyStart = keyStart + bytes.readUInt32LE(middle + 2)
-  if (bodyStart > bytes.length) return undefined
+  if (bodyStart > end) return undefined
   const key = bytes.toString(bytes[middle + 1] === 0 ? 'latin1' : 'utf16le', keyStart, bodyStart)
-  const body = decodeBody(bytes[middle], bytes.subarray(bodyStart), meta.bodyBytes)
+  const body = decodeBody(bytes[middle], bytes.subarray(bodyStart, end), meta.bodyBytes)
   return body === undefined ? undefined : { key, meta, body }
 }
 
@@ -87,4 +102,23 @@ export function fieldName(variant: string): string {
 
 export function chunkName(entry: string, id: string, number: number): string {
   return `${entry}:b:${id}:${number}`
+}
+
+/** Room for the bytes of a chunk, and for what `sealChunk` puts behind them. */
+export function newChunk(chunkBytes: number): Buffer {
+  return Buffer.allocUnsafeSlow(chunkBytes + checksumBytes)
+}
+
+/** The value of a chunk whose first `used` bytes are filled in. Its checksum is of its name too: another one in its place is none. */
+export function sealChunk(name: string, chunk: Buffer, used: number): Buffer {
+  chunk.writeUInt32LE(crc32(chunk.subarray(0, used), crc32(name)), used)
+  return chunk.subarray(0, used + checksumBytes)
+}
+
+/** The bytes of a chunk; undefined where the value is damaged, or not that chunk. */
+export function openChunk(name: string, value: unknown): Buffer | undefined {
+  if (!Buffer.isBuffer(value) || value.length < checksumBytes) return undefined
+  const used = value.length - checksumBytes
+  const bytes = value.subarray(0, used)
+  return crc32(bytes, crc32(name)) === value.readUInt32LE(used) ? bytes : undefined
 }
