@@ -7,8 +7,10 @@ import { Connection, type ConnectionOptions } from './connection.ts'
 /** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
 const surelyOpenMs = 500
 
-/** The share of the connections that uploads may hold, so that many slow senders do not keep everybody else waiting. */
-const uploadsShare = 0.75
+/** How many of so many requests at a time may be uploads: many slow senders must not keep everybody else waiting. */
+export function uploadsAmong(most: number): number {
+  return Math.max(1, Math.floor(most * 0.75))
+}
 
 export interface ConnectionsOptions extends ConnectionOptions {
   readonly url: string
@@ -31,7 +33,7 @@ export class Connections implements Lines {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
-    this.#mostUploads = Math.max(1, Math.floor(options.most * uploadsShare))
+    this.#mostUploads = uploadsAmong(options.most)
   }
 
   acquire(waiter: Waiter): void {

@@ -6,7 +6,7 @@ import { SpringhouseError } from '../errors.ts'
 import { plainHost } from './addresses.ts'
 import type { Lines, Waiter } from './carrier.ts'
 import type { OriginTls } from './config.ts'
-import { Connections, type ConnectionsOptions } from './connections.ts'
+import { Connections, uploadsAmong, type ConnectionsOptions } from './connections.ts'
 import { Session } from './session.ts'
 import { StreamCarrier } from './stream.ts'
 
@@ -32,6 +32,8 @@ export class Sessions implements Lines {
   readonly #waiting = new Set<Waiter>()
   /** Streams that are under way. */
   #busy = 0
+  /** Of these, the ones with a body to send. */
+  #uploads = 0
   #dialling: Dial | undefined
   #retired = false
   #closed = false
@@ -54,10 +56,11 @@ export class Sessions implements Lines {
   /** Whoever waits gets what there is; for the others there will be more. */
   #serve(): void {
     for (const waiter of this.#waiting) {
+      if (waiter.uploads && this.#uploads >= uploadsAmong(this.#options.most)) continue
       const session = this.#withRoom()
       if (session === undefined) return this.#dial()
       this.#waiting.delete(waiter)
-      waiter.start(this.#streamOf(session))
+      waiter.start(this.#streamOf(session, waiter.uploads))
     }
   }
 
@@ -71,11 +74,13 @@ export class Sessions implements Lines {
     return undefined
   }
 
-  #streamOf(session: Session): StreamCarrier {
+  #streamOf(session: Session, uploads: boolean): StreamCarrier {
     this.#busy++
+    if (uploads) this.#uploads++
     session.take()
     return new StreamCarrier(session, () => {
       this.#busy--
+      if (uploads) this.#uploads--
       session.giveBack(this.#options.clock.monotonic())
       if (this.#retired && session.idle) session.end()
       this.#serve()

@@ -147,6 +147,26 @@ tap.test('as many as the server allows on each, and as many as maxConnections sa
   t.equal(origins.status()[0]?.pending, 0)
 })
 
+tap.test('uploads that come slowly leave streams for others', async (t) => {
+  const origin = await startHttp2Origin(async (stream, headers) => {
+    for await (const _ of stream);
+    stream.respond()
+    stream.end(String(headers[':method']))
+  })
+  const origins = http2({ servers: [origin.url], maxConnections: 4 })
+  t.teardown(async () => { await origins.close(); await origin.close() })
+  const bodies = Array.from({ length: 4 }, () => new Readable({ read: () => undefined }))
+  const answers = bodies.map((body) => {
+    body.push('some')
+    return pass(origins, { body })
+  })
+  await origin.nth(3)
+  for (let i = 0; i < 3; i++) t.equal((await fetchFrom(origins)).body.toString(), 'GET', 'a stream is left')
+  t.equal(origin.requests.filter((headers) => headers[':method'] === 'POST').length, 3, 'and not for a fourth upload')
+  for (const body of bodies) body.push(null)
+  for (const answer of answers) t.equal(await (await answer).body.text(), 'POST', 'each has its turn')
+})
+
 tap.test('who gives up while waiting leaves the queue', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => { if (headers[':path'] !== '/held') { stream.respond(); stream.end() } })
   const origins = http2({ servers: [origin.url], maxConnections: 1 })
