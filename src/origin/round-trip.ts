@@ -7,6 +7,7 @@ import { hasField, type FieldLines } from '../http/fields.ts'
 import type { Carrier, Waiter } from './carrier.ts'
 import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from './failure.ts'
 import { IdleWatch, mayBeSilent } from './idle.ts'
+import { passed } from './passed-buffers.ts'
 import type { OriginPool } from './pool.ts'
 import { isAskedElsewhere, isIdempotent } from './repetition.ts'
 import { malformed, receivedLines, responseFields } from './response-fields.ts'
@@ -201,6 +202,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
     if (this.#over || chunk.length === 0) return
     this.#bodySeen = true
+    passed(chunk.length)
     this.#idle?.refresh()
     if (this.#beginning === undefined) this.data(controller, chunk)
     else this.#beginning.chunks.push(chunk)
