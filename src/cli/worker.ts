@@ -61,6 +61,7 @@ export async function runWorker(): Promise<void> {
   }
 }
 
-function tell(message: FromWorker, then?: () => void): void {
+// Safe to ignore: a channel that is closed belongs to a primary that is gone, and node:cluster ends this process then.
+function tell(message: FromWorker, then: () => void = () => {}): void {
   process.send?.(message, undefined, undefined, then)
 }

@@ -9,6 +9,9 @@ const program = new URL('../../src/cli/main.js', import.meta.url).pathname
 /** The program with errors of the test's own in it: see there. */
 export const crashing = new URL('../support/crashing.js', import.meta.url).pathname
 
+/** A primary and a worker of the test's own: see there. */
+export const givingBack = new URL('../support/giving-back.js', import.meta.url).pathname
+
 /** A process of the program. Ends with the test that started it. */
 export class Running {
   readonly child: ChildProcess

@@ -1,12 +1,14 @@
 // `springhouse serve --workers`: several processes behind one pair of listeners.
+import { once } from 'node:events'
 import { Agent } from 'node:http'
+import { connect } from 'node:net'
 import { test, type Test } from 'tap'
 import { ask, type Answer } from '../support/client.ts'
 import { counting, detail } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
-import { anyPort, freePort, origin, run, Running, urls } from './command.ts'
+import { anyPort, freePort, givingBack, origin, run, Running, urls } from './command.ts'
 
 test('workers without a store to share are refused', async (t) => {
   t.strictSame(await run(t, ['serve', ...origin, ...anyPort, '--workers', '2']), {
@@ -94,4 +96,19 @@ test('a purge at whichever worker is acknowledged by all, and none of them serve
   for (const agent of agents) agent.destroy()
   serve.child.kill('SIGTERM')
   t.equal((await serve.ended).code, 0)
+})
+
+test('a connection that the last worker gives back as it stops is closed: nobody is left who could answer it', async (t) => {
+  const primary = new Running(t, [], {}, givingBack)
+  const [, worker, port] = await primary.says(/worker (\d+) listens on (\d+)/)
+  // It cannot read until it has been told to stop and has been given a connection, in that order.
+  process.kill(Number(worker), 'SIGSTOP')
+  primary.child.kill('SIGTERM')
+  await primary.says(/told/)
+  const client = connect(Number(port), '127.0.0.1')
+  client.on('error', () => {})
+  await primary.says(/given/)
+  process.kill(Number(worker), 'SIGCONT')
+  await once(client, 'close')
+  await primary.says(/has closed/)
 })
