@@ -32,6 +32,7 @@ const counterRows: readonly CounterRow[] = [
   { name: 'leases_total', help: 'Leases taken: fetches for which other processes would have waited.', read: (c) => c.leases },
   { name: 'leases_taken_over_total', help: 'Leases taken that were of another fetch before.', read: (c) => c.leasesTakenOver },
   { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
+  { name: 'bodies_continued_total', help: 'Answers whose stored body was lost in their middle, and for whose rest the origin was asked.', read: (c) => c.bodiesContinued },
 ]
 
 function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): void {

@@ -19,6 +19,7 @@ export interface CountersSnapshot {
   readonly leases: number
   readonly leasesTakenOver: number
   readonly backgroundRefreshes: number
+  readonly bodiesContinued: number
 }
 
 /** Where reasons that were not named at the start are counted: a metric's labels must stay a closed set. */
@@ -85,6 +86,8 @@ export class Counters {
   leasesTakenOver = 0
   /** Fetches made after the client had its stale answer (RFC 5861 §3). */
   backgroundRefreshes = 0
+  /** Answers whose stored body was lost in their middle, and for whose rest the origin was asked. */
+  bodiesContinued = 0
 
   readonly #reasons: NamedCounts
   readonly #notStored: NamedCounts
@@ -127,6 +130,7 @@ export class Counters {
       leases: this.leases,
       leasesTakenOver: this.leasesTakenOver,
       backgroundRefreshes: this.backgroundRefreshes,
+      bodiesContinued: this.bodiesContinued,
     }
   }
 }

@@ -9,7 +9,10 @@ import { isNotModified, notModifiedFields } from '../policy/validation.ts'
 import type { Body, Stored } from '../store/store.ts'
 import type { ClientExchange } from './client.ts'
 import { cut, hasLeft, writable } from './connection.ts'
+import type { FillParts } from './fill-plan.ts'
+import { plainFields } from './message-fields.ts'
 import { MultipartBody } from './multipart.ts'
+import { ContinuedBody } from './rest.ts'
 
 // Up to here the copy costs less than another write to the socket (npm run bench -- --only hit).
 const joinedBytes = 16_384
@@ -23,14 +26,19 @@ export interface Occasion {
   readonly cacheStatus?: string
 }
 
+/** What an answer out of the store needs of the house. */
+export type DeliverParts = Pick<FillParts, 'via' | 'origins' | 'counters'>
+
 /**
  * Sends a stored response. false: its body turned out to be gone before anything was sent, so it is a miss.
- * A body that fails later cuts the connection, so that it never looks complete.
+ * A body that fails later, and that the origin does not have any more either, cuts the connection, so that it never looks
+ * complete.
  */
-export function deliverStored(exchange: ClientExchange, stored: Stored, occasion: Occasion, via: string): boolean | Promise<boolean> {
+export function deliverStored(exchange: ClientExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
   const { asked: { request }, response } = exchange
-  const { meta, body } = stored
-  const head = headOf(meta, occasion, via)
+  const { meta } = stored
+  const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
+  const head = headOf(meta, occasion, parts.via)
   if (isNotModified(request, meta.status, meta.fields, occasion.nowMs)) {
     response.writeHead(304, notModifiedFields(head))
     response.end()
@@ -52,10 +60,23 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
     cutHead.push('content-range', slice.contentRange)
     return send(exchange, 206, cutHead, body, slice.start, slice.end)
   }
-  const parts = new MultipartBody(body, wanted, fieldValue(meta.fields, 'content-type'))
-  const partsHead = withoutFields(cutHead, contentType)
-  partsHead.push('content-type', parts.contentType)
-  return send(exchange, 206, partsHead, parts, 0, parts.length)
+  const multipart = new MultipartBody(body, wanted, fieldValue(meta.fields, 'content-type'))
+  const multipartHead = withoutFields(cutHead, contentType)
+  multipartHead.push('content-type', multipart.contentType)
+  return send(exchange, 206, multipartHead, multipart, 0, multipart.length)
+}
+
+// Of a stored part it is not known what the whole was; only-if-cached asks that nothing be asked for (RFC 9111 §5.2.1.7).
+function mayAskAgain({ asked: { request } }: ClientExchange, { part }: Metadata): boolean {
+  return part === undefined && !request.directives.onlyIfCached
+}
+
+function continued({ asked }: ClientExchange, stored: Stored, { origins, counters }: DeliverParts): Body {
+  const { request: { target }, route: { origin, forwarding: { retryOn } } } = asked
+  return new ContinuedBody(stored, sink => {
+    counters.bodiesContinued++
+    return origins.request({ origin, method: 'GET', target, fields: plainFields(asked.forwarded), retryOn }, sink)
+  })
 }
 
 const contentType: ReadonlySet<string> = new Set(['content-type'])

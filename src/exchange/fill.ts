@@ -262,7 +262,7 @@ export class Fill implements ResponseSink {
   /** false: the body was gone before anything was sent. Never rejects. */
   async #deliver(stored: Stored, occasion: Occasion): Promise<boolean> {
     try {
-      return await deliverStored(this.#exchange, stored, occasion, this.#parts.via)
+      return await deliverStored(this.#exchange, stored, occasion, this.#parts)
     } catch {
       cut(this.#exchange.response)
       return true

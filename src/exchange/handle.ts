@@ -151,7 +151,7 @@ export class Handler {
       ? { reason, ageMs, nowMs }
       : { reason: past.reason, ageMs, nowMs, cacheStatus: collapsedStatus(past.reason, entry.meta.lifetimeMs - ageMs) }
     this.#parts.counters.count(occasion.reason)
-    const delivered = deliverStored(exchange, entry, occasion, this.#parts.via)
+    const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, past)
     this.#countServed(past)
     return true

@@ -7,12 +7,17 @@ import type { FillPlan } from './fill-plan.ts'
 /** The fields of the request to the origin: the client's own preconditions off, the plan's validators and Range on; or as they came. */
 export function originFields(forwarded: FieldLines, { unconditional, range, validating }: FillPlan): FieldLines {
   if (!unconditional) return forwarded
-  const fields = withoutFields(forwarded, partialRequestFields)
+  const fields = plainFields(forwarded)
   if (range !== undefined) fields.push('range', range.range)
   if (range?.ifRange !== undefined) fields.push('if-range', range.ifRange)
   // RFC 9110 §13.2.2: the origin looks at these first. 304 then says that the stored response will do, ranges and all.
   if (validating !== undefined) fields.push(...conditionalFields(validating.meta))
   return fields
+}
+
+/** The fields of a request for the whole, whatever was asked for of it. */
+export function plainFields(forwarded: FieldLines): string[] {
+  return withoutFields(forwarded, partialRequestFields)
 }
 
 // RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches

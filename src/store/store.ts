@@ -17,7 +17,7 @@ export interface Body {
   read(start: number, end: number): AsyncIterable<Buffer>
 }
 
-/** The body is no longer there: a miss for whoever has not begun to answer, a cut connection for whoever has. */
+/** The body is no longer there: a miss for whoever has not begun to answer. Whoever has asks the origin for the rest, or cuts the connection. */
 export class BodyGone extends Error {
   override readonly name = 'BodyGone'
 }

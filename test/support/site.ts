@@ -32,7 +32,7 @@ export interface Load {
   more(count: number): Promise<void>
   /** Times of the answers since the last call. */
   times(): { readonly small: Times, readonly large: Times }
-  /** `wrong`: each answer that was not as it must be. `cut`: large ones that broke off, right as far as they went. */
+  /** `wrong`: each answer that was not as it must be. `cut`: large ones that broke off, right as far as they went, when the origin had a newer one. */
   stop(): Promise<{ readonly wrong: readonly string[], readonly cut: number }>
 }
 
@@ -115,7 +115,7 @@ function faultOf(answer: Answer, path: string, least: number, most: number): 'cu
   if (answer.status !== 200 || !(version >= least && version <= most)) return said
   const whole = bodyOf(path, version)
   if (answer.complete) return text === whole ? undefined : said
-  return path.startsWith('/large') && whole.startsWith(text) ? 'cut' : said
+  return path.startsWith('/large') && whole.startsWith(text) && version < most ? 'cut' : said
 }
 
 export async function json<T>(answer: Promise<Answer>): Promise<T> {

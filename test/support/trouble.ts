@@ -81,7 +81,7 @@ export function settled(t: Test, load: Load, label: string): void {
   }
 }
 
-/** Stops the load: every answer was right, and no more large ones were cut than lost what they were reading. */
+/** Stops the load: every answer was right, and no more large ones were cut than lost what they were reading when the origin had another. */
 export async function ends(t: Test, load: Load, mostCut: number): Promise<void> {
   const { wrong, cut } = await load.stop()
   t.same(wrong, [], 'every answer was right')
