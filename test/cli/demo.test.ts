@@ -142,7 +142,7 @@ async function holdOn(url: string): Promise<{ gone: Promise<void> }> {
 }
 
 // Several processes start and stop, one backend takes two seconds: on a busy machine that adds up.
-t.setTimeout(180_000)
+t.setTimeout(230_000)
 
 t.test('every printed line does what is said of it', async (test) => {
   const demo = await startDemo(test)
@@ -168,7 +168,7 @@ t.test('pasted into a shell, every printed line does what is said of it', { skip
   await run(test, script(place), pasted)
 })
 
-t.test('a second demo finds ports of its own; SIGINT and SIGTERM stop everything, the servers too', { timeout: 30_000 }, async (test) => {
+t.test('a second demo finds ports of its own; SIGINT and SIGTERM stop everything, the servers too', async (test) => {
   const [first, second] = [await startDemo(test), await startDemo(test)]
   test.not(first.place.proxyUrl, second.place.proxyUrl)
   test.not(first.place.token, second.place.token)
