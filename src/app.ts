@@ -5,6 +5,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
+import type { Crew } from './admin/crew.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
@@ -40,7 +41,7 @@ export interface App {
 }
 
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger }): Promise<App> {
+export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; crew?: Crew }): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
@@ -87,6 +88,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     config: () => maskSecrets(config),
     ready: () => ready,
     version,
+    crew: options.crew,
   })
 
   const proxyDrain = drainable(proxy.server)

@@ -10,6 +10,7 @@ import type { Origins } from '../origin/origin.ts'
 import type { Purge, PurgeLog } from '../store/purge-log.ts'
 import type { Store } from '../store/store.ts'
 import { requireTokens, type AdminToken } from './auth.ts'
+import type { Crew } from './crew.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
 import { takeJsonBodies } from './json-body.ts'
@@ -41,6 +42,8 @@ export interface AdminParts {
   readonly clock: Clock
   readonly logger: FastifyBaseLogger
   readonly version: string
+  /** The other workers, where this process is one of several: numbers are then told for all of them. */
+  readonly crew: Crew | undefined
 }
 
 /** How long a request may take to arrive: nothing that is sent here is large. */
@@ -95,8 +98,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   refuseOtherSites(app)
   requireTokens(app, parts.tokens)
 
-  statusRoutes(app, parts)
-  metricsRoute(app, parts)
+  const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
+  parts.crew?.offer(own)
   purgeRoutes(app, parts)
   explainRoutes(app, parts)
   entriesRoutes(app, parts)

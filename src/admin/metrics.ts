@@ -1,6 +1,6 @@
 // GET /metrics: the counters and gauges in Prometheus' words. Every name stands in docs/metrics.md.
 import type { FastifyInstance } from 'fastify'
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
 import type { AdminParts } from './admin.ts'
@@ -127,7 +127,19 @@ export function metricsRegistry(parts: AdminParts): Registry {
   return registry
 }
 
-export function metricsRoute(app: FastifyInstance, parts: AdminParts): void {
+/** One metric with its values, as one worker tells another. */
+export type MetricObject = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]
+
+/**
+ * Of several workers each has its label, and any of them answers for all: counters that were added up would go down whenever
+ * one ends, and what each process holds would be lost.
+ * @returns what this process tells of itself
+ */
+export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)
-  app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+  const { crew } = parts
+  if (crew !== undefined) registry.setDefaultLabels({ worker: crew.worker })
+  const all = async (): Promise<Registry> => (crew === undefined ? registry : AggregatorRegistry.aggregate([...await crew.gather('metrics')]))
+  app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await (await all()).metrics()))
+  return () => registry.getMetricsAsJSON()
 }

@@ -3,9 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import type { AdminParts } from './admin.ts'
 import { degraded } from './degraded.ts'
 import { AdminProblem } from './problems.ts'
+import { statsOf, statsOfAll, type Stats } from './stats.ts'
 
-export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
+/** @returns what this process tells of itself at /v1/stats */
+export function statusRoutes(app: FastifyInstance, parts: AdminParts): () => Stats {
   const startedMs = parts.clock.monotonic()
+  const own = (): Stats => statsOf(parts, startedMs)
 
   app.get('/healthz', { config: { scope: 'open' } }, async () => ({ status: 'ok' }))
 
@@ -15,22 +18,10 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts): void {
     return { status: 'ready', degraded: degraded(parts) }
   })
 
-  app.get('/v1/stats', { config: { scope: 'read' } }, async () => {
-    const counters = parts.counters.snapshot()
-    return {
-      version: parts.version,
-      /** Of several workers, the one that answers: what follows is its own. */
-      pid: process.pid,
-      uptimeMs: Math.round(parts.clock.monotonic() - startedMs),
-      ...counters,
-      /** Of all requests that were decided on; null before the first. */
-      hitRatio: counters.requests === 0 ? null : counters.hits / counters.requests,
-      store: { ...parts.store.stats(), degraded: degraded(parts) },
-      purgeLog: { applied: parts.purgeLog.applied, revision: parts.purgeLog.revision, current: parts.purgeLog.current() },
-    }
-  })
+  app.get('/v1/stats', { config: { scope: 'read' } }, async () => (parts.crew === undefined ? own() : statsOfAll(own(), await parts.crew.gather('stats'))))
 
   app.get('/v1/origins', { config: { scope: 'read' } }, async () => ({ origins: parts.origins.status() }))
   app.get('/v1/replicas', { config: { scope: 'read' } }, async () => ({ replicas: await parts.purgeLog.replicas() }))
   app.get('/v1/config', { config: { scope: 'read' } }, async () => parts.config())
+  return own
 }

@@ -1,8 +1,10 @@
 // One worker: starts, reloads and stops as the primary says, over the channel between them.
 import { startApp, type App } from '../app.ts'
 import type { Config } from '../config/schema.ts'
+import { unreachable } from '../errors.ts'
 import { createLogger } from '../log.ts'
 import { endOnUncaught, type Watch } from './crash.ts'
+import { CrewMember, type FromMember, type ToMember } from './crew.ts'
 import { FAILED, say, startFailure } from './failure.ts'
 import { stopApp } from './lifecycle.ts'
 
@@ -11,12 +13,14 @@ export type ToWorker =
   | { readonly type: 'start'; readonly config: Config }
   | { readonly type: 'reload'; readonly config: Config }
   | { readonly type: 'stop' }
+  | ToMember
 
 /** What a worker tells the primary. */
 export type FromWorker =
   | { readonly type: 'listening' }
   | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string }
   | { readonly type: 'failed'; readonly line: string }
+  | FromMember
 
 /** The process ends when the primary says so. When the primary is gone, node:cluster ends it at once. */
 export async function runWorker(): Promise<void> {
@@ -24,6 +28,7 @@ export async function runWorker(): Promise<void> {
   let config: Config | undefined
   let watch: Watch | undefined
   let stopping = false
+  const crew = new CrewMember((message) => tell(message))
   const stop = () => {
     if (stopping) return
     stopping = true
@@ -36,21 +41,27 @@ export async function runWorker(): Promise<void> {
   process.on('SIGHUP', () => {})
   process.on('SIGTERM', stop)
   process.on('message', (message: ToWorker) => {
-    if (message.type === 'stop') stop()
-    else void take(message)
+    switch (message.type) {
+      case 'stop': return stop()
+      case 'start':
+      case 'reload': return void take(message)
+      case 'tell':
+      case 'gathered': return void crew.take(message)
+      default: return unreachable(message)
+    }
   })
 
   // Before this, what the primary sent could have been lost: messages do not wait for a listener.
   tell({ type: 'listening' })
 
-  async function take(message: Exclude<ToWorker, { type: 'stop' }>): Promise<void> {
+  async function take(message: ToWorker & { type: 'start' | 'reload' }): Promise<void> {
     ({ config } = message)
     try {
       if (message.type === 'reload') await app?.reload(config)
       else {
         const logger = createLogger(config.log)
         watch = endOnUncaught(logger)
-        app = await startApp({ config, logger })
+        app = await startApp({ config, logger, crew })
         watch.doing = 'serving'
         tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
       }

@@ -1,14 +1,14 @@
 // Several processes behind one pair of listeners: the primary starts them, replaces those that crash, and passes signals on.
 //
 // node:cluster hands each connection to one of them, on the admin listener too. So any worker may answer the admin API:
-// a purge goes through the log that all of them read, and what is stored is in Redis. Numbers (stats, metrics) and what
-// is in memory are those of the worker that answers.
+// a purge goes through the log that all of them read, what is stored is in Redis, and numbers are gathered from all (crew.ts).
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../log.ts'
 import { announce } from './announce.ts'
 import { endOnUncaught } from './crash.ts'
+import { CrewCall } from './crew.ts'
 import { CommandFailure, FAILED, say } from './failure.ts'
 import { handOver } from './handover.ts'
 import { reloadOnHangup, stoppingLine } from './lifecycle.ts'
@@ -18,6 +18,8 @@ import type { FromWorker, ToWorker } from './worker.ts'
 const firstDelayMs = 100
 const longestDelayMs = 30_000
 const lastedMs = 60_000
+
+const crew = new CrewCall(send)
 
 interface Ready {
   readonly pid: number
@@ -109,14 +111,18 @@ function workers(): Worker[] {
 async function startWorker(config: Config, born: (worker: Worker, delayMs: number) => void): Promise<Ready> {
   const worker = cluster.fork()
   handOver(worker)
+  worker.once('exit', () => crew.left(worker))
   // Safe to ignore: what cannot be sent to a worker that has just died; its exit is what counts.
   worker.on('error', () => {})
   born(worker, firstDelayMs)
   return new Promise((resolve, reject) => {
     worker.on('message', (message: FromWorker) => {
       if (message.type === 'listening') send(worker, { type: 'start', config })
-      else if (message.type === 'ready') resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl })
-      else reject(new CommandFailure(message.line))
+      else if (message.type === 'ready') {
+        crew.joined(worker)
+        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl })
+      } else if (message.type === 'failed') reject(new CommandFailure(message.line))
+      else crew.take(worker, message)
     })
     worker.once('exit', () => reject(new CommandFailure('a worker ended before it was ready')))
   })

@@ -134,3 +134,22 @@ export class Counters {
     }
   }
 }
+
+const snapshotNames = Object.keys(new Counters([], []).snapshot()) as (keyof CountersSnapshot)[]
+
+/** What several processes have counted together; what none of several counts is not there. */
+export function totalOf(snapshots: readonly CountersSnapshot[]): CountersSnapshot {
+  const total: Record<string, number | Record<string, number>> = {}
+  for (const snapshot of snapshots) {
+    for (const name of snapshotNames) total[name] = added(total[name], snapshot[name])
+  }
+  // Safe: each name of a snapshot, and what is under it is added to its like.
+  return total as object as CountersSnapshot
+}
+
+function added(total: number | Record<string, number> | undefined, more: number | Readonly<Record<string, number>>): number | Record<string, number> {
+  if (typeof more === 'number') return (typeof total === 'number' ? total : 0) + more
+  const sums: Record<string, number> = typeof total === 'object' ? total : {}
+  for (const [name, count] of Object.entries(more)) sums[name] = (sums[name] ?? 0) + count
+  return sums
+}

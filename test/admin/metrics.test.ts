@@ -1,7 +1,7 @@
 // What is scraped, and that its documentation tells the same.
 import { readFile } from 'node:fs/promises'
 import tap from 'tap'
-import { listen, overLog } from './support.ts'
+import { listen, overLog, TwoWorkers } from './support.ts'
 
 const namesIn = (text: string, pattern: RegExp): Set<string> => new Set(Array.from(text.matchAll(pattern), (match) => match[1] as string))
 
@@ -81,4 +81,20 @@ tap.test('two listeners in one process keep their metrics apart', async (t) => {
   one.parts.counters.hits = 5
   t.match((await one.ask('/metrics')).text, /^springhouse_hits_total 5$/m)
   t.match((await other.ask('/metrics')).text, /^springhouse_hits_total 0$/m)
+})
+
+tap.test('of several workers each has its label, whichever is asked', async (t) => {
+  const crew = new TwoWorkers()
+  const one = await listen(t, () => ({ crew: crew.member('one') }))
+  const other = await listen(t, () => ({ crew: crew.member('other') }))
+  one.parts.counters.hits = 5
+  other.parts.counters.hits = 7
+  other.parts.counters.count('fresh')
+  for (const { ask } of [one, other]) {
+    const { text, headers } = await ask('/metrics')
+    t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/)
+    t.match(text, /^springhouse_hits_total\{worker="one"\} 5\nspringhouse_hits_total\{worker="other"\} 7$/m)
+    t.match(text, /^springhouse_requests_total\{reason="fresh",worker="other"\} 1$/m)
+    t.match(text, /^springhouse_process_resident_memory_bytes\{worker="one"\} \d+$/m)
+  }
 })

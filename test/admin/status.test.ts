@@ -1,7 +1,7 @@
 // What the listener tells of the process and of what is stored.
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
-import { errorsOf, listen, overLog, T0, type Answer } from './support.ts'
+import { errorsOf, listen, overLog, T0, TwoWorkers, type Answer } from './support.ts'
 
 interface Entry {
   readonly url: string
@@ -155,4 +155,25 @@ tap.test('a query with mistakes is told every one', async (t) => {
   ])
   t.same(errorsOf(await ask('/v1/entries?limit=ten')), ['limit: must be integer'])
   t.same(errorsOf(await ask('/v1/entries?limit=1&limit=2')), ['limit: must be integer'])
+})
+
+tap.test('/v1/stats of several workers adds up what they count and hold, and tells the share of each', async (t) => {
+  const crew = new TwoWorkers()
+  const one = await listen(t, () => ({ crew: crew.member('one') }))
+  const other = await listen(t, () => ({ crew: crew.member('other') }))
+  for (const [{ parts: { counters } }, hits] of [[one, 2], [other, 1]] as const) {
+    counters.hits = hits
+    for (let i = 0; i < hits; i++) counters.count('fresh')
+    counters.count('vary-miss')
+    counters.notStored('no-store')
+  }
+  await other.store('a', '/x')
+  const stats = (await one.ask('/v1/stats')).json()
+  t.match(stats, {
+    pid: process.pid, requests: 5, hits: 3, hitRatio: 3 / 5, requestsByReason: { fresh: 3, 'vary-miss': 2 }, notStoredByReason: { 'no-store': 2 },
+    store: { kind: 'memory', entries: 1, maxBytes: 2 << 20, degraded: [] },
+    workers: [{ pid: process.pid, requests: 3, hits: 2 }, { pid: process.pid, requests: 2, hits: 1 }],
+  })
+  t.equal((stats['store'] as { bytes: number }).bytes, other.parts.store.stats().bytes)
+  t.notOk('workers' in (await listen(t).then(({ ask }) => ask('/v1/stats'))).json(), 'a process that is alone has none')
 })

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { Agent } from 'undici'
 import { createAdmin, type AdminParts } from '../../src/admin/admin.ts'
+import type { Crew, Told } from '../../src/admin/crew.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { createLocalPurgeLog } from '../../src/store/local-log.ts'
@@ -157,6 +158,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     clock,
     logger: pino({ level: 'info' }, lines),
     version: '1.2.3',
+    crew: undefined,
   }
   const parts = { ...defaults, ...change(defaults) }
   const app = createAdmin(parts)
@@ -184,4 +186,20 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
 export function errorsOf(answer: Answer): string[] {
   const errors = answer.json()['errors'] as { path: string; message: string }[]
   return errors.map(({ path, message }) => `${path}: ${message}`)
+}
+
+/** Workers of one crew in this process: what one of them tells is asked of it as it would be over a channel. */
+export class TwoWorkers {
+  readonly #tells: Parameters<Crew['offer']>[0][] = []
+
+  member(worker: string): Crew {
+    return {
+      worker,
+      offer: (tell) => void this.#tells.push(tell),
+      gather: async (what) => {
+        const told = await Promise.all(this.#tells.map((tell) => tell[what]()))
+        return JSON.parse(JSON.stringify(told)) as Told[typeof what][]
+      },
+    }
+  }
 }

@@ -3,7 +3,7 @@ import tap, { test } from 'tap'
 import { startRedis } from '../support/redis.ts'
 import { anyPort, crashing, origin, Running, urls } from './command.ts'
 
-tap.setTimeout(180_000)
+tap.setTimeout(360_000)
 
 interface Fatal {
   readonly level: number

@@ -142,7 +142,7 @@ async function holdOn(url: string): Promise<{ gone: Promise<void> }> {
 }
 
 // Several processes start and stop, one backend takes two seconds: on a busy machine that adds up.
-t.setTimeout(230_000)
+t.setTimeout(360_000)
 
 t.test('every printed line does what is said of it', async (test) => {
   const demo = await startDemo(test)

@@ -13,7 +13,7 @@ import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 import { anyPort, Running, urls } from './command.ts'
 
-tap.setTimeout(180_000)
+tap.setTimeout(360_000)
 
 const token = { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }
 const portOf = (url: string): number => Number(new URL(url).port)

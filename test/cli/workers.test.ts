@@ -112,3 +112,49 @@ test('a connection that the last worker gives back as it stops is closed: nobody
   await once(client, 'close')
   await primary.says(/has closed/)
 })
+
+test('numbers are of all workers, whichever is asked; one that hangs is left out', async (t) => {
+  const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
+  t.teardown(() => counted.close())
+  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const { proxy, admin } = await urls(serve)
+  const [, ...workers] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
+  const text = async (path: string): Promise<string> => (await ask(Number(new URL(admin).port), { path, headers: ['Authorization', 'Bearer abc'] })).body.toString()
+  const stats = async (): Promise<Stats> => JSON.parse(await text('/v1/stats')) as Stats
+  // Connections go to the workers in turn, more or less.
+  let sent = 0
+  const requested = async (): Promise<void> => void t.equal((await ask(Number(new URL(proxy).port), { path: `/${sent++}` })).status, 200)
+  const shares = async (): Promise<number[]> => (await stats()).workers.map(({ requests }) => requests)
+  while (sent < 6 || (await shares()).includes(0)) await requested()
+
+  const tellers = new Set<number>()
+  while (tellers.size < 2) {
+    const { pid, requests, workers: those } = await stats()
+    tellers.add(pid)
+    t.equal(requests, sent)
+    t.same(those.map((each) => String(each.pid)).toSorted(), workers.toSorted())
+    t.equal(those.reduce((sum, each) => sum + each.requests, 0), sent)
+  }
+  const scraped = await text('/metrics')
+  const fills = Array.from(scraped.matchAll(/^springhouse_fills_begun_total\{worker="(\d+)"\} (\d+)$/gm), ([, worker, count]) => ({ worker, count: Number(count) }))
+  t.same(fills.map(({ worker }) => worker).toSorted(), workers.toSorted())
+  t.equal(fills.reduce((sum, { count }) => sum + count, 0), sent)
+  t.equal(scraped.match(/^# TYPE springhouse_fills_begun_total /gm)?.length, 1)
+
+  const [hanging, other] = workers as [string, string]
+  process.kill(Number(hanging), 'SIGSTOP')
+  // Of those that are asked in turn every second one waits for it to go on.
+  const asked = [stats(), stats()]
+  const first = await Promise.race(asked)
+  t.same(first.workers.map(({ pid }) => String(pid)), [other])
+  process.kill(Number(hanging), 'SIGKILL')
+  await Promise.allSettled(asked)
+  const [, replacement] = await serve.says(/worker (\d+) serves in its place/)
+  t.same((await stats()).workers.map(({ pid }) => String(pid)).toSorted(), [other, replacement as string].toSorted())
+})
+
+interface Stats {
+  readonly pid: number
+  readonly requests: number
+  readonly workers: readonly { readonly pid: number; readonly requests: number }[]
+}

@@ -9,7 +9,7 @@ const options: CheckOptions = {
   longestMs: 8_000, mostViolations: 3,
 }
 
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 
 void t.test('a purge is final, on several replicas, whatever goes wrong', async (test) => {
   for (const seed of [20_260, Math.floor(Math.random() * 2 ** 31)]) {

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { check } from './check.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 
 void t.test('a replica that follows another log than the others is found', async (test) => {
   const { seed, found } = await check({

@@ -9,7 +9,7 @@ import { detail, overRedis, startHouse } from '../support/house.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Recorded } from '../support/scripted-origin.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(360_000)
 
 const chunkBytes = 262_144
 const body = randomBytes(4 * chunkBytes + 1000)

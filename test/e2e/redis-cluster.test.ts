@@ -22,7 +22,7 @@ const slowestMs = 5000
 const expectedErrors = new Set(['ERR', 'NOSCRIPT', 'MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'UNBLOCKED', 'LOADING', 'MASTERDOWN', 'NOREPLICAS'])
 
 // For machines that are busy: it takes a fraction of it.
-t.setTimeout(240_000)
+t.setTimeout(360_000)
 
 const cluster = await startCluster()
 t.teardown(() => cluster.stop())

@@ -6,7 +6,7 @@ import { pass } from '../support/tcp-proxy.ts'
 import { ends, paths, purges, recovered, settled, startScene, withoutMemory } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 
 t.test('Redis flushed again and again under load: no purge that was acknowledged is undone', async t => {
   const { raw, site } = await startScene(t)

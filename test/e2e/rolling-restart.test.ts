@@ -7,7 +7,7 @@ import { ask } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
 import { freePort } from '../cli/command.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(360_000)
 
 // A well-behaved server: at SIGTERM it takes no new connections, closes the idle ones, and answers what it has.
 const backend = `

@@ -9,7 +9,7 @@ import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
 // Everything here is proved twice.
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 
 type Replica = House<Clock>
 

@@ -6,7 +6,7 @@ import t from 'tap'
 import { anyPort, Running, urls } from '../cli/command.ts'
 import { ask } from '../support/client.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(360_000)
 
 const MiB = 1_048_576
 const GiB = 1024 * MiB

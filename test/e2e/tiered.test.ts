@@ -9,7 +9,7 @@ import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 // Where no deadline is what is tested, none is to be missed on a machine that is busy.
 const patientMs = 20_000
 

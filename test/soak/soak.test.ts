@@ -4,7 +4,7 @@ import { faults } from './faults.ts'
 import { summary } from './report.ts'
 import { soak } from './soak.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(360_000)
 
 void t.test('whatever fails, nobody gets a wrong, cut, foreign or purged body, nor an error that the origin did not make', async (test) => {
   const seed = Math.floor(Math.random() * 2 ** 31)

@@ -1,0 +1,63 @@
+// GET /v1/stats: what a process has counted and what it holds; of several workers, what all of them have.
+import { totalOf, type CountersSnapshot } from '../exchange/counters.ts'
+import type { StoreStats } from '../store/store.ts'
+import type { AdminParts } from './admin.ts'
+import { degraded } from './degraded.ts'
+
+/** What one process tells of itself. */
+export interface Stats extends CountersSnapshot {
+  readonly version: string
+  readonly pid: number
+  readonly uptimeMs: number
+  /** Of all requests that were decided on; null before the first. */
+  readonly hitRatio: number | null
+  readonly store: StoreStats
+  readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }
+}
+
+export function statsOf({ version, clock, counters, store, purgeLog }: AdminParts, startedMs: number): Stats {
+  const counted = counters.snapshot()
+  return {
+    version,
+    pid: process.pid,
+    uptimeMs: Math.round(clock.monotonic() - startedMs),
+    ...counted,
+    hitRatio: hitRatio(counted),
+    store: { ...store.stats(), degraded: degraded({ store, purgeLog }) },
+    purgeLog: { applied: purgeLog.applied, revision: purgeLog.revision, current: purgeLog.current() },
+  }
+}
+
+/** One worker's part in what all of them tell. */
+type Share = Pick<Stats, 'pid' | 'uptimeMs' | 'requests' | 'hits'>
+
+/** What all workers have counted and hold in memory. The process, its uptime and its place in the purge log are those of `own`. */
+export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonly workers: readonly Share[] } {
+  const counted = totalOf(all)
+  return {
+    ...own,
+    ...counted,
+    hitRatio: hitRatio(counted),
+    store: {
+      kind: own.store.kind,
+      entries: sum(all, ({ store }) => store.entries),
+      bytes: sum(all, ({ store }) => store.bytes),
+      maxBytes: sum(all, ({ store }) => store.maxBytes),
+      evictions: sum(all, ({ store }) => store.evictions) ?? 0,
+      degraded: [...new Set(all.flatMap(({ store }) => store.degraded))],
+    },
+    workers: all.map(({ pid, uptimeMs, requests, hits }) => ({ pid, uptimeMs, requests, hits })),
+  }
+}
+
+function hitRatio({ requests, hits }: CountersSnapshot): number | null {
+  return requests === 0 ? null : hits / requests
+}
+
+/** undefined where one of them cannot tell. */
+function sum(all: readonly Stats[], read: (stats: Stats) => number | undefined): number | undefined {
+  return all.reduce<number | undefined>((total, stats) => {
+    const value = read(stats)
+    return total === undefined || value === undefined ? undefined : total + value
+  }, 0)
+}
