@@ -223,12 +223,13 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   #ended(controller: Dispatcher.DispatchController, carrier: Carrier | undefined): void {
-    const fault = carrier?.settle(this.#byLength)
+    const trailers = receivedLines(controller.rawTrailers)
+    const fault = carrier?.settle(this.#byLength, trailers)
     this.#carrier = undefined
     if (carrier !== undefined) this.#server?.release(carrier)
     if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
-    this.#finish(receivedLines(controller.rawTrailers))
+    this.#finish(trailers)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
