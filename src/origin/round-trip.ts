@@ -75,6 +75,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #bodySeen = false
   #endSeen = false
   #bodiless = false
+  /** Gives up what nobody waits for: see OriginExchange. */
+  #giveUp: (() => void) | undefined
   /** Whether the body ends where its length says. */
   #byLength = false
   #over = false
@@ -117,10 +119,24 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   abandon(): void {
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#idle?.end()
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened nothing can be aborted; onRequestStart does it then.
     else this.#server?.cancel(this)
+  }
+
+  /** See OriginExchange. */
+  unwanted(giveUp: () => void): void {
+    if (this.#over) return
+    if (this.#carrier === undefined) return giveUp()
+    this.#giveUp = giveUp
+    this.#server?.unwanted(giveUp)
+  }
+
+  #forget(): void {
+    if (this.#giveUp !== undefined) this.#server?.over(this.#giveUp)
+    this.#giveUp = undefined
   }
 
   start(carrier: Carrier): void {
@@ -282,6 +298,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#started) this.#retries--
     this.#started = false
     this.#endSeen = false
+    this.#forget()
     this.#server = next
     next.acquire(this)
   }
@@ -322,6 +339,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     // Whoever heard the head may have given up.
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#upload?.drop()
     this.end(trailers)
   }
@@ -329,6 +347,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #fail(error: SpringhouseError): void {
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#upload?.drop()
     this.failed(error, this.#headTold)
   }
