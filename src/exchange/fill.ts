@@ -313,7 +313,7 @@ export class Fill implements ResponseSink {
     const mayYetStore = this.#headSeen ? this.#storing.open : this.#plan.unconditional
     if (!mayYetStore) return this.#giveUp()
     this.#pressure.release('client')
-    if (this.#plan.lead?.joined !== true) this.#origin?.unwanted(() => this.#giveUp())
+    if (this.#plan.lead?.joined !== true) this.#origin?.unwanted(() => { if (!this.#fromStore) this.#giveUp() })
   }
 
   #clientServed(): void {
