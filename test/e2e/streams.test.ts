@@ -175,7 +175,7 @@ t.test('what clients have left is given up where others would have to wait for i
     if (request.url === '/wanted') response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('wanted')
   })
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin, config: { origins: { api: { servers: [origin.url], maxConnections: 1 } } } })
+  const house = await startHouse(t, { origin, config: { origins: { api: { servers: [origin.url], maxConnections: 1, timeouts: { headersMs: 3_600_000 } } } } })
   const leaving = ['/first', '/queued'].map(path => {
     const socket = connect(house.port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
     return socket
