@@ -78,6 +78,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     routerOptions: { querystringParser: (text) => Object.fromEntries(Object.entries(parseQuery(text)).filter(([, value]) => value !== '')) },
     bodyLimit: 1024 * 1024,
     requestTimeout: requestTimeoutMs,
+    // Node looks every 30 s unless told.
+    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
     return503OnClosing: false, // /readyz tells it, in the words of everything else here
     clientErrorHandler: answerParserError,
     frameworkErrors: answerError,

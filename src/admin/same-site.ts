@@ -1,6 +1,7 @@
 // Keeps other web sites' pages, running in an operator's browser, away from the admin listener.
 import { isIPv4 } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { SpringhouseError } from '../errors.ts'
 import { AdminProblem } from './problems.ts'
 
 /** Whether an IP address, as a socket reports it, is this machine's own. */
@@ -27,6 +28,14 @@ function isForeign(origin: string, host: string): boolean {
   return authority === undefined || authority.toLowerCase() !== host.toLowerCase()
 }
 
+/** The host that a request names. Of an absolute-form target the authority counts, and not Host (RFC 9112 §3.2.2). */
+function hostOf({ raw }: FastifyRequest): string {
+  const hosts = raw.rawHeaders.filter((_, i) => i % 2 === 1 && raw.rawHeaders[i - 1]?.toLowerCase() === 'host')
+  // §3.2: Node keeps the first of two, and others the second.
+  if (hosts.length > 1) throw new SpringhouseError('BAD_REQUEST')
+  return /^https?:\/\/([^/?#]*)/i.exec(raw.url ?? '')?.[1] ?? hosts[0] ?? ''
+}
+
 /**
  * Refuses what a foreign page could make a browser send. A page that rebinds its own name to 127.0.0.1 is same-origin
  * to the browser, so Origin does not give it away; its Host does. On a listener that others reach by names which are
@@ -34,7 +43,7 @@ function isForeign(origin: string, host: string): boolean {
  */
 export function refuseOtherSites(app: FastifyInstance): void {
   app.addHook('onRequest', async (request: FastifyRequest) => {
-    const host = request.headers.host ?? ''
+    const host = hostOf(request)
     if (boundToLoopback(app) && !namesLoopback(host)) {
       throw new AdminProblem('MISDIRECTED', { detail: 'This listener is bound to loopback: ask for it as localhost, 127.0.0.1 or [::1].' })
     }

@@ -6,6 +6,8 @@ import type { PurgeLog } from '../store/purge-log.ts'
 /** A fetch that others may wait for. */
 export class Lead {
   readonly stamp: Stamp
+  /** Whether anybody in this process has waited for it. */
+  joined = false
   /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
   readonly settled: Promise<Outcome>
   readonly #leave: () => void
@@ -48,6 +50,7 @@ export class Coalescer {
   join(key: string, authority: string, target: string): Lead | undefined {
     const lead = this.#leads.get(key)
     if (lead === undefined || this.#log.mayTouch(lead.stamp, authority, target)) return undefined
+    lead.joined = true
     return lead
   }
 

@@ -303,15 +303,17 @@ export class Fill implements ResponseSink {
 
   readonly #clientDrained = (): void => this.#pressure.release('client')
 
-  // The client left. What may be stored is fetched to its end: the next one will want it. The rest is not.
+  // The client left. What may be stored is fetched to its end, for the next one will want it, but not in anybody's way. The rest
+  // is not.
   readonly #clientLeft = (): void => {
     if (!this.#toClient) return
     this.#clientServed()
     // What is being read from the store ends by itself.
     if (this.#fromStore) return
     const mayYetStore = this.#headSeen ? this.#storing.open : this.#plan.unconditional
-    if (mayYetStore) this.#pressure.release('client')
-    else this.#giveUp()
+    if (!mayYetStore) return this.#giveUp()
+    this.#pressure.release('client')
+    if (this.#plan.lead?.joined !== true) this.#origin?.unwanted(() => { if (!this.#fromStore) this.#giveUp() })
   }
 
   #clientServed(): void {

@@ -1,6 +1,7 @@
 // What carries one request to a server and its answer back, and where it comes from: the seam between HTTP/1.1 and HTTP/2.
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../errors.ts'
+import type { FieldLines } from '../http/fields.ts'
 
 /** A connection that carries one request at a time, or one stream of a session that carries many. Both speak as undici does. */
 export interface Carrier {
@@ -21,8 +22,9 @@ export interface Carrier {
   /**
    * Told when the parser is through with what came with the end: why the message was not whole after all, if so.
    * @param byLength whether the body ends where its length says
+   * @param trailers the fields behind it
    */
-  settle(byLength: boolean): SpringhouseError | undefined
+  settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined
   /** Given back. After a failure, not from within undici's own call: it must have put the client in order. */
   release(): void
   /** Given back, and of no use to anybody: a connection that could not be made. */

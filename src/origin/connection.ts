@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import { SpringhouseError } from '../errors.ts'
+import { hasField, type FieldLines } from '../http/fields.ts'
 import type { Carrier } from './carrier.ts'
 import type { OriginTimeouts } from './config.ts'
 import { guardHeads, type Heading } from './heads.ts'
@@ -99,7 +100,10 @@ export class Connection implements Carrier, Heading {
     this.#leftOver = false
   }
 
-  settle(byLength: boolean): SpringhouseError | undefined {
+  settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined {
+    // RFC 9110 §6.5.1: none of these is a trailer. The parser takes them for the head's all the same, and refuses whatever comes
+    // next on the connection; the answer was whole, and whoever asks next is not to blame.
+    if (hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
     this.#served++
     this.#current = undefined
     // Only a body that the end of the connection delimits ends after the socket did.

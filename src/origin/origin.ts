@@ -43,6 +43,11 @@ export interface OriginExchange {
   resume(): void
   /** Gives up: the connection is closed, and the sink hears nothing more. */
   abort(): void
+  /**
+   * Nobody waits for the answer any more. It goes on, but not at the cost of others: `giveUp` is called where a request would
+   * have to wait for its place, or where it is itself still waiting for one.
+   */
+  unwanted(giveUp: () => void): void
 }
 
 /** A request to change protocols: a GET without a body. */

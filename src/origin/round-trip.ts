@@ -75,6 +75,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #bodySeen = false
   #endSeen = false
   #bodiless = false
+  /** Gives up what nobody waits for: see OriginExchange. */
+  #giveUp: (() => void) | undefined
   /** Whether the body ends where its length says. */
   #byLength = false
   #over = false
@@ -117,10 +119,24 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   abandon(): void {
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#idle?.end()
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened nothing can be aborted; onRequestStart does it then.
     else this.#server?.cancel(this)
+  }
+
+  /** See OriginExchange. */
+  unwanted(giveUp: () => void): void {
+    if (this.#over) return
+    if (this.#carrier === undefined) return giveUp()
+    this.#giveUp = giveUp
+    this.#server?.unwanted(giveUp)
+  }
+
+  #forget(): void {
+    if (this.#giveUp !== undefined) this.#server?.over(this.#giveUp)
+    this.#giveUp = undefined
   }
 
   start(carrier: Carrier): void {
@@ -223,12 +239,13 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   #ended(controller: Dispatcher.DispatchController, carrier: Carrier | undefined): void {
-    const fault = carrier?.settle(this.#byLength)
+    const trailers = receivedLines(controller.rawTrailers)
+    const fault = carrier?.settle(this.#byLength, trailers)
     this.#carrier = undefined
     if (carrier !== undefined) this.#server?.release(carrier)
     if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
-    this.#finish(receivedLines(controller.rawTrailers))
+    this.#finish(trailers)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -281,6 +298,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#started) this.#retries--
     this.#started = false
     this.#endSeen = false
+    this.#forget()
     this.#server = next
     next.acquire(this)
   }
@@ -321,6 +339,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     // Whoever heard the head may have given up.
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#upload?.drop()
     this.end(trailers)
   }
@@ -328,6 +347,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #fail(error: SpringhouseError): void {
     if (this.#over) return
     this.#over = true
+    this.#forget()
     this.#upload?.drop()
     this.failed(error, this.#headTold)
   }

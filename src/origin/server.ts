@@ -43,6 +43,8 @@ export class OriginServer implements Weighted {
   retired = false
   /** Requests that have a carrier or wait for one. */
   pending = 0
+  /** What gives up those under way that nobody waits for any more. */
+  readonly #unwanted = new Set<() => void>()
   /** Connections that failed in a row, with no response between them. */
   failures = 0
   #outUntilMs: number | undefined
@@ -115,8 +117,28 @@ export class OriginServer implements Weighted {
 
   /** Gives the waiter a carrier: now, or when one is free. The caller has looked at `full`. */
   acquire(waiter: Waiter): void {
+    if (this.pending >= this.#config.maxConnections) this.#makeRoom()
     this.pending++
     this.#lines.acquire(waiter)
+  }
+
+  /** Nobody waits for the answer to a request under way: it gives way to those who wait for its place, or will. */
+  unwanted(giveUp: () => void): void {
+    if (this.pending > this.#config.maxConnections) giveUp()
+    else this.#unwanted.add(giveUp)
+  }
+
+  /** It has come to its end. */
+  over(giveUp: () => void): void {
+    this.#unwanted.delete(giveUp)
+  }
+
+  /** Whoever is about to wait takes the place of the oldest of them. */
+  #makeRoom(): void {
+    const [giveUp] = this.#unwanted
+    if (giveUp === undefined) return
+    this.#unwanted.delete(giveUp)
+    giveUp()
   }
 
   /** Takes back a carrier: see Carrier. */

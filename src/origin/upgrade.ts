@@ -85,6 +85,8 @@ export class UpgradeTrip implements OriginUpgrade {
 
   #switched(message: IncomingMessage, socket: Socket, head: Buffer): void {
     const lines = fieldLines(message.rawHeaders)
+    // RFC 9110 §7.8: HTTP/1.0 has no upgrades. Node's parser takes RTSP and other versions as well.
+    if (message.httpVersion !== '1.1') return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'status line' }))
     // §15.2.2: the protocol that was asked for, and no other.
     if (fieldValue(lines, 'upgrade')?.toLowerCase() !== this.#request.protocol) {
       return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'switched to another protocol than was asked for' }))
@@ -96,7 +98,8 @@ export class UpgradeTrip implements OriginUpgrade {
   #refused(message: IncomingMessage, socket: Socket): void {
     const status = message.statusCode ?? 0
     const lines = fieldLines(message.rawHeaders)
-    const fault = malformed(status, lines)
+    const isHttp10 = message.httpVersion === '1.0'
+    const fault = isHttp10 || message.httpVersion === '1.1' ? malformed(status, lines, isHttp10) : 'status line'
     if (fault !== undefined) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#over = true
     this.#sink.onRefused(status, responseFields(status, lines), message, () => socket.errored === null)

@@ -4,11 +4,13 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
 import { isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
+import { hasWaiting } from './pipeline.ts'
 import { writeRawProblem } from './problem.ts'
 import { answerOn, asksForWebSocket } from './websocket.ts'
 
@@ -68,6 +70,25 @@ export function onClientError(error: ParserError, socket: Duplex): void {
 /** The answer that a connection is busy with, or waits for; Node keeps it there. */
 function answerUnderWay(socket: Duplex): ServerResponse | undefined {
   return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/**
+ * Watches the connections of a server, and makes what tells their clients, when it stops, that the answers under way are the
+ * last on them (RFC 9112 §9.6): who was told to keep a connection may be sending its next request as it is closed. Where
+ * requests wait behind an answer the last of them is not known here, and all are answered.
+ */
+export function lastAnswers(server: Server): () => void {
+  const sockets = new Set<Duplex>()
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Duplex) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return () => {
+    for (const socket of sockets) {
+      const answer = answerUnderWay(socket)
+      if (answer !== undefined && !answer.headersSent && !hasWaiting(socket)) answer.shouldKeepAlive = false
+    }
+  }
 }
 
 /** Calls when all that was asked before on a connection has been answered, if it is still open then. */

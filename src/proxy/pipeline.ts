@@ -1,5 +1,6 @@
 // Requests that a client sends before it has the answers to those before them (RFC 9112 §9.3.2), and how many are taken in.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 /** Beyond it nothing is read from the connection; what Node's parser has been given already may be some 2,400 more. */
 const mostWaiting = 64
@@ -31,4 +32,9 @@ export function countPipelined(request: IncomingMessage, response: ServerRespons
     // As when what was written has drained; while it has not, Node waits on, and is asked again.
     if (left <= mostWaiting >> 1 && socket._paused === true) socket.emit('drain')
   })
+}
+
+/** Whether requests have come on a connection behind the one that is being answered. */
+export function hasWaiting(socket: Duplex): boolean {
+  return ((socket as PipelinedSocket)[waiting] ?? 0) > 0
 }

@@ -20,7 +20,7 @@ import { allow, passedMethods } from './methods.ts'
 import { IncomingClient } from './client.ts'
 import { openHttp2, type Http2Door } from './http2.ts'
 import { keepsBody, readBody } from './kept-body.ts'
-import { createListener, onClientError, sortUpgrades } from './listener.ts'
+import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
 import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
 import { countPipelined } from './pipeline.ts'
@@ -57,6 +57,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const uploads = watchUploads(options.timeouts.requestMs)
   let closing = false
   let http2: Http2Door | undefined
+  let tellLast: () => void
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
   function report(error: SpringhouseError, detail?: object): void {
@@ -117,6 +118,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const server = createListener(options, receive)
       if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, receive, stream => stalls.watchStream(stream))
       // After it, which takes over the connections.
+      tellLast = lastAnswers(server)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },
@@ -160,6 +162,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   app.addHook('preClose', (done) => {
     closing = true
+    tellLast()
     http2?.close()
     done()
   })

@@ -77,6 +77,9 @@ tap.test('on loopback, only names of this machine are answered to, so that no pa
   t.notOk(namesLoopback('127.0.0.1:80:80'))
   t.match(await sendRaw(port, `GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 421 /, 'an empty name')
   t.match(await sendRaw(port, `GET /healthz HTTP/1.0\r\n\r\n`), /^HTTP\/1\.1 421 /, 'no name at all')
+  t.match(await sendRaw(port, `GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 /, 'two names')
+  t.match(await sendRaw(port, `GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 421 /, 'another one in the target')
+  t.match(await sendRaw(port, `GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 200 /, 'the target is what counts')
 })
 
 tap.test('bound to every address, any name is answered to, and the token decides', async (t) => {
@@ -135,6 +138,11 @@ tap.test('a body that is not JSON by its type is a 415', async (t) => {
   }
   const charset = await ask('/v1/purge', { token: purger, raw: '{"all":true}', headers: { 'content-type': 'application/json; charset=utf-8' } })
   t.equal(charset.status, 200)
+})
+
+tap.test('half a head is given no longer than a whole request', async (t) => {
+  const { server } = await listen(t)
+  t.equal(server.headersTimeout, 10_000)
 })
 
 tap.test('what breaks inside is told to the log, not to the client', async (t) => {

@@ -1,5 +1,5 @@
 // A listener on a real socket, over a real store and purge log, and a client that can send what browsers and curl cannot.
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
@@ -41,6 +41,7 @@ export interface Ask {
 export interface Listener {
   readonly parts: AdminParts
   readonly port: number
+  readonly server: Server
   /** The lines logged so far. */
   readonly logged: Record<string, unknown>[]
   ask(path: string, ask?: Ask): Promise<Answer>
@@ -171,6 +172,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   return {
     parts,
     port,
+    server: app.server,
     logged,
     ask: (path, ask = {}) => send(port, path, ask),
     purge: (body) => send(port, '/v1/purge', { token: purger, body }),

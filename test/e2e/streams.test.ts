@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import t from 'tap'
 import { open, type Answer } from '../support/client.ts'
+import { startOrigin } from '../support/scripted-origin.ts'
 import { detail, startHouse, type House } from '../support/house.ts'
 
 const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
@@ -167,6 +168,21 @@ t.test('a client that leaves before the origin has begun does not stop the fill,
     finish()
     t.equal((await untilStored(house, '/a')).body.toString(), 'whole')
   }
+})
+
+t.test('what clients have left is given up where others would have to wait for its place', async t => {
+  const origin = await startOrigin((request, response) => {
+    if (request.url === '/wanted') response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('wanted')
+  })
+  t.teardown(() => origin.close())
+  const house = await startHouse(t, { origin, config: { origins: { api: { servers: [origin.url], maxConnections: 1, timeouts: { headersMs: 3_600_000 } } } } })
+  const leaving = ['/first', '/queued'].map(path => {
+    const socket = connect(house.port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
+    return socket
+  })
+  await origin.nth(1)
+  for (const socket of leaving) socket.destroy()
+  t.equal((await house.get('/wanted')).body.toString(), 'wanted')
 })
 
 t.test('a client that leaves an answer that may not be stored takes the fetch with it', async t => {

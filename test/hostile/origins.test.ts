@@ -180,6 +180,17 @@ t.test('what comes behind a message is nobody\'s answer, what it came behind is 
   }
 })
 
+t.test('trailers that a parser may take for fields of the head spoil no answer that comes after them', async tap => {
+  const trailers = ['Connection: close', 'Connection: keep-alive', 'Transfer-Encoding: gzip', 'Transfer-Encoding: chunked']
+  const { made, usedAgain } = await house(tap, trailers.map((line): [string, string] => [line, `${chunkedOk}5\r\nhello\r\n0\r\n${line}\r\n\r\n`]))
+  for (const [i, line] of trailers.entries()) {
+    const path = `/case${i}`
+    tap.equal(String((await ask(made.port, { path, headers: ['Host', 'h'] })).body), 'hello', line)
+    tap.equal(String((await ask(made.port, { path: `/other${i}`, headers: ['Host', 'h'] })).body), 'good', line)
+    tap.notOk(usedAgain(path), `${line}: the connection was not used again`)
+  }
+})
+
 t.test('a body on the answer to HEAD is nobody\'s answer', async tap => {
   const bodies: readonly [string, string][] = [['by length', long('5')], ['by chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\n`], ['an answer', `${ok}Content-Length: 5\r\n\r\n${ok}Content-Length: 4\r\n\r\nEVIL`]]
   const { made, usedAgain } = await house(tap, bodies)

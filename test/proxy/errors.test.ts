@@ -218,7 +218,9 @@ tap.test('while the proxy closes, what is under way is answered and no connectio
   await origin.nth(1)
   const closed = proxy.app.close()
   held[0]?.()
-  t.equal((await pending).body.toString(), 'late')
+  const answer = await pending
+  t.equal(answer.body.toString(), 'late')
+  t.equal(answer.header('connection'), 'close', 'and its client told so')
   agent.destroy()
   await closed
   await proxy.origins.close()

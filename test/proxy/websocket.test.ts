@@ -144,6 +144,8 @@ tap.test('only a 101 that names WebSocket opens a tunnel', async (t) => {
   for (const answer of [
     'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
     'HTTP/1.1 101 Switching Protocols\r\n\r\n',
+    'RTSP/1.0 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
     'nonsense\r\n\r\n',

@@ -159,13 +159,13 @@ void t.test('a commit whose chunks are not all there any more is not made', asyn
 
 void t.test('a body that is gone between metadata and read is BodyGone, before the first chunk or in the middle', async (test) => {
   const { store, raw } = await setting(test as Test)
-  await put(store, key, metadata(), randomBytes(900_000))
+  await put(store, key, metadata(), randomBytes(1_200_000))
   const [found] = await store.lookup(key)
   if (found === undefined) return test.fail('stored')
   const id = (await raw.keys('*')).find((each) => each !== name)?.split(':b:')[1]?.split(':')[0] ?? ''
-  await raw.set(chunkName(name, id, 2), 'short')
-  await test.rejects(readBody(found.body, 0, 900_000), { name: 'BodyGone' })
-  const reader = found.body.read(0, 900_000)[Symbol.asyncIterator]()
+  await raw.setrange(chunkName(name, id, 2), 1_000, 'xxxx')
+  await test.rejects(readBody(found.body, 0, 1_200_000), { name: 'BodyGone' })
+  const reader = found.body.read(0, 1_200_000)[Symbol.asyncIterator]()
   test.equal(((await reader.next()).value as Buffer).length, 262_144, 'what is there comes first')
   await reader.return?.()
   const second = chunkName(name, id, 1)
@@ -189,19 +189,25 @@ void t.test('a body that is gone between metadata and read is BodyGone, before t
   test.equal(part.length, 10, 'a part that is there can be read')
 })
 
-void t.test('where a chunk is gone this is known before the first byte, and what cannot be read whole is absent from then on', async (test) => {
+void t.test('what is amiss with a chunk is known before the first byte, and what cannot be read whole is absent from then on', async (test) => {
   const { store, raw } = await setting(test as Test)
-  for (const [how, spoil] of [['gone', (chunk: string) => raw.del(chunk)], ['damaged', (chunk: string) => raw.setrange(chunk, 1_000, 'xxxx')]] as const) {
-    await put(store, key, metadata(), randomBytes(900_000))
-    const [found] = await store.lookup(key)
-    if (found === undefined) return test.fail('stored')
-    const chunks = (await raw.keys('*')).filter((each) => each !== name && each.endsWith(':2'))
-    for (const chunk of chunks) await spoil(chunk)
-    const reader = found.body.read(0, 900_000)[Symbol.asyncIterator]()
-    if (how === 'gone') await test.rejects(reader.next(), BodyGone)
-    else await test.rejects(readBody(found.body, 0, 900_000), BodyGone)
-    await reader.return?.()
-    test.same(await store.lookup(key), [], how)
+  const amiss: readonly (readonly [how: string, spoil: (chunk: string) => Promise<unknown>])[] = [
+    ['damaged', (chunk) => raw.setrange(chunk, 1_000, 'xxxx')],
+    ['gone', (chunk) => raw.del(chunk)],
+    ['shorter', (chunk) => raw.set(chunk, 'short')],
+    ['longer', (chunk) => raw.append(chunk, 'x')],
+    ['of another kind', async (chunk) => [await raw.del(chunk), await raw.rpush(chunk, 'a')]],
+  ]
+  for (const [how, spoil] of amiss) {
+    // Those of a body of more than 1 MiB are not read before the first byte is sent.
+    for (const bytes of how === 'damaged' ? [900_000] : [900_000, 1_200_000]) {
+      await put(store, key, metadata(), randomBytes(bytes))
+      const [found] = await store.lookup(key)
+      if (found === undefined) return test.fail('stored')
+      for (const chunk of (await raw.keys('*')).filter((each) => each.endsWith(':2'))) await spoil(chunk)
+      await test.rejects(found.body.read(0, bytes)[Symbol.asyncIterator]().next(), BodyGone, `${how}, of ${bytes} bytes`)
+      test.same(await store.lookup(key), [], how)
+    }
   }
 })
 

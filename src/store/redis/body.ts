@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { Pieces } from '../body.ts'
 import { BodyGone, type Body } from '../store.ts'
 import type { Lane } from './lane.ts'
-import { chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
+import { chunksScript } from './scripts.ts'
+import { checksumBytes, chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
 
 /** Bodies up to this length lie in the value, with their metadata. */
 export const inlineBytes = 16_384
@@ -13,8 +14,10 @@ export const chunkBytes = 262_144
 const mostInFlight = 4
 /** Chunks that are asked for before the first is sent: beyond it the question itself would take long. */
 const mostAskedFor = 4_096
+/** Chunks that are read before the first is sent, where there are no more: what is amiss with them is then known in time. */
+const mostAtOnce = 4
 
-/** A body in chunks, read one at a time, with the next one on its way. */
+/** A body in chunks: a few are read at once, more of them one at a time, with the next one on its way. */
 export class ChunkedBody implements Body {
   readonly bytes = undefined
   readonly #lane: Lane
@@ -39,6 +42,10 @@ export class ChunkedBody implements Body {
     const size = this.#chunks.chunkBytes
     const lastNumber = Math.ceil(last / size) - 1
     let number = Math.floor(start / size)
+    if (lastNumber - number < mostAtOnce) {
+      yield* await Promise.all(Array.from({ length: lastNumber - number + 1 }, (_, i) => this.#fetch(number + i, start, last)))
+      return
+    }
     // Redis lets go of keys one by one. That one is missing costs a hit while nothing was sent, and an answer later.
     let [part] = await Promise.all([this.#fetch(number, start, last), this.#allThere(number + 1, lastNumber)])
     while (number < lastNumber) {
@@ -52,16 +59,19 @@ export class ChunkedBody implements Body {
     yield part
   }
 
+  // By their kinds and lengths: whether they are damaged is told when they are read.
   async #allThere(from: number, to: number): Promise<void> {
-    if (from > to) return
     const names = Array.from({ length: Math.min(to - from + 1, mostAskedFor) }, (_, i) => chunkName(this.#entry, this.#chunks.id, from + i))
-    if (await this.#call('EXISTS', names) !== names.length) return this.#lost()
+    const lengths = [this.#chunks.chunkBytes, this.#lengthOf(from + names.length - 1)].map((length) => length + checksumBytes)
+    if (await this.#reply(chunksScript.run(this.#lane, names, lengths)) !== 1) return this.#lost()
   }
 
-  async #call(command: string, names: string[]): Promise<unknown> {
+  async #reply(asked: Promise<unknown>): Promise<unknown> {
     try {
-      return await this.#lane.call(command, names)
+      return await asked
     } catch (error) {
+      // Something else lies under its name, and will at the next look too.
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return this.#lost()
       throw new BodyGone('a chunk of the body could not be read', { cause: error })
     }
   }
@@ -79,8 +89,12 @@ export class ChunkedBody implements Body {
     const to = Math.min(size, end - begins)
     const name = chunkName(this.#entry, this.#chunks.id, number)
     // Whole, also where a part is wanted: only of the whole can it be told that nothing in it is damaged.
-    const chunk = openChunk(name, await this.#call('GET', [name]))
-    return chunk?.length === Math.min(size, this.#length - begins) ? chunk.subarray(from, to) : this.#lost()
+    const chunk = openChunk(name, await this.#reply(this.#lane.call('GET', [name])))
+    return chunk?.length === this.#lengthOf(number) ? chunk.subarray(from, to) : this.#lost()
+  }
+
+  #lengthOf(number: number): number {
+    return Math.min(this.#chunks.chunkBytes, this.#length - number * this.#chunks.chunkBytes)
   }
 }
 

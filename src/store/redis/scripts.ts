@@ -146,3 +146,12 @@ end
 for _, v in ipairs(redis.call('HVALS', key)) do retire(key, v, grace) end
 return redis.call('UNLINK', key)
 `)
+
+/** Whether chunks are there, as far as their lengths tell. KEYS: chunks. ARGV: length of each, length of the last. Answers 1 or 0. */
+export const chunksScript = new Script(`
+for n, chunk in ipairs(KEYS) do
+  -- pcall: what is no string has no length, and is no chunk.
+  if redis.pcall('STRLEN', chunk) ~= tonumber(ARGV[n == #KEYS and 2 or 1]) then return 0 end
+end
+return 1
+`)

@@ -13,7 +13,7 @@ export const version = 2
 const inline = 0
 const chunked = 1
 const idBytes = 22
-const checksumBytes = 4
+export const checksumBytes = 4
 
 /** A body that is kept in chunks beside its value. */
 export interface Chunks {
