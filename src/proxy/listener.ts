@@ -39,6 +39,9 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   }, onRequest)
   // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.
   server.maxHeadersCount = 0
+  // RFC 9110 §10.1.1 lets a server ignore what it does not know to be expected, and it goes no further (origin/forward.ts). Node
+  // would answer 417 before anybody has looked at the message, however it is framed, and go on with what comes behind it.
+  server.on('checkExpectation', onRequest)
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
     whenAnswered(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))

@@ -94,6 +94,10 @@ export const framing: readonly Case[] = [
   ['Connection names Content-Length', post('Content-Length: 3\r\nConnection: Content-Length', 'abc'), { either: posted('abc') }],
   ['Connection names Transfer-Encoding', post(`${te}\r\nConnection: Transfer-Encoding`, `3\r\nabc\r\n${zero}`), { either: posted('abc') }],
   ['Connection names Host', get('Connection: Host'), { either: got }],
+  ['two codings, and something expected', post('Transfer-Encoding: identity, chunked\r\nExpect: x', `3\r\nabc\r\n${zero}`), 'refused'],
+  ['a coding beside a length, and something expected', post(`Content-Length: 5\r\n${te}\r\nExpect: x`, zero), 'refused'],
+  ['something expected, and nothing wrong', post('Content-Length: 3\r\nExpect: x', 'abc'), posted('abc')],
+  ['something expected behind what is refused', `POST /a HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n${next}`, 'refused'],
   ['TE and Trailer on a request', post(`TE: trailers, chunked\r\nTrailer: X-A\r\n${te}`, `3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n`), posted('abc')],
 ]
 
@@ -257,6 +261,7 @@ export const hosts: readonly Case[] = [
   ['an empty Host', hosted('Host:'), 'refused'],
   ['two Hosts', hosted('Host: a\r\nHost: b'), 'refused'],
   ['two equal Hosts', hosted('Host: a\r\nHost: a'), 'refused'],
+  ['two Hosts, and something expected', hosted('Host: a\r\nHost: b\r\nExpect: x'), 'refused'],
   ['two Hosts in odd case', hosted('Host: a\r\nX: 1\r\nhOsT: b'), 'refused'],
   ['two Hosts beside an absolute-form target', hosted('Host: a\r\nHost: b', 'http://c/a'), 'refused'],
   ['a Host in a fold', hosted('Host:\r\n a'), 'refused'],
