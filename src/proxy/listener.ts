@@ -54,18 +54,23 @@ type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; reado
 /** Node's clientError: what its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
   if (isLingering(socket)) return
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy(error)
+    return
+  }
   const underWay = answerUnderWay(socket)
+  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it, whose turn is later.
+  if (underWay?.req.complete === true) {
+    underWay.once('close', () => { if (socket.writable) onClientError(error, socket) })
+    return
+  }
   // An answer that has begun cannot be followed by another.
-  const begun = underWay?.headersSent === true && !underWay.req.complete
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  if (underWay?.headersSent === true) {
     socket.destroy(error)
     return
   }
   const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error))
-  const answer = (): void => writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
-  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it.
-  if (underWay?.req.complete === true) whenAnswered(socket, answer)
-  else answer()
+  writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
 }
 
 /** The answer that a connection is busy with, or waits for; Node keeps it there. */

@@ -242,6 +242,7 @@ export const requestLines: readonly Case[] = [
   ['h2c behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${get('Connection: Upgrade\r\nUpgrade: h2c')}`, ['GET /before ', 'GET /a ']],
   ['h2c with a body behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${post('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3', 'abc')}`, ['GET /before ']],
   ['CONNECT behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nCONNECT db:1 HTTP/1.1\r\nHost: db:1\r\n\r\n${next}`, ['GET /before ']],
+  ['a chunk without a size behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${chunked(`zz\r\n${zero}`)}`, ['GET /before ']],
   ['nonsense behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nnonsense\r\n\r\n${next}`, ['GET /before ']],
   ['an upgrade to TLS', get('Connection: Upgrade\r\nUpgrade: TLS/1.0'), { either: ['GET /a '] }],
   ['Upgrade without Connection', get('Upgrade: h2c'), { either: got }],
