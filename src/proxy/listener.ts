@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
-import { isLingering } from '../exchange/connection.ts'
+import { isBehindTheEnd, isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
 import { writeRawProblem } from './problem.ts'
@@ -42,11 +42,25 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   // RFC 9110 §10.1.1 lets a server ignore what it does not know to be expected, and it goes no further (origin/forward.ts). Node
   // would answer 417 before anybody has looked at the message, however it is framed, and go on with what comes behind it.
   server.on('checkExpectation', onRequest)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    onRequest(request, response)
+    askForBody(request, response)
+  })
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
     whenAnswered(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))
   })
   return server
+}
+
+/**
+ * RFC 9110 §10.1.1: 100, unless the request has been answered by now, and never ahead of its turn: Node would put it between the
+ * head and the body of an answer that waits behind another's (pipelining).
+ */
+function askForBody(request: IncomingMessage, response: ServerResponse): void {
+  if (response.headersSent || isBehindTheEnd(request)) return
+  if (response.socket !== null) response.writeContinue()
+  else response.once('socket', () => { if (!response.headersSent) response.writeContinue() })
 }
 
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
