@@ -9,10 +9,11 @@ const oneLink = /<[^>]*>[^,"]*(?:"[^"]*"[^,"]*)*/g
 /**
  * Passes on 102 and 103; the others are of no use to a client. Never to HTTP/1.0, which knows no 1xx (§15.2), and never after
  * the final answer has begun. A 103 brings what an answer may bring (RFC 8297 §2), less what is not for clients; one without
- * a link is not passed on, for Node has no way to send it.
+ * a link is not passed on, for Node has no way to send it. Nor is one whose answer waits behind another's on its connection
+ * (pipelining): Node would put it between the head of its answer and the body, and by its turn it comes too late to be a hint.
  */
 export function sendInterim(response: ServerResponse, status: number, fields: FieldLines): void {
-  if (response.headersSent || response.req.httpVersion === '1.0') return
+  if (response.headersSent || response.socket === null || response.req.httpVersion === '1.0') return
   if (status === 102) response.writeProcessing()
   if (status !== 103) return
   const hints: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>

@@ -1,5 +1,5 @@
 // Cache directives addressed to caches like this one: targeted fields (RFC 9213) and Surrogate-Control.
-import { parseDictionary, type Dictionary } from 'structured-headers'
+import { parseDictionary } from 'structured-headers'
 import { noResponseDirectives, parseResponseDirectives, type ResponseDirectives } from './cache-control.ts'
 import { maxDeltaSeconds, qualifiedNames } from './directives.ts'
 import { fieldValue, listMembers, type FieldLines } from './fields.ts'
@@ -13,29 +13,29 @@ import { fieldValue, listMembers, type FieldLines } from './fields.ts'
  * `max-age=1.5` or `private=1` alone, with Cache-Control out of play, would leave a response that nothing restricts.
  * So it is read as Cache-Control's malformed values are: numbers as 0 (allowances to serve stale as absent), what
  * restricts as present, what permits as absent. That goes for `no-store=?0` too: no-store "always has a Boolean true
- * value". Of a directive given twice the last counts (RFC 9651 §3.2); parameters are ignored.
+ * value". Of a directive given twice RFC 9651 §3.2 keeps the last; here, as in Cache-Control, what restricts most of all that
+ * was given counts: two of them in an answer come of two authors, and neither knew of the other. Parameters are ignored.
  */
 export function targetedDirectives(lines: FieldLines, fieldName: string): ResponseDirectives | undefined {
   const value = fieldValue(lines, fieldName)
-  if (value === undefined) return undefined
-  const dictionary = dictionaryOf(value)
-  if (dictionary === undefined || dictionary.size === 0) return undefined
+  const given = value === undefined ? undefined : valuesOf(value)
+  if (given === undefined || given.size === 0) return undefined
 
-  const seconds = (name: string): number | undefined => deltaSeconds(dictionary, name, value)
-  const orStale = (name: string): number | undefined => (dictionary.has(name) ? (seconds(name) ?? 0) : undefined)
-  const permits = (name: string): boolean => dictionary.get(name)?.[0] === true
+  const seconds = (name: string): number | undefined => least(given.get(name))
+  const orStale = (name: string): number | undefined => (given.has(name) ? (seconds(name) ?? 0) : undefined)
+  const permits = (name: string): boolean => given.get(name)?.every(one => one === true) === true
   return {
     maxAge: orStale('max-age'),
     sMaxage: orStale('s-maxage'),
-    noStore: dictionary.has('no-store'),
-    noCache: fieldNames(dictionary, 'no-cache'),
-    private: fieldNames(dictionary, 'private'),
+    noStore: given.has('no-store'),
+    noCache: fieldNames(given.get('no-cache')),
+    private: fieldNames(given.get('private')),
     public: permits('public'),
-    mustRevalidate: dictionary.has('must-revalidate'),
-    proxyRevalidate: dictionary.has('proxy-revalidate'),
+    mustRevalidate: given.has('must-revalidate'),
+    proxyRevalidate: given.has('proxy-revalidate'),
     mustUnderstand: permits('must-understand'),
     immutable: permits('immutable'),
-    noTransform: dictionary.has('no-transform'),
+    noTransform: given.has('no-transform'),
     staleWhileRevalidate: seconds('stale-while-revalidate'),
     staleIfError: seconds('stale-if-error'),
   }
@@ -66,34 +66,45 @@ export function surrogateDirectives(value: string | undefined): ResponseDirectiv
   return saysNothing(directives) ? undefined : directives
 }
 
-function dictionaryOf(value: string): Dictionary | undefined {
+/** What was given for each key, in order; undefined for what is no Dictionary (§2.1: it is ignored as a whole). */
+function valuesOf(value: string): ReadonlyMap<string, readonly unknown[]> | undefined {
+  const given = new Map<string, unknown[]>()
   try {
-    return parseDictionary(value)
+    parseDictionary(value)
+    // Safe to part by commas: this is a valid dictionary, in which only a String can hold one that does not part.
+    for (const written of listMembers(value)) {
+      for (const [key, [member]] of parseDictionary(written)) {
+        const values = given.get(key) ?? []
+        values.push(isDecimal(written) ? Number.NaN : member)
+        given.set(key, values)
+      }
+    }
   } catch {
-    return undefined // §2.1: a field that does not parse is ignored as a whole
+    return undefined
   }
+  return given
 }
 
-/** delta-seconds given as an Integer; undefined when absent, or anything else: negative, Decimal, String. */
-function deltaSeconds(dictionary: Dictionary, name: string, value: string): number | undefined {
-  const seconds = dictionary.get(name)?.[0]
-  if (typeof seconds !== 'number' || !Number.isInteger(seconds) || seconds < 0 || isDecimal(name, value)) return undefined
-  return Math.min(seconds, maxDeltaSeconds)
+/** The parser gives `60.0` as the number 60, but §2.1 does not want a Decimal taken for an Integer: it counts as no number. */
+function isDecimal(written: string): boolean {
+  return /^[^=;]+=-?\d+\./.test(written)
 }
 
-/** The parser gives `60.0` as the number 60, but §2.1 does not want a Decimal taken for an Integer: look at how it was written. */
-function isDecimal(name: string, value: string): boolean {
-  if (!value.includes('.')) return false
-  // Safe to part by commas: this is a valid dictionary, in which only a String can hold one that does not part.
-  const written = listMembers(value).findLast((member) => member.startsWith(`${name}=`))
-  return written !== undefined && /^[^;]*\./.test(written)
+/** delta-seconds given as Integers, the least of them; undefined when absent, or where one is anything else: negative, Decimal, String. */
+function least(values: readonly unknown[] | undefined): number | undefined {
+  if (values?.every(value => Number.isInteger(value) && Number(value) >= 0) !== true) return undefined
+  return Math.min(...values as readonly number[], maxDeltaSeconds)
 }
 
 /** Boolean true is the unqualified form, a String the qualified one; any other type restricts as the unqualified form does. */
-function fieldNames(dictionary: Dictionary, name: string): true | readonly string[] | undefined {
-  const member = dictionary.get(name)
-  if (member === undefined) return undefined
-  return typeof member[0] === 'string' ? qualifiedNames(member[0]) : true
+function fieldNames(values: readonly unknown[] | undefined): true | readonly string[] | undefined {
+  const names: string[] = []
+  for (const value of values ?? []) {
+    const named = typeof value === 'string' ? qualifiedNames(value) : true
+    if (named === true) return true
+    names.push(...named)
+  }
+  return values === undefined ? undefined : names
 }
 
 const directiveNames = Object.keys(noResponseDirectives) as (keyof ResponseDirectives)[]

@@ -22,18 +22,21 @@ export const steeringFields: ReadonlySet<string> = new Set([
   // Scheme, port and prefix that links are built from, beside all that begins with x-forwarded.
   'x-url-scheme', 'x-scheme', 'x-proto', 'x-protocol', 'x-https', 'x-ssl', 'x-arr-ssl', 'front-end-https', 'x-script-name',
   'x-port', 'x-base-url', 'base-url', 'x-path-info', 'x-original-proto', 'x-original-scheme', 'x-original-port', 'x-original-prefix',
+  'x-original-forwarded-proto', 'x-original-forwarded-port', 'x-original-forwarded-prefix', 'x-context-path', 'script-name',
   'x-real-proto', 'x-real-scheme', 'x-real-port', 'forwarded-proto', 'forwarded-port', 'x-forward-proto', 'x-forward-port',
   // Another host than Host's.
   'x-host', 'x-original-host', 'x-host-override', 'x-http-host', 'x-http-host-override', 'x-backend-host', 'x-server-name',
   'x-real-host', 'x-proxy-host', 'x-gateway-host', 'forwarded-host', 'forwarded-server', 'x-forward-host', 'x-forward-server',
+  'x-original-authority', 'x-original-forwarded-host', 'x-envoy-original-host', 'x-actual-host', 'x-vhost', 'http-host', 'proxy-host',
   // Another target than the request line's.
   'x-original-url', 'x-original-uri', 'x-original-path', 'x-original-query', 'x-rewrite-url', 'x-rewrite-uri', 'x-rewrite-path',
   'x-rewrite-query', 'x-override-url', 'x-http-destinationurl', 'x-http-path-override', 'x-request-uri', 'request-uri', 'x-proxy-url',
+  'x-original-request-uri', 'x-ms-original-url', 'x-waws-unencoded-url', 'x-replaced-path',
   'x-url', 'x-uri', 'x-envoy-original-path', 'x-accel-redirect', 'x-matched-path', 'x-invoke-path', 'x-invoke-query',
   'x-invoke-status', 'x-now-route-matches',
   // Another method than the request line's: a GET that the cache may share must stay one at the origin.
   'x-http-method-override', 'x-http-method', 'x-http-verb', 'x-method', 'x-method-override', 'x-override-method', 'x-original-method',
-  'http-method-override', 'method-override',
+  'http-method-override', 'method-override', 'x-envoy-original-method', 'x-requested-method', 'x-tunnel-method',
   ...addressFields,
   // What CGI would make the proxy of whatever runs there.
   'proxy',

@@ -1,5 +1,6 @@
 // The primary cache key: RFC 9111 §2, made of exactly what the origin is sent and nothing a client could confuse.
 import type { FieldLines } from '../http/fields.ts'
+import { withoutOuterSpace } from '../http/white-space.ts'
 import type { CacheRequest } from './request.ts'
 import type { KeyRules, Rules } from './rules.ts'
 import type { RequestField } from './vary.ts'
@@ -30,13 +31,14 @@ function part(name: string, value: string | undefined): string {
   return value === undefined ? ` ${name}-` : ` ${name}${value.length}:${value}`
 }
 
-// RFC 6265 §4.2.1: pairs parted by "; ". Two of one name: both count, since origins differ on which they read.
+// RFC 6265 §4.2.1: pairs parted by "; ". Two of one name: both count, since origins differ on which they read. Not trim(), which
+// takes a byte beyond ASCII for a space: an origin is sent it, and reads another name or value.
 function cookieValue(cookies: string, name: string): string | undefined {
   let found: string | undefined
   for (const pair of cookies.split(';')) {
     const at = pair.indexOf('=')
-    if (at < 0 || pair.slice(0, at).trim() !== name) continue
-    const value = pair.slice(at + 1).trim()
+    if (at < 0 || withoutOuterSpace(pair, 0, at) !== name) continue
+    const value = withoutOuterSpace(pair, at + 1)
     found = found === undefined ? value : `${found};${value}`
   }
   return found

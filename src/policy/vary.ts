@@ -56,22 +56,29 @@ export function variantName(selecting: readonly Selecting[]): string {
   return hash.digest('base64url').slice(0, 22)
 }
 
-/** The first (youngest) whole response among a key's variants that a request selects; §4.1: with several, the most recent. */
+/** The youngest whole response among a key's variants, which are youngest first, that a request selects. */
 export function selectVariant<V extends { readonly meta: Metadata }>(variants: readonly V[], requestField: RequestField): V | undefined {
-  for (const variant of variants) {
-    if (variant.meta.part === undefined && selects(variant.meta.vary, requestField)) return variant
-  }
-  return undefined
+  return select(variants, false, requestField)
 }
 
 /** The youngest part that a request selects. */
 export function selectPart<V extends { readonly meta: Metadata }>(variants: readonly V[], requestField: RequestField): V | undefined {
-  for (const variant of variants) {
-    if (variant.meta.part !== undefined && selects(variant.meta.vary, requestField)) return variant
-  }
-  return undefined
+  return select(variants, true, requestField)
 }
 
-function selects(selecting: readonly Selecting[], requestField: RequestField): boolean {
-  return selecting.length === 0 || matchesVary(selecting, requestField)
+/**
+ * §4: with several, the most recent. §4.1: one without Vary would do for every request, and some origins leave it off by mistake.
+ * A later response that has one knows better: what is older and has none is then nobody's.
+ */
+function select<V extends { readonly meta: Metadata }>(variants: readonly V[], ofParts: boolean, requestField: RequestField): V | undefined {
+  let varies = false
+  for (const variant of variants) {
+    const { part, vary } = variant.meta
+    if ((part !== undefined) !== ofParts) continue
+    if (vary.length === 0) {
+      if (!varies) return variant
+    } else if (matchesVary(vary, requestField)) return variant
+    else varies = true
+  }
+  return undefined
 }

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
-import { isLingering } from '../exchange/connection.ts'
+import { isBehindTheEnd, isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
 import type { ProxyOptions } from './options.ts'
 import { hasWaiting } from './pipeline.ts'
@@ -41,6 +41,13 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   }, onRequest)
   // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.
   server.maxHeadersCount = 0
+  // RFC 9110 §10.1.1 lets a server ignore what it does not know to be expected, and it goes no further (origin/forward.ts). Node
+  // would answer 417 before anybody has looked at the message, however it is framed, and go on with what comes behind it.
+  server.on('checkExpectation', onRequest)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    onRequest(request, response)
+    askForBody(request, response)
+  })
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
     whenAnswered(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))
@@ -48,23 +55,38 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
   return server
 }
 
+/**
+ * RFC 9110 §10.1.1: 100, unless the request has been answered by now, and never ahead of its turn: Node would put it between the
+ * head and the body of an answer that waits behind another's (pipelining).
+ */
+function askForBody(request: IncomingMessage, response: ServerResponse): void {
+  if (response.headersSent || isBehindTheEnd(request)) return
+  if (response.socket !== null) response.writeContinue()
+  else response.once('socket', () => { if (!response.headersSent) response.writeContinue() })
+}
+
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
 
 /** Node's clientError: what its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
   if (isLingering(socket)) return
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy(error)
+    return
+  }
   const underWay = answerUnderWay(socket)
+  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it, whose turn is later.
+  if (underWay?.req.complete === true) {
+    underWay.once('close', () => { if (socket.writable) onClientError(error, socket) })
+    return
+  }
   // An answer that has begun cannot be followed by another.
-  const begun = underWay?.headersSent === true && !underWay.req.complete
-  if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+  if (underWay?.headersSent === true) {
     socket.destroy(error)
     return
   }
   const problem = error.code === 'HPE_INVALID_METHOD' ? unknownMethod(error.rawPacket) : new SpringhouseError(codeOf(error))
-  const answer = (): void => writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
-  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it.
-  if (underWay?.req.complete === true) whenAnswered(socket, answer)
-  else answer()
+  writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
 }
 
 /** The answer that a connection is busy with, or waits for; Node keeps it there. */

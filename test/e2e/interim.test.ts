@@ -1,5 +1,6 @@
 // What comes before and after an answer: 1xx and trailers, RFC 9110 §15.2 and §6.5.
 import t from 'tap'
+import { readResponses, statusOf } from '../hostile/wire.ts'
 import { rawRequest } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
 
@@ -17,6 +18,39 @@ t.test('103 and 102 reach the client who waits for the origin, and nobody else',
   t.match(miss, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload; as=style, <\/b,c\.js>; rel=preload\r\nx-other: 1\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
   t.match(await rawRequest(house.port, ask('/a')), /^HTTP\/1\.1 200 OK\r\n/, 'a hit has none')
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /^HTTP\/1\.1 200 OK\r\n/, 'HTTP/1.0 knows none')
+})
+
+t.test('of an answer that waits for its turn nothing comes ahead, nor in its midst', async t => {
+  let answerFirst = (): void => undefined
+  const house = await startHouse(t, {
+    origin: (request, response) => {
+      if (request.url === '/first') {
+        answerFirst = () => response.end('first')
+        return
+      }
+      if (request.method === 'GET') {
+        response.writeEarlyHints({ link: '</a.css>' })
+        response.writeProcessing()
+      }
+      request.resume().on('end', () => {
+        response.end('second')
+        // When the second answer has come to the house, or nearly.
+        setTimeout(answerFirst, 50)
+      })
+    },
+  })
+  for (const second of ['GET /hints HTTP/1.1\r\nHost: x\r\n', 'POST /upload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n', 'GET /expected HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n']) {
+    const heard = await rawRequest(house.port, `GET /first HTTP/1.1\r\nHost: x\r\n\r\n${second}Connection: close\r\n\r\n${second.startsWith('POST') ? 'abc' : ''}`)
+    const { messages, fault } = readResponses(heard)
+    t.strictSame([fault, messages.filter(message => statusOf(message) >= 200).map(({ body }) => body)], [undefined, ['first', 'second']], second)
+  }
+})
+
+t.test('who is refused is not asked for the body first', async t => {
+  const house = await startHouse(t, { origin: (_, response) => response.end() })
+  const expecting = (host: string): string => `POST /a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n`
+  t.match(await rawRequest(house.port, expecting('a/b')), /^HTTP\/1\.1 400 /)
+  t.match(await rawRequest(house.port, `${expecting('a')}abc`), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
 })
 
 t.test('a hint that cannot be read is left out', async t => {

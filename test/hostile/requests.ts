@@ -94,6 +94,10 @@ export const framing: readonly Case[] = [
   ['Connection names Content-Length', post('Content-Length: 3\r\nConnection: Content-Length', 'abc'), { either: posted('abc') }],
   ['Connection names Transfer-Encoding', post(`${te}\r\nConnection: Transfer-Encoding`, `3\r\nabc\r\n${zero}`), { either: posted('abc') }],
   ['Connection names Host', get('Connection: Host'), { either: got }],
+  ['two codings, and something expected', post('Transfer-Encoding: identity, chunked\r\nExpect: x', `3\r\nabc\r\n${zero}`), 'refused'],
+  ['a coding beside a length, and something expected', post(`Content-Length: 5\r\n${te}\r\nExpect: x`, zero), 'refused'],
+  ['something expected, and nothing wrong', post('Content-Length: 3\r\nExpect: x', 'abc'), posted('abc')],
+  ['something expected behind what is refused', `POST /a HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n${next}`, 'refused'],
   ['TE and Trailer on a request', post(`TE: trailers, chunked\r\nTrailer: X-A\r\n${te}`, `3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n`), posted('abc')],
 ]
 
@@ -238,6 +242,7 @@ export const requestLines: readonly Case[] = [
   ['h2c behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${get('Connection: Upgrade\r\nUpgrade: h2c')}`, ['GET /before ', 'GET /a ']],
   ['h2c with a body behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${post('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3', 'abc')}`, ['GET /before ']],
   ['CONNECT behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nCONNECT db:1 HTTP/1.1\r\nHost: db:1\r\n\r\n${next}`, ['GET /before ']],
+  ['a chunk without a size behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\n${chunked(`zz\r\n${zero}`)}`, ['GET /before ']],
   ['nonsense behind a request', `GET /before HTTP/1.1\r\nHost: h\r\n\r\nnonsense\r\n\r\n${next}`, ['GET /before ']],
   ['an upgrade to TLS', get('Connection: Upgrade\r\nUpgrade: TLS/1.0'), { either: ['GET /a '] }],
   ['Upgrade without Connection', get('Upgrade: h2c'), { either: got }],
@@ -257,6 +262,7 @@ export const hosts: readonly Case[] = [
   ['an empty Host', hosted('Host:'), 'refused'],
   ['two Hosts', hosted('Host: a\r\nHost: b'), 'refused'],
   ['two equal Hosts', hosted('Host: a\r\nHost: a'), 'refused'],
+  ['two Hosts, and something expected', hosted('Host: a\r\nHost: b\r\nExpect: x'), 'refused'],
   ['two Hosts in odd case', hosted('Host: a\r\nX: 1\r\nhOsT: b'), 'refused'],
   ['two Hosts beside an absolute-form target', hosted('Host: a\r\nHost: b', 'http://c/a'), 'refused'],
   ['a Host in a fold', hosted('Host:\r\n a'), 'refused'],

@@ -26,8 +26,23 @@ test('a targeted field is read as a Structured Fields Dictionary', async (t) => 
     ['valid', 'public, immutable=?1, must-understand', { public: true, immutable: true, mustUnderstand: true }],
     ['valid', 'no-cache="Set-Cookie, X-A"', { noCache: ['set-cookie', 'x-a'] }],
     ['valid', 'stale-while-revalidate=5, stale-if-error=6', { staleWhileRevalidate: 5, staleIfError: 6 }],
-    ['valid', 'max-age=10, max-age=20', { maxAge: 20 }], // RFC 9651 §3.2: the last counts
   ], targeted)
+})
+
+test('of what is given twice the most restrictive counts, in any order', async (t) => {
+  table(t, [
+    ['valid', 'max-age=10, max-age=20', { maxAge: 10 }],
+    ['valid', 'max-age=20, max-age=10', { maxAge: 10 }],
+    ['malformed', 'max-age=0.5, max-age=20', { maxAge: 0 }],
+    ['valid', 's-maxage=0, max-age=5, s-maxage=20', { maxAge: 5, sMaxage: 0 }],
+    ['valid', 'private, max-age=5, private="x-a"', { private: true, maxAge: 5 }],
+    ['valid', 'private="x-a", private="x-b, x-c"', { private: ['x-a', 'x-b', 'x-c'] }],
+    ['valid', 'no-cache="x-a", no-cache', { noCache: true }],
+    ['malformed', 'public=?0, public', {}],
+    ['valid', 'public, public', { public: true }],
+    ['malformed', 'stale-while-revalidate=5.0, stale-while-revalidate=5', {}],
+  ], targeted)
+  t.strictSame(targeted('max-age=60, private="x-a"', 'private="x-b"'), { maxAge: 60, private: ['x-a', 'x-b'] })
 })
 
 test('a targeted field that is absent, empty or does not parse is ignored as a whole', async (t) => {

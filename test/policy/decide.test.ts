@@ -84,6 +84,10 @@ t.test('§4.1: Vary', async t => {
   const absent = stored({ 'Cache-Control': 'max-age=60', Vary: 'Accept-Language' })
   t.equal(decided({}, [absent], 0), 'serve: fresh', 'absent matches absent')
   t.equal(decided({ 'Accept-Language': '' }, [absent], 0), 'fetch: vary-miss', 'empty does not match absent')
+  const forAll = stored({ 'Cache-Control': 'max-age=60' })
+  t.equal(decided({ 'Accept-Language': 'en' }, [forAll, german], 0), 'serve: fresh', 'one without Vary is for all')
+  t.equal(decided({ 'Accept-Language': 'en' }, [german, forAll], 0), 'fetch: vary-miss', 'but not when a later one has said that it varies')
+  t.equal(decided({ 'Accept-Language': 'de' }, [german, forAll], 0), 'serve: fresh', 'and that one is for whom it says')
 })
 
 t.test('what is not the cache\'s is passed on, with the reason', async t => {

@@ -110,4 +110,7 @@ t.test('RFC 9111 §2: the key', async t => {
   t.not(key({ 'X-T': '1 x-u1:2' }, '/a', {}, ['x-t', 'x-u']), key({ 'X-T': '1', 'X-U': '2' }, '/a', {}, ['x-t', 'x-u']), 'no value reads as two')
   t.not(key({ Cookie: 'a=1; b=2' }, '/a', { cookies: ['a'] }), key({ Cookie: 'a=2; b=2' }, '/a', { cookies: ['a'] }), 'a cookie that the route names')
   t.equal(key({ Cookie: 'a=1; b=2' }, '/a', { cookies: ['a'] }), key({ Cookie: 'b=3; a=1' }, '/a', { cookies: ['a'] }), 'others do not count')
+  for (const odd of ['\u00A0a=1', 'a=1\u00A0', 'a=\u00A01', 'a\u00A0=1']) {
+    t.not(key({ Cookie: odd }, '/a', { cookies: ['a'] }), key({ Cookie: 'a=1' }, '/a', { cookies: ['a'] }), 'a byte beyond ASCII is no space')
+  }
 })

@@ -121,6 +121,18 @@ tap.test('what is not HTTP is a 400 problem, and the connection is closed', asyn
   t.equal(origin.requests.length, 0)
 })
 
+tap.test('a body that is malformed is refused in its turn, behind what was asked before it', async (t) => {
+  const origin = await startOrigin((request, response) => response.end(request.url))
+  const proxy = await startProxy({ servers: [origin.url] })
+  t.teardown(async () => { await proxy.close(); await origin.close() })
+  for (const before of [['/a'], ['/a', '/b']]) {
+    const asked = before.map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).join('')
+    const answer = await rawRequest(proxy.port, `${asked}POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n`)
+    t.strictSame([...answer.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status), [...before.map(() => '200'), '400'])
+  }
+  t.notOk(origin.requests.some(({ target }) => target === '/d'))
+})
+
 tap.test('a Host that two readers may read differently is a 400 problem', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxy({ servers: [origin.url] })
