@@ -25,13 +25,18 @@ export interface Http2Door {
 export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener, onStream: (stream: ServerHttp2Stream) => void): Http2Door {
   const sessions = new Set<{ close(): void }>()
   let closing = false
+  // The two are what they stand for, in all that the house asks of them.
+  const answer = (request: StreamRequest, response: StreamResponse): void => {
+    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse & { req: IncomingMessage })
+  }
   const inner = createServer({
     Http2ServerRequest: StreamRequest,
     Http2ServerResponse: StreamResponse,
     maxHeaderListPairs: mostFields,
     settings: { maxConcurrentStreams: mostStreams, maxHeaderListSize: options.maxHeaderBytes, enablePush: false },
-    // The two are what they stand for, in all that the house asks of them.
-  }, (request, response) => onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse & { req: IncomingMessage }))
+  }, answer)
+  // As over HTTP/1.1 (listener.ts): an expectation that nobody knows is ignored.
+  inner.on('checkExpectation', answer)
 
   inner.on('session', (session) => {
     sessions.add(session)

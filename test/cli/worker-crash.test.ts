@@ -6,12 +6,6 @@ import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { anyPort, Running, urls } from './command.ts'
 
-interface Stats {
-  readonly pid: number
-  readonly waits: number
-  readonly purgeLog: { readonly current: boolean }
-}
-
 test('workers share their fetches, and one that crashes takes nothing with it but what it had under way', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
@@ -36,19 +30,15 @@ test('workers share their fetches, and one that crashes takes nothing with it bu
   }
 
   await t.test('a hundred at once for one cold key make one request to the origin', async (t) => {
-    // Whichever worker answers, until both have.
-    const stats = async (): Promise<Stats[]> => {
-      const latest = new Map<number, Stats>()
-      while (latest.size < 2) {
-        const one = JSON.parse((await ask(adminPort, { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString()) as Stats
-        latest.set(one.pid, one)
-      }
-      return [...latest.values()]
+    /** A metric of each worker. */
+    const each = async (name: string): Promise<number[]> => {
+      const text = (await ask(adminPort, { path: '/metrics', headers: ['Authorization', 'Bearer abc'] })).body.toString()
+      return Array.from(text.matchAll(new RegExp(`^springhouse_${name}\\{worker="\\d+"\\} (\\d+)$`, 'gm')), ([, value]) => Number(value))
     }
-    await eventually(async () => (await stats()).every(({ purgeLog }) => purgeLog.current))
+    await eventually(async () => (await each('purge_log_current')).join() === '1,1')
     const all = Array.from({ length: 100 }, () => ask(port, { path: '/held' }))
-    await eventually(async () => (await stats()).reduce((sum, { waits }) => sum + waits, 0) === 99)
-    t.equal((await stats()).every(({ waits }) => waits > 0), true, 'they wait at both')
+    await eventually(async () => (await each('coalescing_waits_total')).reduce((sum, waits) => sum + waits, 0) === 99)
+    t.equal((await each('coalescing_waits_total')).every(waits => waits > 0), true, 'they wait at both')
     release()
     t.equal((await Promise.all(all)).every(({ body }) => body.toString() === 'one'), true)
     t.equal(origin.requests.filter(({ target }) => target === '/held').length, 1)

@@ -29,11 +29,11 @@ async function before(tap: Tap) {
 }
 
 /** The status of a plain request on a connection of its own. */
-function plain(url: string): Promise<number> {
+function plain(url: string, fields: Readonly<Record<string, string>> = {}): Promise<number> {
   return new Promise((resolve, reject) => {
     const session = connectSession(url, { ca: testCertificate })
     session.on('error', reject)
-    const stream = session.request({ ':path': '/plain' })
+    const stream = session.request({ ':path': '/plain', ...fields })
     stream.on('response', (headers: IncomingHttpHeaders) => { resolve(Number(headers[':status'])) })
     stream.on('error', reject)
     stream.on('close', () => session.destroy())
@@ -108,6 +108,7 @@ t.test('requests without content', async t => {
     t.notOk(seen.some(request => request.fields.some(([field]) => /^(?:x-evil|:.*)$/i.test(field))), name)
   }
   t.equal(await plain(house.app.proxyUrl), 200)
+  t.equal(await plain(house.app.proxyUrl, { expect: 'something' }), 200, 'an expectation that nobody knows')
 })
 
 t.test('content: the length that was announced and the end that was meant', async t => {
