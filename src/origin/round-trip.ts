@@ -1,4 +1,4 @@
-// One request's way to an origin and back: a server, a connection, and another try where that is safe.
+// One request's way to an origin and back: a server, a connection, the answer, and another try where that is safe (tries.ts).
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -9,9 +9,10 @@ import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from '.
 import { IdleWatch, mayBeSilent } from './idle.ts'
 import { passed } from './passed-buffers.ts'
 import type { OriginPool } from './pool.ts'
-import { isAskedElsewhere, isIdempotent } from './repetition.ts'
+import { isIdempotent } from './repetition.ts'
 import { malformed, receivedLines, responseFields } from './response-fields.ts'
 import type { OriginServer } from './server.ts'
+import { Tries } from './tries.ts'
 import { Upload } from './upload.ts'
 
 /** What goes over the wire. */
@@ -32,9 +33,6 @@ interface Beginning {
   readonly chunks: Buffer[]
 }
 
-/** How often servers may say of one request that they did not process it. */
-const mostRefusals = 4
-
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
@@ -54,17 +52,14 @@ const mostRefusals = 4
 export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
   readonly #outgoing: Outgoing
-  #retries: number
+  readonly #tries: Tries
   #server: OriginServer | undefined
-  /** Servers to which it was sent, or should have been, in vain. */
-  #tried: OriginServer[] | undefined
   /** Where it goes once the answer that it does not want is out of the way. */
   #instead: OriginServer | undefined
   #carrier: Carrier | undefined
   #idle: IdleWatch | undefined
   /** A body that may have to be sent anew. */
   readonly #upload: Upload | undefined
-  #refusals = 0
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #byteSeen = false
@@ -84,7 +79,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   constructor(pool: OriginPool, outgoing: Outgoing) {
     this.#pool = pool
     this.#outgoing = outgoing
-    this.#retries = pool.config.retries
+    this.#tries = new Tries(pool)
     if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new Upload(outgoing.body)
   }
 
@@ -176,7 +171,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.
-    if (this.#outgoing.retryOn?.includes(status) === true && this.#elsewhere()) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
+    if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
     this.#upload?.forget()
@@ -278,14 +273,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   /** Whether the request goes to another server in place of taking this one's answer; settles which. */
-  #elsewhere(): boolean {
-    if (this.#outgoing.body !== null || !isAskedElsewhere(this.#outgoing.method) || this.#retries <= 0 || this.#pool.closed) return false
-    const tried = [...this.#tried ?? [], this.#server as OriginServer]
-    const next = this.#pool.another(tried)
-    if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return false
-    this.#tried = tried
-    this.#instead = next
-    return true
+  #goesElsewhere(status: number): boolean {
+    const { retryOn, body, method } = this.#outgoing
+    if (retryOn?.includes(status) !== true || body !== null) return false
+    this.#instead = this.#tries.insteadOf(this.#server as OriginServer, method)
+    return this.#instead !== undefined
   }
 
   #tryInstead(next: OriginServer): void {
@@ -295,7 +287,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   #again(next: OriginServer): void {
-    if (this.#started) this.#retries--
+    if (this.#started) this.#tries.count()
     this.#started = false
     this.#endSeen = false
     this.#forget()
@@ -313,16 +305,11 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       this.#pool.doubt()
     }
     // Where nothing was sent, or nothing was done, it was no try: every other server may have it.
-    if (refused && ++this.#refusals <= mostRefusals && this.#upload?.spent !== true) this.#started = false
+    if (refused && this.#tries.refused() && this.#upload?.spent !== true) this.#started = false
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
-    if (!safe || (this.#started && this.#retries <= 0) || this.#pool.closed) return this.#fail(error)
-    // One that refused is there, and may yet take it where the others fail.
-    const tried = [...this.#tried ?? [], server]
-    if (!refused) this.#tried = tried
-    const next = this.#pool.another(tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
-    // What was not processed cost the server next to nothing: there is nothing to save, and a restart loses nothing for want of it.
-    if (next === undefined || !(refused || this.#pool.retryBudget.spend())) return this.#fail(error)
-    this.#again(next)
+    const next = safe ? this.#tries.after(server, { refused, stale, sent: this.#started }) : undefined
+    if (next === undefined) this.#fail(error)
+    else this.#again(next)
   }
 
   get repeatable(): boolean {
