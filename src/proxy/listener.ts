@@ -4,11 +4,11 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Server as TlsServer } from 'node:tls'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
 import { isBehindTheEnd, isLingering } from '../exchange/connection.ts'
 import { allow, unknownMethod } from './methods.ts'
+import { openSockets } from './open-sockets.ts'
 import type { ProxyOptions } from './options.ts'
 import { hasWaiting } from './pipeline.ts'
 import { writeRawProblem } from './problem.ts'
@@ -100,11 +100,7 @@ function answerUnderWay(socket: Duplex): ServerResponse | undefined {
  * requests wait behind an answer the last of them is not known here, and all are answered.
  */
 export function lastAnswers(server: Server): () => void {
-  const sockets = new Set<Duplex>()
-  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Duplex) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
+  const sockets = openSockets(server)
   return () => {
     for (const socket of sockets) {
       const answer = answerUnderWay(socket)

@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
+import { openSockets } from './open-sockets.ts'
 
 /** How many looks a stalled client is given. */
 const looks = 4
@@ -26,13 +27,9 @@ export interface StallWatch {
 /** @param stalledMs how long a client may take nothing of an answer that waits for it; 0: for ever */
 export function watchStalled(server: Server, stalledMs: number): StallWatch {
   if (stalledMs === 0) return { watchStream: () => undefined }
-  const sockets = new Set<Socket>()
+  const sockets = openSockets(server)
   const streams = new Set<ServerHttp2Stream>()
   const secure = server instanceof TlsServer
-  server.on(secure ? 'secureConnection' : 'connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
   const timer = setInterval(() => {
     for (const socket of sockets) if (hasStalled(socket, socket.writableLength, takenBy(socket))) cutOff(socket, secure)
     for (const stream of streams) if (hasStalled(stream, stream.writableLength, takenOf(stream))) stream.destroy(new Error('the client takes nothing'))
