@@ -46,7 +46,7 @@ function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { ma
 function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: Store, clear(): void } {
   const bounds = memoryBounds(cache)
   if (bounds.maxBytes === 0) return { store: redis, clear: () => {} }
-  const store = createTieredStore({ ...bounds, memory: createMemoryStore({ ...bounds, clock }), shared: redis })
+  const store = createTieredStore({ ...bounds, clock, memory: createMemoryStore({ ...bounds, clock }), shared: redis })
   return { store, clear: () => store.clear() }
 }
 

@@ -2,6 +2,7 @@
 import { headSpeaks, judgeByHead } from '../policy/head.ts'
 import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import { matchesVary } from '../policy/vary.ts'
+import { outlasts } from '../store/order.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
 import type { Store, Stored } from '../store/store.ts'
 import type { Asked } from './client.ts'
@@ -17,7 +18,7 @@ export async function updateByHead(store: Store, log: PurgeLog, asked: Asked, he
   if (asked.request.method !== 'HEAD' || !headSpeaks(head.status)) return
   try {
     for (const entry of await lookup(store, log, asked.key)) {
-      if (entry.meta.requestTimeMs > head.requestTimeMs || !matchesVary(entry.meta.vary, asked.requestField)) continue
+      if (outlasts(entry.meta, head, head.responseTimeMs) || !matchesVary(entry.meta.vary, asked.requestField)) continue
       await updateOne(store, asked, entry, head)
     }
   } catch { /* see above */ }

@@ -1,6 +1,6 @@
 // What to do with a request, given what is stored: RFC 9111 §4, as one pure function.
 import { restOf, type RangeAsked } from './combine.ts'
-import { currentAgeMs } from './freshness.ts'
+import { currentAgeMs, isAhead } from './freshness.ts'
 import { wantedOf } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
@@ -81,12 +81,13 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
   const { meta } = entry
   const ageMs = currentAgeMs(meta, nowMs)
   const softPurged = softness === 'stale'
-  const reason = notUsableBecause(request, meta, ageMs, softPurged)
+  const reason = notUsableBecause(request, meta, ageMs, softPurged, nowMs)
   if (reason === undefined) return { action: 'serve', reason: 'fresh', entry, ageMs }
   if (reason === 'stale' || reason === 'soft-purged') {
     // A soft purge makes it stale now, however long its lifetime had yet to run.
     const staleForMs = Math.max(0, ageMs - meta.lifetimeMs)
-    if (!meta.neverStale) {
+    // How stale a response from the future is cannot be known, so no allowance covers it.
+    if (!meta.neverStale && !isAhead(meta.responseTimeMs, nowMs)) {
       if (!softPurged && staleForMs <= maxStaleMs(request)) return { action: 'serve', reason: 'max-stale', entry, ageMs }
       if (mayWait(request) && meta.staleWhileRevalidateMs > 0 && staleForMs <= meta.staleWhileRevalidateMs) {
         return { action: 'serve-stale', reason: 'stale-while-revalidate', entry, ageMs }
@@ -118,7 +119,7 @@ function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision
   if (whole !== undefined && whole.action !== 'fetch') return whole
   const reason = whole === undefined ? 'part-only' : whole.reason
   const rest = request.method === 'GET' ? restOf(part.meta) : undefined
-  const fresh = notUsableBecause(request, part.meta, currentAgeMs(part.meta, nowMs), softness === 'stale') === undefined
+  const fresh = notUsableBecause(request, part.meta, currentAgeMs(part.meta, nowMs), softness === 'stale', nowMs) === undefined
   // A part that is not fresh is worth something only if the origin can say that it still holds: by If-Range.
   if (rest !== undefined && (fresh || rest.ifRange !== undefined)) return { action: 'complete', reason, entry: whole?.entry, part, rest }
   return { action: 'fetch', reason, entry: whole?.entry, part }
@@ -131,12 +132,13 @@ function missReason(request: CacheRequest, variants: number): ForwardReason {
 }
 
 /** Why a stored response must not simply be used; undefined: it may. */
-function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean): ForwardReason | undefined {
+function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean, nowMs: number): ForwardReason | undefined {
   const { directives } = request
   if (meta.alwaysValidate) return 'no-cache'
   if (directives.noCache) return 'request-no-cache' // §5.2.1.4, and Pragma: no-cache (§5.4)
   if (softPurged) return 'soft-purged'
   if (ageMs >= meta.lifetimeMs) return 'stale' // §4.2: fresh while its lifetime is greater than its age
+  if (isAhead(meta.responseTimeMs, nowMs)) return 'stale' // its age is unknown: a clock was wrong when it was stored, or is now
   if (directives.maxAge !== undefined && ageMs > directives.maxAge * 1000) return 'request-max-age'
   if (directives.minFresh !== undefined && meta.lifetimeMs - ageMs < directives.minFresh * 1000) return 'request-min-fresh'
   return undefined
@@ -169,11 +171,12 @@ export function mayStandIn(request: CacheRequest, meta: Metadata, softness: Soft
   if (meta.part !== undefined && wantedOf(request, meta, nowMs) === 'not-held') return undefined
   // A request that wanted none from cache gets the error, and so does one whose response forbids it.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
-  if (meta.neverStale && (ageMs >= meta.lifetimeMs || softness === 'stale')) return undefined
+  const unknownAge = isAhead(meta.responseTimeMs, nowMs)
+  if (meta.neverStale && (ageMs >= meta.lifetimeMs || unknownAge || softness === 'stale')) return undefined
   const { staleIfError } = request.directives
   // RFC 5861 §4: either side may say how long; what the origin says first.
   const allowedMs = meta.staleIfErrorMs > 0 ? meta.staleIfErrorMs : staleIfError === undefined ? 0 : staleIfError * 1000
-  if (allowedMs > 0) return staleForMs <= allowedMs ? 'stale-if-error' : undefined
+  if (allowedMs > 0) return staleForMs <= allowedMs && !unknownAge ? 'stale-if-error' : undefined
   if (nowMs > meta.keepUntilMs) return undefined
   return failure === 'unreachable' ? 'origin-unreachable' : 'origin-5xx'
 }

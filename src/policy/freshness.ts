@@ -43,7 +43,18 @@ function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000
 }
 
-/** §4.2.3 current_age, in milliseconds. It never falls: a clock set back adds nothing rather than taking away. */
+/** Clocks that are kept in step differ by less than this. A time further ahead was given by a clock that was wrong. */
+export const clockToleranceMs = 1_000
+
+/** Whether a time lies so far in the future that a clock in step with this one cannot have given it. Both in milliseconds. */
+export function isAhead(timeMs: number, nowMs: number): boolean {
+  return timeMs > nowMs + clockToleranceMs
+}
+
+/**
+ * §4.2.3 current_age, in milliseconds. It never falls: a clock set back adds nothing rather than taking away. The age of a
+ * response from the future is therefore the least that it can be: `decide` takes such a response for stale.
+ */
 export function currentAgeMs(meta: Pick<Metadata, 'initialAgeMs' | 'responseTimeMs'>, nowMs: number): number {
   return meta.initialAgeMs + Math.max(0, nowMs - meta.responseTimeMs)
 }

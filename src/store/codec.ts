@@ -10,8 +10,9 @@ import { wordAt, wordNumber } from './words.ts'
 //
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
-/** An entry of another version reads as absent. 2: parts. */
-export const metadataVersion = 2
+// The stamp is the first string, for the scripts compare it too: its length is the first number, its bytes begin the text.
+/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. */
+export const metadataVersion = 3
 const fixedBytes = 36
 const checksumBytes = 4
 
@@ -19,6 +20,8 @@ const checksumBytes = 4
 export const requestTimeOffset = 12
 export const responseTimeOffset = 20
 export const keepUntilOffset = 28
+export const textStartOffset = 8
+export const firstNumberOffset = fixedBytes
 
 const heuristicFlag = 1
 const alwaysValidateFlag = 2
@@ -108,6 +111,7 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   texts.length = 0
   textBytes = 0
   const { fields, vary, tags } = meta
+  putString(meta.stamp)
   putQuantity(bodyBytes)
   putQuantity(meta.initialAgeMs)
   putQuantity(meta.lifetimeMs)
@@ -128,7 +132,6 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   putString(meta.variant)
   putString(meta.authority)
   putString(meta.target)
-  putString(meta.stamp)
   putPart(meta.part)
 
   let numberBytes = 0
@@ -141,7 +144,7 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
     (meta.neverStale ? neverStaleFlag : 0)
   bytes.writeUInt16LE(meta.status, 2)
   bytes.writeUInt32LE(length, 4)
-  bytes.writeUInt32LE(textStart, 8)
+  bytes.writeUInt32LE(textStart, textStartOffset)
   bytes.writeDoubleLE(meta.requestTimeMs, requestTimeOffset)
   bytes.writeDoubleLE(meta.responseTimeMs, responseTimeOffset)
   bytes.writeDoubleLE(meta.keepUntilMs, keepUntilOffset)
@@ -252,7 +255,7 @@ export function decodeMetadata(bytes: Buffer, start = 0, end = bytes.length, tru
   if (length === undefined || length !== end - start) return undefined
   const textEnd = end - checksumBytes
   if (!trusted && crc32(bytes.subarray(start, textEnd)) !== bytes.readUInt32LE(textEnd)) return undefined
-  const textStart = start + bytes.readUInt32LE(start + 8)
+  const textStart = start + bytes.readUInt32LE(start + textStartOffset)
   if (textStart < start + fixedBytes || textStart > textEnd) return undefined
   try {
     return decodeParts(bytes, start, textStart, textEnd)
@@ -270,6 +273,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   textAt = 0
   text = bytes.toString('latin1', textStart, textEnd)
 
+  const stamp = takeString()
   const bodyBytes = takeQuantity()
   const initialAgeMs = takeQuantity()
   const lifetimeMs = takeQuantity()
@@ -286,7 +290,6 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   const variant = takeString()
   const authority = takeString()
   const target = takeString()
-  const stamp = takeString()
   const part = takePart()
   const flags = bytes[start + 1] as number
   return {

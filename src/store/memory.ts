@@ -1,11 +1,13 @@
 // The store in this process's memory: bounded in bytes, synchronous, packed small.
 import type { Clock } from '../clock.ts'
+import { isAhead } from '../policy/freshness.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { Pieces } from './body.ts'
-import { encodeMetadata, keepUntilOffset, requestTimeOffset } from './codec.ts'
+import { encodeMetadata, keepUntilOffset, responseTimeOffset } from './codec.ts'
 import { Eviction } from './eviction.ts'
 import { bodyOf, bytesOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
 import { Incoming } from './memory-writer.ts'
+import { outlasts } from './order.ts'
 import { Slabs } from './slabs.ts'
 import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
 import { Views } from './views.ts'
@@ -114,7 +116,8 @@ class Memory implements MemoryStore {
     // What has expired neither stands in the way of what is older, nor counts as a variant.
     if (node !== undefined && now >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) node = undefined
     const present = node === undefined ? undefined : variantOf(node, meta.variant)
-    if (present !== undefined && timeOf(present, requestTimeOffset) > meta.requestTimeMs) return false
+    const presentMeta = present === undefined ? undefined : metadataOf(present)
+    if (presentMeta !== undefined && outlasts(presentMeta, meta, now)) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
     // A length that no eviction can make room for.
     if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
@@ -123,13 +126,23 @@ class Memory implements MemoryStore {
       node = new Node(flat(key), this.#serial++)
       this.#nodes.set(node.key, node)
       this.#queues.add(node)
-    } else if (present !== undefined) this.#dropVariant(present)
+    } else {
+      if (present !== undefined) this.#dropVariant(present)
+      this.#dropAhead(node, now)
+    }
     const variant = new Variant(node, present?.name ?? this.#nameOf(meta.variant))
     this.#place(variant, metaBytes, pieces)
     this.#link(variant)
     this.#trim(node, variant)
     this.#makeRoom(node)
     return true
+  }
+
+  // Where a clock was wrong, the order of variants is unknown, and one from the future would come first until its time.
+  #dropAhead(node: Node, now: number): void {
+    for (let variant = node.first; variant !== undefined; variant = variant.next) {
+      if (isAhead(timeOf(variant, responseTimeOffset), now)) this.#dropVariant(variant)
+    }
   }
 
   /** What an entry counts for: its bytes in a slab with the eighth that the slab may waste, or those of its own Buffer. */

@@ -1,7 +1,9 @@
 // Two tiers as one store: memory in this process, in front of what all replicas share.
+import type { Clock } from '../clock.ts'
 import type { Metadata } from '../policy/stored.ts'
 import { Heard, type Mark } from './heard.ts'
 import type { MemoryStore } from './memory.ts'
+import { outlasts } from './order.ts'
 import type { SharedStore } from './redis/store.ts'
 import type { Body, EntryPage, Near, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
 
@@ -12,6 +14,7 @@ export interface TieredStoreOptions {
   readonly maxEntryBytes: number
   /** Most variants of one key. */
   readonly maxVariants: number
+  readonly clock: Clock
 }
 
 export interface TieredStore extends Store {
@@ -52,15 +55,17 @@ class Tiered implements TieredStore {
   readonly #shared: SharedStore
   readonly #maxEntryBytes: number
   readonly #maxVariants: number
+  readonly #clock: Clock
   readonly #heard = new Heard()
   /** Long bodies that are being taken into memory while they are read: once each, however many read them. */
   readonly #arriving = new Set<string>()
 
-  constructor({ memory, shared, maxEntryBytes, maxVariants }: TieredStoreOptions) {
+  constructor({ memory, shared, maxEntryBytes, maxVariants, clock }: TieredStoreOptions) {
     this.#memory = memory
     this.#shared = shared
     this.#maxEntryBytes = maxEntryBytes
     this.#maxVariants = maxVariants
+    this.#clock = clock
     this.near = {
       lookup: (key) => memory.lookup(key),
       keep: (key, stored) => (stored instanceof Found ? this.#keep(key, stored) : stored),
@@ -75,7 +80,7 @@ class Tiered implements TieredStore {
     // Not before the answer is there: what was replaced meanwhile has left memory.
     const near = this.#memory.lookup(key)
     if (found === undefined) return near
-    return merged(near, found.map((each) => new Found(each, mark)), this.#maxVariants)
+    return merged(near, found.map((each) => new Found(each, mark)), this.#maxVariants, this.#clock.now())
   }
 
   #keep(key: StoreKey, found: Found): Stored {
@@ -183,11 +188,11 @@ class Tiered implements TieredStore {
 }
 
 // Each variant once, the younger of its two, and the one in memory where they are the same.
-function merged(near: readonly Stored[], found: readonly Stored[], most: number): readonly Stored[] {
+function merged(near: readonly Stored[], found: readonly Stored[], most: number, nowMs: number): readonly Stored[] {
   if (near.length === 0) return found
   const all = found.map((far) => {
     const copy = near.find(({ meta }) => meta.variant === far.meta.variant)
-    return copy === undefined || overtakes(far.meta, copy.meta) ? far : copy
+    return copy === undefined || replacesCopy(far.meta, copy.meta, nowMs) ? far : copy
   })
   for (const copy of near) {
     if (!found.some(({ meta }) => meta.variant === copy.meta.variant)) all.push(copy)
@@ -195,8 +200,9 @@ function merged(near: readonly Stored[], found: readonly Stored[], most: number)
   return all.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs).slice(0, most)
 }
 
-// Of two that were asked for in the same millisecond, what all replicas see goes, unless it is the copied one itself.
-function overtakes(shared: Metadata, copy: Metadata): boolean {
-  if (shared.requestTimeMs !== copy.requestTimeMs) return shared.requestTimeMs > copy.requestTimeMs
-  return shared.responseTimeMs !== copy.responseTimeMs || shared.stamp !== copy.stamp || shared.bodyBytes !== copy.bodyBytes || shared.etag !== copy.etag
+// If neither response is newer, the shared one counts: all replicas see it. A copy of that very response stays.
+function replacesCopy(shared: Metadata, copy: Metadata, nowMs: number): boolean {
+  if (outlasts(copy, shared, nowMs)) return false
+  return shared.requestTimeMs !== copy.requestTimeMs || shared.responseTimeMs !== copy.responseTimeMs || shared.stamp !== copy.stamp ||
+    shared.bodyBytes !== copy.bodyBytes || shared.etag !== copy.etag
 }

@@ -50,6 +50,11 @@ const rows: readonly [sentence: string, request: Fields, entries: readonly Entry
   ['immutable does not overrule a request\'s no-cache', { 'Cache-Control': 'no-cache' }, [immutable], 1000, 'validate: request-no-cache'],
   ['immutable does not overrule a request\'s max-age', { 'Cache-Control': 'max-age=0' }, [immutable], 1000, 'validate: request-max-age'],
   ['immutable says nothing once it is stale', {}, [immutable], 60_000, 'validate: stale'],
+  // Guard of these: isAhead, in notUsableBecause and chooseStored.
+  ['a response from a second ahead is served: clocks differ by that much', {}, [tagged], -1_000, 'serve: fresh'],
+  ['a response from further ahead is stale: its age is unknown', {}, [tagged], -1_001, 'validate: stale'],
+  ['a response from the future is not served stale, for how stale it is cannot be known', {}, [swr], -3_600_000, 'validate: stale'],
+  ['max-stale does not take a response from the future', { 'Cache-Control': 'max-stale' }, [tagged], -3_600_000, 'validate: stale'],
   ['a range of what is not stored is a miss of its own', { Range: 'bytes=0-1' }, [], 0, 'fetch: range-miss'],
 ]
 

@@ -152,6 +152,35 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store), ['asked for later'])
   })
 
+  // Guards of these four: outlasts and isAhead, in src/store/ and in the scripts for Redis.
+  promise('a response stored before a purge gives way to one requested after it, however far ahead its clock was', async (test, { store }) => {
+    await put(store, key, metadata({ stamp: 'log.1', requestTimeMs: t0 + 10_000, responseTimeMs: t0 + 10_000 }), Buffer.from('purged'))
+    test.equal(await put(store, key, metadata({ stamp: 'log.2', requestTimeMs: t0 }), Buffer.from('after the purge')), true)
+    test.same(await bodies(store), ['after the purge'])
+    test.equal(await put(store, key, metadata({ stamp: 'log.1', requestTimeMs: t0 + 20_000, responseTimeMs: t0 + 20_000 }), Buffer.from('purged')), false)
+    test.same(await bodies(store), ['after the purge'])
+  })
+
+  promise('a response of a purge log that was lost gives way to any other', async (test, { store }) => {
+    await put(store, key, metadata({ stamp: 'ahead.9', requestTimeMs: t0 + 500 }), Buffer.from('of the lost log'))
+    test.equal(await put(store, key, metadata({ stamp: 'a.1', requestTimeMs: t0 }), Buffer.from('of the log')), true)
+    test.same(await bodies(store), ['of the log'])
+  })
+
+  promise('a response from an hour ahead gives way to one of now', async (test, { store }) => {
+    const hourMs = 3_600_000
+    await put(store, key, metadata({ requestTimeMs: t0 + hourMs, responseTimeMs: t0 + hourMs, keepUntilMs: t0 + 2 * hourMs }), Buffer.from('of another hour'))
+    test.equal(await put(store, key, metadata({ requestTimeMs: t0, responseTimeMs: t0 }), Buffer.from('of now')), true)
+    test.same(await bodies(store), ['of now'])
+  })
+
+  promise('a variant from an hour ahead goes when another variant of its key is stored', async (test, { store }) => {
+    const hourMs = 3_600_000
+    await put(store, key, metadata({ variant: 'ahead', requestTimeMs: t0 + hourMs, responseTimeMs: t0 + hourMs, keepUntilMs: t0 + 2 * hourMs }), Buffer.from('ahead'))
+    await put(store, key, metadata({ variant: 'now' }), Buffer.from('now'))
+    test.same(await bodies(store), ['now'])
+  })
+
   promise('what has expired does not stand in the way of what was asked for earlier', async (test, { store, clock }) => {
     await put(store, key, metadata({ keepUntilMs: t0 + 10, requestTimeMs: t0 }), Buffer.from('later, and gone'))
     clock.advance(20)

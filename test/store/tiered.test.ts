@@ -35,7 +35,7 @@ async function tieredOver(servers: RedisServers, sizes: Sizes, clock: ManualCloc
   const redis = connectRedis({ ...servers, commandTimeoutMs: patientMs, clock: systemClock, logger: memoryLog() })
   const shared = createRedisStore({ redis, prefix, clock, logger: memoryLog(), maxEntryBytes: contractEntryBytes, maxVariants: contractVariants })
   const bounds = { ...sizes, maxVariants: contractVariants }
-  const store = createTieredStore({ ...bounds, memory: createMemoryStore({ ...bounds, clock }), shared })
+  const store = createTieredStore({ ...bounds, clock, memory: createMemoryStore({ ...bounds, clock }), shared })
   await eventually(() => redis.small.healthy === true && redis.bodies.healthy === true)
   return { store, redis }
 }

@@ -1,5 +1,6 @@
 // What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
-import { keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset } from '../codec.ts'
+import { clockToleranceMs } from '../../policy/freshness.ts'
+import { firstNumberOffset, keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset, textStartOffset } from '../codec.ts'
 import { Script } from './script.ts'
 import { version } from './value.ts'
 
@@ -17,6 +18,24 @@ end
 local function requestTime(v) return (struct.unpack('<d', v, ${at(requestTimeOffset)})) end
 local function responseTime(v) return (struct.unpack('<d', v, ${at(responseTimeOffset)})) end
 local function keepUntil(v) return (struct.unpack('<d', v, ${at(keepUntilOffset)})) end
+-- The stamp: the first string of the metadata. ASCII, as all stamps are; others read as '', which has no order.
+local function stamp(v)
+  local at, length, scale, byte = ${at(firstNumberOffset)}, 0, 1, 0
+  repeat
+    byte = v:byte(at) or 0
+    length, scale, at = length + byte % 128 * scale, scale * 128, at + 1
+  until byte < 128
+  if length % 4 ~= 0 then return '' end
+  local from = 2 + struct.unpack('<I4', v, ${at(textStartOffset)})
+  return v:sub(from, from + length / 4 - 1)
+end
+local function ahead(time, now) return time > now + ${clockToleranceMs} end
+-- Whether a stored response stays when another one is to replace it: outlasts in ../order.ts, which says why.
+local function outlasts(stored, value, now)
+  local a, b = stamp(stored), stamp(value)
+  if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end
+  return requestTime(stored) > requestTime(value) and not ahead(requestTime(stored), now)
+end
 -- Milliseconds as Redis takes them; a long time, but one, for what is kept without an end.
 local function expiry(ms) return string.format('%.0f', math.min(math.max(math.ceil(ms) + 1, 1), 315360000000)) end
 local function eachChunk(key, v, visit)
@@ -62,7 +81,7 @@ local most, now, grace = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 clear(key)
 local present = redis.call('HGET', key, field)
 local replaces = readable(present) and keepUntil(present) >= now
-if replaces and requestTime(present) > requestTime(value) then return 0 end
+if replaces and outlasts(present, value, now) then return 0 end
 local ttl = expiry(keepUntil(value) - now)
 -- pcall: a chunk that is on its way to another node of a cluster is not to be had here.
 local whole = eachChunk(key, value, function(chunk) return redis.pcall('PEXPIRE', chunk, ttl) == 1 end)
@@ -75,7 +94,7 @@ for i = 1, #all, 2 do
   if name == field then
     -- The same value again is the same commit, sent twice.
     if v ~= value then retire(key, v, grace) end
-  elseif readable(v) and keepUntil(v) >= now then
+  elseif readable(v) and keepUntil(v) >= now and not ahead(responseTime(v), now) then
     others[#others + 1] = { name, v, responseTime(v) }
   else
     redis.call('HDEL', key, name)
