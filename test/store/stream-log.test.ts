@@ -6,6 +6,7 @@ import { SpringhouseError } from '../../src/errors.ts'
 import type { PurgeLog } from '../../src/store/purge-log.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
 import { newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
+import { followScript } from '../../src/store/redis/log-scripts.ts'
 import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
 import { Random } from '../coherence/random.ts'
 import { Wire } from '../coherence/wire.ts'
@@ -73,10 +74,41 @@ function entry(stamp: string, tags = ['things']): Parameters<PurgeLog['judge']>[
   return { stamp, authority: 'a.example', target: '/v1/things', tags }
 }
 
-/** A clock of the test's own over the real one: what it adds has passed for the replica alone. */
-function shiftedClock(): Clock & { add(ms: number): void } {
+interface ShiftedClock extends Clock {
+  /** Passes on both clocks, for the replica alone. */
+  add(ms: number): void
+  /** Passes on the wall clock alone: it was set, or the machine was suspended. */
+  addToWall(ms: number): void
+}
+
+/** A clock of the test's own over the real one. */
+function shiftedClock(): ShiftedClock {
   let added = 0
-  return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: (ms) => { added += ms } }
+  let wall = 0
+  return {
+    now: () => systemClock.now() + added + wall,
+    monotonic: () => systemClock.monotonic() + added,
+    add: (ms) => { added += ms },
+    addToWall: (ms) => { wall += ms },
+  }
+}
+
+const list = 'test:{log}:replicas'
+
+/** What Redis has of a replica that has applied `stamp` and is counted for `leftMs` more. */
+function registration(stamp: string, leftMs: number): string {
+  return `${stamp} ${systemClock.now() + leftMs} ${2 * longMs + 2000} ${longMs}`
+}
+
+/** Sets the clock of Redis by `ms`, as seen from all that was said of times before: a script cannot tell the two apart. */
+async function setRedisClock(raw: Redis, ms: number): Promise<void> {
+  const fields = await raw.hgetall(list)
+  for (const [name, value] of Object.entries(fields)) {
+    const words = value.split(' ')
+    const at = words.length === 4 ? 1 : 0
+    words[at] = String(Number(words[at]) - ms)
+    await raw.hset(list, name, words.join(' '))
+  }
 }
 
 void t.test('a purge answers when every live replica has applied it', async (test) => {
@@ -183,11 +215,11 @@ void t.test('a purge is told how many had applied it when its wait ran out', asy
   const { raw, replica } = await setting(test as Test)
   const { log } = await replica('one')
   // A replica that lives, as Redis knows, and says nothing.
-  await raw.hset('test:{log}:replicas', 'frozen', `${log.applied} ${systemClock.now() + 60_000}`)
+  await raw.hset('test:{log}:replicas', 'frozen', registration(log.applied, 60_000))
   const receipt = await log.append(purge({ tags: ['a'] }), 50)
   test.same(receipt.replicas, { live: 2, acknowledged: 1 })
   // One that has not been heard of for too long is not counted, and not waited for.
-  await raw.hset('test:{log}:replicas', 'frozen', `${log.applied} ${systemClock.now() - 1}`)
+  await raw.hset('test:{log}:replicas', 'frozen', registration(log.applied, -1))
   test.same((await log.append(purge({ tags: ['b'] }), longMs)).replicas, { live: 1, acknowledged: 1 })
   test.equal(await raw.hexists('test:{log}:replicas', 'frozen'), 0)
 })
@@ -290,6 +322,114 @@ void t.test('a flush: a purge is acknowledged once whoever does not hear of it g
   await raw.flushall()
   test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 1, acknowledged: 1 })
   test.equal(two.log.judge(entry(before)), 'dead')
+})
+
+// Guard: mostApartMs, in current().
+for (const [what, apartMs] of [['suspended for 13 seconds', 13_000], ['set back by an hour', -3_600_000], ['set forward by an hour', 3_600_000]] as const) {
+  void t.test(`a replica whose machine was ${what} uses nothing until it has read the log again`, async (test) => {
+    const { server, replica } = await setting(test as Test)
+    const clock = shiftedClock()
+    const { log } = await replica('one', { clock })
+    const stamp = log.applied
+    server.kill('SIGSTOP')
+    clock.addToWall(apartMs)
+    test.equal(log.current(), false)
+    test.equal(log.judge(entry(stamp)), 'dead')
+    server.kill('SIGCONT')
+    await eventually(() => log.current())
+    test.equal(log.judge(entry(stamp)), 'valid')
+  })
+}
+
+// Guard: the mark that tend sets for registrations that the clock ran out.
+void t.test('the clock of Redis is set forward: a purge waits for a replica that still goes by what it knows', async (test) => {
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
+  const [one, two] = [await replica('one'), await replica('two', { redis: far })]
+  const before = two.log.applied
+  stall()
+  await setRedisClock(raw, 3 * longMs)
+  const { replicas } = await one.log.append(purge({ all: true }), 1500)
+  test.equal(two.log.judge(entry(before)), 'valid', 'it has not received the purge')
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+  // Set forward once more, the mark itself would run out.
+  await setRedisClock(raw, 3 * longMs)
+  const again = await one.log.append(purge({ all: true }), 500)
+  test.ok(again.replicas.acknowledged < again.replicas.live, JSON.stringify(again.replicas))
+})
+
+// Guard: tend looks at ends that come before the lag is over, not only at those that have passed.
+void t.test('the clock of Redis is set forward so far that a registration would run out too soon: it counts as lost', async (test) => {
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
+  await replica('one')
+  await replica('two', { redis: far })
+  stall()
+  await setRedisClock(raw, longMs + 2500)
+  await eventually(async () => Number(await raw.hget(list, '!lost')) > systemClock.now())
+  test.ok(Number((await raw.hget(list, 'two'))?.split(' ')[1]) > systemClock.now(), 'it has not run out yet')
+})
+
+// Guard: tend brings back an end that lies further ahead than its time to live.
+void t.test('the clock of Redis is set back by an hour: a replica that has died is not counted for an hour', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const { log } = await replica('one', { maxLagMs: 1000 })
+  const [ttlMs, lagMs] = [300, 100]
+  await raw.hset(list, 'dead', `${log.applied} ${systemClock.now() + ttlMs} ${ttlMs} ${lagMs}`)
+  await setRedisClock(raw, -3_600_000)
+  const { replicas } = await log.append(purge({ all: true }), longMs)
+  test.same(replicas, { live: 1, acknowledged: 1 })
+})
+
+// Guard: the script of following compares the name of the last record, as well as its id.
+void t.test('a failover loses the last record, and its id is given to another: every replica that applied the lost one knows', async (test) => {
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
+  const [one, two] = [await replica('one'), await replica('two', { redis: far })]
+  const before = one.log.applied
+  await one.log.append(purge({ tags: ['lost'] }), longMs)
+  const [[id = '', fields = []] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
+  // Nobody reads while the record is being exchanged for another.
+  stall()
+  const other = fields.map((field) => (field === fields[fields.indexOf('name') + 1] ? 'another' : field.replace('"lost"', '"things"')))
+  await raw.multi().del('test:{log}').xadd('test:{log}', id, ...other).exec()
+  await eventually(() => one.log.judge(entry(before)) === 'dead' && one.resets() === 1)
+  test.equal(one.log.judge(entry(one.log.applied)), 'valid')
+  void two
+})
+
+// Guard: followScript registers no stamp for a replica whose log does not go on.
+void t.test('a replica that has applied more than there is in the log acknowledges nothing by that', async (test) => {
+  const { raw, replica, far } = await settingWithWire(test as Test)
+  const { log } = await replica('one')
+  const [identity = ''] = log.applied.split('.')
+  const [[id = ''] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
+  const [ms = ''] = id.split('-')
+  const follow = async (applied: string): Promise<string | null> => {
+    await followScript.run(far.small, ['test:{log}', list], ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000])
+    return raw.hget(list, 'two')
+  }
+  test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'what is in the log is acknowledged')
+  test.match(await follow(`${Number(ms) + 1}-5`), /^ /, 'what was lost is not')
+})
+
+void t.test('ids of records are not given twice, also while the clock of Redis is behind the last of them', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const { log } = await replica('one')
+  await log.append(purge({ tags: ['a'] }), longMs)
+  const [[id = '', fields = []] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
+  const [ms = '', number = ''] = id.split('-')
+  test.ok(Number(number) > 0, 'the second part is drawn by chance')
+  // A record from an hour ahead, as a clock that was set back leaves it.
+  const ahead = `${Number(ms) + 3_600_000}-1999999999`
+  const named = fields.map((field, i) => (fields[i - 1] === 'before' ? id : field))
+  await raw.xadd('test:{log}', ahead, ...named)
+  let before = ahead
+  for (const tag of ['b', 'c', 'd']) {
+    const stamp = log.applied
+    const receipt = await log.append(purge({ tags: [tag] }), longMs)
+    test.ok(receipt.id > stamp, 'it sorts behind those before it')
+    const [[next = ''] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
+    test.not(next, before)
+    before = next
+  }
 })
 
 void t.test('a log that was overwritten by something else is begun anew', async (test) => {

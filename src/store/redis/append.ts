@@ -1,12 +1,12 @@
 // Recording a purge in Redis, so that whoever asked for it is told what became of it.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import { SpringhouseError } from '../../errors.ts'
 import type { Purge } from '../purge-log.ts'
 import type { Lane } from './lane.ts'
 import { encodePurge, newIdentity } from './log-record.ts'
-import { appendScript, beginScript } from './log-scripts.ts'
+import { appendScript, beginScript, saltLimit } from './log-scripts.ts'
 
 export interface AppendOptions {
   readonly lane: Lane
@@ -51,7 +51,7 @@ export async function appendPurge(options: AppendOptions, purge: Purge): Promise
   const args = [fresh, encodePurge(purge), maxRecords, Math.ceil(maxKeepMs), maxBytes, name, begun.last, begun.nowMs + windowMs]
   for (let attempt = 1; ; attempt++) {
     try {
-      const reply = await appendScript.run(lane, [log], [...args, attempt], Math.max(1, untilMs - clock.monotonic()))
+      const reply = await appendScript.run(lane, [log], [...args, attempt, randomInt(saltLimit)], Math.max(1, untilMs - clock.monotonic()))
       const [id, identity] = Array.isArray(reply) ? reply.map(String) : []
       if (id !== undefined && identity !== undefined) return { id, identity }
       throw new SpringhouseError('PURGE_NOT_WRITTEN', { detail: 'Redis took longer than its deadline' })

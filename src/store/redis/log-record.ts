@@ -10,6 +10,8 @@ export interface StreamRecord {
   readonly identity: string
   /** The id of the record before it; undefined for the first of a log. */
   readonly before: string | undefined
+  /** What its append was called; '' for the first of a log. Two records of one id have two names. */
+  readonly name: string
   /** undefined for the first of a log, which says nothing but that the log begins. */
   readonly purge: Purge | undefined
 }
@@ -49,6 +51,7 @@ export function decodeRecords(reply: unknown): StreamRecord[] {
       id: String(entry[0]),
       identity: fields.get('log') ?? '',
       before: before === '' ? undefined : before,
+      name: fields.get('name') ?? '',
       purge: before === '' ? undefined : decodePurge(fields.get('purge')),
     })
   }

@@ -1,11 +1,26 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
 import { Script } from './script.ts'
 
-// Among the replicas, and not the name of one: until when such may live as were registered before the registrations were lost.
+// Fields among the registrations that are not names of replicas. `!lost`: until when replicas may live whose registrations
+// were lost. `!clock`: the time by the clock of Redis when a script last looked at the registrations.
 const lostField = '!lost'
+const clockField = '!clock'
+
+// A registration may run out this much too soon, or a little less, before that matters: its replica is counted for
+// `lag + 2000` ms longer than it goes by what it knows (stream-log.ts).
+const slackMs = 1000
+// Replicas look at the registrations every second. A longer silence is worth a look at each registration.
+const silenceMs = 2000
+// How long the registrations are kept where no replica has said so yet.
+const keepMs = 60_000
 
 // What a record takes beside the purge itself, more or less: ids, names of fields, their share of the stream's nodes.
 const recordBytes = 200
+
+/** An append draws a number below this for its id. */
+export const saltLimit = 1_000_000
+// The second part of an id has six digits of base 36 in a stamp (log-record.ts).
+const mostNumber = 2_000_000_000
 
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
 // of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
@@ -30,6 +45,49 @@ local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
+local function whole(number) return string.format('%.0f', number) end
+`
+
+// Registrations end by the clock of Redis, which may be set, or be another one after a failover. `tend` is called before any
+// of them is counted or renewed. A registration says: stamp applied, end, time to live, longest lag of the replica.
+// - The clock was set back: an end lies further ahead than its time to live allows, and is brought back to that. Otherwise
+//   a replica that has died would be counted for as long as the clock was set back.
+// - The clock was set forward: more time passed since the last look than registrations can spare. A replica may still go
+//   by what it knows when its registration has run out, so the registrations count as lost. The same holds for the mark.
+const registrations = `
+local function registration(value)
+  local stamp, ends, ttl, lag = value:match('^(%S*) (%d+) (%d+) (%d+)$')
+  if not stamp then return nil end
+  return { stamp = stamp, ends = tonumber(ends), ttl = tonumber(ttl), lag = tonumber(lag) }
+end
+local function tend(replicas, me, lag)
+  local kind = redis.call('TYPE', replicas).ok
+  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', replicas) end
+  -- First: what follows must not fail for want of memory (see append). A server that is read-only lets nothing be written.
+  local left = redis.call('PTTL', replicas)
+  redis.pcall('PEXPIRE', replicas, whole(left > 0 and left or ${keepMs}))
+  local time = now()
+  local last = tonumber(redis.call('HGET', replicas, '${clockField}') or '')
+  redis.pcall('HSET', replicas, '${clockField}', whole(time))
+  if left < 0 then redis.pcall('PEXPIRE', replicas, ${keepMs}) end
+  if not last or (time >= last and time - last <= ${silenceMs}) then return end
+  local gap = time - last
+  local lostUntil = 0
+  local all = redis.call('HGETALL', replicas)
+  for i = 1, #all, 2 do
+    local one = registration(all[i + 1])
+    if all[i] == '${lostField}' then
+      local ends = tonumber(all[i + 1]) or 0
+      if ends > time + lag then redis.pcall('HSET', replicas, '${lostField}', whole(time + lag)) end
+      if gap > ${slackMs} and ends >= last then lostUntil = math.max(lostUntil, time + lag) end
+    elseif one and one.ends > time + one.ttl then
+      redis.pcall('HSET', replicas, all[i], one.stamp .. ' ' .. whole(time + one.ttl) .. ' ' .. whole(one.ttl) .. ' ' .. whole(one.lag))
+    elseif one and all[i] ~= me and gap > one.ttl - one.lag - ${slackMs} and one.ends >= last and one.ends < time + one.lag then
+      lostUntil = math.max(lostUntil, time + one.lag)
+    end
+  end
+  if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end
+end
 `
 
 /** Where an append begins. KEYS: log. ARGV: identity for a new log. Answers the time by the clock of Redis, and the last id. */
@@ -40,12 +98,13 @@ return { string.format('%.0f', now()), open(KEYS[1], ARGV[1])[1] }
 /**
  * Appends a purge, once however often it is tried, and not at all after its deadline: a command that its sender has given up
  * may still run, and must then do nothing. KEYS: log. ARGV: identity for a new log, purge, most records, milliseconds to
- * keep a record (0: no end), most bytes, name of this append, last id before it, deadline by the clock of Redis, attempt.
+ * keep a record (0: no end), most bytes, name of this append, last id before it, deadline by the clock of Redis, attempt,
+ * a random number below `saltLimit`.
  * Answers the id of the record and the identity of the log, or nothing when it was too late.
  */
 export const appendScript = new Script(`${common}
 local log = KEYS[1]
-local fresh, purge, most, keep, bytes, name, from, deadline, attempt = unpack(ARGV)
+local fresh, purge, most, keep, bytes, name, from, deadline, attempt, salt = unpack(ARGV)
 if tonumber(attempt) > 1 and redis.call('TYPE', log).ok == 'stream' then
   for _, record in ipairs(redis.call('XRANGE', log, from, '+')) do
     if field(record, 'name') == name then return { record[1], identity(record) } end
@@ -72,7 +131,20 @@ for page = 1, 64 do
   if count > 1 and (not trim(first[1]) or first[1] == last[1] or over < #oldest) then break end
   count = 64
 end
-local id = redis.call('XADD', log, '*', 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', string.format('%.0f', sum))
+-- The second part of an id is random. A failover may lose the last record; if its id were given again, a replica that has
+-- applied the lost one would take the new one for it. Where the clock is behind the last id, the number goes on from there.
+local function nextId()
+  local ms, number = last[1]:match('^(%d+)-(%d+)$')
+  ms, number = tonumber(ms), tonumber(number)
+  if now() > ms then return whole(now()) .. '-' .. salt end
+  number = number + 1 + tonumber(salt) % 1000
+  if number > ${mostNumber} then return whole(ms + 1) .. '-' .. salt end
+  return whole(ms) .. '-' .. whole(number)
+end
+local fields = { 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', whole(sum) }
+local id = redis.pcall('XADD', log, nextId(), unpack(fields))
+-- The stream may know of an id after its last record, which somebody deleted.
+if type(id) == 'table' then id = redis.call('XADD', log, '*', unpack(fields)) end
 if tonumber(keep) > 0 then
   redis.pcall('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, now() - tonumber(keep))))
 end
@@ -82,67 +154,74 @@ return { id, identity(last) }
 /**
  * Reads on from the last record applied, and says that the reader lives and what it has applied: in one step, so that
  * whoever has read has been counted. KEYS: log, replicas. ARGV: replica, identity of the log it follows ('': none yet),
- * last id applied, its stamp, identity for a new log, time to live of the registration, most records, channel, whether a
- * registration of the reader cannot have run out ('1'), the longest that a replica goes by what it knows.
- * Answers whether the records continue what was applied (1), or begin anew (0), and the records.
+ * last id applied, the name of that record, its stamp, identity for a new log, time to live of the registration, most
+ * records, channel, whether a registration of the reader cannot have run out ('1'), the longest that a replica goes by
+ * what it knows. Answers whether the records continue what was applied (1), or begin anew (0), and the records.
  */
-export const followScript = new Script(`${common}
+export const followScript = new Script(`${common}${registrations}
 local log, replicas = KEYS[1], KEYS[2]
-local me, followed, applied, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
+local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
+ttl, lag = tonumber(ttl), tonumber(lag)
 local function before(a, b)
   local am, as = a:match('^(%d+)-(%d+)$')
   local bm, bs = b:match('^(%d+)-(%d+)$')
   if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
   return tonumber(as) < tonumber(bs)
 end
-local kind = redis.call('TYPE', replicas).ok
-if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', replicas) end
+tend(replicas, me, lag)
+local function lost() redis.call('HSET', replicas, '${lostField}', whole(now() + lag)) end
 local registered = redis.call('HGET', replicas, me)
-redis.call('PEXPIRE', replicas, tonumber(ttl) * 10) -- first: being counted must not fail for want of memory (see append)
-if not registered and counted == '1' then
-  -- It was, and nobody took it off: what was known of who lives is lost. Others may be left out whom nobody can name.
-  redis.call('HSET', replicas, '${lostField}', string.format('%.0f', now() + tonumber(lag)))
-end
-redis.call('HSET', replicas, me, stamp .. ' ' .. string.format('%.0f', now() + tonumber(ttl)))
-redis.call('PEXPIRE', replicas, tonumber(ttl) * 10)
-if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
+redis.call('PEXPIRE', replicas, ttl * 10) -- first: being counted must not fail for want of memory (see append)
+-- It was, and nobody took it off: what was known of who lives is lost. Others may be left out whom nobody can name.
+if not registered and counted == '1' then lost() end
 
 local last = open(log, fresh)
-if not registered and followed ~= '' and followed ~= identity(last) then
-  -- The log is another one, and the registrations are lost with the one before it: whoever follows that one still goes by
-  -- it for a while.
-  redis.call('HSET', replicas, '${lostField}', string.format('%.0f', now() + tonumber(lag)))
+local same = followed ~= '' and followed == identity(last)
+-- The id alone does not tell: the record may have been lost, and its id given to another.
+local at = same and redis.call('XRANGE', log, applied, applied)[1]
+local continues = at and (field(at, 'name') or '') == name
+-- Where the log does not continue what was applied, nothing of this log is applied yet: no purge may count it.
+if not continues then stamp = '' end
+redis.call('HSET', replicas, me, stamp .. ' ' .. whole(now() + ttl) .. ' ' .. whole(ttl) .. ' ' .. whole(lag))
+redis.call('PEXPIRE', replicas, ttl * 10)
+if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
+-- The log is another one, and the registrations are lost with the one before it: whoever follows that one still goes by it
+-- for a while.
+if not registered and followed ~= '' and not same then lost() end
+if continues then
+  local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
+  table.remove(records, 1)
+  return { 1, records }
 end
-if followed ~= '' and followed == identity(last) then
-  if redis.call('XRANGE', log, applied, applied)[1] then
-    local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
-    table.remove(records, 1)
-    return { 1, records }
-  end
+if same then
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  if not before(applied, first[1]) then
-    -- What was applied, and so perhaps answered for, is not in the log any more, and older records are: the end was lost
-    -- (a failover). Others may not know what it was, so nothing that was stamped until now may live.
+  -- What was applied, and so perhaps answered for, is not in the log any more, and older records are: the end was lost (a
+  -- failover). Others may not know what it was, so nothing that was stamped until now may live.
+  if at or not before(applied, first[1]) then
     redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
   end
 end
 return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) }
 `)
 
-/** Who lives. KEYS: replicas. Answers whether others may live who are not named ('1', or ''), then name, stamp, name, stamp… */
-export const replicasScript = new Script(`${common}
+/**
+ * Who lives. KEYS: replicas. ARGV: replica that looks, the longest that it goes by what it knows. Answers whether others may
+ * live who are not named ('1', or ''), then name, stamp, name, stamp…
+ */
+export const replicasScript = new Script(`${common}${registrations}
+tend(KEYS[1], ARGV[1], tonumber(ARGV[2]))
 local live = { '' }
 local all = redis.call('HGETALL', KEYS[1])
 local time = now()
 for i = 1, #all, 2 do
-  local stamp, expires = all[i + 1]:match('^(%S*) (%d+)$')
+  local one = registration(all[i + 1])
   if all[i] == '${lostField}' and tonumber(all[i + 1]) and tonumber(all[i + 1]) >= time then
     live[1] = '1'
-  elseif stamp and tonumber(expires) >= time then
+  elseif one and one.ends >= time then
     live[#live + 1] = all[i]
-    live[#live + 1] = stamp
-  else
-    redis.call('HDEL', KEYS[1], all[i])
+    live[#live + 1] = one.stamp
+  elseif all[i] ~= '${clockField}' then
+    redis.pcall('HDEL', KEYS[1], all[i])
   end
 end
 return live

@@ -13,6 +13,8 @@ export interface ReplicasOptions {
   readonly channel: string
   /** The name of this one. */
   readonly replica: string
+  /** The longest that a replica goes by what it knows. */
+  readonly maxLagMs: number
   /** What this one has applied. */
   applied(): Stamp
 }
@@ -50,10 +52,10 @@ export class Replicas {
 
   // Those that can be named, and how many live with those whom nobody can.
   async #count(): Promise<{ readonly named: readonly Replica[], readonly live: number } | undefined> {
-    const { redis, key, replica } = this.#options
+    const { redis, key, replica, maxLagMs } = this.#options
     let reply: unknown
     try {
-      reply = await replicasScript.run(redis.small, [key], [])
+      reply = await replicasScript.run(redis.small, [key], [replica, maxLagMs])
     } catch {
       return undefined
     }

@@ -40,6 +40,9 @@ export interface SharedPurgeLog extends PurgeLog {
 
 const pageRecords = 1000
 const retryMs = 100
+// Two clocks of one machine that have moved further apart since the last read: one was set, or the machine was suspended.
+// A replica is counted for longer than this beyond its lag, so what passes unnoticed does no harm.
+const mostApartMs = 500
 
 /**
  * What a stamp is here: the identity of the log, then the place in it. The identity answers what happens when the log is
@@ -79,7 +82,11 @@ class StreamPurgeLog implements SharedPurgeLog {
   #revisions = 0
   #identity = ''
   #appliedId = ''
+  /** The name of that record: after a failover its id may be another record's. */
+  #appliedName = ''
+  /** When the last confirmed read was sent, by both clocks. */
   #confirmedMs = -Infinity
+  #confirmedWallMs = 0
   #closed = false
   /** Whether the trouble there is with the log has been told of. */
   #warned = false
@@ -105,7 +112,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#append = {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
     }
-    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, applied: () => this.applied })
     this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
@@ -135,9 +142,15 @@ class StreamPurgeLog implements SharedPurgeLog {
     return !this.current() || this.#table.touchedBefore(entry, until)
   }
 
-  // The monotonic clock is read here, at the hit: a process that was stopped notices before its first answer.
+  // The clocks are read here, at the hit. A process that was stopped notices before its first response, by the monotonic
+  // clock. That clock stands still while a machine is suspended; then the two clocks have moved apart.
   current(): boolean {
-    return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs
+    return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs()) <= mostApartMs
+  }
+
+  /** How much further than the monotonic clock the wall clock has moved since the last confirmed read. */
+  #clocksApartMs(): number {
+    return this.#clock.now() - this.#confirmedWallMs - (this.#clock.monotonic() - this.#confirmedMs)
   }
 
   recent(limit: number): readonly PurgeRecord[] {
@@ -188,8 +201,9 @@ class StreamPurgeLog implements SharedPurgeLog {
   async #read(): Promise<boolean> {
     const { replica, maxLagMs } = this.#options
     const readMs = this.#clock.monotonic()
+    const readWallMs = this.#clock.now()
     const reply = await followScript.run(this.#lane, this.#keys, [
-      replica, this.#identity, this.#appliedId, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
+      replica, this.#identity, this.#appliedId, this.#appliedName, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
       // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
       readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
     ])
@@ -198,19 +212,28 @@ class StreamPurgeLog implements SharedPurgeLog {
     if (reply[0] === 1) this.#apply(this.#table, records)
     else records = await this.#load(records)
     if (records.length < pageRecords) {
+      this.#warnOfClocks()
       this.#confirmedMs = readMs
+      this.#confirmedWallMs = readWallMs
       this.#tellCaughtUp()
     }
     return records.length > 0
   }
 
+  #warnOfClocks(): void {
+    const apartMs = this.#confirmedMs === -Infinity ? 0 : Math.round(this.#clocksApartMs())
+    if (Math.abs(apartMs) <= mostApartMs) return
+    this.#options.logger.warn({ apartMs }, 'the clock of this machine was set, or the machine was suspended: nothing was served from cache until the purge log had been read again')
+  }
+
   #apply(table: PurgeTable, records: readonly StreamRecord[]): void {
-    for (const { id, identity, before, purge } of records) {
+    for (const { id, identity, before, name, purge } of records) {
       const stamp = stampOf(identity, id)
       // Another log than the one so far, or the first that is left of this one: nothing is known of what was before it.
       if (identity !== this.#identity || this.#appliedId === '') table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
       this.#identity = identity
       this.#appliedId = id
+      this.#appliedName = name
       if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge })
     }
   }
@@ -219,10 +242,10 @@ class StreamPurgeLog implements SharedPurgeLog {
   // live what the other half kills.
   async #load(first: readonly StreamRecord[]): Promise<StreamRecord[]> {
     const before = this.#identity
-    const appliedBefore = this.#appliedId
+    const [idBefore, nameBefore] = [this.#appliedId, this.#appliedName]
     const table = this.#newTable()
     let records = [...first]
-    this.#identity = this.#appliedId = ''
+    this.#identity = this.#appliedId = this.#appliedName = ''
     try {
       for (;;) {
         this.#apply(table, records)
@@ -231,7 +254,8 @@ class StreamPurgeLog implements SharedPurgeLog {
       }
     } catch (error) {
       this.#identity = before
-      this.#appliedId = appliedBefore
+      this.#appliedId = idBefore
+      this.#appliedName = nameBefore
       throw error
     }
     this.#revisions += this.#table.revision + 1
