@@ -140,8 +140,8 @@ class StreamPurgeLog implements SharedPurgeLog {
     return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs
   }
 
-  recent(limit: number): readonly PurgeRecord[] {
-    return limit <= 0 ? [] : this.#table.records.slice(-limit).toReversed()
+  recent(limit: number, before?: Stamp): readonly PurgeRecord[] {
+    return this.#table.recent(limit, before)
   }
 
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
