@@ -1,4 +1,5 @@
 // The composition root: from a configuration to two listeners, and back to nothing.
+import { setImmediate } from 'node:timers/promises'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import type { Server as HttpsServer } from 'node:https'
@@ -83,7 +84,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const admin = createAdmin({
     tokens: config.admin.tokens, store, purgeLog, origins, counters, clock, logger,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
-    keyed: purge => keyedPurge(routes, purge),
+    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    nextTurn: () => setImmediate(),
     defaultPurgeWaitMs: config.coherence.purgeWaitMs,
     config: () => maskSecrets(config),
     ready: () => ready,

@@ -19,6 +19,7 @@ import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { statusRoutes } from './status.ts'
+import { Turns, type NextTurn } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 
 /** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
@@ -31,7 +32,7 @@ export interface AdminParts {
   /** What would be decided for this request now; undefined: no route matches. */
   explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
   /** A purge as entries are keyed: with the targets that routes make of the URLs that people name. */
-  keyed(purge: Purge): Purge
+  keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Plain counters that the request path counts in; read at scrape. */
   readonly counters: Counters
   readonly defaultPurgeWaitMs: number
@@ -44,6 +45,8 @@ export interface AdminParts {
   readonly version: string
   /** The other workers, where this process is one of several: numbers are then told for all of them. */
   readonly crew: Crew | undefined
+  /** What lets the proxy go on between two pieces of this listener's work. */
+  readonly nextTurn: NextTurn
 }
 
 /** How long a request may take to arrive: nothing that is sent here is large. */
@@ -93,18 +96,22 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')
   })
-  takeJsonBodies(app)
+  const turns = new Turns(parts.nextTurn)
+  takeJsonBodies(app, turns)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   refuseOtherSites(app)
   requireTokens(app, parts.tokens)
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.scope !== 'open') await turns.next()
+  })
 
   const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
   parts.crew?.offer(own)
-  purgeRoutes(app, parts)
+  purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
-  entriesRoutes(app, parts)
+  entriesRoutes(app, parts, parts.nextTurn)
   refuseOtherMethods(app, [...routes])
   return app
 }

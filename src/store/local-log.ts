@@ -35,7 +35,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       table.apply({ id, atMs: clock.now(), purge })
       return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
-    recent: (limit) => limit <= 0 ? [] : table.records.slice(-limit).toReversed(),
+    recent: (limit, before) => table.recent(limit, before),
     current: () => true,
     replicas: async () => [{ id: 'local', applied: table.latest }],
     close: async () => {},

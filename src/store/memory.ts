@@ -5,11 +5,12 @@ import type { Metadata } from '../policy/stored.ts'
 import { Pieces } from './body.ts'
 import { encodeMetadata, keepUntilOffset, responseTimeOffset } from './codec.ts'
 import { Eviction } from './eviction.ts'
-import { bodyOf, bytesOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
+import { bodyOf, bytesOf, countOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
 import { Incoming } from './memory-writer.ts'
 import { outlasts } from './order.ts'
 import { Slabs } from './slabs.ts'
-import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import { Slots } from './slots.ts'
+import { UnknownCursor, type EntryPage, type Listed, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from './store.ts'
 import { Views } from './views.ts'
 
 export interface MemoryStoreOptions {
@@ -39,6 +40,10 @@ const maxWholeBytes = 1_048_576
 // How many keys each commit looks at for what has expired.
 const sweptPerCommit = 4
 const maxNames = 256
+// What one page of a listing looks at: entries, bytes of their metadata, and slots that nothing lies in.
+const mostListed = 64
+const mostListedBytes = 131_072
+const mostEmptySlots = 8192
 const none: readonly Stored[] = Object.freeze([])
 
 /** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
@@ -50,6 +55,8 @@ class Memory implements MemoryStore {
   readonly #options: MemoryStoreOptions
   readonly #clock: Clock
   readonly #nodes = new Map<string, Node>()
+  /** The same nodes by number, for `list`. */
+  readonly #slots = new Slots<Node>()
   readonly #slabs: Slabs
   readonly #slabReserve: number
   readonly #views: Views<Node>
@@ -60,7 +67,6 @@ class Memory implements MemoryStore {
   readonly #names = new Map<string, string>()
   #entries = 0
   #evictions = 0
-  #serial = 0
   #sweep: Iterator<Node> | undefined
 
   constructor(options: MemoryStoreOptions) {
@@ -123,7 +129,8 @@ class Memory implements MemoryStore {
     if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
 
     if (node === undefined) {
-      node = new Node(flat(key), this.#serial++)
+      node = new Node(flat(key))
+      node.slot = this.#slots.add(node)
       this.#nodes.set(node.key, node)
       this.#queues.add(node)
     } else {
@@ -201,6 +208,7 @@ class Memory implements MemoryStore {
   #dropNode(node: Node): void {
     this.#queues.remove(node)
     this.#nodes.delete(node.key)
+    this.#slots.remove(node.slot)
     this.#views.drop(node)
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
       this.#slabs.drop(variant)
@@ -298,20 +306,31 @@ class Memory implements MemoryStore {
     if (variant === undefined || node.first === undefined) this.#dropNode(node)
   }
 
-  // The cursor is the serial of a node and how many of its variants have been told. Nodes lie in the order of serials.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
-    const [from = 0, told = 0] = (cursor ?? '0.0').split('.').map(Number)
+  // The cursor is a slot, and how many of its variants are left to be told, counted from the oldest: a younger variant may
+  // join those before it. A node keeps its slot, so nothing before the cursor is looked at again.
+  async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
+    let [slot, left] = parseCursor(cursor)
     const most = Math.max(1, Math.min(1000, limit))
     const now = this.#clock.now()
-    const entries: { key: StoreKey, meta: Metadata }[] = []
-    for (const node of this.#nodes.values()) {
-      if (node.serial < from) continue
-      let place = 0
-      for (let variant = node.first; variant !== undefined; variant = variant.next, place++) {
-        if ((node.serial === from && place < told) || now > timeOf(variant, keepUntilOffset)) continue
-        if (entries.length === most) return { entries, cursor: `${node.serial}.${place}` }
+    const entries: Listed[] = []
+    let looked = 0
+    let bytes = 0
+    let empty = 0
+    for (; slot < this.#slots.length; slot++, left = Infinity) {
+      const node = this.#slots.at(slot)
+      if (node === undefined) {
+        if (++empty === mostEmptySlots) return { entries, cursor: `${slot + 1}` }
+        continue
+      }
+      let behind = countOf(node)
+      for (let variant = node.first; variant !== undefined; variant = variant.next, behind--) {
+        if (behind > left) continue
+        if (entries.length === most || looked === mostListed || bytes >= mostListedBytes) return { entries, cursor: `${slot}.${behind}` }
+        looked++
+        bytes += variant.metaBytes
+        if (now > timeOf(variant, keepUntilOffset)) continue
         const meta = metadataOf(variant)
-        if (meta !== undefined) entries.push({ key: node.key, meta })
+        if (meta !== undefined && wanted(meta)) entries.push({ key: node.key, meta })
       }
     }
     return { entries, cursor: undefined }
@@ -330,6 +349,7 @@ class Memory implements MemoryStore {
 
   clear(): void {
     this.#nodes.clear()
+    this.#slots.clear()
     this.#queues.clear()
     this.#slabs.clear()
     this.#views.clear()
@@ -340,4 +360,13 @@ class Memory implements MemoryStore {
   async close(): Promise<void> {
     this.clear()
   }
+}
+
+const everything: Wanted = () => true
+
+function parseCursor(cursor: string | undefined): [slot: number, left: number] {
+  if (cursor === undefined) return [0, Infinity]
+  if (!/^\d{1,10}(?:\.\d{1,10})?$/.test(cursor)) throw new UnknownCursor()
+  const [slot, left] = cursor.split('.')
+  return [Number(slot), left === undefined ? Infinity : Number(left)]
 }

@@ -70,8 +70,8 @@ export interface PurgeLog {
    * is not known: it was recorded before this was said, or never will be.
    */
   append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
-  /** The latest records, newest first. */
-  recent(limit: number): readonly PurgeRecord[]
+  /** The latest records, newest first; of those before the id `before`, if that is given. */
+  recent(limit: number, before?: Stamp): readonly PurgeRecord[]
   /**
    * Whether this replica knows of every purge, up to its lag bound. False: what it has in its own memory must not be
    * served. Always true for a log that lives in this process.

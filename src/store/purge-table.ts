@@ -76,6 +76,24 @@ export class PurgeTable {
     return this.#gone === 0 ? this.#records : this.#records.slice(this.#gone)
   }
 
+  /** The latest records before the id `before`, or of all without it; newest first. */
+  recent(limit: number, before?: Stamp): PurgeRecord[] {
+    const end = before === undefined ? this.#records.length : this.#firstFrom(before)
+    return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
+  }
+
+  // The place of the first record whose id is not before this one: ids go up.
+  #firstFrom(id: Stamp): number {
+    let start = this.#gone
+    let end = this.#records.length
+    while (start < end) {
+      const middle = (start + end) >> 1
+      if ((this.#records[middle] as PurgeRecord).id < id) start = middle + 1
+      else end = middle
+    }
+    return end
+  }
+
   /**
    * Forgets everything, and begins anew: stamps of this log begin with `identity`, and of what was stamped before
    * `floor` nothing is known.

@@ -54,11 +54,25 @@ export interface Near {
   forget(key: StoreKey, variant: string): void
 }
 
+/** An entry as a listing tells it. */
+export interface Listed {
+  readonly key: StoreKey
+  readonly meta: Metadata
+}
+
+/** Whether a listing is to tell an entry. */
+export type Wanted = (meta: Metadata) => boolean
+
 /** A page of what is stored, for the admin API. */
 export interface EntryPage {
-  readonly entries: readonly { readonly key: StoreKey; readonly meta: Metadata }[]
-  /** Where the next page starts; undefined at the end. */
+  readonly entries: readonly Listed[]
+  /** Where the next page starts; undefined at the end, and only there: a page may be short, or empty, and have a cursor. */
   readonly cursor: string | undefined
+}
+
+/** A cursor that no page of this store has given. */
+export class UnknownCursor extends Error {
+  override readonly name = 'UnknownCursor'
 }
 
 export interface StoreStats {
@@ -102,8 +116,14 @@ export interface Store {
   refresh(key: StoreKey, was: Metadata, meta: Metadata): Awaitable<boolean>
   /** Forgets one variant, or all of a key. Space comes back; correctness never depends on it. */
   remove(key: StoreKey, variant?: string): Awaitable<void>
-  /** Some of what is stored, in no promised order, each entry once if it is not changed meanwhile. `limit` is at most 1000. */
-  list(cursor: string | undefined, limit: number): Promise<EntryPage>
+  /**
+   * Some of what is stored, in no promised order. A page looks at a bounded number of entries, and at none of the pages
+   * before it. From the first page to the last, each entry that is stored all the while is told: once, if nothing else changes.
+   * @param limit how many entries to tell at most: 1 to 1000
+   * @param wanted which entries to tell; every one without it
+   * @throws UnknownCursor
+   */
+  list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage>
   stats(): StoreStats
   close(): Promise<void>
 }

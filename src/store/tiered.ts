@@ -5,7 +5,7 @@ import { Heard, type Mark } from './heard.ts'
 import type { MemoryStore } from './memory.ts'
 import { outlasts } from './order.ts'
 import type { SharedStore } from './redis/store.ts'
-import type { Body, EntryPage, Near, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import type { Body, EntryPage, Near, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from './store.ts'
 
 export interface TieredStoreOptions {
   readonly memory: MemoryStore
@@ -165,10 +165,10 @@ class Tiered implements TieredStore {
   }
 
   // What all replicas share; while that is out of reach, what is here. A cursor says whose it is.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
+  async list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage> {
     const here = cursor === undefined ? this.#shared.stats().degraded.length > 0 : cursor.startsWith('m')
-    if (!here) return this.#shared.list(cursor, limit)
-    const page = await this.#memory.list(cursor?.slice(1), limit)
+    if (!here) return this.#shared.list(cursor, limit, wanted)
+    const page = await this.#memory.list(cursor?.slice(1), limit, wanted)
     return { entries: page.entries, cursor: page.cursor === undefined ? undefined : `m${page.cursor}` }
   }
 

@@ -1,12 +1,14 @@
 // The store in Redis: what every replica shares.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { WholeBody } from '../body.ts'
-import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../store.ts'
+import type { EntryPage, Listed, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
 import { Replacements, type Follower } from './replacements.ts'
+import { ScanPlace } from './scan-place.ts'
 import { commitScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
 
@@ -46,8 +48,13 @@ export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
   commit(): Promise<Outcome>
 }
 
-const mostScansPerPage = 100
+// What one page of a listing asks of Redis.
+const mostScansPerPage = 20
+const keysPerScan = 40
+const keysPerPage = 32
 const scanTimeoutMs = 2000
+// How many values of a listing are decoded before others have a turn.
+const valuesPerTurn = 64
 const none: readonly Stored[] = Object.freeze([])
 
 /**
@@ -200,52 +207,65 @@ class RedisStore implements SharedStore {
     }
   }
 
-  // The cursor: which server, where its SCAN stands, and how many entries of that step have been told already.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
-    let [server = 0, scan = '0', told = 0] = parseCursor(cursor)
+  async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
+    const place = new ScanPlace(cursor)
     const most = Math.max(1, Math.min(1000, limit))
-    const entries: { key: StoreKey, meta: Metadata }[] = []
-    const masters = this.#closed ? [] : this.#redis.masters()
-    for (let steps = 0; server < masters.length; steps++) {
+    const now = this.#clock.now()
+    const entries: Listed[] = []
+    let looked = 0
+    for (let steps = 0; place.server < (this.#closed ? 0 : this.#redis.masters().length); steps++) {
       // A page may be short, or empty, when what is stored lies thin among other keys.
-      if (steps === mostScansPerPage) return { entries, cursor: `${server}.${scan}.${told}` }
-      const step = await this.#scan(server, scan)
+      if (steps === mostScansPerPage || looked === keysPerPage) return { entries, cursor: place.toString() }
+      const step = await this.#scan(place.server, place.scan)
       if (step === undefined) return { entries, cursor: undefined }
-      const left = step.entries.slice(told)
-      const room = most - entries.length
-      entries.push(...left.slice(0, room))
-      if (left.length > room) return { entries, cursor: `${server}.${scan}.${told + room}` }
-      told = 0
-      scan = step.next
-      if (scan === '0') server++
-      if (entries.length === most && server < masters.length) return { entries, cursor: `${server}.${scan}.0` }
+      const left = step.digests.filter((digest) => !place.hasTold(digest))
+      const batch = left.slice(0, keysPerPage - looked)
+      for (const [i, variants] of (await this.#decoded(batch)).entries()) {
+        const digest = batch[i] as string
+        for (let told = place.toldOf(digest); told < variants.length; told++) {
+          if (entries.length === most) return { entries, cursor: place.within(digest, told) }
+          const { key, meta } = variants[told] as Value
+          if (now <= meta.keepUntilMs && wanted(meta)) entries.push({ key, meta })
+        }
+        place.tell(digest)
+      }
+      looked += batch.length
+      if (batch.length === left.length) place.next(step.next)
     }
     return { entries, cursor: undefined }
   }
 
-  async #scan(server: number, cursor: string): Promise<{ next: string, entries: { key: StoreKey, meta: Metadata }[] } | undefined> {
-    const pattern = `${this.#options.prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
-    const entries: { key: StoreKey, meta: Metadata }[] = []
+  // One step of SCAN: the digests that name entries.
+  async #scan(server: number, cursor: string): Promise<{ next: string, digests: string[] } | undefined> {
+    const { prefix } = this.#options
+    const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
     try {
       const master = this.#redis.masters()[server]
       if (master === undefined) return undefined
-      const reply = await withDeadline(master.callBuffer('SCAN', [cursor, 'MATCH', pattern, 'COUNT', 200]), scanTimeoutMs)
+      const reply = await withDeadline(master.callBuffer('SCAN', [cursor, 'MATCH', pattern, 'COUNT', keysPerScan]), scanTimeoutMs)
       if (!Array.isArray(reply) || !Array.isArray(reply[1])) return undefined
-      const names = new Set((reply[1] as Buffer[]).map(String))
-      // In one go: each is a round trip of its own otherwise.
-      const all = await Promise.allSettled([...names].map((name) => this.#redis.small.call('HVALS', [name])))
-      const now = this.#clock.now()
-      for (const values of all) {
-        if (values.status === 'rejected') continue
-        for (const { key, meta } of decodeAll(values.value)) {
-          if (now <= meta.keepUntilMs) entries.push({ key, meta })
-        }
-      }
-      return { next: String(reply[0]), entries }
+      const digests = (reply[1] as Buffer[]).map((name) => name.toString('latin1').slice(prefix.length + 2, -1)).filter((digest) => /^[\w-]{43}$/.test(digest))
+      return { next: String(reply[0]), digests: [...new Set(digests)] }
     } catch (error) {
       this.#tell('list', error)
       return undefined
     }
+  }
+
+  // The variants under each name. Asked for in one go: each is a round trip of its own otherwise.
+  async #decoded(digests: readonly string[]): Promise<Value[][]> {
+    const all = await Promise.allSettled(digests.map((digest) => this.#redis.small.call('HVALS', [`${this.#options.prefix}:{${digest}}`])))
+    const decoded: Value[][] = []
+    let sinceTurn = 0
+    for (const values of all) {
+      const variants = values.status === 'fulfilled' ? decodeAll(values.value) : []
+      decoded.push(variants)
+      sinceTurn += variants.length
+      if (sinceTurn < valuesPerTurn) continue
+      sinceTurn = 0
+      await nextTurn()
+    }
+    return decoded
   }
 
   stats(): StoreStats {
@@ -288,7 +308,4 @@ function decodeAll(values: unknown): Value[] {
   return decoded
 }
 
-function parseCursor(cursor: string | undefined): [number, string, number] {
-  const [server = '0', scan = '0', told = '0'] = (cursor ?? '0.0.0').split('.')
-  return [Number(server) || 0, /^\d+$/.test(scan) ? scan : '0', Number(told) || 0]
-}
+const everything: Wanted = () => true

@@ -153,8 +153,8 @@ class StreamPurgeLog implements SharedPurgeLog {
     return this.#clock.now() - this.#confirmedWallMs - (this.#clock.monotonic() - this.#confirmedMs)
   }
 
-  recent(limit: number): readonly PurgeRecord[] {
-    return limit <= 0 ? [] : this.#table.records.slice(-limit).toReversed()
+  recent(limit: number, before?: Stamp): readonly PurgeRecord[] {
+    return this.#table.recent(limit, before)
   }
 
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
