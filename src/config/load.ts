@@ -37,7 +37,7 @@ const flagPaths = {
  */
 export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): { config: Config; file: string | undefined } {
   const path = file ?? (env.SPRINGHOUSE_CONFIG || undefined)
-  const input = path === undefined ? {} : readConfigFile(path)
+  const { values: input, problems: inFile } = path === undefined ? { values: {}, problems: [] } : readConfigFile(path, env)
   const sources = new Map<string, string>()
   for (const { name, path: setting, node, text } of environmentSettings(env)) {
     place(input, setting, fromText(node, text))
@@ -45,7 +45,8 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
   }
   addToken(input, env, sources)
   applyFlags(input, flags, sources)
-  const result = resolve(input, env)
+  // What the file says of a setting that is given otherwise does not matter, be it wrong.
+  const result = resolve(input, inFile.filter((problem) => ![...sources.keys()].some((setting) => isWithin(problem.path, setting))))
   const problems = [...unknownVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
   if (problems.length > 0 || result.config === undefined) throw new ConfigError(problems)
   return { config: result.config, file: path }
@@ -56,14 +57,15 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
  * @throws ConfigError with every problem at once.
  */
 export function resolveConfig(input: unknown): Config {
-  const { config, problems } = resolve(input, {})
+  const { config, problems } = resolve(input, [])
   if (config === undefined) throw new ConfigError(problems)
   return config
 }
 
-function resolve(input: unknown, env: Environment): { config?: Config; problems: Problem[] } {
-  const problems: Problem[] = []
-  const value = normalise(configNode, withOnlyRoute(input), '', { env, problems })
+/** `found`: what is known to be wrong with the input; nothing more is said of those places. */
+function resolve(input: unknown, found: readonly Problem[]): { config?: Config; problems: Problem[] } {
+  const problems = [...found]
+  const value = normalise(configNode, withOnlyRoute(input), '', { problems })
   const early = new Set(problems.map(({ path }) => path))
   problems.push(...checkSchema(value).filter(({ path }) => !early.has(path)))
   if (isPlainObject(value)) {
@@ -89,8 +91,7 @@ function addToken(input: PlainObject, env: Environment, sources: Map<string, str
   const admin = isPlainObject(input.admin) ? input.admin : undefined
   const given = admin?.tokens ?? []
   if (!Array.isArray(given)) return
-  const value = (each: unknown) => normalise({ type: 'string' }, isPlainObject(each) ? each.token : undefined, '', { env, problems: [] })
-  if (given.some((each) => value(each) === token)) return
+  if (given.some((each) => isPlainObject(each) && each.token === token)) return
   place(input, 'admin.tokens', [...given, { name: 'env', token, scopes: ['read', 'purge', 'sessions'] }])
   sources.set(`admin.tokens[${given.length}]`, 'SPRINGHOUSE_ADMIN_TOKEN')
 }
@@ -100,6 +101,7 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
     place(input, 'origins', { default: { servers: [...flags.origin] } })
     place(input, 'routes', [])
     sources.set('origins', '--origin')
+    sources.set('routes', '--origin')
   }
   for (const [flag, path] of Object.entries(flagPaths)) {
     const text = flags[flag as keyof typeof flagPaths]

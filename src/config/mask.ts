@@ -1,6 +1,7 @@
 // What must not be shown, and the configuration as it may be.
 import type { Config } from './schema.ts'
-import { configNode, humanNumber, isPlainObject, memberSchema, type SchemaNode } from './node.ts'
+import { mapLeaves } from './leaves.ts'
+import { configNode, humanNumber, type SchemaNode } from './node.ts'
 
 /** What stands in the place of a secret. */
 export const masked = '********'
@@ -37,17 +38,4 @@ function holdsSecret(node: SchemaNode): boolean {
   if (node.secret === true) return true
   const parts = [...Object.values(node.properties ?? {}), ...Object.values(node.patternProperties ?? {}), ...(node.anyOf ?? [])]
   return (node.items !== undefined && holdsSecret(node.items)) || parts.some(holdsSecret)
-}
-
-function mapLeaves(node: SchemaNode, value: unknown, leaf: (node: SchemaNode, value: unknown) => unknown): unknown {
-  if (Array.isArray(value)) {
-    const items = node.items ?? node.anyOf?.find((each) => each.type === 'array')?.items
-    return value.map((item: unknown) => mapLeaves(items ?? node, item, leaf))
-  }
-  if (isPlainObject(value)) {
-    const section = node.anyOf?.find((each) => each.type === 'object') ?? node
-    const members = memberSchema(section)
-    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, mapLeaves(section.properties?.[name] ?? members ?? {}, member, leaf)]))
-  }
-  return leaf(node, value)
 }

@@ -14,7 +14,7 @@ export function editorSchema(): string {
   return `${JSON.stringify(schema, null, 2)}\n`
 }
 
-const reference = { type: 'string', pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}' }
+const reference = { type: 'string', pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_]*(:[-?].*)?\\}' }
 const durationText = { type: 'string', pattern: '^(0|[0-9]{1,15} ?(ms|s|m|h|d))$' }
 const sizeText = { type: 'string', pattern: '^[0-9]{1,15}( ?([KMG][iI]?)?[bB])?$' }
 
@@ -31,7 +31,7 @@ function forEditors(node: SchemaNode): PlainObject {
     if (node.unit === 'bytes') return { ...about, anyOf: [bare, sizeText, reference] }
     return { ...about, anyOf: [bare, reference] }
   }
-  if (node.enum !== undefined) return { ...about, enum: node.enum }
+  if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum }, reference] }
   if (node.const !== undefined) return { const: node.const }
   if (node.anyOf !== undefined) return { ...about, anyOf: node.anyOf.map(forEditors) }
   if (node.type === 'array') {
@@ -64,7 +64,16 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
 
 - A duration is written with its unit: \`500ms\`, \`30s\`, \`5m\`, \`1h\`, \`1d\`. Where the name ends in \`Ms\`, a bare number is milliseconds.
 - A size is a number of bytes, or has a unit: \`64KiB\`, \`256MiB\`, \`1GiB\` (of 1024), \`64KB\`, \`256MB\`, \`1GB\` (of 1000).
-- \`\${NAME}\` in a value of the file is replaced by that environment variable; one that is not set is an error. \`$\${NAME}\` is not replaced.
+- In a value of the file \`\${NAME}\` is replaced by that environment variable, and it is an error if the variable is not set.
+  \`\${NAME:-default}\` takes the default where the variable is unset or empty; \`\${NAME:?message}\` is then an error with that message.
+  The text that results means what it would mean in the environment: 8080 is a number to a port, and \`a, b\` a list to a list.
+  What a variable holds is neither searched for references nor able to change the settings around it.
+  - A default ends at the \`}\` that closes it. It may hold references (\`\${A:-\${B:-c}}\`) and pairs of braces, not a single brace.
+  - A value with a reference needs quotes around it where YAML would need them for the quotes or backslashes within.
+  - \`$$\` is a \`$\` that is meant: write \`pa$$word\` for \`pa$word\`. Every other \`$\` is an error (\`$NAME\`, \`\${NAME-x}\`, \`$5\`), as in Docker
+    Compose, so that no text with a \`$\` silently becomes a password or a token. \`springhouse check\` names the line and column.
+  - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
+- A relative path in the file is relative to the directory of the file; in the environment, to the working directory.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
 - \`SPRINGHOUSE_ADMIN_TOKEN\` adds an admin token named \`env\` with every scope, unless \`admin.tokens\` has that token already. For the
