@@ -7,7 +7,7 @@ import type { Environment } from './substitute.ts'
 const prefix = 'SPRINGHOUSE_'
 
 /** Names that are not settings: the file, and what the commands that talk to the admin API use. */
-export const otherVariables: readonly string[] = ['SPRINGHOUSE_CONFIG', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_ADMIN_TOKEN']
+export const otherVariables: readonly string[] = ['SPRINGHOUSE_CONFIG', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_ADMIN_TOKEN', 'SPRINGHOUSE_ADMIN_TOKEN_FILE']
 
 /** A setting that has a name in the environment. */
 export interface Variable {
@@ -24,6 +24,13 @@ function collect(node: SchemaNode, path: string): Variable[] {
   return Object.entries(node.properties).flatMap(([name, member]) => collect(member, memberPath(path, name)))
 }
 
+/** The other way to give a setting, by its path: `redis.passwordFile` for `redis.password`, and the other way round. */
+export const otherWays: ReadonlyMap<string, string> = new Map(variables.flatMap(({ path, node: { fileOf } }) => {
+  if (fileOf === undefined) return []
+  const secret = path.slice(0, path.lastIndexOf('.') + 1) + fileOf
+  return [[path, secret], [secret, path]]
+}))
+
 /** `SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES` for `cache.maxEntryBytes`. */
 function variableName(path: string): string {
   return prefix + path.replaceAll('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()
@@ -35,6 +42,14 @@ export function environmentSettings(env: Environment): (Variable & { readonly te
     const text = env[variable.name]
     return text === undefined || text === '' || isServiceLink(variable.name, text) ? [] : [{ ...variable, text }]
   })
+}
+
+/** Variables that give one secret in two ways: neither can be right for both. */
+export function doubleVariables(env: Environment): Problem[] {
+  const pairs = variables.flatMap(({ name, path, node }) => node.fileOf === undefined ? [] : [[variableName(otherWays.get(path) ?? ''), name] as const])
+  return [...pairs, ['SPRINGHOUSE_ADMIN_TOKEN', 'SPRINGHOUSE_ADMIN_TOKEN_FILE'] as const]
+    .filter((pair) => pair.every((name) => (env[name] ?? '') !== ''))
+    .map(([secret, file]) => ({ path: file, message: `given twice: as ${secret} and as ${file}; leave one of them out` }))
 }
 
 /** Variables with our prefix that mean nothing: a mistyped one would otherwise silently do nothing. */

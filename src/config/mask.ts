@@ -6,6 +6,9 @@ import { configNode, humanNumber, type SchemaNode } from './node.ts'
 /** What stands in the place of a secret. */
 export const masked = '********'
 
+/** What a message says in the place of a value that may be secret. */
+export const notShown = 'a value that is not shown here'
+
 /** A copy of the configuration with its secrets masked: tokens, and passwords within URLs. Fit for /v1/config and for people. */
 export function maskSecrets(config: Config): Config {
   return mapLeaves(configNode, config, maskLeaf) as Config
@@ -18,7 +21,7 @@ export function humanise(config: Config): unknown {
 
 /** A value that was refused, as a message may show it. */
 export function showValue(node: SchemaNode, value: unknown): string {
-  if (holdsSecret(node)) return 'a value that is not shown here'
+  if (holdsSecret(node)) return notShown
   if (typeof value === 'number' && node.unit !== undefined && value >= 0) return String(humanNumber(node, value))
   const json = JSON.stringify(typeof value === 'string' ? maskPassword(value) : value)
   return json.length > 80 ? `${json.slice(0, 77)}...` : json

@@ -42,7 +42,17 @@ function forEditors(node: SchemaNode): PlainObject {
   }
   if (node.properties === undefined) return { ...about, type: 'string' }
   const required = (node.required ?? []).filter((name) => mustBeGiven(node.properties?.[name] ?? {}))
-  return { ...about, type: 'object', properties: mapValues(node.properties, forEditors), ...(required.length > 0 && { required }), additionalProperties: false }
+  const { properties } = node
+  const inFile = required.filter((name) => properties[`${name}File`]?.fileOf === name)
+  const itself = required.filter((name) => !inFile.includes(name))
+  return {
+    ...about,
+    type: 'object',
+    properties: mapValues(properties, forEditors),
+    ...(itself.length > 0 && { required: itself }),
+    ...(inFile.length > 0 && { allOf: inFile.map((name) => ({ oneOf: [{ required: [name] }, { required: [`${name}File`] }] })) }),
+    additionalProperties: false,
+  }
 }
 
 /** Whether a file has to name a setting: it has no default, or something within it has none. */
@@ -76,8 +86,15 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
 - A relative path in the file is relative to the directory of the file; in the environment, to the working directory.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
-- \`SPRINGHOUSE_ADMIN_TOKEN\` adds an admin token named \`env\` with every scope, unless \`admin.tokens\` has that token already. For the
-  commands that ask the admin API it is the token to send, and \`SPRINGHOUSE_ADMIN\` is the URL to ask.
+- Every setting that holds a secret, such as \`redis.password\`, can be given as the path of a file that holds it: \`redis.passwordFile\`,
+  or \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`, as Docker and Kubernetes mount secrets. Give one of the two; the environment beats the file.
+  - The file is one line of UTF-8 text of at most 64 KiB. All line breaks at its end are taken off; other spaces belong to the secret.
+  - A file that cannot be read, is empty, is no plain file, or holds control characters is an error, at the start and on SIGHUP.
+  - On SIGHUP all files are read again. Admin tokens change at once: the old one is refused. Connections to Redis that are made
+    from then on use the new password; those that there are stay.
+- \`SPRINGHOUSE_ADMIN_TOKEN\`, or the file that \`SPRINGHOUSE_ADMIN_TOKEN_FILE\` names, adds an admin token named \`env\` with every scope, unless
+  \`admin.tokens\` has that token already. For the commands that ask the admin API it is the token to send, and
+  \`SPRINGHOUSE_ADMIN\` is the URL to ask.
 `
 
 /** The text of config/reference.md. */
