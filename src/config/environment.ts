@@ -56,16 +56,38 @@ export function doubleVariables(env: Environment): Problem[] {
 export function unknownVariables(env: Environment): Problem[] {
   const known = [...variables.map(({ name }) => name), ...otherVariables]
   return Object.entries(env)
-    .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text))
+    .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text) && !isAboutDeployment(name))
     .map(([name]) => {
       const near = nearest(name, known)
       return { path: name, message: near === undefined ? 'unknown variable; config/reference.md lists those that are known' : `unknown variable; did you mean ${near}?` }
     })
 }
 
+/** A line for each setting whose name a service link has: whoever meant the setting should know that it is not set. */
+export function linkedSettings(env: Environment): string[] {
+  return variables.flatMap(({ name, path }) => {
+    const text = env[name] ?? ''
+    if (!isServiceLink(name, text)) return []
+    const service = name.slice(0, -'_PORT'.length).toLowerCase().replaceAll('_', '-')
+    return [`${name}=${text} is what Kubernetes says of a service named ${service}, and does not set ${path}; enableServiceLinks: false in the pod's spec turns such variables off`]
+  })
+}
+
 // Kubernetes tells every pod of every service in variables made from the service's name: one named `springhouse-proxy`
-// gives SPRINGHOUSE_PROXY_PORT=tcp://10.0.0.1:80. Nobody meant those for us.
+// gives SPRINGHOUSE_PROXY_PORT=tcp://10.0.0.1:80. No setting takes such a value, and none has such a name otherwise.
 function isServiceLink(name: string, text: string): boolean {
-  return /_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)
+  return /_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)
     || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text))
 }
+
+// SPRINGHOUSE_VERSION, SPRINGHOUSE_IMAGE_TAG: images, charts and pipelines name themselves so. A name that begins as that of a
+// setting does is a setting misspelt all the same.
+function isAboutDeployment(name: string): boolean {
+  const words = name.slice(prefix.length).split('_')
+  return deploymentWords.has(words.at(-1) ?? '') && !sections.has(words[0] ?? '')
+}
+
+const deploymentWords: ReadonlySet<string> = new Set([
+  'VERSION', 'RELEASE', 'REVISION', 'BUILD', 'DATE', 'COMMIT', 'SHA', 'IMAGE', 'TAG', 'DIGEST', 'CHART', 'NAMESPACE', 'HOME', 'ENV', 'ENVIRONMENT',
+])
+const sections: ReadonlySet<string> = new Set(Object.keys(configNode.properties ?? {}).map((name) => name.toUpperCase()))

@@ -1,6 +1,6 @@
 // From file, environment and flags to one Config, or to every reason why not.
 import { checkSchema } from './check.ts'
-import { doubleVariables, environmentSettings, otherWays, unknownVariables, variables } from './environment.ts'
+import { doubleVariables, environmentSettings, linkedSettings, otherWays, unknownVariables, variables } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { configNode, isPlainObject, type PlainObject } from './node.ts'
 import { fromText, normalise } from './normalise.ts'
@@ -32,12 +32,20 @@ const flagPaths = {
   workers: 'workers',
 } as const satisfies Partial<Record<keyof Flags, string>>
 
+/** A configuration, and how it came about. */
+export interface Loaded {
+  readonly config: Config
+  readonly file: string | undefined
+  readonly notices: readonly string[]
+}
+
 /**
  * Loads the configuration: flags beat environment beats file beats defaults. `file` is `--config`; without it
- * SPRINGHOUSE_CONFIG is read, and without that no file at all.
+ * SPRINGHOUSE_CONFIG is read, and without that no file at all. `notices` are lines for the log: what is right, but may not
+ * be what was meant.
  * @throws ConfigError with every problem at once.
  */
-export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): { config: Config; file: string | undefined } {
+export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): Loaded {
   const path = file ?? (env.SPRINGHOUSE_CONFIG || undefined)
   const { values: input, problems: inFile } = path === undefined ? { values: {}, problems: [] } : readConfigFile(path, env)
   const sources = new Map<string, string>()
@@ -56,7 +64,7 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
   const result = resolve(settings, reading)
   const problems = [...unknownVariables(env), ...doubleVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
   if (problems.length > 0 || result.config === undefined) throw new ConfigError(problems)
-  return { config: result.config, file: path }
+  return { config: result.config, file: path, notices: linkedSettings(env) }
 }
 
 /**

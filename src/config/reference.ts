@@ -86,6 +86,11 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
 - A relative path in the file is relative to the directory of the file; in the environment, to the working directory.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
+  - What Kubernetes says of services named \`springhouse\` or \`springhouse-…\` is not meant for settings, and ignored
+    (\`SPRINGHOUSE_SERVICE_HOST\`, \`SPRINGHOUSE_PORT_8080_TCP\`, \`SPRINGHOUSE_PORT=tcp://…\`). Where one has the name of a setting
+    (\`SPRINGHOUSE_PROXY_PORT=tcp://…\`) the log says so; \`enableServiceLinks: false\` in the pod's spec turns them off.
+  - Names that tell of the deployment are ignored as well: \`SPRINGHOUSE_VERSION\`, \`SPRINGHOUSE_IMAGE_TAG\`, and others that end in
+    a word such as \`RELEASE\`, \`REVISION\`, \`COMMIT\` or \`NAMESPACE\`, unless they begin with a section (\`SPRINGHOUSE_CACHE_…\`).
 - Every setting that holds a secret, such as \`redis.password\`, can be given as the path of a file that holds it: \`redis.passwordFile\`,
   or \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`, as Docker and Kubernetes mount secrets. Give one of the two; the environment beats the file.
   - The file is one line of UTF-8 text of at most 64 KiB. All line breaks at its end are taken off; other spaces belong to the secret.
