@@ -1,6 +1,5 @@
 // A configuration file, YAML or JSON, as plain values: references replaced, paths made absolute.
 import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { isScalar, parseDocument, visit } from 'yaml'
 import { hideReferences } from './hidden.ts'
 import { mapLeaves } from './leaves.ts'
@@ -33,7 +32,7 @@ export function readConfigFile(file: string, env: Environment): FileSettings {
     throw new ConfigError([{ path: '', message: `cannot read ${file}: ${readFailures[code] ?? code}` }])
   }
   const { values, places } = parse(text, file)
-  return expand(values, { env, places, directory: dirname(resolve(file)) })
+  return expand(values, { env, places })
 }
 
 /** The values of text at hand as they are written; `file` names it in messages. @throws ConfigError when it is not YAML. */
@@ -66,19 +65,16 @@ function parse(text: string, file: string): { values: PlainObject; places: Place
 interface Surroundings {
   readonly env: Environment
   readonly places: Places
-  /** Where the file is. */
-  readonly directory: string
 }
 
-function expand(values: PlainObject, { env, places, directory }: Surroundings): FileSettings {
+function expand(values: PlainObject, { env, places }: Surroundings): FileSettings {
   const problems: Problem[] = []
   const leaf = (node: SchemaNode, given: unknown, keys: Keys): unknown => {
     if (typeof given !== 'string') return given
     const { text, replaced, faults } = substitute(given, env)
     for (const { at, message } of faults) problems.push({ path: pathOf(keys), message: `${message} (${places.ofDollar(keys, given, at)})` })
     // Only now, with the whole value at hand: what a variable holds is never read as part of the file.
-    const value = replaced ? fromText(node, text) : text
-    return node.format === 'file-path' && typeof value === 'string' && value !== '' ? resolve(directory, value) : value
+    return replaced ? fromText(node, text) : text
   }
   for (const keys of namesWithReferences(values, [])) {
     problems.push({ path: pathOf(keys), message: `a reference is replaced in a value only, not in a name (${places.ofName(keys)})` })

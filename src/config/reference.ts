@@ -80,10 +80,11 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
   What a variable holds is neither searched for references nor able to change the settings around it.
   - A default ends at the \`}\` that closes it. It may hold references (\`\${A:-\${B:-c}}\`) and pairs of braces, not a single brace.
   - A value with a reference needs quotes around it where YAML would need them for the quotes or backslashes within.
-  - \`$$\` is a \`$\` that is meant: write \`pa$$word\` for \`pa$word\`. Every other \`$\` is an error (\`$NAME\`, \`\${NAME-x}\`, \`$5\`), as in Docker
-    Compose, so that no text with a \`$\` silently becomes a password or a token. \`springhouse check\` names the line and column.
+  - \`$$\` is a \`$\` that is meant: write \`pa$$word\` for \`pa$word\`. \`$NAME\` and any other \`\${…}\` (\`\${NAME-x}\`) are
+    errors, so that no reference silently becomes a password or a token. \`springhouse check\` names the line and column.
+    A \`$\` before anything else is itself (\`pa$5\`).
   - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
-- A relative path in the file is relative to the directory of the file; in the environment, to the working directory.
+- A relative path is relative to the working directory of the process.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
   - What Kubernetes says of services named \`springhouse\` or \`springhouse-…\` is not meant for settings, and ignored

@@ -15,7 +15,7 @@ export interface Substitution {
   readonly text: string
   /** Whether a reference was replaced: the text then means what it would mean as a variable of the environment. */
   readonly replaced: boolean
-  /** Empty when every `$` was understood and every variable that is needed is set. */
+  /** Empty when every reference was understood and every variable that is needed is set. */
   readonly faults: readonly Fault[]
 }
 
@@ -24,8 +24,9 @@ const deepest = 10
 
 /**
  * Replaces the references of a text, in one pass: what a variable holds is never searched for references. The value of
- * `default` may hold references and pairs of braces; `message` is taken as it stands. A `$` that begins neither a reference
- * nor `$$` is a fault, as in Docker Compose. No message quotes what follows a `$`, apart from a name: it may be a secret.
+ * `default` may hold references and pairs of braces; `message` is taken as it stands. `$NAME`, and any `${` that begins no
+ * reference, is a fault. A `$` before anything else is itself. No message quotes what follows a `$`, apart from a name in
+ * braces: it may be a secret.
  */
 export function substitute(text: string, env: Environment): Substitution {
   const faults: Fault[] = []
@@ -56,7 +57,11 @@ export function substitute(text: string, env: Environment): Substitution {
       at += 2
       return '$'
     }
-    if (text[at + 1] !== '{') return refuse(start, 'a $ by itself is not replaced: write ${NAME} for an environment variable, or $$ for the character')
+    if (text[at + 1] !== '{') {
+      if (/[A-Za-z_]/.test(text[at + 1] ?? '')) return refuse(start, '$NAME is not replaced: write ${NAME} for an environment variable, or $$ for the character')
+      at++
+      return '$'
+    }
     beginning.lastIndex = at
     const [all = '', name = '', operator] = beginning.exec(text) ?? []
     if (operator === undefined) return refuse(start, `\${${name}…} is not replaced: write \${NAME}, \${NAME:-default} or \${NAME:?message}, or $$ for a $ that is meant`)

@@ -1,4 +1,5 @@
 // Where settings come from: file, environment, flags, defaults; and which of them counts.
+import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { test, type Test } from 'tap'
 import { loadConfig, resolveConfig, type Flags } from '../../src/config/load.ts'
@@ -180,12 +181,12 @@ test('one origin without routes gets everything; several do not', (t) => {
   t.end()
 })
 
-test('a relative path in the file starts where the file is; in the environment, where the process is', (t) => {
-  const dir = t.testdir({ 'a.yaml': `${origin}proxy: { tls: { cert: tls/cert.pem, key: "\${DIR:-tls}/key.pem" } }`, tls: { 'cert.pem': '', 'key.pem': '' } })
-  t.match(loadConfig({ file: `${dir}/a.yaml`, env: {} }).config.proxy.tls, { cert: `${dir}/tls/cert.pem`, key: `${dir}/tls/key.pem` })
-  t.match(loadConfig({ file: relative(process.cwd(), `${dir}/a.yaml`), env: { DIR: `${dir}/tls` } }).config.proxy.tls, { cert: `${dir}/tls/cert.pem`, key: `${dir}/tls/key.pem` })
-  const key = relative(process.cwd(), `${dir}/tls/cert.pem`)
-  t.equal(loadConfig({ file: `${dir}/a.yaml`, env: { SPRINGHOUSE_PROXY_TLS_KEY: key } }).config.proxy.tls?.key, key)
+test('a relative path starts where the process is, in the file as in the environment', (t) => {
+  const dir = t.testdir({ tls: { 'cert.pem': '', 'key.pem': '' } })
+  const here = relative(process.cwd(), `${dir}/tls`)
+  writeFileSync(`${dir}/a.yaml`, `${origin}proxy: { tls: { cert: ${here}/cert.pem, key: "\${DIR}/key.pem" } }`)
+  t.match(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here } }).config.proxy.tls, { cert: `${here}/cert.pem`, key: `${here}/key.pem` })
+  t.equal(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here, SPRINGHOUSE_PROXY_TLS_KEY: `${here}/cert.pem` } }).config.proxy.tls?.key, `${here}/cert.pem`)
   t.end()
 })
 

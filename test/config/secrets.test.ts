@@ -17,8 +17,9 @@ function fromEnv(env: Record<string, string>, flags: Flags = {}): Config {
   return loadConfig({ env, flags: { origin, ...flags } }).config
 }
 
+/** Paths that begin with a letter are of files in the directory. */
 function load(dir: string, text: string, env: Record<string, string> = {}, flags: Flags = {}): Config {
-  writeFileSync(`${dir}/a.yaml`, text)
+  writeFileSync(`${dir}/a.yaml`, text.replaceAll(/File: (?=[a-z])/g, `File: ${dir}/`))
   return loadConfig({ file: `${dir}/a.yaml`, env, flags: { origin, ...flags } }).config
 }
 
@@ -57,10 +58,10 @@ test('every setting that is secret has one beside it for the path of a file', (t
 test('a secret comes from the file that the configuration or the environment names', (t) => {
   const dir = dirOf(t)
   const config = load(dir, `
-admin: { tokens: [ { name: a, tokenFile: secret } ] }
-redis: { sentinel: { master: m, nodes: [s:1], passwordFile: ${dir}/secret }, passwordFile: "./\${NAME:-secret}" }
+admin: { tokens: [ { name: a, tokenFile: ${relative(process.cwd(), dir)}/secret } ] }
+redis: { sentinel: { master: m, nodes: [s:1], passwordFile: ${dir}/secret }, passwordFile: "${dir}/\${NAME:-secret}" }
 `)
-  t.match(config, { admin: { tokens: [{ token: 'hush', tokenFile: `${dir}/secret` }] }, redis: { password: 'hush', sentinel: { password: 'hush' } } })
+  t.match(config, { admin: { tokens: [{ token: 'hush', tokenFile: `${relative(process.cwd(), dir)}/secret` }] }, redis: { password: 'hush', sentinel: { password: 'hush' } } })
   t.equal(load(dir, 'redis: { urlFile: url }').redis?.url, 'redis://u:hush@h:1')
   t.equal(fromEnv({ SPRINGHOUSE_REDIS_URL_FILE: `${dir}/url` }).redis?.url, 'redis://u:hush@h:1')
   t.equal(fromEnv({ SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_REDIS_PASSWORD_FILE: relative(process.cwd(), `${dir}/secret`) }).redis?.password, 'hush', 'from where the process is')
