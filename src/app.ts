@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
 import type { Crew } from './admin/crew.ts'
 import { systemClock, type Clock } from './clock.ts'
+import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
@@ -34,8 +35,9 @@ export interface App {
   /** Says that it is not ready any more and waits for that to be heard; then stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
   close(): Promise<void>
   /**
-   * Takes up a new configuration without dropping a connection. Routes and their rules change at the next request; what
-   * cannot change while it runs stays as it was, and the log names it.
+   * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
+   * change at the next request; the users of Redis at the next connection. What cannot change while it runs stays as it
+   * was, and the log names it.
    * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
    */
   reload(config: Config): Promise<void>
@@ -82,7 +84,10 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     },
   })
   const admin = createAdmin({
-    tokens: config.admin.tokens, store, purgeLog, origins, counters, clock, logger,
+    get tokens() {
+      return config.admin.tokens
+    },
+    store, purgeLog, origins, counters, clock, logger,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
     keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
     nextTurn: () => setImmediate(),
@@ -134,7 +139,18 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       // Before anything changes: a certificate that does not fit its key leaves the running ones.
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
-      config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
+      const redis = withCredentials(config.redis, next.redis)
+      if (redis !== undefined) {
+        storage.renewUsers(redis)
+        logger.info('user or password for Redis are others: connections that are made from now on use them')
+      }
+      config = {
+        ...config,
+        admin: { ...config.admin, tokens: next.admin.tokens },
+        ...(redis !== undefined && { redis }),
+        routes: next.routes,
+        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
+      }
       routes = compileRoutes(config)
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
@@ -146,9 +162,15 @@ const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
   const sections = ['proxy', 'admin', 'redis', 'origins', 'coherence', 'log', 'sessions', 'workers'] as const
-  const changed: string[] = sections.filter(name => JSON.stringify(running[name]) !== JSON.stringify(next[name]))
+  const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
+  const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')
   return changed
+}
+
+// Less what a reload takes up in the sections that are otherwise read at the start.
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...others }: Config) {
+  return { ...others, admin, redis: redis && withoutCredentials(redis) }
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.

@@ -22,6 +22,8 @@ export interface Storage {
   readonly leases: Leases | undefined
   /** Resolves when it keeps what it is given, or when there is no use in waiting for that; within a bounded time. */
   opened(): Promise<void>
+  /** Makes every connection to Redis from now on as these settings say. They are for the same servers. */
+  renewUsers(redis: RedisConfig): void
   close(): Promise<void>
 }
 
@@ -84,10 +86,11 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
   clearTimeout(timer)
 }
 
-function together(parts: Omit<Storage, 'close'>, connections?: { close(): void }): Storage {
+function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: RedisConnections): Storage {
   const { store, purgeLog, leases } = parts
   return {
     ...parts,
+    renewUsers: redis => connections?.renewUsers(redis),
     async close() {
       await leases?.close()
       await purgeLog.close()

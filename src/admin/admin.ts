@@ -24,7 +24,7 @@ import { schemaCompiler, schemaErrors } from './validation.ts'
 
 /** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
 export interface AdminParts {
-  /** Without any, nobody gets in but to /healthz and /readyz. */
+  /** Without any, nobody gets in but to /healthz and /readyz. Another list takes the place of this one on a reload. */
   readonly tokens: readonly AdminToken[]
   readonly store: Store
   readonly purgeLog: PurgeLog
@@ -102,7 +102,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   refuseOtherSites(app)
-  requireTokens(app, parts.tokens)
+  requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.scope !== 'open') await turns.next()
   })

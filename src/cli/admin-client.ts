@@ -1,11 +1,11 @@
 // How the commands talk to the admin API, and what they say when it does not answer as hoped.
 import type { Command } from 'commander'
+import { givenToken, type TokenOptions } from './admin-token.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 
 /** Where the admin API is, and who asks. */
-export interface AdminAccess {
+export interface AdminAccess extends TokenOptions {
   readonly admin?: string
-  readonly token?: string
 }
 
 /** What the admin API answered, when it is not an error. */
@@ -28,6 +28,7 @@ export function withAdminOptions(verb: Command): Command {
   return verb
     .option('--admin <url>', 'the admin listener; without it SPRINGHOUSE_ADMIN, or http://127.0.0.1:8081')
     .option('--token <token>', 'a token of the admin API; without it SPRINGHOUSE_ADMIN_TOKEN')
+    .option('--token-file <file>', 'a file that holds the token; without it SPRINGHOUSE_ADMIN_TOKEN_FILE')
     .option('--json', 'print what the admin API answered')
 }
 
@@ -40,7 +41,7 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   const { body, timeoutMs = 30_000 } = options
   const base = (access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081')).replace(/\/+$/, '')
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${base}`, USAGE)
-  const token = access.token ?? (process.env.SPRINGHOUSE_ADMIN_TOKEN || undefined)
+  const given = givenToken(access, process.env)
   const { request } = await import('undici')
   let status: number
   let text: string
@@ -50,7 +51,7 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
       headers: {
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(given !== undefined && { authorization: `Bearer ${given.token}` }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       headersTimeout: timeoutMs,
@@ -63,9 +64,9 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   }
   const parsed = parseJson(text)
   if (status === 401) {
-    throw new AdminRefusal(token === undefined
+    throw new AdminRefusal(given === undefined
       ? 'the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
-      : 'the admin API does not know this token: check --token or SPRINGHOUSE_ADMIN_TOKEN', parsed)
+      : `the admin API does not know this token: check ${given.from}`, parsed)
   }
   if (status >= 400) throw new AdminRefusal(refusal(base, status, parsed), parsed)
   if (parsed === undefined) throw new CommandFailure(`${base} answered ${status} without JSON: is it the admin listener of springhouse?`)

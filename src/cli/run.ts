@@ -17,8 +17,17 @@ import { runWorkers } from './workers.ts'
 export async function serve({ config: file, ...flags }: Flags & { config?: string }): Promise<void> {
   // A worker does as its primary says: it is sent the configuration that the primary has checked.
   if (cluster.isWorker) return runWorker()
-  const load = withAdminToken(() => loadConfig({ file, env: process.env, flags }).config)
+  let notices: readonly string[] = []
+  const load = withAdminToken(() => {
+    const loaded = loadConfig({ file, env: process.env, flags })
+    notices = loaded.notices
+    return loaded.config
+  })
   const config = load()
+  if (notices.length > 0) {
+    const logger = createLogger(config.log)
+    for (const notice of notices) logger.warn(notice)
+  }
   const count = workerCount(config)
   const loadAgain = () => {
     const next = load()

@@ -61,7 +61,7 @@ const timeouts: Rule = ({ proxy }, sound) => {
 }
 
 const redis: Rule = (config, sound) => {
-  if (!sound('redis') || config.redis === undefined) return []
+  if (!sound('redis') || !sound('redis.url') || config.redis === undefined) return []
   const ways: readonly (keyof RedisConfig)[] = ['url', 'cluster', 'sentinel']
   const given = ways.filter((way) => config.redis?.[way] !== undefined)
   if (given.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${given.length === 0 ? 'none is given' : `${given.join(' and ')} are given`}` }]

@@ -137,6 +137,35 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
   t.end()
 })
 
+// The guards: `isServiceLink` and `isAboutDeployment` in environment.ts.
+test('what Kubernetes says of services, and what an image says of itself, is told apart from misspelt settings', (t) => {
+  const flags = { origin: ['http://127.0.0.1:1'] }
+  const services = ['SPRINGHOUSE', 'SPRINGHOUSE_PROXY', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_REDIS', 'SPRINGHOUSE_REDIS_SENTINEL', 'SPRINGHOUSE_CACHE', 'SPRINGHOUSE_PROXY_2', 'SPRINGHOUSE_V1_PROXY']
+  const links = Object.fromEntries(services.flatMap((name) => [
+    [`${name}_SERVICE_HOST`, '10.0.0.1'], [`${name}_SERVICE_PORT`, '8080'], [`${name}_SERVICE_PORT_HTTP`, '8080'], [`${name}_SERVICE_PORT_HTTP_2`, '8081'],
+    ...['tcp', 'udp', 'sctp'].flatMap((protocol) => [
+      [`${name}_PORT`, `${protocol}://10.0.0.1:8080`],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}`, `${protocol}://10.0.0.1:8080`],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_PROTO`, protocol],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_PORT`, '8080'],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_ADDR`, '10.0.0.1'],
+    ]),
+  ])) as Record<string, string>
+  const named = ['VERSION', 'IMAGE', 'IMAGE_TAG', 'TAG', 'RELEASE', 'REVISION', 'GIT_COMMIT', 'GIT_SHA', 'BUILD_DATE', 'CHART_VERSION', 'NAMESPACE', 'HOME', 'ENV', 'ENVIRONMENT']
+  const loaded = loadConfig({ env: { ...links, ...Object.fromEntries(named.map((name) => [`SPRINGHOUSE_${name}`, '1.2.3'])) }, flags })
+  t.match(loaded.config, { proxy: { port: 8080 }, admin: { port: 8081 } })
+  t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
+    `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is what Kubernetes says of a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
+    + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
+  )), 'those that have the name of a setting')
+  t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
+  for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
+    t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)
+  }
+  t.match(lines(() => loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: 'http://h:1' }, flags })), [/^proxy\.port: expected .* \(from SPRINGHOUSE_PROXY_PORT\)$/])
+  t.end()
+})
+
 test('a file that is not YAML is told by line and column', (t) => {
   const cases: readonly [string, RegExp][] = [
     ['proxy: {\n  port: 1\norigins: [', /^f\.yaml, line 3, column \d+: /],

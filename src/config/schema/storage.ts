@@ -1,19 +1,19 @@
 // Where responses are kept: memory, and Redis as the tier that replicas share.
 import { Type } from 'typebox'
 import { DAY, GiB, HOUR, MINUTE, MiB, SECOND } from '../units.ts'
-import { flag, millis, duration, section, size, text, texts, whole } from './leaf.ts'
+import { flag, millis, duration, section, size, text, texts, whole, withFile } from './leaf.ts'
 
 export const redisSchema = section({
-  url: Type.Optional(text('redis-url', { prose: 'One Redis server, with user and password in the URL where it wants them.' })),
+  ...withFile('url', Type.Optional(text('redis-url', { prose: 'One Redis server, with user and password in the URL where it wants them.' }))),
   cluster: Type.Optional(texts('redis-node', { minItems: 1, prose: 'Some nodes of a Redis Cluster, from which the others are found. `rediss://` in each where they speak TLS.' })),
   sentinel: Type.Optional(section({
     master: text('name', { prose: 'The name under which they watch the master.' }),
     nodes: texts('redis-node', { minItems: 1, prose: 'Some of the Sentinels, usually at port 26379. `rediss://` in each where they, and the servers that they watch, speak TLS.' }),
     username: Type.Optional(text('name', { prose: 'User for the Sentinels themselves; the servers have `redis.username`.' })),
-    password: Type.Optional(text('password', { secret: true, prose: 'Password for the Sentinels themselves.' })),
+    ...withFile('password', Type.Optional(text('password', { secret: true, prose: 'Password for the Sentinels themselves.' }))),
   }, 'A Redis that Sentinels watch: writes follow the master that they name.')),
   username: Type.Optional(text('name', { prose: 'User for the servers, where the URL has none.' })),
-  password: Type.Optional(text('password', { secret: true, prose: 'Password for the servers, where the URL has none.' })),
+  ...withFile('password', Type.Optional(text('password', { secret: true, prose: 'Password for the servers, where the URL has none.' }))),
   commandTimeoutMs: millis({ min: 5, max: MINUTE, default: 100, prose: 'How long a command may take before the cache goes on without Redis.' }),
   connectTimeoutMs: millis({ min: 10, max: MINUTE, default: 1 * SECOND, prose: 'How long a connection may take to be made.' }),
   keyPrefix: text('key-prefix', { default: 'sh', prose: 'What every key begins with. Springhouses with the same Redis and prefix are one cache.' }),

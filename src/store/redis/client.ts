@@ -122,7 +122,8 @@ interface Node {
   readonly tls: boolean
 }
 
-function parseNode(node: string, usualPort: number): Node {
+/** The parts of a URL, or of host:port. */
+export function parseNode(node: string, usualPort: number): Node {
   const url = new URL(node.includes('://') ? node : `redis://${node}`)
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
@@ -133,8 +134,8 @@ function parseNode(node: string, usualPort: number): Node {
   }
 }
 
-// Given beside the nodes, or in the URL of one of them.
-function userOf(nodes: readonly Node[], username: string | undefined, password: string | undefined): { username?: string, password?: string } {
+/** The user given beside the nodes, or in the URL of one of them. */
+export function userOf(nodes: readonly Node[], username: string | undefined, password: string | undefined): { username?: string, password?: string } {
   const named = nodes.find((node) => node.password !== undefined)
   const user = username ?? named?.username
   const word = password ?? named?.password

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { Lane, type RedisClient } from './lane.ts'
 import { watchMemoryPolicy } from './memory-policy.ts'
+import { keepUsers, renewUsers } from './users.ts'
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -42,6 +43,8 @@ export interface RedisConnections {
   dedicated(): RedisClient
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
   masters(): readonly Redis[]
+  /** Makes every connection from now on with the user and password of `servers`, which are the same servers; those that there are stay. */
+  renewUsers(servers: RedisServers): void
   close(): void
 }
 
@@ -63,7 +66,12 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     else logger.info({}, 'Redis is back')
     if (down) for (const listener of whenDegraded) listener()
   }
-  const connect = (): RedisClient => createClient(options, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
+  let servers: RedisServers = options
+  const connect = (): RedisClient => {
+    const client = createClient(servers, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
+    keepUsers(client, () => servers)
+    return client
+  }
   const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
   watchMemoryPolicy(small.client, logger)
   const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
@@ -88,6 +96,10 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
       const { client } = small
       if (client instanceof Redis) return [client]
       return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+    },
+    renewUsers: next => {
+      for (const client of [small.client, bodies.client, ...dedicated]) renewUsers(client, next)
+      servers = next
     },
     close: () => {
       closed = true
