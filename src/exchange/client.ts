@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
-import { trustedWord } from '../origin/trusted-word.ts'
+import { keyedProvenance, provenanceLines } from '../origin/provenance.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
@@ -35,11 +35,13 @@ export class Asked {
   }
 
   get key(): string {
-    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#trustedWord)
+    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
   }
 
-  get #trustedWord(): FieldLines {
-    return this.#client.trusted ? trustedWord(this.#raw, this.request) : noWord
+  // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.
+  get #provenance(): FieldLines {
+    if (!this.#client.trusted) return nothing
+    return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.#client, this.request.authority)), this.request)
   }
 
   /** The fields that an origin would be sent. */
@@ -58,7 +60,7 @@ export class Asked {
   readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
 }
 
-const noWord: FieldLines = []
+const nothing: FieldLines = []
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {

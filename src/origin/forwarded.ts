@@ -73,10 +73,9 @@ const listed = /^(?:([\d.]+)|\[([\da-f:.]+)\]|unknown)(?::\d{1,5})?$/i
 
 /**
  * Whether a value is a list of IP addresses, with ports or without, and nothing else, as X-Forwarded-For and its like hold. `unknown` counts
- * as one, for proxies write it where they hide an address. An empty value is an empty list.
+ * as one, for proxies write it where they hide an address.
  */
 export function isAddressList(value: string): boolean {
-  if (value === '') return true
   return value.split(',').every((member) => {
     const text = withoutOuterSpace(member)
     return isAddress(listed.exec(text), text)

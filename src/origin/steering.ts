@@ -51,9 +51,14 @@ export const steeringFields: ReadonlySet<string> = new Set([
  */
 export function isSteering(name: string): boolean {
   if (steeringFields.has(name) || name.startsWith('x-forwarded')) return true
-  if (!hasOddSign.test(name)) return false
-  const dashed = name.replaceAll(oddSigns, '-')
-  return steeringFields.has(dashed) || dashed.startsWith('x-forwarded') || dashed === 'expect' || endToEndAlways.has(dashed) || isHopByHop(dashed, none)
+  const spelling = dashed(name)
+  if (spelling === name) return false
+  return steeringFields.has(spelling) || spelling.startsWith('x-forwarded') || spelling === 'expect' || endToEndAlways.has(spelling) || isHopByHop(spelling, none)
+}
+
+/** A lower-case field name as CGI tells it from others, with dashes for what is neither letter nor digit. */
+export function dashed(name: string): string {
+  return hasOddSign.test(name) ? name.replaceAll(oddSigns, '-') : name
 }
 
 const addresses: ReadonlySet<string> = new Set([...addressFields, 'x-forwarded-for'])
