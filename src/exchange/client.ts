@@ -4,6 +4,7 @@ import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { keyedProvenance, provenanceLines } from '../origin/provenance.ts'
+import { dashed } from '../origin/steering.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
@@ -44,16 +45,30 @@ export class Asked {
     return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.#client, this.request.authority)), this.request)
   }
 
-  /** The fields that an origin would be sent. */
+  /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
-    return this.#forwarded ??= this.#allowed(forwardFields(fieldLines(this.#raw), this.#client, this.#viaName))
+    return this.#forwarded ??= this.#allowed(this.#whole())
+  }
+
+  /**
+   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
+   * then does its response answer to the key.
+   */
+  get forwardsAll(): boolean {
+    const whole = this.#whole()
+    return whole.length === this.forwarded.length && whole.every((part, i) => part === this.forwarded[i])
+  }
+
+  #whole(): FieldLines {
+    return forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
   }
 
   // What is passed has every field: nobody else is given its answer.
   #allowed(fields: FieldLines): FieldLines {
-    const { allowedFields } = this.route.forwarding
-    if (allowedFields === undefined) return fields
-    return withoutFields(fields, { has: name => !allowedFields.has(name) })
+    const { forwarding: { allowedFields, keyedSpellings }, keyRules } = this.route
+    if (allowedFields === undefined && keyedSpellings.size === 0) return fields
+    // An application under CGI would take another spelling of a keyed field for that one, and the key has not read it.
+    return withoutFields(fields, { has: name => allowedFields?.has(name) === false || (keyedSpellings.has(dashed(name)) && !keyRules.headers.includes(name)) })
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */

@@ -2,7 +2,7 @@
 import type { FieldLines } from '../http/fields.ts'
 import type { ClientConnection } from './forward.ts'
 import { isAddressList, readForwarded } from './forwarded.ts'
-import { dashed, isSteering, tellsAddress } from './steering.ts'
+import { dashed, isSteering, namesSender, tellsAddress } from './steering.ts'
 
 /**
  * X-Forwarded-For, -Proto, -Host and Forwarded as an origin is sent them, one line each, behind the other steering fields of a trusted
@@ -37,7 +37,7 @@ export function provenanceLines(lines: FieldLines, client: ClientConnection, aut
         host ??= value
         break
       default:
-        if (isSteering(name)) sent.push(name, value)
+        if (isSteering(name) && !namesSender(name)) sent.push(name, value)
     }
   }
   proto ??= client.scheme

@@ -9,7 +9,7 @@ import type { RequestField } from './vary.ts'
  * The key of a request on a route. Parts that a client chooses have their length before them, so no choice of bytes in
  * one part can make it read as another; the target's bytes are those that are forwarded. Method is not part of it: only
  * GET is stored, and GET answers HEAD (RFC 9110 §9.3.2). `requestField` reads the fields as they are forwarded; `trusted` are
- * those that a trusted proxy made, and an origin obeys.
+ * the lines of a trusted proxy that an origin obeys.
  */
 export function cacheKey(route: string, request: CacheRequest, requestField: RequestField, rules: Rules, keyRules: KeyRules, trusted: FieldLines): string {
   const { authority, target } = request
@@ -22,6 +22,7 @@ export function cacheKey(route: string, request: CacheRequest, requestField: Req
     if (/[",]/.test(cookies)) key += part('cookie', cookies)
     for (const name of rules.cookies) key += part(name, cookieValue(cookies, name))
   }
+  key += request.keyedFields
   // Their names are not the configuration's, and have their length before them too.
   for (let i = 0; i < trusted.length; i += 2) key += part(`${(trusted[i] as string).length}:${trusted[i]}`, trusted[i + 1])
   return key
