@@ -5,6 +5,7 @@ import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { keyedProvenance, provenanceLines } from '../origin/provenance.ts'
 import { dashed } from '../origin/steering.ts'
+import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
@@ -65,10 +66,11 @@ export class Asked {
 
   // What is passed has every field: nobody else is given its answer.
   #allowed(fields: FieldLines): FieldLines {
-    const { forwarding: { allowedFields, keyedSpellings }, keyRules } = this.route
-    if (allowedFields === undefined && keyedSpellings.size === 0) return fields
+    const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
+    const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
+    if (allowedFields === undefined && keyedSpellings.size === 0) return named
     // An application under CGI would take another spelling of a keyed field for that one, and the key has not read it.
-    return withoutFields(fields, { has: name => allowedFields?.has(name) === false || (keyedSpellings.has(dashed(name)) && !keyRules.headers.includes(name)) })
+    return withoutFields(named, { has: name => allowedFields?.has(name) === false || (keyedSpellings.has(dashed(name)) && !keyRules.headers.includes(name)) })
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */
@@ -76,6 +78,14 @@ export class Asked {
 }
 
 const nothing: FieldLines = []
+
+/** `fields` with the named cookies alone, in the line that Cookie has by now (origin/forward.ts). */
+function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLines {
+  const at = fields.findIndex((part, i) => i % 2 === 0 && part === 'cookie')
+  if (at === -1) return fields
+  const cookies = namedCookies(fields[at + 1] as string, names)
+  return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
+}
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {
