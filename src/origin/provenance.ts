@@ -87,7 +87,7 @@ interface Keyed {
 export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed): FieldLines {
   // A field is judged by all of its lines, in every spelling that CGI takes for its name: which of them counts is for the origin to say.
   const silent = new Map<string, boolean>()
-  const nothingNew = valueOf(sent, 'x-forwarded-proto') === scheme && valueOf(sent, 'x-forwarded-host') === authority
+  const nothingNew = saysOnly(sent, 'x-forwarded-proto', scheme) && saysOnly(sent, 'x-forwarded-host', authority)
   for (let i = 0; i < sent.length; i += 2) {
     const name = sent[i] as string
     const value = sent[i + 1] as string
@@ -105,9 +105,12 @@ export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed):
   return keyed
 }
 
-function valueOf(sent: FieldLines, name: string): string | undefined {
-  for (let i = 0; i < sent.length; i += 2) if (sent[i] === name) return sent[i + 1]
-  return undefined
+/** Whether no line of a field, in any spelling, says anything else. */
+function saysOnly(sent: FieldLines, name: string, value: string): boolean {
+  for (let i = 0; i < sent.length; i += 2) {
+    if (dashed(sent[i] as string) === name && (sent[i] !== name || sent[i + 1] !== value)) return false
+  }
+  return true
 }
 
 function portOf(scheme: 'http' | 'https', authority: string): string {
