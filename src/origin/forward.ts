@@ -21,14 +21,14 @@ export interface ClientConnection {
 }
 
 /** What becomes of a field that the proxy treats by name. */
-type Treatment = 'authority' | 'connection' | 'cookie' | 'drop'
+type Treatment = 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
 
 const treatments: ReadonlyMap<string, Treatment> = new Map([
   ['host', 'authority'],
   ['connection', 'connection'],
   ['cookie', 'cookie'],
-  // The proxy makes these itself: see provenanceLines. Its request id is checked.
-  ['forwarded', 'drop'],
+  ['forwarded', 'forwarded'],
+  // The proxy has one already, checked.
   ['x-request-id', 'drop'],
   // RFC 9110 §10.1.1: met at this hop. Node has sent the 100 by now, and no other expectation is defined.
   ['expect', 'drop'],
@@ -48,7 +48,9 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
 export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
   let named = noOptions
   let authority: string | undefined
+  const { trusted } = client
   const kept: string[] = []
+  const steering: string[] = []
   let cookies = -1
 
   for (let i = 0; i < lines.length; i += 2) {
@@ -56,8 +58,12 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
     const value = lines[i + 1] as string
     switch (treatments.get(name)) {
       case undefined:
-        if (isHopByHop(name, noOptions) || isSteering(name)) break
-        kept.push(name, value)
+        if (isHopByHop(name, noOptions)) break
+        if (!isSteering(name)) kept.push(name, value)
+        else if (trusted) steering.push(name, value)
+        break
+      case 'forwarded':
+        if (trusted) steering.push(name, value)
         break
       case 'authority':
         // In the one spelling that the key has: an origin may write what it is sent into an answer that others are given.
@@ -86,7 +92,7 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   }
 
   // Connection takes nothing off them, for they are in the key.
-  sent.push(...provenanceLines(lines, client, authority))
+  sent.push(...provenanceLines(steering, client, authority))
   sent.push('via', `${client.httpVersion} ${viaName}`, 'cdn-loop', viaName)
   sent.push('x-request-id', client.requestId)
   return sent

@@ -16,6 +16,13 @@ export interface ForwardedElement {
 // skipped. The alternatives begin with different bytes, so a value is read once.
 const pair = /[\t ]*([!#$%&'*+.^_`|~\w-]+)=("(?:[^"\\]|\\[^])*"|[^\t ,;"]+)[\t ]*(?:([;,])|$)/y
 
+/** Whether a value is one element that names the address of `for`, and tells `pairs` beside it: what this proxy adds, and most are. */
+export function tellsAddressAnd(pairs: string, value: string): boolean {
+  if (!value.startsWith('for=') || !value.endsWith(pairs)) return false
+  const end = value.length - pairs.length - 1
+  return value[end] === ';' && isNode(unquoted(value.slice(4, end)))
+}
+
 /**
  * The elements of a Forwarded field, its lines joined by commas. `undefined` if any part of it is not in the grammar: an empty pair or
  * element, white space inside a pair, a quote that does not close. Applications then differ in what they read in it.
@@ -58,7 +65,7 @@ function namesHop(name: string): boolean {
 
 // A value with an escape in it is left as it is, and is then no address: applications differ in whether they undo the escape.
 function unquoted(value: string): string {
-  return value.startsWith('"') ? value.slice(1, -1) : value
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
 const port = '(?::(?:\\d{1,5}|_[\\w.-]+))?'
@@ -66,7 +73,7 @@ const node = new RegExp(`^(?:([\\d.]+)|\\[([\\da-f:.]+)\\]|unknown|_[\\w.-]+)${p
 
 /** Whether a text is a node's name and nothing else: an IP address, `unknown` or an obfuscated identifier, with a port or without (RFC 7239 §6). */
 function isNode(text: string): boolean {
-  return isAddress(node.exec(text), text)
+  return isIPv4(text) || isAddress(node.exec(text), text)
 }
 
 const listed = /^(?:([\d.]+)|\[([\da-f:.]+)\]|unknown)(?::\d{1,5})?$/i
@@ -76,10 +83,17 @@ const listed = /^(?:([\d.]+)|\[([\da-f:.]+)\]|unknown)(?::\d{1,5})?$/i
  * as one, for proxies write it where they hide an address.
  */
 export function isAddressList(value: string): boolean {
-  return value.split(',').every((member) => {
-    const text = withoutOuterSpace(member)
-    return isAddress(listed.exec(text), text)
-  })
+  let start = 0
+  for (;;) {
+    const comma = value.indexOf(',', start)
+    if (!isListedAddress(withoutOuterSpace(value, start, comma === -1 ? value.length : comma))) return false
+    if (comma === -1) return true
+    start = comma + 1
+  }
+}
+
+function isListedAddress(text: string): boolean {
+  return isIPv4(text) || isAddress(listed.exec(text), text)
 }
 
 // Without brackets an IPv6 address has no place in Forwarded, but is written there. A zone (RFC 4007 §11) is free text, so it is no address.

@@ -1,12 +1,12 @@
 // The fields that tell an origin where a request came from, and how much of them tells two requests apart.
 import type { FieldLines } from '../http/fields.ts'
 import type { ClientConnection } from './forward.ts'
-import { isAddressList, readForwarded } from './forwarded.ts'
+import { isAddressList, readForwarded, tellsAddressAnd } from './forwarded.ts'
 import { dashed, isSteering, namesSender, tellsAddress } from './steering.ts'
 
 /**
  * X-Forwarded-For, -Proto, -Host and Forwarded as an origin is sent them, one line each, behind the other steering fields of a trusted
- * client in their order. `lines` may have names in any case; `authority` is Host in its one spelling.
+ * client in their order. `lines` may have other fields too, and names in any case; `authority` is Host in its one spelling.
  *
  * - Of an untrusted client's fields nothing is used.
  * - X-Forwarded-For and Forwarded are joined, and this hop appended. X-Forwarded-Proto and -Host are the first line's: they tell of the
@@ -56,7 +56,7 @@ function joined(list: string, value: string): string {
 
 /** A Forwarded field that was understood, `pairs` added to each element if all name nothing but addresses; any other as it came. */
 function rewritten(forwarded: string, pairs: string): string {
-  const elements = readForwarded(forwarded)
+  const elements = forwarded === '' ? undefined : readForwarded(forwarded)
   if (elements === undefined) return forwarded
   const added = pairs !== '' && elements.every(({ rest }) => rest === '') ? `;${pairs}` : ''
   return elements.map(({ text }) => text + added).join(', ')
@@ -70,7 +70,8 @@ function nodeName(address: string): string {
 
 /** What this hop tells in Forwarded beside the client's address. Host is quoted, for it may hold a colon (RFC 7239 §4). */
 function hopPairs(scheme: string, authority: string | undefined): string {
-  return authority === undefined ? `proto=${scheme}` : `host="${authority.replaceAll(/["\\]/g, '\\$&')}";proto=${scheme}`
+  if (authority === undefined) return `proto=${scheme}`
+  return `host="${/["\\]/.test(authority) ? authority.replaceAll(/["\\]/g, '\\$&') : authority}";proto=${scheme}`
 }
 
 /** The scheme and authority of a request, as in its key. */
@@ -86,31 +87,32 @@ interface Keyed {
  */
 export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed): FieldLines {
   // A field is judged by all of its lines, in every spelling that CGI takes for its name: which of them counts is for the origin to say.
-  const silent = new Map<string, boolean>()
-  const nothingNew = saysOnly(sent, 'x-forwarded-proto', scheme) && saysOnly(sent, 'x-forwarded-host', authority)
+  // There are some thirty names of addresses, so these lists stay short whatever a client sends.
+  const telling: string[] = []
+  let ports = 0
+  let nothingNew = true
   for (let i = 0; i < sent.length; i += 2) {
     const name = sent[i] as string
     const value = sent[i + 1] as string
     const spelling = dashed(name)
-    if (tellsAddress(spelling)) silent.set(spelling, name === spelling && isAddressList(value) && silent.get(spelling) !== false)
-    else if (spelling === 'x-forwarded-port') silent.set(spelling, name === spelling && !silent.has(spelling) && nothingNew && value === portOf(scheme, authority))
+    if (tellsAddress(spelling)) {
+      if ((name !== spelling || !isAddressList(value)) && !telling.includes(spelling)) telling.push(spelling)
+    } else if (spelling === 'x-forwarded-port') ports++
+    else if (spelling === 'x-forwarded-proto') nothingNew &&= name === spelling && value === scheme
+    else if (spelling === 'x-forwarded-host') nothingNew &&= name === spelling && value === authority
   }
   const keyed: string[] = []
   for (let i = 0; i < sent.length; i += 2) {
     const name = sent[i] as string
     const value = sent[i + 1] as string
-    if (name === 'forwarded') keyed.push(...keyedForwarded(value, hopPairs(scheme, authority)))
-    else if (name === 'x-forwarded-proto' ? value !== scheme : name === 'x-forwarded-host' ? value !== authority : silent.get(dashed(name)) !== true) keyed.push(name, value)
+    if (name === 'forwarded') pushForwarded(keyed, value, hopPairs(scheme, authority))
+    else if (name === 'x-forwarded-proto' ? value === scheme
+      : name === 'x-forwarded-host' ? value === authority
+      : name === 'x-forwarded-port' ? ports === 1 && nothingNew && value === portOf(scheme, authority)
+      : tellsAddress(name) && !telling.includes(name)) continue
+    else keyed.push(name, value)
   }
   return keyed
-}
-
-/** Whether no line of a field, in any spelling, says anything else. */
-function saysOnly(sent: FieldLines, name: string, value: string): boolean {
-  for (let i = 0; i < sent.length; i += 2) {
-    if (dashed(sent[i] as string) === name && (sent[i] !== name || sent[i + 1] !== value)) return false
-  }
-  return true
 }
 
 function portOf(scheme: 'http' | 'https', authority: string): string {
@@ -118,8 +120,9 @@ function portOf(scheme: 'http' | 'https', authority: string): string {
 }
 
 /** All of Forwarded but the addresses, its elements in their order. A field that is not understood counts as it is, under a name of its own. */
-function keyedForwarded(value: string, ownPairs: string): FieldLines {
+function pushForwarded(keyed: string[], value: string, ownPairs: string): void {
+  if (tellsAddressAnd(ownPairs, value)) return
   const elements = readForwarded(value)
-  if (elements === undefined) return ['forwarded', value]
-  return elements.every(({ rest }) => rest === ownPairs) ? [] : ['forwarded without addresses', elements.map(({ bare }) => bare).join()]
+  if (elements === undefined) keyed.push('forwarded', value)
+  else if (elements.some(({ rest }) => rest !== ownPairs)) keyed.push('forwarded without addresses', elements.map(({ bare }) => bare).join())
 }

@@ -72,13 +72,8 @@ const senderFields: ReadonlySet<string> = new Set(['x-envoy-peer-metadata', 'x-e
  */
 export function isSteering(name: string): boolean {
   const spelling = dashed(name)
-  if (steeringFields.has(spelling) || (spelling.startsWith('x-') && beginsLikeSteering(spelling))) return true
+  if (steeringFields.has(spelling) || steeringPrefix.test(spelling)) return true
   return spelling !== name && (spelling === 'expect' || endToEndAlways.has(spelling) || isHopByHop(spelling, none))
-}
-
-function beginsLikeSteering(name: string): boolean {
-  for (const prefix of steeringPrefixes) if (name.startsWith(prefix)) return true
-  return false
 }
 
 /** A lower-case field name as CGI tells it from others, with dashes for what is neither letter nor digit. */
@@ -95,4 +90,5 @@ export function tellsAddress(name: string): boolean {
 
 const oddSigns = /[^a-z0-9-]/g
 const hasOddSign = /[^a-z0-9-]/
+const steeringPrefix = new RegExp(`^(?:${steeringPrefixes.join('|')})`)
 const none: ReadonlySet<string> = new Set()

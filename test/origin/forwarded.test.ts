@@ -1,6 +1,6 @@
 // RFC 7239: what in Forwarded tells an address, and nothing else.
 import t from 'tap'
-import { isAddressList, readForwarded } from '../../src/origin/forwarded.ts'
+import { isAddressList, readForwarded, tellsAddressAnd } from '../../src/origin/forwarded.ts'
 
 /** The elements without their addresses, or `undefined`. */
 const bare = (value: string): readonly string[] | undefined => readForwarded(value)?.map(element => element.bare)
@@ -43,4 +43,13 @@ t.test('a list of addresses holds addresses, with ports or without, and nothing 
   for (const value of [
     '', ' ', ',', '1.2.3.4,', ',1.2.3.4', '1.2.3.4,,1.2.3.4', '1.2.3.4 host=evil', '1.2.3.4;host=evil', '1.2.3.4 1.2.3.4', 'evil.example', '1.2.3.4, evil.example', '_x', '"1.2.3.4"', '1.2.3.4\xa0', '\xa01.2.3.4', 'fe80::1%evil', '1.2.3.4:port', '1.2.3.999', '0x7f.1', '127.1', '1.2.3.4/8', '[1.2.3.4]', 'for=1.2.3.4', '<1.2.3.4>',
   ]) t.notOk(isAddressList(value), JSON.stringify(value))
+})
+
+t.test('what this proxy adds is known by its look, and nothing else is taken for it', async t => {
+  const own = 'host="h";proto=http'
+  for (const node of ['10.0.0.2', '"[::1]"', 'unknown', '_x', '10.0.0.2:80']) t.ok(tellsAddressAnd(own, `for=${node};${own}`), node)
+  for (const value of [
+    own, `for=;${own}`, `for=evil;${own}`, `for="10.0.0.2;${own}`, `for=10.0.0.2";${own}`, `for="10.0.0.2x;${own}`, `for=";${own}`, `for=10.0.0.2;x=y;${own}`, `for=10.0.0.2;;${own}`, `for=10.0.0.2,${own}`, `for=10.0.0.2 ;${own}`, `for=1.1.1.1, for=10.0.0.2;${own}`, `for="1.1.1.1, for=10.0.0.2";${own}`,
+    `For=10.0.0.2;${own}`, `for=10.0.0.2;${own};x=y`, `for=10.0.0.2${own}`, `for=10.0.0.2;x${own}`,
+  ]) t.notOk(tellsAddressAnd(own, value), value)
 })
