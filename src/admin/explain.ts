@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { FieldLines } from '../http/fields.ts'
+import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Explanation } from '../exchange/explanation.ts'
 import type { AdminParts } from './admin.ts'
 import { AdminProblem, requestProblem } from './problems.ts'
@@ -35,7 +36,7 @@ const explainBody = Type.Object(
 
 function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
   return Object.entries(headers).flatMap(([name, value]) =>
-    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), line.trim()]),
+    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), withoutOuterSpace(line)]),
   )
 }
 

@@ -57,8 +57,8 @@ export class Passage {
   #storable(status: number, fields: FieldLines): Metadata | undefined {
     const { request, requestField, route: { rules, forwarding } } = this.#asked
     if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || announcedLength(fields) > rules.maxEntryBytes) return undefined
-    // It was sent every field of its client, which is what `strict` keeps from showing in what others are given.
-    if (forwarding.allowedFields !== undefined) return undefined
+    // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
+    if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
     return verdict.store ? verdict.meta : undefined

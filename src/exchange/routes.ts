@@ -1,6 +1,8 @@
 // Which route a request takes: host and path, first match wins.
 import type { Config } from '../config/schema.ts'
 import { removeQueryParameters } from '../http/target.ts'
+import { dashed } from '../origin/steering.ts'
+import { keyedFields } from '../policy/keyed-fields.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
 
 /** How a route's requests go to its origin. */
@@ -9,6 +11,8 @@ export interface Forwarding {
   readonly retryOn: readonly number[]
   /** The request fields that reach the origin when the answer may be stored; undefined: every one. */
   readonly allowedFields: ReadonlySet<string> | undefined
+  /** Names of the route's key as CGI tells them from others: a field that is one of them in another spelling does not reach the origin then. */
+  readonly keyedSpellings: ReadonlySet<string>
 }
 
 /** A route, compiled from the configuration. */
@@ -69,7 +73,7 @@ export function matchRoute(routes: readonly Route[], authority: string, target: 
 // and show in what others are given.
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
-  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range',
+  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
   // What the proxy makes itself.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
@@ -102,7 +106,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[]
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
     }
     const keyRules: KeyRules = { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers }
-    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
+    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
     return compileRoute(route.match, route.origin, rules, keyRules, forwarding)
   })
 }

@@ -19,7 +19,7 @@ export interface Rules {
   readonly keepStaleMs: number
   /**
    * Requests with Cookie. private: their answers are stored under the rule for Authorization; ignore: Cookie is no
-   * reason not to store; a list: these cookies are part of the key, and others are no reason.
+   * reason not to store; a list: these cookies are part of the key, and others are not sent on.
    */
   readonly cookies: 'private' | 'ignore' | readonly string[]
   /** Responses with Set-Cookie: skip: not stored. store: stored, cookie and all. */

@@ -26,7 +26,7 @@ export const routeCacheSchema = section({
   ], {
     default: 'private',
     expects: 'private, ignore, or { key: [names of cookies] }',
-    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing (only where no answer depends on it); `{ key: [names] }`: the values of these cookies are part of the key, the others mean nothing.',
+    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing; the origin is sent all cookies, and whoever asks is given what it made of one client’s (only where no answer depends on a cookie); `{ key: [names] }`: these cookies are part of the key, and the origin is sent no others with a request whose answer may be stored. Pages that need another cookie, such as a session, need a route of their own.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'Whether a response that sets a cookie is stored. `store` gives everyone the cookie of whoever came first.' }),
   maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route, where it differs from cache.maxEntryBytes. The smaller one counts.' })),
