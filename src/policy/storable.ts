@@ -105,12 +105,11 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
-  if (directives.noStore && !directives.mustUnderstand) return 'no-store'
+  if (directives.noStore && !directives.liftsNoStore) return 'no-store'
   if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
   // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
-  const shared = directives.public || directives.mustRevalidate || (directives.sMaxage ?? 0) > 0 // a malformed s-maxage reads as 0 and grants nothing
-  if (request.hasAuthorization && !shared) return 'authorization'
-  if (request.hasCookie && rules.cookies === 'private' && !shared) return 'cookie'
+  if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
+  if (request.hasCookie && rules.cookies === 'private' && !directives.grantsSharing) return 'cookie'
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
   return undefined
 }
