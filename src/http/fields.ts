@@ -77,8 +77,8 @@ export function listMembers(value: string): string[] {
   return members
 }
 
-// RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to one connection.
-const alwaysHopByHop: ReadonlySet<string> = new Set([
+/** Fields of one connection: RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to it. */
+export const alwaysHopByHop: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
   'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
 ])

@@ -60,9 +60,14 @@ export function isFieldName(name: string): boolean {
   return fieldName.test(name)
 }
 
-/** Whether a value has only bytes that a field may hold. White space around it is no part of it (RFC 9113 §8.2.1). */
+/** Whether a text has only bytes that a field may hold. */
+export function hasFieldBytes(text: string): boolean {
+  return !notInValue.test(text)
+}
+
+/** Whether a text may be a field's value. White space around it is no part of it (RFC 9113 §8.2.1). */
 export function isFieldValue(value: string): boolean {
-  return !notInValue.test(value) && !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
+  return hasFieldBytes(value) && !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
 }
 
 /** Whether every carrier can send these lines as they are. */
