@@ -76,6 +76,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     handle: (request, response, client) => handler.handle(request, response, client),
     destination: (request, client) => new Passage(passage, handler.received(request, client)),
     origins, logger,
+    unsendable: () => { counters.unsendable++ },
     leaving: () => !ready,
     options: {
       ...listening,

@@ -33,6 +33,7 @@ const counterRows: readonly CounterRow[] = [
   { name: 'leases_taken_over_total', help: 'Leases taken that were of another fetch before.', read: (c) => c.leasesTakenOver },
   { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
   { name: 'bodies_continued_total', help: 'Answers whose stored body was lost in their middle, and for whose rest the origin was asked.', read: (c) => c.bodiesContinued },
+  { name: 'responses_unsendable_total', help: 'Responses that Node would not send; each ended its own exchange.', read: (c) => c.unsendable },
 ]
 
 function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): void {

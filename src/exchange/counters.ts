@@ -20,6 +20,7 @@ export interface CountersSnapshot {
   readonly leasesTakenOver: number
   readonly backgroundRefreshes: number
   readonly bodiesContinued: number
+  readonly unsendable: number
 }
 
 /** Where reasons that were not named at the start are counted: a metric's labels must stay a closed set. */
@@ -88,6 +89,8 @@ export class Counters {
   backgroundRefreshes = 0
   /** Answers whose stored body was lost in their middle, and for whose rest the origin was asked. */
   bodiesContinued = 0
+  /** Responses that Node would not send: each ended its exchange alone. */
+  unsendable = 0
 
   readonly #reasons: NamedCounts
   readonly #notStored: NamedCounts
@@ -131,6 +134,7 @@ export class Counters {
       leasesTakenOver: this.leasesTakenOver,
       backgroundRefreshes: this.backgroundRefreshes,
       bodiesContinued: this.bodiesContinued,
+      unsendable: this.unsendable,
     }
   }
 }

@@ -1,4 +1,5 @@
 // A field section as a flat list of lines, and the few ways to look into it.
+import { withoutOuterSpace } from './white-space.ts'
 
 /**
  * Header (or trailer) fields in the order they came: name, value, name, value. Names are lower-case (RFC 9110 §5.1:
@@ -68,7 +69,7 @@ export function listMembers(value: string): string[] {
     if (quoted && char === 0x5c && i + 1 < value.length) i++ // quoted-pair: the next byte is not the closing quote
     else if (char === 0x22) quoted = !quoted
     else if (i >= value.length || (char === 0x2c && !quoted)) {
-      const member = value.slice(start, i).trim()
+      const member = withoutOuterSpace(value, start, i)
       if (member !== '') members.push(member)
       start = i + 1
     }
@@ -76,8 +77,8 @@ export function listMembers(value: string): string[] {
   return members
 }
 
-// RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to one connection.
-const alwaysHopByHop: ReadonlySet<string> = new Set([
+/** Fields of one connection: RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to it. */
+export const alwaysHopByHop: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
   'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
 ])

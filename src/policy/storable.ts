@@ -1,7 +1,7 @@
 // Whether a response may be stored, and what is then known of it: RFC 9111 §3.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
-import { connectionNamed, fieldLineValues, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
 import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
@@ -101,16 +101,15 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (head.status < 200 || neverStored.has(head.status)) return 'status'
+  if (!isStorableStatus(head.status)) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
-  if (directives.noStore && !directives.mustUnderstand) return 'no-store'
+  if (directives.noStore && !directives.liftsNoStore) return 'no-store'
   if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
   // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
-  const shared = directives.public || directives.mustRevalidate || (directives.sMaxage ?? 0) > 0 // a malformed s-maxage reads as 0 and grants nothing
-  if (request.hasAuthorization && !shared) return 'authorization'
-  if (request.hasCookie && rules.cookies === 'private' && !shared) return 'cookie'
+  if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
+  if (request.hasCookie && rules.cookies === 'private' && !directives.grantsSharing) return 'cookie'
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
   return undefined
 }
@@ -119,11 +118,24 @@ function namesField(names: true | readonly string[] | undefined, name: string): 
   return names !== undefined && names !== true && names.includes(name)
 }
 
-// Made anew for each answer, or true of one passage only.
-const notStored: ReadonlySet<string> = new Set(['age', 'content-length', 'proxy-status'])
-
 /** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
 export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
+
+// Made anew for each answer, true of one passage only, or of one connection.
+const neverKept: ReadonlySet<string> = new Set([...toldToThisCache, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
+
+/** Whether a field may be among those that are stored, as far as its name tells. `named`: by Connection, on the same message. */
+export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
+  return !neverKept.has(name) && !named.has(name) && !(ofPart && contentFields.has(name))
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** Whether a response with this status may be stored at all. */
+export function isStorableStatus(status: number): boolean {
+  return status >= 200 && status <= 599 && !neverStored.has(status)
+}
+
 
 /**
  * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
@@ -135,7 +147,7 @@ function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named) || (ofPart && contentFields.has(name))) continue
+    if (!mayBeKept(name, ofPart, named)) continue
     if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }

@@ -166,6 +166,23 @@ for _, v in ipairs(redis.call('HVALS', key)) do retire(key, v, grace) end
 return redis.call('UNLINK', key)
 `)
 
+/**
+ * Drops values that make no sense to this version. KEYS: entry. ARGV: the SHA-1 of each, so that one that has been replaced
+ * stays. Answers how many were dropped. What they point at has a time to live.
+ */
+export const dropScript = new Script(`
+local key = KEYS[1]
+local dropped = 0
+local all = redis.call('HGETALL', key)
+for i = 1, #all, 2 do
+  local hash = redis.sha1hex(all[i + 1])
+  for _, spoilt in ipairs(ARGV) do
+    if hash == spoilt then dropped = dropped + redis.call('HDEL', key, all[i]) end
+  end
+end
+return dropped
+`)
+
 /** Whether chunks are there, as far as their lengths tell. KEYS: chunks. ARGV: length of each, length of the last. Answers 1 or 0. */
 export const chunksScript = new Script(`
 for n, chunk in ipairs(KEYS) do

@@ -1,4 +1,5 @@
 // The store in Redis: what every replica shares.
+import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
@@ -9,8 +10,8 @@ import type { Log, RedisConnections } from './connection.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
 import { Replacements, type Follower } from './replacements.ts'
 import { ScanPlace } from './scan-place.ts'
-import { commitScript, refreshScript, removeScript } from './scripts.ts'
-import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
+import { commitScript, dropScript, refreshScript, removeScript } from './scripts.ts'
+import { decodeValue, encodeHead, encodeValue, entryName, fieldName, isSpoilt, type Value } from './value.ts'
 
 export interface RedisStoreOptions {
   /** Connections that the caller made, shares, and closes. */
@@ -108,10 +109,13 @@ class RedisStore implements SharedStore {
     }
     const now = this.#clock.now()
     const found: Stored[] = []
-    for (const value of decodeAll(values)) {
+    const spoilt: string[] = []
+    for (const value of decodeAll(values, (bytes) => spoilt.push(sha1(bytes)))) {
       if (value.key !== key || now > value.meta.keepUntilMs) continue
       found.push({ meta: value.meta, body: this.#bodyOf(name, value) })
     }
+    // Before anything is fetched: what they claim to be may keep the response from taking their place.
+    if (spoilt.length > 0) await this.#drop(name, spoilt)
     if (found.length > 1) found.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
     return found
   }
@@ -120,6 +124,14 @@ class RedisStore implements SharedStore {
     if (Buffer.isBuffer(body)) return new WholeBody(body)
     // Half an entry is no entry: whoever looks next must not begin with it again.
     return new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes, () => this.#removeChunked(key, meta.variant, body.id))
+  }
+
+  async #drop(name: string, spoilt: readonly string[]): Promise<void> {
+    try {
+      await dropScript.run(this.#redis.small, [name], spoilt)
+    } catch (error) {
+      this.#tell('drop', error)
+    }
   }
 
   write(key: StoreKey, meta: Metadata): Writer {
@@ -298,14 +310,20 @@ function outcomeOf(reply: unknown): Outcome {
   return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
-function decodeAll(values: unknown): Value[] {
+/** @param spoilt told of each value of this version that does not decode */
+function decodeAll(values: unknown, spoilt?: (bytes: Buffer) => void): Value[] {
   if (!Array.isArray(values)) return []
   const decoded: Value[] = []
   for (const bytes of values) {
-    const value = Buffer.isBuffer(bytes) ? decodeValue(bytes) : undefined
+    if (!Buffer.isBuffer(bytes)) continue
+    const value = decodeValue(bytes)
     if (value !== undefined) decoded.push(value)
+    else if (isSpoilt(bytes)) spoilt?.(bytes)
   }
   return decoded
 }
 
 const everything: Wanted = () => true
+function sha1(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex')
+}
