@@ -324,6 +324,7 @@ function decodeAll(values: unknown, spoilt?: (bytes: Buffer) => void): Value[] {
 }
 
 const everything: Wanted = () => true
+
 function sha1(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex')
 }
