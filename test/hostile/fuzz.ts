@@ -1,5 +1,6 @@
 // `npm run fuzz -- --seconds N --seed N [--only PART]`: every fuzzer in turn, each for its share of the time.
 import { parseArgs } from 'node:util'
+import { fuzzResponses } from './fuzz-responses.ts'
 import { fuzzTrusted } from './fuzz-trusted.ts'
 import { fuzzThrough } from './through.ts'
 
@@ -18,6 +19,7 @@ type Fuzzer = (seed: number, enough: (tried: number) => boolean) => Promise<Fuzz
 /** By the name that `--only` takes. */
 const parts: Readonly<Record<string, Fuzzer>> = {
   through: fuzzThrough,
+  responses: fuzzResponses,
   trusted: fuzzTrusted,
 }
 

@@ -20,6 +20,9 @@ export interface SecureClients {
   close(): void
 }
 
+/** How long a response may keep silent: longer than any takes on a busy machine. */
+const patienceMs = 20_000
+
 /** One connection for each protocol, made anew when the other side closed it. */
 export function secureClients(port: number): SecureClients {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: testCertificate })
@@ -59,6 +62,7 @@ function ask1(agent: Agent, port: number, path: string, method: string, fields: 
     })
     sent.on('information', ({ statusCode }) => void interim.push(statusCode))
     sent.on('error', (error) => none(error.message))
+    sent.setTimeout(patienceMs, () => sent.destroy(new Error('no response')))
     sent.end()
   })
 }
@@ -73,6 +77,10 @@ function ask2(session: ClientHttp2Session, path: string, method: string, fields:
     let broken: string | undefined
     const stream = session.request({ ':path': path, ':method': method, ...fields }, { endStream: true })
     stream.setEncoding('latin1')
+    stream.setTimeout(patienceMs, () => {
+      broken = 'no response'
+      stream.close(constants.NGHTTP2_CANCEL)
+    })
     stream.on('headers', (head) => void interim.push(Number(head[':status'])))
     // The fourth argument is the list as it came, which the types leave out.
     stream.on('response', (head, _flags, raw?: readonly string[]) => {
