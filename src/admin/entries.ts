@@ -1,6 +1,7 @@
 // GET /v1/entries: what is stored, page by page, with a bound on the work of each call.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { normalPrefix } from '../http/normal-target.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
@@ -28,6 +29,11 @@ function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | u
   return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
 }
 
+/** Entries are listed by their URL in normal form. */
+function normalPattern(prefix: UrlPattern | undefined): UrlPattern | undefined {
+  return prefix && { authority: prefix.authority, target: normalPrefix(prefix.target) }
+}
+
 function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number): Record<string, unknown> {
   const ageMs = currentAgeMs(meta, nowMs)
   return {
@@ -51,7 +57,7 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
 export function entriesRoutes(app: FastifyInstance, parts: AdminParts): void {
   app.get<{ Querystring: Static<typeof entriesQuery> }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery } }, async (request) => {
     const { tag, limit = defaultLimit } = request.query
-    const prefix = request.query.prefix === undefined ? undefined : readUrlPattern(request.query.prefix).pattern
+    const prefix = request.query.prefix === undefined ? undefined : normalPattern(readUrlPattern(request.query.prefix).pattern)
     const nowMs = parts.clock.now()
     const entries: Record<string, unknown>[] = []
     let cursor = request.query.cursor

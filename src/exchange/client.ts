@@ -7,7 +7,8 @@ import { trustedWord } from '../origin/trusted-word.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
-import { keyedTarget, matchRoute, type Route } from './routes.ts'
+import { matchRoute } from './route-match.ts'
+import { keyedTarget, type Route } from './routes.ts'
 
 /** The head of a message as Node gives it. */
 export interface RequestHead {

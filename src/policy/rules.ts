@@ -4,6 +4,8 @@
 export interface Rules {
   /** false: the route only proxies. */
   readonly enabled: boolean
+  /** Whether the origin may read the request's path as one of another route: nothing is stored or answered from the cache. */
+  readonly ambiguous: boolean
   /** Lifetime where the origin gives none and none can be guessed; 0: such a response is not fresh. */
   readonly defaultTtlMs: number
   /** Lifetimes by status for responses that give none themselves; wins over defaultTtlMs. */
