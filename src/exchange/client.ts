@@ -36,7 +36,7 @@ export class Asked {
   }
 
   get key(): string {
-    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#trustedWord)
+    return this.#key ??= cacheKey(this.route.keyPart, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#trustedWord)
   }
 
   get #trustedWord(): FieldLines {

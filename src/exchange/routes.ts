@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import { removeQueryParameters } from '../http/target.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
 import { caseTellsApart, compileMatch, type RouteMatch } from './route-match.ts'
+import { sharingDigest } from './sharing.ts'
 
 /** How a route's requests go to its origin. */
 export interface Forwarding {
@@ -15,10 +16,12 @@ export interface Forwarding {
 /** A route, compiled from the configuration. */
 export interface Route {
   /**
-   * Names the route in keys. Made of what it matches and where it leads, not of its place in the list, so that a route
+   * Names the route for people. Made of what it matches and where it leads, not of its place in the list, so that a route
    * put before it by a reload does not hand its entries to another.
    */
   readonly id: string
+  /** Names the route in keys: its id, and a digest of the rules that decide who shares its responses. */
+  readonly keyPart: string
   readonly origin: string
   readonly rules: Rules
   readonly keyRules: KeyRules
@@ -55,7 +58,7 @@ function allowedFields(setting: Config['routes'][number]['requestHeaders'], keye
 }
 
 /** The routes of a configuration, in its order. */
-export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[] {
+export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy'>): Route[] {
   const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
   return config.routes.map(route => {
     const { cache, key } = route
@@ -76,7 +79,9 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[]
     const keyRules: KeyRules = { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
     const match = compileMatch(route.match, foldCase)
-    return withUncached({ id: `${route.origin}@${match.host ?? '*'}${match.path}`, origin: route.origin, rules, keyRules, forwarding, match })
+    const id = `${route.origin}@${match.host ?? '*'}${match.path}`
+    const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config.proxy.trustProxy)}`
+    return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
   })
 }
 
