@@ -1,5 +1,6 @@
 // The routes of a configuration, compiled: what each matches, where it leads, and its rules.
 import type { Config } from '../config/schema.ts'
+import { compileNames } from '../http/name-globs.ts'
 import { removeQueryParameters } from '../http/target.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
 import { caseTellsApart, compileMatch, type RouteMatch } from './route-match.ts'
@@ -34,7 +35,7 @@ export interface Route {
 /** A target as the route keys and forwards it: without the query parameters that it ignores, sorted if it sorts. */
 export function keyedTarget(route: Route, target: string): string {
   const { ignoreQuery, sortQuery } = route.keyRules
-  return sortQuery || ignoreQuery.length > 0 ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
+  return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
 }
 
 // What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
@@ -76,7 +77,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy'>
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
     }
-    const keyRules: KeyRules = { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers }
+    const keyRules: KeyRules = { ignoreQuery: key.query.ignore.length === 0 ? undefined : compileNames(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
     const match = compileMatch(route.match, foldCase)
     const id = `${route.origin}@${match.host ?? '*'}${match.path}`

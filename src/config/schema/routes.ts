@@ -40,7 +40,7 @@ export const routeSchema = section({
   origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers to ask: a key of `origins`.' }),
   key: section({
     query: section({
-      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters (`*` stands for anything) that are taken off: they reach neither the key nor the origin.' }),
+      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters that are taken off: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
       sort: flag({ default: false, prose: 'Whether parameters in another order are the same URL.' }),
     }, 'The query’s part in the key.'),
     headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, beside what Vary says.' }),
