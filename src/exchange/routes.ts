@@ -59,7 +59,7 @@ function allowedFields(setting: Config['routes'][number]['requestHeaders'], keye
 }
 
 /** The routes of a configuration, in its order. */
-export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy'>): Route[] {
+export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
   const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
   return config.routes.map(route => {
     const { cache, key } = route
@@ -81,7 +81,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy'>
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
     const match = compileMatch(route.match, foldCase)
     const id = `${route.origin}@${match.host ?? '*'}${match.path}`
-    const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config.proxy.trustProxy)}`
+    const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
     return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
   })
 }
