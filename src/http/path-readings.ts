@@ -33,20 +33,19 @@ function endsSegment(target: string, at: number): boolean {
  * follows `//` for a host, and may fold characters beyond ASCII.
  *
  * `undefined`: the path has no plainest form. It climbs (`..`), decodes to no text (RFC 3629), has a `%` that encodes nothing, or
- * an encoded slash in a parameter.
+ * an encoded slash where it may end a parameter or a host.
  * @param foldCase whether `/Account` and `/account` have the same form
  */
 export function plainestForms(path: string, foldCase: boolean): readonly string[] | undefined {
   const bytes = fullyDecoded(path)
   if (bytes === undefined || bytes.includes('%')) return undefined
+  const slashes = count(path)
   const forms: string[] = []
   for (const text of readings(bytes)) {
-    if (text === undefined || text.includes('%')) return undefined
-    for (const reading of [text, withoutHost(text)]) {
-      const form = reading === undefined ? '' : plainSegments(reading)
-      if (form === undefined) return undefined
-      if (form !== '') forms.push(foldCase ? form.toLowerCase() : form)
-    }
+    const plain = text === undefined || text.includes('%') ? undefined : plainSegments(text)
+    // A slash that is encoded may end what is read as a host, or be part of it.
+    if (plain === undefined || (plain.length > 1 && count(text as string) !== slashes)) return undefined
+    for (const form of plain) forms.push(foldCase ? form.toLowerCase() : form)
   }
   return forms
 }
@@ -78,6 +77,12 @@ function fullyDecoded(path: string): string | undefined {
   return Buffer.from(out).toString('latin1')
 }
 
+function count(text: string): number {
+  let slashes = 0
+  for (let at = text.indexOf('/'); at >= 0; at = text.indexOf('/', at + 1)) slashes++
+  return slashes
+}
+
 function hexValue(char: number | undefined): number {
   if (char === undefined) return -1
   if (char >= 0x30 && char <= 0x39) return char - 0x30
@@ -98,24 +103,30 @@ function readings(bytes: string): readonly (string | undefined)[] {
   return folded === text ? [text] : [text, folded.replaceAll(/[\s\p{Cc}]/gu, '').replaceAll('\\', '/')]
 }
 
-/** What is left if what follows two slashes is read as a host: `//host/path`. `undefined`: there are not two. */
-function withoutHost(path: string): string | undefined {
-  const begin = /^\/{2,}[^/]*/.exec(path)
-  return begin === null ? undefined : `/${path.slice(begin[0].length + 1)}`
-}
+// No program takes a host off more often: it would have to parse what it has parsed.
+const mostHosts = 2
 
-/** `undefined`: it climbs. */
-function plainSegments(path: string): string | undefined {
+/** The path without empty segments, and without what may be a host in front of it; `undefined`: it climbs, or has more hosts. */
+function plainSegments(path: string): readonly string[] | undefined {
   const kept: string[] = []
-  let last = ''
-  for (const segment of path.split('/')) {
+  // How many segments stand before each that may be a host, because empty ones do, in the path or once it is plain (`/;/host`).
+  const hosts: number[] = []
+  let empty = false
+  for (const segment of path.slice(1).split('/')) {
     const parameters = segment.indexOf(';')
     const name = parameters < 0 ? segment : segment.slice(0, parameters)
-    if (name === '..') return undefined
-    last = withoutTrailingDots(name)
-    if (last !== '') kept.push(last)
+    const plain = withoutTrailingDots(name)
+    // `...` climbs too, if one dot is taken off.
+    if (plain === '' && name.length > 1) return undefined
+    if (plain !== '') {
+      if (empty && hosts.length === kept.length) hosts.push(kept.length)
+      kept.push(plain)
+    }
+    empty = plain === ''
   }
-  return `/${kept.join('/')}${last === '' && kept.length > 0 ? '/' : ''}`
+  if (hosts.length > mostHosts) return undefined
+  const end = empty ? '/' : ''
+  return [0, ...hosts.map(before => before + 1)].map(from => from === kept.length ? '/' : `/${kept.slice(from).join('/')}${end}`)
 }
 
 function withoutTrailingDots(name: string): string {
