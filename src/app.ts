@@ -18,6 +18,7 @@ import { Handler } from './exchange/handle.ts'
 import { Passage } from './exchange/passage.ts'
 import { keyedPurge } from './exchange/purge-keys.ts'
 import { compileRoutes } from './exchange/routes.ts'
+import { configurationFingerprint } from './exchange/sharing.ts'
 import { UncacheableKeys } from './exchange/uncacheable.ts'
 import { createLogger } from './log.ts'
 import { createOrigins } from './origin/origins.ts'
@@ -89,6 +90,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       return config.admin.tokens
     },
     store, purgeLog, origins, counters, clock, logger,
+    fingerprints: storage.fingerprints,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
     keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
     nextTurn: () => setImmediate(),
@@ -153,6 +155,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
       }
       routes = compileRoutes(config)
+      storage.fingerprints?.change(configurationFingerprint(config))
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }

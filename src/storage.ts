@@ -4,11 +4,13 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
+import { configurationFingerprint } from './exchange/sharing.ts'
 import type { Leases } from './store/lease.ts'
 import { createLocalPurgeLog } from './store/local-log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { PurgeLog } from './store/purge-log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connection.ts'
+import { Fingerprints } from './store/redis/fingerprints.ts'
 import { createRedisLeases } from './store/redis/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/stream-log.ts'
@@ -20,6 +22,8 @@ export interface Storage {
   readonly purgeLog: PurgeLog
   /** undefined: no other process has this store. */
   readonly leases: Leases | undefined
+  /** How the configurations of the processes that share the store compare. undefined: no other process has it. */
+  readonly fingerprints: Fingerprints | undefined
   /** Resolves when it keeps what it is given, or when there is no use in waiting for that; within a bounded time. */
   opened(): Promise<void>
   /** Makes every connection to Redis from now on as these settings say. They are for the same servers. */
@@ -37,7 +41,7 @@ function embedded(config: Config, clock: Clock): Storage {
   const purgeLog = createLocalPurgeLog({
     clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
   })
-  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, opened: async () => {} })
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, fingerprints: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
@@ -70,7 +74,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     onReset: clear,
   })
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs }) : undefined
-  return together({ store, purgeLog, leases, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
+  const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
+  return together({ store, purgeLog, leases, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
 // Clients that are let in before it would be answered as if nothing were ever kept. Whoever is told that Redis is out of reach
@@ -87,12 +92,13 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
 }
 
 function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: RedisConnections): Storage {
-  const { store, purgeLog, leases } = parts
+  const { store, purgeLog, leases, fingerprints } = parts
   return {
     ...parts,
     renewUsers: redis => connections?.renewUsers(redis),
     async close() {
       await leases?.close()
+      await fingerprints?.close()
       await purgeLog.close()
       await store.close()
       connections?.close()

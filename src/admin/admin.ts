@@ -18,6 +18,7 @@ import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { refuseOtherSites } from './same-site.ts'
+import type { Comparison } from './stats.ts'
 import { statusRoutes } from './status.ts'
 import { Turns, type NextTurn } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
@@ -35,6 +36,8 @@ export interface AdminParts {
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Plain counters that the request path counts in; read at scrape. */
   readonly counters: Counters
+  /** How this replica's configuration compares with those that share its store; undefined: no other process does. */
+  readonly fingerprints?: Comparison | undefined
   readonly defaultPurgeWaitMs: number
   /** Effective configuration with secrets masked. */
   config(): unknown

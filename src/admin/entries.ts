@@ -1,6 +1,7 @@
 // GET /v1/entries: what is stored, page by page, with a bound on the work of each call and of each turn.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { normalPrefix } from '../http/normal-target.ts'
 import { maxTagBytes } from '../http/tags.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
@@ -31,6 +32,11 @@ function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | u
   if (tag !== undefined && !meta.tags.includes(tag)) return false
   if (prefix === undefined) return true
   return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
+}
+
+/** Entries are listed by their URL in normal form. */
+function normalPattern(prefix: UrlPattern | undefined): UrlPattern | undefined {
+  return prefix && { authority: prefix.authority, target: normalPrefix(prefix.target) }
 }
 
 function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number): Record<string, unknown> {
@@ -75,7 +81,7 @@ export function entriesRoutes(app: FastifyInstance, parts: AdminParts, nextTurn:
 
   app.get<{ Querystring: Query }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery } }, async (request, reply) => {
     const { query } = request
-    const prefix = query.prefix === undefined ? undefined : readUrlPattern(query.prefix).pattern
+    const prefix = query.prefix === undefined ? undefined : normalPattern(readUrlPattern(query.prefix).pattern)
     const untilMs = parts.clock.monotonic() + mostMs
     const page = new JsonPage()
     let { cursor } = query

@@ -58,13 +58,14 @@ export const formats = {
   },
   'host-pattern': {
     expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
-    test: (text) => isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0 || hostName.test(text.replace(/^\*\./, '')),
-    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with.
-    tidy: (text) => text.toLowerCase(),
+    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(text.replace(/^\*\./, '')),
+    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with. An IPv6 address has brackets and one
+    // spelling in a request (RFC 5952).
+    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : text.toLowerCase(),
   },
   'path-prefix': {
     expects: 'a path that begins with /',
-    test: (text) => /^\/[!-~]*$/.test(text) && !/[?#]/.test(text),
+    test: (text) => /^\/[^\p{Cc}\p{Cs} ?#]*$/u.test(text),
   },
   'request-target': {
     expects: 'a path that begins with /, with its query if it needs one',
@@ -114,6 +115,10 @@ export function textFormat(name: FormatName): TextFormat {
 
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
+
+function unbracketed(text: string): string {
+  return text.replace(/^\[(.*)\]$/, '$1')
+}
 
 function weighted(text: string): { address: string; weight: number } {
   const match = /^(\S+)(?:\s+weight=(\d{1,4}))?$/.exec(text.trim())

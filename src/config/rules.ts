@@ -10,7 +10,7 @@ export type Sound = (path: string) => boolean
 
 /** Everything that is wrong between settings; [] when nothing is. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -115,6 +115,22 @@ const routes: Rule = (config, sound) => {
     if (!sound(path) || typeof route.origin !== 'string' || names.includes(route.origin)) return []
     return [{ path, message: `there is no origin named ${JSON.stringify(route.origin)}; known are ${names.join(', ')}` }]
   })
+}
+
+const routePaths: Rule = (config, sound) => {
+  if (!sound('routes')) return []
+  return config.routes.flatMap((route, index) => {
+    const path = `routes[${index}].match.path`
+    const fault = sound(path) && typeof route.match?.path === 'string' ? pathFault(route.match.path) : undefined
+    return fault === undefined ? [] : [{ path, message: fault }]
+  })
+}
+
+function pathFault(path: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no encoding; write %25 for the character`
+  const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
+  const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
+  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with one are refused; write the path that it leads to` : undefined
 }
 
 const workers: Rule = (config, sound) => {

@@ -9,7 +9,8 @@ import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
-import { keyedTarget, matchRoute, type Route } from './routes.ts'
+import { matchRoute } from './route-match.ts'
+import { keyedTarget, type Route } from './routes.ts'
 
 /** The head of a message as Node gives it. */
 export interface RequestHead {
@@ -37,7 +38,7 @@ export class Asked {
   }
 
   get key(): string {
-    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
+    return this.#key ??= cacheKey(this.route.keyPart, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
   }
 
   // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.

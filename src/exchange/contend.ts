@@ -1,4 +1,5 @@
 // One fetch per key among all processes: a lead takes the key's lease, or waits for the process that has it.
+import { normalTarget } from '../http/normal-target.ts'
 import type { Leases, Outcome } from '../store/lease.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
 import type { Asked } from './client.ts'
@@ -39,7 +40,7 @@ export async function contend({ leases, purgeLog, counters }: ContendParts, aske
       if (takes > 1) counters.leasesTakenOver++
       return taking.lease.occupied ? 'look' : 'ask'
     }
-    if (purgeLog.mayTouch(taking.stamp, request.authority, request.target)) {
+    if (purgeLog.mayTouch(taking.stamp, request.authority, normalTarget(request.target))) {
       // That fetch began before a purge, which this request came after: what it brings is not for this one.
       taking.leave()
       if (++usurpations > maxUsurped || !purgeLog.current()) return 'ask'

@@ -1,11 +1,13 @@
 // What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
 import type { FieldLines } from '../http/fields.ts'
+import { normalTarget } from '../http/normal-target.ts'
 import { groupInvalidations } from '../http/tags.ts'
 import { invalidatedUrls } from '../policy/invalidation.ts'
 import type { CacheRequest } from '../policy/request.ts'
 import type { Purge, PurgeLog, PurgeReceipt } from '../store/purge-log.ts'
 import type { Counters } from './counters.ts'
-import { keyedTarget, matchRoute, type Route } from './routes.ts'
+import { matchRoute } from './route-match.ts'
+import { keyedTarget, type Route } from './routes.ts'
 
 export interface InvalidateParts {
   routes(): readonly Route[]
@@ -23,7 +25,7 @@ export function invalidationBy(routes: readonly Route[], request: CacheRequest, 
   if (urls.length === 0) return undefined
   const keyed = urls.map(url => {
     const route = matchRoute(routes, url.authority, url.target)
-    return { authority: url.authority, target: route === undefined ? url.target : keyedTarget(route, url.target) }
+    return { authority: url.authority, target: normalTarget(route === undefined ? url.target : keyedTarget(route, url.target)) }
   })
   // RFC 9875 §3: groups that the answer names go with it.
   return { urls: keyed, prefixes: [], tags: groupInvalidations(fields), tagsMatch: 'any', all: false, soft: false }

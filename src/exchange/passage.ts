@@ -56,7 +56,7 @@ export class Passage {
   /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
     const { request, requestField, route: { rules, forwarding } } = this.#asked
-    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || announcedLength(fields) > rules.maxEntryBytes) return undefined
+    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
     // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
     if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }

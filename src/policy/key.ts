@@ -6,7 +6,7 @@ import type { KeyRules, Rules } from './rules.ts'
 import type { RequestField } from './vary.ts'
 
 /**
- * The key of a request on a route. Parts that a client chooses have their length before them, so no choice of bytes in
+ * The key of a request on a route, named by what its keys begin with. Parts that a client chooses have their length before them, so no choice of bytes in
  * one part can make it read as another; the target's bytes are those that are forwarded. Method is not part of it: only
  * GET is stored, and GET answers HEAD (RFC 9110 §9.3.2). `requestField` reads the fields as they are forwarded; `trusted` are
  * the lines of a trusted proxy that an origin obeys.

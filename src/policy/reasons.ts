@@ -1,7 +1,7 @@
 // Every reason for what happens to a request: one word in the log, the metric label and the Cache-Status detail.
 
 /** Why a request is not the cache's to answer. */
-export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'precondition'
+export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
 /** Why a stored response answers. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response answers, and what for. */
@@ -26,6 +26,7 @@ const decisions: Record<DecisionReason, string> = {
   'upgrade': 'RFC 9110 §7.8: asks for another protocol',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
   'route-uncached': 'configuration: cache.enabled is false on this route',
+  'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
   'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
   'max-stale': 'RFC 9111 §5.2.1.2: stale, and the request takes it that stale',

@@ -1,9 +1,12 @@
 // What the operator decided for a route, as policy reads it.
+import type { NameTest } from '../http/name-globs.ts'
 
 /** Caching rules of one route. Durations in milliseconds, sizes in bytes. */
 export interface Rules {
   /** false: the route only proxies. */
   readonly enabled: boolean
+  /** Whether the origin may read the request's path as one of another route: nothing is stored or answered from the cache. */
+  readonly ambiguous: boolean
   /** Lifetime where the origin gives none and none can be guessed; 0: such a response is not fresh. */
   readonly defaultTtlMs: number
   /** Lifetimes by status for responses that give none themselves; wins over defaultTtlMs. */
@@ -30,8 +33,8 @@ export interface Rules {
 
 /** What of a request, beside method, scheme, host and target, tells two entries apart on a route. */
 export interface KeyRules {
-  /** Query parameters that are removed before the request is keyed and forwarded: exact names, or globs `utm_*`. */
-  readonly ignoreQuery: readonly string[]
+  /** Query parameters that are removed before the request is keyed and forwarded; undefined: none. */
+  readonly ignoreQuery: NameTest | undefined
   /** Whether parameters are sorted by name, in the key and in what is forwarded. */
   readonly sortQuery: boolean
   /** Lower-case names of request fields whose values are part of the key. */

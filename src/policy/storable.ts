@@ -2,6 +2,7 @@
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
 import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
+import { normalTarget } from '../http/normal-target.ts'
 import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
@@ -89,7 +90,7 @@ export function assessResponse(
       vary,
       variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
-      target: request.target,
+      target: normalTarget(request.target),
       tags: tags.tags,
       stamp: head.stamp,
       keepUntilMs: head.responseTimeMs + keepForMs,

@@ -5,7 +5,7 @@ import type { Metadata, Stamp } from '../policy/stored.ts'
 export interface UrlPattern {
   /** Lower-case host, with the port unless it is the scheme's default; undefined: every host. */
   readonly authority: string | undefined
-  /** Exact bytes of path and query. */
+  /** Path and query in normal form (RFC 3986 §6.2.2). */
   readonly target: string
 }
 
@@ -55,7 +55,7 @@ export interface PurgeLog {
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict
   /**
    * Whether a record after `stamp` may touch a response for this URL whose tags are not known yet: then nobody new may
-   * share a fetch that began at `stamp`.
+   * share a fetch that began at `stamp`. The target is in normal form.
    */
   mayTouch(stamp: Stamp, authority: string, target: string): boolean
   /**

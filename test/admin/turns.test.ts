@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import tap, { type Test } from 'tap'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
 import { Turns } from '../../src/admin/turns.ts'
+import { resolveConfig } from '../../src/config/load.ts'
 import { keyedPurge } from '../../src/exchange/purge-keys.ts'
 import { compileRoutes } from '../../src/exchange/routes.ts'
 import { createMemoryStore, type MemoryStore } from '../../src/store/memory.ts'
@@ -197,9 +198,11 @@ tap.test('/v1/purges is told in pages, none longer than a mebibyte and a record'
 
 // Guard: charsPerTurn in exchange/purge-keys.ts.
 tap.test('the URLs of a purge are keyed in pieces, by each different way that routes have', async (t) => {
-  const cache = { enabled: true, defaultTtl: 0, negativeTtl: {}, heuristics: true, staleWhileRevalidate: 0, staleIfError: 0, maxTtl: 0, cookies: 'private', setCookie: 'strip', maxEntryBytes: 1 } as const
-  const route = (ignore: string[]): unknown => ({ match: {}, origin: 'api', cache, key: { query: { ignore, sort: false }, headers: [] }, retryOn: [], requestHeaders: 'all' })
-  const routes = compileRoutes({ cache: { keepStale: 0, maxEntryBytes: 1 }, routes: [route(['a']), route(['b']), ...Array.from({ length: 50 }, () => route(['c']))] } as unknown as Parameters<typeof compileRoutes>[0])
+  const route = (ignore: string[]): object => ({ match: {}, origin: 'api', key: { query: { ignore } } })
+  const routes = compileRoutes(resolveConfig({
+    origins: { api: { servers: ['http://127.0.0.1:1'] } },
+    routes: [route(['a']), route(['b']), ...Array.from({ length: 50 }, () => route(['c']))],
+  }))
   let turns = 0
   const urls = Array.from({ length: 100 }, (_, i) => ({ authority: undefined, target: `/${i}?a=1&b=2&c=3&d=${'x'.repeat(6_500)}` }))
   const keyed = await keyedPurge(routes, { urls, prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }, async () => { turns++ })

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { fuzzResponses } from './fuzz-responses.ts'
 import { fuzzTrusted } from './fuzz-trusted.ts'
+import { fuzzRoutes } from './fuzz-routes.ts'
 import { fuzzThrough } from './through.ts'
 
 /** What one fuzzer found. */
@@ -21,6 +22,7 @@ const parts: Readonly<Record<string, Fuzzer>> = {
   through: fuzzThrough,
   responses: fuzzResponses,
   trusted: fuzzTrusted,
+  routes: fuzzRoutes,
 }
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, only: { type: 'string' } } })

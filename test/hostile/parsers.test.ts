@@ -9,7 +9,10 @@ import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
 import { matchesList, strongMatch } from '../../src/http/etag.ts'
 import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
 import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
+import { compileNames } from '../../src/http/name-globs.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
+import { evenlyEncoded, normalPath, normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
+import { pathKind, plainestForms } from '../../src/http/path-readings.ts'
 import { parseRange } from '../../src/http/range.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
@@ -28,10 +31,13 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'etag.ts': [value => matchesList(value, '"a"', 'weak'), value => matchesList('"a", W/"b"', value, 'strong'), value => strongMatch(value, value)],
   'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
   'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
+  'name-globs.ts': [compileNames(['utm_*', '*_ref', 'a*a*a*b', '*']), value => compileNames([value])('a')],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
+  'normal-target.ts': [normalTarget, normalPath, normalPrefix, evenlyEncoded],
+  'path-readings.ts': [pathKind, value => plainestForms(value, true), value => plainestForms(value, false)],
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
-  'target.ts': [splitTarget, value => removeQueryParameters(value, ['utm_*', '*_ref', 'a'], true)],
+  'target.ts': [splitTarget, value => removeQueryParameters(value, compileNames(['utm_*', '*_ref', 'a']), true)],
   'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
   'white-space.ts': [value => withoutOuterSpace(value)],
 }

@@ -16,7 +16,7 @@ export const redisSchema = section({
   ...withFile('password', Type.Optional(text('password', { secret: true, prose: 'Password for the servers, where the URL has none.' }))),
   commandTimeoutMs: millis({ min: 5, max: MINUTE, default: 100, prose: 'How long a command may take before the cache goes on without Redis.' }),
   connectTimeoutMs: millis({ min: 10, max: MINUTE, default: 1 * SECOND, prose: 'How long a connection may take to be made.' }),
-  keyPrefix: text('key-prefix', { default: 'sh', prose: 'What every key begins with. Springhouses with the same Redis and prefix are one cache.' }),
+  keyPrefix: text('key-prefix', { default: 'sh', prose: 'What every key begins with. Springhouses with the same Redis and prefix are one cache: give each service a prefix of its own. With one prefix, two services whose origins have the same name are answered from each other’s entries where the host and path are the same. An origin named `default`, as `--origin` names it, is told apart by its servers, but `127.0.0.1` is the same everywhere. A start warns if other replicas have other routes or origins.' }),
 }, 'The shared tier. Left out: the embedded store, in this process alone. Give exactly one of url, cluster and sentinel.')
 
 export const cacheSchema = section({
