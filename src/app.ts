@@ -47,6 +47,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const logger = options.logger ?? createLogger(config.log)
   let routes = compileRoutes(config)
   let ready = false
+  let reloaded = false
   const counters = new Counters(decisionReasons, notStoredReasons)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
@@ -64,8 +65,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const passage = {
     clock, store, purgeLog, counters,
     routes: () => routes,
+    reloaded: () => reloaded,
     waitMs: config.coherence.purgeWaitMs,
-    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
+    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
   }
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
@@ -134,6 +136,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
       config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
       routes = compileRoutes(config)
+      reloaded = true
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }

@@ -31,7 +31,7 @@ interface Teardown {
 /** A proxy that gives uploads an hour, before an origin that answers each of them, and remembers none. */
 async function uploadsTo(t: Teardown, proxy: object = {}): Promise<number> {
   const origin = createServer((request, response) => {
-    request.resume().once('end', () => { response.writeHead(404, { 'Content-Length': 2 }).end('no') })
+    request.resume().once('end', () => { response.writeHead(200, { 'Content-Length': 2 }).end('no') })
   })
   await once(origin.listen(0, '127.0.0.1'), 'listening')
   const config = resolveConfig({

@@ -1,15 +1,16 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
 import { Script } from './script.ts'
+import { unsafeFunctions } from './unsafe-functions.ts'
 
 // Among the replicas, and not the name of one: until when such may live as were registered before the registrations were lost.
 const lostField = '!lost'
 
 // What a record takes beside the purge itself, more or less: ids, names of fields, their share of the stream's nodes.
-const recordBytes = 200
+export const recordBytes = 200
 
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
 // of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
-const common = `
+export const common = `
 local function open(log, fresh)
   local kind = redis.call('TYPE', log).ok
   if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
@@ -30,7 +31,7 @@ local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
-`
+${unsafeFunctions}`
 
 /** Where an append begins. KEYS: log. ARGV: identity for a new log. Answers the time by the clock of Redis, and the last id. */
 export const beginScript = new Script(`${common}
@@ -39,12 +40,12 @@ return { string.format('%.0f', now()), open(KEYS[1], ARGV[1])[1] }
 
 /**
  * Appends a purge, once however often it is tried, and not at all after its deadline: a command that its sender has given up
- * may still run, and must then do nothing. KEYS: log. ARGV: identity for a new log, purge, most records, milliseconds to
+ * may still run, and must then do nothing. KEYS: log, unsafe, buckets. ARGV: identity for a new log, purge, most records, milliseconds to
  * keep a record (0: no end), most bytes, name of this append, last id before it, deadline by the clock of Redis, attempt.
  * Answers the id of the record and the identity of the log, or nothing when it was too late.
  */
 export const appendScript = new Script(`${common}
-local log = KEYS[1]
+local log, unsafe, buckets = unpack(KEYS)
 local fresh, purge, most, keep, bytes, name, from, deadline, attempt = unpack(ARGV)
 if tonumber(attempt) > 1 and redis.call('TYPE', log).ok == 'stream' then
   for _, record in ipairs(redis.call('XRANGE', log, from, '+')) do
@@ -72,7 +73,9 @@ for page = 1, 64 do
   if count > 1 and (not trim(first[1]) or first[1] == last[1] or over < #oldest) then break end
   count = 64
 end
-local id = redis.call('XADD', log, '*', 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', string.format('%.0f', sum))
+if not unsafeIsWhole(log, unsafe, buckets, last) then last = beginAnew(log, fresh) end
+local newest = lastUnsafe(unsafe, buckets, identity(last))
+local id = redis.call('XADD', log, '*', 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', string.format('%.0f', sum), 'unsafe', newest and newest[1] or '')
 if tonumber(keep) > 0 then
   redis.pcall('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, now() - tonumber(keep))))
 end
@@ -81,19 +84,24 @@ return { id, identity(last) }
 
 /**
  * Reads on from the last record applied, and says that the reader lives and what it has applied: in one step, so that
- * whoever has read has been counted. KEYS: log, replicas. ARGV: replica, identity of the log it follows ('': none yet),
+ * whoever has read has been counted. KEYS: log, replicas, unsafe, buckets. ARGV: replica, identity of the log it follows ('': none yet),
  * last id applied, its stamp, identity for a new log, time to live of the registration, most records, channel, whether a
- * registration of the reader cannot have run out ('1'), the longest that a replica goes by what it knows.
- * Answers whether the records continue what was applied (1), or begin anew (0), and the records.
+ * registration of the reader cannot have run out ('1'), the longest that a replica goes by what it knows, the id and name of the
+ * last invalidation applied ('': none).
+ * Answers whether the records continue what was applied (1), or begin anew (0), the records, and the invalidations.
  */
 export const followScript = new Script(`${common}
-local log, replicas = KEYS[1], KEYS[2]
-local me, followed, applied, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
+local log, replicas, unsafe, buckets = unpack(KEYS)
+local me, followed, applied, stamp, fresh, ttl, most, channel, counted, lag, invalidated, invalidation = unpack(ARGV)
 local function before(a, b)
   local am, as = a:match('^(%d+)-(%d+)$')
   local bm, bs = b:match('^(%d+)-(%d+)$')
   if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
   return tonumber(as) < tonumber(bs)
+end
+local function whole()
+  if not unsafeIsWhole(log, unsafe, buckets, open(log, fresh)) then beginAnew(log, fresh) end
+  return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {} }
 end
 local kind = redis.call('TYPE', replicas).ok
 if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', replicas) end
@@ -117,7 +125,12 @@ if followed ~= '' and followed == identity(last) then
   if redis.call('XRANGE', log, applied, applied)[1] then
     local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
     table.remove(records, 1)
-    return { 1, records }
+    local place = placeInUnsafe(unsafe, buckets, followed, invalidated, invalidation)
+    if place == 'there' then
+      return { 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1) }
+    end
+    if place == 'lost' then beginAnew(log, fresh) end
+    return whole()
   end
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   if not before(applied, first[1]) then
@@ -126,7 +139,7 @@ if followed ~= '' and followed == identity(last) then
     redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
   end
 end
-return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) }
+return whole()
 `)
 
 /** Who lives. KEYS: replicas. Answers whether others may live who are not named ('1', or ''), then name, stamp, name, stamp… */

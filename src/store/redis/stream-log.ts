@@ -1,16 +1,20 @@
 // The purge log that replicas share: a Redis Stream, which each of them follows.
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata, Stamp } from '../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../purge-log.ts'
+import { foldedPurge, type Invalidation } from '../invalidation.ts'
 import { PurgeTable } from '../purge-table.ts'
-import { appendPurge, type AppendOptions } from './append.ts'
+import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
 import type { Log, RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
-import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
+import { decodeRecords, decodeUnsafeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
 import { Replicas, type Replica } from './replicas.ts'
+import { Unrecorded } from './unrecorded.ts'
+import { applyUnsafe, inOrder, loadUnsafe, noPlace } from './unsafe-stream.ts'
 
 export interface StreamPurgeLogOptions {
   /** Connections that the caller made, shares, and closes. */
@@ -31,6 +35,8 @@ export interface StreamPurgeLogOptions {
   readonly maxRecords?: number
   /** Bytes that they may take in Redis, and about what they may take here. */
   readonly maxBytes?: number
+  /** Records of unsafe requests that are kept as such at the most, in Redis; and names of them here. */
+  readonly maxUnsafeRecords?: number
 }
 
 export interface SharedPurgeLog extends PurgeLog {
@@ -39,7 +45,9 @@ export interface SharedPurgeLog extends PurgeLog {
 }
 
 const pageRecords = 1000
+const maxUnsafeBytes = 8 * 1_048_576
 const retryMs = 100
+const lastChanceMs = 1000
 
 /**
  * What a stamp is here: the identity of the log, then the place in it. The identity answers what happens when the log is
@@ -66,7 +74,7 @@ const noIdentity = '!'
 class StreamPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
   readonly #clock: Clock
-  readonly #keys: readonly [log: string, replicas: string]
+  readonly #keys: readonly [log: string, replicas: string, unsafe: string, buckets: string]
   readonly #channel: string
   readonly #lane: Lane
   readonly #replicas: Replicas
@@ -79,7 +87,12 @@ class StreamPurgeLog implements SharedPurgeLog {
   #revisions = 0
   #identity = ''
   #appliedId = ''
+  /** The last record of an unsafe request that was applied. */
+  #invalidated = noPlace
+  readonly #unrecorded = new Unrecorded()
   #confirmedMs = -Infinity
+  /** Whether both streams have been read to one moment since they were loaded. */
+  #joined = true
   #closed = false
   /** Whether the trouble there is with the log has been told of. */
   #warned = false
@@ -92,8 +105,8 @@ class StreamPurgeLog implements SharedPurgeLog {
     const { redis, prefix, maxLagMs, clock } = options
     this.#options = options
     this.#clock = clock
-    // The braces keep both in one slot of a cluster.
-    this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`]
+    // The braces keep all of them in one slot of a cluster.
+    this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`, `${prefix}:{log}:unsafe`, `${prefix}:{log}:unsafe:buckets`]
     this.#channel = `${prefix}:{log}:applied`
     // Often enough that a log in which nothing happens is confirmed well within the lag, and shorter than a silence that
     // would make the connection look dead.
@@ -101,9 +114,11 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
     this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
-    const [log, key] = this.#keys
+    const [log, key, unsafe, buckets] = this.#keys
     this.#append = {
-      lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
+      lane: redis.small, clock, keys: [log, unsafe, buckets],
+      maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
+      maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768, maxUnsafeBytes,
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
     this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
@@ -120,24 +135,31 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   get revision(): number {
-    return this.#revisions + this.#table.revision
+    return this.#revisions + this.#table.revision + this.#unrecorded.revision
+  }
+
+  get unrecorded(): number {
+    return this.#unrecorded.size
   }
 
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
-    return this.current() ? this.#table.judge(meta) : 'dead'
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(meta))) return 'dead'
+    return this.#table.judge(meta)
   }
 
   mayTouch(stamp: Stamp, authority: string, target: string): boolean {
-    return !this.current() || this.#table.mayTouch(stamp, authority, target)
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.mayTouch(authority, target))) return true
+    return this.#table.mayTouch(stamp, authority, target)
   }
 
   touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
-    return !this.current() || this.#table.touchedBefore(entry, until)
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(entry))) return true
+    return this.#table.touchedBefore(entry, until)
   }
 
   // The monotonic clock is read here, at the hit: a process that was stopped notices before its first answer.
   current(): boolean {
-    return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs
+    return this.#joined && this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs
   }
 
   recent(limit: number): readonly PurgeRecord[] {
@@ -145,10 +167,43 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
-    const { id, identity } = await appendPurge(this.#append, purge)
+    const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
+    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
     const stamp = stampOf(identity, id)
     const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.made(waitMs)])
+    // The wait is over before this replica has read as far. Its own clients need not be shown what was before.
+    if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }
+  }
+
+  // RFC 9111 §4.4: the request has been carried out, so what it invalidates must go, whether or not Redis can be told of it now.
+  async #invalidate(invalidation: Invalidation): ReturnType<typeof appendInvalidation> {
+    try {
+      return await appendInvalidation(this.#append, invalidation)
+    } catch (error) {
+      this.#unrecorded.add(invalidation)
+      throw error
+    }
+  }
+
+  // Tries to record what could not be recorded. Never rejects: what fails is tried again after the next read.
+  async #record(): Promise<void> {
+    try {
+      const count = await this.#unrecorded.record(async (invalidation) => {
+        const { id, identity } = await appendInvalidation(this.#append, invalidation)
+        return stampOf(identity, id)
+      })
+      if (count > 0) this.#options.logger.info({ count }, 'what unsafe requests invalidated while Redis was in trouble is recorded')
+    } catch { /* see above */ }
+  }
+
+  // The last chance of what could not be recorded: it is lost with this process.
+  async #recordAtLast(): Promise<void> {
+    const late = AbortSignal.timeout(lastChanceMs)
+    while (this.#unrecorded.size > 0 && !late.aborted) {
+      await Promise.race([this.#record(), delay(lastChanceMs, undefined, { ref: false })])
+      await delay(retryMs)
+    }
   }
 
   async replicas(): Promise<readonly Replica[]> {
@@ -158,6 +213,7 @@ class StreamPurgeLog implements SharedPurgeLog {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#recordAtLast()
     this.#wake?.()
     this.#confirmedMs = -Infinity
     await this.#replicas.close()
@@ -172,7 +228,7 @@ class StreamPurgeLog implements SharedPurgeLog {
         const more = await this.#read()
         this.#warned = false
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
-        if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#appliedId], this.#blockMs + 1000)
+        if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId], this.#blockMs + 1000)
       } catch (error) {
         if (this.#closed) return
         if (error instanceof Error && error.name === 'ReplyError' && !this.#warned) {
@@ -191,24 +247,40 @@ class StreamPurgeLog implements SharedPurgeLog {
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
       // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
-      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#invalidated.id, this.#invalidated.name,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
-    let records = decodeRecords(reply[1])
-    if (reply[0] === 1) this.#apply(this.#table, records)
-    else records = await this.#load(records)
-    if (records.length < pageRecords) {
+    const records = decodeRecords(reply[1])
+    if (reply[0] !== 1) {
+      // It is told of the end only after the next read: until then the two streams may have been read to different moments.
+      await this.#load(records)
+      return true
+    }
+    const invalidations = decodeUnsafeRecords(reply[2], this.#invalidated.id)
+    for (const each of inOrder(records, invalidations, pageRecords)) {
+      if ('invalidation' in each) this.#invalidated = applyUnsafe(this.#table, each)
+      else this.#apply(this.#table, [each])
+    }
+    this.#unrecorded.applied(this.#identity, this.applied)
+    if (records.length >= pageRecords || invalidations.length >= pageRecords) return true
+    this.#joined = true
+    // What could not be recorded comes first: others may still serve what this replica has promised to be gone.
+    if (this.#unrecorded.size > 0) void this.#record()
+    else {
       this.#confirmedMs = readMs
       this.#tellCaughtUp()
     }
-    return records.length > 0
+    return records.length + invalidations.length > 0
   }
 
   #apply(table: PurgeTable, records: readonly StreamRecord[]): void {
     for (const { id, identity, before, purge } of records) {
       const stamp = stampOf(identity, id)
       // Another log than the one so far, or the first that is left of this one: nothing is known of what was before it.
-      if (identity !== this.#identity || this.#appliedId === '') table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
+      if (identity !== this.#identity || this.#appliedId === '') {
+        table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
+        this.#invalidated = noPlace
+      }
       this.#identity = identity
       this.#appliedId = id
       if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge })
@@ -217,9 +289,10 @@ class StreamPurgeLog implements SharedPurgeLog {
 
   // Reads the whole log into a new table. The old one stays in its place until the end is reached: half a log would let
   // live what the other half kills.
-  async #load(first: readonly StreamRecord[]): Promise<StreamRecord[]> {
+  async #load(first: readonly StreamRecord[]): Promise<void> {
     const before = this.#identity
     const appliedBefore = this.#appliedId
+    const invalidatedBefore = this.#invalidated
     const table = this.#newTable()
     let records = [...first]
     this.#identity = this.#appliedId = ''
@@ -227,11 +300,14 @@ class StreamPurgeLog implements SharedPurgeLog {
       for (;;) {
         this.#apply(table, records)
         if (records.length < pageRecords) break
-        records = decodeRecords(await this.#lane.call('XRANGE', [this.#keys[0], this.#appliedId, '+', 'COUNT', pageRecords + 1])).slice(1)
+        records = decodeRecords(await this.#lane.call('XRANGE', [this.#keys[0], this.#appliedId, '+', 'COUNT', pageRecords + 1]))
+        if (records.shift()?.id !== this.#appliedId) throw new Error('the log was shortened while it was read')
       }
+      this.#invalidated = await loadUnsafe(this.#lane, this.#keys[2], this.#keys[3], this.#identity, table, pageRecords)
     } catch (error) {
       this.#identity = before
       this.#appliedId = appliedBefore
+      this.#invalidated = invalidatedBefore
       throw error
     }
     this.#revisions += this.#table.revision + 1
@@ -240,15 +316,17 @@ class StreamPurgeLog implements SharedPurgeLog {
       this.#options.logger.warn({}, 'the purge log was lost: nothing that was stored before is used any more')
       this.#options.onReset()
     }
-    return first.slice(0, 1)
+    // What lies between the ends of the two streams is not in it yet.
+    this.#joined = this.#invalidated.id === ''
   }
 
   #newTable(): PurgeTable {
-    const { maxKeepMs, maxRecords, maxBytes } = this.#options
+    const { maxKeepMs, maxRecords, maxBytes, maxUnsafeRecords } = this.#options
     const table = new PurgeTable({
       ...(maxKeepMs === undefined ? {} : { maxKeepMs }),
       ...(maxRecords === undefined ? {} : { maxRecords }),
       ...(maxBytes === undefined ? {} : { maxChars: maxBytes }),
+      ...(maxUnsafeRecords === undefined ? {} : { maxNames: maxUnsafeRecords }),
     })
     table.begin(noIdentity, '')
     return table
