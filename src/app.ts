@@ -51,6 +51,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const logger = options.logger ?? createLogger(config.log)
   let routes = compileRoutes(config)
   let ready = false
+  let reloaded = false
   const counters = new Counters(decisionReasons, notStoredReasons)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
@@ -68,8 +69,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const passage = {
     clock, store, purgeLog, counters,
     routes: () => routes,
+    reloaded: () => reloaded,
     waitMs: config.coherence.purgeWaitMs,
-    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
+    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
   }
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
@@ -156,6 +158,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       }
       routes = compileRoutes(config)
       storage.fingerprints?.change(configurationFingerprint(config))
+      reloaded = true
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }

@@ -14,6 +14,7 @@ export interface CountersSnapshot {
   /** Fetched responses that were not stored, by the reason. */
   readonly notStoredByReason: Readonly<Record<string, number>>
   readonly purges: number
+  readonly invalidationsDeferred: number
   readonly coalesced: number
   readonly waits: number
   readonly leases: number
@@ -77,6 +78,8 @@ export class Counters {
   fillsAborted = 0
   /** Purges recorded by this process, through the admin API or by an unsafe response. */
   purges = 0
+  /** Unsafe responses whose invalidation could not be recorded at once. */
+  invalidationsDeferred = 0
   /** Requests that waited for another request's fetch and were answered with what it brought. */
   coalesced = 0
   /** Times that somebody began to wait for another's fetch, in this process or in another. */
@@ -128,6 +131,7 @@ export class Counters {
       originErrors: this.#originErrors.snapshot(),
       notStoredByReason: this.#notStored.snapshot(),
       purges: this.purges,
+      invalidationsDeferred: this.invalidationsDeferred,
       coalesced: this.coalesced,
       waits: this.waits,
       leases: this.leases,

@@ -43,7 +43,7 @@ export class Passage {
    * body is to be piped through, if a copy of it is to be stored. Never rejects.
    */
   answered(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts.routes(), this.#asked.request, status, fields)
+    const purge = invalidationBy(this.#parts, this.#asked.request, status, fields)
     return purge === undefined ? undefined : this.#changed(purge, status, fields)
   }
 

@@ -110,6 +110,9 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
     get revision() {
       return log.revision
     },
+    get unrecorded() {
+      return log.unrecorded
+    },
     judge: (meta) => log.judge(meta),
     mayTouch: (...args) => log.mayTouch(...args),
     touchedBefore: (...args) => log.touchedBefore(...args),

@@ -16,6 +16,9 @@ export function unfitMemory(info: string): string | undefined {
   return undefined
 }
 
+// More than a cluster has; the addresses of those that are gone are forgotten then.
+const mostServers = 200
+
 /**
  * Asks every server that is connected to, each time that it is, and says what is unfit: one line for each server, and again
  * only when it is another. INFO is asked, not CONFIG, which many hosts of Redis do not allow.
@@ -28,6 +31,7 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
       const unfit = unfitMemory(String(await withDeadline(server.callBuffer('INFO', ['memory']), askTimeoutMs)))
       const name = `${host}:${port}`
       if (unfit !== undefined && told.get(name) !== unfit) logger.warn({ server: name }, unfit)
+      if (told.size >= mostServers) told.clear()
       told.set(name, unfit)
     } catch {
       // It may not be asked, or is gone again: then nothing is known, and nothing is said.

@@ -56,6 +56,8 @@ const keysPerPage = 32
 const scanTimeoutMs = 2000
 // How many values of a listing are decoded before others have a turn.
 const valuesPerTurn = 64
+// More kinds of error than there are: what an odd server makes up of them is not told for ever.
+const mostKinds = 100
 const none: readonly Stored[] = Object.freeze([])
 
 /**
@@ -299,7 +301,7 @@ class RedisStore implements SharedStore {
   #tell(operation: string, error: unknown): void {
     if (error instanceof RedisUnavailable) return
     const kind = `${operation} ${error instanceof Error ? error.message.split(' ', 1)[0] ?? '' : ''}`
-    if (this.#told.has(kind)) return
+    if (this.#told.has(kind) || this.#told.size >= mostKinds) return
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
   }
