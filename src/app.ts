@@ -10,6 +10,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
+import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain.ts'
 import { Handler } from './exchange/handle.ts'
@@ -161,5 +162,5 @@ function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https'
 }
 
 function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
-  return error.cause instanceof Error ? error.cause.message : error.detail
+  return error.cause instanceof Error ? safeMessage(error.cause) : error.detail
 }
