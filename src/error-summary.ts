@@ -1,6 +1,6 @@
 // Errors as a log may show them: what kind, which code, what is known of the reason, and nothing that was sent or stored.
 
-/** What is shown of an error. Other properties (ioredis adds the command with its arguments, undici and Node the bytes read) are not. */
+/** The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments, undici and Node the bytes that they read. */
 export interface ErrorSummary {
   readonly type: string
   readonly message: string
@@ -40,7 +40,7 @@ interface ErrorLike {
   readonly code?: unknown
   readonly command?: { readonly name?: unknown } | null
   readonly cause?: unknown
-  /** Of ioredis' ClusterAllFailedError. */
+  /** The cause of ioredis' ClusterAllFailedError. */
   readonly lastNodeError?: unknown
   readonly errors?: unknown
 }
@@ -90,7 +90,7 @@ function framesOf(stack: unknown, message: string): string | undefined {
 const quoting = /\bLast (?:error|reply): | because |, but got an invalid reply: |command fails: "/
 const systemError = /^(?:connect|read|write|getaddrinfo|queryA|queryAaaa|open) [A-Z][A-Z0-9_]{1,30}(?: [\w.:[\]/-]{1,260})?$/
 
-/** One line, bounded, without user info of URLs and without what a server said. */
+/** Returns one bounded line, without user info of URLs and without text that a server sent. */
 function safeText(text: string): string {
   const line = text.length > 4 * mostChars ? text.slice(0, 4 * mostChars) : text
   const found = quoting.exec(line)
@@ -102,7 +102,7 @@ function safeText(text: string): string {
   return before + (systemError.test(said) || ioredisWords.has(said) ? said : safeReply(said.replace(/^ReplyError: /, '')))
 }
 
-// What ioredis says by itself of a connection.
+// Messages that ioredis makes by itself.
 const ioredisWords: ReadonlySet<string> = new Set(['Connection is closed.', 'Command timed out', 'connect ETIMEDOUT'])
 
 function tidy(text: string): string {

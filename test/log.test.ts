@@ -1,4 +1,4 @@
-// What the log shows of an error, whoever logs it, and what it does not.
+// Errors in the log: their kind, code and reason are shown, whoever logs them, and nothing that was sent or stored.
 import { fastify } from 'fastify'
 import { Redis } from 'ioredis'
 import { pino, type Logger } from 'pino'

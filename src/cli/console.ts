@@ -1,4 +1,4 @@
-// What libraries say on the console, as lines of the log.
+// Sends lines that libraries write on the console to the log.
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
 
@@ -6,8 +6,8 @@ import { safeMessage } from '../error-summary.ts'
 const mostTold = 100
 
 /**
- * From now on what is written with console.warn and console.error is a line of the log, once for each text. What a library
- * quotes of a server is left out of it, as it is out of errors.
+ * Makes each text that is written with console.warn or console.error a line of the log, once. Text that a library quotes
+ * of a server is left out, as it is left out of errors.
  */
 export function consoleToLog(logger: Logger): void {
   const told = new Set<string>()

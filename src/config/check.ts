@@ -1,7 +1,7 @@
 // Holds a configuration to the schema, and says in one sentence per place what is wrong with it.
 import { Ajv, type ErrorObject } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
-import { formats, type FormatName } from './formats.ts'
+import { formats, textFormat, type FormatName } from './formats.ts'
 import { showValue } from './mask.ts'
 import { expectation, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
@@ -40,6 +40,10 @@ function describe(error: ErrorObject, root: unknown): Problem {
   if (error.keyword === 'uniqueItems') {
     const { i } = error.params as { i: number }
     return { path: memberPath(path, i), message: `${showValue(node, (error.data as unknown[])[i])} is in the list twice` }
+  }
+  if (error.keyword === 'format' && node.format !== undefined && typeof error.data === 'string') {
+    const wrong = textFormat(node.format).wrong?.(error.data)
+    if (wrong !== undefined) return { path, message: `${wrong}, got ${showValue(node, error.data)}` }
   }
   return { path, message: `expected ${expectation(node)}, got ${showValue(node, error.data)}` }
 }
