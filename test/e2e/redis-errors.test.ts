@@ -67,6 +67,7 @@ async function degraded({ adminPort }: Serving): Promise<readonly string[]> {
 // A part of a secret is one, too.
 const secrets = Object.values(marks).flatMap((mark) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
 
+// Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
 function meet(error: RedisError): void {
   t.test(error.name, async (test) => {
     const { redis, begin, end } = await error.start(test)

@@ -121,6 +121,7 @@ void t.test('an unfit maxmemory-policy is told of at the start, once, and again 
   test.same(told(), ['maxmemory-policy is allkeys-lru', 'maxmemory-policy is noeviction'])
 })
 
+// Guard: `leaveWhenWrong` in contained.ts.
 void t.test('a database is the one of the URL, after each reconnection, or there is no connection', async (test) => {
   const server = await startRedis()
   test.teardown(() => server.stop())

@@ -18,6 +18,7 @@ const ways: Record<string, (node: string) => RedisServers> = {
   'a node of a cluster': (node) => ({ cluster: [node] }),
 }
 
+// Guards: `reader.dispatch`, and the reply transformers of INFO and CLUSTER, in contained.ts.
 // An exception in a callback of ioredis' own is an uncaught exception, for which tap fails the test that is under way.
 for (const [who, servers] of Object.entries(ways)) for (const text of oddReplies) {
   t.test(`${JSON.stringify(text)}, again and again, of ${who}`, async (test) => {
@@ -59,6 +60,7 @@ t.test('an exception of our own listener is not taken for one of the reader', as
   test.equal(code, 7)
 })
 
+// Guards: the listener for 'end' in `contain`, and the reply transformer of INFO.
 t.test('a Sentinel that names an address which is none, then something else than Redis, is asked again', async (test) => {
   const real = await startRedis()
   test.teardown(() => real.stop())

@@ -79,6 +79,16 @@ const secure = (socket: Socket): void => {
   new TLSSocket(socket, { isServer: true, cert: testCertificate, key: testKey }).on('error', () => socket.destroy()).resume()
 }
 
+// ioredis writes a refusal of INFO on the console, and goes on.
+const repeatToInfo = (socket: Socket): void => {
+  let all = ''
+  socket.on('data', (bytes) => {
+    const text = bytes.toString('latin1')
+    all += text.replaceAll('\r\n', ' ')
+    for (const [, command] of text.matchAll(/\*\d+\r\n\$\d+\r\n(\w+)/g)) socket.write(command === 'info' ? `-NOPERM ${all}\r\n` : '+OK\r\n')
+  })
+}
+
 const cut = (socket: Socket): void => {
   socket.end()
 }
@@ -92,6 +102,7 @@ export const impostors: readonly RedisError[] = [
       socket.write(`!${Buffer.byteLength(text)}\r\n${text}\r\n`)
     })
   }),
+  impostor('a refusal of INFO that repeats what was sent', repeatToInfo),
   impostor('a web server', web, { refuses: /not Redis/ }),
   impostor('one that closes at once', (socket) => { socket.end() }),
   impostor('one that says nothing', () => {}),
