@@ -12,6 +12,7 @@ import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
+import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain.ts'
 import { Handler } from './exchange/handle.ts'
@@ -192,5 +193,5 @@ function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https'
 }
 
 function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
-  return error.cause instanceof Error ? error.cause.message : error.detail
+  return error.cause instanceof Error ? safeMessage(error.cause) : error.detail
 }

@@ -16,6 +16,7 @@ import { createRedisStore, type SharedStore } from './store/redis/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/stream-log.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered.ts'
+import { redisTls } from './tls.ts'
 
 export interface Storage {
   readonly store: Store
@@ -58,7 +59,7 @@ function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: 
 
 function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
   const { cache, coherence } = config
-  const connections = connectRedis({ ...redis, clock, logger })
+  const connections = connectRedis({ ...redis, tls: redisTls(redis), clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
   const { store, clear } = tiered(createRedisStore({ ...common, maxEntryBytes: cache.maxEntryBytes, maxVariants: cache.maxVariants }), cache, clock)
   // A process is a replica: no two may share a name, not even over a restart within the same second.

@@ -1,5 +1,6 @@
 // How the commands talk to the admin API, and what they say when it does not answer as hoped.
 import type { Command } from 'commander'
+import { safeMessage } from '../error-summary.ts'
 import { givenToken, type TokenOptions } from './admin-token.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 
@@ -40,7 +41,9 @@ export function withAdminOptions(verb: Command): Command {
 export async function askAdmin(access: AdminAccess, path: string, options: { body?: unknown; timeoutMs?: number } = {}): Promise<AdminAnswer> {
   const { body, timeoutMs = 30_000 } = options
   const base = (access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081')).replace(/\/+$/, '')
-  if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${base}`, USAGE)
+  // As a message may show it: without user info.
+  const shown = safeMessage(base)
+  if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${shown}`, USAGE)
   const given = givenToken(access, process.env)
   const { request } = await import('undici')
   let status: number
@@ -60,7 +63,7 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
     status = answer.statusCode
     text = await answer.body.text()
   } catch (error) {
-    throw new CommandFailure(unreachable(base, error))
+    throw new CommandFailure(unreachable(shown, error))
   }
   const parsed = parseJson(text)
   if (status === 401) {
@@ -68,8 +71,8 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
       ? 'the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
       : `the admin API does not know this token: check ${given.from}`, parsed)
   }
-  if (status >= 400) throw new AdminRefusal(refusal(base, status, parsed), parsed)
-  if (parsed === undefined) throw new CommandFailure(`${base} answered ${status} without JSON: is it the admin listener of springhouse?`)
+  if (status >= 400) throw new AdminRefusal(refusal(shown, status, parsed), parsed)
+  if (parsed === undefined) throw new CommandFailure(`${shown} answered ${status} without JSON: is it the admin listener of springhouse?`)
   return { status, body: parsed }
 }
 
@@ -92,7 +95,7 @@ function unreachable(base: string, error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED') return `nothing listens at ${base} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN`
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return `${base} did not answer in time`
-  return `cannot reach ${base}: ${message.split('\n', 1)[0] || code}`
+  return `cannot reach ${base}: ${safeMessage({ message }) || code}`
 }
 
 function refusal(base: string, status: number, body: unknown): string {

@@ -7,6 +7,7 @@ import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../log.ts'
 import { announce } from './announce.ts'
+import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
@@ -66,6 +67,7 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   let app: App | undefined
   const logger = createLogger(config.log)
   const watch = endOnUncaught(logger)
+  consoleToLog(logger)
   const started = reloadOnHangup(load)
   const stop = async () => {
     if (stopping) process.exit(FAILED) // the second signal: at once

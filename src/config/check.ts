@@ -1,7 +1,7 @@
 // Holds a configuration to the schema, and says in one sentence per place what is wrong with it.
 import { Ajv, type ErrorObject } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
-import { formats, type FormatName } from './formats.ts'
+import { formats, textFormat, type FormatName } from './formats.ts'
 import { notShown, showValue } from './mask.ts'
 import { expectation, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
@@ -45,7 +45,12 @@ function describe(error: ErrorObject, root: unknown, unshown: ReadonlyMap<string
     const { i } = error.params as { i: number }
     return { path: memberPath(path, i), message: `${showValue(node, (error.data as unknown[])[i])} is in the list twice` }
   }
-  return { path, message: `expected ${expectation(node)}, got ${unshown.has(path) ? notShown : showValue(node, error.data)}` }
+  const shown = unshown.has(path) ? notShown : showValue(node, error.data)
+  if (error.keyword === 'format' && node.format !== undefined && typeof error.data === 'string') {
+    const wrong = textFormat(node.format).wrong?.(error.data)
+    if (wrong !== undefined) return { path, message: `${wrong}, got ${shown}` }
+  }
+  return { path, message: `expected ${expectation(node)}, got ${shown}` }
 }
 
 function unknownKey(node: SchemaNode, name: string): string {

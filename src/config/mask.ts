@@ -32,9 +32,11 @@ function maskLeaf(node: SchemaNode, value: unknown): unknown {
   return typeof value === 'string' ? maskPassword(value) : value
 }
 
-/** Hides the password of anything like a URL: also of one that is not valid otherwise, and so was refused. */
+/** Hides the password of anything like a URL, and the values in its query: also of one that is not valid, and so was refused. */
 function maskPassword(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/[^:@/?#]*):.*@/i, `$1:${masked}@`)
+  return text
+    .replace(/^([a-z][a-z0-9+.-]*:(?:\/\/)?)(.*)@/is, (_whole, scheme: string, userInfo: string) => `${scheme}${/^[^:@/?#]*:/.exec(userInfo)?.[0] ?? ''}${masked}@`)
+    .replace(/^[a-z][a-z0-9+.-]*:[^?]*\?.*/is, (url) => url.replaceAll(/([?&](?!db=)[^=&#]*=)[^&#]*/g, `$1${masked}`))
 }
 
 function holdsSecret(node: SchemaNode): boolean {

@@ -38,7 +38,8 @@ async function startGuarded(t: Test): Promise<{ server: RedisServer; raw: Redis 
 
 // The guard: `currentFinder` in admin/auth.ts, and the tokens that `reload` in app.ts takes up.
 test('a token that changes in its file is taken up on SIGHUP, and the old one refused', async (t) => {
-  const dir = t.testdir({ 'token': 'token-1\n', 'a.yaml': 'admin: { tokens: [ { name: a, tokenFile: token }, { name: b, token: stays } ] }' })
+  const dir = t.testdir({ token: 'token-1\n' })
+  writeFileSync(`${dir}/a.yaml`, `admin: { tokens: [ { name: a, tokenFile: ${dir}/token }, { name: b, token: stays } ] }`)
   const serve = new Running(t, ['serve', '--config', `${dir}/a.yaml`, ...origin, ...anyPort])
   const { admin } = await urls(serve)
   const taken = async () => [await status(admin, 'token-1'), await status(admin, 'token-2'), await status(admin, 'stays')]
@@ -98,7 +99,8 @@ test('SPRINGHOUSE_ADMIN_TOKEN_FILE gives the token, and is read again by every w
 
 test('a password for Redis that changes in its file is used once Redis demands it', async (t) => {
   const { server, raw } = await startGuarded(t)
-  const dir = t.testdir({ url: `redis://:redis-first@${server.host}:${server.port}\n`, 'a.yaml': 'redis: { urlFile: url }' })
+  const dir = t.testdir({ url: `redis://:redis-first@${server.host}:${server.port}\n` })
+  writeFileSync(`${dir}/a.yaml`, `redis: { urlFile: ${dir}/url }`)
   const serve = new Running(t, ['serve', '--config', `${dir}/a.yaml`, ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
   const { admin } = await urls(serve)
   const degraded = async () => ((await (await fetch(`${admin}/readyz`)).json()) as { degraded: string[] }).degraded.length > 0
@@ -130,7 +132,8 @@ test('a start with a file that is of no use is refused', async (t) => {
 })
 
 test('check --print shows the path of the file, and not what is in it', async (t) => {
-  const dir = t.testdir({ 'token': 'hush', 'a.yaml': 'admin: { tokens: [ { name: a, tokenFile: token } ] }\norigins: { api: { servers: [http://a] } }' })
+  const dir = t.testdir({ token: 'hush' })
+  writeFileSync(`${dir}/a.yaml`, `admin: { tokens: [ { name: a, tokenFile: ${dir}/token } ] }\norigins: { api: { servers: [http://a] } }`)
   const { code, stdout, stderr } = await run(t, ['check', '--config', `${dir}/a.yaml`, '--print'])
   t.strictSame([code, stderr], [0, ''])
   t.notMatch(stdout, /hush/)

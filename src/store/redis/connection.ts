@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
+import { diagnosis } from './diagnosis.ts'
 import { Lane, type RedisClient } from './lane.ts'
 import { watchMemoryPolicy } from './memory-policy.ts'
 import { keepUsers, renewUsers } from './users.ts'
@@ -48,6 +49,9 @@ export interface RedisConnections {
   close(): void
 }
 
+// A server that always has another one is not listened to for ever.
+const mostReasons = 8
+
 /** Starts to connect, and returns at once, whether or not anyone is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
   const { clock, logger, commandTimeoutMs } = options
@@ -56,15 +60,32 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   let degraded = false
   let closed = false
 
-  // One line for each change, whichever of the connections saw it first.
+  // Reasons that have been told since Redis was last in use.
+  const told = new Set<string>()
+
+  // Logs one line for each change, whichever of the connections saw it first, and one for each reason that does not pass by itself.
   const changed = (error: unknown): void => {
     const down = [small, bodies].some((lane) => lane.healthy === false)
+    const reason = down && !closed ? diagnosis(error) : undefined
+    if (reason !== undefined && !told.has(reason) && told.size < mostReasons) {
+      told.add(reason)
+      logger.warn({ err: error }, `Redis is not used: ${reason}`)
+      if (!degraded) begin()
+      return
+    }
     if (down === degraded || closed || (degraded && ![small, bodies].every((lane) => lane.healthy === true))) return
-    degraded = down
+    if (down) begin()
+    else {
+      degraded = false
+      told.clear()
+    }
     const answers = error instanceof Error && error.name === 'ReplyError'
     if (down) logger.warn({ err: error }, answers ? 'Redis takes nothing new: going on with what it has' : 'Redis is out of reach: going on without it')
     else logger.info({}, 'Redis is back')
-    if (down) for (const listener of whenDegraded) listener()
+  }
+  const begin = (): void => {
+    degraded = true
+    for (const listener of whenDegraded) listener()
   }
   let servers: RedisServers = options
   const connect = (): RedisClient => {

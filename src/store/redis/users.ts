@@ -1,6 +1,7 @@
 // The users that connections to Redis are made as: they can change while the process runs.
 import { Cluster, type Redis } from 'ioredis'
-import { parseNode, userOf, type RedisServers } from './client.ts'
+import { readRedisNode, readRedisUrl } from '../../redis-address.ts'
+import { sound, userOf, type RedisServers } from './client.ts'
 import type { RedisClient } from './lane.ts'
 
 /** Options of ioredis, which it reads each time that it connects. */
@@ -23,9 +24,8 @@ export function keepUsers(client: RedisClient, servers: () => RedisServers): voi
 }
 
 function usersOf({ url, cluster, sentinel, username, password }: RedisServers): Users {
-  const one = url === undefined ? undefined : parseNode(url, 0)
-  // The URL may name the user alone, and the password stand beside it.
-  const servers = one === undefined ? userOf((cluster ?? []).map((node) => parseNode(node, 0)), username, password) : { username: username ?? one.username, password: password ?? one.password }
-  const watchers = userOf((sentinel?.nodes ?? []).map((node) => parseNode(node, 0)), sentinel?.username, sentinel?.password)
+  const addresses = url === undefined ? (cluster ?? []).map((node) => sound(readRedisNode(node))) : [sound(readRedisUrl(url))]
+  const servers = userOf(addresses, username, password)
+  const watchers = userOf((sentinel?.nodes ?? []).map((node) => sound(readRedisNode(node))), sentinel?.username, sentinel?.password)
   return { username: servers.username, password: servers.password, sentinelUsername: watchers.username, sentinelPassword: watchers.password }
 }
