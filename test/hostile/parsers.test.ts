@@ -11,6 +11,7 @@ import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/
 import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
 import { parseRange } from '../../src/http/range.ts'
+import { isFieldName, isFieldValue, settleHead, settleSection } from '../../src/http/settled.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
@@ -30,6 +31,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
+  'settled.ts': [...['age', 'date', 'expires', 'etag', 'content-encoding', 'content-type', 'x-content-type-options'].map(name => (value: string) => settleHead(200, [name, value, name, 'x', ...value.split(',').flatMap(part => [name, part])], now)), value => settleSection([value, value, value, value], now), isFieldName, isFieldValue],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
   'target.ts': [splitTarget, value => removeQueryParameters(value, ['utm_*', '*_ref', 'a'], true)],
   'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
