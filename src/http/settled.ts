@@ -93,6 +93,16 @@ export function isSettled(lines: FieldLines): boolean {
   return true
 }
 
+/** Most bytes of the fields that are stored: twice what an origin may send, for a 304 adds to what is stored. */
+export const longestStoredSection = 32_768
+
+/** The bytes of names and values. */
+export function sectionBytes(lines: FieldLines): number {
+  let bytes = 0
+  for (const text of lines) bytes += text.length
+  return bytes
+}
+
 /** Settles the fields of a response head. `nowMs` is when it came. */
 export function settleHead(status: number, lines: FieldLines, nowMs: number): Settled {
   if (isSettled(lines)) return { fields: lines }

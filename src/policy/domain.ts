@@ -1,7 +1,7 @@
 // What stored metadata can be: the domain of each of its members. Whatever comes from outside this process is held to it.
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
-import { hasFieldBytes, isFieldName, isFieldValue, isSettled } from '../http/settled.ts'
+import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/settled.ts'
 import { maxTagBytes } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
 import { isStorableStatus, mayBeKept, toldToThisCache } from './storable.ts'
@@ -53,7 +53,7 @@ function areTimes(meta: Metadata): boolean {
 }
 
 function areFields({ fields, part }: Metadata): boolean {
-  if (!isSettled(fields)) return false
+  if (!isSettled(fields) || sectionBytes(fields) > longestStoredSection) return false
   for (let i = 0; i < fields.length; i += 2) if (!mayBeKept(fields[i] as string, part !== undefined)) return false
   return true
 }

@@ -3,6 +3,7 @@ import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
 import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
 import { normalTarget } from '../http/normal-target.ts'
+import { longestStoredSection, sectionBytes } from '../http/settled.ts'
 import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
@@ -67,6 +68,10 @@ export function assessResponse(
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
   if (lifetime.ms <= 0 && !validatable) return { store: false, reason: 'not-fresh' }
 
+  const fields = storedFields(head, directives, part !== undefined)
+  // Every 304 may bring fields of other names: they are bounded here.
+  if (sectionBytes(fields) > longestStoredSection) return { store: false, reason: 'too-large' }
+
   const neverStale = forbidsStale(directives)
   // Past this it can be neither served nor usefully validated.
   const keepForMs = lifetime.ms + Math.max(rules.keepStaleMs, neverStale ? 0 : Math.max(allowances.whileRevalidateMs, allowances.ifErrorMs))
@@ -74,7 +79,7 @@ export function assessResponse(
     store: true,
     meta: {
       status: head.status,
-      fields: storedFields(head, directives, part !== undefined),
+      fields,
       cacheOnlyFields: head.fields.filter((_, i) => toldToThisCache.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,

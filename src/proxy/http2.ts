@@ -6,12 +6,14 @@ import type { Server } from 'node:https'
 import type { ReadableOptions } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { fieldLines, fieldValue } from '../http/fields.ts'
-import { isSettled } from '../http/settled.ts'
+import { isSettled, sectionBytes } from '../http/settled.ts'
 import type { ProxyOptions } from './options.ts'
 
 const mostStreams = 128
 // More fields than fit into the bytes that are allowed: bytes are what is limited.
 const mostFields = 4_096
+// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer head.
+const longestHead = 60_000
 
 /** The sessions of a listener. */
 export interface Http2Door {
@@ -138,7 +140,10 @@ function http1Lines(rawHeaders: readonly string[], bodiless: boolean): string[] 
 class StreamResponse extends Http2ServerResponse<StreamRequest> {
   override writeHead(status: number, fields: unknown = []): this {
     const { stream } = this
-    if (!stream.destroyed && !stream.closed) stream.respond({ ...streamFields(fields as readonly string[]), ':status': status }, { waitForTrailers: true })
+    if (stream.destroyed || stream.closed) return this
+    const lines = fields as readonly string[]
+    if (sectionBytes(lines) > longestHead) throw new TypeError('a head that HTTP/2 cannot carry')
+    stream.respond({ ...streamFields(lines), ':status': status }, { waitForTrailers: true })
     return this
   }
 
@@ -154,7 +159,7 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
    */
   override addTrailers(trailers: OutgoingHttpHeaders | readonly (readonly [string, string])[]): void {
     const lines = (Array.isArray(trailers) ? trailers as readonly (readonly [string, string])[] : Object.entries(trailers as Record<string, string>)).flat()
-    if (!isSettled(lines)) throw new TypeError('trailers that HTTP/2 cannot carry')
+    if (!isSettled(lines) || sectionBytes(lines) > longestHead) throw new TypeError('trailers that HTTP/2 cannot carry')
     super.addTrailers(streamFields(lines))
   }
 

@@ -32,7 +32,7 @@ const tls = { cert: testCertificate, key: testKey, http2: true }
 /** Fields and statuses that Node would not send, over one protocol or the other. */
 const unsendable: readonly (readonly [status: number, fields: readonly string[]])[] = [
   [200, ['x', 'a\r\nb']], [200, ['x y', '1']], [200, ['', '1']], [200, [':status', '200']], [200, ['etag', '1', 'etag', '2']],
-  [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
+  [200, ['x', 'y'.repeat(70_000)]], [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)], [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
 ]
 
 t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request is answered', async t => {
@@ -66,7 +66,7 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
         t.ok(answer.status === 500 || answer.broken !== undefined, said)
         t.equal(told, before + 1, 'it is counted')
       }
-      t.match(await clients.ask(protocol, '/plain'), { status: 200, body: 'plain', broken: undefined }, said)
+      t.match(await clients.ask(protocol, '/plain'), { status: 200, body: 'plain', broken: undefined }, `${said}: on the same connection`)
     }
   }
 })

@@ -14,6 +14,7 @@ import { normaliseSelecting } from '../../src/http/negotiation.ts'
 import { evenlyEncoded, normalPath, normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
 import { pathKind, plainestForms } from '../../src/http/path-readings.ts'
 import { parseRange } from '../../src/http/range.ts'
+import { isFieldName, isFieldValue, settleHead, settleSection } from '../../src/http/settled.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
@@ -36,6 +37,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'normal-target.ts': [normalTarget, normalPath, normalPrefix, evenlyEncoded],
   'path-readings.ts': [pathKind, value => plainestForms(value, true), value => plainestForms(value, false)],
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
+  'settled.ts': [...['age', 'date', 'expires', 'etag', 'content-encoding', 'content-type', 'x-content-type-options'].map(name => (value: string) => settleHead(200, [name, value, name, 'x', ...value.split(',').flatMap(part => [name, part])], now)), value => settleSection([value, value, value, value], now), isFieldName, isFieldValue],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
   'target.ts': [splitTarget, value => removeQueryParameters(value, compileNames(['utm_*', '*_ref', 'a']), true)],
   'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],

@@ -44,6 +44,7 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['CDN-Cache-Control overrides no-store', { 'Cache-Control': 'no-store', 'CDN-Cache-Control': 'max-age=60' }, {}, 'stored'],
   ['CDN-Cache-Control: no-store overrides max-age', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'no-store' }, {}, 'no-store'],
   ['a malformed CDN-Cache-Control is ignored in what it permits', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'max-age=0, &' }, {}, 'stored'],
+  ['more fields than are kept', { 'Cache-Control': 'max-age=60', X: Array.from({ length: 40 }, () => 'x'.repeat(1000)) }, {}, 'too-large'],
   ['and holds in what it forbids', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'no-store, &' }, {}, 'no-store'],
   ['Surrogate-Control comes before Cache-Control', { 'Cache-Control': 'no-store', 'Surrogate-Control': 'max-age=60' }, {}, 'stored'],
   ['a malformed max-age is stale, so it is not stored', { 'Cache-Control': 'max-age=sixty' }, {}, 'not-fresh'],
