@@ -1,7 +1,7 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
-import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { trustedWord } from '../origin/trusted-word.ts'
 import { cacheKey } from '../policy/key.ts'
@@ -25,6 +25,8 @@ export class Asked {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #asked = 0
+  #byName: ReadonlyMap<string, string> | undefined
 
   constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
     this.request = request
@@ -55,10 +57,16 @@ export class Asked {
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */
-  readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
+  readonly requestField: RequestField = name => (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+
+  get #combined(): ReadonlyMap<string, string> {
+    return this.#byName ??= fieldValues(this.forwarded)
+  }
 }
 
 const noWord: FieldLines = []
+// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+const fewAsked = 16
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {

@@ -50,7 +50,7 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  */
 export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
   const { trusted } = client
-  let named = noOptions
+  let named: ReadonlySet<string> | undefined
   let authority: string | undefined
   let forwardedFor: string | undefined
   let forwarded: string | undefined
@@ -89,7 +89,8 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
         if (trusted) host ??= value
         break
       case 'connection':
-        if (value !== 'keep-alive' && value !== 'close') named = connectionOptions(lines)
+        // Of all its lines at once: a client may send thousands.
+        if (value !== 'keep-alive' && value !== 'close') named ??= connectionOptions(lines)
         break
       case 'drop':
         break
@@ -97,13 +98,10 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   }
 
   const sent: string[] = authority === undefined ? [] : ['host', authority]
-  if (named.size === 0) sent.push(...kept)
-  else {
-    for (let i = 0; i < kept.length; i += 2) {
-      const name = kept[i] as string
-      // Steering fields, which are a trusted proxy's here, are in the key: see trusted-word.ts.
-      if (!named.has(name) || isSteering(name)) sent.push(name, kept[i + 1] as string)
-    }
+  for (let i = 0; i < kept.length; i += 2) {
+    const name = kept[i] as string
+    // Steering fields, which are a trusted proxy's here, are in the key: see trusted-word.ts.
+    if (named === undefined || !named.has(name) || isSteering(name)) sent.push(name, kept[i + 1] as string)
   }
 
   sent.push('x-forwarded-for', joined(forwardedFor, client.address))

@@ -115,6 +115,13 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   return undefined
 }
 
+/** The fields that a qualified private or no-cache keeps from others, each of which may name thousands. */
+function keptBack({ private: privateTo, noCache }: ResponseDirectives): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const each of [privateTo, noCache]) if (each !== undefined && each !== true) for (const name of each) names.add(name)
+  return names
+}
+
 function namesField(names: true | readonly string[] | undefined, name: string): boolean {
   return names !== undefined && names !== true && names.includes(name)
 }
@@ -132,11 +139,12 @@ export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control'
  */
 function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
   const named = connectionNamed(head.fields)
+  const withheld = keptBack(directives)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
     if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named) || (ofPart && contentFields.has(name))) continue
-    if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
+    if (withheld.has(name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }
   if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))
