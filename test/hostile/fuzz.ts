@@ -1,5 +1,6 @@
 // `npm run fuzz -- --seconds N --seed N [--only PART]`: every fuzzer in turn, each for its share of the time.
 import { parseArgs } from 'node:util'
+import { fuzzLinear } from './fuzz-linear.ts'
 import { fuzzThrough } from './through.ts'
 
 /** What one fuzzer found. */
@@ -17,6 +18,7 @@ type Fuzzer = (seed: number, enough: (tried: number) => boolean) => Promise<Fuzz
 /** By the name that `--only` takes. */
 const parts: Readonly<Record<string, Fuzzer>> = {
   through: fuzzThrough,
+  linear: fuzzLinear,
 }
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, only: { type: 'string' } } })
