@@ -106,8 +106,14 @@ function safeText(text: string): string {
 const ioredisWords: ReadonlySet<string> = new Set(['Connection is closed.', 'Command timed out', 'connect ETIMEDOUT'])
 
 function tidy(text: string): string {
-  const line = text.replaceAll(/\p{Cc}+/gu, ' ').replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1…@')
+  const line = text.replaceAll(/\p{Cc}+/gu, ' ').replaceAll(/\S+/g, withoutUserInfo)
   return line.length > mostChars ? `${line.slice(0, mostChars)}…` : line
+}
+
+function withoutUserInfo(word: string): string {
+  const from = word.indexOf('://') + 3
+  const to = from < 3 ? -1 : word.lastIndexOf('@')
+  return to < from ? word : `${word.slice(0, from)}…${word.slice(to)}`
 }
 
 const leftOut = '(the rest is left out)'

@@ -40,7 +40,7 @@ export function withAdminOptions(verb: Command): Command {
  */
 export async function askAdmin(access: AdminAccess, path: string, options: { body?: unknown; timeoutMs?: number } = {}): Promise<AdminAnswer> {
   const { body, timeoutMs = 30_000 } = options
-  const base = (access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081')).replace(/\/+$/, '')
+  const base = withoutLastSlashes(access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081'))
   // As a message may show it: without user info.
   const shown = safeMessage(base)
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${shown}`, USAGE)
@@ -74,6 +74,12 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   if (status >= 400) throw new AdminRefusal(refusal(shown, status, parsed), parsed)
   if (parsed === undefined) throw new CommandFailure(`${shown} answered ${status} without JSON: is it the admin listener of springhouse?`)
   return { status, body: parsed }
+}
+
+function withoutLastSlashes(url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end--
+  return url.slice(0, end)
 }
 
 /** Prints what the API answered, as it is. */

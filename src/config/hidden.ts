@@ -14,9 +14,7 @@ export interface Hidden {
 export function hideReferences(text: string): Hidden {
   const base = freeBase(text)
   if (base === undefined) return { text, reveal: (part) => part }
-  const ascii = new RegExp('[ -~]', 'g')
-  const stand = new RegExp(`[${String.fromCharCode(base + 0x20)}-${String.fromCharCode(base + 0x7e)}]`, 'g')
-  const hide = (reference: string): string => reference.replace(ascii, (char) => String.fromCharCode(base + char.charCodeAt(0)))
+  const hide = (reference: string): string => moved(reference, 0x20, 0x7e, base)
   let hidden = ''
   let from = 0
   for (let at = text.indexOf('$'); at !== -1; at = text.indexOf('$', at)) {
@@ -32,15 +30,25 @@ export function hideReferences(text: string): Hidden {
   }
   return {
     text: hidden + text.slice(from),
-    reveal: (part) => part.replace(stand, (char) => String.fromCharCode(char.charCodeAt(0) - base)),
+    reveal: (part) => moved(part, base + 0x20, base + 0x7e, -base),
   }
+}
+
+/** A text with `by` added to the codes of its characters from `first` to `last`. */
+function moved(text: string, first: number, last: number, by: number): string {
+  let result = ''
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    result += code >= first && code <= last ? String.fromCharCode(code + by) : text[i]
+  }
+  return result
 }
 
 // Private-use characters, which YAML takes for letters: 96 of them that the text itself does not hold.
 function freeBase(text: string): number | undefined {
-  for (let base = 0xe000; base < 0xf800; base += 0x80) {
-    if (!new RegExp(`[${String.fromCharCode(base)}-${String.fromCharCode(base + 0x7f)}]`).test(text)) return base
-  }
+  const taken = new Set<number>()
+  for (let i = 0; i < text.length; i++) taken.add(text.charCodeAt(i) & ~0x7f)
+  for (let base = 0xe000; base < 0xf800; base += 0x80) if (!taken.has(base)) return base
   return undefined
 }
 

@@ -36,7 +36,7 @@ function maskLeaf(node: SchemaNode, value: unknown): unknown {
 function maskPassword(text: string): string {
   return text
     .replace(/^([a-z][a-z0-9+.-]*:(?:\/\/)?)(.*)@/is, (_whole, scheme: string, userInfo: string) => `${scheme}${/^[^:@/?#]*:/.exec(userInfo)?.[0] ?? ''}${masked}@`)
-    .replace(/^[a-z][a-z0-9+.-]*:[^?]*\?.*/is, (url) => url.replaceAll(/([?&](?!db=)[^=&#]*=)[^&#]*/g, `$1${masked}`))
+    .replace(/^[a-z][a-z0-9+.-]*:[^?]*\?.*/is, (url) => url.replaceAll(/([?&](?!db=)[^=&#?]*=)[^&#]*/g, `$1${masked}`))
 }
 
 function holdsSecret(node: SchemaNode): boolean {

@@ -23,11 +23,18 @@ export function readSecretFile(file: string): SecretFile {
   } catch {
     return { usable: false, why: `${file} is not text in UTF-8` }
   }
-  const secret = text.replace(/[\r\n]+$/, '')
+  const secret = withoutLastBreaks(text)
   if (secret === '') return { usable: false, why: `${file} is empty` }
   if (/[\r\n]/.test(secret)) return { usable: false, why: `${file} has more than one line` }
   if (/\p{Cc}/u.test(secret)) return { usable: false, why: `${file} holds control characters` }
   return { usable: true, secret }
+}
+
+// A loop, for an expression would start anew at each of many line breaks.
+function withoutLastBreaks(text: string): string {
+  let end = text.length
+  while (end > 0 && (text[end - 1] === '\n' || text[end - 1] === '\r')) end--
+  return text.slice(0, end)
 }
 
 /** Its bytes, one more than are allowed at most; or why there are none. */

@@ -1,7 +1,7 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
-import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import { keyedProvenance, provenanceLines } from '../origin/provenance.ts'
 import { dashed } from '../origin/steering.ts'
@@ -28,6 +28,8 @@ export class Asked {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #asked = 0
+  #byName: ReadonlyMap<string, string> | undefined
 
   constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
     this.request = request
@@ -75,10 +77,16 @@ export class Asked {
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */
-  readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
+  readonly requestField: RequestField = name => (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+
+  get #combined(): ReadonlyMap<string, string> {
+    return this.#byName ??= fieldValues(this.forwarded)
+  }
 }
 
 const nothing: FieldLines = []
+// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+const fewAsked = 16
 
 /** `fields` with the named cookies alone, in the line that Cookie has by now (origin/forward.ts). */
 function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLines {

@@ -26,6 +26,17 @@ export function fieldValue(lines: FieldLines, name: string): string | undefined 
   return value
 }
 
+/** The combined value of each field, by its name: for whoever asks for many. */
+export function fieldValues(lines: FieldLines): Map<string, string> {
+  const values = new Map<string, string>()
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const before = values.get(name)
+    values.set(name, before === undefined ? lines[i + 1] as string : `${before}, ${lines[i + 1]}`)
+  }
+  return values
+}
+
 /** Every line's value of a field, in order; [] where it is absent. */
 export function fieldLineValues(lines: FieldLines, name: string): string[] {
   const values: string[] = []

@@ -97,7 +97,7 @@ function isDecimal(written: string): boolean {
 /** delta-seconds given as Integers, the least of them; undefined when absent, or where one is anything else: negative, Decimal, String. */
 function least(values: readonly unknown[] | undefined): number | undefined {
   if (values?.every(value => Number.isInteger(value) && Number(value) >= 0) !== true) return undefined
-  return Math.min(...values as readonly number[], maxDeltaSeconds)
+  return (values as readonly number[]).reduce((lesser, value) => Math.min(lesser, value), maxDeltaSeconds)
 }
 
 /** Boolean true is the unqualified form, a String the qualified one; any other type restricts as the unqualified form does. */
@@ -106,7 +106,7 @@ function fieldNames(values: readonly unknown[] | undefined): true | readonly str
   for (const value of values ?? []) {
     const named = typeof value === 'string' ? qualifiedNames(value) : true
     if (named === true) return true
-    names.push(...named)
+    for (const name of named) names.push(name)
   }
   return values === undefined ? undefined : names
 }

@@ -46,9 +46,9 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  *   as a line of its own, which a malformed one before it cannot swallow.
  */
 export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
-  let named = noOptions
-  let authority: string | undefined
   const { trusted } = client
+  let named: ReadonlySet<string> | undefined
+  let authority: string | undefined
   const kept: string[] = []
   const steering: string[] = []
   let cookies = -1
@@ -75,7 +75,8 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
         else kept[cookies] += `; ${value}`
         break
       case 'connection':
-        if (value !== 'keep-alive' && value !== 'close') named = connectionOptions(lines)
+        // Of all its lines at once: a client may send thousands.
+        if (value !== 'keep-alive' && value !== 'close') named ??= connectionOptions(lines)
         break
       case 'drop':
         break
@@ -83,16 +84,13 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   }
 
   const sent: string[] = authority === undefined ? [] : ['host', authority]
-  if (named.size === 0) sent.push(...kept)
-  else {
-    for (let i = 0; i < kept.length; i += 2) {
-      const name = kept[i] as string
-      if (!named.has(name)) sent.push(name, kept[i + 1] as string)
-    }
+  for (let i = 0; i < kept.length; i += 2) {
+    const name = kept[i] as string
+    if (named === undefined || !named.has(name)) sent.push(name, kept[i + 1] as string)
   }
 
   // Connection takes nothing off them, for they are in the key.
-  sent.push(...provenanceLines(steering, client, authority))
+  for (const part of provenanceLines(steering, client, authority)) sent.push(part)
   sent.push('via', `${client.httpVersion} ${viaName}`, 'cdn-loop', viaName)
   sent.push('x-request-id', client.requestId)
   return sent

@@ -116,13 +116,17 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
   if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
   if (request.hasCookie && rules.cookies === 'private' && !directives.grantsSharing) return 'cookie'
-  if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
+  if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !keptBack(directives).has('set-cookie')) return 'set-cookie'
   return undefined
 }
 
-function namesField(names: true | readonly string[] | undefined, name: string): boolean {
-  return names !== undefined && names !== true && names.includes(name)
+/** The fields that a qualified private or no-cache keeps from others, each of which may name thousands. */
+function keptBack({ private: privateTo, noCache }: ResponseDirectives): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const each of [privateTo, noCache]) if (each !== undefined && each !== true) for (const name of each) names.add(name)
+  return names
 }
+
 
 /** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
 export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
@@ -142,7 +146,6 @@ export function isStorableStatus(status: number): boolean {
   return status >= 200 && status <= 599 && !neverStored.has(status)
 }
 
-
 /**
  * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
  * others (§5.2.2.4, §5.2.2.7), nor of a part what is true of its very bytes only. A Date is added where the origin sent none
@@ -150,11 +153,11 @@ export function isStorableStatus(status: number): boolean {
  */
 function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
   const named = connectionNamed(head.fields)
+  const withheld = keptBack(directives)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (!mayBeKept(name, ofPart, named)) continue
-    if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
+    if (!mayBeKept(name, ofPart, named) || withheld.has(name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }
   if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))

@@ -108,7 +108,8 @@ function toOriginForm(request: IncomingMessage, target: string): void {
     if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
   // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
-  rawHeaders.splice(0, rawHeaders.length, ...kept)
+  for (const [i, part] of kept.entries()) rawHeaders[i] = part
+  rawHeaders.length = kept.length
 }
 
 /** Cheap, and true for all that `climbs` is: most targets have neither. */

@@ -1,5 +1,6 @@
 // `npm run fuzz -- --seconds N --seed N [--only PART]`: every fuzzer in turn, each for its share of the time.
 import { parseArgs } from 'node:util'
+import { fuzzLinear } from './fuzz-linear.ts'
 import { fuzzResponses } from './fuzz-responses.ts'
 import { fuzzTrusted } from './fuzz-trusted.ts'
 import { fuzzRoutes } from './fuzz-routes.ts'
@@ -23,6 +24,7 @@ const parts: Readonly<Record<string, Fuzzer>> = {
   responses: fuzzResponses,
   trusted: fuzzTrusted,
   routes: fuzzRoutes,
+  linear: fuzzLinear,
 }
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, only: { type: 'string' } } })
