@@ -7,7 +7,7 @@ import { Eviction } from './eviction.ts'
 import { bodyOf, bytesOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
 import { Incoming } from './memory-writer.ts'
 import { Slabs } from './slabs.ts'
-import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import type { EntryPage, Refusal, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
 import { Views } from './views.ts'
 
 export interface MemoryStoreOptions {
@@ -24,6 +24,7 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends Store {
   lookup(key: StoreKey): readonly Stored[]
   refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   remove(key: StoreKey, variant?: string): void
   /** Forgets everything, at once. */
   clear(): void
@@ -37,6 +38,8 @@ const maxWholeBytes = 1_048_576
 // How many keys each commit looks at for what has expired.
 const sweptPerCommit = 4
 const maxNames = 256
+// More than the metadata of any response takes: heads are bounded. Where there is that much room it need not be measured.
+const ampleBytes = 2_097_152
 const none: readonly Stored[] = Object.freeze([])
 
 /** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
@@ -102,6 +105,18 @@ class Memory implements MemoryStore {
     return variants
   }
 
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    const bytes = Math.max(0, bodyBytes)
+    if (bytes > this.#options.maxEntryBytes || bytes > this.#budget / 2) return 'too-large'
+    if (bytes + ampleBytes <= this.#budget) return undefined
+    return this.#hasRoomFor(key, encodeMetadata(meta, bytes).length, bytes) ? undefined : 'too-large'
+  }
+
+  /** Whether eviction could make room for an entry. */
+  #hasRoomFor(key: StoreKey, metaBytes: number, bodyBytes: number): boolean {
+    return this.#chargeFor(metaBytes, bodyBytes) + keyOverheadBytes + key.length <= this.#budget
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
   }
@@ -116,8 +131,7 @@ class Memory implements MemoryStore {
     const present = node === undefined ? undefined : variantOf(node, meta.variant)
     if (present !== undefined && timeOf(present, requestTimeOffset) > meta.requestTimeMs) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
-    // A length that no eviction can make room for.
-    if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, pieces.bytes)) return false
 
     if (node === undefined) {
       node = new Node(flat(key), this.#serial++)
@@ -252,7 +266,7 @@ class Memory implements MemoryStore {
     const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
     if (!encodeMetadata(was).equals(stored)) return false
     const metaBytes = encodeMetadata(meta, variant.bodyBytes)
-    if (this.#chargeFor(metaBytes.length, variant.bodyBytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, variant.bodyBytes)) return false
 
     const namesake = meta.variant === was.variant ? undefined : variantOf(node, meta.variant)
     if (namesake !== undefined) this.#dropVariant(namesake)
