@@ -179,7 +179,7 @@ export class Fill implements ResponseSink {
   #store(chunk: Buffer): void {
     const taken = this.#storing.write(chunk)
     if (taken === undefined) return
-    if (taken === 'too-large') {
+    if (typeof taken === 'string') {
       this.#willNotStore(200)
       if (!this.#toClient) this.#giveUp()
       return

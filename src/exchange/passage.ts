@@ -61,7 +61,8 @@ export class Passage {
     if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
-    return verdict.store ? verdict.meta : undefined
+    if (!verdict.store || this.#parts.store.refuses?.(this.#asked.key, verdict.meta, announcedLength(fields)) !== undefined) return undefined
+    return verdict.meta
   }
 
   /**

@@ -61,7 +61,7 @@ const notStored: Record<NotStoredReason, string> = {
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
   'request-method': 'RFC 9110 §9.3.3: only answers to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
-  'too-large': 'configuration maxEntryBytes: the body is larger; or the fields have more than 32 KiB',
+  'too-large': 'configuration maxEntryBytes, or what the store can keep: the response is larger; or its fields have more than 32 KiB',
   'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',
   'incomplete': 'RFC 9111 §3.3: the response ended before its end',
   'store-refused': 'the store had no room or could not be reached',

@@ -10,7 +10,7 @@ import { Incoming } from './memory-writer.ts'
 import { outlasts } from './order.ts'
 import { Slabs } from './slabs.ts'
 import { Slots } from './slots.ts'
-import { UnknownCursor, type EntryPage, type Listed, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from './store.ts'
+import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from './store.ts'
 import { Views } from './views.ts'
 
 export interface MemoryStoreOptions {
@@ -27,6 +27,7 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends Store {
   lookup(key: StoreKey): readonly Stored[]
   refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   remove(key: StoreKey, variant?: string): void
   /** Forgets everything, at once. */
   clear(): void
@@ -44,6 +45,8 @@ const maxNames = 256
 const mostListed = 64
 const mostListedBytes = 131_072
 const mostEmptySlots = 8192
+// More than the metadata of any response takes: heads are bounded. Where there is that much room it need not be measured.
+const ampleBytes = 2_097_152
 const none: readonly Stored[] = Object.freeze([])
 
 /** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
@@ -110,6 +113,18 @@ class Memory implements MemoryStore {
     return variants
   }
 
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    const bytes = Math.max(0, bodyBytes)
+    if (bytes > this.#options.maxEntryBytes || bytes > this.#budget / 2) return 'too-large'
+    if (bytes + ampleBytes <= this.#budget) return undefined
+    return this.#hasRoomFor(key, encodeMetadata(meta, bytes).length, bytes) ? undefined : 'too-large'
+  }
+
+  /** Whether eviction could make room for an entry. */
+  #hasRoomFor(key: StoreKey, metaBytes: number, bodyBytes: number): boolean {
+    return this.#chargeFor(metaBytes, bodyBytes) + keyOverheadBytes + key.length <= this.#budget
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
   }
@@ -125,8 +140,7 @@ class Memory implements MemoryStore {
     const presentMeta = present === undefined ? undefined : metadataOf(present)
     if (presentMeta !== undefined && outlasts(presentMeta, meta, now)) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
-    // A length that no eviction can make room for.
-    if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, pieces.bytes)) return false
 
     if (node === undefined) {
       node = new Node(flat(key))
@@ -273,7 +287,7 @@ class Memory implements MemoryStore {
     const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
     if (!encodeMetadata(was).equals(stored)) return false
     const metaBytes = encodeMetadata(meta, variant.bodyBytes)
-    if (this.#chargeFor(metaBytes.length, variant.bodyBytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, variant.bodyBytes)) return false
 
     const namesake = meta.variant === was.variant ? undefined : variantOf(node, meta.variant)
     if (namesake !== undefined) this.#dropVariant(namesake)

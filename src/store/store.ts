@@ -27,10 +27,15 @@ export interface Stored {
   readonly body: Body
 }
 
+/** too-large: the store can never keep it. store-refused: it cannot now. */
+export type Refusal = 'too-large' | 'store-refused'
+
 /** One stored response on its way in. Exactly one of commit and abort ends it; forgetting it counts as abort. */
 export interface Writer {
   /** Takes the next bytes of the body; a promise means: wait before the next one. The buffer must not change afterwards. */
   write(chunk: Buffer): Awaitable<void>
+  /** Why nothing that is written will be kept, once that is so: commit resolves to false then. Left out by a writer that cannot tell. */
+  readonly gaveUp?: Refusal | undefined
   /**
    * Makes the entry visible, whole, at once, with the length that was written as its `bodyBytes`; resolves to false when
    * the store did not take it (no room, out of reach, lost a race with a newer one). Never throws.
@@ -107,6 +112,11 @@ export interface Store {
   readonly near?: Near
   /** Every variant stored under a key, the youngest `responseTimeMs` first; [] where there is none. */
   lookup(key: StoreKey): Awaitable<readonly Stored[]>
+  /**
+   * Returns why an entry with a body of that length could never be kept; undefined if it could. -1: the length is not known, and the
+   * metadata alone counts. Left out where the configured `maxEntryBytes` is the only limit.
+   */
+  refuses?(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   /** Begins an entry; `bodyBytes` of the metadata given here is ignored. */
   write(key: StoreKey, meta: Metadata): Writer
   /**

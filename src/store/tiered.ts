@@ -5,7 +5,7 @@ import { Heard, type Mark } from './heard.ts'
 import type { MemoryStore } from './memory.ts'
 import { outlasts } from './order.ts'
 import type { SharedStore } from './redis/store.ts'
-import type { Body, EntryPage, Near, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from './store.ts'
+import type { Body, EntryPage, Near, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from './store.ts'
 
 export interface TieredStoreOptions {
   readonly memory: MemoryStore
@@ -114,6 +114,11 @@ class Tiered implements TieredStore {
     }
   }
 
+  // What one of them can keep is kept.
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    return this.#memory.refuses(key, meta, bodyBytes) && this.#shared.refuses(key, meta, bodyBytes)
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     const near = this.#memory.write(key, meta)
     const shared = this.#shared.begin(key, meta)
@@ -121,6 +126,9 @@ class Tiered implements TieredStore {
       write: (chunk) => {
         void near.write(chunk)
         return shared.write(chunk)
+      },
+      get gaveUp() {
+        return near.gaveUp && shared.gaveUp
       },
       commit: async () => {
         const { mark } = this.#heard

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { WholeBody } from '../body.ts'
-import type { EntryPage, Listed, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
+import type { EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
@@ -37,6 +37,7 @@ export type Outcome = 'taken' | 'overtaken' | 'refused'
 export interface SharedStore extends Store {
   /** As `lookup`; undefined where Redis did not answer. */
   find(key: StoreKey): Promise<readonly Stored[] | undefined>
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   /** As `write`. */
   begin(key: StoreKey, meta: Metadata): SharedWriter
   /** As `refresh`. */
@@ -46,6 +47,7 @@ export interface SharedStore extends Store {
 }
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
+  readonly gaveUp: Refusal | undefined
   commit(): Promise<Outcome>
 }
 
@@ -138,19 +140,36 @@ class RedisStore implements SharedStore {
 
   write(key: StoreKey, meta: Metadata): Writer {
     const writer = this.begin(key, meta)
-    return { ...writer, commit: async () => await writer.commit() === 'taken' }
+    return {
+      write: (chunk) => writer.write(chunk),
+      get gaveUp() {
+        return writer.gaveUp
+      },
+      commit: async () => await writer.commit() === 'taken',
+      abort: () => writer.abort(),
+    }
+  }
+
+  refuses(_key: StoreKey, _meta: Metadata, bodyBytes: number): Refusal | undefined {
+    return bodyBytes > this.#options.maxEntryBytes ? 'too-large' : undefined
   }
 
   begin(key: StoreKey, meta: Metadata): SharedWriter {
     const name = entryName(this.#options.prefix, key)
     const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
     let open = true
+    let gaveUp: Refusal | undefined
     return {
       write: (chunk) => {
         if (!open) return
-        if (sink.length + chunk.length <= this.#options.maxEntryBytes) return sink.add(chunk)
+        if (sink.failed) gaveUp = 'store-refused'
+        else if (sink.length + chunk.length <= this.#options.maxEntryBytes) return sink.add(chunk)
+        else gaveUp = 'too-large'
         open = false
         sink.discard()
+      },
+      get gaveUp() {
+        return gaveUp
       },
       commit: async () => {
         if (!open) return 'refused'
