@@ -35,6 +35,9 @@ type Word = Outcome | 'lapsed'
 const none: Taking = Object.freeze({ kind: 'none' })
 const told: Taking = Object.freeze({ kind: 'told' })
 const subscribeAgainMs = 250
+// No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
+// and what another hand keeps at its end is not asked about all the time.
+const shortestPart = 8
 const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable', 'uncacheable-with-credentials', 'refused', 'failed'])
 
 class RedisLeases implements Leases {
@@ -95,7 +98,7 @@ class RedisLeases implements Leases {
         wait.leave()
         return { kind: 'held', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
       case 'elsewhere':
-        if (this.#hears) return elsewhere(wait, String(first), String(second), Number(third))
+        if (this.#hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
     wait.leave()
     return String(kind) === 'told' ? told : none
@@ -150,8 +153,14 @@ function leaseName(entry: string): string {
   return `${entry}:lease`
 }
 
-function elsewhere(wait: Wait, token: string, stamp: Stamp, leftMs: number): Elsewhere {
-  return { kind: 'elsewhere', token, stamp, over: () => wait.over(leftMs), leave: () => wait.leave() }
+function elsewhere(wait: Wait, token: string, stamp: Stamp, waitMs: number): Elsewhere {
+  return { kind: 'elsewhere', token, stamp, waitMs, over: () => wait.over(waitMs), leave: () => wait.leave() }
+}
+
+/** How long to wait for a lease that has `leftMs` to live, whatever Redis says that to be. */
+function waitOf(leftMs: number, leaseMs: number): number {
+  // A millisecond more than Redis counts, so that it is gone by then.
+  return Number.isFinite(leftMs) ? Math.min(leaseMs, Math.max(leaseMs / shortestPart, leftMs)) + 1 : leaseMs
 }
 
 /** One who listens for the end of a lease. */
@@ -171,22 +180,20 @@ class Wait {
     this.#wake?.(this.#word)
   }
 
-  /** @param leftMs how long the lease had yet to live */
-  async over(leftMs: number): Promise<Word> {
+  async over(waitMs: number): Promise<Word> {
     try {
       return this.#word ?? await new Promise<Word>(resolve => {
         this.#wake = resolve
-        // A millisecond more than Redis counts, so that it is gone by then.
-        this.#timer = setTimeout(() => this.hear('lapsed'), Math.max(0, leftMs) + 1)
+        this.#timer = setTimeout(() => this.hear('lapsed'), waitMs)
       })
     } finally {
-      this.leave()
+      this.#left(this)
     }
   }
 
   leave(): void {
-    clearTimeout(this.#timer)
     this.#left(this)
+    this.hear('lapsed')
   }
 }
 
