@@ -29,6 +29,8 @@ export interface RedisConnections {
   readonly bodies: Lane
   /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
+  /** The number of the database that all of them use. */
+  readonly database: number
   /** Resolves when the shared connections have been made for the first time. */
   ready(): Promise<void>
   /** Calls each time that Redis is found to be out of reach. */
@@ -75,6 +77,8 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     get degraded() {
       return degraded
     },
+    // A cluster has the one.
+    database: small.client instanceof Redis ? small.client.options.db ?? 0 : 0,
     ready: async () => { await made },
     whenDegraded: listener => void whenDegraded.push(listener),
     dedicated: () => {
@@ -96,6 +100,11 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
       for (const client of dedicated) client.disconnect()
     },
   }
+}
+
+/** The name of a channel. Redis does not tell databases apart where it publishes: the name does. */
+export function channelName({ database }: Pick<RedisConnections, 'database'>, prefix: string, name: string): string {
+  return `${prefix}:${database}:${name}`
 }
 
 // host:port, which is also how a cluster names its nodes.

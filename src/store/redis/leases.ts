@@ -2,7 +2,7 @@
 import type { Stamp } from '../../policy/stored.ts'
 import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../lease.ts'
 import type { StoreKey } from '../store.ts'
-import type { RedisConnections } from './connection.ts'
+import { channelName, type RedisConnections } from './connection.ts'
 import { RedisUnavailable, type RedisClient } from './lane.ts'
 import { releaseScript, renewScript, takeScript } from './lease-scripts.ts'
 import { entryName } from './value.ts'
@@ -53,7 +53,7 @@ class RedisLeases implements Leases {
 
   constructor(options: RedisLeasesOptions) {
     this.#options = options
-    this.#channels = `${options.prefix}:lease:`
+    this.#channels = channelName(options.redis, options.prefix, 'lease:')
     this.#subscriber = options.redis.dedicated()
     this.#subscriber.on('ready', () => void this.#subscribe())
     this.#subscriber.on('close', () => {

@@ -1,7 +1,7 @@
 // What replicas tell each other when one replaces something that another may have a copy of.
 import { randomBytes } from 'node:crypto'
 import type { StoreKey } from '../store.ts'
-import type { Log, RedisConnections } from './connection.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
 
 /** Whoever keeps copies of what lies in Redis. */
 export interface Follower {
@@ -21,8 +21,11 @@ export class Replacements {
   /** What is sent under this name comes back to us too, who know better. */
   readonly #sender = randomBytes(12).toString('base64url')
 
-  constructor(prefix: string) {
-    this.channel = `${prefix}:replaced`
+  readonly #redis: RedisConnections
+
+  constructor(redis: RedisConnections, prefix: string) {
+    this.#redis = redis
+    this.channel = channelName(redis, prefix, 'replaced')
   }
 
   /** What to publish. JSON writes half of a surrogate pair as an escape, so that any key comes back as it was. */
@@ -31,8 +34,8 @@ export class Replacements {
   }
 
   /** Subscribes, on a connection of its own, each time that it is made. */
-  follow(redis: RedisConnections, logger: Log, follower: Follower): void {
-    const client = redis.dedicated()
+  follow(logger: Log, follower: Follower): void {
+    const client = this.#redis.dedicated()
     client.on('message', (_channel: string, text: string) => {
       const message = parse(text)
       if (message !== undefined && message.sender !== this.#sender) follower.replaced(message.key, message.variants)

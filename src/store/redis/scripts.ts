@@ -1,5 +1,6 @@
 // What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
 import { keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset } from '../codec.ts'
+import { mostFieldsEver } from './fields.ts'
 import { Script } from './script.ts'
 import { version } from './value.ts'
 
@@ -42,10 +43,11 @@ local function retire(key, v, grace)
     return true
   end)
 end
--- What is under our name and is not ours is in the way, and nobody's.
+-- What is under our name and is not ours is in the way, and nobody's; so is what has more fields than we write.
 local function clear(key)
   local kind = redis.call('TYPE', key).ok
-  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
+  if kind == 'none' then return end
+  if kind ~= 'hash' or redis.call('HLEN', key) > ${mostFieldsEver} then redis.call('UNLINK', key) end
 end
 -- Other replicas may have a copy. Whoever may not publish (an ACL) stores all the same.
 local function tell(channel, message) redis.pcall('PUBLISH', channel, message) end
@@ -143,7 +145,8 @@ if field then
   retire(key, redis.call('HGET', key, field), grace)
   return redis.call('HDEL', key, field)
 end
-for _, v in ipairs(redis.call('HVALS', key)) do retire(key, v, grace) end
+local all = redis.call('HGETALL', key)
+for i = 2, #all, 2 do retire(key, all[i], grace) end
 return redis.call('UNLINK', key)
 `)
 

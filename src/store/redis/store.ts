@@ -5,6 +5,7 @@ import { WholeBody } from '../body.ts'
 import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
+import { readFields } from './fields.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
 import { Replacements, type Follower } from './replacements.ts'
 import { commitScript, refreshScript, removeScript } from './scripts.ts'
@@ -51,7 +52,7 @@ const scanTimeoutMs = 2000
 const none: readonly Stored[] = Object.freeze([])
 
 /**
- * Every key is one hash, with a field for each variant; a look-up is one HVALS. Bodies over 16 KiB lie beside it in chunks
+ * Every key is one hash, with a field for each variant; a look-up is one script that reads them all. Bodies over 16 KiB lie beside it in chunks
  * that nothing points at before the commit, which is one script. Every key has a time to live.
  *
  * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
@@ -78,11 +79,11 @@ class RedisStore implements SharedStore {
     this.#clock = options.clock
     this.#fillTtlMs = options.fillTtlMs ?? 600_000
     this.#graceMs = options.readerGraceMs ?? 60_000
-    this.#replacements = new Replacements(options.prefix)
+    this.#replacements = new Replacements(options.redis, options.prefix)
   }
 
   follow(follower: Follower): void {
-    this.#replacements.follow(this.#redis, this.#options.logger, follower)
+    this.#replacements.follow(this.#options.logger, follower)
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
@@ -92,9 +93,9 @@ class RedisStore implements SharedStore {
   async find(key: StoreKey): Promise<readonly Stored[] | undefined> {
     if (this.#closed) return none
     const name = entryName(this.#options.prefix, key)
-    let values: unknown
+    let values: readonly Buffer[]
     try {
-      values = await this.#redis.small.call('HVALS', [name])
+      values = await readFields(this.#redis.small, name, this.#options.maxVariants)
     } catch (error) {
       this.#tell('lookup', error)
       return undefined
@@ -233,7 +234,7 @@ class RedisStore implements SharedStore {
       if (!Array.isArray(reply) || !Array.isArray(reply[1])) return undefined
       const names = new Set((reply[1] as Buffer[]).map(String))
       // In one go: each is a round trip of its own otherwise.
-      const all = await Promise.allSettled([...names].map((name) => this.#redis.small.call('HVALS', [name])))
+      const all = await Promise.allSettled([...names].map((name) => readFields(this.#redis.small, name, this.#options.maxVariants)))
       const now = this.#clock.now()
       for (const values of all) {
         if (values.status === 'rejected') continue
@@ -278,11 +279,10 @@ function outcomeOf(reply: unknown): Outcome {
   return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
-function decodeAll(values: unknown): Value[] {
-  if (!Array.isArray(values)) return []
+function decodeAll(values: readonly Buffer[]): Value[] {
   const decoded: Value[] = []
   for (const bytes of values) {
-    const value = Buffer.isBuffer(bytes) ? decodeValue(bytes) : undefined
+    const value = decodeValue(bytes)
     if (value !== undefined) decoded.push(value)
   }
   return decoded

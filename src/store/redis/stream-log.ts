@@ -5,7 +5,7 @@ import type { Metadata, Stamp } from '../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../purge-log.ts'
 import { PurgeTable } from '../purge-table.ts'
 import { appendPurge, type AppendOptions } from './append.ts'
-import type { Log, RedisConnections } from './connection.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
 import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
@@ -94,7 +94,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#clock = clock
     // The braces keep both in one slot of a cluster.
     this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`]
-    this.#channel = `${prefix}:{log}:applied`
+    this.#channel = channelName(redis, prefix, '{log}:applied')
     // Often enough that a log in which nothing happens is confirmed well within the lag, and shorter than a silence that
     // would make the connection look dead.
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
