@@ -32,7 +32,7 @@ t.test('what is replaced, given back or applied in one database is not heard of 
     const bounds = { maxBytes: 1 << 20, maxEntryBytes: 8192, maxVariants: 8 }
     const store = createTieredStore({ ...bounds, memory: createMemoryStore({ ...bounds, clock: systemClock }), shared: createRedisStore({ ...common, ...bounds }) })
     const log = createStreamPurgeLog({ ...common, replica: `replica of ${database}`, maxLagMs: 10_000, onReset: () => {} })
-    const leases = createRedisLeases({ redis, prefix: 'test', process: 'of one name', leaseMs: 60_000 })
+    const leases = createRedisLeases({ redis, prefix: 'test', process: 'of one name', leaseMs: 60_000, logger: memoryLog() })
     closes.push(async () => {
       await leases.close()
       await log.close()

@@ -1,5 +1,5 @@
 // The connections to Redis that a process shares, and whether they work.
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { Lane, type RedisClient } from './lane.ts'
@@ -29,6 +29,10 @@ export interface RedisConnections {
   readonly bodies: Lane
   /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
+  /** Whether it is degraded, or a part beside the shared connections is out of order: what an operator should know. */
+  readonly impaired: boolean
+  /** Notes whether a part is out of order. */
+  impair(part: string, on: boolean): void
   /** The number of the database that all of them use. */
   readonly database: number
   /** Resolves when the shared connections have been made for the first time. */
@@ -36,21 +40,28 @@ export interface RedisConnections {
   /** Calls each time that Redis is found to be out of reach. */
   whenDegraded(listener: () => void): void
   /**
-   * A client of one's own, for blocking reads and subscriptions. It reconnects by itself (and says 'ready': that is when
-   * to subscribe, each time); its calls fail at once while it is not connected, and have no deadline. Closed with the others.
-   * In a cluster a subscription moves by itself to another node when its own is lost, and nothing says so: what was
-   * published in between is missed there, so a message may save time, but nothing may rely on it.
+   * A client of one's own, for blocking reads. It reconnects by itself; its calls fail at once while it is not connected, and
+   * have no deadline. Closed with the others.
    */
   dedicated(): RedisClient
+  /**
+   * A connection to one server, to subscribe on each time that it says 'ready'; undefined where none is known yet. In a
+   * cluster it is to one of the masters, and ends for good when it breaks, or when that node leaves the cluster: then another
+   * one should be asked for. Closed with the others.
+   */
+  subscriber(): Redis | undefined
+  readonly commandTimeoutMs: number
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
   masters(): readonly Redis[]
+  readonly closed: boolean
   close(): void
 }
 
 /** Starts to connect, and returns at once, whether or not anyone is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
   const { clock, logger, commandTimeoutMs } = options
-  const dedicated: RedisClient[] = []
+  const dedicated = new Set<RedisClient>()
+  const impairments = new Set<string>()
   const whenDegraded: (() => void)[] = []
   let degraded = false
   let closed = false
@@ -69,6 +80,13 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
   watchMemoryPolicy(small.client, logger)
   const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
+  // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
+  const own = <Client extends RedisClient>(client: Client): Client => {
+    client.on('error', () => {})
+    client.once('end', () => dedicated.delete(client))
+    dedicated.add(client)
+    return client
+  }
   const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
 
   return {
@@ -81,17 +99,23 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     database: small.client instanceof Redis ? small.client.options.db ?? 0 : 0,
     ready: async () => { await made },
     whenDegraded: listener => void whenDegraded.push(listener),
-    dedicated: () => {
-      const client = connect()
-      // Safe to ignore: the shared connections tell of the trouble, and whoever uses this one sees its calls fail.
-      client.on('error', () => {})
-      dedicated.push(client)
-      return client
+    get impaired() {
+      return degraded || impairments.size > 0
+    },
+    impair: (part, on) => void (on ? impairments.add(part) : impairments.delete(part)),
+    commandTimeoutMs,
+    dedicated: () => own(connect()),
+    subscriber: () => {
+      const client = small.client instanceof Cluster ? nodeOf(small.client) : connect()
+      return client instanceof Redis ? own(client) : undefined
     },
     masters: () => {
       const { client } = small
       if (client instanceof Redis) return [client]
       return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+    },
+    get closed() {
+      return closed
     },
     close: () => {
       closed = true
@@ -100,6 +124,20 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
       for (const client of dedicated) client.disconnect()
     },
   }
+}
+
+// A connection to one of the masters, whichever: the cluster's own client would move a subscription without a word.
+function nodeOf(cluster: Cluster): Redis | undefined {
+  const nodes = cluster.nodes('master')
+  const node = nodes[Math.floor(Math.random() * nodes.length)]
+  if (node === undefined) return undefined
+  const client = node.duplicate({ lazyConnect: false, enableOfflineQueue: false, retryStrategy: null })
+  const left = (gone: Redis): void => {
+    if (nodeName(gone) === nodeName(client)) client.disconnect()
+  }
+  cluster.on('-node', left)
+  client.once('end', () => cluster.off('-node', left))
+  return client
 }
 
 /** The name of a channel. Redis does not tell databases apart where it publishes: the name does. */

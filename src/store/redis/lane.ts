@@ -69,6 +69,15 @@ export class Lane {
     return this.#up === undefined ? undefined : this.#up && !this.#anyOpen() && this.#refused === undefined
   }
 
+  /** Whether no server answers, or none did when last tried. */
+  get outOfReach(): boolean {
+    if (this.#up !== true) return this.#up === false
+    for (const server of this.#servers.values()) {
+      if (!isOpen(server)) return false
+    }
+    return this.#servers.size > 0
+  }
+
   /**
    * Sends one command, its key first. Buffers come back as Buffers.
    * @throws RedisUnavailable when there is no answer in `timeoutMs`; ioredis' ReplyError when the answer is an error.

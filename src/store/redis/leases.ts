@@ -2,9 +2,10 @@
 import type { Stamp } from '../../policy/stored.ts'
 import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../lease.ts'
 import type { StoreKey } from '../store.ts'
-import { channelName, type RedisConnections } from './connection.ts'
-import { RedisUnavailable, type RedisClient } from './lane.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
+import { RedisUnavailable } from './lane.ts'
 import { releaseScript, renewScript, takeScript } from './lease-scripts.ts'
+import { Subscription } from './subscription.ts'
 import { entryName } from './value.ts'
 
 export interface RedisLeasesOptions {
@@ -16,6 +17,7 @@ export interface RedisLeasesOptions {
   readonly process: string
   /** How long a lease outlives its holder, and a lost message delays those who wait. Renewed every third of it. */
   readonly leaseMs: number
+  readonly logger: Log
 }
 
 /**
@@ -34,7 +36,6 @@ type Word = Outcome | 'lapsed'
 
 const none: Taking = Object.freeze({ kind: 'none' })
 const told: Taking = Object.freeze({ kind: 'told' })
-const subscribeAgainMs = 250
 // No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
 // and what another hand keeps at its end is not asked about all the time.
 const shortestPart = 8
@@ -42,10 +43,8 @@ const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable',
 
 class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
-  readonly #subscriber: RedisClient
+  readonly #subscription: Subscription
   readonly #channels: string
-  /** Whether messages reach this process. */
-  #hears = false
   #closed = false
   #taken = 0
   // By the name of the entry. One who takes is in it from before it asks: word of a lease's end may come before the answer.
@@ -54,27 +53,15 @@ class RedisLeases implements Leases {
   constructor(options: RedisLeasesOptions) {
     this.#options = options
     this.#channels = channelName(options.redis, options.prefix, 'lease:')
-    this.#subscriber = options.redis.dedicated()
-    this.#subscriber.on('ready', () => void this.#subscribe())
-    this.#subscriber.on('close', () => {
-      this.#hears = false
-      this.#wakeAll()
+    this.#subscription = new Subscription({
+      redis: options.redis, channel: this.#channels + options.process, logger: options.logger,
+      name: 'leases', without: 'each process asks the origin for itself',
+      message: message => this.#hear(message),
+      heard: () => {},
+      lost: () => this.#wakeAll(),
     })
-    this.#subscriber.on('message', (_channel: string, message: string) => this.#hear(message))
     // Those who wait would find out one by one, each at the end of a lease.
     options.redis.whenDegraded(() => this.#wakeAll())
-  }
-
-  async #subscribe(): Promise<void> {
-    try {
-      await this.#subscriber.subscribe(this.#channels + this.#options.process)
-      this.#hears = true
-    } catch {
-      // Not connected any more, and 'ready' will come again; or refused for now.
-      setTimeout(() => {
-        if (!this.#closed && !this.#hears && this.#subscriber.status === 'ready') void this.#subscribe()
-      }, subscribeAgainMs).unref()
-    }
   }
 
   async take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped = ''): Promise<Taking> {
@@ -98,7 +85,7 @@ class RedisLeases implements Leases {
         wait.leave()
         return { kind: 'held', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
       case 'elsewhere':
-        if (this.#hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
+        if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
     wait.leave()
     return String(kind) === 'told' ? told : none
@@ -144,7 +131,7 @@ class RedisLeases implements Leases {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#subscriber.disconnect()
+    this.#subscription.close()
     this.#wakeAll()
   }
 }

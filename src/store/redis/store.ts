@@ -41,6 +41,8 @@ export interface SharedStore extends Store {
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
   /** Tells, until the connections are closed, what others replace and remove. */
   follow(follower: Follower): void
+  /** Whether Redis is out of reach, or was when last tried. */
+  readonly outOfReach: boolean
 }
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
@@ -84,6 +86,10 @@ class RedisStore implements SharedStore {
 
   follow(follower: Follower): void {
     this.#replacements.follow(this.#options.logger, follower)
+  }
+
+  get outOfReach(): boolean {
+    return this.#redis.small.outOfReach
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
@@ -256,7 +262,7 @@ class RedisStore implements SharedStore {
       bytes: undefined,
       maxBytes: undefined,
       evictions: 0,
-      degraded: this.#redis.degraded ? ['redis'] : [],
+      degraded: this.#redis.impaired ? ['redis'] : [],
     }
   }
 

@@ -105,7 +105,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#append = {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
     }
-    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, applied: () => this.applied })
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, logger: options.logger, applied: () => this.applied })
     this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
