@@ -83,7 +83,7 @@ t.test('a commit, a refresh and a removal do not read thousands of fields either
     await act()
     test.ok(await raw.hlen(name) <= 1)
   }
-  test.equal(await deleted(), 0)
+  test.ok(await deleted() < 10, `${await deleted()} fields were deleted one by one`)
 })
 
 t.test('a list of what is stored passes over such a key', async (test) => {

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { Lane, type RedisClient } from './lane.ts'
 import { watchMemoryPolicy } from './memory-policy.ts'
+import { Permissions } from './permissions.ts'
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -17,6 +18,8 @@ export interface RedisConnectionsOptions extends RedisServers {
   readonly commandTimeoutMs: number
   /** How long a connection may take to be made; 2000 unless told. */
   readonly connectTimeoutMs?: number
+  /** What every key begins with, and every channel. */
+  readonly keyPrefix?: string
   readonly clock: Clock
   readonly logger: Log
 }
@@ -51,6 +54,8 @@ export interface RedisConnections {
    */
   subscriber(): Redis | undefined
   readonly commandTimeoutMs: number
+  /** What Redis refuses to this user. */
+  readonly permissions: Permissions
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
   masters(): readonly Redis[]
   readonly closed: boolean
@@ -77,9 +82,16 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     if (down) for (const listener of whenDegraded) listener()
   }
   const connect = (): RedisClient => createClient(options, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
-  const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
-  watchMemoryPolicy(small.client, logger)
-  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
+  const impair = (part: string, on: boolean): void => void (on ? impairments.add(part) : impairments.delete(part))
+  const first = connect()
+  // A cluster has the one.
+  const database = first instanceof Redis ? first.options.db ?? 0 : 0
+  const prefix = options.keyPrefix ?? 'sh'
+  const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
+  const refused = (error: unknown): void => permissions.refused(error)
+  const small: Lane = new Lane(first, commandTimeoutMs, (error) => changed(error), refused)
+  watchMemoryPolicy(small.client, logger, refused)
+  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
   // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
   const own = <Client extends RedisClient>(client: Client): Client => {
     client.on('error', () => {})
@@ -89,36 +101,40 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   }
   const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
 
+  const masters = (): readonly Redis[] => {
+    const { client } = small
+    if (client instanceof Redis) return [client]
+    return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+  }
+  permissions.watch(small, masters)
+
   return {
     small,
     bodies,
     get degraded() {
       return degraded
     },
-    // A cluster has the one.
-    database: small.client instanceof Redis ? small.client.options.db ?? 0 : 0,
+    database,
     ready: async () => { await made },
     whenDegraded: listener => void whenDegraded.push(listener),
     get impaired() {
       return degraded || impairments.size > 0
     },
-    impair: (part, on) => void (on ? impairments.add(part) : impairments.delete(part)),
+    impair,
+    permissions,
     commandTimeoutMs,
     dedicated: () => own(connect()),
     subscriber: () => {
       const client = small.client instanceof Cluster ? nodeOf(small.client) : connect()
       return client instanceof Redis ? own(client) : undefined
     },
-    masters: () => {
-      const { client } = small
-      if (client instanceof Redis) return [client]
-      return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
-    },
+    masters,
     get closed() {
       return closed
     },
     close: () => {
       closed = true
+      permissions.close()
       small.close()
       bodies.close()
       for (const client of dedicated) client.disconnect()

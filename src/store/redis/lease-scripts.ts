@@ -1,5 +1,5 @@
 // What must happen to a lease in Redis in one step: taking it, renewing it, giving it back.
-import { Script } from './script.ts'
+import { publishing, Script } from './script.ts'
 
 // A lease is a hash: who holds it (token), where the purge log stood when its fetch began (stamp), and a field `w:<name>`
 // for each process that waits. When one was given back to those who waited, what they were told stays for a moment (told).
@@ -57,7 +57,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
  * KEYS: lease. ARGV: token, message, what the channels begin with, outcome to leave behind ('': none), for how many
  * milliseconds. What is left behind is so only if somebody waited: then more may be on their way.
  */
-export const releaseScript = new Script(`
+export const releaseScript = new Script(`${publishing}
 local lease = KEYS[1]
 local token, message, channels, told, ttl = unpack(ARGV)
 if redis.call('HGET', lease, 'token') ~= token then return 0 end
@@ -72,6 +72,6 @@ if #waiting > 0 and told ~= '' then
   redis.call('HSET', lease, 'told', told)
   redis.call('PEXPIRE', lease, ttl)
 end
-for _, process in ipairs(waiting) do redis.call('PUBLISH', channels .. process, message) end
-return 1
+for _, process in ipairs(waiting) do publish(channels .. process, message) end
+return answer(1)
 `)

@@ -1,5 +1,5 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
-import { Script } from './script.ts'
+import { publishing, Script } from './script.ts'
 
 // Among the replicas, and not the name of one: until when such may live as were registered before the registrations were lost.
 const lostField = '!lost'
@@ -86,7 +86,7 @@ return { id, identity(last) }
  * registration of the reader cannot have run out ('1'), the longest that a replica goes by what it knows.
  * Answers whether the records continue what was applied (1), or begin anew (0), and the records.
  */
-export const followScript = new Script(`${common}
+export const followScript = new Script(`${common}${publishing}
 local log, replicas = KEYS[1], KEYS[2]
 local me, followed, applied, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
 local function before(a, b)
@@ -105,7 +105,7 @@ if not registered and counted == '1' then
 end
 redis.call('HSET', replicas, me, stamp .. ' ' .. string.format('%.0f', now() + tonumber(ttl)))
 redis.call('PEXPIRE', replicas, tonumber(ttl) * 10)
-if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
+if not registered or registered:match('^%S*') ~= stamp then publish(channel, me) end
 
 local last = open(log, fresh)
 if not registered and followed ~= '' and followed ~= identity(last) then
@@ -117,7 +117,7 @@ if followed ~= '' and followed == identity(last) then
   if redis.call('XRANGE', log, applied, applied)[1] then
     local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
     table.remove(records, 1)
-    return { 1, records }
+    return answer({ 1, records })
   end
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   if not before(applied, first[1]) then
@@ -126,7 +126,7 @@ if followed ~= '' and followed == identity(last) then
     redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
   end
 end
-return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) }
+return answer({ 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) })
 `)
 
 /** Who lives. KEYS: replicas. Answers whether others may live who are not named ('1', or ''), then name, stamp, name, stamp… */

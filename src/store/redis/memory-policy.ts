@@ -20,7 +20,7 @@ export function unfitMemory(info: string): string | undefined {
  * Asks every server that is connected to, each time that it is, and says what is unfit: one line for each server, and again
  * only when it is another. INFO is asked, not CONFIG, which many hosts of Redis do not allow.
  */
-export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
+export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void): void {
   const told = new Map<string, string | undefined>()
   const look = async (server: Redis): Promise<void> => {
     const { host = '', port = 0 } = server.options
@@ -29,8 +29,9 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
       const name = `${host}:${port}`
       if (unfit !== undefined && told.get(name) !== unfit) logger.warn({ server: name }, unfit)
       told.set(name, unfit)
-    } catch {
-      // It may not be asked, or is gone again: then nothing is known, and nothing is said.
+    } catch (error) {
+      // It may not be asked, or is gone again: then nothing is known of its memory.
+      refused(error)
     }
   }
   if (client instanceof Redis) {

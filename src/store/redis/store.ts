@@ -7,6 +7,7 @@ import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
 import { readFields } from './fields.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
+import { isRefusal } from './permissions.ts'
 import { Replacements, type Follower } from './replacements.ts'
 import { commitScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
@@ -250,6 +251,7 @@ class RedisStore implements SharedStore {
       }
       return { next: String(reply[0]), entries }
     } catch (error) {
+      this.#redis.permissions.refused(error)
       this.#tell('list', error)
       return undefined
     }
@@ -270,10 +272,10 @@ class RedisStore implements SharedStore {
     this.#closed = true
   }
 
-  // That Redis is out of reach is told by the connections; what it answers instead is told here, once of each kind.
+  // That Redis is out of reach, or refuses a command, is told by the connections; what it answers instead is told here, once of each kind.
   #tell(operation: string, error: unknown): void {
-    if (error instanceof RedisUnavailable) return
-    const kind = `${operation} ${error instanceof Error ? error.message.split(' ', 1)[0] ?? '' : ''}`
+    if (!(error instanceof Error) || error.name !== 'ReplyError' || isRefusal(error)) return
+    const kind = `${operation} ${error.message.split(' ', 1)[0] ?? ''}`
     if (this.#told.has(kind)) return
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')

@@ -10,6 +10,7 @@ import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
 import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
+import { isRefusal } from './permissions.ts'
 import { Replicas, type Replica } from './replicas.ts'
 
 export interface StreamPurgeLogOptions {
@@ -100,13 +101,13 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
+    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
     const [log, key] = this.#keys
     this.#append = {
       lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, logger: options.logger, applied: () => this.applied })
-    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
+    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
   }
@@ -170,12 +171,12 @@ class StreamPurgeLog implements SharedPurgeLog {
     while (!this.#closed) {
       try {
         const more = await this.#read()
-        this.#warned = false
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
         if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#appliedId], this.#blockMs + 1000)
+        this.#warned = false
       } catch (error) {
         if (this.#closed) return
-        if (error instanceof Error && error.name === 'ReplyError' && !this.#warned) {
+        if (error instanceof Error && error.name === 'ReplyError' && !isRefusal(error) && !this.#warned) {
           this.#warned = true
           this.#options.logger.warn({ err: error }, 'the purge log cannot be followed')
         }

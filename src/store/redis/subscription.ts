@@ -75,12 +75,14 @@ export class Subscription {
     const error = await this.#ask(client.subscribe(channel), client)
     if (client !== this.#client || this.#over) return
     if (error !== undefined) {
+      redis.permissions.refused(error)
       // Closed, so that 'ready' comes again; or refused, for now.
       redis.impair(name, true)
       if (client.status === 'ready') this.#later(againMs, () => void this.#subscribe(client))
       return
     }
     this.#hears = true
+    redis.permissions.worked('SUBSCRIBE')
     redis.impair(name, false)
     if (this.#silent) logger.info({ subscription: name }, 'messages of other replicas arrive again')
     this.#silent = false
@@ -89,8 +91,9 @@ export class Subscription {
   }
 
   async #beat(client: Redis): Promise<void> {
-    await this.#ask(client.ping(), client)
+    const error = await this.#ask(client.ping(), client)
     // An answer that refuses it is an answer.
+    this.#options.redis.permissions.refused(error)
     if (client === this.#client && client.status === 'ready') this.#later(beatMs, () => void this.#beat(client))
   }
 
