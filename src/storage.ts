@@ -74,7 +74,7 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
     onReset: clear,
   })
-  const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs }) : undefined
+  const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
   const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
   return together({ store, purgeLog, leases, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }

@@ -45,7 +45,7 @@ async function startSite(t: Test, handler: OriginHandler, options: { config?: Re
   const config = { ...options.config, redis: { url: redis.url, commandTimeoutMs: options.commandTimeoutMs ?? patientMs } }
   const start = (clock: Clock): Promise<Replica> => startHouse(t, { origin, host: 'api.example', clock, config })
   const [a, b] = [await start(options.clock ?? systemClock), await start(systemClock)]
-  await eventually(async () => await raw.pubsub('NUMSUB', 'sh:replaced').then(([, count]) => count === 2))
+  await eventually(async () => await raw.pubsub('NUMSUB', 'sh:0:replaced').then(([, count]) => count === 2))
   for (const [name, replica] of [['a', a], ['b', b]] as const) {
     // The tier empties once more when it has begun to listen.
     await eventually(async () => {

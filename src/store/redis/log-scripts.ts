@@ -1,5 +1,5 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
-import { Script } from './script.ts'
+import { publishing, Script } from './script.ts'
 import { unsafeFunctions } from './unsafe-functions.ts'
 
 // Fields among the registrations that are not names of replicas. `!lost`: until when replicas may live whose registrations
@@ -161,7 +161,7 @@ return { id, identity(last) }
  * replica goes by what it knows, the id and name of the last invalidation applied ('': none). Answers whether the records
  * continue what was applied (1), or begin anew (0), the records, and the invalidations.
  */
-export const followScript = new Script(`${common}${registrations}
+export const followScript = new Script(`${common}${registrations}${publishing}
 local log, replicas, unsafe, buckets = unpack(KEYS)
 local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag, invalidated, invalidation = unpack(ARGV)
 ttl, lag = tonumber(ttl), tonumber(lag)
@@ -183,14 +183,14 @@ local continues = place == 'there'
 if not continues then stamp = '' end
 redis.call('HSET', replicas, me, stamp .. ' ' .. whole(now() + ttl) .. ' ' .. whole(ttl) .. ' ' .. whole(lag))
 redis.call('PEXPIRE', replicas, ttl * 10)
-if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
+if not registered or registered:match('^%S*') ~= stamp then publish(channel, me) end
 -- The log is another one, and the registrations are lost with the one before it: whoever follows that one still goes by it
 -- for a while.
 if not registered and followed ~= '' and not same then lost() end
 if continues then
   local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
   table.remove(records, 1)
-  return { 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1) }
+  return answer({ 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1) })
 end
 if place == 'lost' then
   beginAnew(log, fresh)
@@ -201,7 +201,7 @@ elseif same and not here then
   if at or not earlier(applied, first[1]) then beginAnew(log, fresh) end
 end
 if not unsafeIsWhole(log, unsafe, buckets, open(log, fresh)) then beginAnew(log, fresh) end
-return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {} }
+return answer({ 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {} })
 `)
 
 /**

@@ -23,7 +23,7 @@ const mostServers = 200
  * Asks every server that is connected to, each time that it is, and says what is unfit: one line for each server, and again
  * only when it is another. INFO is asked, not CONFIG, which many hosts of Redis do not allow.
  */
-export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
+export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void): void {
   const told = new Map<string, string | undefined>()
   const look = async (server: Redis): Promise<void> => {
     const { host = '', port = 0 } = server.options
@@ -33,8 +33,9 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
       if (unfit !== undefined && told.get(name) !== unfit) logger.warn({ server: name }, unfit)
       if (told.size >= mostServers) told.clear()
       told.set(name, unfit)
-    } catch {
-      // It may not be asked, or is gone again: then nothing is known, and nothing is said.
+    } catch (error) {
+      // It may not be asked, or is gone again: then nothing is known of its memory.
+      refused(error)
     }
   }
   if (client instanceof Redis) {

@@ -7,7 +7,9 @@ import { WholeBody } from '../body.ts'
 import type { EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
+import { readFields } from './fields.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
+import { isRefusal } from './permissions.ts'
 import { Replacements, type Follower } from './replacements.ts'
 import { ScanPlace } from './scan-place.ts'
 import { commitScript, dropScript, refreshScript, removeScript } from './scripts.ts'
@@ -44,6 +46,8 @@ export interface SharedStore extends Store {
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
   /** Tells, until the connections are closed, what others replace and remove. */
   follow(follower: Follower): void
+  /** Whether Redis is out of reach, or was when last tried. */
+  readonly outOfReach: boolean
 }
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
@@ -63,7 +67,7 @@ const mostKinds = 100
 const none: readonly Stored[] = Object.freeze([])
 
 /**
- * Every key is one hash, with a field for each variant; a look-up is one HVALS. Bodies over 16 KiB lie beside it in chunks
+ * Every key is one hash, with a field for each variant; a look-up is one script that reads them all. Bodies over 16 KiB lie beside it in chunks
  * that nothing points at before the commit, which is one script. Every key has a time to live.
  *
  * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
@@ -90,11 +94,15 @@ class RedisStore implements SharedStore {
     this.#clock = options.clock
     this.#fillTtlMs = options.fillTtlMs ?? 600_000
     this.#graceMs = options.readerGraceMs ?? 60_000
-    this.#replacements = new Replacements(options.prefix)
+    this.#replacements = new Replacements(options.redis, options.prefix)
   }
 
   follow(follower: Follower): void {
-    this.#replacements.follow(this.#redis, this.#options.logger, follower)
+    this.#replacements.follow(this.#options.logger, follower)
+  }
+
+  get outOfReach(): boolean {
+    return this.#redis.small.outOfReach
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
@@ -104,9 +112,9 @@ class RedisStore implements SharedStore {
   async find(key: StoreKey): Promise<readonly Stored[] | undefined> {
     if (this.#closed) return none
     const name = entryName(this.#options.prefix, key)
-    let values: unknown
+    let values: readonly Buffer[]
     try {
-      values = await this.#redis.small.call('HVALS', [name])
+      values = await readFields(this.#redis.small, name, this.#options.maxVariants)
     } catch (error) {
       this.#tell('lookup', error)
       return undefined
@@ -280,6 +288,7 @@ class RedisStore implements SharedStore {
       const digests = (reply[1] as Buffer[]).map((name) => name.toString('latin1').slice(prefix.length + 2, -1)).filter((digest) => /^[\w-]{43}$/.test(digest))
       return { next: String(reply[0]), digests: [...new Set(digests)] }
     } catch (error) {
+      this.#redis.permissions.refused(error)
       this.#tell('list', error)
       return undefined
     }
@@ -287,7 +296,7 @@ class RedisStore implements SharedStore {
 
   // The variants under each name. Asked for in one go: each is a round trip of its own otherwise.
   async #decoded(digests: readonly string[]): Promise<Value[][]> {
-    const all = await Promise.allSettled(digests.map((digest) => this.#redis.small.call('HVALS', [`${this.#options.prefix}:{${digest}}`])))
+    const all = await Promise.allSettled(digests.map((digest) => readFields(this.#redis.small, `${this.#options.prefix}:{${digest}}`, this.#options.maxVariants)))
     const decoded: Value[][] = []
     let sinceTurn = 0
     for (const values of all) {
@@ -308,7 +317,7 @@ class RedisStore implements SharedStore {
       bytes: undefined,
       maxBytes: undefined,
       evictions: 0,
-      degraded: this.#redis.degraded ? ['redis'] : [],
+      degraded: this.#redis.impaired ? ['redis'] : [],
     }
   }
 
@@ -316,10 +325,10 @@ class RedisStore implements SharedStore {
     this.#closed = true
   }
 
-  // That Redis is out of reach is told by the connections; what it answers instead is told here, once of each kind.
+  // That Redis is out of reach, or refuses a command, is told by the connections; what it answers instead is told here, once of each kind.
   #tell(operation: string, error: unknown): void {
-    if (error instanceof RedisUnavailable) return
-    const kind = `${operation} ${error instanceof Error ? error.message.split(' ', 1)[0] ?? '' : ''}`
+    if (!(error instanceof Error) || error.name !== 'ReplyError' || isRefusal(error)) return
+    const kind = `${operation} ${error.message.split(' ', 1)[0] ?? ''}`
     if (this.#told.has(kind) || this.#told.size >= mostKinds) return
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
@@ -332,11 +341,9 @@ function outcomeOf(reply: unknown): Outcome {
 }
 
 /** @param spoilt told of each value of this version that does not decode */
-function decodeAll(values: unknown, spoilt?: (bytes: Buffer) => void): Value[] {
-  if (!Array.isArray(values)) return []
+function decodeAll(values: readonly Buffer[], spoilt?: (bytes: Buffer) => void): Value[] {
   const decoded: Value[] = []
   for (const bytes of values) {
-    if (!Buffer.isBuffer(bytes)) continue
     const value = decodeValue(bytes)
     if (value !== undefined) decoded.push(value)
     else if (isSpoilt(bytes)) spoilt?.(bytes)

@@ -7,11 +7,12 @@ import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../pur
 import { foldedPurge, type Invalidation } from '../invalidation.ts'
 import { PurgeTable } from '../purge-table.ts'
 import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
-import type { Log, RedisConnections } from './connection.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
 import { decodeRecords, decodeUnsafeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
+import { isRefusal } from './permissions.ts'
 import { Replicas, type Replica } from './replicas.ts'
 import { Unrecorded } from './unrecorded.ts'
 import { applyUnsafe, inOrder, loadUnsafe, noPlace } from './unsafe-stream.ts'
@@ -114,21 +115,21 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#clock = clock
     // The braces keep all of them in one slot of a cluster.
     this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`, `${prefix}:{log}:unsafe`, `${prefix}:{log}:unsafe:buckets`]
-    this.#channel = `${prefix}:{log}:applied`
+    this.#channel = channelName(redis, prefix, '{log}:applied')
     // Often enough that a log in which nothing happens is confirmed well within the lag, and shorter than a silence that
     // would make the connection look dead.
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
+    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
     const [log, key, unsafe, buckets] = this.#keys
     this.#append = {
       lane: redis.small, clock, keys: [log, unsafe, buckets],
       maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
       maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768, maxUnsafeBytes,
     }
-    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, applied: () => this.applied })
-    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, logger: options.logger, applied: () => this.applied })
+    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
   }
@@ -239,12 +240,12 @@ class StreamPurgeLog implements SharedPurgeLog {
     while (!this.#closed) {
       try {
         const more = await this.#read()
-        this.#warned = false
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
         if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId], this.#blockMs + 1000)
+        this.#warned = false
       } catch (error) {
         if (this.#closed) return
-        if (error instanceof Error && error.name === 'ReplyError' && !this.#warned) {
+        if (error instanceof Error && error.name === 'ReplyError' && !isRefusal(error) && !this.#warned) {
           this.#warned = true
           this.#options.logger.warn({ err: error }, 'the purge log cannot be followed')
         }
