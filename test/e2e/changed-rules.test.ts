@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { startHeldOrigin, type HeldOrigin } from '../support/held-origin.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { adminSettings, detail, overRedis, startHouse, type House } from '../support/house.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
@@ -41,7 +41,7 @@ async function start(t: Test, store: typeof stores[number], origin: ScriptedOrig
 }
 
 function reload(house: House<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
-  return house.app.reload(resolveConfig({ origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api', ...route }] }))
+  return house.app.reload(resolveConfig({ admin: adminSettings, origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api', ...route }] }))
 }
 
 async function page(t: Test): Promise<ScriptedOrigin> {

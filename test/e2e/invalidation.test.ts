@@ -3,7 +3,7 @@ import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { ask } from '../support/client.ts'
-import { detail, overRedis, startHouse, token } from '../support/house.ts'
+import { adminSettings, detail, overRedis, startHouse, token } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -92,7 +92,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   location = undefined
   // The route stores for a while, and then does not any more: what it stored meanwhile must still go.
   const reload = (enabled: boolean): Promise<void> => house.app.reload(resolveConfig({
-    proxy: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(enabled),
+    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(enabled),
   }))
   await reload(true)
   await reload(false)

@@ -49,13 +49,16 @@ export interface HouseOptions<C extends Clock = ManualClock> {
 
 export const token = 'a-token-for-the-tests-of-the-house'
 
+/** Settings of the admin listener of each house; a reload without them would take its token away. */
+export const adminSettings = { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token, scopes: ['read', 'purge'] }] } as const
+
 export async function startHouse<C extends Clock = ManualClock>(t: Teardown, options: HouseOptions<C>): Promise<House<C>> {
   const origin = typeof options.origin === 'function' ? await startOrigin(options.origin) : options.origin
   // Safe: C is another than ManualClock only where a clock is given.
   const clock = options.clock ?? (manualClock() as Clock as C)
   const config = resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 },
-    admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token, scopes: ['read', 'purge'] }] },
+    admin: adminSettings,
     origins: { api: { servers: [origin.url] } },
     routes: [{ match: {}, origin: 'api', cache: options.cache ?? {} }],
     ...(options.redis !== undefined && { redis: { url: options.redis } }),
