@@ -1,0 +1,5 @@
+// Every error that Sentinels and the nodes of a cluster can answer with, met by real processes.
+import { clusterErrors, sentinelErrors } from '../support/redis-errors.ts'
+import { meet } from './meet-redis-error.ts'
+
+for (const error of [...sentinelErrors, ...clusterErrors]) meet(error)
