@@ -16,8 +16,8 @@ interface Site {
   leaseOf(path: string): Promise<string>
 }
 
-// The log is read every 100 ms: what the tests count by.
-const maxLagMs = 300
+// Long: without word on purges no lease is asked for.
+const maxLagMs = 20_000
 
 async function startSite(test: Test, leaseMs: number): Promise<Site> {
   const redis = await startRedis()
@@ -121,9 +121,10 @@ t.test('nothing is asked of Redis for a client that has left', async (test) => {
   await eventually(async () => await takes(raw) > before + 3)
   client.destroy()
   const stats = async (): Promise<number> => {
+    // Once a second: many times as long as a wait.
     const read = await calls(raw, 'xread')
     const taken = await takes(raw)
-    await eventually(async () => await calls(raw, 'xread') > read + 5)
+    await eventually(async () => await calls(raw, 'xread') > read + 2)
     return await takes(raw) - taken
   }
   // What was under way when it left may still come; then there is nothing more.

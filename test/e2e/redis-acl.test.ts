@@ -135,7 +135,8 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
       test.same(await degraded(replica), [])
       test.same(replica.log.filter(({ level }) => level > 30).map(({ msg }) => msg), [])
     }
-    for (const raw of raws) test.same(await refusals(raw), [])
+    // The client library tells Sentinels its name, since Redis 7.2, whether or not it may; ACLs of 7.0 do not know that command.
+    for (const raw of raws) test.same((await refusals(raw)).filter((refusal) => !refusal.includes('client|setinfo')), [])
   })
 }
 

@@ -33,10 +33,13 @@ process.on('exit', () => {
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 })
 
-/** Starts redis-server, or valkey-server, without persistence. @throws when there is none on PATH (see ensure-redis.sh). */
+/**
+ * Starts a server without persistence: the program that SPRINGHOUSE_TEST_REDIS names, or else redis-server or valkey-server.
+ * @throws when there is none on PATH (see ensure-redis.sh).
+ */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const host = '127.0.0.1'
-  const program = findProgram(['redis-server', 'valkey-server'])
+  const program = process.env['SPRINGHOUSE_TEST_REDIS'] ?? findProgram(['redis-server', 'valkey-server'])
   const directory = mkdtempSync(join(tmpdir(), 'springhouse-redis-'))
   directories.add(directory)
   let child: ChildProcess | undefined
