@@ -4,7 +4,7 @@ import { matches, type Named } from './oracle.ts'
 import { post, purge } from './purging.ts'
 import { hesitation, wait, type Random } from './random.ts'
 import { read, type Scene } from './reading.ts'
-import type { Replica } from '../support/replica.ts'
+import type { WiredReplica } from './replica.ts'
 import { flavours, prefixes, resources, tags, type Resource } from './resources.ts'
 
 /** How many steps are left, for all clients together. */
@@ -49,7 +49,7 @@ export class Client {
     this.#agent.destroy()
   }
 
-  async #act(replica: Replica): Promise<void> {
+  async #act(replica: WiredReplica): Promise<void> {
     const resource = this.#random.pick(resources)
     const { trail, origin } = this.#scene
     switch (this.#random.weighted(actions)) {
@@ -68,12 +68,14 @@ export class Client {
     }
   }
 
-  #replica(): Replica | undefined {
-    const up = this.#scene.replicas.filter((replica) => replica.up)
+  #replica(): WiredReplica | undefined {
+    // Few wait for one that is frozen: the others go on, and purge meanwhile.
+    const patient = this.#random.chance(0.1)
+    const up = this.#scene.replicas.filter((replica) => replica.up && (patient || !replica.frozen))
     return up.length === 0 ? undefined : this.#random.pick(up)
   }
 
-  async #read(replica: Replica, resource: Resource): Promise<void> {
+  async #read(replica: WiredReplica, resource: Resource): Promise<void> {
     const random = this.#random
     this.#scene.trail.count('reads')
     const method = random.chance(0.06) ? 'HEAD' : 'GET'
@@ -97,7 +99,7 @@ export class Client {
     return [first, first + this.#random.between(0, bytes)]
   }
 
-  async #purge(replica: Replica): Promise<void> {
+  async #purge(replica: WiredReplica): Promise<void> {
     const named = this.#named()
     const waitMs = this.#random.pick([500, 3000, 6000])
     this.#scene.trail.count('purges')

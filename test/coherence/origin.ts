@@ -19,6 +19,7 @@ export class CountingOrigin {
   readonly #sockets = new Set<Socket>()
   readonly #current = new Map<string, Current>()
   readonly #generated = new Map<number, Generated>()
+  readonly #generatedMs = new Map<number, number>()
   readonly #lastOfVersion = new Map<number, Generated>()
   #counter = 0
   notModified = 0
@@ -64,6 +65,11 @@ export class CountingOrigin {
     return this.#generated.get(generation)
   }
 
+  /** When an answer was generated, by the monotonic clock of this process. */
+  generatedMs(generation: number): number | undefined {
+    return this.#generatedMs.get(generation)
+  }
+
   /** The last answer that named this version. */
   lastOf(version: number): Generated | undefined {
     return this.#lastOfVersion.get(version)
@@ -96,6 +102,7 @@ export class CountingOrigin {
     const { version, tags } = this.#current.get(resource.path) as Current
     const made: Generated = { generation: ++this.#counter, path: resource.path, version, tags }
     this.#generated.set(made.generation, made)
+    this.#generatedMs.set(made.generation, performance.now())
     if (failure === '503') {
       response.writeHead(503, { 'X-Generation': made.generation }).end()
       return
@@ -107,7 +114,7 @@ export class CountingOrigin {
 
   async #send(request: IncomingMessage, response: ServerResponse, resource: Resource, made: Generated, cut: boolean): Promise<void> {
     const { headers } = request
-    const variant = variantOf(resource, headers['x-flavour'], headers['x-asker'])
+    const variant = variantOf(resource, headers['x-flavour'], resource.variesBy === 'cookie' ? sessionOf(headers.cookie) : headers['x-asker'])
     const etag = etagOf(resource, made.version, variant)
     const fields: Record<string, string | number> = { 'Cache-Control': resource.control(made.version), 'X-Generation': made.generation }
     if (etag !== undefined) fields['ETag'] = etag
@@ -159,6 +166,10 @@ function partOf({ range, 'if-range': ifRange }: IncomingHttpHeaders, etag: strin
   const start = Number(asked[1])
   const end = Math.min(length, Number(asked[2]) + 1)
   return start < end ? { start, end } : undefined
+}
+
+function sessionOf(cookie: string | undefined): string | undefined {
+  return /^session=(\w+)$/.exec(cookie ?? '')?.[1]
 }
 
 export function variantOf({ variesBy }: Resource, flavour: unknown, asker: unknown): string {

@@ -67,7 +67,7 @@ export interface Posted {
  * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
  * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
  */
-export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number): Promise<Posted> {
+export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number | string): Promise<Posted> {
   const { trail, oracle } = scene
   const target = `${resource.path}?post=${number}`
   const beganMs = trail.elapsedMs
@@ -81,9 +81,10 @@ export async function post(scene: PurgeScene, replica: Replica, who: string, res
     trail.count(`posts: ${answer.complete ? answer.status : 'cut'}`)
     const status = answer.complete ? answer.status : undefined
     if (status !== 200 || !Number.isInteger(generation)) return { status, confirmed: false }
+    const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
+    scene.posted?.(target, named, generation)
     // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
     if (tookMs > purgeWaitMs - 500) return { status, confirmed: false }
-    const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
     oracle.confirmed(oracle.sent(named, generation, target), moment)
     return { status, confirmed: true }
   } catch (error) {
