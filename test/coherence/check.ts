@@ -7,10 +7,8 @@ import { Deferred } from './deferred.ts'
 import { openFleet } from './fleet.ts'
 import { Oracle, type Violation } from './oracle.ts'
 import { unsafeRequestsAreKept } from './promises.ts'
-import { post } from './purging.ts'
 import { Random } from './random.ts'
 import type { Scene } from './reading.ts'
-import { resources } from './resources.ts'
 import { deaf, sabotaged, type SabotageName } from './sabotage.ts'
 import { settle } from './settle.ts'
 import { StepCount } from './steps.ts'
@@ -101,19 +99,16 @@ export async function check(options: CheckOptions): Promise<Report> {
       hung.push(`${what}\n${trail.about(new Set(['trouble']), 20)}`)
     },
   }
-  let steps = new StepCount(0, trail, 0)
+  const steps = new StepCount(options.steps, trail)
   const troubles = {
     trail, replicas, redis, maxLagMs, calm, random: random.fork('trouble'),
-    post: async (replica: (typeof replicas)[number]) => {
-      trail.count('posts')
-      await post(scene, replica, 'trouble', troubles.random.pick(resources), `t${trail.note('purge', 'a post in time of trouble')}`)
-    },
+    client: new Client(scene, steps, random.fork('client of troubles'), 'trouble'),
   }
 
   try {
     await fleet.start()
     const beganMs = trail.elapsedMs
-    steps = new StepCount(options.steps, trail, options.longestMs ?? Infinity)
+    steps.end(options.longestMs ?? Infinity)
     const watch = deferred.watch()
     for (let round = 1; steps.begin(roundSteps); round++) {
       const clients = Array.from({ length: options.clients }, (_, i) => new Client(scene, steps, random.fork(`client ${i} of round ${round}`), `c${i + 1}`).run())

@@ -56,11 +56,9 @@ export class Client {
       case 'read':
         return this.#read(replica, resource)
       case 'purge':
-        return this.#purge(replica)
+        return this.purge(replica)
       case 'post':
-        trail.count('posts')
-        if ((await post(this.#scene, replica, this.#who, resource, this.#steps.taken)).confirmed) await this.#lookEverywhere([resource])
-        return
+        return this.post(replica)
       case 'change':
         trail.count('changes')
         trail.note(resource.path, `${resource.path} changes`)
@@ -99,13 +97,28 @@ export class Client {
     return [first, first + this.#random.between(0, bytes)]
   }
 
-  async #purge(replica: WiredReplica): Promise<void> {
+  /** Sends an unsafe request, and if it is confirmed mostly looks everywhere. */
+  async post(replica: WiredReplica): Promise<void> {
+    const resource = this.#random.pick(resources)
+    this.#scene.trail.count('posts')
+    const number = this.#scene.trail.note('purge', `${this.#who} will post`)
+    if ((await post(this.#scene, replica, this.#who, resource, number)).confirmed) await this.#lookEverywhere([resource])
+  }
+
+  /** Asks a replica for everything at once. */
+  async look(replica: WiredReplica): Promise<void> {
+    await Promise.all(resources.map((resource) => this.#read(replica, resource)))
+  }
+
+  /** Purges something, and if that is confirmed looks everywhere: always, or mostly. */
+  async purge(replica: WiredReplica, always = false): Promise<void> {
     const named = this.#named()
     const waitMs = this.#random.pick([500, 3000, 6000])
     this.#scene.trail.count('purges')
     if (!await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))) return
     const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))
-    await this.#lookEverywhere([this.#random.pick(touched)])
+    if (always) await Promise.all(this.#scene.replicas.flatMap((each) => touched.map((one) => this.#read(each, one))))
+    else await this.#lookEverywhere([this.#random.pick(touched)])
   }
 
   // One that hears of it asks every replica at once: this is when a purge that was not final would show.

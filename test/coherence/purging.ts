@@ -67,7 +67,7 @@ export interface Posted {
  * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
  * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
  */
-export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number | string): Promise<Posted> {
+export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number): Promise<Posted> {
   const { trail, oracle } = scene
   const target = `${resource.path}?post=${number}`
   const beganMs = trail.elapsedMs

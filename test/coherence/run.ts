@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
     lag: { type: 'string', default: '1000' },
     trouble: { type: 'string', default: 'all' },
     sabotage: { type: 'string' },
+    tell: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -30,6 +31,7 @@ ${kindNames.map((name) => `                  ${name}${kinds[name].weight === 0 ?
   --sabotage S  takes a mend out, so that the check must find violations, or it finds nothing at all:
                   deaf: one replica does not hear of purges
 ${Object.entries(sabotages).map(([name, { about }]) => `                  ${name}: ${about}`).join('\n')}
+  --tell        prints the last troubles and purges of the run, also when nothing was found
 Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
   process.exit(0)
 }
@@ -72,6 +74,7 @@ const report = await check({
 })
 for (const found of report.found) console.log(`\n${account(found)}`)
 for (const what of report.hung.slice(0, 5)) console.log(`\nNOT ANSWERED: ${what}`)
+if (options.tell) console.log(report.trail.about(new Set(['trouble', 'purge']), 2000))
 console.log(`\n${summary(report)}`)
 if (report.leftOut.length > 0) console.log(`\nNOT RUN, for want of a library that shifts clocks: ${report.leftOut.join(', ')}`)
 process.exit(report.found.length === 0 ? 0 : 1)

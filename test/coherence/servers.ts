@@ -21,6 +21,8 @@ export interface Failover {
   readonly master: 'killed' | 'fenced'
   /** Between the end of the master and the promotion. */
   readonly withoutMs: number
+  /** Between the promotion and the moment at which the last replica can reach the promoted server. */
+  readonly spreadMs: number
 }
 
 export class RedisServers {
@@ -92,7 +94,7 @@ export class RedisServers {
    * @param wires of the replicas: they lead to the promoted server from now on
    * @returns false: there is no standby that has what was confirmed
    */
-  async failover({ behindMs, master, withoutMs }: Failover, wires: readonly Wire[]): Promise<boolean> {
+  async failover({ behindMs, master, withoutMs, spreadMs }: Failover, wires: readonly Wire[]): Promise<boolean> {
     const [old, next] = [this.#master, this.#standby]
     if (next === undefined || !await this.inSync()) return false
     // Longer than the rest takes: what was on its way when the master ended must not arrive after all.
@@ -106,7 +108,8 @@ export class RedisServers {
       this.#master = next
       this.#standby = old
     } finally {
-      for (const release of held) release()
+      // Not all at once: the first to come back may be one that knows less than others, and may be asked to purge.
+      for (const [i, release] of held.entries()) setTimeout(release, spreadMs * i / held.length)
     }
     old.link.stall('back', 0)
     old.link.cut()

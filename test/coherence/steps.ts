@@ -8,13 +8,17 @@ export class StepCount implements Steps {
   over = false
   readonly #all: number
   readonly #trail: Trail
-  readonly #untilMs: number
+  #untilMs = Infinity
   #roundEnd = 0
 
-  constructor(all: number, trail: Trail, longestMs: number) {
+  constructor(all: number, trail: Trail) {
     this.#all = all
     this.#trail = trail
-    this.#untilMs = trail.elapsedMs + longestMs
+  }
+
+  /** From now on no step is left when so much time has passed. */
+  end(afterMs: number): void {
+    this.#untilMs = this.#trail.elapsedMs + afterMs
   }
 
   /** Begins a round of so many steps. false: the run is over. */

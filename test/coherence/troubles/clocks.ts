@@ -1,8 +1,6 @@
 // Clocks are set, drift, and stand still while a machine is suspended.
 import { wait, type Random } from '../random.ts'
-import type { Kind, Occasion } from './parts.ts'
-
-const hourMs = 3_600_000
+import { anotherOne, type Kind, type Occasion } from './parts.ts'
 
 /** From a second to an hour, either way: as likely seconds as minutes. */
 export function stepMs(random: Random): number {
@@ -35,28 +33,37 @@ export const clockTroubles = {
   },
   'suspended': {
     weight: 8, needs: 'clocks',
-    act: async ({ begun, replica, random, maxLagMs }) => {
-      const ms = random.between(maxLagMs, maxLagMs * 7)
+    act: async (occasion) => {
+      const { begun, replica, random, client, maxLagMs } = occasion
+      // Mostly longer than it is counted as live for.
+      const ms = random.chance(0.3) ? random.between(maxLagMs, maxLagMs * 3) : random.between(maxLagMs * 2 + 2500, maxLagMs * 2 + 5000)
       begun(`its machine is suspended for ${ms} ms`)
       replica.signal('SIGSTOP')
+      // Links that were idle for long may be of no use when it wakes.
+      if (random.chance(0.5)) replica.wire.stall('back', ms + random.between(50, maxLagMs))
       // A signal takes a moment to stop every thread: none may read a clock that has been set back already.
       await wait(20)
       const fromNs = process.hrtime.bigint()
-      await wait(ms)
+      await wait(ms - 300)
+      const other = anotherOne(occasion)
+      if (other !== undefined) void client.purge(other, true)
+      await wait(300)
       replica.clock?.suspended(process.hrtime.bigint() - fromNs)
       replica.signal('SIGCONT')
+      await client.look(replica)
     },
   },
   'redis clock': {
     weight: 6, needs: 'clocks', claims: ['redis', 'starts'],
     act: async (occasion) => {
-      const { begun, redis, random, longMs } = occasion
-      const ms = random.chance(0.1) ? hourMs : stepMs(random)
+      const { begun, redis, random, maxLagMs } = occasion
+      // Half of the time by more than registrations last, and less than the list of them.
+      const ms = random.chance(0.5) ? random.pick([-1, 1]) * random.between(4_000, 40_000) : stepMs(random)
       await meanwhile(occasion, () => {
         begun(`and all others: the clock of Redis is set ${ms} ms ${ms > 0 ? 'forward' : 'back'}`)
         redis.clock?.stepWall(ms)
       })
-      await wait(longMs)
+      await wait(random.between(100, maxLagMs * 2))
       await meanwhile(occasion, () => {
         begun('and all others: the clock of Redis is set right')
         redis.clock?.setRight()
@@ -66,7 +73,8 @@ export const clockTroubles = {
 } satisfies Record<string, Kind>
 
 // Sets the clock while all is well, while the link of a replica hangs, or while a replica is dead and still registered.
-async function meanwhile({ replica, replicas, random, trail }: Occasion, set: () => void): Promise<void> {
+async function meanwhile(occasion: Occasion, set: () => void): Promise<void> {
+  const { replica, replicas, random, trail, client } = occasion
   switch (random.pick(['well', 'hangs', 'hangs', 'dead'])) {
     case 'well':
       return set()
@@ -74,9 +82,13 @@ async function meanwhile({ replica, replicas, random, trail }: Occasion, set: ()
       trail.note('trouble', `${replica.name}: nothing goes either way on its wire for 1300 ms`)
       replica.wire.stall('there', 1300)
       replica.wire.stall('back', 1300)
-      await wait(random.between(0, 300))
+      await wait(random.between(0, 100))
       set()
-      return wait(1300)
+      // When others have read on, and before the replica that hears nothing gives up what it knows.
+      await wait(random.between(0, 600))
+      const other = anotherOne(occasion)
+      await Promise.all([wait(1300), other === undefined ? undefined : client.purge(other, true)])
+      return
     case 'dead':
       if (replicas.some(({ up }) => !up)) return set()
       trail.note('trouble', `${replica.name}: killed`)

@@ -42,14 +42,14 @@ export const linkTroubles = {
   },
   'posts without Redis': {
     weight: 6,
-    act: async ({ begun, replica, random, post, maxLagMs }) => {
+    act: async ({ begun, replica, random, client, maxLagMs }) => {
       const ms = random.between(maxLagMs, maxLagMs * 4)
       begun(`nothing goes either way on its wire for ${ms} ms, and clients post to it`)
       replica.wire.stall('there', ms)
       replica.wire.stall('back', ms)
       const over = performance.now() + ms
       while (performance.now() < over) {
-        if (replica.up) await post(replica)
+        if (replica.up) await client.post(replica)
         await wait(random.between(50, 400))
       }
     },

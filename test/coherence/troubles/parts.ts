@@ -1,5 +1,6 @@
 // What a trouble has at hand, and what it says of itself.
 import type { Calm } from '../calm.ts'
+import type { Client } from '../clients.ts'
 import type { Random } from '../random.ts'
 import { wait } from '../random.ts'
 import type { WiredReplica } from '../replica.ts'
@@ -13,8 +14,8 @@ export interface TroubleParts {
   readonly maxLagMs: number
   readonly random: Random
   readonly calm: Calm
-  /** An unsafe request of the check's own to a replica. */
-  post(replica: WiredReplica): Promise<void>
+  /** Does what must happen at one moment for a trouble to matter. */
+  readonly client: Client
 }
 
 /** One trouble with one replica, or with all of them. */
@@ -41,4 +42,10 @@ export async function pause(begun: (what: string) => void, send: (signal: 'SIGST
   send('SIGSTOP')
   await wait(ms)
   send('SIGCONT')
+}
+
+/** A replica that serves, another one than this where there is one. */
+export function anotherOne({ replica, replicas, random }: Occasion): WiredReplica | undefined {
+  const others = replicas.filter((one) => one !== replica && one.up && !one.frozen)
+  return others.length === 0 ? undefined : random.pick(others)
 }

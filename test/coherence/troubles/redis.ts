@@ -1,8 +1,20 @@
 // Redis freezes, forgets, dies, and gives way to a standby that lacks the last writes.
-import { wait } from '../random.ts'
+import { wait, type Random } from '../random.ts'
 import { redisCommand } from '../redis-command.ts'
 import { stepMs } from './clocks.ts'
-import { pause, type Kind } from './parts.ts'
+import { anotherOne, pause, type Kind } from './parts.ts'
+
+// Mostly so short that one purge or none is lost, which is when an id may be given again.
+function behindMs(random: Random): number {
+  switch (random.weighted({ none: 1, little: 3, much: 1 })) {
+    case 'none':
+      return 0
+    case 'little':
+      return random.between(20, 300)
+    case 'much':
+      return random.between(50, 2000)
+  }
+}
 
 export const redisTroubles = {
   'redis paused': {
@@ -28,16 +40,23 @@ export const redisTroubles = {
   },
   'redis failover': {
     weight: 5, needs: 'standby', claims: ['redis', 'starts'],
-    act: async ({ begun, redis, replicas, random, maxLagMs, trail }) => {
+    act: async (occasion) => {
+      const { begun, redis, replicas, random, maxLagMs, trail, client } = occasion
       // Both behind: then the ids of records go on from the last one, on the promoted server too.
-      const behind = random.chance(0.4)
+      const behind = random.chance(0.5)
       const backMs = behind ? -Math.abs(stepMs(random)) : 0
       redis.clock?.stepWall(backMs)
       redis.standbyClock?.stepWall(backMs)
       if (!behind && random.chance(0.5)) redis.standbyClock?.stepWall(stepMs(random))
-      const how = { behindMs: random.pick([0, random.between(20, 300), random.between(50, 2000)]), master: random.pick(['killed', 'fenced'] as const), withoutMs: random.between(0, 1000) }
+      const how = {
+        behindMs: behindMs(random),
+        master: random.pick(['killed', 'fenced'] as const), withoutMs: random.between(0, 1000), spreadMs: random.pick([0, 500]),
+      }
       const clocks = `clocks ${Math.round(redis.clock?.wallAheadMs ?? 0)} and ${Math.round(redis.standbyClock?.wallAheadMs ?? 0)} ms ahead`
       begun(`and all others: Redis fails over to a standby, ${JSON.stringify(how)}, ${clocks}`)
+      // One that is applied, and lost.
+      const other = anotherOne(occasion)
+      if (other !== undefined) setTimeout(() => void client.purge(other), how.behindMs / 3)
       const done = await redis.failover(how, replicas.map(({ wire }) => wire))
       trail.note('trouble', done ? 'Redis has failed over, and has a standby again' : 'Redis has no standby to fail over to')
       // A process that dies now may be the last that knows of a record that was lost: see docs/coherence.md.
