@@ -92,9 +92,10 @@ export class RedisServers {
    * Promotes the standby, which may lack the last writes, and makes a new standby of the master. A master that lives on takes
    * nothing from anybody after the promotion: a split brain is another trouble, of which nothing is promised.
    * @param wires of the replicas: they lead to the promoted server from now on
+   * @param promoted called when the replicas can reach it again
    * @returns false: there is no standby that has what was confirmed
    */
-  async failover({ behindMs, master, withoutMs, spreadMs }: Failover, wires: readonly Wire[]): Promise<boolean> {
+  async failover({ behindMs, master, withoutMs, spreadMs }: Failover, wires: readonly Wire[], promoted: () => void): Promise<boolean> {
     const [old, next] = [this.#master, this.#standby]
     if (next === undefined || !await this.inSync()) return false
     // Longer than the rest takes: what was on its way when the master ended must not arrive after all.
@@ -111,6 +112,7 @@ export class RedisServers {
       // Not all at once: the first to come back may be one that knows less than others, and may be asked to purge.
       for (const [i, release] of held.entries()) setTimeout(release, spreadMs * i / held.length)
     }
+    promoted()
     old.link.stall('back', 0)
     old.link.cut()
     if (master === 'killed') await old.redis.restart()

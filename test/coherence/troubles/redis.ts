@@ -2,7 +2,7 @@
 import { wait, type Random } from '../random.ts'
 import { redisCommand } from '../redis-command.ts'
 import { stepMs } from './clocks.ts'
-import { anotherOne, pause, type Kind } from './parts.ts'
+import { anotherOne, pause, type Kind, type Occasion } from './parts.ts'
 
 // Mostly so short that one purge or none is lost, which is when an id may be given again.
 function behindMs(random: Random): number {
@@ -10,9 +10,21 @@ function behindMs(random: Random): number {
     case 'none':
       return 0
     case 'little':
-      return random.between(20, 300)
+      return random.between(100, 400)
     case 'much':
       return random.between(50, 2000)
+  }
+}
+
+async function purgeSomewhere(occasion: Occasion): Promise<void> {
+  const replica = anotherOne(occasion)
+  if (replica !== undefined) await occasion.client.purge(replica)
+}
+
+async function purgeForAWhile(occasion: Occasion): Promise<void> {
+  for (let i = 0; i < 10; i++) {
+    void purgeSomewhere(occasion)
+    await wait(50)
   }
 }
 
@@ -41,7 +53,7 @@ export const redisTroubles = {
   'redis failover': {
     weight: 5, needs: 'standby', claims: ['redis', 'starts'],
     act: async (occasion) => {
-      const { begun, redis, replicas, random, maxLagMs, trail, client } = occasion
+      const { begun, redis, replicas, random, maxLagMs, trail } = occasion
       // Both behind: then the ids of records go on from the last one, on the promoted server too.
       const behind = random.chance(0.5)
       const backMs = behind ? -Math.abs(stepMs(random)) : 0
@@ -54,10 +66,9 @@ export const redisTroubles = {
       }
       const clocks = `clocks ${Math.round(redis.clock?.wallAheadMs ?? 0)} and ${Math.round(redis.standbyClock?.wallAheadMs ?? 0)} ms ahead`
       begun(`and all others: Redis fails over to a standby, ${JSON.stringify(how)}, ${clocks}`)
-      // One that is applied, and lost.
-      const other = anotherOne(occasion)
-      if (other !== undefined) setTimeout(() => void client.purge(other), how.behindMs / 3)
-      const done = await redis.failover(how, replicas.map(({ wire }) => wire))
+      // One that is applied and lost; then others, of which the first may come before replicas have read on.
+      setTimeout(() => void purgeSomewhere(occasion), how.behindMs / 4)
+      const done = await redis.failover(how, replicas.map(({ wire }) => wire), () => void purgeForAWhile(occasion))
       trail.note('trouble', done ? 'Redis has failed over, and has a standby again' : 'Redis has no standby to fail over to')
       // A process that dies now may be the last that knows of a record that was lost: see docs/coherence.md.
       await wait(maxLagMs * 2)
