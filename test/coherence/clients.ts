@@ -56,7 +56,8 @@ export class Client {
       case 'read':
         return this.#read(replica, resource)
       case 'purge':
-        return this.purge(replica)
+        await this.purge(replica)
+        return
       case 'post':
         return this.post(replica)
       case 'change':
@@ -110,15 +111,16 @@ export class Client {
     await Promise.all(resources.map((resource) => this.#read(replica, resource)))
   }
 
-  /** Purges something, and if that is confirmed looks everywhere: always, or mostly. */
-  async purge(replica: WiredReplica, always = false): Promise<void> {
+  /** Purges something, and if that is confirmed looks everywhere: always, or mostly. Gives the status. */
+  async purge(replica: WiredReplica, always = false, waitMs = this.#random.pick([500, 3000, 6000])): Promise<number | undefined> {
     const named = this.#named()
-    const waitMs = this.#random.pick([500, 3000, 6000])
     this.#scene.trail.count('purges')
-    if (!await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))) return
+    const status = await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))
+    if (status !== 200) return status
     const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))
     if (always) await Promise.all(this.#scene.replicas.flatMap((each) => touched.map((one) => this.#read(each, one))))
     else await this.#lookEverywhere([this.#random.pick(touched)])
+    return status
   }
 
   // One that hears of it asks every replica at once: this is when a purge that was not final would show.

@@ -40,7 +40,8 @@ export class WiredReplica extends Replica {
       config: {
         proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 1000 },
         admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'check', token, scopes: ['read', 'purge'] }] },
-        redis: { url: `redis://127.0.0.1:${wire.port}`, keyPrefix },
+        // On a busy machine a command may take longer than it ever does on one that serves.
+        redis: { url: `redis://127.0.0.1:${wire.port}`, keyPrefix, commandTimeoutMs: 400 },
         origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } } },
         coherence: { maxLagMs, purgeWaitMs },
         cache: { memory: { maxBytes: '16MiB' } },

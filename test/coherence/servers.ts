@@ -15,14 +15,16 @@ interface Server {
 
 /** How a failover goes. */
 export interface Failover {
-  /** For how long before it nothing reaches the standby. */
-  readonly behindMs: number
+  /** Happens before it, while nothing reaches the standby any more. */
+  readonly behind: () => Promise<unknown> | undefined
   /** killed: the master dies; fenced: it lives on, and nobody reaches it. */
   readonly master: 'killed' | 'fenced'
   /** Between the end of the master and the promotion. */
   readonly withoutMs: number
   /** Between the promotion and the moment at which the last replica can reach the promoted server. */
   readonly spreadMs: number
+  /** Called when the first replica can reach it. */
+  readonly promoted: () => void
 }
 
 export class RedisServers {
@@ -91,16 +93,15 @@ export class RedisServers {
   /**
    * Promotes the standby, which may lack the last writes, and makes a new standby of the master. A master that lives on takes
    * nothing from anybody after the promotion: a split brain is another trouble, of which nothing is promised.
-   * @param wires of the replicas: they lead to the promoted server from now on
-   * @param promoted called when the replicas can reach it again
+   * @param wires of the replicas: they lead to the promoted server from now on, the first of them before the others
    * @returns false: there is no standby that has what was confirmed
    */
-  async failover({ behindMs, master, withoutMs, spreadMs }: Failover, wires: readonly Wire[], promoted: () => void): Promise<boolean> {
+  async failover({ behind, master, withoutMs, spreadMs, promoted }: Failover, wires: readonly Wire[]): Promise<boolean> {
     const [old, next] = [this.#master, this.#standby]
     if (next === undefined || !await this.inSync()) return false
     // Longer than the rest takes: what was on its way when the master ended must not arrive after all.
-    old.link.stall('back', behindMs + 10_000)
-    await wait(behindMs)
+    old.link.stall('back', 60_000)
+    await behind()
     const held = wires.map((wire) => wire.hold())
     try {
       if (master === 'killed') old.redis.kill('SIGKILL')

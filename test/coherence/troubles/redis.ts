@@ -1,32 +1,9 @@
 // Redis freezes, forgets, dies, and gives way to a standby that lacks the last writes.
-import { wait, type Random } from '../random.ts'
+import { wait } from '../random.ts'
 import { redisCommand } from '../redis-command.ts'
+import type { Failover } from '../servers.ts'
 import { stepMs } from './clocks.ts'
 import { anotherOne, pause, type Kind, type Occasion } from './parts.ts'
-
-// Mostly so short that one purge or none is lost, which is when an id may be given again.
-function behindMs(random: Random): number {
-  switch (random.weighted({ none: 1, little: 3, much: 1 })) {
-    case 'none':
-      return 0
-    case 'little':
-      return random.between(100, 400)
-    case 'much':
-      return random.between(50, 2000)
-  }
-}
-
-async function purgeSomewhere(occasion: Occasion): Promise<void> {
-  const replica = anotherOne(occasion)
-  if (replica !== undefined) await occasion.client.purge(replica)
-}
-
-async function purgeForAWhile(occasion: Occasion): Promise<void> {
-  for (let i = 0; i < 10; i++) {
-    void purgeSomewhere(occasion)
-    await wait(50)
-  }
-}
 
 export const redisTroubles = {
   'redis paused': {
@@ -51,29 +28,48 @@ export const redisTroubles = {
     },
   },
   'redis failover': {
-    weight: 5, needs: 'standby', claims: ['redis', 'starts'],
+    weight: 4, needs: 'standby', claims: ['redis', 'starts'],
     act: async (occasion) => {
-      const { begun, redis, replicas, random, maxLagMs, trail } = occasion
-      // Both behind: then the ids of records go on from the last one, on the promoted server too.
-      const behind = random.chance(0.5)
-      const backMs = behind ? -Math.abs(stepMs(random)) : 0
-      redis.clock?.stepWall(backMs)
-      redis.standbyClock?.stepWall(backMs)
-      if (!behind && random.chance(0.5)) redis.standbyClock?.stepWall(stepMs(random))
-      const how = {
-        behindMs: behindMs(random),
-        master: random.pick(['killed', 'fenced'] as const), withoutMs: random.between(0, 1000), spreadMs: random.pick([0, 500]),
-      }
-      const clocks = `clocks ${Math.round(redis.clock?.wallAheadMs ?? 0)} and ${Math.round(redis.standbyClock?.wallAheadMs ?? 0)} ms ahead`
-      begun(`and all others: Redis fails over to a standby, ${JSON.stringify(how)}, ${clocks}`)
-      // One that is applied and lost; then others, of which the first may come before replicas have read on.
-      setTimeout(() => void purgeSomewhere(occasion), how.behindMs / 4)
-      const done = await redis.failover(how, replicas.map(({ wire }) => wire), () => void purgeForAWhile(occasion))
-      trail.note('trouble', done ? 'Redis has failed over, and has a standby again' : 'Redis has no standby to fail over to')
-      // A process that dies now may be the last that knows of a record that was lost: see docs/coherence.md.
-      await wait(maxLagMs * 2)
-      redis.clock?.setRight()
-      redis.standbyClock?.setRight()
+      const { redis, random } = occasion
+      if (random.chance(0.6)) redis.standbyClock?.stepWall(stepMs(random))
+      const behindMs = random.pick([0, random.between(20, 300), random.between(50, 2000)])
+      await failover(occasion, `what was written in the last ${behindMs} ms is lost`, { behind: () => wait(behindMs), promoted: () => {} }, random.pick([0, 1000, 2500]))
+    },
+  },
+  // The clocks of both servers are behind, so ids go on from the last one, on the promoted server too: one may be given twice.
+  // One replica does not hear of the record that is lost, reaches the promoted server first, and is asked to purge.
+  'id given twice': {
+    weight: 2, needs: 'standby', claims: ['redis', 'starts'],
+    act: async (occasion) => {
+      const { redis, replica, random, client } = occasion
+      const backMs = -random.between(60_000, 3_600_000)
+      for (const clock of [redis.clock, redis.standbyClock]) clock?.stepWall(backMs)
+      const other = anotherOne(occasion)
+      await failover(occasion, `a purge is lost, and another may get its id, by clocks that are ${-backMs} ms behind`, {
+        behind: async () => {
+          replica.wire.stall('back', 5000)
+          if (other !== undefined) await client.purge(other, false, 500)
+        },
+        promoted: () => {
+          replica.wire.stall('back', 0)
+          void untilRecorded(occasion)
+        },
+      }, 2500)
     },
   },
 } satisfies Record<string, Kind>
+
+async function failover({ begun, redis, replica, replicas, random, trail, maxLagMs }: Occasion, what: string, moments: Pick<Failover, 'behind' | 'promoted'>, spreadMs: number): Promise<void> {
+  const how = { master: random.pick(['killed', 'fenced'] as const), withoutMs: random.between(0, 600), spreadMs }
+  begun(`and all others: Redis fails over to a standby: ${what}, ${JSON.stringify(how)}`)
+  const done = await redis.failover({ ...how, ...moments }, [replica, ...replicas.filter((each) => each !== replica)].map(({ wire }) => wire))
+  trail.note('trouble', done ? 'Redis has failed over, and has a standby again' : 'Redis has no standby to fail over to')
+  // A process that dies now may be the last that knows of a record that was lost: see docs/coherence.md.
+  await wait(maxLagMs * 2)
+  redis.clock?.setRight()
+  redis.standbyClock?.setRight()
+}
+
+async function untilRecorded({ replica, client }: Occasion): Promise<void> {
+  for (let attempt = 0; attempt < 60 && replica.up && await client.purge(replica, true, 6000) === 503; attempt++) await wait(30)
+}
