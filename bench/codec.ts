@@ -5,7 +5,7 @@ import { decodeMetadata, encodeMetadata } from '../src/store/codec.ts'
 const meta: Metadata = {
   status: 200,
   fields: [
-    'date', 'Tue, 14 Nov 2023 22:13:20 GMT', 'content-type', 'application/json; charset=utf-8', 'content-length', '1024',
+    'date', 'Tue, 14 Nov 2023 22:13:20 GMT', 'content-type', 'application/json; charset=utf-8',
     'cache-control', 'public, max-age=300', 'etag', 'W/"400-abcdefghijklmnop"', 'last-modified', 'Tue, 14 Nov 2023 20:13:20 GMT',
     'vary', 'Accept-Encoding', 'x-request-id', '3f2504e0-4f89-11d3-9a0c-0305e82c3301', 'server', 'nginx', 'x-content-type-options', 'nosniff',
   ],

@@ -1,4 +1,5 @@
 // The composition root: from a configuration to two listeners, and back to nothing.
+import { setImmediate } from 'node:timers/promises'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import type { Server as HttpsServer } from 'node:https'
@@ -7,15 +8,18 @@ import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
 import type { Crew } from './admin/crew.ts'
 import { systemClock, type Clock } from './clock.ts'
+import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
+import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain.ts'
 import { Handler } from './exchange/handle.ts'
 import { Passage } from './exchange/passage.ts'
 import { keyedPurge } from './exchange/purge-keys.ts'
 import { compileRoutes } from './exchange/routes.ts'
+import { configurationFingerprint } from './exchange/sharing.ts'
 import { UncacheableKeys } from './exchange/uncacheable.ts'
 import { createLogger } from './log.ts'
 import { createOrigins } from './origin/origins.ts'
@@ -33,8 +37,9 @@ export interface App {
   /** Says that it is not ready any more and waits for that to be heard; then stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
   close(): Promise<void>
   /**
-   * Takes up a new configuration without dropping a connection. Routes and their rules change at the next request; what
-   * cannot change while it runs stays as it was, and the log names it.
+   * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
+   * change at the next request; the users of Redis at the next connection. What cannot change while it runs stays as it
+   * was, and the log names it.
    * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
    */
   reload(config: Config): Promise<void>
@@ -47,6 +52,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const logger = options.logger ?? createLogger(config.log)
   let routes = compileRoutes(config)
   let ready = false
+  let reloaded = false
   const counters = new Counters(decisionReasons, notStoredReasons)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
@@ -64,8 +70,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const passage = {
     clock, store, purgeLog, counters,
     routes: () => routes,
+    reloaded: () => reloaded,
     waitMs: config.coherence.purgeWaitMs,
-    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded'),
+    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
   }
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
@@ -73,6 +80,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     handle: (request, response, client) => handler.handle(request, response, client),
     destination: (request, client) => new Passage(passage, handler.received(request, client)),
     origins, logger,
+    unsendable: () => { counters.unsendable++ },
     leaving: () => !ready,
     options: {
       ...listening,
@@ -81,9 +89,14 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     },
   })
   const admin = createAdmin({
-    tokens: config.admin.tokens, store, purgeLog, origins, counters, clock, logger,
+    get tokens() {
+      return config.admin.tokens
+    },
+    store, purgeLog, origins, counters, clock, logger,
+    fingerprints: storage.fingerprints,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
-    keyed: purge => keyedPurge(routes, purge),
+    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    nextTurn: () => setImmediate(),
     defaultPurgeWaitMs: config.coherence.purgeWaitMs,
     config: () => maskSecrets(config),
     ready: () => ready,
@@ -132,8 +145,21 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       // Before anything changes: a certificate that does not fit its key leaves the running ones.
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
-      config = { ...config, routes: next.routes, cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes } }
+      const redis = withCredentials(config.redis, next.redis)
+      if (redis !== undefined) {
+        storage.renewUsers(redis)
+        logger.info('user or password for Redis are others: connections that are made from now on use them')
+      }
+      config = {
+        ...config,
+        admin: { ...config.admin, tokens: next.admin.tokens },
+        ...(redis !== undefined && { redis }),
+        routes: next.routes,
+        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
+      }
       routes = compileRoutes(config)
+      storage.fingerprints?.change(configurationFingerprint(config))
+      reloaded = true
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }
@@ -144,9 +170,15 @@ const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
   const sections = ['proxy', 'admin', 'redis', 'origins', 'coherence', 'log', 'sessions', 'workers'] as const
-  const changed: string[] = sections.filter(name => JSON.stringify(running[name]) !== JSON.stringify(next[name]))
+  const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
+  const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')
   return changed
+}
+
+// Less what a reload takes up in the sections that are otherwise read at the start.
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...others }: Config) {
+  return { ...others, admin, redis: redis && withoutCredentials(redis) }
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
@@ -161,5 +193,5 @@ function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https'
 }
 
 function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
-  return error.cause instanceof Error ? error.cause.message : error.detail
+  return error.cause instanceof Error ? safeMessage(error.cause) : error.detail
 }

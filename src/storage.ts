@@ -4,24 +4,31 @@ import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
+import { configurationFingerprint } from './exchange/sharing.ts'
 import type { Leases } from './store/lease.ts'
 import { createLocalPurgeLog } from './store/local-log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { PurgeLog } from './store/purge-log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connection.ts'
+import { Fingerprints } from './store/redis/fingerprints.ts'
 import { createRedisLeases } from './store/redis/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/stream-log.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered.ts'
+import { redisTls } from './tls.ts'
 
 export interface Storage {
   readonly store: Store
   readonly purgeLog: PurgeLog
   /** undefined: no other process has this store. */
   readonly leases: Leases | undefined
+  /** How the configurations of the processes that share the store compare. undefined: no other process has it. */
+  readonly fingerprints: Fingerprints | undefined
   /** Resolves when it keeps what it is given, or when there is no use in waiting for that; within a bounded time. */
   opened(): Promise<void>
+  /** Makes every connection to Redis from now on as these settings say. They are for the same servers. */
+  renewUsers(redis: RedisConfig): void
   close(): Promise<void>
 }
 
@@ -35,7 +42,7 @@ function embedded(config: Config, clock: Clock): Storage {
   const purgeLog = createLocalPurgeLog({
     clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
   })
-  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, opened: async () => {} })
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, fingerprints: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
@@ -52,7 +59,7 @@ function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: 
 
 function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
   const { cache, coherence } = config
-  const connections = connectRedis({ ...redis, clock, logger })
+  const connections = connectRedis({ ...redis, tls: redisTls(redis), clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
   const { store, clear } = tiered(createRedisStore({ ...common, maxEntryBytes: cache.maxEntryBytes, maxVariants: cache.maxVariants }), cache, clock)
   // A process is a replica: no two may share a name, not even over a restart within the same second.
@@ -67,8 +74,9 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
     onReset: clear,
   })
-  const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs }) : undefined
-  return together({ store, purgeLog, leases, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
+  const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
+  const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
+  return together({ store, purgeLog, leases, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
 // Clients that are let in before it would be answered as if nothing were ever kept. Whoever is told that Redis is out of reach
@@ -84,12 +92,14 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
   clearTimeout(timer)
 }
 
-function together(parts: Omit<Storage, 'close'>, connections?: { close(): void }): Storage {
-  const { store, purgeLog, leases } = parts
+function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: RedisConnections): Storage {
+  const { store, purgeLog, leases, fingerprints } = parts
   return {
     ...parts,
+    renewUsers: redis => connections?.renewUsers(redis),
     async close() {
       await leases?.close()
+      await fingerprints?.close()
       await purgeLog.close()
       await store.close()
       connections?.close()

@@ -1,9 +1,10 @@
 // Certificates, keys and authorities: from the paths in a configuration to what is in the files.
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
-import type { Config } from './config/schema.ts'
+import type { Config, RedisConfig } from './config/schema.ts'
 import type { OriginConfig } from './origin/config.ts'
 import type { TlsFiles } from './proxy/options.ts'
+import type { RedisTls } from './store/redis/client.ts'
 
 /** What the listener shows its clients; undefined: it speaks in the clear. @throws Error that names what is wrong with which file. */
 export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
@@ -24,6 +25,25 @@ export function originConfigs(origins: Config['origins']): Record<string, Origin
     const { ca, ...rest } = tls
     return [name, { ...origin, tls: ca === undefined ? rest : { ...rest, ca: pem(`origins.${name}.tls.ca`, ca) } }]
   }))
+}
+
+/** How Redis is spoken to over TLS; undefined: as its URLs say, with the public authorities. @throws Error that names what is wrong with which file. */
+export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
+  if (tls === undefined) return undefined
+  const { ca, cert, key, ...rest } = tls
+  const files = {
+    ...(ca !== undefined && { ca: pem('redis.tls.ca', ca) }),
+    ...(cert !== undefined && { cert: pem('redis.tls.cert', cert) }),
+    ...(key !== undefined && { key: pem('redis.tls.key', key) }),
+  }
+  // ioredis would not try again after a connection that cannot even be begun.
+  if (files.ca !== undefined && !files.ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`redis.tls.ca: ${ca} holds no certificate`)
+  try {
+    createSecureContext(files)
+  } catch (error) {
+    throw new Error(`redis.tls: ${[ca, cert, key].filter((file) => file !== undefined).join(', ')} are not authorities, a certificate and its key`, { cause: error })
+  }
+  return { ...files, ...rest }
 }
 
 function pem(path: string, file: string): string {

@@ -38,9 +38,10 @@ t.test('the README names only scripts that there are', async t => {
   }
 })
 
-t.test('docs/security.md names a test that there is for each of the twenty promises', async t => {
+t.test('docs/security.md names a test that there is for each of its promises', async t => {
   const promises = [...page('docs/security.md').matchAll(/^\| (\d+) \|.*\|(.*)\|$/gm)]
-  t.same(promises.map(([, number]) => Number(number)), Array.from({ length: 20 }, (_, i) => i + 1))
+  t.same(promises.map(([, number]) => Number(number)), Array.from({ length: promises.length }, (_, i) => i + 1))
+  t.ok(promises.length >= 20)
   for (const [, number, held = ''] of promises) {
     const tests = [...held.matchAll(/\]\(\.\.\/(test\/[^)]+\.test\.ts)\)/g)].map(([, path = '']) => path)
     t.ok(tests.length > 0, `promise ${number}`)

@@ -11,7 +11,7 @@ const source = join(root, 'src')
 // From left to right. proxy and admin stand side by side: neither imports the other.
 const layers = ['http', 'policy', 'store', 'origin', 'exchange', 'session', 'proxy', 'admin', 'app', 'cli'] as const
 const besideEachOther = new Set(['proxy admin', 'admin proxy'])
-const forAll = new Set(['clock', 'errors'])
+const forAll = new Set(['clock', 'errors', 'redis-address'])
 // Config types are for all; what loads a configuration is for the composition root alone.
 const configTypes = new Set([join('config', 'schema.ts')])
 const mayLoadConfig = new Set(['config', 'app', 'cli'])
@@ -38,7 +38,7 @@ function importsOf(file: string): Import[] {
 }
 
 // What the composition root is made of, beside app.ts itself.
-const partsOfApp = new Set(['drain', 'log', 'storage', 'tls'])
+const partsOfApp = new Set(['drain', 'error-summary', 'log', 'storage', 'tls'])
 
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
 function roomOf(file: string): string {

@@ -18,12 +18,14 @@ import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { refuseOtherSites } from './same-site.ts'
+import type { Comparison } from './stats.ts'
 import { statusRoutes } from './status.ts'
+import { Turns, type NextTurn } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 
 /** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
 export interface AdminParts {
-  /** Without any, nobody gets in but to /healthz and /readyz. */
+  /** Without any, nobody gets in but to /healthz and /readyz. Another list takes the place of this one on a reload. */
   readonly tokens: readonly AdminToken[]
   readonly store: Store
   readonly purgeLog: PurgeLog
@@ -31,9 +33,11 @@ export interface AdminParts {
   /** What would be decided for this request now; undefined: no route matches. */
   explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
   /** A purge as entries are keyed: with the targets that routes make of the URLs that people name. */
-  keyed(purge: Purge): Purge
+  keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Plain counters that the request path counts in; read at scrape. */
   readonly counters: Counters
+  /** How this replica's configuration compares with those that share its store; undefined: no other process does. */
+  readonly fingerprints?: Comparison | undefined
   readonly defaultPurgeWaitMs: number
   /** Effective configuration with secrets masked. */
   config(): unknown
@@ -44,6 +48,8 @@ export interface AdminParts {
   readonly version: string
   /** The other workers, where this process is one of several: numbers are then told for all of them. */
   readonly crew: Crew | undefined
+  /** What lets the proxy go on between two pieces of this listener's work. */
+  readonly nextTurn: NextTurn
 }
 
 /** How long a request may take to arrive: nothing that is sent here is large. */
@@ -93,18 +99,22 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')
   })
-  takeJsonBodies(app)
+  const turns = new Turns(parts.nextTurn)
+  takeJsonBodies(app, turns)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   refuseOtherSites(app)
-  requireTokens(app, parts.tokens)
+  requireTokens(app, parts)
+  app.addHook('onRequest', async (request) => {
+    if (request.routeOptions.config.scope !== 'open') await turns.next()
+  })
 
   const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
   parts.crew?.offer(own)
-  purgeRoutes(app, parts)
+  purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
-  entriesRoutes(app, parts)
+  entriesRoutes(app, parts, parts.nextTurn)
   refuseOtherMethods(app, [...routes])
   return app
 }

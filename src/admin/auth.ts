@@ -25,7 +25,19 @@ declare module 'fastify' {
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** Makes the look-up of a presented token. */
+/** Makes the look-up of a presented token among those of now: it is made anew when there are others. */
+function currentFinder(parts: { readonly tokens: readonly AdminToken[] }): (presented: string) => AdminToken | undefined {
+  let { tokens } = parts
+  let find = tokenFinder(tokens)
+  return (presented) => {
+    if (parts.tokens !== tokens) {
+      tokens = parts.tokens
+      find = tokenFinder(tokens)
+    }
+    return find(presented)
+  }
+}
+
 function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => AdminToken | undefined {
   const known = tokens.map((token) => ({ token, hash: digest(token.token) }))
   return (presented) => {
@@ -40,11 +52,12 @@ function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => Admi
 }
 
 /**
- * Asks every request for a token with the scope that its route names, before its body is read. A path that is no
+ * Asks every request for a token with the scope that its route names, before its body is read. `parts.tokens` is looked at
+ * for each request: a token that is not in it any more is refused on connections that are open, too. A path that is no
  * route asks for any valid token, so that a stranger does not learn which paths exist.
  */
-export function requireTokens(app: FastifyInstance, tokens: readonly AdminToken[]): void {
-  const find = tokenFinder(tokens)
+export function requireTokens(app: FastifyInstance, parts: { readonly tokens: readonly AdminToken[] }): void {
+  const find = currentFinder(parts)
   app.decorateRequest('tokenName', '')
 
   app.addHook('onRoute', (route) => {

@@ -2,8 +2,12 @@
 import type { PurgeLog } from '../store/purge-log.ts'
 import type { Store } from '../store/store.ts'
 
-/** Names of the parts; a purge log that cannot be followed makes misses of everything, whatever the store says of itself. */
+/**
+ * Names of the parts. A purge log that cannot be followed makes misses of everything, whatever the store says of itself.
+ * `invalidations`: other replicas are yet to be told what unsafe requests to this one have invalidated.
+ */
 export function degraded({ store, purgeLog }: { readonly store: Store, readonly purgeLog: PurgeLog }): readonly string[] {
   const told = store.stats().degraded
-  return purgeLog.current() || told.includes('redis') ? told : [...told, 'redis']
+  const parts = purgeLog.current() || told.includes('redis') ? told : [...told, 'redis']
+  return purgeLog.unrecorded === 0 ? parts : [...parts, 'invalidations']
 }

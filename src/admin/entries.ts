@@ -1,23 +1,29 @@
-// GET /v1/entries: what is stored, page by page, with a bound on the work of each call.
+// GET /v1/entries: what is stored, page by page, with a bound on the work of each call and of each turn.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { normalPrefix } from '../http/normal-target.ts'
+import { maxTagBytes } from '../http/tags.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { UrlPattern } from '../store/purge-log.ts'
+import { UnknownCursor } from '../store/store.ts'
 import type { AdminParts } from './admin.ts'
-import { readUrlPattern, showPattern } from './url-pattern.ts'
+import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
+import { Turns, type NextTurn } from './turns.ts'
+import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
 
-/** How many pages of the store one call may look through: a filter that matches little must not walk a whole store. */
-const maxPages = 20
+/** How many pages of the store one call looks through, and for how long: a filter that matches little ends there, with a cursor. */
+const mostPages = 100
+const mostMs = 500
 
 const defaultLimit = 100
 const entriesQuery = Type.Object(
   {
-    prefix: Type.Optional(Type.String({ minLength: 1, format: 'url-pattern', description: 'Only entries whose URL begins so: absolute, or a path alone for every host.' })),
-    tag: Type.Optional(Type.String({ minLength: 1, description: 'Only entries that carry this tag.' })),
-    cursor: Type.Optional(Type.String({ minLength: 1, description: 'What the page before this one answered as its cursor.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'How many entries to answer at most.' })),
+    prefix: Type.Optional(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins so: absolute, or a path alone for every host.' })),
+    tag: Type.Optional(Type.String({ minLength: 1, maxLength: maxTagBytes, description: 'Only entries that carry this tag.' })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'How many entries to answer at most. A page may have fewer, or none, and a cursor: there may be more until one has no cursor.' })),
   },
   { additionalProperties: false },
 )
@@ -26,6 +32,11 @@ function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | u
   if (tag !== undefined && !meta.tags.includes(tag)) return false
   if (prefix === undefined) return true
   return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
+}
+
+/** Entries are listed by their URL in normal form. */
+function normalPattern(prefix: UrlPattern | undefined): UrlPattern | undefined {
+  return prefix && { authority: prefix.authority, target: normalPrefix(prefix.target) }
 }
 
 function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number): Record<string, unknown> {
@@ -48,22 +59,37 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
   }
 }
 
-export function entriesRoutes(app: FastifyInstance, parts: AdminParts): void {
-  app.get<{ Querystring: Static<typeof entriesQuery> }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery } }, async (request) => {
-    const { tag, limit = defaultLimit } = request.query
-    const prefix = request.query.prefix === undefined ? undefined : readUrlPattern(request.query.prefix).pattern
+type Query = Static<typeof entriesQuery>
+
+export function entriesRoutes(app: FastifyInstance, parts: AdminParts, nextTurn: NextTurn): void {
+  // Of their own: a shared store that does not answer holds up listings, and nothing else.
+  const turns = new Turns(nextTurn)
+
+  /** One page of the store: its matches go into the answer. Returns where the next begins. */
+  const look = async (page: JsonPage, { limit = defaultLimit, tag }: Query, prefix: UrlPattern | undefined, cursor: string | undefined): Promise<string | undefined> => {
     const nowMs = parts.clock.now()
-    const entries: Record<string, unknown>[] = []
-    let cursor = request.query.cursor
-    for (let pages = 0; pages < maxPages; pages++) {
+    try {
       // No more is asked for than still fits, so that no match between two cursors is left out.
-      const page = await parts.store.list(cursor, limit - entries.length)
-      for (const { key, meta } of page.entries) {
-        if (matches(meta, prefix, tag)) entries.push(showEntry(key, meta, parts, nowMs))
-      }
-      cursor = page.cursor
-      if (cursor === undefined || entries.length >= limit) break
+      const found = await parts.store.list(cursor, limit - page.length, (meta) => matches(meta, prefix, tag))
+      for (const { key, meta } of found.entries) page.add(showEntry(key, meta, parts, nowMs))
+      return found.cursor
+    } catch (error) {
+      if (error instanceof UnknownCursor) throw unknownCursor()
+      throw error
     }
-    return { entries, cursor }
+  }
+
+  app.get<{ Querystring: Query }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery } }, async (request, reply) => {
+    const { query } = request
+    const prefix = query.prefix === undefined ? undefined : normalPattern(readUrlPattern(query.prefix).pattern)
+    const untilMs = parts.clock.monotonic() + mostMs
+    const page = new JsonPage()
+    let { cursor } = query
+    for (let pages = 0; pages < mostPages; pages++) {
+      cursor = await turns.take(() => look(page, query, prefix, cursor))
+      if (cursor === undefined || page.full || page.length >= (query.limit ?? defaultLimit)) break
+      if (parts.clock.monotonic() >= untilMs || request.raw.socket.destroyed) break
+    }
+    return sendPage(reply, page.toText('entries', cursor))
   })
 }

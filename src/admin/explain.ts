@@ -2,23 +2,31 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { FieldLines } from '../http/fields.ts'
+import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Explanation } from '../exchange/explanation.ts'
 import type { AdminParts } from './admin.ts'
-import { AdminProblem } from './problems.ts'
+import { AdminProblem, requestProblem } from './problems.ts'
+import { maxUrlChars } from './url-pattern.ts'
 
 // RFC 9110 §5.6.2, §5.5
 const token = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 const fieldText = Type.String({ pattern: '^[^\\r\\n\\u0000]*$' })
 
-const url = Type.String({ minLength: 1, format: 'absolute-url', description: 'The URL as clients ask for it.' })
+/** Names, and lines of one name; and characters in all: a request that the proxy takes has a bound too. */
+const maxNames = 256
+const maxLines = 256
+const maxFieldChars = 262_144
+
+const url = Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'absolute-url', description: 'The URL as clients ask for it.' })
 const explainQuery = Type.Object({ url }, { additionalProperties: false })
 const explainBody = Type.Object(
   {
     url,
-    method: Type.Optional(Type.String({ pattern: token, description: 'GET if not given.' })),
+    method: Type.Optional(Type.String({ pattern: token, maxLength: 64, description: 'GET if not given.' })),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.Union([fieldText, Type.Array(fieldText)], { 'x-expects': 'must be a string or an array of strings, without line breaks' }), {
+      Type.Record(Type.String(), Type.Union([fieldText, Type.Array(fieldText, { maxItems: maxLines })], { 'x-expects': 'must be a string or an array of at most 256 strings, without line breaks' }), {
         propertyNames: { pattern: token },
+        maxProperties: maxNames,
         description: 'Request fields by name; an array stands for several lines of one name.',
       }),
     ),
@@ -28,7 +36,7 @@ const explainBody = Type.Object(
 
 function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
   return Object.entries(headers).flatMap(([name, value]) =>
-    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), line.trim()]),
+    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), withoutOuterSpace(line)]),
   )
 }
 
@@ -46,6 +54,9 @@ export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
   )
   app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody } }, async (request) => {
     const { url: asked, method = 'GET', headers = {} } = request.body
-    return answer({ url: asked, method, fields: toFieldLines(headers) })
+    const fields = toFieldLines(headers)
+    const chars = fields.reduce((sum, text) => sum + text.length, 0)
+    if (chars > maxFieldChars) throw requestProblem([{ path: 'headers', message: `must not have more than ${maxFieldChars} characters in all, and has ${chars}` }])
+    return answer({ url: asked, method, fields })
   })
 }

@@ -1,6 +1,8 @@
 // Reads a request body as JSON, and says where it is not.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { tooMuchJson } from './json-bounds.ts'
 import { requestProblem } from './problems.ts'
+import type { Turns } from './turns.ts'
 
 /** Where in a text an offset is, counted from 1, as editors do. */
 function lineAndColumn(text: string, offset: number): string {
@@ -21,15 +23,19 @@ function jsonProblem(text: string, error: unknown): string {
  * Makes JSON the only body that the listener takes; any other type is a 415. Keys such as `__proto__` are safe to let
  * through: JSON.parse makes own properties of them, and the schemas know no such keys.
  */
-export function takeJsonBodies(app: FastifyInstance): void {
+export function takeJsonBodies(app: FastifyInstance, turns: Turns): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string | Buffer): Promise<unknown> => {
+    // What follows, up to the handler, is one piece of work; bodies may arrive by the hundred.
+    await turns.next()
     // RFC 8259 §8.1: a byte order mark may be ignored; some shells put one before what they pipe.
     const text = String(body).replace(/^\uFEFF/, '')
+    const tooMuch = tooMuchJson(text)
+    if (tooMuch !== undefined) throw requestProblem([{ path: '', message: tooMuch }])
     try {
-      done(null, JSON.parse(text))
+      return JSON.parse(text) as unknown
     } catch (error) {
-      done(requestProblem([{ path: '', message: jsonProblem(text, error) }]))
+      throw requestProblem([{ path: '', message: jsonProblem(text, error) }])
     }
   })
 }

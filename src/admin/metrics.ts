@@ -27,12 +27,14 @@ const counterRows: readonly CounterRow[] = [
   { name: 'origin_errors_total', help: 'Failed exchanges with origins by the code of the failure.', read: (c) => ({ label: 'code', values: c.originErrors }) },
   { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
+  { name: 'invalidations_deferred_total', help: 'Successful unsafe requests whose invalidation could not be recorded at once.', read: (c) => c.invalidationsDeferred },
   { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch, and were answered with what it brought.', read: (c) => c.coalesced },
   { name: 'coalescing_waits_total', help: 'Times that a request, or a refresh, began to wait for another fetch.', read: (c) => c.waits },
   { name: 'leases_total', help: 'Leases taken: fetches for which other processes would have waited.', read: (c) => c.leases },
   { name: 'leases_taken_over_total', help: 'Leases taken that were of another fetch before.', read: (c) => c.leasesTakenOver },
   { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
   { name: 'bodies_continued_total', help: 'Answers whose stored body was lost in their middle, and for whose rest the origin was asked.', read: (c) => c.bodiesContinued },
+  { name: 'responses_unsendable_total', help: 'Responses that Node would not send; each ended its own exchange.', read: (c) => c.unsendable },
 ]
 
 function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): void {
@@ -72,6 +74,7 @@ function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): v
   addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => degraded({ store, purgeLog }).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.current() ? 1 : 0))
+  addGauge(registry, 'invalidations_pending', 'URLs and groups that are invalid in this process, and yet to be recorded for the other replicas.', () => purgeLog.unrecorded)
   addGauge(registry, 'replicas', 'Replicas that are live, this one included.', async () => {
     // A scrape must not fail because Redis does: the rest of it is what tells that it did.
     const replicas = await Promise.resolve(purgeLog.replicas()).catch(() => undefined)

@@ -33,12 +33,12 @@ export function requestProblem(errors: readonly RequestError[]): AdminProblem {
 }
 
 /** The framework's own refusals, by its error code. */
-function frameworkProblem(code: string): AdminProblem | undefined {
+function frameworkProblem(code: string, bodyLimit: number | undefined): AdminProblem | undefined {
   switch (code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new AdminProblem('UNSUPPORTED_MEDIA_TYPE', { detail: 'Send JSON, with content-type: application/json.' }, { accept: 'application/json' })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new AdminProblem('PAYLOAD_TOO_LARGE')
+      return new AdminProblem('PAYLOAD_TOO_LARGE', bodyLimit === undefined ? {} : { detail: `At most ${bodyLimit} bytes are taken here.` })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return requestProblem([{ path: '', message: 'is not as long as content-length says' }])
     case 'FST_ERR_BAD_URL':
@@ -48,10 +48,10 @@ function frameworkProblem(code: string): AdminProblem | undefined {
   }
 }
 
-function asProblem(error: unknown): SpringhouseError {
+function asProblem(error: unknown, bodyLimit?: number): SpringhouseError {
   if (error instanceof SpringhouseError) return error
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return frameworkProblem(code) ?? new SpringhouseError('INTERNAL', { cause: error })
+  return frameworkProblem(code, bodyLimit) ?? new SpringhouseError('INTERNAL', { cause: error })
 }
 
 /** Answers with a problem document. Sent as bytes, so that the framework adds no charset (RFC 8259 §11: JSON has none). */
@@ -67,7 +67,7 @@ export function sendProblem(reply: FastifyReply, error: SpringhouseError): Fasti
 
 /** The error handler of the listener: logs what is not the client's doing, and tells the client the catalogue's sentence. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const error = asProblem(thrown)
+  const error = asProblem(thrown, request.routeOptions.bodyLimit)
   if (error.source === 'internal') request.log.error({ err: thrown, code: error.code, token: request.tokenName, url: request.url }, 'admin request failed')
   else if (error.status >= 500) request.log.warn({ err: thrown, code: error.code, token: request.tokenName, url: request.url, detail: error.detail }, 'admin request not done')
   void sendProblem(reply, error)

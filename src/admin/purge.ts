@@ -1,17 +1,23 @@
 // POST /v1/purge and GET /v1/purges: what to invalidate, and what lately was.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { maxTagBytes } from '../http/tags.ts'
 import type { Purge, PurgeRecord, UrlPattern } from '../store/purge-log.ts'
 import type { AdminParts } from './admin.ts'
-import { readUrlPattern, showPattern } from './url-pattern.ts'
+import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
+import { requestProblem } from './problems.ts'
+import type { Turns } from './turns.ts'
+import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
 
 const maxItems = 1000
-const patterns = (description: string) => Type.Array(Type.String({ minLength: 1, format: 'url-pattern' }), { maxItems, description })
+/** Characters of a purge's targets, as routes key them: every replica reads them in one go. */
+const maxKeyedChars = 2_097_152
+const patterns = (description: string) => Type.Array(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern' }), { maxItems, description })
 
 const purgeBody = Type.Object(
   {
     urls: Type.Optional(patterns('URLs, with all their variants: absolute, whose scheme does not matter, or a path alone for every host.')),
-    tags: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems, description: 'Tags that the origin put on its answers.' })),
+    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes }), { maxItems, description: 'Tags that the origin put on its answers.' })),
     prefixes: Type.Optional(patterns('Beginnings of URLs, written as URLs are. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
     soft: Type.Optional(Type.Boolean({ description: 'Make entries stale rather than gone, so that they can be validated or served stale.' })),
@@ -67,12 +73,23 @@ function showRecord(record: PurgeRecord): unknown {
 }
 
 const defaultRecent = 50
-const recentQuery = Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent })) }, { additionalProperties: false })
+const recentQuery = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent, description: 'How many purges to answer at most. A page may have fewer, and a cursor.' })),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
+  },
+  { additionalProperties: false },
+)
+// Characters of records that are written before others have a turn.
+const charsPerTurn = 65_536
 
-export function purgeRoutes(app: FastifyInstance, parts: AdminParts): void {
+export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turns): void {
   app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
     const purge = toPurge(request.body)
-    const receipt = await parts.purgeLog.append(parts.keyed(purge), request.body.waitMs ?? parts.defaultPurgeWaitMs)
+    const keyed = await parts.keyed(purge, () => turns.next())
+    const chars = keyed.urls.reduce((sum, url) => sum + url.target.length, 0)
+    if (chars > maxKeyedChars) throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
+    const receipt = await parts.purgeLog.append(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
     parts.counters.purges++
     const { replicas: { live, acknowledged }, copied } = receipt
     request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied }, 'purge')
@@ -81,7 +98,21 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts): void {
     return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
   })
 
-  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request) => ({
-    purges: parts.purgeLog.recent(request.query.limit ?? defaultRecent).map(showRecord),
-  }))
+  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request, reply) => {
+    const { cursor, limit = defaultRecent } = request.query
+    if (cursor !== undefined && !/^[0-9a-z.]+$/.test(cursor)) throw unknownCursor()
+    const page = new JsonPage()
+    const records = parts.purgeLog.recent(limit, cursor)
+    let written = 0
+    for (const record of records) {
+      page.add(showRecord(record))
+      if (page.full) break
+      if (page.chars - written < charsPerTurn) continue
+      written = page.chars
+      await turns.next()
+    }
+    const last = records[page.length - 1]
+    const more = last !== undefined && parts.purgeLog.recent(1, last.id).length > 0
+    return sendPage(reply, page.toText('purges', more ? last.id : undefined))
+  })
 }

@@ -4,6 +4,12 @@ import type { StoreStats } from '../store/store.ts'
 import type { AdminParts } from './admin.ts'
 import { degraded } from './degraded.ts'
 
+/** Digests of the configuration, and the replicas with the same store whose configuration is another. */
+export interface Comparison {
+  readonly own: { readonly routes: string, readonly origins: string }
+  readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
+}
+
 /** What one process tells of itself. */
 export interface Stats extends CountersSnapshot {
   readonly version: string
@@ -13,9 +19,11 @@ export interface Stats extends CountersSnapshot {
   readonly hitRatio: number | null
   readonly store: StoreStats
   readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }
+  /** Only where others share the store. */
+  readonly configuration?: Comparison['own'] & Pick<Comparison, 'differing'>
 }
 
-export function statsOf({ version, clock, counters, store, purgeLog }: AdminParts, startedMs: number): Stats {
+export function statsOf({ version, clock, counters, store, purgeLog, fingerprints }: AdminParts, startedMs: number): Stats {
   const counted = counters.snapshot()
   return {
     version,
@@ -25,6 +33,7 @@ export function statsOf({ version, clock, counters, store, purgeLog }: AdminPart
     hitRatio: hitRatio(counted),
     store: { ...store.stats(), degraded: degraded({ store, purgeLog }) },
     purgeLog: { applied: purgeLog.applied, revision: purgeLog.revision, current: purgeLog.current() },
+    ...(fingerprints !== undefined && { configuration: { ...fingerprints.own, differing: fingerprints.differing } }),
   }
 }
 

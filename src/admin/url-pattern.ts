@@ -2,6 +2,9 @@
 import { normaliseAuthority } from '../http/authority.ts'
 import type { UrlPattern } from '../store/purge-log.ts'
 
+/** Longer than any URL that the proxy takes: a target has at most 64 KiB, whatever `maxTargetBytes` says. */
+export const maxUrlChars = 65_536 + 512
+
 /** What was read, or the sentence that says what is wrong with it. */
 export type ReadPattern =
   | { readonly pattern: UrlPattern; readonly problem?: undefined }
@@ -25,7 +28,7 @@ export function readUrlPattern(text: string): ReadPattern {
   const [, scheme = '', rawAuthority = '', rest = ''] = parts
   if (rawAuthority.includes('@')) return { problem: 'has user information (user@), which is not part of what is cached' }
   const authority = normaliseAuthority(rawAuthority, scheme.toLowerCase() === 'https' ? 'https' : 'http')
-  if (authority === undefined) return { problem: `has no valid host: ${JSON.stringify(rawAuthority)}` }
+  if (authority === undefined) return { problem: `has no valid host: ${JSON.stringify(rawAuthority.slice(0, 100))}` }
   // RFC 9112 §3.2.1: an empty path is sent as "/".
   const target = rest.startsWith('/') ? rest : `/${rest}`
   return { pattern: { authority, target } }

@@ -7,6 +7,7 @@ import { readAbsoluteUrl, readUrlPattern } from './url-pattern.ts'
 
 /** Beyond this many, the errors are counted rather than listed: the answer stays smaller than the question. */
 const maxErrors = 100
+const maxNameChars = 100
 
 /** Formats of the API's strings, each with the function that says what is wrong with one. */
 const formats: Readonly<Record<string, (text: string) => string | undefined>> = {
@@ -32,14 +33,19 @@ export function schemaCompiler(): FastifySchemaCompiler<object> {
 /** `/urls/0` (RFC 6901) as `urls[0]`. */
 function readablePath(pointer: string, ...more: readonly string[]): string {
   const steps = pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
-  return [...steps, ...more].reduce((path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`), '')
+  return [...steps, ...more].map(cut).reduce((path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`), '')
+}
+
+/** Names are the client's, and may be as long as its body. */
+function cut(name: string): string {
+  return name.length <= maxNameChars ? name : `${name.slice(0, maxNameChars)}…`
 }
 
 function nearest(name: string, known: readonly string[]): string {
   if (known.length === 0) return 'nothing is taken here'
-  const candidate = closest(name, known)
+  const candidate = closest(name.slice(0, maxNameChars), known)
   // A guess that shares less than half of its letters is no help; then the whole list is.
-  if (distance(name.toLowerCase(), candidate.toLowerCase()) <= Math.ceil(candidate.length / 2)) return `did you mean ${JSON.stringify(candidate)}?`
+  if (distance(name.slice(0, maxNameChars).toLowerCase(), candidate.toLowerCase()) <= Math.ceil(candidate.length / 2)) return `did you mean ${JSON.stringify(candidate)}?`
   return `known are ${known.map((key) => JSON.stringify(key)).join(', ')}`
 }
 

@@ -1,11 +1,12 @@
 // How the commands talk to the admin API, and what they say when it does not answer as hoped.
 import type { Command } from 'commander'
+import { safeMessage } from '../error-summary.ts'
+import { givenToken, type TokenOptions } from './admin-token.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 
 /** Where the admin API is, and who asks. */
-export interface AdminAccess {
+export interface AdminAccess extends TokenOptions {
   readonly admin?: string
-  readonly token?: string
 }
 
 /** What the admin API answered, when it is not an error. */
@@ -28,6 +29,7 @@ export function withAdminOptions(verb: Command): Command {
   return verb
     .option('--admin <url>', 'the admin listener; without it SPRINGHOUSE_ADMIN, or http://127.0.0.1:8081')
     .option('--token <token>', 'a token of the admin API; without it SPRINGHOUSE_ADMIN_TOKEN')
+    .option('--token-file <file>', 'a file that holds the token; without it SPRINGHOUSE_ADMIN_TOKEN_FILE')
     .option('--json', 'print what the admin API answered')
 }
 
@@ -38,9 +40,11 @@ export function withAdminOptions(verb: Command): Command {
  */
 export async function askAdmin(access: AdminAccess, path: string, options: { body?: unknown; timeoutMs?: number } = {}): Promise<AdminAnswer> {
   const { body, timeoutMs = 30_000 } = options
-  const base = (access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081')).replace(/\/+$/, '')
-  if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${base}`, USAGE)
-  const token = access.token ?? (process.env.SPRINGHOUSE_ADMIN_TOKEN || undefined)
+  const base = withoutLastSlashes(access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081'))
+  // As a message may show it: without user info.
+  const shown = safeMessage(base)
+  if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${shown}`, USAGE)
+  const given = givenToken(access, process.env)
   const { request } = await import('undici')
   let status: number
   let text: string
@@ -50,7 +54,7 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
       headers: {
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(given !== undefined && { authorization: `Bearer ${given.token}` }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       headersTimeout: timeoutMs,
@@ -59,17 +63,23 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
     status = answer.statusCode
     text = await answer.body.text()
   } catch (error) {
-    throw new CommandFailure(unreachable(base, error))
+    throw new CommandFailure(unreachable(shown, error))
   }
   const parsed = parseJson(text)
   if (status === 401) {
-    throw new AdminRefusal(token === undefined
+    throw new AdminRefusal(given === undefined
       ? 'the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
-      : 'the admin API does not know this token: check --token or SPRINGHOUSE_ADMIN_TOKEN', parsed)
+      : `the admin API does not know this token: check ${given.from}`, parsed)
   }
-  if (status >= 400) throw new AdminRefusal(refusal(base, status, parsed), parsed)
-  if (parsed === undefined) throw new CommandFailure(`${base} answered ${status} without JSON: is it the admin listener of springhouse?`)
+  if (status >= 400) throw new AdminRefusal(refusal(shown, status, parsed), parsed)
+  if (parsed === undefined) throw new CommandFailure(`${shown} answered ${status} without JSON: is it the admin listener of springhouse?`)
   return { status, body: parsed }
+}
+
+function withoutLastSlashes(url: string): string {
+  let end = url.length
+  while (url[end - 1] === '/') end--
+  return url.slice(0, end)
 }
 
 /** Prints what the API answered, as it is. */
@@ -91,7 +101,7 @@ function unreachable(base: string, error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED') return `nothing listens at ${base} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN`
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return `${base} did not answer in time`
-  return `cannot reach ${base}: ${message.split('\n', 1)[0] || code}`
+  return `cannot reach ${base}: ${safeMessage({ message }) || code}`
 }
 
 function refusal(base: string, status: number, body: unknown): string {

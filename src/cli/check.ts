@@ -1,5 +1,6 @@
 // `springhouse check`: whether a configuration would start, and what it comes to.
 import type { Command } from 'commander'
+import { say } from './failure.ts'
 
 export function addCheck(program: Command): void {
   program.command('check')
@@ -8,7 +9,8 @@ export function addCheck(program: Command): void {
     .option('--print', 'show the effective configuration, with environment and defaults, secrets masked')
     .action(async (options: { config?: string; print?: boolean }) => {
       const [{ loadConfig }, { humanise, maskSecrets }, { stringify }] = await Promise.all([import('../config/load.ts'), import('../config/mask.ts'), import('yaml')])
-      const { config } = loadConfig({ file: options.config, env: process.env })
+      const { config, notices } = loadConfig({ file: options.config, env: process.env })
+      for (const notice of notices) say(notice)
       process.stdout.write(options.print === true ? stringify(humanise(maskSecrets(config))) : 'config ok\n')
     })
 }

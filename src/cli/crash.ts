@@ -1,5 +1,6 @@
 // The end of a process that met an error which nobody caught: what it was doing goes to the log, and it exits with 1.
 import type { Logger } from 'pino'
+import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
 
 /** What a process is at; the last that was said is what the log tells. */
@@ -16,11 +17,10 @@ export function endOnUncaught(logger: Logger): Watch {
   const watch: Watch = { doing: 'starting' }
   // Node brings unhandled rejections here too, unless somebody listens for those.
   process.on('uncaughtException', (thrown: unknown, origin) => {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
     const what = origin === 'unhandledRejection' ? 'a rejection that nobody handled' : 'an exception that nobody caught'
     try {
-      logger.fatal({ err: error, doing: watch.doing, pid: process.pid }, `${what}: the process ends`)
-      say(`${what}, while ${watch.doing}: ${error.message}`)
+      logger.fatal({ err: thrown, doing: watch.doing, pid: process.pid }, `${what}: the process ends`)
+      say(`${what}, while ${watch.doing}: ${safeMessage(thrown)}`)
     } finally {
       process.exit(FAILED)
     }

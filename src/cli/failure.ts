@@ -1,4 +1,5 @@
 // How a command fails: one clear line for each reason, and the exit code that scripts go by.
+import { safeMessage } from '../error-summary.ts'
 
 /** Exit codes: the thing asked for failed; it was asked for in a way that is not understood. */
 export const FAILED = 1
@@ -39,7 +40,6 @@ export function startFailure(error: unknown): string {
     const host = address ?? hostname ?? ''
     return `cannot listen on ${host.includes(':') ? `[${host}]` : host}${port === undefined ? '' : `:${port}`}: ${reason} (${code})`
   }
-  const message = error instanceof Error ? error.message : String(error)
   const { cause } = error as { cause?: unknown }
-  return `cannot start: ${cause instanceof Error ? `${message} (${cause.message})` : message}`
+  return `cannot start: ${safeMessage(error)}${cause instanceof Error ? ` (${safeMessage(cause)})` : ''}`
 }

@@ -2,6 +2,7 @@
 import type { App } from '../app.ts'
 import { ConfigError, problemLine } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
+import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
 
 export const stoppingLine = 'stopping, once what is under way is done; a second signal stops at once'
@@ -20,7 +21,7 @@ export async function stopApp(app: App, config: Config): Promise<void> {
   try {
     await app.close()
   } catch (error) {
-    say(`stopping: ${error instanceof Error ? error.message : String(error)}`)
+    say(`stopping: ${safeMessage(error)}`)
     process.exit(FAILED)
   }
   clearTimeout(late)
@@ -60,7 +61,7 @@ async function reload(load: () => Config, apply: Apply): Promise<void> {
     say('the configuration is reloaded')
   } catch (error) {
     if (error instanceof ConfigError) for (const problem of error.problems) say(`config: ${problemLine(problem)}`)
-    else say(error instanceof Error ? error.message : String(error))
+    else say(safeMessage(error))
     say('the new configuration is refused; the running one stays')
   }
 }

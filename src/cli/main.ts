@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError, problemLine } from '../config/problem.ts'
+import { safeMessage } from '../error-summary.ts'
 import { addCheck } from './check.ts'
 import { addExplain } from './explain.ts'
 import { CommandFailure, FAILED, say, USAGE } from './failure.ts'
@@ -55,7 +56,7 @@ function end(error: unknown): number {
     for (const problem of error.problems) say(`config: ${problemLine(problem)}`)
     return FAILED
   }
-  say(error instanceof Error ? error.message : String(error))
+  say(safeMessage(error))
   return FAILED
 }
 

@@ -7,6 +7,7 @@ import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../log.ts'
 import { announce } from './announce.ts'
+import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
@@ -17,8 +18,17 @@ import { runWorkers } from './workers.ts'
 export async function serve({ config: file, ...flags }: Flags & { config?: string }): Promise<void> {
   // A worker does as its primary says: it is sent the configuration that the primary has checked.
   if (cluster.isWorker) return runWorker()
-  const load = withAdminToken(() => loadConfig({ file, env: process.env, flags }).config)
+  let notices: readonly string[] = []
+  const load = withAdminToken(() => {
+    const loaded = loadConfig({ file, env: process.env, flags })
+    notices = loaded.notices
+    return loaded.config
+  })
   const config = load()
+  if (notices.length > 0) {
+    const logger = createLogger(config.log)
+    for (const notice of notices) logger.warn(notice)
+  }
   const count = workerCount(config)
   const loadAgain = () => {
     const next = load()
@@ -57,6 +67,7 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   let app: App | undefined
   const logger = createLogger(config.log)
   const watch = endOnUncaught(logger)
+  consoleToLog(logger)
   const started = reloadOnHangup(load)
   const stop = async () => {
     if (stopping) process.exit(FAILED) // the second signal: at once

@@ -1,8 +1,10 @@
 // One worker: starts, reloads and stops as the primary says, over the channel between them.
 import { startApp, type App } from '../app.ts'
 import type { Config } from '../config/schema.ts'
+import { safeMessage } from '../error-summary.ts'
 import { unreachable } from '../errors.ts'
 import { createLogger } from '../log.ts'
+import { consoleToLog } from './console.ts'
 import { endOnUncaught, type Watch } from './crash.ts'
 import { CrewMember, type FromMember, type ToMember } from './crew.ts'
 import { FAILED, say, startFailure } from './failure.ts'
@@ -61,12 +63,13 @@ export async function runWorker(): Promise<void> {
       else {
         const logger = createLogger(config.log)
         watch = endOnUncaught(logger)
+        consoleToLog(logger)
         app = await startApp({ config, logger, crew })
         watch.doing = 'serving'
         tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
       }
     } catch (error) {
-      if (message.type === 'reload') say(`worker ${process.pid}: ${error instanceof Error ? error.message : String(error)}`)
+      if (message.type === 'reload') say(`worker ${process.pid}: ${safeMessage(error)}`)
       else tell({ type: 'failed', line: startFailure(error) }, () => process.exit(FAILED))
     }
   }

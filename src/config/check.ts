@@ -1,8 +1,8 @@
 // Holds a configuration to the schema, and says in one sentence per place what is wrong with it.
 import { Ajv, type ErrorObject } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
-import { formats, type FormatName } from './formats.ts'
-import { showValue } from './mask.ts'
+import { formats, textFormat, type FormatName } from './formats.ts'
+import { notShown, showValue } from './mask.ts'
 import { expectation, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
 import { configSchema } from './schema.ts'
@@ -15,18 +15,21 @@ const ajv = new Ajv({
 })
 const validate = ajv.compile(configSchema)
 
-/** Every way in which a normalised configuration departs from the schema; [] when it is a Config. */
-export function checkSchema(value: unknown): Problem[] {
+/**
+ * Every way in which a normalised configuration departs from the schema; [] when it is a Config. The values at the paths
+ * `unshown` were read from files of secrets, and are not told, be it that a wrong file was named.
+ */
+export function checkSchema(value: unknown, unshown: ReadonlyMap<string, unknown>): Problem[] {
   if (validate(value)) return []
   const problems = (validate.errors ?? [])
     // What is wrong with one member of a union says little: the union's own error says what all of them would be.
     .filter((error) => !error.schemaPath.includes('/anyOf/'))
-    .map((error) => describe(error, value))
+    .map((error) => describe(error, value, unshown))
   // One place, one line: a text can fail its type and its format at once.
   return problems.filter((problem, index) => problems.findIndex((each) => each.path === problem.path) === index)
 }
 
-function describe(error: ErrorObject, root: unknown): Problem {
+function describe(error: ErrorObject, root: unknown, unshown: ReadonlyMap<string, unknown>): Problem {
   const node = error.parentSchema as SchemaNode
   const path = settingPath(error.instancePath, root)
   if (error.keyword === 'additionalProperties') {
@@ -35,13 +38,19 @@ function describe(error: ErrorObject, root: unknown): Problem {
   }
   if (error.keyword === 'required') {
     const name = (error.params as { missingProperty: string }).missingProperty
-    return { path: memberPath(path, name), message: `missing; expected ${expectation(node.properties?.[name] ?? {})}` }
+    const inFile = node.properties?.[`${name}File`]?.fileOf === name ? `, or ${name}File, the path of a file that holds it` : ''
+    return { path: memberPath(path, name), message: `missing; expected ${expectation(node.properties?.[name] ?? {})}${inFile}` }
   }
   if (error.keyword === 'uniqueItems') {
     const { i } = error.params as { i: number }
     return { path: memberPath(path, i), message: `${showValue(node, (error.data as unknown[])[i])} is in the list twice` }
   }
-  return { path, message: `expected ${expectation(node)}, got ${showValue(node, error.data)}` }
+  const shown = unshown.has(path) ? notShown : showValue(node, error.data)
+  if (error.keyword === 'format' && node.format !== undefined && typeof error.data === 'string') {
+    const wrong = textFormat(node.format).wrong?.(error.data)
+    if (wrong !== undefined) return { path, message: `${wrong}, got ${shown}` }
+  }
+  return { path, message: `expected ${expectation(node)}, got ${shown}` }
 }
 
 function unknownKey(node: SchemaNode, name: string): string {

@@ -7,7 +7,7 @@ import type { Environment } from './substitute.ts'
 const prefix = 'SPRINGHOUSE_'
 
 /** Names that are not settings: the file, and what the commands that talk to the admin API use. */
-export const otherVariables: readonly string[] = ['SPRINGHOUSE_CONFIG', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_ADMIN_TOKEN']
+export const otherVariables: readonly string[] = ['SPRINGHOUSE_CONFIG', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_ADMIN_TOKEN', 'SPRINGHOUSE_ADMIN_TOKEN_FILE']
 
 /** A setting that has a name in the environment. */
 export interface Variable {
@@ -24,6 +24,13 @@ function collect(node: SchemaNode, path: string): Variable[] {
   return Object.entries(node.properties).flatMap(([name, member]) => collect(member, memberPath(path, name)))
 }
 
+/** The other way to give a setting, by its path: `redis.passwordFile` for `redis.password`, and the other way round. */
+export const otherWays: ReadonlyMap<string, string> = new Map(variables.flatMap(({ path, node: { fileOf } }) => {
+  if (fileOf === undefined) return []
+  const secret = path.slice(0, path.lastIndexOf('.') + 1) + fileOf
+  return [[path, secret], [secret, path]]
+}))
+
 /** `SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES` for `cache.maxEntryBytes`. */
 function variableName(path: string): string {
   return prefix + path.replaceAll('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()
@@ -37,20 +44,50 @@ export function environmentSettings(env: Environment): (Variable & { readonly te
   })
 }
 
+/** Variables that give one secret in two ways: neither can be right for both. */
+export function doubleVariables(env: Environment): Problem[] {
+  const pairs = variables.flatMap(({ name, path, node }) => node.fileOf === undefined ? [] : [[variableName(otherWays.get(path) ?? ''), name] as const])
+  return [...pairs, ['SPRINGHOUSE_ADMIN_TOKEN', 'SPRINGHOUSE_ADMIN_TOKEN_FILE'] as const]
+    .filter((pair) => pair.every((name) => (env[name] ?? '') !== ''))
+    .map(([secret, file]) => ({ path: file, message: `given twice: as ${secret} and as ${file}; leave one of them out` }))
+}
+
 /** Variables with our prefix that mean nothing: a mistyped one would otherwise silently do nothing. */
 export function unknownVariables(env: Environment): Problem[] {
   const known = [...variables.map(({ name }) => name), ...otherVariables]
   return Object.entries(env)
-    .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text))
+    .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text) && !isAboutDeployment(name))
     .map(([name]) => {
       const near = nearest(name, known)
       return { path: name, message: near === undefined ? 'unknown variable; config/reference.md lists those that are known' : `unknown variable; did you mean ${near}?` }
     })
 }
 
+/** A line for each setting whose name a service link has: whoever meant the setting should know that it is not set. */
+export function linkedSettings(env: Environment): string[] {
+  return variables.flatMap(({ name, path }) => {
+    const text = env[name] ?? ''
+    if (!isServiceLink(name, text)) return []
+    const service = name.slice(0, -'_PORT'.length).toLowerCase().replaceAll('_', '-')
+    return [`${name}=${text} is what Kubernetes says of a service named ${service}, and does not set ${path}; enableServiceLinks: false in the pod's spec turns such variables off`]
+  })
+}
+
 // Kubernetes tells every pod of every service in variables made from the service's name: one named `springhouse-proxy`
-// gives SPRINGHOUSE_PROXY_PORT=tcp://10.0.0.1:80. Nobody meant those for us.
+// gives SPRINGHOUSE_PROXY_PORT=tcp://10.0.0.1:80. No setting takes such a value, and none has such a name otherwise.
 function isServiceLink(name: string, text: string): boolean {
-  return /_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)
+  return /_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name) || /_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)
     || (name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(text))
 }
+
+// SPRINGHOUSE_VERSION, SPRINGHOUSE_IMAGE_TAG: images, charts and pipelines name themselves so. A name that begins as that of a
+// setting does is a setting misspelt all the same.
+function isAboutDeployment(name: string): boolean {
+  const words = name.slice(prefix.length).split('_')
+  return deploymentWords.has(words.at(-1) ?? '') && !sections.has(words[0] ?? '')
+}
+
+const deploymentWords: ReadonlySet<string> = new Set([
+  'VERSION', 'RELEASE', 'REVISION', 'BUILD', 'DATE', 'COMMIT', 'SHA', 'IMAGE', 'TAG', 'DIGEST', 'CHART', 'NAMESPACE', 'HOME', 'ENV', 'ENVIRONMENT',
+])
+const sections: ReadonlySet<string> = new Set(Object.keys(configNode.properties ?? {}).map((name) => name.toUpperCase()))

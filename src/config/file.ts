@@ -1,43 +1,95 @@
-// A configuration file, YAML or JSON, as plain values.
+// A configuration file, YAML or JSON, as plain values: references replaced, paths made absolute.
 import { readFileSync } from 'node:fs'
-import { parseDocument } from 'yaml'
-import { isPlainObject, type PlainObject } from './node.ts'
-import { ConfigError, type Problem } from './problem.ts'
-import { markReferences, unmarkReferences } from './substitute.ts'
+import { isScalar, parseDocument, visit } from 'yaml'
+import { hideReferences } from './hidden.ts'
+import { mapLeaves } from './leaves.ts'
+import { configNode, isPlainObject, type PlainObject, type SchemaNode } from './node.ts'
+import { fromText } from './normalise.ts'
+import { placeAt, Places } from './place.ts'
+import { ConfigError, pathOf, type Keys, type Problem } from './problem.ts'
+import { substitute, type Environment } from './substitute.ts'
 
-const reasons: Readonly<Record<string, string>> = {
+/** Why a file cannot be read, by the code of the error. */
+export const readFailures: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'this user may not read it',
   EISDIR: 'it is a directory',
 }
 
-/** @throws ConfigError when the file cannot be read, or is not YAML. References to the environment are marked, not yet replaced. */
-export function readConfigFile(file: string): PlainObject {
+/** What a file says, and what it says of the environment that does not hold. */
+export interface FileSettings {
+  readonly values: PlainObject
+  readonly problems: readonly Problem[]
+}
+
+/** @throws ConfigError when the file cannot be read, or is not YAML. */
+export function readConfigFile(file: string, env: Environment): FileSettings {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
-    throw new ConfigError([{ path: '', message: `cannot read ${file}: ${reasons[code] ?? code}` }])
+    throw new ConfigError([{ path: '', message: `cannot read ${file}: ${readFailures[code] ?? code}` }])
   }
-  return parseConfigText(text, file)
+  const { values, places } = parse(text, file)
+  return expand(values, { env, places })
 }
 
-/** The same for text at hand; `file` names it in messages. */
+/** The values of text at hand as they are written; `file` names it in messages. @throws ConfigError when it is not YAML. */
 export function parseConfigText(text: string, file: string): PlainObject {
-  const document = parseDocument(markReferences(text), { prettyErrors: false, merge: true })
-  if (document.errors.length > 0) throw new ConfigError(syntaxProblems(document.errors, text, file))
+  return parse(text, file).values
+}
+
+function parse(text: string, file: string): { values: PlainObject; places: Places } {
+  const { text: hidden, reveal } = hideReferences(text)
+  const document = parseDocument(hidden, { prettyErrors: false, merge: true })
+  if (document.errors.length > 0) throw new ConfigError(syntaxProblems(document.errors, text, file, reveal))
+  visit(document, {
+    Scalar(_, node) {
+      if (isScalar(node) && typeof node.value === 'string') node.value = reveal(node.value)
+    },
+  })
   let value: unknown
   try {
     value = document.toJS() as unknown
   } catch (error) {
     // Aliases to nowhere, or so many of them that they look like an attack on memory.
-    throw new ConfigError([{ path: '', message: `${file}: ${(error as Error).message}` }])
+    throw new ConfigError([{ path: '', message: `${file}: ${reveal((error as Error).message)}` }])
   }
-  if (value === null || value === undefined) return {} // nothing but comments
-  if (!isPlainObject(value)) throw new ConfigError([{ path: '', message: `${file}: expected a map of settings at the top` }])
-  delete value.$schema // what a JSON file tells its editor
-  return value
+  const values = value ?? {} // nothing but comments
+  if (!isPlainObject(values)) throw new ConfigError([{ path: '', message: `${file}: expected a map of settings at the top` }])
+  delete values.$schema // what a JSON file tells its editor
+  return { values, places: new Places(file, text, document) }
+}
+
+interface Surroundings {
+  readonly env: Environment
+  readonly places: Places
+}
+
+function expand(values: PlainObject, { env, places }: Surroundings): FileSettings {
+  const problems: Problem[] = []
+  const leaf = (node: SchemaNode, given: unknown, keys: Keys): unknown => {
+    if (typeof given !== 'string') return given
+    const { text, replaced, faults } = substitute(given, env)
+    for (const { at, message } of faults) problems.push({ path: pathOf(keys), message: `${message} (${places.ofDollar(keys, given, at)})` })
+    // Only now, with the whole value at hand: what a variable holds is never read as part of the file.
+    return replaced ? fromText(node, text) : text
+  }
+  for (const keys of namesWithReferences(values, [])) {
+    problems.push({ path: pathOf(keys), message: `a reference is replaced in a value only, not in a name (${places.ofName(keys)})` })
+  }
+  // Safe: a map becomes a map.
+  return { values: mapLeaves(configNode, values, leaf) as PlainObject, problems }
+}
+
+function namesWithReferences(value: unknown, keys: Keys): Keys[] {
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => namesWithReferences(item, [...keys, index]))
+  if (!isPlainObject(value)) return []
+  return Object.entries(value).flatMap(([name, member]) => {
+    const own = [...keys, name]
+    return /\$[{A-Za-z_]/.test(name) ? [own] : namesWithReferences(member, own)
+  })
 }
 
 interface YamlError {
@@ -46,14 +98,19 @@ interface YamlError {
   readonly pos: readonly [number, number]
 }
 
-function syntaxProblems(errors: readonly YamlError[], text: string, file: string): Problem[] {
+function syntaxProblems(errors: readonly YamlError[], text: string, file: string, reveal: (part: string) => string): Problem[] {
   // After the first syntax error the rest is mostly its echo; duplicate keys are each their own mistake.
   const duplicates = errors.filter(({ code }) => code === 'DUPLICATE_KEY')
   const told = duplicates.length === errors.length ? duplicates : errors.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
   return told.map(({ code, message, pos: [offset] }) => {
-    const before = text.slice(0, offset).split('\n')
-    const place = `${file}, line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`
+    const place = placeAt(file, text, offset)
     if (code === 'DUPLICATE_KEY') return { path: '', message: `${place}: the key ${/^["']?([\w.*-]+)/.exec(text.slice(offset))?.[1] ?? ''} is given twice` }
-    return { path: '', message: `${place}: ${unmarkReferences(message.split('\n', 1)[0] ?? '')}` }
+    const hint = /\$\{/.test(lineAt(text, offset)) ? '; a value with a reference that holds quotes or backslashes needs quotes around it' : ''
+    return { path: '', message: `${place}: ${reveal(message.split('\n', 1)[0] ?? '')}${hint}` }
   })
+}
+
+function lineAt(text: string, offset: number): string {
+  const end = text.indexOf('\n', offset)
+  return text.slice(text.lastIndexOf('\n', Math.max(0, offset - 1)) + 1, end === -1 ? text.length : end)
 }

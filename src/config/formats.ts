@@ -1,10 +1,13 @@
 // The kinds of text that a setting can hold: what each must look like, and how it is tidied before use.
 import { isIP } from 'node:net'
+import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
 
 interface TextFormat {
   /** What would be right, as it follows "expected". */
   readonly expects: string
   readonly test: (text: string) => boolean
+  /** Returns what would be right in place of this text, where more can be said than `expects`; only called on text that failed the test. */
+  readonly wrong?: (text: string) => string
   /** The one spelling that the program works with; only called on what passed the test. */
   readonly tidy?: (text: string) => string
 }
@@ -31,17 +34,14 @@ export const formats = {
     },
   },
   'redis-url': {
-    expects: 'a redis:// or rediss:// URL, such as redis://redis:6379',
-    test: (text) => (parseUrl(text, ['redis:', 'rediss:'])?.hostname ?? '') !== '',
+    expects: 'a redis://, rediss:// or unix:// URL, such as redis://redis:6379',
+    test: (text) => !('wrong' in readRedisUrl(text)),
+    wrong: (text) => wrongIn(readRedisUrl(text)),
   },
   'redis-node': {
     expects: 'a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL',
-    test: (text) => {
-      if (!text.includes('://')) return /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+):\d{1,5}$/i.test(text) && Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535
-      // A cluster has no database but the first, and Sentinels have none.
-      const url = parseUrl(text, ['redis:', 'rediss:'])
-      return url !== undefined && url.hostname !== '' && /^\/?$/.test(url.pathname) && !/[?#]/.test(text)
-    },
+    test: (text) => !('wrong' in readRedisNode(text)),
+    wrong: (text) => wrongIn(readRedisNode(text)),
   },
   password: {
     expects: 'a password of one to 512 characters',
@@ -58,13 +58,14 @@ export const formats = {
   },
   'host-pattern': {
     expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
-    test: (text) => isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0 || hostName.test(text.replace(/^\*\./, '')),
-    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with.
-    tidy: (text) => text.toLowerCase(),
+    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(text.replace(/^\*\./, '')),
+    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with. An IPv6 address has brackets and one
+    // spelling in a request (RFC 5952).
+    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : text.toLowerCase(),
   },
   'path-prefix': {
     expects: 'a path that begins with /',
-    test: (text) => /^\/[!-~]*$/.test(text) && !/[?#]/.test(text),
+    test: (text) => /^\/[^\p{Cc}\p{Cs} ?#]*$/u.test(text),
   },
   'request-target': {
     expects: 'a path that begins with /, with its query if it needs one',
@@ -115,6 +116,10 @@ export function textFormat(name: FormatName): TextFormat {
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
+function unbracketed(text: string): string {
+  return text.replace(/^\[(.*)\]$/, '$1')
+}
+
 function weighted(text: string): { address: string; weight: number } {
   const match = /^(\S+)(?:\s+weight=(\d{1,4}))?$/.exec(text.trim())
   return { address: match?.[1] ?? '', weight: match === null ? 0 : Number(match[2] ?? 1) }
@@ -124,4 +129,8 @@ function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
   if (!URL.canParse(text)) return undefined
   const url = new URL(text)
   return protocols.includes(url.protocol) ? url : undefined
+}
+
+function wrongIn(address: RedisAddress | WrongAddress): string {
+  return 'wrong' in address ? address.wrong : ''
 }

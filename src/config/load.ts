@@ -1,12 +1,14 @@
 // From file, environment and flags to one Config, or to every reason why not.
 import { checkSchema } from './check.ts'
-import { environmentSettings, unknownVariables, variables } from './environment.ts'
+import { doubleVariables, environmentSettings, linkedSettings, otherWays, unknownVariables, variables } from './environment.ts'
 import { readConfigFile } from './file.ts'
 import { configNode, isPlainObject, type PlainObject } from './node.ts'
 import { fromText, normalise } from './normalise.ts'
 import { ConfigError, isWithin, type Problem } from './problem.ts'
 import { checkRules } from './rules.ts'
 import type { Config } from './schema.ts'
+import { readSecretFile } from './secret-file.ts'
+import { readSecrets, type Reading } from './secrets.ts'
 import type { Environment } from './substitute.ts'
 
 /** What the command line can set, as it was typed. */
@@ -30,25 +32,39 @@ const flagPaths = {
   workers: 'workers',
 } as const satisfies Partial<Record<keyof Flags, string>>
 
+/** A configuration, and how it came about. */
+export interface Loaded {
+  readonly config: Config
+  readonly file: string | undefined
+  readonly notices: readonly string[]
+}
+
 /**
  * Loads the configuration: flags beat environment beats file beats defaults. `file` is `--config`; without it
- * SPRINGHOUSE_CONFIG is read, and without that no file at all.
+ * SPRINGHOUSE_CONFIG is read, and without that no file at all. `notices` are lines for the log: what is right, but may not
+ * be what was meant.
  * @throws ConfigError with every problem at once.
  */
-export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): { config: Config; file: string | undefined } {
+export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): Loaded {
   const path = file ?? (env.SPRINGHOUSE_CONFIG || undefined)
-  const input = path === undefined ? {} : readConfigFile(path)
+  const { values: input, problems: inFile } = path === undefined ? { values: {}, problems: [] } : readConfigFile(path, env)
   const sources = new Map<string, string>()
   for (const { name, path: setting, node, text } of environmentSettings(env)) {
     place(input, setting, fromText(node, text))
     sources.set(setting, name)
   }
-  addToken(input, env, sources)
   applyFlags(input, flags, sources)
-  const result = resolve(input, env)
-  const problems = [...unknownVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
+  // What the file says of a setting that is given otherwise does not matter, be it wrong.
+  const replaced = [...sources.keys()].flatMap((setting) => [setting, otherWays.get(setting) ?? setting])
+  const reading = begin(inFile.filter((problem) => !replaced.some((setting) => isWithin(problem.path, setting))))
+  // Safe: a map becomes a map.
+  const settings = readSecrets(configNode, input, reading) as PlainObject
+  for (const [setting, secretFile] of reading.read) sources.set(setting, secretFile)
+  addToken(settings, env, sources, reading)
+  const result = resolve(settings, reading)
+  const problems = [...unknownVariables(env), ...doubleVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
   if (problems.length > 0 || result.config === undefined) throw new ConfigError(problems)
-  return { config: result.config, file: path }
+  return { config: result.config, file: path, notices: linkedSettings(env) }
 }
 
 /**
@@ -56,20 +72,26 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
  * @throws ConfigError with every problem at once.
  */
 export function resolveConfig(input: unknown): Config {
-  const { config, problems } = resolve(input, {})
+  const reading = begin([])
+  const { config, problems } = resolve(readSecrets(configNode, input, reading), reading)
   if (config === undefined) throw new ConfigError(problems)
   return config
 }
 
-function resolve(input: unknown, env: Environment): { config?: Config; problems: Problem[] } {
-  const problems: Problem[] = []
-  const value = normalise(configNode, withOnlyRoute(input), '', { env, problems })
-  const early = new Set(problems.map(({ path }) => path))
-  problems.push(...checkSchema(value).filter(({ path }) => !early.has(path)))
+function begin(problems: readonly Problem[]): Reading {
+  return { problems: [...problems], unread: new Set(), read: new Map() }
+}
+
+/** `problems` are those that the input is known to have; nothing more is said of their places, nor of what is unread. */
+function resolve(input: unknown, { problems, unread, read }: Reading): { config?: Config; problems: Problem[] } {
+  const value = normalise(configNode, withOnlyRoute(input), '', { problems })
+  const early = new Set([...problems.map(({ path }) => path), ...unread])
+  problems.push(...checkSchema(value, read).filter(({ path }) => !early.has(path)))
   if (isPlainObject(value)) {
+    const wrong = [...problems.map(({ path }) => path), ...unread]
     // Sound: nothing wrong with the place itself, nor with what it stands in.
-    const sound = (path: string) => !problems.some((problem) => isWithin(path, problem.path))
-    problems.push(...checkRules(value as Config, sound))
+    const sound = (path: string) => !wrong.some((each) => isWithin(path, each))
+    problems.push(...checkRules(value as Config, sound).filter(({ path }) => !unread.has(path)))
   }
   return problems.length > 0 ? { problems } : { config: value as Config, problems }
 }
@@ -82,17 +104,25 @@ function withOnlyRoute(input: unknown): unknown {
   return name !== undefined && others.length === 0 && none ? { ...input, routes: [{ match: {}, origin: name }] } : input
 }
 
-/** SPRINGHOUSE_ADMIN_TOKEN: one token with every scope. One of the file with the same value stays what the file says. */
-function addToken(input: PlainObject, env: Environment, sources: Map<string, string>): void {
-  const token = env.SPRINGHOUSE_ADMIN_TOKEN
-  if (token === undefined || token === '') return
+/**
+ * SPRINGHOUSE_ADMIN_TOKEN, or the file that SPRINGHOUSE_ADMIN_TOKEN_FILE names: one token with every scope. A token of the
+ * file with the same value stays what the file says.
+ */
+function addToken(input: PlainObject, env: Environment, sources: Map<string, string>, { problems, unread }: Reading): void {
+  const tokenFile = env.SPRINGHOUSE_ADMIN_TOKEN_FILE || undefined
+  const found = tokenFile === undefined ? undefined : readSecretFile(tokenFile)
+  if (found?.usable === false) {
+    problems.push({ path: 'SPRINGHOUSE_ADMIN_TOKEN_FILE', message: found.why })
+    unread.add('admin.tokens')
+  }
+  const token = found === undefined ? env.SPRINGHOUSE_ADMIN_TOKEN || undefined : found.usable ? found.secret : undefined
+  if (token === undefined) return
   const admin = isPlainObject(input.admin) ? input.admin : undefined
   const given = admin?.tokens ?? []
   if (!Array.isArray(given)) return
-  const value = (each: unknown) => normalise({ type: 'string' }, isPlainObject(each) ? each.token : undefined, '', { env, problems: [] })
-  if (given.some((each) => value(each) === token)) return
-  place(input, 'admin.tokens', [...given, { name: 'env', token, scopes: ['read', 'purge', 'sessions'] }])
-  sources.set(`admin.tokens[${given.length}]`, 'SPRINGHOUSE_ADMIN_TOKEN')
+  if (given.some((each) => isPlainObject(each) && each.token === token)) return
+  place(input, 'admin.tokens', [...given, { name: 'env', token, ...(tokenFile !== undefined && { tokenFile }), scopes: ['read', 'purge', 'sessions'] }])
+  sources.set(`admin.tokens[${given.length}]`, tokenFile === undefined ? 'SPRINGHOUSE_ADMIN_TOKEN' : 'SPRINGHOUSE_ADMIN_TOKEN_FILE')
 }
 
 function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, string>): void {
@@ -100,6 +130,7 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
     place(input, 'origins', { default: { servers: [...flags.origin] } })
     place(input, 'routes', [])
     sources.set('origins', '--origin')
+    sources.set('routes', '--origin')
   }
   for (const [flag, path] of Object.entries(flagPaths)) {
     const text = flags[flag as keyof typeof flagPaths]
@@ -110,7 +141,7 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
   }
 }
 
-/** Puts a value at a path, making the sections on the way; a section that is something else is left for the check to refuse. */
+/** Puts a value at a path, in place of whatever gave it, making the sections on the way; a section that is something else is left for the check to refuse. */
 function place(input: PlainObject, path: string, value: unknown): void {
   const names = path.split('.')
   const last = names.pop() as string
@@ -122,10 +153,13 @@ function place(input: PlainObject, path: string, value: unknown): void {
     section = next
   }
   section[last] = value
+  const other = otherWays.get(path)
+  if (other !== undefined) delete section[other.slice(other.lastIndexOf('.') + 1)]
 }
 
 /** Names the variable or flag that a wrong value came from: else its owner looks for it in the file. */
 function withSource(problem: Problem, sources: ReadonlyMap<string, string>): Problem {
-  const [, source] = [...sources].find(([path]) => isWithin(problem.path, path)) ?? []
+  // The longest path is the nearest: a secret of a list of the environment may have come from a file.
+  const [, source] = [...sources].filter(([path]) => isWithin(problem.path, path)).sort(([a], [b]) => b.length - a.length)[0] ?? []
   return source === undefined ? problem : { ...problem, message: `${problem.message} (from ${source})` }
 }

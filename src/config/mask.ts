@@ -1,9 +1,13 @@
 // What must not be shown, and the configuration as it may be.
 import type { Config } from './schema.ts'
-import { configNode, humanNumber, isPlainObject, memberSchema, type SchemaNode } from './node.ts'
+import { mapLeaves } from './leaves.ts'
+import { configNode, humanNumber, type SchemaNode } from './node.ts'
 
 /** What stands in the place of a secret. */
 export const masked = '********'
+
+/** What a message says in the place of a value that may be secret. */
+export const notShown = 'a value that is not shown here'
 
 /** A copy of the configuration with its secrets masked: tokens, and passwords within URLs. Fit for /v1/config and for people. */
 export function maskSecrets(config: Config): Config {
@@ -17,7 +21,7 @@ export function humanise(config: Config): unknown {
 
 /** A value that was refused, as a message may show it. */
 export function showValue(node: SchemaNode, value: unknown): string {
-  if (holdsSecret(node)) return 'a value that is not shown here'
+  if (holdsSecret(node)) return notShown
   if (typeof value === 'number' && node.unit !== undefined && value >= 0) return String(humanNumber(node, value))
   const json = JSON.stringify(typeof value === 'string' ? maskPassword(value) : value)
   return json.length > 80 ? `${json.slice(0, 77)}...` : json
@@ -28,26 +32,15 @@ function maskLeaf(node: SchemaNode, value: unknown): unknown {
   return typeof value === 'string' ? maskPassword(value) : value
 }
 
-/** Hides the password of anything like a URL: also of one that is not valid otherwise, and so was refused. */
+/** Hides the password of anything like a URL, and the values in its query: also of one that is not valid, and so was refused. */
 function maskPassword(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/[^:@/?#]*):.*@/i, `$1:${masked}@`)
+  return text
+    .replace(/^([a-z][a-z0-9+.-]*:(?:\/\/)?)(.*)@/is, (_whole, scheme: string, userInfo: string) => `${scheme}${/^[^:@/?#]*:/.exec(userInfo)?.[0] ?? ''}${masked}@`)
+    .replace(/^[a-z][a-z0-9+.-]*:[^?]*\?.*/is, (url) => url.replaceAll(/([?&](?!db=)[^=&#?]*=)[^&#]*/g, `$1${masked}`))
 }
 
 function holdsSecret(node: SchemaNode): boolean {
   if (node.secret === true) return true
   const parts = [...Object.values(node.properties ?? {}), ...Object.values(node.patternProperties ?? {}), ...(node.anyOf ?? [])]
   return (node.items !== undefined && holdsSecret(node.items)) || parts.some(holdsSecret)
-}
-
-function mapLeaves(node: SchemaNode, value: unknown, leaf: (node: SchemaNode, value: unknown) => unknown): unknown {
-  if (Array.isArray(value)) {
-    const items = node.items ?? node.anyOf?.find((each) => each.type === 'array')?.items
-    return value.map((item: unknown) => mapLeaves(items ?? node, item, leaf))
-  }
-  if (isPlainObject(value)) {
-    const section = node.anyOf?.find((each) => each.type === 'object') ?? node
-    const members = memberSchema(section)
-    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, mapLeaves(section.properties?.[name] ?? members ?? {}, member, leaf)]))
-  }
-  return leaf(node, value)
 }

@@ -3,11 +3,9 @@ import { parseDocument } from 'yaml'
 import { textFormat } from './formats.ts'
 import { isPlainObject, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
-import { hasReference, substitute, type Environment } from './substitute.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 interface Reading {
-  readonly env: Environment
   /** Only what the check cannot see afterwards is reported here; what is merely wrong is left in place for it. */
   readonly problems: Problem[]
 }
@@ -15,12 +13,6 @@ interface Reading {
 /** The value that a setting has after normalisation. Never throws; what cannot be read is left as it is. */
 export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
   let value: unknown = given ?? undefined // YAML: a key with nothing after it
-  if (typeof value === 'string' && hasReference(value)) {
-    const text = substitute(value, reading.env, (name) => {
-      reading.problems.push({ path, message: `the environment variable ${name} is not set` })
-    })
-    value = fromText(node, text)
-  } else if (typeof value === 'string') value = value.replaceAll('$${', '${')
   // `defaultTtl: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
   if (node.unit === 'duration' && typeof value === 'number' && value !== 0) {
     reading.problems.push({ path, message: `expected a duration with its unit, such as 30s, 5m or 1h, got ${value}` })

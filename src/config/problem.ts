@@ -28,6 +28,14 @@ export function memberPath(path: string, member: string | number): string {
   return path === '' ? member : `${path}.${member}`
 }
 
+/** The way from the root to a setting: `['routes', 0, 'origin']`. */
+export type Keys = readonly (string | number)[]
+
+/** The path that an operator reads: `routes[0].origin`. */
+export function pathOf(keys: Keys): string {
+  return keys.reduce<string>(memberPath, '')
+}
+
 /** Whether a path is `place` or lies within it. */
 export function isWithin(path: string, place: string): boolean {
   return place === '' || path === place || (path.startsWith(place) && /[.[]/.test(path[place.length] as string))

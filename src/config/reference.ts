@@ -14,7 +14,7 @@ export function editorSchema(): string {
   return `${JSON.stringify(schema, null, 2)}\n`
 }
 
-const reference = { type: 'string', pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}' }
+const reference = { type: 'string', pattern: '\\$\\{[A-Za-z_][A-Za-z0-9_]*(:[-?].*)?\\}' }
 const durationText = { type: 'string', pattern: '^(0|[0-9]{1,15} ?(ms|s|m|h|d))$' }
 const sizeText = { type: 'string', pattern: '^[0-9]{1,15}( ?([KMG][iI]?)?[bB])?$' }
 
@@ -31,7 +31,7 @@ function forEditors(node: SchemaNode): PlainObject {
     if (node.unit === 'bytes') return { ...about, anyOf: [bare, sizeText, reference] }
     return { ...about, anyOf: [bare, reference] }
   }
-  if (node.enum !== undefined) return { ...about, enum: node.enum }
+  if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum }, reference] }
   if (node.const !== undefined) return { const: node.const }
   if (node.anyOf !== undefined) return { ...about, anyOf: node.anyOf.map(forEditors) }
   if (node.type === 'array') {
@@ -42,7 +42,17 @@ function forEditors(node: SchemaNode): PlainObject {
   }
   if (node.properties === undefined) return { ...about, type: 'string' }
   const required = (node.required ?? []).filter((name) => mustBeGiven(node.properties?.[name] ?? {}))
-  return { ...about, type: 'object', properties: mapValues(node.properties, forEditors), ...(required.length > 0 && { required }), additionalProperties: false }
+  const { properties } = node
+  const inFile = required.filter((name) => properties[`${name}File`]?.fileOf === name)
+  const itself = required.filter((name) => !inFile.includes(name))
+  return {
+    ...about,
+    type: 'object',
+    properties: mapValues(properties, forEditors),
+    ...(itself.length > 0 && { required: itself }),
+    ...(inFile.length > 0 && { allOf: inFile.map((name) => ({ oneOf: [{ required: [name] }, { required: [`${name}File`] }] })) }),
+    additionalProperties: false,
+  }
 }
 
 /** Whether a file has to name a setting: it has no default, or something within it has none. */
@@ -64,11 +74,33 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
 
 - A duration is written with its unit: \`500ms\`, \`30s\`, \`5m\`, \`1h\`, \`1d\`. Where the name ends in \`Ms\`, a bare number is milliseconds.
 - A size is a number of bytes, or has a unit: \`64KiB\`, \`256MiB\`, \`1GiB\` (of 1024), \`64KB\`, \`256MB\`, \`1GB\` (of 1000).
-- \`\${NAME}\` in a value of the file is replaced by that environment variable; one that is not set is an error. \`$\${NAME}\` is not replaced.
+- In a value of the file \`\${NAME}\` is replaced by that environment variable, and it is an error if the variable is not set.
+  \`\${NAME:-default}\` takes the default where the variable is unset or empty; \`\${NAME:?message}\` is then an error with that message.
+  The text that results means what it would mean in the environment: 8080 is a number to a port, and \`a, b\` a list to a list.
+  What a variable holds is neither searched for references nor able to change the settings around it.
+  - A default ends at the \`}\` that closes it. It may hold references (\`\${A:-\${B:-c}}\`) and pairs of braces, not a single brace.
+  - A value with a reference needs quotes around it where YAML would need them for the quotes or backslashes within.
+  - \`$$\` is a \`$\` that is meant: write \`pa$$word\` for \`pa$word\`. \`$NAME\` and any other \`\${…}\` (\`\${NAME-x}\`) are
+    errors, so that no reference silently becomes a password or a token. \`springhouse check\` names the line and column.
+    A \`$\` before anything else is itself (\`pa$5\`).
+  - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
+- A relative path is relative to the working directory of the process.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
-- \`SPRINGHOUSE_ADMIN_TOKEN\` adds an admin token named \`env\` with every scope, unless \`admin.tokens\` has that token already. For the
-  commands that ask the admin API it is the token to send, and \`SPRINGHOUSE_ADMIN\` is the URL to ask.
+  - What Kubernetes says of services named \`springhouse\` or \`springhouse-…\` is not meant for settings, and ignored
+    (\`SPRINGHOUSE_SERVICE_HOST\`, \`SPRINGHOUSE_PORT_8080_TCP\`, \`SPRINGHOUSE_PORT=tcp://…\`). Where one has the name of a setting
+    (\`SPRINGHOUSE_PROXY_PORT=tcp://…\`) the log says so; \`enableServiceLinks: false\` in the pod's spec turns them off.
+  - Names that tell of the deployment are ignored as well: \`SPRINGHOUSE_VERSION\`, \`SPRINGHOUSE_IMAGE_TAG\`, and others that end in
+    a word such as \`RELEASE\`, \`REVISION\`, \`COMMIT\` or \`NAMESPACE\`, unless they begin with a section (\`SPRINGHOUSE_CACHE_…\`).
+- Every setting that holds a secret, such as \`redis.password\`, can be given as the path of a file that holds it: \`redis.passwordFile\`,
+  or \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`, as Docker and Kubernetes mount secrets. Give one of the two; the environment beats the file.
+  - The file is one line of UTF-8 text of at most 64 KiB. All line breaks at its end are taken off; other spaces belong to the secret.
+  - A file that cannot be read, is empty, is no plain file, or holds control characters is an error, at the start and on SIGHUP.
+  - On SIGHUP all files are read again. Admin tokens change at once: the old one is refused. Connections to Redis that are made
+    from then on use the new password; those that there are stay.
+- \`SPRINGHOUSE_ADMIN_TOKEN\`, or the file that \`SPRINGHOUSE_ADMIN_TOKEN_FILE\` names, adds an admin token named \`env\` with every scope, unless
+  \`admin.tokens\` has that token already. For the commands that ask the admin API it is the token to send, and
+  \`SPRINGHOUSE_ADMIN\` is the URL to ask.
 `
 
 /** The text of config/reference.md. */

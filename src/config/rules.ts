@@ -2,7 +2,8 @@
 import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
-import type { Config, RedisConfig } from './schema.ts'
+import { redisProblems } from './redis-rules.ts'
+import type { Config } from './schema.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
 
 /** Whether what stands at a path is of the right kind: a rule that reads what is wrong anyway would only add noise. */
@@ -10,7 +11,7 @@ export type Sound = (path: string) => boolean
 
 /** Everything that is wrong between settings; [] when nothing is. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -60,33 +61,7 @@ const timeouts: Rule = ({ proxy }, sound) => {
   return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is more than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}) allows for a request` }]
 }
 
-const redis: Rule = (config, sound) => {
-  if (!sound('redis') || config.redis === undefined) return []
-  const ways: readonly (keyof RedisConfig)[] = ['url', 'cluster', 'sentinel']
-  const given = ways.filter((way) => config.redis?.[way] !== undefined)
-  if (given.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${given.length === 0 ? 'none is given' : `${given.join(' and ')} are given`}` }]
-  const { url, cluster, sentinel, username, password } = config.redis
-  const problems: Problem[] = []
-  if (cluster !== undefined) problems.push(...redisNodes('redis.cluster', cluster))
-  if (sentinel !== undefined) problems.push(...redisNodes('redis.sentinel.nodes', sentinel.nodes))
-  if (username !== undefined && password === undefined && !hasPassword(url ?? cluster?.[0])) problems.push({ path: 'redis.password', message: 'missing; redis.username is given, and a user has a password' })
-  if (sentinel?.username !== undefined && sentinel.password === undefined) problems.push({ path: 'redis.sentinel.password', message: 'missing; redis.sentinel.username is given, and a user has a password' })
-  if ((username ?? password) !== undefined && [url ?? '', ...cluster ?? []].some(hasPassword)) problems.push({ path: 'redis.password', message: 'given twice: here, and in a URL; leave one of them out' })
-  return problems
-}
-
-// They are one deployment: what holds of one node holds of those that it names.
-function redisNodes(path: string, nodes: readonly string[]): Problem[] {
-  const problems: Problem[] = []
-  if (new Set(nodes.map((node) => node.startsWith('rediss:'))).size > 1) problems.push({ path, message: 'rediss:// for some of them and not for others; they all speak TLS, or none does' })
-  const users = nodes.filter((node) => node.includes('://')).map((node) => new URL(node)).map(({ username, password }) => `${username}:${password}`)
-  if (new Set(users.filter((user) => user !== ':')).size > 1) problems.push({ path, message: 'different users in their URLs; one user is needed that all of them know' })
-  return problems
-}
-
-function hasPassword(node: string | undefined): boolean {
-  return node?.includes('://') === true && new URL(node).password !== ''
-}
+const redis: Rule = (config, sound) => (sound('redis') && sound('redis.url') && config.redis !== undefined ? redisProblems(config.redis) : [])
 
 const leastMemoryBytes = 64 * KiB
 
@@ -117,6 +92,22 @@ const routes: Rule = (config, sound) => {
   })
 }
 
+const routePaths: Rule = (config, sound) => {
+  if (!sound('routes')) return []
+  return config.routes.flatMap((route, index) => {
+    const path = `routes[${index}].match.path`
+    const fault = sound(path) && typeof route.match?.path === 'string' ? pathFault(route.match.path) : undefined
+    return fault === undefined ? [] : [{ path, message: fault }]
+  })
+}
+
+function pathFault(path: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no encoding; write %25 for the character`
+  const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
+  const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
+  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with one are refused; write the path that it leads to` : undefined
+}
+
 const workers: Rule = (config, sound) => {
   if (!sound('workers') || !sound('redis') || config.redis !== undefined) return []
   if (config.workers === 'auto' || config.workers === 1) return []
@@ -126,6 +117,7 @@ const workers: Rule = (config, sound) => {
 const files: Rule = (config, sound) => {
   const given: [path: string, file: string | undefined][] = []
   if (sound('proxy')) given.push(['proxy.tls.cert', config.proxy.tls?.cert], ['proxy.tls.key', config.proxy.tls?.key])
+  if (sound('redis')) given.push(['redis.tls.ca', config.redis?.tls?.ca], ['redis.tls.cert', config.redis?.tls?.cert], ['redis.tls.key', config.redis?.tls?.key])
   if (sound('origins')) for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca])
   return given.flatMap(([path, file]) => file === undefined || readable(file) ? [] : [{ path, message: `cannot read ${file}` }])
 }

@@ -1,39 +1,104 @@
-// ${NAME} in the values of a file, replaced from the environment.
+// References to the environment in a value of the file: ${NAME}, ${NAME:-default}, ${NAME:?message}, and $$ for a $.
 
 /** Where values come from: process.env, or what a test gives. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-// Private-use characters that stand for `${` and `}` while the file is parsed. A flow map (`{ token: ${TOKEN} }`) would
-// otherwise be a syntax error; as many characters as they stand for, so that columns in messages stay right.
-const open = '\uE000\uE000'
-const close = '\uE001'
-const reference = /(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g
-const marked = new RegExp(`${open}(\\w+)${close}`, 'g')
-
-/** The text of a file with its references marked, so that no YAML rule touches them. */
-export function markReferences(text: string): string {
-  return text.replace(reference, `${open}$1${close}`)
+/** A reference that cannot be replaced. */
+export interface Fault {
+  /** Index of its `$` in the text. */
+  readonly at: number
+  readonly message: string
 }
 
-/** Undoes markReferences, for messages that quote the file. */
-export function unmarkReferences(text: string): string {
-  return text.replace(marked, '${$1}')
+/** A text with its references replaced. */
+export interface Substitution {
+  readonly text: string
+  /** Whether a reference was replaced: the text then means what it would mean as a variable of the environment. */
+  readonly replaced: boolean
+  /** Empty when every reference was understood and every variable that is needed is set. */
+  readonly faults: readonly Fault[]
 }
 
-export function hasReference(value: string): boolean {
-  return value.includes(open)
-}
+const beginning = /\$\{([A-Za-z_][A-Za-z0-9_]*)(:-|:\?|\})?/y
+const deepest = 10
 
 /**
- * A value with its references replaced, after the file was parsed: so what a variable holds is never read as YAML.
- * `$${` is a `${` that is meant. `missing` is told of each variable that is unset.
+ * Replaces the references of a text, in one pass: what a variable holds is never searched for references. The value of
+ * `default` may hold references and pairs of braces; `message` is taken as it stands. `$NAME`, and any `${` that begins no
+ * reference, is a fault. A `$` before anything else is itself. No message quotes what follows a `$`, apart from a name in
+ * braces: it may be a secret.
  */
-export function substitute(value: string, env: Environment, missing: (name: string) => void): string {
-  return value
-    .replace(marked, (_, name: string) => {
-      const found = env[name]
-      if (found === undefined) missing(name)
-      return found ?? ''
-    })
-    .replaceAll('$${', '${')
+export function substitute(text: string, env: Environment): Substitution {
+  const faults: Fault[] = []
+  let replaced = false
+  let at = 0
+
+  /** Reads to the end of the text; or, within a reference, to the brace that closes it. */
+  function read(depth: number, used: boolean): string {
+    let result = ''
+    let open = 0
+    while (at < text.length) {
+      const char = text[at] as string
+      if (char === '$') {
+        result += dollar(depth, used)
+        continue
+      }
+      if (depth > 0 && char === '{') open++
+      if (depth > 0 && char === '}' && open-- === 0) return result
+      result += char
+      at++
+    }
+    return result
+  }
+
+  function dollar(depth: number, used: boolean): string {
+    const start = at
+    if (text[at + 1] === '$') {
+      at += 2
+      return '$'
+    }
+    if (text[at + 1] !== '{') {
+      if (/[A-Za-z_]/.test(text[at + 1] ?? '')) return refuse(start, '$NAME is not replaced: write ${NAME} for an environment variable, or $$ for the character')
+      at++
+      return '$'
+    }
+    beginning.lastIndex = at
+    const [all = '', name = '', operator] = beginning.exec(text) ?? []
+    if (operator === undefined) return refuse(start, `\${${name}…} is not replaced: write \${NAME}, \${NAME:-default} or \${NAME:?message}, or $$ for a $ that is meant`)
+    if (depth === deepest) return refuse(start, `references are nested deeper than ${deepest}`)
+    at += all.length
+    replaced = true
+    const value = Object.hasOwn(env, name) ? env[name] : undefined
+    if (operator === '}') {
+      if (value === undefined && used) faults.push({ at: start, message: `the environment variable ${name} is not set` })
+      return value ?? ''
+    }
+    const missing = value === undefined || value === ''
+    const word = operator === ':-' ? read(depth + 1, used && missing) : message()
+    if (at > text.length) return ''
+    if (at === text.length) return refuse(start, `\${${name}${operator}…} has no closing brace`)
+    at++
+    if (!missing) return value
+    if (operator === ':-') return word
+    if (used) faults.push({ at: start, message: `the environment variable ${name} is not set, or empty${word === '' ? '' : `: ${word}`}` })
+    return ''
+  }
+
+  function message(): string {
+    const start = at
+    for (let open = 0; at < text.length; at++) {
+      if (text[at] === '{') open++
+      else if (text[at] === '}' && open-- === 0) break
+    }
+    return text.slice(start, at)
+  }
+
+  // Beyond the end: nothing is read after it, and no reference around it is said to lack its brace as well.
+  function refuse(start: number, why: string): string {
+    faults.push({ at: start, message: why })
+    at = text.length + 1
+    return ''
+  }
+
+  return { text: read(0, true), replaced, faults }
 }

@@ -45,6 +45,7 @@ export class BodyCopy extends Transform {
     this.#bytes += chunk.length
     if (this.#bytes > this.#options.maxBytes) this.#giveUp()
     const taken = this.#writer?.write(chunk)
+    if (this.#writer?.gaveUp !== undefined) this.#giveUp()
     // The last chunk is kept back until the copy is committed: who has the whole answer will find it stored.
     const last = this.#bytes === this.#options.announcedBytes
     if (!last) this.push(chunk)

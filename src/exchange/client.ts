@@ -1,13 +1,16 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
-import { fieldLines, fieldValue, withoutFields, type FieldLines } from '../http/fields.ts'
+import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
-import { trustedWord } from '../origin/trusted-word.ts'
+import { keyedProvenance, provenanceLines } from '../origin/provenance.ts'
+import { dashed } from '../origin/steering.ts'
+import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { RequestField } from '../policy/vary.ts'
-import { keyedTarget, matchRoute, type Route } from './routes.ts'
+import { matchRoute } from './route-match.ts'
+import { keyedTarget, type Route } from './routes.ts'
 
 /** The head of a message as Node gives it. */
 export interface RequestHead {
@@ -25,6 +28,8 @@ export class Asked {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #asked = 0
+  #byName: ReadonlyMap<string, string> | undefined
 
   constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
     this.request = request
@@ -35,30 +40,61 @@ export class Asked {
   }
 
   get key(): string {
-    return this.#key ??= cacheKey(this.route.id, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#trustedWord)
+    return this.#key ??= cacheKey(this.route.keyPart, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
   }
 
-  get #trustedWord(): FieldLines {
-    return this.#client.trusted ? trustedWord(this.#raw, this.request) : noWord
+  // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.
+  get #provenance(): FieldLines {
+    if (!this.#client.trusted) return nothing
+    return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.#client, this.request.authority)), this.request)
   }
 
-  /** The fields that an origin would be sent. */
+  /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
-    return this.#forwarded ??= this.#allowed(forwardFields(fieldLines(this.#raw), this.#client, this.#viaName))
+    return this.#forwarded ??= this.#allowed(this.#whole())
+  }
+
+  /**
+   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
+   * then does its response answer to the key.
+   */
+  get forwardsAll(): boolean {
+    const whole = this.#whole()
+    return whole.length === this.forwarded.length && whole.every((part, i) => part === this.forwarded[i])
+  }
+
+  #whole(): FieldLines {
+    return forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
   }
 
   // What is passed has every field: nobody else is given its answer.
   #allowed(fields: FieldLines): FieldLines {
-    const { allowedFields } = this.route.forwarding
-    if (allowedFields === undefined) return fields
-    return withoutFields(fields, { has: name => !allowedFields.has(name) })
+    const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
+    const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
+    if (allowedFields === undefined && keyedSpellings.size === 0) return named
+    // An application under CGI would take another spelling of a keyed field for that one, and the key has not read it.
+    return withoutFields(named, { has: name => allowedFields?.has(name) === false || (keyedSpellings.has(dashed(name)) && !keyRules.headers.includes(name)) })
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */
-  readonly requestField: RequestField = name => fieldValue(this.forwarded, name)
+  readonly requestField: RequestField = name => (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+
+  get #combined(): ReadonlyMap<string, string> {
+    return this.#byName ??= fieldValues(this.forwarded)
+  }
 }
 
-const noWord: FieldLines = []
+const nothing: FieldLines = []
+// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+const fewAsked = 16
+
+/** `fields` with the named cookies alone, in the line that Cookie has by now (origin/forward.ts). */
+function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLines {
+  const at = fields.findIndex((part, i) => i % 2 === 0 && part === 'cookie')
+  if (at === -1) return fields
+  const cookies = namedCookies(fields[at + 1] as string, names)
+  return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
+}
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {

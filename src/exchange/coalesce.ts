@@ -1,4 +1,5 @@
 // One fetch per key and process: who leads, and who waits for the lead.
+import { normalTarget } from '../http/normal-target.ts'
 import type { Stamp } from '../policy/stored.ts'
 import type { Lease, Outcome } from '../store/lease.ts'
 import type { PurgeLog } from '../store/purge-log.ts'
@@ -49,7 +50,7 @@ export class Coalescer {
    */
   join(key: string, authority: string, target: string): Lead | undefined {
     const lead = this.#leads.get(key)
-    if (lead === undefined || this.#log.mayTouch(lead.stamp, authority, target)) return undefined
+    if (lead === undefined || this.#log.mayTouch(lead.stamp, authority, normalTarget(target))) return undefined
     lead.joined = true
     return lead
   }

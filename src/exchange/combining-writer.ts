@@ -2,7 +2,7 @@
 import { offsetOf } from '../policy/combine.ts'
 import type { ByteRange } from '../http/range.ts'
 import type { Part } from '../policy/stored.ts'
-import type { Body, Writer } from '../store/store.ts'
+import type { Body, Refusal, Writer } from '../store/store.ts'
 
 /**
  * Writes what is stored before the new range, then the new range as it arrives, then what is stored after it. Where they
@@ -31,6 +31,10 @@ export class CombiningWriter implements Writer {
   write(chunk: Buffer): Promise<void> {
     this.#queue = this.#queue.then(() => (this.#failed ? undefined : this.#inner.write(chunk))).catch(() => this.abort())
     return this.#queue
+  }
+
+  get gaveUp(): Refusal | undefined {
+    return this.#inner.gaveUp
   }
 
   async commit(): Promise<boolean> {

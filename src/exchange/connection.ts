@@ -88,7 +88,7 @@ export function isBehindTheEnd(request: IncomingMessage): boolean {
   return !isStream(request) && (request.socket as EndedSocket)?.[ended] === true
 }
 
-// Not by the version alone: HTTP/1.1's parser also gives requests that only say that they are of HTTP/2.
-function isStream(request: IncomingMessage): boolean {
+/** Whether a request came over HTTP/2. Not by the version alone: HTTP/1.1's parser also gives requests that only say so. */
+export function isStream(request: IncomingMessage): boolean {
   return request.httpVersionMajor === 2 && 'stream' in request
 }

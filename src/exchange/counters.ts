@@ -14,12 +14,14 @@ export interface CountersSnapshot {
   /** Fetched responses that were not stored, by the reason. */
   readonly notStoredByReason: Readonly<Record<string, number>>
   readonly purges: number
+  readonly invalidationsDeferred: number
   readonly coalesced: number
   readonly waits: number
   readonly leases: number
   readonly leasesTakenOver: number
   readonly backgroundRefreshes: number
   readonly bodiesContinued: number
+  readonly unsendable: number
 }
 
 /** Where reasons that were not named at the start are counted: a metric's labels must stay a closed set. */
@@ -76,6 +78,8 @@ export class Counters {
   fillsAborted = 0
   /** Purges recorded by this process, through the admin API or by an unsafe response. */
   purges = 0
+  /** Unsafe responses whose invalidation could not be recorded at once. */
+  invalidationsDeferred = 0
   /** Requests that waited for another request's fetch and were answered with what it brought. */
   coalesced = 0
   /** Times that somebody began to wait for another's fetch, in this process or in another. */
@@ -88,6 +92,8 @@ export class Counters {
   backgroundRefreshes = 0
   /** Answers whose stored body was lost in their middle, and for whose rest the origin was asked. */
   bodiesContinued = 0
+  /** Responses that Node would not send: each ended its exchange alone. */
+  unsendable = 0
 
   readonly #reasons: NamedCounts
   readonly #notStored: NamedCounts
@@ -125,12 +131,14 @@ export class Counters {
       originErrors: this.#originErrors.snapshot(),
       notStoredByReason: this.#notStored.snapshot(),
       purges: this.purges,
+      invalidationsDeferred: this.invalidationsDeferred,
       coalesced: this.coalesced,
       waits: this.waits,
       leases: this.leases,
       leasesTakenOver: this.leasesTakenOver,
       backgroundRefreshes: this.backgroundRefreshes,
       bodiesContinued: this.bodiesContinued,
+      unsendable: this.unsendable,
     }
   }
 }

@@ -13,6 +13,7 @@ import type { FillParts } from './fill-plan.ts'
 import { plainFields } from './message-fields.ts'
 import { MultipartBody } from './multipart.ts'
 import { ContinuedBody } from './rest.ts'
+import { sendHead } from './sending.ts'
 
 // Up to here the copy costs less than another write to the socket (npm run bench -- --only hit).
 const joinedBytes = 16_384
@@ -40,8 +41,7 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
   const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
   const head = headOf(meta, occasion, parts.via)
   if (isNotModified(request, meta.status, meta.fields, occasion.nowMs)) {
-    response.writeHead(304, notModifiedFields(head))
-    response.end()
+    if (sendHead(response, 304, notModifiedFields(head))) response.end()
     return true
   }
   const wanted = request.range === undefined && meta.part === undefined ? undefined : wantedOf(request, meta, occasion.nowMs)
@@ -51,8 +51,7 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
   const cutHead = withoutFields(head, contentFields)
   if (wanted === 'unsatisfiable') {
     cutHead.push('content-range', `bytes */${meta.bodyBytes}`, 'content-length', '0')
-    response.writeHead(416, cutHead)
-    response.end()
+    if (sendHead(response, 416, cutHead)) response.end()
     return true
   }
   const [slice, another] = wanted
@@ -85,13 +84,12 @@ const contentType: ReadonlySet<string> = new Set(['content-type'])
 function send({ asked, response }: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
   if (status !== 204) head.push('content-length', String(end - start)) // RFC 9110 §8.6: none on a 204
   if (asked.request.method === 'HEAD') {
-    response.writeHead(status, head)
-    response.end()
+    if (sendHead(response, status, head)) response.end()
     return true
   }
   const { bytes } = body
   if (bytes === undefined) return streamBody(response, status, head, body, start, end)
-  response.writeHead(status, head)
+  if (!sendHead(response, status, head)) return true
   // Node joins a string to the head and writes both at once; a buffer takes a second write. latin1 is byte for byte.
   if (end - start <= joinedBytes) response.end(bytes.toString('latin1', start, end), 'latin1')
   else response.end(end - start === bytes.length ? bytes : bytes.subarray(start, end))
@@ -118,8 +116,8 @@ async function streamBody(response: ServerResponse, status: number, head: string
   } catch {
     return false
   }
-  response.writeHead(status, head)
   try {
+    if (!sendHead(response, status, head)) return true
     for (let next = first; next.done !== true; next = await chunks.next()) {
       if (hasLeft(response)) break
       if (!response.write(next.value)) await writable(response)

@@ -1,6 +1,6 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
 import { SpringhouseError } from '../errors.ts'
-import { linePairs, type FieldLines } from '../http/fields.ts'
+import type { FieldLines } from '../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../origin/origin.ts'
 import { forwardStatus } from '../policy/cache-status.ts'
 import { isFailureStatus, mayStandIn, type OriginFailure } from '../policy/decide.ts'
@@ -22,6 +22,7 @@ import { verdictNow } from './lookup.ts'
 import { announcedLength, clientFields, clientTrailers, originFields } from './message-fields.ts'
 import { storedOutcome, unstoredOutcome } from './outcome.ts'
 import { sendProblem } from './problem.ts'
+import { sendHead, sendHeadAlone, sendTrailers } from './sending.ts'
 import { Storing } from './storing.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
@@ -142,19 +143,21 @@ export class Fill implements ResponseSink {
     const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status, this.#storing.notStored))
     // The origin was asked without conditions; the client asked whether it has changed (RFC 9110 §13.2.2).
     if (this.#plan.unconditional && isNotModified(request, status, fields, this.#parts.clock.now())) {
-      response.writeHead(304, notModifiedFields(head))
-      response.end()
+      if (sendHead(response, 304, notModifiedFields(head))) response.end()
       this.#clientServed()
       if (!this.#storing.open) this.#giveUp()
       return
     }
-    response.writeHead(status, head)
+    if (sendHead(response, status, head)) return
+    // What this client cannot be sent is kept for nobody.
+    this.#clientServed()
+    this.#giveUp()
   }
 
   // Node keeps a head back until there is something of the body to send with it, which a stream of events may not have for long.
   onHeadAlone(): void {
     const { response } = this.#exchange
-    if (this.#toClient && response.headersSent) response.flushHeaders()
+    if (this.#toClient && response.headersSent) sendHeadAlone(response)
   }
 
   #cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
@@ -176,7 +179,7 @@ export class Fill implements ResponseSink {
   #store(chunk: Buffer): void {
     const taken = this.#storing.write(chunk)
     if (taken === undefined) return
-    if (taken === 'too-large') {
+    if (typeof taken === 'string') {
       this.#willNotStore(200)
       if (!this.#toClient) this.#giveUp()
       return
@@ -188,7 +191,7 @@ export class Fill implements ResponseSink {
   onEnd(trailers: FieldLines): void {
     if (this.#fromStore) return
     const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient && !this.#completing) response.addTrailers(linePairs(clientTrailers(trailers)))
+    if (trailers.length > 0 && this.#toClient && !this.#completing) sendTrailers(response, clientTrailers(trailers))
     const committed = this.#updating === undefined ? this.#storing.commit() : this.#updating.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))

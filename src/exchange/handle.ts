@@ -201,7 +201,11 @@ export class Handler {
     const { purgeLog, counters, uncacheable } = this.#parts
     const { reason } = decision
     for (let waits = past.waits; ; waits++) {
-      const turn = await contend({ leases, purgeLog, counters }, asked, lead)
+      const turn = await contend({ leases, purgeLog, counters }, asked, lead, exchange.response)
+      if (turn === 'left') {
+        lead.settle('failed')
+        return true
+      }
       if (turn === 'look') return this.#look(exchange, { waits, reason, lead })
       if (turn === 'ask') return this.#fetch(exchange, decision, lead, { waits, reason, lead })
       if (turn === 'failed' && waits + 1 < maxWaits) continue
@@ -253,7 +257,7 @@ export class Handler {
     const { clock, store, purgeLog, counters } = this.#parts
     const turn = await contend({ leases, purgeLog, counters }, exchange.asked, lead)
     if (turn === 'ask') return this.#refill(exchange, entry, lead)
-    if (turn !== 'look') return lead.settle(turn)
+    if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
     const decision = this.#decide(exchange, await lookup(store, purgeLog, exchange.asked.key), clock.now())
     if (decision.action === 'serve') lead.settle('stored')
     else this.#refill(exchange, decision.action === 'refuse' ? entry : decision.entry, lead)

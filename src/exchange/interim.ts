@@ -1,10 +1,9 @@
 // 1xx answers of an origin on their way to the client that is waiting: RFC 9110 §15.2, RFC 8297.
 import type { ServerResponse } from 'node:http'
-import { connectionNamed, fieldLineValues, fieldValue, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, fieldLineValues, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { sendableLinks } from '../http/links.ts'
 import { toldToThisCache } from '../policy/storable.ts'
-
-// RFC 8288 §3: a target in angle brackets, in which a comma may stand, and parameters, in whose quotes one may.
-const oneLink = /<[^>]*>[^,"]*(?:"[^"]*"[^,"]*)*/g
+import { sendEarlyHints, sendProcessing } from './sending.ts'
 
 /**
  * Passes on 102 and 103; the others are of no use to a client. Never to HTTP/1.0, which knows no 1xx (§15.2), and never after
@@ -14,16 +13,18 @@ const oneLink = /<[^>]*>[^,"]*(?:"[^"]*"[^,"]*)*/g
  */
 export function sendInterim(response: ServerResponse, status: number, fields: FieldLines): void {
   if (response.headersSent || response.socket === null || response.req.httpVersion === '1.0') return
-  if (status === 102) response.writeProcessing()
+  if (status === 102) sendProcessing(response)
   if (status !== 103) return
-  const hints: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>
+  const hints = Object.create(null) as Record<string, string | string[]>
   const named = connectionNamed(fields)
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string
-    if (!isHopByHop(name, named) && !toldToThisCache.has(name)) hints[name] = fieldValue(fields, name) as string
+    // RFC 9110 §5.3: Set-Cookie is the one field whose lines cannot be joined, and Node sends one line of a hint.
+    if (isHopByHop(name, named) || toldToThisCache.has(name) || name === 'set-cookie') continue
+    const before = hints[name]
+    const value = fields[i + 1] as string
+    hints[name] = before === undefined ? value : `${before}, ${value}`
   }
-  hints['link'] = fieldLineValues(fields, 'link').flatMap(value => value.match(oneLink)?.map(member => member.trim()) ?? [])
-  try {
-    response.writeEarlyHints(hints)
-  } catch { /* Node refuses a link that it cannot read. A hint that does not come costs nothing. */ }
+  hints['link'] = fieldLineValues(fields, 'link').flatMap(sendableLinks)
+  sendEarlyHints(response, hints)
 }

@@ -1,37 +1,49 @@
 // What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
 import type { FieldLines } from '../http/fields.ts'
+import { normalTarget } from '../http/normal-target.ts'
 import { groupInvalidations } from '../http/tags.ts'
 import { invalidatedUrls } from '../policy/invalidation.ts'
 import type { CacheRequest } from '../policy/request.ts'
-import type { Purge, PurgeLog, PurgeReceipt } from '../store/purge-log.ts'
+import type { Purge, PurgeLog, PurgeReceipt, UrlPattern } from '../store/purge-log.ts'
 import type { Counters } from './counters.ts'
-import { keyedTarget, matchRoute, type Route } from './routes.ts'
+import { matchRoute } from './route-match.ts'
+import { keyedTarget, type Route } from './routes.ts'
 
 export interface InvalidateParts {
   routes(): readonly Route[]
   readonly purgeLog: PurgeLog
   readonly counters: Counters
+  /** Whether the routes are others than at the start. */
+  reloaded(): boolean
   /** How long the answer may be held back until every replica knows, in milliseconds. */
   readonly waitMs: number
-  /** For the log: the invalidation could not be recorded. */
+  /** For the log: the invalidation could not be recorded yet. */
   failed(cause: unknown, target: string): void
 }
 
-/** What the answer to a request invalidates; undefined: nothing. */
-export function invalidationBy(routes: readonly Route[], request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
-  const urls = invalidatedUrls(request, status, fields)
-  if (urls.length === 0) return undefined
-  const keyed = urls.map(url => {
-    const route = matchRoute(routes, url.authority, url.target)
-    return { authority: url.authority, target: route === undefined ? url.target : keyedTarget(route, url.target) }
-  })
-  // RFC 9875 §3: groups that the answer names go with it.
-  return { urls: keyed, prefixes: [], tags: groupInvalidations(fields), tagsMatch: 'any', all: false, soft: false }
+/**
+ * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless a reload has
+ * changed the routes: something may have been stored under the ones before it.
+ */
+export function invalidationBy({ routes, reloaded }: Pick<InvalidateParts, 'routes' | 'reloaded'>, request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
+  const named = invalidatedUrls(request, status, fields)
+  if (named.length === 0) return undefined
+  const all = reloaded()
+  const urls: UrlPattern[] = []
+  for (const { authority, target } of named) {
+    const route = matchRoute(routes(), authority, target)
+    if (all || route?.rules.enabled === true) urls.push({ authority, target: normalTarget(route === undefined ? target : keyedTarget(route, target)) })
+  }
+  // RFC 9875 §3: groups that the response names go with it.
+  const tags = all || routes().some(({ rules }) => rules.enabled) ? groupInvalidations(fields) : []
+  if (urls.length === 0 && tags.length === 0) return undefined
+  return { urls, prefixes: [], tags, tagsMatch: 'any', all: false, soft: false, implicit: true }
 }
 
 /**
- * Records it. Whoever made the change and asks again must not be shown what was before it, so the answer waits for this, a
- * bounded time. It never fails the request, for the change has been made: undefined when it could not be recorded.
+ * Records it. A client that made the change and asks again must not be shown what was before it, so the response waits for this, a
+ * bounded time. It never fails the request, for the change has been made: undefined when it could not be recorded, and is in
+ * force in this process alone until it is.
  */
 export async function invalidate(parts: InvalidateParts, purge: Purge, target: string): Promise<PurgeReceipt | undefined> {
   try {
@@ -39,6 +51,7 @@ export async function invalidate(parts: InvalidateParts, purge: Purge, target: s
     parts.counters.purges++
     return receipt
   } catch (cause) {
+    parts.counters.invalidationsDeferred++
     parts.failed(cause, target)
     return undefined
   }

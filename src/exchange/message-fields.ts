@@ -28,7 +28,8 @@ const neverTrailers: ReadonlySet<string> = new Set([
 
 /** What a client is sent of an origin's trailers. They stay trailers: they are not merged into the fields, nor stored. */
 export function clientTrailers(trailers: FieldLines): string[] {
-  return withoutFields(trailers, { has: name => neverTrailers.has(name) || toldToThisCache.has(name) || isHopByHop(name, connectionNamed(trailers)) })
+  const named = connectionNamed(trailers)
+  return withoutFields(trailers, { has: name => neverTrailers.has(name) || toldToThisCache.has(name) || isHopByHop(name, named) })
 }
 
 /** What a client is sent of an origin's fields (RFC 9110 §7.6.1), with what this hop adds. */

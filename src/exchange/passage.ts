@@ -43,7 +43,7 @@ export class Passage {
    * body is to be piped through, if a copy of it is to be stored. Never rejects.
    */
   answered(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts.routes(), this.#asked.request, status, fields)
+    const purge = invalidationBy(this.#parts, this.#asked.request, status, fields)
     return purge === undefined ? undefined : this.#changed(purge, status, fields)
   }
 
@@ -56,12 +56,13 @@ export class Passage {
   /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
     const { request, requestField, route: { rules, forwarding } } = this.#asked
-    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || announcedLength(fields) > rules.maxEntryBytes) return undefined
-    // It was sent every field of its client, which is what `strict` keeps from showing in what others are given.
-    if (forwarding.allowedFields !== undefined) return undefined
+    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
+    // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
+    if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
-    return verdict.store ? verdict.meta : undefined
+    if (!verdict.store || this.#parts.store.refuses?.(this.#asked.key, verdict.meta, announcedLength(fields)) !== undefined) return undefined
+    return verdict.meta
   }
 
   /**

@@ -3,19 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { problemDocument, type ErrorCode, type SpringhouseError } from '../errors.ts'
 import { hasBody } from './body.ts'
 import { cut, endConnection } from './connection.ts'
-
-/** The fields of an answer that the proxy makes itself: name, value, name, value. */
-export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
-  const fields = [
-    'content-type', 'application/problem+json',
-    'content-length', String(Buffer.byteLength(document)),
-    'cache-control', 'no-store', // an error of the proxy's is of this moment: nobody downstream may keep it
-    'cache-status', cacheStatus,
-  ]
-  if (error.proxyError !== undefined) fields.push('proxy-status', `springhouse; error=${error.proxyError}`)
-  if (error.status === 503) fields.push('retry-after', '1')
-  return fields
-}
+import { problemFields } from './problem-fields.ts'
+import { sendHead } from './sending.ts'
 
 /**
  * Sends an error in place of a response. Where an answer has begun nothing honest can be said any more, and the
@@ -31,8 +20,7 @@ export function sendProblem(response: ServerResponse, error: SpringhouseError, c
   const last = isLast(error, response.req)
   if (last) endConnection(response.req)
   const close = last ? ['connection', 'close'] : []
-  response.writeHead(error.status, [...problemFields(error, document, cacheStatus), ...extra, ...close])
-  response.end(document)
+  if (sendHead(response, error.status, [...problemFields(error, document, cacheStatus), ...extra, ...close])) response.end(document)
 }
 
 /**

@@ -1,7 +1,12 @@
-// Which route a request takes: host and path, first match wins.
+// The routes of a configuration, compiled: what each matches, where it leads, and its rules.
 import type { Config } from '../config/schema.ts'
+import { compileNames, type NameTest } from '../http/name-globs.ts'
 import { removeQueryParameters } from '../http/target.ts'
+import { dashed } from '../origin/steering.ts'
+import { keyedFields } from '../policy/keyed-fields.ts'
 import type { KeyRules, Rules } from '../policy/rules.ts'
+import { caseTellsApart, compileMatch, type RouteMatch } from './route-match.ts'
+import { sharingDigest } from './sharing.ts'
 
 /** How a route's requests go to its origin. */
 export interface Forwarding {
@@ -9,59 +14,32 @@ export interface Forwarding {
   readonly retryOn: readonly number[]
   /** The request fields that reach the origin when the answer may be stored; undefined: every one. */
   readonly allowedFields: ReadonlySet<string> | undefined
+  /** Names of the route's key as CGI tells them from others: a field that is one of them in another spelling does not reach the origin then. */
+  readonly keyedSpellings: ReadonlySet<string>
 }
 
 /** A route, compiled from the configuration. */
 export interface Route {
   /**
-   * Names the route in keys. Made of what it matches and where it leads, not of its place in the list, so that a route
+   * Names the route for people. Made of what it matches and where it leads, not of its place in the list, so that a route
    * put before it by a reload does not hand its entries to another.
    */
   readonly id: string
+  /** Names the route in keys: its id, and a digest of the rules that decide who shares its responses. */
+  readonly keyPart: string
   readonly origin: string
   readonly rules: Rules
   readonly keyRules: KeyRules
   readonly forwarding: Forwarding
-  matches(authority: string, target: string): boolean
-}
-
-/**
- * @param match.host exact host (with a port it must be equal, without one any port matches), or `*.example.com`: any host below it
- * @param match.path a prefix of the request target's path
- */
-export function compileRoute(match: { readonly host?: string | undefined; readonly path?: string | undefined }, origin: string, rules: Rules, keyRules: KeyRules, forwarding: Forwarding): Route {
-  const host = match.host?.toLowerCase()
-  const path = match.path ?? '/'
-  return { id: `${origin}@${host ?? '*'}${path}`, origin, rules, keyRules, forwarding, matches: matcher(host, path) }
-}
-
-function matcher(host: string | undefined, path: string): Route['matches'] {
-  if (host === undefined && path === '/') return () => true
-  if (host === undefined) return (_authority, target) => target.startsWith(path)
-  if (host.startsWith('*.')) {
-    const suffix = host.slice(1)
-    return (authority, target) => hostOf(authority).endsWith(suffix) && target.startsWith(path)
-  }
-  const withPort = /:\d+$/.test(host)
-  return (authority, target) => (withPort ? authority : hostOf(authority)) === host && target.startsWith(path)
-}
-
-function hostOf(authority: string): string {
-  return authority.replace(/:\d+$/, '')
+  readonly match: RouteMatch
+  /** The same route without its cache: for a path that the origin may read as one of another route. */
+  readonly uncached: Route
 }
 
 /** A target as the route keys and forwards it: without the query parameters that it ignores, sorted if it sorts. */
 export function keyedTarget(route: Route, target: string): string {
   const { ignoreQuery, sortQuery } = route.keyRules
-  return sortQuery || ignoreQuery.length > 0 ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
-}
-
-/** The first route that matches, or undefined. */
-export function matchRoute(routes: readonly Route[], authority: string, target: string): Route | undefined {
-  for (const route of routes) {
-    if (route.matches(authority, target)) return route
-  }
-  return undefined
+  return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
 }
 
 // What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
@@ -69,7 +47,7 @@ export function matchRoute(routes: readonly Route[], authority: string, target: 
 // and show in what others are given.
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
-  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range',
+  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
   // What the proxy makes itself.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
@@ -85,11 +63,14 @@ function allowedFields(setting: Config['routes'][number]['requestHeaders'], keye
 }
 
 /** The routes of a configuration, in its order. */
-export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[] {
+export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
+  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
+  const ignored = sharedTests()
   return config.routes.map(route => {
     const { cache, key } = route
     const rules: Rules = {
       enabled: cache.enabled,
+      ambiguous: false,
       defaultTtlMs: cache.defaultTtl,
       negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
       heuristics: cache.heuristics,
@@ -101,8 +82,29 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache'>): Route[]
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
     }
-    const keyRules: KeyRules = { ignoreQuery: key.query.ignore, sortQuery: key.query.sort, headers: key.headers }
-    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers) }
-    return compileRoute(route.match, route.origin, rules, keyRules, forwarding)
+    const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
+    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
+    const match = compileMatch(route.match, foldCase)
+    const id = `${route.origin}@${match.host ?? '*'}${match.path}`
+    const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
+    return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
   })
+}
+
+/** Compiles lists of ignored parameters: equal lists get one test, so that routes which key alike can be told by it. */
+function sharedTests(): (patterns: readonly string[]) => NameTest | undefined {
+  const tests = new Map<string, NameTest>()
+  return (patterns) => {
+    if (patterns.length === 0) return undefined
+    const list = JSON.stringify(patterns)
+    const test = tests.get(list) ?? compileNames(patterns)
+    tests.set(list, test)
+    return test
+  }
+}
+
+function withUncached(route: Omit<Route, 'uncached'>): Route {
+  const uncached = { ...route, rules: { ...route.rules, ambiguous: true } } as Route & { uncached: Route }
+  uncached.uncached = uncached
+  return { ...route, uncached }
 }

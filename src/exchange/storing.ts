@@ -8,7 +8,7 @@ import { assessResponse, type ReceivedHead } from '../policy/storable.ts'
 import type { Metadata, Part } from '../policy/stored.ts'
 import { mergedFields } from '../policy/validation.ts'
 import type { Outcome } from '../store/lease.ts'
-import type { Awaitable, Stored, Writer } from '../store/store.ts'
+import type { Awaitable, Refusal, Stored, Writer } from '../store/store.ts'
 import type { Asked } from './client.ts'
 import { CombiningWriter } from './combining-writer.ts'
 import { datedFields, type Confirmation } from './confirm.ts'
@@ -53,6 +53,7 @@ export class Storing {
   /** Judges a response by its head. @param announcedBytes its Content-Length; -1 without */
   begin(head: ReceivedHead, announcedBytes: number): void {
     const { route: { rules }, key } = this.#asked
+    const { store, purgeLog } = this.#parts
     const verdict = this.#plan.mayStore ? this.#assess(head) : undefined
     if (verdict === undefined) this.#notStored = 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason
@@ -60,9 +61,12 @@ export class Storing {
     // A stream of events has no end, so nobody is to wait for it, nor is it to go on when its client has left.
     else if (mayBeSilent(head.fields)) this.#notStored = 'incomplete'
     // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
-    else if (!this.#parts.purgeLog.current()) this.#notStored = 'store-refused'
+    else if (!purgeLog.current()) this.#notStored = 'store-refused'
     else {
-      this.#notStored = undefined
+      // What the store can never keep is not to be waited for.
+      const { part } = verdict.meta
+      this.#notStored = store.refuses?.(key, verdict.meta, announcedBytes < 0 && part !== undefined ? partBytes(part) : announcedBytes)
+      if (this.#notStored !== undefined) return
       if (verdict.meta.part === undefined) this.#open(key, verdict.meta)
       else this.#openPart(key, verdict.meta, verdict.meta.part, head, announcedBytes)
     }
@@ -107,6 +111,7 @@ export class Storing {
     const stamp = old.meta.stamp < fresh.stamp ? old.meta.stamp : fresh.stamp
     const meta = this.#reassess({ ...head, status: whole ? 200 : 206, fields, stamp }, whole ? undefined : together)
     if (meta === undefined) return false
+    if (this.#parts.store.refuses?.(key, meta, old.meta.bodyBytes + partBytes(part)) !== undefined) return false
     this.#meta = { ...meta, tags: [...new Set([...old.meta.tags, ...meta.tags])] }
     const stored = { part: old.meta.part, body: old.body, bodyBytes: old.meta.bodyBytes }
     this.#combining = new CombiningWriter(this.#parts.store.write(key, this.#meta), stored, arriving)
@@ -120,14 +125,19 @@ export class Storing {
     return verdict.store ? verdict.meta : undefined
   }
 
-  /** Takes the next bytes; a promise means: wait before the next ones. 'too-large': it has become so, and is not stored. */
-  write(chunk: Buffer): Awaitable<void> | 'too-large' {
+  /** Takes the next bytes; a promise means: wait before the next ones. A refusal: from now on it is not stored. */
+  write(chunk: Buffer): Awaitable<void> | Refusal {
     if (this.#writer === undefined) return
     this.#bytes += chunk.length
-    if (this.#bytes <= this.#asked.route.rules.maxEntryBytes) return this.#writer.write(chunk)
+    if (this.#bytes > this.#asked.route.rules.maxEntryBytes) return this.#refuse('too-large')
+    const taken = this.#writer.write(chunk)
+    return this.#writer.gaveUp === undefined ? taken : this.#refuse(this.#writer.gaveUp)
+  }
+
+  #refuse(reason: Refusal): Refusal {
     this.abort()
-    this.#notStored = 'too-large'
-    return 'too-large'
+    this.#notStored = reason
+    return reason
   }
 
   /** The end of the message was seen. What became of it: for those who wait, and to be remembered. */

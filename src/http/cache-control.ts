@@ -15,15 +15,25 @@ export interface ResponseDirectives {
   readonly noCache: true | readonly string[] | undefined
   /** An array is the qualified form: the field names, in lower case, that may not be stored. */
   readonly private: true | readonly string[] | undefined
+  /** Permits, so it holds only where every `public` is well-formed. */
   readonly public: boolean
+  /** Restricts, in whatever form. What a well-formed one permits stands in `grantsSharing`. */
   readonly mustRevalidate: boolean
   readonly proxyRevalidate: boolean
+  /** Restricts, in whatever form: a status that is not understood is not stored. */
   readonly mustUnderstand: boolean
+  /** Whether a must-understand that is well-formed lifts the no-store beside it (RFC 9111 §5.2.2.3). */
+  readonly liftsNoStore: boolean
+  /**
+   * Whether the response to a request with credentials may be shared (RFC 9111 §3.5): by a public, must-revalidate or s-maxage
+   * above 0. A directive grants nothing where one of its lines is malformed, or contradicts another, whatever else it forbids.
+   */
+  readonly grantsSharing: boolean
   readonly immutable: boolean
   readonly noTransform: boolean
-  /** RFC 5861 §3. Malformed reads as absent. */
+  /** RFC 5861 §3. Malformed reads as 0, so that no default of the operator's takes its place. */
   readonly staleWhileRevalidate: number | undefined
-  /** RFC 5861 §4. Malformed reads as absent. */
+  /** RFC 5861 §4. As staleWhileRevalidate. */
   readonly staleIfError: number | undefined
 }
 
@@ -74,16 +84,34 @@ const lately = new Map<string, ResponseDirectives>()
 
 function readResponseDirectives(value: string): ResponseDirectives {
   const directives = emptyResponse()
-  if (!scanDirectives(value, directives, takeResponseDirective)) {
-    // A quote never closes. Whatever restricts has been taken, within quotes or without; nothing that permits is
-    // believed, and the response is stale. s-maxage is not added where there was none: it permits sharing (§3.5).
-    directives.maxAge = 0
-    directives.public = directives.immutable = directives.mustUnderstand = false
-    directives.staleWhileRevalidate = directives.staleIfError = undefined
-  }
-  directives.staleWhileRevalidate = unlessMalformed(directives.staleWhileRevalidate)
-  directives.staleIfError = unlessMalformed(directives.staleIfError)
+  const reading: Reading = { directives, permitted: 0, spoilt: 0 }
+  // A quote never closes: everything in the value has been taken as malformed, so it restricts and permits nothing. The response
+  // is stale as well.
+  if (!scanDirectives(value, reading, takeResponseDirective)) directives.maxAge = 0
+  const permitted = reading.permitted & ~reading.spoilt
+  directives.public = (permitted & permits.public) !== 0
+  directives.immutable = (permitted & permits.immutable) !== 0
+  directives.liftsNoStore = (permitted & permits.mustUnderstand) !== 0
+  directives.grantsSharing = (permitted & (permits.public | permits.mustRevalidate | permits.sMaxage)) !== 0
   return directives
+}
+
+/** One bit for each directive that permits something. */
+const permits = { public: 1, mustRevalidate: 2, sMaxage: 4, mustUnderstand: 8, immutable: 16 } as const
+
+/** A response's Cache-Control, half read. */
+interface Reading {
+  readonly directives: ResponseDraft
+  /** What well-formed directives permit. */
+  permitted: number
+  /** What malformed or contradicting ones take back, before or after. */
+  spoilt: number
+}
+
+/** Notes a directive that permits something: in its right form it does, in any other form no other of its name does. */
+function note(reading: Reading, bit: number, wellFormed: boolean): void {
+  if (wellFormed) reading.permitted |= bit
+  else reading.spoilt |= bit
 }
 
 /** Reads a request's Cache-Control and Pragma from their combined field values (undefined: absent). Never throws. */
@@ -106,14 +134,20 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 type Qualified = true | string[]
 type ResponseDraft = Mutable<Omit<ResponseDirectives, 'noCache' | 'private'>> & { noCache: Qualified | undefined; private: Qualified | undefined }
 
-function takeResponseDirective(into: ResponseDraft, name: string, argument: Argument): void {
+function takeResponseDirective(reading: Reading, name: string, argument: Argument, quoted: boolean): void {
+  const into = reading.directives
   switch (name) {
     case 'max-age':
       into.maxAge = lesser(into.maxAge, deltaSeconds(argument) ?? 0)
       return
-    case 's-maxage':
-      into.sMaxage = lesser(into.sMaxage, deltaSeconds(argument) ?? 0)
+    case 's-maxage': {
+      const seconds = deltaSeconds(argument) ?? 0
+      const contradicted = into.sMaxage !== undefined && into.sMaxage !== seconds
+      // §5.2.2.10: a sender must not quote it. A quoted one is a lifetime, and no leave to share.
+      note(reading, permits.sMaxage, seconds > 0 && !quoted && !contradicted)
+      into.sMaxage = lesser(into.sMaxage, seconds)
       return
+    }
     // An argument where none belongs: what restricts holds all the same, for the origin that wrote `no-store="x"` was
     // not asking to be stored. What permits does not, for an origin that cannot spell `public` has not granted it.
     case 'no-store':
@@ -127,6 +161,7 @@ function takeResponseDirective(into: ResponseDraft, name: string, argument: Argu
       return
     case 'must-revalidate':
       into.mustRevalidate = true
+      note(reading, permits.mustRevalidate, argument === undefined)
       return
     case 'proxy-revalidate':
       into.proxyRevalidate = true
@@ -135,20 +170,20 @@ function takeResponseDirective(into: ResponseDraft, name: string, argument: Argu
       into.noTransform = true
       return
     case 'public':
-      if (argument === undefined) into.public = true
+      note(reading, permits.public, argument === undefined)
       return
     case 'immutable':
-      if (argument === undefined) into.immutable = true
+      note(reading, permits.immutable, argument === undefined)
       return
-    // Permits, where it matters: it lifts the no-store beside it (RFC 9111 §5.2.2.3).
     case 'must-understand':
-      if (argument === undefined) into.mustUnderstand = true
+      into.mustUnderstand = true
+      note(reading, permits.mustUnderstand, argument === undefined)
       return
     case 'stale-while-revalidate':
-      into.staleWhileRevalidate = lesser(into.staleWhileRevalidate, deltaSeconds(argument) ?? Number.NaN)
+      into.staleWhileRevalidate = lesser(into.staleWhileRevalidate, deltaSeconds(argument) ?? 0)
       return
     case 'stale-if-error':
-      into.staleIfError = lesser(into.staleIfError, deltaSeconds(argument) ?? Number.NaN)
+      into.staleIfError = lesser(into.staleIfError, deltaSeconds(argument) ?? 0)
   }
 }
 
@@ -194,6 +229,27 @@ function unlessMalformed(seconds: number | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : seconds
 }
 
+/** `directives`, with all that `more` restricts, and nothing of what it permits. */
+export function restrictedBy(directives: ResponseDirectives, more: ResponseDirectives): ResponseDirectives {
+  return {
+    ...directives,
+    noStore: directives.noStore || more.noStore,
+    liftsNoStore: directives.liftsNoStore && !more.noStore,
+    noCache: widest(directives.noCache, more.noCache),
+    private: widest(directives.private, more.private),
+    mustRevalidate: directives.mustRevalidate || more.mustRevalidate,
+    // §5.2.2.10: s-maxage implies it.
+    proxyRevalidate: directives.proxyRevalidate || more.proxyRevalidate || more.sMaxage !== undefined,
+    mustUnderstand: directives.mustUnderstand || more.mustUnderstand,
+    noTransform: directives.noTransform || more.noTransform,
+  }
+}
+
+function widest(a: ResponseDirectives['noCache'], b: ResponseDirectives['noCache']): ResponseDirectives['noCache'] {
+  if (a === undefined || b === undefined) return a ?? b
+  return a === true || b === true ? true : [...a, ...b]
+}
+
 /** The one that covers more: the unqualified form, or the names of both, added to `a`, which is this parse's own. */
 function wider(a: Qualified | undefined, b: Qualified): Qualified {
   if (a === undefined) return b
@@ -213,6 +269,8 @@ function emptyResponse(): ResponseDraft {
     mustRevalidate: false,
     proxyRevalidate: false,
     mustUnderstand: false,
+    liftsNoStore: false,
+    grantsSharing: false,
     immutable: false,
     noTransform: false,
     staleWhileRevalidate: undefined,

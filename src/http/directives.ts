@@ -21,7 +21,8 @@ export function scanDirectives<T>(value: string, into: T, take: TakeDirective<T>
   return false
 }
 
-type TakeDirective<T> = (into: T, name: string, argument: Argument) => void
+/** `quoted`: the argument was a quoted-string. */
+type TakeDirective<T> = (into: T, name: string, argument: Argument, quoted: boolean) => void
 
 function scan<T>(value: string, into: T, take: TakeDirective<T>, quotesHold: boolean): boolean {
   const end = value.length
@@ -46,12 +47,14 @@ function scan<T>(value: string, into: T, take: TakeDirective<T>, quotesHold: boo
       while (isTokenChar(value.charCodeAt(at))) at++
       const name = value.slice(start, at).toLowerCase()
       let argument: Argument
+      let quoted = false
       if (value.charCodeAt(at) === equals) {
         const argumentStart = ++at
         if (value.charCodeAt(at) === quote && quotesHold) {
           at = closingQuote(value, at)
           if (at < 0) return false
           argument = unquoted(value.slice(argumentStart + 1, at++))
+          quoted = true
         } else {
           while (isTokenChar(value.charCodeAt(at))) at++
           argument = at === argumentStart ? malformed : value.slice(argumentStart, at)
@@ -59,7 +62,7 @@ function scan<T>(value: string, into: T, take: TakeDirective<T>, quotesHold: boo
       }
       while (isSpace(value.charCodeAt(at))) at++
       const wellEnded = at >= end || value.charCodeAt(at) === comma
-      take(into, name, inPlace && wellEnded ? argument : malformed)
+      take(into, name, inPlace && wellEnded ? argument : malformed, quoted)
       inPlace = false
     }
   }
@@ -116,7 +119,7 @@ export function qualifiedNames(argument: Argument): true | string[] {
 
 // What a flag is set to by those who take private for one: `private=1` names no field. Nor does one who writes `*`, or quotes
 // with apostrophes: tokens, by the grammar, but meant for every field, or for one that they do not spell.
-const noField = /^(?:\d+|true|false|yes|no|on|off)$|['*]/
+const noField = /^(?:[+-]?[\d.]+|true|false|yes|no|on|off|none|null)$|['*]/
 
 // RFC 9110 §5.6.2: 1 for each tchar.
 const tokenChars = new Uint8Array(256)

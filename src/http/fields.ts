@@ -1,4 +1,5 @@
 // A field section as a flat list of lines, and the few ways to look into it.
+import { withoutOuterSpace } from './white-space.ts'
 
 /**
  * Header (or trailer) fields in the order they came: name, value, name, value. Names are lower-case (RFC 9110 §5.1:
@@ -23,6 +24,17 @@ export function fieldValue(lines: FieldLines, name: string): string | undefined 
     if (lines[i] === name) value = value === undefined ? lines[i + 1] : `${value}, ${lines[i + 1]}`
   }
   return value
+}
+
+/** The combined value of each field, by its name: for whoever asks for many. */
+export function fieldValues(lines: FieldLines): Map<string, string> {
+  const values = new Map<string, string>()
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const before = values.get(name)
+    values.set(name, before === undefined ? lines[i + 1] as string : `${before}, ${lines[i + 1]}`)
+  }
+  return values
 }
 
 /** Every line's value of a field, in order; [] where it is absent. */
@@ -68,7 +80,7 @@ export function listMembers(value: string): string[] {
     if (quoted && char === 0x5c && i + 1 < value.length) i++ // quoted-pair: the next byte is not the closing quote
     else if (char === 0x22) quoted = !quoted
     else if (i >= value.length || (char === 0x2c && !quoted)) {
-      const member = value.slice(start, i).trim()
+      const member = withoutOuterSpace(value, start, i)
       if (member !== '') members.push(member)
       start = i + 1
     }
@@ -76,8 +88,8 @@ export function listMembers(value: string): string[] {
   return members
 }
 
-// RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to one connection.
-const alwaysHopByHop: ReadonlySet<string> = new Set([
+/** Fields of one connection: RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to it. */
+export const alwaysHopByHop: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
   'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
 ])

@@ -1,4 +1,5 @@
 // The request target in origin-form (RFC 9112 §3.2.1): its parts, and the query parameters that a key leaves out.
+import type { NameTest } from './name-globs.ts'
 
 export interface TargetParts {
   readonly path: string
@@ -13,21 +14,20 @@ export function splitTarget(target: string): TargetParts {
 }
 
 /**
- * A target without the query parameters that match a pattern, and with the others sorted by name if `sort` says so.
+ * A target without the query parameters that `ignored` names, and with the others sorted by name if `sort` says so.
  * What stays keeps its bytes, and doubles of a name keep their order. The very string comes back when nothing changes;
  * when no parameter is left, neither is the `?`.
  *
- * A pattern is a name, or one with a `*` at its end or at its start that stands for anything: `utm_*`, `*_ref`, `*`.
- * Names are compared as they are written, case and percent-encoding included: `utm%5Fid` is not taken for `utm_id`.
+ * Names are taken as they are written, case and percent-encoding included: `utm%5Fid` is not taken for `utm_id`.
  * That errs to the safe side, for a parameter that stays costs a miss at most.
  */
-export function removeQueryParameters(target: string, patterns: readonly string[], sort: boolean): string {
+export function removeQueryParameters(target: string, ignored: NameTest | undefined, sort: boolean): string {
   const mark = target.indexOf('?')
-  if (mark < 0 || (patterns.length === 0 && !sort)) return target
+  if (mark < 0 || (ignored === undefined && !sort)) return target
   const parameters = target.slice(mark + 1).split('&')
   const kept: string[] = []
   for (const parameter of parameters) {
-    if (!matchesAny(nameOf(parameter), patterns)) kept.push(parameter)
+    if (ignored?.(nameOf(parameter)) !== true) kept.push(parameter)
   }
   const sorted = !sort || isSorted(kept)
   if (kept.length === parameters.length && sorted) return target
@@ -39,17 +39,6 @@ export function removeQueryParameters(target: string, patterns: readonly string[
 function nameOf(parameter: string): string {
   const equals = parameter.indexOf('=')
   return equals < 0 ? parameter : parameter.slice(0, equals)
-}
-
-function matchesAny(name: string, patterns: readonly string[]): boolean {
-  for (const pattern of patterns) {
-    if (pattern.endsWith('*')) {
-      if (name.startsWith(pattern.slice(0, -1))) return true
-    } else if (pattern.startsWith('*')) {
-      if (name.endsWith(pattern.slice(1))) return true
-    } else if (name === pattern) return true
-  }
-  return false
 }
 
 function isSorted(parameters: readonly string[]): boolean {

@@ -11,7 +11,7 @@ import { fieldValue, listMembers, type FieldLines } from './fields.ts'
  *
  * A value of the wrong type should not be consumed (§2.1), and the section leaves open what then holds. Dropping
  * `max-age=1.5` or `private=1` alone, with Cache-Control out of play, would leave a response that nothing restricts.
- * So it is read as Cache-Control's malformed values are: numbers as 0 (allowances to serve stale as absent), what
+ * So it is read as Cache-Control's malformed values are: numbers as 0, what
  * restricts as present, what permits as absent. That goes for `no-store=?0` too: no-store "always has a Boolean true
  * value". Of a directive given twice RFC 9651 §3.2 keeps the last; here, as in Cache-Control, what restricts most of all that
  * was given counts: two of them in an answer come of two authors, and neither knew of the other. Parameters are ignored.
@@ -24,6 +24,7 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
   const seconds = (name: string): number | undefined => least(given.get(name))
   const orStale = (name: string): number | undefined => (given.has(name) ? (seconds(name) ?? 0) : undefined)
   const permits = (name: string): boolean => given.get(name)?.every(one => one === true) === true
+  const sMaxages = new Set(given.get('s-maxage'))
   return {
     maxAge: orStale('max-age'),
     sMaxage: orStale('s-maxage'),
@@ -33,11 +34,14 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
     public: permits('public'),
     mustRevalidate: given.has('must-revalidate'),
     proxyRevalidate: given.has('proxy-revalidate'),
-    mustUnderstand: permits('must-understand'),
+    mustUnderstand: given.has('must-understand'),
+    liftsNoStore: permits('must-understand'),
+    // Of two s-maxage that contradict each other neither is a leave to share.
+    grantsSharing: permits('public') || permits('must-revalidate') || (sMaxages.size === 1 && (seconds('s-maxage') ?? 0) > 0),
     immutable: permits('immutable'),
     noTransform: given.has('no-transform'),
-    staleWhileRevalidate: seconds('stale-while-revalidate'),
-    staleIfError: seconds('stale-if-error'),
+    staleWhileRevalidate: orStale('stale-while-revalidate'),
+    staleIfError: orStale('stale-if-error'),
   }
 }
 
@@ -93,7 +97,7 @@ function isDecimal(written: string): boolean {
 /** delta-seconds given as Integers, the least of them; undefined when absent, or where one is anything else: negative, Decimal, String. */
 function least(values: readonly unknown[] | undefined): number | undefined {
   if (values?.every(value => Number.isInteger(value) && Number(value) >= 0) !== true) return undefined
-  return Math.min(...values as readonly number[], maxDeltaSeconds)
+  return (values as readonly number[]).reduce((lesser, value) => Math.min(lesser, value), maxDeltaSeconds)
 }
 
 /** Boolean true is the unqualified form, a String the qualified one; any other type restricts as the unqualified form does. */
@@ -102,7 +106,7 @@ function fieldNames(values: readonly unknown[] | undefined): true | readonly str
   for (const value of values ?? []) {
     const named = typeof value === 'string' ? qualifiedNames(value) : true
     if (named === true) return true
-    names.push(...named)
+    for (const name of named) names.push(name)
   }
   return values === undefined ? undefined : names
 }

@@ -1,6 +1,7 @@
 // Which fields a Connection field may take off a message, and which it may not.
 import type { FieldLines } from '../http/fields.ts'
 import { connectionNamed } from '../http/fields.ts'
+import { keyedFields } from '../policy/keyed-fields.ts'
 
 /**
  * Fields that no connection option removes. RFC 9110 §7.6.1 says that an intermediary removes every field that Connection
@@ -16,7 +17,7 @@ export const endToEndAlways: ReadonlySet<string> = new Set([
   'authorization', 'cookie', 'set-cookie', 'origin', 'www-authenticate',
   // What selects a response or makes the request conditional.
   'accept', 'accept-encoding', 'accept-language', 'range', 'if-match', 'if-none-match', 'if-modified-since',
-  'if-unmodified-since', 'if-range',
+  'if-unmodified-since', 'if-range', ...keyedFields,
   // Who may keep the response, and what invalidates it.
   'cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'expires', 'age', 'vary', 'etag', 'last-modified',
   'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation',

@@ -3,6 +3,7 @@ import type { FieldLines } from '../http/fields.ts'
 import { normaliseAuthority } from '../http/authority.ts'
 import { isHopByHop } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
+import { provenanceLines } from './provenance.ts'
 import { isSteering } from './steering.ts'
 
 /** The hop between the client and the proxy, as the proxy saw it. */
@@ -20,16 +21,13 @@ export interface ClientConnection {
 }
 
 /** What becomes of a field that the proxy treats by name. */
-type Treatment = 'for' | 'proto' | 'host' | 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
+type Treatment = 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
 
 const treatments: ReadonlyMap<string, Treatment> = new Map([
-  ['x-forwarded-for', 'for'],
-  ['x-forwarded-proto', 'proto'],
-  ['x-forwarded-host', 'host'],
-  ['forwarded', 'forwarded'],
   ['host', 'authority'],
   ['connection', 'connection'],
   ['cookie', 'cookie'],
+  ['forwarded', 'forwarded'],
   // The proxy has one already, checked.
   ['x-request-id', 'drop'],
   // RFC 9110 §10.1.1: met at this hop. Node has sent the 100 by now, and no other expectation is defined.
@@ -42,21 +40,17 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  *
  * - Hop-by-hop fields go, and those that Connection names (RFC 9110 §7.6.1), unless they are end-to-end beyond doubt:
  *   see endToEndAlways. TE and Trailer are hop-by-hop: the proxy asks for no trailers on a client's behalf.
- * - X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239) are the proxy's own word. After a trusted client, the first and
- *   the last are appended to, and the other two kept as they came: they tell of the outermost hop.
- * - The other fields that steer an origin pass only from a trusted client: see steeringFields.
+ * - What tells where the request came from, and the other fields that steer an origin, are the proxy's own word and a trusted
+ *   client's: see provenanceLines.
  * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3), and CDN-Loop its name (RFC 8586 §2),
  *   as a line of its own, which a malformed one before it cannot swallow.
  */
 export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
   const { trusted } = client
-  let named = noOptions
+  let named: ReadonlySet<string> | undefined
   let authority: string | undefined
-  let forwardedFor: string | undefined
-  let forwarded: string | undefined
-  let proto: string | undefined
-  let host: string | undefined
   const kept: string[] = []
+  const steering: string[] = []
   let cookies = -1
 
   for (let i = 0; i < lines.length; i += 2) {
@@ -64,8 +58,12 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
     const value = lines[i + 1] as string
     switch (treatments.get(name)) {
       case undefined:
-        if (isHopByHop(name, noOptions) || (!trusted && isSteering(name))) break
-        kept.push(name, value)
+        if (isHopByHop(name, noOptions)) break
+        if (!isSteering(name)) kept.push(name, value)
+        else if (trusted) steering.push(name, value)
+        break
+      case 'forwarded':
+        if (trusted) steering.push(name, value)
         break
       case 'authority':
         // In the one spelling that the key has: an origin may write what it is sent into an answer that others are given.
@@ -76,20 +74,9 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
         if (cookies === -1) cookies = kept.push(name, value) - 1
         else kept[cookies] += `; ${value}`
         break
-      case 'for':
-        if (trusted) forwardedFor = joined(forwardedFor, value)
-        break
-      case 'forwarded':
-        if (trusted) forwarded = joined(forwarded, value)
-        break
-      case 'proto':
-        if (trusted) proto ??= value
-        break
-      case 'host':
-        if (trusted) host ??= value
-        break
       case 'connection':
-        if (value !== 'keep-alive' && value !== 'close') named = connectionOptions(lines)
+        // Of all its lines at once: a client may send thousands.
+        if (value !== 'keep-alive' && value !== 'close') named ??= connectionOptions(lines)
         break
       case 'drop':
         break
@@ -97,34 +84,16 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
   }
 
   const sent: string[] = authority === undefined ? [] : ['host', authority]
-  if (named.size === 0) sent.push(...kept)
-  else {
-    for (let i = 0; i < kept.length; i += 2) {
-      const name = kept[i] as string
-      // Steering fields, which are a trusted proxy's here, are in the key: see trusted-word.ts.
-      if (!named.has(name) || isSteering(name)) sent.push(name, kept[i + 1] as string)
-    }
+  for (let i = 0; i < kept.length; i += 2) {
+    const name = kept[i] as string
+    if (named === undefined || !named.has(name)) sent.push(name, kept[i + 1] as string)
   }
 
-  sent.push('x-forwarded-for', joined(forwardedFor, client.address))
-  sent.push('x-forwarded-proto', proto ?? client.scheme)
-  host ??= authority
-  if (host !== undefined) sent.push('x-forwarded-host', host)
-  sent.push('forwarded', joined(forwarded, forwardedElement(client, authority)))
+  // Connection takes nothing off them, for they are in the key.
+  for (const part of provenanceLines(steering, client, authority)) sent.push(part)
   sent.push('via', `${client.httpVersion} ${viaName}`, 'cdn-loop', viaName)
   sent.push('x-request-id', client.requestId)
   return sent
 }
 
 const noOptions: ReadonlySet<string> = new Set()
-
-function joined(list: string | undefined, value: string): string {
-  return list === undefined || list === '' ? value : `${list}, ${value}`
-}
-
-/** RFC 7239 §4: one hop. An IPv6 address is bracketed and quoted (§6); Host is quoted, for it may hold a colon. */
-function forwardedElement(client: ClientConnection, authority: string | undefined): string {
-  const node = client.address.includes(':') ? `"[${client.address}]"` : client.address === '' ? 'unknown' : client.address
-  const host = authority === undefined ? '' : `;host="${authority.replaceAll(/["\\]/g, '\\$&')}"`
-  return `for=${node}${host};proto=${client.scheme}`
-}

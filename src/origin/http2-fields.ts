@@ -2,6 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2'
 import { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
+import { withoutOuterSpace } from '../http/white-space.ts'
 
 /** §8.2.2: what belongs to a connection has no place in HTTP/2. `host` is `:authority` (§8.3.1). */
 const leftOut: ReadonlySet<string> = new Set(['host', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
@@ -24,7 +25,7 @@ export function requestFields(method: string, target: string, scheme: string, li
   for (let i = 0; i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase()
     // §8.2.1: a value neither begins nor ends with white space.
-    const value = (lines[i + 1] as string).replaceAll(/^[\t ]+|[\t ]+$/g, '')
+    const value = withoutOuterSpace(lines[i + 1] as string)
     if (!token.test(name) || notInValue.test(value)) throw new SpringhouseError('BAD_REQUEST', { detail: `field ${JSON.stringify(name)}` })
     if (name === 'host') fields[':authority'] ??= value
     if (leftOut.has(name)) continue

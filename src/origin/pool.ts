@@ -23,6 +23,7 @@ export interface OriginPoolParts {
  */
 export class OriginPool {
   readonly config: OriginConfig
+  readonly clock: Clock
   closed = false
   readonly retryBudget: RetryBudget
   readonly #origin: string
@@ -37,6 +38,7 @@ export class OriginPool {
 
   constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
     this.config = config
+    this.clock = parts.clock
     this.#origin = origin
     this.#parts = parts
     this.#urls = config.servers.map(serverUrl)

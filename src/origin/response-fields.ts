@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../http/fields.ts'
 import { isHopByHop } from '../http/fields.ts'
+import { settleHead, settleSection, type Settled } from '../http/settled.ts'
 import { connectionOptions } from './connection-options.ts'
 
 /** Lower-case field lines from the bytes that came. Field values are latin1 (RFC 9110 §5.5: opaque beyond ASCII). */
@@ -29,6 +30,17 @@ export function receivedLines(raw: Dispatcher.DispatchController['rawHeaders']):
 }
 
 const none: readonly string[] = []
+
+/**
+ * What may be passed on of a response head: the fields, settled once for every carrier, store and client protocol; or why the
+ * whole is refused. `nowMs` is when it came. A 101 that was asked for is judged by who asked for it.
+ */
+export function receivedHead(status: number, lines: FieldLines, nowMs: number, { isHttp10 = false, switching = false } = {}): Settled {
+  const fault = switching ? undefined : malformed(status, lines, isHttp10)
+  if (fault !== undefined) return { fault }
+  const fields = responseFields(status, lines)
+  return status < 200 && !switching ? { fields: settleSection(fields, nowMs) } : settleHead(status, fields, nowMs)
+}
 
 /**
  * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body
@@ -64,8 +76,8 @@ export function malformed(status: number, lines: FieldLines, isHttp10 = false): 
       lengths++
       // RFC 9112 §6.3: a list of lengths, even of equal ones, is an error that a proxy answers with 502.
       if (lengths > 1 || !/^\d+$/.test(value)) return 'ambiguous Content-Length'
-      // RFC 9110 §8.6: not on a 204. One that says what there is, nothing, harms nobody.
-      if (status === 204 && Number(value) > 0) return 'a body on 204'
+      // RFC 9110 §8.6: not on a 204. §15.3.6: a 205 has no content. One that says what there is, nothing, harms nobody.
+      if ((status === 204 || status === 205) && Number(value) > 0) return `a body on ${status}`
     } else if (name === 'transfer-encoding') {
       coding = coding === undefined ? value : `${coding}, ${value}`
     }

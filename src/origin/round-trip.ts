@@ -4,13 +4,14 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../errors.ts'
 import { hasField, type FieldLines } from '../http/fields.ts'
+import { settleSection } from '../http/settled.ts'
 import type { Carrier, Waiter } from './carrier.ts'
 import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from './failure.ts'
 import { IdleWatch, mayBeSilent } from './idle.ts'
 import { passed } from './passed-buffers.ts'
 import type { OriginPool } from './pool.ts'
 import { isIdempotent } from './repetition.ts'
-import { malformed, receivedLines, responseFields } from './response-fields.ts'
+import { receivedHead, receivedLines } from './response-fields.ts'
 import type { OriginServer } from './server.ts'
 import { Tries } from './tries.ts'
 import { Upload } from './upload.ts'
@@ -70,6 +71,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #bodySeen = false
   #endSeen = false
   #bodiless = false
+  /** Whether the response is a 205, whose body must be empty (RFC 9110 §15.3.6): HTTP/2 has no place for one. */
+  #mustBeEmpty = false
   /** Gives up what nobody waits for: see OriginExchange. */
   #giveUp: (() => void) | undefined
   /** Whether the body ends where its length says. */
@@ -167,15 +170,15 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
     const lines = receivedLines(controller.rawHeaders)
-    const fault = malformed(status, lines, this.#carrier?.isHttp10)
+    const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#carrier?.isHttp10 === true })
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.
     if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
-    const fields = responseFields(status, lines)
     if (status < 200) return this.interim(status, fields)
     this.#upload?.forget()
     this.#bodiless = status === 304 || status === 204
+    this.#mustBeEmpty = status === 205
     this.#carrier?.answering(controller)
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
@@ -212,6 +215,12 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
     if (this.#over || chunk.length === 0) return
+    if (this.#mustBeEmpty) {
+      const fault = new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a body on 205' })
+      // Now: undici tells of an abort later, when the head would have been passed on.
+      this.#fail(fault)
+      return controller.abort(fault)
+    }
     this.#bodySeen = true
     passed(chunk.length)
     this.#idle?.refresh()
@@ -328,7 +337,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#over = true
     this.#forget()
     this.#upload?.drop()
-    this.end(trailers)
+    this.end(settleSection(trailers, this.#pool.clock.now()))
   }
 
   #fail(error: SpringhouseError): void {

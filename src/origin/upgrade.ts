@@ -7,7 +7,7 @@ import { fieldLines, fieldValue } from '../http/fields.ts'
 import { isConnectionFailure, mapOriginError } from './failure.ts'
 import type { OriginUpgrade, UpgradeRequest, UpgradeSink } from './origin.ts'
 import type { OriginPool } from './pool.ts'
-import { malformed, responseFields } from './response-fields.ts'
+import { receivedHead } from './response-fields.ts'
 import type { OriginServer } from './server.ts'
 
 /**
@@ -91,18 +91,21 @@ export class UpgradeTrip implements OriginUpgrade {
     if (fieldValue(lines, 'upgrade')?.toLowerCase() !== this.#request.protocol) {
       return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'switched to another protocol than was asked for' }))
     }
+    const { fields, fault } = receivedHead(101, lines, this.#pool.clock.now(), { switching: true })
+    if (fault !== undefined) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#over = true
-    this.#sink.onSwitched(responseFields(101, lines), socket, head)
+    this.#sink.onSwitched(fields, socket, head)
   }
 
   #refused(message: IncomingMessage, socket: Socket): void {
     const status = message.statusCode ?? 0
     const lines = fieldLines(message.rawHeaders)
     const isHttp10 = message.httpVersion === '1.0'
-    const fault = isHttp10 || message.httpVersion === '1.1' ? malformed(status, lines, isHttp10) : 'status line'
+    if (!isHttp10 && message.httpVersion !== '1.1') return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'status line' }))
+    const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10 })
     if (fault !== undefined) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#over = true
-    this.#sink.onRefused(status, responseFields(status, lines), message, () => socket.errored === null)
+    this.#sink.onRefused(status, fields, message, () => socket.errored === null)
   }
 
   #failed(server: OriginServer, cause: Error, wasSent: boolean): void {

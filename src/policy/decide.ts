@@ -38,6 +38,7 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
   // RFC 9110 §9.3.1: content in a GET has no defined meaning, but some origins read it: it is not in the key, so it must not be answered from it.
   if (request.hasBody) return 'request-body'
   if (!rules.enabled) return 'route-uncached'
+  if (rules.ambiguous) return 'ambiguous-path'
   if (request.hasOriginPrecondition) return 'precondition'
   return undefined
 }

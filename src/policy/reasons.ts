@@ -1,7 +1,7 @@
 // Every reason for what happens to a request: one word in the log, the metric label and the Cache-Status detail.
 
 /** Why a request is not the cache's to answer. */
-export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'precondition'
+export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
 /** Why a stored response answers. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response answers, and what for. */
@@ -26,6 +26,7 @@ const decisions: Record<DecisionReason, string> = {
   'upgrade': 'RFC 9110 §7.8: asks for another protocol',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
   'route-uncached': 'configuration: cache.enabled is false on this route',
+  'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
   'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
   'max-stale': 'RFC 9111 §5.2.1.2: stale, and the request takes it that stale',
@@ -60,7 +61,7 @@ const notStored: Record<NotStoredReason, string> = {
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
   'request-method': 'RFC 9110 §9.3.3: only answers to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
-  'too-large': 'configuration maxEntryBytes: the body is larger',
+  'too-large': 'configuration maxEntryBytes, or what the store can keep: the response is larger; or its fields have more than 32 KiB',
   'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',
   'incomplete': 'RFC 9111 §3.3: the response ended before its end',
   'store-refused': 'the store had no room or could not be reached',

@@ -1,5 +1,6 @@
 // A client's request as caching sees it, read from Node's raw header list in one pass.
 import { noRequestDirectives, parseRequestDirectives, type RequestDirectives } from '../http/cache-control.ts'
+import { keyedFields } from './keyed-fields.ts'
 
 /** Why a request cannot be read in one way only, and is refused with 400. */
 export type RequestFault = 'host-missing' | 'host-invalid'
@@ -24,6 +25,8 @@ export class CacheRequest {
   readonly ifModifiedSince: string | undefined
   readonly range: string | undefined
   readonly ifRange: string | undefined
+  /** The part of the key that keyed-fields.ts asks for: '' for most requests. */
+  readonly keyedFields: string
   constructor(parts: ScannedFields, line: RequestLine) {
     this.method = line.method
     this.scheme = line.scheme
@@ -41,6 +44,7 @@ export class CacheRequest {
     this.ifModifiedSince = parts.ifModifiedSince
     this.range = parts.range
     this.ifRange = parts.ifRange
+    this.keyedFields = parts.keyedFields
   }
 }
 
@@ -61,6 +65,7 @@ export interface ScannedFields {
   ifModifiedSince: string | undefined
   range: string | undefined
   ifRange: string | undefined
+  keyedFields: string
   authorization: boolean
   cookie: boolean
   body: boolean
@@ -72,13 +77,13 @@ export interface ScannedFields {
 export function scanFields(raw: readonly string[]): ScannedFields {
   const scan: ScannedFields = {
     host: undefined, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
-    range: undefined, ifRange: undefined, authorization: false, cookie: false, body: false, originPrecondition: false, upgrade: false,
+    range: undefined, ifRange: undefined, keyedFields: '', authorization: false, cookie: false, body: false, originPrecondition: false, upgrade: false,
   }
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
     // Lengths first: most fields of a browser's request are of no interest here and cost one comparison.
     switch (name.length) {
-      case 4: case 5: case 6: case 7: case 8: case 13: case 14: case 17: case 19:
+      case 3: case 4: case 5: case 6: case 7: case 8: case 13: case 14: case 17: case 18: case 19: case 20: case 22: case 28:
         pick(scan, name.toLowerCase(), raw[i + 1] as string)
     }
   }
@@ -101,6 +106,8 @@ function pick(scan: ScannedFields, name: string, value: string): void {
     case 'if-modified-since': scan.ifModifiedSince = joined(scan.ifModifiedSince, value); break
     case 'transfer-encoding': scan.body = true; break
     case 'if-unmodified-since': scan.originPrecondition = true; break
+    // Each line with its length before it, so that no choice of values reads as another.
+    default: if (keyedFields.has(name)) scan.keyedFields += ` ${name}${value.length}:${value}`
   }
 }
 

@@ -1,9 +1,12 @@
 // What the operator decided for a route, as policy reads it.
+import type { NameTest } from '../http/name-globs.ts'
 
 /** Caching rules of one route. Durations in milliseconds, sizes in bytes. */
 export interface Rules {
   /** false: the route only proxies. */
   readonly enabled: boolean
+  /** Whether the origin may read the request's path as one of another route: nothing is stored or answered from the cache. */
+  readonly ambiguous: boolean
   /** Lifetime where the origin gives none and none can be guessed; 0: such a response is not fresh. */
   readonly defaultTtlMs: number
   /** Lifetimes by status for responses that give none themselves; wins over defaultTtlMs. */
@@ -19,7 +22,7 @@ export interface Rules {
   readonly keepStaleMs: number
   /**
    * Requests with Cookie. private: their answers are stored under the rule for Authorization; ignore: Cookie is no
-   * reason not to store; a list: these cookies are part of the key, and others are no reason.
+   * reason not to store; a list: these cookies are part of the key, and others are not sent on.
    */
   readonly cookies: 'private' | 'ignore' | readonly string[]
   /** Responses with Set-Cookie: skip: not stored. store: stored, cookie and all. */
@@ -30,8 +33,8 @@ export interface Rules {
 
 /** What of a request, beside method, scheme, host and target, tells two entries apart on a route. */
 export interface KeyRules {
-  /** Query parameters that are removed before the request is keyed and forwarded: exact names, or globs `utm_*`. */
-  readonly ignoreQuery: readonly string[]
+  /** Query parameters that are removed before the request is keyed and forwarded; undefined: none. */
+  readonly ignoreQuery: NameTest | undefined
   /** Whether parameters are sorted by name, in the key and in what is forwarded. */
   readonly sortQuery: boolean
   /** Lower-case names of request fields whose values are part of the key. */

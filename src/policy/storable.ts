@@ -1,7 +1,9 @@
 // Whether a response may be stored, and what is then known of it: RFC 9111 §3.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
-import { connectionNamed, fieldLineValues, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
+import { normalTarget } from '../http/normal-target.ts'
+import { longestStoredSection, sectionBytes } from '../http/settled.ts'
 import { responseTags } from '../http/tags.ts'
 import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
@@ -66,6 +68,10 @@ export function assessResponse(
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
   if (lifetime.ms <= 0 && !validatable) return { store: false, reason: 'not-fresh' }
 
+  const fields = storedFields(head, directives, part !== undefined)
+  // Every 304 may bring fields of other names: they are bounded here.
+  if (sectionBytes(fields) > longestStoredSection) return { store: false, reason: 'too-large' }
+
   const neverStale = forbidsStale(directives)
   // Past this it can be neither served nor usefully validated.
   const keepForMs = lifetime.ms + Math.max(rules.keepStaleMs, neverStale ? 0 : Math.max(allowances.whileRevalidateMs, allowances.ifErrorMs))
@@ -73,7 +79,7 @@ export function assessResponse(
     store: true,
     meta: {
       status: head.status,
-      fields: storedFields(head, directives, part !== undefined),
+      fields,
       cacheOnlyFields: head.fields.filter((_, i) => toldToThisCache.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,
@@ -89,7 +95,7 @@ export function assessResponse(
       vary,
       variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
-      target: request.target,
+      target: normalTarget(request.target),
       tags: tags.tags,
       stamp: head.stamp,
       keepUntilMs: head.responseTimeMs + keepForMs,
@@ -101,29 +107,44 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (head.status < 200 || neverStored.has(head.status)) return 'status'
+  if (!isStorableStatus(head.status)) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
-  if (directives.noStore && !directives.mustUnderstand) return 'no-store'
+  if (directives.noStore && !directives.liftsNoStore) return 'no-store'
   if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
   // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
-  const shared = directives.public || directives.mustRevalidate || (directives.sMaxage ?? 0) > 0 // a malformed s-maxage reads as 0 and grants nothing
-  if (request.hasAuthorization && !shared) return 'authorization'
-  if (request.hasCookie && rules.cookies === 'private' && !shared) return 'cookie'
-  if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !namesField(directives.private, 'set-cookie') && !namesField(directives.noCache, 'set-cookie')) return 'set-cookie'
+  if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
+  if (request.hasCookie && rules.cookies === 'private' && !directives.grantsSharing) return 'cookie'
+  if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !keptBack(directives).has('set-cookie')) return 'set-cookie'
   return undefined
 }
 
-function namesField(names: true | readonly string[] | undefined, name: string): boolean {
-  return names !== undefined && names !== true && names.includes(name)
+/** The fields that a qualified private or no-cache keeps from others, each of which may name thousands. */
+function keptBack({ private: privateTo, noCache }: ResponseDirectives): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const each of [privateTo, noCache]) if (each !== undefined && each !== true) for (const name of each) names.add(name)
+  return names
 }
 
-// Made anew for each answer, or true of one passage only.
-const notStored: ReadonlySet<string> = new Set(['age', 'content-length', 'proxy-status'])
 
 /** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
 export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
+
+// Made anew for each answer, true of one passage only, or of one connection.
+const neverKept: ReadonlySet<string> = new Set([...toldToThisCache, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
+
+/** Whether a field may be among those that are stored, as far as its name tells. `named`: by Connection, on the same message. */
+export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
+  return !neverKept.has(name) && !named.has(name) && !(ofPart && contentFields.has(name))
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** Whether a response with this status may be stored at all. */
+export function isStorableStatus(status: number): boolean {
+  return status >= 200 && status <= 599 && !neverStored.has(status)
+}
 
 /**
  * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
@@ -132,11 +153,11 @@ export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control'
  */
 function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
   const named = connectionNamed(head.fields)
+  const withheld = keptBack(directives)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (notStored.has(name) || toldToThisCache.has(name) || isHopByHop(name, named) || (ofPart && contentFields.has(name))) continue
-    if (namesField(directives.private, name) || namesField(directives.noCache, name)) continue
+    if (!mayBeKept(name, ofPart, named) || withheld.has(name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }
   if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))

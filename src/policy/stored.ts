@@ -54,6 +54,7 @@ export interface Metadata {
   readonly variant: string
   /** Where purges find it. */
   readonly authority: string
+  /** In normal form (RFC 3986 §6.2.2), as purges and invalidations name it; the key has the exact bytes. */
   readonly target: string
   readonly tags: readonly string[]
   /** The last purge that had been applied here before the origin was asked for it. A later one that matches kills it. */

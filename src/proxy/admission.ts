@@ -42,7 +42,7 @@ export function admit(request: IncomingMessage, limits: AdmissionLimits): Admiss
   // RFC 9112 §3.2: no form of a target has a fragment. Some origins cut it off, and others take it for a part of the path.
   if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
   // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
-  // resolves it. Clients resolve it before they ask.
+  // resolves it. Clients resolve it before they ask. `..;a=b` climbs at origins that take parameters off first.
   if (mayClimb(target) && climbs(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
   return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'here' : 'admitted'
 }
@@ -108,7 +108,8 @@ function toOriginForm(request: IncomingMessage, target: string): void {
     if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
   // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
-  rawHeaders.splice(0, rawHeaders.length, ...kept)
+  for (const [i, part] of kept.entries()) rawHeaders[i] = part
+  rawHeaders.length = kept.length
 }
 
 /** Cheap, and true for all that `climbs` is: most targets have neither. */
@@ -118,8 +119,8 @@ function mayClimb(target: string): boolean {
 
 function climbs(target: string): boolean {
   const query = target.indexOf('?')
-  const path = (query === -1 ? target : target.slice(0, query)).replaceAll(/%2e/gi, '.').replaceAll(/%2f|%5c|\\/gi, '/')
-  return path.split('/').includes('..')
+  const path = (query === -1 ? target : target.slice(0, query)).replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/')
+  return path.split('/').some(segment => segment === '..' || segment.startsWith('..;'))
 }
 
 /** RFC 9110 §7.6.2: an OPTIONS counts its hops down, and stops where they end. */

@@ -5,12 +5,15 @@ import { constants, createServer, Http2ServerRequest, Http2ServerResponse } from
 import type { Server } from 'node:https'
 import type { ReadableOptions } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { fieldLines, fieldValue, withoutFields } from '../http/fields.ts'
+import { fieldLines, fieldValue } from '../http/fields.ts'
+import { isSettled, sectionBytes } from '../http/settled.ts'
 import type { ProxyOptions } from './options.ts'
 
 const mostStreams = 128
 // More fields than fit into the bytes that are allowed: bytes are what is limited.
 const mostFields = 4_096
+// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer head.
+const longestHead = 60_000
 
 /** The sessions of a listener. */
 export interface Http2Door {
@@ -130,12 +133,18 @@ function http1Lines(rawHeaders: readonly string[], bodiless: boolean): string[] 
   return lines
 }
 
-/** A response that takes what ServerResponse takes. */
+/**
+ * A response that takes what ServerResponse takes. Heads and trailers go straight to the stream: Node's own class keeps the
+ * fields of a head that it refused, and would refuse the next head for them.
+ */
 class StreamResponse extends Http2ServerResponse<StreamRequest> {
-  // Fields of the connection, which there are none of (§8.2.2): Node would drop them with a warning.
-  override writeHead(status: number, fields?: unknown): this {
-    const named = Array.isArray(fields) ? withoutFields(fields as string[], ofConnection) : fields
-    return super.writeHead(status, named as OutgoingHttpHeaders)
+  override writeHead(status: number, fields: unknown = []): this {
+    const { stream } = this
+    if (stream.destroyed || stream.closed) return this
+    const lines = fields as readonly string[]
+    if (sectionBytes(lines) > longestHead) throw new TypeError('a head that HTTP/2 cannot carry')
+    stream.respond({ ...streamFields(lines), ':status': status }, { waitForTrailers: true })
+    return this
   }
 
   // Broken off: with no error the end of the stream would look like the end of the message.
@@ -144,9 +153,19 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
     return this
   }
 
-  // The pairs that ServerResponse takes as well.
+  /**
+   * Takes the pairs that ServerResponse takes as well. Node reads trailers when the body has gone, in a call that nobody could
+   * guard, so what it would refuse then is refused here.
+   */
   override addTrailers(trailers: OutgoingHttpHeaders | readonly (readonly [string, string])[]): void {
-    super.addTrailers(Array.isArray(trailers) ? Object.fromEntries(trailers as readonly (readonly [string, string])[]) : trailers as OutgoingHttpHeaders)
+    const lines = (Array.isArray(trailers) ? trailers as readonly (readonly [string, string])[] : Object.entries(trailers as Record<string, string>)).flat()
+    if (!isSettled(lines) || sectionBytes(lines) > longestHead) throw new TypeError('trailers that HTTP/2 cannot carry')
+    super.addTrailers(streamFields(lines))
+  }
+
+  // For a client that has reset its stream already Node's own would throw.
+  override writeContinue(): void {
+    if (!this.stream.closed && !this.stream.destroyed) super.writeContinue()
   }
 
   writeProcessing(): void {
@@ -154,7 +173,24 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
   }
 }
 
-const ofConnection: ReadonlySet<string> = new Set(['connection', 'Connection', 'keep-alive'])
+// Fields of the connection, which there are none of (§8.2.2): Node would refuse the head for them.
+const ofConnection: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
+
+/** Field lines as node:http2 takes them: an array for a name that has several lines. */
+function streamFields(lines: readonly string[]): OutgoingHttpHeaders {
+  // Without a prototype: a field may be named as one of its properties.
+  const fields = Object.create(null) as OutgoingHttpHeaders
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = (lines[i] as string).toLowerCase()
+    const value = lines[i + 1] as string
+    if (ofConnection.has(name)) continue
+    const before = fields[name]
+    if (before === undefined) fields[name] = value
+    else if (Array.isArray(before)) before.push(value)
+    else fields[name] = [String(before), value]
+  }
+  return fields
+}
 
 // What Node leaves out. Its types have it, as a property, which a getter must not override in a class.
 Object.defineProperty(StreamResponse.prototype, 'destroyed', { get(this: StreamResponse) { return this.stream.destroyed } })

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
 import { isBehindTheEnd, isLingering } from '../exchange/connection.ts'
+import { sendContinue } from '../exchange/sending.ts'
 import { allow, unknownMethod } from './methods.ts'
 import { openSockets } from './open-sockets.ts'
 import type { ProxyOptions } from './options.ts'
@@ -61,8 +62,8 @@ export function createListener(options: ProxyOptions, onRequest: RequestListener
  */
 function askForBody(request: IncomingMessage, response: ServerResponse): void {
   if (response.headersSent || isBehindTheEnd(request)) return
-  if (response.socket !== null) response.writeContinue()
-  else response.once('socket', () => { if (!response.headersSent) response.writeContinue() })
+  if (response.socket !== null) sendContinue(response)
+  else response.once('socket', () => { if (!response.headersSent) sendContinue(response) })
 }
 
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }

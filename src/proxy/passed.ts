@@ -1,17 +1,18 @@
 // What a request that is not the cache's own sends and brings back through @fastify/http-proxy.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, type Duplex, type Readable } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
+import { cut } from '../exchange/connection.ts'
 import { sendInterim } from '../exchange/interim.ts'
-import { clientTrailers } from '../exchange/message-fields.ts'
-import { fieldLines, fieldValue, linePairs, type FieldLines } from '../http/fields.ts'
+import { clientFields, clientTrailers } from '../exchange/message-fields.ts'
+import { sendHead, sendHeadAlone, sendTrailers } from '../exchange/sending.ts'
+import { fieldLines, type FieldLines } from '../http/fields.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import { forwardFields } from '../origin/forward.ts'
 import type { PassingHeaders } from '../origin/dispatcher.ts'
 import { passing } from '../origin/dispatcher.ts'
 import { passStatus } from '../policy/cache-status.ts'
 import type { PassReason } from '../policy/reasons.ts'
-import { toldToThisCache } from '../policy/storable.ts'
 
 /** Where a request goes, and what the cache has to do with its answer. */
 export interface Destination {
@@ -93,26 +94,31 @@ export function requestHeaders(request: IncomingMessage, made: Pass, viaName: st
       },
       onHeadAlone: () => { made.headAlone = true },
       onInterim: (status, fields) => sendInterim(made.response, status, fields),
-      onTrailers: (trailers) => made.response.addTrailers(linePairs(clientTrailers(trailers))),
+      onTrailers: (trailers) => sendTrailers(made.response, clientTrailers(trailers)),
     },
   } as PassingHeaders
 }
 
-/** The response's headers for the client. `headers` are those that the dispatcher lets through: no hop-by-hop fields. */
-export function responseHeaders(headers: IncomingHttpHeaders, reason: PassReason, viaName: string): IncomingHttpHeaders {
-  const sent: IncomingHttpHeaders = {}
-  for (const name in headers) if (!toldToThisCache.has(name)) sent[name] = headers[name]
-  sent['via'] = appended(headers['via'], `1.1 ${viaName}`)
-  sent['cache-status'] = appended(headers['cache-status'], passStatus(reason))
-  return sent
+/**
+ * Sends the response: the head from the fields as the origin sent them, then the body, by way of `copy` if there is one. Not
+ * through Fastify: it keeps fields in an object, and sends a head from within a write of the body, where nobody can guard it.
+ */
+export function sendPassed({ response, status, fields, reason, headAlone }: Pass, body: Readable, copy: Duplex | undefined, via: string): void {
+  // Destroyed unread, a body fails too.
+  body.on('error', () => cutUnlessEnded(response))
+  if (response.destroyed) return void body.destroy()
+  const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
+  // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
+  if (response.req.httpVersionMajor === 1 && !response.req.complete) head.push('connection', 'close')
+  if (!sendHead(response, status, head)) return void body.destroy()
+  // Whichever ends early takes the other with it, and the copy is dropped.
+  const source = copy === undefined ? body : pipeline(body, copy, () => undefined)
+  source.on('error', () => cutUnlessEnded(response))
+  response.on('close', () => source.destroy())
+  source.pipe(response)
+  if (headAlone) sendHeadAlone(response)
 }
 
-/** Cache-Status of a passed answer of which a copy is stored. */
-export function storedCacheStatus({ fields, reason }: Pass): string {
-  return appended(fieldValue(fields, 'cache-status'), passStatus(reason, true))
-}
-
-function appended(value: string | string[] | undefined, member: string): string {
-  if (value === undefined || value.length === 0) return member
-  return `${Array.isArray(value) ? value.join(', ') : value}, ${member}`
+function cutUnlessEnded(response: ServerResponse): void {
+  if (response.headersSent && !response.writableEnded) cut(response)
 }

@@ -5,7 +5,8 @@ import type { Duplex } from 'node:stream'
 import type { SpringhouseError } from '../errors.ts'
 import { problemDocument } from '../errors.ts'
 import { linger } from '../exchange/connection.ts'
-import { problemFields, sendProblem } from '../exchange/problem.ts'
+import { sendProblem } from '../exchange/problem.ts'
+import { problemFields } from '../exchange/problem-fields.ts'
 
 /** RFC 9211 §2.2: only a request that was forwarded says why. */
 function cacheStatus(error: SpringhouseError): string {

@@ -1,15 +1,15 @@
 // The public listener: the cache first, and @fastify/http-proxy for what is not the cache's.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
-import { pipeline, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastify from 'fastify'
 import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
 import { hasBody } from '../exchange/body.ts'
-import { cut, endConnection, isBehindTheEnd } from '../exchange/connection.ts'
-import { fieldValue } from '../http/fields.ts'
+import { endConnection, isBehindTheEnd } from '../exchange/connection.ts'
+import { onUnsendable, sendHead } from '../exchange/sending.ts'
 import { upstreamOf } from '../origin/dispatcher.ts'
 import type { ClientConnection } from '../origin/forward.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -22,7 +22,7 @@ import { openHttp2, type Http2Door } from './http2.ts'
 import { keepsBody, readBody } from './kept-body.ts'
 import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener.ts'
 import type { ProxyOptions } from './options.ts'
-import { findPass, passFor, passOf, requestHeaders, responseHeaders, setPass, storedCacheStatus, type Destination } from './passed.ts'
+import { findPass, passFor, passOf, requestHeaders, sendPassed, setPass, type Destination } from './passed.ts'
 import { countPipelined } from './pipeline.ts'
 import { writeProblem } from './problem.ts'
 import { watchStalled } from './stalled.ts'
@@ -38,6 +38,8 @@ export interface ProxyParts {
   /** Where a request goes that fell through: asked before it is sent. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
   destination(request: IncomingMessage, client: ClientConnection): Destination
   readonly origins: Origins
+  /** Counts a response that Node would not send. */
+  unsendable?(): void
   /** Whether the proxy is about to stop: then a connection is closed behind its next answer. */
   leaving?(): boolean
   readonly logger: BaseLogger
@@ -54,6 +56,7 @@ export interface ProxyParts {
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
   const trusts = trustPredicate(options.trustProxy)
+  const via = `1.1 ${options.viaName}`
   const uploads = watchUploads(options.timeouts.requestMs)
   let closing = false
   let http2: Http2Door | undefined
@@ -81,8 +84,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
         // What it may have brought along is not read: see writeProblem.
         const unread = hasBody(request)
         if (unread) endConnection(request)
-        response.writeHead(204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])
-        response.end()
+        if (sendHead(response, 204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])) response.end()
         return
       }
       const client = new IncomingClient(request, trusts)
@@ -119,6 +121,10 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, receive, stream => stalls.watchStream(stream))
       // After it, which takes over the connections.
       tellLast = lastAnswers(server)
+      onUnsendable(server, (error, request) => {
+        report(error, { target: request.url })
+        parts.unsendable?.()
+      })
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },
@@ -204,34 +210,18 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       rewriteRequestHeaders: (request) => {
         return requestHeaders(request.raw as IncomingMessage, passOf(request.raw), options.viaName) as unknown as IncomingHttpHeaders
       },
-      rewriteHeaders: (headers, request) => responseHeaders(headers, passOf(request?.raw).reason, options.viaName),
+      // The fields go to the client as they came: see sendPassed.
+      rewriteHeaders: () => ({}),
       onResponse: (request, reply, answer) => {
         const pass = passOf(request.raw)
-        const { to, response, status, fields } = pass
+        const { to, status, fields } = pass
         const { stream } = answer
-        // Before Fastify hears of it, who would close the connection as if all had been sent. Destroying it unread is an error
-        // too, which nobody else listens for.
-        stream.on('error', () => {
-          if (response.headersSent && !response.writableEnded) cut(response)
-        })
         const send = (copy?: Duplex | void): void => {
-          if (copy !== undefined) {
-            // Whichever ends early takes the other with it, and the copy is dropped.
-            pipeline(stream, copy, () => undefined)
-            reply.header('cache-status', storedCacheStatus(pass))
-          }
-          if (reply.raw.destroyed) {
-            stream.destroy()
-            return
-          }
-          // The one name that gets lost among the keys of the objects in which reply-from and Fastify keep fields.
-          const proto = fieldValue(fields, '__proto__')
-          if (proto !== undefined) response.setHeader('__proto__', proto)
-          reply.send(copy ?? stream)
-          // Node would keep the head back until there is something of the body to send with it.
-          if (pass.headAlone && !response.headersSent) response.flushHeaders()
+          reply.hijack()
+          sendPassed(pass, stream, copy ?? undefined, via)
         }
         const refuse = (error: unknown): void => {
+          stream.on('error', () => undefined)
           stream.destroy()
           failReply(reply as FastifyReply, error)
         }

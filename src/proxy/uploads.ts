@@ -6,12 +6,36 @@ const pieceBytes = 16_384
 /** How often it is looked in that time. */
 const looks = 4
 
-/** What has been seen of an upload. */
-interface Seen {
+/** An upload, between its neighbours in a ring. */
+class Upload {
+  readonly request: IncomingMessage
+  readonly late: () => void
   /** Where the piece that is waited for began. */
   fromBytes: number
   /** Looks since then at which the client was to blame. */
-  quiet: number
+  quiet = 0
+  before: Upload = this
+  after: Upload = this
+
+  constructor(request: IncomingMessage, late: () => void) {
+    this.request = request
+    this.late = late
+    this.fromBytes = bytesOf(request)
+  }
+
+  putBefore(next: Upload): void {
+    this.after = next
+    this.before = next.before
+    this.before.after = this
+    next.before = this
+  }
+
+  /** Safe to call again. Points at nothing afterwards: an upload that is still young must not be kept by one that has grown old. */
+  leave(): void {
+    this.before.after = this.after
+    this.after.before = this.before
+    this.before = this.after = this
+  }
 }
 
 /** The uploads of a listener. */
@@ -20,29 +44,45 @@ export interface UploadWatch {
   watch(request: IncomingMessage, late: () => void): void
   /** Looks at all of them; comes by itself, four times in the time that each is given. */
   look(): void
+  /** How many are looked after. */
+  readonly size: number
   close(): void
 }
 
 /**
  * A bound on the whole would cut what is large along with what is slow. So the time is for each piece of 16 KiB, or for what
- * is left, and it does not run while the origin is the one that takes nothing. Who sends a byte now and then is cut as soon
- * as who sends none.
+ * is left, and it does not run while the origin is the one that takes nothing. A client that sends a byte now and then is cut
+ * as soon as one that sends none.
+ *
+ * An upload leaves the watch when its request closes, not at the next look: what is retained does not grow with traffic. A
+ * ring, not a Map or a Set, because the tables that those outgrow keep what was in them until the old generation is collected.
  *
  * @param patienceMs how long a piece may take; 0: for ever
  */
 export function watchUploads(patienceMs: number): UploadWatch {
-  const uploads = new Map<IncomingMessage, Seen & { readonly late: () => void }>()
+  let first: Upload | undefined
+  let size = 0
   let timer: NodeJS.Timeout | undefined
 
+  function remove(upload: Upload): void {
+    if (first === undefined || (upload.after === upload && first !== upload)) return // it has left
+    if (first === upload) first = upload.after === upload ? undefined : upload.after
+    upload.leave()
+    size--
+  }
+
   function look(): void {
-    for (const [request, seen] of uploads) {
-      if (hasEnded(request)) uploads.delete(request)
-      else if (isLate(request, seen)) {
-        uploads.delete(request)
-        seen.late()
+    let upload = first
+    for (let left = size; left > 0 && upload !== undefined; left--) {
+      const next: Upload = upload.after
+      if (hasEnded(upload.request)) remove(upload)
+      else if (isLate(upload)) {
+        remove(upload)
+        upload.late()
       }
+      upload = next
     }
-    if (uploads.size === 0) stop()
+    if (size === 0) stop()
   }
 
   function stop(): void {
@@ -53,10 +93,17 @@ export function watchUploads(patienceMs: number): UploadWatch {
   return {
     watch(request, late) {
       if (patienceMs === 0 || hasEnded(request)) return
-      uploads.set(request, { late, fromBytes: bytesOf(request), quiet: 0 })
+      const upload = new Upload(request, late)
+      if (first === undefined) first = upload
+      else upload.putBefore(first)
+      size++
+      request.once('close', () => remove(upload))
       timer ??= setInterval(look, patienceMs / looks).unref()
     },
     look,
+    get size() {
+      return size
+    },
     close: stop,
   }
 }
@@ -65,15 +112,16 @@ function hasEnded(request: IncomingMessage): boolean {
   return request.complete || request.destroyed
 }
 
-function isLate(request: IncomingMessage, seen: Seen): boolean {
+function isLate(upload: Upload): boolean {
+  const { request } = upload
   const bytes = bytesOf(request)
   // What has come and is not taken waits for the origin, and nothing more is read from the client meanwhile.
-  if (request.readableLength > 0 || bytes - seen.fromBytes >= pieceBytes) {
-    seen.fromBytes = bytes
-    seen.quiet = 0
+  if (request.readableLength > 0 || bytes - upload.fromBytes >= pieceBytes) {
+    upload.fromBytes = bytes
+    upload.quiet = 0
     return false
   }
-  return ++seen.quiet >= looks
+  return ++upload.quiet >= looks
 }
 
 /** Of HTTP/2 a request counts for itself, and of HTTP/1.1 its connection, on which nothing else comes before its end. */

@@ -6,6 +6,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { SpringhouseError } from '../errors.ts'
 import { cut } from '../exchange/connection.ts'
 import { clientFields } from '../exchange/message-fields.ts'
+import { sendHead } from '../exchange/sending.ts'
 import { fieldLines, type FieldLines } from '../http/fields.ts'
 import { forwardFields, type ClientConnection } from '../origin/forward.ts'
 import type { Origins, OriginUpgrade, UpgradeSink } from '../origin/origin.ts'
@@ -84,7 +85,11 @@ class Relay implements UpgradeSink {
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
     const response = answerOn(this.#request, this.#client)
-    response.writeHead(status, this.#answerFields(fields))
+    if (!sendHead(response, status, this.#answerFields(fields))) {
+      body.on('error', () => undefined)
+      body.destroy()
+      return
+    }
     body.on('error', () => cut(response))
     // A body that the end of the connection delimits is not whole when that end was a reset.
     body.on('end', () => { if (sound()) response.end(); else cut(response) })

@@ -1,6 +1,7 @@
 // Metadata as bytes and back: the form in which every store keeps it.
 import { crc32 } from 'node:zlib'
 import type { FieldLines } from '../http/fields.ts'
+import { isPossible } from '../policy/domain.ts'
 import type { Metadata, Part, Selecting } from '../policy/stored.ts'
 import { wordAt, wordNumber } from './words.ts'
 
@@ -26,6 +27,7 @@ export const firstNumberOffset = fixedBytes
 const heuristicFlag = 1
 const alwaysValidateFlag = 2
 const neverStaleFlag = 4
+const allFlags = heuristicFlag | alwaysValidateFlag | neverStaleFlag
 
 // What a string's number says: its last two bits tell which kind it is, the rest its length or place.
 const latin1 = 0
@@ -247,8 +249,9 @@ function takePart(): Part | undefined {
 }
 
 /**
- * The metadata in `bytes` from `start` to `end`; undefined where it is damaged, cut short or of another version. Never
- * throws. `trusted`: the bytes never left this process, so the checksum is not looked at.
+ * The metadata in `bytes` from `start` to `end`; undefined where it is damaged, cut short, of another version, or none that a
+ * response could have. Never throws. `trusted`: the bytes never left this process, so neither the checksum nor the domain of what
+ * they say is looked at.
  */
 export function decodeMetadata(bytes: Buffer, start = 0, end = bytes.length, trusted = false): Metadata | undefined {
   const length = encodedLength(bytes, start)
@@ -257,8 +260,10 @@ export function decodeMetadata(bytes: Buffer, start = 0, end = bytes.length, tru
   if (!trusted && crc32(bytes.subarray(start, textEnd)) !== bytes.readUInt32LE(textEnd)) return undefined
   const textStart = start + bytes.readUInt32LE(start + textStartOffset)
   if (textStart < start + fixedBytes || textStart > textEnd) return undefined
+  if (!trusted && ((bytes[start + 1] as number) & ~allFlags) !== 0) return undefined
   try {
-    return decodeParts(bytes, start, textStart, textEnd)
+    const meta = decodeParts(bytes, start, textStart, textEnd)
+    return trusted || isPossible(meta) ? meta : undefined
   } catch (error) {
     if (error instanceof Damaged) return undefined
     throw error

@@ -30,13 +30,15 @@ export type Taking =
   | { readonly kind: 'none' }
   | Elsewhere
 
-/** Another fetch holds it. Exactly one of `over` and `leave` must be called. */
+/** Another fetch holds it. `over` or `leave` must be called; `leave` also ends an `over` that is waited for, as lapsed. */
 export interface Elsewhere {
   readonly kind: 'elsewhere'
   /** Names that one holding: no two have the same. */
   readonly token: string
   /** The purge log's place when that fetch began. */
   readonly stamp: Stamp
+  /** How long `over` waits at the most: never longer than a lease. */
+  readonly waitMs: number
   /** Resolves when it was given back; or with `lapsed`, when it should have ended or word of its end may have been lost: take again. Never rejects. */
   over(): Promise<Outcome | 'lapsed'>
   leave(): void

@@ -1,6 +1,7 @@
 // The purge log of a process that shares its cache with nobody: the embedded store's.
 import type { Clock } from '../clock.ts'
 import type { Stamp } from '../policy/stored.ts'
+import { foldedPurge } from './invalidation.ts'
 import type { PurgeLog } from './purge-log.ts'
 import { PurgeTable, type PurgeTableOptions } from './purge-table.ts'
 
@@ -32,11 +33,13 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
     append: async (purge) => {
       count++
       const id = stamp()
-      table.apply({ id, atMs: clock.now(), purge })
+      if (purge.implicit === true) table.invalidate(id, clock.now(), foldedPurge(purge))
+      else table.apply({ id, atMs: clock.now(), purge })
       return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
-    recent: (limit) => limit <= 0 ? [] : table.records.slice(-limit).toReversed(),
+    recent: (limit, before) => table.recent(limit, before),
     current: () => true,
+    unrecorded: 0,
     replicas: async () => [{ id: 'local', applied: table.latest }],
     close: async () => {},
   }

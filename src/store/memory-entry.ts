@@ -8,15 +8,15 @@ import type { Body } from './store.ts'
 import type { View, Viewed } from './views.ts'
 
 /** Measured (bench/memory-tier.ts): what the objects of a key cost beside its characters, the slack of the heap included. */
-export const keyOverheadBytes = 350
+export const keyOverheadBytes = 366
 // The largest of small integers: from then on (2038) each look takes the exact way, which is slower and no less right.
 const neverS = 2 ** 31 - 1
 
 /** All variants of one key: what is looked up, and what is evicted. */
 export class Node implements Evictable<Node>, Viewed {
   readonly key: string
-  /** Goes up with every new node: where `list` goes on. */
-  readonly serial: number
+  /** The number of its place among all nodes: where `list` goes on. */
+  slot = -1
   /** The youngest variant; the others follow it. */
   first: Variant | undefined
   /** No variant is past its keepUntil before this; in seconds, since a small integer costs no memory of its own. */
@@ -28,9 +28,8 @@ export class Node implements Evictable<Node>, Viewed {
   newer: Node | undefined
   view: View | undefined
 
-  constructor(key: string, serial: number) {
+  constructor(key: string) {
     this.key = key
-    this.serial = serial
     this.charge = keyOverheadBytes + key.length * (fitsLatin1(key) ? 1 : 2)
   }
 
@@ -89,6 +88,13 @@ export function variantOf(node: Node, name: string): Variant | undefined {
   let variant = node.first
   while (variant !== undefined && variant.name !== name) variant = variant.next
   return variant
+}
+
+/** How many variants there are of a key. */
+export function countOf(node: Node): number {
+  let count = 0
+  for (let variant = node.first; variant !== undefined; variant = variant.next) count++
+  return count
 }
 
 /** Its metadata, decoded anew. */

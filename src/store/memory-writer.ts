@@ -1,6 +1,6 @@
 // Bodies on their way into memory: gathered, counted, and given back when their writers are.
 import { Pieces } from './body.ts'
-import type { Writer } from './store.ts'
+import type { Refusal, Writer } from './store.ts'
 
 export interface IncomingOptions {
   /** Longest body that is taken. */
@@ -36,6 +36,7 @@ export class Incoming {
     const held: Held = { bytes: 0 }
     const pieces = new Pieces()
     let open = true
+    let gaveUp: Refusal | undefined
     const end = (): void => {
       open = false
       this.#forgotten.unregister(held)
@@ -52,8 +53,13 @@ export class Incoming {
           this.#options.grown()
           return
         }
+        // Beside others it has no room now; beyond the bound of all it never had.
+        gaveUp = pieces.bytes > Math.min(this.#options.maxEntryBytes, this.#options.maxBytes) ? 'too-large' : 'store-refused'
         end()
         pieces.clear()
+      },
+      get gaveUp() {
+        return gaveUp
       },
       commit: () => {
         if (!open) return false

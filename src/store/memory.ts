@@ -5,11 +5,12 @@ import type { Metadata } from '../policy/stored.ts'
 import { Pieces } from './body.ts'
 import { encodeMetadata, keepUntilOffset, responseTimeOffset } from './codec.ts'
 import { Eviction } from './eviction.ts'
-import { bodyOf, bytesOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
+import { bodyOf, bytesOf, countOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './memory-entry.ts'
 import { Incoming } from './memory-writer.ts'
 import { outlasts } from './order.ts'
 import { Slabs } from './slabs.ts'
-import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import { Slots } from './slots.ts'
+import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from './store.ts'
 import { Views } from './views.ts'
 
 export interface MemoryStoreOptions {
@@ -26,6 +27,7 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends Store {
   lookup(key: StoreKey): readonly Stored[]
   refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   remove(key: StoreKey, variant?: string): void
   /** Forgets everything, at once. */
   clear(): void
@@ -39,6 +41,12 @@ const maxWholeBytes = 1_048_576
 // How many keys each commit looks at for what has expired.
 const sweptPerCommit = 4
 const maxNames = 256
+// What one page of a listing looks at: entries, bytes of their metadata, and slots that nothing lies in.
+const mostListed = 64
+const mostListedBytes = 131_072
+const mostEmptySlots = 8192
+// More than the metadata of any response takes: heads are bounded. Where there is that much room it need not be measured.
+const ampleBytes = 2_097_152
 const none: readonly Stored[] = Object.freeze([])
 
 /** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
@@ -50,6 +58,8 @@ class Memory implements MemoryStore {
   readonly #options: MemoryStoreOptions
   readonly #clock: Clock
   readonly #nodes = new Map<string, Node>()
+  /** The same nodes by number, for `list`. */
+  readonly #slots = new Slots<Node>()
   readonly #slabs: Slabs
   readonly #slabReserve: number
   readonly #views: Views<Node>
@@ -60,7 +70,6 @@ class Memory implements MemoryStore {
   readonly #names = new Map<string, string>()
   #entries = 0
   #evictions = 0
-  #serial = 0
   #sweep: Iterator<Node> | undefined
 
   constructor(options: MemoryStoreOptions) {
@@ -104,6 +113,18 @@ class Memory implements MemoryStore {
     return variants
   }
 
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    const bytes = Math.max(0, bodyBytes)
+    if (bytes > this.#options.maxEntryBytes || bytes > this.#budget / 2) return 'too-large'
+    if (bytes + ampleBytes <= this.#budget) return undefined
+    return this.#hasRoomFor(key, encodeMetadata(meta, bytes).length, bytes) ? undefined : 'too-large'
+  }
+
+  /** Whether eviction could make room for an entry. */
+  #hasRoomFor(key: StoreKey, metaBytes: number, bodyBytes: number): boolean {
+    return this.#chargeFor(metaBytes, bodyBytes) + keyOverheadBytes + key.length <= this.#budget
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
   }
@@ -119,11 +140,11 @@ class Memory implements MemoryStore {
     const presentMeta = present === undefined ? undefined : metadataOf(present)
     if (presentMeta !== undefined && outlasts(presentMeta, meta, now)) return false
     const metaBytes = encodeMetadata(meta, pieces.bytes)
-    // A length that no eviction can make room for.
-    if (this.#chargeFor(metaBytes.length, pieces.bytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, pieces.bytes)) return false
 
     if (node === undefined) {
-      node = new Node(flat(key), this.#serial++)
+      node = new Node(flat(key))
+      node.slot = this.#slots.add(node)
       this.#nodes.set(node.key, node)
       this.#queues.add(node)
     } else {
@@ -201,6 +222,7 @@ class Memory implements MemoryStore {
   #dropNode(node: Node): void {
     this.#queues.remove(node)
     this.#nodes.delete(node.key)
+    this.#slots.remove(node.slot)
     this.#views.drop(node)
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
       this.#slabs.drop(variant)
@@ -265,7 +287,7 @@ class Memory implements MemoryStore {
     const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
     if (!encodeMetadata(was).equals(stored)) return false
     const metaBytes = encodeMetadata(meta, variant.bodyBytes)
-    if (this.#chargeFor(metaBytes.length, variant.bodyBytes) + keyOverheadBytes + key.length > this.#budget) return false
+    if (!this.#hasRoomFor(key, metaBytes.length, variant.bodyBytes)) return false
 
     const namesake = meta.variant === was.variant ? undefined : variantOf(node, meta.variant)
     if (namesake !== undefined) this.#dropVariant(namesake)
@@ -298,20 +320,31 @@ class Memory implements MemoryStore {
     if (variant === undefined || node.first === undefined) this.#dropNode(node)
   }
 
-  // The cursor is the serial of a node and how many of its variants have been told. Nodes lie in the order of serials.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
-    const [from = 0, told = 0] = (cursor ?? '0.0').split('.').map(Number)
+  // The cursor is a slot, and how many of its variants are left to be told, counted from the oldest: a younger variant may
+  // join those before it. A node keeps its slot, so nothing before the cursor is looked at again.
+  async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
+    let [slot, left] = parseCursor(cursor)
     const most = Math.max(1, Math.min(1000, limit))
     const now = this.#clock.now()
-    const entries: { key: StoreKey, meta: Metadata }[] = []
-    for (const node of this.#nodes.values()) {
-      if (node.serial < from) continue
-      let place = 0
-      for (let variant = node.first; variant !== undefined; variant = variant.next, place++) {
-        if ((node.serial === from && place < told) || now > timeOf(variant, keepUntilOffset)) continue
-        if (entries.length === most) return { entries, cursor: `${node.serial}.${place}` }
+    const entries: Listed[] = []
+    let looked = 0
+    let bytes = 0
+    let empty = 0
+    for (; slot < this.#slots.length; slot++, left = Infinity) {
+      const node = this.#slots.at(slot)
+      if (node === undefined) {
+        if (++empty === mostEmptySlots) return { entries, cursor: `${slot + 1}` }
+        continue
+      }
+      let behind = countOf(node)
+      for (let variant = node.first; variant !== undefined; variant = variant.next, behind--) {
+        if (behind > left) continue
+        if (entries.length === most || looked === mostListed || bytes >= mostListedBytes) return { entries, cursor: `${slot}.${behind}` }
+        looked++
+        bytes += variant.metaBytes
+        if (now > timeOf(variant, keepUntilOffset)) continue
         const meta = metadataOf(variant)
-        if (meta !== undefined) entries.push({ key: node.key, meta })
+        if (meta !== undefined && wanted(meta)) entries.push({ key: node.key, meta })
       }
     }
     return { entries, cursor: undefined }
@@ -330,6 +363,7 @@ class Memory implements MemoryStore {
 
   clear(): void {
     this.#nodes.clear()
+    this.#slots.clear()
     this.#queues.clear()
     this.#slabs.clear()
     this.#views.clear()
@@ -340,4 +374,13 @@ class Memory implements MemoryStore {
   async close(): Promise<void> {
     this.clear()
   }
+}
+
+const everything: Wanted = () => true
+
+function parseCursor(cursor: string | undefined): [slot: number, left: number] {
+  if (cursor === undefined) return [0, Infinity]
+  if (!/^\d{1,10}(?:\.\d{1,10})?$/.test(cursor)) throw new UnknownCursor()
+  const [slot, left] = cursor.split('.')
+  return [Number(slot), left === undefined ? Infinity : Number(left)]
 }

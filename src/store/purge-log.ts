@@ -5,7 +5,7 @@ import type { Metadata, Stamp } from '../policy/stored.ts'
 export interface UrlPattern {
   /** Lower-case host, with the port unless it is the scheme's default; undefined: every host. */
   readonly authority: string | undefined
-  /** Exact bytes of path and query. */
+  /** Path and query in normal form (RFC 3986 §6.2.2). */
   readonly target: string
 }
 
@@ -19,6 +19,11 @@ export interface Purge {
   readonly all: boolean
   /** Soft: matching entries become stale (and may be validated or served stale); hard: they are gone. */
   readonly soft: boolean
+  /**
+   * Brought about by an unsafe request (RFC 9111 §4.4), so that anybody can: hard, of URLs and tags alone. It is bounded apart
+   * from purges, is not among `recent`, and is kept where it could not be recorded, to be recorded later.
+   */
+  readonly implicit?: true
 }
 
 /** What became of a purge. */
@@ -55,7 +60,7 @@ export interface PurgeLog {
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict
   /**
    * Whether a record after `stamp` may touch a response for this URL whose tags are not known yet: then nobody new may
-   * share a fetch that began at `stamp`.
+   * share a fetch that began at `stamp`. The target is in normal form.
    */
   mayTouch(stamp: Stamp, authority: string, target: string): boolean
   /**
@@ -67,16 +72,19 @@ export interface PurgeLog {
   /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
    * @throws SpringhouseError PURGE_NOT_WRITTEN when it was not recorded, and never will be; PURGE_UNCONFIRMED when that
-   * is not known: it was recorded before this was said, or never will be.
+   * is not known: it was recorded before this was said, or never will be. An implicit purge is in force in this process all
+   * the same, and is recorded as soon as that is possible.
    */
   append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
-  /** The latest records, newest first. */
-  recent(limit: number): readonly PurgeRecord[]
+  /** The latest purges, newest first, without implicit ones; of those before the id `before`, if that is given. */
+  recent(limit: number, before?: Stamp): readonly PurgeRecord[]
   /**
    * Whether this replica knows of every purge, up to its lag bound. False: what it has in its own memory must not be
    * served. Always true for a log that lives in this process.
    */
   current(): boolean
+  /** Implicit purges that are in force in this process, and yet to be recorded for the others. */
+  readonly unrecorded: number
   /** Replicas that are live, this one included. */
   replicas(): Promise<readonly { readonly id: string; readonly applied: Stamp }[]>
   close(): Promise<void>

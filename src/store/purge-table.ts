@@ -1,5 +1,7 @@
 // What the records of a purge log say of an entry: an index from tags, URLs and prefixes to the last record that named each.
 import type { Metadata, Stamp } from '../policy/stored.ts'
+import { InvalidationTable, type InvalidationTableOptions } from './invalidation-table.ts'
+import type { Invalidation } from './invalidation.ts'
 import type { Purge, PurgeRecord, UrlPattern, Verdict } from './purge-log.ts'
 import { purgeMatches } from './purge-match.ts'
 
@@ -14,13 +16,11 @@ interface TagSet extends Last {
   readonly tags: readonly string[]
 }
 
-export interface PurgeTableOptions {
+export interface PurgeTableOptions extends InvalidationTableOptions {
   /** Records that are kept apart; beyond it the oldest collapse into the floor. */
   readonly maxRecords?: number
   /** Characters of what they name, for the same. */
   readonly maxChars?: number
-  /** The longest that any store keeps an entry; records older than that collapse too. */
-  readonly maxKeepMs?: number
 }
 
 /**
@@ -33,6 +33,8 @@ export interface PurgeTableOptions {
  *   That costs misses, never a stale answer. Letting go by age costs nothing at all: an entry stamped before a record
  *   was stored before the record was applied there, or moments after, and so has passed its keepUntil once the record is
  *   older than the longest time to keep.
+ *
+ * What unsafe requests invalidate has a table of its own, which bounds it without a floor: anybody may send those.
  */
 export class PurgeTable {
   readonly #maxRecords: number
@@ -43,6 +45,7 @@ export class PurgeTable {
   #latest: Stamp = ''
   #latestOfTags: Stamp = ''
   #revision = 0
+  readonly #invalidations: InvalidationTable
   readonly #all: Last = { hard: '', soft: '' }
   readonly #tags = new Map<string, Last>()
   /** By the first of their tags: an entry that does not carry that one cannot match. */
@@ -60,6 +63,7 @@ export class PurgeTable {
     this.#maxRecords = options.maxRecords ?? 100_000
     this.#maxChars = options.maxChars ?? 32 * 1_048_576
     this.#maxKeepMs = options.maxKeepMs ?? Infinity
+    this.#invalidations = new InvalidationTable(options)
   }
 
   /** Goes up with every record, and with every new beginning. */
@@ -76,6 +80,24 @@ export class PurgeTable {
     return this.#gone === 0 ? this.#records : this.#records.slice(this.#gone)
   }
 
+  /** The latest records before the id `before`, or of all without it; newest first. */
+  recent(limit: number, before?: Stamp): PurgeRecord[] {
+    const end = before === undefined ? this.#records.length : this.#firstFrom(before)
+    return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
+  }
+
+  // The place of the first record whose id is not before this one: ids go up.
+  #firstFrom(id: Stamp): number {
+    let start = this.#gone
+    let end = this.#records.length
+    while (start < end) {
+      const middle = (start + end) >> 1
+      if ((this.#records[middle] as PurgeRecord).id < id) start = middle + 1
+      else end = middle
+    }
+    return end
+  }
+
   /**
    * Forgets everything, and begins anew: stamps of this log begin with `identity`, and of what was stamped before
    * `floor` nothing is known.
@@ -89,13 +111,37 @@ export class PurgeTable {
     for (const index of [this.#tags, this.#tagSets, this.#urls, this.#prefixes, this.#prefixLengths]) index.clear()
     this.#records = []
     this.#gone = this.#chars = 0
+    this.#invalidations.clear()
     this.#revision++
+  }
+
+  /** Applies what an unsafe request invalidated, as the next record. */
+  invalidate(id: Stamp, atMs: number, invalidation: Invalidation): void {
+    this.reach(id)
+    this.#revision++
+    this.#invalidations.apply(id, atMs, invalidation)
+  }
+
+  /** Takes up buckets of invalidations whose records are not kept any more: see InvalidationTable. */
+  loadBuckets(bytes: Buffer): void {
+    this.#revision++
+    this.#invalidations.load(bytes)
+  }
+
+  /** Says that all records up to `id` have been applied. */
+  reach(id: Stamp): void {
+    if (id > this.#latest) this.#latest = id
+  }
+
+  /** What is remembered beside purges: names that unsafe requests invalidated. */
+  get invalidations(): number {
+    return this.#invalidations.size
   }
 
   /** Applies the next record: its id must be larger than those before it. */
   apply(record: PurgeRecord): void {
     const { id, purge } = record
-    this.#latest = id
+    this.reach(id)
     this.#revision++
     const kind = purge.soft ? 'soft' : 'hard'
     if (purge.all) this.#all[kind] = id
@@ -158,6 +204,7 @@ export class PurgeTable {
     const { stamp } = meta
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return 'dead'
     if (stamp >= this.#latest) return 'valid'
+    if (this.#invalidations.kills(stamp, meta)) return 'dead'
     let verdict = weigh('valid', this.#all, stamp)
     if (verdict !== 'dead') verdict = this.#judgeUrl(verdict, stamp, meta.authority, meta.target)
     for (let i = 0; i < meta.tags.length && verdict !== 'dead'; i++) {
@@ -186,6 +233,7 @@ export class PurgeTable {
   mayTouch(stamp: Stamp, authority: string, target: string): boolean {
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return true
     if (stamp >= this.#latest) return false
+    if (this.#invalidations.namesTagsAfter(stamp) || this.#invalidations.killsUrl(stamp, authority, target)) return true
     return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, authority, target) !== 'valid'
   }
 
@@ -194,6 +242,7 @@ export class PurgeTable {
   touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
     const { stamp } = entry
     if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
+    if (this.#invalidations.namedBetween(stamp, until, entry)) return true
     for (let i = this.#records.length - 1; i >= 0; i--) {
       const { id, purge } = this.#records[i] as PurgeRecord
       if (id <= stamp) return false

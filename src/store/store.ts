@@ -27,10 +27,15 @@ export interface Stored {
   readonly body: Body
 }
 
+/** too-large: the store can never keep it. store-refused: it cannot now. */
+export type Refusal = 'too-large' | 'store-refused'
+
 /** One stored response on its way in. Exactly one of commit and abort ends it; forgetting it counts as abort. */
 export interface Writer {
   /** Takes the next bytes of the body; a promise means: wait before the next one. The buffer must not change afterwards. */
   write(chunk: Buffer): Awaitable<void>
+  /** Why nothing that is written will be kept, once that is so: commit resolves to false then. Left out by a writer that cannot tell. */
+  readonly gaveUp?: Refusal | undefined
   /**
    * Makes the entry visible, whole, at once, with the length that was written as its `bodyBytes`; resolves to false when
    * the store did not take it (no room, out of reach, lost a race with a newer one). Never throws.
@@ -54,11 +59,25 @@ export interface Near {
   forget(key: StoreKey, variant: string): void
 }
 
+/** An entry as a listing tells it. */
+export interface Listed {
+  readonly key: StoreKey
+  readonly meta: Metadata
+}
+
+/** Whether a listing is to tell an entry. */
+export type Wanted = (meta: Metadata) => boolean
+
 /** A page of what is stored, for the admin API. */
 export interface EntryPage {
-  readonly entries: readonly { readonly key: StoreKey; readonly meta: Metadata }[]
-  /** Where the next page starts; undefined at the end. */
+  readonly entries: readonly Listed[]
+  /** Where the next page starts; undefined at the end, and only there: a page may be short, or empty, and have a cursor. */
   readonly cursor: string | undefined
+}
+
+/** A cursor that no page of this store has given. */
+export class UnknownCursor extends Error {
+  override readonly name = 'UnknownCursor'
 }
 
 export interface StoreStats {
@@ -93,6 +112,11 @@ export interface Store {
   readonly near?: Near
   /** Every variant stored under a key, the youngest `responseTimeMs` first; [] where there is none. */
   lookup(key: StoreKey): Awaitable<readonly Stored[]>
+  /**
+   * Returns why an entry with a body of that length could never be kept; undefined if it could. -1: the length is not known, and the
+   * metadata alone counts. Left out where the configured `maxEntryBytes` is the only limit.
+   */
+  refuses?(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   /** Begins an entry; `bodyBytes` of the metadata given here is ignored. */
   write(key: StoreKey, meta: Metadata): Writer
   /**
@@ -102,8 +126,14 @@ export interface Store {
   refresh(key: StoreKey, was: Metadata, meta: Metadata): Awaitable<boolean>
   /** Forgets one variant, or all of a key. Space comes back; correctness never depends on it. */
   remove(key: StoreKey, variant?: string): Awaitable<void>
-  /** Some of what is stored, in no promised order, each entry once if it is not changed meanwhile. `limit` is at most 1000. */
-  list(cursor: string | undefined, limit: number): Promise<EntryPage>
+  /**
+   * Some of what is stored, in no promised order. A page looks at a bounded number of entries, and at none of the pages
+   * before it. From the first page to the last, each entry that is stored all the while is told: once, if nothing else changes.
+   * @param limit how many entries to tell at most: 1 to 1000
+   * @param wanted which entries to tell; every one without it
+   * @throws UnknownCursor
+   */
+  list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage>
   stats(): StoreStats
   close(): Promise<void>
 }

@@ -5,7 +5,7 @@ import { Heard, type Mark } from './heard.ts'
 import type { MemoryStore } from './memory.ts'
 import { outlasts } from './order.ts'
 import type { SharedStore } from './redis/store.ts'
-import type { Body, EntryPage, Near, Store, Stored, StoreKey, StoreStats, Writer } from './store.ts'
+import type { Body, EntryPage, Near, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from './store.ts'
 
 export interface TieredStoreOptions {
   readonly memory: MemoryStore
@@ -49,6 +49,8 @@ class Found implements Stored {
   }
 }
 
+const none: readonly Stored[] = Object.freeze([])
+
 class Tiered implements TieredStore {
   readonly near: Near
   readonly #memory: MemoryStore
@@ -57,6 +59,8 @@ class Tiered implements TieredStore {
   readonly #maxVariants: number
   readonly #clock: Clock
   readonly #heard = new Heard()
+  /** Whether this process hears of what others replace. While it does not, what is in memory may be used where Redis does not answer, and nowhere else. */
+  #hears = false
   /** Long bodies that are being taken into memory while they are read: once each, however many read them. */
   readonly #arriving = new Set<string>()
 
@@ -67,18 +71,28 @@ class Tiered implements TieredStore {
     this.#maxVariants = maxVariants
     this.#clock = clock
     this.near = {
-      lookup: (key) => memory.lookup(key),
+      lookup: (key) => (this.#hears || shared.outOfReach ? memory.lookup(key) : none),
       keep: (key, stored) => (stored instanceof Found ? this.#keep(key, stored) : stored),
       forget: (key, variant) => memory.remove(key, variant),
     }
-    shared.follow({ replaced: (key, variants) => this.#replaced(key, variants), unheard: () => this.clear() })
+    shared.follow({
+      replaced: (key, variants) => this.#replaced(key, variants),
+      heard: () => {
+        this.clear()
+        this.#hears = true
+      },
+      unheard: (silent) => {
+        this.#hears = false
+        if (silent) this.clear()
+      },
+    })
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
     const { mark } = this.#heard
     const found = await this.#shared.find(key)
     // Not before the answer is there: what was replaced meanwhile has left memory.
-    const near = this.#memory.lookup(key)
+    const near = this.#hears || found === undefined ? this.#memory.lookup(key) : none
     if (found === undefined) return near
     return merged(near, found.map((each) => new Found(each, mark)), this.#maxVariants, this.#clock.now())
   }
@@ -114,6 +128,11 @@ class Tiered implements TieredStore {
     }
   }
 
+  // What one of them can keep is kept.
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    return this.#memory.refuses(key, meta, bodyBytes) && this.#shared.refuses(key, meta, bodyBytes)
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     const near = this.#memory.write(key, meta)
     const shared = this.#shared.begin(key, meta)
@@ -121,6 +140,9 @@ class Tiered implements TieredStore {
       write: (chunk) => {
         void near.write(chunk)
         return shared.write(chunk)
+      },
+      get gaveUp() {
+        return near.gaveUp && shared.gaveUp
       },
       commit: async () => {
         const { mark } = this.#heard
@@ -165,10 +187,10 @@ class Tiered implements TieredStore {
   }
 
   // What all replicas share; while that is out of reach, what is here. A cursor says whose it is.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
-    const here = cursor === undefined ? this.#shared.stats().degraded.length > 0 : cursor.startsWith('m')
-    if (!here) return this.#shared.list(cursor, limit)
-    const page = await this.#memory.list(cursor?.slice(1), limit)
+  async list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage> {
+    const here = cursor === undefined ? this.#shared.outOfReach : cursor.startsWith('m')
+    if (!here) return this.#shared.list(cursor, limit, wanted)
+    const page = await this.#memory.list(cursor?.slice(1), limit, wanted)
     return { entries: page.entries, cursor: page.cursor === undefined ? undefined : `m${page.cursor}` }
   }
 

@@ -62,8 +62,8 @@ tap.test('what cannot be a request is refused, every mistake at once', async (t)
   t.same(errorsOf(await ask('/v1/explain?url=/path')), ['url: must be absolute (http://host/path)'])
   t.same(errorsOf(await ask('/v1/explain?url=http://a/?x=1&y=2')), ['y: is not known here; known are "url"'])
   t.same(errorsOf(await ask('/v1/explain', { body: { uri: 'http://a/', method: 'G ET', headers: { 'x y': 'a', ok: 'a\nb', n: 1 } } })).sort(), [
-    'headers.n: must be a string or an array of strings, without line breaks',
-    'headers.ok: must be a string or an array of strings, without line breaks',
+    'headers.n: must be a string or an array of at most 256 strings, without line breaks',
+    'headers.ok: must be a string or an array of at most 256 strings, without line breaks',
     'headers.x y: is not a field name',
     "method: must match pattern \"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$\"",
     'uri: is not known here; did you mean "url"?',

@@ -133,17 +133,6 @@ tap.test('pages follow on one another by their cursors, each entry once', async 
   t.same((await walk('limit=2&tag=fifth')).sort(), ['http://a/0', 'http://a/10', 'http://a/15', 'http://a/20', 'http://a/5'])
 })
 
-tap.test('a call looks through a bounded part of the store, and goes on from there', async (t) => {
-  const { ask, store } = await listen(t)
-  for (let i = 0; i < 30; i++) await store('a', `/${i}`)
-  const first = await ask('/v1/entries?limit=1&tag=none')
-  t.same(entriesOf(first), [])
-  const { cursor } = first.json()
-  t.type(cursor, 'string')
-  const second = await ask(`/v1/entries?limit=1&tag=none&cursor=${encodeURIComponent(String(cursor))}`)
-  t.equal(second.json()['cursor'], undefined)
-})
-
 tap.test('a query with mistakes is told every one', async (t) => {
   const { ask } = await listen(t)
   const answer = await ask('/v1/entries?limit=1001&prefix=x&tags=a')

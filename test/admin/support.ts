@@ -2,6 +2,7 @@
 import { request as httpRequest, type IncomingHttpHeaders, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { Agent } from 'undici'
@@ -109,11 +110,14 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
     get revision() {
       return log.revision
     },
+    get unrecorded() {
+      return log.unrecorded
+    },
     judge: (meta) => log.judge(meta),
     mayTouch: (...args) => log.mayTouch(...args),
     touchedBefore: (...args) => log.touchedBefore(...args),
     append: over.append ?? ((purge, waitMs) => log.append(purge, waitMs)),
-    recent: (limit) => log.recent(limit),
+    recent: (limit, before) => log.recent(limit, before),
     current: () => log.current(),
     replicas: over.replicas ?? (() => log.replicas()),
     close: () => log.close(),
@@ -151,7 +155,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       close: () => dispatcher.close(),
     },
     explain: async () => undefined,
-    keyed: purge => purge,
+    keyed: async purge => purge,
     counters: new Counters(['fresh', 'vary-miss'], ['no-store']),
     defaultPurgeWaitMs: 2_000,
     config: () => ({ redis: { url: 'redis://***@redis:6379' } }),
@@ -160,6 +164,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     logger: pino({ level: 'info' }, lines),
     version: '1.2.3',
     crew: undefined,
+    nextTurn: () => setImmediate(),
   }
   const parts = { ...defaults, ...change(defaults) }
   const app = createAdmin(parts)

@@ -44,6 +44,39 @@ test('--json prints what the admin API answered, errors too', async (t) => {
   t.strictSame([failed.code, JSON.parse(failed.stdout), failed.stderr], [1, problem, 'springhouse: The purge could not be recorded, and nothing was purged.\n'])
 })
 
+test('the token may come from a file, of a flag or of the environment', async (t) => {
+  let status = 200
+  const admin = await adminServer(t, () => ({ status, body: receipt(1, 1) }))
+  const dir = t.testdir({ token: 'from-file\r\n', other: 'other', spaced: 'two words', empty: '' })
+  const purge = async (args: string[], env: Record<string, string> = {}) => await run(t, ['purge', '--all', '--admin', admin.url, ...args], env)
+  const env = { SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/other` }
+  const sent: readonly [string[], Record<string, string>, string][] = [
+    [['--token-file', `${dir}/token`], {}, 'from-file'],
+    [['--token-file', `${dir}/token`], env, 'from-file'],
+    [['--token-file', `${dir}/token`], { SPRINGHOUSE_ADMIN_TOKEN: 'x' }, 'from-file'],
+    [['--token', 'flag'], env, 'flag'],
+    [[], env, 'other'],
+    [[], { ...env, SPRINGHOUSE_ADMIN_TOKEN: '' }, 'other'],
+    [[], { SPRINGHOUSE_ADMIN_TOKEN: 'x', SPRINGHOUSE_ADMIN_TOKEN_FILE: '' }, 'x'],
+  ]
+  for (const [args, environment, token] of sent) {
+    t.equal((await purge(args, environment)).code, 0)
+    t.equal(admin.asked.at(-1)?.authorization, `Bearer ${token}`)
+  }
+  const count = admin.asked.length
+  const refused: readonly [string[], Record<string, string>, number, string][] = [
+    [['--token', 'x', '--token-file', `${dir}/token`], {}, 2, 'the token is given twice: as --token and as --token-file; leave one of them out'],
+    [[], { ...env, SPRINGHOUSE_ADMIN_TOKEN: 'x' }, 2, 'the token is given twice: as SPRINGHOUSE_ADMIN_TOKEN and as SPRINGHOUSE_ADMIN_TOKEN_FILE; leave one of them out'],
+    [['--token-file', `${dir}/none`], {}, 1, `--token-file: cannot read ${dir}/none: there is no such file`],
+    [[], { SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/empty` }, 1, `SPRINGHOUSE_ADMIN_TOKEN_FILE: ${dir}/empty is empty`],
+    [['--token-file', `${dir}/spaced`], {}, 1, `--token-file: ${dir}/spaced holds something else than a token of visible ASCII characters without spaces`],
+  ]
+  for (const [args, environment, code, line] of refused) t.strictSame(await purge(args, environment), { code, stdout: '', stderr: `springhouse: ${line}\n` })
+  t.equal(admin.asked.length, count)
+  status = 401
+  t.equal((await purge(['--token-file', `${dir}/token`])).stderr, `springhouse: the admin API does not know this token: check ${dir}/token\n`)
+})
+
 test('an admin API that cannot be used is one clear line', async (t) => {
   const port = await freePort()
   t.strictSame(await run(t, ['purge', '--all', '--admin', `http://127.0.0.1:${port}`]), {

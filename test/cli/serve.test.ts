@@ -59,6 +59,20 @@ test('an address that this machine does not have is one clear line', async (t) =
   t.match(stderr, /^springhouse: cannot listen on 192\.0\.2\.1(:0)?: this machine does not have that address \(EADDRNOTAVAIL\)\n$/)
 })
 
+test('a service link with the name of a setting is one line in the log, and in what check says', async (t) => {
+  const env = { SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80', SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_VERSION: '1' }
+  const serve = new Running(t, ['serve', ...origin, ...anyPort], env)
+  await urls(serve)
+  serve.child.kill('SIGHUP')
+  await serve.says(/reloaded/)
+  serve.child.kill('SIGTERM')
+  const { stdout } = await serve.ended
+  t.equal(stdout.match(/enableServiceLinks: false/g)?.length, 1)
+  const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [http://127.0.0.1:9] } }' })}/a.yaml`
+  const checked = await run(t, ['check', '--config', file], env)
+  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is what Kubernetes says of a service named springhouse-proxy, [^\n]*\n$/ })
+})
+
 test('a second signal ends at once what a request under way would hold up', async (t) => {
   const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
   const { proxy } = await urls(serve)

@@ -1,4 +1,6 @@
 // Where settings come from: file, environment, flags, defaults; and which of them counts.
+import { writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
 import { test, type Test } from 'tap'
 import { loadConfig, resolveConfig, type Flags } from '../../src/config/load.ts'
 import { ConfigError, type Problem } from '../../src/config/problem.ts'
@@ -15,7 +17,8 @@ function problems(t: Test, text: string, env: Record<string, string> = {}, flags
   try {
     load(t, text, env, flags)
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems
+    // Without the directory of the test.
+    if (error instanceof ConfigError) return error.problems.map(({ path, message }) => ({ path, message: message.replace(/\([^()]*\/(springhouse\.yaml)/, '($1') }))
     throw error
   }
   return []
@@ -156,7 +159,7 @@ cache: { keepStale: \${KEEP} }
 
 test('a variable that is not set is a problem that names it', (t) => {
   t.strictSame(problems(t, `${origin}admin: { tokens: [ { name: a, token: \${DEPLOY_TOKEN} } ] }`), [
-    { path: 'admin.tokens[0].token', message: 'the environment variable DEPLOY_TOKEN is not set' },
+    { path: 'admin.tokens[0].token', message: 'the environment variable DEPLOY_TOKEN is not set (springhouse.yaml, line 2, column 38)' },
   ])
   t.end()
 })
@@ -175,6 +178,15 @@ test('one origin without routes gets everything; several do not', (t) => {
   t.strictSame(load(t, origin).routes.map((route) => route.origin), ['api'])
   const two = 'origins: { a: { servers: [http://127.0.0.1:1] }, b: { servers: [http://127.0.0.1:2] } }'
   t.strictSame(problems(t, two).map(({ path }) => path), ['routes'])
+  t.end()
+})
+
+test('a relative path starts where the process is, in the file as in the environment', (t) => {
+  const dir = t.testdir({ tls: { 'cert.pem': '', 'key.pem': '' } })
+  const here = relative(process.cwd(), `${dir}/tls`)
+  writeFileSync(`${dir}/a.yaml`, `${origin}proxy: { tls: { cert: ${here}/cert.pem, key: "\${DIR}/key.pem" } }`)
+  t.match(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here } }).config.proxy.tls, { cert: `${here}/cert.pem`, key: `${here}/key.pem` })
+  t.equal(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here, SPRINGHOUSE_PROXY_TLS_KEY: `${here}/cert.pem` } }).config.proxy.tls?.key, `${here}/cert.pem`)
   t.end()
 })
 

@@ -51,12 +51,16 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ origins: { api: { servers: ['http://api', 'http://api:80/'] } } }, 'origins.api.servers[0]: "http://api" is in the list twice'],
     [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] }, 'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
     [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
+    [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "/v1?a"'],
+    [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no encoding; write %25 for the character'],
+    [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with one are refused; write the path that it leads to'],
+    [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with one are refused; write the path that it leads to'],
     [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
     [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
-    [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis:// or rediss:// URL, such as redis://redis:6379, got "http://redis"'],
+    [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
-    [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis://redis-1/2"'],
+    [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:70000'] } } }, 'redis.sentinel.nodes[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "s:70000"'],
     [{ redis: { url: 'redis://a', password: '' } }, 'redis.password: expected a password of one to 512 characters, got a value that is not shown here'],
     [{ admin: { tokens: [{ name: 'a', token: 'two words' }] } }, 'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
@@ -134,6 +138,35 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
   }
   t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'what Kubernetes says of its services is not meant for us')
+  t.end()
+})
+
+// The guards: `isServiceLink` and `isAboutDeployment` in environment.ts.
+test('what Kubernetes says of services, and what an image says of itself, is told apart from misspelt settings', (t) => {
+  const flags = { origin: ['http://127.0.0.1:1'] }
+  const services = ['SPRINGHOUSE', 'SPRINGHOUSE_PROXY', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_REDIS', 'SPRINGHOUSE_REDIS_SENTINEL', 'SPRINGHOUSE_CACHE', 'SPRINGHOUSE_PROXY_2', 'SPRINGHOUSE_V1_PROXY']
+  const links = Object.fromEntries(services.flatMap((name) => [
+    [`${name}_SERVICE_HOST`, '10.0.0.1'], [`${name}_SERVICE_PORT`, '8080'], [`${name}_SERVICE_PORT_HTTP`, '8080'], [`${name}_SERVICE_PORT_HTTP_2`, '8081'],
+    ...['tcp', 'udp', 'sctp'].flatMap((protocol) => [
+      [`${name}_PORT`, `${protocol}://10.0.0.1:8080`],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}`, `${protocol}://10.0.0.1:8080`],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_PROTO`, protocol],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_PORT`, '8080'],
+      [`${name}_PORT_8080_${protocol.toUpperCase()}_ADDR`, '10.0.0.1'],
+    ]),
+  ])) as Record<string, string>
+  const named = ['VERSION', 'IMAGE', 'IMAGE_TAG', 'TAG', 'RELEASE', 'REVISION', 'GIT_COMMIT', 'GIT_SHA', 'BUILD_DATE', 'CHART_VERSION', 'NAMESPACE', 'HOME', 'ENV', 'ENVIRONMENT']
+  const loaded = loadConfig({ env: { ...links, ...Object.fromEntries(named.map((name) => [`SPRINGHOUSE_${name}`, '1.2.3'])) }, flags })
+  t.match(loaded.config, { proxy: { port: 8080 }, admin: { port: 8081 } })
+  t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
+    `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is what Kubernetes says of a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
+    + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
+  )), 'those that have the name of a setting')
+  t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
+  for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
+    t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)
+  }
+  t.match(lines(() => loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: 'http://h:1' }, flags })), [/^proxy\.port: expected .* \(from SPRINGHOUSE_PROXY_PORT\)$/])
   t.end()
 })
 

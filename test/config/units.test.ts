@@ -1,6 +1,7 @@
 // Durations and sizes as operators write them.
 import { assert, nat, property } from 'fast-check'
 import { test } from 'tap'
+import { configSchema } from '../../src/config/schema.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.ts'
 
 test('a duration needs its unit, and means milliseconds', (t) => {
@@ -29,5 +30,21 @@ test('what is written for people reads back as the same number', (t) => {
   t.equal(formatDuration(90_000), '90s')
   t.equal(formatSize(268_435_456), '256MiB')
   t.equal(formatSize(1000), '1000')
+  t.end()
+})
+
+test('no time that can be set is too long for a timer, ten times over', (t) => {
+  let found = 0
+  const walk = (node: unknown, path: string): void => {
+    if (typeof node !== 'object' || node === null) return
+    if ('unit' in node && node.unit === 'ms') {
+      found++
+      // Some deadlines are a multiple of what is set. Beyond 2^31 - 1 a timer of Node's ends at once, and a wait becomes a loop.
+      t.ok('maximum' in node && Number(node.maximum) * 10 < 2 ** 31, path)
+    }
+    for (const [name, value] of Object.entries(node)) walk(value, `${path}.${name}`)
+  }
+  walk(configSchema, 'config')
+  t.ok(found > 10)
   t.end()
 })

@@ -22,7 +22,7 @@ for (const control of ['public, max-age=60', 'must-revalidate, max-age=60', 's-m
   }
 }
 
-for (const control of ['max-age=60', 'proxy-revalidate, max-age=60', 's-maxage=x, max-age=60', 'public=yes, max-age=60', 'immutable, max-age=60']) {
+for (const control of ['max-age=60', 'proxy-revalidate, max-age=60', 's-maxage=x, max-age=60', 's-maxage="60"', 'public=yes, max-age=60', 'immutable, max-age=60', 'max-age=60, must-revalidate=1', 'max-age=60, must-revalidate="a"', 'must-revalidate, must-revalidate=, max-age=60']) {
   for (const credential of ['Authorization', 'Cookie']) {
     t.test(`${control}: the answer to ${credential} is for that one`, async t => {
       const house = await startHouse(t, { origin: who(control) })
@@ -47,12 +47,12 @@ t.test('cookies: ignore: a cookie is no reason, and Authorization still is', asy
   t.equal(detail(await house.get('/b', { Cookie: 'ann', Authorization: 'x' })), 'authorization')
 })
 
-t.test('cookies: key: those that are named part the entries, others are no reason', async t => {
+t.test('cookies: key: those that are named part the entries, others do not reach the origin', async t => {
   const house = await startHouse(t, { origin: who('max-age=60'), cache: { cookies: { key: ['tenant', 'tier'] } } })
   await house.get('/a', { Cookie: 'tenant=1; sid=ann' })
   const same = await house.get('/a', { Cookie: 'sid=bob; tenant=1' })
   t.equal(detail(same), 'fresh')
-  t.equal(same.body.toString(), 'tenant=1; sid=ann')
+  t.equal(same.body.toString(), 'tenant=1')
   for (const cookie of ['tenant=2', 'tenant=1; tier=x', 'tenant=1; tenant=2', 'tenant=', 'Tenant=1']) {
     t.equal(detail(await house.get('/a', { Cookie: cookie })), 'uri-miss', cookie)
     t.equal(detail(await house.get('/a', { Cookie: `${cookie}; x=y` })), 'fresh', cookie)

@@ -169,3 +169,11 @@ t.test('a host or a scheme of its own is an entry of its own', async t => {
   t.equal((await house.get('/a', { Host: 'two.example' })).body.toString(), 'two.example')
   t.equal(detail(await house.get('/a', { Host: 'ONE.example:80' })), 'fresh', 'case and the default port make no difference')
 })
+
+t.test('ignored query parameters are globs with stars anywhere: they reach neither the key nor the origin', async t => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm*source', '*click*'] } } }] } })
+  await house.get('/a?utm_source=x&b=1&gclickid=2')
+  t.equal(house.origin.requests[0]?.target, '/a?b=1')
+  for (const query of ['b=1', 'b=1&utmsource', 'click=1&b=1&utm_x_source=2']) t.equal(detail(await house.get(`/a?${query}`)), 'fresh', query)
+  t.equal(detail(await house.get('/a?b=1&utm_sources=1')), 'uri-miss')
+})

@@ -1,4 +1,4 @@
-// A fuzz target for each parser of src/http: whatever it is given, it answers, does not throw, and takes its time in proportion.
+// A fuzz target for each parser of src/http: whatever it is given, it answers and does not throw. How long it takes: linear.test.ts.
 import { fileURLToPath } from 'node:url'
 import { readdirSync } from 'node:fs'
 import t from 'tap'
@@ -8,9 +8,14 @@ import { parseHttpDate } from '../../src/http/date.ts'
 import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
 import { matchesList, strongMatch } from '../../src/http/etag.ts'
 import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
+import { sendableLinks } from '../../src/http/links.ts'
 import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
+import { compileNames } from '../../src/http/name-globs.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
+import { evenlyEncoded, normalPath, normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
+import { pathKind, plainestForms } from '../../src/http/path-readings.ts'
 import { parseRange } from '../../src/http/range.ts'
+import { isFieldName, isFieldValue, settleHead, settleSection } from '../../src/http/settled.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
@@ -27,11 +32,16 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],
   'etag.ts': [value => matchesList(value, '"a"', 'weak'), value => matchesList('"a", W/"b"', value, 'strong'), value => strongMatch(value, value)],
   'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
+  'links.ts': [sendableLinks],
   'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
+  'name-globs.ts': [compileNames(['utm_*', '*_ref', 'a*a*a*b', '*']), value => compileNames([value])('a')],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
+  'normal-target.ts': [normalTarget, normalPath, normalPrefix, evenlyEncoded],
+  'path-readings.ts': [pathKind, value => plainestForms(value, true), value => plainestForms(value, false)],
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
+  'settled.ts': [...['age', 'date', 'expires', 'etag', 'content-encoding', 'content-type', 'x-content-type-options'].map(name => (value: string) => settleHead(200, [name, value, name, 'x', ...value.split(',').flatMap(part => [name, part])], now)), value => settleSection([value, value, value, value], now), isFieldName, isFieldValue],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
-  'target.ts': [splitTarget, value => removeQueryParameters(value, ['utm_*', '*_ref', 'a'], true)],
+  'target.ts': [splitTarget, value => removeQueryParameters(value, compileNames(['utm_*', '*_ref', 'a']), true)],
   'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
   'white-space.ts': [value => withoutOuterSpace(value)],
 }
@@ -76,29 +86,5 @@ t.test('none throws, and each says the same of the same', async t => {
       }
     }
     t.equal(wrong, undefined, file)
-  }
-})
-
-// Long runs of what regular expressions and loops within loops stumble over. A field is 16 KiB at most from a client, and
-// 16 KiB a line from an origin; these are larger, and what grows with the square of its length takes minutes for them.
-const length = 60_000
-const runs = ['a', ' ', '\t', ',', '"', '\\', ';', '=', '-', '0', '9', '*', '.', '/', '%', '&', '?', 'a,', 'a ', ' ,', '\\"', '""', 'a=', '=a,', 'a;', ';q=1,', 'a;q=0.1,', '0-1,', '-1,', '"a",', 'W/"', 'a.', '.a', '[', ':', '::', '("a"', 'a;a=', '\xa0', '\0', 'é', 'a="', 'a"', '&a=', 'utm_&', 'a\\']
-
-t.test('none takes more than its time, for what is long and repeats itself', async t => {
-  for (const [file, parsers] of Object.entries(targets)) {
-    for (const parse of parsers) {
-      let slowest = 0
-      let by = ''
-      for (const run of runs) {
-        for (const value of [run.repeat(length / run.length), `"${run.repeat(length / run.length)}`, `${run.repeat(length / run.length)}!`, `max-age=${run.repeat(length / run.length)}x`]) {
-          const start = performance.now()
-          parse(value)
-          const took = performance.now() - start
-          if (took > slowest) [slowest, by] = [took, run]
-        }
-      }
-      // Linear ones take a few milliseconds; the limit is for machines that are busy with something else.
-      t.ok(slowest < 3_000, `${file}: ${slowest.toFixed()} ms for ${JSON.stringify(by)}`)
-    }
   }
 })

@@ -31,11 +31,11 @@ test('a response directive is read whatever its case, order and white space', as
     ['valid', 'max-age=003600', { maxAge: 3600 }],
     ['valid', 'max-age="60"', { maxAge: 60 }],
     ['valid', 'max-age="6\\0"', { maxAge: 60 }],
-    ['valid', 's-maxage=5,max-age=60', { maxAge: 60, sMaxage: 5 }],
-    ['valid', ' \tno-store \t,\t public ', { noStore: true, public: true }],
+    ['valid', 's-maxage=5,max-age=60', { maxAge: 60, sMaxage: 5, grantsSharing: true }],
+    ['valid', ' \tno-store \t,\t public ', { noStore: true, public: true, grantsSharing: true }],
     ['valid', ',, no-cache ,,', { noCache: true }],
-    ['valid', 'no-cache, no-store, must-revalidate, private', { noCache: true, noStore: true, mustRevalidate: true, private: true }],
-    ['valid', 'Proxy-Revalidate, Must-Understand, Immutable, No-Transform', { proxyRevalidate: true, mustUnderstand: true, immutable: true, noTransform: true }],
+    ['valid', 'no-cache, no-store, must-revalidate, private', { noCache: true, noStore: true, mustRevalidate: true, grantsSharing: true, private: true }],
+    ['valid', 'Proxy-Revalidate, Must-Understand, Immutable, No-Transform', { proxyRevalidate: true, mustUnderstand: true, liftsNoStore: true, immutable: true, noTransform: true }],
     ['valid', 'stale-while-revalidate=10, stale-if-error=20', { staleWhileRevalidate: 10, staleIfError: 20 }],
     ['valid', 'foo, bar=1, baz="x", max-age=1', { maxAge: 1 }],
     ['valid', 'max-age=2147483648', { maxAge: 2147483648 }],
@@ -54,13 +54,13 @@ test('a malformed lifetime reads as stale, never as absent', async (t) => {
   }
 })
 
-test('a malformed leave to serve stale is no leave', async (t) => {
-  for (const directive of ['stale-while-revalidate', 'stale-if-error']) {
+test('a malformed leave to serve stale is no leave, and takes the place of any default', async (t) => {
+  for (const [name, directive] of [['staleWhileRevalidate', 'stale-while-revalidate'], ['staleIfError', 'stale-if-error']] as const) {
     for (const argument of ['', '=', '=-1', '=1.5', '=60s', ' = 60', '=60 x']) {
-      t.strictSame(said(`${directive}${argument}`), {}, `malformed: ${directive}${argument}`)
-      t.strictSame(said(`${directive}=60, ${directive}${argument}`), {}, `malformed beside valid: ${directive}${argument}`)
+      t.strictSame(said(`${directive}${argument}`), { [name]: 0 }, `malformed: ${directive}${argument}`)
+      t.strictSame(said(`${directive}=60, ${directive}${argument}`), { [name]: 0 }, `malformed beside valid: ${directive}${argument}`)
     }
-    t.strictSame(said(`${directive}="60`), { maxAge: 0 }, 'a quote that does not close')
+    t.strictSame(said(`${directive}="60`), { maxAge: 0, [name]: 0 }, 'a quote that does not close')
   }
 })
 
@@ -74,7 +74,7 @@ test('of directives given twice the most restrictive holds, in either order', as
     ['malformed', 'private="a", private', { private: true }],
     ['malformed', 'private, private="a"', { private: true }],
     ['malformed', 'no-cache="a", no-cache="b"', { noCache: ['a', 'b'] }],
-    ['valid', 'public, private', { public: true, private: true }],
+    ['valid', 'public, private', { public: true, grantsSharing: true, private: true }],
   ]
   table(t, rows, said)
 })
@@ -108,7 +108,7 @@ test('with an argument that it does not take, what restricts holds and what perm
     t.strictSame(said(`no-store${argument}, must-revalidate${argument}, proxy-revalidate${argument}, no-transform${argument}`), {
       noStore: true, mustRevalidate: true, proxyRevalidate: true, noTransform: true,
     }, `restricts: ${argument}`)
-    t.strictSame(said(`public${argument}, immutable${argument}, must-understand${argument}`), {}, `permits: ${argument}`)
+    t.strictSame(said(`public${argument}, immutable${argument}, must-understand${argument}`), { mustUnderstand: true }, `permits: ${argument}`)
   }
 })
 
@@ -145,8 +145,8 @@ test('where a comma is missing, what restricts is still seen, and what permits i
 test('after a quote that never closes, what restricts is still seen, and the response is stale', async (t) => {
   const rows: Rows<ResponseDirectives> = [
     ['malformed', 'extension="a, no-store', { noStore: true, maxAge: 0 }],
-    ['malformed', 'public, s-maxage=60, stale-if-error=60, x="', { maxAge: 0, sMaxage: 0 }],
-    ['malformed', 'x="a, max-age=60, public, immutable, must-understand', { maxAge: 0 }],
+    ['malformed', 'public, s-maxage=60, stale-if-error=60, x="', { maxAge: 0, sMaxage: 0, staleIfError: 0 }],
+    ['malformed', 'x="a, max-age=60, public, immutable, must-understand', { maxAge: 0, mustUnderstand: true }],
     ['malformed', '", private="a"', { private: true, maxAge: 0 }],
     ['malformed', 'x=", no-store, y="z", max-age=60', { noStore: true, maxAge: 0 }],
     ['hostile', 'max-age=60, "\\', { maxAge: 0 }],

@@ -19,11 +19,11 @@ test('a targeted field is read as a Structured Fields Dictionary', async (t) => 
     ['valid', 'foobar, max-age=3600', { maxAge: 3600 }],
     ['valid', 'max-age=99999999999', { maxAge: 2147483648 }],
     ['valid', 'none', {}],
-    ['valid', 'max-age=60;foo=1.5, s-maxage=5', { maxAge: 60, sMaxage: 5 }],
+    ['valid', 'max-age=60;foo=1.5, s-maxage=5', { maxAge: 60, sMaxage: 5, grantsSharing: true }],
     ['valid', 'no-store, private, no-cache, must-revalidate, proxy-revalidate, no-transform', {
-      noStore: true, private: true, noCache: true, mustRevalidate: true, proxyRevalidate: true, noTransform: true,
+      noStore: true, private: true, noCache: true, mustRevalidate: true, grantsSharing: true, proxyRevalidate: true, noTransform: true,
     }],
-    ['valid', 'public, immutable=?1, must-understand', { public: true, immutable: true, mustUnderstand: true }],
+    ['valid', 'public, immutable=?1, must-understand', { public: true, grantsSharing: true, immutable: true, mustUnderstand: true, liftsNoStore: true }],
     ['valid', 'no-cache="Set-Cookie, X-A"', { noCache: ['set-cookie', 'x-a'] }],
     ['valid', 'stale-while-revalidate=5, stale-if-error=6', { staleWhileRevalidate: 5, staleIfError: 6 }],
   ], targeted)
@@ -39,8 +39,8 @@ test('of what is given twice the most restrictive counts, in any order', async (
     ['valid', 'private="x-a", private="x-b, x-c"', { private: ['x-a', 'x-b', 'x-c'] }],
     ['valid', 'no-cache="x-a", no-cache', { noCache: true }],
     ['malformed', 'public=?0, public', {}],
-    ['valid', 'public, public', { public: true }],
-    ['malformed', 'stale-while-revalidate=5.0, stale-while-revalidate=5', {}],
+    ['valid', 'public, public', { public: true, grantsSharing: true }],
+    ['malformed', 'stale-while-revalidate=5.0, stale-while-revalidate=5', { staleWhileRevalidate: 0 }],
   ], targeted)
   t.strictSame(targeted('max-age=60, private="x-a"', 'private="x-b"'), { maxAge: 60, private: ['x-a', 'x-b'] })
 })
@@ -83,11 +83,11 @@ test('a value of the wrong type restricts, and permits nothing', async (t) => {
     ['malformed', 'max-age', { maxAge: 0 }],
     ['malformed', 'max-age=(1 2)', { maxAge: 0 }],
     ['malformed', 's-maxage=abc', { sMaxage: 0 }],
-    ['malformed', 'stale-while-revalidate="5", stale-if-error=5.0', {}],
+    ['malformed', 'stale-while-revalidate="5", stale-if-error=5.0', { staleWhileRevalidate: 0, staleIfError: 0 }],
     ['malformed', 'no-store=?0, must-revalidate="x"', { noStore: true, mustRevalidate: true }],
     ['malformed', 'private=1, no-cache=token', { private: true, noCache: true }],
     ['malformed', 'private=""', { private: true }],
-    ['malformed', 'public=1, immutable=?0, must-understand="x"', {}],
+    ['malformed', 'public=1, immutable=?0, must-understand="x"', { mustUnderstand: true }],
   ], targeted)
 })
 

@@ -97,7 +97,7 @@ t.test('every reason is one word and says which section or setting it comes from
 })
 
 t.test('RFC 9111 §2: the key', async t => {
-  const keyRules = { ignoreQuery: [], sortQuery: false, headers: [] as string[] }
+  const keyRules = { ignoreQuery: undefined, sortQuery: false, headers: [] as string[] }
   const key = (fields: Fields, target: string, rules: Partial<typeof defaultRules> = {}, headers: string[] = []): string => {
     const r = request(fields, { target })
     return cacheKey('r', r, r.requestField, { ...defaultRules, ...rules }, { ...keyRules, headers }, [])

@@ -99,6 +99,9 @@ test('who is through, or gone, is not looked after any more', async (t) => {
   gone.request.resume()
   gone.client.destroy()
   await eventually(() => gone.request.destroyed)
+  // At once, without a look: see watchUploads.
+  await eventually(() => through.watch.size === 0)
+  await eventually(() => gone.watch.size === 0)
   await looks(through, 8)
   await looks(gone, 8)
   t.same([through.late, gone.late], [0, 0])
@@ -111,4 +114,40 @@ test('without a time for it nobody is late', async (t) => {
   watch.watch(request, () => late++)
   for (let i = 0; i < 8; i++) watch.look()
   t.equal(late, 0)
+})
+
+test('of many uploads those that end leave, in any order, and the others stay looked after', async (t) => {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const watch = watchUploads(hour)
+  const late = new Set<number>()
+  const clients: Socket[] = []
+  for (let i = 0; i < 9; i++) {
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    client.on('error', () => undefined)
+    client.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n')
+    const [request] = await once(server, 'request') as [IncomingMessage]
+    request.on('error', () => undefined).resume()
+    watch.watch(request, () => {
+      late.add(i)
+      request.destroy()
+    })
+    clients.push(client)
+  }
+  t.teardown(() => {
+    watch.close()
+    for (const client of clients) client.destroy()
+    server.close()
+  })
+  for (const [left, i] of [4, 0, 8, 1].entries()) {
+    clients[i]?.destroy()
+    await eventually(() => watch.size === 8 - left)
+  }
+  for (const [left, i] of [5, 2].entries()) {
+    clients[i]?.write('body')
+    await eventually(() => watch.size === 4 - left)
+  }
+  for (let i = 0; i < 8; i++) watch.look()
+  t.same([...late].sort(), [3, 6, 7])
+  t.equal(watch.size, 0)
 })

@@ -1,6 +1,11 @@
 // What was heard of since a mark: exact while it is remembered, and never too little.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { Heard } from '../../src/store/heard.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 void t.test('a key that was heard of after the mark, and no other', async (test) => {
   const heard = new Heard()
@@ -33,4 +38,17 @@ void t.test('what is too long ago to be remembered counts as heard of', async (t
   test.equal(heard.since(before, 'never named'), true, 'from before the oldest that is remembered')
   test.equal(heard.since(after, 'never named'), false)
   test.equal(heard.since(after, 'key 0'), true)
+})
+
+void t.test('long keys take no more room than short ones', async (test) => {
+  const heard = new Heard()
+  const mark = heard.mark
+  const key = (i: number): string => `${'x'.repeat(60_000)}${i}`
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let i = 0; i < 1024; i++) heard.note(Buffer.from(key(i)).toString('latin1'))
+  collect()
+  const megabytes = (process.memoryUsage().heapUsed - before) / 1e6
+  test.ok(megabytes < 2, `${megabytes.toFixed(1)} MB`)
+  test.equal(heard.since(mark, key(5)), true)
 })

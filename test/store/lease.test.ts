@@ -46,9 +46,9 @@ async function setting(test: Test, server: RedisServer, servers: (server: RedisS
     server, raw,
     process: async (called, leaseMs = longMs) => {
       const redis = connectRedis({ ...servers(server), commandTimeoutMs: 2000, clock: systemClock, logger: memoryLog() })
-      const leases = createRedisLeases({ redis, prefix: 'test', process: called, leaseMs })
+      const leases = createRedisLeases({ redis, prefix: 'test', process: called, leaseMs, logger: memoryLog() })
       processes.push({ leases, redis })
-      await eventually(async () => redis.small.healthy === true && await raw.call('PUBSUB', 'NUMSUB', `test:lease:${called}`).then(reply => (reply as unknown[])[1] === 1))
+      await eventually(async () => redis.small.healthy === true && await raw.call('PUBSUB', 'NUMSUB', `test:0:lease:${called}`).then(reply => (reply as unknown[])[1] === 1))
       return { leases, redis }
     },
   }

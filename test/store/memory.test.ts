@@ -186,3 +186,36 @@ async function check(store: MemoryStore, model: ReadonlyMap<string, { fill: numb
     if (store.lookup(key).length > 3) throw new Error('too many variants')
   }
 }
+
+void t.test('what it refuses it would not have kept, and says so; what it does not refuse it keeps', async (test) => {
+  for (const maxBytes of [65_536, 1_048_576, 8_388_608]) {
+    for (const maxEntryBytes of [maxBytes, maxBytes / 8]) {
+      const store = createMemoryStore({ maxBytes, maxEntryBytes, maxVariants: 3, clock: manualClock(t0) })
+      for (const length of [0, 1_000, 6_000, 30_000, 60_000, 120_000, 500_000, 1_000_000, 3_000_000, 5_000_000]) {
+        for (const head of [10, 20_000, 64_000]) {
+          const meta = metadata({ fields: ['x', 'y'.repeat(head)] })
+          const refused = store.refuses('key', meta, length)
+          const writer = store.write('key', meta)
+          for (let left = length; left > 0; left -= 16_384) void writer.write(Buffer.alloc(Math.min(left, 16_384)))
+          const { gaveUp } = writer
+          const taken = await writer.commit()
+          const what = `${length} bytes under a head of ${head} in ${maxBytes}, each up to ${maxEntryBytes}`
+          test.equal(refused, taken ? undefined : 'too-large', what)
+          if (gaveUp !== undefined) test.equal(refused, gaveUp, what)
+          if (refused === undefined) test.equal(store.refuses('key', meta, -1), undefined, what)
+        }
+      }
+    }
+  }
+})
+
+void t.test('a body that has no room beside others is refused for now, and not for its length', async (test) => {
+  const store = small(8_388_608)
+  const others = Array.from({ length: 3 }, (_, i) => store.write(`other ${i}`, metadata()))
+  for (const other of others) void other.write(Buffer.alloc(1_200_000))
+  const writer = store.write('key', metadata())
+  void writer.write(Buffer.alloc(1_200_000))
+  test.equal(writer.gaveUp, 'store-refused')
+  test.equal(store.refuses('key', metadata(), 1_200_000), undefined)
+  for (const other of others) other.abort()
+})

@@ -1,4 +1,7 @@
 // How a client finds the server that it should talk to, and what it says of a server that is set up badly.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -71,6 +74,7 @@ void t.test('user and password are taken from the URL, or from beside it', async
   for (const servers of [
     { url: `redis://house:a%40b%3Ac@${host}:${port}` },
     { url: `redis://${host}:${port}`, username: 'house', password: 'a@b:c' },
+    { url: `valkey://house@${host}:${port}`, password: 'a@b:c' },
   ]) {
     const { redis } = connections(test as Test, servers)
     await eventually(() => redis.small.healthy === true)
@@ -115,4 +119,72 @@ void t.test('an unfit maxmemory-policy is told of at the start, once, and again 
   await again()
   await eventually(() => told().length > 1)
   test.same(told(), ['maxmemory-policy is allkeys-lru', 'maxmemory-policy is noeviction'])
+})
+
+// Guard: `leaveWhenWrong` in contained.ts.
+void t.test('a database is the one of the URL, after each reconnection, or there is no connection', async (test) => {
+  const server = await startRedis()
+  test.teardown(() => server.stop())
+  const raw = new Redis(server.url)
+  test.teardown(() => raw.disconnect())
+  await raw.call('ACL', 'SETUSER', 'house', 'on', '>pw', '~*', '&*', '+@all')
+  const { redis, lines } = connections(test as Test, { url: `redis://house:pw@${server.host}:${server.port}/3` })
+  await eventually(() => redis.small.healthy === true && redis.bodies.healthy === true)
+  await redis.small.call('SET', ['k', '1'])
+  await raw.call('CLIENT', 'KILL', 'USER', 'house')
+  await eventually(async () => await redis.small.call('SET', ['after', '1']).then(() => true, () => false))
+  test.same(await raw.dbsize(), 0)
+  await raw.call('ACL', 'SETUSER', 'house', '-select')
+  await raw.call('CLIENT', 'KILL', 'USER', 'house')
+  const told = (): string[] => lines.map(({ message }) => message).filter((message) => message.startsWith('Redis is not used:'))
+  await eventually(() => told().length > 0)
+  // Many connections are tried, and none carries a command.
+  const before = Number(/^total_connections_received:(\d+)/m.exec(await raw.info('stats'))?.[1])
+  await eventually(async () => {
+    if (await redis.small.call('SET', ['wrong', '1']).then(() => true, () => false)) throw new Error('written to another database')
+    return Number(/^total_connections_received:(\d+)/m.exec(await raw.info('stats'))?.[1]) > before + 10
+  })
+  test.ok(redis.degraded)
+  test.same(told(), ['Redis is not used: it does not let the database in redis.url be selected (NOPERM: the ACL of this user lacks SELECT); no other database is used in its place'])
+  test.same(await raw.dbsize(), 0)
+  await raw.call('ACL', 'SETUSER', 'house', '+select')
+  await eventually(async () => await redis.small.call('SET', ['k', '2']).then(() => true, () => false))
+  await raw.select(3)
+  test.same((await raw.keys('*')).sort(), ['after', 'k'])
+})
+
+void t.test('a database that the server does not have is never replaced by number 0', async (test) => {
+  const server = await startRedis()
+  test.teardown(() => server.stop())
+  const raw = new Redis(server.url)
+  test.teardown(() => raw.disconnect())
+  const { redis, lines } = connections(test as Test, { url: `${server.url}/99` })
+  const dedicated = redis.dedicated()
+  await eventually(() => redis.degraded)
+  for (let i = 0; i < 20; i++) {
+    await test.rejects(redis.small.call('SET', ['k', 'v']))
+    await test.rejects(redis.bodies.call('SET', ['k', 'v']))
+    await test.rejects(dedicated.set('k', 'v'))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  test.equal(await raw.dbsize(), 0)
+  test.match(lines.map(({ message }) => message), [/^Redis is not used: .*DB index is out of range/])
+})
+
+void t.test('a Unix socket is a server like any other, with its database', async (test) => {
+  // Not test.testdir: the path of a socket has 107 bytes at the most.
+  const directory = mkdtempSync(join(tmpdir(), 'sh-'))
+  test.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const path = `${directory}/redis.sock`
+  const server = await startRedis({ args: ['--unixsocket', path] })
+  test.teardown(() => server.stop())
+  const { redis } = connections(test as Test, { url: `unix://${path}?db=2` })
+  await eventually(() => redis.small.healthy === true)
+  await redis.small.call('SET', ['k', 'v'])
+  const raw = new Redis(server.url, { db: 2 })
+  test.teardown(() => raw.disconnect())
+  test.equal(await raw.get('k'), 'v')
+  const { redis: none, lines } = connections(test as Test, { url: `unix://${directory}/nowhere.sock` })
+  await eventually(() => none.degraded)
+  test.match(lines.map(({ message }) => message), ['Redis is not used: the socket cannot be opened (ENOENT); check the path in redis.url'])
 })

@@ -403,7 +403,8 @@ void t.test('a replica that has applied more than there is in the log acknowledg
   const [[id = ''] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
   const [ms = ''] = id.split('-')
   const follow = async (applied: string): Promise<string | null> => {
-    await followScript.run(far.small, ['test:{log}', list], ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000])
+    await followScript.run(far.small, ['test:{log}', list, 'test:{log}:unsafe', 'test:{log}:unsafe:buckets'],
+      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, '', ''])
     return raw.hget(list, 'two')
   }
   test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'what is in the log is acknowledged')

@@ -320,10 +320,10 @@ void t.test('a connection that broke may have missed news: memory begins anew', 
 void t.test('news that is none of ours is passed over', async (test) => {
   const both = await replicas(test as Test)
   await put(both.a, key, metadata(), Buffer.from('body'))
-  for (const text of ['', 'not JSON', '{}', '[]', '["sender"]', '["sender",3]', '["sender","another key"]', `["sender",${JSON.stringify(key)},"another variant"]`]) await both.raw.publish('test:replaced', text)
+  for (const text of ['', 'not JSON', '{}', '[]', '["sender"]', '["sender",3]', '["sender","another key"]', `["sender",${JSON.stringify(key)},"another variant"]`]) await both.raw.publish('test:0:replaced', text)
   await hearEachOther(both)
   test.same(nearBodies(both.a), ['body'])
-  await both.raw.publish('test:replaced', JSON.stringify(['sender', key]))
+  await both.raw.publish('test:0:replaced', JSON.stringify(['sender', key]))
   await eventually(() => near(both.a).length === 0)
 })
 

@@ -71,3 +71,48 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   bodyBytes: count,
   part: fc.option(anyPart, { nil: undefined }),
 }, { noNullPrototype: true })
+
+const word = fc.stringMatching(/^[a-z0-9-]{1,12}$/)
+const value = fc.stringMatching(/^[!-~\x80-\xff]([\t -~\x80-\xff]{0,20}[!-~\x80-\xff])?$/)
+const span = fc.oneof(fc.nat(), fc.double({ noNaN: true, min: 0, max: 8.64e15 }), fc.constantFrom(0, 8.64e15))
+const ownLines = fc.array(fc.tuple(fc.oneof(fc.constantFrom('cache-control', 'set-cookie', 'x-own', '__proto__'), word.map((name) => `x-${name}`)), value), { maxLength: 8 }).map((lines) => lines.flat())
+
+/** Any metadata that a response could have: what is read from elsewhere must be among it. */
+export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
+  part: fc.option(fc.record({
+    ranges: fc.array(fc.tuple(fc.nat({ max: 2 ** 20 }), fc.integer({ min: 1, max: 2 ** 20 })), { minLength: 1, maxLength: 16 }).map((gaps) => {
+      let at = 0
+      return gaps.map(([gap, bytes]) => ({ start: at + gap, end: (at += gap + bytes) }))
+    }),
+    complete: fc.option(fc.constant(Number.MAX_SAFE_INTEGER), { nil: undefined }),
+    asked: fc.constantFrom('bytes=0-', 'BYTES=5-9, -1'),
+  }, { noNullPrototype: true }), { nil: undefined }),
+  whole: fc.constantFrom(200, 203, 299, 301, 404, 500, 599),
+  fields: ownLines,
+  etag: fc.option(value, { nil: undefined }),
+  lastModified: fc.option(fc.constantFrom('Tue, 14 Nov 2023 20:13:20 GMT', 'Tuesday, 14-Nov-23 20:13:20 GMT'), { nil: undefined }),
+  cacheOnlyFields: fc.array(fc.tuple(fc.constantFrom('cache-tag', 'surrogate-control'), value), { maxLength: 2 }).map((lines) => lines.flat()),
+  requestTimeMs: span,
+  responseTimeMs: span,
+  initialAgeMs: span,
+  lifetimeMs: span,
+  heuristic: fc.boolean(),
+  staleWhileRevalidateMs: span,
+  staleIfErrorMs: span,
+  alwaysValidate: fc.boolean(),
+  neverStale: fc.boolean(),
+  vary: fc.uniqueArray(word, { maxLength: 3 }).chain((names) => fc.tuple(...names.toSorted().map((name) => fc.tuple(fc.constant(name), fc.option(value, { nil: null }))))),
+  variant: text,
+  authority: fc.constantFrom('api.example.com', '[::1]:8080'),
+  target: fc.constantFrom('/', '/a?b=c', '/caf\xe9', '*'),
+  tags: fc.array(value, { maxLength: 4 }),
+  stamp: fc.constantFrom('', '0000000000000000', 'abcdef.00012abc9000001'),
+  keepUntilMs: span,
+  bodyBytes: fc.nat({ max: 2 ** 40 }),
+}, { noNullPrototype: true }).map(({ whole, fields, etag, lastModified, ...rest }) => ({
+  ...rest,
+  status: rest.part === undefined ? whole : 206,
+  fields: [...fields, ...(etag === undefined ? [] : ['etag', etag]), ...(lastModified === undefined ? [] : ['last-modified', lastModified])],
+  etag,
+  lastModified,
+}))

@@ -2,10 +2,10 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 /**
- * What becomes of some bytes: undefined lets them pass, a number lets so many of them pass and then resets both sides; what
- * comes after them waits until it is known.
+ * What becomes of some bytes of a connection, which has a number: undefined lets them pass, a number lets so many of them
+ * pass and then resets both sides; what comes after them waits until it is known.
  */
-export type Gate = (bytes: Buffer) => Promise<number | undefined> | number | undefined
+export type Gate = (bytes: Buffer, connection: number) => Promise<number | undefined> | number | undefined
 
 export interface TcpProxy {
   readonly port: number
@@ -19,7 +19,9 @@ export const pass: Gate = () => undefined
 
 export async function startTcpProxy(target: { readonly host: string, readonly port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
+  let connections = 0
   const server = createServer((client) => {
+    const connection = ++connections
     const upstream = connect(target.port, target.host)
     const both = [client, upstream]
     const reset = (): void => {
@@ -34,8 +36,8 @@ export async function startTcpProxy(target: { readonly host: string, readonly po
         reset()
       })
     }
-    pump(client, upstream, (bytes) => proxy.requests(bytes), reset)
-    pump(upstream, client, (bytes) => proxy.replies(bytes), reset)
+    pump(client, upstream, (bytes) => proxy.requests(bytes, connection), reset)
+    pump(upstream, client, (bytes) => proxy.replies(bytes, connection), reset)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const proxy: TcpProxy = {
@@ -51,7 +53,7 @@ export async function startTcpProxy(target: { readonly host: string, readonly po
 }
 
 // In order: bytes wait for those before them.
-function pump(from: Socket, to: Socket, gate: Gate, reset: () => void): void {
+function pump(from: Socket, to: Socket, gate: (bytes: Buffer) => ReturnType<Gate>, reset: () => void): void {
   let before: Promise<void> = Promise.resolve()
   from.on('data', (bytes) => {
     before = before.then(async () => {
@@ -61,4 +63,33 @@ function pump(from: Socket, to: Socket, gate: Gate, reset: () => void): void {
       else to.write(bytes.subarray(0, most), reset)
     })
   })
+}
+
+/** Connections on which a client subscribes, and which can be held silent, both ways, while all others flow. */
+export interface Subscribers {
+  /** From now on nothing passes on those that have subscribed since this began, or will; neither side is told. */
+  silence(): void
+  /** What was held passes, and all that comes. */
+  release(): void
+}
+
+/** Watches the connections that subscribe from now on. */
+export function subscribersOf(proxy: TcpProxy): Subscribers {
+  const subscribed = new Set<number>()
+  let held: Promise<undefined> | undefined
+  let release = (): void => {}
+  proxy.requests = (bytes, connection) => {
+    if (/\r\nsubscribe\r\n/i.test(bytes.toString('latin1'))) subscribed.add(connection)
+    return subscribed.has(connection) ? held : undefined
+  }
+  proxy.replies = (_bytes, connection) => (subscribed.has(connection) ? held : undefined)
+  return {
+    silence: () => {
+      held = new Promise((resolve) => { release = () => resolve(undefined) })
+    },
+    release: () => {
+      held = undefined
+      release()
+    },
+  }
 }

@@ -11,8 +11,10 @@ export interface Annotations {
   readonly unit?: 'duration' | 'ms' | 'bytes'
   /** What would be right, as it follows "expected", where the type does not say it. */
   readonly expects?: string
-  /** Never shown: not in messages, not by `check --print`. */
+  /** Never shown: not in messages, not by `check --print`. Given with `withFile`, so that it may come from a file. */
   readonly secret?: boolean
+  /** The path of a file: the setting beside it with this name is read from there. */
+  readonly fileOf?: string
   /** A default that depends on the setting's neighbours, named for the reference. */
   readonly derived?: { readonly prose: string; readonly from: (section: Readonly<Record<string, unknown>>) => unknown }
 }
@@ -39,8 +41,17 @@ export function flag(options: Prose & { readonly default: boolean }) {
   return Type.Boolean({ default: options.default, description: options.prose })
 }
 
-export function text(format: FormatName, { prose, ...rest }: Prose & Pick<Annotations, 'secret'> & { readonly default?: string }) {
+export function text(format: FormatName, { prose, ...rest }: Prose & Pick<Annotations, 'secret' | 'fileOf'> & { readonly default?: string }) {
   return Type.String({ ...rest, format, description: prose })
+}
+
+type WithFile<Name extends string, Leaf extends Type.TSchema> = { [name in Name]: Leaf } & { [name in `${Name}File`]: Type.TOptional<Type.TString> }
+
+/** A setting that holds a secret, and beside it one for the path of a file that holds it (`password`, `passwordFile`). */
+export function withFile<const Name extends string, Leaf extends Type.TSchema>(name: Name, leaf: Leaf): WithFile<Name, Leaf> {
+  const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`, in its place. It is read again on SIGHUP.` }))
+  // Safe: these are its two members, which TypeScript cannot tell of computed names.
+  return { [name]: leaf, [`${name}File`]: file } as WithFile<Name, Leaf>
 }
 
 /** A list of short texts: a comma list in the environment. */

@@ -1,7 +1,7 @@
 // The two listeners: the public proxy and the admin API.
 import { Type } from 'typebox'
 import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
-import { choice, flag, millis, section, size, text, texts, whole } from './leaf.ts'
+import { choice, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
 
 const port = (number: number, what: string) =>
   whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free one.` })
@@ -35,7 +35,7 @@ export const adminSchema = section({
   port: port(8081, 'admin listener'),
   tokens: Type.Array(section({
     name: text('name', { prose: 'Says in the log who it was.' }),
-    token: text('bearer-token', { secret: true, prose: 'What a client sends as `Authorization: Bearer …`.' }),
+    ...withFile('token', text('bearer-token', { secret: true, prose: 'What a client sends as `Authorization: Bearer …`.' })),
     scopes: Type.Array(choice(['read', 'purge', 'sessions'], { default: 'read', prose: '' }), {
       default: ['read'],
       minItems: 1,
@@ -44,7 +44,7 @@ export const adminSchema = section({
     }),
   }), {
     default: [],
-    description: 'Who may use the admin API. SPRINGHOUSE_ADMIN_TOKEN adds one named `env` with every scope.',
+    description: 'Who may use the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds one named `env` with every scope. A change takes effect on SIGHUP.',
   }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 

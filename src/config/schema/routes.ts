@@ -26,7 +26,7 @@ export const routeCacheSchema = section({
   ], {
     default: 'private',
     expects: 'private, ignore, or { key: [names of cookies] }',
-    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing (only where no answer depends on it); `{ key: [names] }`: the values of these cookies are part of the key, the others mean nothing.',
+    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing; the origin is sent all cookies, and whoever asks is given what it made of one client’s (only where no answer depends on a cookie); `{ key: [names] }`: these cookies are part of the key, and the origin is sent no others with a request whose answer may be stored. Pages that need another cookie, such as a session, need a route of their own.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'Whether a response that sets a cookie is stored. `store` gives everyone the cookie of whoever came first.' }),
   maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route, where it differs from cache.maxEntryBytes. The smaller one counts.' })),
@@ -34,13 +34,13 @@ export const routeCacheSchema = section({
 
 export const routeSchema = section({
   match: section({
-    host: Type.Optional(text('host-pattern', { prose: 'The host that was asked for, without port: exact, or `*.example.com` for every name below it. Left out: every host.' })),
-    path: Type.Optional(text('path-prefix', { prose: 'What the path begins with. Left out: every path.' })),
+    host: Type.Optional(text('host-pattern', { prose: 'The requested host, at any port: exact, or `*.example.com` for every name below it. Letters match in either case. A name with a dot at its end matches too; its responses are not stored. Left out: every host.' })),
+    path: Type.Optional(text('path-prefix', { prose: 'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. If an origin could read the path so that another route matches (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case), the request takes the route of the normal form and is neither stored nor answered from cache. Left out: every path.' })),
   }, 'Which requests. Left out: every one.'),
   origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers to ask: a key of `origins`.' }),
   key: section({
     query: section({
-      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters (`*` stands for anything) that are taken off: they reach neither the key nor the origin.' }),
+      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters that are taken off: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
       sort: flag({ default: false, prose: 'Whether parameters in another order are the same URL.' }),
     }, 'The query’s part in the key.'),
     headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, beside what Vary says.' }),

@@ -3,20 +3,26 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import { SpringhouseError } from '../../errors.ts'
+import type { Invalidation } from '../invalidation.ts'
 import type { Purge } from '../purge-log.ts'
-import type { Lane } from './lane.ts'
-import { encodePurge, newIdentity } from './log-record.ts'
+import type { Lane, RedisArgument } from './lane.ts'
+import { encodeInvalidation, encodePurge, newIdentity } from './log-record.ts'
 import { appendScript, beginScript, saltLimit } from './log-scripts.ts'
+import type { Script } from './script.ts'
+import { invalidateScript } from './unsafe-scripts.ts'
 
 export interface AppendOptions {
   readonly lane: Lane
   readonly clock: Clock
-  /** The key of the log. */
-  readonly log: string
+  /** The keys of the log: its stream, that of unsafe requests, and the buckets of the latter. */
+  readonly keys: readonly [log: string, unsafe: string, buckets: string]
   readonly maxRecords: number
   readonly maxBytes: number
   /** 0: no end. */
   readonly maxKeepMs: number
+  /** The bounds of the stream of unsafe requests. */
+  readonly maxUnsafeRecords: number
+  readonly maxUnsafeBytes: number
 }
 
 /** Where a purge lies in the log. */
@@ -41,17 +47,30 @@ const retryMs = 25
  * @throws SpringhouseError PURGE_NOT_WRITTEN: it was not made, and never will be. PURGE_UNCONFIRMED: Redis could not be
  *   asked again after an attempt whose answer did not come; it was made before this was said, or never will be.
  */
-export async function appendPurge(options: AppendOptions, purge: Purge): Promise<Appended> {
-  const { lane, clock, log, maxRecords, maxBytes, maxKeepMs } = options
+export function appendPurge(options: AppendOptions, purge: Purge): Promise<Appended> {
+  const { maxRecords, maxBytes, maxKeepMs } = options
+  const args = [encodePurge(purge), maxRecords, Math.ceil(maxKeepMs), maxBytes]
+  return append(options, (fresh, name, last, deadline) => [appendScript, [fresh, ...args, name, last, deadline]])
+}
+
+/** The same for what an unsafe request invalidated. */
+export function appendInvalidation(options: AppendOptions, invalidation: Invalidation): Promise<Appended> {
+  const { maxRecords, maxUnsafeRecords, maxUnsafeBytes } = options
+  const args = [...encodeInvalidation(invalidation), maxRecords, maxUnsafeRecords, maxUnsafeBytes]
+  return append(options, (fresh, name, last, deadline) => [invalidateScript, [fresh, ...args, name, last, deadline]])
+}
+
+/** @param call the script that makes the record, and its arguments but for the number of the attempt */
+async function append(options: AppendOptions, call: (fresh: string, name: string, last: string, deadline: number) => readonly [Script, readonly RedisArgument[]]): Promise<Appended> {
+  const { lane, clock, keys } = options
   const fresh = newIdentity(clock.now(), randomBytes(4))
-  const begun = await begin(lane, log, fresh)
+  const begun = await begin(lane, keys[0], fresh)
   // Redis' clock was read before this one: what runs before its deadline has run before ours.
   const untilMs = clock.monotonic() + windowMs + settleMs
-  const name = randomBytes(12).toString('base64url')
-  const args = [fresh, encodePurge(purge), maxRecords, Math.ceil(maxKeepMs), maxBytes, name, begun.last, begun.nowMs + windowMs]
+  const [script, args] = call(fresh, randomBytes(12).toString('base64url'), begun.last, begun.nowMs + windowMs)
   for (let attempt = 1; ; attempt++) {
     try {
-      const reply = await appendScript.run(lane, [log], [...args, attempt, randomInt(saltLimit)], Math.max(1, untilMs - clock.monotonic()))
+      const reply = await script.run(lane, keys, [...args, attempt, randomInt(saltLimit)], Math.max(1, untilMs - clock.monotonic()))
       const [id, identity] = Array.isArray(reply) ? reply.map(String) : []
       if (id !== undefined && identity !== undefined) return { id, identity }
       throw new SpringhouseError('PURGE_NOT_WRITTEN', { detail: 'Redis took longer than its deadline' })

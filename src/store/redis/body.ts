@@ -128,6 +128,11 @@ export class BodySink {
     return this.#length
   }
 
+  /** Whether Redis did not take a chunk, so that nothing will come of the others. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
   add(bytes: Buffer): Promise<void> | undefined {
     if (this.#failed) return undefined
     this.#length += bytes.length

@@ -1,9 +1,12 @@
 // The connections to Redis that a process shares, and whether they work.
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
+import { diagnosis } from './diagnosis.ts'
 import { Lane, type RedisClient } from './lane.ts'
 import { watchMemoryPolicy } from './memory-policy.ts'
+import { Permissions } from './permissions.ts'
+import { keepUsers, renewUsers } from './users.ts'
 
 /** The part of a pino logger that is used here. */
 export interface Log {
@@ -17,6 +20,8 @@ export interface RedisConnectionsOptions extends RedisServers {
   readonly commandTimeoutMs: number
   /** How long a connection may take to be made; 2000 unless told. */
   readonly connectTimeoutMs?: number
+  /** What every key begins with, and every channel. */
+  readonly keyPrefix?: string
   readonly clock: Clock
   readonly logger: Log
 }
@@ -29,45 +34,108 @@ export interface RedisConnections {
   readonly bodies: Lane
   /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
+  /** Whether it is degraded, or a part beside the shared connections is out of order: what an operator should know. */
+  readonly impaired: boolean
+  /** Notes whether a part is out of order. */
+  impair(part: string, on: boolean): void
+  /** The number of the database that all of them use. */
+  readonly database: number
   /** Resolves when the shared connections have been made for the first time. */
   ready(): Promise<void>
   /** Calls each time that Redis is found to be out of reach. */
   whenDegraded(listener: () => void): void
   /**
-   * A client of one's own, for blocking reads and subscriptions. It reconnects by itself (and says 'ready': that is when
-   * to subscribe, each time); its calls fail at once while it is not connected, and have no deadline. Closed with the others.
-   * In a cluster a subscription moves by itself to another node when its own is lost, and nothing says so: what was
-   * published in between is missed there, so a message may save time, but nothing may rely on it.
+   * A client of one's own, for blocking reads. It reconnects by itself; its calls fail at once while it is not connected, and
+   * have no deadline. Closed with the others.
    */
   dedicated(): RedisClient
+  /**
+   * A connection to one server, to subscribe on each time that it says 'ready'; undefined where none is known yet. In a
+   * cluster it is to one of the masters, and ends for good when it breaks, or when that node leaves the cluster: then another
+   * one should be asked for. Closed with the others.
+   */
+  subscriber(): Redis | undefined
+  readonly commandTimeoutMs: number
+  /** What Redis refuses to this user. */
+  readonly permissions: Permissions
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
   masters(): readonly Redis[]
+  /** Makes every connection from now on with the user and password of `servers`, which are the same servers; those that there are stay. */
+  renewUsers(servers: RedisServers): void
+  readonly closed: boolean
   close(): void
 }
+
+// A server that always has another one is not listened to for ever.
+const mostReasons = 8
 
 /** Starts to connect, and returns at once, whether or not anyone is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
   const { clock, logger, commandTimeoutMs } = options
-  const dedicated: RedisClient[] = []
+  const dedicated = new Set<RedisClient>()
+  const impairments = new Set<string>()
   const whenDegraded: (() => void)[] = []
   let degraded = false
   let closed = false
 
-  // One line for each change, whichever of the connections saw it first.
+  // Reasons that have been told since Redis was last in use.
+  const told = new Set<string>()
+
+  // Logs one line for each change, whichever of the connections saw it first, and one for each reason that does not pass by itself.
   const changed = (error: unknown): void => {
     const down = [small, bodies].some((lane) => lane.healthy === false)
+    const reason = down && !closed ? diagnosis(error) : undefined
+    if (reason !== undefined && !told.has(reason) && told.size < mostReasons) {
+      told.add(reason)
+      logger.warn({ err: error }, `Redis is not used: ${reason}`)
+      if (!degraded) begin()
+      return
+    }
     if (down === degraded || closed || (degraded && ![small, bodies].every((lane) => lane.healthy === true))) return
-    degraded = down
+    if (down) begin()
+    else {
+      degraded = false
+      told.clear()
+    }
     const answers = error instanceof Error && error.name === 'ReplyError'
     if (down) logger.warn({ err: error }, answers ? 'Redis takes nothing new: going on with what it has' : 'Redis is out of reach: going on without it')
     else logger.info({}, 'Redis is back')
-    if (down) for (const listener of whenDegraded) listener()
   }
-  const connect = (): RedisClient => createClient(options, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
-  const small: Lane = new Lane(connect(), commandTimeoutMs, (error) => changed(error))
-  watchMemoryPolicy(small.client, logger)
-  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error))
+  const begin = (): void => {
+    degraded = true
+    for (const listener of whenDegraded) listener()
+  }
+  let servers: RedisServers = options
+  const connect = (): RedisClient => {
+    const client = createClient(servers, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
+    keepUsers(client, () => servers)
+    return client
+  }
+  const impair = (part: string, on: boolean): void => void (on ? impairments.add(part) : impairments.delete(part))
+  const first = connect()
+  // A cluster has the one.
+  const database = first instanceof Redis ? first.options.db ?? 0 : 0
+  const prefix = options.keyPrefix ?? 'sh'
+  const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
+  const refused = (error: unknown): void => permissions.refused(error)
+  const small: Lane = new Lane(first, commandTimeoutMs, (error) => changed(error), refused)
+  watchMemoryPolicy(small.client, logger, refused)
+  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
+  // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
+  const own = <Client extends RedisClient>(client: Client): Client => {
+    client.on('error', () => {})
+    client.once('end', () => dedicated.delete(client))
+    dedicated.add(client)
+    return client
+  }
   const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
+
+  const masters = (): readonly Redis[] => {
+    const { client } = small
+    if (client instanceof Redis) return [client]
+    return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+  }
+  permissions.watch(small, masters)
 
   return {
     small,
@@ -75,27 +143,55 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     get degraded() {
       return degraded
     },
+    database,
     ready: async () => { await made },
     whenDegraded: listener => void whenDegraded.push(listener),
-    dedicated: () => {
-      const client = connect()
-      // Safe to ignore: the shared connections tell of the trouble, and whoever uses this one sees its calls fail.
-      client.on('error', () => {})
-      dedicated.push(client)
-      return client
+    get impaired() {
+      return degraded || impairments.size > 0
     },
-    masters: () => {
-      const { client } = small
-      if (client instanceof Redis) return [client]
-      return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+    impair,
+    permissions,
+    commandTimeoutMs,
+    dedicated: () => own(connect()),
+    subscriber: () => {
+      const client = small.client instanceof Cluster ? nodeOf(small.client) : connect()
+      return client instanceof Redis ? own(client) : undefined
+    },
+    masters,
+    get closed() {
+      return closed
+    },
+    renewUsers: next => {
+      for (const client of [small.client, bodies.client, ...dedicated]) renewUsers(client, next)
+      servers = next
     },
     close: () => {
       closed = true
+      permissions.close()
       small.close()
       bodies.close()
       for (const client of dedicated) client.disconnect()
     },
   }
+}
+
+// A connection to one of the masters, whichever: the cluster's own client would move a subscription without a word.
+function nodeOf(cluster: Cluster): Redis | undefined {
+  const nodes = cluster.nodes('master')
+  const node = nodes[Math.floor(Math.random() * nodes.length)]
+  if (node === undefined) return undefined
+  const client = node.duplicate({ lazyConnect: false, enableOfflineQueue: false, retryStrategy: null })
+  const left = (gone: Redis): void => {
+    if (nodeName(gone) === nodeName(client)) client.disconnect()
+  }
+  cluster.on('-node', left)
+  client.once('end', () => cluster.off('-node', left))
+  return client
+}
+
+/** The name of a channel. Redis does not tell databases apart where it publishes: the name does. */
+export function channelName({ database }: Pick<RedisConnections, 'database'>, prefix: string, name: string): string {
+  return `${prefix}:${database}:${name}`
 }
 
 // host:port, which is also how a cluster names its nodes.

@@ -2,11 +2,14 @@
 import { Cluster, Command, type Redis } from 'ioredis'
 import type { Clock } from '../../clock.ts'
 import { withDeadline, type RedisClient } from './lane.ts'
+import { isRefusal } from './permissions.ts'
 
 export interface CopiesOptions {
   /** Of its own: WAIT holds up whatever comes after it on its connection. */
   readonly client: RedisClient
   readonly clock: Clock
+  /** Told that it may not ask. */
+  refused(error: unknown): void
   /** A key beside the log, in its slot, which is there while the log is followed; and for how long it is kept from now on. */
   readonly key: string
   readonly keepMs: number
@@ -66,6 +69,7 @@ export class Copies {
   }
 
   async #ask(): Promise<boolean> {
+    const { refused } = this.#options
     const server = await this.#write()
     try {
       const [role, , replicas] = await withDeadline(server.role(), waitTimeoutMs) as [string, unknown, unknown]
@@ -73,8 +77,9 @@ export class Copies {
       return replicas.length === 0 || await withDeadline(server.wait(1, waitTimeoutMs), waitTimeoutMs * 2) > 0
     } catch (error) {
       // Some hosts of Redis do not let it be asked.
-      if (error instanceof Error && /^(?:NOPERM|ERR unknown command)/.test(error.message)) return true
-      throw error
+      if (!isRefusal(error)) throw error
+      refused(error)
+      return true
     }
   }
 

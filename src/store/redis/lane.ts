@@ -41,6 +41,8 @@ const mostServers = 200
  */
 export class Lane {
   readonly client: RedisClient
+  /** Takes note of an error that Redis has answered, be it in the answer of a script. */
+  readonly answered: (error: Error) => void
   readonly #timeoutMs: number
   readonly #changed: (error: unknown) => void
   /** By host and port of the owner of a slot; '' where there is only one server, or no slot is concerned. */
@@ -51,8 +53,10 @@ export class Lane {
   #probing = false
   #closed = false
 
-  constructor(client: RedisClient, timeoutMs: number, changed: (error: unknown) => void) {
+  /** @param answered told of each error that Redis answers */
+  constructor(client: RedisClient, timeoutMs: number, changed: (error: unknown) => void, answered: (error: Error) => void = () => {}) {
     this.client = client
+    this.answered = answered
     this.#timeoutMs = timeoutMs
     this.#changed = changed
     client.on('ready', () => {
@@ -67,6 +71,15 @@ export class Lane {
   /** undefined: it has not been tried to the end yet. False also where one of several servers is out of order. */
   get healthy(): boolean | undefined {
     return this.#up === undefined ? undefined : this.#up && !this.#anyOpen() && this.#refused === undefined
+  }
+
+  /** Whether no server answers, or none did when last tried. */
+  get outOfReach(): boolean {
+    if (this.#up !== true) return this.#up === false
+    for (const server of this.#servers.values()) {
+      if (!isOpen(server)) return false
+    }
+    return this.#servers.size > 0
   }
 
   /**
@@ -115,6 +128,7 @@ export class Lane {
       if (answer === undefined || unwell.test(answer.message)) this.#fail(request, server, error)
       else {
         this.#succeed(server)
+        this.answered(answer)
         if (refusing.test(answer.message)) this.#refuse(request, answer)
         if (!moving.test(answer.message)) throw answer
       }

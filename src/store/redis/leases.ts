@@ -2,9 +2,10 @@
 import type { Stamp } from '../../policy/stored.ts'
 import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../lease.ts'
 import type { StoreKey } from '../store.ts'
-import type { RedisConnections } from './connection.ts'
-import { RedisUnavailable, type RedisClient } from './lane.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
+import { RedisUnavailable } from './lane.ts'
 import { releaseScript, renewScript, takeScript } from './lease-scripts.ts'
+import { Subscription } from './subscription.ts'
 import { entryName } from './value.ts'
 
 export interface RedisLeasesOptions {
@@ -16,6 +17,7 @@ export interface RedisLeasesOptions {
   readonly process: string
   /** How long a lease outlives its holder, and a lost message delays those who wait. Renewed every third of it. */
   readonly leaseMs: number
+  readonly logger: Log
 }
 
 /**
@@ -34,15 +36,15 @@ type Word = Outcome | 'lapsed'
 
 const none: Taking = Object.freeze({ kind: 'none' })
 const told: Taking = Object.freeze({ kind: 'told' })
-const subscribeAgainMs = 250
+// No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
+// and what another hand keeps at its end is not asked about all the time.
+const shortestPart = 8
 const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable', 'uncacheable-with-credentials', 'refused', 'failed'])
 
 class RedisLeases implements Leases {
   readonly #options: RedisLeasesOptions
-  readonly #subscriber: RedisClient
+  readonly #subscription: Subscription
   readonly #channels: string
-  /** Whether messages reach this process. */
-  #hears = false
   #closed = false
   #taken = 0
   // By the name of the entry. One who takes is in it from before it asks: word of a lease's end may come before the answer.
@@ -50,28 +52,16 @@ class RedisLeases implements Leases {
 
   constructor(options: RedisLeasesOptions) {
     this.#options = options
-    this.#channels = `${options.prefix}:lease:`
-    this.#subscriber = options.redis.dedicated()
-    this.#subscriber.on('ready', () => void this.#subscribe())
-    this.#subscriber.on('close', () => {
-      this.#hears = false
-      this.#wakeAll()
+    this.#channels = channelName(options.redis, options.prefix, 'lease:')
+    this.#subscription = new Subscription({
+      redis: options.redis, channel: this.#channels + options.process, logger: options.logger,
+      name: 'leases', without: 'each process asks the origin for itself',
+      message: message => this.#hear(message),
+      heard: () => {},
+      lost: () => this.#wakeAll(),
     })
-    this.#subscriber.on('message', (_channel: string, message: string) => this.#hear(message))
     // Those who wait would find out one by one, each at the end of a lease.
     options.redis.whenDegraded(() => this.#wakeAll())
-  }
-
-  async #subscribe(): Promise<void> {
-    try {
-      await this.#subscriber.subscribe(this.#channels + this.#options.process)
-      this.#hears = true
-    } catch {
-      // Not connected any more, and 'ready' will come again; or refused for now.
-      setTimeout(() => {
-        if (!this.#closed && !this.#hears && this.#subscriber.status === 'ready') void this.#subscribe()
-      }, subscribeAgainMs).unref()
-    }
   }
 
   async take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped = ''): Promise<Taking> {
@@ -95,7 +85,7 @@ class RedisLeases implements Leases {
         wait.leave()
         return { kind: 'held', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
       case 'elsewhere':
-        if (this.#hears) return elsewhere(wait, String(first), String(second), Number(third))
+        if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
     wait.leave()
     return String(kind) === 'told' ? told : none
@@ -141,7 +131,7 @@ class RedisLeases implements Leases {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#subscriber.disconnect()
+    this.#subscription.close()
     this.#wakeAll()
   }
 }
@@ -150,8 +140,14 @@ function leaseName(entry: string): string {
   return `${entry}:lease`
 }
 
-function elsewhere(wait: Wait, token: string, stamp: Stamp, leftMs: number): Elsewhere {
-  return { kind: 'elsewhere', token, stamp, over: () => wait.over(leftMs), leave: () => wait.leave() }
+function elsewhere(wait: Wait, token: string, stamp: Stamp, waitMs: number): Elsewhere {
+  return { kind: 'elsewhere', token, stamp, waitMs, over: () => wait.over(waitMs), leave: () => wait.leave() }
+}
+
+/** How long to wait for a lease that has `leftMs` to live, whatever Redis says that to be. */
+function waitOf(leftMs: number, leaseMs: number): number {
+  // A millisecond more than Redis counts, so that it is gone by then.
+  return Number.isFinite(leftMs) ? Math.min(leaseMs, Math.max(leaseMs / shortestPart, leftMs)) + 1 : leaseMs
 }
 
 /** One who listens for the end of a lease. */
@@ -171,22 +167,20 @@ class Wait {
     this.#wake?.(this.#word)
   }
 
-  /** @param leftMs how long the lease had yet to live */
-  async over(leftMs: number): Promise<Word> {
+  async over(waitMs: number): Promise<Word> {
     try {
       return this.#word ?? await new Promise<Word>(resolve => {
         this.#wake = resolve
-        // A millisecond more than Redis counts, so that it is gone by then.
-        this.#timer = setTimeout(() => this.hear('lapsed'), Math.max(0, leftMs) + 1)
+        this.#timer = setTimeout(() => this.hear('lapsed'), waitMs)
       })
     } finally {
-      this.leave()
+      this.#left(this)
     }
   }
 
   leave(): void {
-    clearTimeout(this.#timer)
     this.#left(this)
+    this.hear('lapsed')
   }
 }
 

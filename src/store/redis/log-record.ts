@@ -1,5 +1,6 @@
 // How a purge looks as a record of the stream, and how its place in the stream becomes a stamp.
 import type { Stamp } from '../../policy/stored.ts'
+import { bucketsOf, type Invalidation } from '../invalidation.ts'
 import type { Purge, UrlPattern } from '../purge-log.ts'
 
 /** A record as it lies in the stream. */
@@ -14,6 +15,15 @@ export interface StreamRecord {
   readonly name: string
   /** undefined for the first of a log, which says nothing but that the log begins. */
   readonly purge: Purge | undefined
+}
+
+/** A record of the stream beside the log, in which lies what unsafe requests invalidated. */
+export interface UnsafeRecord {
+  readonly id: string
+  readonly identity: string
+  /** Of the append that made it. */
+  readonly name: string
+  readonly invalidation: Invalidation | Purge
 }
 
 const everything: Purge = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: true, soft: false }
@@ -38,24 +48,59 @@ export function encodePurge(purge: Purge): string {
   return JSON.stringify(purge)
 }
 
+/** An invalidation as its record holds it, and the buckets that it is kept in once its record is let go. */
+export function encodeInvalidation(invalidation: Invalidation): readonly [invalidation: string, buckets: string] {
+  return [JSON.stringify(invalidation), bucketsOf(invalidation).join(',')]
+}
+
 /** The records of an XRANGE reply; what is not a record at all is left out. */
 export function decodeRecords(reply: unknown): StreamRecord[] {
-  if (!Array.isArray(reply)) return []
-  const records: StreamRecord[] = []
-  for (const entry of reply as unknown[]) {
-    if (!Array.isArray(entry) || !Array.isArray(entry[1])) continue
-    const fields = new Map<string, string>()
-    for (let i = 0; i + 1 < entry[1].length; i += 2) fields.set(String(entry[1][i]), String(entry[1][i + 1]))
+  return entriesOf(reply).map(({ id, fields }) => {
     const before = fields.get('before')
-    records.push({
-      id: String(entry[0]),
+    return {
+      id,
       identity: fields.get('log') ?? '',
       before: before === '' ? undefined : before,
       name: fields.get('name') ?? '',
       purge: before === '' ? undefined : decodePurge(fields.get('purge')),
-    })
+    }
+  })
+}
+
+/** The same of the stream beside the log; without the one with the id `after`, which a reader has. */
+export function decodeUnsafeRecords(reply: unknown, after: string): UnsafeRecord[] {
+  return entriesOf(reply).filter(({ id }) => id !== after).map(({ id, fields }) => (
+    { id, identity: fields.get('log') ?? '', name: fields.get('name') ?? '', invalidation: decodeInvalidation(fields.get('unsafe')) }
+  ))
+}
+
+/** Whether an id comes before another. */
+export function isEarlier(id: string, other: string): boolean {
+  return stampOf('', id) < stampOf('', other)
+}
+
+function entriesOf(reply: unknown): { readonly id: string, readonly fields: ReadonlyMap<string, string> }[] {
+  if (!Array.isArray(reply)) return []
+  const entries = []
+  for (const entry of reply as unknown[]) {
+    if (!Array.isArray(entry) || !Array.isArray(entry[1])) continue
+    const fields = new Map<string, string>()
+    for (let i = 0; i + 1 < entry[1].length; i += 2) fields.set(String(entry[1][i]), String(entry[1][i + 1]))
+    entries.push({ id: String(entry[0]), fields })
   }
-  return records
+  return entries
+}
+
+// As a purge that cannot be understood.
+function decodeInvalidation(json: string | undefined): Invalidation | Purge {
+  try {
+    const { names, buckets } = JSON.parse(json ?? '') as Partial<Invalidation>
+    const known = Array.isArray(names) && names.every((name) => typeof name === 'string') &&
+      Array.isArray(buckets) && buckets.every((bucket) => Number.isSafeInteger(bucket))
+    return known ? { names, buckets } : everything
+  } catch {
+    return everything
+  }
 }
 
 // What cannot be understood must not be survived: it purges everything.

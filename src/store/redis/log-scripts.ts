@@ -1,5 +1,6 @@
 // What must happen to the log in Redis in one step: appending to it, following it, and counting who does.
-import { Script } from './script.ts'
+import { publishing, Script } from './script.ts'
+import { unsafeFunctions } from './unsafe-functions.ts'
 
 // Fields among the registrations that are not names of replicas. `!lost`: until when replicas may live whose registrations
 // were lost. `!clock`: the time by the clock of Redis when a script last looked at the registrations.
@@ -15,7 +16,7 @@ const silenceMs = 2000
 const keepMs = 60_000
 
 // What a record takes beside the purge itself, more or less: ids, names of fields, their share of the stream's nodes.
-const recordBytes = 200
+export const recordBytes = 200
 
 /** An append draws a number below this for its id. */
 export const saltLimit = 1_000_000
@@ -24,7 +25,7 @@ const mostNumber = 2_000_000_000
 
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
 // of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
-const common = `
+export const common = `
 local function open(log, fresh)
   local kind = redis.call('TYPE', log).ok
   if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
@@ -46,6 +47,18 @@ local function now()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 local function whole(number) return string.format('%.0f', number) end
+${unsafeFunctions}
+-- The id of the next record of either stream. Its second part is random: a failover may lose the last record, and if its id were
+-- given again, a replica that has applied the lost one would take the new one for it. Where the clock is behind the last id, the
+-- number goes on from there.
+local function nextId(log, salt)
+  local ms, number = lastGiven(log):match('^(%d+)-(%d+)$')
+  ms, number = tonumber(ms), tonumber(number)
+  if now() > ms then return whole(now()) .. '-' .. salt end
+  number = number + 1 + tonumber(salt) % 1000
+  if number > ${mostNumber} then return whole(ms + 1) .. '-' .. salt end
+  return whole(ms) .. '-' .. whole(number)
+end
 `
 
 // Registrations end by the clock of Redis, which may be set, or be another one after a failover. `tend` is called before any
@@ -97,13 +110,13 @@ return { string.format('%.0f', now()), open(KEYS[1], ARGV[1])[1] }
 
 /**
  * Appends a purge, once however often it is tried, and not at all after its deadline: a command that its sender has given up
- * may still run, and must then do nothing. KEYS: log. ARGV: identity for a new log, purge, most records, milliseconds to
+ * may still run, and must then do nothing. KEYS: log, unsafe, buckets. ARGV: identity for a new log, purge, most records, milliseconds to
  * keep a record (0: no end), most bytes, name of this append, last id before it, deadline by the clock of Redis, attempt,
  * a random number below `saltLimit`.
  * Answers the id of the record and the identity of the log, or nothing when it was too late.
  */
 export const appendScript = new Script(`${common}
-local log = KEYS[1]
+local log, unsafe, buckets = unpack(KEYS)
 local fresh, purge, most, keep, bytes, name, from, deadline, attempt, salt = unpack(ARGV)
 if tonumber(attempt) > 1 and redis.call('TYPE', log).ok == 'stream' then
   for _, record in ipairs(redis.call('XRANGE', log, from, '+')) do
@@ -131,20 +144,9 @@ for page = 1, 64 do
   if count > 1 and (not trim(first[1]) or first[1] == last[1] or over < #oldest) then break end
   count = 64
 end
--- The second part of an id is random. A failover may lose the last record; if its id were given again, a replica that has
--- applied the lost one would take the new one for it. Where the clock is behind the last id, the number goes on from there.
-local function nextId()
-  local ms, number = last[1]:match('^(%d+)-(%d+)$')
-  ms, number = tonumber(ms), tonumber(number)
-  if now() > ms then return whole(now()) .. '-' .. salt end
-  number = number + 1 + tonumber(salt) % 1000
-  if number > ${mostNumber} then return whole(ms + 1) .. '-' .. salt end
-  return whole(ms) .. '-' .. whole(number)
-end
-local fields = { 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', whole(sum) }
-local id = redis.pcall('XADD', log, nextId(), unpack(fields))
--- The stream may know of an id after its last record, which somebody deleted.
-if type(id) == 'table' then id = redis.call('XADD', log, '*', unpack(fields)) end
+if not unsafeIsWhole(log, unsafe, buckets, last) then last = beginAnew(log, fresh) end
+local newest = lastUnsafe(unsafe, buckets, identity(last))
+local id = redis.call('XADD', log, nextId(log, salt), 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', whole(sum), 'unsafe', newest and newest[1] or '')
 if tonumber(keep) > 0 then
   redis.pcall('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, now() - tonumber(keep))))
 end
@@ -153,21 +155,16 @@ return { id, identity(last) }
 
 /**
  * Reads on from the last record applied, and says that the reader lives and what it has applied: in one step, so that
- * whoever has read has been counted. KEYS: log, replicas. ARGV: replica, identity of the log it follows ('': none yet),
- * last id applied, the name of that record, its stamp, identity for a new log, time to live of the registration, most
- * records, channel, whether a registration of the reader cannot have run out ('1'), the longest that a replica goes by
- * what it knows. Answers whether the records continue what was applied (1), or begin anew (0), and the records.
+ * whoever has read has been counted. KEYS: log, replicas, unsafe, buckets. ARGV: replica, identity of the log it follows
+ * ('': none yet), last id applied, the name of that record, its stamp, identity for a new log, time to live of the
+ * registration, most records, channel, whether a registration of the reader cannot have run out ('1'), the longest that a
+ * replica goes by what it knows, the id and name of the last invalidation applied ('': none). Answers whether the records
+ * continue what was applied (1), or begin anew (0), the records, and the invalidations.
  */
-export const followScript = new Script(`${common}${registrations}
-local log, replicas = KEYS[1], KEYS[2]
-local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag = unpack(ARGV)
+export const followScript = new Script(`${common}${registrations}${publishing}
+local log, replicas, unsafe, buckets = unpack(KEYS)
+local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag, invalidated, invalidation = unpack(ARGV)
 ttl, lag = tonumber(ttl), tonumber(lag)
-local function before(a, b)
-  local am, as = a:match('^(%d+)-(%d+)$')
-  local bm, bs = b:match('^(%d+)-(%d+)$')
-  if tonumber(am) ~= tonumber(bm) then return tonumber(am) < tonumber(bm) end
-  return tonumber(as) < tonumber(bs)
-end
 tend(replicas, me, lag)
 local function lost() redis.call('HSET', replicas, '${lostField}', whole(now() + lag)) end
 local registered = redis.call('HGET', replicas, me)
@@ -179,29 +176,32 @@ local last = open(log, fresh)
 local same = followed ~= '' and followed == identity(last)
 -- The id alone does not tell: the record may have been lost, and its id given to another.
 local at = same and redis.call('XRANGE', log, applied, applied)[1]
-local continues = at and (field(at, 'name') or '') == name
+local here = at and (field(at, 'name') or '') == name
+local place = here and placeInUnsafe(unsafe, buckets, followed, invalidated, invalidation)
+local continues = place == 'there'
 -- Where the log does not continue what was applied, nothing of this log is applied yet: no purge may count it.
 if not continues then stamp = '' end
 redis.call('HSET', replicas, me, stamp .. ' ' .. whole(now() + ttl) .. ' ' .. whole(ttl) .. ' ' .. whole(lag))
 redis.call('PEXPIRE', replicas, ttl * 10)
-if not registered or registered:match('^%S*') ~= stamp then redis.call('PUBLISH', channel, me) end
+if not registered or registered:match('^%S*') ~= stamp then publish(channel, me) end
 -- The log is another one, and the registrations are lost with the one before it: whoever follows that one still goes by it
 -- for a while.
 if not registered and followed ~= '' and not same then lost() end
 if continues then
   local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
   table.remove(records, 1)
-  return { 1, records }
+  return answer({ 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1) })
 end
-if same then
+if place == 'lost' then
+  beginAnew(log, fresh)
+elseif same and not here then
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   -- What was applied, and so perhaps answered for, is not in the log any more, and older records are: the end was lost (a
   -- failover). Others may not know what it was, so nothing that was stamped until now may live.
-  if at or not before(applied, first[1]) then
-    redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
-  end
+  if at or not earlier(applied, first[1]) then beginAnew(log, fresh) end
 end
-return { 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most) }
+if not unsafeIsWhole(log, unsafe, buckets, open(log, fresh)) then beginAnew(log, fresh) end
+return answer({ 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {} })
 `)
 
 /**

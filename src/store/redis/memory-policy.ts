@@ -16,11 +16,14 @@ export function unfitMemory(info: string): string | undefined {
   return undefined
 }
 
+// More than a cluster has; the addresses of those that are gone are forgotten then.
+const mostServers = 200
+
 /**
  * Asks every server that is connected to, each time that it is, and says what is unfit: one line for each server, and again
  * only when it is another. INFO is asked, not CONFIG, which many hosts of Redis do not allow.
  */
-export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
+export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void): void {
   const told = new Map<string, string | undefined>()
   const look = async (server: Redis): Promise<void> => {
     const { host = '', port = 0 } = server.options
@@ -28,9 +31,11 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log): void {
       const unfit = unfitMemory(String(await withDeadline(server.callBuffer('INFO', ['memory']), askTimeoutMs)))
       const name = `${host}:${port}`
       if (unfit !== undefined && told.get(name) !== unfit) logger.warn({ server: name }, unfit)
+      if (told.size >= mostServers) told.clear()
       told.set(name, unfit)
-    } catch {
-      // It may not be asked, or is gone again: then nothing is known, and nothing is said.
+    } catch (error) {
+      // It may not be asked, or is gone again: then nothing is known of its memory.
+      refused(error)
     }
   }
   if (client instanceof Redis) {

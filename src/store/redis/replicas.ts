@@ -1,9 +1,9 @@
 // Who follows the log, and how far each of them is.
 import type { Stamp } from '../../policy/stored.ts'
 import type { PurgeReceipt } from '../purge-log.ts'
-import type { RedisConnections } from './connection.ts'
-import type { RedisClient } from './lane.ts'
+import type { Log, RedisConnections } from './connection.ts'
 import { replicasScript } from './log-scripts.ts'
+import { Subscription } from './subscription.ts'
 
 export interface ReplicasOptions {
   readonly redis: RedisConnections
@@ -15,6 +15,7 @@ export interface ReplicasOptions {
   readonly replica: string
   /** The longest that a replica goes by what it knows. */
   readonly maxLagMs: number
+  readonly logger: Log
   /** What this one has applied. */
   applied(): Stamp
 }
@@ -29,7 +30,7 @@ const lookAgainMs = 100
 
 export class Replicas {
   readonly #options: ReplicasOptions
-  readonly #subscriber: RedisClient
+  readonly #subscription: Subscription
   readonly #waiting = new Set<() => void>()
   /** How many lived when that was last told, those among them whom nobody can name: what a purge goes by while Redis does not tell. */
   #live = 1
@@ -37,11 +38,11 @@ export class Replicas {
 
   constructor(options: ReplicasOptions) {
     this.#options = options
-    this.#subscriber = options.redis.dedicated()
-    this.#subscriber.on('message', () => this.#wake())
-    this.#subscriber.on('ready', () => {
-      // Safe to ignore: without it a purge learns a little later who has applied it.
-      this.#subscriber.subscribe(options.channel).catch(() => {})
+    const woken = (): void => this.#wake()
+    this.#subscription = new Subscription({
+      redis: options.redis, channel: options.channel, logger: options.logger,
+      name: 'acknowledgements', without: 'a purge learns a little later which replicas have applied it',
+      message: woken, heard: woken, lost: woken,
     })
   }
 
@@ -116,6 +117,6 @@ export class Replicas {
     this.#wake()
     // Safe to ignore: the registration ends by itself a little later.
     await this.#options.redis.small.call('HDEL', [this.#options.key, this.#options.replica]).catch(() => {})
-    this.#subscriber.disconnect()
+    this.#subscription.close()
   }
 }

@@ -2,6 +2,22 @@
 import { createHash } from 'node:crypto'
 import type { Lane, RedisArgument } from './lane.ts'
 
+/**
+ * Functions for scripts that publish beside what they do. Who may not publish does all the same: the refusal comes with the
+ * answer.
+ */
+export const publishing = `
+local untold
+local function publish(channel, message)
+  local reply = redis.pcall('PUBLISH', channel, message)
+  if type(reply) == 'table' and reply.err then untold = reply.err end
+end
+local function answer(value)
+  if untold then return { 'untold', untold, value } end
+  return value
+end
+`
+
 /** Runs in Redis as one step. Its keys must lie in one slot. */
 export class Script {
   readonly #source: string
@@ -13,7 +29,11 @@ export class Script {
   }
 
   /** @throws as Lane.call. */
-  async run(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+  async run(lane: Pick<Lane, 'call' | 'answered'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+    return opened(lane, await this.#call(lane, keys, args, timeoutMs))
+  }
+
+  async #call(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
     const rest: RedisArgument[] = [keys.length, ...keys, ...args]
     try {
       return await lane.call('EVALSHA', [this.#hash, ...rest], timeoutMs)
@@ -22,4 +42,11 @@ export class Script {
       return await lane.call('EVAL', [this.#source, ...rest], timeoutMs)
     }
   }
+}
+
+// What `answer` of `publishing` was given.
+function opened(lane: Pick<Lane, 'answered'>, reply: unknown): unknown {
+  if (!Array.isArray(reply) || String(reply[0]) !== 'untold') return reply
+  lane.answered(new Error(String(reply[1])))
+  return reply[2]
 }

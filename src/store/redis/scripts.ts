@@ -1,7 +1,8 @@
 // What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
 import { clockToleranceMs } from '../../policy/freshness.ts'
 import { firstNumberOffset, keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset, textStartOffset } from '../codec.ts'
-import { Script } from './script.ts'
+import { mostFieldsEver } from './fields.ts'
+import { publishing, Script } from './script.ts'
 import { version } from './value.ts'
 
 // A value begins with its version (1 byte), then the metadata: Lua counts from 1.
@@ -61,14 +62,13 @@ local function retire(key, v, grace)
     return true
   end)
 end
--- What is under our name and is not ours is in the way, and nobody's.
+-- What is under our name and is not ours is in the way, and nobody's; so is what has more fields than we write.
 local function clear(key)
   local kind = redis.call('TYPE', key).ok
-  if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', key) end
+  if kind == 'none' then return end
+  if kind ~= 'hash' or redis.call('HLEN', key) > ${mostFieldsEver} then redis.call('UNLINK', key) end
 end
--- Other replicas may have a copy. Whoever may not publish (an ACL) stores all the same.
-local function tell(channel, message) redis.pcall('PUBLISH', channel, message) end
-`
+${publishing}`
 
 /**
  * Makes a value visible, if every one of its chunks is there and no newer one is; lets the oldest variants go beyond the
@@ -112,8 +112,9 @@ for i, other in ipairs(others) do
 end
 redis.call('HSET', key, field, value)
 redis.call('PEXPIRE', key, expiry(until_ - now))
-if replaces then tell(ARGV[6], ARGV[7]) end
-return 1
+-- Other replicas may have a copy.
+if replaces then publish(ARGV[6], ARGV[7]) end
+return answer(1)
 `)
 
 /**
@@ -145,8 +146,8 @@ end
 redis.call('HSET', key, newField, head .. v:sub(#was + 1))
 -- The key lives as long as the longest of its variants.
 if redis.call('PTTL', key) < tonumber(ttl) then redis.call('PEXPIRE', key, ttl) end
-tell(ARGV[7], ARGV[8])
-return 1
+publish(ARGV[7], ARGV[8])
+return answer(1)
 `)
 
 /**
@@ -157,13 +158,31 @@ export const removeScript = new Script(`${common}
 local key, grace, field, id = KEYS[1], tonumber(ARGV[1]), ARGV[4], ARGV[5]
 clear(key)
 if id and not (redis.call('HGET', key, field) or ''):find(id, 1, true) then return 0 end
-tell(ARGV[2], ARGV[3])
+publish(ARGV[2], ARGV[3])
 if field then
   retire(key, redis.call('HGET', key, field), grace)
-  return redis.call('HDEL', key, field)
+  return answer(redis.call('HDEL', key, field))
 end
-for _, v in ipairs(redis.call('HVALS', key)) do retire(key, v, grace) end
-return redis.call('UNLINK', key)
+local all = redis.call('HGETALL', key)
+for i = 2, #all, 2 do retire(key, all[i], grace) end
+return answer(redis.call('UNLINK', key))
+`)
+
+/**
+ * Drops values that make no sense to this version. KEYS: entry. ARGV: the SHA-1 of each, so that one that has been replaced
+ * stays. Answers how many were dropped. What they point at has a time to live.
+ */
+export const dropScript = new Script(`
+local key = KEYS[1]
+local dropped = 0
+local all = redis.call('HGETALL', key)
+for i = 1, #all, 2 do
+  local hash = redis.sha1hex(all[i + 1])
+  for _, spoilt in ipairs(ARGV) do
+    if hash == spoilt then dropped = dropped + redis.call('HDEL', key, all[i]) end
+  end
+end
+return dropped
 `)
 
 /** Whether chunks are there, as far as their lengths tell. KEYS: chunks. ARGV: length of each, length of the last. Answers 1 or 0. */

@@ -1,14 +1,19 @@
 // The store in Redis: what every replica shares.
+import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { WholeBody } from '../body.ts'
-import type { EntryPage, Store, Stored, StoreKey, StoreStats, Writer } from '../store.ts'
+import type { EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './body.ts'
 import type { Log, RedisConnections } from './connection.ts'
+import { readFields } from './fields.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from './lane.ts'
+import { isRefusal } from './permissions.ts'
 import { Replacements, type Follower } from './replacements.ts'
-import { commitScript, refreshScript, removeScript } from './scripts.ts'
-import { decodeValue, encodeHead, encodeValue, entryName, fieldName, type Value } from './value.ts'
+import { ScanPlace } from './scan-place.ts'
+import { commitScript, dropScript, refreshScript, removeScript } from './scripts.ts'
+import { decodeValue, encodeHead, encodeValue, entryName, fieldName, isSpoilt, type Value } from './value.ts'
 
 export interface RedisStoreOptions {
   /** Connections that the caller made, shares, and closes. */
@@ -34,24 +39,35 @@ export type Outcome = 'taken' | 'overtaken' | 'refused'
 export interface SharedStore extends Store {
   /** As `lookup`; undefined where Redis did not answer. */
   find(key: StoreKey): Promise<readonly Stored[] | undefined>
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   /** As `write`. */
   begin(key: StoreKey, meta: Metadata): SharedWriter
   /** As `refresh`. */
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
   /** Tells, until the connections are closed, what others replace and remove. */
   follow(follower: Follower): void
+  /** Whether Redis is out of reach, or was when last tried. */
+  readonly outOfReach: boolean
 }
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
+  readonly gaveUp: Refusal | undefined
   commit(): Promise<Outcome>
 }
 
-const mostScansPerPage = 100
+// What one page of a listing asks of Redis.
+const mostScansPerPage = 20
+const keysPerScan = 40
+const keysPerPage = 32
 const scanTimeoutMs = 2000
+// How many values of a listing are decoded before others have a turn.
+const valuesPerTurn = 64
+// More kinds of error than there are: what an odd server makes up of them is not told for ever.
+const mostKinds = 100
 const none: readonly Stored[] = Object.freeze([])
 
 /**
- * Every key is one hash, with a field for each variant; a look-up is one HVALS. Bodies over 16 KiB lie beside it in chunks
+ * Every key is one hash, with a field for each variant; a look-up is one script that reads them all. Bodies over 16 KiB lie beside it in chunks
  * that nothing points at before the commit, which is one script. Every key has a time to live.
  *
  * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
@@ -78,11 +94,15 @@ class RedisStore implements SharedStore {
     this.#clock = options.clock
     this.#fillTtlMs = options.fillTtlMs ?? 600_000
     this.#graceMs = options.readerGraceMs ?? 60_000
-    this.#replacements = new Replacements(options.prefix)
+    this.#replacements = new Replacements(options.redis, options.prefix)
   }
 
   follow(follower: Follower): void {
-    this.#replacements.follow(this.#redis, this.#options.logger, follower)
+    this.#replacements.follow(this.#options.logger, follower)
+  }
+
+  get outOfReach(): boolean {
+    return this.#redis.small.outOfReach
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
@@ -92,19 +112,22 @@ class RedisStore implements SharedStore {
   async find(key: StoreKey): Promise<readonly Stored[] | undefined> {
     if (this.#closed) return none
     const name = entryName(this.#options.prefix, key)
-    let values: unknown
+    let values: readonly Buffer[]
     try {
-      values = await this.#redis.small.call('HVALS', [name])
+      values = await readFields(this.#redis.small, name, this.#options.maxVariants)
     } catch (error) {
       this.#tell('lookup', error)
       return undefined
     }
     const now = this.#clock.now()
     const found: Stored[] = []
-    for (const value of decodeAll(values)) {
+    const spoilt: string[] = []
+    for (const value of decodeAll(values, (bytes) => spoilt.push(sha1(bytes)))) {
       if (value.key !== key || now > value.meta.keepUntilMs) continue
       found.push({ meta: value.meta, body: this.#bodyOf(name, value) })
     }
+    // Before anything is fetched: what they claim to be may keep the response from taking their place.
+    if (spoilt.length > 0) await this.#drop(name, spoilt)
     if (found.length > 1) found.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
     return found
   }
@@ -115,21 +138,46 @@ class RedisStore implements SharedStore {
     return new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes, () => this.#removeChunked(key, meta.variant, body.id))
   }
 
+  async #drop(name: string, spoilt: readonly string[]): Promise<void> {
+    try {
+      await dropScript.run(this.#redis.small, [name], spoilt)
+    } catch (error) {
+      this.#tell('drop', error)
+    }
+  }
+
   write(key: StoreKey, meta: Metadata): Writer {
     const writer = this.begin(key, meta)
-    return { ...writer, commit: async () => await writer.commit() === 'taken' }
+    return {
+      write: (chunk) => writer.write(chunk),
+      get gaveUp() {
+        return writer.gaveUp
+      },
+      commit: async () => await writer.commit() === 'taken',
+      abort: () => writer.abort(),
+    }
+  }
+
+  refuses(_key: StoreKey, _meta: Metadata, bodyBytes: number): Refusal | undefined {
+    return bodyBytes > this.#options.maxEntryBytes ? 'too-large' : undefined
   }
 
   begin(key: StoreKey, meta: Metadata): SharedWriter {
     const name = entryName(this.#options.prefix, key)
     const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
     let open = true
+    let gaveUp: Refusal | undefined
     return {
       write: (chunk) => {
         if (!open) return
-        if (sink.length + chunk.length <= this.#options.maxEntryBytes) return sink.add(chunk)
+        if (sink.failed) gaveUp = 'store-refused'
+        else if (sink.length + chunk.length <= this.#options.maxEntryBytes) return sink.add(chunk)
+        else gaveUp = 'too-large'
         open = false
         sink.discard()
+      },
+      get gaveUp() {
+        return gaveUp
       },
       commit: async () => {
         if (!open) return 'refused'
@@ -200,52 +248,66 @@ class RedisStore implements SharedStore {
     }
   }
 
-  // The cursor: which server, where its SCAN stands, and how many entries of that step have been told already.
-  async list(cursor: string | undefined, limit: number): Promise<EntryPage> {
-    let [server = 0, scan = '0', told = 0] = parseCursor(cursor)
+  async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
+    const place = new ScanPlace(cursor)
     const most = Math.max(1, Math.min(1000, limit))
-    const entries: { key: StoreKey, meta: Metadata }[] = []
-    const masters = this.#closed ? [] : this.#redis.masters()
-    for (let steps = 0; server < masters.length; steps++) {
+    const now = this.#clock.now()
+    const entries: Listed[] = []
+    let looked = 0
+    for (let steps = 0; place.server < (this.#closed ? 0 : this.#redis.masters().length); steps++) {
       // A page may be short, or empty, when what is stored lies thin among other keys.
-      if (steps === mostScansPerPage) return { entries, cursor: `${server}.${scan}.${told}` }
-      const step = await this.#scan(server, scan)
+      if (steps === mostScansPerPage || looked === keysPerPage) return { entries, cursor: place.toString() }
+      const step = await this.#scan(place.server, place.scan)
       if (step === undefined) return { entries, cursor: undefined }
-      const left = step.entries.slice(told)
-      const room = most - entries.length
-      entries.push(...left.slice(0, room))
-      if (left.length > room) return { entries, cursor: `${server}.${scan}.${told + room}` }
-      told = 0
-      scan = step.next
-      if (scan === '0') server++
-      if (entries.length === most && server < masters.length) return { entries, cursor: `${server}.${scan}.0` }
+      const left = step.digests.filter((digest) => !place.hasTold(digest))
+      const batch = left.slice(0, keysPerPage - looked)
+      for (const [i, variants] of (await this.#decoded(batch)).entries()) {
+        const digest = batch[i] as string
+        for (let told = place.toldOf(digest); told < variants.length; told++) {
+          if (entries.length === most) return { entries, cursor: place.within(digest, told) }
+          const { key, meta } = variants[told] as Value
+          if (now <= meta.keepUntilMs && wanted(meta)) entries.push({ key, meta })
+        }
+        place.tell(digest)
+      }
+      looked += batch.length
+      if (batch.length === left.length) place.next(step.next)
     }
     return { entries, cursor: undefined }
   }
 
-  async #scan(server: number, cursor: string): Promise<{ next: string, entries: { key: StoreKey, meta: Metadata }[] } | undefined> {
-    const pattern = `${this.#options.prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
-    const entries: { key: StoreKey, meta: Metadata }[] = []
+  // One step of SCAN: the digests that name entries.
+  async #scan(server: number, cursor: string): Promise<{ next: string, digests: string[] } | undefined> {
+    const { prefix } = this.#options
+    const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
     try {
       const master = this.#redis.masters()[server]
       if (master === undefined) return undefined
-      const reply = await withDeadline(master.callBuffer('SCAN', [cursor, 'MATCH', pattern, 'COUNT', 200]), scanTimeoutMs)
+      const reply = await withDeadline(master.callBuffer('SCAN', [cursor, 'MATCH', pattern, 'COUNT', keysPerScan]), scanTimeoutMs)
       if (!Array.isArray(reply) || !Array.isArray(reply[1])) return undefined
-      const names = new Set((reply[1] as Buffer[]).map(String))
-      // In one go: each is a round trip of its own otherwise.
-      const all = await Promise.allSettled([...names].map((name) => this.#redis.small.call('HVALS', [name])))
-      const now = this.#clock.now()
-      for (const values of all) {
-        if (values.status === 'rejected') continue
-        for (const { key, meta } of decodeAll(values.value)) {
-          if (now <= meta.keepUntilMs) entries.push({ key, meta })
-        }
-      }
-      return { next: String(reply[0]), entries }
+      const digests = (reply[1] as Buffer[]).map((name) => name.toString('latin1').slice(prefix.length + 2, -1)).filter((digest) => /^[\w-]{43}$/.test(digest))
+      return { next: String(reply[0]), digests: [...new Set(digests)] }
     } catch (error) {
+      this.#redis.permissions.refused(error)
       this.#tell('list', error)
       return undefined
     }
+  }
+
+  // The variants under each name. Asked for in one go: each is a round trip of its own otherwise.
+  async #decoded(digests: readonly string[]): Promise<Value[][]> {
+    const all = await Promise.allSettled(digests.map((digest) => readFields(this.#redis.small, `${this.#options.prefix}:{${digest}}`, this.#options.maxVariants)))
+    const decoded: Value[][] = []
+    let sinceTurn = 0
+    for (const values of all) {
+      const variants = values.status === 'fulfilled' ? decodeAll(values.value) : []
+      decoded.push(variants)
+      sinceTurn += variants.length
+      if (sinceTurn < valuesPerTurn) continue
+      sinceTurn = 0
+      await nextTurn()
+    }
+    return decoded
   }
 
   stats(): StoreStats {
@@ -255,7 +317,7 @@ class RedisStore implements SharedStore {
       bytes: undefined,
       maxBytes: undefined,
       evictions: 0,
-      degraded: this.#redis.degraded ? ['redis'] : [],
+      degraded: this.#redis.impaired ? ['redis'] : [],
     }
   }
 
@@ -263,11 +325,11 @@ class RedisStore implements SharedStore {
     this.#closed = true
   }
 
-  // That Redis is out of reach is told by the connections; what it answers instead is told here, once of each kind.
+  // That Redis is out of reach, or refuses a command, is told by the connections; what it answers instead is told here, once of each kind.
   #tell(operation: string, error: unknown): void {
-    if (error instanceof RedisUnavailable) return
-    const kind = `${operation} ${error instanceof Error ? error.message.split(' ', 1)[0] ?? '' : ''}`
-    if (this.#told.has(kind)) return
+    if (!(error instanceof Error) || error.name !== 'ReplyError' || isRefusal(error)) return
+    const kind = `${operation} ${error.message.split(' ', 1)[0] ?? ''}`
+    if (this.#told.has(kind) || this.#told.size >= mostKinds) return
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
   }
@@ -278,17 +340,19 @@ function outcomeOf(reply: unknown): Outcome {
   return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
-function decodeAll(values: unknown): Value[] {
-  if (!Array.isArray(values)) return []
+/** @param spoilt told of each value of this version that does not decode */
+function decodeAll(values: readonly Buffer[], spoilt?: (bytes: Buffer) => void): Value[] {
   const decoded: Value[] = []
   for (const bytes of values) {
-    const value = Buffer.isBuffer(bytes) ? decodeValue(bytes) : undefined
+    const value = decodeValue(bytes)
     if (value !== undefined) decoded.push(value)
+    else if (isSpoilt(bytes)) spoilt?.(bytes)
   }
   return decoded
 }
 
-function parseCursor(cursor: string | undefined): [number, string, number] {
-  const [server = '0', scan = '0', told = '0'] = (cursor ?? '0.0.0').split('.')
-  return [Number(server) || 0, /^\d+$/.test(scan) ? scan : '0', Number(told) || 0]
+const everything: Wanted = () => true
+
+function sha1(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex')
 }

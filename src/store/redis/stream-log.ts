@@ -1,16 +1,21 @@
 // The purge log that replicas share: a Redis Stream, which each of them follows.
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
 import type { Metadata, Stamp } from '../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../purge-log.ts'
+import { foldedPurge, type Invalidation } from '../invalidation.ts'
 import { PurgeTable } from '../purge-table.ts'
-import { appendPurge, type AppendOptions } from './append.ts'
-import type { Log, RedisConnections } from './connection.ts'
+import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
+import { channelName, type Log, type RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
-import { decodeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
+import { decodeRecords, decodeUnsafeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
+import { isRefusal } from './permissions.ts'
 import { Replicas, type Replica } from './replicas.ts'
+import { Unrecorded } from './unrecorded.ts'
+import { applyUnsafe, inOrder, loadUnsafe, noPlace } from './unsafe-stream.ts'
 
 export interface StreamPurgeLogOptions {
   /** Connections that the caller made, shares, and closes. */
@@ -31,6 +36,8 @@ export interface StreamPurgeLogOptions {
   readonly maxRecords?: number
   /** Bytes that they may take in Redis, and about what they may take here. */
   readonly maxBytes?: number
+  /** Records of unsafe requests that are kept as such at the most, in Redis; and names of them here. */
+  readonly maxUnsafeRecords?: number
 }
 
 export interface SharedPurgeLog extends PurgeLog {
@@ -39,10 +46,12 @@ export interface SharedPurgeLog extends PurgeLog {
 }
 
 const pageRecords = 1000
+const maxUnsafeBytes = 8 * 1_048_576
 const retryMs = 100
 // Two clocks of one machine that have moved further apart since the last read: one was set, or the machine was suspended.
 // A replica is counted for longer than this beyond its lag, so what passes unnoticed does no harm.
 const mostApartMs = 500
+const lastChanceMs = 1000
 
 /**
  * What a stamp is here: the identity of the log, then the place in it. The identity answers what happens when the log is
@@ -69,7 +78,7 @@ const noIdentity = '!'
 class StreamPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
   readonly #clock: Clock
-  readonly #keys: readonly [log: string, replicas: string]
+  readonly #keys: readonly [log: string, replicas: string, unsafe: string, buckets: string]
   readonly #channel: string
   readonly #lane: Lane
   readonly #replicas: Replicas
@@ -84,9 +93,14 @@ class StreamPurgeLog implements SharedPurgeLog {
   #appliedId = ''
   /** The name of that record: after a failover its id may be another record's. */
   #appliedName = ''
+  /** The last record of an unsafe request that was applied. */
+  #invalidated = noPlace
+  readonly #unrecorded = new Unrecorded()
   /** When the last confirmed read was sent, by both clocks. */
   #confirmedMs = -Infinity
   #confirmedWallMs = 0
+  /** Whether both streams have been read to one moment since they were loaded. */
+  #joined = true
   #closed = false
   /** Whether the trouble there is with the log has been told of. */
   #warned = false
@@ -99,21 +113,23 @@ class StreamPurgeLog implements SharedPurgeLog {
     const { redis, prefix, maxLagMs, clock } = options
     this.#options = options
     this.#clock = clock
-    // The braces keep both in one slot of a cluster.
-    this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`]
-    this.#channel = `${prefix}:{log}:applied`
+    // The braces keep all of them in one slot of a cluster.
+    this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`, `${prefix}:{log}:unsafe`, `${prefix}:{log}:unsafe:buckets`]
+    this.#channel = channelName(redis, prefix, '{log}:applied')
     // Often enough that a log in which nothing happens is confirmed well within the lag, and shorter than a silence that
     // would make the connection look dead.
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {})
-    const [log, key] = this.#keys
+    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
+    const [log, key, unsafe, buckets] = this.#keys
     this.#append = {
-      lane: redis.small, clock, log, maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
+      lane: redis.small, clock, keys: [log, unsafe, buckets],
+      maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
+      maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768, maxUnsafeBytes,
     }
-    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, applied: () => this.applied })
-    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10 })
+    this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, logger: options.logger, applied: () => this.applied })
+    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
   }
@@ -127,25 +143,32 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   get revision(): number {
-    return this.#revisions + this.#table.revision
+    return this.#revisions + this.#table.revision + this.#unrecorded.revision
+  }
+
+  get unrecorded(): number {
+    return this.#unrecorded.size
   }
 
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
-    return this.current() ? this.#table.judge(meta) : 'dead'
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(meta))) return 'dead'
+    return this.#table.judge(meta)
   }
 
   mayTouch(stamp: Stamp, authority: string, target: string): boolean {
-    return !this.current() || this.#table.mayTouch(stamp, authority, target)
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.mayTouch(authority, target))) return true
+    return this.#table.mayTouch(stamp, authority, target)
   }
 
   touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
-    return !this.current() || this.#table.touchedBefore(entry, until)
+    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(entry))) return true
+    return this.#table.touchedBefore(entry, until)
   }
 
   // The clocks are read here, at the hit. A process that was stopped notices before its first response, by the monotonic
   // clock. That clock stands still while a machine is suspended; then the two clocks have moved apart.
   current(): boolean {
-    return this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs()) <= mostApartMs
+    return this.#joined && this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs()) <= mostApartMs
   }
 
   /** How much further than the monotonic clock the wall clock has moved since the last confirmed read. */
@@ -153,15 +176,48 @@ class StreamPurgeLog implements SharedPurgeLog {
     return this.#clock.now() - this.#confirmedWallMs - (this.#clock.monotonic() - this.#confirmedMs)
   }
 
-  recent(limit: number): readonly PurgeRecord[] {
-    return limit <= 0 ? [] : this.#table.records.slice(-limit).toReversed()
+  recent(limit: number, before?: Stamp): readonly PurgeRecord[] {
+    return this.#table.recent(limit, before)
   }
 
   async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
-    const { id, identity } = await appendPurge(this.#append, purge)
+    const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
+    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
     const stamp = stampOf(identity, id)
     const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.made(waitMs)])
+    // The wait is over before this replica has read as far. Its own clients need not be shown what was before.
+    if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }
+  }
+
+  // RFC 9111 §4.4: the request has been carried out, so what it invalidates must go, whether or not Redis can be told of it now.
+  async #invalidate(invalidation: Invalidation): ReturnType<typeof appendInvalidation> {
+    try {
+      return await appendInvalidation(this.#append, invalidation)
+    } catch (error) {
+      this.#unrecorded.add(invalidation)
+      throw error
+    }
+  }
+
+  // Tries to record what could not be recorded. Never rejects: what fails is tried again after the next read.
+  async #record(): Promise<void> {
+    try {
+      const count = await this.#unrecorded.record(async (invalidation) => {
+        const { id, identity } = await appendInvalidation(this.#append, invalidation)
+        return stampOf(identity, id)
+      })
+      if (count > 0) this.#options.logger.info({ count }, 'what unsafe requests invalidated while Redis was in trouble is recorded')
+    } catch { /* see above */ }
+  }
+
+  // The last chance of what could not be recorded: it is lost with this process.
+  async #recordAtLast(): Promise<void> {
+    const late = AbortSignal.timeout(lastChanceMs)
+    while (this.#unrecorded.size > 0 && !late.aborted) {
+      await Promise.race([this.#record(), delay(lastChanceMs, undefined, { ref: false })])
+      await delay(retryMs)
+    }
   }
 
   async replicas(): Promise<readonly Replica[]> {
@@ -171,6 +227,7 @@ class StreamPurgeLog implements SharedPurgeLog {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#recordAtLast()
     this.#wake?.()
     this.#confirmedMs = -Infinity
     await this.#replicas.close()
@@ -183,12 +240,12 @@ class StreamPurgeLog implements SharedPurgeLog {
     while (!this.#closed) {
       try {
         const more = await this.#read()
-        this.#warned = false
         // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
-        if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#appliedId], this.#blockMs + 1000)
+        if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId], this.#blockMs + 1000)
+        this.#warned = false
       } catch (error) {
         if (this.#closed) return
-        if (error instanceof Error && error.name === 'ReplyError' && !this.#warned) {
+        if (error instanceof Error && error.name === 'ReplyError' && !isRefusal(error) && !this.#warned) {
           this.#warned = true
           this.#options.logger.warn({ err: error }, 'the purge log cannot be followed')
         }
@@ -205,19 +262,32 @@ class StreamPurgeLog implements SharedPurgeLog {
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.#appliedName, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
       // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
-      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs,
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#invalidated.id, this.#invalidated.name,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
-    let records = decodeRecords(reply[1])
-    if (reply[0] === 1) this.#apply(this.#table, records)
-    else records = await this.#load(records)
-    if (records.length < pageRecords) {
+    const records = decodeRecords(reply[1])
+    if (reply[0] !== 1) {
+      // It is told of the end only after the next read: until then the two streams may have been read to different moments.
+      await this.#load(records)
+      return true
+    }
+    const invalidations = decodeUnsafeRecords(reply[2], this.#invalidated.id)
+    for (const each of inOrder(records, invalidations, pageRecords)) {
+      if ('invalidation' in each) this.#invalidated = applyUnsafe(this.#table, each)
+      else this.#apply(this.#table, [each])
+    }
+    this.#unrecorded.applied(this.#identity, this.applied)
+    if (records.length >= pageRecords || invalidations.length >= pageRecords) return true
+    this.#joined = true
+    // What could not be recorded comes first: others may still serve what this replica has promised to be gone.
+    if (this.#unrecorded.size > 0) void this.#record()
+    else {
       this.#warnOfClocks()
       this.#confirmedMs = readMs
       this.#confirmedWallMs = readWallMs
       this.#tellCaughtUp()
     }
-    return records.length > 0
+    return records.length + invalidations.length > 0
   }
 
   #warnOfClocks(): void {
@@ -230,7 +300,10 @@ class StreamPurgeLog implements SharedPurgeLog {
     for (const { id, identity, before, name, purge } of records) {
       const stamp = stampOf(identity, id)
       // Another log than the one so far, or the first that is left of this one: nothing is known of what was before it.
-      if (identity !== this.#identity || this.#appliedId === '') table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
+      if (identity !== this.#identity || this.#appliedId === '') {
+        table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
+        this.#invalidated = noPlace
+      }
       this.#identity = identity
       this.#appliedId = id
       this.#appliedName = name
@@ -240,9 +313,10 @@ class StreamPurgeLog implements SharedPurgeLog {
 
   // Reads the whole log into a new table. The old one stays in its place until the end is reached: half a log would let
   // live what the other half kills.
-  async #load(first: readonly StreamRecord[]): Promise<StreamRecord[]> {
+  async #load(first: readonly StreamRecord[]): Promise<void> {
     const before = this.#identity
     const [idBefore, nameBefore] = [this.#appliedId, this.#appliedName]
+    const invalidatedBefore = this.#invalidated
     const table = this.#newTable()
     let records = [...first]
     this.#identity = this.#appliedId = this.#appliedName = ''
@@ -250,12 +324,15 @@ class StreamPurgeLog implements SharedPurgeLog {
       for (;;) {
         this.#apply(table, records)
         if (records.length < pageRecords) break
-        records = decodeRecords(await this.#lane.call('XRANGE', [this.#keys[0], this.#appliedId, '+', 'COUNT', pageRecords + 1])).slice(1)
+        records = decodeRecords(await this.#lane.call('XRANGE', [this.#keys[0], this.#appliedId, '+', 'COUNT', pageRecords + 1]))
+        if (records.shift()?.id !== this.#appliedId) throw new Error('the log was shortened while it was read')
       }
+      this.#invalidated = await loadUnsafe(this.#lane, this.#keys[2], this.#keys[3], this.#identity, table, pageRecords)
     } catch (error) {
       this.#identity = before
       this.#appliedId = idBefore
       this.#appliedName = nameBefore
+      this.#invalidated = invalidatedBefore
       throw error
     }
     this.#revisions += this.#table.revision + 1
@@ -264,15 +341,17 @@ class StreamPurgeLog implements SharedPurgeLog {
       this.#options.logger.warn({}, 'the purge log was lost: nothing that was stored before is used any more')
       this.#options.onReset()
     }
-    return first.slice(0, 1)
+    // What lies between the ends of the two streams is not in it yet.
+    this.#joined = this.#invalidated.id === ''
   }
 
   #newTable(): PurgeTable {
-    const { maxKeepMs, maxRecords, maxBytes } = this.#options
+    const { maxKeepMs, maxRecords, maxBytes, maxUnsafeRecords } = this.#options
     const table = new PurgeTable({
       ...(maxKeepMs === undefined ? {} : { maxKeepMs }),
       ...(maxRecords === undefined ? {} : { maxRecords }),
       ...(maxBytes === undefined ? {} : { maxChars: maxBytes }),
+      ...(maxUnsafeRecords === undefined ? {} : { maxNames: maxUnsafeRecords }),
     })
     table.begin(noIdentity, '')
     return table

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../policy/stored.ts'
-import { decodeMetadata, encodedLength, encodeMetadata, fitsLatin1 } from '../codec.ts'
+import { decodeMetadata, encodedLength, encodeMetadata, fitsLatin1, metadataVersion } from '../codec.ts'
 
 // 0 u8 version; 1 metadata (codec.ts); then u8 kind of body, u8 encoding of the key, u32 length of the key's bytes,
 // the key; then the body itself (inline), or u32 count, u32 bytes of a chunk, 22 bytes of id (in chunks); then a checksum of
@@ -59,7 +59,7 @@ function checksum(sum: number): Buffer {
   return bytes
 }
 
-/** undefined where the value is damaged, of another version, or not one of ours at all. Never throws. */
+/** undefined where the value is damaged, of another version, out of its domain, or not one of ours at all. Never throws. */
 export function decodeValue(bytes: Buffer): Value | undefined {
   if (bytes[0] !== version) return undefined
   const metaBytes = encodedLength(bytes, 1)
@@ -69,9 +69,11 @@ export function decodeValue(bytes: Buffer): Value | undefined {
   const end = bytes.length - checksumBytes
   if (meta === undefined || end < middle + 6 || crc32(bytes.subarray(middle, end)) !== bytes.readUInt32LE(end)) return undefined
   const keyStart = middle + 6
-  const bodyStart = keyStart + bytes.readUInt32LE(middle + 2)
-  if (bodyStart > end) return undefined
-  const key = bytes.toString(bytes[middle + 1] === 0 ? 'latin1' : 'utf16le', keyStart, bodyStart)
+  const keyBytes = bytes.readUInt32LE(middle + 2)
+  const bodyStart = keyStart + keyBytes
+  const encoding = bytes[middle + 1] as number
+  if (bodyStart > end || encoding > 1 || (encoding === 1 && keyBytes % 2 === 1)) return undefined
+  const key = bytes.toString(encoding === 0 ? 'latin1' : 'utf16le', keyStart, bodyStart)
   const body = decodeBody(bytes[middle], bytes.subarray(bodyStart, end), meta.bodyBytes)
   return body === undefined ? undefined : { key, meta, body }
 }
@@ -82,8 +84,22 @@ function decodeBody(kind: number | undefined, bytes: Buffer, bodyBytes: number):
   if (kind !== chunked || bytes.length !== 8 + idBytes) return undefined
   const count = bytes.readUInt32LE(0)
   const chunkBytes = bytes.readUInt32LE(4)
-  if (chunkBytes === 0 || count !== Math.ceil(bodyBytes / chunkBytes)) return undefined
-  return { id: bytes.toString('latin1', 8), count, chunkBytes }
+  const id = bytes.toString('latin1', 8)
+  if (chunkBytes < shortestChunk || chunkBytes > longestChunk || count === 0 || count !== Math.ceil(bodyBytes / chunkBytes) || !chunkId.test(id)) return undefined
+  return { id, count, chunkBytes }
+}
+
+// What another version may have chosen. Reading takes memory for whole chunks, and a command for each.
+const shortestChunk = 16_384
+const longestChunk = 16_777_216
+const chunkId = /^[\w-]{22}$/
+
+/**
+ * Whether a value that does not decode is one of this version, so that nothing will ever make sense of it. Values of other
+ * versions are left to those that wrote them.
+ */
+export function isSpoilt(bytes: Buffer): boolean {
+  return bytes[0] === version && bytes[1] === metadataVersion
 }
 
 /**

@@ -1,0 +1,213 @@
+// The one decision on what a received field section may contain (RFC 9110 §5.3): whatever it gives, every carrier can send.
+import { parseHttpDate } from './date.ts'
+import { maxDeltaSeconds } from './directives.ts'
+import type { FieldLines } from './fields.ts'
+import { listMembers } from './fields.ts'
+import { isSpace, withoutOuterSpace } from './white-space.ts'
+
+/** A response's fields once they are settled, or why the response is refused. */
+export type Settled = { readonly fields: FieldLines; readonly fault?: undefined } | { readonly fields?: undefined; readonly fault: string }
+
+/**
+ * What becomes of several lines with different values. Equal values are one value, except in a list.
+ *
+ * - `refuse`: two readers may take two meanings from it, such as two media types or two targets. The response is a 502.
+ * - `join`: the field is a list (RFC 9110 §5.6.1) that HTTP/2 libraries nevertheless take in one line.
+ * - `validator`: no validator can be trusted, so none stays: neither ETag nor Last-Modified.
+ * - `greatest`, `earliest`, `soonest`, `nosniff`: the value that restricts most stays.
+ * - `drop`: none stays. The field permits something, or advises, or means nothing in a response.
+ * - `alone`: none stays, also where the values are equal. Content-Location makes the response to a POST storable, so it must be plain.
+ */
+type Rule = 'refuse' | 'join' | 'validator' | 'greatest' | 'earliest' | 'soonest' | 'nosniff' | 'drop' | 'alone'
+
+const byRule: Readonly<Record<Rule, readonly string[]>> = {
+  refuse: ['content-length', 'content-type', 'content-range', 'content-disposition', 'location', 'sec-websocket-accept', 'sec-websocket-protocol'],
+  join: ['content-encoding', 'content-language', 'if-match', 'if-none-match', 'sec-websocket-extensions'],
+  validator: ['etag', 'last-modified'],
+  greatest: ['age'],
+  earliest: ['date'],
+  soonest: ['expires'],
+  nosniff: ['x-content-type-options'],
+  alone: ['content-location'],
+  drop: [
+    'content-md5', 'retry-after', 'tk', 'access-control-allow-credentials', 'access-control-max-age',
+    // Fields of requests.
+    'access-control-request-method', 'authorization', 'dnt', 'from', 'host', 'if-modified-since', 'if-range', 'if-unmodified-since',
+    'max-forwards', 'proxy-authorization', 'range', 'referer', 'upgrade-insecure-requests', 'user-agent',
+  ],
+}
+
+interface Single {
+  readonly rule: Rule
+  /** Its place among all of them. */
+  readonly number: number
+}
+
+const singles: ReadonlyMap<string, Single> = new Map(
+  (Object.entries(byRule) as [Rule, readonly string[]][]).flatMap(([rule, names]) => names.map((name) => [name, rule] as const)).map(([name, rule], number) => [name, { rule, number }]),
+)
+
+/** The fields of which a message has one line at most, once it is settled. */
+export const singleLineFields: readonly string[] = [...singles.keys()]
+
+// A token in lower case (RFC 9110 §5.6.2): no pseudo-field of HTTP/2, which begins with a colon.
+const fieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+// §5.5. The bytes are latin1. Node refuses the same.
+// eslint-disable-next-line no-control-regex -- a tab is a control character, and may stand in a value
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/
+
+export function isFieldName(name: string): boolean {
+  return fieldName.test(name)
+}
+
+/** Whether a text has only bytes that a field may hold. */
+export function hasFieldBytes(text: string): boolean {
+  return !notInValue.test(text)
+}
+
+/** Whether a text may be a field's value. White space around it is no part of it (RFC 9113 §8.2.1). */
+export function isFieldValue(value: string): boolean {
+  return hasFieldBytes(value) && !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
+}
+
+/** Whether every carrier can send these lines as they are. */
+export function isSettled(lines: FieldLines): boolean {
+  // One bit for each field that may come once. Two numbers, because bitwise operators take 32 bits.
+  let low = 0
+  let high = 0
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = lines[i + 1]
+    if (value === undefined || !isFieldName(name) || !isFieldValue(value)) return false
+    const number = singles.get(name)?.number
+    if (number === undefined) continue
+    const bit = 1 << (number & 31)
+    if (number < 32) {
+      if ((low & bit) !== 0) return false
+      low |= bit
+    } else {
+      if ((high & bit) !== 0) return false
+      high |= bit
+    }
+  }
+  return true
+}
+
+/** Most bytes of the fields that are stored: twice what an origin may send, for a 304 adds to what is stored. */
+export const longestStoredSection = 32_768
+
+/** The bytes of names and values. */
+export function sectionBytes(lines: FieldLines): number {
+  let bytes = 0
+  for (const text of lines) bytes += text.length
+  return bytes
+}
+
+/** Settles the fields of a response head. `nowMs` is when it came. */
+export function settleHead(status: number, lines: FieldLines, nowMs: number): Settled {
+  if (isSettled(lines)) return { fields: lines }
+  const { fields, malformed, refused, validatorsGone } = settle(lines, nowMs)
+  if (malformed) return { fault: 'a malformed field' }
+  if (refused !== undefined) return { fault: `several different ${refused} fields` }
+  // Without validators a 304 would confirm whatever is stored.
+  if (validatorsGone && status === 304) return { fault: 'several different validators' }
+  return { fields }
+}
+
+/** Settles trailers, or the fields of an interim response: what would refuse a head is left out. */
+export function settleSection(lines: FieldLines, nowMs: number): FieldLines {
+  return isSettled(lines) ? lines : settle(lines, nowMs).fields
+}
+
+interface Outcome {
+  readonly fields: string[]
+  /** Whether a line was left out that is no field. */
+  readonly malformed: boolean
+  /** A field that is left out because its lines have different meanings. */
+  readonly refused: string | undefined
+  readonly validatorsGone: boolean
+}
+
+function settle(lines: FieldLines, nowMs: number): Outcome {
+  const sound: string[] = []
+  const given = new Map<string, string[]>()
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    const value = withoutOuterSpace(lines[i + 1] ?? '')
+    if (!isFieldName(name) || !isFieldValue(value)) continue
+    sound.push(name, value)
+    if (!singles.has(name)) continue
+    const values = given.get(name)
+    if (values === undefined) given.set(name, [value])
+    else values.push(value)
+  }
+  let refused: string | undefined
+  let validatorsGone = false
+  const one = new Map<string, string | undefined>()
+  for (const [name, values] of given) {
+    const { rule } = singles.get(name) as Single
+    const value = oneOf(rule, values, nowMs)
+    one.set(name, value)
+    if (value !== undefined) continue
+    if (rule === 'refuse') refused ??= name
+    if (rule === 'validator') validatorsGone = true
+  }
+  if (validatorsGone) for (const name of byRule.validator) one.set(name, undefined)
+  const fields: string[] = []
+  for (let i = 0; i < sound.length; i += 2) {
+    const name = sound[i] as string
+    if (!given.has(name)) {
+      fields.push(name, sound[i + 1] as string)
+      continue
+    }
+    // Where its first line stood.
+    const value = one.get(name)
+    one.set(name, undefined)
+    if (value !== undefined) fields.push(name, value)
+  }
+  return { fields, malformed: sound.length !== lines.length, refused, validatorsGone }
+}
+
+/** The one value that stands for several lines; undefined where none may. */
+function oneOf(rule: Rule, values: readonly string[], nowMs: number): string | undefined {
+  const [first = ''] = values
+  if (values.length === 1) return first
+  if (rule === 'join') return values.filter((value) => value !== '').join(', ')
+  if (rule !== 'alone' && values.every((value) => value === first)) return first
+  switch (rule) {
+    case 'greatest':
+      return greatest(values)
+    case 'earliest':
+      return ofDates(values, nowMs, false)
+    case 'soonest':
+      return ofDates(values, nowMs, true)
+    case 'nosniff':
+      return values.some((value) => value.toLowerCase() === 'nosniff') ? 'nosniff' : undefined
+    default:
+      return undefined
+  }
+}
+
+/** RFC 9111 §5.1. What is no delta-seconds is no age. */
+function greatest(values: readonly string[]): string | undefined {
+  let most: number | undefined
+  for (const member of values.flatMap(listMembers)) if (/^\d+$/.test(member)) most = Math.max(most ?? 0, Math.min(Number(member), maxDeltaSeconds))
+  return most === undefined ? undefined : String(most)
+}
+
+/**
+ * The earliest date, as it was written. A Date that is none is left out. An Expires that is none means that the response has
+ * expired (RFC 9111 §5.3), so it is earlier than all others.
+ */
+function ofDates(values: readonly string[], nowMs: number, invalidFirst: boolean): string | undefined {
+  let earliest: string | undefined
+  let earliestMs = Infinity
+  for (const value of values) {
+    const ms = parseHttpDate(value, nowMs)
+    if (ms === undefined && invalidFirst) return value
+    if (ms === undefined || ms >= earliestMs) continue
+    earliest = value
+    earliestMs = ms
+  }
+  return earliest
+}

@@ -1,0 +1,105 @@
+// Forwarded (RFC 7239) and lists of client addresses, read strictly: what tells an address and nothing else, and what does not.
+import { isIPv4, isIPv6 } from 'node:net'
+import { withoutOuterSpace } from '../http/white-space.ts'
+
+/** An element of Forwarded: what one proxy says of one hop. */
+export interface ForwardedElement {
+  /** As written, without the white space around it. */
+  readonly text: string
+  /** The same without the addresses that `for` and `by` name: `for=;host=h` of `for=1.2.3.4;host=h`. */
+  readonly bare: string
+  /** Its other pairs alone, parted by semicolons: `host=h`. Empty if the element names addresses and nothing else. */
+  readonly rest: string
+}
+
+// RFC 7239 §4, with the white space around `;` and `,` that proxies write. One pair, up to what ends it; sticky, so that nothing is
+// skipped. The alternatives begin with different bytes, so a value is read once.
+const pair = /[\t ]*([!#$%&'*+.^_`|~\w-]+)=("(?:[^"\\]|\\[^])*"|[^\t ,;"]+)[\t ]*(?:([;,])|$)/y
+
+/** Whether a value is one element that names the address of `for`, and tells `pairs` beside it: what this proxy adds, and most are. */
+export function tellsAddressAnd(pairs: string, value: string): boolean {
+  if (!value.startsWith('for=') || !value.endsWith(pairs)) return false
+  const end = value.length - pairs.length - 1
+  return value[end] === ';' && isNode(unquoted(value.slice(4, end)))
+}
+
+/**
+ * The elements of a Forwarded field, its lines joined by commas. `undefined` if any part of it is not in the grammar: an empty pair or
+ * element, white space inside a pair, a quote that does not close. Applications then differ in what they read in it.
+ */
+export function readForwarded(value: string): readonly ForwardedElement[] | undefined {
+  const elements: ForwardedElement[] = []
+  let start = 0
+  let bare = ''
+  let rest = ''
+  pair.lastIndex = 0
+  for (;;) {
+    const from = pair.lastIndex
+    const match = pair.exec(value)
+    if (match === null) return undefined
+    const [text, name = '', named = '', separator] = match
+    const end = separator === undefined ? value.length : pair.lastIndex - 1
+    if (namesHop(name) && isNode(unquoted(named))) {
+      const valueAt = from + text.indexOf('=') + 1
+      bare += value.slice(from, valueAt) + value.slice(valueAt + named.length, end)
+    } else {
+      bare += value.slice(from, end)
+      rest += `${rest === '' ? '' : ';'}${name}=${named}`
+    }
+    if (separator === ';') {
+      bare += ';'
+      continue
+    }
+    elements.push({ text: withoutOuterSpace(value, start, end), bare: withoutOuterSpace(bare), rest })
+    if (separator === undefined) return elements
+    start = pair.lastIndex
+    bare = ''
+    rest = ''
+  }
+}
+
+// RFC 7239 §4: names are case-insensitive.
+function namesHop(name: string): boolean {
+  return /^(?:for|by)$/i.test(name)
+}
+
+// A value with an escape in it is left as it is, and is then no address: applications differ in whether they undo the escape.
+function unquoted(value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+}
+
+const port = '(?::(?:\\d{1,5}|_[\\w.-]+))?'
+const node = new RegExp(`^(?:([\\d.]+)|\\[([\\da-f:.]+)\\]|unknown|_[\\w.-]+)${port}$`, 'i')
+
+/** Whether a text is a node's name and nothing else: an IP address, `unknown` or an obfuscated identifier, with a port or without (RFC 7239 §6). */
+function isNode(text: string): boolean {
+  return isIPv4(text) || isAddress(node.exec(text), text)
+}
+
+const listed = /^(?:([\d.]+)|\[([\da-f:.]+)\]|unknown)(?::\d{1,5})?$/i
+
+/**
+ * Whether a value is a list of IP addresses, with ports or without, and nothing else, as X-Forwarded-For and its like hold. `unknown` counts
+ * as one, for proxies write it where they hide an address.
+ */
+export function isAddressList(value: string): boolean {
+  let start = 0
+  for (;;) {
+    const comma = value.indexOf(',', start)
+    if (!isListedAddress(withoutOuterSpace(value, start, comma === -1 ? value.length : comma))) return false
+    if (comma === -1) return true
+    start = comma + 1
+  }
+}
+
+function isListedAddress(text: string): boolean {
+  return isIPv4(text) || isAddress(listed.exec(text), text)
+}
+
+// Without brackets an IPv6 address has no place in Forwarded, but is written there. A zone (RFC 4007 §11) is free text, so it is no address.
+function isAddress(match: RegExpExecArray | null, text: string): boolean {
+  if (match === null) return !text.includes('%') && isIPv6(text)
+  const [, ipv4, ipv6] = match
+  if (ipv4 !== undefined) return isIPv4(ipv4)
+  return ipv6 === undefined || isIPv6(ipv6)
+}

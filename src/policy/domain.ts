@@ -1,0 +1,91 @@
+// What stored metadata can be: the domain of each of its members. Whatever comes from outside this process is held to it.
+import { parseHttpDate } from '../http/date.ts'
+import { fieldValue, type FieldLines } from '../http/fields.ts'
+import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/settled.ts'
+import { maxTagBytes } from '../http/tags.ts'
+import { maxRanges } from './part.ts'
+import { isStorableStatus, mayBeKept, toldToThisCache } from './storable.ts'
+import type { Metadata, Part, Selecting } from './stored.ts'
+
+// The largest that a Date holds: durations and times of day are within it.
+const longestMs = 8.64e15
+// Entries of parts that were joined have the tags of all of them.
+const mostTags = 20_000
+const longestStamp = 128
+const longestAuthority = 300
+
+const visible = /^[!-~]*$/
+const printable = /^[ -~]*$/
+const targetBytes = /^[/*][\x21-\x7e\x80-\xff]*$/
+
+/** Whether metadata is what `assessResponse` may have made: it can be served, sent, and judged by the purge log. */
+export function isPossible(meta: Metadata): boolean {
+  const { status, part, bodyBytes } = meta
+  return isStorableStatus(status)
+    && (status === 206) === (part !== undefined)
+    && isCount(bodyBytes)
+    // RFC 9110 §15.3.5, §15.3.6: neither has content.
+    && (bodyBytes === 0 || (status !== 204 && status !== 205))
+    && areTimes(meta)
+    && areFields(meta)
+    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? toldToThisCache.has(text) : isFieldValue(text)))
+    && areValidators(meta)
+    && areSelecting(meta.vary)
+    && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)
+    && targetBytes.test(meta.target)
+    && meta.stamp.length <= longestStamp && printable.test(meta.stamp)
+    && meta.tags.length <= mostTags && meta.tags.every((tag) => tag !== '' && tag.length <= maxTagBytes && hasFieldBytes(tag))
+    && (part === undefined || isPart(part))
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
+function isSpan(ms: number): boolean {
+  // False for NaN too.
+  return ms >= 0 && ms <= longestMs
+}
+
+function areTimes(meta: Metadata): boolean {
+  return isSpan(meta.requestTimeMs) && isSpan(meta.responseTimeMs) && isSpan(meta.keepUntilMs) && isSpan(meta.initialAgeMs)
+    && isSpan(meta.lifetimeMs) && isSpan(meta.staleWhileRevalidateMs) && isSpan(meta.staleIfErrorMs)
+}
+
+function areFields({ fields, part }: Metadata): boolean {
+  if (!isSettled(fields) || sectionBytes(fields) > longestStoredSection) return false
+  for (let i = 0; i < fields.length; i += 2) if (!mayBeKept(fields[i] as string, part !== undefined)) return false
+  return true
+}
+
+// A validator is asked with, and its field is what clients are sent: they must be the same. A qualified no-cache takes the
+// field off, and leaves the validator.
+function areValidators({ fields, etag, lastModified, responseTimeMs }: Metadata): boolean {
+  if (etag !== undefined && (etag === '' || !isSame(fields, 'etag', etag))) return false
+  return lastModified === undefined || (parseHttpDate(lastModified, responseTimeMs) !== undefined && isSame(fields, 'last-modified', lastModified))
+}
+
+function isSame(fields: FieldLines, name: string, value: string): boolean {
+  const sent = fieldValue(fields, name)
+  return sent === undefined ? isFieldValue(value) : sent === value
+}
+
+// As `selectingFields` makes them.
+function areSelecting(vary: readonly Selecting[]): boolean {
+  let before = ''
+  for (const [name, value] of vary) {
+    if (name <= before || !isFieldName(name) || (value !== null && !hasFieldBytes(value))) return false
+    before = name
+  }
+  return true
+}
+
+function isPart({ ranges, complete, asked }: Part): boolean {
+  if (ranges.length === 0 || ranges.length > maxRanges || !/^bytes=/i.test(asked) || !isFieldValue(asked)) return false
+  let last = 0
+  for (const { start, end } of ranges) {
+    if (!isCount(start) || !isCount(end) || start < last || end <= start) return false
+    last = end
+  }
+  return complete === undefined || (isCount(complete) && complete >= last)
+}

@@ -1,0 +1,111 @@
+// The commands that this program sends to Redis, what it costs to be without each, and a script that tries them.
+import { Script } from './script.ts'
+
+const nothingWorks = 'nothing is stored, no purge is recorded, and every request goes to the origin'
+const nothingFound = 'nothing that is stored is ever found'
+const nothingStored = 'nothing new is stored, and nothing is renewed'
+const noLog = 'no purge is recorded, and every request goes to the origin'
+const noInvalidations = 'what unsafe requests invalidate is not recorded for other replicas, and is dead in this process alone'
+const noLeases = 'processes do not wait for each other: each asks the origin for itself'
+const notListed = 'stored responses cannot be listed'
+const notCopied = 'a purge does not wait until a Redis replica has it, and a failover may lose it'
+
+const costs: Readonly<Record<string, string>> = {
+  keys: nothingWorks,
+  channels: 'replicas do not hear of each other: memory is not used where Redis answers, and each process asks the origin for itself',
+  EVALSHA: nothingWorks,
+  EVAL: nothingWorks,
+  HVALS: nothingFound,
+  HLEN: nothingFound,
+  GET: 'bodies of more than 16 KiB are not found',
+  STRLEN: 'bodies of more than 1 MiB are not found',
+  SET: 'bodies of more than 16 KiB are not stored',
+  TYPE: nothingWorks,
+  HGET: nothingStored,
+  HGETALL: nothingStored,
+  HSET: nothingStored,
+  HDEL: 'what has outlived its time is not replaced',
+  PEXPIRE: nothingStored,
+  PTTL: 'what is replaced takes room until its time is over, bodies of more than 16 KiB are not renewed, and no process waits for another',
+  UNLINK: 'nothing is removed before its time is over, and who waits for a fetch waits until its lease ends',
+  HMGET: noLeases,
+  HKEYS: 'who waits for a fetch of another process waits until its lease ends',
+  EXISTS: noLeases,
+  XADD: noLog,
+  XRANGE: noLog,
+  XREVRANGE: noLog,
+  XTRIM: noLog,
+  TIME: noLog,
+  'XINFO|STREAM': noLog,
+  XLEN: noInvalidations,
+  XDEL: noInvalidations,
+  XSETID: noInvalidations,
+  SETRANGE: noInvalidations,
+  GETRANGE: 'the purge log cannot be read after a start, and every request goes to the origin',
+  XREAD: 'the purge log is read ten times a second instead of when there is something to read, and purges take that much longer',
+  PUBLISH: 'other replicas do not hear what this one replaces or purges: they may answer with what is fresh, but not the latest, and who waits for a fetch waits until its lease ends',
+  SUBSCRIBE: 'this replica does not hear what others replace: memory is not used where Redis answers, and it does not wait for the fetches of others',
+  SCAN: notListed,
+  ROLE: notCopied,
+  WAIT: notCopied,
+  'CLUSTER|SLOTS': 'the cluster is out of reach',
+  INFO: 'an unfit maxmemory-policy is not noticed',
+  PING: 'a connection that dies silently is not noticed',
+}
+
+/** What it costs to be without a command, as the end of a sentence. */
+export function costOf(command: string): string {
+  return costs[command] ?? 'what needs it does not work'
+}
+
+/** Every command that is named in `costOf`. */
+export const commands: readonly string[] = Object.keys(costs).filter(name => /^[A-Z]+$/.test(name))
+
+/**
+ * Runs what scripts and calls run, on a key of its own, which it removes. What a script may not run (SCAN, INFO, WAIT) is
+ * left out. KEYS: key. ARGV: channel. Answers name and error of each that failed, whatever the reason.
+ */
+export const probeScript = new Script(`
+local key = KEYS[1]
+local failed = {}
+local function try(name, ...)
+  local reply = redis.pcall(name, ...)
+  if type(reply) == 'table' and reply.err then
+    failed[#failed + 1] = name
+    failed[#failed + 1] = reply.err
+  end
+end
+try('UNLINK', key)
+try('HSET', key, 'field', '')
+try('PEXPIRE', key, 1000)
+try('PTTL', key)
+try('TYPE', key)
+try('EXISTS', key)
+try('HLEN', key)
+try('HGET', key, 'field')
+try('HMGET', key, 'field')
+try('HGETALL', key)
+try('HVALS', key)
+try('HKEYS', key)
+try('HDEL', key, 'field')
+try('SET', key, '', 'PX', 1000)
+try('GET', key)
+try('STRLEN', key)
+try('SETRANGE', key, 0, 'x')
+try('GETRANGE', key, 0, 0)
+redis.pcall('UNLINK', key)
+try('XADD', key, '*', 'field', '')
+redis.pcall('PEXPIRE', key, 1000)
+try('XRANGE', key, '-', '+', 'COUNT', 1)
+try('XREVRANGE', key, '+', '-', 'COUNT', 1)
+try('XREAD', 'COUNT', 1, 'STREAMS', key, '0')
+try('XINFO', 'STREAM', key)
+try('XLEN', key)
+try('XDEL', key, '1-1')
+try('XTRIM', key, 'MAXLEN', 0)
+try('XSETID', key, '99999999999999-0')
+redis.pcall('UNLINK', key)
+try('TIME')
+try('PUBLISH', ARGV[1], '')
+return failed
+`)

@@ -1,0 +1,150 @@
+// Leases that no replica wrote: whatever lies in Redis under the name of a lease, requests end, and Redis is left alone.
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { systemClock, type Clock } from '../../src/clock.ts'
+import { open } from '../support/client.ts'
+import { startHouse, type House } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
+import { startRedis } from '../support/redis.ts'
+
+interface Site {
+  readonly house: House<Clock>
+  readonly raw: Redis
+  /** Where the purge log stands: a lease with this stamp is waited for. */
+  readonly stamp: string
+  /** The name of the lease of a URL. */
+  leaseOf(path: string): Promise<string>
+}
+
+// The log is read every 100 ms: what the tests count by.
+const maxLagMs = 300
+
+async function startSite(test: Test, leaseMs: number): Promise<Site> {
+  const redis = await startRedis()
+  const raw = new Redis(redis.url, { retryStrategy: () => 20 })
+  raw.on('error', () => {})
+  test.teardown(async () => {
+    raw.disconnect()
+    await redis.stop()
+  })
+  const house = await startHouse(test, {
+    origin: (_request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('body'),
+    host: 'api.example',
+    clock: systemClock,
+    config: {
+      redis: { url: redis.url, commandTimeoutMs: 20_000 }, coherence: { leaseMs, maxLagMs },
+      cache: { memory: { maxBytes: 0 } },
+    },
+  })
+  const stats = async (): Promise<{ purgeLog: { current: boolean } }> => JSON.parse((await house.admin('/v1/stats')).body.toString()) as never
+  await eventually(async () => (await stats()).purgeLog.current && Number(await raw.call('PUBSUB', 'NUMPAT')) === 0 && (await raw.pubsub('CHANNELS', '*lease*')).length > 0)
+  const { replicas: [replica] } = JSON.parse((await house.admin('/v1/replicas')).body.toString()) as { replicas: [{ applied: string }] }
+  return {
+    house, raw, stamp: replica.applied,
+    leaseOf: async (path) => {
+      const entries = async (): Promise<string[]> => (await raw.keys('sh:{*}')).filter(name => name.length === 48)
+      await raw.unlink('none', ...await entries())
+      await house.get(path)
+      await eventually(async () => (await entries()).length === 1)
+      const [entry = ''] = await entries()
+      await raw.unlink(entry, `${entry}:lease`)
+      return `${entry}:lease`
+    },
+  }
+}
+
+/** How often a lease was asked for: only the script that takes one runs HMGET. */
+async function takes(raw: Redis): Promise<number> {
+  return calls(raw, 'hmget')
+}
+
+async function calls(raw: Redis, command: string): Promise<number> {
+  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(await raw.info('commandstats'))?.[1] ?? 0)
+}
+
+const monthMs = 30 * 24 * 3600 * 1000
+
+// Guard: takeScript gives what has no sensible time to live that of a lease, and takes what is no lease for none.
+t.test('a request ends within a lease or two, whatever lies under the name of the lease', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startSite(test, 300)
+  const name = await leaseOf('/a')
+  const put = (fields: Record<string, string>, ttlMs?: number) => async (): Promise<void> => {
+    await raw.hset(name, fields)
+    if (ttlMs !== undefined) await raw.pexpire(name, ttlMs)
+  }
+  const waiting = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`w:process ${i}`, '']))
+  const damages: [string, () => Promise<unknown>][] = [
+    ['no time to live', put({ token: 'foreign', stamp })],
+    ['a stamp of no log, and no time to live', put({ token: 'foreign', stamp: 'zzzz' })],
+    ['a stamp before all others, and no time to live', put({ token: 'foreign', stamp: '!' })],
+    ['a time to live of 30 days', put({ token: 'foreign', stamp }, monthMs)],
+    ['a time to live just over what a timer takes', put({ token: 'foreign', stamp }, 2 ** 31)],
+    ['a time to live of centuries', put({ token: 'foreign', stamp }, 9e14)],
+    ['a holder without a stamp', put({ token: 'foreign' })],
+    ['a stamp without a holder', put({ stamp })],
+    ['empty words', put({ token: '', stamp: '' })],
+    ['a token of a megabyte', put({ token: 'x'.repeat(1_000_000), stamp })],
+    ['a stamp of a megabyte', put({ token: 'foreign', stamp: 'x'.repeat(1_000_000) })],
+    ['fields of no lease', put({ a: 'b' })],
+    ['thousands that wait for nobody', put(waiting)],
+    ['thousands that wait for a holder who is none', put({ ...waiting, token: 'foreign', stamp })],
+    ['a word that was left behind for ever', put({ told: 'uncacheable' })],
+    ['a word that was left behind for a month', put({ told: 'uncacheable' }, monthMs)],
+    ['a word that nobody says', put({ told: 'nonsense' })],
+    ['a string', () => raw.set(name, 'x')],
+    ['a list', () => raw.rpush(name, 'x')],
+    ['a stream', () => raw.xadd(name, '*', 'token', 'x')],
+  ]
+  for (const [what, damage] of damages) {
+    await raw.unlink(name, name.slice(0, -':lease'.length))
+    await damage()
+    const before = await takes(raw)
+    const answer = await house.get('/a')
+    test.equal(answer.body.toString(), 'body', what)
+    test.ok(await takes(raw) - before <= 4, `${what}: ${await takes(raw) - before} looks at the lease`)
+    // Given back, or about to end by itself.
+    await eventually(async () => await raw.exists(name) === 0)
+  }
+})
+
+// Guard: contend() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
+t.test('nothing is asked of Redis for a client that has left', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startSite(test, 50)
+  const name = await leaseOf('/a')
+  await raw.hset(name, { token: 'foreign', stamp })
+  // Never let go: its time to live is for ever a minute.
+  const kept = new AbortController()
+  const keep = (async () => { while (!kept.signal.aborted) await raw.pexpire(name, 60_000) })()
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  client.on('error', () => {})
+  const before = await takes(raw)
+  await eventually(async () => await takes(raw) > before + 3)
+  client.destroy()
+  const stats = async (): Promise<number> => {
+    const read = await calls(raw, 'xread')
+    const taken = await takes(raw)
+    await eventually(async () => await calls(raw, 'xread') > read + 5)
+    return await takes(raw) - taken
+  }
+  // What was under way when it left may still come; then there is nothing more.
+  await eventually(async () => await stats() === 0)
+  kept.abort()
+  await keep
+})
+
+// Guard: contend() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
+t.test('those who waited in the same process for a client that has left go on without it', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startSite(test, 60_000)
+  const name = await leaseOf('/a')
+  await raw.hset(name, { token: 'foreign', stamp })
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  client.on('error', () => {})
+  await eventually(async () => await raw.exists(name) === 1 && await raw.hlen(name) === 3)
+  const waits = async (): Promise<number> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { waits: number }).waits
+  const before = await waits()
+  const other = house.get('/a')
+  await eventually(async () => await waits() === before + 1)
+  await raw.unlink(name)
+  client.destroy()
+  test.equal((await other).body.toString(), 'body')
+})

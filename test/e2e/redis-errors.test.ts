@@ -1,0 +1,98 @@
+// Every error that Redis can answer with, met by real processes: none ends one, and none puts a secret into the log.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Running, urls } from '../cli/command.ts'
+import { ask } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
+import { impostors } from '../support/impostors.ts'
+import { clusterErrors, marks, sentinelErrors, singleErrors, type RedisError } from '../support/redis-errors.ts'
+import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
+
+// Many processes, on machines that are busy.
+t.setTimeout(900_000)
+
+const origin = await startOrigin((request, response) => {
+  const body = request.url?.startsWith('/large') === true ? marks.body.repeat(20_000) : `${request.url}: ${marks.body}`
+  if (request.method === 'POST') response.writeHead(303, { Location: request.url }).end()
+  else response.writeHead(200, { 'Cache-Control': 'public, max-age=600', 'Cache-Tag': 'all' }).end(body)
+})
+t.teardown(() => origin.close())
+
+interface Serving {
+  readonly running: Running
+  readonly port: number
+  readonly adminPort: number
+}
+
+async function serve(test: Test, redis: object, { url }: ScriptedOrigin): Promise<Serving> {
+  const directory = mkdtempSync(join(tmpdir(), 'springhouse-errors-'))
+  test.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const file = join(directory, 'springhouse.json')
+  writeFileSync(file, JSON.stringify({
+    proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 1000 },
+    admin: { port: 0, tokens: [{ name: 'test', token: marks.token, scopes: ['read', 'purge'] }] },
+    redis: { commandTimeoutMs: 100, ...redis },
+    origins: { api: { servers: [url] } },
+    log: { level: 'trace', access: 'all' },
+    coherence: { maxLagMs: 300, purgeWaitMs: 100 },
+  }))
+  const running = new Running(test, ['serve', '--config', file])
+  const { proxy, admin } = await urls(running)
+  return { running, port: Number(new URL(proxy).port), adminPort: Number(new URL(admin).port) }
+}
+
+const authorization = ['Authorization', `Bearer ${marks.token}`]
+
+/** Sends a request of each kind that has Redis do something. */
+async function use({ port, adminPort }: Serving, round: number): Promise<number[]> {
+  const requests = [
+    ask(port, { path: `/small/${round}` }), ask(port, { path: `/large/${round}` }), ask(port, { path: '/small/0', headers: authorization }),
+    ask(port, { path: '/large/0', headers: ['Cookie', `session=${marks.token}`] }), ask(port, { path: '/small/0', method: 'POST', body: marks.body }),
+    ask(port, { path: '/small/0', headers: ['Range', 'bytes=1-3'] }), ask(port, { path: '/small/1', method: 'HEAD' }),
+  ]
+  const admin = [
+    ask(adminPort, { path: '/v1/purge', method: 'POST', headers: [...authorization, 'Content-Type', 'application/json'], body: JSON.stringify({ tags: [`mark`] }) }),
+    ask(adminPort, { path: '/v1/entries?limit=10', headers: authorization }), ask(adminPort, { path: '/v1/stats', headers: authorization }),
+  ]
+  await Promise.all(admin)
+  return (await Promise.all(requests)).map(({ status }) => status)
+}
+
+async function degraded({ adminPort }: Serving): Promise<readonly string[]> {
+  return (JSON.parse((await ask(adminPort, { path: '/readyz' })).body.toString()) as { degraded: string[] }).degraded
+}
+
+// A part of a secret is one, too.
+const secrets = Object.values(marks).flatMap((mark) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
+
+// Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
+function meet(error: RedisError): void {
+  t.test(error.name, async (test) => {
+    const { redis, begin, end } = await error.start(test)
+    const serving = await serve(test, redis, origin)
+    const answers = [await use(serving, 0)]
+    await begin?.()
+    for (let round = 1; round < 4; round++) answers.push(await use(serving, round))
+    if (error.refuses !== undefined) await eventually(async () => (await degraded(serving)).includes('redis'))
+    await end?.()
+    test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request is answered')
+    test.equal((await ask(serving.adminPort, { path: '/healthz' })).status, 200)
+    serving.running.child.kill('SIGTERM')
+    const { code, stdout, stderr } = await serving.running.ended
+    test.equal(code, 0, stderr)
+    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { level: number, msg: string })
+    test.same(lines.filter(({ level }) => level >= 60), [])
+    for (const output of [stdout, stderr]) {
+      for (const secret of secrets) if (output.includes(secret)) test.fail('a secret is shown', { secret, where: output.split('\n').find((line) => line.includes(secret))?.slice(0, 2000) })
+    }
+    const warnings = lines.filter(({ level }) => level >= 40).map(({ msg, ...rest }) => `${msg} ${JSON.stringify(rest)}`)
+    if (error.logs !== undefined) test.ok(warnings.some((line) => error.logs?.test(line)), 'the log says so', { warnings })
+    if (error.refuses !== undefined) test.match(warnings.filter((line) => line.startsWith('Redis')), [error.refuses], 'one line says why there is no connection')
+    if (error.refuses !== undefined) test.notOk(lines.some(({ msg }) => msg === 'Redis is back'), 'nor is there one later')
+    test.comment(`${warnings.map((line) => line.slice(0, 400)).join('\n')}\n${stderr}`)
+  })
+}
+
+for (const error of [...singleErrors, ...sentinelErrors, ...clusterErrors, ...impostors]) meet(error)

@@ -1,0 +1,159 @@
+// What the store can never keep: told at once, waited for by nobody, and not fetched for a client that has left.
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import { open } from '../support/client.ts'
+import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { eventually } from '../support/log.ts'
+import { startRedis } from '../support/redis.ts'
+
+const MiB = 1_048_576
+const cached = { 'Cache-Control': 'max-age=3600' }
+const piece = Buffer.alloc(65_536, 'x')
+
+interface Held {
+  readonly house: House
+  /** The origin's responses, as it began them. */
+  readonly responses: ServerResponse[]
+}
+
+/** An origin that announces `announced` bytes, or none, and sends what a test has it send. */
+async function holding(t: Parameters<typeof startHouse>[0], announced: number | undefined, config: Readonly<Record<string, unknown>>): Promise<Held> {
+  const responses: ServerResponse[] = []
+  const house = await startHouse(t, {
+    clock: systemClock as never,
+    config: { cache: { memory: { maxBytes: '8MiB' } }, ...config },
+    origin: (_, response) => {
+      response.writeHead(200, { ...cached, ...(announced !== undefined && { 'Content-Length': announced }) })
+      response.flushHeaders()
+      responses.push(response)
+    },
+  })
+  return { house, responses }
+}
+
+/** A client that reads what comes, until it is destroyed. */
+function reading(house: House): ReturnType<typeof open> {
+  const request = open(house.port, { path: '/big' }, response => void response.on('error', () => undefined).resume())
+  return request.on('error', () => undefined)
+}
+
+async function send(response: ServerResponse, bytes: number): Promise<void> {
+  for (let sent = 0; sent < bytes; sent += piece.length) {
+    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+  }
+}
+
+// The guard: Store.refuses (exchange/storing.ts, begin). Without it the response says stored, and the others wait for all of it.
+t.test('announced: not stored, and nobody waits for it', async t => {
+  const { house, responses } = await holding(t, 2 * MiB, {})
+  const answers = Array.from({ length: 5 }, () => house.get('/big'))
+  await eventually(() => responses.length === 5)
+  for (const response of responses) void send(response, 2 * MiB).then(() => response.end())
+  for (const answer of await Promise.all(answers)) {
+    t.equal(answer.body.length, 2 * MiB)
+    t.match(answer.header('cache-status'), /detail=too-large$/)
+    t.notMatch(answer.header('cache-status'), /stored/)
+  }
+  t.match((await house.admin('/metrics')).body.toString(), /^springhouse_responses_not_stored_total\{reason="too-large"\} 5$/m)
+})
+
+t.test('announced, and its client leaves: the origin need not send it', async t => {
+  const { house, responses } = await holding(t, 60 * MiB, {})
+  const client = reading(house)
+  await eventually(() => responses.length === 1)
+  const [response] = responses as [ServerResponse]
+  const closed = once(response, 'close')
+  client.destroy()
+  await closed
+  t.notOk(response.writableFinished)
+})
+
+// The guard: Writer.gaveUp (exchange/storing.ts, write). Without it the others wait for the end, and then ask one by one.
+t.test('not announced: once it has grown too long the others go on, and the origin need not send it to nobody', async t => {
+  const { house, responses } = await holding(t, undefined, {})
+  const first = reading(house)
+  await eventually(() => responses.length === 1)
+  const others = Array.from({ length: 3 }, () => house.get('/big'))
+  await eventually(async () => /^springhouse_coalescing_waits_total 3$/m.test((await house.admin('/metrics')).body.toString()))
+  const [response] = responses as [ServerResponse]
+  await send(response, 2 * MiB)
+  await eventually(() => responses.length === 4)
+  t.notOk(response.writableEnded, 'the first is not at its end')
+  const closed = once(response, 'close')
+  first.destroy()
+  await closed
+  for (const each of responses.slice(1)) each.end('short')
+  for (const answer of await Promise.all(others)) t.equal(answer.body.toString(), 'short')
+})
+
+t.test('not announced, and its client has left before: the origin is let go when it has grown too long', async t => {
+  const { house, responses } = await holding(t, undefined, {})
+  const client = reading(house)
+  await eventually(() => responses.length === 1)
+  client.destroy()
+  const [response] = responses as [ServerResponse]
+  const closed = once(response, 'close')
+  // As what may yet be stored it is fetched on.
+  void send(response, 60 * MiB)
+  await closed
+  t.notOk(response.writableFinished)
+})
+
+t.test('what fits is stored as ever', async t => {
+  const { house, responses } = await holding(t, MiB / 2, {})
+  const answer = house.get('/fits')
+  await eventually(() => responses.length === 1)
+  await send(responses[0] as ServerResponse, MiB / 2)
+  ;(responses[0] as ServerResponse).end()
+  t.match((await answer).header('cache-status'), /stored/)
+  t.equal(detail(await house.get('/fits')), 'fresh')
+})
+
+for (const [name, memory] of [['in front of it', { maxBytes: '8MiB' }], ['not in front of it', { maxBytes: 0 }]] as const) {
+  t.test(`Redis keeps what memory cannot; memory ${name}`, async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const { house, responses } = await holding(t, 2 * MiB, { ...overRedis(redis.url), cache: { memory, maxEntryBytes: '4MiB' } })
+    const answers = Array.from({ length: 3 }, () => house.get('/big'))
+    await eventually(async () => responses.length === 1 && /^springhouse_coalescing_waits_total 2$/m.test((await house.admin('/metrics')).body.toString()))
+    await send(responses[0] as ServerResponse, 2 * MiB)
+    ;(responses[0] as ServerResponse).end()
+    t.same((await Promise.all(answers)).map(({ body }) => body.length), [2 * MiB, 2 * MiB, 2 * MiB])
+    t.equal(responses.length, 1)
+    t.equal(detail(await house.get('/big')), 'fresh')
+  })
+
+  t.test(`beyond what Redis may keep: not announced, the others go on; memory ${name}`, async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const { house, responses } = await holding(t, undefined, { ...overRedis(redis.url), cache: { memory, maxEntryBytes: '4MiB' } })
+    const first = reading(house)
+    await eventually(() => responses.length === 1)
+    const other = house.get('/big')
+    await eventually(async () => /^springhouse_coalescing_waits_total 1$/m.test((await house.admin('/metrics')).body.toString()))
+    await send(responses[0] as ServerResponse, 5 * MiB)
+    await eventually(() => responses.length === 2)
+    first.destroy()
+    responses[1]?.end('short')
+    t.equal((await other).body.toString(), 'short')
+  })
+
+  t.test(`Redis that fails on the way: the others go on; memory ${name}`, async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const { house, responses } = await holding(t, undefined, { ...overRedis(redis.url), cache: { memory }, coherence: { maxLagMs: 60_000 } })
+    const first = reading(house)
+    await eventually(() => responses.length === 1)
+    const other = house.get('/big')
+    await eventually(async () => /^springhouse_coalescing_waits_total 1$/m.test((await house.admin('/metrics')).body.toString()))
+    await send(responses[0] as ServerResponse, 1.5 * MiB)
+    redis.kill('SIGKILL')
+    await send(responses[0] as ServerResponse, 8 * MiB)
+    await eventually(() => responses.length === 2)
+    first.destroy()
+    responses[1]?.end('short')
+    t.equal((await other).body.toString(), 'short')
+  })
+}

@@ -1,0 +1,36 @@
+// How long a request contends for a lease whose holder never lets go.
+import t from 'tap'
+import { resolveConfig } from '../../src/config/load.ts'
+import { receive } from '../../src/exchange/client.ts'
+import { Lead } from '../../src/exchange/coalesce.ts'
+import { contend } from '../../src/exchange/contend.ts'
+import { Counters } from '../../src/exchange/counters.ts'
+import { compileRoutes } from '../../src/exchange/routes.ts'
+import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
+import type { Leases } from '../../src/store/lease.ts'
+import { createLocalPurgeLog } from '../../src/store/local-log.ts'
+import { manualClock } from '../support/manual-clock.ts'
+
+const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
+const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
+const asked = receive(routes, { method: 'GET', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
+
+// Guard: mostWaitedMs.
+t.test('a request goes alone once it has waited for a minute for leases that end in nothing', async (test) => {
+  if (typeof asked === 'string') throw new Error(asked)
+  const purgeLog = createLocalPurgeLog({ clock: manualClock() })
+  for (const waitMs of [50, 2000, 60_000]) {
+    let takes = 0
+    const leases: Leases = {
+      take: async () => {
+        takes++
+        return { kind: 'elsewhere', token: `holder ${takes}`, stamp: purgeLog.applied, waitMs, over: async () => 'lapsed', leave: () => {} }
+      },
+      close: async () => {},
+    }
+    const counters = new Counters(decisionReasons, notStoredReasons)
+    test.equal(await contend({ leases, purgeLog, counters }, asked, new Lead(purgeLog.applied, () => {})), 'ask')
+    test.equal(takes, 60_000 / waitMs, `waits of ${waitMs} ms`)
+    test.equal(counters.waits, 1, 'however often it tries again, it waits once')
+  }
+})

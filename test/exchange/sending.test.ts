@@ -1,0 +1,117 @@
+// The guard around what puts fields on the wire: what Node refuses ends one exchange.
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/sending.ts'
+import { testCertificate, testKey } from '../support/certificate.ts'
+import { secureClients } from '../support/secure-clients.ts'
+import { startProxy } from '../proxy/proxy-under-test.ts'
+
+const source = fileURLToPath(new URL('../../../src', import.meta.url))
+
+t.test('nothing else in the sources calls what Node throws from', async t => {
+  const called = /(?<!super)\.(?:writeHead|writeHeader|writeEarlyHints|addTrailers|setTrailer|additionalHeaders|writeContinue|writeProcessing|writeInformation|flushHeaders|setHeader|setHeaders|appendHeader|respond|respondWithFD|respondWithFile|sendTrailers|pushStream)\(/g
+  const found = readdirSync(source, { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
+    .map(entry => relative(source, join(entry.parentPath, entry.name)))
+    .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, which answers as it is scripted
+    .flatMap(file => [...readFileSync(join(source, file), 'utf8').matchAll(called)].map(([call]) => `${file}: ${call}`))
+  const guarded = join('exchange', 'sending.ts')
+  t.ok(found.filter(call => call.startsWith(guarded)).length >= 7, 'the check finds those that are guarded')
+  // What the guarded calls come to over HTTP/2.
+  const within = new Set(['.respond(', '.additionalHeaders('].map(call => `${join('proxy', 'http2.ts')}: ${call}`))
+  t.same(found.filter(call => !call.startsWith(guarded) && !within.has(call)), [])
+})
+
+const tls = { cert: testCertificate, key: testKey, http2: true }
+
+/** Fields and statuses that Node would not send, over one protocol or the other. */
+const unsendable: readonly (readonly [status: number, fields: readonly string[]])[] = [
+  [200, ['x', 'a\r\nb']], [200, ['x y', '1']], [200, ['', '1']], [200, [':status', '200']], [200, ['etag', '1', 'etag', '2']],
+  [200, ['x', 'y'.repeat(70_000)]], [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)], [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
+]
+
+t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request is answered', async t => {
+  let told = 0
+  const taken: unknown[] = []
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    options: { tls },
+    unsendable: () => { told++ },
+    handle: (request, response) => {
+      const found = unsendable[Number(request.url?.slice(1))]
+      if (found === undefined) {
+        if (sendHead(response, 200, ['content-length', '5'])) response.end('plain')
+        return true
+      }
+      const sent = sendHead(response, ...found)
+      taken.push(sent)
+      if (sent) response.end()
+      return true
+    },
+  })
+  const clients = secureClients(proxy.port)
+  t.teardown(async () => { clients.close(); await proxy.close() })
+  for (const protocol of ['h1', 'h2'] as const) {
+    for (const [number, [status, fields]] of unsendable.entries()) {
+      taken.length = 0
+      const before = told
+      const answer = await clients.ask(protocol, `/${number}`)
+      const said = `${protocol} ${status} ${JSON.stringify(fields)}`
+      t.equal(taken.length, 1, said)
+      if (taken[0] === false) {
+        t.ok(answer.status === 500 || answer.broken !== undefined, said)
+        t.equal(told, before + 1, 'it is counted')
+      }
+      t.match(await clients.ask(protocol, '/plain'), { status: 200, body: 'plain', broken: undefined }, `${said}: on the same connection`)
+    }
+  }
+})
+
+t.test('a second head cuts what the first has begun', async t => {
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    options: { tls },
+    handle: (_request, response) => {
+      sendHead(response, 200, [])
+      response.write('half')
+      sendHead(response, 200, [])
+      return true
+    },
+  })
+  const clients = secureClients(proxy.port)
+  t.teardown(async () => { clients.close(); await proxy.close() })
+  for (const protocol of ['h1', 'h2'] as const) t.ok((await clients.ask(protocol, '/')).broken, protocol)
+})
+
+t.test('trailers that cannot be sent cut the response, and the process goes on', async t => {
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    options: { tls },
+    handle: ({ url }, response) => {
+      sendHead(response, 200, [])
+      sendHeadAlone(response)
+      response.write('half')
+      sendTrailers(response, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
+      response.end()
+      return true
+    },
+  })
+  const clients = secureClients(proxy.port)
+  t.teardown(async () => { clients.close(); await proxy.close() })
+  for (const protocol of ['h1', 'h2'] as const) {
+    t.ok((await clients.ask(protocol, '/bad')).broken, protocol)
+    t.match(await clients.ask(protocol, '/good'), { body: 'half', trailers: ['x', '1', 'x', '2', 'y', '3'], broken: undefined }, protocol)
+  }
+  t.ok((await clients.ask('h2', '/twice')).broken)
+})
+
+t.test('over a plain connection the 500 has its own phrase', async t => {
+  const server = createServer((_request, response: ServerResponse) => { sendHead(response, 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(async () => { server.closeAllConnections(); server.close() })
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.equal(answer.status, 500)
+  t.equal(answer.statusText, 'Internal Server Error')
+})

@@ -1,0 +1,206 @@
+// Everything in src that reads what a client, an origin, Redis or an admin client has written: by its name, what it is given, and how.
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { tooMuchJson } from '../../src/admin/json-bounds.ts'
+import { namesLoopback } from '../../src/admin/same-site.ts'
+import { readAbsoluteUrl, readUrlPattern } from '../../src/admin/url-pattern.ts'
+import { printable } from '../../src/cli/columns.ts'
+import { resolveConfig } from '../../src/config/load.ts'
+import { substitute } from '../../src/config/substitute.ts'
+import { parseDuration, parseSize } from '../../src/config/units.ts'
+import { safeMessage } from '../../src/error-summary.ts'
+import { receive } from '../../src/exchange/client.ts'
+import { invalidationBy } from '../../src/exchange/invalidate.ts'
+import { sendInterim } from '../../src/exchange/interim.ts'
+import { announcedLength, clientFields, clientTrailers, plainFields } from '../../src/exchange/message-fields.ts'
+import { compileRoutes, keyedTarget, unkeyedNames, type Route } from '../../src/exchange/routes.ts'
+import { absoluteForm, normaliseAuthority } from '../../src/http/authority.ts'
+import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
+import { parseHttpDate } from '../../src/http/date.ts'
+import { deltaSeconds, qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
+import { matchesList, parseEntityTag } from '../../src/http/etag.ts'
+import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
+import { sendableLinks } from '../../src/http/links.ts'
+import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
+import { compileNames } from '../../src/http/name-globs.ts'
+import { normaliseSelecting } from '../../src/http/negotiation.ts'
+import { normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
+import { plainestForms } from '../../src/http/path-readings.ts'
+import { parseContentRange, parseRange } from '../../src/http/range.ts'
+import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
+import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
+import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
+import { withoutOuterSpace } from '../../src/http/white-space.ts'
+import { connectionOptions } from '../../src/origin/connection-options.ts'
+import { forwardFields, type ClientConnection } from '../../src/origin/forward.ts'
+import { isAddressList, readForwarded } from '../../src/origin/forwarded.ts'
+import { requestFields, sectionLines } from '../../src/origin/http2-fields.ts'
+import { keyedProvenance, provenanceLines } from '../../src/origin/provenance.ts'
+import { malformed, receivedHead, receivedLines, responseFields } from '../../src/origin/response-fields.ts'
+import { isSteering } from '../../src/origin/steering.ts'
+import { trustPredicate } from '../../src/origin/trust.ts'
+import { namedCookies } from '../../src/policy/cookies.ts'
+import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { cacheKey } from '../../src/policy/key.ts'
+import { contentOf } from '../../src/policy/part.ts'
+import { CacheRequest, scanFields } from '../../src/policy/request.ts'
+import { assessResponse } from '../../src/policy/storable.ts'
+import { confirms, mergedFields, notModifiedFields } from '../../src/policy/validation.ts'
+import { matchesVary, selectingFields } from '../../src/policy/vary.ts'
+import { admit } from '../../src/proxy/admission.ts'
+import { unknownMethod } from '../../src/proxy/methods.ts'
+import { readRedisNode, readRedisUrl } from '../../src/redis-address.ts'
+import { decodeMetadata, encodeMetadata } from '../../src/store/codec.ts'
+import { decodeRecords } from '../../src/store/redis/log-record.ts'
+import { decodeValue, encodeValue, entryName } from '../../src/store/redis/value.ts'
+import { defaultRules, T0 } from '../policy/scene.ts'
+import { metadata } from '../support/metadata.ts'
+import { requestNames, responseNames, type LineReader, type Reader } from './linear.ts'
+
+const trusted: ClientConnection = { address: '10.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'r' }
+const stranger: ClientConnection = { ...trusted, trusted: false }
+const plain = { scheme: 'http', authority: 'h' } as const
+const ignored = ['utm_*', '*_ref', 'a', '*b*c*']
+const rules = { cache: { cookies: { key: ['lang'] } }, key: { query: { ignore: ignored, sort: true }, headers: ['x-key'] } }
+const [route, everyRoute] = compileRoutes(resolveConfig({
+  origins: { api: { servers: ['http://127.0.0.1:1'] } },
+  routes: [{ match: { host: '*.example', path: '/account' }, origin: 'api', ...rules }, { match: {}, origin: 'api', ...rules }],
+})) as [Route, Route]
+const line = { method: 'GET', scheme: 'http', authority: 'h', target: '/a' } as const
+const everywhere = new CacheRequest(scanFields([]), line)
+
+function message(lines: readonly string[], url = '/'): IncomingMessage {
+  const made = new IncomingMessage(new Socket())
+  Object.assign(made, { url, method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, rawHeaders: [...lines] })
+  return made
+}
+
+const limits = { maxTargetBytes: 1 << 30, maxHeaderBytes: 1 << 30, viaName: 'springhouse' }
+
+function assess(fields: readonly string[], requestLines: readonly string[] = []): unknown {
+  const asked = receive([everyRoute], { method: 'GET', url: '/a', rawHeaders: ['host', 'h', ...requestLines] }, trusted, 'springhouse')
+  if (typeof asked === 'string') throw new Error(asked)
+  return assessResponse(asked.request, asked.requestField, { status: 200, fields, requestTimeMs: T0, responseTimeMs: T0, stamp: '' }, defaultRules)
+}
+
+function interim(fields: readonly string[]): void {
+  const request = message([])
+  const response = new ServerResponse(request)
+  // Nobody is at its other end, which it notices when it writes.
+  response.assignSocket(new Socket().on('error', () => undefined))
+  sendInterim(response, 103, fields)
+}
+
+const onRequest = (name: string): Reader => (text) => {
+  const lines = [name, text, ...(name === 'host' ? [] : ['host', 'h'])]
+  const asked = receive([route, everyRoute], { method: 'GET', url: '/a?b=c', rawHeaders: lines }, trusted, 'springhouse')
+  if (typeof asked !== 'string') return [asked.key, asked.forwarded]
+  return asked
+}
+
+/** By name. */
+export const readers: Readonly<Record<string, Reader>> = {
+  'normaliseAuthority': (text) => [normaliseAuthority(text, 'http'), normaliseAuthority(text, 'https')],
+  'absoluteForm': absoluteForm,
+  'parseResponseDirectives': parseResponseDirectives,
+  'parseRequestDirectives': (text) => [parseRequestDirectives(text, undefined), parseRequestDirectives(undefined, text)],
+  'parseHttpDate': (text) => parseHttpDate(text, T0),
+  'directives': (text) => [qualifiedNames(text), deltaSeconds(text), scanDirectives(text, [], () => undefined)],
+  'matchesList': (text) => [matchesList(text, '"a"', 'weak'), matchesList('"a", W/"b"', text, 'strong')],
+  'parseEntityTag': parseEntityTag,
+  'listMembers': listMembers,
+  'sendableLinks': sendableLinks,
+  'passes': (text) => [viaPasses(text, 'springhouse'), cdnLoopPasses(text, 'springhouse')],
+  ...Object.fromEntries(['accept', 'accept-encoding', 'accept-language', 'x'].map((name) => [`normaliseSelecting ${name}`, (text: string) => normaliseSelecting(name, text)])),
+  'parseRange': (text) => [parseRange(`bytes=${text}`, 1_000, 16), parseRange(text, 0, 16)],
+  'parseContentRange': (text) => [parseContentRange(text), parseContentRange(`bytes ${text}`)],
+  ...Object.fromEntries(['cache-tag', 'surrogate-key', 'cache-groups'].map((name) => [`responseTags ${name}`, (text: string) => responseTags([name, text])])),
+  'groupInvalidations': (text) => groupInvalidations(['cache-group-invalidation', text]),
+  'splitTarget': splitTarget,
+  'removeQueryParameters': (text) => removeQueryParameters(`/?${text}`, compileNames(ignored), true),
+  'surrogateDirectives': surrogateDirectives,
+  'targetedDirectives': (text) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
+  'withoutOuterSpace': (text) => withoutOuterSpace(text),
+  'isSteering': isSteering,
+  'trustPredicate': trustPredicate(['loopback', '10.0.0.0/8']),
+  'readForwarded': readForwarded,
+  'isAddressList': isAddressList,
+  'provenance forwarded': (text) => keyedProvenance(provenanceLines(['Forwarded', text], trusted, 'h'), plain),
+  'provenance others': (text) => keyedProvenance(provenanceLines(['X-Forwarded-For', text, 'X-Forwarded-Port', text, 'X-Forwarded-Host', text, 'X-Original-URL', text], trusted, 'h'), plain),
+  'namedCookies': (text) => namedCookies(text, ['lang', 'a']),
+  'normalTarget': (text) => [normalTarget(`/${text}`), normalPrefix(`/${text}`)],
+  'plainestForms': (text) => [plainestForms(`/${text}`, true), plainestForms(`/${text}`, false)],
+  'compileNames': (text) => [compileNames(ignored)(text), compileNames([text])('abc')],
+  'substitute': (text) => substitute(text, { A: 'b' }),
+  'readRedisUrl': (text) => [readRedisUrl(text), readRedisUrl(`redis://${text}`), readRedisNode(text)],
+  'safeMessage': safeMessage,
+  'receivedHead': (text) => ['etag', 'age', 'expires', 'location', 'link'].map((name) => receivedHead(200, [name, text, name, `${text}a`], T0)),
+  'requestFields': (text) => requestFields('GET', '/', 'http', ['x', `a${text}a`, 'cookie', text]),
+  'requestFields name': (text) => requestFields('GET', '/', 'http', [text, 'a']),
+  'malformed': (text) => [malformed(200, ['content-length', text]), malformed(200, ['transfer-encoding', text])],
+  'receivedLines': (text) => receivedLines([Buffer.from(text), Buffer.from(`a${text}`)] as unknown as Parameters<typeof receivedLines>[0]),
+  'admit target': (text) => admit(message(['Host', 'h'], `/${text}`), limits),
+  'admit absolute target': (text) => admit(message(['Host', 'h'], `http://${text}`), limits),
+  ...Object.fromEntries(requestNames.map((name) => [`admit ${name}`, (text: string) => admit(message(['Host', 'h', name, text]), limits)])),
+  ...Object.fromEntries(requestNames.map((name) => [`receive ${name}`, onRequest(name)])),
+  'receive target': (text) => receive([route, everyRoute], { method: 'GET', url: `/${text}`, rawHeaders: ['host', 'a.example'] }, stranger, 'springhouse'),
+  ...Object.fromEntries(responseNames.map((name) => [`assessResponse ${name}`, (text: string) => assess([name, text])])),
+  ...Object.fromEntries(responseNames.map((name) => [`assessResponse max-age and ${name}`, (text: string) => assess(['cache-control', 'max-age=60', name, text])])),
+  ...Object.fromEntries(responseNames.map((name) => [`sendInterim ${name}`, (text: string) => interim(['link', '</a>', name, text])])),
+  'clientFields': (text) => [clientFields(['connection', text, 'x', text], 'v', 's'), clientTrailers(['connection', text])],
+  'announcedLength': (text) => announcedLength(['content-length', text]),
+  'contentOf': (text) => [contentOf(`bytes=${text}`, 206, ['content-range', text]), contentOf('bytes=0-', 206, ['content-type', text])],
+  'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
+  'selectingFields': (text) => selectingFields(['vary', text], () => text),
+  'invalidatedUrls': (text) => invalidatedUrls({ ...line, method: 'POST' }, 200, ['location', text, 'content-location', `/${text}`]),
+  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], reloaded: () => true }, new CacheRequest(scanFields([]), { ...line, method: 'POST' }), 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
+  'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
+  'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),
+  'metadata of many strings': (text) => decodeMetadata(encodeMetadata(metadata({ tags: text.split(/[ ,;]/), fields: text.split(/[ ,;]/).flatMap((part) => [part, part]), target: text }))),
+  'decodeValue': (text) => [decodeValue(Buffer.from(`\u0002${text}`, 'latin1')), decodeValue(encodeValue(text, metadata(), text.length, Buffer.from(text, 'latin1')))],
+  'entryName': (text) => entryName('p', text),
+  'decodeRecords': (text) => [decodeRecords([['1-1', ['log', text, 'purge', text]]]), decodeRecords([['1-1', ['purge', JSON.stringify({ urls: [], prefixes: [], tags: text.split(','), tagsMatch: 'any', all: false, soft: false })]]])],
+  'readUrlPattern': (text) => [readUrlPattern(text), readAbsoluteUrl(`http://${text}`), readAbsoluteUrl(`http://a/${text}`)],
+  'namesLoopback': namesLoopback,
+  'tooMuchJson': tooMuchJson,
+  'parseDuration': (text) => [parseDuration(text), parseSize(text)],
+  'printable': printable,
+}
+
+/** By name: what is given many short lines. */
+export const lineReaders: Readonly<Record<string, LineReader>> = {
+  'fieldLines': (lines) => fieldValue(fieldLines(lines), 'x'),
+  'connection': (lines) => [connectionNamed(lines), connectionOptions(lines)],
+  'forwardFields of a trusted client': (lines) => forwardFields(lines, trusted, 'springhouse'),
+  'forwardFields': (lines) => forwardFields(lines, stranger, 'springhouse'),
+  'provenance': (lines) => keyedProvenance(provenanceLines(lines, trusted, 'h'), plain),
+  'receivedHead': (lines) => receivedHead(200, lines, T0),
+  'receive': (lines) => {
+    const asked = receive([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, trusted, 'springhouse')
+    if (typeof asked === 'string') return asked
+    return [asked.key, unkeyedNames(everyRoute, asked.forwarded.filter((_, i) => i % 2 === 0))]
+  },
+  'admit': (lines) => admit(message(['Host', 'h', ...lines]), limits),
+  'admit absolute form': (lines) => admit(message(['Host', 'h', ...lines], 'http://a/'), limits),
+  'requestFields': (lines) => requestFields('GET', '/', 'http', lines),
+  'sectionLines': (lines) => sectionLines(lines, lines.length / 2),
+  'responseFields': (lines) => responseFields(200, lines),
+  'malformed': (lines) => malformed(200, lines),
+  'receivedLines': (lines) => receivedLines(lines.map((text) => Buffer.from(text)) as unknown as Parameters<typeof receivedLines>[0]),
+  'plainFields': plainFields,
+  'clientFields': (lines) => clientFields(lines, 'v', 's'),
+  'clientTrailers': clientTrailers,
+  'sendInterim': (lines) => interim(['link', '</a>', ...lines]),
+  'assessResponse': (lines) => assess(lines),
+  'assessResponse with a lifetime': (lines) => assess(['cache-control', 'max-age=60', ...lines]),
+  'assessResponse that names all lines': (lines) => assess([...lines, 'cache-control', `max-age=60, private="${lines.filter((_, i) => i % 2 === 0).join(',')}", no-cache="${lines.filter((_, i) => i % 2 === 0).map((name) => `y${name}`).join(',')}"`]),
+  'assessResponse that varies by all lines': (lines) => assess(['cache-control', 'max-age=60', 'vary', lines.map((name) => name.replaceAll(/[^\w-]/g, '')).join(',')], lines),
+  'matchesVary': (lines) => {
+    const asked = receive([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, stranger, 'springhouse')
+    return typeof asked === 'string' ? asked : matchesVary(lines.map((name) => [name, null]), asked.requestField)
+  },
+  'mergedFields': (lines) => [mergedFields(lines, lines), notModifiedFields(lines), confirms(metadata(), lines)],
+  'metadata': (lines) => decodeMetadata(encodeMetadata(metadata({ fields: lines }))),
+  'decodeRecords': (lines) => decodeRecords([['1-1', [...lines]]]),
+}
