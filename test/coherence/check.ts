@@ -6,7 +6,6 @@ import { clockLibrary } from './clocks/library.ts'
 import { Deferred } from './deferred.ts'
 import { openFleet } from './fleet.ts'
 import { Oracle, type Violation } from './oracle.ts'
-import { unsafeRequestsAreKept } from './promises.ts'
 import { Random } from './random.ts'
 import type { Scene } from './reading.ts'
 import { deaf, sabotaged, type SabotageName } from './sabotage.ts'
@@ -79,7 +78,7 @@ export async function check(options: CheckOptions): Promise<Report> {
     withStandby: names.some((name) => kinds[name].needs === 'standby'),
     notRecorded: (target, replica) => {
       notRecorded.add(target)
-      if (unsafeRequestsAreKept) deferred.notRecorded(target, replica)
+      deferred.notRecorded(target, replica)
     },
   }, random)
   const { origin, replicas, redis } = fleet

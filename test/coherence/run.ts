@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { check } from './check.ts'
 import { account, summary } from './report.ts'
 import { sabotageNames, sabotages, type SabotageName } from './sabotage.ts'
-import { kindNames, kinds, type TroubleKind } from './trouble.ts'
+import { kindNames, type TroubleKind } from './trouble.ts'
 import { clockLibrary } from './clocks/library.ts'
 
 const { values: options } = parseArgs({
@@ -27,7 +27,7 @@ if (options.help) {
   --clients N   clients at a time (24)
   --lag MS      coherence.maxLagMs of the replicas (1000)
   --trouble T   all (the default), none (delays only), or one kind:
-${kindNames.map((name) => `                  ${name}${kinds[name].weight === 0 ? ' (not among all)' : ''}`).join('\n')}
+${kindNames.map((name) => `                  ${name}`).join('\n')}
   --sabotage S  takes a mend out, so that the check must find violations, or it finds nothing at all:
                   deaf: one replica does not hear of purges
 ${Object.entries(sabotages).map(([name, { about }]) => `                  ${name}: ${about}`).join('\n')}

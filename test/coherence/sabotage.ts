@@ -51,8 +51,10 @@ const table = {
   'ids-alone': {
     about: 'two records of one id are taken for one',
     edits: [
-      { file: 'store/redis/log-scripts.js', text: "local continues = at and (field(at, 'name') or '') == name", replacement: 'local continues = at' },
-      { file: 'store/redis/log-scripts.js', text: "redis.pcall('XADD', log, nextId(), unpack(fields))", replacement: "redis.pcall('XADD', log, '*', unpack(fields))" },
+      { file: 'store/redis/log-scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
+      { file: 'store/redis/log-scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
+      { file: 'store/redis/log-scripts.js', text: 'number = number + 1 + tonumber(salt) % 1000', replacement: 'number = number + 1' },
+      { file: 'store/redis/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
     ],
   },
   'silence-unnoticed': {

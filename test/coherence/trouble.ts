@@ -18,7 +18,7 @@ export const kindNames = Object.keys(kinds) as TroubleKind[]
 
 /** Without a library that shifts clocks: what is left out of a choice of kinds, and what remains. */
 export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[], readonly leftOut: readonly TroubleKind[] } {
-  const wanted = kindNames.filter((name) => (chosen === 'all' ? kinds[name].weight > 0 : name === chosen))
+  const wanted = kindNames.filter((name) => chosen === 'all' || name === chosen)
   const possible = (name: TroubleKind): boolean => hasClocks || kinds[name].needs !== 'clocks'
   return { run: wanted.filter(possible), leftOut: wanted.filter((name) => !possible(name)) }
 }
@@ -44,7 +44,7 @@ export async function makeTrouble(parts: TroubleParts, names: readonly TroubleKi
 
 async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claimed: Set<string>): Promise<void> {
   const { trail, replicas, maxLagMs, random, calm } = parts
-  const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight || 1])) as Record<TroubleKind, number>
+  const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight])) as Record<TroubleKind, number>
   const name = random.weighted(weights)
   const { claims = [], act } = kinds[name]
   const replica = random.pick(replicas)

@@ -32,8 +32,7 @@ export const linkTroubles = {
     },
   },
   'subscriber silent': {
-    // Not among the others until replicas find out.
-    weight: 0, claims: ['subscriptions'],
+    weight: 5, claims: ['subscriptions'],
     act: async ({ begun, replica, random }) => {
       if (!replica.wire.silenceSubscriber()) return
       begun('a connection that subscribes falls silent')

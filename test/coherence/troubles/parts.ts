@@ -28,7 +28,7 @@ export interface Occasion extends TroubleParts {
 }
 
 export interface Kind {
-  /** How often in comparison; 0: only where it is asked for by name. */
+  /** How often in comparison. */
   readonly weight: number
   /** Needs the library that shifts clocks, or a standby of Redis. */
   readonly needs?: 'clocks' | 'standby'

@@ -29,8 +29,7 @@ export const processTroubles = {
     },
   },
   'rules differ': {
-    // Not among the others until the key tells of the rules.
-    weight: 0, claims: ['starts'],
+    weight: 3, claims: ['starts'],
     act: async (occasion) => {
       const { begun, replica, random } = occasion
       begun('starts again with rules by which cookies mean nothing')
