@@ -1,6 +1,4 @@
 // The check of coherence: a fleet, its clients and its troubles, from a seed to a verdict.
-import { Agreement } from './agreement.ts'
-import { Calm } from './calm.ts'
 import { Client } from './clients.ts'
 import { clockLibrary } from './clocks/library.ts'
 import { Deferred } from './deferred.ts'
@@ -65,7 +63,6 @@ export async function check(options: CheckOptions): Promise<Report> {
   const { run: names, leftOut } = within(options.trouble, 'path' in library)
   const patched = sabotage === undefined || sabotage === deaf ? undefined : sabotaged(sabotage)
   const oracle = new Oracle()
-  const calm = new Calm()
   const deferred = new Deferred({ trail, oracle, maxLagMs })
   const found: Found[] = []
   /** By the target of the unsafe request whose promise was broken: its replica may yet say that it made none. */
@@ -84,7 +81,6 @@ export async function check(options: CheckOptions): Promise<Report> {
   const { origin, replicas, redis } = fleet
   const scene: Scene = {
     trail, origin, oracle, replicas,
-    agreement: new Agreement((generation) => origin.generatedMs(generation), () => calm.sinceMs),
     posted: (target, named, generation) => deferred.posted(target, named, generation),
     violated: (violation, about, what) => {
       const unsafe = violation.purge?.unsafe
@@ -100,7 +96,7 @@ export async function check(options: CheckOptions): Promise<Report> {
   }
   const steps = new StepCount(options.steps, trail)
   const troubles = {
-    trail, replicas, redis, maxLagMs, calm, random: random.fork('trouble'),
+    trail, replicas, redis, maxLagMs, random: random.fork('trouble'),
     client: new Client(scene, steps, random.fork('client of troubles'), 'trouble'),
   }
 

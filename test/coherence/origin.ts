@@ -19,7 +19,6 @@ export class CountingOrigin {
   readonly #sockets = new Set<Socket>()
   readonly #current = new Map<string, Current>()
   readonly #generated = new Map<number, Generated>()
-  readonly #generatedMs = new Map<number, number>()
   readonly #lastOfVersion = new Map<number, Generated>()
   #counter = 0
   notModified = 0
@@ -65,11 +64,6 @@ export class CountingOrigin {
     return this.#generated.get(generation)
   }
 
-  /** When an answer was generated, by the monotonic clock of this process. */
-  generatedMs(generation: number): number | undefined {
-    return this.#generatedMs.get(generation)
-  }
-
   /** The last answer that named this version. */
   lastOf(version: number): Generated | undefined {
     return this.#lastOfVersion.get(version)
@@ -102,7 +96,6 @@ export class CountingOrigin {
     const { version, tags } = this.#current.get(resource.path) as Current
     const made: Generated = { generation: ++this.#counter, path: resource.path, version, tags }
     this.#generated.set(made.generation, made)
-    this.#generatedMs.set(made.generation, performance.now())
     if (failure === '503') {
       response.writeHead(503, { 'X-Generation': made.generation }).end()
       return

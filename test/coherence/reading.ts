@@ -2,7 +2,6 @@
 import type { Agent, IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { open } from '../support/client.ts'
-import type { Agreement } from './agreement.ts'
 import { variantOf, type CountingOrigin } from './origin.ts'
 import type { Oracle, Generated, Named, Violation } from './oracle.ts'
 import { host, type WiredReplica } from './replica.ts'
@@ -13,7 +12,6 @@ import type { Trail } from './trail.ts'
 export interface Scene extends PurgeScene {
   readonly origin: CountingOrigin
   readonly replicas: readonly WiredReplica[]
-  readonly agreement: Agreement
   violated(violation: Violation, about: string, what: string): void
 }
 
@@ -130,10 +128,6 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
     if (bytes !== undefined) return { rule: bytes, purge: undefined }
   }
   scene.trail.count('answers judged')
-  if (status === 200 && asked.method === 'GET' && asked.cacheControl === undefined && /; hit/.test(field(response, 'cache-status') ?? '') && detail === 'fresh') {
-    const older = scene.agreement.hit(`${resource.path} ${variantOf(resource, asked.flavour, asked.who)}`, made.generation)
-    if (older) return { rule: 'a replica used a response long after another one was used that replaces it', purge: undefined }
-  }
   return scene.oracle.judge({ ...told, resource, replica: asked.replica.name, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
 }
 

@@ -59,7 +59,7 @@ const table = {
   },
   'silence-unnoticed': {
     about: 'a subscription that has died silently is trusted',
-    edits: [{ file: 'store/redis/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: '' }],
+    edits: [{ file: 'store/redis/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: ';' }],
   },
 } satisfies Record<string, Sabotage>
 

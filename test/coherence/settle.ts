@@ -1,5 +1,5 @@
-// What must be so again when nothing goes wrong any more: purges are confirmed, and what does not change is a hit.
-import { ask } from '../support/client.ts'
+// What must be so again when nothing goes wrong any more: purges are confirmed, what does not change is a hit, and all agree on the latest.
+import { ask, type Answer } from '../support/client.ts'
 import { wait } from './random.ts'
 import type { Scene } from './reading.ts'
 import { host, token, type WiredReplica } from './replica.ts'
@@ -19,6 +19,13 @@ export async function settle(scene: Scene): Promise<void> {
   for (const replica of scene.replicas) {
     for (const { path } of unchanging) {
       if (!await until(() => hits(replica, path))) return broken(scene, replica, `${path} does not become a hit`)
+    }
+  }
+  for (const { path } of unchanging) {
+    const [first, ...others] = scene.replicas as [WiredReplica, ...WiredReplica[]]
+    const latest = await renewed(first, path)
+    for (const replica of others) {
+      if (!await until(() => agrees(replica, path, latest))) return broken(scene, replica, `${path} is older than what ${first.name} has stored since`)
     }
   }
   scene.trail.most('slowest until all was well again, ms', Math.round(performance.now() - beganMs))
@@ -48,6 +55,25 @@ async function purged(replica: WiredReplica): Promise<boolean> {
 }
 
 async function hits(replica: WiredReplica, path: string): Promise<boolean> {
-  const answer = await ask(replica.proxyPort, { path, headers: ['Host', host, 'X-Flavour', 'sweet'] })
+  const answer = await get(replica, path)
   return answer.status === 200 && /; hit;.* detail=fresh/.test(answer.header('cache-status') ?? '')
+}
+
+// Asks the origin for a response that replaces the stored one. Gives the generation of its body; 0: it could not be had.
+async function renewed(replica: WiredReplica, path: string): Promise<number> {
+  const answer = await get(replica, path, 'Cache-Control', 'no-cache').catch(() => undefined)
+  return Number(answer?.header('x-body-generation') ?? 0)
+}
+
+// A connection of its own goes to the next worker: each of them is asked.
+async function agrees(replica: WiredReplica, path: string, latest: number): Promise<boolean> {
+  for (let worker = 0; worker < replica.workers; worker++) {
+    const answer = await get(replica, path)
+    if (Number(answer.header('x-body-generation') ?? 0) < latest) return false
+  }
+  return true
+}
+
+function get(replica: WiredReplica, path: string, ...headers: string[]): Promise<Answer> {
+  return ask(replica.proxyPort, { path, headers: ['Host', host, 'X-Flavour', 'sweet', ...headers] })
 }

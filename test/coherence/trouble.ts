@@ -43,15 +43,13 @@ export async function makeTrouble(parts: TroubleParts, names: readonly TroubleKi
 }
 
 async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claimed: Set<string>): Promise<void> {
-  const { trail, replicas, maxLagMs, random, calm } = parts
+  const { trail, replicas, maxLagMs, random } = parts
   const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight])) as Record<TroubleKind, number>
   const name = random.weighted(weights)
   const { claims = [], act } = kinds[name]
   const replica = random.pick(replicas)
   if (!replica.up || claims.some((claim) => claimed.has(claim))) return
   for (const claim of claims) claimed.add(claim)
-  // A subscription that is silent is the one trouble that calm times may have: they promise something of it.
-  const over = name === 'subscriber silent' ? () => {} : calm.begin()
   let counted = false
   try {
     await act({
@@ -64,7 +62,6 @@ async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claim
       },
     })
   } finally {
-    over()
     for (const claim of claims) claimed.delete(claim)
   }
 }

@@ -1,5 +1,4 @@
 // What a trouble has at hand, and what it says of itself.
-import type { Calm } from '../calm.ts'
 import type { Client } from '../clients.ts'
 import type { Random } from '../random.ts'
 import { wait } from '../random.ts'
@@ -13,7 +12,6 @@ export interface TroubleParts {
   readonly redis: RedisServers
   readonly maxLagMs: number
   readonly random: Random
-  readonly calm: Calm
   /** Does what must happen at one moment for a trouble to matter. */
   readonly client: Client
 }
