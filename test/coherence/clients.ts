@@ -4,7 +4,7 @@ import { matches, type Named } from './oracle.ts'
 import { post, purge } from './purging.ts'
 import { hesitation, wait, type Random } from './random.ts'
 import { read, type Scene } from './reading.ts'
-import type { Replica } from '../support/replica.ts'
+import type { WiredReplica } from './replica.ts'
 import { flavours, prefixes, resources, tags, type Resource } from './resources.ts'
 
 /** How many steps are left, for all clients together. */
@@ -49,18 +49,17 @@ export class Client {
     this.#agent.destroy()
   }
 
-  async #act(replica: Replica): Promise<void> {
+  async #act(replica: WiredReplica): Promise<void> {
     const resource = this.#random.pick(resources)
     const { trail, origin } = this.#scene
     switch (this.#random.weighted(actions)) {
       case 'read':
         return this.#read(replica, resource)
       case 'purge':
-        return this.#purge(replica)
-      case 'post':
-        trail.count('posts')
-        if ((await post(this.#scene, replica, this.#who, resource, this.#steps.taken)).confirmed) await this.#lookEverywhere([resource])
+        await this.purge(replica)
         return
+      case 'post':
+        return this.post(replica)
       case 'change':
         trail.count('changes')
         trail.note(resource.path, `${resource.path} changes`)
@@ -68,12 +67,14 @@ export class Client {
     }
   }
 
-  #replica(): Replica | undefined {
-    const up = this.#scene.replicas.filter((replica) => replica.up)
+  #replica(): WiredReplica | undefined {
+    // Few wait for one that is frozen: the others go on, and purge meanwhile.
+    const patient = this.#random.chance(0.1)
+    const up = this.#scene.replicas.filter((replica) => replica.up && (patient || !replica.frozen))
     return up.length === 0 ? undefined : this.#random.pick(up)
   }
 
-  async #read(replica: Replica, resource: Resource): Promise<void> {
+  async #read(replica: WiredReplica, resource: Resource): Promise<void> {
     const random = this.#random
     this.#scene.trail.count('reads')
     const method = random.chance(0.06) ? 'HEAD' : 'GET'
@@ -97,13 +98,29 @@ export class Client {
     return [first, first + this.#random.between(0, bytes)]
   }
 
-  async #purge(replica: Replica): Promise<void> {
+  /** Sends an unsafe request, and if it is confirmed mostly looks everywhere. */
+  async post(replica: WiredReplica): Promise<void> {
+    const resource = this.#random.pick(resources)
+    this.#scene.trail.count('posts')
+    const number = this.#scene.trail.note('purge', `${this.#who} will post`)
+    if ((await post(this.#scene, replica, this.#who, resource, number)).confirmed) await this.#lookEverywhere([resource])
+  }
+
+  /** Asks a replica for everything at once. */
+  async look(replica: WiredReplica): Promise<void> {
+    await Promise.all(resources.map((resource) => this.#read(replica, resource)))
+  }
+
+  /** Purges something, and if that is confirmed looks everywhere: always, or mostly. Gives the status. */
+  async purge(replica: WiredReplica, always = false, waitMs = this.#random.pick([500, 3000, 6000])): Promise<number | undefined> {
     const named = this.#named()
-    const waitMs = this.#random.pick([500, 3000, 6000])
     this.#scene.trail.count('purges')
-    if (!await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))) return
+    const status = await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))
+    if (status !== 200) return status
     const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))
-    await this.#lookEverywhere([this.#random.pick(touched)])
+    if (always) await Promise.all(this.#scene.replicas.flatMap((each) => touched.map((one) => this.#read(each, one))))
+    else await this.#lookEverywhere([this.#random.pick(touched)])
+    return status
   }
 
   // One that hears of it asks every replica at once: this is when a purge that was not final would show.

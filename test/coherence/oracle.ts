@@ -21,6 +21,8 @@ export interface SentPurge {
   confirmed: number | undefined
   /** Target of the unsafe request whose answer brought it about: its replica may yet say that it could not be recorded. */
   readonly unsafe: string | undefined
+  /** The one replica that promises it; undefined: all of them. */
+  readonly only?: string | undefined
 }
 
 /** One answer of the origin: its place in the order of all of them, and what a purge would find it by. */
@@ -34,6 +36,8 @@ export interface Generated {
 /** What a client was told. Moments count the events of this process: sent after confirmed is a larger number, always. */
 export interface Seen {
   readonly resource: Pick<Resource, 'neverShared'>
+  /** The name of the replica that answered. */
+  readonly replica?: string
   readonly sent: number
   /** The origin's counter when the request was sent. */
   readonly counterAtSend: number
@@ -62,8 +66,8 @@ export class Oracle {
   /** Answers that came after at least one confirmed purge of what they are. */
   judgedByPurge = 0
 
-  sent(named: Named, floor: number, unsafe?: string): SentPurge {
-    const purge = { number: this.#purges.length + 1, named, floor, confirmed: undefined, unsafe }
+  sent(named: Named, floor: number, unsafe?: string, only?: string): SentPurge {
+    const purge = { number: this.#purges.length + 1, named, floor, confirmed: undefined, unsafe, only }
     let at = this.#purges.length
     while (at > 0 && (this.#purges[at - 1] as SentPurge).floor > floor) at--
     this.#purges.splice(at, 0, purge)
@@ -91,6 +95,7 @@ export class Oracle {
       if (purge.floor < made.generation) break
       // Sent while the purge was on its way: either answer is right.
       if (purge.confirmed === undefined || purge.confirmed > seen.sent || !matches(purge.named, made)) continue
+      if (purge.only !== undefined && purge.only !== seen.replica) continue
       // Stale and saying so, or confirmed by the origin since: that is what a soft purge leaves.
       if (purge.named.soft && (lastHeardOf > purge.floor || staleUses.has(seen.detail))) continue
       const rule = purge.named.soft ? 'a response from before a soft purge was served after it as if fresh' : 'a response from before a purge was served after it'

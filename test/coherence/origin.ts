@@ -107,7 +107,7 @@ export class CountingOrigin {
 
   async #send(request: IncomingMessage, response: ServerResponse, resource: Resource, made: Generated, cut: boolean): Promise<void> {
     const { headers } = request
-    const variant = variantOf(resource, headers['x-flavour'], headers['x-asker'])
+    const variant = variantOf(resource, headers['x-flavour'], resource.variesBy === 'cookie' ? sessionOf(headers.cookie) : headers['x-asker'])
     const etag = etagOf(resource, made.version, variant)
     const fields: Record<string, string | number> = { 'Cache-Control': resource.control(made.version), 'X-Generation': made.generation }
     if (etag !== undefined) fields['ETag'] = etag
@@ -159,6 +159,10 @@ function partOf({ range, 'if-range': ifRange }: IncomingHttpHeaders, etag: strin
   const start = Number(asked[1])
   const end = Math.min(length, Number(asked[2]) + 1)
   return start < end ? { start, end } : undefined
+}
+
+function sessionOf(cookie: string | undefined): string | undefined {
+  return /^session=(\w+)$/.exec(cookie ?? '')?.[1]
 }
 
 export function variantOf({ variesBy }: Resource, flavour: unknown, asker: unknown): string {

@@ -11,8 +11,8 @@ interface Receipt {
   readonly replicas: { readonly live: number, readonly acknowledged: number }
 }
 
-/** Sends a purge to one replica's admin API. true: it is confirmed, and holds from now on. */
-export async function purge(scene: PurgeScene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<boolean> {
+/** Sends a purge to one replica's admin API. Gives the status: 200 means that it is confirmed, and holds from now on. */
+export async function purge(scene: PurgeScene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<number | undefined> {
   const { trail, origin, oracle } = scene
   const kind = `${kindOf(named)}${named.soft ? ', soft' : ''}`
   const sent = oracle.sent(named, origin.counter)
@@ -36,17 +36,17 @@ export async function purge(scene: PurgeScene, replica: Replica, who: string, na
     const status = answer.complete ? answer.status : 0
     const moment = trail.note('purge', `purge ${sent.number} is answered ${status} by ${replica.name} after ${tookMs} ms: ${answer.body.toString()}`)
     trail.count(`purges: ${kind}: ${status}`)
-    if (status !== 200) return false
+    if (status !== 200) return status
     const { replicas } = JSON.parse(answer.body.toString()) as Receipt
     oracle.confirmed(sent, moment)
     trail.count('purges confirmed')
     trail.most('slowest confirmed purge, ms', tookMs)
     trail.most('replicas that acknowledged a purge, at most', replicas.acknowledged)
-    return true
+    return status
   } catch (error) {
     trail.note('purge', `purge ${sent.number} was not answered by ${replica.name}: ${String(error)}`)
     trail.count(`purges: ${kind}: no answer`)
-    return false
+    return undefined
   }
 }
 
@@ -81,9 +81,10 @@ export async function post(scene: PurgeScene, replica: Replica, who: string, res
     trail.count(`posts: ${answer.complete ? answer.status : 'cut'}`)
     const status = answer.complete ? answer.status : undefined
     if (status !== 200 || !Number.isInteger(generation)) return { status, confirmed: false }
+    const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
+    scene.posted?.(target, named, generation)
     // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
     if (tookMs > purgeWaitMs - 500) return { status, confirmed: false }
-    const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
     oracle.confirmed(oracle.sent(named, generation, target), moment)
     return { status, confirmed: true }
   } catch (error) {

@@ -2,17 +2,16 @@
 import type { Agent, IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { open } from '../support/client.ts'
-import type { Replica } from '../support/replica.ts'
 import { variantOf, type CountingOrigin } from './origin.ts'
-import type { Oracle, Generated, Violation } from './oracle.ts'
-import { host } from './replica.ts'
+import type { Oracle, Generated, Named, Violation } from './oracle.ts'
+import { host, type WiredReplica } from './replica.ts'
 import { bodyName, bodyOf, versionOf, type Resource } from './resources.ts'
 import type { Trail } from './trail.ts'
 
 /** What every actor shares. */
 export interface Scene extends PurgeScene {
   readonly origin: CountingOrigin
-  readonly replicas: readonly Replica[]
+  readonly replicas: readonly WiredReplica[]
   violated(violation: Violation, about: string, what: string): void
 }
 
@@ -21,12 +20,14 @@ export interface PurgeScene {
   readonly trail: Trail
   readonly origin: { readonly counter: number }
   readonly oracle: Oracle
+  /** An unsafe request was answered 200: what its answer invalidates, and the origin's count in it. */
+  posted?(target: string, named: Named, generation: number): void
   /** Somebody was not answered at all, for longer than anything may take. */
   hung(what: string): void
 }
 
 export interface Read {
-  readonly replica: Replica
+  readonly replica: WiredReplica
   readonly resource: Resource
   readonly who: string
   readonly agent: Agent | undefined
@@ -71,6 +72,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const { trail, origin } = scene
   const { replica, resource, who, method } = asked
   const counterAtSend = origin.counter
+  const laxBefore = replica.lax
   const extras = [asked.cacheControl, asked.range && `bytes ${asked.range.join('-')}`, asked.ifNoneMatch && `if-none-match ${asked.ifNoneMatch}`].filter(Boolean).join(', ')
   const sent = trail.note(resource.path, `${who} asks ${replica.name}: ${method} ${resource.path} ${resource.variesBy === 'flavour' ? asked.flavour : ''} ${extras}`)
   let message: Message | undefined
@@ -91,6 +93,8 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(resource.path, told)
   countUse(trail, cacheStatus)
+  // A replica with lax rules may give to one client what is another's: that is what they say.
+  if (resource.variesBy === 'cookie' && (laxBefore || replica.lax)) return undefined
   const wrong = judge(scene, asked, message, { status, sent, counterAtSend, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
   if (wrong !== undefined) scene.violated(wrong, resource.path, told)
   return field(message.response, 'etag')
@@ -124,7 +128,7 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
     if (bytes !== undefined) return { rule: bytes, purge: undefined }
   }
   scene.trail.count('answers judged')
-  return scene.oracle.judge({ ...told, resource, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
+  return scene.oracle.judge({ ...told, resource, replica: asked.replica.name, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
 }
 
 /** What is wrong with a body that claims to be whole: every byte is known beforehand. */
@@ -148,6 +152,7 @@ function headersOf(asked: Read): string[] {
   const { resource, who, flavour } = asked
   const headers = ['Host', host, 'X-Asker', who]
   if (resource.variesBy === 'flavour') headers.push('X-Flavour', flavour)
+  if (resource.variesBy === 'cookie') headers.push('Cookie', `session=${who}`)
   if (resource.authorised) headers.push('Authorization', `Bearer ${who}`)
   if (asked.ifNoneMatch !== undefined) headers.push('If-None-Match', asked.ifNoneMatch)
   if (asked.range !== undefined) headers.push('Range', `bytes=${asked.range[0]}-${asked.range[1]}`)

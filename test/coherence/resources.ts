@@ -6,8 +6,8 @@ export interface Resource {
   readonly control: (version: number) => string
   /** weak: each answer has bytes of its own; strong: all answers of one version have the same bytes; none: no validator. */
   readonly validator: 'none' | 'weak' | 'strong'
-  /** What its answer depends on: nothing, a request field that Vary names, or who asks. */
-  readonly variesBy: 'nothing' | 'flavour' | 'asker'
+  /** What its answer depends on: nothing, a request field that Vary names, who asks, or the cookie of who asks. */
+  readonly variesBy: 'nothing' | 'flavour' | 'asker' | 'cookie'
   /** Bytes of its body, about. */
   readonly bytes: number
   /** Tags of which each version carries some. */
@@ -30,6 +30,9 @@ function resource(path: string, control: string | Resource['control'], more: Par
   }
 }
 
+/** Its requests carry a cookie. A route of its own says what that means. */
+export const withCookie = '/c/cookie'
+
 const colours = ['red', 'green', 'blue']
 
 export const resources: readonly Resource[] = [
@@ -51,6 +54,8 @@ export const resources: readonly Resource[] = [
   resource('/c/none', 'no-store', { neverShared: true }),
   resource('/c/private', 'private, max-age=600', { variesBy: 'asker', neverShared: true }),
   resource('/c/authorised', 'max-age=600', { variesBy: 'asker', authorised: true, neverShared: true }),
+  // Shared only by a replica whose rules say that cookies mean nothing, which is wrong here.
+  resource(withCookie, 'max-age=600', { variesBy: 'cookie', neverShared: true }),
 ]
 
 export const resourceByPath: ReadonlyMap<string, Resource> = new Map(resources.map((one) => [one.path, one]))

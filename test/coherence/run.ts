@@ -2,7 +2,9 @@
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
 import { account, summary } from './report.ts'
-import { kinds, type TroubleKind } from './trouble.ts'
+import { sabotageNames, sabotages, type SabotageName } from './sabotage.ts'
+import { kindNames, type TroubleKind } from './trouble.ts'
+import { clockLibrary } from './clocks/library.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -13,7 +15,8 @@ const { values: options } = parseArgs({
     clients: { type: 'string', default: '24' },
     lag: { type: 'string', default: '1000' },
     trouble: { type: 'string', default: 'all' },
-    sabotage: { type: 'boolean', default: false },
+    sabotage: { type: 'string' },
+    tell: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -23,8 +26,12 @@ if (options.help) {
   --workers N   how many of the replicas have two workers (1)
   --clients N   clients at a time (24)
   --lag MS      coherence.maxLagMs of the replicas (1000)
-  --trouble T   all (the default), none (delays only), or one kind: ${Object.keys(kinds).join(', ')}
-  --sabotage    one replica does not hear of purges: the check must find violations, or it finds nothing at all
+  --trouble T   all (the default), none (delays only), or one kind:
+${kindNames.map((name) => `                  ${name}`).join('\n')}
+  --sabotage S  takes a mend out, so that the check must find violations, or it finds nothing at all:
+                  deaf: one replica does not hear of purges
+${Object.entries(sabotages).map(([name, { about }]) => `                  ${name}: ${about}`).join('\n')}
+  --tell        prints the last troubles and purges of the run, also when nothing was found
 Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
   process.exit(0)
 }
@@ -37,15 +44,24 @@ function whole(name: 'seed' | 'steps' | 'replicas' | 'workers' | 'clients' | 'la
 }
 
 function trouble(): 'all' | 'none' | TroubleKind {
-  const found = (['all', 'none', ...Object.keys(kinds)] as ('all' | 'none' | TroubleKind)[]).find((name) => name === options.trouble)
+  const found = (['all', 'none', ...kindNames] as const).find((name) => name === options.trouble)
   if (found !== undefined) return found
-  console.error(`--trouble takes all, none, or one of: ${Object.keys(kinds).join(', ')}`)
+  console.error(`--trouble takes all, none, or one of: ${kindNames.join(', ')}`)
+  process.exit(2)
+}
+
+function sabotage(): SabotageName | undefined {
+  const found = sabotageNames.find((name) => name === options.sabotage)
+  if (found !== undefined || options.sabotage === undefined) return found
+  console.error(`--sabotage takes one of: ${sabotageNames.join(', ')}`)
   process.exit(2)
 }
 
 const replicas = whole('replicas', 1)
 const seed = whole('seed', 0)
 console.log(`check:coherence, seed ${seed}`)
+const library = clockLibrary()
+if ('missing' in library) console.log(`No clock is shifted: ${library.missing}.`)
 const report = await check({
   seed, replicas,
   steps: whole('steps', 1),
@@ -53,10 +69,12 @@ const report = await check({
   clients: whole('clients', 1),
   maxLagMs: whole('lag', 100),
   trouble: trouble(),
-  sabotage: options.sabotage ? 'deaf' : undefined,
+  sabotage: sabotage(),
   mostViolations: 5,
 })
 for (const found of report.found) console.log(`\n${account(found)}`)
 for (const what of report.hung.slice(0, 5)) console.log(`\nNOT ANSWERED: ${what}`)
+if (options.tell) console.log(report.trail.about(new Set(['trouble', 'purge']), 2000))
 console.log(`\n${summary(report)}`)
+if (report.leftOut.length > 0) console.log(`\nNOT RUN, for want of a library that shifts clocks: ${report.leftOut.join(', ')}`)
 process.exit(report.found.length === 0 ? 0 : 1)

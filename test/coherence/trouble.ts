@@ -1,129 +1,67 @@
-// What goes wrong while the clients are at it: processes freeze and die, wires stall and break, Redis forgets.
-import { connect } from 'node:net'
-import type { RedisServer } from '../support/redis.ts'
+// What goes wrong while the clients are at it: one trouble after the other, and now and then two at once.
 import type { Steps } from './clients.ts'
-import { type Random, wait } from './random.ts'
-import type { WiredReplica } from './replica.ts'
-import type { Trail } from './trail.ts'
+import { wait } from './random.ts'
+import { clockTroubles } from './troubles/clocks.ts'
+import { linkTroubles } from './troubles/links.ts'
+import type { Kind, TroubleParts } from './troubles/parts.ts'
+import { processTroubles } from './troubles/processes.ts'
+import { redisTroubles } from './troubles/redis.ts'
 
-export interface TroubleParts {
-  readonly trail: Trail
-  readonly replicas: readonly WiredReplica[]
-  readonly redis: RedisServer
-  readonly maxLagMs: number
-  readonly random: Random
-  /** One kind alone; undefined: all of them. */
-  readonly only: TroubleKind | undefined
-}
+const table = { ...processTroubles, ...linkTroubles, ...redisTroubles, ...clockTroubles }
 
-export type TroubleKind = keyof typeof kinds
+export type TroubleKind = keyof typeof table
 
-/** What may go wrong, and how often in comparison. */
-export const kinds = {
-  'short pause': 22, 'long pause': 12, 'worker paused': 8, 'worker killed': 4, 'replica killed': 7,
-  'wire cut': 16, 'wire stalled there': 10, 'wire stalled back': 10, 'wire severed': 7, 'redis paused': 4, 'redis flushed': 4, 'redis restarted empty': 1.5,
+/** What may go wrong. */
+export const kinds: Readonly<Record<TroubleKind, Kind>> = table
+
+export const kindNames = Object.keys(kinds) as TroubleKind[]
+
+/** Without a library that shifts clocks: what is left out of a choice of kinds, and what remains. */
+export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[], readonly leftOut: readonly TroubleKind[] } {
+  const wanted = kindNames.filter((name) => chosen === 'all' || name === chosen)
+  const possible = (name: TroubleKind): boolean => hasClocks || kinds[name].needs !== 'clocks'
+  return { run: wanted.filter(possible), leftOut: wanted.filter((name) => !possible(name)) }
 }
 
 // So that most purges are confirmed, and promise something: what is never confirmed cannot be broken.
 const mostAtOnce = 2
 
-/** As the steps go by: troubles, one after the other and now and then two at once, with quiet between them. */
-export async function makeTrouble(parts: TroubleParts, steps: Steps): Promise<void> {
+/** As the steps go by: troubles of these kinds, with quiet between them. Resolves when the last of them is over. */
+export async function makeTrouble(parts: TroubleParts, names: readonly TroubleKind[], steps: Steps): Promise<void> {
   const { random } = parts
   const running = new Set<Promise<void>>()
+  const claimed = new Set<string>()
   let next = steps.taken + random.between(20, 100)
   while (steps.left) {
     await wait(20)
     if (steps.taken < next || running.size >= mostAtOnce) continue
     next = steps.taken + random.between(5, 130)
-    const one = trouble(parts).finally(() => running.delete(one))
+    const one = trouble(parts, names, claimed).finally(() => running.delete(one))
     running.add(one)
   }
   await Promise.all(running)
 }
 
-async function trouble({ trail, replicas, redis, maxLagMs, random, only }: TroubleParts): Promise<void> {
-  const kind = only ?? random.weighted(kinds)
+async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claimed: Set<string>): Promise<void> {
+  const { trail, replicas, maxLagMs, random } = parts
+  const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight])) as Record<TroubleKind, number>
+  const name = random.weighted(weights)
+  const { claims = [], act } = kinds[name]
   const replica = random.pick(replicas)
-  if (!replica.up) return
-  const begun = (what: string): void => {
-    trail.count(`trouble: ${kind}`)
-    trail.note('trouble', `${replica.name}: ${what}`)
-  }
-  // Shorter and longer than what a replica may go by what it knows, and than what it is counted as live for.
-  const longMs = random.between(Math.floor(maxLagMs * 0.9), maxLagMs * 4)
-  switch (kind) {
-    case 'short pause':
-      return pause(begun, (signal) => replica.signal(signal), random.between(10, 400))
-    case 'long pause':
-      return pause(begun, (signal) => replica.signal(signal), longMs)
-    case 'worker paused':
-    case 'worker killed': {
-      const pid = random.pick(replica.workerPids)
-      if (pid === undefined) return
-      if (kind === 'worker paused') return pause(begun, (signal) => signalWorker(pid, signal), longMs)
-      begun(`worker ${pid} is killed`)
-      return signalWorker(pid, 'SIGKILL')
-    }
-    case 'replica killed':
-      // Somebody must be there to be asked.
-      if (replicas.some(({ up }) => !up)) return
-      begun('killed')
-      await replica.kill()
-      await wait(random.between(0, 500))
-      await replica.start()
-      trail.note('trouble', `${replica.name}: serves again`)
-      return
-    case 'wire cut':
-      begun('its connections to Redis break')
-      return replica.wire.cut()
-    case 'wire stalled there':
-    case 'wire stalled back': {
-      const direction = kind === 'wire stalled there' ? 'there' : 'back'
-      const ms = random.between(20, random.chance(0.8) ? 1000 : maxLagMs * 3)
-      begun(`nothing goes ${direction} on its wire for ${ms} ms`)
-      return replica.wire.stall(direction, ms)
-    }
-    case 'wire severed': {
-      const ms = random.between(100, maxLagMs * 3)
-      begun(`cut off from Redis for ${ms} ms`)
-      return replica.wire.sever(ms)
-    }
-    case 'redis paused':
-      return pause(begun, (signal) => redis.kill(signal), random.between(50, 700))
-    case 'redis flushed':
-      // Half of the time while a replica does not hear of it, and yet may go by what it knew before.
-      if (random.chance(0.5)) replica.wire.stall(random.pick(['there', 'back']), random.between(100, maxLagMs))
-      begun('and all others: Redis is flushed')
-      return flush(redis.port)
-    case 'redis restarted empty':
-      begun('and all others: Redis is killed, and starts again empty')
-      await redis.stop()
-      return redis.restart()
-  }
-}
-
-async function pause(begun: (what: string) => void, send: (signal: 'SIGSTOP' | 'SIGCONT') => void, ms: number): Promise<void> {
-  begun(`frozen for ${ms} ms`)
-  send('SIGSTOP')
-  await wait(ms)
-  send('SIGCONT')
-}
-
-function flush(port: number): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('FLUSHALL\r\n'))
-    socket.once('data', () => socket.end())
-    socket.once('close', () => resolve())
-    // Redis is away just now: then it forgets anyway, or nothing.
-    socket.once('error', () => resolve())
-  })
-}
-
-function signalWorker(pid: number, signal: NodeJS.Signals): void {
+  if (!replica.up || claims.some((claim) => claimed.has(claim))) return
+  for (const claim of claims) claimed.add(claim)
+  let counted = false
   try {
-    process.kill(pid, signal)
-  } catch {
-    // It has ended.
+    await act({
+      ...parts, replica,
+      longMs: random.between(Math.floor(maxLagMs * 0.9), maxLagMs * 4),
+      begun: (what) => {
+        if (!counted) trail.count(`trouble: ${name}`)
+        counted = true
+        trail.note('trouble', `${replica.name}: ${what}`)
+      },
+    })
+  } finally {
+    for (const claim of claims) claimed.delete(claim)
   }
 }

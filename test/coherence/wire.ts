@@ -4,16 +4,27 @@ import { hesitation, wait, type Random } from './random.ts'
 
 export type Direction = 'there' | 'back'
 
+/** One connection through the wire. */
+interface Pair {
+  readonly replica: Socket
+  readonly redis: Socket
+  /** Whether a SUBSCRIBE went over it. */
+  subscribes: boolean
+  /** Nothing arrives over it any more, in either direction, and neither side is told. */
+  silent: boolean
+}
+
 /** A TCP proxy in front of Redis, for one replica. */
 export class Wire {
   readonly #random: Random
   readonly #longestMs: number
   readonly #redis: { readonly port: number }
   readonly #server
-  readonly #pairs = new Set<readonly [Socket, Socket]>()
+  readonly #pairs = new Set<Pair>()
   /** Until when nothing goes through, by direction: promises that resolve then. */
   readonly #stalls: Record<Direction, Promise<void> | undefined> = { there: undefined, back: undefined }
-  #cut = false
+  /** How many cuts last: no connection is made until all of them are over. */
+  #cuts = 0
 
   constructor(redis: { readonly port: number }, random: Random, longestMs: number) {
     this.#redis = redis
@@ -40,7 +51,7 @@ export class Wire {
 
   /** Breaks every connection, in the middle of whatever it carries. */
   cut(): void {
-    for (const [replica, redis] of this.#pairs) {
+    for (const { replica, redis } of this.#pairs) {
       replica.destroy()
       // A command that its sender has given up may still arrive.
       if (this.#random.chance(0.5)) redis.destroy()
@@ -49,29 +60,42 @@ export class Wire {
 
   /** Breaks every connection and lets none be made for so long. */
   sever(ms: number): void {
-    this.#cut = true
+    setTimeout(this.hold(), ms)
+  }
+
+  /** As `sever`, until the function that it gives is called. */
+  hold(): () => void {
+    this.#cuts++
     this.cut()
-    setTimeout(() => { this.#cut = false }, ms)
+    return () => void this.#cuts--
+  }
+
+  /** One connection that subscribes falls silent for ever, as if a firewall had forgotten it. false: there is none. */
+  silenceSubscriber(): boolean {
+    const speaking = [...this.#pairs].filter(({ subscribes, silent, replica }) => subscribes && !silent && !replica.destroyed)
+    if (speaking.length === 0) return false
+    this.#random.pick(speaking).silent = true
+    return true
   }
 
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
-      for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
+      for (const { replica, redis } of this.#pairs) for (const socket of [replica, redis]) socket.destroy()
     })
   }
 
   #join(replica: Socket): void {
-    if (this.#cut) {
+    if (this.#cuts > 0) {
       replica.on('error', () => {})
       replica.destroy()
       return
     }
     const redis = connect(this.#redis.port, '127.0.0.1')
-    const pair = [replica, redis] as const
+    const pair: Pair = { replica, redis, subscribes: false, silent: false }
     this.#pairs.add(pair)
-    this.#carry('there', replica, redis)
-    this.#carry('back', redis, replica)
+    this.#carry('there', replica, redis, pair)
+    this.#carry('back', redis, replica, pair)
     const gone = (): void => {
       if (replica.destroyed && redis.destroyed) this.#pairs.delete(pair)
     }
@@ -80,15 +104,16 @@ export class Wire {
   }
 
   // In order, one piece after the other, each with its delay. What was taken before the sender closed still arrives.
-  #carry(direction: Direction, from: Socket, to: Socket): void {
+  #carry(direction: Direction, from: Socket, to: Socket, pair: Pair): void {
     from.setNoDelay(true)
     let queue: Promise<unknown> = Promise.resolve()
     from.on('data', (piece) => {
+      if (direction === 'there') pair.subscribes ||= /\r\nsubscribe\r\n/i.test(piece.toString('latin1'))
       from.pause()
       queue = queue.then(async () => {
         await this.#stalls[direction]
         if (this.#random.chance(0.08)) await wait(hesitation(this.#random, this.#longestMs))
-        if (!to.destroyed) to.write(piece)
+        if (!to.destroyed && !pair.silent) to.write(piece)
         from.resume()
       })
     })

@@ -87,7 +87,7 @@ export async function runPurger(scene: Scene, random: Random, over: () => boolea
     const { named, touched } = what(random)
     for (const path of touched) scene.origin.change(path)
     scene.trail.count('purges')
-    if (!await purge(scene, replica, 'purger', named, 3000, random.chance(0.3))) continue
+    if (await purge(scene, replica, 'purger', named, 3000, random.chance(0.3)) !== 200) continue
     const reads: Promise<void>[] = []
     for (const each of scene.replicas) {
       for (let i = 0; i < each.workers && each.up; i++) {

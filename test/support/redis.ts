@@ -22,6 +22,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** More arguments, as on the command line: ['--cluster-enabled', 'yes']. */
   readonly args?: readonly string[]
+  /** Environment variables for it, beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
   /** What a Sentinel is told of the masters that it watches: then it is one. */
   readonly sentinel?: string
 }
@@ -54,7 +56,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       const mode = options.sentinel === undefined
         ? [...common, '--save', '', '--appendonly', 'no']
         : [fileOf(directory, options.sentinel), ...common, '--sentinel']
-      const started = spawn(program, [...mode, ...(options.args ?? [])], { stdio: 'ignore' })
+      const started = spawn(program, [...mode, ...(options.args ?? [])], { stdio: 'ignore', env: { ...process.env, ...options.env } })
       running.add(started)
       const guard = guardOf(started)
       ended = new Promise((resolve) => {

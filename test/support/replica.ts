@@ -18,6 +18,10 @@ export interface ReplicaOptions {
   readonly workers: number
   /** What its file says, but for `workers`. Listeners are on 127.0.0.1, at ports that it chooses. */
   readonly config: object
+  /** Environment variables for it. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** The compiled program; the one beside the tests unless told. */
+  readonly program?: string | undefined
   /** Called with each line that it writes on standard output: its log. */
   readonly logged?: (line: string) => void
 }
@@ -56,13 +60,18 @@ export class Replica {
     return this.#workerPids
   }
 
+  /** What its file says at its next start. */
+  protected get config(): object {
+    return this.#options.config
+  }
+
   /** Resolves when it serves. @throws Error when it ends instead, with what it said. */
   async start(): Promise<void> {
     const file = join(directory, `${this.name}.json`)
-    writeFileSync(file, JSON.stringify({ ...this.#options.config, workers: this.workers }))
+    writeFileSync(file, JSON.stringify({ ...this.config, workers: this.workers }))
     // env(1) takes off what tap gives to every child; a group of its own, so that workers are signalled with their primary.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, program, 'serve', '--config', file], {
-      env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
+      env: { PATH: process.env['PATH'], ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     })
     const group = child.pid
     if (group === undefined) throw new Error('the program could not be started')

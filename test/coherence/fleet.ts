@@ -1,0 +1,63 @@
+// The processes of a run: Redis, the origin, and replicas, each with a wire and clocks of its own.
+import { ShiftedClock } from './clocks/clock.ts'
+import { CountingOrigin } from './origin.ts'
+import type { Random } from './random.ts'
+import { WiredReplica } from './replica.ts'
+import { RedisServers } from './servers.ts'
+import { Wire } from './wire.ts'
+
+export interface FleetOptions {
+  readonly replicas: number
+  /** How many of the replicas have two workers. */
+  readonly withWorkers: number
+  readonly maxLagMs: number
+  /** The last replica follows another log than the others. */
+  readonly deaf: boolean
+  /** Another program than the one beside the tests. */
+  readonly program: string | undefined
+  /** Shifts clocks; undefined: all clocks are the true ones. */
+  readonly library: string | undefined
+  readonly withStandby: boolean
+  notRecorded(target: string, replica: WiredReplica): void
+}
+
+export interface Fleet {
+  readonly origin: CountingOrigin
+  readonly redis: RedisServers
+  readonly replicas: readonly WiredReplica[]
+  /** @throws Error when a replica does not start */
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts Redis and the origin, not the replicas. */
+export async function openFleet(options: FleetOptions, random: Random): Promise<Fleet> {
+  const { library, program, maxLagMs, notRecorded } = options
+  const origin = new CountingOrigin(random.fork('origin'), 120)
+  const redis = await RedisServers.start(library, options.withStandby, random)
+  await origin.listen()
+  const replicas: WiredReplica[] = []
+  for (let i = 0; i < options.replicas; i++) {
+    const name = `r${i + 1}`
+    const wire = new Wire(redis, random.fork(`wire ${name}`), 60)
+    await wire.listen()
+    replicas.push(new WiredReplica({
+      name, wire, program, maxLagMs, notRecorded,
+      origin: origin.url,
+      workers: i < options.withWorkers ? 2 : 1,
+      keyPrefix: options.deaf && i === options.replicas - 1 ? 'deaf' : 'sh',
+      clock: library === undefined ? undefined : new ShiftedClock(library),
+    }))
+  }
+  return {
+    origin, redis, replicas,
+    start: async () => { await Promise.all(replicas.map((replica) => replica.start())) },
+    close: async () => {
+      await Promise.all(replicas.map((replica) => replica.kill()))
+      await Promise.all(replicas.map(({ wire }) => wire.close()))
+      for (const { clock } of replicas) clock?.close()
+      await origin.close()
+      await redis.stop()
+    },
+  }
+}

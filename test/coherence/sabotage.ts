@@ -1,0 +1,95 @@
+// Takes one mend out of a copy of the compiled program, to show that the check finds what it mends.
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+interface Edit {
+  /** Below src, as it is compiled. */
+  readonly file: string
+  readonly text: string
+  readonly replacement: string
+}
+
+interface Sabotage {
+  /** What goes wrong without the mend. */
+  readonly about: string
+  readonly edits: readonly Edit[]
+}
+
+/** Not of the program: one replica follows another log than the others. */
+export const deaf = 'deaf'
+
+const table = {
+  'unrecorded-forgotten': {
+    about: 'what an unsafe request invalidates while Redis is in trouble is lost',
+    edits: [{ file: 'store/redis/stream-log.js', text: 'this.#unrecorded.add(invalidation);', replacement: '' }],
+  },
+  'order-by-time': {
+    about: 'a clock that runs ahead makes URLs uncacheable, and no purge helps',
+    edits: [
+      { file: 'store/order.js', text: 'return logOf(stored.stamp) === logOf(next.stamp) && stored.stamp > next.stamp;', replacement: 'return stored.requestTimeMs > next.requestTimeMs;' },
+      { file: 'store/order.js', text: ' && !isAhead(stored.requestTimeMs, nowMs)', replacement: '' },
+      { file: 'store/redis/scripts.js', text: "if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end", replacement: '' },
+      { file: 'store/redis/scripts.js', text: ' and not ahead(requestTime(stored), now)', replacement: '' },
+    ],
+  },
+  'suspension-unnoticed': {
+    about: 'a machine that was suspended serves what was purged meanwhile',
+    edits: [{ file: 'store/redis/stream-log.js', text: 'const mostApartMs = 500;', replacement: 'const mostApartMs = Infinity;' }],
+  },
+  'forward-unnoticed': {
+    about: "registrations run out when Redis' clock is set forward, and nobody says so",
+    edits: [{ file: 'store/redis/log-scripts.js', text: "if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end", replacement: '' }],
+  },
+  'back-unbounded': {
+    about: "a dead replica is counted for as long as Redis' clock was set back",
+    edits: [
+      { file: 'store/redis/log-scripts.js', text: 'elseif one and one.ends > time + one.ttl then', replacement: 'elseif false then' },
+      { file: 'store/redis/log-scripts.js', text: 'if ends > time + lag then', replacement: 'if false then' },
+    ],
+  },
+  'ids-alone': {
+    about: 'two records of one id are taken for one',
+    edits: [
+      { file: 'store/redis/log-scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
+      { file: 'store/redis/log-scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
+      { file: 'store/redis/log-scripts.js', text: 'number = number + 1 + tonumber(salt) % 1000', replacement: 'number = number + 1' },
+      { file: 'store/redis/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
+    ],
+  },
+  'silence-unnoticed': {
+    about: 'a subscription that has died silently is trusted',
+    edits: [{ file: 'store/redis/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: ';' }],
+  },
+} satisfies Record<string, Sabotage>
+
+export type SabotageName = keyof typeof table | typeof deaf
+
+export const sabotages: Readonly<Record<keyof typeof table, Sabotage>> = table
+
+export const sabotageNames: readonly SabotageName[] = [deaf, ...Object.keys(table) as (keyof typeof table)[]]
+
+// Compiled, this is .build/test/coherence/sabotage.js.
+const build = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Where the program without that mend is, and how to remove it. @throws Error when the text of the mend is not there. */
+export function sabotaged(name: Exclude<SabotageName, typeof deaf>): { readonly program: string, remove(): void } {
+  const place = join(build, 'sabotaged', `${name}-${process.pid}`)
+  const remove = (): void => rmSync(place, { recursive: true, force: true })
+  mkdirSync(place, { recursive: true })
+  cpSync(join(build, 'src'), join(place, 'src'), { recursive: true })
+  cpSync(join(build, 'package.json'), join(place, 'package.json'))
+  try {
+    for (const edit of sabotages[name].edits) apply(join(place, 'src', edit.file), edit, name)
+  } catch (error) {
+    remove()
+    throw error
+  }
+  return { program: join(place, 'src', 'cli', 'main.js'), remove }
+}
+
+function apply(path: string, { file, text, replacement }: Edit, name: string): void {
+  const compiled = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  if (!compiled.includes(text)) throw new Error(`--sabotage ${name}: ${file} does not contain what is to be taken out: ${text}`)
+  writeFileSync(path, compiled.replaceAll(text, () => replacement))
+}

@@ -1,0 +1,79 @@
+// What must be so again when nothing goes wrong any more: purges are confirmed, what does not change is a hit, and all agree on the latest.
+import { ask, type Answer } from '../support/client.ts'
+import { wait } from './random.ts'
+import type { Scene } from './reading.ts'
+import { host, token, type WiredReplica } from './replica.ts'
+import { resources } from './resources.ts'
+
+// Longer than any registration or lag lasts, on a machine as busy as may be. A fault that lasts lasts for minutes.
+const patienceMs = 40_000
+
+const unchanging = resources.filter(({ control, failing, neverShared }) => control(1) === 'max-age=600' && control(0) === 'max-age=600' && failing === 0 && !neverShared)
+
+/** Call it when all troubles are over and no client is at it. Tells the scene of the first thing that does not become well. */
+export async function settle(scene: Scene): Promise<void> {
+  const beganMs = performance.now()
+  for (const replica of scene.replicas) {
+    if (!await until(() => purged(replica))) return broken(scene, replica, 'a purge is not confirmed')
+  }
+  for (const replica of scene.replicas) {
+    for (const { path } of unchanging) {
+      if (!await until(() => hits(replica, path))) return broken(scene, replica, `${path} does not become a hit`)
+    }
+  }
+  for (const { path } of unchanging) {
+    const [first, ...others] = scene.replicas as [WiredReplica, ...WiredReplica[]]
+    const latest = await renewed(first, path)
+    for (const replica of others) {
+      if (!await until(() => agrees(replica, path, latest))) return broken(scene, replica, `${path} is older than what ${first.name} has stored since`)
+    }
+  }
+  scene.trail.most('slowest until all was well again, ms', Math.round(performance.now() - beganMs))
+}
+
+async function until(wellNow: () => Promise<boolean>): Promise<boolean> {
+  const overMs = performance.now() + patienceMs
+  while (!await wellNow().catch(() => false)) {
+    if (performance.now() > overMs) return false
+    await wait(50)
+  }
+  return true
+}
+
+function broken(scene: Scene, replica: WiredReplica, what: string): void {
+  const rule = `all has been well for ${patienceMs / 1000} s, and ${what}`
+  scene.violated({ rule, purge: undefined }, 'settle', `asked of ${replica.name}`)
+}
+
+// Of everything: what is stored from before it must not stand in the way of anything either.
+async function purged(replica: WiredReplica): Promise<boolean> {
+  const { status } = await ask(replica.adminPort, {
+    method: 'POST', path: '/v1/purge', body: JSON.stringify({ all: true, waitMs: 2000 }),
+    headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
+  })
+  return status === 200
+}
+
+async function hits(replica: WiredReplica, path: string): Promise<boolean> {
+  const answer = await get(replica, path)
+  return answer.status === 200 && /; hit;.* detail=fresh/.test(answer.header('cache-status') ?? '')
+}
+
+// Asks the origin for a response that replaces the stored one. Gives the generation of its body; 0: it could not be had.
+async function renewed(replica: WiredReplica, path: string): Promise<number> {
+  const answer = await get(replica, path, 'Cache-Control', 'no-cache').catch(() => undefined)
+  return Number(answer?.header('x-body-generation') ?? 0)
+}
+
+// A connection of its own goes to the next worker: each of them is asked.
+async function agrees(replica: WiredReplica, path: string, latest: number): Promise<boolean> {
+  for (let worker = 0; worker < replica.workers; worker++) {
+    const answer = await get(replica, path)
+    if (Number(answer.header('x-body-generation') ?? 0) < latest) return false
+  }
+  return true
+}
+
+function get(replica: WiredReplica, path: string, ...headers: string[]): Promise<Answer> {
+  return ask(replica.proxyPort, { path, headers: ['Host', host, 'X-Flavour', 'sweet', ...headers] })
+}

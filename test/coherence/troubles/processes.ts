@@ -1,0 +1,62 @@
+// Replicas and workers freeze, die, and start again.
+import { wait } from '../random.ts'
+import { pause, type Kind, type Occasion } from './parts.ts'
+
+export const processTroubles = {
+  'short pause': { weight: 22, act: ({ begun, replica, random }) => pause(begun, (signal) => replica.signal(signal), random.between(10, 400)) },
+  'long pause': { weight: 12, act: ({ begun, replica, longMs }) => pause(begun, (signal) => replica.signal(signal), longMs) },
+  'worker paused': {
+    weight: 8,
+    act: async ({ begun, replica, random, longMs }) => {
+      const pid = random.pick(replica.workerPids)
+      if (pid !== undefined) await pause(begun, (signal) => signalWorker(pid, signal), longMs)
+    },
+  },
+  'worker killed': {
+    weight: 4, claims: ['starts'],
+    act: ({ begun, replica, random }) => {
+      const pid = random.pick(replica.workerPids)
+      if (pid === undefined) return
+      begun(`worker ${pid} is killed`)
+      signalWorker(pid, 'SIGKILL')
+    },
+  },
+  'replica killed': {
+    weight: 7, claims: ['starts'],
+    act: async (occasion) => {
+      occasion.begun('killed')
+      await restart(occasion)
+    },
+  },
+  'rules differ': {
+    weight: 3, claims: ['starts'],
+    act: async (occasion) => {
+      const { begun, replica, random } = occasion
+      begun('starts again with rules by which cookies mean nothing')
+      replica.lax = true
+      await restart(occasion)
+      await wait(random.between(500, 3000))
+      begun('starts again with the rules that the others have')
+      await replica.kill()
+      replica.lax = false
+      await replica.start()
+    },
+  },
+} satisfies Record<string, Kind>
+
+async function restart({ replica, replicas, random, trail }: Occasion): Promise<void> {
+  // Somebody must be there to be asked.
+  if (replicas.some(({ up }) => !up)) return
+  await replica.kill()
+  await wait(random.between(0, 500))
+  await replica.start()
+  trail.note('trouble', `${replica.name}: serves again`)
+}
+
+function signalWorker(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended.
+  }
+}
