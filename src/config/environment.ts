@@ -58,7 +58,8 @@ export function unknownVariables(env: Environment): Problem[] {
   return Object.entries(env)
     .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text) && !isAboutDeployment(name))
     .map(([name]) => {
-      const near = nearest(name, known)
+      // SPRINGHOUSE_PORT lacks a section: fewer letters lead to SPRINGHOUSE_ROUTES than to what was meant.
+      const near = known.find((each) => each.endsWith(name.slice(prefix.length - 1))) ?? nearest(name, known)
       return { path: name, message: near === undefined ? 'unknown variable; config/reference.md lists those that are known' : `unknown variable; did you mean ${near}?` }
     })
 }

@@ -14,6 +14,8 @@ export interface RouteMatch {
   readonly path: string
   /** The path in lower case; `undefined` where case tells routes apart. */
   readonly lowerPath: string | undefined
+  /** The path without its last slash, in lower case unless case tells routes apart; `undefined`: it ends in none, or is `/`. */
+  readonly bare: string | undefined
   /** The plainest forms of the path; `undefined`: it has none, and each odd path may be read as one of this route. */
   readonly plainest: readonly string[] | undefined
 }
@@ -26,7 +28,9 @@ export interface RouteMatch {
 export function compileMatch(match: { readonly host?: string | undefined, readonly path?: string | undefined }, foldCase: boolean): RouteMatch {
   const path = normalRoutePath(match.path)
   const domain = match.host?.startsWith('*.') === true ? match.host.slice(1) : undefined
-  return { host: match.host, domain, path, lowerPath: foldCase ? path.toLowerCase() : undefined, plainest: plainestForms(path, foldCase) }
+  const lowerPath = foldCase ? path.toLowerCase() : undefined
+  const bare = path.length > 1 && path.endsWith('/') ? (lowerPath ?? path).slice(0, -1) : undefined
+  return { host: match.host, domain, path, lowerPath, bare, plainest: plainestForms(path, foldCase) }
 }
 
 /** Whether two routes differ by the case of their paths alone: then their origins are taken to tell it apart. */
@@ -65,7 +69,7 @@ export function matchRoute(routes: readonly Route[], authority: string, target: 
       if (odd.normal.startsWith(match.path)) return ambiguous || odd.plainest === undefined || !odd.spelt.startsWith(match.path) ? route.uncached : route
       ambiguous ||= mayBegin(odd.plainest, match.plainest)
     } else if (target.startsWith(match.path)) return ambiguous ? route.uncached : route
-    else ambiguous ||= (kind === 'cased' || match.path !== match.lowerPath) && beginsInLowerCase(target, match.lowerPath)
+    else ambiguous ||= ((kind === 'cased' || match.path !== match.lowerPath) && beginsInLowerCase(target, match.lowerPath)) || lacksLastSlash(target, match)
   }
   return undefined
 }
@@ -79,6 +83,12 @@ function endOfHost(authority: string): number {
 
 function matchesHost(host: string, domain: string | undefined, authority: string, end: number): boolean {
   return domain === undefined ? host.length === end && authority.startsWith(host) : authority.endsWith(domain, end)
+}
+
+/** Whether a path is that of a route but for its last slash: many origins take `/account` for `/account/`. */
+function lacksLastSlash(target: string, { bare, lowerPath }: RouteMatch): boolean {
+  if (bare === undefined || (target.length !== bare.length && target.charCodeAt(bare.length) !== 0x3f)) return false
+  return lowerPath === undefined ? target.startsWith(bare) : beginsInLowerCase(target, bare)
 }
 
 /** Compares without making a string: this runs at each look. */
@@ -105,5 +115,5 @@ function readOddPath(target: string, foldCase: boolean): OddPath {
 }
 
 function mayBegin(target: readonly string[] | undefined, route: readonly string[] | undefined): boolean {
-  return target === undefined || route === undefined || target.some(form => route.some(beginning => form.startsWith(beginning)))
+  return target === undefined || route === undefined || target.some(form => route.some(beginning => form.startsWith(beginning) || `${form}/` === beginning))
 }

@@ -133,6 +133,11 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     'SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: unknown variable; did you mean SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES?',
     'SPRINGHOUSE_FROBNICATION_LEVEL: unknown variable; config/reference.md lists those that are known',
   ])
+  // Each without its section.
+  t.strictSame(lines(() => loadConfig({ env: { ...known, SPRINGHOUSE_PORT: '8080', SPRINGHOUSE_TOKEN_FILE: '/t' }, flags })), [
+    'SPRINGHOUSE_PORT: unknown variable; did you mean SPRINGHOUSE_PROXY_PORT?',
+    'SPRINGHOUSE_TOKEN_FILE: unknown variable; did you mean SPRINGHOUSE_ADMIN_TOKEN_FILE?',
+  ])
   const services = {
     SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
     SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
