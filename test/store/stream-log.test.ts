@@ -4,8 +4,9 @@ import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { SpringhouseError } from '../../src/errors.ts'
 import type { PurgeLog } from '../../src/store/purge-log.ts'
+import { PurgeTable } from '../../src/store/purge-table.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
-import { newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
+import { decodeRecords, newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
 import { followScript } from '../../src/store/redis/log-scripts.ts'
 import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
 import { Random } from '../coherence/random.ts'
@@ -440,6 +441,26 @@ void t.test('a log that was overwritten by something else is begun anew', async 
   await raw.set('test:{log}', 'not a log')
   test.ok((await one.log.append(purge({ tags: ['x'] }), longMs)).id !== old)
   test.equal(one.log.judge(entry(old)), 'dead')
+})
+
+// Guard: `open` begins a new log behind a record without an identity. Without it every replica loads the log in a loop.
+void t.test('a record of another hand in the log: nothing that was stored before it is used, and what comes after it is', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const before = one.log.applied
+  await raw.xadd('test:{log}', '*', 'foo', 'bar')
+  await eventually(() => [one, two].every(({ log }) => log.current() && log.applied > before))
+  test.equal(one.log.judge(entry(before)), 'dead')
+  test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
+  test.equal(two.log.judge(entry(two.log.applied)), 'valid')
+})
+
+// Guard: decodeRecords gives it an identity that no stamp begins with. Every stamp begins with ''.
+void t.test('a record of another hand, read last, leaves nothing alive', async (test) => {
+  const table = new PurgeTable()
+  const [record] = decodeRecords([['1-1', ['foo', 'bar']]])
+  table.begin(record?.identity ?? '', stampOf(record?.identity ?? '', '1-1'))
+  test.equal(table.judge(entry(stampOf(newIdentity(1_700_000_000_000, Buffer.alloc(4)), '1700000000000-0'))), 'dead')
 })
 
 void t.test('a log that has lost its end, as after a failover: a replica that had applied it begins another', async (test) => {

@@ -24,17 +24,9 @@ export const saltLimit = 1_000_000
 const mostNumber = 2_000_000_000
 
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
-// of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
+// of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it. A record
+// without an identity is of another hand. A log that ends with one cannot be followed from there, so a new log begins behind it.
 export const common = `
-local function open(log, fresh)
-  local kind = redis.call('TYPE', log).ok
-  if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
-  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-  if last then return last end
-  redis.call('XTRIM', log, 'MAXLEN', 0) -- nothing to trim; but see append: after a write that frees, one that adds is let in
-  redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
-  return redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-end
 local function field(record, name)
   for i = 1, #record[2], 2 do
     if record[2][i] == name then return record[2][i + 1] end
@@ -42,6 +34,15 @@ local function field(record, name)
   return nil
 end
 local function identity(record) return field(record, 'log') or '' end
+local function open(log, fresh)
+  local kind = redis.call('TYPE', log).ok
+  if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if last and identity(last):match('^%w+$') then return last end
+  redis.call('XTRIM', log, 'MAXLEN', 0) -- nothing to trim; but see append: after a write that frees, one that adds is let in
+  redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
+  return redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+end
 local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

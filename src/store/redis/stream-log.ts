@@ -10,7 +10,7 @@ import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts
 import { channelName, type Log, type RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
-import { decodeRecords, decodeUnsafeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
+import { decodeRecords, decodeUnsafeRecords, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
 import { isRefusal } from './permissions.ts'
 import { Replicas, type Replica } from './replicas.ts'
@@ -71,9 +71,6 @@ const lastChanceMs = 1000
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
   return new StreamPurgeLog(options)
 }
-
-// No stamp begins with it: under it everything is dead.
-const noIdentity = '!'
 
 class StreamPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
