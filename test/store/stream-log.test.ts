@@ -315,6 +315,23 @@ void t.test('a flush is found out by whoever follows another log afterwards, how
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
+// Guard: the longest lag of any replica, which replicas remember (followScript) when Redis loses it.
+void t.test('a flush: a replica with a longer lag than that of the one that finds out is waited for all the same', async (test) => {
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
+  const [one, two] = [await replica('one', { maxLagMs: 500 }), await replica('two', { redis: far })]
+  const before = two.log.applied
+  // Redis has told the first that there is one with a longer lag.
+  await one.log.append(purge({ tags: ['x'] }), longMs)
+  await eventually(async () => await raw.hget(list, '!lag') === String(longMs) && one.log.current())
+  const next = await one.log.append(purge({ tags: ['x'] }), longMs)
+  await eventually(() => one.log.applied >= next.id)
+  stall()
+  await raw.flushall()
+  const { replicas } = await one.log.append(purge({ all: true }), 2500)
+  test.not(two.log.judge(entry(before, ['y'])), 'dead', 'it has not heard of it')
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+})
+
 void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one', { maxLagMs: 1000 }), await replica('two', { redis: far, maxLagMs: 1000 })]
@@ -405,7 +422,7 @@ void t.test('a replica that has applied more than there is in the log acknowledg
   const [ms = ''] = id.split('-')
   const follow = async (applied: string): Promise<string | null> => {
     await followScript.run(far.small, ['test:{log}', list, 'test:{log}:unsafe', 'test:{log}:unsafe:buckets'],
-      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, '', ''])
+      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, 10_000, '', ''])
     return raw.hget(list, 'two')
   }
   test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'what is in the log is acknowledged')
