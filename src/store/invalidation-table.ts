@@ -5,7 +5,7 @@ import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation }
 export interface InvalidationTableOptions {
   /** Names that are kept apart; beyond it the one that was named least recently falls into its bucket. */
   readonly maxNames?: number
-  /** The longest that any store keeps an entry: a name that was last named before that is forgotten. */
+  /** The longest that any store keeps an entry: a name that was last named before that falls into its bucket as well. */
   readonly maxKeepMs?: number
 }
 
@@ -91,10 +91,10 @@ export class InvalidationTable {
 
   #letGo(nowMs: number): void {
     for (let oldest = this.#ring.after; oldest !== this.#ring; oldest = this.#ring.after) {
-      // What nothing that is still kept can be older than needs no bucket.
-      const over = nowMs - oldest.atMs > this.#maxKeepMs
-      if (!over && this.#names.size <= this.#maxNames) return
-      if (!over) this.#raise(bucketOf(oldest.text), oldest.last)
+      if (nowMs - oldest.atMs <= this.#maxKeepMs && this.#names.size <= this.#maxNames) return
+      // Its age too is no reason to forget it whole. The clock that says so may have been set forward, and a reload, or another
+      // replica, may keep entries for longer. A stamp in a bucket touches only what is older than itself.
+      this.#raise(bucketOf(oldest.text), oldest.last)
       oldest.leave()
       this.#names.delete(oldest.text)
     }

@@ -66,6 +66,21 @@ void t.test('more names than are kept apart: each is dead all the same, and of t
   test.equal(log.judge(entry(log.applied, '/things/0')), 'valid')
 })
 
+// The guard: age is no reason to forget a name without its bucket (invalidation-table.ts, #letGo).
+void t.test('a clock that was set forward, and back, makes no name forgotten', async (test) => {
+  let aheadMs = 0
+  const clock = { ...manualClock(), now: () => 1_700_000_000_000 + aheadMs }
+  const log = createLocalPurgeLog({ clock, maxKeepMs: 60_000 })
+  const before = log.applied
+  await log.append(unsafe('/first', ['group']), 0)
+  aheadMs = 3_600_000
+  await log.append(unsafe('/second'), 0)
+  aheadMs = 0
+  test.equal(log.judge(entry(before, '/first')), 'dead')
+  test.equal(log.judge(entry(before, '/other', ['group'])), 'dead')
+  test.equal(log.judge(entry(before, '/other')), 'valid')
+})
+
 void t.test('buckets share names out evenly', async (test) => {
   const counts = new Map<number, number>()
   for (let i = 0; i < 100_000; i++) {

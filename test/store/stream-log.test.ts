@@ -4,8 +4,9 @@ import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { SpringhouseError } from '../../src/errors.ts'
 import type { PurgeLog } from '../../src/store/purge-log.ts'
+import { PurgeTable } from '../../src/store/purge-table.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
-import { newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
+import { decodeRecords, newIdentity, stampOf } from '../../src/store/redis/log-record.ts'
 import { followScript } from '../../src/store/redis/log-scripts.ts'
 import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
 import { Random } from '../coherence/random.ts'
@@ -314,6 +315,23 @@ void t.test('a flush is found out by whoever follows another log afterwards, how
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
+// Guard: the longest lag of any replica, which replicas remember (followScript) when Redis loses it.
+void t.test('a flush: a replica with a longer lag than that of the one that finds out is waited for all the same', async (test) => {
+  const { raw, replica, far, stall } = await settingWithWire(test as Test)
+  const [one, two] = [await replica('one', { maxLagMs: 500 }), await replica('two', { redis: far })]
+  const before = two.log.applied
+  // Redis has told the first that there is one with a longer lag.
+  await one.log.append(purge({ tags: ['x'] }), longMs)
+  await eventually(async () => await raw.hget(list, '!lag') === String(longMs) && one.log.current())
+  const next = await one.log.append(purge({ tags: ['x'] }), longMs)
+  await eventually(() => one.log.applied >= next.id)
+  stall()
+  await raw.flushall()
+  const { replicas } = await one.log.append(purge({ all: true }), 2500)
+  test.not(two.log.judge(entry(before, ['y'])), 'dead', 'it has not heard of it')
+  test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
+})
+
 void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one', { maxLagMs: 1000 }), await replica('two', { redis: far, maxLagMs: 1000 })]
@@ -404,7 +422,7 @@ void t.test('a replica that has applied more than there is in the log acknowledg
   const [ms = ''] = id.split('-')
   const follow = async (applied: string): Promise<string | null> => {
     await followScript.run(far.small, ['test:{log}', list, 'test:{log}:unsafe', 'test:{log}:unsafe:buckets'],
-      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, '', ''])
+      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, 10_000, '', ''])
     return raw.hget(list, 'two')
   }
   test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'what is in the log is acknowledged')
@@ -440,6 +458,26 @@ void t.test('a log that was overwritten by something else is begun anew', async 
   await raw.set('test:{log}', 'not a log')
   test.ok((await one.log.append(purge({ tags: ['x'] }), longMs)).id !== old)
   test.equal(one.log.judge(entry(old)), 'dead')
+})
+
+// Guard: `open` begins a new log behind a record without an identity. Without it every replica loads the log in a loop.
+void t.test('a record of another hand in the log: nothing that was stored before it is used, and what comes after it is', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const [one, two] = [await replica('one'), await replica('two')]
+  const before = one.log.applied
+  await raw.xadd('test:{log}', '*', 'foo', 'bar')
+  await eventually(() => [one, two].every(({ log }) => log.current() && log.applied > before))
+  test.equal(one.log.judge(entry(before)), 'dead')
+  test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
+  test.equal(two.log.judge(entry(two.log.applied)), 'valid')
+})
+
+// Guard: decodeRecords gives it an identity that no stamp begins with. Every stamp begins with ''.
+void t.test('a record of another hand, read last, leaves nothing alive', async (test) => {
+  const table = new PurgeTable()
+  const [record] = decodeRecords([['1-1', ['foo', 'bar']]])
+  table.begin(record?.identity ?? '', stampOf(record?.identity ?? '', '1-1'))
+  test.equal(table.judge(entry(stampOf(newIdentity(1_700_000_000_000, Buffer.alloc(4)), '1700000000000-0'))), 'dead')
 })
 
 void t.test('a log that has lost its end, as after a failover: a replica that had applied it begins another', async (test) => {

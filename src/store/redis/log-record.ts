@@ -28,6 +28,9 @@ export interface UnsafeRecord {
 
 const everything: Purge = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: true, soft: false }
 
+/** No stamp begins with it: under it everything is dead. */
+export const noIdentity = '!'
+
 /** A name for a new log: sorts after those made earlier, and is nobody else's. */
 export function newIdentity(nowMs: number, random: Buffer): string {
   return Math.max(0, Math.floor(nowMs)).toString(36).padStart(9, '0') + (random.readUInt32LE(0) % 36 ** 4).toString(36).padStart(4, '0')
@@ -59,7 +62,8 @@ export function decodeRecords(reply: unknown): StreamRecord[] {
     const before = fields.get('before')
     return {
       id,
-      identity: fields.get('log') ?? '',
+      // Another hand's record. Every stamp begins with '', so that would let everything live.
+      identity: fields.get('log') || noIdentity,
       before: before === '' ? undefined : before,
       name: fields.get('name') ?? '',
       purge: before === '' ? undefined : decodePurge(fields.get('purge')),

@@ -6,6 +6,10 @@ import { unsafeFunctions } from './unsafe-functions.ts'
 // were lost. `!clock`: the time by the clock of Redis when a script last looked at the registrations.
 const lostField = '!lost'
 const clockField = '!clock'
+// `!lag`: the longest that any replica goes by what it knows; their settings may differ.
+const lagField = '!lag'
+// None goes by it for longer: coherence.maxLagMs is at most a minute.
+const mostLagMs = 60_000
 
 // A registration may run out this much too soon, or a little less, before that matters: its replica is counted for
 // `lag + 2000` ms longer than it goes by what it knows (stream-log.ts).
@@ -24,17 +28,9 @@ export const saltLimit = 1_000_000
 const mostNumber = 2_000_000_000
 
 // `open` gives the last record, beginning a new log where there is none. A record holds the identity of its log and the id
-// of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it.
+// of the one before it (none: it is the first), so nothing about the log lies anywhere else and can be lost without it. A record
+// without an identity is of another hand. A log that ends with one cannot be followed from there, so a new log begins behind it.
 export const common = `
-local function open(log, fresh)
-  local kind = redis.call('TYPE', log).ok
-  if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
-  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-  if last then return last end
-  redis.call('XTRIM', log, 'MAXLEN', 0) -- nothing to trim; but see append: after a write that frees, one that adds is let in
-  redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
-  return redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-end
 local function field(record, name)
   for i = 1, #record[2], 2 do
     if record[2][i] == name then return record[2][i + 1] end
@@ -42,6 +38,15 @@ local function field(record, name)
   return nil
 end
 local function identity(record) return field(record, 'log') or '' end
+local function open(log, fresh)
+  local kind = redis.call('TYPE', log).ok
+  if kind ~= 'stream' and kind ~= 'none' then redis.call('UNLINK', log) end
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if last and identity(last):match('^%w+$') then return last end
+  redis.call('XTRIM', log, 'MAXLEN', 0) -- nothing to trim; but see append: after a write that frees, one that adds is let in
+  redis.call('XADD', log, '*', 'log', fresh, 'before', '', 'purge', '')
+  return redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+end
 local function now()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -73,6 +78,8 @@ local function registration(value)
   if not stamp then return nil end
   return { stamp = stamp, ends = tonumber(ends), ttl = tonumber(ttl), lag = tonumber(lag) }
 end
+-- Answers the longest that any replica goes by what it knows. A clock that was set forward may be set again, and unnoticed: marks
+-- that are set for that last for a little longer.
 local function tend(replicas, me, lag)
   local kind = redis.call('TYPE', replicas).ok
   if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', replicas) end
@@ -82,8 +89,14 @@ local function tend(replicas, me, lag)
   local time = now()
   local last = tonumber(redis.call('HGET', replicas, '${clockField}') or '')
   redis.pcall('HSET', replicas, '${clockField}', whole(time))
+  local longest = math.min(tonumber(redis.call('HGET', replicas, '${lagField}') or '') or 0, ${mostLagMs})
+  if longest < lag then
+    longest = lag
+    redis.pcall('HSET', replicas, '${lagField}', whole(longest))
+  end
   if left < 0 then redis.pcall('PEXPIRE', replicas, ${keepMs}) end
-  if not last or (time >= last and time - last <= ${silenceMs}) then return end
+  if not last or (time >= last and time - last <= ${silenceMs}) then return longest end
+  local unnamed = longest + ${silenceMs}
   local gap = time - last
   local lostUntil = 0
   local all = redis.call('HGETALL', replicas)
@@ -91,15 +104,16 @@ local function tend(replicas, me, lag)
     local one = registration(all[i + 1])
     if all[i] == '${lostField}' then
       local ends = tonumber(all[i + 1]) or 0
-      if ends > time + lag then redis.pcall('HSET', replicas, '${lostField}', whole(time + lag)) end
-      if gap > ${slackMs} and ends >= last then lostUntil = math.max(lostUntil, time + lag) end
+      if ends > time + unnamed then redis.pcall('HSET', replicas, '${lostField}', whole(time + unnamed)) end
+      if gap > ${slackMs} and ends >= last then lostUntil = time + unnamed end
     elseif one and one.ends > time + one.ttl then
       redis.pcall('HSET', replicas, all[i], one.stamp .. ' ' .. whole(time + one.ttl) .. ' ' .. whole(one.ttl) .. ' ' .. whole(one.lag))
     elseif one and all[i] ~= me and gap > one.ttl - one.lag - ${slackMs} and one.ends >= last and one.ends < time + one.lag then
-      lostUntil = math.max(lostUntil, time + one.lag)
+      lostUntil = time + unnamed
     end
   end
   if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end
+  return longest
 end
 `
 
@@ -157,16 +171,17 @@ return { id, identity(last) }
  * Reads on from the last record applied, and says that the reader lives and what it has applied: in one step, so that
  * whoever has read has been counted. KEYS: log, replicas, unsafe, buckets. ARGV: replica, identity of the log it follows
  * ('': none yet), last id applied, the name of that record, its stamp, identity for a new log, time to live of the
- * registration, most records, channel, whether a registration of the reader cannot have run out ('1'), the longest that a
- * replica goes by what it knows, the id and name of the last invalidation applied ('': none). Answers whether the records
- * continue what was applied (1), or begin anew (0), the records, and the invalidations.
+ * registration, most records, channel, whether a registration of the reader cannot have run out ('1'), the longest that the
+ * reader goes by what it knows, the same of any replica that it knows of, the id and name of the last invalidation applied ('':
+ * none). Answers whether the records continue what was applied (1), or begin anew (0), the records, the invalidations, and the
+ * longest that any replica goes by what it knows, for the next time: should the registrations be lost, only replicas know it.
  */
 export const followScript = new Script(`${common}${registrations}${publishing}
 local log, replicas, unsafe, buckets = unpack(KEYS)
-local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag, invalidated, invalidation = unpack(ARGV)
+local me, followed, applied, name, stamp, fresh, ttl, most, channel, counted, lag, longest, invalidated, invalidation = unpack(ARGV)
 ttl, lag = tonumber(ttl), tonumber(lag)
-tend(replicas, me, lag)
-local function lost() redis.call('HSET', replicas, '${lostField}', whole(now() + lag)) end
+longest = tend(replicas, me, math.max(lag, tonumber(longest)))
+local function lost() redis.call('HSET', replicas, '${lostField}', whole(now() + longest)) end
 local registered = redis.call('HGET', replicas, me)
 redis.call('PEXPIRE', replicas, ttl * 10) -- first: being counted must not fail for want of memory (see append)
 -- It was, and nobody took it off: what was known of who lives is lost. Others may be left out whom nobody can name.
@@ -190,7 +205,7 @@ if not registered and followed ~= '' and not same then lost() end
 if continues then
   local records = redis.call('XRANGE', log, applied, '+', 'COUNT', tonumber(most) + 1)
   table.remove(records, 1)
-  return answer({ 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1) })
+  return answer({ 1, records, redis.call('XRANGE', unsafe, invalidated == '' and '-' or invalidated, '+', 'COUNT', tonumber(most) + 1), longest })
 end
 if place == 'lost' then
   beginAnew(log, fresh)
@@ -201,7 +216,7 @@ elseif same and not here then
   if at or not earlier(applied, first[1]) then beginAnew(log, fresh) end
 end
 if not unsafeIsWhole(log, unsafe, buckets, open(log, fresh)) then beginAnew(log, fresh) end
-return answer({ 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {} })
+return answer({ 0, redis.call('XRANGE', log, '-', '+', 'COUNT', most), {}, longest })
 `)
 
 /**
@@ -220,7 +235,7 @@ for i = 1, #all, 2 do
   elseif one and one.ends >= time then
     live[#live + 1] = all[i]
     live[#live + 1] = one.stamp
-  elseif all[i] ~= '${clockField}' then
+  elseif all[i] ~= '${clockField}' and all[i] ~= '${lagField}' then
     redis.pcall('HDEL', KEYS[1], all[i])
   end
 end

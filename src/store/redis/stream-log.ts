@@ -10,7 +10,7 @@ import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts
 import { channelName, type Log, type RedisConnections } from './connection.ts'
 import { Copies } from './copies.ts'
 import { Lane } from './lane.ts'
-import { decodeRecords, decodeUnsafeRecords, newIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
+import { decodeRecords, decodeUnsafeRecords, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './log-record.ts'
 import { followScript } from './log-scripts.ts'
 import { isRefusal } from './permissions.ts'
 import { Replicas, type Replica } from './replicas.ts'
@@ -72,9 +72,6 @@ export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurg
   return new StreamPurgeLog(options)
 }
 
-// No stamp begins with it: under it everything is dead.
-const noIdentity = '!'
-
 class StreamPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
   readonly #clock: Clock
@@ -99,6 +96,8 @@ class StreamPurgeLog implements SharedPurgeLog {
   /** When the last confirmed read was sent, by both clocks. */
   #confirmedMs = -Infinity
   #confirmedWallMs = 0
+  /** The longest that any replica goes by what it knows, as far as this one knows. */
+  #longestLagMs: number
   /** Whether both streams have been read to one moment since they were loaded. */
   #joined = true
   #closed = false
@@ -113,6 +112,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     const { redis, prefix, maxLagMs, clock } = options
     this.#options = options
     this.#clock = clock
+    this.#longestLagMs = maxLagMs
     // The braces keep all of them in one slot of a cluster.
     this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`, `${prefix}:{log}:unsafe`, `${prefix}:{log}:unsafe:buckets`]
     this.#channel = channelName(redis, prefix, '{log}:applied')
@@ -262,9 +262,11 @@ class StreamPurgeLog implements SharedPurgeLog {
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.#appliedName, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
       // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
-      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#invalidated.id, this.#invalidated.name,
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#longestLagMs, this.#invalidated.id, this.#invalidated.name,
     ])
     if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
+    const longestLagMs = Number(reply[3])
+    if (longestLagMs > this.#longestLagMs) this.#longestLagMs = longestLagMs
     const records = decodeRecords(reply[1])
     if (reply[0] !== 1) {
       // It is told of the end only after the next read: until then the two streams may have been read to different moments.
