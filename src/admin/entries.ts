@@ -62,7 +62,7 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
 type Query = Static<typeof entriesQuery>
 
 export function entriesRoutes(app: FastifyInstance, parts: AdminParts, nextTurn: NextTurn): void {
-  // Of their own: a shared store that does not answer holds up listings, and nothing else.
+  // Listings have turns of their own: a shared store that does not answer holds up nothing else.
   const turns = new Turns(nextTurn)
 
   /** One page of the store: its matches go into the answer. Returns where the next begins. */

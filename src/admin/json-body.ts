@@ -26,7 +26,7 @@ function jsonProblem(text: string, error: unknown): string {
 export function takeJsonBodies(app: FastifyInstance, turns: Turns): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string | Buffer): Promise<unknown> => {
-    // What follows, up to the handler, is one piece of work; bodies may arrive by the hundred.
+    // All that follows, up to the handler, is one piece of work; bodies may arrive by the hundred.
     await turns.next()
     // RFC 8259 §8.1: a byte order mark may be ignored; some shells put one before what they pipe.
     const text = String(body).replace(/^\uFEFF/, '')

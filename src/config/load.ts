@@ -54,7 +54,7 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
     sources.set(setting, name)
   }
   applyFlags(input, flags, sources)
-  // What the file says of a setting that is given otherwise does not matter, be it wrong.
+  // A setting of the file that the environment or a flag replaces may be wrong.
   const replaced = [...sources.keys()].flatMap((setting) => [setting, otherWays.get(setting) ?? setting])
   const reading = begin(inFile.filter((problem) => !replaced.some((setting) => isWithin(problem.path, setting))))
   // Safe: a map becomes a map.

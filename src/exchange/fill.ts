@@ -149,7 +149,7 @@ export class Fill implements ResponseSink {
       return
     }
     if (sendHead(response, status, head)) return
-    // What this client cannot be sent is kept for nobody.
+    // A response that this client cannot be sent is not stored either.
     this.#clientServed()
     this.#giveUp()
   }

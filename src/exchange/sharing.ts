@@ -1,4 +1,4 @@
-// What decides who shares a response: of a route, as one short word that is part of its keys; of a whole configuration, for replicas to compare.
+// Digests of the rules that decide which requests share a response: a route's, for its keys, and a configuration's, for replicas to compare.
 import { createHash } from 'node:crypto'
 import type { Config, OriginConfig, RouteConfig } from '../config/schema.ts'
 

@@ -63,7 +63,7 @@ export class Storing {
     // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
     else if (!purgeLog.current()) this.#notStored = 'store-refused'
     else {
-      // What the store can never keep is not to be waited for.
+      // No follower waits for a response that the store can never keep.
       const { part } = verdict.meta
       this.#notStored = store.refuses?.(key, verdict.meta, announcedBytes < 0 && part !== undefined ? partBytes(part) : announcedBytes)
       if (this.#notStored !== undefined) return

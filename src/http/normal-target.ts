@@ -1,6 +1,6 @@
 // The normal form of a target: the one spelling of all that RFC 3986 §6.2.2 takes for the same URL.
 
-// What normalising may change: an encoding, a byte beyond ASCII, a segment that begins with a dot.
+// Matches what normalising may change: an encoding, a byte beyond ASCII, a segment that begins with a dot.
 const mayChange = /[%\u0080-\uffff]|\/\./
 
 /**

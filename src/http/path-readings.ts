@@ -1,4 +1,4 @@
-// What origins may read in a path beside its bytes: they differ in what they decode, cut off, and take for a slash.
+// Other readings of a path than its bytes: origins differ in what they decode, cut off, and take for a slash.
 
 /**
  * What a path leaves to be read in several ways. `plain`: nothing; `cased`: the case of its letters alone; `odd`: it has an

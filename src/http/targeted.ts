@@ -36,7 +36,7 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
     proxyRevalidate: given.has('proxy-revalidate'),
     mustUnderstand: given.has('must-understand'),
     liftsNoStore: permits('must-understand'),
-    // Of two s-maxage that contradict each other neither is a leave to share.
+    // Two s-maxage that contradict each other grant no sharing.
     grantsSharing: permits('public') || permits('must-revalidate') || (sMaxages.size === 1 && (seconds('s-maxage') ?? 0) > 0),
     immutable: permits('immutable'),
     noTransform: given.has('no-transform'),

@@ -75,7 +75,7 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
         else kept[cookies] += `; ${value}`
         break
       case 'connection':
-        // Of all its lines at once: a client may send thousands.
+        // Reads all lines of Connection at once: a client may send thousands.
         if (value !== 'keep-alive' && value !== 'close') named ??= connectionOptions(lines)
         break
       case 'drop':

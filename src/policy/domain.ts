@@ -1,4 +1,4 @@
-// What stored metadata can be: the domain of each of its members. Whatever comes from outside this process is held to it.
+// The domain of each member of stored metadata. Metadata from outside this process is held to it.
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/settled.ts'
