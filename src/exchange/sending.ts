@@ -6,7 +6,7 @@ import { linePairs, type FieldLines } from '../http/fields.ts'
 import { cut, isStream } from './connection.ts'
 import { problemFields } from './problem-fields.ts'
 
-// What an origin sends is settled when it is received (http/settled.ts), and what Redis holds when it is read (store/codec.ts). So
+// The fields of an origin are settled when they are received (http/settled.ts), those in Redis when they are read (store/codec.ts). So
 // nothing here should ever fail. If it does, the fault is in this program, and the process and all other exchanges go on.
 
 /** What is told of a response that Node would not send. */

@@ -77,7 +77,7 @@ export class UncacheableKeys {
     } else if (this.#olderUntil <= nowMs && nowMs - this.#youngerSince >= rememberMs) this.#age()
   }
 
-  // What was the older is let go; where there was room for it, it is out of date by now.
+  // The older generation is let go. Where there was room for it, it is out of date by now.
   #age(): void {
     this.#older = this.#younger
     this.#olderUntil = this.#youngerUntil
