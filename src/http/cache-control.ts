@@ -229,25 +229,33 @@ function unlessMalformed(seconds: number | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : seconds
 }
 
-/** `directives`, with all that `more` restricts, and nothing of what it permits. */
-export function restrictedBy(directives: ResponseDirectives, more: ResponseDirectives): ResponseDirectives {
-  return {
-    ...directives,
-    noStore: directives.noStore || more.noStore,
-    liftsNoStore: directives.liftsNoStore && !more.noStore,
-    noCache: widest(directives.noCache, more.noCache),
-    private: widest(directives.private, more.private),
-    mustRevalidate: directives.mustRevalidate || more.mustRevalidate,
-    // §5.2.2.10: s-maxage implies it.
-    proxyRevalidate: directives.proxyRevalidate || more.proxyRevalidate || more.sMaxage !== undefined,
-    mustUnderstand: directives.mustUnderstand || more.mustUnderstand,
-    noTransform: directives.noTransform || more.noTransform,
-  }
+/** Whether a known directive of a response stands in the value in a form that the grammar has. */
+export function hasWellFormedDirective(value: string): boolean {
+  const found = { wellFormed: false }
+  return scanDirectives(value, found, noteWellFormed) && found.wellFormed
 }
 
-function widest(a: ResponseDirectives['noCache'], b: ResponseDirectives['noCache']): ResponseDirectives['noCache'] {
-  if (a === undefined || b === undefined) return a ?? b
-  return a === true || b === true ? true : [...a, ...b]
+function noteWellFormed(found: { wellFormed: boolean }, name: string, argument: Argument, quoted: boolean): void {
+  switch (name) {
+    case 'max-age':
+    case 's-maxage':
+    case 'stale-while-revalidate':
+    case 'stale-if-error':
+      found.wellFormed ||= !quoted && deltaSeconds(argument) !== undefined
+      return
+    case 'no-cache':
+    case 'private':
+      found.wellFormed ||= argument === undefined || qualifiedNames(argument) !== true
+      return
+    case 'no-store':
+    case 'must-revalidate':
+    case 'proxy-revalidate':
+    case 'no-transform':
+    case 'public':
+    case 'immutable':
+    case 'must-understand':
+      found.wellFormed ||= argument === undefined
+  }
 }
 
 /** The one that covers more: the unqualified form, or the names of both, added to `a`, which is this parse's own. */

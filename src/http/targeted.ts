@@ -1,6 +1,6 @@
 // Cache directives addressed to caches like this one: targeted fields (RFC 9213) and Surrogate-Control.
 import { parseDictionary } from 'structured-headers'
-import { noResponseDirectives, parseResponseDirectives, type ResponseDirectives } from './cache-control.ts'
+import { hasWellFormedDirective, noResponseDirectives, parseResponseDirectives, type ResponseDirectives } from './cache-control.ts'
 import { maxDeltaSeconds, qualifiedNames } from './directives.ts'
 import { fieldValue, listMembers, type FieldLines } from './fields.ts'
 
@@ -45,6 +45,30 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
   }
 }
 
+/** Whether a targeted field has directives that are known here, and each of them has a value of another type than it should. */
+export function isOnlyMalformed(lines: FieldLines, fieldName: string): boolean {
+  const value = fieldValue(lines, fieldName)
+  const given = value === undefined ? undefined : valuesOf(value)
+  let malformed = false
+  for (const [name, values] of given ?? []) {
+    const wellFormed = types.get(name)
+    if (wellFormed === undefined) continue
+    if (wellFormed(values)) return false
+    malformed = true
+  }
+  return malformed
+}
+
+const isTrue = (values: readonly unknown[]): boolean => values.every(value => value === true)
+const isSeconds = (values: readonly unknown[]): boolean => least(values) !== undefined
+const isQualified = (values: readonly unknown[]): boolean => values.every(value => value === true || (typeof value === 'string' && qualifiedNames(value) !== true))
+
+const types: ReadonlyMap<string, (values: readonly unknown[]) => boolean> = new Map([
+  ...['no-store', 'must-revalidate', 'proxy-revalidate', 'no-transform', 'public', 'immutable', 'must-understand'].map(name => [name, isTrue] as const),
+  ...['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'].map(name => [name, isSeconds] as const),
+  ...['no-cache', 'private'].map(name => [name, isQualified] as const),
+])
+
 /**
  * The directives of a Surrogate-Control (Edge Architecture Specification, W3C Note 2001, §2), from its combined value;
  * undefined where it is absent or says nothing of caching, so that `content="ESI/1.0"` does not put a Cache-Control:
@@ -60,14 +84,23 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
  */
 export function surrogateDirectives(value: string | undefined): ResponseDirectives | undefined {
   if (value === undefined) return undefined
+  const directives = parseResponseDirectives(asCacheControl(value))
+  return saysNothing(directives) ? undefined : directives
+}
+
+/** Whether a Surrogate-Control has a directive that is well-formed: malformed ones alone do not replace Cache-Control. */
+export function isPartlyWellFormed(value: string): boolean {
+  return hasWellFormedDirective(asCacheControl(value))
+}
+
+function asCacheControl(surrogateControl: string): string {
   const members: string[] = []
-  for (const member of listMembers(value)) {
+  for (const member of listMembers(surrogateControl)) {
     const maxAge = /^max-age=(\d+)(?:\+\d+)?([ \t]*;.*)?$/i.exec(member)
     if (maxAge === null) members.push(member.replace(/^no-store-remote(?=[ \t;=]|$)/i, 'no-store'))
     else if (maxAge[2] === undefined) members.push(`max-age=${maxAge[1]}`)
   }
-  const directives = parseResponseDirectives(members.join(', '))
-  return saysNothing(directives) ? undefined : directives
+  return members.join(', ')
 }
 
 /** What was given for each key, in order; undefined for what is no Dictionary (§2.1: it is ignored as a whole). */

@@ -18,7 +18,7 @@ import { parseRange } from '../../src/http/range.ts'
 import { isFieldName, isFieldValue, settleHead, settleSection } from '../../src/http/settled.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
-import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
+import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
 import { randomFrom } from './mutate.ts'
 
@@ -42,7 +42,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'settled.ts': [...['age', 'date', 'expires', 'etag', 'content-encoding', 'content-type', 'x-content-type-options'].map(name => (value: string) => settleHead(200, [name, value, name, 'x', ...value.split(',').flatMap(part => [name, part])], now)), value => settleSection([value, value, value, value], now), isFieldName, isFieldValue],
   'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
   'target.ts': [splitTarget, value => removeQueryParameters(value, compileNames(['utm_*', '*_ref', 'a']), true)],
-  'targeted.ts': [surrogateDirectives, value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
+  'targeted.ts': [surrogateDirectives, isPartlyWellFormed, value => isOnlyMalformed(['cdn-cache-control', value], 'cdn-cache-control'), value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
   'white-space.ts': [value => withoutOuterSpace(value)],
 }
 

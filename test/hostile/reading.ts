@@ -29,7 +29,7 @@ import { plainestForms } from '../../src/http/path-readings.ts'
 import { parseContentRange, parseRange } from '../../src/http/range.ts'
 import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
-import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
+import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
 import { connectionOptions } from '../../src/origin/connection-options.ts'
 import { forwardFields, type ClientConnection } from '../../src/origin/forward.ts'
@@ -118,8 +118,8 @@ export const readers: Readonly<Record<string, Reader>> = {
   'groupInvalidations': (text) => groupInvalidations(['cache-group-invalidation', text]),
   'splitTarget': splitTarget,
   'removeQueryParameters': (text) => removeQueryParameters(`/?${text}`, compileNames(ignored), true),
-  'surrogateDirectives': surrogateDirectives,
-  'targetedDirectives': (text) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
+  'surrogateDirectives': (text) => [surrogateDirectives(text), isPartlyWellFormed(text)],
+  'targetedDirectives': (text) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), isOnlyMalformed(['cdn-cache-control', text], 'cdn-cache-control'), targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
   'withoutOuterSpace': (text) => withoutOuterSpace(text),
   'isSteering': isSteering,
   'trustPredicate': trustPredicate(['loopback', '10.0.0.0/8']),

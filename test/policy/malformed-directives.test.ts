@@ -1,6 +1,6 @@
 // A malformed directive restricts as a well-formed one would, and permits nothing: RFC 9111 §3.5, §4.2.1, §5.2.2.
 import t from 'tap'
-import { assess, type Fields } from './scene.ts'
+import { assess, stored, type Fields } from './scene.ts'
 
 /** What an origin writes that does not know the grammar; `D` is the directive with its argument, `N` its name. */
 const malformed = [
@@ -107,6 +107,25 @@ t.test('a lifetime that is malformed is none', async t => {
       t.ok(!verdict.store || verdict.meta.lifetimeMs <= 1000, said)
     }
   }
+})
+
+// The guards: isOnlyMalformed and isPartlyWellFormed in governingDirectives (policy/directives.ts).
+t.test('a targeted field whose directives are all malformed replaces nothing that Cache-Control forbids', async t => {
+  const validators: Fields = { 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', ETag: '"x"' }
+  const values = ['must-understand=1', 'stale-while-revalidate=x', 'stale-if-error="a"', 'must-revalidate=1', 'proxy-revalidate="a"', 'no-transform=1', 'max-age=x', 's-maxage="60"', 'public=1', 'immutable=1', 'max-age=-1, public="a"']
+  for (const field of ['CDN-Cache-Control', 'Surrogate-Control']) {
+    for (const value of values) {
+      for (const forbids of ['private', 'no-store', 'private, max-age=60']) t.equal(assess({ ...validators, [field]: value, 'Cache-Control': forbids }).store, false, `${field}: ${value} beside ${forbids}`)
+      const verdict = assess({ ...validators, [field]: value, 'Cache-Control': 'max-age=1' })
+      t.ok(verdict.store && verdict.meta.lifetimeMs <= 1000, `${field}: ${value} gives no other lifetime`)
+      t.match(assess({ ...validators, [field]: `${value}, ${value.startsWith('no-transform') ? 'immutable' : 'no-transform'}`, 'Cache-Control': 'private' }), { store: true }, `${field}: ${value} beside one that is well-formed`)
+    }
+    const { meta } = stored({ ...validators, [field]: 'must-revalidate=1', 'Cache-Control': 'max-age=60' })
+    t.equal(meta.neverStale, true, `${field} still restricts`)
+    t.equal(assess({ ...validators, [field]: 'max-age=x', 'Cache-Control': 'public' }, { request: { Authorization: 'x' } }).store, false, `${field} permits no sharing`)
+  }
+  t.match(assess({ 'Surrogate-Control': 'max-age=60+30', 'Cache-Control': 'private' }), { store: true }, 'the extension of the Edge Architecture is well-formed')
+  t.match(assess({ ...validators, 'CDN-Cache-Control': 'unknown=1', 'Cache-Control': 'private' }), { store: true }, 'one without a known directive is valid (RFC 9213 §2.2)')
 })
 
 t.test('an unreadable CDN-Cache-Control is ignored in what it permits, not in what it forbids', async t => {
