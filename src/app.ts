@@ -70,7 +70,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const passage = {
     clock, store, purgeLog, counters,
     routes: () => routes,
-    reloaded: () => reloaded,
+    otherRoutes: () => reloaded || storage.fingerprints?.mayDiffer === true,
     waitMs: config.coherence.purgeWaitMs,
     failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
   }

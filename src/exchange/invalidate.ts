@@ -13,8 +13,8 @@ export interface InvalidateParts {
   routes(): readonly Route[]
   readonly purgeLog: PurgeLog
   readonly counters: Counters
-  /** Whether the routes are others than at the start. */
-  reloaded(): boolean
+  /** Whether something may have been stored under other routes: those before a reload, or those of another replica. */
+  otherRoutes(): boolean
   /** How long the answer may be held back until every replica knows, in milliseconds. */
   readonly waitMs: number
   /** For the log: the invalidation could not be recorded yet. */
@@ -22,13 +22,13 @@ export interface InvalidateParts {
 }
 
 /**
- * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless a reload has
- * changed the routes: something may have been stored under the ones before it.
+ * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless something
+ * may have been stored under other routes.
  */
-export function invalidationBy({ routes, reloaded }: Pick<InvalidateParts, 'routes' | 'reloaded'>, request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
+export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
   const named = invalidatedUrls(request, status, fields)
   if (named.length === 0) return undefined
-  const all = reloaded()
+  const all = otherRoutes()
   const urls: UrlPattern[] = []
   for (const { authority, target } of named) {
     const route = matchRoute(routes(), authority, target)

@@ -100,6 +100,20 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.same(await differs(elsewhere), [], 'with a prefix of its own it is nobody\'s replica')
 })
 
+// Fails without mayDiffer in app.ts: the replica that stores nothing would tell nobody.
+t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates what others have stored', async t => {
+  const redis = await redisFor(t)
+  const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
+  t.teardown(() => origin.close())
+  const before = await replica(t, redis, origin)
+  const after = await replica(t, redis, origin, { routes: [{ match: {}, origin: 'api', cache: { enabled: false } }] })
+  await eventually(async () => (await differs(after)).length === 1)
+  await before.get('/page')
+  t.equal(detail(await before.get('/page')), 'fresh')
+  t.equal((await after.get('/page', {}, { method: 'POST' })).status, 200)
+  t.equal(detail(await before.get('/page')), 'uri-miss')
+})
+
 t.test('registrations that are damaged, over or from the future are dropped, and Redis in trouble is no trouble', async t => {
   const redis = await redisFor(t)
   const raw = new Redis(redis.url)

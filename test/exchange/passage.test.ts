@@ -25,7 +25,7 @@ function passage(change: (log: PurgeLog) => PurgeLog = log => log) {
   const log = createLocalPurgeLog({ clock })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const made = new Passage({
-    clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, reloaded: () => false, purgeLog: change(log), waitMs: 0,
+    clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, otherRoutes: () => false, purgeLog: change(log), waitMs: 0,
     failed: cause => failures.push(cause),
   }, asked as Asked)
   return { made, log, failures }

@@ -153,7 +153,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
   'invalidatedUrls': (text) => invalidatedUrls({ ...line, method: 'POST' }, 200, ['location', text, 'content-location', `/${text}`]),
-  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], reloaded: () => true }, new CacheRequest(scanFields([]), { ...line, method: 'POST' }), 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, new CacheRequest(scanFields([]), { ...line, method: 'POST' }), 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
   'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
   'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
   'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),

@@ -85,6 +85,11 @@ export class Fingerprints {
     return this.#differing
   }
 
+  /** Whether another replica may have another configuration, as far as this one knows. */
+  get mayDiffer(): boolean {
+    return !this.#compared || this.#differing.length > 0
+  }
+
   /** The configuration of this replica has changed. */
   change(fingerprint: Fingerprint): void {
     this.#own = fingerprint
