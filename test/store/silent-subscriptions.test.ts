@@ -28,13 +28,13 @@ interface Process {
   readonly lines: readonly LogLine[]
 }
 
-async function start(test: Test, name: string, servers: RedisServers): Promise<Process> {
+async function start(test: Test, name: string, servers: RedisServers, { commandTimeoutMs = 1000, maxLagMs = 10_000 } = {}): Promise<Process> {
   const logger = memoryLog()
-  const redis = connectRedis({ ...servers, commandTimeoutMs: 1000, clock: systemClock, logger })
+  const redis = connectRedis({ ...servers, commandTimeoutMs, clock: systemClock, logger })
   const common = { redis, prefix: 'test', clock: systemClock, logger }
   const bounds = { maxBytes: 1 << 20, maxEntryBytes: 8192, maxVariants: 8 }
   const store = createTieredStore({ ...bounds, clock: systemClock, memory: createMemoryStore({ ...bounds, clock: systemClock }), shared: createRedisStore({ ...common, ...bounds }) })
-  const log = createStreamPurgeLog({ ...common, replica: name, maxLagMs: 10_000, onReset: () => {} })
+  const log = createStreamPurgeLog({ ...common, replica: name, maxLagMs, onReset: () => {} })
   const leases = createRedisLeases({ redis, prefix: 'test', process: name, leaseMs: 60_000, logger })
   test.teardown(async () => {
     await leases.close()
@@ -144,6 +144,37 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
 function told({ lines }: Process): string[] {
   return lines.filter(({ level, message }) => level === 'warn' && message.includes('is silent')).map(({ details }) => (details as { subscription: string }).subscription).toSorted()
 }
+
+// Guard: Subscription does not take its connection for dead where Redis answers nobody.
+t.test('a Redis that hangs costs no memory: no message is lost, and those that are late are heard', async (test) => {
+  const { server, line, servers } = await single()
+  test.teardown(async () => {
+    await line.close()
+    await server.stop()
+  })
+  const a = await start(test, 'a', { url: server.url })
+  // A deadline that is over long before that of PING.
+  const b = await start(test, 'b', servers, { commandTimeoutMs: 100, maxLagMs: 3000 })
+  const meta = metadata({ keepUntilMs: systemClock.now() + 60_000 })
+  await eventually(async () => {
+    await put(b.store, key, meta, Buffer.from('one'))
+    return b.store.near.lookup(key).length === 1
+  })
+  server.kill('SIGSTOP')
+  await eventually(async () => {
+    await Promise.all(Array.from({ length: 5 }, () => b.store.lookup(key)))
+    // Longer than the PING that was sent last may take.
+    return b.redis.degraded && !b.log.current()
+  })
+  test.equal(b.store.near.lookup(key).length, 1)
+  server.kill('SIGCONT')
+  await eventually(() => !b.redis.degraded && !a.redis.degraded && b.log.current())
+  test.equal(b.store.near.lookup(key).length, 1, 'it is still there')
+  test.same(told(b), [])
+  await eventually(async () => put(a.store, key, { ...meta, requestTimeMs: meta.requestTimeMs + 1 }, Buffer.from('two')))
+  await eventually(() => b.store.near.lookup(key).length === 0)
+  test.same(told(b), [])
+})
 
 // Guard: Subscription asks for another connection when its own has ended.
 t.test('in a cluster a subscription moves to another node when its own dies, and what is replaced meanwhile is not served from memory', async (test) => {

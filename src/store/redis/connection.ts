@@ -155,7 +155,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     dedicated: () => own(connect()),
     subscriber: () => {
       const client = small.client instanceof Cluster ? nodeOf(small.client) : connect()
-      return client instanceof Redis ? own(client) : undefined
+      return client instanceof Redis ? patient(own(client)) : undefined
     },
     masters,
     get closed() {
@@ -186,6 +186,16 @@ function nodeOf(cluster: Cluster): Redis | undefined {
   }
   cluster.on('-node', left)
   client.once('end', () => cluster.off('-node', left))
+  return client
+}
+
+// Whoever subscribes asks it for a sign of life; until then silence is the end of it.
+function patient(client: Redis): Redis {
+  const { socketTimeout } = client.options
+  client.on('ready', () => { delete client.options.socketTimeout })
+  client.on('close', () => {
+    if (socketTimeout !== undefined) client.options.socketTimeout = socketTimeout
+  })
   return client
 }
 

@@ -103,7 +103,9 @@ export class Subscription {
       await withDeadline(asked, this.#answerMs)
       return undefined
     } catch (error) {
-      if (error instanceof RedisUnavailable && client === this.#client) this.#replace(client)
+      // Where Redis answers nobody it is not the connection that is at fault: what it says when it goes on comes over this one.
+      const dead = error instanceof RedisUnavailable && !this.#options.redis.small.outOfReach
+      if (dead && client === this.#client) this.#replace(client)
       return error
     }
   }
