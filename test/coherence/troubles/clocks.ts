@@ -46,7 +46,7 @@ export const clockTroubles = {
       const fromNs = process.hrtime.bigint()
       await wait(ms - 300)
       const other = anotherOne(occasion)
-      if (other !== undefined) void client.purge(other, true)
+      if (other !== undefined) void client.purgeAll(other)
       await wait(300)
       replica.clock?.suspended(process.hrtime.bigint() - fromNs)
       replica.signal('SIGCONT')
@@ -88,7 +88,7 @@ async function meanwhile(occasion: Occasion, set: () => void): Promise<void> {
       // When others have read on, and before the replica that hears nothing gives up what it knows.
       await wait(maxLagMs * (random.chance(0.7) ? 0.35 : random.next() * 0.6))
       const other = anotherOne(occasion)
-      await Promise.all([wait(hangsMs), other === undefined ? undefined : client.purge(other, true)])
+      await Promise.all([wait(hangsMs), other === undefined ? undefined : client.purgeAll(other)])
       return
     case 'dead':
       if (replicas.some(({ up }) => !up)) return set()
