@@ -5,7 +5,7 @@ import { post, purge } from './purging.ts'
 import { hesitation, wait, type Random } from './random.ts'
 import { read, type Scene } from './reading.ts'
 import type { WiredReplica } from './replica.ts'
-import { flavours, prefixes, resources, tags, type Resource } from './resources.ts'
+import { flavours, lasting, prefixes, resources, tags, type Resource } from './resources.ts'
 
 /** How many steps are left, for all clients together. */
 export interface Steps {
@@ -15,6 +15,8 @@ export interface Steps {
   /** How many have been taken. */
   readonly taken: number
 }
+
+const nothing = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: false } as const
 
 const actions = { read: 88, purge: 6, post: 2.5, change: 3.5 }
 
@@ -111,16 +113,24 @@ export class Client {
     await Promise.all(resources.map((resource) => this.#read(replica, resource)))
   }
 
-  /** Purges something, and if that is confirmed looks everywhere: always, or mostly. Gives the status. */
-  async purge(replica: WiredReplica, always = false, waitMs = this.#random.pick([500, 3000, 6000])): Promise<number | undefined> {
+  /** Purges something, and if that is confirmed mostly looks everywhere. Gives the status. */
+  async purge(replica: WiredReplica, waitMs = this.#random.pick([500, 3000, 6000])): Promise<number | undefined> {
     const named = this.#named()
-    this.#scene.trail.count('purges')
-    const status = await purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))
-    if (status !== 200) return status
-    const touched = resources.filter((one) => matches(named, { path: one.path, tags: one.tags }))
-    if (always) await Promise.all(this.#scene.replicas.flatMap((each) => touched.map((one) => this.#read(each, one))))
-    else await this.#lookEverywhere([this.#random.pick(touched)])
+    const status = await this.#send(replica, named, waitMs)
+    if (status === 200) await this.#lookEverywhere([this.#random.pick(resources.filter((one) => matches(named, one)))])
     return status
+  }
+
+  /** Purges everything, and if that is confirmed looks everywhere for all that stays in stores for long. Gives the status. */
+  async purgeAll(replica: WiredReplica): Promise<number | undefined> {
+    const status = await this.#send(replica, { ...nothing, all: true, soft: false }, 6000)
+    if (status === 200) await Promise.all(this.#scene.replicas.flatMap((each) => lasting.map((one) => this.#read(each, one))))
+    return status
+  }
+
+  #send(replica: WiredReplica, named: Named, waitMs: number): Promise<number | undefined> {
+    this.#scene.trail.count('purges')
+    return purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))
   }
 
   // One that hears of it asks every replica at once: this is when a purge that was not final would show.
@@ -140,20 +150,20 @@ export class Client {
 
   #named(): Named {
     const random = this.#random
-    const nothing = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: random.chance(0.3) } as const
+    const some = { ...nothing, soft: random.chance(0.3) }
     switch (random.weighted({ url: 45, tag: 20, any: 10, both: 10, prefix: 10, all: 5 })) {
       case 'url':
-        return { ...nothing, urls: [random.pick(resources).path] }
+        return { ...some, urls: [random.pick(resources).path] }
       case 'tag':
-        return { ...nothing, tags: [random.pick(tags)] }
+        return { ...some, tags: [random.pick(tags)] }
       case 'any':
-        return { ...nothing, tags: [random.pick(tags), random.pick(tags)] }
+        return { ...some, tags: [random.pick(tags), random.pick(tags)] }
       case 'both':
-        return { ...nothing, tags: ['red', random.pick(['green', 'blue', 'large'])], tagsMatch: 'all' }
+        return { ...some, tags: ['red', random.pick(['green', 'blue', 'large'])], tagsMatch: 'all' }
       case 'prefix':
-        return { ...nothing, prefixes: [random.pick(prefixes)] }
+        return { ...some, prefixes: [random.pick(prefixes)] }
       case 'all':
-        return { ...nothing, all: true }
+        return { ...some, all: true }
     }
   }
 }

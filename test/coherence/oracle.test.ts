@@ -75,6 +75,13 @@ void t.test('a purge that may not have been recorded does not hide one that was,
   test.equal(oracle.judge(seen())?.purge, certain)
 })
 
+void t.test('a purge that one replica promises alone holds for that one', async (test) => {
+  const oracle = new Oracle()
+  oracle.confirmed(oracle.sent({ ...nothing, all: true }, 20, undefined, 'r1'), 90)
+  test.equal(oracle.judge(seen({ replica: 'r1' }))?.rule, served)
+  test.equal(oracle.judge(seen({ replica: 'r2' })), undefined)
+})
+
 void t.test('what is for one asker is made for each request, and no-cache asks the origin', async (test) => {
   const oracle = new Oracle()
   const own = resourceByPath.get('/c/private') as Resource

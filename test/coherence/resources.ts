@@ -58,6 +58,9 @@ export const resources: readonly Resource[] = [
   resource(withCookie, 'max-age=600', { variesBy: 'cookie', neverShared: true }),
 ]
 
+/** What every request finds in the store for a long time, unless it is purged. */
+export const lasting: readonly Resource[] = resources.filter(({ control, failing, neverShared }) => [0, 1].every((version) => control(version) === 'max-age=600') && failing === 0 && !neverShared)
+
 export const resourceByPath: ReadonlyMap<string, Resource> = new Map(resources.map((one) => [one.path, one]))
 export const tags: readonly string[] = [...colours, 'large']
 export const prefixes: readonly string[] = ['/a/', '/b/', '/c/', '/a/l', '/b/vary']

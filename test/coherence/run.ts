@@ -30,7 +30,7 @@ if (options.help) {
 ${kindNames.map((name) => `                  ${name}`).join('\n')}
   --sabotage S  takes a mend out, so that the check must find violations, or it finds nothing at all:
                   deaf: one replica does not hear of purges
-${Object.entries(sabotages).map(([name, { about }]) => `                  ${name}: ${about}`).join('\n')}
+${Object.entries(sabotages).map(([name, each]) => `                  ${name}: ${each.about} (shows with --trouble '${each.trouble}')`).join('\n')}
   --tell        prints the last troubles and purges of the run, also when nothing was found
 Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
   process.exit(0)

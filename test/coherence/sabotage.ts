@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { TroubleKind } from './trouble.ts'
 
 interface Edit {
   /** Below src, as it is compiled. */
@@ -13,6 +14,8 @@ interface Edit {
 interface Sabotage {
   /** What goes wrong without the mend. */
   readonly about: string
+  /** The trouble in which that shows. */
+  readonly trouble: TroubleKind
   readonly edits: readonly Edit[]
 }
 
@@ -22,10 +25,12 @@ export const deaf = 'deaf'
 const table = {
   'unrecorded-forgotten': {
     about: 'what an unsafe request invalidates while Redis is in trouble is lost',
+    trouble: 'posts without Redis',
     edits: [{ file: 'store/redis/stream-log.js', text: 'this.#unrecorded.add(invalidation);', replacement: '' }],
   },
   'order-by-time': {
     about: 'a clock that runs ahead makes URLs uncacheable, and no purge helps',
+    trouble: 'replica clock',
     edits: [
       { file: 'store/order.js', text: 'return logOf(stored.stamp) === logOf(next.stamp) && stored.stamp > next.stamp;', replacement: 'return stored.requestTimeMs > next.requestTimeMs;' },
       { file: 'store/order.js', text: ' && !isAhead(stored.requestTimeMs, nowMs)', replacement: '' },
@@ -35,14 +40,17 @@ const table = {
   },
   'suspension-unnoticed': {
     about: 'a machine that was suspended serves what was purged meanwhile',
+    trouble: 'suspended',
     edits: [{ file: 'store/redis/stream-log.js', text: 'const mostApartMs = 500;', replacement: 'const mostApartMs = Infinity;' }],
   },
   'forward-unnoticed': {
     about: "registrations run out when Redis' clock is set forward, and nobody says so",
+    trouble: 'redis clock',
     edits: [{ file: 'store/redis/log-scripts.js', text: "if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end", replacement: '' }],
   },
   'back-unbounded': {
     about: "a dead replica is counted for as long as Redis' clock was set back",
+    trouble: 'redis clock',
     edits: [
       { file: 'store/redis/log-scripts.js', text: 'elseif one and one.ends > time + one.ttl then', replacement: 'elseif false then' },
       { file: 'store/redis/log-scripts.js', text: 'if ends > time + lag then', replacement: 'if false then' },
@@ -50,6 +58,7 @@ const table = {
   },
   'ids-alone': {
     about: 'two records of one id are taken for one',
+    trouble: 'id given twice',
     edits: [
       { file: 'store/redis/log-scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
       { file: 'store/redis/log-scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
@@ -59,7 +68,13 @@ const table = {
   },
   'silence-unnoticed': {
     about: 'a subscription that has died silently is trusted',
+    trouble: 'subscriber silent',
     edits: [{ file: 'store/redis/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: ';' }],
+  },
+  'rules-unkeyed': {
+    about: 'a stricter replica is given what was stored under laxer rules',
+    trouble: 'rules differ',
+    edits: [{ file: 'exchange/routes.js', text: '`${id}#${sharingDigest(route, forwarding.allowedFields, config)}`', replacement: 'id' }],
   },
 } satisfies Record<string, Sabotage>
 

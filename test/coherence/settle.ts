@@ -3,12 +3,10 @@ import { ask, type Answer } from '../support/client.ts'
 import { wait } from './random.ts'
 import type { Scene } from './reading.ts'
 import { host, token, type WiredReplica } from './replica.ts'
-import { resources } from './resources.ts'
+import { lasting } from './resources.ts'
 
 // Longer than any registration or lag lasts, on a machine as busy as may be. A fault that lasts lasts for minutes.
 const patienceMs = 40_000
-
-const unchanging = resources.filter(({ control, failing, neverShared }) => control(1) === 'max-age=600' && control(0) === 'max-age=600' && failing === 0 && !neverShared)
 
 /** Call it when all troubles are over and no client is at it. Tells the scene of the first thing that does not become well. */
 export async function settle(scene: Scene): Promise<void> {
@@ -17,11 +15,11 @@ export async function settle(scene: Scene): Promise<void> {
     if (!await until(() => purged(replica))) return broken(scene, replica, 'a purge is not confirmed')
   }
   for (const replica of scene.replicas) {
-    for (const { path } of unchanging) {
+    for (const { path } of lasting) {
       if (!await until(() => hits(replica, path))) return broken(scene, replica, `${path} does not become a hit`)
     }
   }
-  for (const { path } of unchanging) {
+  for (const { path } of lasting) {
     const [first, ...others] = scene.replicas as [WiredReplica, ...WiredReplica[]]
     const latest = await renewed(first, path)
     for (const replica of others) {

@@ -46,7 +46,7 @@ export const clockTroubles = {
       const fromNs = process.hrtime.bigint()
       await wait(ms - 300)
       const other = anotherOne(occasion)
-      if (other !== undefined) void client.purge(other, true)
+      if (other !== undefined) void client.purgeAll(other)
       await wait(300)
       replica.clock?.suspended(process.hrtime.bigint() - fromNs)
       replica.signal('SIGCONT')
@@ -58,7 +58,7 @@ export const clockTroubles = {
     act: async (occasion) => {
       const { begun, redis, random, maxLagMs } = occasion
       // Half of the time by more than registrations last, and less than the list of them.
-      const ms = random.chance(0.5) ? random.pick([-1, 1]) * random.between(4_000, 40_000) : stepMs(random)
+      const ms = random.chance(0.5) ? random.pick([-1, 1]) * random.between(maxLagMs * 4, maxLagMs * 30) : stepMs(random)
       await meanwhile(occasion, () => {
         begun(`and all others: the clock of Redis is set ${ms} ms ${ms > 0 ? 'forward' : 'back'}`)
         redis.clock?.stepWall(ms)
@@ -74,20 +74,21 @@ export const clockTroubles = {
 
 // Sets the clock while all is well, while the link of a replica hangs, or while a replica is dead and still registered.
 async function meanwhile(occasion: Occasion, set: () => void): Promise<void> {
-  const { replica, replicas, random, trail, client } = occasion
-  switch (random.pick(['well', 'hangs', 'hangs', 'dead'])) {
+  const { replica, replicas, random, trail, client, maxLagMs } = occasion
+  const hangsMs = Math.round(maxLagMs * 1.3)
+  switch (random.weighted({ well: 1, hangs: 4, dead: 2 })) {
     case 'well':
       return set()
     case 'hangs':
-      trail.note('trouble', `${replica.name}: nothing goes either way on its wire for 1300 ms`)
-      replica.wire.stall('there', 1300)
-      replica.wire.stall('back', 1300)
+      trail.note('trouble', `${replica.name}: nothing goes either way on its wire for ${hangsMs} ms`)
+      replica.wire.stall('there', hangsMs)
+      replica.wire.stall('back', hangsMs)
       await wait(random.between(0, 100))
       set()
       // When others have read on, and before the replica that hears nothing gives up what it knows.
-      await wait(random.between(0, 600))
+      await wait(maxLagMs * (random.chance(0.7) ? 0.35 : random.next() * 0.6))
       const other = anotherOne(occasion)
-      await Promise.all([wait(1300), other === undefined ? undefined : client.purge(other, true)])
+      await Promise.all([wait(hangsMs), other === undefined ? undefined : client.purgeAll(other)])
       return
     case 'dead':
       if (replicas.some(({ up }) => !up)) return set()

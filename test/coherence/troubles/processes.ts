@@ -31,10 +31,14 @@ export const processTroubles = {
   'rules differ': {
     weight: 3, claims: ['starts'],
     act: async (occasion) => {
-      const { begun, replica, random } = occasion
+      const { begun, replica, replicas, random, client } = occasion
+      // Somebody must be there to be asked.
+      if (replicas.some(({ up }) => !up)) return
       begun('starts again with rules by which cookies mean nothing')
       replica.lax = true
-      await restart(occasion)
+      await replica.kill()
+      await replica.start()
+      await client.look(replica)
       await wait(random.between(500, 3000))
       begun('starts again with the rules that the others have')
       await replica.kill()

@@ -48,7 +48,7 @@ export const redisTroubles = {
       await failover(occasion, `a purge is lost, and another may get its id, by clocks that are ${-backMs} ms behind`, {
         behind: async () => {
           replica.wire.stall('back', 5000)
-          if (other !== undefined) await client.purge(other, false, 500)
+          if (other !== undefined) await client.purge(other, 500)
         },
         promoted: () => {
           replica.wire.stall('back', 0)
@@ -71,5 +71,5 @@ async function failover({ begun, redis, replica, replicas, random, trail, maxLag
 }
 
 async function untilRecorded({ replica, client }: Occasion): Promise<void> {
-  for (let attempt = 0; attempt < 60 && replica.up && await client.purge(replica, true, 6000) === 503; attempt++) await wait(30)
+  for (let attempt = 0; attempt < 60 && replica.up && await client.purgeAll(replica) === 503; attempt++) await wait(30)
 }
