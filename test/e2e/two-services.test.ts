@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
-import { counting, detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { counting, detail, overRedis, startHouse, token, type House } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -92,7 +92,9 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.match(warnings(servers)[0], /^3 of the replicas .* have other routes and origins:/)
   await servers.app.close()
 
-  await other.app.reload(resolveConfig({ origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] }))
+  await other.app.reload(resolveConfig({
+    admin: { tokens: [{ name: 'test', token, scopes: ['read'] }] }, origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }],
+  }))
   for (const each of [a, same, other]) await eventually(async () => (await differs(each)).length === 0)
 
   const elsewhere = await replica(t, redis, origin, { ...nameless(origin.url), redis: { ...overRedis(redis.url).redis as object, keyPrefix: 'shop' } })
