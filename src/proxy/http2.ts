@@ -12,8 +12,10 @@ import type { ProxyOptions } from './options.ts'
 const mostStreams = 128
 // More fields than fit into the bytes that are allowed: bytes are what is limited.
 const mostFields = 4_096
-// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer head.
-const longestHead = 60_000
+// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts what a section may come to at the
+// most: its names and values, and 12 bytes for each line (nghttp2_hd_deflate_bound). The status and Date are lines too.
+const longestSection = 65_000
+const bytesOfLine = 12
 
 /** The sessions of a listener. */
 export interface Http2Door {
@@ -142,7 +144,7 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
     const { stream } = this
     if (stream.destroyed || stream.closed) return this
     const lines = fields as readonly string[]
-    if (sectionBytes(lines) > longestHead) throw new TypeError('a head that HTTP/2 cannot carry')
+    if (isTooLong(lines)) throw new TypeError('a head that HTTP/2 cannot carry')
     stream.respond({ ...streamFields(lines), ':status': status }, { waitForTrailers: true })
     return this
   }
@@ -159,7 +161,7 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
    */
   override addTrailers(trailers: OutgoingHttpHeaders | readonly (readonly [string, string])[]): void {
     const lines = (Array.isArray(trailers) ? trailers as readonly (readonly [string, string])[] : Object.entries(trailers as Record<string, string>)).flat()
-    if (!isSettled(lines) || sectionBytes(lines) > longestHead) throw new TypeError('trailers that HTTP/2 cannot carry')
+    if (!isSettled(lines) || isTooLong(lines)) throw new TypeError('trailers that HTTP/2 cannot carry')
     super.addTrailers(streamFields(lines))
   }
 
@@ -168,9 +170,18 @@ class StreamResponse extends Http2ServerResponse<StreamRequest> {
     if (!this.stream.closed && !this.stream.destroyed) super.writeContinue()
   }
 
+  override writeEarlyHints(hints: Record<string, string | string[]>): void {
+    if (isTooLong(Object.entries(hints).flatMap(([name, value]) => [name, [value].flat().join(', ')]))) throw new TypeError('hints that HTTP/2 cannot carry')
+    super.writeEarlyHints(hints)
+  }
+
   writeProcessing(): void {
     if (!this.stream.headersSent && !this.stream.destroyed) this.stream.additionalHeaders({ ':status': 102 })
   }
+}
+
+function isTooLong(lines: readonly string[]): boolean {
+  return sectionBytes(lines) + bytesOfLine * (lines.length / 2) > longestSection
 }
 
 // Fields of the connection, which there are none of (§8.2.2): Node would refuse the head for them.

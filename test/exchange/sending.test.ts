@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/sending.ts'
+import { sendEarlyHints, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/sending.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
 import { startProxy } from '../proxy/proxy-under-test.ts'
@@ -69,6 +69,34 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
       t.match(await clients.ask(protocol, '/plain'), { status: 200, body: 'plain', broken: undefined }, `${said}: on the same connection`)
     }
   }
+})
+
+// The guard: isTooLong (proxy/http2.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
+t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
+  const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
+  let held: ServerResponse | undefined
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    options: { tls },
+    handle: ({ url }, response) => {
+      if (url === '/held') held = response
+      else if (url === '/head') sendHead(response, 200, short)
+      else {
+        if (url === '/hints') sendEarlyHints(response, { ...Object.fromEntries(short.map((name, i) => [name === '' ? `x${i}` : name, 'a'])), link: ['</a>; rel=preload'] })
+        sendHead(response, 200, [])
+        if (url === '/trailers') sendTrailers(response, short)
+        response.end('plain')
+      }
+      return true
+    },
+  })
+  const clients = secureClients(proxy.port)
+  t.teardown(async () => { clients.close(); await proxy.close() })
+  const first = clients.ask('h2', '/held')
+  t.match(await clients.ask('h2', '/head'), { status: 500 })
+  t.match(await clients.ask('h2', '/hints'), { status: 200, interim: [], body: 'plain' }, 'a client that gets no hints loses nothing')
+  t.ok((await clients.ask('h2', '/trailers')).broken)
+  if (held !== undefined && sendHead(held, 200, [])) held.end('first')
+  t.match(await first, { status: 200, body: 'first', broken: undefined })
 })
 
 t.test('a second head cuts what the first has begun', async t => {
