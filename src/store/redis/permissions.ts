@@ -30,12 +30,12 @@ export function isRefusal(error: unknown): boolean {
 }
 
 function isRefusedInside(message: string): boolean {
-  return /the user executing the script can't|unknown redis command called from script|ACL failure in script/i.test(message)
+  return /the user executing the script can't|unknown (?:redis )?command called from script|ACL failure in script/i.test(message)
 }
 
 // What is refused: a command by its name, or keys, or channels.
 function subjectOf(message: string): string | undefined {
-  const command = /(?:unknown command|run the) ['`"]?([\w|.-]+)/i.exec(message)?.[1]
+  const command = /(?:unknown command|run the) ['`"]([\w|.-]+)/i.exec(message)?.[1]
   if (command !== undefined) return command.toUpperCase()
   if (/\bchannels?\b/.test(message)) return 'channels'
   return /\bkeys?\b/.test(message) ? 'keys' : undefined
