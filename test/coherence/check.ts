@@ -10,7 +10,7 @@ import { deaf, sabotaged, type SabotageName } from './sabotage.ts'
 import { settle } from './settle.ts'
 import { StepCount } from './steps.ts'
 import { Trail } from './trail.ts'
-import { kinds, makeTrouble, within, type TroubleKind } from './trouble.ts'
+import { makeTrouble, needs, within, type TroubleKind } from './trouble.ts'
 
 export interface CheckOptions {
   readonly seed: number
@@ -71,8 +71,8 @@ export async function check(options: CheckOptions): Promise<Report> {
   const hung: string[] = []
   const fleet = await openFleet({
     ...options, deaf: sabotage === deaf, program: patched?.program,
-    library: 'path' in library && names.some((name) => kinds[name].needs !== undefined) ? library.path : undefined,
-    withStandby: names.some((name) => kinds[name].needs === 'standby'),
+    library: 'path' in library && names.some((name) => needs(name, 'clocks') || needs(name, 'standby')) ? library.path : undefined,
+    withStandby: names.some((name) => needs(name, 'standby')),
     notRecorded: (target, replica) => {
       notRecorded.add(target)
       deferred.notRecorded(target, replica)

@@ -16,10 +16,14 @@ export const kinds: Readonly<Record<TroubleKind, Kind>> = table
 
 export const kindNames = Object.keys(kinds) as TroubleKind[]
 
+export function needs(name: TroubleKind, what: 'clocks' | 'standby'): boolean {
+  return kinds[name].needs?.includes(what) ?? false
+}
+
 /** Without a library that shifts clocks: what is left out of a choice of kinds, and what remains. */
 export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[], readonly leftOut: readonly TroubleKind[] } {
   const wanted = kindNames.filter((name) => chosen === 'all' || name === chosen)
-  const possible = (name: TroubleKind): boolean => hasClocks || kinds[name].needs !== 'clocks'
+  const possible = (name: TroubleKind): boolean => hasClocks || !needs(name, 'clocks')
   return { run: wanted.filter(possible), leftOut: wanted.filter((name) => !possible(name)) }
 }
 

@@ -29,7 +29,7 @@ export interface Kind {
   /** How often in comparison. */
   readonly weight: number
   /** Needs the library that shifts clocks, or a standby of Redis. */
-  readonly needs?: 'clocks' | 'standby'
+  readonly needs?: readonly ('clocks' | 'standby')[]
   /** No two troubles that claim the same happen at once. */
   readonly claims?: readonly ('redis' | 'starts' | 'subscriptions')[]
   readonly act: (occasion: Occasion) => Promise<void> | void

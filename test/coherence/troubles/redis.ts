@@ -28,7 +28,7 @@ export const redisTroubles = {
     },
   },
   'redis failover': {
-    weight: 4, needs: 'standby', claims: ['redis', 'starts'],
+    weight: 4, needs: ['standby'], claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { redis, random } = occasion
       if (random.chance(0.6)) redis.standbyClock?.stepWall(stepMs(random))
@@ -39,7 +39,7 @@ export const redisTroubles = {
   // The clocks of both servers are behind, so ids go on from the last one, on the promoted server too: one may be given twice.
   // One replica does not hear of the record that is lost, reaches the promoted server first, and is asked to purge.
   'id given twice': {
-    weight: 2, needs: 'standby', claims: ['redis', 'starts'],
+    weight: 2, needs: ['clocks', 'standby'], claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { redis, replica, random, client } = occasion
       const backMs = -random.between(60_000, 3_600_000)
