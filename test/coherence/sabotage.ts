@@ -53,7 +53,7 @@ const table = {
     trouble: 'redis clock',
     edits: [
       { file: 'store/redis/log-scripts.js', text: 'elseif one and one.ends > time + one.ttl then', replacement: 'elseif false then' },
-      { file: 'store/redis/log-scripts.js', text: 'if ends > time + lag then', replacement: 'if false then' },
+      { file: 'store/redis/log-scripts.js', text: 'if ends > time + unnamed then', replacement: 'if false then' },
     ],
   },
   'ids-alone': {
