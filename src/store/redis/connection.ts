@@ -124,7 +124,9 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
   const own = <Client extends RedisClient>(client: Client): Client => {
     client.on('error', () => {})
-    client.once('end', () => dedicated.delete(client))
+    client.on('end', () => dedicated.delete(client))
+    // A client that ended may be revived (contained.ts), also after all of them were closed.
+    client.on('connecting', () => void (closed ? client.disconnect() : dedicated.add(client)))
     dedicated.add(client)
     return client
   }
