@@ -168,12 +168,13 @@ class StreamPurgeLog implements SharedPurgeLog {
   // The clocks are read here, at the hit. A process that was stopped notices before its first response, by the monotonic
   // clock. That clock stands still while a machine is suspended; then the two clocks have moved apart.
   current(): boolean {
-    return this.#joined && this.#clock.monotonic() - this.#confirmedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs()) <= mostApartMs
+    const passedMs = this.#clock.monotonic() - this.#confirmedMs
+    return this.#joined && passedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs(passedMs)) <= mostApartMs
   }
 
   /** How much further than the monotonic clock the wall clock has moved since the last confirmed read. */
-  #clocksApartMs(): number {
-    return this.#clock.now() - this.#confirmedWallMs - (this.#clock.monotonic() - this.#confirmedMs)
+  #clocksApartMs(passedMs: number): number {
+    return this.#clock.now() - this.#confirmedWallMs - passedMs
   }
 
   recent(limit: number, before?: Stamp): readonly PurgeRecord[] {
@@ -293,7 +294,7 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   #warnOfClocks(): void {
-    const apartMs = this.#confirmedMs === -Infinity ? 0 : Math.round(this.#clocksApartMs())
+    const apartMs = this.#confirmedMs === -Infinity ? 0 : Math.round(this.#clocksApartMs(this.#clock.monotonic() - this.#confirmedMs))
     if (Math.abs(apartMs) <= mostApartMs) return
     this.#options.logger.warn({ apartMs }, 'the clock of this machine was set, or the machine was suspended: nothing was served from cache until the purge log had been read again')
   }
