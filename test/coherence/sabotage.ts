@@ -66,6 +66,11 @@ const table = {
       { file: 'store/redis/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
     ],
   },
+  'old-log-trusted': {
+    about: 'an older log that comes back with Redis is followed like a new one',
+    trouble: 'redis restored',
+    edits: [{ file: 'store/redis/log-scripts.js', text: "elseif followed ~= '' and not same and identity(last) < followed then", replacement: 'elseif false then' }],
+  },
   'silence-unnoticed': {
     about: 'a subscription that has died silently is trusted',
     trouble: 'subscriber silent',

@@ -30,33 +30,55 @@ export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean)
 // So that most purges are confirmed, and promise something: what is never confirmed cannot be broken.
 const mostAtOnce = 2
 
+/** What is going wrong at the moment. */
+class Now {
+  running = 0
+  #alone = false
+  readonly #claimed = new Set<string>()
+
+  /** Whether another kind may begin. */
+  allows({ claims = [], alone = false }: Kind): boolean {
+    return !this.#alone && !(alone && this.running > 0) && !claims.some((claim) => this.#claimed.has(claim))
+  }
+
+  /** Notes one until the function that it gives is called. */
+  begin({ claims = [], alone = false }: Kind): () => void {
+    this.running++
+    this.#alone = alone
+    for (const claim of claims) this.#claimed.add(claim)
+    return () => {
+      this.running--
+      if (alone) this.#alone = false
+      for (const claim of claims) this.#claimed.delete(claim)
+    }
+  }
+}
+
 /** As the steps go by: troubles of these kinds, with quiet between them. Resolves when the last of them is over. */
 export async function makeTrouble(parts: TroubleParts, names: readonly TroubleKind[], steps: Steps): Promise<void> {
   const { random } = parts
-  const running = new Set<Promise<void>>()
-  const claimed = new Set<string>()
+  const now = new Now()
+  const all: Promise<void>[] = []
   let next = steps.taken + random.between(20, 100)
   while (steps.left) {
     await wait(20)
-    if (steps.taken < next || running.size >= mostAtOnce) continue
+    if (steps.taken < next || now.running >= mostAtOnce) continue
     next = steps.taken + random.between(5, 130)
-    const one = trouble(parts, names, claimed).finally(() => running.delete(one))
-    running.add(one)
+    all.push(trouble(parts, names, now))
   }
-  await Promise.all(running)
+  await Promise.all(all)
 }
 
-async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claimed: Set<string>): Promise<void> {
+async function trouble(parts: TroubleParts, names: readonly TroubleKind[], now: Now): Promise<void> {
   const { trail, replicas, maxLagMs, random } = parts
   const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight])) as Record<TroubleKind, number>
   const name = random.weighted(weights)
-  const { claims = [], act } = kinds[name]
   const replica = random.pick(replicas)
-  if (!replica.up || claims.some((claim) => claimed.has(claim))) return
-  for (const claim of claims) claimed.add(claim)
+  if (!replica.up || !now.allows(kinds[name])) return
+  const over = now.begin(kinds[name])
   let counted = false
   try {
-    await act({
+    await kinds[name].act({
       ...parts, replica,
       longMs: random.between(Math.floor(maxLagMs * 0.9), maxLagMs * 4),
       begun: (what) => {
@@ -66,6 +88,6 @@ async function trouble(parts: TroubleParts, names: readonly TroubleKind[], claim
       },
     })
   } finally {
-    for (const claim of claims) claimed.delete(claim)
+    over()
   }
 }

@@ -495,6 +495,36 @@ void t.test('a log that has lost its end, as after a failover: a replica that ha
   test.equal(two.log.judge(entry(two.log.applied, ['lost'])), 'valid')
 })
 
+// The guard is the order of identities in followScript.
+void t.test('an older log that has come back, from a snapshot or by a failover, is not gone by', async (test) => {
+  const { raw, replica } = await setting(test as Test)
+  const one = await replica('one')
+  const old = (await one.log.append(purge({ tags: ['x'] }), longMs)).id
+  const snapshot = await raw.dumpBuffer('test:{log}')
+  await raw.del('test:{log}')
+  await eventually(() => one.resets() === 1)
+  await one.log.append(purge({ tags: ['things'] }), longMs)
+  const followed = one.log.applied
+  await raw.restore('test:{log}', 0, snapshot, 'REPLACE')
+  await eventually(() => one.resets() === 2)
+  const two = await replica('two')
+  await eventually(() => one.log.applied === two.log.applied)
+  for (const { log } of [one, two]) {
+    test.equal(log.judge(entry(old)), 'dead', 'what was stored under the old log lacks the purge')
+    test.equal(log.judge(entry(followed)), 'dead')
+    test.equal(log.judge(entry(log.applied)), 'valid')
+  }
+  test.ok(one.log.applied > followed)
+  test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
+})
+
+void t.test('a log that is begun in the place of another has a later name, also by a clock that is behind', async (test) => {
+  const followed = newIdentity(1_700_000_000_000, Buffer.alloc(4, 255))
+  test.ok(newIdentity(1_600_000_000_000, Buffer.alloc(4), followed) > followed)
+  test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), followed).length, followed.length)
+  for (const strange of ['zzzzzzzzzzzzz', 'another hand', '!']) test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), strange), newIdentity(1_600_000_000_000, Buffer.alloc(4)))
+})
+
 void t.test('a replica that was away for longer than the log reaches back takes what is older for dead, and keeps the rest', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')

@@ -15,8 +15,8 @@ export interface RedisServer {
   kill(signal: NodeJS.Signals): void
   /** Ends it, and waits until it has ended. Safe to call again. */
   stop(): Promise<void>
-  /** Starts it again on the same port, empty, after `stop` or a kill. */
-  restart(): Promise<void>
+  /** Starts it again on the same port, after `stop` or a kill: empty, or with the last snapshot that it saved. */
+  restart(from?: 'snapshot'): Promise<void>
 }
 
 export interface RedisServerOptions {
@@ -94,8 +94,10 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       child?.kill('SIGKILL')
       await ended
     },
-    restart: async () => {
+    restart: async (from) => {
       await ended
+      // It also writes one when it becomes a replica of another server, and loads what it finds.
+      if (from === undefined) rmSync(join(directory, 'dump.rdb'), { force: true })
       await start()
     },
   }

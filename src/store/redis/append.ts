@@ -6,7 +6,7 @@ import { SpringhouseError } from '../../errors.ts'
 import type { Invalidation } from '../invalidation.ts'
 import type { Purge } from '../purge-log.ts'
 import type { Lane, RedisArgument } from './lane.ts'
-import { encodeInvalidation, encodePurge, newIdentity } from './log-record.ts'
+import { encodeInvalidation, encodePurge } from './log-record.ts'
 import { appendScript, beginScript, saltLimit } from './log-scripts.ts'
 import type { Script } from './script.ts'
 import { invalidateScript } from './unsafe-scripts.ts'
@@ -23,6 +23,8 @@ export interface AppendOptions {
   /** The bounds of the stream of unsafe requests. */
   readonly maxUnsafeRecords: number
   readonly maxUnsafeBytes: number
+  /** A name for the log, should there be none. */
+  freshIdentity(): string
 }
 
 /** Where a purge lies in the log. */
@@ -63,7 +65,7 @@ export function appendInvalidation(options: AppendOptions, invalidation: Invalid
 /** @param call the script that makes the record, and its arguments but for the number of the attempt */
 async function append(options: AppendOptions, call: (fresh: string, name: string, last: string, deadline: number) => readonly [Script, readonly RedisArgument[]]): Promise<Appended> {
   const { lane, clock, keys } = options
-  const fresh = newIdentity(clock.now(), randomBytes(4))
+  const fresh = options.freshIdentity()
   const begun = await begin(lane, keys[0], fresh)
   // Redis' clock was read before this one: what runs before its deadline has run before ours.
   const untilMs = clock.monotonic() + windowMs + settleMs

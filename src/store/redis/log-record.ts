@@ -31,9 +31,19 @@ const everything: Purge = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', 
 /** No stamp begins with it: under it everything is dead. */
 export const noIdentity = '!'
 
-/** A name for a new log: sorts after those made earlier, and is nobody else's. */
-export function newIdentity(nowMs: number, random: Buffer): string {
-  return Math.max(0, Math.floor(nowMs)).toString(36).padStart(9, '0') + (random.readUInt32LE(0) % 36 ** 4).toString(36).padStart(4, '0')
+const timeDigits = 9
+const longestTime = 36 ** timeDigits - 1
+
+/**
+ * A name for a new log, which no other log has. It sorts after those that were made earlier, and after `followed`: a replica that
+ * finds a log whose name sorts before the one that it follows knows by this that an old log has come back.
+ *
+ * @param followed the identity of the log that the new one takes the place of; '': none is known
+ */
+export function newIdentity(nowMs: number, random: Buffer, followed = ''): string {
+  const followedMs = /^[0-9a-z]{13}$/.test(followed) ? parseInt(followed.slice(0, timeDigits), 36) : 0
+  const ms = Math.max(0, Math.floor(nowMs), followedMs < longestTime ? followedMs + 1 : 0)
+  return ms.toString(36).padStart(timeDigits, '0') + (random.readUInt32LE(0) % 36 ** 4).toString(36).padStart(4, '0')
 }
 
 /** The stamp of a place in a log: of fixed width, so that `<` on strings is the order of the stream. */

@@ -209,6 +209,10 @@ if continues then
 end
 if place == 'lost' then
   beginAnew(log, fresh)
+elseif followed ~= '' and not same and identity(last) < followed then
+  -- An older log has come back: from a snapshot, or by a failover that lost the beginning of the one that was followed. It lacks
+  -- every purge since, and what was stamped by it may have come back too.
+  beginAnew(log, fresh)
 elseif same and not here then
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   -- What was applied, and so perhaps answered for, is not in the log any more, and older records are: the end was lost (a

@@ -127,6 +127,7 @@ class StreamPurgeLog implements SharedPurgeLog {
       lane: redis.small, clock, keys: [log, unsafe, buckets],
       maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
       maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768, maxUnsafeBytes,
+      freshIdentity: () => this.#freshIdentity(),
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, logger: options.logger, applied: () => this.applied })
     this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
@@ -361,7 +362,7 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   #freshIdentity(): string {
-    return newIdentity(this.#clock.now(), randomBytes(4))
+    return newIdentity(this.#clock.now(), randomBytes(4), this.#identity)
   }
 
   #pause(): Promise<void> {

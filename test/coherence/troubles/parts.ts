@@ -32,6 +32,8 @@ export interface Kind {
   readonly needs?: readonly ('clocks' | 'standby')[]
   /** No two troubles that claim the same happen at once. */
   readonly claims?: readonly ('redis' | 'starts' | 'subscriptions')[]
+  /** Nothing else goes wrong meanwhile. */
+  readonly alone?: boolean
   readonly act: (occasion: Occasion) => Promise<void> | void
 }
 

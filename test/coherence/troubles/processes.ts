@@ -14,11 +14,14 @@ export const processTroubles = {
   },
   'worker killed': {
     weight: 4, claims: ['starts'],
-    act: ({ begun, replica, random }) => {
+    act: async ({ begun, replica, random }) => {
       const pid = random.pick(replica.workerPids)
       if (pid === undefined) return
       begun(`worker ${pid} is killed`)
       signalWorker(pid, 'SIGKILL')
+      // Until another one serves in its place.
+      const alive = (): boolean => replica.workerPids.length === replica.workers && !replica.workerPids.includes(pid)
+      for (let attempt = 0; attempt < 500 && !alive(); attempt++) await wait(20)
     },
   },
   'replica killed': {

@@ -27,6 +27,25 @@ export const redisTroubles = {
       await redis.master.restart()
     },
   },
+  // Purges are lost that every replica has applied. What a replica knows that was away meanwhile is not promised.
+  'redis restored': {
+    weight: 3, alone: true,
+    act: async ({ begun, redis, random, maxLagMs, trail }) => {
+      await wait(maxLagMs)
+      await redisCommand(redis.port, 'SAVE')
+      begun('and all others: Redis saves a snapshot')
+      await wait(random.between(0, maxLagMs * 3))
+      if (random.chance(0.5)) {
+        trail.note('trouble', 'Redis is flushed')
+        await redisCommand(redis.port, 'FLUSHALL')
+        await wait(random.between(maxLagMs, maxLagMs * 3))
+      }
+      begun('and all others: Redis is killed, and starts again with that snapshot')
+      await redis.master.stop()
+      await redis.master.restart('snapshot')
+      await wait(maxLagMs * 2)
+    },
+  },
   'redis failover': {
     weight: 4, needs: ['standby'], claims: ['redis', 'starts'],
     act: async (occasion) => {
