@@ -1,7 +1,7 @@
 // What 100,000 entries of 1 KB with ten response fields cost in the memory tier. Run with --expose-gc.
 import { systemClock } from '../src/clock.ts'
 import type { Metadata } from '../src/policy/stored.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
+import { createMemoryStore } from '../src/store/memory/store.ts'
 
 const entries = 100_000
 const collect = (globalThis as { gc?: () => void }).gc ?? ((): void => {})

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Config, RedisConfig } from './config/schema.ts'
 import type { OriginConfig } from './origin/config.ts'
-import type { TlsFiles } from './proxy/options.ts'
-import type { RedisTls } from './store/redis/client.ts'
+import type { TlsFiles } from './proxy/listener/options.ts'
+import type { RedisTls } from './store/redis/connect/client.ts'
 
 /** What the listener shows its clients; undefined: it speaks in the clear. @throws Error that names what is wrong with which file. */
 export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {

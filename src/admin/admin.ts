@@ -1,16 +1,8 @@
 // The admin listener: a Fastify instance of its own, so that nothing of it can be reached through the proxy.
 import { parse as parseQuery } from 'node:querystring'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type RouteOptions } from 'fastify'
-import type { Clock } from '../clock.ts'
+import { fastify, LogController, type FastifyInstance, type RouteOptions } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
-import type { Counters } from '../exchange/counters.ts'
-import type { Explanation } from '../exchange/explanation.ts'
-import type { FieldLines } from '../http/fields.ts'
-import type { Origins } from '../origin/origin.ts'
-import type { Purge, PurgeLog } from '../store/purge-log.ts'
-import type { Store } from '../store/store.ts'
-import { requireTokens, type AdminToken } from './auth.ts'
-import type { Crew } from './crew.ts'
+import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
 import { takeJsonBodies } from './json-body.ts'
@@ -18,40 +10,10 @@ import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { refuseOtherSites } from './same-site.ts'
-import type { Comparison } from './stats.ts'
 import { statusRoutes } from './status.ts'
-import { Turns, type NextTurn } from './turns.ts'
+import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
-
-/** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
-export interface AdminParts {
-  /** Without any, nobody gets in but to /healthz and /readyz. Another list takes the place of this one on a reload. */
-  readonly tokens: readonly AdminToken[]
-  readonly store: Store
-  readonly purgeLog: PurgeLog
-  readonly origins: Origins
-  /** What would be decided for this request now; undefined: no route matches. */
-  explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
-  /** A purge as entries are keyed: with the targets that routes make of the URLs that people name. */
-  keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
-  /** Plain counters that the request path counts in; read at scrape. */
-  readonly counters: Counters
-  /** How this replica's configuration compares with those that share its store; undefined: no other process does. */
-  readonly fingerprints?: Comparison | undefined
-  readonly defaultPurgeWaitMs: number
-  /** Effective configuration with secrets masked. */
-  config(): unknown
-  /** False while starting or shutting down. */
-  ready(): boolean
-  readonly clock: Clock
-  readonly logger: FastifyBaseLogger
-  readonly version: string
-  /** The other workers, where this process is one of several: numbers are then told for all of them. */
-  readonly crew: Crew | undefined
-  /** What lets the proxy go on between two pieces of this listener's work. */
-  readonly nextTurn: NextTurn
-}
-
+import type { AdminParts } from './parts.ts'
 /** How long a request may take to arrive: nothing that is sent here is large. */
 const requestTimeoutMs = 10_000
 

@@ -1,5 +1,5 @@
 // What is out of order, as every endpoint tells it.
-import type { PurgeLog } from '../store/purge-log.ts'
+import type { PurgeLog } from '../store/purge/log.ts'
 import type { Store } from '../store/store.ts'
 
 /**

@@ -6,12 +6,12 @@ import { maxTagBytes } from '../http/tags.ts'
 import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
-import type { UrlPattern } from '../store/purge-log.ts'
+import type { UrlPattern } from '../store/purge/log.ts'
 import { UnknownCursor } from '../store/store.ts'
-import type { AdminParts } from './admin.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
 import { Turns, type NextTurn } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
+import type { AdminParts } from './parts.ts'
 
 /** How many pages of the store one call looks through, and for how long: a filter that matches little ends there, with a cursor. */
 const mostPages = 100

@@ -3,10 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { FieldLines } from '../http/fields.ts'
 import { withoutOuterSpace } from '../http/white-space.ts'
-import type { Explanation } from '../exchange/explanation.ts'
-import type { AdminParts } from './admin.ts'
+import type { Explanation } from '../exchange/explain/explanation.ts'
 import { AdminProblem, requestProblem } from './problems.ts'
 import { maxUrlChars } from './url-pattern.ts'
+import type { AdminParts } from './parts.ts'
 
 // RFC 9110 §5.6.2, §5.5
 const token = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"

@@ -3,8 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
-import type { AdminParts } from './admin.ts'
 import { degraded } from './degraded.ts'
+import type { AdminParts } from './parts.ts'
+import type { MetricObject } from './worker-report.ts'
 
 const prefix = 'springhouse_'
 
@@ -129,9 +130,6 @@ export function metricsRegistry(parts: AdminParts): Registry {
   collectDefaultMetrics({ register: registry, prefix })
   return registry
 }
-
-/** One metric with its values, as one worker tells another. */
-export type MetricObject = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]
 
 /**
  * Of several workers each has its label, and any of them answers for all: counters that were added up would go down whenever

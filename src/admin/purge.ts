@@ -2,12 +2,12 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { maxTagBytes } from '../http/tags.ts'
-import type { Purge, PurgeRecord, UrlPattern } from '../store/purge-log.ts'
-import type { AdminParts } from './admin.ts'
+import type { Purge, PurgeRecord, UrlPattern } from '../store/purge/log.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
+import type { AdminParts } from './parts.ts'
 
 const maxItems = 1000
 /** Characters of a purge's targets, as routes key them: every replica reads them in one go. */

@@ -1,27 +1,8 @@
 // GET /v1/stats: what a process has counted and what it holds; of several workers, what all of them have.
 import { totalOf, type CountersSnapshot } from '../exchange/counters.ts'
-import type { StoreStats } from '../store/store.ts'
-import type { AdminParts } from './admin.ts'
 import { degraded } from './degraded.ts'
-
-/** Digests of the configuration, and the replicas with the same store whose configuration is another. */
-export interface Comparison {
-  readonly own: { readonly routes: string, readonly origins: string }
-  readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
-}
-
-/** What one process tells of itself. */
-export interface Stats extends CountersSnapshot {
-  readonly version: string
-  readonly pid: number
-  readonly uptimeMs: number
-  /** Of all requests that were decided on; null before the first. */
-  readonly hitRatio: number | null
-  readonly store: StoreStats
-  readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }
-  /** Only where others share the store. */
-  readonly configuration?: Comparison['own'] & Pick<Comparison, 'differing'>
-}
+import type { AdminParts } from './parts.ts'
+import type { Stats } from './worker-report.ts'
 
 export function statsOf({ version, clock, counters, store, purgeLog, fingerprints }: AdminParts, startedMs: number): Stats {
   const counted = counters.snapshot()
@@ -59,7 +40,7 @@ export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonl
   }
 }
 
-function hitRatio({ requests, hits }: CountersSnapshot): number | null {
+export function hitRatio({ requests, hits }: CountersSnapshot): number | null {
   return requests === 0 ? null : hits / requests
 }
 

@@ -1,9 +1,10 @@
 // What the listener tells of the process itself: health, counters, origins, replicas, configuration.
 import type { FastifyInstance } from 'fastify'
-import type { AdminParts } from './admin.ts'
 import { degraded } from './degraded.ts'
 import { AdminProblem } from './problems.ts'
-import { statsOf, statsOfAll, type Stats } from './stats.ts'
+import { statsOf, statsOfAll } from './stats.ts'
+import type { AdminParts } from './parts.ts'
+import type { Stats } from './worker-report.ts'
 
 /** @returns what this process tells of itself at /v1/stats */
 export function statusRoutes(app: FastifyInstance, parts: AdminParts): () => Stats {

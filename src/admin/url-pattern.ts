@@ -1,6 +1,6 @@
 // The URLs and prefixes that the admin API takes, read byte for byte.
 import { normaliseAuthority } from '../http/authority.ts'
-import type { UrlPattern } from '../store/purge-log.ts'
+import type { UrlPattern } from '../store/purge/log.ts'
 
 /** Longer than any URL that the proxy takes: a target has at most 64 KiB, whatever `maxTargetBytes` says. */
 export const maxUrlChars = 65_536 + 512

@@ -11,8 +11,8 @@ import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
-import { runWorker } from './worker.ts'
-import { runWorkers } from './workers.ts'
+import { runWorker } from './workers/worker.ts'
+import { runWorkers } from './workers/primary.ts'
 
 /** Runs until it is told to stop; as a worker, as its primary says. */
 export async function serve({ config: file, ...flags }: Flags & { config?: string }): Promise<void> {

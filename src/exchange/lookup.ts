@@ -1,7 +1,7 @@
 // What is stored for a key and has survived every purge.
 import type { Softness } from '../policy/decide.ts'
 import type { Metadata } from '../policy/stored.ts'
-import type { PurgeLog, Verdict } from '../store/purge-log.ts'
+import type { PurgeLog, Verdict } from '../store/purge/log.ts'
 import type { Awaitable, Near, Store, Stored } from '../store/store.ts'
 
 const nothing: readonly Stored[] = []

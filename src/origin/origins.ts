@@ -2,13 +2,13 @@
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
-import { resolveEveryMs, systemResolve, type ResolveHost } from './addresses.ts'
+import { resolveEveryMs, systemResolve, type ResolveHost } from './dns.ts'
 import type { OriginConfig } from './config.ts'
-import { OriginDispatcher } from './dispatcher.ts'
+import { OriginDispatcher } from './request/dispatcher.ts'
 import type { Origins } from './origin.ts'
-import { OriginPool } from './pool.ts'
-import { SinkRequest } from './request.ts'
-import { UpgradeTrip } from './upgrade.ts'
+import { OriginPool } from './pool/pool.ts'
+import { SinkRequest } from './request/cache-fetch.ts'
+import { UpgradeTrip } from './request/upgrade.ts'
 
 /** Opens the pools. Host names are resolved at once; no connection is made before the first request, or health check. */
 export function createOrigins(parts: {

@@ -1,7 +1,7 @@
 // The domain of each member of stored metadata. Metadata from outside this process is held to it.
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
-import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/settled.ts'
+import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
 import { maxTagBytes } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
 import { isStorableStatus, mayBeKept, toldToThisCache } from './storable.ts'

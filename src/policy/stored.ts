@@ -3,7 +3,7 @@ import type { FieldLines } from '../http/fields.ts'
 import type { ByteRange } from '../http/range.ts'
 
 /**
- * A place in the order of purges (see store/purge-log.ts): a string that sorts, with `<`, in the order in which the
+ * A place in the order of purges (see store/purge/log.ts): a string that sorts, with `<`, in the order in which the
  * purges were recorded.
  */
 export type Stamp = string

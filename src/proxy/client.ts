@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import type { ClientConnection } from '../origin/forward.ts'
-import { plainAddress } from '../origin/trust.ts'
+import { plainAddress } from '../forwarding/trusted-proxies.ts'
+import type { ClientConnection } from '../forwarding/request-context.ts'
 
 // RFC 9110 §5.6.2 token characters: safe in a log line, a header and a URL.
 const safeToken = /^[!#$%&'*+.^_`|~\w-]{1,128}$/

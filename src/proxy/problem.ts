@@ -4,9 +4,9 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { SpringhouseError } from '../errors.ts'
 import { problemDocument } from '../errors.ts'
-import { linger } from '../exchange/connection.ts'
-import { sendProblem } from '../exchange/problem.ts'
-import { problemFields } from '../exchange/problem-fields.ts'
+import { linger } from '../exchange/client/connection.ts'
+import { sendProblem } from '../exchange/client/problem.ts'
+import { problemFields } from '../exchange/client/problem-fields.ts'
 
 /** RFC 9211 §2.2: only a request that was forwarded says why. */
 function cacheStatus(error: SpringhouseError): string {

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { FieldLines } from '../http/fields.ts'
 import { isPossible } from '../policy/domain.ts'
 import type { Metadata, Part, Selecting } from '../policy/stored.ts'
-import { wordAt, wordNumber } from './words.ts'
+import { wordAt, wordNumber } from './codec-dictionary.ts'
 
 // A fixed part, then how long each string is (variable-length integers), then every string's bytes in one run, then a
 // checksum. One run, because one native call turns it into one string of which the parts are slices: that is what makes

@@ -15,7 +15,7 @@ export type Placed = Pick<Metadata, 'stamp' | 'requestTimeMs'>
  * request time ahead of this clock comes from a clock that was wrong: no request could replace the response until then.
  * For the same reason a commit drops every other variant of its key that was received ahead of its clock.
  *
- * The function `outlasts` in redis/scripts.ts is the same rule for Redis.
+ * The function `outlasts` in redis/entries/scripts.ts is the same rule for Redis.
  *
  * @param nowMs time of day in milliseconds
  */
@@ -24,7 +24,7 @@ export function outlasts(stored: Placed, next: Placed, nowMs: number): boolean {
   return stored.requestTimeMs > next.requestTimeMs && !isAhead(stored.requestTimeMs, nowMs)
 }
 
-// A stamp of the shared log begins with the identity of that log, and a dot (redis/log-record.ts). Others are of one log.
+// A stamp of the shared log begins with the identity of that log, and a dot (redis/purge-log/record.ts). Others are of one log.
 function logOf(stamp: Stamp): string {
   return stamp.slice(0, stamp.indexOf('.') + 1)
 }

@@ -1,8 +1,8 @@
 // What explain takes and passes on.
 import tap from 'tap'
-import type { AdminParts } from '../../src/admin/admin.ts'
-import type { Explanation } from '../../src/exchange/explanation.ts'
+import type { Explanation } from '../../src/exchange/explain/explanation.ts'
 import { errorsOf, listen, T0 } from './support.ts'
+import type { AdminParts } from '../../src/admin/parts.ts'
 
 type Asked = Parameters<AdminParts['explain']>[0]
 

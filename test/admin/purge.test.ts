@@ -1,7 +1,7 @@
 // What a purge takes, answers, does and leaves in the log.
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
-import type { Purge } from '../../src/store/purge-log.ts'
+import type { Purge } from '../../src/store/purge/log.ts'
 import { errorsOf, listen, overLog, purger, storedAt, T0 } from './support.ts'
 
 tap.test('a purge that every live replica acknowledged answers 200, and what it names is dead', async (t) => {

@@ -4,9 +4,9 @@ import tap, { type Test } from 'tap'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
 import { Turns } from '../../src/admin/turns.ts'
 import { resolveConfig } from '../../src/config/load.ts'
-import { keyedPurge } from '../../src/exchange/purge-keys.ts'
-import { compileRoutes } from '../../src/exchange/routes.ts'
-import { createMemoryStore, type MemoryStore } from '../../src/store/memory.ts'
+import { keyedPurge } from '../../src/exchange/routing/purge-keys.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
+import { createMemoryStore, type MemoryStore } from '../../src/store/memory/store.ts'
 import { clock, errorsOf, listen, purger, storedAt, type Answer, type Listener } from './support.ts'
 
 const entries = 7_000
@@ -49,7 +49,7 @@ async function counting(t: Test, store: MemoryStore): Promise<Counted> {
 const total = (turns: readonly number[]): number => turns.reduce((sum, each) => sum + each, 0)
 const found = (answer: Answer): unknown[] => answer.json()['entries'] as unknown[]
 
-// Guards: mostListed in store/memory.ts, mostPages in admin/entries.ts.
+// Guards: mostListed in store/memory/store.ts, mostPages in admin/entries.ts.
 tap.test('a listing looks at 64 entries in a turn at most, and at 6,400 in a call, however many there are', async (t) => {
   const { ask, turns } = await counting(t, filled(Array.from({ length: 20 }, (_, i) => `tag ${i}`)))
   const answer = await ask('/v1/entries?limit=1000&tag=none')
@@ -78,7 +78,7 @@ tap.test('each turn holds one piece of one call, and calls at the same time shar
   t.same(order, ['turn', 'a', 'a ends', 'turn', 'b', 'b ends', 'turn', 'c', 'c ends'])
 })
 
-// Guard: mostListedBytes in store/memory.ts.
+// Guard: mostListedBytes in store/memory/store.ts.
 tap.test('large entries end a turn sooner', async (t) => {
   const { ask, turns } = await counting(t, filled(Array.from({ length: 40 }, (_, i) => `${i}`.repeat(100))))
   await ask('/v1/entries?limit=1000&tag=none')
@@ -104,7 +104,7 @@ tap.test('a page is a mebibyte of text at most, and says where the next begins',
   t.type(answer.json()['cursor'], 'string')
 })
 
-// Guard: the slots of store/memory.ts. The store before had a walk over all of a Map to where the page began.
+// Guard: the slots of store/memory/store.ts. The store before had a walk over all of a Map to where the page began.
 tap.test('a page does not walk over those before it', async (t) => {
   const store = filled([])
   const iterator = Object.getPrototypeOf(new Map().values()) as { next: () => unknown }
@@ -196,7 +196,7 @@ tap.test('/v1/purges is told in pages, none longer than a mebibyte and a record'
   t.equal(pages, 1)
 })
 
-// Guard: charsPerTurn in exchange/purge-keys.ts.
+// Guard: charsPerTurn in exchange/routing/purge-keys.ts.
 tap.test('the URLs of a purge are keyed in pieces, by each different way that routes have', async (t) => {
   const route = (ignore: string[]): object => ({ match: {}, origin: 'api', key: { query: { ignore } } })
   const routes = compileRoutes(resolveConfig({

@@ -26,7 +26,7 @@ const table = {
   'unrecorded-forgotten': {
     about: 'what an unsafe request invalidates while Redis is in trouble is lost',
     trouble: 'posts without Redis',
-    edits: [{ file: 'store/redis/stream-log.js', text: 'this.#unrecorded.add(invalidation);', replacement: '' }],
+    edits: [{ file: 'store/redis/purge-log/log.js', text: 'this.#unrecorded.add(invalidation);', replacement: '' }],
   },
   'order-by-time': {
     about: 'a clock that runs ahead makes URLs uncacheable, and no purge helps',
@@ -34,52 +34,52 @@ const table = {
     edits: [
       { file: 'store/order.js', text: 'return logOf(stored.stamp) === logOf(next.stamp) && stored.stamp > next.stamp;', replacement: 'return stored.requestTimeMs > next.requestTimeMs;' },
       { file: 'store/order.js', text: ' && !isAhead(stored.requestTimeMs, nowMs)', replacement: '' },
-      { file: 'store/redis/scripts.js', text: "if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end", replacement: '' },
-      { file: 'store/redis/scripts.js', text: ' and not ahead(requestTime(stored), now)', replacement: '' },
+      { file: 'store/redis/entries/scripts.js', text: "if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end", replacement: '' },
+      { file: 'store/redis/entries/scripts.js', text: ' and not ahead(requestTime(stored), now)', replacement: '' },
     ],
   },
   'suspension-unnoticed': {
     about: 'a machine that was suspended serves what was purged meanwhile',
     trouble: 'suspended',
-    edits: [{ file: 'store/redis/stream-log.js', text: 'const mostApartMs = 500;', replacement: 'const mostApartMs = Infinity;' }],
+    edits: [{ file: 'store/redis/purge-log/log.js', text: 'const mostApartMs = 500;', replacement: 'const mostApartMs = Infinity;' }],
   },
   'forward-unnoticed': {
     about: "registrations run out when Redis' clock is set forward, and nobody says so",
     trouble: 'redis clock',
-    edits: [{ file: 'store/redis/log-scripts.js', text: "if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end", replacement: '' }],
+    edits: [{ file: 'store/redis/purge-log/scripts.js', text: "if lostUntil > 0 then redis.pcall('HSET', replicas, '${lostField}', whole(lostUntil)) end", replacement: '' }],
   },
   'back-unbounded': {
     about: "a dead replica is counted for as long as Redis' clock was set back",
     trouble: 'redis clock',
     edits: [
-      { file: 'store/redis/log-scripts.js', text: 'elseif one and one.ends > time + one.ttl then', replacement: 'elseif false then' },
-      { file: 'store/redis/log-scripts.js', text: 'if ends > time + unnamed then', replacement: 'if false then' },
+      { file: 'store/redis/purge-log/scripts.js', text: 'elseif one and one.ends > time + one.ttl then', replacement: 'elseif false then' },
+      { file: 'store/redis/purge-log/scripts.js', text: 'if ends > time + unnamed then', replacement: 'if false then' },
     ],
   },
   'ids-alone': {
     about: 'two records of one id are taken for one',
     trouble: 'id given twice',
     edits: [
-      { file: 'store/redis/log-scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
-      { file: 'store/redis/log-scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
-      { file: 'store/redis/log-scripts.js', text: 'number = number + 1 + tonumber(salt) % 1000', replacement: 'number = number + 1' },
-      { file: 'store/redis/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
+      { file: 'store/redis/purge-log/scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
+      { file: 'store/redis/purge-log/scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
+      { file: 'store/redis/purge-log/scripts.js', text: 'number = number + 1 + tonumber(salt) % 1000', replacement: 'number = number + 1' },
+      { file: 'store/redis/purge-log/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
     ],
   },
   'old-log-trusted': {
     about: 'an older log that comes back with Redis is followed like a new one',
     trouble: 'redis restored',
-    edits: [{ file: 'store/redis/log-scripts.js', text: "elseif followed ~= '' and not same and identity(last) < followed then", replacement: 'elseif false then' }],
+    edits: [{ file: 'store/redis/purge-log/scripts.js', text: "elseif followed ~= '' and not same and identity(last) < followed then", replacement: 'elseif false then' }],
   },
   'silence-unnoticed': {
     about: 'a subscription that has died silently is trusted',
     trouble: 'subscriber silent',
-    edits: [{ file: 'store/redis/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: ';' }],
+    edits: [{ file: 'store/redis/connect/subscription.js', text: 'this.#later(beatMs, () => void this.#beat(client));', replacement: ';' }],
   },
   'rules-unkeyed': {
     about: 'a stricter replica is given what was stored under laxer rules',
     trouble: 'rules differ',
-    edits: [{ file: 'exchange/routes.js', text: '`${id}#${sharingDigest(route, forwarding.allowedFields, config)}`', replacement: 'id' }],
+    edits: [{ file: 'exchange/routing/routes.js', text: '`${id}#${sharingDigest(route, forwarding.allowedFields, config)}`', replacement: 'id' }],
   },
 } satisfies Record<string, Sabotage>
 

@@ -53,7 +53,7 @@ async function page(t: Test): Promise<ScriptedOrigin> {
   return origin
 }
 
-// Fails without the digest in the route's part of the key (exchange/sharing.ts).
+// Fails without the digest in the route's part of the key (exchange/routing/sharing.ts).
 for (const store of stores) {
   void t.test(`${store}: after a reload that makes a route stricter it serves nothing that was stored before`, async t => {
     const redis = store === 'memory' ? undefined : await startRedis()

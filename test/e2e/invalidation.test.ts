@@ -34,7 +34,7 @@ async function posts(port: number, count: number, target: (i: number) => string)
 
 const long = (i: number): string => `/any?${i}${'x'.repeat(7_900)}`
 
-// The guard: implicit purges raise no floor (store/purge-table.ts, invalidate).
+// The guard: implicit purges raise no floor (store/purge/table.ts, invalidate).
 t.test('more POSTs to long URLs by one client than the log may hold: what others stored is still there, and what was posted to is not', async t => {
   const house = await startHouse(t, { origin: redirecting(), config: { coherence: { maxLogBytes: '1MiB', maxLogRecords: 300 } } })
   for (const path of ['/kept', long(1), '/things/7']) t.equal(detail(await house.get(path)), 'uri-miss')
@@ -67,7 +67,7 @@ t.test('the same over Redis, for two replicas', async t => {
   t.equal(detail(await two.get(long(1))), 'uri-miss')
 })
 
-// The guard: invalidationBy leaves out what no route stores (exchange/invalidate.ts).
+// The guard: invalidationBy leaves out what no route stores (exchange/pass/invalidate.ts).
 t.test('a URL whose route stores nothing is not recorded; after a reload it is', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
@@ -102,7 +102,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
 
 const readyz = async (port: number): Promise<string[]> => JSON.parse((await ask(port, { path: '/readyz' })).body.toString()).degraded
 
-// The guard: what could not be recorded is kept (store/redis/unrecorded.ts).
+// The guard: what could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
 t.test('a POST while Redis hangs: gone from this replica at once, and from the other when Redis is well', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())

@@ -30,7 +30,7 @@ async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{
 const hello = 'Content-Length: 5\r\n\r\nhello'
 const values = (lines: readonly string[], name: string): string[] => lines.filter((_, i) => i % 2 === 1 && lines[i - 1] === name)
 
-// Without settleHead in receivedHead (origin/response-fields.ts) these fail, and most of them end the process.
+// Without settleHead in receivedHead (origin/request/response-head.ts) these fail, and most of them end the process.
 t.test('a response whose media type, target or range has two values is a 502, and is not stored', async t => {
   for (const [name, first, second] of [['Content-Type', 'text/html', 'text/plain'], ['Location', '/a', '/b'], ['Content-Range', 'bytes 0-1/5', 'bytes 1-2/5'], ['Content-Disposition', 'attachment', 'inline']]) {
     const { clients } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${name}: ${first}\r\n${name}: ${second}\r\n${hello}`)

@@ -95,7 +95,7 @@ async function growth(third: () => Promise<void>): Promise<number[]> {
   return heaps.slice(1).map((heap, i) => heap - (heaps[i] as number))
 }
 
-// The guard: an upload leaves the watch when its request closes (proxy/uploads.ts). Without it each one is retained for a quarter
+// The guard: an upload leaves the watch when its request closes (proxy/pass/upload-timeout.ts). Without it each one is retained for a quarter
 // of requestTimeoutMs, some 20 KB at a time: 100 MB in each third.
 t.test('15,000 uploads in an hour that each of them may take: the heap is what it was', async (t) => {
   const port = await uploadsTo(t)

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import { commands, costOf } from '../../src/store/redis/commands.ts'
+import { commands, costOf } from '../../src/store/redis/connect/commands.ts'
 import type { Answer } from '../support/client.ts'
 import { detail, startHouse, type House, type LogLine } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
@@ -202,7 +202,7 @@ t.test('each command that is forbidden is told once, in one line, stands in `deg
 
 t.test('every command that is sent is known by what it costs to be without it, and those of scripts are tried', (test) => {
   const folder = fileURLToPath(new URL('../../../src/store/redis/', import.meta.url))
-  const source = readdirSync(folder).map(name => readFileSync(join(folder, name), 'utf8')).join('\n')
+  const source = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).map(name => readFileSync(join(folder, name), 'utf8')).join('\n')
   const found = (pattern: RegExp): string[] => [...new Set([...source.matchAll(pattern)].map(([, name = '']) => name))].toSorted()
   const inScripts = found(/redis\.p?call\('([A-Z]+)'/g)
   const tried = found(/^try\('([A-Z]+)'/gm)

@@ -45,7 +45,7 @@ async function send(response: ServerResponse, bytes: number): Promise<void> {
   }
 }
 
-// The guard: Store.refuses (exchange/storing.ts, begin). Without it the response says stored, and the others wait for all of it.
+// The guard: Store.refuses (exchange/fill/response-storer.ts, begin). Without it the response says stored, and the others wait for all of it.
 t.test('announced: not stored, and nobody waits for it', async t => {
   const { house, responses } = await holding(t, 2 * MiB, {})
   const answers = Array.from({ length: 5 }, () => house.get('/big'))
@@ -70,7 +70,7 @@ t.test('announced, and its client leaves: the origin need not send it', async t 
   t.notOk(response.writableFinished)
 })
 
-// The guard: Writer.gaveUp (exchange/storing.ts, write). Without it the others wait for the end, and then ask one by one.
+// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the others wait for the end, and then ask one by one.
 t.test('not announced: once it has grown too long the others go on, and the origin need not send it to nobody', async t => {
   const { house, responses } = await holding(t, undefined, {})
   const first = reading(house)

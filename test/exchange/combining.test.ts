@@ -1,11 +1,11 @@
 // Parts put together byte by byte: whatever comes, in whatever order, what is stored is what the origin has.
 import fc from 'fast-check'
 import t from 'tap'
-import { CombiningWriter } from '../../src/exchange/combining-writer.ts'
+import { CombiningWriter } from '../../src/exchange/fill/combining-writer.ts'
 import { combinedPart, isAll } from '../../src/policy/combine.ts'
 import { isSound, partBytes, wantedOf } from '../../src/policy/part.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
-import { createMemoryStore, type MemoryStore } from '../../src/store/memory.ts'
+import { createMemoryStore, type MemoryStore } from '../../src/store/memory/store.ts'
 import { BodyGone, type Body, type Stored } from '../../src/store/store.ts'
 import { request } from '../policy/scene.ts'
 import { put, readBody } from '../store/contract.ts'

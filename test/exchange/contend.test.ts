@@ -1,14 +1,14 @@
 // How long a request contends for a lease whose holder never lets go.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
-import { receive } from '../../src/exchange/client.ts'
-import { Lead } from '../../src/exchange/coalesce.ts'
-import { contend } from '../../src/exchange/contend.ts'
+import { receive } from '../../src/exchange/routed-request.ts'
+import { Lead } from '../../src/exchange/coalesce/coalescer.ts'
+import { contend } from '../../src/exchange/coalesce/contend.ts'
 import { Counters } from '../../src/exchange/counters.ts'
-import { compileRoutes } from '../../src/exchange/routes.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import type { Leases } from '../../src/store/lease.ts'
-import { createLocalPurgeLog } from '../../src/store/local-log.ts'
+import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
 const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))

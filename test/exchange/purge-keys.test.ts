@@ -1,8 +1,8 @@
 // A purge of a path alone is keyed by every route that keys it in a way of its own.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
-import { keyedPurge } from '../../src/exchange/purge-keys.ts'
-import { compileRoutes } from '../../src/exchange/routes.ts'
+import { keyedPurge } from '../../src/exchange/routing/purge-keys.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { purge } from '../support/purge.ts'
 
 const turn = async (): Promise<void> => {}

@@ -1,8 +1,8 @@
 // Which route a request takes, and when its origin may read another route in the path.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
-import { matchRoute } from '../../src/exchange/route-match.ts'
-import { compileRoutes } from '../../src/exchange/routes.ts'
+import { matchRoute } from '../../src/exchange/routing/match.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 
 type Match = { readonly host?: string, readonly path?: string }
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { sendEarlyHints, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/sending.ts'
+import { sendEarlyHints, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
 import { startProxy } from '../proxy/proxy-under-test.ts'
@@ -20,10 +20,10 @@ t.test('nothing else in the sources calls what Node throws from', async t => {
     .map(entry => relative(source, join(entry.parentPath, entry.name)))
     .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, which answers as it is scripted
     .flatMap(file => [...readFileSync(join(source, file), 'utf8').matchAll(called)].map(([call]) => `${file}: ${call}`))
-  const guarded = join('exchange', 'sending.ts')
+  const guarded = join('exchange', 'client', 'sending.ts')
   t.ok(found.filter(call => call.startsWith(guarded)).length >= 7, 'the check finds those that are guarded')
   // What the guarded calls come to over HTTP/2.
-  const within = new Set(['.respond(', '.additionalHeaders('].map(call => `${join('proxy', 'http2.ts')}: ${call}`))
+  const within = new Set(['.respond(', '.additionalHeaders('].map(call => `${join('proxy', 'listener', 'http2.ts')}: ${call}`))
   t.same(found.filter(call => !call.startsWith(guarded) && !within.has(call)), [])
 })
 
@@ -71,7 +71,7 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
   }
 })
 
-// The guard: isTooLong (proxy/http2.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
+// The guard: isTooLong (proxy/listener/http2.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
   let held: ServerResponse | undefined

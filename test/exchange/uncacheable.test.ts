@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { UncacheableKeys } from '../../src/exchange/uncacheable.ts'
+import { UncacheableKeys } from '../../src/exchange/coalesce/hit-for-miss.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
 setFlagsFromString('--expose-gc')
@@ -53,7 +53,7 @@ t.test('each is remembered for its minute, however they follow one another', asy
   }
 })
 
-// The guard: digests in place of keys (exchange/uncacheable.ts, digest). Without it these take 430 MB.
+// The guard: digests in place of keys (exchange/coalesce/hit-for-miss.ts, digest). Without it these take 430 MB.
 t.test('60,000 keys of 8,000 bytes: a few megabytes, and the latest are remembered', async t => {
   const keys = new UncacheableKeys(manualClock())
   const key = (i: number): string => `${'x'.repeat(8_000)}${i}`

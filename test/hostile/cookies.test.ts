@@ -32,7 +32,7 @@ const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
   [['=lang'], ''], [['=lang=evil'], ''], [['lang:evil'], ''], [['lang&x=evil'], ''], [['x&lang=evil'], ''], [['a=b&lang=evil'], ''], [['__proto__=evil'], ''], [['__proto__[lang]=evil'], ''], [['constructor=evil; toString=evil'], ''], [['__Host-lang=evil'], ''], [['__Secure-lang=evil'], ''], [[''], ''], [[';'], ''], [[' ; ; '], ''],
 ]
 
-// The guard is `withNamedCookies` in exchange/client.ts.
+// The guard is `withNamedCookies` in exchange/routed-request.ts.
 t.test('an origin is sent the cookies that the key names, and nothing else', async tap => {
   for (const requestHeaders of ['all', 'strict']) {
     const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, cache: { cookies: { key: ['lang', 'tz'] } } }] } })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { singleLineFields } from '../../src/http/settled.ts'
+import { singleLineFields } from '../../src/http/field-section.ts'
 import { overRedis, startHouse } from '../support/house.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
@@ -83,7 +83,7 @@ async function faults(clients: SecureClients, ways: readonly Way[], protocols: r
 
 const miss: Way = ['stored', 'GET']
 
-// Without settleHead in receivedHead (origin/response-fields.ts) the process ends at the first of them.
+// Without settleHead in receivedHead (origin/request/response-head.ts) the process ends at the first of them.
 t.test('each is answered whole or refused, stored in memory, not stored, and passed, over HTTP/1.1 and HTTP/2', async t => {
   const { clients } = await stage(t)
   t.same(await faults(clients, [miss, miss, ['unstored', 'GET'], ['unstored', 'POST']]), [])

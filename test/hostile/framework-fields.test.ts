@@ -1,7 +1,7 @@
 // Fields by which a framework's own layers speak to one another: refused from clients, or part of the key. docs/security.md has the advisories.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { steeringPrefixes } from '../../src/origin/steering.ts'
+import { steeringPrefixes } from '../../src/forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../src/policy/keyed-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { detail, startHouse, type House } from '../support/house.ts'
@@ -26,7 +26,7 @@ const refused: readonly string[] = [
   'X_Nextjs_Data', 'x.nextjs.data', 'Next_Router_State_Tree', 'next_url', 'X_SvelteKit_Pathname',
 ]
 
-// The guards are `steeringPrefixes` and `steeringFields` in origin/steering.ts.
+// The guards are `steeringPrefixes` and `steeringFields` in forwarding/untrusted-fields.ts.
 t.test('what a framework says to itself reaches no origin from a client, however it is written', async tap => {
   const house = await startHouse(tap, { origin: mirror })
   let number = 0
@@ -53,7 +53,7 @@ t.test('a trusted proxy may say it, and it is in the key; but not who sends this
   tap.equal(detail(await send(house, '/2', ['X-Envoy-Peer-Metadata-Id', 'gateway-2'])), 'fresh')
 })
 
-// The guard is `keyedFields`, in policy/request.ts (the key) and in origin/connection-options.ts (Connection).
+// The guard is `keyedFields`, in policy/request.ts (the key) and in forwarding/connection-options.ts (Connection).
 t.test('a field that browsers send for another form of a page is in the key, and reaches the origin', async tap => {
   const route = { match: {}, origin: 'api' }
   for (const requestHeaders of ['all', 'strict']) {
@@ -91,7 +91,7 @@ t.test('explain has the same key', async tap => {
   tap.match(await explain({}), { decision: { reason: 'uri-miss' } })
 })
 
-// The guard is `keyedSpellings` in exchange/client.ts and, for POST, `forwardsAll` in exchange/passage.ts.
+// The guard is `keyedSpellings` in exchange/routed-request.ts and, for POST, `forwardsAll` in exchange/pass/pass.ts.
 t.test('another spelling of a field that the route keys does not pass for that field', async tap => {
   for (const keyed of ['X-Tenant', 'x_tenant']) {
     const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { headers: [keyed] } }] } })

@@ -1,7 +1,7 @@
 // Mutated responses of origins, over HTTP/1.1 and HTTP/2, through a whole Springhouse to clients of both: none ends the process.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { singleLineFields } from '../../src/http/settled.ts'
+import { singleLineFields } from '../../src/http/field-section.ts'
 import { startHouse, type House } from '../support/house.ts'
 import { data, startFrameOrigin, type FrameConnection } from '../support/http2-origin.ts'
 import { startRawOrigin } from '../support/scripted-origin.ts'

@@ -1,7 +1,7 @@
 // Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely: what is shared was understood in one way.
 import { Agent } from 'node:http'
 import { fieldLines, type FieldLines } from '../../src/http/fields.ts'
-import { isSteering } from '../../src/origin/steering.ts'
+import { isSteering } from '../../src/forwarding/untrusted-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
 import { understood } from '../support/loose-reader.ts'

@@ -26,7 +26,7 @@ const addressFields: readonly string[] = [
   'X-Forwarded-For', 'X-Real-IP', 'X-Client-IP', 'Client-IP', 'True-Client-IP', 'CF-Connecting-IP', 'Fastly-Client-IP', 'X-Cluster-Client-IP', 'Forwarded-For', 'X-Original-Forwarded-For', 'X-Remote-Addr', 'X-Envoy-External-Address', 'X-Azure-ClientIP',
 ]
 
-// The guard is `isAddressList` in origin/provenance.ts.
+// The guard is `isAddressList` in forwarding/trusted-fields.ts.
 t.test('a field that should hold addresses is out of the key only if it holds nothing else', async tap => {
   const house = await startHouse(tap, { origin: mirror, config: balanced })
   let number = 0
@@ -59,7 +59,7 @@ const oddForwarded: readonly (readonly string[])[] = [
   ['for=1.2.3.4\xa0host=evil.example'], ['for=1.2.3.4\\;host=evil.example'], ['for=\'1.2.3.4 host=evil.example\''], ['for="\\1.2.3.4 host=evil.example"'], ['host=h;host=evil.example'], ['proto=http;host=h;proto=evil.example'],
 ]
 
-// The guard is `readForwarded` in origin/forwarded.ts: what it does not understand is in the key as it is.
+// The guard is `readForwarded` in forwarding/forwarded.ts: what it does not understand is in the key as it is.
 t.test('only addresses of Forwarded are out of the key', async tap => {
   const house = await startHouse(tap, { origin: mirror, config: balanced })
   for (const [number, values] of oddForwarded.entries()) {
@@ -116,7 +116,7 @@ const ahead: readonly (readonly [says: readonly string[], balancer: readonly str
   [['X_Real_IP', 'a'], ['X-Real-IP', '1.1.1.1']],
 ]
 
-// The guards are in origin/provenance.ts: keyedProvenance judges a field by all of its lines, and keeps their order.
+// The guards are in forwarding/trusted-fields.ts: keyedProvenance judges a field by all of its lines, and keeps their order.
 t.test('whoever is given what another was given is understood as that one was, whichever line the origin goes by', async tap => {
   const house = await startHouse(tap, { origin: goesByOne, config: balanced })
   const alone = await startHouse(tap, { origin: goesByOne, config: balanced })

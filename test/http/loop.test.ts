@@ -1,6 +1,6 @@
 // RFC 9110 §7.6.3, RFC 8586 §2: whether a message has been here before.
 import t from 'tap'
-import { cdnLoopPasses, viaPasses } from '../../src/http/loop.ts'
+import { cdnLoopPasses, viaPasses } from '../../src/forwarding/loop.ts'
 
 const cdnLoops: readonly [line: string, passes: number][] = [
   ['', 0],

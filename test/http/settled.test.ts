@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
 import { fieldLineValues } from '../../src/http/fields.ts'
-import { isSettled, settleHead, settleSection, singleLineFields } from '../../src/http/settled.ts'
+import { isSettled, settleHead, settleSection, singleLineFields } from '../../src/http/field-section.ts'
 import { property } from './table.ts'
 
 const now = Date.UTC(2026, 0, 1)

@@ -1,6 +1,6 @@
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
-import { isConnectionFailure, mapOriginError } from '../../src/origin/failure.ts'
+import { isConnectionFailure, mapOriginError } from '../../src/origin/failures.ts'
 
 function coded(code: string): Error {
   return Object.assign(new Error('connect 10.0.0.1:80'), { code })

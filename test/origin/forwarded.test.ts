@@ -1,6 +1,6 @@
 // RFC 7239: what in Forwarded tells an address, and nothing else.
 import t from 'tap'
-import { isAddressList, readForwarded, tellsAddressAnd } from '../../src/origin/forwarded.ts'
+import { isAddressList, readForwarded, tellsAddressAnd } from '../../src/forwarding/forwarded.ts'
 
 /** The elements without their addresses, or `undefined`. */
 const bare = (value: string): readonly string[] | undefined => readForwarded(value)?.map(element => element.bare)

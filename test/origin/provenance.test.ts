@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { fieldLineValues, fieldValue, type FieldLines } from '../../src/http/fields.ts'
-import type { ClientConnection } from '../../src/origin/forward.ts'
-import { keyedProvenance, provenanceLines } from '../../src/origin/provenance.ts'
+import { keyedProvenance, provenanceLines } from '../../src/forwarding/trusted-fields.ts'
 import { understood } from '../support/loose-reader.ts'
+import type { ClientConnection } from '../../src/forwarding/request-context.ts'
 
 const balancer: ClientConnection = { address: '10.0.0.2', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'x' }
 

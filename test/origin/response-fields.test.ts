@@ -1,5 +1,5 @@
 import tap from 'tap'
-import { fieldLinesFromBytes, malformed, responseFields } from '../../src/origin/response-fields.ts'
+import { fieldLinesFromBytes, malformed, responseFields } from '../../src/origin/request/response-head.ts'
 
 tap.test('names are lower-cased, values keep their bytes', async (t) => {
   t.strictSame(fieldLinesFromBytes([Buffer.from('X-Name'), Buffer.from([0x63, 0xe9])]), ['x-name', 'cé'])

@@ -1,5 +1,5 @@
 import tap from 'tap'
-import { plainAddress, trustPredicate } from '../../src/origin/trust.ts'
+import { plainAddress, trustPredicate } from '../../src/forwarding/trusted-proxies.ts'
 
 tap.test('true believes everyone, false nobody', async (t) => {
   t.ok(trustPredicate(true)('203.0.113.9'))

@@ -1,8 +1,8 @@
 import tap from 'tap'
-import type { ClientConnection } from '../../src/origin/forward.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { startProxy } from './proxy-under-test.ts'
+import type { ClientConnection } from '../../src/forwarding/request-context.ts'
 
 tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))

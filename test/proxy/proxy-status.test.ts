@@ -1,7 +1,7 @@
 // RFC 9209: what the proxy says of its own errors, and that it leaves others' members alone.
 import t from 'tap'
 import { errorCatalogue, SpringhouseError } from '../../src/errors.ts'
-import { problemFields } from '../../src/exchange/problem-fields.ts'
+import { problemFields } from '../../src/exchange/client/problem-fields.ts'
 import { fieldValue } from '../../src/http/fields.ts'
 import { counting, startHouse } from '../support/house.ts'
 

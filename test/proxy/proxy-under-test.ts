@@ -1,11 +1,11 @@
 // A proxy on a free port, in front of the origins of a test.
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { ResolveHost } from '../../src/origin/addresses.ts'
+import type { ResolveHost } from '../../src/origin/dns.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
 import type { Origins } from '../../src/origin/origin.ts'
-import type { ProxyOptions } from '../../src/proxy/options.ts'
+import type { ProxyOptions } from '../../src/proxy/listener/options.ts'
 import type { ProxyParts } from '../../src/proxy/proxy.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { handClock, patience, silent } from '../origin/origins-under-test.ts'

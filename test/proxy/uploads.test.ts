@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { test, type Test } from 'tap'
-import { watchUploads, type UploadWatch } from '../../src/proxy/uploads.ts'
+import { watchUploads, type UploadWatch } from '../../src/proxy/pass/upload-timeout.ts'
 import { eventually } from '../support/log.ts'
 
 const hour = 3_600_000

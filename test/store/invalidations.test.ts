@@ -3,11 +3,11 @@ import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { bucketCount, bucketOf, urlName } from '../../src/store/invalidation.ts'
-import { createLocalPurgeLog } from '../../src/store/local-log.ts'
-import type { Purge, PurgeLog } from '../../src/store/purge-log.ts'
-import { connectRedis } from '../../src/store/redis/connection.ts'
-import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
+import { bucketCount, bucketOf, urlName } from '../../src/store/purge/invalidation.ts'
+import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
+import type { Purge, PurgeLog } from '../../src/store/purge/log.ts'
+import { connectRedis } from '../../src/store/redis/connect/connections.ts'
+import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/purge-log/log.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { purge } from '../support/purge.ts'
@@ -28,7 +28,7 @@ function entry(stamp: string, target: string, tags: readonly string[] = []): Par
 
 const long = (i: number): string => `/any?${String(i).padStart(8, '0')}${'x'.repeat(8_000)}`
 
-// The guard: implicit purges have a table of their own (purge-table.ts, invalidate). As purges they raise the floor.
+// The guard: implicit purges have a table of their own (table.ts, invalidate). As purges they raise the floor.
 void t.test('5,000 POSTs to URLs of 8,000 bytes: what they name is dead, and nothing else', async (test) => {
   const log = createLocalPurgeLog({ clock: manualClock(), maxChars: 1_000_000, maxRecords: 1_000 })
   const before = log.applied

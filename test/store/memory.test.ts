@@ -1,7 +1,7 @@
 // The memory store: the contract, and its bound.
 import * as fc from 'fast-check'
 import t from 'tap'
-import { createMemoryStore, type MemoryStore } from '../../src/store/memory.ts'
+import { createMemoryStore, type MemoryStore } from '../../src/store/memory/store.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { metadata, t0 } from '../support/metadata.ts'
 import { bodies, contractEntryBytes, contractVariants, put, readBody, storeContract } from './contract.ts'

@@ -1,9 +1,9 @@
 // What purges mean, over the log of a single process; and how much of them is remembered.
 import * as fc from 'fast-check'
 import t from 'tap'
-import { createLocalPurgeLog } from '../../src/store/local-log.ts'
-import type { Purge, PurgeLog, UrlPattern, Verdict } from '../../src/store/purge-log.ts'
-import { PurgeTable } from '../../src/store/purge-table.ts'
+import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
+import type { Purge, PurgeLog, UrlPattern, Verdict } from '../../src/store/purge/log.ts'
+import { PurgeTable } from '../../src/store/purge/table.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { purge } from '../support/purge.ts'
 

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import type { RedisServers } from '../../src/store/redis/client.ts'
-import { connectRedis } from '../../src/store/redis/connection.ts'
+import type { RedisServers } from '../../src/store/redis/connect/client.ts'
+import { connectRedis } from '../../src/store/redis/connect/connections.ts'
 import { listen, oddReplies } from '../support/impostors.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
@@ -43,7 +43,7 @@ for (const [who, servers] of Object.entries(ways)) for (const text of oddReplies
 
 t.test('an exception of our own listener is not taken for one of the reader', async (test) => {
   const port = await listen(test, (socket) => socket.on('data', () => socket.write('+OK\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n')))
-  const contained = new URL('../../src/store/redis/contained.js', import.meta.url).href
+  const contained = new URL('../../src/store/redis/connect/contained.js', import.meta.url).href
   const ioredis = import.meta.resolve('ioredis')
   const child = spawn(process.execPath, ['--input-type=module', '-e', `
     const { contain } = await import(${JSON.stringify(contained)})

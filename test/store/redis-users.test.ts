@@ -2,8 +2,8 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import type { RedisServers } from '../../src/store/redis/client.ts'
-import { connectRedis, type RedisConnections } from '../../src/store/redis/connection.ts'
+import type { RedisServers } from '../../src/store/redis/connect/client.ts'
+import { connectRedis, type RedisConnections } from '../../src/store/redis/connect/connections.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { startWatchedRedis } from '../support/redis-sentinel.ts'
@@ -23,7 +23,7 @@ const takes = (redis: RedisConnections, key = 'k') => redis.small.call('SET', [k
 /** Everybody has to connect again, and so to say who they are. */
 const killAll = (raw: Redis) => Promise.all(['normal', 'pubsub'].map((type) => raw.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')))
 
-// The guard: `renewUsers` in store/redis/users.ts.
+// The guard: `renewUsers` in store/redis/connect/users.ts.
 void t.test('connections that are made after a change use the new password, be it given beside the URL or in it', async (test) => {
   const server = await startRedis({ args: ['--requirepass', 'first'] })
   test.teardown(() => server.stop())

@@ -2,9 +2,9 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import type { Purge, PurgeLog } from '../../src/store/purge-log.ts'
-import { connectRedis } from '../../src/store/redis/connection.ts'
-import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/stream-log.ts'
+import type { Purge, PurgeLog } from '../../src/store/purge/log.ts'
+import { connectRedis } from '../../src/store/redis/connect/connections.ts'
+import { createStreamPurgeLog, type StreamPurgeLogOptions } from '../../src/store/redis/purge-log/log.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { purge } from '../support/purge.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
@@ -63,7 +63,7 @@ const troubles: readonly [name: string, begin: (setting: Setting) => unknown, en
   ['refuses writes, as after a failover', ({ raw }) => raw.replicaof('127.0.0.1', 1), ({ raw }) => raw.replicaof('NO', 'ONE')],
 ]
 
-// The guard: Unrecorded (store/redis/unrecorded.ts). Without it the second replica serves /x for the rest of its lifetime.
+// The guard: Unrecorded (store/redis/purge-log/unrecorded.ts). Without it the second replica serves /x for the rest of its lifetime.
 for (const [name, begin, end] of troubles) {
   void t.test(`Redis ${name}: an unsafe request is in force here at once, and on every replica once that is over`, async (test) => {
     const made = await setting(test as Test)

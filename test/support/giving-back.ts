@@ -1,7 +1,7 @@
 // A worker that stops listening with a connection on its way to it, and lives on. A program of its own: node:cluster forks it.
 import cluster from 'node:cluster'
 import { createServer, type AddressInfo } from 'node:net'
-import { handOver } from '../../src/cli/handover.ts'
+import { handOver } from '../../src/cli/workers/orphaned-connections.ts'
 
 if (cluster.isPrimary) {
   const worker = cluster.fork()

@@ -1,5 +1,5 @@
 // A log that a test can read.
-import type { Log } from '../../src/store/redis/connection.ts'
+import type { Log } from '../../src/store/redis/connect/log.ts'
 
 export interface LogLine {
   readonly level: 'info' | 'warn' | 'error'

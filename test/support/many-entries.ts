@@ -1,6 +1,6 @@
 // Very many entries in Redis, as the store writes them, put there in a pipeline: the store itself would take ten times as long.
 import type { Redis } from 'ioredis'
-import { encodeValue, entryName, fieldName } from '../../src/store/redis/value.ts'
+import { encodeValue, entryName, fieldName } from '../../src/store/redis/entries/value.ts'
 import { metadata } from './metadata.ts'
 
 export interface ManyEntries {

@@ -1,0 +1,117 @@
+// What one worker asks all of them, by way of the primary: numbers that are worth nothing of one process alone.
+import type { Worker } from 'node:cluster'
+import type { Crew, Told } from '../../admin/workers.ts'
+
+type What = keyof Told
+
+/** From a worker to the primary. */
+export type FromMember =
+  | { readonly type: 'gather'; readonly id: number; readonly what: What }
+  | { readonly type: 'told'; readonly id: number; readonly value: unknown }
+
+/** From the primary to a worker. */
+export type ToMember =
+  | { readonly type: 'tell'; readonly id: number; readonly what: What }
+  | { readonly type: 'gathered'; readonly id: number; readonly values: readonly unknown[] }
+
+/** A worker that hangs is not waited for longer: a scrape has a deadline of its own. */
+const patienceMs = 1_000
+
+/** A worker's side. */
+export class CrewMember implements Crew {
+  readonly worker = String(process.pid)
+  readonly #send: (message: FromMember) => void
+  readonly #asked = new Map<number, (values: readonly unknown[]) => void>()
+  #tell: Parameters<Crew['offer']>[0] | undefined
+  #last = 0
+
+  constructor(send: (message: FromMember) => void) {
+    this.#send = send
+  }
+
+  offer(tell: Parameters<Crew['offer']>[0]): void {
+    this.#tell = tell
+  }
+
+  async gather<W extends What>(what: W): Promise<readonly Told[W][]> {
+    const id = ++this.#last
+    const values = await new Promise<readonly unknown[]>((resolve) => {
+      this.#asked.set(id, resolve)
+      this.#send({ type: 'gather', id, what })
+    })
+    // Safe: the others are of this same program, and have told what they were asked for.
+    return values as readonly Told[W][]
+  }
+
+  async take(message: ToMember): Promise<void> {
+    if (message.type === 'gathered') {
+      this.#asked.get(message.id)?.(message.values)
+      this.#asked.delete(message.id)
+      return
+    }
+    // One that cannot tell is left out, as one that is gone would be.
+    const value = await Promise.resolve(this.#tell?.[message.what]()).catch(() => undefined)
+    this.#send({ type: 'told', id: message.id, value })
+  }
+}
+
+interface Question {
+  readonly asker: Worker
+  readonly id: number
+  readonly waitingFor: Set<Worker>
+  /** In the order in which they were asked. */
+  readonly values: Map<Worker, unknown>
+  readonly patience: NodeJS.Timeout
+}
+
+/** The primary's side. */
+export class CrewCall {
+  readonly #send: (worker: Worker, message: ToMember) => void
+  readonly #serving = new Set<Worker>()
+  readonly #questions = new Map<number, Question>()
+  #last = 0
+
+  constructor(send: (worker: Worker, message: ToMember) => void) {
+    this.#send = send
+  }
+
+  /** From now on it is asked. */
+  joined(worker: Worker): void {
+    this.#serving.add(worker)
+  }
+
+  /** It has ended. */
+  left(worker: Worker): void {
+    this.#serving.delete(worker)
+    for (const number of this.#questions.keys()) this.#heard(number, worker)
+  }
+
+  take(worker: Worker, message: FromMember): void {
+    if (message.type === 'gather') this.#ask(worker, message)
+    else this.#heard(message.id, worker, message.value)
+  }
+
+  #ask(asker: Worker, { id, what }: FromMember & { type: 'gather' }): void {
+    const number = ++this.#last
+    const patience = setTimeout(() => this.#answer(number), patienceMs)
+    const values = new Map<Worker, unknown>(Array.from(this.#serving, worker => [worker, undefined]))
+    this.#questions.set(number, { asker, id, waitingFor: new Set(this.#serving), values, patience })
+    for (const worker of this.#serving) this.#send(worker, { type: 'tell', id: number, what })
+    if (values.size === 0) this.#answer(number)
+  }
+
+  #heard(number: number, worker: Worker, value?: unknown): void {
+    const question = this.#questions.get(number)
+    if (question?.waitingFor.delete(worker) !== true) return
+    question.values.set(worker, value)
+    if (question.waitingFor.size === 0) this.#answer(number)
+  }
+
+  #answer(number: number): void {
+    const question = this.#questions.get(number)
+    if (question === undefined) return
+    this.#questions.delete(number)
+    clearTimeout(question.patience)
+    this.#send(question.asker, { type: 'gathered', id: question.id, values: [...question.values.values()].filter(value => value !== undefined) })
+  }
+}

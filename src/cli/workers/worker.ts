@@ -1,0 +1,81 @@
+// One worker: starts, reloads and stops as the primary says, over the channel between them.
+import { startApp, type App } from '../../app.ts'
+import type { Config } from '../../config/schema.ts'
+import { safeMessage } from '../../error-summary.ts'
+import { unreachable } from '../../errors.ts'
+import { createLogger } from '../../log.ts'
+import { consoleToLog } from '../console.ts'
+import { endOnUncaught, type Watch } from '../crash.ts'
+import { CrewMember, type FromMember, type ToMember } from './aggregate.ts'
+import { FAILED, say, startFailure } from '../failure.ts'
+import { stopApp } from '../lifecycle.ts'
+
+/** What the primary tells a worker. The configuration has been checked by then. */
+export type ToWorker =
+  | { readonly type: 'start'; readonly config: Config }
+  | { readonly type: 'reload'; readonly config: Config }
+  | { readonly type: 'stop' }
+  | ToMember
+
+/** What a worker tells the primary. */
+export type FromWorker =
+  | { readonly type: 'listening' }
+  | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string }
+  | { readonly type: 'failed'; readonly line: string }
+  | FromMember
+
+/** The process ends when the primary says so. When the primary is gone, node:cluster ends it at once. */
+export async function runWorker(): Promise<void> {
+  let app: App | undefined
+  let config: Config | undefined
+  let watch: Watch | undefined
+  let stopping = false
+  const crew = new CrewMember((message) => tell(message))
+  const stop = () => {
+    if (stopping) return
+    stopping = true
+    if (watch !== undefined) watch.doing = 'stopping'
+    if (app === undefined || config === undefined) process.exit(0)
+    void stopApp(app, config)
+  }
+  // Ctrl-C reaches the whole group; the primary hears it too, and it is the one that decides. The same for SIGHUP.
+  process.on('SIGINT', () => {})
+  process.on('SIGHUP', () => {})
+  process.on('SIGTERM', stop)
+  process.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'stop': return stop()
+      case 'start':
+      case 'reload': return void take(message)
+      case 'tell':
+      case 'gathered': return void crew.take(message)
+      default: return unreachable(message)
+    }
+  })
+
+  // Before this, what the primary sent could have been lost: messages do not wait for a listener.
+  tell({ type: 'listening' })
+
+  async function take(message: ToWorker & { type: 'start' | 'reload' }): Promise<void> {
+    ({ config } = message)
+    try {
+      if (message.type === 'reload') await app?.reload(config)
+      else {
+        const logger = createLogger(config.log)
+        watch = endOnUncaught(logger)
+        consoleToLog(logger)
+        app = await startApp({ config, logger, crew })
+        watch.doing = 'serving'
+        tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
+      }
+    } catch (error) {
+      if (message.type === 'reload') say(`worker ${process.pid}: ${safeMessage(error)}`)
+      else tell({ type: 'failed', line: startFailure(error) }, () => process.exit(FAILED))
+    }
+  }
+}
+
+// Safe to ignore: a channel that is closed belongs to a primary that is gone, and node:cluster ends this process then.
+function tell(message: FromWorker, then: () => void = () => {}): void {
+  process.send?.(message, undefined, undefined, then)
+}

@@ -1,0 +1,66 @@
+// One fetch per key and process: who leads, and who waits for the lead.
+import { normalTarget } from '../../http/normal-target.ts'
+import type { Stamp } from '../../policy/stored.ts'
+import type { Lease, Outcome } from '../../store/lease.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+
+/** A fetch that others may wait for. */
+export class Lead {
+  readonly stamp: Stamp
+  /** Whether anybody in this process has waited for it. */
+  joined = false
+  /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
+  readonly settled: Promise<Outcome>
+  readonly #leave: () => void
+  #resolve: ((outcome: Outcome) => void) | undefined
+  #lease: Lease | undefined
+
+  constructor(stamp: Stamp, leave: (lead: Lead) => void) {
+    this.stamp = stamp
+    this.#leave = () => leave(this)
+    this.settled = new Promise(resolve => { this.#resolve = resolve })
+  }
+
+  /** Takes charge of the lease under which other processes wait for this fetch as well. */
+  hold(lease: Lease): void {
+    this.#lease = lease
+  }
+
+  /** Tells all who wait, here and elsewhere. The first call counts. */
+  settle(outcome: Outcome): void {
+    this.#leave()
+    this.#resolve?.(outcome)
+    this.#lease?.release(outcome)
+    this.#resolve = this.#lease = undefined
+  }
+}
+
+/** The fetches under way in this process, by key. */
+export class Coalescer {
+  readonly #leads = new Map<string, Lead>()
+  readonly #log: PurgeLog
+
+  constructor(log: PurgeLog) {
+    this.#log = log
+  }
+
+  /**
+   * The lead to wait for, if there is one that this request may share. One that began before a purge that may touch the
+   * URL is not shared: its response may be older than the purge, and this request is younger.
+   */
+  join(key: string, authority: string, target: string): Lead | undefined {
+    const lead = this.#leads.get(key)
+    if (lead === undefined || this.#log.mayTouch(lead.stamp, authority, normalTarget(target))) return undefined
+    lead.joined = true
+    return lead
+  }
+
+  /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */
+  begin(key: string, stamp: Stamp): Lead {
+    const lead = new Lead(stamp, left => {
+      if (this.#leads.get(key) === left) this.#leads.delete(key)
+    })
+    this.#leads.set(key, lead)
+    return lead
+  }
+}

@@ -1,0 +1,83 @@
+// One fetch per key among all processes: a lead takes the key's lease, or waits for the process that has it.
+import type { ServerResponse } from 'node:http'
+import { normalTarget } from '../../http/normal-target.ts'
+import type { Elsewhere, Leases, Outcome } from '../../store/lease.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Asked } from '../routed-request.ts'
+import type { Lead } from './coalescer.ts'
+import { hasLeft, offLeaving, onLeaving } from '../client/connection.ts'
+import type { Counters } from '../counters.ts'
+import { uncacheableOutcome } from './hit-for-miss.ts'
+
+export interface ContendParts {
+  readonly leases: Leases
+  readonly purgeLog: PurgeLog
+  readonly counters: Counters
+}
+
+/**
+ * - ask: it is this lead's to ask the origin, with the lease if there is one to be had.
+ * - look: it holds the lease, but something is stored, perhaps since it last looked: look again, and then ask.
+ * - left: the client left before its turn came.
+ * - an outcome: another process asked in its place, and that is what became of it.
+ */
+export type Turn = 'ask' | 'look' | 'left' | Outcome
+
+// Leases that are taken from their holders one after the other, before going without: each of them is of one who holds
+// another log to be true, or began before a purge, so there is hardly ever more than one.
+const maxUsurped = 2
+// How long leases that end in nothing are waited for, one after the other, before going without. A holder that is alive
+// renews its lease, so an origin may take this long; but nothing in Redis keeps a request for ever.
+const mostWaitedMs = 60_000
+
+/**
+ * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
+ * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
+ */
+export async function contend({ leases, purgeLog, counters }: ContendParts, asked: Asked, lead: Lead, response?: ServerResponse): Promise<Turn> {
+  const { request, key } = asked
+  const heeds = uncacheableOutcome(asked)
+  let usurped: string | undefined
+  let waited = false
+  let waitedMs = 0
+  for (let takes = 1, usurpations = 0; ; takes++) {
+    if (response !== undefined && hasLeft(response)) return 'left'
+    const taking = await leases.take(key, lead.stamp, heeds, usurped)
+    if (taking.kind === 'none') return 'ask'
+    if (taking.kind === 'told') return heeds
+    if (taking.kind === 'held') {
+      lead.hold(taking.lease)
+      counters.leases++
+      if (takes > 1) counters.leasesTakenOver++
+      return taking.lease.occupied ? 'look' : 'ask'
+    }
+    if (purgeLog.mayTouch(taking.stamp, request.authority, normalTarget(request.target))) {
+      // That fetch began before a purge, which this request came after: what it brings is not for this one.
+      taking.leave()
+      if (++usurpations > maxUsurped || !purgeLog.current()) return 'ask'
+      usurped = taking.token
+      continue
+    }
+    if (!waited) counters.waits++
+    waited = true
+    usurped = undefined
+    const word = await overOrLeft(taking, response)
+    if (word !== 'lapsed') return word
+    waitedMs += taking.waitMs
+    if (waitedMs >= mostWaitedMs) return 'ask'
+  }
+}
+
+// As lapsed, when the client leaves.
+async function overOrLeft(taking: Elsewhere, response: ServerResponse | undefined): Promise<Outcome | 'lapsed'> {
+  if (response === undefined) return taking.over()
+  const leave = (): void => taking.leave()
+  onLeaving(response, leave)
+  try {
+    // It may have left while Redis was asked: then nobody calls any more.
+    if (hasLeft(response)) leave()
+    return await taking.over()
+  } finally {
+    offLeaving(response, leave)
+  }
+}

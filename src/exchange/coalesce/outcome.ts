@@ -1,0 +1,35 @@
+// What those who wait for a fetch are told of it, and what is remembered of its key.
+import type { Clock } from '../../clock.ts'
+import { servesUnasked } from '../../policy/freshness.ts'
+import type { NotStoredReason } from '../../policy/reasons.ts'
+import type { Metadata } from '../../policy/stored.ts'
+import type { Outcome } from '../../store/lease.ts'
+import type { Asked } from '../routed-request.ts'
+import { memoryKey, uncacheableOutcome, type UncacheableKeys } from './hit-for-miss.ts'
+
+interface Memory {
+  readonly clock: Clock
+  readonly uncacheable: UncacheableKeys
+}
+
+/** Of a response that was to be stored. @param taken whether the store took it */
+export function storedOutcome({ clock, uncacheable }: Memory, asked: Asked, meta: Metadata, taken: boolean): Outcome {
+  if (!taken) return 'refused'
+  if (servesUnasked(meta, clock.now())) {
+    uncacheable.forget(memoryKey(asked))
+    return 'stored'
+  }
+  // Each has to ask whether it still holds: waiting for one another would only make a line of them.
+  uncacheable.remember(memoryKey(asked))
+  return uncacheableOutcome(asked)
+}
+
+/** Of a response that is not to be stored. `status`: the origin's; `mayStore`: whether the request was for something that could have been. */
+export function unstoredOutcome({ uncacheable }: Memory, asked: Asked, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
+  if (reason === 'store-refused') return 'refused'
+  // What lies in this request says nothing of the next answer, and a 304 to the client's own precondition nothing of
+  // whether the whole might be stored.
+  if (!mayStore || reason === 'request-no-store' || status === 304) return 'failed'
+  uncacheable.remember(memoryKey(asked))
+  return uncacheableOutcome(asked)
+}

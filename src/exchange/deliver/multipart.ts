@@ -1,0 +1,44 @@
+// Several ranges of a stored body as one multipart/byteranges message: RFC 9110 §14.6, §15.3.7.2.
+import { randomBytes } from 'node:crypto'
+import type { Slice } from '../../policy/part.ts'
+import type { Body } from '../../store/store.ts'
+
+/** A body made of slices of another, each with its head. Nothing is read before it is sent. */
+export class MultipartBody implements Body {
+  readonly bytes = undefined
+  readonly contentType: string
+  /** Length of it all, exactly. */
+  readonly length: number
+  readonly #body: Body
+  readonly #parts: readonly { readonly head: Buffer; readonly slice: Slice }[]
+  readonly #end: Buffer
+
+  /** @param contentType of the whole, where it has one */
+  constructor(body: Body, slices: readonly Slice[], contentType: string | undefined) {
+    // RFC 2046 §5.1.1: it must not occur in the parts. Nobody who made them could have known it.
+    const boundary = randomBytes(24).toString('base64url')
+    const type = contentType === undefined ? '' : `Content-Type: ${contentType}\r\n`
+    this.contentType = `multipart/byteranges; boundary=${boundary}`
+    this.#body = body
+    this.#parts = slices.map((slice, i) => ({
+      slice,
+      head: Buffer.from(`${i === 0 ? '' : '\r\n'}--${boundary}\r\n${type}Content-Range: ${slice.contentRange}\r\n\r\n`, 'latin1'),
+    }))
+    this.#end = Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1')
+    this.length = this.#parts.reduce((sum, { head, slice }) => sum + head.length + slice.end - slice.start, this.#end.length)
+  }
+
+  /** All of it, whatever is asked for: nobody takes a part of parts. */
+  async *read(): AsyncGenerator<Buffer, void, undefined> {
+    for (const { head, slice } of this.#parts) {
+      // The head waits for the first of its bytes: until then a body that is gone is only a miss.
+      let before: Buffer | undefined = head
+      for await (const chunk of this.#body.read(slice.start, slice.end)) {
+        if (before !== undefined) yield before
+        before = undefined
+        yield chunk
+      }
+    }
+    yield this.#end
+  }
+}

@@ -1,0 +1,159 @@
+// What is left of a stored body that its store lost in the middle of an answer: from the origin, if that has the same still.
+import { crc32 } from 'node:zlib'
+import { fieldValue, type FieldLines } from '../../http/fields.ts'
+import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
+import type { Metadata } from '../../policy/stored.ts'
+import { BodyGone, type Body, type Stored } from '../../store/store.ts'
+import { announcedLength } from '../fill/message-fields.ts'
+
+/** Asks the origin for the whole of what is stored, without conditions. */
+export type AskAgain = (sink: ResponseSink) => OriginExchange
+
+/**
+ * A stored body that goes on where its store ends. The head and the first bytes are with the client by then, so what the
+ * origin has now must have begun with the same bytes, have the same length and say the same of itself: then what the
+ * client has in the end is, byte for byte, what the origin answers now. Otherwise the answer is cut, as nothing else is honest.
+ */
+export class ContinuedBody implements Body {
+  readonly bytes = undefined
+  readonly #stored: Stored
+  readonly #askAgain: AskAgain
+
+  constructor(stored: Stored, askAgain: AskAgain) {
+    this.#stored = stored
+    this.#askAgain = askAgain
+  }
+
+  /** @throws BodyGone before the first chunk, when the store has nothing; or later, when the origin has not the same either. */
+  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    const sent = { start, end: start, checksum: 0 }
+    try {
+      for await (const chunk of this.#stored.body.read(start, end)) {
+        sent.checksum = crc32(chunk, sent.checksum)
+        sent.end += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      // Nothing was sent: that is a miss, and the next look will fetch and store it.
+      if (sent.end === start) throw error
+    }
+    const rest = new Rest(this.#stored.meta, sent, end)
+    rest.begin(this.#askAgain(rest))
+    try {
+      yield* rest.chunks()
+    } finally {
+      rest.abort()
+    }
+  }
+}
+
+/** Bytes of a body that a client has: from `start` up to, not including, `end`. */
+interface Sent {
+  readonly start: number
+  readonly end: number
+  readonly checksum: number
+}
+
+// Beyond it the origin waits for the client.
+const mostWaitingBytes = 262_144
+
+class Rest implements ResponseSink {
+  readonly #meta: Metadata
+  readonly #sent: Sent
+  readonly #end: number
+  #origin: OriginExchange | undefined
+  #state: 'open' | 'whole' | 'failed' = 'open'
+  #received = 0
+  #checksum = 0
+  #waiting: Buffer[] = []
+  #waitingBytes = 0
+  #wake: () => void = () => {}
+
+  /** @param end where what the client asked for ends */
+  constructor(meta: Metadata, sent: Sent, end: number) {
+    this.#meta = meta
+    this.#sent = sent
+    this.#end = end
+  }
+
+  begin(origin: OriginExchange): void {
+    this.#origin = origin
+    if (this.#state === 'failed') origin.abort()
+  }
+
+  abort(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'failed'
+    this.#origin?.abort()
+  }
+
+  /** @throws BodyGone */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    for (;;) {
+      const chunk = this.#take()
+      if (chunk !== undefined) yield chunk
+      else if (this.#state === 'whole') return
+      else if (this.#state === 'failed') throw new BodyGone('the origin has not the same body any more')
+      else await new Promise<void>(resolve => { this.#wake = resolve })
+    }
+  }
+
+  // The last is kept back until the end of the message was seen: nothing may look complete that is not.
+  #take(): Buffer | undefined {
+    if (this.#state === 'failed' || (this.#waiting.length < 2 && this.#state !== 'whole')) return undefined
+    const chunk = this.#waiting.shift()
+    this.#waitingBytes -= chunk?.length ?? 0
+    if (this.#waitingBytes < mostWaitingBytes) this.#origin?.resume()
+    return chunk
+  }
+
+  onHead(status: number, fields: FieldLines): void {
+    const { status: storedStatus, fields: storedFields, bodyBytes } = this.#meta
+    const length = announcedLength(fields)
+    const same = status === storedStatus && (length === -1 || length === bodyBytes)
+      && describing.every(name => fieldValue(fields, name) === fieldValue(storedFields, name))
+    if (!same) this.#fail()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#state !== 'open') return
+    const begins = this.#received
+    this.#received += chunk.length
+    const { start, end: sentEnd, checksum } = this.#sent
+    const had = slice(chunk, start - begins, sentEnd - begins)
+    if (had.length > 0) {
+      this.#checksum = crc32(had, this.#checksum)
+      if (this.#received >= sentEnd && this.#checksum !== checksum) return this.#fail()
+    }
+    const wanted = slice(chunk, sentEnd - begins, this.#end - begins)
+    if (wanted.length === 0) return
+    this.#waiting.push(wanted)
+    this.#waitingBytes += wanted.length
+    if (this.#waitingBytes >= mostWaitingBytes && this.#waiting.length > 1) this.#origin?.pause()
+    this.#wake()
+  }
+
+  onEnd(): void {
+    if (this.#received !== this.#meta.bodyBytes) return this.#fail()
+    this.#state = 'whole'
+    this.#wake()
+  }
+
+  onError(): void {
+    this.#fail()
+  }
+
+  #fail(): void {
+    this.abort()
+    this.#waiting = []
+    this.#wake()
+  }
+}
+
+// What says which representation it is, and of what (RFC 9110 §8): one that differs here is another, whatever its first bytes.
+const describing = ['etag', 'last-modified', 'content-type', 'content-encoding', 'content-language', 'content-location']
+
+function slice(chunk: Buffer, from: number, to: number): Buffer {
+  return chunk.subarray(Math.min(Math.max(from, 0), chunk.length), Math.min(Math.max(to, 0), chunk.length))
+}

@@ -1,0 +1,101 @@
+// What would become of a request now, and why, without asking the origin.
+import type { Clock } from '../../clock.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import { decide, passReason } from '../../policy/decide.ts'
+import { currentAgeMs } from '../../policy/freshness.ts'
+import { shownPart } from '../../policy/part.ts'
+import { reasonMeaning, type Reason } from '../../policy/reasons.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Store, Stored } from '../../store/store.ts'
+import { receive, type Asked } from '../routed-request.ts'
+import type { ExplainedVariant, Explanation } from './explanation.ts'
+import { glance, lookup, softnessBy } from '../lookup.ts'
+import { unkeyedNames } from '../routing/routes.ts'
+import type { Route } from '../routing/route.ts'
+
+export interface ExplainParts {
+  routes(): readonly Route[]
+  readonly store: Store
+  readonly purgeLog: PurgeLog
+  readonly clock: Clock
+  readonly viaName: string
+}
+
+/** A request as the admin API describes it. `url` is absolute, or a path, for which `fields` must have Host. */
+export interface ExplainRequest {
+  readonly url: string
+  readonly method: string
+  readonly fields: FieldLines
+}
+
+/** Explains a request as if a client without any trust had sent it; undefined when it cannot be read or has no route. */
+export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
+  const https = question.url.startsWith('https://')
+  const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const
+  const asked = receive(parts.routes(), headOf(question), client, parts.viaName)
+  if (typeof asked === 'string') return undefined
+  const nowMs = parts.clock.now()
+  const all = await parts.store.lookup(asked.key)
+  const decision = await decisionFor(parts, asked, nowMs)
+  const near = parts.store.near?.lookup(asked.key)
+  return {
+    url: question.url,
+    method: question.method,
+    route: asked.route.id,
+    key: asked.key,
+    decision: { ...decision, section: reasonMeaning[decision.reason] },
+    variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
+    unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
+  }
+}
+
+async function decisionFor(parts: ExplainParts, asked: Asked, nowMs: number): Promise<{ action: string; reason: Reason }> {
+  const pass = passReason(asked.request, asked.route.rules)
+  if (pass !== undefined) return { action: 'pass', reason: pass }
+  // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
+  const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
+    const { action, reason } = decide(asked.request, usable, softnessBy(parts.purgeLog), asked.requestField, nowMs)
+    return { action, reason }
+  }
+  const first = decideOver(glance(parts.store, parts.purgeLog, asked.key))
+  return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
+}
+
+/** Where an entry lies: of two tiers, in memory if the same response is there too. */
+function tierOf({ meta }: Stored, near: readonly Stored[] | undefined, store: Store): string {
+  if (near === undefined) return store.stats().kind
+  const copied = near.some(copy => copy.meta.variant === meta.variant && copy.meta.requestTimeMs === meta.requestTimeMs)
+  return copied ? 'memory' : 'redis'
+}
+
+// An absolute URL is read as a client would send it: its host as Host, the rest byte for byte as the target.
+function headOf({ url, method, fields }: ExplainRequest): { method: string; url: string; rawHeaders: FieldLines } {
+  const absolute = /^https?:\/\/([^/?#]+)([^#]*)/i.exec(url)
+  if (absolute === null) return { method, url, rawHeaders: fields }
+  const [, authority = '', rest = ''] = absolute
+  const target = rest.startsWith('/') ? rest : `/${rest}`
+  const others = fields.filter((_, i) => fields[i - (i % 2)] !== 'host')
+  return { method, url: target, rawHeaders: ['host', authority, ...others] }
+}
+
+function explained({ meta }: Stored, tier: string, parts: ExplainParts, nowMs: number): ExplainedVariant {
+  const ageMs = currentAgeMs(meta, nowMs)
+  const part = shownPart(meta)
+  return {
+    variant: meta.variant,
+    status: meta.status,
+    freshness: ageMs < meta.lifetimeMs ? 'fresh' : 'stale',
+    ageMs,
+    lifetimeMs: meta.lifetimeMs,
+    heuristic: meta.heuristic,
+    freshUntilMs: meta.responseTimeMs + meta.lifetimeMs - meta.initialAgeMs,
+    keepUntilMs: meta.keepUntilMs,
+    tags: meta.tags,
+    bytes: meta.bodyBytes,
+    ...(part !== undefined && { part }),
+    tier,
+    vary: meta.vary,
+    ...(meta.etag !== undefined && { etag: meta.etag }),
+    verdict: parts.purgeLog.judge(meta),
+  }
+}

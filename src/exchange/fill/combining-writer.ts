@@ -1,0 +1,71 @@
+// A part on its way into the store, put together with the one that is there: RFC 9111 §3.4.
+import { offsetOf } from '../../policy/combine.ts'
+import type { ByteRange } from '../../http/range.ts'
+import type { Part } from '../../policy/stored.ts'
+import type { Body, Refusal, Writer } from '../../store/store.ts'
+
+/**
+ * Writes what is stored before the new range, then the new range as it arrives, then what is stored after it. Where they
+ * overlap the new bytes count; by the validator they are the same. A stored body that turns out to be gone costs the
+ * entry: nothing is committed.
+ */
+export class CombiningWriter implements Writer {
+  readonly #inner: Writer
+  readonly #body: Body
+  readonly #bodyBytes: number
+  readonly #resumeAt: number
+  /** What is to be written, one after the other: the origin does not always stop at once when it is asked to wait. */
+  #queue: Promise<void>
+  #failed = false
+  #lost = false
+
+  /** @param stored what is there, and how long its body is */
+  constructor(inner: Writer, stored: { readonly part: Part; readonly body: Body; readonly bodyBytes: number }, arriving: ByteRange) {
+    this.#inner = inner
+    this.#body = stored.body
+    this.#bodyBytes = stored.bodyBytes
+    this.#resumeAt = offsetOf(stored.part, arriving.end)
+    this.#queue = this.#copy(0, offsetOf(stored.part, arriving.start))
+  }
+
+  write(chunk: Buffer): Promise<void> {
+    this.#queue = this.#queue.then(() => (this.#failed ? undefined : this.#inner.write(chunk))).catch(() => this.abort())
+    return this.#queue
+  }
+
+  get gaveUp(): Refusal | undefined {
+    return this.#inner.gaveUp
+  }
+
+  async commit(): Promise<boolean> {
+    await this.#queue
+    await this.#copy(this.#resumeAt, this.#bodyBytes)
+    return !this.#failed && this.#inner.commit()
+  }
+
+  /** Whether it came to nothing because the stored body is gone. */
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  abort(): void {
+    this.#failed = true
+    this.#inner.abort()
+  }
+
+  /** Never rejects. */
+  async #copy(start: number, end: number): Promise<void> {
+    if (start >= end || this.#failed) return
+    let copied = 0
+    try {
+      for await (const chunk of this.#body.read(start, end)) {
+        if (this.#failed) return
+        copied += chunk.length
+        await this.#inner.write(chunk)
+      }
+    } catch { /* BodyGone: told by the count */ }
+    if (copied === end - start) return
+    this.#lost = true
+    this.abort()
+  }
+}

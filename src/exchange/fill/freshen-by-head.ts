@@ -1,0 +1,44 @@
+// What the answer to a HEAD makes of the stored responses to GET that it might have been answered from: RFC 9111 §4.3.5.
+import { headSpeaks, judgeByHead } from '../../policy/head.ts'
+import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
+import { matchesVary } from '../../policy/vary.ts'
+import { outlasts } from '../../store/order.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Store, Stored } from '../../store/store.ts'
+import type { Asked } from '../routed-request.ts'
+import { confirm, saysNothingOfOthers } from './freshen.ts'
+import { lookup } from '../lookup.ts'
+
+/**
+ * Updates or removes every stored response that the request selects, all of them: an older one would come forward where a
+ * younger is removed. What was asked for after the HEAD was is left alone. Never rejects: a store that fails costs the
+ * next request a look at the origin, and this one nothing.
+ */
+export async function updateByHead(store: Store, log: PurgeLog, asked: Asked, head: ReceivedHead): Promise<void> {
+  if (asked.request.method !== 'HEAD' || !headSpeaks(head.status)) return
+  try {
+    for (const entry of await lookup(store, log, asked.key)) {
+      if (outlasts(entry.meta, head, head.responseTimeMs) || !matchesVary(entry.meta.vary, asked.requestField)) continue
+      await updateOne(store, asked, entry, head)
+    }
+  } catch { /* see above */ }
+}
+
+async function updateOne(store: Store, asked: Asked, { meta }: Stored, head: ReceivedHead): Promise<void> {
+  switch (judgeByHead(meta, head.status, head.fields)) {
+    case 'silent':
+      return
+    case 'confirms': {
+      // As a 304 would, and with the same rule about whose answer may change what others are given.
+      const confirmation = confirm(asked, meta, head, 'GET')
+      if (confirmation?.keep === 'merged') await store.refresh(asked.key, meta, confirmation.meta)
+      else if (confirmation?.keep === 'nothing') await store.remove(asked.key, meta.variant)
+      return
+    }
+    case 'contradicts': {
+      // What one client's credentials are answered contradicts nothing that others are given.
+      const verdict = assessResponse(asked.request, asked.requestField, head, asked.route.rules, undefined, 'GET')
+      if (verdict.store || !saysNothingOfOthers(verdict.reason)) await store.remove(asked.key, meta.variant)
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
+import { formatHttpDate } from '../../http/date.ts'
+import { hasField, withoutFields, type FieldLines } from '../../http/fields.ts'
+import { initialAgeMs } from '../../policy/freshness.ts'
+import type { NotStoredReason } from '../../policy/reasons.ts'
+import { assessResponse, toldToThisCache, type ReceivedHead } from '../../policy/storable.ts'
+import type { Metadata } from '../../policy/stored.ts'
+import { confirms, mergedFields } from '../../policy/validation.ts'
+import type { Asked } from '../routed-request.ts'
+
+/** What the client is answered with, and what becomes of the entry. */
+export interface Confirmation {
+  readonly meta: Metadata
+  /** merged: the entry takes the new metadata; as-it-was: it stays; nothing: it goes. */
+  readonly keep: 'merged' | 'as-it-was' | 'nothing'
+  /** Why the merged metadata is not kept; undefined: it is. */
+  readonly notStored: NotStoredReason | undefined
+}
+
+// Reasons that lie in the request that validated, not in the response: for others the entry is what it was.
+const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
+
+/** Whether an answer that is not stored for this reason leaves what is stored for others as it is. */
+export function saysNothingOfOthers(reason: NotStoredReason): boolean {
+  return askerReasons.has(reason)
+}
+
+// Told to this cache alone, or made anew for each answer.
+const notShown: ReadonlySet<string> = new Set([...toldToThisCache, 'age'])
+
+/**
+ * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
+ * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
+ * @param method whose answer results: `GET` also where it was a HEAD that confirmed it
+ */
+export function confirm(asked: Asked, validated: Metadata, head: ReceivedHead, method = asked.request.method): Confirmation | undefined {
+  if (!confirms(validated, head.fields)) return undefined
+  const news = datedFields(head)
+  const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)
+  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method)
+  if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
+  // The asker sees what the 304 says; it is as young as the answer that confirmed it.
+  const shown = mergedFields(validated.fields, withoutFields(news, notShown))
+  const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }
+  return { meta, keep: saysNothingOfOthers(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
+}
+
+/**
+ * A message's fields with a Date. RFC 9110 §6.6.1: one without is of when it was received; the stored Date would make what
+ * it updates as old as the first.
+ */
+export function datedFields({ fields, responseTimeMs }: ReceivedHead): FieldLines {
+  return hasField(fields, 'date') ? fields : [...fields, 'date', formatHttpDate(responseTimeMs)]
+}

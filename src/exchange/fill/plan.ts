@@ -1,0 +1,55 @@
+// What a fill works with, and what is decided before it begins.
+import type { Clock } from '../../clock.ts'
+import type { SpringhouseError } from '../../errors.ts'
+import type { Origins } from '../../origin/origin.ts'
+import type { RangeAsked } from '../../policy/combine.ts'
+import type { ForwardReason } from '../../policy/reasons.ts'
+import type { Stamp } from '../../policy/stored.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Store, Stored } from '../../store/store.ts'
+import type { ClientExchange } from '../routed-request.ts'
+import type { Lead } from '../coalesce/coalescer.ts'
+import type { Counters } from '../counters.ts'
+import type { UncacheableKeys } from '../coalesce/hit-for-miss.ts'
+
+export interface FillParts {
+  readonly clock: Clock
+  readonly store: Store
+  readonly purgeLog: PurgeLog
+  readonly origins: Origins
+  readonly counters: Counters
+  readonly uncacheable: UncacheableKeys
+  /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
+  readonly slowClientMs: number
+  /** This hop's Via member for responses. */
+  readonly via: string
+  /** A line for the log when the origin failed. */
+  originFailed(error: SpringhouseError, exchange: ClientExchange): void
+}
+
+/** Why the origin is asked, and what follows from its answer. */
+export interface FillPlan {
+  readonly reason: ForwardReason
+  /** The purge log's place when the decision was made. */
+  readonly stamp: Stamp
+  /** Validated by this request; a 304 confirms it. */
+  readonly validating: Stored | undefined
+  /** May be served if the origin fails. */
+  readonly standIn: Stored | undefined
+  /** A stored part of the same: what comes is combined with it, or takes its place. */
+  readonly part: Stored | undefined
+  /**
+   * The Range that the origin is asked with: the client's, or one for what `part` lacks, which it then completes for a client
+   * that wants the whole. undefined: the whole is asked for.
+   */
+  readonly range: RangeAsked | undefined
+  /** Whether the answer may become an entry: it is to a GET. */
+  readonly mayStore: boolean
+  /** Whether the client's own preconditions are taken off, so that they do not shape what is stored; else it goes as the client made it. */
+  readonly unconditional: boolean
+  /** false: nobody is waiting; a background refresh. */
+  readonly answering: boolean
+  readonly lead: Lead | undefined
+  /** Whether the client had waited for another's fetch before, which was of no use to it. */
+  readonly waited: boolean
+}

@@ -1,0 +1,215 @@
+// The store's side of a fill: what becomes of the origin's answer there; RFC 9111 §3, §3.3 and §3.4.
+import { hasField, withoutFields } from '../../http/fields.ts'
+import { mayBeSilent } from '../../origin/request/body-timeout.ts'
+import { combinedPart, isAll, maxCombinedBytes } from '../../policy/combine.ts'
+import { contentFields, contentOf, partBytes } from '../../policy/part.ts'
+import type { NotStoredReason } from '../../policy/reasons.ts'
+import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
+import type { Metadata, Part } from '../../policy/stored.ts'
+import { mergedFields } from '../../policy/validation.ts'
+import type { Outcome } from '../../store/lease.ts'
+import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
+import type { Asked } from '../routed-request.ts'
+import { CombiningWriter } from './combining-writer.ts'
+import { datedFields, type Confirmation } from './freshen.ts'
+import type { FillParts, FillPlan } from './plan.ts'
+import { lookup, verdictNow } from '../lookup.ts'
+import { storedOutcome } from '../coalesce/outcome.ts'
+
+/** One answer on its way into the store, or not. */
+export class Storing {
+  readonly #parts: FillParts
+  readonly #asked: Asked
+  readonly #plan: FillPlan
+  #writer: Writer | undefined
+  #combining: CombiningWriter | undefined
+  #meta: Metadata | undefined
+  #notStored: NotStoredReason | undefined = 'incomplete'
+  /** How long the body must be if it is what its head says; undefined: as long as it is. */
+  #expectedBytes: number | undefined
+  #bytes = 0
+
+  constructor(parts: FillParts, asked: Asked, plan: FillPlan) {
+    this.#parts = parts
+    this.#asked = asked
+    this.#plan = plan
+  }
+
+  /** Whether what arrives is being stored. */
+  get open(): boolean {
+    return this.#writer !== undefined
+  }
+
+  /** Whether it is becoming the whole, not a part. */
+  get whole(): boolean {
+    return this.#meta !== undefined && this.#meta.part === undefined
+  }
+
+  /** Why it is not stored; undefined: it is, as far as can be told by now. */
+  get notStored(): NotStoredReason | undefined {
+    return this.#notStored
+  }
+
+  /** Judges a response by its head. @param announcedBytes its Content-Length; -1 without */
+  begin(head: ReceivedHead, announcedBytes: number): void {
+    const { route: { rules }, key } = this.#asked
+    const { store, purgeLog } = this.#parts
+    const verdict = this.#plan.mayStore ? this.#assess(head) : undefined
+    if (verdict === undefined) this.#notStored = 'request-method'
+    else if (!verdict.store) this.#notStored = verdict.reason
+    else if (announcedBytes > rules.maxEntryBytes) this.#notStored = 'too-large'
+    // A stream of events has no end, so nobody is to wait for it, nor is it to go on when its client has left.
+    else if (mayBeSilent(head.fields)) this.#notStored = 'incomplete'
+    // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
+    else if (!purgeLog.current()) this.#notStored = 'store-refused'
+    else {
+      // No follower waits for a response that the store can never keep.
+      const { part } = verdict.meta
+      this.#notStored = store.refuses?.(key, verdict.meta, announcedBytes < 0 && part !== undefined ? partBytes(part) : announcedBytes)
+      if (this.#notStored !== undefined) return
+      if (verdict.meta.part === undefined) this.#open(key, verdict.meta)
+      else this.#openPart(key, verdict.meta, verdict.meta.part, head, announcedBytes)
+    }
+  }
+
+  #assess(head: ReceivedHead): ReturnType<typeof assessResponse> {
+    const { request, requestField, route: { rules } } = this.#asked
+    const content = contentOf(this.#plan.range?.range, head.status, head.fields)
+    if (content === undefined) return { store: false, reason: 'partial' }
+    return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content)
+  }
+
+  #open(key: string, meta: Metadata): void {
+    this.#meta = meta
+    this.#writer = this.#parts.store.write(key, meta)
+  }
+
+  #openPart(key: string, meta: Metadata, part: Part, head: ReceivedHead, announcedBytes: number): void {
+    const bytes = partBytes(part)
+    // Another length than the ranges say: kept as it came, for whoever asks in the same words (src/policy/README.md).
+    if (announcedBytes >= 0 && announcedBytes !== bytes) return this.#open(key, meta)
+    this.#expectedBytes = bytes
+    if (this.#combine(key, meta, part, head)) return
+    // RFC 9110 §15.3.7: with If-Range an origin leaves out what the client has already. Others have not.
+    if (this.#plan.range?.ifRange === undefined) {
+      const whole = isAll(part) ? this.#reassess({ ...head, status: 200, fields: withoutFields(head.fields, contentFields) }, undefined) : undefined
+      this.#open(key, whole ?? meta)
+    } else if (hasField(head.fields, 'content-type')) this.#open(key, meta)
+    else this.#notStored = 'partial'
+  }
+
+  /** §3.4: one entry of the stored part and this one; false: they are not to be joined, and the newer takes the other's place. */
+  #combine(key: string, fresh: Metadata, part: Part, head: ReceivedHead): boolean {
+    const { part: old } = this.#plan
+    const [arriving] = part.ranges
+    if (old?.meta.part === undefined || arriving === undefined || verdictNow(this.#parts.purgeLog, old.meta) === 'dead') return false
+    const together = combinedPart(old.meta, fresh, Math.min(this.#asked.route.rules.maxEntryBytes, maxCombinedBytes))
+    if (together === undefined) return false
+    const whole = together === 'whole'
+    // §3.2: what the new response says counts. But a purge that was after the older one must find it in what they become.
+    const fields = withoutFields(mergedFields([...old.meta.fields, ...old.meta.cacheOnlyFields], datedFields(head)), contentFields)
+    const stamp = old.meta.stamp < fresh.stamp ? old.meta.stamp : fresh.stamp
+    const meta = this.#reassess({ ...head, status: whole ? 200 : 206, fields, stamp }, whole ? undefined : together)
+    if (meta === undefined) return false
+    if (this.#parts.store.refuses?.(key, meta, old.meta.bodyBytes + partBytes(part)) !== undefined) return false
+    this.#meta = { ...meta, tags: [...new Set([...old.meta.tags, ...meta.tags])] }
+    const stored = { part: old.meta.part, body: old.body, bodyBytes: old.meta.bodyBytes }
+    this.#combining = new CombiningWriter(this.#parts.store.write(key, this.#meta), stored, arriving)
+    this.#writer = this.#combining
+    return true
+  }
+
+  #reassess(head: ReceivedHead, part: Part | undefined): Metadata | undefined {
+    const { request, requestField, route: { rules } } = this.#asked
+    const verdict = assessResponse(request, requestField, head, rules, part)
+    return verdict.store ? verdict.meta : undefined
+  }
+
+  /** Takes the next bytes; a promise means: wait before the next ones. A refusal: from now on it is not stored. */
+  write(chunk: Buffer): Awaitable<void> | Refusal {
+    if (this.#writer === undefined) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#asked.route.rules.maxEntryBytes) return this.#refuse('too-large')
+    const taken = this.#writer.write(chunk)
+    return this.#writer.gaveUp === undefined ? taken : this.#refuse(this.#writer.gaveUp)
+  }
+
+  #refuse(reason: Refusal): Refusal {
+    this.abort()
+    this.#notStored = reason
+    return reason
+  }
+
+  /** The end of the message was seen. What became of it: for those who wait, and to be remembered. */
+  commit(): Awaitable<Outcome> {
+    if (this.#writer === undefined || this.#meta === undefined) return 'failed'
+    // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
+    if (this.#parts.purgeLog.judge(this.#meta) === 'dead') {
+      this.#writer.abort()
+      return 'failed'
+    }
+    if (this.#expectedBytes !== undefined && this.#bytes !== this.#expectedBytes) {
+      this.#notStored = 'incomplete'
+      this.#writer.abort()
+      return 'failed'
+    }
+    const taken = this.#writer.commit()
+    const { part } = this.#plan
+    if (part !== undefined) return this.#supersede(taken, this.#meta, part.meta.variant)
+    return typeof taken === 'boolean' ? this.#outcome(this.#meta, taken) : taken.then(there => this.#outcome(this.#meta as Metadata, there))
+  }
+
+  // When the whole is there, the part of it that was is of no more use; nor is one whose bytes are gone.
+  async #supersede(taking: Awaitable<boolean>, meta: Metadata, variant: string): Promise<Outcome> {
+    const taken = await taking
+    if (taken ? this.whole : this.#combining?.lost === true) await this.forget(variant)
+    return this.#outcome(meta, taken)
+  }
+
+  // A part says nothing of whether the whole could be stored.
+  #outcome(meta: Metadata, taken: boolean): Outcome {
+    if (meta.part === undefined) return storedOutcome(this.#parts, this.#asked, meta, taken)
+    return taken ? 'stored' : 'refused'
+  }
+
+  abort(): void {
+    this.#writer?.abort()
+    this.#writer = undefined
+  }
+
+  /** What was committed, as the store has it, unless a purge or another fill has come after it. Never rejects. */
+  async stored(): Promise<Stored | undefined> {
+    const mine = this.#meta
+    try {
+      const variants = await lookup(this.#parts.store, this.#parts.purgeLog, this.#asked.key)
+      return variants.find(({ meta }) => meta.variant === mine?.variant && meta.requestTimeMs === mine.requestTimeMs)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whether an entry that a 304 confirmed is renewed. A store that fails costs the next request a look at the origin. Never rejects. */
+  async keep({ keep, meta }: Confirmation, was: Metadata): Promise<boolean> {
+    if (keep === 'nothing') await this.forget(meta.variant)
+    if (keep !== 'merged') return false
+    try {
+      return await this.#parts.store.refresh(this.#asked.key, was, meta)
+    } catch {
+      return false
+    }
+  }
+
+  /** Stores nothing, and forgets the part that was to be completed: it cannot be. Never rejects. */
+  async dropPart(): Promise<void> {
+    this.abort()
+    const { part } = this.#plan
+    if (part !== undefined) await this.forget(part.meta.variant)
+  }
+
+  /** Takes a variant out of the store. Never rejects: one that stays is as good, or as dead, as it was. */
+  async forget(variant: string): Promise<void> {
+    try {
+      await this.#parts.store.remove(this.#asked.key, variant)
+    } catch { /* see above */ }
+  }
+}

@@ -1,0 +1,87 @@
+// A request that passes the cache by: what is noted before it goes, and what its answer invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
+import type { Clock } from '../../clock.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import { assessResponse } from '../../policy/storable.ts'
+import type { Metadata, Stamp } from '../../policy/stored.ts'
+import type { Purge, PurgeReceipt } from '../../store/purge/log.ts'
+import type { Store } from '../../store/store.ts'
+import { BodyCopy } from './body-copy.ts'
+import type { Asked } from '../routed-request.ts'
+import { invalidate, invalidationBy, type InvalidateParts } from './invalidate.ts'
+import { announcedLength } from '../fill/message-fields.ts'
+
+export interface PassageParts extends InvalidateParts {
+  readonly clock: Clock
+  readonly store: Store
+}
+
+/** Made before the request is sent. */
+export class Passage {
+  /** The pool that it goes to. */
+  readonly origin: string
+  /** What is asked for there: as it would be keyed, for its answer may be stored, and must then be that of the key. */
+  readonly target: string
+  /** Statuses for which another server is tried. */
+  readonly retryOn: readonly number[]
+  readonly #parts: PassageParts
+  readonly #asked: Asked
+  readonly #stamp: Stamp
+  readonly #requestTimeMs: number
+
+  constructor(parts: PassageParts, asked: Asked) {
+    this.origin = asked.route.origin
+    this.target = asked.request.target
+    this.retryOn = asked.route.forwarding.retryOn
+    this.#parts = parts
+    this.#asked = asked
+    this.#stamp = parts.purgeLog.applied
+    this.#requestTimeMs = parts.clock.now()
+  }
+
+  /**
+   * To be called with the head of the answer, and waited for before the client is sent any of it. Resolves to what the
+   * body is to be piped through, if a copy of it is to be stored. Never rejects.
+   */
+  answered(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
+    const purge = invalidationBy(this.#parts, this.#asked.request, status, fields)
+    return purge === undefined ? undefined : this.#changed(purge, status, fields)
+  }
+
+  async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | undefined> {
+    const meta = this.#storable(status, fields)
+    const receipt = await invalidate(this.#parts, purge, this.#asked.request.target)
+    return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
+  }
+
+  /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
+  #storable(status: number, fields: FieldLines): Metadata | undefined {
+    const { request, requestField, route: { rules, forwarding } } = this.#asked
+    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
+    // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
+    if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
+    const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
+    const verdict = assessResponse(request, requestField, head, rules)
+    if (!verdict.store || this.#parts.store.refuses?.(this.#asked.key, verdict.meta, announcedLength(fields)) !== undefined) return undefined
+    return verdict.meta
+  }
+
+  /**
+   * The answer invalidates its own URL, and outlives that one purge alone: it is stamped with it, so that every later one
+   * counts, if none that matches came between the request and it. All replicas must know of that one, and it must be one
+   * that lasts.
+   */
+  #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
+    const { purgeLog, store, counters } = this.#parts
+    const { copied, replicas: { live, acknowledged } } = receipt
+    if (!copied || acknowledged < live || purgeLog.touchedBefore(meta, receipt.id)) return undefined
+    const kept: Metadata = { ...meta, stamp: receipt.id }
+    counters.fillsBegun++
+    return new BodyCopy(store.write(this.#asked.key, kept), {
+      announcedBytes,
+      maxBytes: this.#asked.route.rules.maxEntryBytes,
+      // As for every fill: what was purged on its way would be found dead at every look.
+      stillValid: () => purgeLog.judge(kept) !== 'dead',
+      settled: stored => { counters[stored ? 'fillsCommitted' : 'fillsAborted']++ },
+    })
+  }
+}

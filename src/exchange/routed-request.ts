@@ -1,0 +1,124 @@
+// One client request while it is being answered: what was asked, on which route, and by whom.
+import type { ServerResponse } from 'node:http'
+import { normaliseAuthority } from '../http/authority.ts'
+import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
+import { forwardFields } from '../forwarding/request-fields.ts'
+import { keyedProvenance, provenanceLines } from '../forwarding/trusted-fields.ts'
+import { dashed } from '../forwarding/untrusted-fields.ts'
+import { namedCookies } from '../policy/cookies.ts'
+import { cacheKey } from '../policy/key.ts'
+import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
+import type { RequestField } from '../policy/vary.ts'
+import { matchRoute } from './routing/match.ts'
+import { keyedTarget } from './routing/routes.ts'
+import type { ClientConnection } from '../forwarding/request-context.ts'
+import type { Route } from './routing/route.ts'
+
+/** The head of a message as Node gives it. */
+export interface RequestHead {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly rawHeaders: readonly string[]
+}
+
+/** A request that was understood and has a route. What is costly is made when it is first asked for. */
+export class Asked {
+  readonly request: CacheRequest
+  readonly route: Route
+  readonly #raw: readonly string[]
+  readonly #client: ClientConnection
+  readonly #viaName: string
+  #forwarded: FieldLines | undefined
+  #key: string | undefined
+  #asked = 0
+  #byName: ReadonlyMap<string, string> | undefined
+
+  constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
+    this.request = request
+    this.route = route
+    this.#raw = raw
+    this.#client = client
+    this.#viaName = viaName
+  }
+
+  get key(): string {
+    return this.#key ??= cacheKey(this.route.keyPart, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
+  }
+
+  // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.
+  get #provenance(): FieldLines {
+    if (!this.#client.trusted) return nothing
+    return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.#client, this.request.authority)), this.request)
+  }
+
+  /** The fields that an origin is sent if the response may be stored. */
+  get forwarded(): FieldLines {
+    return this.#forwarded ??= this.#allowed(this.#whole())
+  }
+
+  /**
+   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
+   * then does its response answer to the key.
+   */
+  get forwardsAll(): boolean {
+    const whole = this.#whole()
+    return whole.length === this.forwarded.length && whole.every((part, i) => part === this.forwarded[i])
+  }
+
+  #whole(): FieldLines {
+    return forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
+  }
+
+  // What is passed has every field: nobody else is given its answer.
+  #allowed(fields: FieldLines): FieldLines {
+    const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
+    const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
+    if (allowedFields === undefined && keyedSpellings.size === 0) return named
+    // An application under CGI would take another spelling of a keyed field for that one, and the key has not read it.
+    return withoutFields(named, { has: name => allowedFields?.has(name) === false || (keyedSpellings.has(dashed(name)) && !keyRules.headers.includes(name)) })
+  }
+
+  /** The request's fields as the origin sees them: what Vary and the key read. */
+  readonly requestField: RequestField = name => (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+
+  get #combined(): ReadonlyMap<string, string> {
+    return this.#byName ??= fieldValues(this.forwarded)
+  }
+}
+
+const nothing: FieldLines = []
+// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+const fewAsked = 16
+
+/** `fields` with the named cookies alone, in the line that Cookie has by now (forwarding/request-fields.ts). */
+function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLines {
+  const at = fields.findIndex((part, i) => i % 2 === 0 && part === 'cookie')
+  if (at === -1) return fields
+  const cookies = namedCookies(fields[at + 1] as string, names)
+  return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
+}
+
+/** A request, and the response on which it is answered. */
+export interface ClientExchange {
+  readonly asked: Asked
+  readonly response: ServerResponse
+}
+
+/** Why a request is refused before anything is looked up. */
+export type Fault = RequestFault | 'no-route'
+
+/**
+ * Reads a request's line and fields and finds its route. The listener has seen to it that the target is in origin-form
+ * and that there is at most one Host (proxy/admission/admission.ts).
+ */
+export function receive(routes: readonly Route[], head: RequestHead, client: ClientConnection, viaName: string): Asked | Fault {
+  const scan = scanFields(head.rawHeaders)
+  if (scan.host === undefined) return 'host-missing'
+  const authority = normaliseAuthority(scan.host, client.scheme)
+  if (authority === undefined) return 'host-invalid'
+  const target = head.url ?? '/'
+  const route = matchRoute(routes, authority, target)
+  if (route === undefined) return 'no-route'
+  const line = { method: head.method ?? 'GET', scheme: client.scheme, authority, target: keyedTarget(route, target) }
+  return new Asked(new CacheRequest(scan, line), route, head.rawHeaders, client, viaName)
+}

@@ -1,0 +1,46 @@
+// A route, compiled: what it matches, its origin, and its rules.
+import type { Rules, KeyRules } from '../../policy/rules.ts'
+
+/** A route, compiled from the configuration. */
+export interface Route {
+  /**
+   * Names the route for people. Made of what it matches and where it leads, not of its place in the list, so that a route
+   * put before it by a reload does not hand its entries to another.
+   */
+  readonly id: string
+  /** Names the route in keys: its id, and a digest of the rules that decide who shares its responses. */
+  readonly keyPart: string
+  readonly origin: string
+  readonly rules: Rules
+  readonly keyRules: KeyRules
+  readonly forwarding: Forwarding
+  readonly match: RouteMatch
+  /** The same route without its cache: for a path that the origin may read as one of another route. */
+  readonly uncached: Route
+}
+
+/** How a route's requests go to its origin. */
+export interface Forwarding {
+  /** Statuses for which another server is tried instead. */
+  readonly retryOn: readonly number[]
+  /** The request fields that reach the origin when the answer may be stored; undefined: every one. */
+  readonly allowedFields: ReadonlySet<string> | undefined
+  /** Names of the route's key as CGI tells them from others: a field that is one of them in another spelling does not reach the origin then. */
+  readonly keyedSpellings: ReadonlySet<string>
+}
+
+/** What a route matches, compiled. */
+export interface RouteMatch {
+  /** An exact host, or `*.example.com`; `undefined`: every host. */
+  readonly host: string | undefined
+  /** `.example.com`, where any host below it matches. */
+  readonly domain: string | undefined
+  /** The beginning of a path, in normal form (RFC 3986 §6.2.2). */
+  readonly path: string
+  /** The path in lower case; `undefined` where case tells routes apart. */
+  readonly lowerPath: string | undefined
+  /** The path without its last slash, in lower case unless case tells routes apart; `undefined`: it ends in none, or is `/`. */
+  readonly bare: string | undefined
+  /** The plainest forms of the path; `undefined`: it has none, and each odd path may be read as one of this route. */
+  readonly plainest: readonly string[] | undefined
+}

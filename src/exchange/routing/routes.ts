@@ -1,0 +1,83 @@
+// The routes of a configuration, compiled: what each matches, where it leads, and its rules.
+import type { Config } from '../../config/schema.ts'
+import { compileNames, type NameTest } from '../../http/name-globs.ts'
+import { removeQueryParameters } from '../../http/target.ts'
+import { dashed } from '../../forwarding/untrusted-fields.ts'
+import { keyedFields } from '../../policy/keyed-fields.ts'
+import type { KeyRules, Rules } from '../../policy/rules.ts'
+import { caseTellsApart, compileMatch } from './match.ts'
+import { sharingDigest } from './sharing.ts'
+import type { Route, Forwarding } from './route.ts'
+
+/** A target as the route keys and forwards it: without the query parameters that it ignores, sorted if it sorts. */
+export function keyedTarget(route: Route, target: string): string {
+  const { ignoreQuery, sortQuery } = route.keyRules
+  return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
+}
+
+// What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
+// matter of course, and what says who asks: storable.ts judges those. The rest of a client's fields could steer an origin
+// and show in what others are given.
+const strictFields: ReadonlySet<string> = new Set([
+  'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
+  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
+  // What the proxy makes itself.
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
+])
+
+/** The names of fields, of those that an origin is sent, that `strict` would keep back. */
+export function unkeyedNames(route: Route, names: Iterable<string>): string[] {
+  return [...new Set(names)].filter(name => !strictFields.has(name) && !route.keyRules.headers.includes(name))
+}
+
+export function allowedFields(setting: Config['routes'][number]['requestHeaders'], keyed: readonly string[]): ReadonlySet<string> | undefined {
+  if (setting === 'all') return undefined
+  return new Set([...strictFields, ...keyed, ...(setting === 'strict' ? [] : setting.allow)])
+}
+
+/** The routes of a configuration, in its order. */
+export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
+  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
+  const ignored = sharedTests()
+  return config.routes.map(route => {
+    const { cache, key } = route
+    const rules: Rules = {
+      enabled: cache.enabled,
+      ambiguous: false,
+      defaultTtlMs: cache.defaultTtl,
+      negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
+      heuristics: cache.heuristics,
+      staleWhileRevalidateMs: cache.staleWhileRevalidate,
+      staleIfErrorMs: cache.staleIfError,
+      maxTtlMs: cache.maxTtl,
+      keepStaleMs: config.cache.keepStale,
+      cookies: typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key,
+      setCookie: cache.setCookie,
+      maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
+    }
+    const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
+    const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
+    const match = compileMatch(route.match, foldCase)
+    const id = `${route.origin}@${match.host ?? '*'}${match.path}`
+    const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
+    return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
+  })
+}
+
+/** Compiles lists of ignored parameters: equal lists get one test, so that routes which key alike can be told by it. */
+function sharedTests(): (patterns: readonly string[]) => NameTest | undefined {
+  const tests = new Map<string, NameTest>()
+  return (patterns) => {
+    if (patterns.length === 0) return undefined
+    const list = JSON.stringify(patterns)
+    const test = tests.get(list) ?? compileNames(patterns)
+    tests.set(list, test)
+    return test
+  }
+}
+
+function withUncached(route: Omit<Route, 'uncached'>): Route {
+  const uncached = { ...route, rules: { ...route.rules, ambiguous: true } } as Route & { uncached: Route }
+  uncached.uncached = uncached
+  return { ...route, uncached }
+}

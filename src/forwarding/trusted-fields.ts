@@ -1,0 +1,128 @@
+// The fields that tell an origin where a request came from, and how much of them tells two requests apart.
+import type { FieldLines } from '../http/fields.ts'
+import { isAddressList, readForwarded, tellsAddressAnd } from './forwarded.ts'
+import { dashed, isSteering, namesSender, tellsAddress } from './untrusted-fields.ts'
+import type { ClientConnection } from './request-context.ts'
+
+/**
+ * X-Forwarded-For, -Proto, -Host and Forwarded as an origin is sent them, one line each, behind the other steering fields of a trusted
+ * client in their order. `lines` may have other fields too, and names in any case; `authority` is Host in its one spelling.
+ *
+ * - Of an untrusted client's fields nothing is used.
+ * - X-Forwarded-For and Forwarded are joined, and this hop appended. X-Forwarded-Proto and -Host are the first line's: they tell of the
+ *   outermost hop.
+ * - Forwarded is written anew from what was understood. If it names nothing but addresses, each element is given the request's host and
+ *   scheme: an origin that goes by the first element then reads the same as one that goes by the last.
+ */
+export function provenanceLines(lines: FieldLines, client: ClientConnection, authority: string | undefined): string[] {
+  const sent: string[] = []
+  let forwardedFor = ''
+  let forwarded = ''
+  let proto: string | undefined
+  let host: string | undefined
+  for (let i = 0; client.trusted && i < lines.length; i += 2) {
+    const name = (lines[i] as string).toLowerCase()
+    const value = lines[i + 1] as string
+    switch (name) {
+      case 'x-forwarded-for':
+        forwardedFor = joined(forwardedFor, value)
+        break
+      case 'forwarded':
+        forwarded = joined(forwarded, value)
+        break
+      case 'x-forwarded-proto':
+        proto ??= value
+        break
+      case 'x-forwarded-host':
+        host ??= value
+        break
+      default:
+        if (isSteering(name) && !namesSender(name)) sent.push(name, value)
+    }
+  }
+  proto ??= client.scheme
+  host ??= authority
+  sent.push('x-forwarded-for', joined(forwardedFor, client.address), 'x-forwarded-proto', proto)
+  if (host !== undefined) sent.push('x-forwarded-host', host)
+  const ownPairs = hopPairs(client.scheme, authority)
+  const nothingNew = proto === client.scheme && host === authority
+  sent.push('forwarded', joined(rewritten(forwarded, nothingNew ? ownPairs : ''), `for=${nodeName(client.address)};${ownPairs}`))
+  return sent
+}
+
+function joined(list: string, value: string): string {
+  return list === '' ? value : `${list}, ${value}`
+}
+
+/** A Forwarded field that was understood, `pairs` added to each element if all name nothing but addresses; any other as it came. */
+function rewritten(forwarded: string, pairs: string): string {
+  const elements = forwarded === '' ? undefined : readForwarded(forwarded)
+  if (elements === undefined) return forwarded
+  const added = pairs !== '' && elements.every(({ rest }) => rest === '') ? `;${pairs}` : ''
+  return elements.map(({ text }) => text + added).join(', ')
+}
+
+/** RFC 7239 §6: an IPv6 address is bracketed and quoted. */
+function nodeName(address: string): string {
+  if (address === '') return 'unknown'
+  return address.includes(':') ? `"[${address}]"` : address
+}
+
+/** What this hop tells in Forwarded beside the client's address. Host is quoted, for it may hold a colon (RFC 7239 §4). */
+function hopPairs(scheme: string, authority: string | undefined): string {
+  if (authority === undefined) return `proto=${scheme}`
+  return `host="${/["\\]/.test(authority) ? authority.replaceAll(/["\\]/g, '\\$&') : authority}";proto=${scheme}`
+}
+
+/** The scheme and authority of a request, as in its key. */
+interface Keyed {
+  readonly scheme: 'http' | 'https'
+  readonly authority: string
+}
+
+/**
+ * What of `provenanceLines` belongs to the key: two requests of one scheme and authority that give the same are sent the same lines, in
+ * the same order, but for the addresses of clients and for what follows from scheme and authority. A load balancer that adds
+ * X-Forwarded-For, -Proto, -Host and -Port makes no keys of its own by that.
+ */
+export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed): FieldLines {
+  // A field is judged by all of its lines, in every spelling that CGI takes for its name: which of them counts is for the origin to say.
+  // There are some thirty names of addresses, so these lists stay short whatever a client sends.
+  const telling: string[] = []
+  let ports = 0
+  let nothingNew = true
+  for (let i = 0; i < sent.length; i += 2) {
+    const name = sent[i] as string
+    const value = sent[i + 1] as string
+    const spelling = dashed(name)
+    if (tellsAddress(spelling)) {
+      if ((name !== spelling || !isAddressList(value)) && !telling.includes(spelling)) telling.push(spelling)
+    } else if (spelling === 'x-forwarded-port') ports++
+    else if (spelling === 'x-forwarded-proto') nothingNew &&= name === spelling && value === scheme
+    else if (spelling === 'x-forwarded-host') nothingNew &&= name === spelling && value === authority
+  }
+  const keyed: string[] = []
+  for (let i = 0; i < sent.length; i += 2) {
+    const name = sent[i] as string
+    const value = sent[i + 1] as string
+    if (name === 'forwarded') pushForwarded(keyed, value, hopPairs(scheme, authority))
+    else if (name === 'x-forwarded-proto' ? value === scheme
+      : name === 'x-forwarded-host' ? value === authority
+      : name === 'x-forwarded-port' ? ports === 1 && nothingNew && value === portOf(scheme, authority)
+      : tellsAddress(name) && !telling.includes(name)) continue
+    else keyed.push(name, value)
+  }
+  return keyed
+}
+
+function portOf(scheme: 'http' | 'https', authority: string): string {
+  return /:(\d+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? '443' : '80')
+}
+
+/** All of Forwarded but the addresses, its elements in their order. A field that is not understood counts as it is, under a name of its own. */
+function pushForwarded(keyed: string[], value: string, ownPairs: string): void {
+  if (tellsAddressAnd(ownPairs, value)) return
+  const elements = readForwarded(value)
+  if (elements === undefined) keyed.push('forwarded', value)
+  else if (elements.some(({ rest }) => rest !== ownPairs)) keyed.push('forwarded without addresses', elements.map(({ bare }) => bare).join())
+}

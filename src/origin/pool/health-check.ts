@@ -1,0 +1,75 @@
+// Active health checks: asking each server, at an interval, whether it is well.
+import type { Dispatcher } from 'undici'
+import type { Carrier, Lines } from '../transport/transport.ts'
+
+/** The server as a health check needs it. */
+export interface CheckedServer {
+  /** Connections of their own, beside those that are counted. */
+  lines(count: number): Lines
+  /** Takes the result of one check. */
+  checked(passed: boolean): void
+}
+
+/** Checks a server until it is stopped, beside the connections that are counted. The timer keeps no process alive. */
+export function watchHealth(server: CheckedServer, check: { readonly path: string; readonly intervalMs: number }): { stop(): Promise<void> } {
+  const lines = server.lines(1)
+  let asking = false
+  let stopped = false
+
+  async function ask(): Promise<void> {
+    // A server that is slower than the interval is not asked twice at once; its timeouts will tell.
+    if (asking || stopped) return
+    asking = true
+    try {
+      const status = await statusOf(lines, check.path)
+      if (!stopped) server.checked(status >= 200 && status < 400)
+    } catch {
+      if (!stopped) server.checked(false)
+    } finally {
+      asking = false
+    }
+  }
+
+  const timer = setInterval(() => void ask(), check.intervalMs)
+  timer.unref()
+  void ask()
+  return {
+    stop: async () => {
+      stopped = true
+      clearInterval(timer)
+      await lines.close()
+    },
+  }
+}
+
+/** The status of an answer that came to its end. */
+function statusOf(lines: Lines, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    lines.acquire({
+      repeatable: true,
+      uploads: false,
+      start: (carrier) => carrier.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(carrier, resolve, reject)),
+      unmade: reject,
+    })
+  })
+}
+
+function whole(carrier: Carrier, resolve: (status: number) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
+  let started = false
+  let status = 0
+  return {
+    onRequestStart: () => { started = true },
+    onResponseStart: (_controller, code) => { status = code },
+    onResponseData: () => undefined,
+    // When undici is through: see Carrier.
+    onResponseEnd: () => queueMicrotask(() => {
+      carrier.release()
+      resolve(status)
+    }),
+    onResponseError: (_controller, error) => queueMicrotask(() => {
+      if (started) carrier.release()
+      else carrier.discard()
+      reject(error)
+    }),
+  }
+}

@@ -1,0 +1,137 @@
+// The servers of one origin, and the choice between them.
+import type { BaseLogger } from 'pino'
+import type { Clock } from '../../clock.ts'
+import { isResolved, plainHost, watchAddresses, type ResolveHost, type WatchedName } from '../dns.ts'
+import { serverUrl, serverWeight, type OriginConfig } from '../config.ts'
+import { RetryBudget } from './retry-budget.ts'
+import { OriginServer } from './server.ts'
+import { nextTurn } from './round-robin.ts'
+
+const none: readonly OriginServer[] = []
+
+export interface OriginPoolParts {
+  readonly clock: Clock
+  readonly logger: BaseLogger
+  readonly resolve: ResolveHost
+  readonly resolveEveryMs: number
+}
+
+/**
+ * Every address of a configured server is a server of its own, for balancing, for failover and for being taken out; to the
+ * server it is the same URL, with the same Host and the same name in TLS. Until its name has been resolved for the first
+ * time the name itself stands for it.
+ */
+export class OriginPool {
+  readonly config: OriginConfig
+  readonly clock: Clock
+  closed = false
+  readonly retryBudget: RetryBudget
+  readonly #origin: string
+  readonly #urls: readonly string[]
+  readonly #parts: OriginPoolParts
+  /** For each configured URL, its addresses. */
+  readonly #members: (readonly OriginServer[])[]
+  #servers: readonly OriginServer[]
+  /** Those whose address has vanished, while something is still under way to them. */
+  readonly #leaving = new Set<OriginServer>()
+  readonly #names: WatchedName[] = []
+
+  constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
+    this.config = config
+    this.clock = parts.clock
+    this.#origin = origin
+    this.#parts = parts
+    this.#urls = config.servers.map(serverUrl)
+    this.#members = config.servers.map((_, member) => [this.#open(member, undefined)])
+    this.#servers = this.#members.flat()
+    this.retryBudget = new RetryBudget(config.maxConnections)
+    for (const [member, url] of this.#urls.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
+  }
+
+  get servers(): readonly OriginServer[] {
+    return this.#servers
+  }
+
+  #open(member: number, address: string | undefined): OriginServer {
+    const weight = serverWeight(this.config.servers[member] as string)
+    return new OriginServer({ origin: this.#origin, url: this.#urls[member] as string, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
+  }
+
+  #watch(member: number, url: string): WatchedName {
+    const { clock, logger, resolve, resolveEveryMs } = this.#parts
+    const details = { origin: this.#origin, server: url }
+    return watchAddresses(plainHost(url), {
+      resolve, clock, everyMs: resolveEveryMs,
+      resolved: (addresses) => this.#take(member, url, addresses),
+      failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; what was known of it stays'),
+    })
+  }
+
+  /** Goes over to what a name resolves to now. An address that is still there keeps its connections and its record. */
+  #take(member: number, url: string, addresses: readonly string[]): void {
+    const before = this.#members[member] ?? []
+    const known = new Map(before.map((server) => [server.address, server]))
+    if (before.length === addresses.length && addresses.every((address) => known.has(address))) return
+    this.#members[member] = addresses.map((address) => known.get(address) ?? this.#open(member, address))
+    this.#servers = this.#members.flat()
+    for (const server of this.#leaving) if (server.pending === 0) this.#leaving.delete(server)
+    for (const server of before) {
+      if (this.#servers.includes(server)) continue
+      server.retire()
+      this.#leaving.add(server)
+    }
+    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server')
+  }
+
+  /**
+   * The server for the next request; undefined when every one is full. Where all are out, all are tried: they may be
+   * thought dead wrongly, and refusing for them helps nobody.
+   */
+  choose(): OriginServer | undefined {
+    return this.#choose(none)
+  }
+
+  /** Another server than those that failed; undefined when there is none. */
+  another(than: readonly OriginServer[]): OriginServer | undefined {
+    return this.#choose(than)
+  }
+
+  /** A server has failed: it may be gone, and its name know of it already. */
+  doubt(): void {
+    for (const name of this.#names) name.doubt()
+  }
+
+  #choose(avoid: readonly OriginServer[]): OriginServer | undefined {
+    const servers = this.#servers
+    let anyHealthy = false
+    let least = Infinity
+    for (const server of servers) {
+      if (!server.healthy || avoid.includes(server)) continue
+      anyHealthy = true
+      if (!server.full) least = Math.min(least, this.#loadOf(server))
+    }
+    // A full pool does not overflow into its dead servers.
+    return this.#trial(avoid)
+      ?? (anyHealthy ? nextTurn(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
+        : nextTurn(servers, (server) => !server.full && !avoid.includes(server)))
+  }
+
+  /** What makes a server's turn come later: requests under way for its weight, or nothing where each simply has its turn. */
+  #loadOf(server: OriginServer): number {
+    return this.config.balance === 'least-pending' ? server.pending / server.weight : 0
+  }
+
+  /** An ejected server whose term is over, and which gets this request as its trial. */
+  #trial(avoid: readonly OriginServer[]): OriginServer | undefined {
+    for (const server of this.#servers) {
+      if (!server.healthy && !avoid.includes(server) && !server.full && server.admits()) return server
+    }
+    return undefined
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    for (const name of this.#names) name.stop()
+    await Promise.all([...this.#servers, ...this.#leaving].map((server) => server.close()))
+  }
+}

@@ -1,0 +1,94 @@
+// A request for the cache: the response goes to a sink, with back-pressure and a way to give up.
+import type { Dispatcher } from 'undici'
+import type { SpringhouseError } from '../../errors.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import type { OriginExchange, OriginRequest, ResponseSink } from '../origin.ts'
+import type { OriginPool } from '../pool/pool.ts'
+import { RoundTrip } from './origin-request.ts'
+
+/** See Origins.request. */
+export class SinkRequest extends RoundTrip implements OriginExchange {
+  readonly #sink: ResponseSink
+  #body: Dispatcher.DispatchController | undefined
+  #paused = false
+  /** A chunk that was already on its way when the sink paused. undici delivers at most one. */
+  #held: Buffer | undefined
+  /** The end, where it came while the sink had paused. */
+  #trailers: FieldLines | undefined
+
+  constructor(pool: OriginPool, request: OriginRequest, sink: ResponseSink) {
+    super(pool, { method: request.method, target: request.target, fields: request.fields, body: null, retryOn: request.retryOn })
+    this.#sink = sink
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#body?.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    // Not from within the caller: undici's parser is one for all connections and must not be entered while it is running.
+    queueMicrotask(() => this.#flow())
+  }
+
+  abort(): void {
+    this.#held = undefined
+    this.#trailers = undefined
+    this.abandon()
+  }
+
+  #flow(): void {
+    if (this.#paused) return
+    const held = this.#held
+    if (held !== undefined) {
+      this.#held = undefined
+      this.#sink.onData(held)
+    }
+    // The sink may have paused again, or aborted, on the chunk.
+    if (this.#paused) return
+    const trailers = this.#trailers
+    if (trailers === undefined) {
+      this.resumed()
+      return this.#body?.resume()
+    }
+    this.#trailers = undefined
+    this.#sink.onEnd(trailers)
+  }
+
+  protected override interim(status: number, fields: FieldLines): void {
+    this.#sink.onInterim?.(status, fields)
+  }
+
+  protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
+    this.#body = controller
+    if (this.#paused) controller.pause()
+    this.#sink.onHead(status, fields)
+  }
+
+  protected override alone(): void {
+    this.#sink.onHeadAlone?.()
+  }
+
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#paused || this.#held !== undefined) {
+      controller.pause()
+      this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
+    } else {
+      this.#sink.onData(chunk)
+    }
+  }
+
+  protected override end(trailers: FieldLines): void {
+    this.#body = undefined
+    if (this.#paused || this.#held !== undefined) this.#trailers = trailers
+    else this.#sink.onEnd(trailers)
+  }
+
+  protected override failed(error: SpringhouseError, headSeen: boolean): void {
+    this.#body = undefined
+    this.#held = undefined
+    this.#sink.onError(error, headSeen)
+  }
+}

@@ -1,0 +1,170 @@
+// The pools as an undici Dispatcher, for @fastify/http-proxy: the same servers, balancing and failover, and exact bytes.
+import type { Readable } from 'node:stream'
+import { Dispatcher } from 'undici'
+import { SpringhouseError } from '../../errors.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import type { OriginPool } from '../pool/pool.ts'
+import { RoundTrip } from './origin-request.ts'
+
+/**
+ * What @fastify/reply-from would change on the way: it puts targets through `new URL()`, which rewrites `/a/./b`, and
+ * fields through an object. Under the symbol `passing` in the headers that it is given they come through untouched: it
+ * copies the headers with Object.assign, which takes symbols along.
+ */
+export interface Passing {
+  readonly method: string
+  readonly target: string
+  readonly fields: FieldLines
+  /** The body, where it has been read: then it can be sent again. */
+  readonly kept?: Buffer | undefined
+  /** Statuses for which another server is tried instead. */
+  readonly retryOn?: readonly number[] | undefined
+  /** Told, before anything is sent, how to give the request up. */
+  onAbortable?(abort: () => void): void
+  /** Whether the sender of the body has left: then a body that breaks off is not the server's failure. */
+  senderGone?(): boolean
+  /** Told of the response's head, as the origin sent it less the fields of its connection. */
+  onHead?(status: number, fields: FieldLines): void
+  /** Told right after it, where nothing of the body has come with it. */
+  onHeadAlone?(): void
+  /** Told of a 1xx answer other than 100 and 101. */
+  onInterim?(status: number, fields: FieldLines): void
+  /** Told of the trailers, if there are any, when the body has come to its end. */
+  onTrailers?(trailers: FieldLines): void
+}
+
+export const passing: unique symbol = Symbol('springhouse.passing')
+
+/** Headers for reply-from that carry the request as it is to be sent. */
+export type PassingHeaders = Record<string, string> & { readonly [passing]: Passing }
+
+/** The upstream that names a pool. */
+export function upstreamOf(origin: string): string {
+  return `http://${origin}.origin.invalid`
+}
+
+export class OriginDispatcher extends Dispatcher {
+  readonly #pools = new Map<string, OriginPool>()
+
+  constructor(pools: ReadonlyMap<string, OriginPool>) {
+    super()
+    // A URL's host is lower-case, whatever the pool's name.
+    for (const [name, pool] of pools) this.#pools.set(new URL(upstreamOf(name)).origin, pool)
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const pool = this.#pools.get(String(options.origin))
+    if (pool === undefined) throw new SpringhouseError('INTERNAL', { detail: `no origin pool for ${String(options.origin)}` })
+    const request = new PassedRequest(pool, options, handler)
+    request.send()
+    return true
+  }
+
+  /** The pools are closed by Origins.close; the proxy that borrows them does not own them. */
+  override close(callback?: () => void): Promise<void> {
+    callback?.()
+    return Promise.resolve()
+  }
+
+  override destroy(...rest: unknown[]): Promise<void> {
+    const callback = rest.at(-1)
+    if (typeof callback === 'function') callback()
+    return Promise.resolve()
+  }
+}
+
+class PassedRequest extends RoundTrip {
+  readonly #handler: Dispatcher.DispatchHandler
+  readonly #passing: Passing | undefined
+
+  constructor(pool: OriginPool, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
+    const exact = (options.headers as Partial<PassingHeaders> | undefined)?.[passing]
+    const body = exact?.kept ?? (options.body === undefined || options.body === '' ? null : (options.body as Readable | Buffer | string | null))
+    super(pool, {
+      method: exact?.method ?? options.method,
+      target: exact?.target ?? options.path,
+      fields: exact?.fields ?? flatFields(options.headers),
+      body,
+      retryOn: exact?.retryOn,
+    })
+    this.#passing = exact
+    this.#handler = handler
+    exact?.onAbortable?.(() => this.abandon())
+  }
+
+  // Not to be told from the body: undici destroys it with the server's error too.
+  protected override senderFailed(): boolean {
+    return this.#passing?.senderGone?.() ?? false
+  }
+
+  // reply-from has no way to pass on either of them.
+  protected override interim(status: number, fields: FieldLines): void {
+    this.#passing?.onInterim?.(status, fields)
+  }
+
+  // undici's own `request` still speaks the older handler interface; either is served.
+  protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
+    // reply-from would destroy what a client that has left does not take, and nobody would hear the error that this makes.
+    if (this.senderFailed()) return this.abandon()
+    this.#passing?.onHead?.(status, fields)
+    const handler = this.#handler
+    if (handler.onResponseStart !== undefined) {
+      handler.onRequestStart?.(controller, null)
+      handler.onResponseStart(controller, status, Object.fromEntries(pairs(fields)), '')
+      return
+    }
+    handler.onConnect?.((reason) => controller.abort(reason ?? new SpringhouseError('CLIENT_GONE')))
+    const resume = (): void => {
+      this.resumed()
+      controller.resume()
+    }
+    // Typed as buffers; strings serve as well, and need not be decoded again.
+    if (handler.onHeaders?.(status, fields as unknown as Buffer[], resume, '') === false) controller.pause()
+  }
+
+  protected override alone(): void {
+    this.#passing?.onHeadAlone?.()
+  }
+
+  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#handler.onResponseData !== undefined) this.#handler.onResponseData(controller, chunk)
+    else if (this.#handler.onData?.(chunk) === false) controller.pause()
+  }
+
+  protected override end(trailers: FieldLines): void {
+    if (trailers.length > 0) this.#passing?.onTrailers?.(trailers)
+    if (this.#handler.onResponseEnd !== undefined) this.#handler.onResponseEnd(noController, {})
+    else this.#handler.onComplete?.([])
+  }
+
+  protected override failed(error: SpringhouseError): void {
+    if (this.#handler.onResponseError !== undefined) this.#handler.onResponseError(noController, error)
+    else this.#handler.onError?.(error)
+  }
+}
+
+const noController: Dispatcher.DispatchController = {
+  aborted: false,
+  paused: false,
+  reason: null,
+  abort: () => undefined,
+  pause: () => undefined,
+  resume: () => undefined,
+}
+
+function* pairs(fields: FieldLines): Generator<[string, string]> {
+  for (let i = 0; i < fields.length; i += 2) yield [fields[i] as string, fields[i + 1] as string]
+}
+
+/** Field lines from the forms that undici takes headers in, for callers without `passing`. */
+function flatFields(headers: Dispatcher.DispatchOptions['headers']): string[] {
+  if (headers === undefined || headers === null) return []
+  if (Array.isArray(headers)) return headers as string[]
+  const lines: string[] = []
+  const entries = Symbol.iterator in headers ? (headers as Iterable<[string, string | string[] | undefined]>) : Object.entries(headers)
+  for (const [name, value] of entries) {
+    if (value === undefined) continue
+    for (const line of Array.isArray(value) ? value : [value]) lines.push(name.toLowerCase(), String(line))
+  }
+  return lines
+}

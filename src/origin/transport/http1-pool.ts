@@ -1,0 +1,137 @@
+// The HTTP/1.1 connections to one server, and the queue before them.
+import type { buildConnector } from 'undici'
+import type { Clock } from '../../clock.ts'
+import type { Lines, Waiter } from './transport.ts'
+import { Connection, type ConnectionOptions } from './http1-connection.ts'
+
+/** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
+const surelyOpenMs = 500
+
+/** How many of so many requests at a time may be uploads: many slow senders must not keep everybody else waiting. */
+export function uploadsAmong(most: number): number {
+  return Math.max(1, Math.floor(most * 0.75))
+}
+
+export interface ConnectionsOptions extends ConnectionOptions {
+  readonly url: string
+  readonly connector: buildConnector.connector
+  readonly clock: Clock
+  /** See OriginConfig. */
+  readonly reuse: 'safe' | 'always'
+  /** How many there may be. */
+  readonly most: number
+}
+
+export class Connections implements Lines {
+  readonly #options: ConnectionsOptions
+  readonly #all = new Set<Connection>()
+  readonly #idle: Connection[] = []
+  readonly #waiting = new Set<Waiter>()
+  readonly #mostUploads: number
+  #uploads = 0
+  #retired = false
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+    this.#mostUploads = uploadsAmong(options.most)
+  }
+
+  acquire(waiter: Waiter): void {
+    if (!this.#hasRoomFor(waiter)) {
+      this.#waiting.add(waiter)
+      return
+    }
+    // The connection that was used last is the least likely to have been closed meanwhile.
+    const idle = this.#idle.pop()
+    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
+    if (idle !== undefined) this.#part(idle)
+    if (this.#all.size < this.#options.most) this.#start(waiter, this.#open(this.#options.connector))
+    else this.#waiting.add(waiter)
+  }
+
+  #hasRoomFor(waiter: Waiter): boolean {
+    return !waiter.uploads || this.#uploads < this.#mostUploads
+  }
+
+  #start(waiter: Waiter, connection: Connection): void {
+    this.#lend(waiter, connection)
+    waiter.start(connection)
+  }
+
+  #lend(waiter: Waiter, connection: Connection): void {
+    connection.uploading = waiter.uploads
+    if (waiter.uploads) this.#uploads++
+  }
+
+  #takeBack(connection: Connection): void {
+    if (connection.uploading) this.#uploads--
+    connection.uploading = false
+  }
+
+  /** Gives the waiter a connection that takes over whatever the connector has opened already. */
+  adopt(opened: buildConnector.connector, waiter: Waiter): void {
+    this.#start(waiter, this.#open(opened))
+  }
+
+  #isSurelyOpen(idle: Connection): boolean {
+    return this.#options.reuse === 'always' && this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
+  }
+
+  /** Takes back a connection: see Carrier. */
+  release(connection: Connection): void {
+    this.#takeBack(connection)
+    const waiter = this.#nextWaiting()
+    if (waiter !== undefined) {
+      this.#lend(waiter, connection)
+      queueMicrotask(() => waiter.start(connection))
+    } else if (this.#retired) queueMicrotask(() => this.#part(connection))
+    else {
+      connection.idleSinceMs = this.#options.clock.monotonic()
+      this.#idle.push(connection)
+    }
+  }
+
+  /**
+   * Takes back a connection that could not be made. A Client is not used again after that: some failed handshakes leave it
+   * counting a request that is gone, and it would never send another.
+   */
+  discard(connection: Connection): void {
+    this.#takeBack(connection)
+    this.#part(connection)
+    const waiter = this.#nextWaiting()
+    if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
+  }
+
+  #nextWaiting(): Waiter | undefined {
+    for (const waiter of this.#waiting) {
+      if (!this.#hasRoomFor(waiter)) continue
+      this.#waiting.delete(waiter)
+      return waiter
+    }
+    return undefined
+  }
+
+  #open(connector: buildConnector.connector): Connection {
+    const connection = new Connection(this, this.#options.url, connector, this.#options)
+    this.#all.add(connection)
+    return connection
+  }
+
+  #part(connection: Connection): void {
+    this.#all.delete(connection)
+    void connection.client.destroy()
+  }
+
+  cancel(waiter: Waiter): boolean {
+    return this.#waiting.delete(waiter)
+  }
+
+  retire(): void {
+    this.#retired = true
+    for (const connection of this.#idle.splice(0)) this.#part(connection)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#all, (connection) => connection.client.destroy()))
+  }
+}

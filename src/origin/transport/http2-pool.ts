@@ -1,0 +1,247 @@
+// The ways to a server that may speak HTTP/2: few sessions for many requests, or HTTP/1.1 where it does not choose it.
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { buildConnector } from 'undici'
+import { SpringhouseError } from '../../errors.ts'
+import { plainHost } from '../dns.ts'
+import type { Lines, Waiter } from './transport.ts'
+import type { OriginTls } from '../config.ts'
+import { Connections, uploadsAmong, type ConnectionsOptions } from './http1-pool.ts'
+import { Session } from './http2-connection.ts'
+import { StreamCarrier } from './http2-stream.ts'
+
+/** How long a server that chose HTTP/1.1 is taken at its word. */
+const http1ForMs = 60_000
+/** How long a session may have been idle: what lies between may have forgotten it by then, and nobody would say so. */
+const longestIdleMs = 60_000
+
+export interface SessionsOptions extends ConnectionsOptions {
+  readonly tls: OriginTls | undefined
+}
+
+/**
+ * A server is asked by ALPN (RFC 7301); one without TLS is spoken to in HTTP/2 from the first byte (RFC 9113 §3.3). A session is
+ * used once the server's SETTINGS are there, so that no request is sent to somebody who does not speak it, nor more than are
+ * wanted. There is another one only where those that there are have no room.
+ */
+export class Sessions implements Lines {
+  readonly #options: SessionsOptions
+  readonly #http1: Connections
+  #http1UntilMs = -Infinity
+  readonly #sessions = new Set<Session>()
+  readonly #waiting = new Set<Waiter>()
+  /** Streams that are under way. */
+  #busy = 0
+  /** Of these, the ones with a body to send. */
+  #uploads = 0
+  #dialling: Dial | undefined
+  #retired = false
+  #closed = false
+
+  constructor(options: SessionsOptions) {
+    this.#options = options
+    this.#http1 = new Connections(options)
+  }
+
+  acquire(waiter: Waiter): void {
+    if (this.#options.clock.monotonic() < this.#http1UntilMs) return this.#http1.acquire(waiter)
+    this.#waiting.add(waiter)
+    this.#serve()
+  }
+
+  cancel(waiter: Waiter): boolean {
+    return this.#waiting.delete(waiter) || this.#http1.cancel(waiter)
+  }
+
+  /** Whoever waits gets what there is; for the others there will be more. */
+  #serve(): void {
+    for (const waiter of this.#waiting) {
+      if (waiter.uploads && this.#uploads >= uploadsAmong(this.#options.most)) continue
+      const session = this.#withRoom()
+      if (session === undefined) return this.#dial()
+      this.#waiting.delete(waiter)
+      waiter.start(this.#streamOf(session, waiter.uploads))
+    }
+  }
+
+  #withRoom(): Session | undefined {
+    if (this.#busy >= this.#options.most) return undefined
+    const nowMs = this.#options.clock.monotonic()
+    for (const session of this.#sessions) {
+      if (session.idle && nowMs - session.idleSinceMs > longestIdleMs) session.end()
+      else if (session.room) return session
+    }
+    return undefined
+  }
+
+  #streamOf(session: Session, uploads: boolean): StreamCarrier {
+    this.#busy++
+    if (uploads) this.#uploads++
+    session.take()
+    return new StreamCarrier(session, () => {
+      this.#busy--
+      if (uploads) this.#uploads--
+      session.giveBack(this.#options.clock.monotonic())
+      if (this.#retired && session.idle) session.end()
+      this.#serve()
+    })
+  }
+
+  #dial(): void {
+    if (this.#dialling !== undefined || this.#closed || this.#busy >= this.#options.most) return
+    let usable = 0
+    for (const session of this.#sessions) if (session.usable) usable++
+    if (usable >= this.#options.most) return
+    try {
+      this.#dialling = this.#begin()
+    } catch (error) {
+      // Node does not take what it is told of TLS. Not from within the caller.
+      queueMicrotask(() => this.#refuse(error as Error))
+    }
+  }
+
+  #begin(): Dial {
+    return new Dial(this.#options, {
+      session: (session) => {
+        this.#dialling = undefined
+        session.idleSinceMs = this.#options.clock.monotonic()
+        this.#sessions.add(session)
+        this.#serve()
+        if (this.#retired && session.idle) session.end()
+      },
+      changed: () => this.#serve(),
+      lost: (session) => {
+        this.#sessions.delete(session)
+        this.#serve()
+      },
+      http1: (socket) => {
+        this.#dialling = undefined
+        this.#useHttp1(socket)
+      },
+      failed: (error) => {
+        this.#dialling = undefined
+        // Those for whom there are others wait for them.
+        for (const session of this.#sessions) if (session.usable) return
+        this.#refuse(error)
+      },
+    })
+  }
+
+  #useHttp1(socket: Socket): void {
+    this.#http1UntilMs = this.#options.clock.monotonic() + http1ForMs
+    const [first, ...others] = this.#waiting
+    this.#waiting.clear()
+    if (first === undefined) return void socket.destroy()
+    this.#http1.adopt(opened(socket, this.#options.connector), first)
+    for (const waiter of others) this.#http1.acquire(waiter)
+  }
+
+  #refuse(error: Error): void {
+    const refused = [...this.#waiting]
+    this.#waiting.clear()
+    for (const waiter of refused) waiter.unmade(error)
+  }
+
+  retire(): void {
+    this.#retired = true
+    for (const session of this.#sessions) session.end()
+    this.#http1.retire()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const error = Object.assign(new Error('the pool is closed'), { code: 'UND_ERR_DESTROYED' })
+    this.#dialling?.giveUp(error)
+    this.#refuse(error)
+    await Promise.all([...Array.from(this.#sessions, (session) => session.destroy(error)), this.#http1.close()])
+  }
+}
+
+interface Dialled {
+  session(session: Session): void
+  changed(): void
+  lost(session: Session): void
+  http1(socket: Socket): void
+  failed(error: Error): void
+}
+
+/** A connection being made: TCP, TLS, and the server's SETTINGS, all within `connectMs`. */
+class Dial {
+  readonly #tell: Dialled
+  readonly #socket: Socket
+  readonly #deadline: NodeJS.Timeout
+  #over = false
+
+  constructor({ url, address, servername, tls, timeouts }: SessionsOptions, tell: Dialled) {
+    this.#tell = tell
+    const { protocol, port } = new URL(url)
+    const host = address ?? plainHost(url)
+    const secure = protocol === 'https:'
+    const common = { host, port: port === '' ? (secure ? 443 : 80) : Number(port) }
+    const socket = secure
+      ? connectTls({
+          ...common,
+          ALPNProtocols: ['h2', 'http/1.1'],
+          rejectUnauthorized: tls?.rejectUnauthorized ?? true,
+          ...(servername === undefined ? {} : { servername }),
+          ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+        })
+      : connectPlain(common)
+    this.#socket = socket
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 60_000)
+    this.#deadline = setTimeout(() => this.giveUp(new SpringhouseError('ORIGIN_CONNECT_TIMEOUT')), timeouts.connectMs)
+    // Afterwards it is the session's, or undici's, to hear of.
+    socket.on('error', (error) => this.giveUp(error))
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      if (this.#over) return
+      if (secure && (socket as TLSSocket).alpnProtocol !== 'h2') this.#done(() => tell.http1(socket))
+      else this.#begin(url, timeouts)
+    })
+    socket.once('close', () => this.giveUp(Object.assign(new Error('closed before it was made'), { code: 'ECONNRESET' })))
+  }
+
+  #begin(url: string, timeouts: SessionsOptions['timeouts']): void {
+    let made = false
+    const session: Session = new Session(this.#socket, url, timeouts, {
+      ready: () => {
+        made = !this.#over
+        this.#done(() => this.#tell.session(session))
+      },
+      room: () => this.#tell.changed(),
+      closing: () => this.#tell.changed(),
+      lost: (error) => {
+        if (made) this.#tell.lost(session)
+        else this.giveUp(error)
+      },
+    })
+  }
+
+  /** Nothing was sent: whatever went wrong, it is that no connection could be made. */
+  giveUp(error: Error): void {
+    this.#done(() => {
+      this.#socket.destroy()
+      const malformed = error instanceof SpringhouseError && error.code === 'ORIGIN_MALFORMED'
+      this.#tell.failed(malformed ? new SpringhouseError('ORIGIN_UNREACHABLE', { cause: error, detail: 'it does not speak HTTP/2' }) : error)
+    })
+  }
+
+  #done(then: () => void): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#deadline)
+    then()
+  }
+}
+
+/** A connector that gives a socket that there is already, and afterwards new ones. */
+function opened(socket: Socket, connector: buildConnector.connector): buildConnector.connector {
+  let first: Socket | undefined = socket
+  return (options, callback) => {
+    const given = first
+    first = undefined
+    if (given === undefined || given.destroyed) connector(options, callback)
+    // Not from within the caller: undici would send nothing on a connection that it is only just asking for.
+    else queueMicrotask(() => callback(null, given as TLSSocket))
+  }
+}

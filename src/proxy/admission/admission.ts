@@ -1,0 +1,136 @@
+// What is checked of every request before anybody looks at it: one pass over what Node's parser lets through.
+import type { IncomingMessage } from 'node:http'
+import type { ErrorCode } from '../../errors.ts'
+import { SpringhouseError } from '../../errors.ts'
+import { cdnLoopPasses, viaPasses } from '../../forwarding/loop.ts'
+import { Framing } from './framing.ts'
+import { methodFault } from './methods.ts'
+
+/** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
+const maxPasses = 3
+
+// RFC 9110 §4.2: no user information, and nothing that ends an authority; nor a comma, at which a list would part.
+const validHost = /^[\w.~!$&'()*+;=%:[\]-]*$/
+const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
+
+/** `here`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
+export type Admission = 'admitted' | 'here'
+
+export interface AdmissionLimits {
+  readonly maxTargetBytes: number
+  readonly maxHeaderBytes: number
+  readonly viaName: string
+}
+
+/**
+ * Checks a request, and brings it to the one form that the rest of the house knows: a target that starts with a slash, and
+ * one Host. Otherwise the target keeps its exact bytes.
+ * @throws SpringhouseError, source client, for what must not be passed on.
+ */
+export function admit(request: IncomingMessage, limits: AdmissionLimits): Admission {
+  const target = request.url as string
+  if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
+  if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
+  // Of HTTP/1.1 the parser counts; over HTTP/2 the limit is only told to the client (RFC 9113 §6.5.2), who may not care.
+  if (request.httpVersionMajor === 2 && bytesOf(request.rawHeaders) > limits.maxHeaderBytes) refuse('FIELDS_TOO_LARGE')
+  const wrongMethod = methodFault(request.method)
+  if (wrongMethod !== undefined) refuse(wrongMethod)
+  // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
+  const aboutServer = target === '*' && request.method === 'OPTIONS'
+  checkFields(request, limits.viaName)
+  if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
+  // RFC 9112 §3.2: no form of a target has a fragment. Some origins cut it off, and others take it for a part of the path.
+  if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
+  // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
+  // resolves it. Clients resolve it before they ask. `..;a=b` climbs at origins that take parameters off first.
+  if (mayClimb(target) && climbs(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
+  return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'here' : 'admitted'
+}
+
+function refuse(code: ErrorCode, detail?: string): never {
+  throw new SpringhouseError(code, detail === undefined ? {} : { detail })
+}
+
+/** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
+function isKnownVersion(request: IncomingMessage): boolean {
+  return request.httpVersion === '1.1' || request.httpVersion === '1.0' || 'stream' in request
+}
+
+/** As the lines would take in HTTP/1.1. */
+function bytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 0
+  for (const part of rawHeaders) bytes += part.length + 2
+  return bytes
+}
+
+function checkFields(request: IncomingMessage, viaName: string): void {
+  const { rawHeaders } = request
+  let hosts = 0
+  let byVia = 0
+  let byCdnLoop = 0
+  let framing: Framing | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      hosts++
+      if (!validHost.test(rawHeaders[i + 1] as string)) refuse('BAD_REQUEST', 'Host')
+    } else if (name.length === 3 && name.toLowerCase() === 'via') {
+      byVia += viaPasses(rawHeaders[i + 1] as string, viaName)
+    } else if (name.length === 8 && name.toLowerCase() === 'cdn-loop') {
+      byCdnLoop += cdnLoopPasses(rawHeaders[i + 1] as string, viaName)
+    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      framing ??= new Framing()
+      framing.length(rawHeaders[i + 1] as string)
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      framing ??= new Framing()
+      framing.coding(rawHeaders[i + 1] as string)
+    }
+  }
+  const fault = framing?.fault(request)
+  if (fault !== undefined) refuse(fault.code, fault.detail)
+  // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
+  // second.
+  if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
+  // Each pass leaves its mark in both; RFC 8586 §1.1: others on the way may have taken Via off, or turned it off.
+  if (byVia >= maxPasses || byCdnLoop >= maxPasses) refuse('LOOP')
+}
+
+/** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */
+function toOriginForm(request: IncomingMessage, target: string): void {
+  const match = absoluteForm.exec(target)
+  const authority = match?.[1]
+  if (match === null || authority === undefined || authority === '' || !validHost.test(authority)) refuse('BAD_REQUEST', 'request target')
+  const rest = match[2] as string
+  request.url = rest.startsWith('/') ? rest : `/${rest}`
+  const { rawHeaders } = request
+  const kept: string[] = ['Host', authority]
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
+  }
+  // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
+  for (const [i, part] of kept.entries()) rawHeaders[i] = part
+  rawHeaders.length = kept.length
+}
+
+/** Cheap, and true for all that `climbs` is: most targets have neither. */
+function mayClimb(target: string): boolean {
+  return target.includes('..') || target.includes('%2')
+}
+
+function climbs(target: string): boolean {
+  const query = target.indexOf('?')
+  const path = (query === -1 ? target : target.slice(0, query)).replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/')
+  return path.split('/').some(segment => segment === '..' || segment.startsWith('..;'))
+}
+
+/** RFC 9110 §7.6.2: an OPTIONS counts its hops down, and stops where they end. */
+function hopsLeft(request: IncomingMessage): boolean {
+  const { rawHeaders } = request
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'max-forwards' || !/^\d{1,9}$/.test(rawHeaders[i + 1] as string)) continue
+    const hops = Number(rawHeaders[i + 1])
+    if (hops === 0) return false
+    rawHeaders[i + 1] = String(hops - 1)
+  }
+  return true
+}

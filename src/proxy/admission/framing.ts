@@ -1,0 +1,47 @@
+// How long a request's body is, said once and in one way (RFC 9112 §6): what Node's parser reads, the origin must read too.
+import type { IncomingMessage } from 'node:http'
+import type { ErrorCode } from '../../errors.ts'
+
+/** Why a request is not passed on. */
+export interface FramingFault {
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+const badLength: FramingFault = { code: 'BAD_REQUEST', detail: 'Content-Length' }
+const twoFramings: FramingFault = { code: 'BAD_REQUEST', detail: 'Content-Length beside Transfer-Encoding' }
+const codingToHttp10: FramingFault = { code: 'BAD_REQUEST', detail: 'Transfer-Encoding in HTTP/1.0' }
+const twoCodings: FramingFault = { code: 'BAD_REQUEST', detail: 'more than one Transfer-Encoding field' }
+const unknownCoding: FramingFault = { code: 'CODING_NOT_IMPLEMENTED', detail: 'Transfer-Encoding' }
+
+// Fifteen digits count exactly in a number; nothing that large is ever sent.
+const length = /^\d{1,15}$/
+
+/**
+ * Gathers the lines that say where a body ends. The parser has judged them already; what it lets through and others read in
+ * another way is refused here: a length beyond what numbers hold, codings before chunked, which nobody here decodes (§6.1: 501),
+ * an empty one, and any coding in HTTP/1.0 (§6.1).
+ */
+export class Framing {
+  #lengths = 0
+  #codings = 0
+  #fault: FramingFault | undefined
+
+  /** A Content-Length line. */
+  length(value: string): void {
+    if (++this.#lengths > 1 || !length.test(value)) this.#fault ??= badLength
+  }
+
+  /** A Transfer-Encoding line. */
+  coding(value: string): void {
+    if (++this.#codings > 1) this.#fault ??= twoCodings
+    else if (value.toLowerCase() !== 'chunked') this.#fault ??= unknownCoding
+  }
+
+  /** @param request whose lines were told */
+  fault(request: IncomingMessage): FramingFault | undefined {
+    if (this.#codings > 0 && this.#lengths > 0) return twoFramings
+    if (this.#codings > 0 && request.httpVersion === '1.0') return codingToHttp10
+    return this.#fault
+  }
+}

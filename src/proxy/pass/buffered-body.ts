@@ -1,0 +1,23 @@
+// Small bodies of requests that may be sent twice: read before they are sent, so that a server that is killed loses none.
+import type { IncomingMessage } from 'node:http'
+import { isIdempotent } from '../../origin/request/idempotency.ts'
+
+/** What is larger, or does not say how large it is, goes on as it comes, and cannot be sent again. */
+const mostBytes = 65_536
+
+export function keepsBody(request: IncomingMessage): boolean {
+  if (!isIdempotent(request.method as string)) return false
+  return Number(request.headers['content-length']) <= mostBytes
+}
+
+/** The whole body; undefined if it breaks off: then its client is gone, and nothing has been sent. */
+export function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk))
+    request.on('end', () => resolve(Buffer.concat(chunks)))
+    request.on('error', () => resolve(undefined))
+    // Behind the end, or in place of it.
+    request.on('close', () => resolve(undefined))
+  })
+}

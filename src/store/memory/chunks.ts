@@ -1,0 +1,116 @@
+// Bodies that are in this process's memory, and the gathering of one while it arrives.
+import type { Body } from '../store.ts'
+
+/** A body in one piece. */
+export class WholeBody implements Body {
+  readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    const part = this.bytes.subarray(start, end)
+    if (part.length > 0) yield part
+  }
+}
+
+/** A body in the pieces in which it came. */
+export class PiecedBody implements Body {
+  readonly bytes = undefined
+  readonly #pieces: readonly Buffer[]
+
+  constructor(pieces: readonly Buffer[]) {
+    this.#pieces = pieces
+  }
+
+  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    let at = 0
+    for (const piece of this.#pieces) {
+      if (at >= end) return
+      const part = piece.subarray(Math.max(0, start - at), Math.min(piece.length, end - at))
+      at += piece.length
+      if (at > start && part.length > 0) yield part
+    }
+  }
+}
+
+const firstBlockBytes = 1024
+const lastBlockBytes = 65_536
+// Below this, Buffer.allocUnsafe cuts from a pool of twice the size. An ArrayBuffer of its own for each small body would
+// keep the garbage collector busier than all else that a write does.
+const pooledBelowBytes = Buffer.poolSize >>> 1
+
+/**
+ * The bytes of a body so far. A chunk that is a small part of its ArrayBuffer is copied (1 KB off a socket would keep
+ * 64 KB alive), one that is most of it is kept as it is.
+ */
+export class Pieces {
+  readonly #pieces: Buffer[] = []
+  #block: Buffer | undefined
+  #blockUsed = 0
+  #bytes = 0
+  #heldBytes = 0
+
+  /** Length of the body so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Memory that it takes: never less than its length. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  add(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#bytes += chunk.length
+    if (chunk.length * 2 >= chunk.buffer.byteLength) {
+      this.#seal()
+      this.#pieces.push(chunk)
+      this.#heldBytes += chunk.buffer.byteLength
+      return
+    }
+    if (this.#block === undefined || this.#blockUsed + chunk.length > this.#block.length) {
+      this.#seal()
+      const size = Math.max(chunk.length, Math.min(lastBlockBytes, Math.max(firstBlockBytes, this.#bytes)))
+      this.#block = Buffer.allocUnsafe(size)
+      // What is pooled may keep all of its pool alive; shared with others, it is half of that at most.
+      this.#heldBytes += size < pooledBelowBytes ? pooledBelowBytes : size
+    }
+    chunk.copy(this.#block, this.#blockUsed)
+    this.#blockUsed += chunk.length
+  }
+
+  #seal(): void {
+    if (this.#block !== undefined && this.#blockUsed > 0) this.#pieces.push(this.#block.subarray(0, this.#blockUsed))
+    this.#block = undefined
+    this.#blockUsed = 0
+  }
+
+  /** Copies all of it to where it is to stay. */
+  copyTo(target: Buffer, offset: number): void {
+    this.#seal()
+    let at = offset
+    for (const piece of this.#pieces) at += piece.copy(target, at)
+  }
+
+  /** All of it as one body: in one piece up to `maxWholeBytes`, in those that it came in beyond. */
+  toBody(maxWholeBytes: number): { body: Body, heldBytes: number } {
+    this.#seal()
+    const [first] = this.#pieces
+    if (this.#pieces.length === 1 && first !== undefined && first.length === first.buffer.byteLength) {
+      return { body: new WholeBody(first), heldBytes: first.length }
+    }
+    if (this.#bytes > maxWholeBytes) return { body: new PiecedBody([...this.#pieces]), heldBytes: this.#heldBytes }
+    const whole = Buffer.allocUnsafeSlow(this.#bytes)
+    this.copyTo(whole, 0)
+    return { body: new WholeBody(whole), heldBytes: this.#bytes }
+  }
+
+  clear(): void {
+    this.#pieces.length = 0
+    this.#block = undefined
+    this.#blockUsed = this.#bytes = this.#heldBytes = 0
+  }
+}

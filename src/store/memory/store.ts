@@ -1,0 +1,386 @@
+// The store in this process's memory: bounded in bytes, synchronous, packed small.
+import type { Clock } from '../../clock.ts'
+import { isAhead } from '../../policy/freshness.ts'
+import type { Metadata } from '../../policy/stored.ts'
+import { Pieces } from './chunks.ts'
+import { encodeMetadata, keepUntilOffset, responseTimeOffset } from '../codec.ts'
+import { Eviction } from './s3-fifo.ts'
+import { bodyOf, bytesOf, countOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './entry.ts'
+import { Incoming } from './writer.ts'
+import { outlasts } from '../order.ts'
+import { Slabs } from './slabs.ts'
+import { Slots } from './slots.ts'
+import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
+import { Views } from './decoded-cache.ts'
+
+export interface MemoryStoreOptions {
+  /** Bound on bodies, metadata, their indexes, and bodies on their way in. */
+  readonly maxBytes: number
+  /** Longest body that is taken. */
+  readonly maxEntryBytes: number
+  /** Most variants of one key. */
+  readonly maxVariants: number
+  readonly clock: Clock
+}
+
+/** What the memory store gives beyond the promises of a store: answers without promises, and a way to empty it. */
+export interface MemoryStore extends Store {
+  lookup(key: StoreKey): readonly Stored[]
+  refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
+  remove(key: StoreKey, variant?: string): void
+  /** Forgets everything, at once. */
+  clear(): void
+}
+
+// Measured (bench/memory-tier.ts): what the objects of a variant, and of a Buffer, cost beside their bytes.
+const variantOverheadBytes = 200
+const bufferOverheadBytes = 350
+// Bodies up to this size end in one piece; a longer one would be copied for no one's good.
+const maxWholeBytes = 1_048_576
+// How many keys each commit looks at for what has expired.
+const sweptPerCommit = 4
+const maxNames = 256
+// What one page of a listing looks at: entries, bytes of their metadata, and slots that nothing lies in.
+const mostListed = 64
+const mostListedBytes = 131_072
+const mostEmptySlots = 8192
+// More than the metadata of any response takes: heads are bounded. Where there is that much room it need not be measured.
+const ampleBytes = 2_097_152
+const none: readonly Stored[] = Object.freeze([])
+
+/** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
+export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
+  return new Memory(options)
+}
+
+class Memory implements MemoryStore {
+  readonly #options: MemoryStoreOptions
+  readonly #clock: Clock
+  readonly #nodes = new Map<string, Node>()
+  /** The same nodes by number, for `list`. */
+  readonly #slots = new Slots<Node>()
+  readonly #slabs: Slabs
+  readonly #slabReserve: number
+  readonly #views: Views<Node>
+  readonly #queues: Eviction<Node>
+  /** What the queues and the bodies on their way in may hold: the bound less what slabs and views take beside. */
+  readonly #budget: number
+  readonly #incoming: Incoming
+  readonly #names = new Map<string, string>()
+  #entries = 0
+  #evictions = 0
+  #sweep: Iterator<Node> | undefined
+
+  constructor(options: MemoryStoreOptions) {
+    const { maxBytes, clock } = options
+    this.#options = options
+    this.#clock = clock
+    const slabBytes = Math.max(1024, Math.min(262_144, Math.floor(maxBytes / 64)))
+    this.#slabReserve = 3 * slabBytes
+    const viewBytes = Math.floor(maxBytes / 16)
+    this.#budget = Math.max(0, maxBytes - this.#slabReserve - viewBytes)
+    // Half of the room is the most that bodies on their way in may push out of it.
+    this.#incoming = new Incoming({ maxEntryBytes: options.maxEntryBytes, maxBytes: this.#budget / 2, grown: () => this.#makeRoom(undefined) })
+    this.#slabs = new Slabs(slabBytes, (record) => this.#views.drop((record as Variant).node))
+    this.#views = new Views(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
+    this.#queues = new Eviction(this.#budget, 2 ** Math.max(6, Math.min(16, Math.floor(Math.log2(maxBytes / 4096)))))
+  }
+
+  lookup(key: StoreKey): readonly Stored[] {
+    const node = this.#nodes.get(key)
+    if (node === undefined) return none
+    if (this.#clock.now() >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) return none
+    if (node.hits < 3) node.hits++
+    const { view } = node
+    if (view === undefined) return this.#open(node)
+    view.seen = true
+    return view.variants
+  }
+
+  // Decodes a key's variants, and keeps that while it is asked for.
+  #open(node: Node): readonly Stored[] {
+    const variants: Stored[] = []
+    let charge = 0
+    for (let variant = node.first; variant !== undefined; variant = variant.next) {
+      const meta = metadataOf(variant)
+      if (meta === undefined) continue
+      variants.push({ meta, body: bodyOf(variant) })
+      charge += 700 + 4 * variant.metaBytes
+    }
+    Object.freeze(variants)
+    this.#views.add(node, variants, charge)
+    return variants
+  }
+
+  refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
+    const bytes = Math.max(0, bodyBytes)
+    if (bytes > this.#options.maxEntryBytes || bytes > this.#budget / 2) return 'too-large'
+    if (bytes + ampleBytes <= this.#budget) return undefined
+    return this.#hasRoomFor(key, encodeMetadata(meta, bytes).length, bytes) ? undefined : 'too-large'
+  }
+
+  /** Whether eviction could make room for an entry. */
+  #hasRoomFor(key: StoreKey, metaBytes: number, bodyBytes: number): boolean {
+    return this.#chargeFor(metaBytes, bodyBytes) + keyOverheadBytes + key.length <= this.#budget
+  }
+
+  write(key: StoreKey, meta: Metadata): Writer {
+    return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
+  }
+
+  #commit(key: StoreKey, meta: Metadata, pieces: Pieces): boolean {
+    const now = this.#clock.now()
+    this.#expireSome(now)
+    if (now > meta.keepUntilMs) return false
+    let node = this.#nodes.get(key)
+    // What has expired neither stands in the way of what is older, nor counts as a variant.
+    if (node !== undefined && now >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) node = undefined
+    const present = node === undefined ? undefined : variantOf(node, meta.variant)
+    const presentMeta = present === undefined ? undefined : metadataOf(present)
+    if (presentMeta !== undefined && outlasts(presentMeta, meta, now)) return false
+    const metaBytes = encodeMetadata(meta, pieces.bytes)
+    if (!this.#hasRoomFor(key, metaBytes.length, pieces.bytes)) return false
+
+    if (node === undefined) {
+      node = new Node(flat(key))
+      node.slot = this.#slots.add(node)
+      this.#nodes.set(node.key, node)
+      this.#queues.add(node)
+    } else {
+      if (present !== undefined) this.#dropVariant(present)
+      this.#dropAhead(node, now)
+    }
+    const variant = new Variant(node, present?.name ?? this.#nameOf(meta.variant))
+    this.#place(variant, metaBytes, pieces)
+    this.#link(variant)
+    this.#trim(node, variant)
+    this.#makeRoom(node)
+    return true
+  }
+
+  // Where a clock was wrong, the order of variants is unknown, and one from the future would come first until its time.
+  #dropAhead(node: Node, now: number): void {
+    for (let variant = node.first; variant !== undefined; variant = variant.next) {
+      if (isAhead(timeOf(variant, responseTimeOffset), now)) this.#dropVariant(variant)
+    }
+  }
+
+  /** What an entry counts for: its bytes in a slab with the eighth that the slab may waste, or those of its own Buffer. */
+  #chargeFor(metaBytes: number, bodyBytes: number): number {
+    const together = metaBytes + bodyBytes
+    if (together <= this.#slabs.maxSharedBytes) return variantOverheadBytes + Math.ceil(together * 1.125)
+    return variantOverheadBytes + Math.ceil(metaBytes * 1.125) + bodyBytes + 2 * bufferOverheadBytes
+  }
+
+  #place(variant: Variant, metaBytes: Buffer, pieces: Pieces): void {
+    variant.metaBytes = metaBytes.length
+    variant.bodyBytes = pieces.bytes
+    variant.charge = this.#chargeFor(metaBytes.length, pieces.bytes) + variant.name.length
+    const together = metaBytes.length + pieces.bytes
+    if (together <= this.#slabs.maxSharedBytes) {
+      const slab = this.#slabs.place(variant, together)
+      metaBytes.copy(slab.buffer, variant.offset)
+      pieces.copyTo(slab.buffer, variant.offset + metaBytes.length)
+    } else {
+      metaBytes.copy(this.#slabs.place(variant, metaBytes.length).buffer, variant.offset)
+      const { body, heldBytes } = pieces.toBody(maxWholeBytes)
+      variant.body = body
+      variant.charge += heldBytes - pieces.bytes
+    }
+  }
+
+  // Few names serve nearly all variants, so they are shared; the memory of them is bounded.
+  #nameOf(variant: string): string {
+    const known = this.#names.get(variant)
+    if (known !== undefined) return known
+    if (this.#names.size >= maxNames) this.#names.clear()
+    const name = flat(variant)
+    this.#names.set(name, name)
+    return name
+  }
+
+  #link(variant: Variant): void {
+    variant.node.insert(variant)
+    this.#queues.grow(variant.node, variant.charge)
+    this.#views.drop(variant.node)
+    this.#entries++
+  }
+
+  #unlink(variant: Variant): void {
+    variant.node.take(variant)
+    this.#queues.grow(variant.node, -variant.charge)
+    this.#views.drop(variant.node)
+    this.#entries--
+  }
+
+  #dropVariant(variant: Variant): void {
+    this.#unlink(variant)
+    this.#slabs.drop(variant)
+  }
+
+  #dropNode(node: Node): void {
+    this.#queues.remove(node)
+    this.#nodes.delete(node.key)
+    this.#slots.remove(node.slot)
+    this.#views.drop(node)
+    for (let variant = node.first; variant !== undefined; variant = variant.next) {
+      this.#slabs.drop(variant)
+      this.#entries--
+    }
+    node.first = undefined
+  }
+
+  // At most maxVariants, and no key larger than the store: the oldest but `spared` go.
+  #trim(node: Node, spared: Variant): void {
+    for (;;) {
+      let count = 0
+      let oldest: Variant | undefined
+      for (let variant = node.first; variant !== undefined; variant = variant.next) {
+        count++
+        if (variant !== spared) oldest = variant
+      }
+      if (oldest === undefined || (count <= this.#options.maxVariants && node.charge <= this.#budget)) return
+      this.#dropVariant(oldest)
+      this.#evictions++
+    }
+  }
+
+  #makeRoom(spared: Node | undefined): void {
+    while (this.#queues.bytes + this.#incoming.bytes > this.#budget) {
+      const node = this.#queues.evict(spared)
+      if (node === undefined) return
+      for (let variant = node.first; variant !== undefined; variant = variant.next) this.#evictions++
+      this.#dropNode(node)
+    }
+  }
+
+  // Drops what has expired of a node; false when nothing is left.
+  #expire(node: Node): boolean {
+    const now = this.#clock.now()
+    for (let variant = node.first; variant !== undefined; variant = variant.next) {
+      if (now > timeOf(variant, keepUntilOffset)) this.#dropVariant(variant)
+    }
+    if (node.first !== undefined) return true
+    this.#dropNode(node)
+    return false
+  }
+
+  // Goes round all keys in small steps: what nobody asks for gives its room back without a timer.
+  #expireSome(now: number): void {
+    for (let step = 0; step < sweptPerCommit; step++) {
+      this.#sweep ??= this.#nodes.values()
+      const { value, done } = this.#sweep.next()
+      if (done === true) {
+        this.#sweep = undefined
+        return
+      }
+      if (now >= value.soonestKeepUntilS * 1000) this.#expire(value)
+    }
+  }
+
+  refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean {
+    const node = this.#nodes.get(key)
+    const variant = node === undefined ? undefined : variantOf(node, was.variant)
+    if (node === undefined || variant?.slab === undefined || this.#clock.now() > timeOf(variant, keepUntilOffset)) return false
+    // The encoding is a function of the metadata: the same bytes are the same metadata.
+    const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
+    if (!encodeMetadata(was).equals(stored)) return false
+    const metaBytes = encodeMetadata(meta, variant.bodyBytes)
+    if (!this.#hasRoomFor(key, metaBytes.length, variant.bodyBytes)) return false
+
+    const namesake = meta.variant === was.variant ? undefined : variantOf(node, meta.variant)
+    if (namesake !== undefined) this.#dropVariant(namesake)
+    const { body } = variant
+    const pieces = new Pieces()
+    if (body === undefined) pieces.add(bytesOf(variant))
+    this.#unlink(variant)
+    const renewed = new Variant(node, this.#nameOf(meta.variant))
+    if (body === undefined) this.#place(renewed, metaBytes, pieces)
+    else {
+      const slab = this.#slabs.place(renewed, metaBytes.length)
+      metaBytes.copy(slab.buffer, renewed.offset)
+      renewed.metaBytes = metaBytes.length
+      renewed.body = body
+      renewed.bodyBytes = variant.bodyBytes
+      renewed.charge = variant.charge + Math.ceil((metaBytes.length - variant.metaBytes) * 1.125) + renewed.name.length - variant.name.length
+    }
+    this.#slabs.drop(variant)
+    this.#link(renewed)
+    this.#trim(node, renewed)
+    this.#makeRoom(node)
+    return true
+  }
+
+  remove(key: StoreKey, variant?: string): void {
+    const node = this.#nodes.get(key)
+    if (node === undefined) return
+    const only = variant === undefined ? undefined : variantOf(node, variant)
+    if (only !== undefined) this.#dropVariant(only)
+    if (variant === undefined || node.first === undefined) this.#dropNode(node)
+  }
+
+  // The cursor is a slot, and how many of its variants are left to be told, counted from the oldest: a younger variant may
+  // join those before it. A node keeps its slot, so nothing before the cursor is looked at again.
+  async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
+    let [slot, left] = parseCursor(cursor)
+    const most = Math.max(1, Math.min(1000, limit))
+    const now = this.#clock.now()
+    const entries: Listed[] = []
+    let looked = 0
+    let bytes = 0
+    let empty = 0
+    for (; slot < this.#slots.length; slot++, left = Infinity) {
+      const node = this.#slots.at(slot)
+      if (node === undefined) {
+        if (++empty === mostEmptySlots) return { entries, cursor: `${slot + 1}` }
+        continue
+      }
+      let behind = countOf(node)
+      for (let variant = node.first; variant !== undefined; variant = variant.next, behind--) {
+        if (behind > left) continue
+        if (entries.length === most || looked === mostListed || bytes >= mostListedBytes) return { entries, cursor: `${slot}.${behind}` }
+        looked++
+        bytes += variant.metaBytes
+        if (now > timeOf(variant, keepUntilOffset)) continue
+        const meta = metadataOf(variant)
+        if (meta !== undefined && wanted(meta)) entries.push({ key: node.key, meta })
+      }
+    }
+    return { entries, cursor: undefined }
+  }
+
+  stats(): StoreStats {
+    return {
+      kind: 'memory',
+      entries: this.#entries,
+      bytes: this.#queues.bytes + this.#incoming.bytes + this.#views.bytes + Math.min(this.#slabReserve, this.#slabs.allocatedBytes),
+      maxBytes: this.#options.maxBytes,
+      evictions: this.#evictions,
+      degraded: [],
+    }
+  }
+
+  clear(): void {
+    this.#nodes.clear()
+    this.#slots.clear()
+    this.#queues.clear()
+    this.#slabs.clear()
+    this.#views.clear()
+    this.#sweep = undefined
+    this.#entries = 0
+  }
+
+  async close(): Promise<void> {
+    this.clear()
+  }
+}
+
+const everything: Wanted = () => true
+
+function parseCursor(cursor: string | undefined): [slot: number, left: number] {
+  if (cursor === undefined) return [0, Infinity]
+  if (!/^\d{1,10}(?:\.\d{1,10})?$/.test(cursor)) throw new UnknownCursor()
+  const [slot, left] = cursor.split('.')
+  return [Number(slot), left === undefined ? Infinity : Number(left)]
+}

@@ -1,0 +1,84 @@
+// Bodies on their way into memory: gathered, counted, and given back when their writers are.
+import { Pieces } from './chunks.ts'
+import type { Refusal, Writer } from '../store.ts'
+
+export interface IncomingOptions {
+  /** Longest body that is taken. */
+  readonly maxEntryBytes: number
+  /** Most that all bodies on their way in may hold: beyond it the one that grows is not taken. */
+  readonly maxBytes: number
+  /** Told when they hold more than before. */
+  readonly grown: () => void
+}
+
+interface Held {
+  bytes: number
+}
+
+/** All writers of a store. */
+export class Incoming {
+  readonly #options: IncomingOptions
+  #bytes = 0
+  // Safe: a registration holds the count, never the writer, so that a forgotten one can be collected.
+  readonly #forgotten = new FinalizationRegistry<Held>((held) => this.#release(held))
+
+  constructor(options: IncomingOptions) {
+    this.#options = options
+  }
+
+  /** Memory that bodies on their way in hold. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** `take` makes what was gathered visible; it is called once at most, and may keep nothing of the pieces. */
+  writer(take: (pieces: Pieces) => boolean): Writer {
+    const held: Held = { bytes: 0 }
+    const pieces = new Pieces()
+    let open = true
+    let gaveUp: Refusal | undefined
+    const end = (): void => {
+      open = false
+      this.#forgotten.unregister(held)
+      this.#release(held)
+    }
+    const writer: Writer = {
+      write: (chunk) => {
+        if (!open) return
+        if (held.bytes === 0 && chunk.length > 0) this.#forgotten.register(writer, held, held)
+        pieces.add(chunk)
+        this.#bytes += pieces.heldBytes - held.bytes
+        held.bytes = pieces.heldBytes
+        if (pieces.bytes <= this.#options.maxEntryBytes && this.#bytes <= this.#options.maxBytes) {
+          this.#options.grown()
+          return
+        }
+        // Beside others it has no room now; beyond the bound of all it never had.
+        gaveUp = pieces.bytes > Math.min(this.#options.maxEntryBytes, this.#options.maxBytes) ? 'too-large' : 'store-refused'
+        end()
+        pieces.clear()
+      },
+      get gaveUp() {
+        return gaveUp
+      },
+      commit: () => {
+        if (!open) return false
+        end()
+        const taken = take(pieces)
+        pieces.clear()
+        return taken
+      },
+      abort: () => {
+        if (!open) return
+        end()
+        pieces.clear()
+      },
+    }
+    return writer
+  }
+
+  #release(held: Held): void {
+    this.#bytes -= held.bytes
+    held.bytes = 0
+  }
+}

@@ -1,0 +1,184 @@
+// What unsafe requests have invalidated: the last stamp of each name that is still remembered, and of each bucket of the others.
+import type { Metadata, Stamp } from '../../policy/stored.ts'
+import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from './invalidation.ts'
+
+export interface InvalidationTableOptions {
+  /** Names that are kept apart; beyond it the one that was named least recently falls into its bucket. */
+  readonly maxNames?: number
+  /** The longest that any store keeps an entry: a name that was last named before that falls into its bucket as well. */
+  readonly maxKeepMs?: number
+}
+
+type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
+
+/** A name, in the ring of all, ordered by when each was last named. */
+class Name {
+  readonly text: string
+  last: Stamp = ''
+  /** The last but one. */
+  previous: Stamp = ''
+  atMs = 0
+  before: Name = this
+  after: Name = this
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  leave(): void {
+    this.before.after = this.after
+    this.after.before = this.before
+    this.before = this.after = this
+  }
+}
+
+/**
+ * Clients bring these about, so they are bounded apart from purges, and never raise the floor of the log. A name that is named
+ * again takes the place of its earlier record. One that is let go leaves its stamp in its bucket: from then on an older entry
+ * that falls into that bucket is dead, whether or not it was the one that was named. That costs a miss, never a stale response,
+ * and touches one entry in half a million.
+ */
+export class InvalidationTable {
+  readonly #maxNames: number
+  readonly #maxKeepMs: number
+  readonly #names = new Map<string, Name>()
+  readonly #ring = new Name('')
+  #latest: Stamp = ''
+  #latestOfTags: Stamp = ''
+  /** Stamps of the buckets, in two numbers each; undefined: none has one. */
+  #buckets: { readonly high: Float64Array, readonly low: Uint32Array } | undefined
+
+  constructor(options: InvalidationTableOptions = {}) {
+    this.#maxNames = options.maxNames ?? 32_768
+    this.#maxKeepMs = options.maxKeepMs ?? Infinity
+  }
+
+  /** Names that are kept apart. */
+  get size(): number {
+    return this.#names.size
+  }
+
+  clear(): void {
+    this.#names.clear()
+    this.#ring.leave()
+    this.#latest = this.#latestOfTags = ''
+    this.#buckets = undefined
+  }
+
+  /** Applies the next record: its id must be larger than those of the records before it. */
+  apply(id: Stamp, atMs: number, { names, buckets }: Invalidation): void {
+    this.#latest = id
+    for (const text of names) {
+      if (isTagName(text)) this.#latestOfTags = id
+      this.#name(text, id, atMs)
+    }
+    if (buckets.length > 0) this.#latestOfTags = id
+    for (const bucket of buckets) this.#raise(bucket, id)
+    this.#letGo(atMs)
+  }
+
+  #name(text: string, id: Stamp, atMs: number): void {
+    let name = this.#names.get(text)
+    if (name === undefined) this.#names.set(text, name = new Name(text))
+    else name.leave()
+    name.previous = name.last
+    name.last = id
+    name.atMs = atMs
+    name.before = this.#ring.before
+    name.after = this.#ring
+    name.before.after = name.after.before = name
+  }
+
+  #letGo(nowMs: number): void {
+    for (let oldest = this.#ring.after; oldest !== this.#ring; oldest = this.#ring.after) {
+      if (nowMs - oldest.atMs <= this.#maxKeepMs && this.#names.size <= this.#maxNames) return
+      // Its age too is no reason to forget it whole. The clock that says so may have been set forward, and a reload, or another
+      // replica, may keep entries for longer. A stamp in a bucket touches only what is older than itself.
+      this.#raise(bucketOf(oldest.text), oldest.last)
+      oldest.leave()
+      this.#names.delete(oldest.text)
+    }
+  }
+
+  /**
+   * Takes up buckets that outlived their records elsewhere: six bytes of the time, six of the number, for each in turn. Their
+   * stamps must not be larger than that of the last record applied.
+   */
+  load(bytes: Buffer): void {
+    this.#latestOfTags = this.#latest
+    const { high, low } = this.#open()
+    for (let bucket = 0, at = 0; at + 12 <= bytes.length; bucket++, at += 12) {
+      const time = bytes.readUIntBE(at, 6)
+      const number = bytes.readUIntBE(at + 6, 6)
+      if (bucket < bucketCount && isBelow(high[bucket] as number, low[bucket] as number, time, number)) {
+        high[bucket] = time
+        low[bucket] = number
+      }
+    }
+  }
+
+  #open(): { readonly high: Float64Array, readonly low: Uint32Array } {
+    return this.#buckets ??= { high: new Float64Array(bucketCount), low: new Uint32Array(bucketCount) }
+  }
+
+  #raise(bucket: number, stamp: Stamp): void {
+    if (!(bucket >= 0 && bucket < bucketCount)) return
+    const { high, low } = this.#open()
+    const [time, number] = [timeOf(stamp), numberOf(stamp)]
+    if (!isBelow(high[bucket] as number, low[bucket] as number, time, number)) return
+    high[bucket] = time
+    low[bucket] = number
+  }
+
+  /** Whether a record after `stamp` names the URL. */
+  killsUrl(stamp: Stamp, authority: string, target: string): boolean {
+    return this.#latest > stamp && this.#kills(stamp, urlName(authority, target))
+  }
+
+  /** Whether a record after the entry's stamp names it. */
+  kills(stamp: Stamp, entry: Named): boolean {
+    if (this.#latest <= stamp) return false
+    if (this.#kills(stamp, urlName(entry.authority, entry.target))) return true
+    return this.#latestOfTags > stamp && entry.tags.some((tag) => this.#kills(stamp, tagName(tag)))
+  }
+
+  #kills(stamp: Stamp, text: string): boolean {
+    const name = this.#names.get(text)
+    return name !== undefined && name.last > stamp ? true : this.#bucketIsAbove(stamp, text)
+  }
+
+  #bucketIsAbove(stamp: Stamp, text: string): boolean {
+    if (this.#buckets === undefined) return false
+    const bucket = bucketOf(text)
+    return isBelow(timeOf(stamp), numberOf(stamp), this.#buckets.high[bucket] as number, this.#buckets.low[bucket] as number)
+  }
+
+  /** Whether a record after `stamp` may name a tag of a response that is not known yet. */
+  namesTagsAfter(stamp: Stamp): boolean {
+    return this.#latestOfTags > stamp
+  }
+
+  /** Whether a record after `stamp` and before `until` names the entry; true as well where that is not known any more. */
+  namedBetween(stamp: Stamp, until: Stamp, { authority, target, tags }: Named): boolean {
+    if (this.#latest <= stamp) return false
+    return [urlName(authority, target), ...tags.map(tagName)].some((text) => {
+      const name = this.#names.get(text)
+      if (this.#bucketIsAbove(stamp, text)) return true
+      if (name === undefined || name.last <= stamp) return false
+      return name.last !== until || name.previous > stamp
+    })
+  }
+}
+
+// Stamps of one log have one width, so their ends order them: nine characters of time and six of a number, to the base of 36.
+function timeOf(stamp: Stamp): number {
+  return Number.parseInt(stamp.slice(-15, -6), 36) || 0
+}
+
+function numberOf(stamp: Stamp): number {
+  return Number.parseInt(stamp.slice(-6), 36) || 0
+}
+
+function isBelow(high: number, low: number, otherHigh: number, otherLow: number): boolean {
+  return high < otherHigh || (high === otherHigh && low < otherLow)
+}

@@ -1,0 +1,46 @@
+// The purge log of a process that shares its cache with nobody: the embedded store's.
+import type { Clock } from '../../clock.ts'
+import type { Stamp } from '../../policy/stored.ts'
+import { foldedPurge } from './invalidation.ts'
+import type { PurgeLog } from './log.ts'
+import { PurgeTable, type PurgeTableOptions } from './table.ts'
+
+export interface LocalPurgeLogOptions extends PurgeTableOptions {
+  readonly clock: Clock
+}
+
+/**
+ * A purge log in memory. It dies with the process, as the entries do whose stamps it gave. Applying is recording, so an
+ * append never waits.
+ */
+export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
+  const { clock } = options
+  const table = new PurgeTable(options)
+  let count = 0
+  // Fixed width, so that `<` on strings is `<` on numbers.
+  const stamp = (): Stamp => String(count).padStart(16, '0')
+  table.begin('', stamp())
+  return {
+    get applied() {
+      return table.latest
+    },
+    get revision() {
+      return table.revision
+    },
+    judge: (meta) => table.judge(meta),
+    mayTouch: (since, authority, target) => table.mayTouch(since, authority, target),
+    touchedBefore: (entry, until) => table.touchedBefore(entry, until),
+    append: async (purge) => {
+      count++
+      const id = stamp()
+      if (purge.implicit === true) table.invalidate(id, clock.now(), foldedPurge(purge))
+      else table.apply({ id, atMs: clock.now(), purge })
+      return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
+    },
+    recent: (limit, before) => table.recent(limit, before),
+    current: () => true,
+    unrecorded: 0,
+    replicas: async () => [{ id: 'local', applied: table.latest }],
+    close: async () => {},
+  }
+}

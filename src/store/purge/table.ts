@@ -1,0 +1,297 @@
+// What the records of a purge log say of an entry: an index from tags, URLs and prefixes to the last record that named each.
+import type { Metadata, Stamp } from '../../policy/stored.ts'
+import { InvalidationTable, type InvalidationTableOptions } from './invalidation-table.ts'
+import type { Invalidation } from './invalidation.ts'
+import type { Purge, PurgeRecord, UrlPattern, Verdict } from './log.ts'
+import { purgeMatches } from './match.ts'
+
+/** The last records that named something; '' sorts before every stamp: none did. */
+interface Last {
+  hard: Stamp
+  soft: Stamp
+}
+
+/** Tags that an entry must all carry. */
+interface TagSet extends Last {
+  readonly tags: readonly string[]
+}
+
+export interface PurgeTableOptions extends InvalidationTableOptions {
+  /** Records that are kept apart; beyond it the oldest collapse into the floor. */
+  readonly maxRecords?: number
+  /** Characters of what they name, for the same. */
+  readonly maxChars?: number
+}
+
+/**
+ * Two things are known of an entry by its stamp alone, whatever it matches:
+ *
+ * - It was stamped under another log (its stamp does not begin with this log's identity): dead. Nothing can be said of
+ *   the purges between that log and this one.
+ * - It was stamped before the floor: dead. Records are bounded in number; when the oldest is let go, the floor becomes
+ *   its stamp, so an entry that it could have matched, which is one with a smaller stamp, is dead whether or not it did.
+ *   That costs misses, never a stale answer. Letting go by age costs nothing at all: an entry stamped before a record
+ *   was stored before the record was applied there, or moments after, and so has passed its keepUntil once the record is
+ *   older than the longest time to keep.
+ *
+ * What unsafe requests invalidate has a table of its own, which bounds it without a floor: anybody may send those.
+ */
+export class PurgeTable {
+  readonly #maxRecords: number
+  readonly #maxChars: number
+  readonly #maxKeepMs: number
+  #identity = ''
+  #floor: Stamp = ''
+  #latest: Stamp = ''
+  #latestOfTags: Stamp = ''
+  #revision = 0
+  readonly #invalidations: InvalidationTable
+  readonly #all: Last = { hard: '', soft: '' }
+  readonly #tags = new Map<string, Last>()
+  /** By the first of their tags: an entry that does not carry that one cannot match. */
+  readonly #tagSets = new Map<string, TagSet[]>()
+  readonly #urls = new Map<string, Last>()
+  readonly #prefixes = new Map<string, Last>()
+  /** How many prefixes there are of each length: a look-up asks once per length, not once per prefix. */
+  readonly #prefixLengths = new Map<number, number>()
+  #records: PurgeRecord[] = []
+  /** How many at the beginning of `#records` have been let go: taking them off one by one would move all others each time. */
+  #gone = 0
+  #chars = 0
+
+  constructor(options: PurgeTableOptions = {}) {
+    this.#maxRecords = options.maxRecords ?? 100_000
+    this.#maxChars = options.maxChars ?? 32 * 1_048_576
+    this.#maxKeepMs = options.maxKeepMs ?? Infinity
+    this.#invalidations = new InvalidationTable(options)
+  }
+
+  /** Goes up with every record, and with every new beginning. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** The stamp of the last record applied, or what `begin` was given. */
+  get latest(): Stamp {
+    return this.#latest
+  }
+
+  get records(): readonly PurgeRecord[] {
+    return this.#gone === 0 ? this.#records : this.#records.slice(this.#gone)
+  }
+
+  /** The latest records before the id `before`, or of all without it; newest first. */
+  recent(limit: number, before?: Stamp): PurgeRecord[] {
+    const end = before === undefined ? this.#records.length : this.#firstFrom(before)
+    return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
+  }
+
+  // The place of the first record whose id is not before this one: ids go up.
+  #firstFrom(id: Stamp): number {
+    let start = this.#gone
+    let end = this.#records.length
+    while (start < end) {
+      const middle = (start + end) >> 1
+      if ((this.#records[middle] as PurgeRecord).id < id) start = middle + 1
+      else end = middle
+    }
+    return end
+  }
+
+  /**
+   * Forgets everything, and begins anew: stamps of this log begin with `identity`, and of what was stamped before
+   * `floor` nothing is known.
+   */
+  begin(identity: string, floor: Stamp): void {
+    this.#identity = identity
+    this.#floor = floor
+    this.#latest = floor
+    this.#latestOfTags = ''
+    this.#all.hard = this.#all.soft = ''
+    for (const index of [this.#tags, this.#tagSets, this.#urls, this.#prefixes, this.#prefixLengths]) index.clear()
+    this.#records = []
+    this.#gone = this.#chars = 0
+    this.#invalidations.clear()
+    this.#revision++
+  }
+
+  /** Applies what an unsafe request invalidated, as the next record. */
+  invalidate(id: Stamp, atMs: number, invalidation: Invalidation): void {
+    this.reach(id)
+    this.#revision++
+    this.#invalidations.apply(id, atMs, invalidation)
+  }
+
+  /** Takes up buckets of invalidations whose records are not kept any more: see InvalidationTable. */
+  loadBuckets(bytes: Buffer): void {
+    this.#revision++
+    this.#invalidations.load(bytes)
+  }
+
+  /** Says that all records up to `id` have been applied. */
+  reach(id: Stamp): void {
+    if (id > this.#latest) this.#latest = id
+  }
+
+  /** What is remembered beside purges: names that unsafe requests invalidated. */
+  get invalidations(): number {
+    return this.#invalidations.size
+  }
+
+  /** Applies the next record: its id must be larger than those before it. */
+  apply(record: PurgeRecord): void {
+    const { id, purge } = record
+    this.reach(id)
+    this.#revision++
+    const kind = purge.soft ? 'soft' : 'hard'
+    if (purge.all) this.#all[kind] = id
+    for (const url of purge.urls) note(this.#urls, patternName(url), kind, id)
+    for (const prefix of purge.prefixes) {
+      const name = patternName(prefix)
+      if (!this.#prefixes.has(name)) bump(this.#prefixLengths, prefix.target.length, 1)
+      note(this.#prefixes, name, kind, id)
+    }
+    if (purge.tags.length > 0) this.#latestOfTags = id
+    if (purge.tagsMatch === 'any' || purge.tags.length === 1) {
+      for (const tag of purge.tags) note(this.#tags, tag, kind, id)
+    } else if (purge.tags.length > 1) this.#noteTagSet([...new Set(purge.tags)].sort(), kind, id)
+    this.#records.push(record)
+    this.#chars += charsOf(purge)
+    this.#collapse(record.atMs)
+  }
+
+  #noteTagSet(tags: readonly string[], kind: 'hard' | 'soft', id: Stamp): void {
+    const [first = ''] = tags
+    const sets = this.#tagSets.get(first) ?? []
+    let set = sets.find((other) => sameTags(other.tags, tags))
+    if (set === undefined) sets.push(set = { tags, hard: '', soft: '' })
+    set[kind] = id
+    this.#tagSets.set(first, sets)
+  }
+
+  #collapse(nowMs: number): void {
+    const records = this.#records
+    for (; this.#gone < records.length; this.#gone++) {
+      const record = records[this.#gone] as PurgeRecord
+      const over = records.length - this.#gone > this.#maxRecords || this.#chars > this.#maxChars
+      if (!over && nowMs - record.atMs <= this.#maxKeepMs) break
+      this.#floor = record.id
+      this.#chars -= charsOf(record.purge)
+      this.#forget(record)
+    }
+    if (this.#gone * 8 > records.length) {
+      records.splice(0, this.#gone)
+      this.#gone = 0
+    }
+  }
+
+  // What no later record named again goes; the floor speaks for it now.
+  #forget({ id, purge }: PurgeRecord): void {
+    for (const url of purge.urls) forget(this.#urls, patternName(url), id)
+    for (const prefix of purge.prefixes) {
+      if (forget(this.#prefixes, patternName(prefix), id)) bump(this.#prefixLengths, prefix.target.length, -1)
+    }
+    for (const tag of purge.tags) {
+      forget(this.#tags, tag, id)
+      const sets = this.#tagSets.get(tag)?.filter((set) => set.hard > id || set.soft > id)
+      if (sets === undefined) continue
+      if (sets.length === 0) this.#tagSets.delete(tag)
+      else this.#tagSets.set(tag, sets)
+    }
+  }
+
+  judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
+    const { stamp } = meta
+    if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return 'dead'
+    if (stamp >= this.#latest) return 'valid'
+    if (this.#invalidations.kills(stamp, meta)) return 'dead'
+    let verdict = weigh('valid', this.#all, stamp)
+    if (verdict !== 'dead') verdict = this.#judgeUrl(verdict, stamp, meta.authority, meta.target)
+    for (let i = 0; i < meta.tags.length && verdict !== 'dead'; i++) {
+      const tag = meta.tags[i] as string
+      verdict = weigh(verdict, this.#tags.get(tag), stamp)
+      for (const set of this.#tagSets.get(tag) ?? []) {
+        if (set.tags.every((needed) => meta.tags.includes(needed))) verdict = weigh(verdict, set, stamp)
+      }
+    }
+    return verdict
+  }
+
+  #judgeUrl(before: Verdict, stamp: Stamp, authority: string, target: string): Verdict {
+    let verdict = weigh(before, this.#urls.get(nameOf(authority, target)), stamp)
+    verdict = weigh(verdict, this.#urls.get(nameOf('', target)), stamp)
+    for (const length of this.#prefixLengths.keys()) {
+      if (length > target.length) continue
+      const beginning = target.slice(0, length)
+      verdict = weigh(verdict, this.#prefixes.get(nameOf(authority, beginning)), stamp)
+      verdict = weigh(verdict, this.#prefixes.get(nameOf('', beginning)), stamp)
+      if (verdict === 'dead') break
+    }
+    return verdict
+  }
+
+  mayTouch(stamp: Stamp, authority: string, target: string): boolean {
+    if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return true
+    if (stamp >= this.#latest) return false
+    if (this.#invalidations.namesTagsAfter(stamp) || this.#invalidations.killsUrl(stamp, authority, target)) return true
+    return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, authority, target) !== 'valid'
+  }
+
+  // The indexes know only the last record that named something, and that may be `until` itself: the records are asked, one
+  // by one, back from the latest. All that came after the floor are there.
+  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
+    const { stamp } = entry
+    if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
+    if (this.#invalidations.namedBetween(stamp, until, entry)) return true
+    for (let i = this.#records.length - 1; i >= 0; i--) {
+      const { id, purge } = this.#records[i] as PurgeRecord
+      if (id <= stamp) return false
+      if (id < until && purgeMatches(purge, entry)) return true
+    }
+    return false
+  }
+}
+
+function weigh(verdict: Verdict, last: Last | undefined, stamp: Stamp): Verdict {
+  if (last === undefined || verdict === 'dead') return verdict
+  if (last.hard > stamp) return 'dead'
+  return last.soft > stamp ? 'stale' : verdict
+}
+
+// No host holds a line feed, and none is empty: '' is every host.
+function nameOf(authority: string, target: string): string {
+  return `${authority}\n${target}`
+}
+
+function patternName(pattern: UrlPattern): string {
+  return nameOf(pattern.authority ?? '', pattern.target)
+}
+
+function note(index: Map<string, Last>, name: string, kind: 'hard' | 'soft', id: Stamp): void {
+  const last = index.get(name)
+  if (last !== undefined) last[kind] = id
+  else index.set(name, kind === 'hard' ? { hard: id, soft: '' } : { hard: '', soft: id })
+}
+
+function forget(index: Map<string, Last>, name: string, id: Stamp): boolean {
+  const last = index.get(name)
+  return last !== undefined && last.hard <= id && last.soft <= id && index.delete(name)
+}
+
+function bump(counts: Map<number, number>, length: number, by: number): void {
+  const count = (counts.get(length) ?? 0) + by
+  if (count === 0) counts.delete(length)
+  else counts.set(length, count)
+}
+
+function sameTags(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((tag, i) => tag === b[i])
+}
+
+function charsOf(purge: Purge): number {
+  let chars = 64
+  for (const { authority, target } of purge.urls) chars += 64 + (authority?.length ?? 0) + target.length
+  for (const { authority, target } of purge.prefixes) chars += 64 + (authority?.length ?? 0) + target.length
+  for (const tag of purge.tags) chars += 64 + tag.length
+  return chars
+}

@@ -1,0 +1,206 @@
+// The connections to Redis that a process shares, and whether they work.
+import { Cluster, Redis } from 'ioredis'
+import type { Clock } from '../../../clock.ts'
+import { createClient, type RedisServers } from './client.ts'
+import { diagnosis } from './diagnosis.ts'
+import { Lane, type RedisClient } from './guarded-client.ts'
+import { watchMemoryPolicy } from './eviction-policy-check.ts'
+import { Permissions } from './permissions.ts'
+import { keepUsers, renewUsers } from './users.ts'
+import type { Log } from './log.ts'
+
+export interface RedisConnectionsOptions extends RedisServers {
+  /** How long a call for metadata or a small value may take; one for a chunk of a body gets five times that. */
+  readonly commandTimeoutMs: number
+  /** How long a connection may take to be made; 2000 unless told. */
+  readonly connectTimeoutMs?: number
+  /** What every key begins with, and every channel. */
+  readonly keyPrefix?: string
+  readonly clock: Clock
+  readonly logger: Log
+}
+
+/** What the store, the purge log, leases and sessions share. None of it throws while Redis is out of reach, but calls do. */
+export interface RedisConnections {
+  /** For metadata and other small values. */
+  readonly small: Lane
+  /** For bodies: a large one must not keep a look-up waiting. */
+  readonly bodies: Lane
+  /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
+  readonly degraded: boolean
+  /** Whether it is degraded, or a part beside the shared connections is out of order: what an operator should know. */
+  readonly impaired: boolean
+  /** Notes whether a part is out of order. */
+  impair(part: string, on: boolean): void
+  /** The number of the database that all of them use. */
+  readonly database: number
+  /** Resolves when the shared connections have been made for the first time. */
+  ready(): Promise<void>
+  /** Calls each time that Redis is found to be out of reach. */
+  whenDegraded(listener: () => void): void
+  /**
+   * A client of one's own, for blocking reads. It reconnects by itself; its calls fail at once while it is not connected, and
+   * have no deadline. Closed with the others.
+   */
+  dedicated(): RedisClient
+  /**
+   * A connection to one server, to subscribe on each time that it says 'ready'; undefined where none is known yet. In a
+   * cluster it is to one of the masters, and ends for good when it breaks, or when that node leaves the cluster: then another
+   * one should be asked for. Closed with the others.
+   */
+  subscriber(): Redis | undefined
+  readonly commandTimeoutMs: number
+  /** What Redis refuses to this user. */
+  readonly permissions: Permissions
+  /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
+  masters(): readonly Redis[]
+  /** Makes every connection from now on with the user and password of `servers`, which are the same servers; those that there are stay. */
+  renewUsers(servers: RedisServers): void
+  readonly closed: boolean
+  close(): void
+}
+
+// A server that always has another one is not listened to for ever.
+const mostReasons = 8
+
+/** Starts to connect, and returns at once, whether or not anyone is there. */
+export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
+  const { clock, logger, commandTimeoutMs } = options
+  const dedicated = new Set<RedisClient>()
+  const impairments = new Set<string>()
+  const whenDegraded: (() => void)[] = []
+  let degraded = false
+  let closed = false
+
+  // Reasons that have been told since Redis was last in use.
+  const told = new Set<string>()
+
+  // Logs one line for each change, whichever of the connections saw it first, and one for each reason that does not pass by itself.
+  const changed = (error: unknown): void => {
+    const down = [small, bodies].some((lane) => lane.healthy === false)
+    const reason = down && !closed ? diagnosis(error) : undefined
+    if (reason !== undefined && !told.has(reason) && told.size < mostReasons) {
+      told.add(reason)
+      logger.warn({ err: error }, `Redis is not used: ${reason}`)
+      if (!degraded) begin()
+      return
+    }
+    if (down === degraded || closed || (degraded && ![small, bodies].every((lane) => lane.healthy === true))) return
+    if (down) begin()
+    else {
+      degraded = false
+      told.clear()
+    }
+    const answers = error instanceof Error && error.name === 'ReplyError'
+    if (down) logger.warn({ err: error }, answers ? 'Redis takes nothing new: going on with what it has' : 'Redis is out of reach: going on without it')
+    else logger.info({}, 'Redis is back')
+  }
+  const begin = (): void => {
+    degraded = true
+    for (const listener of whenDegraded) listener()
+  }
+  let servers: RedisServers = options
+  const connect = (): RedisClient => {
+    const client = createClient(servers, { commandTimeoutMs, connectTimeoutMs: options.connectTimeoutMs ?? 2000, clock })
+    keepUsers(client, () => servers)
+    return client
+  }
+  const impair = (part: string, on: boolean): void => void (on ? impairments.add(part) : impairments.delete(part))
+  const first = connect()
+  // A cluster has the one.
+  const database = first instanceof Redis ? first.options.db ?? 0 : 0
+  const prefix = options.keyPrefix ?? 'sh'
+  const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
+  const refused = (error: unknown): void => permissions.refused(error)
+  const small: Lane = new Lane(first, commandTimeoutMs, (error) => changed(error), refused)
+  watchMemoryPolicy(small.client, logger, refused)
+  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
+  // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
+  const own = <Client extends RedisClient>(client: Client): Client => {
+    client.on('error', () => {})
+    client.on('end', () => dedicated.delete(client))
+    // A client that ended may be revived (contained.ts), also after all of them were closed.
+    client.on('connecting', () => void (closed ? client.disconnect() : dedicated.add(client)))
+    dedicated.add(client)
+    return client
+  }
+  const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
+
+  const masters = (): readonly Redis[] => {
+    const { client } = small
+    if (client instanceof Redis) return [client]
+    return client.nodes('master').sort((a, b) => nodeName(a) < nodeName(b) ? -1 : 1)
+  }
+  permissions.watch(small, masters)
+
+  return {
+    small,
+    bodies,
+    get degraded() {
+      return degraded
+    },
+    database,
+    ready: async () => { await made },
+    whenDegraded: listener => void whenDegraded.push(listener),
+    get impaired() {
+      return degraded || impairments.size > 0
+    },
+    impair,
+    permissions,
+    commandTimeoutMs,
+    dedicated: () => own(connect()),
+    subscriber: () => {
+      const client = small.client instanceof Cluster ? nodeOf(small.client) : connect()
+      return client instanceof Redis ? patient(own(client)) : undefined
+    },
+    masters,
+    get closed() {
+      return closed
+    },
+    renewUsers: next => {
+      for (const client of [small.client, bodies.client, ...dedicated]) renewUsers(client, next)
+      servers = next
+    },
+    close: () => {
+      closed = true
+      permissions.close()
+      small.close()
+      bodies.close()
+      for (const client of dedicated) client.disconnect()
+    },
+  }
+}
+
+// A connection to one of the masters, whichever: the cluster's own client would move a subscription without a word.
+function nodeOf(cluster: Cluster): Redis | undefined {
+  const nodes = cluster.nodes('master')
+  const node = nodes[Math.floor(Math.random() * nodes.length)]
+  if (node === undefined) return undefined
+  const client = node.duplicate({ lazyConnect: false, enableOfflineQueue: false, retryStrategy: null })
+  const left = (gone: Redis): void => {
+    if (nodeName(gone) === nodeName(client)) client.disconnect()
+  }
+  cluster.on('-node', left)
+  client.once('end', () => cluster.off('-node', left))
+  return client
+}
+
+// Whoever subscribes asks it for a sign of life; until then silence is the end of it.
+function patient(client: Redis): Redis {
+  const { socketTimeout } = client.options
+  client.on('ready', () => { delete client.options.socketTimeout })
+  client.on('close', () => {
+    if (socketTimeout !== undefined) client.options.socketTimeout = socketTimeout
+  })
+  return client
+}
+
+/** The name of a channel. Redis does not tell databases apart where it publishes: the name does. */
+export function channelName({ database }: Pick<RedisConnections, 'database'>, prefix: string, name: string): string {
+  return `${prefix}:${database}:${name}`
+}
+
+// host:port, which is also how a cluster names its nodes.
+function nodeName(node: Redis): string {
+  return `${node.options.host ?? ''}:${node.options.port ?? ''}`
+}

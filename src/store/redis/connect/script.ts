@@ -1,0 +1,52 @@
+// A Lua script: sent by its hash, and whole where the server does not know it.
+import { createHash } from 'node:crypto'
+import type { Lane, RedisArgument } from './guarded-client.ts'
+
+/**
+ * Functions for scripts that publish beside what they do. Who may not publish does all the same: the refusal comes with the
+ * answer.
+ */
+export const publishing = `
+local untold
+local function publish(channel, message)
+  local reply = redis.pcall('PUBLISH', channel, message)
+  if type(reply) == 'table' and reply.err then untold = reply.err end
+end
+local function answer(value)
+  if untold then return { 'untold', untold, value } end
+  return value
+end
+`
+
+/** Runs in Redis as one step. Its keys must lie in one slot. */
+export class Script {
+  readonly #source: string
+  readonly #hash: string
+
+  constructor(source: string) {
+    this.#source = source
+    this.#hash = createHash('sha1').update(source).digest('hex')
+  }
+
+  /** @throws as Lane.call. */
+  async run(lane: Pick<Lane, 'call' | 'answered'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+    return opened(lane, await this.#call(lane, keys, args, timeoutMs))
+  }
+
+  async #call(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+    const rest: RedisArgument[] = [keys.length, ...keys, ...args]
+    try {
+      return await lane.call('EVALSHA', [this.#hash, ...rest], timeoutMs)
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return await lane.call('EVAL', [this.#source, ...rest], timeoutMs)
+    }
+  }
+}
+
+// What `answer` of `publishing` was given.
+function opened(lane: Pick<Lane, 'answered'>, reply: unknown): unknown {
+  if (!Array.isArray(reply) || String(reply[0]) !== 'untold') return reply
+  lane.answered(new Error(String(reply[1])))
+  return reply[2]
+}

@@ -1,0 +1,196 @@
+// Bodies that lie in Redis in chunks: reading one, and writing one.
+import { randomBytes } from 'node:crypto'
+import { Pieces } from '../../memory/chunks.ts'
+import { BodyGone, type Body } from '../../store.ts'
+import type { Lane } from '../connect/guarded-client.ts'
+import { chunksScript } from './scripts.ts'
+import { checksumBytes, chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
+
+/** Bodies up to this length lie in the value, with their metadata. */
+export const inlineBytes = 16_384
+/** Length of a chunk of the longer ones: large enough to be few, small enough not to hold up what comes after it. */
+export const chunkBytes = 262_144
+/** Chunks of one body that may be on their way to Redis at once: beyond it the writer asks its source to wait. */
+const mostInFlight = 4
+/** Chunks that are asked for before the first is sent: beyond it the question itself would take long. */
+const mostAskedFor = 4_096
+/** Chunks that are read before the first is sent, where there are no more: what is amiss with them is then known in time. */
+const mostAtOnce = 4
+
+/** A body in chunks: a few are read at once, more of them one at a time, with the next one on its way. */
+export class ChunkedBody implements Body {
+  readonly bytes = undefined
+  readonly #lane: Lane
+  readonly #entry: string
+  readonly #chunks: Chunks
+  readonly #length: number
+  readonly #gone: () => Promise<void>
+
+  /** @param gone told, and waited for, when a chunk turns out to be missing or damaged. Never rejects. */
+  constructor(lane: Lane, entry: string, chunks: Chunks, length: number, gone: () => Promise<void>) {
+    this.#lane = lane
+    this.#entry = entry
+    this.#chunks = chunks
+    this.#length = length
+    this.#gone = gone
+  }
+
+  /** @throws BodyGone when a chunk is missing, damaged, or out of reach. */
+  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    const last = Math.min(end, this.#length)
+    if (start >= last) return
+    const size = this.#chunks.chunkBytes
+    const lastNumber = Math.ceil(last / size) - 1
+    let number = Math.floor(start / size)
+    if (lastNumber - number < mostAtOnce) {
+      yield* await Promise.all(Array.from({ length: lastNumber - number + 1 }, (_, i) => this.#fetch(number + i, start, last)))
+      return
+    }
+    // Redis lets go of keys one by one. That one is missing costs a hit while nothing was sent, and an answer later.
+    let [part] = await Promise.all([this.#fetch(number, start, last), this.#allThere(number + 1, lastNumber)])
+    while (number < lastNumber) {
+      number++
+      const next = this.#fetch(number, start, last)
+      // Safe to ignore here: it is awaited, and fails, on the next round; the reader may just not get that far.
+      next.catch(() => {})
+      yield part
+      part = await next
+    }
+    yield part
+  }
+
+  // By their kinds and lengths: whether they are damaged is told when they are read.
+  async #allThere(from: number, to: number): Promise<void> {
+    const names = Array.from({ length: Math.min(to - from + 1, mostAskedFor) }, (_, i) => chunkName(this.#entry, this.#chunks.id, from + i))
+    const lengths = [this.#chunks.chunkBytes, this.#lengthOf(from + names.length - 1)].map((length) => length + checksumBytes)
+    if (await this.#reply(chunksScript.run(this.#lane, names, lengths)) !== 1) return this.#lost()
+  }
+
+  async #reply(asked: Promise<unknown>): Promise<unknown> {
+    try {
+      return await asked
+    } catch (error) {
+      // Something else lies under its name, and will at the next look too.
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return this.#lost()
+      throw new BodyGone('a chunk of the body could not be read', { cause: error })
+    }
+  }
+
+  async #lost(): Promise<never> {
+    await this.#gone()
+    throw new BodyGone('a chunk of the body is gone')
+  }
+
+  // The part of a chunk that lies between `start` and `end` of the body.
+  async #fetch(number: number, start: number, end: number): Promise<Buffer> {
+    const size = this.#chunks.chunkBytes
+    const begins = number * size
+    const from = Math.max(0, start - begins)
+    const to = Math.min(size, end - begins)
+    const name = chunkName(this.#entry, this.#chunks.id, number)
+    // Whole, also where a part is wanted: only of the whole can it be told that nothing in it is damaged.
+    const chunk = openChunk(name, await this.#reply(this.#lane.call('GET', [name])))
+    return chunk?.length === this.#lengthOf(number) ? chunk.subarray(from, to) : this.#lost()
+  }
+
+  #lengthOf(number: number): number {
+    return Math.min(this.#chunks.chunkBytes, this.#length - number * this.#chunks.chunkBytes)
+  }
+}
+
+/** What a writer has gathered: the body itself, or where its chunks lie; undefined when Redis did not take them. */
+export type Gathered = { readonly length: number, readonly body: Buffer | Chunks } | undefined
+
+/**
+ * A body on its way into Redis. Short ones are kept until the end; longer ones go out chunk by chunk, under a name that
+ * nobody knows yet, with a time to live that frees them if nobody ever makes them visible.
+ */
+export class BodySink {
+  readonly #lane: Lane
+  readonly #entry: string
+  readonly #ttlMs: number
+  readonly #id = randomBytes(16).toString('base64url')
+  readonly #short = new Pieces()
+  #chunk: Buffer | undefined
+  #chunkUsed = 0
+  #count = 0
+  #length = 0
+  #failed = false
+  readonly #inFlight = new Set<Promise<void>>()
+
+  constructor(lane: Lane, entry: string, ttlMs: number) {
+    this.#lane = lane
+    this.#entry = entry
+    this.#ttlMs = Math.ceil(ttlMs)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Whether Redis did not take a chunk, so that nothing will come of the others. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  add(bytes: Buffer): Promise<void> | undefined {
+    if (this.#failed) return undefined
+    this.#length += bytes.length
+    if (this.#chunk === undefined && this.#count === 0) {
+      if (this.#length <= inlineBytes) {
+        this.#short.add(bytes)
+        return undefined
+      }
+      this.#chunk = newChunk(chunkBytes)
+      this.#short.copyTo(this.#chunk, 0)
+      this.#chunkUsed = this.#short.bytes
+      this.#short.clear()
+    }
+    for (let from = 0; from < bytes.length;) {
+      this.#chunk ??= newChunk(chunkBytes)
+      const copied = bytes.copy(this.#chunk, this.#chunkUsed, from, from + chunkBytes - this.#chunkUsed)
+      from += copied
+      this.#chunkUsed += copied
+      if (this.#chunkUsed === chunkBytes) this.#send()
+    }
+    return this.#inFlight.size < mostInFlight ? undefined : this.#room()
+  }
+
+  /** Ends the body. Resolves when all that was sent has arrived. */
+  async finish(): Promise<Gathered> {
+    if (this.#count === 0 && this.#chunk === undefined) {
+      const body = Buffer.allocUnsafe(this.#length)
+      this.#short.copyTo(body, 0)
+      return { length: this.#length, body }
+    }
+    if (this.#chunkUsed > 0) this.#send()
+    await Promise.all(this.#inFlight)
+    return this.#failed ? undefined : { length: this.#length, body: { id: this.#id, count: this.#count, chunkBytes } }
+  }
+
+  /** Frees what was sent. Only for chunks that no commit has been sent for, or whose commit was refused. */
+  discard(): void {
+    this.#failed = true
+    this.#chunk = undefined
+    this.#short.clear()
+    const names = Array.from({ length: this.#count }, (_, number) => chunkName(this.#entry, this.#id, number))
+    if (names.length === 0) return
+    // Safe to ignore: what is not deleted has a time to live, and nothing points at it.
+    void Promise.all(this.#inFlight).then(() => this.#lane.call('UNLINK', names)).catch(() => {})
+  }
+
+  async #room(): Promise<void> {
+    while (this.#inFlight.size >= mostInFlight) await Promise.race(this.#inFlight)
+  }
+
+  #send(): void {
+    const name = chunkName(this.#entry, this.#id, this.#count++)
+    const bytes = sealChunk(name, this.#chunk as Buffer, this.#chunkUsed)
+    this.#chunk = undefined
+    this.#chunkUsed = 0
+    const sent = this.#lane.call('SET', [name, bytes, 'PX', this.#ttlMs]).then(() => {}, () => {
+      this.#failed = true
+    }).finally(() => this.#inFlight.delete(sent))
+    this.#inFlight.add(sent)
+  }
+}

@@ -1,0 +1,217 @@
+// Leases in Redis: one key for each, gone by itself when its holder is, and a message to those who wait for it.
+import type { Stamp } from '../../../policy/stored.ts'
+import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../../lease.ts'
+import type { StoreKey } from '../../store.ts'
+import { channelName, type RedisConnections } from '../connect/connections.ts'
+import { RedisUnavailable } from '../connect/guarded-client.ts'
+import { releaseScript, renewScript, takeScript } from './scripts.ts'
+import { Subscription } from '../connect/subscription.ts'
+import { entryName } from '../entries/value.ts'
+import type { Log } from '../connect/log.ts'
+
+export interface RedisLeasesOptions {
+  /** Connections that the caller made, shares, and closes. */
+  readonly redis: RedisConnections
+  /** What every key begins with: the same for all processes over one cache. */
+  readonly prefix: string
+  /** Names this process among those that wait: no two live ones may have the same. */
+  readonly process: string
+  /** How long a lease outlives its holder, and a lost message delays those who wait. Renewed every third of it. */
+  readonly leaseMs: number
+  readonly logger: Log
+}
+
+/**
+ * A lease costs one round trip to take and one, for which nobody waits, to give back. It lies beside the entry that it is
+ * for, in the same slot of a cluster, and always has a time to live.
+ *
+ * Waiting costs nothing: who waits is named in the lease, and told by a message when it is given back. Who is not told
+ * (the holder died, the message was lost) tries again when the time to live runs out that it was last seen to have. While
+ * messages cannot reach this process, or Redis cannot be reached, nobody waits: each asks the origin for itself.
+ */
+export function createRedisLeases(options: RedisLeasesOptions): Leases {
+  return new RedisLeases(options)
+}
+
+type Word = Outcome | 'lapsed'
+
+const none: Taking = Object.freeze({ kind: 'none' })
+const told: Taking = Object.freeze({ kind: 'told' })
+// No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
+// and what another hand keeps at its end is not asked about all the time.
+const shortestPart = 8
+const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable', 'uncacheable-with-credentials', 'refused', 'failed'])
+
+class RedisLeases implements Leases {
+  readonly #options: RedisLeasesOptions
+  readonly #subscription: Subscription
+  readonly #channels: string
+  #closed = false
+  #taken = 0
+  // By the name of the entry. One who takes is in it from before it asks: word of a lease's end may come before the answer.
+  readonly #waits = new Map<string, Wait[]>()
+
+  constructor(options: RedisLeasesOptions) {
+    this.#options = options
+    this.#channels = channelName(options.redis, options.prefix, 'lease:')
+    this.#subscription = new Subscription({
+      redis: options.redis, channel: this.#channels + options.process, logger: options.logger,
+      name: 'leases', without: 'each process asks the origin for itself',
+      message: message => this.#hear(message),
+      heard: () => {},
+      lost: () => this.#wakeAll(),
+    })
+    // Those who wait would find out one by one, each at the end of a lease.
+    options.redis.whenDegraded(() => this.#wakeAll())
+  }
+
+  async take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped = ''): Promise<Taking> {
+    if (this.#closed) return none
+    const { redis, prefix, process, leaseMs } = this.#options
+    const entry = entryName(prefix, key)
+    const token = `${process}.${++this.#taken}`
+    const wait = this.#listen(entry)
+    let reply: unknown
+    try {
+      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, heeds, usurped])
+    } catch (error) {
+      wait.leave()
+      // It may run yet, and this after it: nobody would know of that lease.
+      if (error instanceof RedisUnavailable) this.#release(entry, token, 'failed')
+      return none
+    }
+    const [kind, first, second, third] = Array.isArray(reply) ? (reply as unknown[]) : []
+    switch (String(kind)) {
+      case 'held':
+        wait.leave()
+        return { kind: 'held', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
+      case 'elsewhere':
+        if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
+    }
+    wait.leave()
+    return String(kind) === 'told' ? told : none
+  }
+
+  #listen(entry: string): Wait {
+    const wait = new Wait(left => {
+      const others = this.#waits.get(entry)?.filter(one => one !== left) ?? []
+      if (others.length > 0) this.#waits.set(entry, others)
+      else this.#waits.delete(entry)
+    })
+    const others = this.#waits.get(entry)
+    if (others === undefined) this.#waits.set(entry, [wait])
+    else others.push(wait)
+    return wait
+  }
+
+  #hear(message: string): void {
+    const space = message.indexOf(' ')
+    const outcome = message.slice(0, space)
+    if (!outcomes.has(outcome)) return
+    for (const wait of this.#waits.get(message.slice(space + 1)) ?? []) wait.hear(outcome as Outcome)
+  }
+
+  #wakeAll(): void {
+    for (const waits of this.#waits.values()) for (const wait of waits) wait.hear('lapsed')
+  }
+
+  // false: it is another's. What Redis does not answer is asked again at the next third.
+  async #renew(entry: string, token: string): Promise<boolean> {
+    try {
+      return await renewScript.run(this.#options.redis.small, [leaseName(entry)], [token, this.#options.leaseMs]) === 1
+    } catch {
+      return true
+    }
+  }
+
+  #release(entry: string, token: string, outcome: Outcome): void {
+    const lasting = outcome.startsWith('uncacheable') ? outcome : ''
+    // Safe to ignore: one that was not given back ends by itself.
+    void releaseScript.run(this.#options.redis.small, [leaseName(entry)], [token, `${outcome} ${entry}`, this.#channels, lasting, this.#options.leaseMs]).catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#subscription.close()
+    this.#wakeAll()
+  }
+}
+
+function leaseName(entry: string): string {
+  return `${entry}:lease`
+}
+
+function elsewhere(wait: Wait, token: string, stamp: Stamp, waitMs: number): Elsewhere {
+  return { kind: 'elsewhere', token, stamp, waitMs, over: () => wait.over(waitMs), leave: () => wait.leave() }
+}
+
+/** How long to wait for a lease that has `leftMs` to live, whatever Redis says that to be. */
+function waitOf(leftMs: number, leaseMs: number): number {
+  // A millisecond more than Redis counts, so that it is gone by then.
+  return Number.isFinite(leftMs) ? Math.min(leaseMs, Math.max(leaseMs / shortestPart, leftMs)) + 1 : leaseMs
+}
+
+/** One who listens for the end of a lease. */
+class Wait {
+  readonly #left: (wait: Wait) => void
+  #word: Word | undefined
+  #wake: ((word: Word) => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(left: (wait: Wait) => void) {
+    this.#left = left
+  }
+
+  hear(word: Word): void {
+    this.#word ??= word
+    clearTimeout(this.#timer)
+    this.#wake?.(this.#word)
+  }
+
+  async over(waitMs: number): Promise<Word> {
+    try {
+      return this.#word ?? await new Promise<Word>(resolve => {
+        this.#wake = resolve
+        this.#timer = setTimeout(() => this.hear('lapsed'), waitMs)
+      })
+    } finally {
+      this.#left(this)
+    }
+  }
+
+  leave(): void {
+    this.#left(this)
+    this.hear('lapsed')
+  }
+}
+
+class RedisLease implements Lease {
+  readonly occupied: boolean
+  readonly #everyMs: number
+  readonly #renew: () => Promise<boolean>
+  #release: ((outcome: Outcome) => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(occupied: boolean, leaseMs: number, renew: () => Promise<boolean>, release: (outcome: Outcome) => void) {
+    this.occupied = occupied
+    this.#everyMs = leaseMs / 3
+    this.#renew = renew
+    this.#release = release
+    this.#arm()
+  }
+
+  #arm(): void {
+    this.#timer = setTimeout(() => {
+      void this.#renew().then(ours => {
+        if (ours && this.#release !== undefined) this.#arm()
+      })
+    }, this.#everyMs)
+    this.#timer.unref()
+  }
+
+  release(outcome: Outcome): void {
+    clearTimeout(this.#timer)
+    this.#release?.(outcome)
+    this.#release = undefined
+  }
+}

@@ -1,0 +1,141 @@
+// Whether the replicas that share a Redis and a key prefix have the same configuration, or are two services by mistake.
+import type { RedisConnections } from '../connect/connections.ts'
+import { Script } from '../connect/script.ts'
+import type { Log } from '../connect/log.ts'
+
+/** Digests of the parts of a configuration that make one cache of several replicas. */
+export interface Fingerprint {
+  readonly routes: string
+  readonly origins: string
+}
+
+/** A live replica whose configuration is another. */
+export interface Differing {
+  readonly replica: string
+  readonly differs: readonly (keyof Fingerprint)[]
+}
+
+export interface FingerprintsOptions {
+  readonly redis: RedisConnections
+  readonly prefix: string
+  /** The name of this replica. */
+  readonly replica: string
+  readonly fingerprint: Fingerprint
+  readonly logger: Log
+}
+
+// Each replica registers this often, and counts for as long as three of its registrations may be lost.
+const registerMs = 5_000
+const liveMs = 20_000
+/** Registrations that are kept; beyond it those of others are dropped. More replicas than that share no cache. */
+const mostReplicas = 1_000
+/** Differing replicas that are named. */
+const mostNamed = 20
+
+/**
+ * Registers a replica and answers with all others: name, fingerprint, name, fingerprint… A registration counts until its own end
+ * by the clock of Redis; one that lies further ahead than any can is dropped as well. KEYS: registrations. ARGV: replica,
+ * fingerprint, time to live, most registrations.
+ */
+const registerScript = new Script(`
+local all, me, own, ttl, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local kind = redis.call('TYPE', all).ok
+if kind ~= 'none' and (kind ~= 'hash' or redis.call('HLEN', all) > most) then redis.call('UNLINK', all) end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('HSET', all, me, own .. ' ' .. string.format('%.0f', now + ttl))
+redis.call('PEXPIRE', all, ttl * 10)
+local others = {}
+local registered = redis.call('HGETALL', all)
+for i = 1, #registered, 2 do
+  local fingerprint, ends = registered[i + 1]:match('^(%S+) (%d+)$')
+  if not fingerprint or tonumber(ends) < now or tonumber(ends) > now + ttl then
+    redis.call('HDEL', all, registered[i])
+  elseif registered[i] ~= me then
+    others[#others + 1] = registered[i]
+    others[#others + 1] = fingerprint
+  end
+end
+return others
+`)
+
+/** Tells the other replicas what configuration this one has, and who among them has another. */
+export class Fingerprints {
+  readonly #options: FingerprintsOptions
+  readonly #key: string
+  #own: Fingerprint
+  #differing: readonly Differing[] = []
+  #compared = false
+  #closed = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: FingerprintsOptions) {
+    this.#options = options
+    this.#own = options.fingerprint
+    // The braces keep it in the slot of the log.
+    this.#key = `${options.prefix}:{log}:fingerprints`
+    void options.redis.ready().then(() => this.#register())
+  }
+
+  get own(): Fingerprint {
+    return this.#own
+  }
+
+  /** Those whose configuration was another when this replica last looked; the first twenty. */
+  get differing(): readonly Differing[] {
+    return this.#differing
+  }
+
+  /** Whether another replica may have another configuration, as far as this one knows. */
+  get mayDiffer(): boolean {
+    return !this.#compared || this.#differing.length > 0
+  }
+
+  /** The configuration of this replica has changed. */
+  change(fingerprint: Fingerprint): void {
+    this.#own = fingerprint
+    if (this.#compared) void this.#register()
+  }
+
+  // Never rejects: while Redis is in trouble nobody is compared with.
+  async #register(): Promise<void> {
+    if (this.#closed) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#register(), registerMs)
+    this.#timer.unref()
+    const { redis, replica } = this.#options
+    const own = this.#own
+    try {
+      const reply = await registerScript.run(redis.small, [this.#key], [replica, `${own.routes},${own.origins}`, liveMs, mostReplicas])
+      if (own === this.#own && Array.isArray(reply)) this.#compare(reply.map(String))
+    } catch { /* see above */ }
+  }
+
+  #compare(others: readonly string[]): void {
+    const differing: Differing[] = []
+    for (let i = 0; i + 1 < others.length; i += 2) {
+      const [routes, origins] = (others[i + 1] as string).split(',')
+      const differs = ([['routes', routes], ['origins', origins]] as const).filter(([part, value]) => value !== this.#own[part]).map(([part]) => part)
+      if (differs.length > 0) differing.push({ replica: others[i] as string, differs })
+    }
+    this.#differing = differing.slice(0, mostNamed)
+    if (!this.#compared && differing.length > 0) this.#warn(differing)
+    this.#compared = true
+  }
+
+  #warn(differing: readonly Differing[]): void {
+    const { logger, prefix } = this.#options
+    const parts = [...new Set(differing.flatMap(({ differs }) => differs))].join(' and ')
+    logger.warn(
+      { replicas: differing.slice(0, mostNamed).map(({ replica }) => replica) },
+      `${differing.length} of the replicas with this Redis and redis.keyPrefix ${JSON.stringify(prefix)} have other ${parts}: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix`,
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    // Safe to ignore: the registration ends by itself a little later.
+    await this.#options.redis.small.call('HDEL', [this.#key, this.#options.replica]).catch(() => {})
+  }
+}
