@@ -12,7 +12,9 @@ const patienceMs = 40_000
 export async function settle(scene: Scene): Promise<void> {
   const beganMs = performance.now()
   for (const replica of scene.replicas) {
-    if (!await until(() => purged(replica))) return broken(scene, replica, 'a purge is not confirmed')
+    let last = ''
+    const confirmed = await until(async () => (last = await purged(replica).catch(String)) === confirmedPurge)
+    if (!confirmed) return broken(scene, replica, 'a purge is not confirmed', last)
   }
   for (const replica of scene.replicas) {
     for (const { path } of lasting) {
@@ -38,18 +40,20 @@ async function until(wellNow: () => Promise<boolean>): Promise<boolean> {
   return true
 }
 
-function broken(scene: Scene, replica: WiredReplica, what: string): void {
+function broken(scene: Scene, replica: WiredReplica, what: string, detail = ''): void {
   const rule = `all has been well for ${patienceMs / 1000} s, and ${what}`
-  scene.violated({ rule, purge: undefined }, 'settle', `asked of ${replica.name}`)
+  scene.violated({ rule, purge: undefined }, 'settle', `asked of ${replica.name} ${detail}`)
 }
 
+const confirmedPurge = 'confirmed'
+
 // Of everything: what is stored from before it must not stand in the way of anything either.
-async function purged(replica: WiredReplica): Promise<boolean> {
-  const { status } = await ask(replica.adminPort, {
+async function purged(replica: WiredReplica): Promise<string> {
+  const { status, body } = await ask(replica.adminPort, {
     method: 'POST', path: '/v1/purge', body: JSON.stringify({ all: true, waitMs: 2000 }),
     headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
   })
-  return status === 200
+  return status === 200 ? confirmedPurge : `${status} ${body.toString()}`
 }
 
 async function hits(replica: WiredReplica, path: string): Promise<boolean> {

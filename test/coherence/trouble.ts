@@ -1,5 +1,6 @@
 // What goes wrong while the clients are at it: one trouble after the other, and now and then two at once.
 import type { Steps } from './clients.ts'
+import type { WiredReplica } from './replica.ts'
 import { wait } from './random.ts'
 import { clockTroubles } from './troubles/clocks.ts'
 import { linkTroubles } from './troubles/links.ts'
@@ -35,19 +36,27 @@ class Now {
   running = 0
   #alone = false
   readonly #claimed = new Set<string>()
+  /** The replicas that something goes wrong with: once for each trouble. */
+  readonly #concerned: WiredReplica[] = []
+  readonly #owned = new Set<WiredReplica>()
 
-  /** Whether another kind may begin. */
-  allows({ claims = [], alone = false }: Kind): boolean {
+  /** Whether another kind may begin with this replica. */
+  allows({ claims = [], alone = false, ownsReplica = false }: Kind, replica: WiredReplica): boolean {
     return !this.#alone && !(alone && this.running > 0) && !claims.some((claim) => this.#claimed.has(claim))
+      && !this.#owned.has(replica) && !(ownsReplica && this.#concerned.includes(replica))
   }
 
   /** Notes one until the function that it gives is called. */
-  begin({ claims = [], alone = false }: Kind): () => void {
+  begin({ claims = [], alone = false, ownsReplica = false }: Kind, replica: WiredReplica): () => void {
     this.running++
+    this.#concerned.push(replica)
+    if (ownsReplica) this.#owned.add(replica)
     this.#alone = alone
     for (const claim of claims) this.#claimed.add(claim)
     return () => {
       this.running--
+      this.#concerned.splice(this.#concerned.indexOf(replica), 1)
+      if (ownsReplica) this.#owned.delete(replica)
       if (alone) this.#alone = false
       for (const claim of claims) this.#claimed.delete(claim)
     }
@@ -74,8 +83,8 @@ async function trouble(parts: TroubleParts, names: readonly TroubleKind[], now: 
   const weights = Object.fromEntries(names.map((name) => [name, kinds[name].weight])) as Record<TroubleKind, number>
   const name = random.weighted(weights)
   const replica = random.pick(replicas)
-  if (!replica.up || !now.allows(kinds[name])) return
-  const over = now.begin(kinds[name])
+  if (!replica.up || !now.allows(kinds[name], replica)) return
+  const over = now.begin(kinds[name], replica)
   let counted = false
   try {
     await kinds[name].act({

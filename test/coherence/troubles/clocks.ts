@@ -32,7 +32,7 @@ export const clockTroubles = {
     },
   },
   'suspended': {
-    weight: 8, needs: ['clocks'],
+    weight: 8, needs: ['clocks'], ownsReplica: true,
     act: async (occasion) => {
       const { begun, replica, random, client, maxLagMs } = occasion
       // Mostly longer than it is counted as live for.

@@ -32,6 +32,11 @@ export interface Kind {
   readonly needs?: readonly ('clocks' | 'standby')[]
   /** No two troubles that claim the same happen at once. */
   readonly claims?: readonly ('redis' | 'starts' | 'subscriptions')[]
+  /**
+   * Nothing else goes wrong with its replica meanwhile. A process that another trouble starts, or lets go on, during a suspension
+   * would see the monotonic clock go back, which no clock does.
+   */
+  readonly ownsReplica?: boolean
   /** Nothing else goes wrong meanwhile. */
   readonly alone?: boolean
   readonly act: (occasion: Occasion) => Promise<void> | void
