@@ -6,7 +6,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
-import type { Crew } from './admin/workers.ts'
+import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
@@ -20,7 +20,7 @@ import { Passage } from './exchange/pass/pass.ts'
 import { keyedPurge } from './exchange/routing/purge-keys.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
-import { UncacheableKeys } from './exchange/coalesce/hit-for-miss.ts'
+import { HitForMiss } from './exchange/coalesce/hit-for-miss.ts'
 import { createLogger } from './log.ts'
 import { createOrigins } from './origin/origins.ts'
 import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
@@ -46,7 +46,7 @@ export interface App {
 }
 
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; crew?: Crew }): Promise<App> {
+export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; crew?: WorkerGroup }): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
@@ -61,11 +61,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const handler = new Handler({
     clock, store, purgeLog, leases, origins, counters, viaName,
     routes: () => routes,
-    uncacheable: new UncacheableKeys(clock),
+    uncacheable: new HitForMiss(clock),
     via: `1.1 ${viaName}`,
     coalesce: config.cache.coalesce,
     slowClientMs: 5_000,
-    originFailed: (error, { asked }) => logger.warn({ code: error.code, origin: asked.route.origin, target: asked.request.target, cause: causeOf(error) }, error.message),
+    originFailed: (error, { routed }) => logger.warn({ code: error.code, origin: routed.route.origin, target: routed.request.target, cause: causeOf(error) }, error.message),
   })
   const passage = {
     clock, store, purgeLog, counters,
@@ -78,7 +78,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
     handle: (request, response, client) => handler.handle(request, response, client),
-    destination: (request, client) => new Passage(passage, handler.received(request, client)),
+    destination: (request, client) => new Passage(passage, handler.route(request, client)),
     origins, logger,
     unsendable: () => { counters.unsendable++ },
     leaving: () => !ready,
@@ -101,7 +101,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     config: () => maskSecrets(config),
     ready: () => ready,
     version,
-    crew: options.crew,
+    workers: options.crew,
   })
 
   const proxyDrain = drainable(proxy.server)

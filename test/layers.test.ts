@@ -61,6 +61,56 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
   return undefined
 }
 
+// Within a room, from left to right. A file that stands in the room itself belongs to the part named '', or to its own.
+const partsOf: Readonly<Record<string, readonly string[]>> = {
+  origin: ['', 'transport', 'pool', 'request', 'origins'],
+  exchange: ['counters', 'routing', 'routed-request', 'lookup', 'client', 'coalesce', 'deliver', 'fill', 'pass', 'explain', 'handle'],
+}
+
+function partOf(file: string, parts: readonly string[]): string {
+  const [, part = ''] = file.split(sep)
+  const name = part.replace(/\.ts$/, '')
+  return parts.includes(name) ? name : part.endsWith('.ts') && parts.includes('') ? '' : part
+}
+
+/** Why an import within a room points the wrong way; undefined if it does not. */
+function innerFault({ from, to }: Import): string | undefined {
+  const room = roomOf(from)
+  const parts = partsOf[room]
+  if (parts === undefined || roomOf(to) !== room) return undefined
+  const [fromPart, toPart] = [partOf(from, parts), partOf(to, parts)]
+  if (!parts.includes(fromPart) || !parts.includes(toPart)) return `${from} imports ${to}: ${parts.includes(fromPart) ? toPart : fromPart} is not a part of ${room}`
+  return parts.indexOf(toPart) > parts.indexOf(fromPart) ? `${from} imports ${to}: ${toPart} is to the right of ${fromPart}` : undefined
+}
+
+/** The sets of files that import each other in a circle: the strongly connected components with more than one file (Tarjan). */
+function circles(imports: readonly Import[]): string[][] {
+  const graph = new Map<string, string[]>()
+  for (const { from, to } of imports) {
+    graph.set(from, [...graph.get(from) ?? [], to])
+    if (!graph.has(to)) graph.set(to, [])
+  }
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const found: string[][] = []
+  const visit = (file: string): void => {
+    order.set(file, order.size)
+    lowest.set(file, order.get(file) as number)
+    open.push(file)
+    for (const next of graph.get(file) as string[]) {
+      if (!order.has(next)) visit(next)
+      if (open.includes(next)) lowest.set(file, Math.min(lowest.get(file) as number, lowest.get(next) as number))
+    }
+    if (lowest.get(file) === order.get(file)) {
+      const component = open.splice(open.indexOf(file))
+      if (component.length > 1) found.push(component.toSorted())
+    }
+  }
+  for (const file of graph.keys()) if (!order.has(file)) visit(file)
+  return found
+}
+
 const files = sourceFiles(source)
 
 t.test('a folder imports only from those to its left', async t => {
@@ -77,6 +127,23 @@ t.test('the check itself sees an arrow that points the wrong way', async t => {
   t.equal(wrong('exchange/handle.ts', 'config/load.ts'), true)
   t.equal(wrong('exchange/routing/routes.ts', 'config/schema.ts', true), false)
   t.equal(wrong('clock.ts', 'http/fields.ts'), true)
+})
+
+t.test('within origin and exchange a part imports only from those to its left', async t => {
+  t.same(files.flatMap(importsOf).map(innerFault).filter(found => found !== undefined), [])
+  const wrong = (from: string, to: string): boolean => innerFault({ from, to, typeOnly: true }) !== undefined
+  t.equal(wrong('origin/transport/http1-pool.ts', 'origin/pool/server.ts'), true)
+  t.equal(wrong('origin/pool/server.ts', 'origin/transport/http1-pool.ts'), false)
+  t.equal(wrong('origin/pool/server.ts', 'origin/origins.ts'), true)
+  t.equal(wrong('exchange/deliver/deliver.ts', 'exchange/fill/plan.ts'), true)
+  t.equal(wrong('exchange/new-room/file.ts', 'exchange/handle.ts'), true)
+})
+
+t.test('no files import each other in a circle, not even by way of types', async t => {
+  const imports = files.flatMap(importsOf)
+  t.same(circles(imports), [])
+  const planted = { from: join('http', 'fields.ts'), to: join('exchange', 'handle.ts'), typeOnly: true }
+  t.ok(circles([...imports, planted]).some(circle => circle.includes(planted.from) && circle.includes(planted.to)), 'a planted circle is found')
 })
 
 t.test('nothing but the clock reads the time', async t => {

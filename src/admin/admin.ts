@@ -14,6 +14,7 @@ import { statusRoutes } from './status.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 import type { AdminParts } from './parts.ts'
+
 /** How long a request may take to arrive: nothing that is sent here is large. */
 const requestTimeoutMs = 10_000
 
@@ -73,7 +74,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   })
 
   const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
-  parts.crew?.offer(own)
+  parts.workers?.report(own)
   purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)

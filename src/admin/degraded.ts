@@ -8,6 +8,6 @@ import type { Store } from '../store/store.ts'
  */
 export function degraded({ store, purgeLog }: { readonly store: Store, readonly purgeLog: PurgeLog }): readonly string[] {
   const told = store.stats().degraded
-  const parts = purgeLog.current() || told.includes('redis') ? told : [...told, 'redis']
+  const parts = purgeLog.isCaughtUp() || told.includes('redis') ? told : [...told, 'redis']
   return purgeLog.unrecorded === 0 ? parts : [...parts, 'invalidations']
 }

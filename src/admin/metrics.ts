@@ -74,7 +74,7 @@ function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): v
   addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
   addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => degraded({ store, purgeLog }).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
-  addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.current() ? 1 : 0))
+  addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.isCaughtUp() ? 1 : 0))
   addGauge(registry, 'invalidations_pending', 'URLs and groups that are invalid in this process, and yet to be recorded for the other replicas.', () => purgeLog.unrecorded)
   addGauge(registry, 'replicas', 'Replicas that are live, this one included.', async () => {
     // A scrape must not fail because Redis does: the rest of it is what tells that it did.
@@ -138,9 +138,9 @@ export function metricsRegistry(parts: AdminParts): Registry {
  */
 export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)
-  const { crew } = parts
-  if (crew !== undefined) registry.setDefaultLabels({ worker: crew.worker })
-  const all = async (): Promise<Registry> => (crew === undefined ? registry : AggregatorRegistry.aggregate([...await crew.gather('metrics')]))
+  const { workers } = parts
+  if (workers !== undefined) registry.setDefaultLabels({ worker: workers.worker })
+  const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics')]))
   app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await (await all()).metrics()))
   return () => registry.getMetricsAsJSON()
 }

@@ -9,7 +9,7 @@ import type { NextTurn } from './turns.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Crew } from './workers.ts'
+import type { WorkerGroup } from './workers.ts'
 import type { Comparison } from './worker-report.ts'
 
 /** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
@@ -36,7 +36,7 @@ export interface AdminParts {
   readonly logger: FastifyBaseLogger
   readonly version: string
   /** The other workers, where this process is one of several: numbers are then told for all of them. */
-  readonly crew: Crew | undefined
+  readonly workers: WorkerGroup | undefined
   /** What lets the proxy go on between two pieces of this listener's work. */
   readonly nextTurn: NextTurn
 }

@@ -13,7 +13,7 @@ export function statsOf({ version, clock, counters, store, purgeLog, fingerprint
     ...counted,
     hitRatio: hitRatio(counted),
     store: { ...store.stats(), degraded: degraded({ store, purgeLog }) },
-    purgeLog: { applied: purgeLog.applied, revision: purgeLog.revision, current: purgeLog.current() },
+    purgeLog: { applied: purgeLog.applied, revision: purgeLog.revision, current: purgeLog.isCaughtUp() },
     ...(fingerprints !== undefined && { configuration: { ...fingerprints.own, differing: fingerprints.differing } }),
   }
 }

@@ -19,7 +19,7 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts): () => Sta
     return { status: 'ready', degraded: degraded(parts) }
   })
 
-  app.get('/v1/stats', { config: { scope: 'read' } }, async () => (parts.crew === undefined ? own() : statsOfAll(own(), await parts.crew.gather('stats'))))
+  app.get('/v1/stats', { config: { scope: 'read' } }, async () => (parts.workers === undefined ? own() : statsOfAll(own(), await parts.workers.collect('stats'))))
 
   app.get('/v1/origins', { config: { scope: 'read' } }, async () => ({ origins: parts.origins.status() }))
   app.get('/v1/replicas', { config: { scope: 'read' } }, async () => ({ replicas: await parts.purgeLog.replicas() }))

@@ -4,8 +4,8 @@ import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
 
 /** What a process is at; the last that was said is what the log tells. */
-export interface Watch {
-  doing: 'starting' | 'serving' | 'reloading' | 'stopping'
+export interface ProcessState {
+  phase: 'starting' | 'serving' | 'reloading' | 'stopping'
 }
 
 /**
@@ -13,14 +13,14 @@ export interface Watch {
  * stack, which names the code that was running) and one on standard error. What is half done after it cannot be known, so the
  * process does not go on: its connections break, and whoever watches it (the primary, the system) starts the next.
  */
-export function endOnUncaught(logger: Logger): Watch {
-  const watch: Watch = { doing: 'starting' }
+export function endOnUncaught(logger: Logger): ProcessState {
+  const watch: ProcessState = { phase: 'starting' }
   // Node brings unhandled rejections here too, unless somebody listens for those.
   process.on('uncaughtException', (thrown: unknown, origin) => {
     const what = origin === 'unhandledRejection' ? 'a rejection that nobody handled' : 'an exception that nobody caught'
     try {
-      logger.fatal({ err: thrown, doing: watch.doing, pid: process.pid }, `${what}: the process ends`)
-      say(`${what}, while ${watch.doing}: ${safeMessage(thrown)}`)
+      logger.fatal({ err: thrown, doing: watch.phase, pid: process.pid }, `${what}: the process ends`)
+      say(`${what}, while ${watch.phase}: ${safeMessage(thrown)}`)
     } finally {
       process.exit(FAILED)
     }

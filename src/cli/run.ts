@@ -72,7 +72,7 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   const stop = async () => {
     if (stopping) process.exit(FAILED) // the second signal: at once
     stopping = true
-    watch.doing = 'stopping'
+    watch.phase = 'stopping'
     say(stoppingLine)
     if (app !== undefined) await stopApp(app, config)
   }
@@ -84,15 +84,15 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
     throw new CommandFailure(startFailure(error))
   }
   if (stopping) return stopApp(app, config)
-  watch.doing = 'serving'
+  watch.phase = 'serving'
   announce(config, app)
   const running = app
   started(async (next) => {
-    watch.doing = 'reloading'
+    watch.phase = 'reloading'
     try {
       await running.reload(next)
     } finally {
-      watch.doing = stopping ? 'stopping' : 'serving'
+      watch.phase = stopping ? 'stopping' : 'serving'
     }
   })
 }

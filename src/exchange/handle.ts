@@ -8,17 +8,17 @@ import type { ForwardReason, PassReason } from '../policy/reasons.ts'
 import type { CacheRequest } from '../policy/request.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
-import { receive, type Asked, type ClientExchange, type Fault } from './routed-request.ts'
-import { Coalescer, type Lead } from './coalesce/coalescer.ts'
+import { routeRequest, type RoutedRequest, type ClientExchange, type Fault } from './routed-request.ts'
+import { Coalescer, type Fetch } from './coalesce/coalescer.ts'
 import { hasLeft } from './client/connection.ts'
-import { contend } from './coalesce/contend.ts'
+import { acquireLease } from './coalesce/contend.ts'
 import { deliverStored } from './deliver/deliver.ts'
 import { Fill } from './fill/fill.ts'
 import type { FillParts, FillPlan } from './fill/plan.ts'
-import { glance, lookup, softnessBy } from './lookup.ts'
+import { lookupLocal, lookup, purgeStateBy } from './lookup.ts'
 import { sendProblem } from './client/problem.ts'
-import { memoryKey } from './coalesce/hit-for-miss.ts'
-import type { ClientConnection } from '../forwarding/request-context.ts'
+import { hitForMissKey } from './coalesce/hit-for-miss.ts'
+import type { RequestContext } from '../forwarding/request-context.ts'
 import type { Route } from './routing/route.ts'
 
 export interface HandlerParts extends FillParts {
@@ -38,24 +38,24 @@ type AskDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete
 type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
 
 /** What a request has behind it when it looks. */
-interface Past {
+interface Attempt {
   /** How often it waited, or looked in vain. */
   readonly waits: number
   /** Why it would have gone to the origin, had there not been another's fetch to wait for. */
   readonly reason: ForwardReason | undefined
   /** The lead that it is, and for which others wait. */
-  readonly lead: Lead | undefined
+  readonly lead: Fetch | undefined
 }
 
 // A look may end in waiting for another's fetch. After the second wait the request goes alone: nobody waits for ever.
 const maxWaits = 2
-const newcomer: Past = Object.freeze({ waits: 0, reason: undefined, lead: undefined })
+const firstAttempt: Attempt = Object.freeze({ waits: 0, reason: undefined, lead: undefined })
 
 /** Answers client requests out of the store, and fills it. */
 export class Handler {
   readonly #parts: HandlerParts
   readonly #coalescer: Coalescer
-  readonly #softness: ReturnType<typeof softnessBy>
+  readonly #softness: ReturnType<typeof purgeStateBy>
   // A number, not a Set: the tables that a Set outgrows hold on to what was in them until the old generation is collected,
   // and with a fill added and taken away at every miss that kept whole requests alive long after they were answered.
   #filling = 0
@@ -63,7 +63,7 @@ export class Handler {
   constructor(parts: HandlerParts) {
     this.#parts = parts
     this.#coalescer = new Coalescer(parts.purgeLog)
-    this.#softness = softnessBy(parts.purgeLog)
+    this.#softness = purgeStateBy(parts.purgeLog)
   }
 
   /** Fetches under way; what a shutdown waits for. */
@@ -71,31 +71,31 @@ export class Handler {
     return this.#filling
   }
 
-  handle(message: IncomingMessage, response: ServerResponse, client: ClientConnection): Handled | Promise<Handled> {
-    const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
-    if (typeof asked === 'string') return this.#refuse(response, asked)
-    const pass = passReason(asked.request, asked.route.rules)
+  handle(message: IncomingMessage, response: ServerResponse, client: RequestContext): Handled | Promise<Handled> {
+    const routed = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
+    if (typeof routed === 'string') return this.#refuse(response, routed)
+    const pass = passReason(routed.request, routed.route.rules)
     if (pass !== undefined) {
       this.#parts.counters.count(pass)
       return pass
     }
-    return this.#look({ asked, response }, newcomer)
+    return this.#look({ routed, response }, firstAttempt)
   }
 
   /** A request that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  received(message: IncomingMessage, client: ClientConnection): Asked {
-    const asked = receive(this.#parts.routes(), message, client, this.#parts.viaName)
+  route(message: IncomingMessage, client: RequestContext): RoutedRequest {
+    const asked = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
     if (typeof asked === 'string') throw faultError(asked)
     return asked
   }
 
-  #look(exchange: ClientExchange, past: Past): Handled | Promise<Handled> {
+  #look(exchange: ClientExchange, past: Attempt): Handled | Promise<Handled> {
     return this.#glance(exchange, past) ?? this.#lookFurther(exchange, past)
   }
 
   /** A plain fresh answer from what is at hand. Of anything else there may be a later one where all replicas look. */
-  #glance(exchange: ClientExchange, past: Past): Handled | Promise<Handled> | undefined {
-    const variants = glance(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
+  #glance(exchange: ClientExchange, past: Attempt): Handled | Promise<Handled> | undefined {
+    const variants = lookupLocal(this.#parts.store, this.#parts.purgeLog, exchange.routed.key)
     if (variants.length === 0) return undefined
     const nowMs = this.#parts.clock.now()
     const decision = this.#decide(exchange, variants, nowMs)
@@ -104,16 +104,16 @@ export class Handler {
     return this.#serve(exchange, decision, decision.entry, nowMs, past)
   }
 
-  #lookFurther(exchange: ClientExchange, past: Past): Handled | Promise<Handled> {
-    const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.asked.key)
+  #lookFurther(exchange: ClientExchange, past: Attempt): Handled | Promise<Handled> {
+    const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.routed.key)
     return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, past)) : this.#act(exchange, variants, past)
   }
 
-  #decide({ asked }: ClientExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
-    return decide(asked.request, variants, this.#softness, asked.requestField, nowMs)
+  #decide({ routed }: ClientExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
+    return decide(routed.request, variants, this.#softness, routed.requestField, nowMs)
   }
 
-  #act(exchange: ClientExchange, variants: readonly Stored[], past: Past): Handled | Promise<Handled> {
+  #act(exchange: ClientExchange, variants: readonly Stored[], past: Attempt): Handled | Promise<Handled> {
     const nowMs = this.#parts.clock.now()
     const decision = this.#decide(exchange, variants, nowMs)
     switch (decision.action) {
@@ -141,11 +141,11 @@ export class Handler {
 
   /** What was found further away and is used comes nearer. */
   #nearer(exchange: ClientExchange, entry: Stored): Stored {
-    const { near } = this.#parts.store
-    return near === undefined ? entry : near.keep(exchange.asked.key, entry)
+    const { local } = this.#parts.store
+    return local === undefined ? entry : local.promote(exchange.routed.key, entry)
   }
 
-  #serve(exchange: ClientExchange, { reason, ageMs }: ServeDecision, entry: Stored, nowMs: number, past: Past): Handled | Promise<Handled> {
+  #serve(exchange: ClientExchange, { reason, ageMs }: ServeDecision, entry: Stored, nowMs: number, past: Attempt): Handled | Promise<Handled> {
     // What it waited for answers it: RFC 9211 §2.6 has that forwarded, together with another, and not a hit.
     const occasion = past.reason === undefined
       ? { reason, ageMs, nowMs }
@@ -157,51 +157,51 @@ export class Handler {
     return true
   }
 
-  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, past: Past): Promise<Handled> {
+  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, past: Attempt): Promise<Handled> {
     if (await delivered) {
       this.#countServed(past)
       return true
     }
     // The body was gone: a miss. The store has noticed, so the next look will not find it.
-    const next: Past = { waits: past.waits + 1, reason: past.reason, lead: undefined }
+    const next: Attempt = { waits: past.waits + 1, reason: past.reason, lead: undefined }
     return next.waits <= maxWaits ? this.#look(exchange, next) : this.#ask(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, next)
   }
 
-  #countServed(past: Past): void {
+  #countServed(past: Attempt): void {
     if (past.reason === undefined) this.#parts.counters.hits++
     else this.#parts.counters.coalesced++
   }
 
   /** Asks the origin, or waits for the one who is asking already. */
-  #ask(exchange: ClientExchange, decision: AskDecision, past: Past): Handled | Promise<Handled> {
-    const { request, key } = exchange.asked
+  #ask(exchange: ClientExchange, decision: AskDecision, past: Attempt): Handled | Promise<Handled> {
+    const { request, key } = exchange.routed
     const { coalesce, leases, purgeLog, uncacheable } = this.#parts
     // What was lately found uncacheable does not queue, and goes as the client made it: its own validators save the body.
-    const alone = uncacheable.has(memoryKey(exchange.asked)) || request.directives.noStore
+    const alone = uncacheable.has(hitForMissKey(exchange.routed)) || request.directives.noStore
     // Without a word on purges nothing that another brings could be used, nor kept.
-    if (!mayShare(exchange) || alone || !coalesce || !purgeLog.current()) return this.#fetch(exchange, decision, undefined, past, alone)
+    if (!mayShare(exchange) || alone || !coalesce || !purgeLog.isCaughtUp()) return this.#fetch(exchange, decision, undefined, past, alone)
     const mayWait = past.waits < maxWaits && mayFollow(decision)
-    const other = mayWait ? this.#coalescer.join(key, request.authority, request.target) : undefined
+    const other = mayWait ? this.#coalescer.joinFetch(key, request.authority, request.target) : undefined
     // While it looked the client may have left: then nobody wants an answer, and nobody else is to wait for one.
     if (hasLeft(exchange.response)) return true
     if (other !== undefined) return this.#follow(exchange, decision, other, past)
-    const lead = this.#coalescer.begin(key, purgeLog.applied)
+    const lead = this.#coalescer.beginFetch(key, purgeLog.applied)
     return leases === undefined || !mayWait ? this.#fetch(exchange, decision, lead, past) : this.#contend(exchange, decision, lead, leases, past)
   }
 
-  async #follow(exchange: ClientExchange, decision: AskDecision, lead: Lead, { waits }: Past): Promise<Handled> {
+  async #follow(exchange: ClientExchange, decision: AskDecision, lead: Fetch, { waits }: Attempt): Promise<Handled> {
     this.#parts.counters.waits++
     const outcome = await lead.settled
     return this.#look(exchange, { waits: outcome === 'refused' ? maxWaits : waits + 1, reason: decision.reason, lead: undefined })
   }
 
   /** Finds out whether it is this process's turn to ask; while it does, others here wait for the lead. */
-  async #contend(exchange: ClientExchange, decision: AskDecision, lead: Lead, leases: Leases, past: Past): Promise<Handled> {
-    const { asked } = exchange
+  async #contend(exchange: ClientExchange, decision: AskDecision, lead: Fetch, leases: Leases, past: Attempt): Promise<Handled> {
+    const { routed } = exchange
     const { purgeLog, counters, uncacheable } = this.#parts
     const { reason } = decision
     for (let waits = past.waits; ; waits++) {
-      const turn = await contend({ leases, purgeLog, counters }, asked, lead, exchange.response)
+      const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead, exchange.response)
       if (turn === 'left') {
         lead.settle('failed')
         return true
@@ -209,20 +209,20 @@ export class Handler {
       if (turn === 'look') return this.#look(exchange, { waits, reason, lead })
       if (turn === 'ask') return this.#fetch(exchange, decision, lead, { waits, reason, lead })
       if (turn === 'failed' && waits + 1 < maxWaits) continue
-      uncacheable.learn(asked.key, turn)
+      uncacheable.record(routed.key, turn)
       lead.settle(turn)
       return this.#look(exchange, { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined })
     }
   }
 
-  #fetch(exchange: ClientExchange, decision: AskDecision, lead: Lead | undefined, past: Past, asClientMade = false): Handled {
+  #fetch(exchange: ClientExchange, decision: AskDecision, lead: Fetch | undefined, past: Attempt, asClientMade = false): Handled {
     // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
     if (hasLeft(exchange.response)) {
       lead?.settle('failed')
       return true
     }
     this.#parts.counters.count(decision.reason)
-    const { request } = exchange.asked
+    const { request } = exchange.routed
     const mayStore = request.method === 'GET'
     const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fill(exchange, {
@@ -230,7 +230,7 @@ export class Handler {
       // Read before the origin is asked: a purge that comes after it will match what the fetch brings.
       stamp: this.#parts.purgeLog.applied,
       validating,
-      standIn: decision.entry,
+      staleFallback: decision.entry,
       part: decision.part,
       range: rangeAsked(request, decision, asClientMade),
       mayStore,
@@ -244,30 +244,30 @@ export class Handler {
 
   /** RFC 5861 §3: one fetch in the background, with the fields of the client whose request brought it about. */
   #refresh(exchange: ClientExchange, entry: Stored): void {
-    const { asked: { request, key } } = exchange
+    const { routed: { request, key } } = exchange
     const { leases, purgeLog } = this.#parts
-    if (request.method !== 'GET' || this.#coalescer.join(key, request.authority, request.target) !== undefined) return
-    const lead = this.#coalescer.begin(key, purgeLog.applied)
+    if (request.method !== 'GET' || this.#coalescer.joinFetch(key, request.authority, request.target) !== undefined) return
+    const lead = this.#coalescer.beginFetch(key, purgeLog.applied)
     if (leases === undefined) this.#refill(exchange, entry, lead)
     else void this.#contendToRefresh(exchange, entry, lead, leases)
   }
 
   /** Refreshes unless another process does; until that one has, no request here tries again. */
-  async #contendToRefresh(exchange: ClientExchange, entry: Stored, lead: Lead, leases: Leases): Promise<void> {
+  async #contendToRefresh(exchange: ClientExchange, entry: Stored, lead: Fetch, leases: Leases): Promise<void> {
     const { clock, store, purgeLog, counters } = this.#parts
-    const turn = await contend({ leases, purgeLog, counters }, exchange.asked, lead)
+    const turn = await acquireLease({ leases, purgeLog, counters }, exchange.routed, lead)
     if (turn === 'ask') return this.#refill(exchange, entry, lead)
     if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
-    const decision = this.#decide(exchange, await lookup(store, purgeLog, exchange.asked.key), clock.now())
+    const decision = this.#decide(exchange, await lookup(store, purgeLog, exchange.routed.key), clock.now())
     if (decision.action === 'serve') lead.settle('stored')
     else this.#refill(exchange, decision.action === 'refuse' ? entry : decision.entry, lead)
   }
 
-  #refill(exchange: ClientExchange, entry: Stored | undefined, lead: Lead): void {
+  #refill(exchange: ClientExchange, entry: Stored | undefined, lead: Fetch): void {
     this.#parts.counters.backgroundRefreshes++
     const validatable = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
     this.#fill(exchange, {
-      reason: 'stale', stamp: this.#parts.purgeLog.applied, validating: validatable ? entry : undefined, standIn: entry,
+      reason: 'stale', stamp: this.#parts.purgeLog.applied, validating: validatable ? entry : undefined, staleFallback: entry,
       part: undefined, range: undefined, mayStore: true, unconditional: true, answering: false, lead, waited: false,
     })
   }
@@ -301,6 +301,6 @@ function mayFollow(decision: AskDecision): boolean {
 }
 
 // Whether others may wait for what this one brings: it is a GET, and not for a part, which is of no use to who wants the whole.
-function mayShare({ asked: { request } }: ClientExchange): boolean {
+function mayShare({ routed: { request } }: ClientExchange): boolean {
   return request.method === 'GET' && request.range === undefined
 }

@@ -11,7 +11,7 @@ import { CacheRequest, scanFields, type RequestFault } from '../policy/request.t
 import type { RequestField } from '../policy/vary.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
-import type { ClientConnection } from '../forwarding/request-context.ts'
+import type { RequestContext } from '../forwarding/request-context.ts'
 import type { Route } from './routing/route.ts'
 
 /** The head of a message as Node gives it. */
@@ -22,18 +22,18 @@ export interface RequestHead {
 }
 
 /** A request that was understood and has a route. What is costly is made when it is first asked for. */
-export class Asked {
+export class RoutedRequest {
   readonly request: CacheRequest
   readonly route: Route
   readonly #raw: readonly string[]
-  readonly #client: ClientConnection
+  readonly #client: RequestContext
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
-  constructor(request: CacheRequest, route: Route, raw: readonly string[], client: ClientConnection, viaName: string) {
+  constructor(request: CacheRequest, route: Route, raw: readonly string[], client: RequestContext, viaName: string) {
     this.request = request
     this.route = route
     this.#raw = raw
@@ -100,7 +100,7 @@ function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLi
 
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {
-  readonly asked: Asked
+  readonly routed: RoutedRequest
   readonly response: ServerResponse
 }
 
@@ -111,7 +111,7 @@ export type Fault = RequestFault | 'no-route'
  * Reads a request's line and fields and finds its route. The listener has seen to it that the target is in origin-form
  * and that there is at most one Host (proxy/admission/admission.ts).
  */
-export function receive(routes: readonly Route[], head: RequestHead, client: ClientConnection, viaName: string): Asked | Fault {
+export function routeRequest(routes: readonly Route[], head: RequestHead, client: RequestContext, viaName: string): RoutedRequest | Fault {
   const scan = scanFields(head.rawHeaders)
   if (scan.host === undefined) return 'host-missing'
   const authority = normaliseAuthority(scan.host, client.scheme)
@@ -120,5 +120,5 @@ export function receive(routes: readonly Route[], head: RequestHead, client: Cli
   const route = matchRoute(routes, authority, target)
   if (route === undefined) return 'no-route'
   const line = { method: head.method ?? 'GET', scheme: client.scheme, authority, target: keyedTarget(route, target) }
-  return new Asked(new CacheRequest(scan, line), route, head.rawHeaders, client, viaName)
+  return new RoutedRequest(new CacheRequest(scan, line), route, head.rawHeaders, client, viaName)
 }

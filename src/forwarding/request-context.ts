@@ -1,7 +1,7 @@
 // The hop between client and proxy, as forwarding and the key need it.
 
 /** The hop between the client and the proxy, as the proxy saw it. */
-export interface ClientConnection {
+export interface RequestContext {
   /** The peer's IP address; IPv4 in its own notation, also on a socket that listens on both. */
   readonly address: string
   /** How the client asked: as a trusted proxy before this one says in X-Forwarded-Proto, or else on this connection. */

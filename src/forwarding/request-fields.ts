@@ -1,11 +1,13 @@
 // What an origin is sent: the client's fields, less what is not for it, plus what the proxy vouches for.
 import type { FieldLines } from '../http/fields.ts'
 import { normaliseAuthority } from '../http/authority.ts'
-import { isHopByHop } from '../http/fields.ts'
+import { isHopByHop, withoutFields } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
 import { provenanceLines } from './trusted-fields.ts'
-import { isSteering } from './untrusted-fields.ts'
-import type { ClientConnection } from './request-context.ts'
+import { isUntrustedField } from './untrusted-fields.ts'
+import type { RequestContext } from './request-context.ts'
+import { partialRequestFields } from '../policy/validation.ts'
+
 /** What becomes of a field that the proxy treats by name. */
 type Treatment = 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
 
@@ -31,7 +33,7 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3), and CDN-Loop its name (RFC 8586 §2),
  *   as a line of its own, which a malformed one before it cannot swallow.
  */
-export function forwardFields(lines: FieldLines, client: ClientConnection, viaName: string): string[] {
+export function forwardFields(lines: FieldLines, client: RequestContext, viaName: string): string[] {
   const { trusted } = client
   let named: ReadonlySet<string> | undefined
   let authority: string | undefined
@@ -45,7 +47,7 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
     switch (treatments.get(name)) {
       case undefined:
         if (isHopByHop(name, noOptions)) break
-        if (!isSteering(name)) kept.push(name, value)
+        if (!isUntrustedField(name)) kept.push(name, value)
         else if (trusted) steering.push(name, value)
         break
       case 'forwarded':
@@ -83,3 +85,8 @@ export function forwardFields(lines: FieldLines, client: ClientConnection, viaNa
 }
 
 const noOptions: ReadonlySet<string> = new Set()
+
+/** The fields of a request for the whole, whatever was asked for of it. */
+export function unconditionalFields(forwarded: FieldLines): string[] {
+  return withoutFields(forwarded, partialRequestFields)
+}

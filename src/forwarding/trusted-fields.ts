@@ -1,8 +1,8 @@
 // The fields that tell an origin where a request came from, and how much of them tells two requests apart.
 import type { FieldLines } from '../http/fields.ts'
 import { isAddressList, readForwarded, tellsAddressAnd } from './forwarded.ts'
-import { dashed, isSteering, namesSender, tellsAddress } from './untrusted-fields.ts'
-import type { ClientConnection } from './request-context.ts'
+import { dashed, isUntrustedField, namesSender, isClientAddressField } from './untrusted-fields.ts'
+import type { RequestContext } from './request-context.ts'
 
 /**
  * X-Forwarded-For, -Proto, -Host and Forwarded as an origin is sent them, one line each, behind the other steering fields of a trusted
@@ -14,7 +14,7 @@ import type { ClientConnection } from './request-context.ts'
  * - Forwarded is written anew from what was understood. If it names nothing but addresses, each element is given the request's host and
  *   scheme: an origin that goes by the first element then reads the same as one that goes by the last.
  */
-export function provenanceLines(lines: FieldLines, client: ClientConnection, authority: string | undefined): string[] {
+export function provenanceLines(lines: FieldLines, client: RequestContext, authority: string | undefined): string[] {
   const sent: string[] = []
   let forwardedFor = ''
   let forwarded = ''
@@ -37,7 +37,7 @@ export function provenanceLines(lines: FieldLines, client: ClientConnection, aut
         host ??= value
         break
       default:
-        if (isSteering(name) && !namesSender(name)) sent.push(name, value)
+        if (isUntrustedField(name) && !namesSender(name)) sent.push(name, value)
     }
   }
   proto ??= client.scheme
@@ -95,7 +95,7 @@ export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed):
     const name = sent[i] as string
     const value = sent[i + 1] as string
     const spelling = dashed(name)
-    if (tellsAddress(spelling)) {
+    if (isClientAddressField(spelling)) {
       if ((name !== spelling || !isAddressList(value)) && !telling.includes(spelling)) telling.push(spelling)
     } else if (spelling === 'x-forwarded-port') ports++
     else if (spelling === 'x-forwarded-proto') nothingNew &&= name === spelling && value === scheme
@@ -109,7 +109,7 @@ export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed):
     else if (name === 'x-forwarded-proto' ? value === scheme
       : name === 'x-forwarded-host' ? value === authority
       : name === 'x-forwarded-port' ? ports === 1 && nothingNew && value === portOf(scheme, authority)
-      : tellsAddress(name) && !telling.includes(name)) continue
+      : isClientAddressField(name) && !telling.includes(name)) continue
     else keyed.push(name, value)
   }
   return keyed

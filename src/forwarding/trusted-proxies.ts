@@ -14,7 +14,7 @@ export function plainAddress(address: string | undefined): string {
  * ranges (`10.0.0.0/8`, `::1`), and the names `loopback`, `linklocal` and `uniquelocal`, as Fastify has them.
  * @throws TypeError for a member that is none of these.
  */
-export function trustPredicate(trustProxy: boolean | readonly string[]): (address: string) => boolean {
+export function trustedProxyMatcher(trustProxy: boolean | readonly string[]): (address: string) => boolean {
   if (typeof trustProxy === 'boolean') return () => trustProxy
   const list = new BlockList()
   for (const member of trustProxy) for (const range of ranges.get(member) ?? [member]) addRange(list, range)

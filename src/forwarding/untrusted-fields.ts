@@ -70,7 +70,7 @@ const senderFields: ReadonlySet<string> = new Set(['x-envoy-peer-metadata', 'x-e
  * what is neither letter nor digit: `X_Forwarded_For` and `X.Forwarded.For` are X-Forwarded-For there, and `Content_Length` is
  * a second Content-Length. So another spelling of a field that is guarded, written by the proxy or read by it counts as that one.
  */
-export function isSteering(name: string): boolean {
+export function isUntrustedField(name: string): boolean {
   const spelling = dashed(name)
   if (steeringFields.has(spelling) || steeringPrefix.test(spelling)) return true
   return spelling !== name && (spelling === 'expect' || endToEndAlways.has(spelling) || isHopByHop(spelling, none))
@@ -84,7 +84,7 @@ export function dashed(name: string): string {
 const addresses: ReadonlySet<string> = new Set([...addressFields, 'x-forwarded-for'])
 
 /** Whether a field says who asks, and nothing of what. */
-export function tellsAddress(name: string): boolean {
+export function isClientAddressField(name: string): boolean {
   return addresses.has(name)
 }
 

@@ -6,7 +6,7 @@ import { listMembers } from './fields.ts'
 import { isSpace, withoutOuterSpace } from './white-space.ts'
 
 /** A response's fields once they are settled, or why the response is refused. */
-export type Settled = { readonly fields: FieldLines; readonly fault?: undefined } | { readonly fields?: undefined; readonly fault: string }
+export type SettledFields = { readonly fields: FieldLines; readonly fault?: undefined } | { readonly fields?: undefined; readonly fault: string }
 
 /**
  * What becomes of several lines with different values. Equal values are one value, except in a list.
@@ -104,7 +104,7 @@ export function sectionBytes(lines: FieldLines): number {
 }
 
 /** Settles the fields of a response head. `nowMs` is when it came. */
-export function settleHead(status: number, lines: FieldLines, nowMs: number): Settled {
+export function settleHead(status: number, lines: FieldLines, nowMs: number): SettledFields {
   if (isSettled(lines)) return { fields: lines }
   const { fields, malformed, refused, validatorsGone } = settle(lines, nowMs)
   if (malformed) return { fault: 'a malformed field' }

@@ -107,3 +107,12 @@ export function connectionNamed(lines: FieldLines): ReadonlySet<string> {
 export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
   return alwaysHopByHop.has(name) || named.has(name)
 }
+
+// RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches
+// read: nobody has judged a trailer.
+
+/** A message's Content-Length; -1: not announced. The origin room has refused lengths that are not one valid number. */
+export function announcedLength(fields: FieldLines): number {
+  const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1
+}

@@ -29,9 +29,9 @@ export function isResolved(host: string): boolean {
   return isIP(host) === 0 && host !== 'localhost'
 }
 
-export interface WatchedName {
+export interface DnsWatcher {
   /** What it resolves to may have changed: asks before its time, but not all the time. */
-  doubt(): void
+  refreshSoon(): void
   stop(): void
 }
 
@@ -46,7 +46,7 @@ export function watchAddresses(host: string, { resolve, everyMs, clock, resolved
   /** Called with each answer; sorted, each once, at least one. */
   resolved(addresses: readonly string[]): void
   failed(error: unknown): void
-}): WatchedName {
+}): DnsWatcher {
   let asking = false
   let askedMs = -Infinity
   let failing = false
@@ -75,7 +75,7 @@ export function watchAddresses(host: string, { resolve, everyMs, clock, resolved
   timer.unref()
   void ask()
   return {
-    doubt: () => {
+    refreshSoon: () => {
       if (clock.monotonic() - askedMs >= soonestMs) void ask()
     },
     stop: () => {

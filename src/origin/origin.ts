@@ -6,7 +6,7 @@ import type { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
 
 /** A request to one of a pool's servers. It has no body: what has one goes through @fastify/http-proxy. */
-export interface OriginRequest {
+export interface RequestForOrigin {
   /** Name of the pool, a key of `origins` in the configuration. */
   readonly origin: string
   readonly method: 'GET' | 'HEAD'
@@ -94,7 +94,7 @@ export interface OriginServerStatus extends OriginPlace {
 }
 
 export interface Origins {
-  request(request: OriginRequest, sink: ResponseSink): OriginExchange
+  request(request: RequestForOrigin, sink: ResponseSink): OriginExchange
   /**
    * The same servers, balancing and failover for @fastify/http-proxy: an undici Dispatcher to which the upstream
    * `http://<pool>.origin.invalid` names a pool.

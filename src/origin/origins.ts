@@ -7,7 +7,7 @@ import type { OriginConfig } from './config.ts'
 import { OriginDispatcher } from './request/dispatcher.ts'
 import type { Origins } from './origin.ts'
 import { OriginPool } from './pool/pool.ts'
-import { SinkRequest } from './request/cache-fetch.ts'
+import { CacheFetch } from './request/cache-fetch.ts'
 import { UpgradeTrip } from './request/upgrade.ts'
 
 /** Opens the pools. Host names are resolved at once; no connection is made before the first request, or health check. */
@@ -32,7 +32,7 @@ export function createOrigins(parts: {
 
   return {
     request(request, sink) {
-      const trip = new SinkRequest(poolOf(request.origin), request, sink)
+      const trip = new CacheFetch(poolOf(request.origin), request, sink)
       trip.send()
       return trip
     },

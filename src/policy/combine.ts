@@ -4,7 +4,7 @@ import { parseEntityTag } from '../http/etag.ts'
 import { fieldValue } from '../http/fields.ts'
 import type { ByteRange } from '../http/range.ts'
 import { dateValueMs } from './freshness.ts'
-import { isSound, maxRanges, partBytes } from './part.ts'
+import { lengthMatchesRanges, maxRanges, partBytes } from './part.ts'
 import type { Metadata, Part } from './stored.ts'
 
 /**
@@ -33,7 +33,7 @@ export function strongValidator(meta: Metadata): string | undefined {
  * @param maxBytes the longest body that may come of it
  */
 export function combinedPart(old: Metadata, fresh: Metadata, maxBytes: number): Part | 'whole' | undefined {
-  if (old.part === undefined || fresh.part === undefined || !isSound(old) || old.variant !== fresh.variant) return undefined
+  if (old.part === undefined || fresh.part === undefined || !lengthMatchesRanges(old) || old.variant !== fresh.variant) return undefined
   const validator = strongValidator(old)
   // §3.4: only parts with the same strong validator. A tag on one side and a date on the other are two validators.
   if (validator === undefined || validator !== strongValidator(fresh)) return undefined
@@ -43,7 +43,7 @@ export function combinedPart(old: Metadata, fresh: Metadata, maxBytes: number): 
   if (one !== undefined && other !== undefined && one !== other) return undefined
   const complete = other ?? one
   const ranges = union([...old.part.ranges, ...fresh.part.ranges])
-  const part = { ranges, complete, asked: fresh.part.asked }
+  const part = { ranges, complete, requestedRange: fresh.part.requestedRange }
   if (complete !== undefined && (ranges.at(-1) as ByteRange).end > complete) return undefined
   if (ranges.length > maxRanges || partBytes(part) > maxBytes) return undefined
   return isAll(part) ? 'whole' : part
@@ -77,7 +77,7 @@ export interface RangeAsked {
  */
 export function restOf(meta: Metadata): RangeAsked | undefined {
   const { part } = meta
-  if (part === undefined || !isSound(meta) || (part.complete ?? meta.bodyBytes) > maxCombinedBytes) return undefined
+  if (part === undefined || !lengthMatchesRanges(meta) || (part.complete ?? meta.bodyBytes) > maxCombinedBytes) return undefined
   const [first, second] = part.ranges
   if (first === undefined || isAll(part)) return undefined
   const ifRange = strongValidator(meta)

@@ -1,7 +1,7 @@
 // What to do with a request, given what is stored: RFC 9111 §4, as one pure function.
 import { restOf, type RangeAsked } from './combine.ts'
 import { currentAgeMs, isAhead } from './freshness.ts'
-import { wantedOf } from './part.ts'
+import { selectRanges } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
@@ -29,7 +29,7 @@ export type Decision<V extends Candidate> =
   | { readonly action: 'refuse'; readonly reason: RefuseReason }
 
 /** What the purge log says of an entry; `dead` ones never reach a decision. */
-export type Softness = 'valid' | 'stale'
+export type PurgeState = 'valid' | 'stale'
 
 /** Whether a request is the cache's at all, told before anything is looked up; undefined: it is. */
 export function passReason(request: CacheRequest, rules: Rules): PassReason | undefined {
@@ -53,7 +53,7 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
 export function decide<V extends Candidate>(
   request: CacheRequest,
   variants: readonly V[],
-  softness: (entry: V) => Softness,
+  softness: (entry: V) => PurgeState,
   requestField: RequestField,
   nowMs: number,
 ): Decision<V> {
@@ -66,7 +66,7 @@ export function decide<V extends Candidate>(
 }
 
 function choose<V extends Candidate>(
-  request: CacheRequest, variants: readonly V[], softness: (entry: V) => Softness, requestField: RequestField, nowMs: number,
+  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number,
 ): Decision<V> {
   const entry = selectVariant(variants, requestField)
   const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs)
@@ -78,7 +78,7 @@ function choose<V extends Candidate>(
   return choosePart(request, whole, part, softness(part), nowMs)
 }
 
-function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, softness: Softness, nowMs: number): Decision<V> & { readonly entry: V } {
+function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, softness: PurgeState, nowMs: number): Decision<V> & { readonly entry: V } {
   const { meta } = entry
   const ageMs = currentAgeMs(meta, nowMs)
   const softPurged = softness === 'stale'
@@ -103,9 +103,9 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
 }
 
 /** A request for a part, with a part stored: it answers if it holds what is asked for; of it and a whole one, the younger. */
-function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: Softness, nowMs: number): Decision<V> {
+function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
   const overtaken = whole?.action === 'serve' && whole.entry.meta.responseTimeMs >= part.meta.responseTimeMs
-  if (!overtaken && wantedOf(request, part.meta, nowMs) !== 'not-held') {
+  if (!overtaken && selectRanges(request, part.meta, nowMs) !== 'not-covered') {
     const held = chooseStored(request, part, softness, nowMs)
     if (held.action === 'serve') return held
     if (whole === undefined && (held.action === 'validate' || held.action === 'fetch')) return { ...held, part }
@@ -115,7 +115,7 @@ function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision
 }
 
 /** A request for the whole, with a part stored, and no whole that is fresh: the rest is asked for where that may be enough. */
-function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: Softness, nowMs: number): Decision<V> {
+function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
   if (whole?.action === 'validate') return { ...whole, part }
   if (whole !== undefined && whole.action !== 'fetch') return whole
   const reason = whole === undefined ? 'part-only' : whole.reason
@@ -165,11 +165,11 @@ export type OriginFailure = 'unreachable' | '5xx'
  * to give. `keepUntilMs` bounds it where no stale-if-error does.
  * @param softness whether a soft purge has made it stale before its lifetime was over
  */
-export function mayStandIn(request: CacheRequest, meta: Metadata, softness: Softness, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
+export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
   const ageMs = currentAgeMs(meta, nowMs)
   const staleForMs = ageMs - meta.lifetimeMs
   // Never a part for the whole, nor for another part (§3.3).
-  if (meta.part !== undefined && wantedOf(request, meta, nowMs) === 'not-held') return undefined
+  if (meta.part !== undefined && selectRanges(request, meta, nowMs) === 'not-covered') return undefined
   // A request that wanted none from cache gets the error, and so does one whose response forbids it.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
   const unknownAge = isAhead(meta.responseTimeMs, nowMs)

@@ -4,7 +4,7 @@ import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
 import { maxTagBytes } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
-import { isStorableStatus, mayBeKept, toldToThisCache } from './storable.ts'
+import { isStorableStatus, mayBeKept, cacheOnlyFieldNames } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
 
 // The largest that a Date holds: durations and times of day are within it.
@@ -28,7 +28,7 @@ export function isPossible(meta: Metadata): boolean {
     && (bodyBytes === 0 || (status !== 204 && status !== 205))
     && areTimes(meta)
     && areFields(meta)
-    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? toldToThisCache.has(text) : isFieldValue(text)))
+    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? cacheOnlyFieldNames.has(text) : isFieldValue(text)))
     && areValidators(meta)
     && areSelecting(meta.vary)
     && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)
@@ -80,8 +80,8 @@ function areSelecting(vary: readonly Selecting[]): boolean {
   return true
 }
 
-function isPart({ ranges, complete, asked }: Part): boolean {
-  if (ranges.length === 0 || ranges.length > maxRanges || !/^bytes=/i.test(asked) || !isFieldValue(asked)) return false
+function isPart({ ranges, complete, requestedRange }: Part): boolean {
+  if (ranges.length === 0 || ranges.length > maxRanges || !/^bytes=/i.test(requestedRange) || !isFieldValue(requestedRange)) return false
   let last = 0
   for (const { start, end } of ranges) {
     if (!isCount(start) || !isCount(end) || start < last || end <= start) return false

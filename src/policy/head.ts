@@ -3,10 +3,10 @@ import { fieldValue, hasField, type FieldLines } from '../http/fields.ts'
 import type { Metadata } from './stored.ts'
 
 /** confirms: its fields update the stored response; contradicts: that must not be used any more; silent: it says neither. */
-export type HeadVerdict = 'confirms' | 'contradicts' | 'silent'
+export type HeadVerdict = 'confirms' | 'contradicts' | 'inconclusive'
 
 /** Statuses of a HEAD that speak of what is stored: what there is now, or that there is nothing any more. */
-export function headSpeaks(status: number): boolean {
+export function isHeadRelevant(status: number): boolean {
   return status === 200 || status === 404 || status === 410
 }
 
@@ -18,7 +18,7 @@ export function headSpeaks(status: number): boolean {
 export function judgeByHead(meta: Metadata, status: number, fields: FieldLines): HeadVerdict {
   // A stored part is one of a representation that GET would bring as 200.
   if (status !== (meta.part === undefined ? meta.status : 200)) return 'contradicts'
-  if (status !== 200) return 'silent'
+  if (status !== 200) return 'inconclusive'
   for (const name of ['etag', 'last-modified', 'content-encoding']) {
     if (hasField(fields, name) && fieldValue(fields, name) !== fieldValue(meta.fields, name)) return 'contradicts'
   }
@@ -26,5 +26,5 @@ export function judgeByHead(meta: Metadata, status: number, fields: FieldLines):
   const stored = meta.part === undefined ? meta.bodyBytes : meta.part.complete
   if (length !== undefined && stored !== undefined && Number(length) !== stored) return 'contradicts'
   const compared = (meta.etag !== undefined && hasField(fields, 'etag')) || (meta.lastModified !== undefined && hasField(fields, 'last-modified'))
-  return compared ? 'confirms' : 'silent'
+  return compared ? 'confirms' : 'inconclusive'
 }

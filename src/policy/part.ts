@@ -17,7 +17,7 @@ export const contentFields: ReadonlySet<string> = new Set(['content-length', 'co
  * What the answer to a GET that was sent with this Range (or without) brings of the representation. undefined: that cannot
  * be told, so it must be neither stored nor reused.
  */
-export function contentOf(range: string | undefined, status: number, fields: FieldLines): Part | 'whole' | undefined {
+export function receivedContent(range: string | undefined, status: number, fields: FieldLines): Part | 'whole' | undefined {
   if (range === undefined) return status === 206 ? undefined : 'whole'
   // A unit that is not known here means what origin and client have agreed on, and may have shaped a 200 as well. So may a
   // range have brought about an error or a redirect, which the next client's request would not.
@@ -30,7 +30,7 @@ export function contentOf(range: string | undefined, status: number, fields: Fie
   const content = lines.length === 1 ? parseContentRange(lines[0] as string) : undefined
   if (content === undefined) return undefined
   const { start, end, complete } = content
-  return { ranges: [{ start, end }], complete, asked: range }
+  return { ranges: [{ start, end }], complete, requestedRange: range }
 }
 
 /** A part's name among the variants of its key: a whole and a part of the same selecting fields lie side by side. */
@@ -46,7 +46,7 @@ export function partBytes(part: Part): number {
 }
 
 /** Whether a stored part has the bytes that its ranges say. One that has not is a part of nothing: see src/policy/README.md. */
-export function isSound(meta: Metadata): boolean {
+export function lengthMatchesRanges(meta: Metadata): boolean {
   return meta.part !== undefined && partBytes(meta.part) === meta.bodyBytes
 }
 
@@ -57,16 +57,16 @@ export interface Slice extends ByteRange {
 
 /**
  * What a stored response answers a request with: slices of its body; or `undefined`, all of it, as it is; or
- * `'unsatisfiable'`, 416; or `'not-held'`: it is a part that does not hold what is asked for, and must not answer.
+ * `'unsatisfiable'`, 416; or `'not-covered'`: it is a part that does not hold what is asked for, and must not answer.
  */
-export type Wanted = readonly Slice[] | 'unsatisfiable' | 'not-held' | undefined
+export type RangeSelection = readonly Slice[] | 'unsatisfiable' | 'not-covered' | undefined
 
-export function wantedOf(request: CacheRequest, meta: Metadata, nowMs: number): Wanted {
+export function selectRanges(request: CacheRequest, meta: Metadata, nowMs: number): RangeSelection {
   return meta.part === undefined ? wantedOfWhole(request, meta, nowMs) : wantedOfPart(request, meta, meta.part, nowMs)
 }
 
 // §14.2: Range applies to a GET that would be answered 200, after the preconditions.
-function wantedOfWhole(request: CacheRequest, meta: Metadata, nowMs: number): Wanted {
+function wantedOfWhole(request: CacheRequest, meta: Metadata, nowMs: number): RangeSelection {
   if (request.method !== 'GET' || meta.status !== 200 || !ifRangeHolds(request, meta, nowMs)) return undefined
   const ranges = parseRange(request.range, meta.bodyBytes, maxRanges)
   if (ranges === undefined || ranges === 'unsatisfiable') return ranges
@@ -74,19 +74,19 @@ function wantedOfWhole(request: CacheRequest, meta: Metadata, nowMs: number): Wa
 }
 
 // RFC 9111 §3.3: a request for a part may be answered by a stored part in which it lies whole.
-function wantedOfPart(request: CacheRequest, meta: Metadata, part: Part, nowMs: number): Wanted {
+function wantedOfPart(request: CacheRequest, meta: Metadata, part: Part, nowMs: number): RangeSelection {
   const { range, method, ifRange } = request
-  if (method !== 'GET' || range === undefined) return 'not-held'
-  if (!isSound(meta)) {
+  if (method !== 'GET' || range === undefined) return 'not-covered'
+  if (!lengthMatchesRanges(meta)) {
     // Nobody knows which bytes these are. To whom asks in the very same words the origin would send the same.
     const [only] = part.ranges
-    if (range !== part.asked || ifRange !== undefined || only === undefined) return 'not-held'
+    if (range !== part.requestedRange || ifRange !== undefined || only === undefined) return 'not-covered'
     return [{ start: 0, end: meta.bodyBytes, contentRange: contentRange(only.start, only.end, part.complete) }]
   }
-  if (!ifRangeHolds(request, meta, nowMs)) return 'not-held' // §13.1.5: then the whole is asked for
+  if (!ifRangeHolds(request, meta, nowMs)) return 'not-covered' // §13.1.5: then the whole is asked for
   // Without a known end, what is counted from it comes out as Infinity, and lies in no part.
   const asked = parseRange(range, part.complete ?? Infinity, maxRanges)
-  if (asked === undefined || asked === 'unsatisfiable' || asked.length !== 1) return 'not-held'
+  if (asked === undefined || asked === 'unsatisfiable' || asked.length !== 1) return 'not-covered'
   const [one] = asked
   let at = 0
   for (const held of part.ranges) {
@@ -96,7 +96,7 @@ function wantedOfPart(request: CacheRequest, meta: Metadata, part: Part, nowMs: 
     }
     at += held.end - held.start
   }
-  return 'not-held'
+  return 'not-covered'
 }
 
 // §14.4
@@ -129,5 +129,5 @@ export interface ShownPart {
 export function shownPart(meta: Metadata): ShownPart | undefined {
   const { part } = meta
   if (part === undefined) return undefined
-  return { ranges: part.ranges.map(({ start, end }) => `${start}-${end - 1}`).join(','), complete: part.complete ?? null, sound: isSound(meta) }
+  return { ranges: part.ranges.map(({ start, end }) => `${start}-${end - 1}`).join(','), complete: part.complete ?? null, sound: lengthMatchesRanges(meta) }
 }

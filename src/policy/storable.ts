@@ -12,7 +12,7 @@ import { representsTarget } from './post.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
-import type { Metadata, Part, Stamp } from './stored.ts'
+import type { Metadata, Part, LogPosition } from './stored.ts'
 import { selectingFields, variantName, type RequestField } from './vary.ts'
 
 /** A response head as it arrived, with what is known of how it came. Times in milliseconds since the epoch. */
@@ -22,7 +22,7 @@ export interface ReceivedHead {
   readonly requestTimeMs: number
   readonly responseTimeMs: number
   /** The purge log's place before the origin was asked. */
-  readonly stamp: Stamp
+  readonly stamp: LogPosition
 }
 
 export type Storability =
@@ -80,7 +80,7 @@ export function assessResponse(
     meta: {
       status: head.status,
       fields,
-      cacheOnlyFields: head.fields.filter((_, i) => toldToThisCache.has(head.fields[i - (i % 2)] as string)),
+      cacheOnlyFields: head.fields.filter((_, i) => cacheOnlyFieldNames.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,
       initialAgeMs: initialAgeMs(head.fields, head.requestTimeMs, head.responseTimeMs),
@@ -129,10 +129,10 @@ function keptBack({ private: privateTo, noCache }: ResponseDirectives): Readonly
 
 
 /** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
-export const toldToThisCache: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
+export const cacheOnlyFieldNames: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
 
 // Made anew for each answer, true of one passage only, or of one connection.
-const neverKept: ReadonlySet<string> = new Set([...toldToThisCache, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
+const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
 
 /** Whether a field may be among those that are stored, as far as its name tells. `named`: by Connection, on the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {

@@ -6,7 +6,7 @@ import type { ByteRange } from '../http/range.ts'
  * A place in the order of purges (see store/purge/log.ts): a string that sorts, with `<`, in the order in which the
  * purges were recorded.
  */
-export type Stamp = string
+export type LogPosition = string
 
 /** A request field that Vary names, with the normalised value that the stored response's request had; null: it had none. */
 export type Selecting = readonly [name: string, value: string | null]
@@ -18,7 +18,7 @@ export interface Part {
   /** Length of the whole representation; undefined: the origin did not say. */
   readonly complete: number | undefined
   /** The Range field that brought it (the last of it), byte for byte. */
-  readonly asked: string
+  readonly requestedRange: string
 }
 
 /** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
@@ -58,7 +58,7 @@ export interface Metadata {
   readonly target: string
   readonly tags: readonly string[]
   /** The last purge that had been applied here before the origin was asked for it. A later one that matches kills it. */
-  readonly stamp: Stamp
+  readonly stamp: LogPosition
   /** When the store may forget it. Never an answer to "is it fresh?". */
   readonly keepUntilMs: number
   /** Length of the whole stored body. */

@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { plainAddress } from '../forwarding/trusted-proxies.ts'
-import type { ClientConnection } from '../forwarding/request-context.ts'
+import type { RequestContext } from '../forwarding/request-context.ts'
 
 // RFC 9110 §5.6.2 token characters: safe in a log line, a header and a URL.
 const safeToken = /^[!#$%&'*+.^_`|~\w-]{1,128}$/
 
 /** Computed on demand, for a hit asks for hardly any of it; but what the socket knows is noted at once, for a request that is over has none. */
-export class IncomingClient implements ClientConnection {
+export class IncomingClient implements RequestContext {
   readonly #request: IncomingMessage
   readonly #trusts: (address: string) => boolean
   readonly #peer: string | undefined

@@ -13,11 +13,11 @@ import { onUnsendable, sendHead } from '../exchange/client/sending.ts'
 import { upstreamOf } from '../origin/request/dispatcher.ts'
 import type { Origins } from '../origin/origin.ts'
 import type { PassReason } from '../policy/reasons.ts'
-import { trustPredicate } from '../forwarding/trusted-proxies.ts'
-import { admit } from './admission/admission.ts'
+import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
+import { validateRequest } from './admission/admission.ts'
 import { allow, passedMethods } from './admission/methods.ts'
 import { IncomingClient } from './client.ts'
-import { openHttp2, type Http2Door } from './listener/http2.ts'
+import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import { keepsBody, readBody } from './pass/buffered-body.ts'
 import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener/http1.ts'
 import type { ProxyOptions } from './listener/options.ts'
@@ -27,16 +27,16 @@ import { writeProblem } from './problem.ts'
 import { watchStalled } from './listener/stalled-clients.ts'
 import { watchUploads } from './pass/upload-timeout.ts'
 import { relayWebSocket, type WebSocketParts } from './pass/websocket.ts'
-import type { ClientConnection } from '../forwarding/request-context.ts'
+import type { RequestContext } from '../forwarding/request-context.ts'
 
 export interface ProxyParts {
   /**
    * Answers from the cache machinery. true: it took the request, and `response` is or will be written by it; a reason: the
    * request falls through to http-proxy. A hit answers synchronously. Must not touch the response before it gives a reason.
    */
-  handle(request: IncomingMessage, response: ServerResponse, client: ClientConnection): true | PassReason | Promise<true | PassReason>
+  handle(request: IncomingMessage, response: ServerResponse, client: RequestContext): true | PassReason | Promise<true | PassReason>
   /** Where a request goes that fell through: asked before it is sent. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  destination(request: IncomingMessage, client: ClientConnection): Destination
+  destination(request: IncomingMessage, client: RequestContext): Destination
   readonly origins: Origins
   /** Counts a response that Node would not send. */
   unsendable?(): void
@@ -55,11 +55,11 @@ export interface ProxyParts {
  */
 export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, logger } = parts
-  const trusts = trustPredicate(options.trustProxy)
+  const trusts = trustedProxyMatcher(options.trustProxy)
   const via = `1.1 ${options.viaName}`
   const uploads = watchUploads(options.timeouts.requestMs)
   let closing = false
-  let http2: Http2Door | undefined
+  let http2: Http2Listener | undefined
   let tellLast: () => void
   let route: (request: IncomingMessage, response: ServerResponse) => void
 
@@ -80,7 +80,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     if (response.socket === null) countPipelined(request, response)
     if (closing || parts.leaving?.() === true) response.shouldKeepAlive = false
     try {
-      if (admit(request, options) === 'here') {
+      if (validateRequest(request, options) === 'answer-locally') {
         // What it may have brought along is not read: see writeProblem.
         const unread = hasBody(request)
         if (unread) endConnection(request)
@@ -97,7 +97,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     }
   }
 
-  function fallThrough(request: IncomingMessage, response: ServerResponse, client: ClientConnection, reason: PassReason): void {
+  function fallThrough(request: IncomingMessage, response: ServerResponse, client: RequestContext, reason: PassReason): void {
     setPass(request, passFor(client, reason, response))
     if (hasBody(request)) uploads.watch(request, () => fail(response, new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' })))
     route(request, response)
@@ -108,7 +108,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     viaName: options.viaName,
     destination: parts.destination,
     admit: (request) => {
-      admit(request, options)
+      validateRequest(request, options)
       return new IncomingClient(request, trusts)
     },
     failed: (error, request) => report(error, { target: request.url }),

@@ -104,7 +104,7 @@ function putPart(part: Part | undefined): void {
   }
   numbers.push(part.complete === undefined ? 0 : 1)
   if (part.complete !== undefined) putQuantity(part.complete)
-  putString(part.asked)
+  putString(part.requestedRange)
 }
 
 /** The bytes of metadata, with `bodyBytes` as its length of body. The same metadata always gives the same bytes. */
@@ -245,7 +245,7 @@ function takePart(): Part | undefined {
     const start = takeQuantity()
     ranges.push({ start, end: start + takeQuantity() })
   }
-  return { ranges, complete: takeNumber() === 0 ? undefined : takeQuantity(), asked: takeString() }
+  return { ranges, complete: takeNumber() === 0 ? undefined : takeQuantity(), requestedRange: takeString() }
 }
 
 /**

@@ -1,5 +1,5 @@
 // A lease: which of the processes that share a cache asks the origin for a key, and how the others wait for it.
-import type { Stamp } from '../policy/stored.ts'
+import type { LogPosition } from '../policy/stored.ts'
 import type { StoreKey } from './store.ts'
 
 /**
@@ -16,31 +16,31 @@ export type Outcome = 'stored' | 'uncacheable' | 'uncacheable-with-credentials' 
 /** The right to ask, and the duty to say what came of it. It ends with the process that holds it, a little later. */
 export interface Lease {
   /** Whether the store had something under the key when the lease was taken: perhaps stored since the taker last looked. */
-  readonly occupied: boolean
+  readonly hasEntry: boolean
   /** Gives it back, and wakes those who wait. Once; later calls do nothing. */
   release(outcome: Outcome): void
 }
 
 /** What an attempt to take a lease came to. */
-export type Taking =
-  | { readonly kind: 'held'; readonly lease: Lease }
-  /** It was given back a moment ago with the outcome that this taker heeds: what those who waited were told holds for it. */
-  | { readonly kind: 'told' }
+export type LeaseResult =
+  | { readonly kind: 'acquired'; readonly lease: Lease }
+  /** It was given back a moment ago with the outcome that this taker acceptsOutcome: what those who waited were told holds for it. */
+  | { readonly kind: 'knownUncacheable' }
   /** There is no lease to be had, nor anything to wait for: ask without. */
-  | { readonly kind: 'none' }
-  | Elsewhere
+  | { readonly kind: 'unavailable' }
+  | HeldElsewhere
 
 /** Another fetch holds it. `over` or `leave` must be called; `leave` also ends an `over` that is waited for, as lapsed. */
-export interface Elsewhere {
-  readonly kind: 'elsewhere'
+export interface HeldElsewhere {
+  readonly kind: 'heldElsewhere'
   /** Names that one holding: no two have the same. */
   readonly token: string
   /** The purge log's place when that fetch began. */
-  readonly stamp: Stamp
+  readonly stamp: LogPosition
   /** How long `over` waits at the most: never longer than a lease. */
   readonly waitMs: number
   /** Resolves when it was given back; or with `lapsed`, when it should have ended or word of its end may have been lost: take again. Never rejects. */
-  over(): Promise<Outcome | 'lapsed'>
+  ended(): Promise<Outcome | 'expired'>
   leave(): void
 }
 
@@ -53,9 +53,9 @@ export interface Leases {
   /**
    * Takes the lease of a key, or tells who has it; within the deadline of one command, and never rejects.
    * @param stamp the purge log's place when this fetch began
-   * @param heeds which way of being uncacheable would make this fetch one that nobody waits for
-   * @param usurped token of a holder for which this fetch may not wait: the lease is taken from that one
+   * @param acceptsOutcome which way of being uncacheable would make this fetch one that nobody waits for
+   * @param stealFrom token of a holder for which this fetch may not wait: the lease is taken from that one
    */
-  take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped?: string): Promise<Taking>
+  take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom?: string): Promise<LeaseResult>
   close(): Promise<void>
 }

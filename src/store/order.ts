@@ -1,6 +1,6 @@
 // Which of two responses is the newer one, where the clocks of replicas may disagree.
 import { isAhead } from '../policy/freshness.ts'
-import type { Metadata, Stamp } from '../policy/stored.ts'
+import type { Metadata, LogPosition } from '../policy/stored.ts'
 
 /** Where a response stands in the order of requests. */
 export type Placed = Pick<Metadata, 'stamp' | 'requestTimeMs'>
@@ -25,6 +25,6 @@ export function outlasts(stored: Placed, next: Placed, nowMs: number): boolean {
 }
 
 // A stamp of the shared log begins with the identity of that log, and a dot (redis/purge-log/record.ts). Others are of one log.
-function logOf(stamp: Stamp): string {
+function logOf(stamp: LogPosition): string {
   return stamp.slice(0, stamp.indexOf('.') + 1)
 }

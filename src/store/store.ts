@@ -50,13 +50,13 @@ export interface Writer {
  * of the variants of a key, or one that another replica has since replaced: good for a plain fresh answer, and for
  * everything else `lookup` is asked, which knows both.
  */
-export interface Near {
+export interface LocalTier {
   /** What is at hand, the youngest first; [] where there is nothing. */
   lookup(key: StoreKey): readonly Stored[]
   /** Takes in what `lookup` found further away, now that it is used; answers what to deliver in its place. */
-  keep(key: StoreKey, stored: Stored): Stored
+  promote(key: StoreKey, stored: Stored): Stored
   /** Gives the memory of one variant back; the shared one stays. */
-  forget(key: StoreKey, variant: string): void
+  drop(key: StoreKey, variant: string): void
 }
 
 /** An entry as a listing tells it. */
@@ -109,7 +109,7 @@ export interface StoreStats {
  */
 export interface Store {
   /** Left out where all that is stored lies equally near: then there is no first look to take. */
-  readonly near?: Near
+  readonly local?: LocalTier
   /** Every variant stored under a key, the youngest `responseTimeMs` first; [] where there is none. */
   lookup(key: StoreKey): Awaitable<readonly Stored[]>
   /**

@@ -85,8 +85,8 @@ tap.test('two listeners in one process keep their metrics apart', async (t) => {
 
 tap.test('of several workers each has its label, whichever is asked', async (t) => {
   const crew = new TwoWorkers()
-  const one = await listen(t, () => ({ crew: crew.member('one') }))
-  const other = await listen(t, () => ({ crew: crew.member('other') }))
+  const one = await listen(t, () => ({ workers: crew.member('one') }))
+  const other = await listen(t, () => ({ workers: crew.member('other') }))
   one.parts.counters.hits = 5
   other.parts.counters.hits = 7
   other.parts.counters.count('fresh')

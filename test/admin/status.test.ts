@@ -148,8 +148,8 @@ tap.test('a query with mistakes is told every one', async (t) => {
 
 tap.test('/v1/stats of several workers adds up what they count and hold, and tells the share of each', async (t) => {
   const crew = new TwoWorkers()
-  const one = await listen(t, () => ({ crew: crew.member('one') }))
-  const other = await listen(t, () => ({ crew: crew.member('other') }))
+  const one = await listen(t, () => ({ workers: crew.member('one') }))
+  const other = await listen(t, () => ({ workers: crew.member('other') }))
   for (const [{ parts: { counters } }, hits] of [[one, 2], [other, 1]] as const) {
     counters.hits = hits
     for (let i = 0; i < hits; i++) counters.count('fresh')

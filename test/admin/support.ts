@@ -7,7 +7,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { Agent } from 'undici'
 import { createAdmin } from '../../src/admin/admin.ts'
-import type { Crew, Told } from '../../src/admin/workers.ts'
+import type { WorkerGroup, WorkerReport } from '../../src/admin/workers.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
@@ -115,11 +115,11 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
       return log.unrecorded
     },
     judge: (meta) => log.judge(meta),
-    mayTouch: (...args) => log.mayTouch(...args),
-    touchedBefore: (...args) => log.touchedBefore(...args),
+    mayMatch: (...args) => log.mayMatch(...args),
+    matchedBetween: (...args) => log.matchedBetween(...args),
     append: over.append ?? ((purge, waitMs) => log.append(purge, waitMs)),
     recent: (limit, before) => log.recent(limit, before),
-    current: () => log.current(),
+    isCaughtUp: () => log.isCaughtUp(),
     replicas: over.replicas ?? (() => log.replicas()),
     close: () => log.close(),
   }
@@ -164,7 +164,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     clock,
     logger: pino({ level: 'info' }, lines),
     version: '1.2.3',
-    crew: undefined,
+    workers: undefined,
     nextTurn: () => setImmediate(),
   }
   const parts = { ...defaults, ...change(defaults) }
@@ -198,15 +198,15 @@ export function errorsOf(answer: Answer): string[] {
 
 /** Workers of one crew in this process: what one of them tells is asked of it as it would be over a channel. */
 export class TwoWorkers {
-  readonly #tells: Parameters<Crew['offer']>[0][] = []
+  readonly #tells: Parameters<WorkerGroup['report']>[0][] = []
 
-  member(worker: string): Crew {
+  member(worker: string): WorkerGroup {
     return {
       worker,
-      offer: (tell) => void this.#tells.push(tell),
-      gather: async (what) => {
+      report: (tell) => void this.#tells.push(tell),
+      collect: async (what) => {
         const told = await Promise.all(this.#tells.map((tell) => tell[what]()))
-        return JSON.parse(JSON.stringify(told)) as Told[typeof what][]
+        return JSON.parse(JSON.stringify(told)) as WorkerReport[typeof what][]
       },
     }
   }

@@ -14,28 +14,28 @@ import { faraway, startHandler } from './handler-under-test.ts'
 t.test('the first to settle a lead is the one who tells, and a later lead is not disturbed by it', async t => {
   const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
-  const lead = coalescer.begin('k', stamp)
+  const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
-  lead.hold({ occupied: false, release: outcome => { released.push(outcome) } })
-  t.equal(coalescer.join('k', 'a.example', '/'), lead)
-  const next = coalescer.begin('k', stamp)
+  lead.hold({ hasEntry: false, release: outcome => { released.push(outcome) } })
+  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
+  const next = coalescer.beginFetch('k', stamp)
   lead.settle('stored')
   lead.settle('failed')
   t.equal(await lead.settled, 'stored')
   t.same(released, ['stored'])
-  t.equal(coalescer.join('k', 'a.example', '/'), next)
+  t.equal(coalescer.joinFetch('k', 'a.example', '/'), next)
   next.settle('failed')
-  t.equal(coalescer.join('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
 })
 
 t.test('a lead that began before a purge that may touch it is not joined', async t => {
   const log = createLocalPurgeLog({ clock: manualClock() })
   const coalescer = new Coalescer(log)
-  const lead = coalescer.begin('k', log.applied)
+  const lead = coalescer.beginFetch('k', log.applied)
   await log.append(purge({ urls: [{ authority: 'a.example', target: '/other' }] }), 0)
-  t.equal(coalescer.join('k', 'a.example', '/'), lead)
+  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
   await log.append(purge({ tags: ['its tags are not known yet'] }), 0)
-  t.equal(coalescer.join('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
 })
 
 const stored = { 'Cache-Control': 'max-age=60' }
@@ -165,7 +165,7 @@ t.test('nobody waits while purges may have been missed, since nothing could be k
   const counted = counters()
   const bench = await startHandler(t, {
     origin, parts: { counters: counted },
-    log: log => Object.defineProperty(Object.create(log), 'current', { value: () => false }),
+    log: log => Object.defineProperty(Object.create(log), 'isCaughtUp', { value: () => false }),
   })
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => held.length === 10)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { CombiningWriter } from '../../src/exchange/fill/combining-writer.ts'
 import { combinedPart, isAll } from '../../src/policy/combine.ts'
-import { isSound, partBytes, wantedOf } from '../../src/policy/part.ts'
+import { lengthMatchesRanges, partBytes, selectRanges } from '../../src/policy/part.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { createMemoryStore, type MemoryStore } from '../../src/store/memory/store.ts'
 import { BodyGone, type Body, type Stored } from '../../src/store/store.ts'
@@ -19,7 +19,7 @@ function emptyStore(): MemoryStore {
 }
 
 function partMeta(start: number, end: number, complete: number | undefined): Metadata {
-  return metadata({ status: 206, variant: ' part', part: { ranges: [{ start, end }], complete, asked: `bytes=${start}-${end - 1}` }, bodyBytes: end - start })
+  return metadata({ status: 206, variant: ' part', part: { ranges: [{ start, end }], complete, requestedRange: `bytes=${start}-${end - 1}` }, bodyBytes: end - start })
 }
 
 /** What a fill does with a range that arrives: joined with what is stored, or in its place. */
@@ -58,8 +58,8 @@ t.test('random ranges of a random body in random order give slices of the true b
         }
         if (meta.part.ranges.length > 1) joined++
         const expected = Buffer.concat(meta.part.ranges.map(range => truth.subarray(range.start, range.end)))
-        t.ok(isSound(meta) && bytes.equals(expected), 'a part is what its ranges say')
-        const asked = wantedOf(request({ Range: `bytes=${start}-${end - 1}` }), meta, t0)
+        t.ok(lengthMatchesRanges(meta) && bytes.equals(expected), 'a part is what its ranges say')
+        const asked = selectRanges(request({ Range: `bytes=${start}-${end - 1}` }), meta, t0)
         if (typeof asked !== 'object') return t.fail('what has just come is held')
         t.ok((await readBody(held, asked[0]?.start ?? 0, asked[0]?.end ?? 0)).equals(truth.subarray(start, end)), 'and is sent as it is')
       }
@@ -122,6 +122,6 @@ t.test('a writer that is aborted stores nothing, and stops reading what is store
 t.test('what is longer than its parts say, or all of it, is told', async t => {
   const whole: Stored['meta'] = partMeta(0, 10, 10)
   t.equal(whole.part !== undefined && isAll(whole.part) && partBytes(whole.part), 10)
-  t.equal(isAll({ ranges: [{ start: 0, end: 10 }], complete: undefined, asked: '' }), false)
-  t.equal(isAll({ ranges: [{ start: 0, end: 10 }], complete: 11, asked: '' }), false)
+  t.equal(isAll({ ranges: [{ start: 0, end: 10 }], complete: undefined, requestedRange: '' }), false)
+  t.equal(isAll({ ranges: [{ start: 0, end: 10 }], complete: 11, requestedRange: '' }), false)
 })

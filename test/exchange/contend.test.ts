@@ -1,9 +1,9 @@
 // How long a request contends for a lease whose holder never lets go.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
-import { receive } from '../../src/exchange/routed-request.ts'
-import { Lead } from '../../src/exchange/coalesce/coalescer.ts'
-import { contend } from '../../src/exchange/coalesce/contend.ts'
+import { routeRequest } from '../../src/exchange/routed-request.ts'
+import { Fetch } from '../../src/exchange/coalesce/coalescer.ts'
+import { acquireLease } from '../../src/exchange/coalesce/contend.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
@@ -13,7 +13,7 @@ import { manualClock } from '../support/manual-clock.ts'
 
 const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
 const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
-const asked = receive(routes, { method: 'GET', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
+const asked = routeRequest(routes, { method: 'GET', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
 
 // Guard: mostWaitedMs.
 t.test('a request goes alone once it has waited for a minute for leases that end in nothing', async (test) => {
@@ -24,12 +24,12 @@ t.test('a request goes alone once it has waited for a minute for leases that end
     const leases: Leases = {
       take: async () => {
         takes++
-        return { kind: 'elsewhere', token: `holder ${takes}`, stamp: purgeLog.applied, waitMs, over: async () => 'lapsed', leave: () => {} }
+        return { kind: 'heldElsewhere', token: `holder ${takes}`, stamp: purgeLog.applied, waitMs, ended: async () => 'expired', leave: () => {} }
       },
       close: async () => {},
     }
     const counters = new Counters(decisionReasons, notStoredReasons)
-    test.equal(await contend({ leases, purgeLog, counters }, asked, new Lead(purgeLog.applied, () => {})), 'ask')
+    test.equal(await acquireLease({ leases, purgeLog, counters }, asked, new Fetch(purgeLog.applied, () => {})), 'ask')
     test.equal(takes, 60_000 / waitMs, `waits of ${waitMs} ms`)
     test.equal(counters.waits, 1, 'however often it tries again, it waits once')
   }

@@ -81,7 +81,7 @@ t.test('what was looked up before is not used once purges may have been missed',
   let current = true
   let broken = false
   const bench = await startHandler(t, {
-    log: log => Object.defineProperty(Object.create(log), 'current', { value: () => current }),
+    log: log => Object.defineProperty(Object.create(log), 'isCaughtUp', { value: () => current }),
     origin: (request, response) => {
       if (request.headers['if-none-match'] !== undefined) current = false
       if (broken) response.writeHead(503).end('no')

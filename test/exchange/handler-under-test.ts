@@ -5,7 +5,7 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { Handler, type HandlerParts } from '../../src/exchange/handle.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
-import { UncacheableKeys } from '../../src/exchange/coalesce/hit-for-miss.ts'
+import { HitForMiss } from '../../src/exchange/coalesce/hit-for-miss.ts'
 import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
@@ -46,7 +46,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     store: options.store?.(memory) ?? memory,
     purgeLog: options.log?.(log) ?? log,
     counters: new Counters(decisionReasons, notStoredReasons),
-    uncacheable: new UncacheableKeys(clock),
+    uncacheable: new HitForMiss(clock),
     routes: () => routes,
     viaName: 'springhouse',
     via: '1.1 springhouse',

@@ -1,6 +1,6 @@
 // How often a request looks, and how far: one look where all lies equally near, and no second one for a plain fresh answer.
 import t from 'tap'
-import type { Near, Store } from '../../src/store/store.ts'
+import type { LocalTier, Store } from '../../src/store/store.ts'
 import { counting, detail } from '../support/house.ts'
 import { purge } from '../support/purge.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
@@ -13,9 +13,9 @@ interface Looks {
 }
 
 /** The store as it is, with what is asked of it counted. */
-function counted(store: Store, looks: Looks, near?: Near): Store {
+function counted(store: Store, looks: Looks, local?: LocalTier): Store {
   return {
-    ...(near !== undefined && { near }),
+    ...(local !== undefined && { local }),
     lookup: key => { looks.far++; return store.lookup(key) },
     write: (key, meta) => store.write(key, meta),
     refresh: (key, was, meta) => store.refresh(key, was, meta),
@@ -48,8 +48,8 @@ t.test('what is at hand answers alone when it is fresh; for all else the rest is
         const found = atHand ? memory.lookup(key) : []
         return found instanceof Promise ? [] : found
       },
-      keep: (_key, stored) => { looks.kept++; return stored },
-      forget: () => { looks.forgotten++ },
+      promote: (_key, stored) => { looks.kept++; return stored },
+      drop: () => { looks.forgotten++ },
     }),
   })
   const look = async (headers: Record<string, string> = {}): Promise<[string | undefined, Looks]> => {

@@ -1,7 +1,7 @@
 // An answer to POST whose own purge did not go as it should: it is passed on, and not stored.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
-import { receive, type Asked } from '../../src/exchange/routed-request.ts'
+import { routeRequest, type RoutedRequest } from '../../src/exchange/routed-request.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { Passage } from '../../src/exchange/pass/pass.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
@@ -20,14 +20,14 @@ function passage(change: (log: PurgeLog) => PurgeLog = log => log) {
   const clock = manualClock()
   const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
   const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
-  const asked = receive(routes, { method: 'POST', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
+  const asked = routeRequest(routes, { method: 'POST', url: '/a', rawHeaders: ['Host', 'api.example'] }, client, 'springhouse')
   const failures: unknown[] = []
   const log = createLocalPurgeLog({ clock })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const made = new Passage({
     clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, otherRoutes: () => false, purgeLog: change(log), waitMs: 0,
     failed: cause => failures.push(cause),
-  }, asked as Asked)
+  }, asked as RoutedRequest)
   return { made, log, failures }
 }
 

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { UncacheableKeys } from '../../src/exchange/coalesce/hit-for-miss.ts'
+import { HitForMiss } from '../../src/exchange/coalesce/hit-for-miss.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
 setFlagsFromString('--expose-gc')
@@ -10,7 +10,7 @@ const collect = runInNewContext('gc') as () => void
 
 t.test('a key is remembered for a minute, and no other', async t => {
   const clock = manualClock()
-  const keys = new UncacheableKeys(clock)
+  const keys = new HitForMiss(clock)
   keys.remember('a')
   t.ok(keys.has('a'))
   t.notOk(keys.has('b'))
@@ -23,7 +23,7 @@ t.test('a key is remembered for a minute, and no other', async t => {
 
 t.test('one that is found again and again stays, and one that is forgotten does not', async t => {
   const clock = manualClock()
-  const keys = new UncacheableKeys(clock)
+  const keys = new HitForMiss(clock)
   for (let i = 0; i < 20; i++) {
     keys.remember('a')
     t.ok(keys.has('a'))
@@ -34,15 +34,15 @@ t.test('one that is found again and again stays, and one that is forgotten does 
   keys.forget('a')
   t.notOk(keys.has('a'))
   t.ok(keys.has('b'))
-  keys.learn('c', 'uncacheable')
-  keys.learn('d', 'stored')
+  keys.record('c', 'uncacheable')
+  keys.record('d', 'stored')
   t.ok(keys.has('c'))
   t.notOk(keys.has('d'))
 })
 
 t.test('each is remembered for its minute, however they follow one another', async t => {
   const clock = manualClock()
-  const keys = new UncacheableKeys(clock)
+  const keys = new HitForMiss(clock)
   for (let i = 0; i < 300; i++) {
     keys.remember(`key ${i}`)
     for (const [back, known] of [[0, true], [59, true], [60, false], [100, false]] as const) {
@@ -55,7 +55,7 @@ t.test('each is remembered for its minute, however they follow one another', asy
 
 // The guard: digests in place of keys (exchange/coalesce/hit-for-miss.ts, digest). Without it these take 430 MB.
 t.test('60,000 keys of 8,000 bytes: a few megabytes, and the latest are remembered', async t => {
-  const keys = new UncacheableKeys(manualClock())
+  const keys = new HitForMiss(manualClock())
   const key = (i: number): string => `${'x'.repeat(8_000)}${i}`
   collect()
   const before = process.memoryUsage().heapUsed

@@ -2,12 +2,12 @@ import tap from 'tap'
 import { fieldLineValues, fieldValue, hasField } from '../../src/http/fields.ts'
 import { forwardFields } from '../../src/forwarding/request-fields.ts'
 import { steeringFields } from '../../src/forwarding/untrusted-fields.ts'
-import type { ClientConnection } from '../../src/forwarding/request-context.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
-const stranger: ClientConnection = { address: '203.0.113.9', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'made-here' }
-const balancer: ClientConnection = { ...stranger, address: '10.0.0.2', trusted: true, requestId: 'theirs' }
+const stranger: RequestContext = { address: '203.0.113.9', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'made-here' }
+const balancer: RequestContext = { ...stranger, address: '10.0.0.2', trusted: true, requestId: 'theirs' }
 
-function send(client: ClientConnection, ...lines: string[]): string[] {
+function send(client: RequestContext, ...lines: string[]): string[] {
   return forwardFields(['host', 'api.example.com', ...lines], client, 'springhouse')
 }
 

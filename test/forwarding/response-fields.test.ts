@@ -1,5 +1,6 @@
 import tap from 'tap'
-import { fieldLinesFromBytes, malformed, responseFields } from '../../src/origin/request/response-head.ts'
+import { fieldLinesFromBytes, malformed } from '../../src/origin/request/response-head.ts'
+import { responseFields } from '../../src/forwarding/response-fields.ts'
 
 tap.test('names are lower-cased, values keep their bytes', async (t) => {
   t.strictSame(fieldLinesFromBytes([Buffer.from('X-Name'), Buffer.from([0x63, 0xe9])]), ['x-name', 'cé'])

@@ -4,9 +4,9 @@ import t from 'tap'
 import { fieldLineValues, fieldValue, type FieldLines } from '../../src/http/fields.ts'
 import { keyedProvenance, provenanceLines } from '../../src/forwarding/trusted-fields.ts'
 import { understood } from '../support/loose-reader.ts'
-import type { ClientConnection } from '../../src/forwarding/request-context.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
-const balancer: ClientConnection = { address: '10.0.0.2', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'x' }
+const balancer: RequestContext = { address: '10.0.0.2', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'x' }
 
 function sentFor(lines: FieldLines, scheme: 'http' | 'https' = 'http'): string[] {
   return provenanceLines(lines, { ...balancer, scheme }, 'h')

@@ -1,7 +1,7 @@
 // Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely: what is shared was understood in one way.
 import { Agent } from 'node:http'
 import { fieldLines, type FieldLines } from '../../src/http/fields.ts'
-import { isSteering } from '../../src/forwarding/untrusted-fields.ts'
+import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
 import { understood } from '../support/loose-reader.ts'
@@ -67,7 +67,7 @@ function neighbours(seed: number): readonly (readonly Line[])[] {
 
 const together = 8
 /** Nothing that tells a request from others but these fields reaches the reader. */
-const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { const name = fields[i - (i % 2)] as string; return name === 'forwarded' || isSteering(name) })
+const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { const name = fields[i - (i % 2)] as string; return name === 'forwarded' || isUntrustedField(name) })
 
 /** Tries one family of requests after another, from `seed` on, until `enough` says so. `passed` counts those that were given a stored response. */
 export async function fuzzTrusted(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {

@@ -9,17 +9,16 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { substitute } from '../../src/config/substitute.ts'
 import { parseDuration, parseSize } from '../../src/config/units.ts'
 import { safeMessage } from '../../src/error-summary.ts'
-import { receive } from '../../src/exchange/routed-request.ts'
+import { routeRequest } from '../../src/exchange/routed-request.ts'
 import { invalidationBy } from '../../src/exchange/pass/invalidate.ts'
 import { sendInterim } from '../../src/exchange/client/interim.ts'
-import { announcedLength, clientFields, clientTrailers, plainFields } from '../../src/exchange/fill/message-fields.ts'
 import { compileRoutes, keyedTarget, unkeyedNames } from '../../src/exchange/routing/routes.ts'
 import { absoluteForm, normaliseAuthority } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
 import { deltaSeconds, qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
 import { matchesList, parseEntityTag } from '../../src/http/etag.ts'
-import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
+import { connectionNamed, fieldLines, fieldValue, listMembers, announcedLength } from '../../src/http/fields.ts'
 import { sendableLinks } from '../../src/http/links.ts'
 import { cdnLoopPasses, viaPasses } from '../../src/forwarding/loop.ts'
 import { compileNames } from '../../src/http/name-globs.ts'
@@ -32,22 +31,22 @@ import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
 import { connectionOptions } from '../../src/forwarding/connection-options.ts'
-import { forwardFields } from '../../src/forwarding/request-fields.ts'
+import { forwardFields, unconditionalFields } from '../../src/forwarding/request-fields.ts'
 import { isAddressList, readForwarded } from '../../src/forwarding/forwarded.ts'
 import { requestFields, sectionLines } from '../../src/origin/transport/http2-fields.ts'
 import { keyedProvenance, provenanceLines } from '../../src/forwarding/trusted-fields.ts'
-import { malformed, receivedHead, receivedLines, responseFields } from '../../src/origin/request/response-head.ts'
-import { isSteering } from '../../src/forwarding/untrusted-fields.ts'
-import { trustPredicate } from '../../src/forwarding/trusted-proxies.ts'
+import { malformed, receivedHead, receivedLines } from '../../src/origin/request/response-head.ts'
+import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
+import { trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 import { namedCookies } from '../../src/policy/cookies.ts'
 import { invalidatedUrls } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
-import { contentOf } from '../../src/policy/part.ts'
+import { receivedContent } from '../../src/policy/part.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
 import { assessResponse } from '../../src/policy/storable.ts'
 import { confirms, mergedFields, notModifiedFields } from '../../src/policy/validation.ts'
 import { matchesVary, selectingFields } from '../../src/policy/vary.ts'
-import { admit } from '../../src/proxy/admission/admission.ts'
+import { validateRequest } from '../../src/proxy/admission/admission.ts'
 import { unknownMethod } from '../../src/proxy/admission/methods.ts'
 import { readRedisNode, readRedisUrl } from '../../src/redis-address.ts'
 import { decodeMetadata, encodeMetadata } from '../../src/store/codec.ts'
@@ -56,11 +55,12 @@ import { decodeValue, encodeValue, entryName } from '../../src/store/redis/entri
 import { defaultRules, T0 } from '../policy/scene.ts'
 import { metadata } from '../support/metadata.ts'
 import { requestNames, responseNames, type LineReader, type Reader } from './linear.ts'
-import type { ClientConnection } from '../../src/forwarding/request-context.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
 import type { Route } from '../../src/exchange/routing/route.ts'
+import { responseFields, clientFields, clientTrailers } from '../../src/forwarding/response-fields.ts'
 
-const trusted: ClientConnection = { address: '10.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'r' }
-const stranger: ClientConnection = { ...trusted, trusted: false }
+const trusted: RequestContext = { address: '10.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: true, requestId: 'r' }
+const stranger: RequestContext = { ...trusted, trusted: false }
 const plain = { scheme: 'http', authority: 'h' } as const
 const ignored = ['utm_*', '*_ref', 'a', '*b*c*']
 const rules = { cache: { cookies: { key: ['lang'] } }, key: { query: { ignore: ignored, sort: true }, headers: ['x-key'] } }
@@ -80,7 +80,7 @@ function message(lines: readonly string[], url = '/'): IncomingMessage {
 const limits = { maxTargetBytes: 1 << 30, maxHeaderBytes: 1 << 30, viaName: 'springhouse' }
 
 function assess(fields: readonly string[], requestLines: readonly string[] = []): unknown {
-  const asked = receive([everyRoute], { method: 'GET', url: '/a', rawHeaders: ['host', 'h', ...requestLines] }, trusted, 'springhouse')
+  const asked = routeRequest([everyRoute], { method: 'GET', url: '/a', rawHeaders: ['host', 'h', ...requestLines] }, trusted, 'springhouse')
   if (typeof asked === 'string') throw new Error(asked)
   return assessResponse(asked.request, asked.requestField, { status: 200, fields, requestTimeMs: T0, responseTimeMs: T0, stamp: '' }, defaultRules)
 }
@@ -95,7 +95,7 @@ function interim(fields: readonly string[]): void {
 
 const onRequest = (name: string): Reader => (text) => {
   const lines = [name, text, ...(name === 'host' ? [] : ['host', 'h'])]
-  const asked = receive([route, everyRoute], { method: 'GET', url: '/a?b=c', rawHeaders: lines }, trusted, 'springhouse')
+  const asked = routeRequest([route, everyRoute], { method: 'GET', url: '/a?b=c', rawHeaders: lines }, trusted, 'springhouse')
   if (typeof asked !== 'string') return [asked.key, asked.forwarded]
   return asked
 }
@@ -123,8 +123,8 @@ export const readers: Readonly<Record<string, Reader>> = {
   'surrogateDirectives': (text) => [surrogateDirectives(text), isPartlyWellFormed(text)],
   'targetedDirectives': (text) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), isOnlyMalformed(['cdn-cache-control', text], 'cdn-cache-control'), targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
   'withoutOuterSpace': (text) => withoutOuterSpace(text),
-  'isSteering': isSteering,
-  'trustPredicate': trustPredicate(['loopback', '10.0.0.0/8']),
+  'isSteering': isUntrustedField,
+  'trustPredicate': trustedProxyMatcher(['loopback', '10.0.0.0/8']),
   'readForwarded': readForwarded,
   'isAddressList': isAddressList,
   'provenance forwarded': (text) => keyedProvenance(provenanceLines(['Forwarded', text], trusted, 'h'), plain),
@@ -141,17 +141,17 @@ export const readers: Readonly<Record<string, Reader>> = {
   'requestFields name': (text) => requestFields('GET', '/', 'http', [text, 'a']),
   'malformed': (text) => [malformed(200, ['content-length', text]), malformed(200, ['transfer-encoding', text])],
   'receivedLines': (text) => receivedLines([Buffer.from(text), Buffer.from(`a${text}`)] as unknown as Parameters<typeof receivedLines>[0]),
-  'admit target': (text) => admit(message(['Host', 'h'], `/${text}`), limits),
-  'admit absolute target': (text) => admit(message(['Host', 'h'], `http://${text}`), limits),
-  ...Object.fromEntries(requestNames.map((name) => [`admit ${name}`, (text: string) => admit(message(['Host', 'h', name, text]), limits)])),
+  'admit target': (text) => validateRequest(message(['Host', 'h'], `/${text}`), limits),
+  'admit absolute target': (text) => validateRequest(message(['Host', 'h'], `http://${text}`), limits),
+  ...Object.fromEntries(requestNames.map((name) => [`admit ${name}`, (text: string) => validateRequest(message(['Host', 'h', name, text]), limits)])),
   ...Object.fromEntries(requestNames.map((name) => [`receive ${name}`, onRequest(name)])),
-  'receive target': (text) => receive([route, everyRoute], { method: 'GET', url: `/${text}`, rawHeaders: ['host', 'a.example'] }, stranger, 'springhouse'),
+  'receive target': (text) => routeRequest([route, everyRoute], { method: 'GET', url: `/${text}`, rawHeaders: ['host', 'a.example'] }, stranger, 'springhouse'),
   ...Object.fromEntries(responseNames.map((name) => [`assessResponse ${name}`, (text: string) => assess([name, text])])),
   ...Object.fromEntries(responseNames.map((name) => [`assessResponse max-age and ${name}`, (text: string) => assess(['cache-control', 'max-age=60', name, text])])),
   ...Object.fromEntries(responseNames.map((name) => [`sendInterim ${name}`, (text: string) => interim(['link', '</a>', name, text])])),
   'clientFields': (text) => [clientFields(['connection', text, 'x', text], 'v', 's'), clientTrailers(['connection', text])],
   'announcedLength': (text) => announcedLength(['content-length', text]),
-  'contentOf': (text) => [contentOf(`bytes=${text}`, 206, ['content-range', text]), contentOf('bytes=0-', 206, ['content-type', text])],
+  'contentOf': (text) => [receivedContent(`bytes=${text}`, 206, ['content-range', text]), receivedContent('bytes=0-', 206, ['content-type', text])],
   'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
   'invalidatedUrls': (text) => invalidatedUrls({ ...line, method: 'POST' }, 200, ['location', text, 'content-location', `/${text}`]),
@@ -179,18 +179,18 @@ export const lineReaders: Readonly<Record<string, LineReader>> = {
   'provenance': (lines) => keyedProvenance(provenanceLines(lines, trusted, 'h'), plain),
   'receivedHead': (lines) => receivedHead(200, lines, T0),
   'receive': (lines) => {
-    const asked = receive([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, trusted, 'springhouse')
+    const asked = routeRequest([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, trusted, 'springhouse')
     if (typeof asked === 'string') return asked
     return [asked.key, unkeyedNames(everyRoute, asked.forwarded.filter((_, i) => i % 2 === 0))]
   },
-  'admit': (lines) => admit(message(['Host', 'h', ...lines]), limits),
-  'admit absolute form': (lines) => admit(message(['Host', 'h', ...lines], 'http://a/'), limits),
+  'admit': (lines) => validateRequest(message(['Host', 'h', ...lines]), limits),
+  'admit absolute form': (lines) => validateRequest(message(['Host', 'h', ...lines], 'http://a/'), limits),
   'requestFields': (lines) => requestFields('GET', '/', 'http', lines),
   'sectionLines': (lines) => sectionLines(lines, lines.length / 2),
   'responseFields': (lines) => responseFields(200, lines),
   'malformed': (lines) => malformed(200, lines),
   'receivedLines': (lines) => receivedLines(lines.map((text) => Buffer.from(text)) as unknown as Parameters<typeof receivedLines>[0]),
-  'plainFields': plainFields,
+  'plainFields': unconditionalFields,
   'clientFields': (lines) => clientFields(lines, 'v', 's'),
   'clientTrailers': clientTrailers,
   'sendInterim': (lines) => interim(['link', '</a>', ...lines]),
@@ -199,7 +199,7 @@ export const lineReaders: Readonly<Record<string, LineReader>> = {
   'assessResponse that names all lines': (lines) => assess([...lines, 'cache-control', `max-age=60, private="${lines.filter((_, i) => i % 2 === 0).join(',')}", no-cache="${lines.filter((_, i) => i % 2 === 0).map((name) => `y${name}`).join(',')}"`]),
   'assessResponse that varies by all lines': (lines) => assess(['cache-control', 'max-age=60', 'vary', lines.map((name) => name.replaceAll(/[^\w-]/g, '')).join(',')], lines),
   'matchesVary': (lines) => {
-    const asked = receive([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, stranger, 'springhouse')
+    const asked = routeRequest([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, stranger, 'springhouse')
     return typeof asked === 'string' ? asked : matchesVary(lines.map((name) => [name, null]), asked.requestField)
   },
   'mergedFields': (lines) => [mergedFields(lines, lines), notModifiedFields(lines), confirms(metadata(), lines)],

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import type { Clock } from '../../src/clock.ts'
 import type { SpringhouseError } from '../../src/errors.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
-import type { OriginExchange, OriginRequest, Origins } from '../../src/origin/origin.ts'
+import type { OriginExchange, RequestForOrigin, Origins } from '../../src/origin/origin.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
 
 export const silent = pino({ level: 'silent' })
@@ -43,7 +43,7 @@ export interface Outcome {
 }
 
 /** Asks, and resolves when the sink has heard the last. */
-export function fetchFrom(origins: Origins, request: Partial<OriginRequest> = {}, watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
+export function fetchFrom(origins: Origins, request: Partial<RequestForOrigin> = {}, watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const interims: number[] = []

@@ -1,13 +1,13 @@
 // RFC 9111 §4: what is done with a request, given what is stored and the time.
 import t from 'tap'
-import { decide, mayStandIn, passReason, type Softness } from '../../src/policy/decide.ts'
+import { decide, mayServeStaleOnError, passReason, type PurgeState } from '../../src/policy/decide.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { defaultRules, request, stored, T0, type Fields } from './scene.ts'
 
 type Entry = { readonly meta: Metadata }
-const valid = (): Softness => 'valid'
+const valid = (): PurgeState => 'valid'
 
-function decided(asked: Fields, entries: readonly Entry[], afterMs: number, options: { method?: string; softness?: () => Softness } = {}): string {
+function decided(asked: Fields, entries: readonly Entry[], afterMs: number, options: { method?: string; softness?: () => PurgeState } = {}): string {
   const r = request(asked, options.method === undefined ? {} : { method: options.method })
   const decision = decide(r, entries, options.softness ?? valid, r.requestField, T0 + afterMs)
   return `${decision.action}: ${decision.reason}`
@@ -110,7 +110,7 @@ t.test('what is not the cache\'s is passed on, with the reason', async t => {
 })
 
 t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails', async t => {
-  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: Softness = 'valid'): string | undefined => mayStandIn(request(asked), entry.meta, softness, failure, T0 + afterMs)
+  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: PurgeState = 'valid'): string | undefined => mayServeStaleOnError(request(asked), entry.meta, softness, failure, T0 + afterMs)
   const sie = stored({ 'Cache-Control': 'max-age=60, stale-if-error=30' })
   t.equal(standsIn(sie, 90_000), 'stale-if-error')
   t.equal(standsIn(sie, 90_001), undefined, 'not past its allowance')

@@ -2,20 +2,20 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { combinedPart, restOf, strongValidator } from '../../src/policy/combine.ts'
-import { decide, mayStandIn, type Softness } from '../../src/policy/decide.ts'
-import { contentOf, isSound, partBytes, wantedOf, type Wanted } from '../../src/policy/part.ts'
+import { decide, mayServeStaleOnError, type PurgeState } from '../../src/policy/decide.ts'
+import { receivedContent, lengthMatchesRanges, partBytes, selectRanges, type RangeSelection } from '../../src/policy/part.ts'
 import type { Metadata, Part } from '../../src/policy/stored.ts'
 import { metadata, t0 } from '../support/metadata.ts'
 import { assessResponse } from '../../src/policy/storable.ts'
 import { assess, defaultRules, lines, request, stored, T0, type Fields } from './scene.ts'
 
 /** `0-4,7-9/10`, as parts are written here. */
-function partOf(text: string, asked = 'bytes=0-4'): Part {
+function partOf(text: string, requestedRange = 'bytes=0-4'): Part {
   const [ranges = '', complete = '*'] = text.split('/')
   return {
     ranges: ranges.split(',').map(range => range.split('-').map(Number)).map(([start = 0, last = 0]) => ({ start, end: last + 1 })),
     complete: complete === '*' ? undefined : Number(complete),
-    asked,
+    requestedRange,
   }
 }
 
@@ -24,7 +24,7 @@ function part(text: string, changes: Partial<Metadata> = {}): Metadata {
   return metadata({ status: 206, part: held, bodyBytes: partBytes(held), variant: ' part', ...changes })
 }
 
-const wanted = (meta: Metadata, fields: Fields, method = 'GET'): Wanted => wantedOf(request(fields, { method }), meta, t0)
+const wanted = (meta: Metadata, fields: Fields, method = 'GET'): RangeSelection => selectRanges(request(fields, { method }), meta, t0)
 
 t.test('§3.3: what an answer brings of the representation', async t => {
   const rows: readonly [sentence: string, range: string | undefined, status: number, fields: Fields, expected: string][] = [
@@ -46,7 +46,7 @@ t.test('§3.3: what an answer brings of the representation', async t => {
     ['several parts are not stored', 'bytes=0-1,3-4', 206, { 'Content-Type': 'Multipart/byteranges; boundary=x', 'Content-Range': 'bytes 0-4/10' }, 'nothing'],
   ]
   for (const [sentence, range, status, fields, expected] of rows) {
-    const content = contentOf(range, status, lines(fields))
+    const content = receivedContent(range, status, lines(fields))
     const [held] = typeof content === 'object' ? content.ranges : []
     const text = typeof content === 'object' ? `${held?.start}-${held?.end}/${content.complete ?? '*'}` : content ?? 'nothing'
     t.equal(text, expected, sentence)
@@ -81,7 +81,7 @@ t.test('§3: a part is stored under the rules that hold for a whole', async t =>
 
 t.test('§3.3: a part answers what lies in it, and nothing else', async t => {
   const held = part('4-9/10')
-  const slice = (start: number, end: number, contentRange: string): Wanted => [{ start, end, contentRange }]
+  const slice = (start: number, end: number, contentRange: string): RangeSelection => [{ start, end, contentRange }]
   t.same(wanted(held, { Range: 'bytes=4-9' }), slice(0, 6, 'bytes 4-9/10'))
   t.same(wanted(held, { Range: 'bytes=6-8' }), slice(2, 5, 'bytes 6-8/10'))
   t.same(wanted(held, { Range: 'bytes=6-' }), slice(2, 6, 'bytes 6-9/10'))
@@ -89,32 +89,32 @@ t.test('§3.3: a part answers what lies in it, and nothing else', async t => {
   t.same(wanted(held, { Range: 'bytes=6-99' }), slice(2, 6, 'bytes 6-9/10'), 'past the end is up to it')
   t.same(wanted(part('0-1,4-9/10'), { Range: 'bytes=5-6' }), slice(3, 5, 'bytes 5-6/10'))
   for (const range of ['bytes=3-5', 'bytes=0-', 'bytes=-7', 'bytes=10-', 'bytes=4-5,7-8', 'items=4-5', 'bytes=x']) {
-    t.equal(wanted(held, { Range: range }), 'not-held', range)
+    t.equal(wanted(held, { Range: range }), 'not-covered', range)
   }
-  t.equal(wanted(part('0-1,4-9/10'), { Range: 'bytes=1-4' }), 'not-held', 'two pieces are not what lies between them')
-  t.equal(wanted(held, {}), 'not-held', 'never the whole')
-  t.equal(wanted(held, { Range: 'bytes=6-8' }, 'HEAD'), 'not-held', 'HEAD is about a whole')
+  t.equal(wanted(part('0-1,4-9/10'), { Range: 'bytes=1-4' }), 'not-covered', 'two pieces are not what lies between them')
+  t.equal(wanted(held, {}), 'not-covered', 'never the whole')
+  t.equal(wanted(held, { Range: 'bytes=6-8' }, 'HEAD'), 'not-covered', 'HEAD is about a whole')
 })
 
 t.test('RFC 9110 §14.4: of unknown length only what counts from the start can be told', async t => {
   const held = part('0-4/*')
   t.same(wanted(held, { Range: 'bytes=1-2' }), [{ start: 1, end: 3, contentRange: 'bytes 1-2/*' }])
-  for (const range of ['bytes=1-', 'bytes=-1', 'bytes=1-5']) t.equal(wanted(held, { Range: range }), 'not-held', range)
+  for (const range of ['bytes=1-', 'bytes=-1', 'bytes=1-5']) t.equal(wanted(held, { Range: range }), 'not-covered', range)
 })
 
 t.test('RFC 9110 §13.1.5: If-Range that does not hold asks for the whole', async t => {
   const held = part('4-9/10')
   t.type(wanted(held, { Range: 'bytes=6-8', 'If-Range': '"v1"' }), Array)
-  t.equal(wanted(held, { Range: 'bytes=6-8', 'If-Range': '"v2"' }), 'not-held')
-  t.equal(wanted(part('4-9/10', { etag: 'W/"v1"' }), { Range: 'bytes=6-8', 'If-Range': 'W/"v1"' }), 'not-held', 'a weak tag never does')
+  t.equal(wanted(held, { Range: 'bytes=6-8', 'If-Range': '"v2"' }), 'not-covered')
+  t.equal(wanted(part('4-9/10', { etag: 'W/"v1"' }), { Range: 'bytes=6-8', 'If-Range': 'W/"v1"' }), 'not-covered', 'a weak tag never does')
 })
 
 t.test('a part whose bytes are not as many as its range says answers the very same words only', async t => {
   const odd = part('4-9/10', { bodyBytes: 5, part: partOf('4-9/10', 'bytes=-5') })
-  t.equal(isSound(odd), false)
+  t.equal(lengthMatchesRanges(odd), false)
   t.same(wanted(odd, { Range: 'bytes=-5' }), [{ start: 0, end: 5, contentRange: 'bytes 4-9/10' }])
-  for (const range of ['bytes=-05', 'bytes=4-9', 'bytes=6-8', 'bytes=-1', 'Bytes=-5']) t.equal(wanted(odd, { Range: range }), 'not-held', range)
-  t.equal(wanted(odd, { Range: 'bytes=-5', 'If-Range': '"v1"' }), 'not-held')
+  for (const range of ['bytes=-05', 'bytes=4-9', 'bytes=6-8', 'bytes=-1', 'Bytes=-5']) t.equal(wanted(odd, { Range: range }), 'not-covered', range)
+  t.equal(wanted(odd, { Range: 'bytes=-5', 'If-Range': '"v1"' }), 'not-covered')
   t.equal(restOf(odd), undefined)
   t.equal(combinedPart(odd, part('0-3/10'), 100), undefined)
 })
@@ -162,7 +162,7 @@ t.test('§3.3: the rest of a part, when it is in one piece', async t => {
 })
 
 type Entry = { readonly meta: Metadata }
-const valid = (): Softness => 'valid'
+const valid = (): PurgeState => 'valid'
 
 function decided(asked: Fields, entries: readonly Entry[], afterMs = 0, method = 'GET', softness = valid): string {
   const r = request(asked, { method })
@@ -204,9 +204,9 @@ t.test('§4: what is done where a part is stored', async t => {
 
 t.test('§4.2.4: a part never stands in for a whole', async t => {
   const stale = part('0-4/10', { lifetimeMs: 0 })
-  t.equal(mayStandIn(request({}), stale, 'valid', 'unreachable', t0), undefined)
-  t.equal(mayStandIn(request({ Range: 'bytes=4-5' }), stale, 'valid', 'unreachable', t0), undefined)
-  t.equal(mayStandIn(request({ Range: 'bytes=1-2' }), stale, 'valid', 'unreachable', t0), 'origin-unreachable')
+  t.equal(mayServeStaleOnError(request({}), stale, 'valid', 'unreachable', t0), undefined)
+  t.equal(mayServeStaleOnError(request({ Range: 'bytes=4-5' }), stale, 'valid', 'unreachable', t0), undefined)
+  t.equal(mayServeStaleOnError(request({ Range: 'bytes=1-2' }), stale, 'valid', 'unreachable', t0), 'origin-unreachable')
 })
 
 t.test('a part never answers a byte that it does not hold, whatever is asked', async t => {
@@ -218,11 +218,11 @@ t.test('a part never answers a byte that it does not hold, whatever is asked', a
     return Array.from({ length: sorted.length >> 1 }, (_, i) => ({ start: sorted[2 * i] as number, end: sorted[2 * i + 1] as number }))
   })
   fc.assert(fc.property(header, heldRanges, fc.boolean(), fc.integer({ min: -3, max: 3 }), (range, ranges, known, odd) => {
-    const held = { ranges, complete: known ? 31 : undefined, asked: 'bytes=0-' }
+    const held = { ranges, complete: known ? 31 : undefined, requestedRange: 'bytes=0-' }
     const meta = metadata({ part: held, bodyBytes: Math.max(0, partBytes(held) + odd) })
     const answer = wanted(meta, { Range: range })
-    if (answer === 'not-held') return true
-    if (typeof answer !== 'object' || answer.length !== 1 || !isSound(meta)) return range === 'bytes=0-'
+    if (answer === 'not-covered') return true
+    if (typeof answer !== 'object' || answer.length !== 1 || !lengthMatchesRanges(meta)) return range === 'bytes=0-'
     // Every byte of the representation is its own number here, so the stored body is the list of those held.
     const body = ranges.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i))
     const [one] = answer

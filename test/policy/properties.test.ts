@@ -15,7 +15,7 @@ import { compileNames } from '../../src/http/name-globs.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
-import { decide, mayStandIn, type Softness } from '../../src/policy/decide.ts'
+import { decide, mayServeStaleOnError, type PurgeState } from '../../src/policy/decide.ts'
 import { currentAgeMs, reportedAgeMs } from '../../src/policy/freshness.ts'
 import { judgeByHead } from '../../src/policy/head.ts'
 import { invalidatedUrls } from '../../src/policy/invalidation.ts'
@@ -44,7 +44,7 @@ const response = sectionOf(names)
 const requestFields = sectionOf(asked)
 const status = fc.oneof(fc.integer({ min: 100, max: 599 }), fc.constantFrom(200, 200, 200, 203, 204, 301, 404, 410))
 const method = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'X')
-const softness = fc.constantFrom<Softness>('valid', 'stale')
+const softness = fc.constantFrom<PurgeState>('valid', 'stale')
 
 t.test('age never falls as time passes, and a clock set back takes nothing away', async t => {
   fc.assert(fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 0, max: 1e12 }), fc.integer({ min: 0, max: 1e12 }), (initialAgeMs, a, b) => {
@@ -150,7 +150,7 @@ t.test('decide is total, and never serves stale past must-revalidate, s-maxage o
 t.test('nothing stands in for a failed origin past must-revalidate, s-maxage or no-cache, nor for one who wants none from cache', async t => {
   fc.assert(fc.property(requestFields, anyMetadata, softness, fc.constantFrom('unreachable', '5xx'), fc.integer({ min: 0, max: 4e12 }), (fields, meta, soft, failure, nowMs) => {
     const r = request(fields)
-    if (mayStandIn(r, meta, soft, failure, nowMs) === undefined) return true
+    if (mayServeStaleOnError(r, meta, soft, failure, nowMs) === undefined) return true
     const stale = soft === 'stale' || currentAgeMs(meta, nowMs) >= meta.lifetimeMs
     return !meta.alwaysValidate && !r.directives.noCache && !(stale && meta.neverStale)
   }))

@@ -2,7 +2,7 @@ import tap from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { startProxy } from './proxy-under-test.ts'
-import type { ClientConnection } from '../../src/forwarding/request-context.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
 tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
@@ -34,7 +34,7 @@ tap.test('what handle takes is handle\'s, at once or later, and no one else writ
 
 tap.test('handle sees the exact target, the client, and no request that is not fit to be seen', async (t) => {
   const seen: string[] = []
-  let client: ClientConnection | undefined
+  let client: RequestContext | undefined
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     handle: (request, response, from) => {
       seen.push(request.url as string)

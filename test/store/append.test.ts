@@ -45,7 +45,7 @@ async function setting(test: Test): Promise<Setting> {
         redis.close()
         await line.close()
       })
-      await eventually(() => followed.current() && redis.small.healthy === true)
+      await eventually(() => followed.isCaughtUp() && redis.small.healthy === true)
       return { log: followed, line }
     },
   }
@@ -133,7 +133,7 @@ void t.test('a list of replicas that is lost: whoever was on it is waited for, f
   test.equal(two.log.judge({ stamp: old, authority: 'a', target: '/', tags: ['x'] }), 'dead')
   held.done()
   two.line.requests = pass
-  await eventually(() => two.log.current())
+  await eventually(() => two.log.isCaughtUp())
   test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 2, acknowledged: 2 })
 })
 

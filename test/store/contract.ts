@@ -268,7 +268,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
 
   for (const bytes of [6, 100_000]) {
     promise(`a part of ${bytes} bytes lies beside the whole of the same selecting fields, and goes alone`, async (test, { store }) => {
-      const part = { ranges: [{ start: 0, end: bytes - 2 }, { start: 2 ** 40, end: 2 ** 40 + 2 }], complete: undefined, asked: 'bytes=0-' }
+      const part = { ranges: [{ start: 0, end: bytes - 2 }, { start: 2 ** 40, end: 2 ** 40 + 2 }], complete: undefined, requestedRange: 'bytes=0-' }
       const body = randomBytes(bytes)
       await put(store, key, metadata({ responseTimeMs: t0 - 1 }), Buffer.from('whole'))
       await put(store, key, metadata({ status: 206, variant: ' part', part }), body)

@@ -40,7 +40,7 @@ void t.test('5,000 POSTs to URLs of 8,000 bytes: what they name is dead, and not
   test.equal(log.judge(entry(before, '/other', ['of an operator'])), 'dead')
   test.equal(log.judge(entry(log.applied, long(0))), 'valid', 'what is asked for afterwards')
   test.equal(log.recent(10).length, 1, 'operators are shown their own')
-  test.equal(log.mayTouch(before, 'a.example', long(0)), true)
+  test.equal(log.mayMatch(before, 'a.example', long(0)), true)
 })
 
 void t.test('one URL, named 100,000 times, takes the place of its own earlier records', async (test) => {
@@ -107,12 +107,12 @@ void t.test('whatever is named, in whatever order, with however little room: nev
       for (const [i, each] of steps.entries()) {
         if (i < at) continue
         if (log.judge(entry(stamp, each.target)) !== 'dead') throw new Error(`${each.target.slice(0, 9)} lives`)
-        if (!log.mayTouch(stamp, 'a.example', each.target)) throw new Error('may be shared')
+        if (!log.mayMatch(stamp, 'a.example', each.target)) throw new Error('may be shared')
         for (const one of each.tags) if (log.judge(entry(stamp, '/none', [one])) !== 'dead') throw new Error(`${one} lives`)
         // Between its birth and a record there was another one that names it: it may not outlive that one.
         const until = stamps[i + 1] as string
         const between = steps.slice(at, i).some(other => other.target === each.target)
-        if (between && !log.touchedBefore(entry(stamp, each.target), until)) throw new Error('survives what came before')
+        if (between && !log.matchedBetween(entry(stamp, each.target), until)) throw new Error('survives what came before')
       }
     }
   }), { numRuns: 150 })
@@ -145,7 +145,7 @@ async function setting(test: Test): Promise<Setting> {
         redis, prefix: 'test', replica: name, maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => resets++, ...changes,
       })
       open.push(log, redis)
-      await eventually(() => log.current() && redis.small.healthy === true)
+      await eventually(() => log.isCaughtUp() && redis.small.healthy === true)
       return log
     },
   }
@@ -248,7 +248,7 @@ void t.test('a replica that was away while all it had not read was let go: it re
   line.requests = pass
   test.same((await one.append(unsafe('/last'), longMs)).replicas, { live: 2, acknowledged: 2 })
   for (const log of [one, two]) {
-    await eventually(() => log.current())
+    await eventually(() => log.isCaughtUp())
     test.equal(Array.from({ length: 300 }, (_, i) => i).filter(i => log.judge(entry(before, `/things/${i}`)) !== 'dead').length, 0)
     test.equal(Array.from({ length: 30 }, (_, i) => i).filter(i => log.judge(entry(before, `/later/${i}`)) !== 'dead').length, 0)
     test.equal(log.judge(entry(before, '/known')), 'dead')

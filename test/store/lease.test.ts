@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../../src/store/lease.ts'
+import type { HeldElsewhere, Lease, Leases, Outcome, LeaseResult } from '../../src/store/lease.ts'
 import type { RedisServers } from '../../src/store/redis/connect/client.ts'
 import { connectRedis, type RedisConnections } from '../../src/store/redis/connect/connections.ts'
 import { createRedisLeases } from '../../src/store/redis/leases/leases.ts'
@@ -54,17 +54,17 @@ async function setting(test: Test, server: RedisServer, servers: (server: RedisS
   }
 }
 
-const take = (leases: Leases, usurped?: string): Promise<Taking> => leases.take(key, 'stamp', 'uncacheable', usurped)
+const take = (leases: Leases, stealFrom?: string): Promise<LeaseResult> => leases.take(key, 'stamp', 'uncacheable', stealFrom)
 
-async function held(taking: Promise<Taking>): Promise<Lease> {
+async function held(taking: Promise<LeaseResult>): Promise<Lease> {
   const taken = await taking
-  if (taken.kind !== 'held') throw new Error(`not held but ${taken.kind}`)
+  if (taken.kind !== 'acquired') throw new Error(`not held but ${taken.kind}`)
   return taken.lease
 }
 
-async function elsewhere(taking: Promise<Taking>): Promise<Elsewhere> {
+async function elsewhere(taking: Promise<LeaseResult>): Promise<HeldElsewhere> {
   const taken = await taking
-  if (taken.kind !== 'elsewhere') throw new Error(`not elsewhere but ${taken.kind}`)
+  if (taken.kind !== 'heldElsewhere') throw new Error(`not elsewhere but ${taken.kind}`)
   return taken
 }
 
@@ -77,11 +77,11 @@ for (const [where, start, servers] of [
     const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
     for (const outcome of ['stored', 'refused', 'failed'] as const) {
       const lease = await held(a.take(key, `stamp of ${outcome}`, 'uncacheable'))
-      t.equal(lease.occupied, false)
+      t.equal(lease.hasEntry, false)
       const [atB, atC] = [await elsewhere(take(b)), await elsewhere(take(c))]
       t.equal(atB.stamp, `stamp of ${outcome}`)
       t.equal(atB.token, atC.token)
-      const told = [atB.over(), atC.over()]
+      const told = [atB.ended(), atC.ended()]
       lease.release(outcome)
       lease.release('failed')
       t.same(await Promise.all(told), [outcome, outcome])
@@ -109,7 +109,7 @@ t.test('every key has a time to live, and none has a byte of what a client asked
     }
   }
   const lease = await held(take(a))
-  await check('held')
+  await check('acquired')
   const waiting = await elsewhere(take(b))
   await check('waited for')
   const second = await held(take(b, waiting.token))
@@ -118,7 +118,7 @@ t.test('every key has a time to live, and none has a byte of what a client asked
   await elsewhere(take(a))
   second.release('uncacheable')
   lease.release('stored')
-  await eventually(async () => (await take(a)).kind === 'told')
+  await eventually(async () => (await take(a)).kind === 'knownUncacheable')
   t.equal((await raw.keys('*')).length, 1)
   await check('given back as uncacheable')
 })
@@ -134,17 +134,17 @@ t.test('word of the end is not lost, however close it comes to the question', as
     if (round % 3 > 0) await new Promise(setImmediate)
     lease.release('stored')
     const taken = await asking
-    const word = taken.kind === 'elsewhere' ? await taken.over() : taken.kind
+    const word = taken.kind === 'heldElsewhere' ? await taken.ended() : taken.kind
     words[word] = (words[word] ?? 0) + 1
-    if (taken.kind === 'held') taken.lease.release('stored')
+    if (taken.kind === 'acquired') taken.lease.release('stored')
     await eventually(async () => {
       const again = await take(a)
-      if (again.kind === 'held') again.lease.release('stored')
-      else if (again.kind === 'elsewhere') again.leave()
-      return again.kind === 'held'
+      if (again.kind === 'acquired') again.lease.release('stored')
+      else if (again.kind === 'heldElsewhere') again.leave()
+      return again.kind === 'acquired'
     })
   }
-  t.same(Object.keys(words).filter(word => word !== 'stored' && word !== 'held'), [])
+  t.same(Object.keys(words).filter(word => word !== 'stored' && word !== 'acquired'), [])
   t.ok((words['stored'] ?? 0) > 0, `${words['stored']} of 300 waited`)
 })
 
@@ -161,11 +161,11 @@ t.test('it is renewed while its holder lives, and lapses when that one has died'
   })
   const waiting = await elsewhere(take(b))
   redis.close()
-  t.equal(await waiting.over(), 'lapsed')
+  t.equal(await waiting.ended(), 'expired')
   await eventually(async () => {
     const again = await take(b)
-    if (again.kind === 'elsewhere') again.leave()
-    return again.kind === 'held'
+    if (again.kind === 'heldElsewhere') again.leave()
+    return again.kind === 'acquired'
   })
 })
 
@@ -174,11 +174,11 @@ t.test('who took it over keeps it from the one before, and tells those who waite
   const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
   const first = await held(take(a))
   const waiting = await elsewhere(take(c))
-  const over = waiting.over()
+  const over = waiting.ended()
   const second = await held(take(b, waiting.token))
   t.not((await elsewhere(take(c))).token, waiting.token, 'the token is a new one')
   first.release('failed')
-  t.equal((await take(a, waiting.token)).kind, 'elsewhere', 'neither release nor token of the first has any effect')
+  t.equal((await take(a, waiting.token)).kind, 'heldElsewhere', 'neither release nor token of the first has any effect')
   second.release('stored')
   t.equal(await over, 'stored')
 })
@@ -188,7 +188,7 @@ t.test('two in one process who want it are told both', async t => {
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const lease = await held(take(a))
   const waiting = [await elsewhere(take(b)), await elsewhere(take(b)), await elsewhere(take(a))]
-  const told = waiting.map(one => one.over())
+  const told = waiting.map(one => one.ended())
   lease.release('stored')
   t.same(await Promise.all(told), ['stored', 'stored', 'stored'])
 })
@@ -196,19 +196,19 @@ t.test('two in one process who want it are told both', async t => {
 t.test('that it was uncacheable is told for a while to those whom it concerns, if anybody had waited', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
-  const as = (leases: Leases, heeds: Outcome): Promise<Taking> => leases.take(key, 'stamp', heeds)
+  const as = (leases: Leases, acceptsOutcome: Outcome): Promise<LeaseResult> => leases.take(key, 'stamp', acceptsOutcome)
   const alone = await held(take(a))
   alone.release('uncacheable')
   await eventually(async () => await raw.exists(name) === 0)
 
   const lease = await held(take(a))
-  const waiting = (await elsewhere(take(b))).over()
+  const waiting = (await elsewhere(take(b))).ended()
   lease.release('uncacheable-with-credentials')
   t.equal(await waiting, 'uncacheable-with-credentials')
-  t.equal((await as(b, 'uncacheable-with-credentials')).kind, 'told')
+  t.equal((await as(b, 'uncacheable-with-credentials')).kind, 'knownUncacheable')
   const without = await held(as(b, 'uncacheable'))
-  t.equal((await as(a, 'uncacheable-with-credentials')).kind, 'told')
-  t.equal((await as(a, 'uncacheable')).kind, 'elsewhere')
+  t.equal((await as(a, 'uncacheable-with-credentials')).kind, 'knownUncacheable')
+  t.equal((await as(a, 'uncacheable')).kind, 'heldElsewhere')
   without.release('stored')
 })
 
@@ -218,15 +218,15 @@ t.test('it tells whether something is stored under the key', async t => {
   const store = createRedisStore({ redis, prefix: 'test', clock: systemClock, logger: memoryLog(), maxEntryBytes: 1000, maxVariants: 4 })
   await eventually(() => redis.bodies.healthy === true)
   t.equal(await put(store, key, metadata({ keepUntilMs: systemClock.now() + longMs }), Buffer.from('x')), true)
-  t.equal((await held(take(leases))).occupied, true)
-  t.equal((await held(leases.take('another', 'stamp', 'uncacheable'))).occupied, false)
+  t.equal((await held(take(leases))).hasEntry, true)
+  t.equal((await held(leases.take('another', 'stamp', 'uncacheable'))).hasEntry, false)
 })
 
 t.test('what lies under its name and is none gives way', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const { leases } = await process('a')
   await raw.set(name, 'not a lease')
-  t.equal((await take(leases)).kind, 'held')
+  t.equal((await take(leases)).kind, 'acquired')
 })
 
 t.test('who cannot be told does not wait; and those who do are woken when Redis goes', async t => {
@@ -234,26 +234,26 @@ t.test('who cannot be told does not wait; and those who do are woken when Redis 
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const lease = await held(take(a))
 
-  let waiting = (await elsewhere(take(b))).over()
+  let waiting = (await elsewhere(take(b))).ended()
   await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
-  t.equal(await waiting, 'lapsed', 'its subscription is gone: it may have missed the word')
+  t.equal(await waiting, 'expired', 'its subscription is gone: it may have missed the word')
   // Until it hears again it goes without; then it waits, and is told.
-  let again: Taking = { kind: 'none' }
-  await eventually(async () => (again = await take(b)).kind !== 'none')
-  t.equal(again.kind, 'elsewhere')
-  waiting = (again as Taking as Elsewhere).over()
+  let again: LeaseResult = { kind: 'unavailable' }
+  await eventually(async () => (again = await take(b)).kind !== 'unavailable')
+  t.equal(again.kind, 'heldElsewhere')
+  waiting = (again as LeaseResult as HeldElsewhere).ended()
   lease.release('stored')
   t.equal(await waiting, 'stored')
 
   await held(take(a))
-  waiting = (await elsewhere(take(b))).over()
+  waiting = (await elsewhere(take(b))).ended()
   await server.stop()
-  t.equal(await waiting, 'lapsed')
-  t.equal((await take(b)).kind, 'none')
+  t.equal(await waiting, 'expired')
+  t.equal((await take(b)).kind, 'unavailable')
   await server.restart()
   await eventually(async () => {
     const taken = await take(b)
-    return taken.kind === 'held'
+    return taken.kind === 'acquired'
   })
 })
 
@@ -261,12 +261,12 @@ t.test('a Redis that hangs is not waited for: no lease, within the deadline of o
   const { server, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b, redis }] = [await process('a'), await process('b')]
   await held(take(a))
-  const waiting = (await elsewhere(take(b))).over()
+  const waiting = (await elsewhere(take(b))).ended()
   server.kill('SIGSTOP')
   const takings = await Promise.all(Array.from({ length: 5 }, () => b.take('another', 'stamp', 'uncacheable')))
-  t.same(takings.map(({ kind }) => kind), Array.from({ length: 5 }, () => 'none'))
+  t.same(takings.map(({ kind }) => kind), Array.from({ length: 5 }, () => 'unavailable'))
   t.equal(redis.degraded, true)
-  t.equal(await waiting, 'lapsed', 'and whoever waited is woken')
+  t.equal(await waiting, 'expired', 'and whoever waited is woken')
   server.kill('SIGCONT')
 })
 
@@ -274,8 +274,8 @@ t.test('closed, it has no leases and keeps nobody', async t => {
   const { process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   await held(take(a))
-  const waiting = (await elsewhere(take(b))).over()
+  const waiting = (await elsewhere(take(b))).ended()
   await b.close()
-  t.equal(await waiting, 'lapsed')
-  t.equal((await take(b)).kind, 'none')
+  t.equal(await waiting, 'expired')
+  t.equal((await take(b)).kind, 'unavailable')
 })

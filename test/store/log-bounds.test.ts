@@ -107,7 +107,7 @@ void t.test('5,000 purges, four at once, through Redis: stream and tables of all
       await log.close()
       redis.close()
     })
-    await eventually(() => log.current() && redis.small.healthy === true)
+    await eventually(() => log.isCaughtUp() && redis.small.healthy === true)
     return log
   }
   test.teardown(async () => {

@@ -54,7 +54,7 @@ async function setting(test: Test): Promise<Setting> {
       })
       const replica = { log, redis, resets: () => resets }
       replicas.push(replica)
-      await eventually(() => log.current() && redis.small.healthy === true)
+      await eventually(() => log.isCaughtUp() && redis.small.healthy === true)
       return replica
     },
   }
@@ -135,8 +135,8 @@ void t.test('a purge wins over a fill that was in flight on another replica', as
   const asked = two.log.applied
   await one.log.append(purge({ prefixes: [{ authority: 'a.example', target: '/v1/' }] }), longMs)
   test.equal(two.log.judge(entry(asked)), 'dead')
-  test.equal(two.log.mayTouch(asked, 'a.example', '/v1/other'), true)
-  test.equal(two.log.mayTouch(asked, 'b.example', '/v1/other'), false)
+  test.equal(two.log.mayMatch(asked, 'a.example', '/v1/other'), true)
+  test.equal(two.log.mayMatch(asked, 'b.example', '/v1/other'), false)
 })
 
 void t.test('a soft purge makes stale, and is told as such', async (test) => {
@@ -175,13 +175,13 @@ void t.test('before it has read the log once, a replica is not current, and ever
     redis.close()
     await server.stop()
   })
-  test.equal(log.current(), false)
+  test.equal(log.isCaughtUp(), false)
   test.equal(log.judge(entry(log.applied)), 'dead')
-  test.equal(log.mayTouch(log.applied, 'a.example', '/'), true)
+  test.equal(log.mayMatch(log.applied, 'a.example', '/'), true)
   await test.rejects(log.append(purge({ all: true }), 10), { code: 'PURGE_NOT_WRITTEN' })
   const early = log.applied
   await server.restart()
-  await eventually(() => log.current())
+  await eventually(() => log.isCaughtUp())
   test.equal(log.judge(entry(early)), 'dead', 'what was asked for without a log can have missed any purge')
   test.equal(log.judge(entry(log.applied)), 'valid')
 })
@@ -194,10 +194,10 @@ void t.test('a replica that is cut off is not current once its lag bound has pas
   server.kill('SIGSTOP')
   test.equal(log.judge(entry(stamp)), 'valid', 'within the bound it goes by what it knows')
   clock.add(longMs + 1)
-  test.equal(log.current(), false)
+  test.equal(log.isCaughtUp(), false)
   test.equal(log.judge(entry(stamp)), 'dead')
   server.kill('SIGCONT')
-  await eventually(() => log.current())
+  await eventually(() => log.isCaughtUp())
   test.equal(log.judge(entry(stamp)), 'valid')
 })
 
@@ -207,8 +207,8 @@ void t.test('a log in which nothing happens is confirmed well within the lag', a
   const { log } = await replica('one', { clock, maxLagMs: 300 })
   for (let i = 0; i < 3; i++) {
     clock.add(301)
-    test.equal(log.current(), false)
-    await eventually(() => log.current())
+    test.equal(log.isCaughtUp(), false)
+    await eventually(() => log.isCaughtUp())
   }
 })
 
@@ -322,7 +322,7 @@ void t.test('a flush: a replica with a longer lag than that of the one that find
   const before = two.log.applied
   // Redis has told the first that there is one with a longer lag.
   await one.log.append(purge({ tags: ['x'] }), longMs)
-  await eventually(async () => await raw.hget(list, '!lag') === String(longMs) && one.log.current())
+  await eventually(async () => await raw.hget(list, '!lag') === String(longMs) && one.log.isCaughtUp())
   const next = await one.log.append(purge({ tags: ['x'] }), longMs)
   await eventually(() => one.log.applied >= next.id)
   stall()
@@ -351,10 +351,10 @@ for (const [what, apartMs] of [['suspended for 13 seconds', 13_000], ['set back 
     const stamp = log.applied
     server.kill('SIGSTOP')
     clock.addToWall(apartMs)
-    test.equal(log.current(), false)
+    test.equal(log.isCaughtUp(), false)
     test.equal(log.judge(entry(stamp)), 'dead')
     server.kill('SIGCONT')
-    await eventually(() => log.current())
+    await eventually(() => log.isCaughtUp())
     test.equal(log.judge(entry(stamp)), 'valid')
   })
 }
@@ -466,7 +466,7 @@ void t.test('a record of another hand in the log: nothing that was stored before
   const [one, two] = [await replica('one'), await replica('two')]
   const before = one.log.applied
   await raw.xadd('test:{log}', '*', 'foo', 'bar')
-  await eventually(() => [one, two].every(({ log }) => log.current() && log.applied > before))
+  await eventually(() => [one, two].every(({ log }) => log.isCaughtUp() && log.applied > before))
   test.equal(one.log.judge(entry(before)), 'dead')
   test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
   test.equal(two.log.judge(entry(two.log.applied)), 'valid')

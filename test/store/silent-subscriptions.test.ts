@@ -46,15 +46,15 @@ async function start(test: Test, name: string, servers: RedisServers, { commandT
   // Memory is used when it hears, and leases are waited for.
   await eventually(async () => {
     await put(store, name, metadata({ keepUntilMs: systemClock.now() + 60_000 }), Buffer.from('x'))
-    return store.near.lookup(name).length === 1
+    return store.local.lookup(name).length === 1
   })
   const first = await leases.take(`own lease of ${name}`, 'stamp', 'uncacheable')
   await eventually(async () => {
     const second = await leases.take(`own lease of ${name}`, 'stamp', 'uncacheable')
-    if (second.kind === 'elsewhere') second.leave()
-    return second.kind === 'elsewhere'
+    if (second.kind === 'heldElsewhere') second.leave()
+    return second.kind === 'heldElsewhere'
   })
-  if (first.kind === 'held') first.lease.release('failed')
+  if (first.kind === 'acquired') first.lease.release('failed')
   return { redis, store, log, leases, lines: logger.lines }
 }
 
@@ -100,30 +100,30 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     }
     await version(1)
     const [found] = await b.store.lookup(key)
-    if (found !== undefined) b.store.near.keep(key, found)
-    test.equal(b.store.near.lookup(key).length, 1)
+    if (found !== undefined) b.store.local.promote(key, found)
+    test.equal(b.store.local.lookup(key).length, 1)
     const lease = await a.leases.take(key, 'stamp', 'uncacheable')
     const waiting = await b.leases.take(key, 'stamp', 'uncacheable')
-    test.equal(waiting.kind, 'elsewhere')
+    test.equal(waiting.kind, 'heldElsewhere')
     test.same([a.store.stats().degraded, b.store.stats().degraded], [[], []])
 
     subscribers.silence()
     await version(2)
-    if (lease.kind === 'held') lease.lease.release('stored')
-    test.equal(waiting.kind === 'elsewhere' && await waiting.over(), 'lapsed', 'long before the lease would end')
-    await eventually(() => b.store.near.lookup(key).length === 0)
+    if (lease.kind === 'acquired') lease.lease.release('stored')
+    test.equal(waiting.kind === 'heldElsewhere' && await waiting.ended(), 'expired', 'long before the lease would end')
+    await eventually(() => b.store.local.lookup(key).length === 0)
     test.same(b.store.stats().degraded, ['redis'])
     test.equal(b.redis.degraded, false, 'Redis answers')
     test.same(await bodies(b.store, key), ['version 2'])
     await version(3)
     test.same(await bodies(b.store, key), ['version 3'])
     const [used] = await b.store.lookup(key)
-    if (used !== undefined) b.store.near.keep(key, used)
+    if (used !== undefined) b.store.local.promote(key, used)
     await version(4)
     test.same(await bodies(b.store, key), ['version 4'], 'what has come into memory meanwhile is not used')
-    test.same(b.store.near.lookup(key), [])
-    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'held')
-    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'none', 'who would not be told does not wait')
+    test.same(b.store.local.lookup(key), [])
+    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'acquired')
+    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'unavailable', 'who would not be told does not wait')
     test.same((await b.log.append(purge({ tags: ['x'] }), 20_000)).replicas, { live: 2, acknowledged: 2 })
     test.same(a.store.stats().degraded, [], 'another process has nothing to complain of')
     await eventually(() => told(b).length === 3)
@@ -132,10 +132,10 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     subscribers.release()
     await eventually(() => b.store.stats().degraded.length === 0)
     const [again] = await b.store.lookup(key)
-    if (again !== undefined) b.store.near.keep(key, again)
-    test.equal(b.store.near.lookup(key).length, 1, 'memory is used again')
+    if (again !== undefined) b.store.local.promote(key, again)
+    test.equal(b.store.local.lookup(key).length, 1, 'memory is used again')
     await version(5)
-    await eventually(() => b.store.near.lookup(key).length === 0)
+    await eventually(() => b.store.local.lookup(key).length === 0)
     await eventually(() => b.lines.filter(({ message }) => message === 'messages of other replicas arrive again').length === 3)
     test.equal(told(b).length, 3, 'each was told of once')
   })
@@ -158,21 +158,21 @@ t.test('a Redis that hangs costs no memory: no message is lost, and those that a
   const meta = metadata({ keepUntilMs: systemClock.now() + 60_000 })
   await eventually(async () => {
     await put(b.store, key, meta, Buffer.from('one'))
-    return b.store.near.lookup(key).length === 1
+    return b.store.local.lookup(key).length === 1
   })
   server.kill('SIGSTOP')
   await eventually(async () => {
     await Promise.all(Array.from({ length: 5 }, () => b.store.lookup(key)))
     // Longer than the PING that was sent last may take.
-    return b.redis.degraded && !b.log.current()
+    return b.redis.degraded && !b.log.isCaughtUp()
   })
-  test.equal(b.store.near.lookup(key).length, 1)
+  test.equal(b.store.local.lookup(key).length, 1)
   server.kill('SIGCONT')
-  await eventually(() => !b.redis.degraded && !a.redis.degraded && b.log.current())
-  test.equal(b.store.near.lookup(key).length, 1, 'it is still there')
+  await eventually(() => !b.redis.degraded && !a.redis.degraded && b.log.isCaughtUp())
+  test.equal(b.store.local.lookup(key).length, 1, 'it is still there')
   test.same(told(b), [])
   await eventually(async () => put(a.store, key, { ...meta, requestTimeMs: meta.requestTimeMs + 1 }, Buffer.from('two')))
-  await eventually(() => b.store.near.lookup(key).length === 0)
+  await eventually(() => b.store.local.lookup(key).length === 0)
   test.same(told(b), [])
 })
 
@@ -195,9 +195,9 @@ t.test('in a cluster a subscription moves to another node when its own dies, and
   await eventually(async () => {
     await put(a.store, key, metadata({ keepUntilMs: systemClock.now() + 60_000 }), Buffer.from('1'))
     const [found] = await b.store.lookup(key)
-    if (found !== undefined) b.store.near.keep(key, found)
-    return b.store.near.lookup(key).length === 1
+    if (found !== undefined) b.store.local.promote(key, found)
+    return b.store.local.lookup(key).length === 1
   })
   await a.store.remove(key)
-  await eventually(() => b.store.near.lookup(key).length === 0)
+  await eventually(() => b.store.local.lookup(key).length === 0)
 })

@@ -107,14 +107,14 @@ async function hearEachOther({ a, b }: Pick<Replicas, 'a' | 'b'>): Promise<void>
   }
 }
 
-const near = (store: TieredStore, at = key): readonly Stored[] => store.near.lookup(at)
+const near = (store: TieredStore, at = key): readonly Stored[] => store.local.lookup(at)
 const nearBodies = (store: TieredStore, at = key): string[] => near(store, at).map(({ body }) => body.bytes?.toString() ?? '(in pieces)')
 
 /** Looks up one variant, and delivers it, as a request does. */
 async function use(store: TieredStore, at = key, variant = ''): Promise<Buffer | undefined> {
   const found = (await store.lookup(at)).find(({ meta }) => meta.variant === variant)
   if (found === undefined) return undefined
-  const { body, meta } = store.near.keep(at, found)
+  const { body, meta } = store.local.promote(at, found)
   return await readBody(body, 0, meta.bodyBytes)
 }
 
@@ -137,7 +137,7 @@ void t.test('a long body comes into memory on its way to the first who reads all
   await put(a, key, metadata(), body)
   const [found] = await b.lookup(key)
   if (found === undefined) return test.fail('stored')
-  const kept = b.near.keep(key, found)
+  const kept = b.local.promote(key, found)
   test.ok((await readBody(kept.body, 1000, 600_000)).equals(body.subarray(1000, 600_000)))
   const given = kept.body.read(0, body.length)[Symbol.asyncIterator]()
   await given.next()
@@ -156,7 +156,7 @@ void t.test('a body whose chunks are gone is not kept, and reads as gone', async
   if (found === undefined) return test.fail('stored')
   const chunks = await raw.keys(`${entryName('test', key)}:b:*:2`)
   test.equal(await raw.del(...chunks), 1)
-  await test.rejects(readBody(b.near.keep(key, found).body, 0, 700_000), BodyGone)
+  await test.rejects(readBody(b.local.promote(key, found).body, 0, 700_000), BodyGone)
   test.same(near(b), [])
 })
 
@@ -228,13 +228,13 @@ void t.test('what was read before the news that it was replaced is not kept afte
   await put(a, 'small', metadata(), Buffer.from('old'))
   const [[large], [small]] = [await b.lookup(key), await b.lookup('small')]
   if (large === undefined || small === undefined) return test.fail('stored')
-  const reading = b.near.keep(key, large).body.read(0, old.length)[Symbol.asyncIterator]()
+  const reading = b.local.promote(key, large).body.read(0, old.length)[Symbol.asyncIterator]()
   await reading.next()
   await put(a, key, metadata({ requestTimeMs: t0 }), Buffer.from('new'))
   await put(a, 'small', metadata({ requestTimeMs: t0 }), Buffer.from('new'))
   await hearEachOther(both)
   for (let next = await reading.next(); next.done !== true;) next = await reading.next()
-  b.near.keep('small', small)
+  b.local.promote('small', small)
   test.same([near(b), near(b, 'small')], [[], []])
   test.equal((await use(b))?.toString(), 'new')
   test.same(nearBodies(b), ['new'])

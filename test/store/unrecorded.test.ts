@@ -44,7 +44,7 @@ async function setting(test: Test): Promise<Setting> {
         redis.close()
         await line.close()
       })
-      await eventually(() => log.current() && redis.small.healthy === true)
+      await eventually(() => log.isCaughtUp() && redis.small.healthy === true)
       return { log, line }
     },
   }
@@ -75,19 +75,19 @@ for (const [name, begin, end] of troubles) {
     test.equal(one.judge(entry(before, '/x')), 'dead')
     test.equal(one.judge(entry(before, '/y', ['group'])), 'dead')
     test.equal(one.judge(entry(before, '/y')), 'valid')
-    test.equal(one.mayTouch(before, 'a.example', '/x'), true, 'nobody waits for what was under way')
-    test.equal(one.touchedBefore(entry(before, '/x'), before), true)
+    test.equal(one.mayMatch(before, 'a.example', '/x'), true, 'nobody waits for what was under way')
+    test.equal(one.matchedBetween(entry(before, '/x'), before), true)
     await test.rejects(one.append(purge({ tags: ['of an operator'] }), 10), { code: 'PURGE_NOT_WRITTEN' }, 'an operator is told, and nothing is kept')
     test.equal(one.unrecorded, 2)
     await end(made)
     for (const log of [one, two]) {
-      await eventually(() => log.judge(entry(before, '/x')) === 'dead' && log.current())
+      await eventually(() => log.judge(entry(before, '/x')) === 'dead' && log.isCaughtUp())
       test.equal(log.judge(entry(before, '/y', ['group'])), 'dead')
       test.equal(log.judge(entry(before, '/y', ['of an operator'])), 'valid')
     }
     await eventually(() => one.unrecorded === 0)
     await eventually(() => one.applied === two.applied && one.judge(entry(one.applied, '/x')) === 'valid')
-    test.equal(one.mayTouch(one.applied, 'a.example', '/x'), false)
+    test.equal(one.mayMatch(one.applied, 'a.example', '/x'), false)
     const { log: three } = await made.replica('three')
     test.equal(three.judge(entry(before, '/x')), 'dead')
   })
@@ -109,11 +109,11 @@ void t.test('a replica does not count as caught up again before what it owes is 
   for (const tag of ['a', 'b', 'c']) {
     const { id } = await two.log.append(purge({ tags: [tag] }), 0)
     await eventually(() => one.log.applied >= id)
-    test.equal(one.log.current(), false, 'it reads, and holds back what it has')
+    test.equal(one.log.isCaughtUp(), false, 'it reads, and holds back what it has')
   }
   release()
   one.line.requests = pass
-  await eventually(() => one.log.current())
+  await eventually(() => one.log.isCaughtUp())
   test.equal(one.log.unrecorded, 0)
   await eventually(() => two.log.judge(entry(before, '/x')) === 'dead')
 })
@@ -129,7 +129,7 @@ void t.test('more than can be named: each is dead here and, afterwards, everywhe
   test.equal(all.filter(i => one.judge(entry(before, `/things/${i}`)) !== 'dead').length, 0)
   test.ok(one.unrecorded > 13_900 && one.unrecorded <= count)
   await made.raw.replicaof('NO', 'ONE')
-  await eventually(() => one.unrecorded === 0 && one.current())
+  await eventually(() => one.unrecorded === 0 && one.isCaughtUp())
   test.same((await one.append(purge({ tags: ['last'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
   for (const log of [one, two]) {
     test.equal(all.filter(i => log.judge(entry(before, `/things/${i}`)) !== 'dead').length, 0)
@@ -162,7 +162,7 @@ void t.test('a request that comes while what was before it is recorded is record
   await test.rejects(one.log.append(unsafe('/x'), 0))
   release()
   one.line.requests = one.line.replies = pass
-  await eventually(() => one.log.unrecorded === 0 && one.log.current())
+  await eventually(() => one.log.unrecorded === 0 && one.log.isCaughtUp())
   test.ok(await eventuallyLast(raw) > first, 'a record of its own')
 })
 

@@ -42,7 +42,7 @@ const count = fc.nat({ max: 2 ** 40 })
 const anyPart: fc.Arbitrary<Part> = fc.record({
   ranges: fc.array(fc.tuple(count, fc.integer({ min: 1, max: 2 ** 40 })).map(([start, bytes]) => ({ start, end: start + bytes })), { minLength: 1, maxLength: 16 }),
   complete: fc.option(fc.oneof(count, fc.constant(Number.MAX_SAFE_INTEGER)), { nil: undefined }),
-  asked: text,
+  requestedRange: text,
 }, { noNullPrototype: true })
 
 /** Any metadata whatever, with every byte that a field can hold and every character that a key can. */
@@ -85,7 +85,7 @@ export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
       return gaps.map(([gap, bytes]) => ({ start: at + gap, end: (at += gap + bytes) }))
     }),
     complete: fc.option(fc.constant(Number.MAX_SAFE_INTEGER), { nil: undefined }),
-    asked: fc.constantFrom('bytes=0-', 'BYTES=5-9, -1'),
+    requestedRange: fc.constantFrom('bytes=0-', 'BYTES=5-9, -1'),
   }, { noNullPrototype: true }), { nil: undefined }),
   whole: fc.constantFrom(200, 203, 299, 301, 404, 500, 599),
   fields: ownLines,

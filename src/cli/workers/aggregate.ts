@@ -1,8 +1,8 @@
 // What one worker asks all of them, by way of the primary: numbers that are worth nothing of one process alone.
 import type { Worker } from 'node:cluster'
-import type { Crew, Told } from '../../admin/workers.ts'
+import type { WorkerGroup, WorkerReport } from '../../admin/workers.ts'
 
-type What = keyof Told
+type What = keyof WorkerReport
 
 /** From a worker to the primary. */
 export type FromMember =
@@ -18,29 +18,29 @@ export type ToMember =
 const patienceMs = 1_000
 
 /** A worker's side. */
-export class CrewMember implements Crew {
+export class WorkerSide implements WorkerGroup {
   readonly worker = String(process.pid)
   readonly #send: (message: FromMember) => void
   readonly #asked = new Map<number, (values: readonly unknown[]) => void>()
-  #tell: Parameters<Crew['offer']>[0] | undefined
+  #tell: Parameters<WorkerGroup['report']>[0] | undefined
   #last = 0
 
   constructor(send: (message: FromMember) => void) {
     this.#send = send
   }
 
-  offer(tell: Parameters<Crew['offer']>[0]): void {
+  report(tell: Parameters<WorkerGroup['report']>[0]): void {
     this.#tell = tell
   }
 
-  async gather<W extends What>(what: W): Promise<readonly Told[W][]> {
+  async collect<W extends What>(what: W): Promise<readonly WorkerReport[W][]> {
     const id = ++this.#last
     const values = await new Promise<readonly unknown[]>((resolve) => {
       this.#asked.set(id, resolve)
       this.#send({ type: 'gather', id, what })
     })
     // Safe: the others are of this same program, and have told what they were asked for.
-    return values as readonly Told[W][]
+    return values as readonly WorkerReport[W][]
   }
 
   async take(message: ToMember): Promise<void> {
@@ -65,7 +65,7 @@ interface Question {
 }
 
 /** The primary's side. */
-export class CrewCall {
+export class PrimarySide {
   readonly #send: (worker: Worker, message: ToMember) => void
   readonly #serving = new Set<Worker>()
   readonly #questions = new Map<number, Question>()

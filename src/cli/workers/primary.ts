@@ -8,7 +8,7 @@ import type { Config } from '../../config/schema.ts'
 import { createLogger } from '../../log.ts'
 import { announce } from '../announce.ts'
 import { endOnUncaught } from '../crash.ts'
-import { CrewCall } from './aggregate.ts'
+import { PrimarySide } from './aggregate.ts'
 import { CommandFailure, FAILED, say } from '../failure.ts'
 import { handOver } from './orphaned-connections.ts'
 import { reloadOnHangup, stoppingLine } from '../lifecycle.ts'
@@ -19,7 +19,7 @@ const firstDelayMs = 100
 const longestDelayMs = 30_000
 const lastedMs = 60_000
 
-const crew = new CrewCall(send)
+const crew = new PrimarySide(send)
 
 interface Ready {
   readonly pid: number
@@ -40,7 +40,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
       process.exit(FAILED)
     }
     stopping = true
-    watch.doing = 'stopping'
+    watch.phase = 'stopping'
     say(stoppingLine)
     for (const worker of workers()) send(worker, { type: 'stop' })
     // Each worker has its own bound; this is for one that does not even hear.
@@ -71,7 +71,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   }
   if (stopping) return
   serving = true
-  watch.doing = 'serving'
+  watch.phase = 'serving'
   announce(config, ready[0] as Ready, ready.map(({ pid }) => pid))
   started((next) => {
     config = next

@@ -5,8 +5,8 @@ import { safeMessage } from '../../error-summary.ts'
 import { unreachable } from '../../errors.ts'
 import { createLogger } from '../../log.ts'
 import { consoleToLog } from '../console.ts'
-import { endOnUncaught, type Watch } from '../crash.ts'
-import { CrewMember, type FromMember, type ToMember } from './aggregate.ts'
+import { endOnUncaught, type ProcessState } from '../crash.ts'
+import { WorkerSide, type FromMember, type ToMember } from './aggregate.ts'
 import { FAILED, say, startFailure } from '../failure.ts'
 import { stopApp } from '../lifecycle.ts'
 
@@ -28,13 +28,13 @@ export type FromWorker =
 export async function runWorker(): Promise<void> {
   let app: App | undefined
   let config: Config | undefined
-  let watch: Watch | undefined
+  let watch: ProcessState | undefined
   let stopping = false
-  const crew = new CrewMember((message) => tell(message))
+  const crew = new WorkerSide((message) => tell(message))
   const stop = () => {
     if (stopping) return
     stopping = true
-    if (watch !== undefined) watch.doing = 'stopping'
+    if (watch !== undefined) watch.phase = 'stopping'
     if (app === undefined || config === undefined) process.exit(0)
     void stopApp(app, config)
   }
@@ -65,7 +65,7 @@ export async function runWorker(): Promise<void> {
         watch = endOnUncaught(logger)
         consoleToLog(logger)
         app = await startApp({ config, logger, crew })
-        watch.doing = 'serving'
+        watch.phase = 'serving'
         tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
       }
     } catch (error) {

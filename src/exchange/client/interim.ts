@@ -1,8 +1,8 @@
 // 1xx answers of an origin on their way to the client that is waiting: RFC 9110 §15.2, RFC 8297.
 import type { ServerResponse } from 'node:http'
-import { connectionNamed, fieldLineValues, isHopByHop, type FieldLines } from '../../http/fields.ts'
+import { fieldLineValues, type FieldLines } from '../../http/fields.ts'
 import { sendableLinks } from '../../http/links.ts'
-import { toldToThisCache } from '../../policy/storable.ts'
+import { fieldsNotForClients } from '../../forwarding/response-fields.ts'
 import { sendEarlyHints, sendProcessing } from './sending.ts'
 
 /**
@@ -16,11 +16,11 @@ export function sendInterim(response: ServerResponse, status: number, fields: Fi
   if (status === 102) sendProcessing(response)
   if (status !== 103) return
   const hints = Object.create(null) as Record<string, string | string[]>
-  const named = connectionNamed(fields)
+  const notForClients = fieldsNotForClients(fields)
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string
     // RFC 9110 §5.3: Set-Cookie is the one field whose lines cannot be joined, and Node sends one line of a hint.
-    if (isHopByHop(name, named) || toldToThisCache.has(name) || name === 'set-cookie') continue
+    if (notForClients.has(name) || name === 'set-cookie') continue
     const before = hints[name]
     const value = fields[i + 1] as string
     hints[name] = before === undefined ? value : `${before}, ${value}`

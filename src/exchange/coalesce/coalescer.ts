@@ -1,12 +1,12 @@
 // One fetch per key and process: who leads, and who waits for the lead.
 import { normalTarget } from '../../http/normal-target.ts'
-import type { Stamp } from '../../policy/stored.ts'
+import type { LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 
 /** A fetch that others may wait for. */
-export class Lead {
-  readonly stamp: Stamp
+export class Fetch {
+  readonly stamp: LogPosition
   /** Whether anybody in this process has waited for it. */
   joined = false
   /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
@@ -15,7 +15,7 @@ export class Lead {
   #resolve: ((outcome: Outcome) => void) | undefined
   #lease: Lease | undefined
 
-  constructor(stamp: Stamp, leave: (lead: Lead) => void) {
+  constructor(stamp: LogPosition, leave: (lead: Fetch) => void) {
     this.stamp = stamp
     this.#leave = () => leave(this)
     this.settled = new Promise(resolve => { this.#resolve = resolve })
@@ -37,7 +37,7 @@ export class Lead {
 
 /** The fetches under way in this process, by key. */
 export class Coalescer {
-  readonly #leads = new Map<string, Lead>()
+  readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog
 
   constructor(log: PurgeLog) {
@@ -48,16 +48,16 @@ export class Coalescer {
    * The lead to wait for, if there is one that this request may share. One that began before a purge that may touch the
    * URL is not shared: its response may be older than the purge, and this request is younger.
    */
-  join(key: string, authority: string, target: string): Lead | undefined {
+  joinFetch(key: string, authority: string, target: string): Fetch | undefined {
     const lead = this.#leads.get(key)
-    if (lead === undefined || this.#log.mayTouch(lead.stamp, authority, normalTarget(target))) return undefined
+    if (lead === undefined || this.#log.mayMatch(lead.stamp, authority, normalTarget(target))) return undefined
     lead.joined = true
     return lead
   }
 
   /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */
-  begin(key: string, stamp: Stamp): Lead {
-    const lead = new Lead(stamp, left => {
+  beginFetch(key: string, stamp: LogPosition): Fetch {
+    const lead = new Fetch(stamp, left => {
       if (this.#leads.get(key) === left) this.#leads.delete(key)
     })
     this.#leads.set(key, lead)

@@ -1,10 +1,10 @@
 // One fetch per key among all processes: a lead takes the key's lease, or waits for the process that has it.
 import type { ServerResponse } from 'node:http'
 import { normalTarget } from '../../http/normal-target.ts'
-import type { Elsewhere, Leases, Outcome } from '../../store/lease.ts'
+import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
-import type { Asked } from '../routed-request.ts'
-import type { Lead } from './coalescer.ts'
+import type { RoutedRequest } from '../routed-request.ts'
+import type { Fetch } from './coalescer.ts'
 import { hasLeft, offLeaving, onLeaving } from '../client/connection.ts'
 import type { Counters } from '../counters.ts'
 import { uncacheableOutcome } from './hit-for-miss.ts'
@@ -21,7 +21,7 @@ export interface ContendParts {
  * - left: the client left before its turn came.
  * - an outcome: another process asked in its place, and that is what became of it.
  */
-export type Turn = 'ask' | 'look' | 'left' | Outcome
+export type FetchTurn = 'ask' | 'look' | 'left' | Outcome
 
 // Leases that are taken from their holders one after the other, before going without: each of them is of one who holds
 // another log to be true, or began before a purge, so there is hardly ever more than one.
@@ -34,49 +34,49 @@ const mostWaitedMs = 60_000
  * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
-export async function contend({ leases, purgeLog, counters }: ContendParts, asked: Asked, lead: Lead, response?: ServerResponse): Promise<Turn> {
+export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ServerResponse): Promise<FetchTurn> {
   const { request, key } = asked
-  const heeds = uncacheableOutcome(asked)
-  let usurped: string | undefined
+  const acceptsOutcome = uncacheableOutcome(asked)
+  let stealFrom: string | undefined
   let waited = false
   let waitedMs = 0
   for (let takes = 1, usurpations = 0; ; takes++) {
     if (response !== undefined && hasLeft(response)) return 'left'
-    const taking = await leases.take(key, lead.stamp, heeds, usurped)
-    if (taking.kind === 'none') return 'ask'
-    if (taking.kind === 'told') return heeds
-    if (taking.kind === 'held') {
+    const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom)
+    if (taking.kind === 'unavailable') return 'ask'
+    if (taking.kind === 'knownUncacheable') return acceptsOutcome
+    if (taking.kind === 'acquired') {
       lead.hold(taking.lease)
       counters.leases++
       if (takes > 1) counters.leasesTakenOver++
-      return taking.lease.occupied ? 'look' : 'ask'
+      return taking.lease.hasEntry ? 'look' : 'ask'
     }
-    if (purgeLog.mayTouch(taking.stamp, request.authority, normalTarget(request.target))) {
+    if (purgeLog.mayMatch(taking.stamp, request.authority, normalTarget(request.target))) {
       // That fetch began before a purge, which this request came after: what it brings is not for this one.
       taking.leave()
-      if (++usurpations > maxUsurped || !purgeLog.current()) return 'ask'
-      usurped = taking.token
+      if (++usurpations > maxUsurped || !purgeLog.isCaughtUp()) return 'ask'
+      stealFrom = taking.token
       continue
     }
     if (!waited) counters.waits++
     waited = true
-    usurped = undefined
+    stealFrom = undefined
     const word = await overOrLeft(taking, response)
-    if (word !== 'lapsed') return word
+    if (word !== 'expired') return word
     waitedMs += taking.waitMs
     if (waitedMs >= mostWaitedMs) return 'ask'
   }
 }
 
 // As lapsed, when the client leaves.
-async function overOrLeft(taking: Elsewhere, response: ServerResponse | undefined): Promise<Outcome | 'lapsed'> {
-  if (response === undefined) return taking.over()
+async function overOrLeft(taking: HeldElsewhere, response: ServerResponse | undefined): Promise<Outcome | 'expired'> {
+  if (response === undefined) return taking.ended()
   const leave = (): void => taking.leave()
   onLeaving(response, leave)
   try {
     // It may have left while Redis was asked: then nobody calls any more.
     if (hasLeft(response)) leave()
-    return await taking.over()
+    return await taking.ended()
   } finally {
     offLeaving(response, leave)
   }

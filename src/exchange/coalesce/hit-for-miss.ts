@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { Outcome } from '../../store/lease.ts'
-import type { Asked } from '../routed-request.ts'
+import type { RoutedRequest } from '../routed-request.ts'
 
 const rememberMs = 60_000
 /** Half of what is remembered at the most. */
@@ -15,7 +15,7 @@ const mostOfAGeneration = 25_000
  * Keys hold what clients wrote, 8 KiB of target and more, so their digests are kept in their place: some 150 bytes each, 8 MB at
  * the most. There are two generations, of which the older goes as a whole: once all in it are out of date, or the younger is full.
  */
-export class UncacheableKeys {
+export class HitForMiss {
   #younger = new Map<string, number>()
   #older = new Map<string, number>()
   /** Until when the last key of each generation is remembered. */
@@ -53,7 +53,7 @@ export class UncacheableKeys {
   }
 
   /** Remembers what another process found out of a cache key; most outcomes say nothing of the next. */
-  learn(key: string, outcome: Outcome): void {
+  record(key: string, outcome: Outcome): void {
     if (outcome === 'uncacheable') this.remember(key)
     else if (outcome === 'uncacheable-with-credentials') this.remember(withCredentials(key))
   }
@@ -93,12 +93,12 @@ function digest(key: string): string {
  * Under which name a request's key is remembered. With credentials it is a name of its own: that an answer is not for
  * others says nothing of what those without credentials are given.
  */
-export function memoryKey({ key, request }: Asked): string {
+export function hitForMissKey({ key, request }: RoutedRequest): string {
   return request.hasAuthorization || request.hasCookie ? withCredentials(key) : key
 }
 
 /** What others are told of a request whose answer is of no use to anyone else. */
-export function uncacheableOutcome({ request }: Asked): Outcome {
+export function uncacheableOutcome({ request }: RoutedRequest): Outcome {
   return request.hasAuthorization || request.hasCookie ? 'uncacheable-with-credentials' : 'uncacheable'
 }
 

@@ -4,32 +4,32 @@ import { servesUnasked } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import type { Outcome } from '../../store/lease.ts'
-import type { Asked } from '../routed-request.ts'
-import { memoryKey, uncacheableOutcome, type UncacheableKeys } from './hit-for-miss.ts'
+import type { RoutedRequest } from '../routed-request.ts'
+import { hitForMissKey, uncacheableOutcome, type HitForMiss } from './hit-for-miss.ts'
 
 interface Memory {
   readonly clock: Clock
-  readonly uncacheable: UncacheableKeys
+  readonly uncacheable: HitForMiss
 }
 
 /** Of a response that was to be stored. @param taken whether the store took it */
-export function storedOutcome({ clock, uncacheable }: Memory, asked: Asked, meta: Metadata, taken: boolean): Outcome {
+export function storedOutcome({ clock, uncacheable }: Memory, asked: RoutedRequest, meta: Metadata, taken: boolean): Outcome {
   if (!taken) return 'refused'
   if (servesUnasked(meta, clock.now())) {
-    uncacheable.forget(memoryKey(asked))
+    uncacheable.forget(hitForMissKey(asked))
     return 'stored'
   }
   // Each has to ask whether it still holds: waiting for one another would only make a line of them.
-  uncacheable.remember(memoryKey(asked))
+  uncacheable.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }
 
 /** Of a response that is not to be stored. `status`: the origin's; `mayStore`: whether the request was for something that could have been. */
-export function unstoredOutcome({ uncacheable }: Memory, asked: Asked, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
+export function unstoredOutcome({ uncacheable }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
   if (reason === 'store-refused') return 'refused'
   // What lies in this request says nothing of the next answer, and a 304 to the client's own precondition nothing of
   // whether the whole might be stored.
   if (!mayStore || reason === 'request-no-store' || status === 304) return 'failed'
-  uncacheable.remember(memoryKey(asked))
+  uncacheable.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }

@@ -2,18 +2,19 @@
 import type { ServerResponse } from 'node:http'
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
-import { contentFields, wantedOf } from '../../policy/part.ts'
+import { contentFields, selectRanges } from '../../policy/part.ts'
 import type { Reason } from '../../policy/reasons.ts'
 import type { Metadata } from '../../policy/stored.ts'
+import type { Origins } from '../../origin/origin.ts'
 import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Body, Stored } from '../../store/store.ts'
 import type { ClientExchange } from '../routed-request.ts'
 import { cut, hasLeft, writable } from '../client/connection.ts'
-import type { FillParts } from '../fill/plan.ts'
-import { plainFields } from '../fill/message-fields.ts'
+import type { Counters } from '../counters.ts'
 import { MultipartBody } from './multipart.ts'
-import { ContinuedBody } from './resumed-body.ts'
+import { ResumedBody } from './resumed-body.ts'
 import { sendHead } from '../client/sending.ts'
+import { unconditionalFields } from '../../forwarding/request-fields.ts'
 
 // Up to here the copy costs less than another write to the socket (npm run bench -- --only hit).
 const joinedBytes = 16_384
@@ -27,8 +28,13 @@ export interface Occasion {
   readonly cacheStatus?: string
 }
 
-/** What an answer out of the store needs of the house. */
-export type DeliverParts = Pick<FillParts, 'via' | 'origins' | 'counters'>
+/** The parts of the cache that delivering a stored response uses. */
+export interface DeliverParts {
+  readonly origins: Origins
+  readonly counters: Counters
+  /** This hop's Via member for responses. */
+  readonly via: string
+}
 
 /**
  * Sends a stored response. false: its body turned out to be gone before anything was sent, so it is a miss.
@@ -36,7 +42,7 @@ export type DeliverParts = Pick<FillParts, 'via' | 'origins' | 'counters'>
  * complete.
  */
 export function deliverStored(exchange: ClientExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
-  const { asked: { request }, response } = exchange
+  const { routed: { request }, response } = exchange
   const { meta } = stored
   const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
   const head = headOf(meta, occasion, parts.via)
@@ -44,10 +50,10 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
     if (sendHead(response, 304, notModifiedFields(head))) response.end()
     return true
   }
-  const wanted = request.range === undefined && meta.part === undefined ? undefined : wantedOf(request, meta, occasion.nowMs)
+  const wanted = request.range === undefined && meta.part === undefined ? undefined : selectRanges(request, meta, occasion.nowMs)
   if (wanted === undefined) return send(exchange, meta.status, head, body, 0, meta.bodyBytes)
   // Nobody is sent a part for the whole, or for another part: rather a miss.
-  if (wanted === 'not-held') return false
+  if (wanted === 'not-covered') return false
   const cutHead = withoutFields(head, contentFields)
   if (wanted === 'unsatisfiable') {
     cutHead.push('content-range', `bytes */${meta.bodyBytes}`, 'content-length', '0')
@@ -66,24 +72,24 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
 }
 
 // Of a stored part it is not known what the whole was; only-if-cached asks that nothing be asked for (RFC 9111 §5.2.1.7).
-function mayAskAgain({ asked: { request } }: ClientExchange, { part }: Metadata): boolean {
+function mayAskAgain({ routed: { request } }: ClientExchange, { part }: Metadata): boolean {
   return part === undefined && !request.directives.onlyIfCached
 }
 
-function continued({ asked }: ClientExchange, stored: Stored, { origins, counters }: DeliverParts): Body {
-  const { request: { target }, route: { origin, forwarding: { retryOn } } } = asked
-  return new ContinuedBody(stored, sink => {
+function continued({ routed }: ClientExchange, stored: Stored, { origins, counters }: DeliverParts): Body {
+  const { request: { target }, route: { origin, forwarding: { retryOn } } } = routed
+  return new ResumedBody(stored, sink => {
     counters.bodiesContinued++
-    return origins.request({ origin, method: 'GET', target, fields: plainFields(asked.forwarded), retryOn }, sink)
+    return origins.request({ origin, method: 'GET', target, fields: unconditionalFields(routed.forwarded), retryOn }, sink)
   })
 }
 
 const contentType: ReadonlySet<string> = new Set(['content-type'])
 
 /** Sends a head and the bytes of a body from `start` up to, not including, `end`. */
-function send({ asked, response }: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
+function send({ routed, response }: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
   if (status !== 204) head.push('content-length', String(end - start)) // RFC 9110 §8.6: none on a 204
-  if (asked.request.method === 'HEAD') {
+  if (routed.request.method === 'HEAD') {
     if (sendHead(response, status, head)) response.end()
     return true
   }

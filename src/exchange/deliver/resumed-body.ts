@@ -1,25 +1,24 @@
 // What is left of a stored body that its store lost in the middle of an answer: from the origin, if that has the same still.
 import { crc32 } from 'node:zlib'
-import { fieldValue, type FieldLines } from '../../http/fields.ts'
+import { fieldValue, type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { BodyGone, type Body, type Stored } from '../../store/store.ts'
-import { announcedLength } from '../fill/message-fields.ts'
 
 /** Asks the origin for the whole of what is stored, without conditions. */
-export type AskAgain = (sink: ResponseSink) => OriginExchange
+export type Refetch = (sink: ResponseSink) => OriginExchange
 
 /**
  * A stored body that goes on where its store ends. The head and the first bytes are with the client by then, so what the
  * origin has now must have begun with the same bytes, have the same length and say the same of itself: then what the
  * client has in the end is, byte for byte, what the origin answers now. Otherwise the answer is cut, as nothing else is honest.
  */
-export class ContinuedBody implements Body {
+export class ResumedBody implements Body {
   readonly bytes = undefined
   readonly #stored: Stored
-  readonly #askAgain: AskAgain
+  readonly #askAgain: Refetch
 
-  constructor(stored: Stored, askAgain: AskAgain) {
+  constructor(stored: Stored, askAgain: Refetch) {
     this.#stored = stored
     this.#askAgain = askAgain
   }
@@ -38,7 +37,7 @@ export class ContinuedBody implements Body {
       // Nothing was sent: that is a miss, and the next look will fetch and store it.
       if (sent.end === start) throw error
     }
-    const rest = new Rest(this.#stored.meta, sent, end)
+    const rest = new OriginRemainder(this.#stored.meta, sent, end)
     rest.begin(this.#askAgain(rest))
     try {
       yield* rest.chunks()
@@ -58,7 +57,7 @@ interface Sent {
 // Beyond it the origin waits for the client.
 const mostWaitingBytes = 262_144
 
-class Rest implements ResponseSink {
+class OriginRemainder implements ResponseSink {
   readonly #meta: Metadata
   readonly #sent: Sent
   readonly #end: number

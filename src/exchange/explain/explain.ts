@@ -7,9 +7,9 @@ import { shownPart } from '../../policy/part.ts'
 import { reasonMeaning, type Reason } from '../../policy/reasons.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
-import { receive, type Asked } from '../routed-request.ts'
+import { routeRequest, type RoutedRequest } from '../routed-request.ts'
 import type { ExplainedVariant, Explanation } from './explanation.ts'
-import { glance, lookup, softnessBy } from '../lookup.ts'
+import { lookupLocal, lookup, purgeStateBy } from '../lookup.ts'
 import { unkeyedNames } from '../routing/routes.ts'
 import type { Route } from '../routing/route.ts'
 
@@ -32,12 +32,12 @@ export interface ExplainRequest {
 export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
   const https = question.url.startsWith('https://')
   const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const
-  const asked = receive(parts.routes(), headOf(question), client, parts.viaName)
+  const asked = routeRequest(parts.routes(), headOf(question), client, parts.viaName)
   if (typeof asked === 'string') return undefined
   const nowMs = parts.clock.now()
   const all = await parts.store.lookup(asked.key)
   const decision = await decisionFor(parts, asked, nowMs)
-  const near = parts.store.near?.lookup(asked.key)
+  const near = parts.store.local?.lookup(asked.key)
   return {
     url: question.url,
     method: question.method,
@@ -49,15 +49,15 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
   }
 }
 
-async function decisionFor(parts: ExplainParts, asked: Asked, nowMs: number): Promise<{ action: string; reason: Reason }> {
+async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: number): Promise<{ action: string; reason: Reason }> {
   const pass = passReason(asked.request, asked.route.rules)
   if (pass !== undefined) return { action: 'pass', reason: pass }
   // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
   const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
-    const { action, reason } = decide(asked.request, usable, softnessBy(parts.purgeLog), asked.requestField, nowMs)
+    const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs)
     return { action, reason }
   }
-  const first = decideOver(glance(parts.store, parts.purgeLog, asked.key))
+  const first = decideOver(lookupLocal(parts.store, parts.purgeLog, asked.key))
   return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
 }
 

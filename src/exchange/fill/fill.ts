@@ -1,9 +1,9 @@
 // One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
 import { SpringhouseError } from '../../errors.ts'
-import type { FieldLines } from '../../http/fields.ts'
+import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import { forwardStatus } from '../../policy/cache-status.ts'
-import { isFailureStatus, mayStandIn, type OriginFailure } from '../../policy/decide.ts'
+import { isFailureStatus, mayServeStaleOnError, type OriginFailure } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
@@ -13,17 +13,18 @@ import type { Stored } from '../../store/store.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from '../routed-request.ts'
 import { cut, offLeaving, onLeaving } from '../client/connection.ts'
-import { confirm } from './freshen.ts'
+import { freshenFrom304 } from './freshen.ts'
 import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import type { FillParts, FillPlan } from './plan.ts'
-import { updateByHead } from './freshen-by-head.ts'
+import { freshenByHead } from './freshen-by-head.ts'
 import { sendInterim } from '../client/interim.ts'
 import { verdictNow } from '../lookup.ts'
-import { announcedLength, clientFields, clientTrailers, originFields } from './message-fields.ts'
+import { originFields } from './message-fields.ts'
 import { storedOutcome, unstoredOutcome } from '../coalesce/outcome.ts'
 import { sendProblem } from '../client/problem.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
-import { Storing } from './response-storer.ts'
+import { ResponseStorer } from './response-storer.ts'
+import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
 
 /** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
 export class Fill implements ResponseSink {
@@ -34,7 +35,7 @@ export class Fill implements ResponseSink {
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
   #origin: OriginExchange | undefined
-  readonly #storing: Storing
+  readonly #storing: ResponseStorer
   /** Whether the origin is asked for what a stored part lacks, for a client that wants the whole. */
   readonly #forRest: boolean
   /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
@@ -57,8 +58,8 @@ export class Fill implements ResponseSink {
     this.#exchange = exchange
     this.#plan = plan
     this.#done = done
-    this.#storing = new Storing(parts, exchange.asked, plan)
-    this.#forRest = plan.range !== undefined && exchange.asked.request.range === undefined
+    this.#storing = new ResponseStorer(parts, exchange.routed, plan)
+    this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
     this.#toClient = plan.answering
     this.#requestTimeMs = parts.clock.now()
     // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
@@ -68,8 +69,8 @@ export class Fill implements ResponseSink {
   }
 
   start(): void {
-    const { asked, response } = this.#exchange
-    const { request, route } = asked
+    const { routed, response } = this.#exchange
+    const { request, route } = routed
     if (this.#toClient) {
       onLeaving(response, this.#clientLeft)
       response.on('drain', this.#clientDrained)
@@ -77,7 +78,7 @@ export class Fill implements ResponseSink {
     this.#parts.counters.fillsBegun++
     try {
       this.#origin = this.#parts.origins.request(
-        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(asked.forwarded, this.#plan), retryOn: route.forwarding.retryOn },
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(routed.forwarded, this.#plan), retryOn: route.forwarding.retryOn },
         this,
       )
       this.#pressure.on(this.#origin)
@@ -104,8 +105,8 @@ export class Fill implements ResponseSink {
       this.#origin?.abort()
       return
     }
-    const { asked } = this.#exchange
-    if (asked.request.method === 'HEAD') this.#updating = updateByHead(this.#parts.store, this.#parts.purgeLog, asked, head)
+    const { routed } = this.#exchange
+    if (routed.request.method === 'HEAD') this.#updating = freshenByHead(this.#parts.store, this.#parts.purgeLog, routed, head)
     this.#announcedBytes = announcedLength(fields)
     this.#storing.begin(head, this.#announcedBytes)
     if (this.#forRest) {
@@ -131,7 +132,7 @@ export class Fill implements ResponseSink {
     const { mayStore, range, lead } = this.#plan
     this.#parts.counters.notStored(reason)
     // What a Range brought says nothing of whether the whole might be stored.
-    lead?.settle(unstoredOutcome(this.#parts, this.#exchange.asked, reason, status, mayStore && range === undefined))
+    lead?.settle(unstoredOutcome(this.#parts, this.#exchange.routed, reason, status, mayStore && range === undefined))
   }
 
   #answerHead(status: number, fields: FieldLines): void {
@@ -139,7 +140,7 @@ export class Fill implements ResponseSink {
       if (!this.#storing.open) this.#giveUp()
       return
     }
-    const { asked: { request }, response } = this.#exchange
+    const { routed: { request }, response } = this.#exchange
     const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status, this.#storing.notStored))
     // The origin was asked without conditions; the client asked whether it has changed (RFC 9110 §13.2.2).
     if (this.#plan.unconditional && isNotModified(request, status, fields, this.#parts.clock.now())) {
@@ -233,12 +234,12 @@ export class Fill implements ResponseSink {
   /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
   async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
     // Purged while it was being validated: the 304 confirms something that must not be served any more.
-    const confirmation = verdictNow(this.#parts.purgeLog, validated.meta) === 'dead' ? undefined : confirm(this.#exchange.asked, validated.meta, head)
+    const confirmation = verdictNow(this.#parts.purgeLog, validated.meta) === 'dead' ? undefined : freshenFrom304(this.#exchange.routed, validated.meta, head)
     if (confirmation === undefined) return this.#again()
     const { meta, notStored } = confirmation
     const kept = await this.#storing.keep(confirmation, validated.meta)
     // Those who wait do not wait for this client to read it.
-    this.#plan.lead?.settle(kept ? storedOutcome(this.#parts, this.#exchange.asked, meta, true) : 'failed')
+    this.#plan.lead?.settle(kept ? storedOutcome(this.#parts, this.#exchange.routed, meta, true) : 'failed')
     return this.#answerFrom({ meta, body: validated.body }, 304, notStored)
   }
 
@@ -276,21 +277,21 @@ export class Fill implements ResponseSink {
   #again(): void {
     this.#detach()
     const range = this.#forRest ? undefined : this.#plan.range
-    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, standIn: undefined, part: undefined, range, answering: this.#toClient }
+    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range, answering: this.#toClient }
     this.#toClient = false
     new Fill(this.#parts, this.#exchange, plan, this.#done).start()
   }
 
   /** Whether a stored response answers in place of an origin that failed. */
   #standIn(failure: OriginFailure): boolean {
-    const { standIn } = this.#plan
-    const verdict = standIn === undefined ? 'dead' : verdictNow(this.#parts.purgeLog, standIn.meta)
-    if (standIn === undefined || verdict === 'dead') return false
+    const { staleFallback } = this.#plan
+    const verdict = staleFallback === undefined ? 'dead' : verdictNow(this.#parts.purgeLog, staleFallback.meta)
+    if (staleFallback === undefined || verdict === 'dead') return false
     const nowMs = this.#parts.clock.now()
-    const reason = mayStandIn(this.#exchange.asked.request, standIn.meta, verdict, failure, nowMs)
+    const reason = mayServeStaleOnError(this.#exchange.routed.request, staleFallback.meta, verdict, failure, nowMs)
     if (reason === undefined) return false
     this.#fromStore = true
-    if (this.#toClient) void this.#deliverStandIn(standIn, { reason, ageMs: currentAgeMs(standIn.meta, nowMs), nowMs })
+    if (this.#toClient) void this.#deliverStandIn(staleFallback, { reason, ageMs: currentAgeMs(staleFallback.meta, nowMs), nowMs })
     else this.#settle()
     return true
   }

@@ -1,12 +1,12 @@
 // What the answer to a HEAD makes of the stored responses to GET that it might have been answered from: RFC 9111 §4.3.5.
-import { headSpeaks, judgeByHead } from '../../policy/head.ts'
+import { isHeadRelevant, judgeByHead } from '../../policy/head.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import { matchesVary } from '../../policy/vary.ts'
 import { outlasts } from '../../store/order.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
-import type { Asked } from '../routed-request.ts'
-import { confirm, saysNothingOfOthers } from './freshen.ts'
+import type { RoutedRequest } from '../routed-request.ts'
+import { freshenFrom304, saysNothingOfOthers } from './freshen.ts'
 import { lookup } from '../lookup.ts'
 
 /**
@@ -14,8 +14,8 @@ import { lookup } from '../lookup.ts'
  * younger is removed. What was asked for after the HEAD was is left alone. Never rejects: a store that fails costs the
  * next request a look at the origin, and this one nothing.
  */
-export async function updateByHead(store: Store, log: PurgeLog, asked: Asked, head: ReceivedHead): Promise<void> {
-  if (asked.request.method !== 'HEAD' || !headSpeaks(head.status)) return
+export async function freshenByHead(store: Store, log: PurgeLog, asked: RoutedRequest, head: ReceivedHead): Promise<void> {
+  if (asked.request.method !== 'HEAD' || !isHeadRelevant(head.status)) return
   try {
     for (const entry of await lookup(store, log, asked.key)) {
       if (outlasts(entry.meta, head, head.responseTimeMs) || !matchesVary(entry.meta.vary, asked.requestField)) continue
@@ -24,13 +24,13 @@ export async function updateByHead(store: Store, log: PurgeLog, asked: Asked, he
   } catch { /* see above */ }
 }
 
-async function updateOne(store: Store, asked: Asked, { meta }: Stored, head: ReceivedHead): Promise<void> {
+async function updateOne(store: Store, asked: RoutedRequest, { meta }: Stored, head: ReceivedHead): Promise<void> {
   switch (judgeByHead(meta, head.status, head.fields)) {
-    case 'silent':
+    case 'inconclusive':
       return
     case 'confirms': {
       // As a 304 would, and with the same rule about whose answer may change what others are given.
-      const confirmation = confirm(asked, meta, head, 'GET')
+      const confirmation = freshenFrom304(asked, meta, head, 'GET')
       if (confirmation?.keep === 'merged') await store.refresh(asked.key, meta, confirmation.meta)
       else if (confirmation?.keep === 'nothing') await store.remove(asked.key, meta.variant)
       return

@@ -3,13 +3,13 @@ import { formatHttpDate } from '../../http/date.ts'
 import { hasField, withoutFields, type FieldLines } from '../../http/fields.ts'
 import { initialAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
-import { assessResponse, toldToThisCache, type ReceivedHead } from '../../policy/storable.ts'
+import { assessResponse, cacheOnlyFieldNames, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { confirms, mergedFields } from '../../policy/validation.ts'
-import type { Asked } from '../routed-request.ts'
+import type { RoutedRequest } from '../routed-request.ts'
 
 /** What the client is answered with, and what becomes of the entry. */
-export interface Confirmation {
+export interface Freshening {
   readonly meta: Metadata
   /** merged: the entry takes the new metadata; as-it-was: it stays; nothing: it goes. */
   readonly keep: 'merged' | 'as-it-was' | 'nothing'
@@ -26,14 +26,14 @@ export function saysNothingOfOthers(reason: NotStoredReason): boolean {
 }
 
 // Told to this cache alone, or made anew for each answer.
-const notShown: ReadonlySet<string> = new Set([...toldToThisCache, 'age'])
+const notShown: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, 'age'])
 
 /**
  * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
  * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
  * @param method whose answer results: `GET` also where it was a HEAD that confirmed it
  */
-export function confirm(asked: Asked, validated: Metadata, head: ReceivedHead, method = asked.request.method): Confirmation | undefined {
+export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: ReceivedHead, method = asked.request.method): Freshening | undefined {
   if (!confirms(validated, head.fields)) return undefined
   const news = datedFields(head)
   const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)

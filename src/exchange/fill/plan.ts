@@ -1,28 +1,23 @@
 // What a fill works with, and what is decided before it begins.
 import type { Clock } from '../../clock.ts'
 import type { SpringhouseError } from '../../errors.ts'
-import type { Origins } from '../../origin/origin.ts'
 import type { RangeAsked } from '../../policy/combine.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
-import type { Stamp } from '../../policy/stored.ts'
+import type { LogPosition } from '../../policy/stored.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
 import type { ClientExchange } from '../routed-request.ts'
-import type { Lead } from '../coalesce/coalescer.ts'
-import type { Counters } from '../counters.ts'
-import type { UncacheableKeys } from '../coalesce/hit-for-miss.ts'
+import type { Fetch } from '../coalesce/coalescer.ts'
+import type { DeliverParts } from '../deliver/deliver.ts'
+import type { HitForMiss } from '../coalesce/hit-for-miss.ts'
 
-export interface FillParts {
+export interface FillParts extends DeliverParts {
   readonly clock: Clock
   readonly store: Store
   readonly purgeLog: PurgeLog
-  readonly origins: Origins
-  readonly counters: Counters
-  readonly uncacheable: UncacheableKeys
+  readonly uncacheable: HitForMiss
   /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
   readonly slowClientMs: number
-  /** This hop's Via member for responses. */
-  readonly via: string
   /** A line for the log when the origin failed. */
   originFailed(error: SpringhouseError, exchange: ClientExchange): void
 }
@@ -31,11 +26,11 @@ export interface FillParts {
 export interface FillPlan {
   readonly reason: ForwardReason
   /** The purge log's place when the decision was made. */
-  readonly stamp: Stamp
+  readonly stamp: LogPosition
   /** Validated by this request; a 304 confirms it. */
   readonly validating: Stored | undefined
   /** May be served if the origin fails. */
-  readonly standIn: Stored | undefined
+  readonly staleFallback: Stored | undefined
   /** A stored part of the same: what comes is combined with it, or takes its place. */
   readonly part: Stored | undefined
   /**
@@ -49,7 +44,7 @@ export interface FillPlan {
   readonly unconditional: boolean
   /** false: nobody is waiting; a background refresh. */
   readonly answering: boolean
-  readonly lead: Lead | undefined
+  readonly lead: Fetch | undefined
   /** Whether the client had waited for another's fetch before, which was of no use to it. */
   readonly waited: boolean
 }

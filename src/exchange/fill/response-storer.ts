@@ -1,25 +1,25 @@
 // The store's side of a fill: what becomes of the origin's answer there; RFC 9111 §3, §3.3 and §3.4.
 import { hasField, withoutFields } from '../../http/fields.ts'
-import { mayBeSilent } from '../../origin/request/body-timeout.ts'
+import { isEventStream } from '../../origin/request/body-timeout.ts'
 import { combinedPart, isAll, maxCombinedBytes } from '../../policy/combine.ts'
-import { contentFields, contentOf, partBytes } from '../../policy/part.ts'
+import { contentFields, receivedContent, partBytes } from '../../policy/part.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata, Part } from '../../policy/stored.ts'
 import { mergedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
 import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
-import type { Asked } from '../routed-request.ts'
+import type { RoutedRequest } from '../routed-request.ts'
 import { CombiningWriter } from './combining-writer.ts'
-import { datedFields, type Confirmation } from './freshen.ts'
+import { datedFields, type Freshening } from './freshen.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 import { lookup, verdictNow } from '../lookup.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 
 /** One answer on its way into the store, or not. */
-export class Storing {
+export class ResponseStorer {
   readonly #parts: FillParts
-  readonly #asked: Asked
+  readonly #asked: RoutedRequest
   readonly #plan: FillPlan
   #writer: Writer | undefined
   #combining: CombiningWriter | undefined
@@ -29,7 +29,7 @@ export class Storing {
   #expectedBytes: number | undefined
   #bytes = 0
 
-  constructor(parts: FillParts, asked: Asked, plan: FillPlan) {
+  constructor(parts: FillParts, asked: RoutedRequest, plan: FillPlan) {
     this.#parts = parts
     this.#asked = asked
     this.#plan = plan
@@ -59,9 +59,9 @@ export class Storing {
     else if (!verdict.store) this.#notStored = verdict.reason
     else if (announcedBytes > rules.maxEntryBytes) this.#notStored = 'too-large'
     // A stream of events has no end, so nobody is to wait for it, nor is it to go on when its client has left.
-    else if (mayBeSilent(head.fields)) this.#notStored = 'incomplete'
+    else if (isEventStream(head.fields)) this.#notStored = 'incomplete'
     // Out of touch with the purge log: whatever is stored now would be dead when it is looked up.
-    else if (!purgeLog.current()) this.#notStored = 'store-refused'
+    else if (!purgeLog.isCaughtUp()) this.#notStored = 'store-refused'
     else {
       // No follower waits for a response that the store can never keep.
       const { part } = verdict.meta
@@ -74,7 +74,7 @@ export class Storing {
 
   #assess(head: ReceivedHead): ReturnType<typeof assessResponse> {
     const { request, requestField, route: { rules } } = this.#asked
-    const content = contentOf(this.#plan.range?.range, head.status, head.fields)
+    const content = receivedContent(this.#plan.range?.range, head.status, head.fields)
     if (content === undefined) return { store: false, reason: 'partial' }
     return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content)
   }
@@ -189,7 +189,7 @@ export class Storing {
   }
 
   /** Whether an entry that a 304 confirmed is renewed. A store that fails costs the next request a look at the origin. Never rejects. */
-  async keep({ keep, meta }: Confirmation, was: Metadata): Promise<boolean> {
+  async keep({ keep, meta }: Freshening, was: Metadata): Promise<boolean> {
     if (keep === 'nothing') await this.forget(meta.variant)
     if (keep !== 'merged') return false
     try {

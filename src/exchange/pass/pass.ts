@@ -1,14 +1,13 @@
 // A request that passes the cache by: what is noted before it goes, and what its answer invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
 import type { Clock } from '../../clock.ts'
-import type { FieldLines } from '../../http/fields.ts'
+import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import { assessResponse } from '../../policy/storable.ts'
-import type { Metadata, Stamp } from '../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import type { Purge, PurgeReceipt } from '../../store/purge/log.ts'
 import type { Store } from '../../store/store.ts'
 import { BodyCopy } from './body-copy.ts'
-import type { Asked } from '../routed-request.ts'
+import type { RoutedRequest } from '../routed-request.ts'
 import { invalidate, invalidationBy, type InvalidateParts } from './invalidate.ts'
-import { announcedLength } from '../fill/message-fields.ts'
 
 export interface PassageParts extends InvalidateParts {
   readonly clock: Clock
@@ -24,11 +23,11 @@ export class Passage {
   /** Statuses for which another server is tried. */
   readonly retryOn: readonly number[]
   readonly #parts: PassageParts
-  readonly #asked: Asked
-  readonly #stamp: Stamp
+  readonly #asked: RoutedRequest
+  readonly #stamp: LogPosition
   readonly #requestTimeMs: number
 
-  constructor(parts: PassageParts, asked: Asked) {
+  constructor(parts: PassageParts, asked: RoutedRequest) {
     this.origin = asked.route.origin
     this.target = asked.request.target
     this.retryOn = asked.route.forwarding.retryOn
@@ -73,7 +72,7 @@ export class Passage {
   #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
     const { purgeLog, store, counters } = this.#parts
     const { copied, replicas: { live, acknowledged } } = receipt
-    if (!copied || acknowledged < live || purgeLog.touchedBefore(meta, receipt.id)) return undefined
+    if (!copied || acknowledged < live || purgeLog.matchedBetween(meta, receipt.id)) return undefined
     const kept: Metadata = { ...meta, stamp: receipt.id }
     counters.fillsBegun++
     return new BodyCopy(store.write(this.#asked.key, kept), {

@@ -1,11 +1,11 @@
 // Active health checks: asking each server, at an interval, whether it is well.
 import type { Dispatcher } from 'undici'
-import type { Carrier, Lines } from '../transport/transport.ts'
+import type { Transport, TransportPool } from '../transport/transport.ts'
 
 /** The server as a health check needs it. */
 export interface CheckedServer {
   /** Connections of their own, beside those that are counted. */
-  lines(count: number): Lines
+  lines(count: number): TransportPool
   /** Takes the result of one check. */
   checked(passed: boolean): void
 }
@@ -43,32 +43,32 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
 }
 
 /** The status of an answer that came to its end. */
-function statusOf(lines: Lines, path: string): Promise<number> {
+function statusOf(lines: TransportPool, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     lines.acquire({
       repeatable: true,
       uploads: false,
-      start: (carrier) => carrier.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(carrier, resolve, reject)),
-      unmade: reject,
+      start: (transport) => transport.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(transport, resolve, reject)),
+      onConnectError: reject,
     })
   })
 }
 
-function whole(carrier: Carrier, resolve: (status: number) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
+function whole(transport: Transport, resolve: (status: number) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
   let started = false
   let status = 0
   return {
     onRequestStart: () => { started = true },
     onResponseStart: (_controller, code) => { status = code },
     onResponseData: () => undefined,
-    // When undici is through: see Carrier.
+    // When undici is through: see Transport.
     onResponseEnd: () => queueMicrotask(() => {
-      carrier.release()
+      transport.release()
       resolve(status)
     }),
     onResponseError: (_controller, error) => queueMicrotask(() => {
-      if (started) carrier.release()
-      else carrier.discard()
+      if (started) transport.release()
+      else transport.discard()
       reject(error)
     }),
   }

@@ -1,11 +1,11 @@
 // The servers of one origin, and the choice between them.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
-import { isResolved, plainHost, watchAddresses, type ResolveHost, type WatchedName } from '../dns.ts'
+import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatcher } from '../dns.ts'
 import { serverUrl, serverWeight, type OriginConfig } from '../config.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { OriginServer } from './server.ts'
-import { nextTurn } from './round-robin.ts'
+import { weightedRoundRobin } from './round-robin.ts'
 
 const none: readonly OriginServer[] = []
 
@@ -34,7 +34,7 @@ export class OriginPool {
   #servers: readonly OriginServer[]
   /** Those whose address has vanished, while something is still under way to them. */
   readonly #leaving = new Set<OriginServer>()
-  readonly #names: WatchedName[] = []
+  readonly #names: DnsWatcher[] = []
 
   constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
     this.config = config
@@ -57,7 +57,7 @@ export class OriginPool {
     return new OriginServer({ origin: this.#origin, url: this.#urls[member] as string, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
   }
 
-  #watch(member: number, url: string): WatchedName {
+  #watch(member: number, url: string): DnsWatcher {
     const { clock, logger, resolve, resolveEveryMs } = this.#parts
     const details = { origin: this.#origin, server: url }
     return watchAddresses(plainHost(url), {
@@ -97,8 +97,8 @@ export class OriginPool {
   }
 
   /** A server has failed: it may be gone, and its name know of it already. */
-  doubt(): void {
-    for (const name of this.#names) name.doubt()
+  refreshAddressesSoon(): void {
+    for (const name of this.#names) name.refreshSoon()
   }
 
   #choose(avoid: readonly OriginServer[]): OriginServer | undefined {
@@ -112,8 +112,8 @@ export class OriginPool {
     }
     // A full pool does not overflow into its dead servers.
     return this.#trial(avoid)
-      ?? (anyHealthy ? nextTurn(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
-        : nextTurn(servers, (server) => !server.full && !avoid.includes(server)))
+      ?? (anyHealthy ? weightedRoundRobin(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
+        : weightedRoundRobin(servers, (server) => !server.full && !avoid.includes(server)))
   }
 
   /** What makes a server's turn come later: requests under way for its weight, or nothing where each simply has its turn. */

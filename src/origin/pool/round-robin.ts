@@ -12,7 +12,7 @@ export interface Weighted {
  * The next of those that qualify: each gets its weight in credit, the one with the most goes and pays for all. So a server
  * of weight 3 goes three times as often as one of weight 1, and not three times in a row.
  */
-export function nextTurn<T extends Weighted>(all: readonly T[], qualifies: (one: T) => boolean): T | undefined {
+export function weightedRoundRobin<T extends Weighted>(all: readonly T[], qualifies: (one: T) => boolean): T | undefined {
   let next: T | undefined
   let total = 0
   for (const one of all) {

@@ -5,12 +5,12 @@ import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
 import { plainHost } from '../dns.ts'
-import type { Carrier, Lines, Waiter } from '../transport/transport.ts'
+import type { Transport, TransportPool, PoolWaiter } from '../transport/transport.ts'
 import type { OriginConfig } from '../config.ts'
-import { Connections } from '../transport/http1-pool.ts'
+import { Http1Pool } from '../transport/http1-pool.ts'
 import { watchHealth } from './health-check.ts'
 import type { OriginServerStatus } from '../origin.ts'
-import { Sessions } from '../transport/http2-pool.ts'
+import { Http2Pool } from '../transport/http2-pool.ts'
 import type { Weighted } from './round-robin.ts'
 
 /** Failed connections in a row that take a server out. */
@@ -41,7 +41,7 @@ export class OriginServer implements Weighted {
   readonly address: string | undefined
   /** Whether its address has vanished: it finishes what is under way, and is given nothing new. */
   retired = false
-  /** Requests that have a carrier or wait for one. */
+  /** Requests that have a transport or wait for one. */
   pending = 0
   /** What gives up those under way that nobody waits for any more. */
   readonly #unwanted = new Set<() => void>()
@@ -57,7 +57,7 @@ export class OriginServer implements Weighted {
   readonly #logger: BaseLogger
   readonly #connector: buildConnector.connector
   readonly #servername: string | undefined
-  readonly #lines: Lines
+  readonly #lines: TransportPool
   readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
@@ -82,10 +82,10 @@ export class OriginServer implements Weighted {
   }
 
   /** Ways to it, for so many requests at a time. */
-  lines(most: number): Lines {
+  lines(most: number): TransportPool {
     const { http2 = false, tls, timeouts, reuse } = this.#config
     const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most }
-    return http2 ? new Sessions({ ...options, tls }) : new Connections(options)
+    return http2 ? new Http2Pool({ ...options, tls }) : new Http1Pool(options)
   }
 
   /**
@@ -110,13 +110,13 @@ export class OriginServer implements Weighted {
     })
   }
 
-  /** Whether one more request would find neither a carrier nor room to wait for one. */
+  /** Whether one more request would find neither a transport nor room to wait for one. */
   get full(): boolean {
     return this.pending >= this.#config.maxConnections + this.#config.maxQueue
   }
 
-  /** Gives the waiter a carrier: now, or when one is free. The caller has looked at `full`. */
-  acquire(waiter: Waiter): void {
+  /** Gives the waiter a transport: now, or when one is free. The caller has looked at `full`. */
+  acquire(waiter: PoolWaiter): void {
     if (this.pending >= this.#config.maxConnections) this.#makeRoom()
     this.pending++
     this.#lines.acquire(waiter)
@@ -141,24 +141,24 @@ export class OriginServer implements Weighted {
     giveUp()
   }
 
-  /** Takes back a carrier: see Carrier. */
-  release(carrier: Carrier): void {
+  /** Takes back a transport: see Transport. */
+  release(transport: Transport): void {
     this.pending--
-    carrier.release()
+    transport.release()
   }
 
-  discard(carrier: Carrier): void {
+  discard(transport: Transport): void {
     this.pending--
-    carrier.discard()
+    transport.discard()
   }
 
-  /** A waiter has been told that there is no carrier for it. */
+  /** A waiter has been told that there is no transport for it. */
   unserved(): void {
     this.pending--
   }
 
-  /** Stops waiting. False: it has a carrier already. */
-  cancel(waiter: Waiter): boolean {
+  /** Stops waiting. False: it has a transport already. */
+  cancel(waiter: PoolWaiter): boolean {
     if (!this.#lines.cancel(waiter)) return false
     this.pending--
     return true

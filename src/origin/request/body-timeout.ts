@@ -8,7 +8,7 @@ import { fieldValue, type FieldLines } from '../../http/fields.ts'
  * the head it is known that a body may be silent for as long as it likes. While nobody takes what has come, its sender may
  * not go on, and is not blamed.
  */
-export class IdleWatch {
+export class BodyTimeout {
   readonly #controller: Dispatcher.DispatchController
   readonly #timer: NodeJS.Timeout
 
@@ -34,11 +34,11 @@ export class IdleWatch {
 }
 
 // One for all of them: a closure each would be made at every miss.
-function lookAfter(watch: IdleWatch): void {
+function lookAfter(watch: BodyTimeout): void {
   watch.look()
 }
 
 /** Whether these are the fields of a stream of events, which waits for as long as nothing happens. */
-export function mayBeSilent(fields: FieldLines): boolean {
+export function isEventStream(fields: FieldLines): boolean {
   return /^text\/event-stream\s*(;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
 }

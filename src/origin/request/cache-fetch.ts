@@ -2,12 +2,12 @@
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
-import type { OriginExchange, OriginRequest, ResponseSink } from '../origin.ts'
+import type { OriginExchange, RequestForOrigin, ResponseSink } from '../origin.ts'
 import type { OriginPool } from '../pool/pool.ts'
-import { RoundTrip } from './origin-request.ts'
+import { OriginRequest } from './origin-request.ts'
 
 /** See Origins.request. */
-export class SinkRequest extends RoundTrip implements OriginExchange {
+export class CacheFetch extends OriginRequest implements OriginExchange {
   readonly #sink: ResponseSink
   #body: Dispatcher.DispatchController | undefined
   #paused = false
@@ -16,7 +16,7 @@ export class SinkRequest extends RoundTrip implements OriginExchange {
   /** The end, where it came while the sink had paused. */
   #trailers: FieldLines | undefined
 
-  constructor(pool: OriginPool, request: OriginRequest, sink: ResponseSink) {
+  constructor(pool: OriginPool, request: RequestForOrigin, sink: ResponseSink) {
     super(pool, { method: request.method, target: request.target, fields: request.fields, body: null, retryOn: request.retryOn })
     this.#sink = sink
   }

@@ -4,7 +4,7 @@ import { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import type { OriginPool } from '../pool/pool.ts'
-import { RoundTrip } from './origin-request.ts'
+import { OriginRequest } from './origin-request.ts'
 
 /**
  * What @fastify/reply-from would change on the way: it puts targets through `new URL()`, which rewrites `/a/./b`, and
@@ -73,7 +73,7 @@ export class OriginDispatcher extends Dispatcher {
   }
 }
 
-class PassedRequest extends RoundTrip {
+class PassedRequest extends OriginRequest {
   readonly #handler: Dispatcher.DispatchHandler
   readonly #passing: Passing | undefined
 

@@ -1,6 +1,6 @@
 // Where a request goes next: who has had it, and whether it may be tried once more.
 import type { OriginPool } from '../pool/pool.ts'
-import { isAskedElsewhere } from './idempotency.ts'
+import { isRetriedOnStatus } from './idempotency.ts'
 import type { OriginServer } from '../pool/server.ts'
 
 /** How often servers may say of one request that they did not process it. */
@@ -17,7 +17,7 @@ export interface Failure {
 }
 
 /** The tries of one request among a pool's servers. */
-export class Tries {
+export class Failover {
   readonly #pool: OriginPool
   #left: number
   /** Servers to which it was sent, or should have been, in vain. */
@@ -30,7 +30,7 @@ export class Tries {
   }
 
   /** One more server says that it did nothing. Whether that is still no try. */
-  refused(): boolean {
+  onRefused(): boolean {
     return ++this.#refusals <= mostRefusals
   }
 
@@ -40,8 +40,8 @@ export class Tries {
   }
 
   /** The server that is asked in place of taking an answer of `server`'s; undefined: the answer is taken. */
-  insteadOf(server: OriginServer, method: string): OriginServer | undefined {
-    if (!isAskedElsewhere(method) || this.#left <= 0 || this.#pool.closed) return undefined
+  onStatus(server: OriginServer, method: string): OriginServer | undefined {
+    if (!isRetriedOnStatus(method) || this.#left <= 0 || this.#pool.closed) return undefined
     const tried = [...this.#tried, server]
     const next = this.#pool.another(tried)
     if (next?.healthy !== true || !this.#pool.retryBudget.spend()) return undefined
@@ -50,7 +50,7 @@ export class Tries {
   }
 
   /** The server that is tried after `server` failed; undefined: none. */
-  after(server: OriginServer, { refused, stale, sent }: Failure): OriginServer | undefined {
+  onFailure(server: OriginServer, { refused, stale, sent }: Failure): OriginServer | undefined {
     if ((sent && this.#left <= 0) || this.#pool.closed) return undefined
     // One that refused is there, and may yet take it where the others fail.
     const tried = [...this.#tried, server]

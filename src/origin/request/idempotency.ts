@@ -13,6 +13,6 @@ export function isIdempotent(method: string): boolean {
 const askedElsewhere: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Whether another server may be asked where an answer was not to the route's liking: on the other methods somebody has acted. */
-export function isAskedElsewhere(method: string): boolean {
+export function isRetriedOnStatus(method: string): boolean {
   return askedElsewhere.has(method)
 }

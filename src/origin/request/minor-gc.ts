@@ -22,7 +22,7 @@ function youngCollector(): (() => void) | undefined {
 let passedBytes = 0
 
 /** Tells of bytes of a body that go on to whoever is sent them. */
-export function passed(bytes: number): void {
+export function noteStreamedBytes(bytes: number): void {
   passedBytes += bytes
   if (passedBytes < mostBytes) return
   passedBytes = 0

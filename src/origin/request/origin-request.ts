@@ -5,16 +5,16 @@ import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
-import type { Carrier, Waiter } from '../transport/transport.ts'
+import type { Transport, PoolWaiter } from '../transport/transport.ts'
 import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
-import { IdleWatch, mayBeSilent } from './body-timeout.ts'
-import { passed } from './minor-gc.ts'
+import { BodyTimeout, isEventStream } from './body-timeout.ts'
+import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
 import { receivedHead, receivedLines } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
-import { Tries } from './failover.ts'
-import { Upload } from './replayable-body.ts'
+import { Failover } from './failover.ts'
+import { ReplayableBody } from './replayable-body.ts'
 
 /** What goes over the wire. */
 export interface Outgoing {
@@ -50,17 +50,17 @@ interface Beginning {
  * Subclasses hear, in this order: any `interim`, one `head`, `alone` if nothing of the body came with it, any `data`, `end`; or
  * `failed` in place of any, once, last.
  */
-export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
+export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
   readonly #outgoing: Outgoing
-  readonly #tries: Tries
+  readonly #tries: Failover
   #server: OriginServer | undefined
   /** Where it goes once the answer that it does not want is out of the way. */
   #instead: OriginServer | undefined
-  #carrier: Carrier | undefined
-  #idle: IdleWatch | undefined
+  #transport: Transport | undefined
+  #idle: BodyTimeout | undefined
   /** A body that may have to be sent anew. */
-  readonly #upload: Upload | undefined
+  readonly #upload: ReplayableBody | undefined
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #byteSeen = false
@@ -82,8 +82,8 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   constructor(pool: OriginPool, outgoing: Outgoing) {
     this.#pool = pool
     this.#outgoing = outgoing
-    this.#tries = new Tries(pool)
-    if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new Upload(outgoing.body)
+    this.#tries = new Failover(pool)
+    if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new ReplayableBody(outgoing.body)
   }
 
   protected abstract interim(status: number, fields: FieldLines): void
@@ -127,7 +127,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   /** See OriginExchange. */
   unwanted(giveUp: () => void): void {
     if (this.#over) return
-    if (this.#carrier === undefined) return giveUp()
+    if (this.#transport === undefined) return giveUp()
     this.#giveUp = giveUp
     this.#server?.unwanted(giveUp)
   }
@@ -137,9 +137,9 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     this.#giveUp = undefined
   }
 
-  start(carrier: Carrier): void {
-    if (this.#over) return this.#server?.release(carrier)
-    this.#carrier = carrier
+  start(transport: Transport): void {
+    if (this.#over) return this.#server?.release(transport)
+    this.#transport = transport
     const { method, target, fields, body } = this.#outgoing
     const options = {
       path: target,
@@ -149,10 +149,10 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       // Any constant but the client's Host: undici closes a TLS connection whenever this changes. See http1-connection.ts.
       servername: 'origin',
     }
-    carrier.dispatch(options, this)
+    transport.dispatch(options, this)
   }
 
-  unmade(error: Error): void {
+  onConnectError(error: Error): void {
     this.#server?.unserved()
     if (!this.#over) this.#recover(error, false)
   }
@@ -170,18 +170,18 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (this.#over) return
     const lines = receivedLines(controller.rawHeaders)
-    const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#carrier?.isHttp10 === true })
+    const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
     // Decided before anything of the answer is heard; what is left of it goes with its connection.
     if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     if (status < 200) return this.interim(status, fields)
-    this.#upload?.forget()
+    this.#upload?.release()
     this.#bodiless = status === 304 || status === 204
     this.#mustBeEmpty = status === 205
-    this.#carrier?.answering(controller)
+    this.#transport?.answering(controller)
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new IdleWatch(controller, idleMs)
+    if (idleMs > 0 && !isEventStream(fields)) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     this.#beginning = { controller, status, fields, chunks: [] }
@@ -194,7 +194,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   /** The parser is through with what came with the head. */
   #parsed(): void {
     // Whether the message is sound is told where its end, or its failure, is.
-    if (this.#over || this.#endSeen || this.#carrier?.broken === true) return
+    if (this.#over || this.#endSeen || this.#transport?.broken === true) return
     const alone = !this.#bodySeen
     this.#tell()
     if (alone && !this.#over) this.alone()
@@ -222,7 +222,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
       return controller.abort(fault)
     }
     this.#bodySeen = true
-    passed(chunk.length)
+    noteStreamedBytes(chunk.length)
     this.#idle?.refresh()
     if (this.#beginning === undefined) this.data(controller, chunk)
     else this.#beginning.chunks.push(chunk)
@@ -234,49 +234,49 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
-    const carrier = this.#carrier
+    const transport = this.#transport
     this.#endSeen = true
     this.#idle?.end()
-    carrier?.messageEnded()
-    // When the parser is through with what came: see Carrier.settle.
-    queueMicrotask(() => this.#ended(controller, carrier))
+    transport?.messageEnded()
+    // When the parser is through with what came: see Transport.settle.
+    queueMicrotask(() => this.#ended(controller, transport))
   }
 
-  #ended(controller: Dispatcher.DispatchController, carrier: Carrier | undefined): void {
+  #ended(controller: Dispatcher.DispatchController, transport: Transport | undefined): void {
     const trailers = receivedLines(controller.rawTrailers)
-    const fault = carrier?.settle(this.#byLength, trailers)
-    this.#carrier = undefined
-    if (carrier !== undefined) this.#server?.release(carrier)
+    const fault = transport?.settle(this.#byLength, trailers)
+    this.#transport = undefined
+    if (transport !== undefined) this.#server?.release(transport)
     if (fault !== undefined) return this.#fail(fault)
     if (this.#over || this.#instead !== undefined) return
     this.#finish(trailers)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    const carrier = this.#carrier
+    const transport = this.#transport
     this.#idle?.end()
-    carrier?.answering(undefined)
-    if (carrier?.heard === true) this.#byteSeen = true
-    this.#carrier = undefined
+    transport?.answering(undefined)
+    if (transport?.receivedAny === true) this.#byteSeen = true
+    this.#transport = undefined
     this.#controller = undefined
     // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
     // the connection; the message itself was whole, or its parser would have said something else.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(carrier)
-    const stale = this.#started && !this.#byteSeen && carrier?.stale === true
+    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(transport)
+    const stale = this.#started && !this.#byteSeen && transport?.stale === true
     // undici refuses bytes before it looks at the connection, which is then as good as before.
     const unmade = !this.#started && mapOriginError(error).source === 'origin'
     queueMicrotask(() => {
-      if (carrier !== undefined && unmade) this.#server?.discard(carrier)
-      else if (carrier !== undefined) this.#server?.release(carrier)
+      if (transport !== undefined && unmade) this.#server?.discard(transport)
+      else if (transport !== undefined) this.#server?.release(transport)
       if (this.#over) return
       if (this.#instead === undefined) this.#recover(error, stale)
       else this.#tryInstead(this.#instead)
     })
   }
 
-  #endWithout(carrier: Carrier | undefined): void {
+  #endWithout(transport: Transport | undefined): void {
     queueMicrotask(() => {
-      if (carrier !== undefined) this.#server?.release(carrier)
+      if (transport !== undefined) this.#server?.release(transport)
       if (!this.#over) this.#finish([])
     })
   }
@@ -285,7 +285,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
   #goesElsewhere(status: number): boolean {
     const { retryOn, body, method } = this.#outgoing
     if (retryOn?.includes(status) !== true || body !== null) return false
-    this.#instead = this.#tries.insteadOf(this.#server as OriginServer, method)
+    this.#instead = this.#tries.onStatus(this.#server as OriginServer, method)
     return this.#instead !== undefined
   }
 
@@ -311,12 +311,12 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     const refused = cause instanceof NotProcessed && !this.#headSeen
     if (!stale && !refused) {
       server.failed(cause)
-      this.#pool.doubt()
+      this.#pool.refreshAddressesSoon()
     }
     // Where nothing was sent, or nothing was done, it was no try: every other server may have it.
-    if (refused && this.#tries.refused() && this.#upload?.spent !== true) this.#started = false
+    if (refused && this.#tries.onRefused() && this.#upload?.spent !== true) this.#started = false
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
-    const next = safe ? this.#tries.after(server, { refused, stale, sent: this.#started }) : undefined
+    const next = safe ? this.#tries.onFailure(server, { refused, stale, sent: this.#started }) : undefined
     if (next === undefined) this.#fail(error)
     else this.#again(next)
   }
@@ -336,7 +336,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#over) return
     this.#over = true
     this.#forget()
-    this.#upload?.drop()
+    this.#upload?.drain()
     this.end(settleSection(trailers, this.#pool.clock.now()))
   }
 
@@ -344,7 +344,7 @@ export abstract class RoundTrip implements Waiter, Dispatcher.DispatchHandler {
     if (this.#over) return
     this.#over = true
     this.#forget()
-    this.#upload?.drop()
+    this.#upload?.drain()
     this.failed(error, this.#headTold)
   }
 }

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 const keptBytes = 196_608
 
 /** Reads its source at the pace of whoever is sent it. The source itself is never destroyed: the client may still be answered. */
-export class Upload {
+export class ReplayableBody {
   readonly #source: Readable
   #kept: Buffer[] = []
   #keptLength = 0
@@ -68,19 +68,19 @@ export class Upload {
     if (this.spent) return
     this.#keptLength += chunk.length
     if (this.#keptLength <= keptBytes) this.#kept.push(chunk)
-    else this.forget()
+    else this.release()
   }
 
   /** It will not be sent again. */
-  forget(): void {
+  release(): void {
     this.spent = true
     this.#kept = []
   }
 
   /** Nothing more is sent. What still comes is let go, so that a client that goes on sending gets to its answer. */
-  drop(): void {
+  drain(): void {
     this.#body = undefined
-    this.forget()
+    this.release()
     if (!this.#ended && !this.#source.destroyed) this.#source.resume()
   }
 }

@@ -1,9 +1,8 @@
 // What of an origin's response head is passed on, and which heads are not fit to be.
 import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../../http/fields.ts'
-import { isHopByHop } from '../../http/fields.ts'
-import { settleHead, settleSection, type Settled } from '../../http/field-section.ts'
-import { connectionOptions } from '../../forwarding/connection-options.ts'
+import { settleHead, settleSection, type SettledFields } from '../../http/field-section.ts'
+import { responseFields } from '../../forwarding/response-fields.ts'
 
 /** Lower-case field lines from the bytes that came. Field values are latin1 (RFC 9110 §5.5: opaque beyond ASCII). */
 export function fieldLinesFromBytes(raw: readonly Buffer[]): string[] {
@@ -23,7 +22,7 @@ function withoutTrailingSpace(value: string): string {
   return end === value.length ? value : value.slice(0, end)
 }
 
-/** Field lines of a response as its carrier gives them: the bytes of HTTP/1.1, or what HTTP/2 has been made into already. */
+/** Field lines of a response as its transport gives them: the bytes of HTTP/1.1, or what HTTP/2 has been made into already. */
 export function receivedLines(raw: Dispatcher.DispatchController['rawHeaders']): readonly string[] {
   if (!Array.isArray(raw) || raw.length === 0) return none
   return typeof raw[0] === 'string' ? raw as string[] : fieldLinesFromBytes(raw as Buffer[])
@@ -32,30 +31,14 @@ export function receivedLines(raw: Dispatcher.DispatchController['rawHeaders']):
 const none: readonly string[] = []
 
 /**
- * What may be passed on of a response head: the fields, settled once for every carrier, store and client protocol; or why the
+ * What may be passed on of a response head: the fields, settled once for every transport, store and client protocol; or why the
  * whole is refused. `nowMs` is when it came. A 101 that was asked for is judged by who asked for it.
  */
-export function receivedHead(status: number, lines: FieldLines, nowMs: number, { isHttp10 = false, switching = false } = {}): Settled {
+export function receivedHead(status: number, lines: FieldLines, nowMs: number, { isHttp10 = false, switching = false } = {}): SettledFields {
   const fault = switching ? undefined : malformed(status, lines, isHttp10)
   if (fault !== undefined) return { fault }
   const fields = responseFields(status, lines)
   return status < 200 && !switching ? { fields: settleSection(fields, nowMs) } : settleHead(status, fields, nowMs)
-}
-
-/**
- * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body
- * that the status does not have (§8.6: no Content-Length on 1xx and 204).
- */
-export function responseFields(status: number, lines: FieldLines): string[] {
-  const named = connectionOptions(lines)
-  const bodiless = status < 200 || status === 204
-  const kept: string[] = []
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i] as string
-    if (isHopByHop(name, named) || (bodiless && name === 'content-length')) continue
-    kept.push(name, lines[i + 1] as string)
-  }
-  return kept
 }
 
 /**

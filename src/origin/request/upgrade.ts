@@ -114,7 +114,7 @@ export class UpgradeTrip implements OriginUpgrade {
     const error = mapOriginError(cause)
     if (!isConnectionFailure(error)) return this.#fail(error)
     server.failed(cause)
-    this.#pool.doubt()
+    this.#pool.refreshAddressesSoon()
     this.#tried.push(server)
     const next = (!wasSent || this.#retries > 0) && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
     if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)

@@ -4,11 +4,11 @@ import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
-import type { Carrier } from './transport.ts'
+import type { Transport } from './transport.ts'
 import type { OriginTimeouts } from '../config.ts'
-import { guardHeads, type Heading } from './http1-response-guard.ts'
+import { guardResponseHeads, type ResponseParserState } from './http1-response-guard.ts'
 
-export interface ConnectionOptions {
+export interface Http1ConnectionOptions {
   readonly timeouts: OriginTimeouts
   /** The name to ask for and to verify in TLS; undefined: the address that is dialled. */
   readonly servername: string | undefined
@@ -18,17 +18,17 @@ export interface ConnectionOptions {
 
 /** Whom it is given back to. */
 interface Home {
-  release(connection: Connection): void
-  discard(connection: Connection): void
+  release(connection: Http1Connection): void
+  discard(connection: Http1Connection): void
 }
 
 const none: Buffer = Buffer.alloc(0)
 
 /** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
-export class Connection implements Carrier, Heading {
+export class Http1Connection implements Transport, ResponseParserState {
   readonly client: Client
   atHead = false
-  heard = false
+  receivedAny = false
   isHttp10 = false
   last = none
   /** Whether who has it now has a body to send. */
@@ -46,7 +46,7 @@ export class Connection implements Carrier, Heading {
   /** Whether undici has given bytes back to the socket that it will not read. */
   #leftOver = false
 
-  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: ConnectionOptions) {
+  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: Http1ConnectionOptions) {
     this.#home = home
     this.client = new Client(url, {
       pipelining: 1,
@@ -64,7 +64,7 @@ export class Connection implements Carrier, Heading {
           this.#cut = false
           this.#socket = socket
           this.#leftOver = false
-          guardHeads(socket, this)
+          guardResponseHeads(socket, this)
           this.#watchLeftOver(socket)
           socket.on('error', admitReset)
           socket.on('end', () => {
@@ -82,7 +82,7 @@ export class Connection implements Carrier, Heading {
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.atHead = true
-    this.heard = false
+    this.receivedAny = false
     this.client.dispatch(options, handler)
   }
 

@@ -1,8 +1,8 @@
 // The HTTP/1.1 connections to one server, and the queue before them.
 import type { buildConnector } from 'undici'
 import type { Clock } from '../../clock.ts'
-import type { Lines, Waiter } from './transport.ts'
-import { Connection, type ConnectionOptions } from './http1-connection.ts'
+import type { TransportPool, PoolWaiter } from './transport.ts'
+import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
 
 /** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
 const surelyOpenMs = 500
@@ -12,7 +12,7 @@ export function uploadsAmong(most: number): number {
   return Math.max(1, Math.floor(most * 0.75))
 }
 
-export interface ConnectionsOptions extends ConnectionOptions {
+export interface Http1PoolOptions extends Http1ConnectionOptions {
   readonly url: string
   readonly connector: buildConnector.connector
   readonly clock: Clock
@@ -22,21 +22,21 @@ export interface ConnectionsOptions extends ConnectionOptions {
   readonly most: number
 }
 
-export class Connections implements Lines {
-  readonly #options: ConnectionsOptions
-  readonly #all = new Set<Connection>()
-  readonly #idle: Connection[] = []
-  readonly #waiting = new Set<Waiter>()
+export class Http1Pool implements TransportPool {
+  readonly #options: Http1PoolOptions
+  readonly #all = new Set<Http1Connection>()
+  readonly #idle: Http1Connection[] = []
+  readonly #waiting = new Set<PoolWaiter>()
   readonly #mostUploads: number
   #uploads = 0
   #retired = false
 
-  constructor(options: ConnectionsOptions) {
+  constructor(options: Http1PoolOptions) {
     this.#options = options
     this.#mostUploads = uploadsAmong(options.most)
   }
 
-  acquire(waiter: Waiter): void {
+  acquire(waiter: PoolWaiter): void {
     if (!this.#hasRoomFor(waiter)) {
       this.#waiting.add(waiter)
       return
@@ -49,36 +49,36 @@ export class Connections implements Lines {
     else this.#waiting.add(waiter)
   }
 
-  #hasRoomFor(waiter: Waiter): boolean {
+  #hasRoomFor(waiter: PoolWaiter): boolean {
     return !waiter.uploads || this.#uploads < this.#mostUploads
   }
 
-  #start(waiter: Waiter, connection: Connection): void {
+  #start(waiter: PoolWaiter, connection: Http1Connection): void {
     this.#lend(waiter, connection)
     waiter.start(connection)
   }
 
-  #lend(waiter: Waiter, connection: Connection): void {
+  #lend(waiter: PoolWaiter, connection: Http1Connection): void {
     connection.uploading = waiter.uploads
     if (waiter.uploads) this.#uploads++
   }
 
-  #takeBack(connection: Connection): void {
+  #takeBack(connection: Http1Connection): void {
     if (connection.uploading) this.#uploads--
     connection.uploading = false
   }
 
   /** Gives the waiter a connection that takes over whatever the connector has opened already. */
-  adopt(opened: buildConnector.connector, waiter: Waiter): void {
+  adopt(opened: buildConnector.connector, waiter: PoolWaiter): void {
     this.#start(waiter, this.#open(opened))
   }
 
-  #isSurelyOpen(idle: Connection): boolean {
+  #isSurelyOpen(idle: Http1Connection): boolean {
     return this.#options.reuse === 'always' && this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
   }
 
-  /** Takes back a connection: see Carrier. */
-  release(connection: Connection): void {
+  /** Takes back a connection: see Transport. */
+  release(connection: Http1Connection): void {
     this.#takeBack(connection)
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) {
@@ -95,14 +95,14 @@ export class Connections implements Lines {
    * Takes back a connection that could not be made. A Client is not used again after that: some failed handshakes leave it
    * counting a request that is gone, and it would never send another.
    */
-  discard(connection: Connection): void {
+  discard(connection: Http1Connection): void {
     this.#takeBack(connection)
     this.#part(connection)
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
   }
 
-  #nextWaiting(): Waiter | undefined {
+  #nextWaiting(): PoolWaiter | undefined {
     for (const waiter of this.#waiting) {
       if (!this.#hasRoomFor(waiter)) continue
       this.#waiting.delete(waiter)
@@ -111,18 +111,18 @@ export class Connections implements Lines {
     return undefined
   }
 
-  #open(connector: buildConnector.connector): Connection {
-    const connection = new Connection(this, this.#options.url, connector, this.#options)
+  #open(connector: buildConnector.connector): Http1Connection {
+    const connection = new Http1Connection(this, this.#options.url, connector, this.#options)
     this.#all.add(connection)
     return connection
   }
 
-  #part(connection: Connection): void {
+  #part(connection: Http1Connection): void {
     this.#all.delete(connection)
     void connection.client.destroy()
   }
 
-  cancel(waiter: Waiter): boolean {
+  cancel(waiter: PoolWaiter): boolean {
     return this.#waiting.delete(waiter)
   }
 

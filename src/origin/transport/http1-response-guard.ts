@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import { SpringhouseError } from '../../errors.ts'
 
 /** Where a connection is. Whoever sends a request sets both. */
-export interface Heading {
+export interface ResponseParserState {
   /** Whether the next byte begins the head of a message. */
   atHead: boolean
   /** Whether a byte of an answer has come, also one that the parser has not been given. */
-  heard: boolean
+  receivedAny: boolean
   /** Whether the answer is one of HTTP/1.0. */
   isHttp10: boolean
   /** What the parser was given last, from behind the first bytes of a head: where to look for an answer behind an answer. */
@@ -27,7 +27,7 @@ const none: Buffer = Buffer.alloc(0)
  *   for the end of the request (client-h1.js, onHeadersComplete). The other 1xx are handed over one by one, and not for ever.
  * - A status line is what RFC 9112 §4 says: the parser takes HTTP/2.0, RTSP/1.0 and NUL in a phrase as well.
  */
-export function guardHeads(socket: Socket, heading: Heading): void {
+export function guardResponseHeads(socket: Socket, heading: ResponseParserState): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null
   let held: Buffer = none
   let interims = 0
@@ -47,7 +47,7 @@ export function guardHeads(socket: Socket, heading: Heading): void {
       const chunk = read()
       let bytes = joined(held, chunk)
       held = none
-      if (bytes.length > 0) heading.heard = true
+      if (bytes.length > 0) heading.receivedAny = true
       let head = heading.atHead ? headAt(bytes) : final
       while (head.kind === 'interim') {
         if (++interims > mostInterims) return refuse('1xx without end')

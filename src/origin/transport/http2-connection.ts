@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../../errors.ts'
 import type { OriginTimeouts } from '../config.ts'
 import { NotProcessed } from '../failures.ts'
-import { WatchedSocket } from './http2-frames.ts'
+import { FrameTap } from './http2-frames.ts'
 
 /** What one stream may hold of an answer that nobody takes (§6.9.2): enough for 40 MB/s over 50 ms, and little for each stalled client. */
 const streamWindow = 262_144
@@ -25,7 +25,7 @@ export interface StreamOwner {
   wasReset(code: number): void
 }
 
-export interface SessionEvents {
+export interface Http2ConnectionEvents {
   /** It can take requests: the server has sent its SETTINGS (§3.4). */
   ready(): void
   /** There may be room for more streams. */
@@ -36,12 +36,12 @@ export interface SessionEvents {
   lost(error: Error): void
 }
 
-export class Session {
+export class Http2Connection {
   readonly timeouts: OriginTimeouts
   readonly scheme: string
   readonly #client: ClientHttp2Session
-  readonly #socket: WatchedSocket
-  readonly #events: SessionEvents
+  readonly #socket: FrameTap
+  readonly #events: Http2ConnectionEvents
   readonly #owners = new Map<number, StreamOwner>()
   /** Requests that it may carry at a time: SETTINGS_MAX_CONCURRENT_STREAMS (§6.5.2). */
   #limit = 0
@@ -56,14 +56,14 @@ export class Session {
   /** When its last stream was given back. */
   idleSinceMs = 0
 
-  constructor(socket: Duplex, url: string, timeouts: OriginTimeouts, events: SessionEvents) {
+  constructor(socket: Duplex, url: string, timeouts: OriginTimeouts, events: Http2ConnectionEvents) {
     this.timeouts = timeouts
     this.scheme = new URL(url).protocol.slice(0, -1)
     this.#events = events
-    this.#socket = new WatchedSocket(socket, {
+    this.#socket = new FrameTap(socket, {
       section: (stream, fields) => this.#owners.get(stream)?.announced(fields),
       reset: (stream, code) => this.#owners.get(stream)?.wasReset(code),
-      givenUp: (code) => this.#givenUp(code),
+      onLocalGoaway: (code) => this.#localGoaway(code),
       broken: (error) => { this.#error ??= error },
     })
     const client = connect(url, {
@@ -203,7 +203,7 @@ export class Session {
   }
 
   // Node says nothing of it, reads no further, and waits (§5.4.1 has the connection closed).
-  #givenUp(code: number): void {
+  #localGoaway(code: number): void {
     if (code === 0 || this.#client.destroyed) return
     this.#error ??= new SpringhouseError('ORIGIN_MALFORMED', { detail: `HTTP/2 connection error ${code}` })
     this.#closing = true

@@ -8,7 +8,7 @@ export interface FrameWatch {
   /** The server has reset a stream (§6.4). */
   reset(stream: number, code: number): void
   /** This side gives the connection up, for what the server sent (§5.4.1). */
-  givenUp(code: number): void
+  onLocalGoaway(code: number): void
   /** The socket failed, and is closed. */
   broken(error: Error): void
 }
@@ -37,7 +37,7 @@ interface Frame {
 /** Takes bytes as they come and gives the frames of some types, whole. Of the others nothing is kept. */
 class FrameReader {
   readonly #types: ReadonlySet<number>
-  readonly #heard: (frame: Frame) => void
+  readonly #received: (frame: Frame) => void
   #skip: number
   #held: Buffer[] = []
   #heldLength = 0
@@ -47,7 +47,7 @@ class FrameReader {
   constructor(types: readonly number[], skip: number, heard: (frame: Frame) => void) {
     this.#types = new Set(types)
     this.#skip = skip
-    this.#heard = heard
+    this.#received = heard
   }
 
   take(chunk: Buffer): void {
@@ -85,12 +85,12 @@ class FrameReader {
     }
     this.#head = undefined
     this.#wanted = headBytes
-    this.#heard({ type: head.readUInt8(3), flags: head.readUInt8(4), stream: head.readUInt32BE(5) & 0x7fff_ffff, payload })
+    this.#received({ type: head.readUInt8(3), flags: head.readUInt8(4), stream: head.readUInt32BE(5) & 0x7fff_ffff, payload })
   }
 }
 
 /** A socket that is read along with, both ways. It is used in the place of the socket. */
-export class WatchedSocket extends Duplex {
+export class FrameTap extends Duplex {
   readonly #socket: Duplex
   readonly #inbound: FrameReader
   readonly #outbound: FrameReader
@@ -113,7 +113,7 @@ export class WatchedSocket extends Duplex {
       watch.section(stream, blockLength > longestSection ? Number.NaN : fieldsIn(Buffer.concat(block)))
       block = []
     })
-    this.#outbound = new FrameReader([goaway], prefaceBytes, ({ payload }) => watch.givenUp(payload.length < 8 ? 0 : payload.readUInt32BE(4)))
+    this.#outbound = new FrameReader([goaway], prefaceBytes, ({ payload }) => watch.onLocalGoaway(payload.length < 8 ? 0 : payload.readUInt32BE(4)))
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.length
       this.#inbound.take(chunk)

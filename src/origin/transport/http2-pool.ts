@@ -4,18 +4,18 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { plainHost } from '../dns.ts'
-import type { Lines, Waiter } from './transport.ts'
+import type { TransportPool, PoolWaiter } from './transport.ts'
 import type { OriginTls } from '../config.ts'
-import { Connections, uploadsAmong, type ConnectionsOptions } from './http1-pool.ts'
-import { Session } from './http2-connection.ts'
-import { StreamCarrier } from './http2-stream.ts'
+import { Http1Pool, uploadsAmong, type Http1PoolOptions } from './http1-pool.ts'
+import { Http2Connection } from './http2-connection.ts'
+import { Http2StreamTransport } from './http2-stream.ts'
 
 /** How long a server that chose HTTP/1.1 is taken at its word. */
 const http1ForMs = 60_000
 /** How long a session may have been idle: what lies between may have forgotten it by then, and nobody would say so. */
 const longestIdleMs = 60_000
 
-export interface SessionsOptions extends ConnectionsOptions {
+export interface Http2PoolOptions extends Http1PoolOptions {
   readonly tls: OriginTls | undefined
 }
 
@@ -24,12 +24,12 @@ export interface SessionsOptions extends ConnectionsOptions {
  * used once the server's SETTINGS are there, so that no request is sent to somebody who does not speak it, nor more than are
  * wanted. There is another one only where those that there are have no room.
  */
-export class Sessions implements Lines {
-  readonly #options: SessionsOptions
-  readonly #http1: Connections
+export class Http2Pool implements TransportPool {
+  readonly #options: Http2PoolOptions
+  readonly #http1: Http1Pool
   #http1UntilMs = -Infinity
-  readonly #sessions = new Set<Session>()
-  readonly #waiting = new Set<Waiter>()
+  readonly #sessions = new Set<Http2Connection>()
+  readonly #waiting = new Set<PoolWaiter>()
   /** Streams that are under way. */
   #busy = 0
   /** Of these, the ones with a body to send. */
@@ -38,18 +38,18 @@ export class Sessions implements Lines {
   #retired = false
   #closed = false
 
-  constructor(options: SessionsOptions) {
+  constructor(options: Http2PoolOptions) {
     this.#options = options
-    this.#http1 = new Connections(options)
+    this.#http1 = new Http1Pool(options)
   }
 
-  acquire(waiter: Waiter): void {
+  acquire(waiter: PoolWaiter): void {
     if (this.#options.clock.monotonic() < this.#http1UntilMs) return this.#http1.acquire(waiter)
     this.#waiting.add(waiter)
     this.#serve()
   }
 
-  cancel(waiter: Waiter): boolean {
+  cancel(waiter: PoolWaiter): boolean {
     return this.#waiting.delete(waiter) || this.#http1.cancel(waiter)
   }
 
@@ -64,7 +64,7 @@ export class Sessions implements Lines {
     }
   }
 
-  #withRoom(): Session | undefined {
+  #withRoom(): Http2Connection | undefined {
     if (this.#busy >= this.#options.most) return undefined
     const nowMs = this.#options.clock.monotonic()
     for (const session of this.#sessions) {
@@ -74,11 +74,11 @@ export class Sessions implements Lines {
     return undefined
   }
 
-  #streamOf(session: Session, uploads: boolean): StreamCarrier {
+  #streamOf(session: Http2Connection, uploads: boolean): Http2StreamTransport {
     this.#busy++
     if (uploads) this.#uploads++
     session.take()
-    return new StreamCarrier(session, () => {
+    return new Http2StreamTransport(session, () => {
       this.#busy--
       if (uploads) this.#uploads--
       session.giveBack(this.#options.clock.monotonic())
@@ -139,7 +139,7 @@ export class Sessions implements Lines {
   #refuse(error: Error): void {
     const refused = [...this.#waiting]
     this.#waiting.clear()
-    for (const waiter of refused) waiter.unmade(error)
+    for (const waiter of refused) waiter.onConnectError(error)
   }
 
   retire(): void {
@@ -158,9 +158,9 @@ export class Sessions implements Lines {
 }
 
 interface Dialled {
-  session(session: Session): void
+  session(session: Http2Connection): void
   changed(): void
-  lost(session: Session): void
+  lost(session: Http2Connection): void
   http1(socket: Socket): void
   failed(error: Error): void
 }
@@ -172,7 +172,7 @@ class Dial {
   readonly #deadline: NodeJS.Timeout
   #over = false
 
-  constructor({ url, address, servername, tls, timeouts }: SessionsOptions, tell: Dialled) {
+  constructor({ url, address, servername, tls, timeouts }: Http2PoolOptions, tell: Dialled) {
     this.#tell = tell
     const { protocol, port } = new URL(url)
     const host = address ?? plainHost(url)
@@ -201,9 +201,9 @@ class Dial {
     socket.once('close', () => this.giveUp(Object.assign(new Error('closed before it was made'), { code: 'ECONNRESET' })))
   }
 
-  #begin(url: string, timeouts: SessionsOptions['timeouts']): void {
+  #begin(url: string, timeouts: Http2PoolOptions['timeouts']): void {
     let made = false
-    const session: Session = new Session(this.#socket, url, timeouts, {
+    const session: Http2Connection = new Http2Connection(this.#socket, url, timeouts, {
       ready: () => {
         made = !this.#over
         this.#done(() => this.#tell.session(session))

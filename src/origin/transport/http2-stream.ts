@@ -4,10 +4,10 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { fieldValue } from '../../http/fields.ts'
-import type { Carrier } from './transport.ts'
+import type { Transport } from './transport.ts'
 import { NotProcessed } from '../failures.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
-import { longestHead, type Session, type StreamOwner } from './http2-connection.ts'
+import { longestHead, type Http2Connection, type StreamOwner } from './http2-connection.ts'
 
 // A client would wait for as long as they come.
 const mostInterims = 100
@@ -16,18 +16,18 @@ const mostInterims = 100
  * The end of an answer is END_STREAM, and nothing else (RFC 9113 §8.1): Node ends a body in order also when its stream was reset
  * or its connection lost. What is given up is reset (§5.4.2), and its session goes on.
  */
-export class StreamCarrier implements Carrier, Dispatcher.DispatchController, StreamOwner {
+export class Http2StreamTransport implements Transport, Dispatcher.DispatchController, StreamOwner {
   aborted = false
   paused = false
   reason: Error | null = null
   rawHeaders: string[] = []
   rawTrailers: string[] = []
-  heard = false
+  receivedAny = false
   stale = false
   readonly isHttp10 = false
   /** What fails here is told in its own turn. */
   readonly broken = false
-  readonly #session: Session
+  readonly #session: Http2Connection
   readonly #giveBack: () => void
   #handler: Dispatcher.DispatchHandler | undefined
   #stream: ClientHttp2Stream | undefined
@@ -46,7 +46,7 @@ export class StreamCarrier implements Carrier, Dispatcher.DispatchController, St
   /** What the session had received when the request had been sent. */
   #receivedBefore = 0
 
-  constructor(session: Session, giveBack: () => void) {
+  constructor(session: Http2Connection, giveBack: () => void) {
     this.#session = session
     this.#giveBack = giveBack
   }
@@ -103,7 +103,7 @@ export class StreamCarrier implements Carrier, Dispatcher.DispatchController, St
   }
 
   announced(fields: number): void {
-    this.heard = true
+    this.receivedAny = true
     this.#announced.push(fields)
   }
 

@@ -4,11 +4,11 @@ import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
 /** A connection that carries one request at a time, or one stream of a session that carries many. Both speak as undici does. */
-export interface Carrier {
+export interface Transport {
   /** Sends the request. The handler hears of it as undici's Client would tell it: on failure once, after `onRequestStart`. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
   /** Whether a byte of an answer has come, also one that the handler was not told of. */
-  readonly heard: boolean
+  readonly receivedAny: boolean
   /** Whether the answer that is coming is one of HTTP/1.0. */
   readonly isHttp10: boolean
   /** Whether it has failed, and whoever has it is about to hear of that. */
@@ -31,24 +31,24 @@ export interface Carrier {
   discard(): void
 }
 
-/** Who waits for a carrier. */
-export interface Waiter {
+/** Who waits for a transport. */
+export interface PoolWaiter {
   /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
   readonly repeatable: boolean
   /** Whether it has a body, which comes as slowly as its sender likes, and holds a connection for as long. */
   readonly uploads: boolean
-  /** The carrier is the waiter's until it is given back. */
-  start(carrier: Carrier): void
+  /** The transport is the waiter's until it is given back. */
+  start(transport: Transport): void
   /** There is none to be had, and nothing was sent. */
-  unmade(error: Error): void
+  onConnectError(error: Error): void
 }
 
 /** All that carries requests to one server, and the queue before it. */
-export interface Lines {
-  /** Gives the waiter a carrier: now, or when one is free. */
-  acquire(waiter: Waiter): void
-  /** Stops waiting. False: it has a carrier already. */
-  cancel(waiter: Waiter): boolean
+export interface TransportPool {
+  /** Gives the waiter a transport: now, or when one is free. */
+  acquire(waiter: PoolWaiter): void
+  /** Stops waiting. False: it has a transport already. */
+  cancel(waiter: PoolWaiter): boolean
   /** The server's address has vanished: what is idle is closed, and what is under way finishes. */
   retire(): void
   close(): Promise<void>

@@ -13,8 +13,8 @@ const maxPasses = 3
 const validHost = /^[\w.~!$&'()*+;=%:[\]-]*$/
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 
-/** `here`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
-export type Admission = 'admitted' | 'here'
+/** `answer-locally`: a request about the proxy itself, which goes no further (RFC 9110 §9.3.7, §7.6.2). */
+export type Admission = 'admitted' | 'answer-locally'
 
 export interface AdmissionLimits {
   readonly maxTargetBytes: number
@@ -27,7 +27,7 @@ export interface AdmissionLimits {
  * one Host. Otherwise the target keeps its exact bytes.
  * @throws SpringhouseError, source client, for what must not be passed on.
  */
-export function admit(request: IncomingMessage, limits: AdmissionLimits): Admission {
+export function validateRequest(request: IncomingMessage, limits: AdmissionLimits): Admission {
   const target = request.url as string
   if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
@@ -43,8 +43,8 @@ export function admit(request: IncomingMessage, limits: AdmissionLimits): Admiss
   if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
   // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
   // resolves it. Clients resolve it before they ask. `..;a=b` climbs at origins that take parameters off first.
-  if (mayClimb(target) && climbs(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
-  return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'here' : 'admitted'
+  if (mayClimb(target) && hasDotSegments(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
+  return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'answer-locally' : 'admitted'
 }
 
 function refuse(code: ErrorCode, detail?: string): never {
@@ -117,7 +117,7 @@ function mayClimb(target: string): boolean {
   return target.includes('..') || target.includes('%2')
 }
 
-function climbs(target: string): boolean {
+function hasDotSegments(target: string): boolean {
   const query = target.indexOf('?')
   const path = (query === -1 ? target : target.slice(0, query)).replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/')
   return path.split('/').some(segment => segment === '..' || segment.startsWith('..;'))

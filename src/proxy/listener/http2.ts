@@ -18,7 +18,7 @@ const longestSection = 65_000
 const bytesOfLine = 12
 
 /** The sessions of a listener. */
-export interface Http2Door {
+export interface Http2Listener {
   /** No new streams from now on (GOAWAY); a session ends with the last one that it has. */
   close(): void
 }
@@ -27,7 +27,7 @@ export interface Http2Door {
  * Takes over the connections of a TLS server whose client chose `h2` by ALPN (RFC 7301); the others stay with HTTP/1.1. What
  * HTTP/2 says in its own way is brought into the form of HTTP/1.1, in which requests are forwarded: see StreamRequest.
  */
-export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener, onStream: (stream: ServerHttp2Stream) => void): Http2Door {
+export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener, onStream: (stream: ServerHttp2Stream) => void): Http2Listener {
   const sessions = new Set<{ close(): void }>()
   let closing = false
   // The two are what they stand for, in all that the house asks of them.

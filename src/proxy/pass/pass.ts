@@ -4,7 +4,6 @@ import { pipeline, type Duplex, type Readable } from 'node:stream'
 import { SpringhouseError } from '../../errors.ts'
 import { cut } from '../../exchange/client/connection.ts'
 import { sendInterim } from '../../exchange/client/interim.ts'
-import { clientFields, clientTrailers } from '../../exchange/fill/message-fields.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
 import { fieldLines, type FieldLines } from '../../http/fields.ts'
 import { forwardFields } from '../../forwarding/request-fields.ts'
@@ -12,7 +11,8 @@ import type { PassingHeaders } from '../../origin/request/dispatcher.ts'
 import { passing } from '../../origin/request/dispatcher.ts'
 import { passStatus } from '../../policy/cache-status.ts'
 import type { PassReason } from '../../policy/reasons.ts'
-import type { ClientConnection } from '../../forwarding/request-context.ts'
+import type { RequestContext } from '../../forwarding/request-context.ts'
+import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
 
 /** Where a request goes, and what the cache has to do with its answer. */
 export interface Destination {
@@ -31,7 +31,7 @@ export interface Destination {
 
 /** A request on its way through. */
 export interface Pass {
-  readonly client: ClientConnection
+  readonly client: RequestContext
   /** Why it is not the cache's. */
   readonly reason: PassReason
   readonly response: ServerResponse
@@ -48,7 +48,7 @@ export interface Pass {
 
 const nowhere: Destination = { origin: '', target: '' }
 
-export function passFor(client: ClientConnection, reason: PassReason, response: ServerResponse): Pass {
+export function passFor(client: RequestContext, reason: PassReason, response: ServerResponse): Pass {
   return { client, reason, response, to: nowhere, body: undefined, status: 0, fields: [], headAlone: false }
 }
 

@@ -5,7 +5,6 @@ import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import { SpringhouseError } from '../../errors.ts'
 import { cut } from '../../exchange/client/connection.ts'
-import { clientFields } from '../../exchange/fill/message-fields.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
 import { fieldLines, type FieldLines } from '../../http/fields.ts'
 import { forwardFields } from '../../forwarding/request-fields.ts'
@@ -13,15 +12,16 @@ import type { Origins, OriginUpgrade, UpgradeSink } from '../../origin/origin.ts
 import { passStatus } from '../../policy/cache-status.ts'
 import type { Destination } from './pass.ts'
 import { writeRawProblem } from '../problem.ts'
-import type { ClientConnection } from '../../forwarding/request-context.ts'
+import type { RequestContext } from '../../forwarding/request-context.ts'
+import { clientFields } from '../../forwarding/response-fields.ts'
 
 export interface WebSocketParts {
   readonly origins: Origins
   readonly viaName: string
   /** Checks the request and tells who asks. @throws SpringhouseError, source client */
-  admit(request: IncomingMessage): ClientConnection
+  admit(request: IncomingMessage): RequestContext
   /** @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  destination(request: IncomingMessage, client: ClientConnection): Destination
+  destination(request: IncomingMessage, client: RequestContext): Destination
   /** A line for the log. */
   failed(error: SpringhouseError, request: IncomingMessage): void
 }

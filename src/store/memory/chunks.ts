@@ -2,7 +2,7 @@
 import type { Body } from '../store.ts'
 
 /** A body in one piece. */
-export class WholeBody implements Body {
+export class BufferBody implements Body {
   readonly bytes: Buffer
 
   constructor(bytes: Buffer) {
@@ -16,7 +16,7 @@ export class WholeBody implements Body {
 }
 
 /** A body in the pieces in which it came. */
-export class PiecedBody implements Body {
+export class ChunkedBody implements Body {
   readonly bytes = undefined
   readonly #pieces: readonly Buffer[]
 
@@ -45,7 +45,7 @@ const pooledBelowBytes = Buffer.poolSize >>> 1
  * The bytes of a body so far. A chunk that is a small part of its ArrayBuffer is copied (1 KB off a socket would keep
  * 64 KB alive), one that is most of it is kept as it is.
  */
-export class Pieces {
+export class ChunkBuffer {
   readonly #pieces: Buffer[] = []
   #block: Buffer | undefined
   #blockUsed = 0
@@ -100,12 +100,12 @@ export class Pieces {
     this.#seal()
     const [first] = this.#pieces
     if (this.#pieces.length === 1 && first !== undefined && first.length === first.buffer.byteLength) {
-      return { body: new WholeBody(first), heldBytes: first.length }
+      return { body: new BufferBody(first), heldBytes: first.length }
     }
-    if (this.#bytes > maxWholeBytes) return { body: new PiecedBody([...this.#pieces]), heldBytes: this.#heldBytes }
+    if (this.#bytes > maxWholeBytes) return { body: new ChunkedBody([...this.#pieces]), heldBytes: this.#heldBytes }
     const whole = Buffer.allocUnsafeSlow(this.#bytes)
     this.copyTo(whole, 0)
-    return { body: new WholeBody(whole), heldBytes: this.#bytes }
+    return { body: new BufferBody(whole), heldBytes: this.#bytes }
   }
 
   clear(): void {

@@ -2,12 +2,12 @@
 import type { Stored } from '../store.ts'
 
 /** What may have a view. */
-export interface Viewed {
-  view: View | undefined
+export interface Decodable {
+  view: DecodedEntry | undefined
 }
 
 /** The variants of a key, decoded. */
-export interface View {
+export interface DecodedEntry {
   readonly variants: readonly Stored[]
   /** Bytes that it takes. */
   readonly charge: number
@@ -20,7 +20,7 @@ export interface View {
 const admitOneIn = 8
 
 /** CLOCK over views: the hand takes the first one that was not used since it last came by. */
-export class Views<T extends Viewed> {
+export class DecodedCache<T extends Decodable> {
   readonly #maxBytes: number
   readonly #ring: (T | undefined)[]
   #hand = 0

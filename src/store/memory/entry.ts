@@ -1,11 +1,11 @@
 // One key of the memory store, and one variant of it: as few objects and numbers as will do.
 import type { Metadata } from '../../policy/stored.ts'
-import { WholeBody } from './chunks.ts'
+import { BufferBody } from './chunks.ts'
 import { decodeMetadata, fitsLatin1, keepUntilOffset, responseTimeOffset } from '../codec.ts'
 import type { Evictable, Queue } from './s3-fifo.ts'
 import type { Placed, Slab } from './slabs.ts'
 import type { Body } from '../store.ts'
-import type { View, Viewed } from './decoded-cache.ts'
+import type { DecodedEntry, Decodable } from './decoded-cache.ts'
 
 /** Measured (bench/memory-tier.ts): what the objects of a key cost beside its characters, the slack of the heap included. */
 export const keyOverheadBytes = 366
@@ -13,7 +13,7 @@ export const keyOverheadBytes = 366
 const neverS = 2 ** 31 - 1
 
 /** All variants of one key: what is looked up, and what is evicted. */
-export class Node implements Evictable<Node>, Viewed {
+export class Node implements Evictable<Node>, Decodable {
   readonly key: string
   /** The number of its place among all nodes: where `list` goes on. */
   slot = -1
@@ -26,7 +26,7 @@ export class Node implements Evictable<Node>, Viewed {
   queue: Queue<Node> | undefined
   older: Node | undefined
   newer: Node | undefined
-  view: View | undefined
+  view: DecodedEntry | undefined
 
   constructor(key: string) {
     this.key = key
@@ -120,7 +120,7 @@ export function bytesOf(variant: Variant): Buffer {
 
 /** Its body, wherever that is. */
 export function bodyOf(variant: Variant): Body {
-  return variant.body ?? new WholeBody(bytesOf(variant))
+  return variant.body ?? new BufferBody(bytesOf(variant))
 }
 
 /** A string of its own: one that was cut out of a request's would keep all of that alive. */

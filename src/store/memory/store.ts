@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts'
 import { isAhead } from '../../policy/freshness.ts'
 import type { Metadata } from '../../policy/stored.ts'
-import { Pieces } from './chunks.ts'
+import { ChunkBuffer } from './chunks.ts'
 import { encodeMetadata, keepUntilOffset, responseTimeOffset } from '../codec.ts'
 import { Eviction } from './s3-fifo.ts'
 import { bodyOf, bytesOf, countOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './entry.ts'
@@ -11,7 +11,7 @@ import { outlasts } from '../order.ts'
 import { Slabs } from './slabs.ts'
 import { Slots } from './slots.ts'
 import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
-import { Views } from './decoded-cache.ts'
+import { DecodedCache } from './decoded-cache.ts'
 
 export interface MemoryStoreOptions {
   /** Bound on bodies, metadata, their indexes, and bodies on their way in. */
@@ -62,7 +62,7 @@ class Memory implements MemoryStore {
   readonly #slots = new Slots<Node>()
   readonly #slabs: Slabs
   readonly #slabReserve: number
-  readonly #views: Views<Node>
+  readonly #views: DecodedCache<Node>
   readonly #queues: Eviction<Node>
   /** What the queues and the bodies on their way in may hold: the bound less what slabs and views take beside. */
   readonly #budget: number
@@ -83,7 +83,7 @@ class Memory implements MemoryStore {
     // Half of the room is the most that bodies on their way in may push out of it.
     this.#incoming = new Incoming({ maxEntryBytes: options.maxEntryBytes, maxBytes: this.#budget / 2, grown: () => this.#makeRoom(undefined) })
     this.#slabs = new Slabs(slabBytes, (record) => this.#views.drop((record as Variant).node))
-    this.#views = new Views(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
+    this.#views = new DecodedCache(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
     this.#queues = new Eviction(this.#budget, 2 ** Math.max(6, Math.min(16, Math.floor(Math.log2(maxBytes / 4096)))))
   }
 
@@ -129,7 +129,7 @@ class Memory implements MemoryStore {
     return this.#incoming.writer((pieces) => this.#commit(key, meta, pieces))
   }
 
-  #commit(key: StoreKey, meta: Metadata, pieces: Pieces): boolean {
+  #commit(key: StoreKey, meta: Metadata, pieces: ChunkBuffer): boolean {
     const now = this.#clock.now()
     this.#expireSome(now)
     if (now > meta.keepUntilMs) return false
@@ -173,7 +173,7 @@ class Memory implements MemoryStore {
     return variantOverheadBytes + Math.ceil(metaBytes * 1.125) + bodyBytes + 2 * bufferOverheadBytes
   }
 
-  #place(variant: Variant, metaBytes: Buffer, pieces: Pieces): void {
+  #place(variant: Variant, metaBytes: Buffer, pieces: ChunkBuffer): void {
     variant.metaBytes = metaBytes.length
     variant.bodyBytes = pieces.bytes
     variant.charge = this.#chargeFor(metaBytes.length, pieces.bytes) + variant.name.length
@@ -292,7 +292,7 @@ class Memory implements MemoryStore {
     const namesake = meta.variant === was.variant ? undefined : variantOf(node, meta.variant)
     if (namesake !== undefined) this.#dropVariant(namesake)
     const { body } = variant
-    const pieces = new Pieces()
+    const pieces = new ChunkBuffer()
     if (body === undefined) pieces.add(bytesOf(variant))
     this.#unlink(variant)
     const renewed = new Variant(node, this.#nameOf(meta.variant))

@@ -1,5 +1,5 @@
 // Bodies on their way into memory: gathered, counted, and given back when their writers are.
-import { Pieces } from './chunks.ts'
+import { ChunkBuffer } from './chunks.ts'
 import type { Refusal, Writer } from '../store.ts'
 
 export interface IncomingOptions {
@@ -32,9 +32,9 @@ export class Incoming {
   }
 
   /** `take` makes what was gathered visible; it is called once at most, and may keep nothing of the pieces. */
-  writer(take: (pieces: Pieces) => boolean): Writer {
+  writer(take: (pieces: ChunkBuffer) => boolean): Writer {
     const held: Held = { bytes: 0 }
-    const pieces = new Pieces()
+    const pieces = new ChunkBuffer()
     let open = true
     let gaveUp: Refusal | undefined
     const end = (): void => {

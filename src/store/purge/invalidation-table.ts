@@ -1,5 +1,5 @@
 // What unsafe requests have invalidated: the last stamp of each name that is still remembered, and of each bucket of the others.
-import type { Metadata, Stamp } from '../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from './invalidation.ts'
 
 export interface InvalidationTableOptions {
@@ -14,9 +14,9 @@ type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
 /** A name, in the ring of all, ordered by when each was last named. */
 class Name {
   readonly text: string
-  last: Stamp = ''
+  last: LogPosition = ''
   /** The last but one. */
-  previous: Stamp = ''
+  previous: LogPosition = ''
   atMs = 0
   before: Name = this
   after: Name = this
@@ -43,8 +43,8 @@ export class InvalidationTable {
   readonly #maxKeepMs: number
   readonly #names = new Map<string, Name>()
   readonly #ring = new Name('')
-  #latest: Stamp = ''
-  #latestOfTags: Stamp = ''
+  #latest: LogPosition = ''
+  #latestOfTags: LogPosition = ''
   /** Stamps of the buckets, in two numbers each; undefined: none has one. */
   #buckets: { readonly high: Float64Array, readonly low: Uint32Array } | undefined
 
@@ -66,7 +66,7 @@ export class InvalidationTable {
   }
 
   /** Applies the next record: its id must be larger than those of the records before it. */
-  apply(id: Stamp, atMs: number, { names, buckets }: Invalidation): void {
+  apply(id: LogPosition, atMs: number, { names, buckets }: Invalidation): void {
     this.#latest = id
     for (const text of names) {
       if (isTagName(text)) this.#latestOfTags = id
@@ -77,7 +77,7 @@ export class InvalidationTable {
     this.#letGo(atMs)
   }
 
-  #name(text: string, id: Stamp, atMs: number): void {
+  #name(text: string, id: LogPosition, atMs: number): void {
     let name = this.#names.get(text)
     if (name === undefined) this.#names.set(text, name = new Name(text))
     else name.leave()
@@ -121,7 +121,7 @@ export class InvalidationTable {
     return this.#buckets ??= { high: new Float64Array(bucketCount), low: new Uint32Array(bucketCount) }
   }
 
-  #raise(bucket: number, stamp: Stamp): void {
+  #raise(bucket: number, stamp: LogPosition): void {
     if (!(bucket >= 0 && bucket < bucketCount)) return
     const { high, low } = this.#open()
     const [time, number] = [timeOf(stamp), numberOf(stamp)]
@@ -131,35 +131,35 @@ export class InvalidationTable {
   }
 
   /** Whether a record after `stamp` names the URL. */
-  killsUrl(stamp: Stamp, authority: string, target: string): boolean {
+  killsUrl(stamp: LogPosition, authority: string, target: string): boolean {
     return this.#latest > stamp && this.#kills(stamp, urlName(authority, target))
   }
 
   /** Whether a record after the entry's stamp names it. */
-  kills(stamp: Stamp, entry: Named): boolean {
+  kills(stamp: LogPosition, entry: Named): boolean {
     if (this.#latest <= stamp) return false
     if (this.#kills(stamp, urlName(entry.authority, entry.target))) return true
     return this.#latestOfTags > stamp && entry.tags.some((tag) => this.#kills(stamp, tagName(tag)))
   }
 
-  #kills(stamp: Stamp, text: string): boolean {
+  #kills(stamp: LogPosition, text: string): boolean {
     const name = this.#names.get(text)
     return name !== undefined && name.last > stamp ? true : this.#bucketIsAbove(stamp, text)
   }
 
-  #bucketIsAbove(stamp: Stamp, text: string): boolean {
+  #bucketIsAbove(stamp: LogPosition, text: string): boolean {
     if (this.#buckets === undefined) return false
     const bucket = bucketOf(text)
     return isBelow(timeOf(stamp), numberOf(stamp), this.#buckets.high[bucket] as number, this.#buckets.low[bucket] as number)
   }
 
   /** Whether a record after `stamp` may name a tag of a response that is not known yet. */
-  namesTagsAfter(stamp: Stamp): boolean {
+  namesTagsAfter(stamp: LogPosition): boolean {
     return this.#latestOfTags > stamp
   }
 
   /** Whether a record after `stamp` and before `until` names the entry; true as well where that is not known any more. */
-  namedBetween(stamp: Stamp, until: Stamp, { authority, target, tags }: Named): boolean {
+  namedBetween(stamp: LogPosition, until: LogPosition, { authority, target, tags }: Named): boolean {
     if (this.#latest <= stamp) return false
     return [urlName(authority, target), ...tags.map(tagName)].some((text) => {
       const name = this.#names.get(text)
@@ -171,11 +171,11 @@ export class InvalidationTable {
 }
 
 // Stamps of one log have one width, so their ends order them: nine characters of time and six of a number, to the base of 36.
-function timeOf(stamp: Stamp): number {
+function timeOf(stamp: LogPosition): number {
   return Number.parseInt(stamp.slice(-15, -6), 36) || 0
 }
 
-function numberOf(stamp: Stamp): number {
+function numberOf(stamp: LogPosition): number {
   return Number.parseInt(stamp.slice(-6), 36) || 0
 }
 

@@ -1,6 +1,6 @@
 // The purge log of a process that shares its cache with nobody: the embedded store's.
 import type { Clock } from '../../clock.ts'
-import type { Stamp } from '../../policy/stored.ts'
+import type { LogPosition } from '../../policy/stored.ts'
 import { foldedPurge } from './invalidation.ts'
 import type { PurgeLog } from './log.ts'
 import { PurgeTable, type PurgeTableOptions } from './table.ts'
@@ -18,7 +18,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
   const table = new PurgeTable(options)
   let count = 0
   // Fixed width, so that `<` on strings is `<` on numbers.
-  const stamp = (): Stamp => String(count).padStart(16, '0')
+  const stamp = (): LogPosition => String(count).padStart(16, '0')
   table.begin('', stamp())
   return {
     get applied() {
@@ -28,8 +28,8 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       return table.revision
     },
     judge: (meta) => table.judge(meta),
-    mayTouch: (since, authority, target) => table.mayTouch(since, authority, target),
-    touchedBefore: (entry, until) => table.touchedBefore(entry, until),
+    mayMatch: (since, authority, target) => table.mayTouch(since, authority, target),
+    matchedBetween: (entry, until) => table.touchedBefore(entry, until),
     append: async (purge) => {
       count++
       const id = stamp()
@@ -38,7 +38,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
     recent: (limit, before) => table.recent(limit, before),
-    current: () => true,
+    isCaughtUp: () => true,
     unrecorded: 0,
     replicas: async () => [{ id: 'local', applied: table.latest }],
     close: async () => {},

@@ -1,5 +1,5 @@
 // The ordered log of invalidations: what a purge is, and what an entry must survive to be served.
-import type { Metadata, Stamp } from '../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../policy/stored.ts'
 
 /** A URL, or the beginning of one, without its scheme. */
 export interface UrlPattern {
@@ -28,7 +28,7 @@ export interface Purge {
 
 /** What became of a purge. */
 export interface PurgeReceipt {
-  readonly id: Stamp
+  readonly id: LogPosition
   readonly soft: boolean
   /** How many replicas are live, and how many of them had applied it when the wait ended. */
   readonly replicas: { readonly live: number; readonly acknowledged: number }
@@ -41,7 +41,7 @@ export type Verdict = 'valid' | 'stale' | 'dead'
 
 /** A recorded purge, for GET /v1/purges. */
 export interface PurgeRecord {
-  readonly id: Stamp
+  readonly id: LogPosition
   readonly atMs: number
   readonly purge: Purge
 }
@@ -53,7 +53,7 @@ export interface PurgeRecord {
  */
 export interface PurgeLog {
   /** The id of the last record applied here. What a fill notes before it asks the origin. */
-  readonly applied: Stamp
+  readonly applied: LogPosition
   /** Goes up with every record applied here: an entry judged at this revision need not be judged again at it. */
   readonly revision: number
   /** What the records after the entry's birth say of it. */
@@ -62,13 +62,13 @@ export interface PurgeLog {
    * Whether a record after `stamp` may touch a response for this URL whose tags are not known yet: then nobody new may
    * share a fetch that began at `stamp`. The target is in normal form.
    */
-  mayTouch(stamp: Stamp, authority: string, target: string): boolean
+  mayMatch(stamp: LogPosition, authority: string, target: string): boolean
   /**
    * Whether a record after the entry's stamp and before `until` matches it, hard or soft; true as well where that is not
    * known here, as when `until` has not been applied yet. For an entry that is to survive the record `until`, which its
    * own request brought about, and no other.
    */
-  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean
+  matchedBetween(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean
   /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
    * @throws SpringhouseError PURGE_NOT_WRITTEN when it was not recorded, and never will be; PURGE_UNCONFIRMED when that
@@ -77,15 +77,15 @@ export interface PurgeLog {
    */
   append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The latest purges, newest first, without implicit ones; of those before the id `before`, if that is given. */
-  recent(limit: number, before?: Stamp): readonly PurgeRecord[]
+  recent(limit: number, before?: LogPosition): readonly PurgeRecord[]
   /**
    * Whether this replica knows of every purge, up to its lag bound. False: what it has in its own memory must not be
    * served. Always true for a log that lives in this process.
    */
-  current(): boolean
+  isCaughtUp(): boolean
   /** Implicit purges that are in force in this process, and yet to be recorded for the others. */
   readonly unrecorded: number
   /** Replicas that are live, this one included. */
-  replicas(): Promise<readonly { readonly id: string; readonly applied: Stamp }[]>
+  replicas(): Promise<readonly { readonly id: string; readonly applied: LogPosition }[]>
   close(): Promise<void>
 }

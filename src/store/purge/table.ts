@@ -1,5 +1,5 @@
 // What the records of a purge log say of an entry: an index from tags, URLs and prefixes to the last record that named each.
-import type { Metadata, Stamp } from '../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import { InvalidationTable, type InvalidationTableOptions } from './invalidation-table.ts'
 import type { Invalidation } from './invalidation.ts'
 import type { Purge, PurgeRecord, UrlPattern, Verdict } from './log.ts'
@@ -7,8 +7,8 @@ import { purgeMatches } from './match.ts'
 
 /** The last records that named something; '' sorts before every stamp: none did. */
 interface Last {
-  hard: Stamp
-  soft: Stamp
+  hard: LogPosition
+  soft: LogPosition
 }
 
 /** Tags that an entry must all carry. */
@@ -41,9 +41,9 @@ export class PurgeTable {
   readonly #maxChars: number
   readonly #maxKeepMs: number
   #identity = ''
-  #floor: Stamp = ''
-  #latest: Stamp = ''
-  #latestOfTags: Stamp = ''
+  #floor: LogPosition = ''
+  #latest: LogPosition = ''
+  #latestOfTags: LogPosition = ''
   #revision = 0
   readonly #invalidations: InvalidationTable
   readonly #all: Last = { hard: '', soft: '' }
@@ -72,7 +72,7 @@ export class PurgeTable {
   }
 
   /** The stamp of the last record applied, or what `begin` was given. */
-  get latest(): Stamp {
+  get latest(): LogPosition {
     return this.#latest
   }
 
@@ -81,13 +81,13 @@ export class PurgeTable {
   }
 
   /** The latest records before the id `before`, or of all without it; newest first. */
-  recent(limit: number, before?: Stamp): PurgeRecord[] {
+  recent(limit: number, before?: LogPosition): PurgeRecord[] {
     const end = before === undefined ? this.#records.length : this.#firstFrom(before)
     return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
   }
 
   // The place of the first record whose id is not before this one: ids go up.
-  #firstFrom(id: Stamp): number {
+  #firstFrom(id: LogPosition): number {
     let start = this.#gone
     let end = this.#records.length
     while (start < end) {
@@ -102,7 +102,7 @@ export class PurgeTable {
    * Forgets everything, and begins anew: stamps of this log begin with `identity`, and of what was stamped before
    * `floor` nothing is known.
    */
-  begin(identity: string, floor: Stamp): void {
+  begin(identity: string, floor: LogPosition): void {
     this.#identity = identity
     this.#floor = floor
     this.#latest = floor
@@ -116,7 +116,7 @@ export class PurgeTable {
   }
 
   /** Applies what an unsafe request invalidated, as the next record. */
-  invalidate(id: Stamp, atMs: number, invalidation: Invalidation): void {
+  invalidate(id: LogPosition, atMs: number, invalidation: Invalidation): void {
     this.reach(id)
     this.#revision++
     this.#invalidations.apply(id, atMs, invalidation)
@@ -129,7 +129,7 @@ export class PurgeTable {
   }
 
   /** Says that all records up to `id` have been applied. */
-  reach(id: Stamp): void {
+  reach(id: LogPosition): void {
     if (id > this.#latest) this.#latest = id
   }
 
@@ -160,7 +160,7 @@ export class PurgeTable {
     this.#collapse(record.atMs)
   }
 
-  #noteTagSet(tags: readonly string[], kind: 'hard' | 'soft', id: Stamp): void {
+  #noteTagSet(tags: readonly string[], kind: 'hard' | 'soft', id: LogPosition): void {
     const [first = ''] = tags
     const sets = this.#tagSets.get(first) ?? []
     let set = sets.find((other) => sameTags(other.tags, tags))
@@ -217,7 +217,7 @@ export class PurgeTable {
     return verdict
   }
 
-  #judgeUrl(before: Verdict, stamp: Stamp, authority: string, target: string): Verdict {
+  #judgeUrl(before: Verdict, stamp: LogPosition, authority: string, target: string): Verdict {
     let verdict = weigh(before, this.#urls.get(nameOf(authority, target)), stamp)
     verdict = weigh(verdict, this.#urls.get(nameOf('', target)), stamp)
     for (const length of this.#prefixLengths.keys()) {
@@ -230,7 +230,7 @@ export class PurgeTable {
     return verdict
   }
 
-  mayTouch(stamp: Stamp, authority: string, target: string): boolean {
+  mayTouch(stamp: LogPosition, authority: string, target: string): boolean {
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return true
     if (stamp >= this.#latest) return false
     if (this.#invalidations.namesTagsAfter(stamp) || this.#invalidations.killsUrl(stamp, authority, target)) return true
@@ -239,7 +239,7 @@ export class PurgeTable {
 
   // The indexes know only the last record that named something, and that may be `until` itself: the records are asked, one
   // by one, back from the latest. All that came after the floor are there.
-  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
+  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean {
     const { stamp } = entry
     if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
     if (this.#invalidations.namedBetween(stamp, until, entry)) return true
@@ -252,7 +252,7 @@ export class PurgeTable {
   }
 }
 
-function weigh(verdict: Verdict, last: Last | undefined, stamp: Stamp): Verdict {
+function weigh(verdict: Verdict, last: Last | undefined, stamp: LogPosition): Verdict {
   if (last === undefined || verdict === 'dead') return verdict
   if (last.hard > stamp) return 'dead'
   return last.soft > stamp ? 'stale' : verdict
@@ -267,13 +267,13 @@ function patternName(pattern: UrlPattern): string {
   return nameOf(pattern.authority ?? '', pattern.target)
 }
 
-function note(index: Map<string, Last>, name: string, kind: 'hard' | 'soft', id: Stamp): void {
+function note(index: Map<string, Last>, name: string, kind: 'hard' | 'soft', id: LogPosition): void {
   const last = index.get(name)
   if (last !== undefined) last[kind] = id
   else index.set(name, kind === 'hard' ? { hard: id, soft: '' } : { hard: '', soft: id })
 }
 
-function forget(index: Map<string, Last>, name: string, id: Stamp): boolean {
+function forget(index: Map<string, Last>, name: string, id: LogPosition): boolean {
   const last = index.get(name)
   return last !== undefined && last.hard <= id && last.soft <= id && index.delete(name)
 }

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import type { StoreKey } from '../store.ts'
 
 /** A place in the order in which replacements were heard of. */
-export type Mark = number
+export type Epoch = number
 
 const mostKeys = 1024
 
@@ -12,17 +12,17 @@ const mostKeys = 1024
  * the news may be first: whoever reads notes a mark before it asks, and keeps what it got only if nothing was heard since.
  * Of keys their digests are kept, as clients may make them long; a key that has another's would not be kept, no more.
  */
-export class Heard {
-  readonly #keys = new Map<string, Mark>()
-  #last: Mark = 0
+export class RecentInvalidations {
+  readonly #keys = new Map<string, Epoch>()
+  #last: Epoch = 0
   /** Nothing is known of what was heard up to here. */
-  #forgotten: Mark = 0
+  #forgotten: Epoch = 0
 
-  get mark(): Mark {
+  get epoch(): Epoch {
     return this.#last
   }
 
-  note(key: StoreKey): void {
+  record(key: StoreKey): void {
     const name = digest(key)
     this.#keys.delete(name) // so that it goes to the end: the first of a Map is its oldest
     this.#keys.set(name, ++this.#last)
@@ -35,13 +35,13 @@ export class Heard {
   }
 
   /** As if every key had been heard of. */
-  noteAll(): void {
+  recordAll(): void {
     this.#keys.clear()
     this.#forgotten = ++this.#last
   }
 
   /** Whether a replacement of this key was, or may have been, heard of after `mark`. */
-  since(mark: Mark, key: StoreKey): boolean {
+  invalidatedSince(mark: Epoch, key: StoreKey): boolean {
     return mark < this.#forgotten || (this.#keys.size > 0 && (this.#keys.get(digest(key)) ?? 0) > mark)
   }
 }

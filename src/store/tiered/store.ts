@@ -1,11 +1,11 @@
 // Two tiers as one store: memory in this process, in front of what all replicas share.
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
-import { Heard, type Mark } from './recent-invalidations.ts'
+import { RecentInvalidations, type Epoch } from './recent-invalidations.ts'
 import type { MemoryStore } from '../memory/store.ts'
 import { outlasts } from '../order.ts'
 import type { SharedStore } from '../redis/entries/store.ts'
-import type { Body, EntryPage, Near, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
+import type { Body, EntryPage, LocalTier, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../store.ts'
 
 export interface TieredStoreOptions {
   readonly memory: MemoryStore
@@ -18,7 +18,7 @@ export interface TieredStoreOptions {
 }
 
 export interface TieredStore extends Store {
-  readonly near: Near
+  readonly local: LocalTier
   /** Forgets everything in memory, at once: the purge log was lost, and with it the meaning of every stamp. */
   clear(): void
 }
@@ -40,9 +40,9 @@ class Found implements Stored {
   readonly meta: Metadata
   readonly body: Body
   /** What had been heard before it was asked for. */
-  readonly mark: Mark
+  readonly mark: Epoch
 
-  constructor({ meta, body }: Stored, mark: Mark) {
+  constructor({ meta, body }: Stored, mark: Epoch) {
     this.meta = meta
     this.body = body
     this.mark = mark
@@ -52,13 +52,13 @@ class Found implements Stored {
 const none: readonly Stored[] = Object.freeze([])
 
 class Tiered implements TieredStore {
-  readonly near: Near
+  readonly local: LocalTier
   readonly #memory: MemoryStore
   readonly #shared: SharedStore
   readonly #maxEntryBytes: number
   readonly #maxVariants: number
   readonly #clock: Clock
-  readonly #heard = new Heard()
+  readonly #recentInvalidations = new RecentInvalidations()
   /** Whether this process hears of what others replace. While it does not, what is in memory may be used where Redis does not answer, and nowhere else. */
   #hears = false
   /** Long bodies that are being taken into memory while they are read: once each, however many read them. */
@@ -70,18 +70,18 @@ class Tiered implements TieredStore {
     this.#maxEntryBytes = maxEntryBytes
     this.#maxVariants = maxVariants
     this.#clock = clock
-    this.near = {
+    this.local = {
       lookup: (key) => (this.#hears || shared.outOfReach ? memory.lookup(key) : none),
-      keep: (key, stored) => (stored instanceof Found ? this.#keep(key, stored) : stored),
-      forget: (key, variant) => memory.remove(key, variant),
+      promote: (key, stored) => (stored instanceof Found ? this.#keep(key, stored) : stored),
+      drop: (key, variant) => memory.remove(key, variant),
     }
     shared.follow({
-      replaced: (key, variants) => this.#replaced(key, variants),
-      heard: () => {
+      onReplaced: (key, variants) => this.#replaced(key, variants),
+      onResumed: () => {
         this.clear()
         this.#hears = true
       },
-      unheard: (silent) => {
+      onGap: (silent) => {
         this.#hears = false
         if (silent) this.clear()
       },
@@ -89,12 +89,12 @@ class Tiered implements TieredStore {
   }
 
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
-    const { mark } = this.#heard
+    const { epoch } = this.#recentInvalidations
     const found = await this.#shared.find(key)
     // Not before the answer is there: what was replaced meanwhile has left memory.
     const near = this.#hears || found === undefined ? this.#memory.lookup(key) : none
     if (found === undefined) return near
-    return merged(near, found.map((each) => new Found(each, mark)), this.#maxVariants, this.#clock.now())
+    return merged(near, found.map((each) => new Found(each, epoch)), this.#maxVariants, this.#clock.now())
   }
 
   #keep(key: StoreKey, found: Found): Stored {
@@ -102,7 +102,7 @@ class Tiered implements TieredStore {
     // An older copy must not outlive the look that found a newer one.
     if (meta.bodyBytes > this.#maxEntryBytes) this.#memory.remove(key, meta.variant)
     else if (body.bytes === undefined) return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) } }
-    else if (!this.#heard.since(found.mark, key)) {
+    else if (!this.#recentInvalidations.invalidatedSince(found.mark, key)) {
       const writer = this.#memory.write(key, meta)
       void writer.write(body.bytes)
       void writer.commit()
@@ -121,7 +121,7 @@ class Tiered implements TieredStore {
         void writer.write(chunk)
         yield chunk
       }
-      if (!this.#heard.since(mark, key)) void writer.commit()
+      if (!this.#recentInvalidations.invalidatedSince(mark, key)) void writer.commit()
     } finally {
       writer.abort()
       this.#arriving.delete(name)
@@ -145,9 +145,9 @@ class Tiered implements TieredStore {
         return near.gaveUp && shared.gaveUp
       },
       commit: async () => {
-        const { mark } = this.#heard
+        const { epoch } = this.#recentInvalidations
         const outcome = await shared.commit()
-        const latest = outcome !== 'overtaken' && !this.#heard.since(mark, key)
+        const latest = outcome !== 'overtaken' && !this.#recentInvalidations.invalidatedSince(epoch, key)
         const kept = latest && await near.commit()
         near.abort()
         if (!kept && outcome !== 'refused') this.#drop(key, meta.variant)
@@ -177,7 +177,7 @@ class Tiered implements TieredStore {
 
   // Also what is on its way into memory.
   #drop(key: StoreKey, variant: string | undefined): void {
-    this.#heard.note(key)
+    this.#recentInvalidations.record(key)
     this.#memory.remove(key, variant)
   }
 
@@ -199,7 +199,7 @@ class Tiered implements TieredStore {
   }
 
   clear(): void {
-    this.#heard.noteAll()
+    this.#recentInvalidations.recordAll()
     this.#memory.clear()
   }
 

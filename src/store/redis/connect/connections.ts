@@ -3,7 +3,7 @@ import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { diagnosis } from './diagnosis.ts'
-import { Lane, type RedisClient } from './guarded-client.ts'
+import { GuardedClient, type RedisClient } from './guarded-client.ts'
 import { watchMemoryPolicy } from './eviction-policy-check.ts'
 import { Permissions } from './permissions.ts'
 import { keepUsers, renewUsers } from './users.ts'
@@ -23,9 +23,9 @@ export interface RedisConnectionsOptions extends RedisServers {
 /** What the store, the purge log, leases and sessions share. None of it throws while Redis is out of reach, but calls do. */
 export interface RedisConnections {
   /** For metadata and other small values. */
-  readonly small: Lane
+  readonly small: GuardedClient
   /** For bodies: a large one must not keep a look-up waiting. */
-  readonly bodies: Lane
+  readonly bodies: GuardedClient
   /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
   readonly degraded: boolean
   /** Whether it is degraded, or a part beside the shared connections is out of order: what an operator should know. */
@@ -112,9 +112,9 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const prefix = options.keyPrefix ?? 'sh'
   const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
   const refused = (error: unknown): void => permissions.refused(error)
-  const small: Lane = new Lane(first, commandTimeoutMs, (error) => changed(error), refused)
+  const small: GuardedClient = new GuardedClient(first, commandTimeoutMs, (error) => changed(error), refused)
   watchMemoryPolicy(small.client, logger, refused)
-  const bodies: Lane = new Lane(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
+  const bodies: GuardedClient = new GuardedClient(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
   // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
   const own = <Client extends RedisClient>(client: Client): Client => {
     client.on('error', () => {})

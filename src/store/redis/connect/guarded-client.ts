@@ -39,7 +39,7 @@ const mostServers = 200
  * whether Redis is well again: that is not what a caller's time is for. The deadline is our own, because a Cluster queues
  * calls whatever its options say, and a command that timed out may still run later: callers must not conclude that it did not.
  */
-export class Lane {
+export class GuardedClient {
   readonly client: RedisClient
   /** Takes note of an error that Redis has answered, be it in the answer of a script. */
   readonly answered: (error: Error) => void

@@ -1,7 +1,7 @@
 // Commands that the Redis user may not run, or that the server does not know: each is told once, with what it costs.
 import { Cluster, Command, type Redis } from 'ioredis'
 import { costOf, probeScript } from './commands.ts'
-import { withDeadline, type Lane } from './guarded-client.ts'
+import { withDeadline, type GuardedClient } from './guarded-client.ts'
 import type { Log } from './log.ts'
 
 export interface PermissionsOptions {
@@ -44,7 +44,7 @@ function subjectOf(message: string): string | undefined {
 export class Permissions {
   readonly #options: PermissionsOptions
   readonly #refused = new Set<string>()
-  #lane: Lane | undefined
+  #lane: GuardedClient | undefined
   #masters: () => readonly Redis[] = () => []
   #checking = false
   #timer: NodeJS.Timeout | undefined
@@ -54,7 +54,7 @@ export class Permissions {
   }
 
   /** Tries over this lane, each time that it has connected, what scripts run. */
-  watch(lane: Lane, masters: () => readonly Redis[]): void {
+  watch(lane: GuardedClient, masters: () => readonly Redis[]): void {
     this.#lane = lane
     this.#masters = masters
     lane.client.on('ready', () => void this.#check())
@@ -122,7 +122,7 @@ export class Permissions {
   }
 
   // What is refused, with the message that says so; and whether the script that tries the commands could be run.
-  async #tryAll(lane: Lane): Promise<{ readonly refused: ReadonlyMap<string, string>, readonly whole: boolean }> {
+  async #tryAll(lane: GuardedClient): Promise<{ readonly refused: ReadonlyMap<string, string>, readonly whole: boolean }> {
     const refused = new Map<string, string>()
     let whole = true
     const note = (error: unknown, command: string): void => {
@@ -150,7 +150,7 @@ export class Permissions {
   }
 
   // One key for each server that holds keys.
-  #keys({ client }: Lane): string[] {
+  #keys({ client }: GuardedClient): string[] {
     const { prefix } = this.#options
     if (!(client instanceof Cluster)) return [`${prefix}:{probe}`]
     const keys = new Map<string, string>()

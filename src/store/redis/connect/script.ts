@@ -1,6 +1,6 @@
 // A Lua script: sent by its hash, and whole where the server does not know it.
 import { createHash } from 'node:crypto'
-import type { Lane, RedisArgument } from './guarded-client.ts'
+import type { GuardedClient, RedisArgument } from './guarded-client.ts'
 
 /**
  * Functions for scripts that publish beside what they do. Who may not publish does all the same: the refusal comes with the
@@ -29,11 +29,11 @@ export class Script {
   }
 
   /** @throws as Lane.call. */
-  async run(lane: Pick<Lane, 'call' | 'answered'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+  async run(lane: Pick<GuardedClient, 'call' | 'answered'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
     return opened(lane, await this.#call(lane, keys, args, timeoutMs))
   }
 
-  async #call(lane: Pick<Lane, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
+  async #call(lane: Pick<GuardedClient, 'call'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
     const rest: RedisArgument[] = [keys.length, ...keys, ...args]
     try {
       return await lane.call('EVALSHA', [this.#hash, ...rest], timeoutMs)
@@ -45,7 +45,7 @@ export class Script {
 }
 
 // What `answer` of `publishing` was given.
-function opened(lane: Pick<Lane, 'answered'>, reply: unknown): unknown {
+function opened(lane: Pick<GuardedClient, 'answered'>, reply: unknown): unknown {
   if (!Array.isArray(reply) || String(reply[0]) !== 'untold') return reply
   lane.answered(new Error(String(reply[1])))
   return reply[2]

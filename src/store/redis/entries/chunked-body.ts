@@ -1,8 +1,8 @@
 // Bodies that lie in Redis in chunks: reading one, and writing one.
 import { randomBytes } from 'node:crypto'
-import { Pieces } from '../../memory/chunks.ts'
+import { ChunkBuffer } from '../../memory/chunks.ts'
 import { BodyGone, type Body } from '../../store.ts'
-import type { Lane } from '../connect/guarded-client.ts'
+import type { GuardedClient } from '../connect/guarded-client.ts'
 import { chunksScript } from './scripts.ts'
 import { checksumBytes, chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
 
@@ -20,14 +20,14 @@ const mostAtOnce = 4
 /** A body in chunks: a few are read at once, more of them one at a time, with the next one on its way. */
 export class ChunkedBody implements Body {
   readonly bytes = undefined
-  readonly #lane: Lane
+  readonly #lane: GuardedClient
   readonly #entry: string
   readonly #chunks: Chunks
   readonly #length: number
   readonly #gone: () => Promise<void>
 
   /** @param gone told, and waited for, when a chunk turns out to be missing or damaged. Never rejects. */
-  constructor(lane: Lane, entry: string, chunks: Chunks, length: number, gone: () => Promise<void>) {
+  constructor(lane: GuardedClient, entry: string, chunks: Chunks, length: number, gone: () => Promise<void>) {
     this.#lane = lane
     this.#entry = entry
     this.#chunks = chunks
@@ -106,11 +106,11 @@ export type Gathered = { readonly length: number, readonly body: Buffer | Chunks
  * nobody knows yet, with a time to live that frees them if nobody ever makes them visible.
  */
 export class BodySink {
-  readonly #lane: Lane
+  readonly #lane: GuardedClient
   readonly #entry: string
   readonly #ttlMs: number
   readonly #id = randomBytes(16).toString('base64url')
-  readonly #short = new Pieces()
+  readonly #short = new ChunkBuffer()
   #chunk: Buffer | undefined
   #chunkUsed = 0
   #count = 0
@@ -118,7 +118,7 @@ export class BodySink {
   #failed = false
   readonly #inFlight = new Set<Promise<void>>()
 
-  constructor(lane: Lane, entry: string, ttlMs: number) {
+  constructor(lane: GuardedClient, entry: string, ttlMs: number) {
     this.#lane = lane
     this.#entry = entry
     this.#ttlMs = Math.ceil(ttlMs)

@@ -1,5 +1,5 @@
 // The values of one key in Redis: all of them, or none where there are more than this cache ever writes.
-import type { Lane } from '../connect/guarded-client.ts'
+import type { GuardedClient } from '../connect/guarded-client.ts'
 import { Script } from '../connect/script.ts'
 
 /** Fields that scripts read of one key at the most: twice what a key may have by any configuration. */
@@ -20,7 +20,7 @@ return {}
  * and reads as empty, so that no look-up fetches or decodes more than that.
  * @throws as Lane.call.
  */
-export async function readFields(lane: Lane, name: string, maxVariants: number): Promise<readonly Buffer[]> {
+export async function readFields(lane: GuardedClient, name: string, maxVariants: number): Promise<readonly Buffer[]> {
   const reply = await readScript.run(lane, [name], [maxVariants * 2 + spareFields])
   return Array.isArray(reply) ? (reply as unknown[]).filter((value) => Buffer.isBuffer(value)) : []
 }

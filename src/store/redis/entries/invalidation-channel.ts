@@ -6,13 +6,13 @@ import { Subscription } from '../connect/subscription.ts'
 import type { Log } from '../connect/log.ts'
 
 /** Whoever keeps copies of what lies in Redis. */
-export interface Follower {
+export interface InvalidationListener {
   /** Another replica has replaced or removed these variants of a key; [] stands for all of them. */
-  replaced(key: StoreKey, variants: readonly string[]): void
+  onReplaced(key: StoreKey, variants: readonly string[]): void
   /** From now on `replaced` is told of everything. No copy that was made before is known to be the latest. */
-  heard(): void
+  onResumed(): void
   /** From now on `replaced` may be told of nothing. `silent`: perhaps for a while already. */
-  unheard(silent: boolean): void
+  onGap(silent: boolean): void
 }
 
 /**
@@ -20,7 +20,7 @@ export interface Follower {
  * it; but a message to a replica whose connection breaks is lost. What that costs is an answer that is older than the
  * latest and yet fresh, until the break is noticed. Purges do not depend on it: an entry's stamp tells of them.
  */
-export class Replacements {
+export class InvalidationChannel {
   readonly channel: string
   /** What is sent under this name comes back to us too, who know better. */
   readonly #sender = randomBytes(12).toString('base64url')
@@ -38,16 +38,16 @@ export class Replacements {
   }
 
   /** Subscribes, on a connection of its own. */
-  follow(logger: Log, follower: Follower): void {
+  follow(logger: Log, follower: InvalidationListener): void {
     void new Subscription({
       redis: this.#redis, channel: this.channel, logger,
       name: 'replacements', without: 'what is in memory is not used while Redis answers',
       message: (text) => {
         const message = parse(text)
-        if (message !== undefined && message.sender !== this.#sender) follower.replaced(message.key, message.variants)
+        if (message !== undefined && message.sender !== this.#sender) follower.onReplaced(message.key, message.variants)
       },
-      heard: () => follower.heard(),
-      lost: (silent) => follower.unheard(silent),
+      heard: () => follower.onResumed(),
+      lost: (silent) => follower.onGap(silent),
     })
   }
 }

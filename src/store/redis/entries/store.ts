@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
 import type { Metadata } from '../../../policy/stored.ts'
-import { WholeBody } from '../../memory/chunks.ts'
+import { BufferBody } from '../../memory/chunks.ts'
 import type { EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './chunked-body.ts'
 import type { RedisConnections } from '../connect/connections.ts'
 import { readFields } from './fields.ts'
 import { RedisUnavailable, withDeadline, type RedisArgument } from '../connect/guarded-client.ts'
 import { isRefusal } from '../connect/permissions.ts'
-import { Replacements, type Follower } from './invalidation-channel.ts'
+import { InvalidationChannel, type InvalidationListener } from './invalidation-channel.ts'
 import { ScanPlace } from './scan-cursor.ts'
 import { commitScript, dropScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, isSpoilt, type Value } from './value.ts'
@@ -46,7 +46,7 @@ export interface SharedStore extends Store {
   /** As `refresh`. */
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
   /** Tells, until the connections are closed, what others replace and remove. */
-  follow(follower: Follower): void
+  follow(follower: InvalidationListener): void
   /** Whether Redis is out of reach, or was when last tried. */
   readonly outOfReach: boolean
 }
@@ -84,7 +84,7 @@ class RedisStore implements SharedStore {
   readonly #clock: Clock
   readonly #fillTtlMs: number
   readonly #graceMs: number
-  readonly #replacements: Replacements
+  readonly #replacements: InvalidationChannel
   /** Kinds of error that were told of; told once, since what causes one causes thousands. */
   readonly #told = new Set<string>()
   #closed = false
@@ -95,10 +95,10 @@ class RedisStore implements SharedStore {
     this.#clock = options.clock
     this.#fillTtlMs = options.fillTtlMs ?? 600_000
     this.#graceMs = options.readerGraceMs ?? 60_000
-    this.#replacements = new Replacements(options.redis, options.prefix)
+    this.#replacements = new InvalidationChannel(options.redis, options.prefix)
   }
 
-  follow(follower: Follower): void {
+  follow(follower: InvalidationListener): void {
     this.#replacements.follow(this.#options.logger, follower)
   }
 
@@ -133,8 +133,8 @@ class RedisStore implements SharedStore {
     return found
   }
 
-  #bodyOf(name: string, { key, body, meta }: Value): WholeBody | ChunkedBody {
-    if (Buffer.isBuffer(body)) return new WholeBody(body)
+  #bodyOf(name: string, { key, body, meta }: Value): BufferBody | ChunkedBody {
+    if (Buffer.isBuffer(body)) return new BufferBody(body)
     // Half an entry is no entry: whoever looks next must not begin with it again.
     return new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes, () => this.#removeChunked(key, meta.variant, body.id))
   }

@@ -1,6 +1,6 @@
 // Leases in Redis: one key for each, gone by itself when its holder is, and a message to those who wait for it.
-import type { Stamp } from '../../../policy/stored.ts'
-import type { Elsewhere, Lease, Leases, Outcome, Taking } from '../../lease.ts'
+import type { LogPosition } from '../../../policy/stored.ts'
+import type { HeldElsewhere, Lease, Leases, Outcome, LeaseResult } from '../../lease.ts'
 import type { StoreKey } from '../../store.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
 import { RedisUnavailable } from '../connect/guarded-client.ts'
@@ -33,10 +33,10 @@ export function createRedisLeases(options: RedisLeasesOptions): Leases {
   return new RedisLeases(options)
 }
 
-type Word = Outcome | 'lapsed'
+type Word = Outcome | 'expired'
 
-const none: Taking = Object.freeze({ kind: 'none' })
-const told: Taking = Object.freeze({ kind: 'told' })
+const unavailable: LeaseResult = Object.freeze({ kind: 'unavailable' })
+const knownUncacheable: LeaseResult = Object.freeze({ kind: 'knownUncacheable' })
 // No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
 // and what another hand keeps at its end is not asked about all the time.
 const shortestPart = 8
@@ -65,31 +65,31 @@ class RedisLeases implements Leases {
     options.redis.whenDegraded(() => this.#wakeAll())
   }
 
-  async take(key: StoreKey, stamp: Stamp, heeds: Outcome, usurped = ''): Promise<Taking> {
-    if (this.#closed) return none
+  async take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom = ''): Promise<LeaseResult> {
+    if (this.#closed) return unavailable
     const { redis, prefix, process, leaseMs } = this.#options
     const entry = entryName(prefix, key)
     const token = `${process}.${++this.#taken}`
     const wait = this.#listen(entry)
     let reply: unknown
     try {
-      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, heeds, usurped])
+      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom])
     } catch (error) {
       wait.leave()
       // It may run yet, and this after it: nobody would know of that lease.
       if (error instanceof RedisUnavailable) this.#release(entry, token, 'failed')
-      return none
+      return unavailable
     }
     const [kind, first, second, third] = Array.isArray(reply) ? (reply as unknown[]) : []
     switch (String(kind)) {
-      case 'held':
+      case 'acquired':
         wait.leave()
-        return { kind: 'held', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
-      case 'elsewhere':
+        return { kind: 'acquired', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
+      case 'heldElsewhere':
         if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
     wait.leave()
-    return String(kind) === 'told' ? told : none
+    return String(kind) === 'knownUncacheable' ? knownUncacheable : unavailable
   }
 
   #listen(entry: string): Wait {
@@ -112,7 +112,7 @@ class RedisLeases implements Leases {
   }
 
   #wakeAll(): void {
-    for (const waits of this.#waits.values()) for (const wait of waits) wait.hear('lapsed')
+    for (const waits of this.#waits.values()) for (const wait of waits) wait.hear('expired')
   }
 
   // false: it is another's. What Redis does not answer is asked again at the next third.
@@ -141,8 +141,8 @@ function leaseName(entry: string): string {
   return `${entry}:lease`
 }
 
-function elsewhere(wait: Wait, token: string, stamp: Stamp, waitMs: number): Elsewhere {
-  return { kind: 'elsewhere', token, stamp, waitMs, over: () => wait.over(waitMs), leave: () => wait.leave() }
+function elsewhere(wait: Wait, token: string, stamp: LogPosition, waitMs: number): HeldElsewhere {
+  return { kind: 'heldElsewhere', token, stamp, waitMs, ended: () => wait.over(waitMs), leave: () => wait.leave() }
 }
 
 /** How long to wait for a lease that has `leftMs` to live, whatever Redis says that to be. */
@@ -172,7 +172,7 @@ class Wait {
     try {
       return this.#word ?? await new Promise<Word>(resolve => {
         this.#wake = resolve
-        this.#timer = setTimeout(() => this.hear('lapsed'), waitMs)
+        this.#timer = setTimeout(() => this.hear('expired'), waitMs)
       })
     } finally {
       this.#left(this)
@@ -181,19 +181,19 @@ class Wait {
 
   leave(): void {
     this.#left(this)
-    this.hear('lapsed')
+    this.hear('expired')
   }
 }
 
 class RedisLease implements Lease {
-  readonly occupied: boolean
+  readonly hasEntry: boolean
   readonly #everyMs: number
   readonly #renew: () => Promise<boolean>
   #release: ((outcome: Outcome) => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(occupied: boolean, leaseMs: number, renew: () => Promise<boolean>, release: (outcome: Outcome) => void) {
-    this.occupied = occupied
+    this.hasEntry = occupied
     this.#everyMs = leaseMs / 3
     this.#renew = renew
     this.#release = release

@@ -16,12 +16,12 @@ const longestWord = 300
  * it ends, and nobody waits for longer than that. What has no holder, or no place in the purge log, is no lease.
  *
  * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, outcome that would do instead, token that is taken
- * from ('': none). Answers 'held' and whether the entry is there; 'told'; 'none'; or 'elsewhere', token, stamp, milliseconds
+ * from ('': none). Returns 'acquired' and whether the entry is there; 'knownUncacheable'; 'unavailable'; or 'heldElsewhere', token, stamp, milliseconds
  * left.
  */
 export const takeScript = new Script(`
 local lease, entry = KEYS[1], KEYS[2]
-local token, stamp, ttl, process, heeds, usurped = unpack(ARGV)
+local token, stamp, ttl, process, acceptsOutcome, stealFrom = unpack(ARGV)
 local function word(v) return v and v ~= '' and #v <= ${longestWord} end
 local kind = redis.call('TYPE', lease).ok
 if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', lease) end
@@ -31,19 +31,19 @@ if left == -1 or left > tonumber(ttl) then
   left = tonumber(ttl)
 end
 local now = redis.call('HMGET', lease, 'token', 'stamp', 'told')
-if now[3] == heeds then return { 'told' } end
+if now[3] == acceptsOutcome then return { 'knownUncacheable' } end
 local full = redis.call('HLEN', lease) >= ${mostLeaseFields}
 local holder = word(now[1]) and word(now[2])
-if holder and now[1] ~= usurped then
-  if full then return { 'none' } end
+if holder and now[1] ~= stealFrom then
+  if full then return { 'unavailable' } end
   redis.call('HSET', lease, 'w:' .. process, '')
-  return { 'elsewhere', now[1], now[2], left }
+  return { 'heldElsewhere', now[1], now[2], left }
 end
 if full or (now[1] and not holder) then redis.call('UNLINK', lease) end
 -- Whoever waited for the one before waits for this one.
 redis.call('HSET', lease, 'token', token, 'stamp', stamp)
 redis.call('PEXPIRE', lease, ttl)
-return { 'held', redis.call('EXISTS', entry) }
+return { 'acquired', redis.call('EXISTS', entry) }
 `)
 
 /** KEYS: lease. ARGV: token, milliseconds to live. Answers 1, or 0 when it is another's by now. */

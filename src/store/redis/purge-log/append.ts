@@ -5,14 +5,14 @@ import type { Clock } from '../../../clock.ts'
 import { SpringhouseError } from '../../../errors.ts'
 import type { Invalidation } from '../../purge/invalidation.ts'
 import type { Purge } from '../../purge/log.ts'
-import type { Lane, RedisArgument } from '../connect/guarded-client.ts'
+import type { GuardedClient, RedisArgument } from '../connect/guarded-client.ts'
 import { encodeInvalidation, encodePurge } from './record.ts'
 import { appendScript, beginScript, saltLimit } from './scripts.ts'
 import type { Script } from '../connect/script.ts'
 import { invalidateScript } from './unsafe-scripts.ts'
 
 export interface AppendOptions {
-  readonly lane: Lane
+  readonly lane: GuardedClient
   readonly clock: Clock
   /** The keys of the log: its stream, that of unsafe requests, and the buckets of the latter. */
   readonly keys: readonly [log: string, unsafe: string, buckets: string]
@@ -87,7 +87,7 @@ async function append(options: AppendOptions, call: (fresh: string, name: string
   }
 }
 
-async function begin(lane: Lane, log: string, fresh: string): Promise<{ nowMs: number, last: string }> {
+async function begin(lane: GuardedClient, log: string, fresh: string): Promise<{ nowMs: number, last: string }> {
   try {
     const reply = await beginScript.run(lane, [log], [fresh], beginTimeoutMs)
     const [now, last] = Array.isArray(reply) ? reply.map(String) : []

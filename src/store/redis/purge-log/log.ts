@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
-import type { Metadata, Stamp } from '../../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../../purge/log.ts'
 import { foldedPurge, type Invalidation } from '../../purge/invalidation.ts'
 import { PurgeTable } from '../../purge/table.ts'
 import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
-import { Copies } from './replication.ts'
-import { Lane } from '../connect/guarded-client.ts'
+import { ReplicationCheck } from './replication.ts'
+import { GuardedClient } from '../connect/guarded-client.ts'
 import { decodeRecords, decodeUnsafeRecords, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
 import { followScript } from './scripts.ts'
 import { isRefusal } from '../connect/permissions.ts'
@@ -70,17 +70,17 @@ const lastChanceMs = 1000
  * before, a purge counts one more replica than it can name, which does not acknowledge.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
-  return new StreamPurgeLog(options)
+  return new RedisPurgeLog(options)
 }
 
-class StreamPurgeLog implements SharedPurgeLog {
+class RedisPurgeLog implements SharedPurgeLog {
   readonly #options: StreamPurgeLogOptions
   readonly #clock: Clock
   readonly #keys: readonly [log: string, replicas: string, unsafe: string, buckets: string]
   readonly #channel: string
-  readonly #lane: Lane
+  readonly #lane: GuardedClient
   readonly #replicas: Replicas
-  readonly #copies: Copies
+  readonly #copies: ReplicationCheck
   readonly #blockMs: number
   readonly #ttlMs: number
   readonly #append: AppendOptions
@@ -122,7 +122,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
-    this.#lane = new Lane(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
+    this.#lane = new GuardedClient(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
     const [log, key, unsafe, buckets] = this.#keys
     this.#append = {
       lane: redis.small, clock, keys: [log, unsafe, buckets],
@@ -131,7 +131,7 @@ class StreamPurgeLog implements SharedPurgeLog {
       freshIdentity: () => this.#freshIdentity(),
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, logger: options.logger, applied: () => this.applied })
-    this.#copies = new Copies({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
+    this.#copies = new ReplicationCheck({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
     this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
     this.#following = this.#follow()
   }
@@ -140,7 +140,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     return this.#caughtUp
   }
 
-  get applied(): Stamp {
+  get applied(): LogPosition {
     return this.#table.latest
   }
 
@@ -153,23 +153,23 @@ class StreamPurgeLog implements SharedPurgeLog {
   }
 
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
-    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(meta))) return 'dead'
+    if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.touches(meta))) return 'dead'
     return this.#table.judge(meta)
   }
 
-  mayTouch(stamp: Stamp, authority: string, target: string): boolean {
-    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.mayTouch(authority, target))) return true
+  mayMatch(stamp: LogPosition, authority: string, target: string): boolean {
+    if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.mayTouch(authority, target))) return true
     return this.#table.mayTouch(stamp, authority, target)
   }
 
-  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: Stamp): boolean {
-    if (!this.current() || (this.#unrecorded.any && this.#unrecorded.touches(entry))) return true
+  matchedBetween(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean {
+    if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.touches(entry))) return true
     return this.#table.touchedBefore(entry, until)
   }
 
   // The clocks are read here, at the hit. A process that was stopped notices before its first response, by the monotonic
   // clock. That clock stands still while a machine is suspended; then the two clocks have moved apart.
-  current(): boolean {
+  isCaughtUp(): boolean {
     const passedMs = this.#clock.monotonic() - this.#confirmedMs
     return this.#joined && passedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs(passedMs)) <= mostApartMs
   }
@@ -179,7 +179,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     return this.#clock.now() - this.#confirmedWallMs - passedMs
   }
 
-  recent(limit: number, before?: Stamp): readonly PurgeRecord[] {
+  recent(limit: number, before?: LogPosition): readonly PurgeRecord[] {
     return this.#table.recent(limit, before)
   }
 
@@ -187,7 +187,7 @@ class StreamPurgeLog implements SharedPurgeLog {
     const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
     const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
     const stamp = stampOf(identity, id)
-    const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.made(waitMs)])
+    const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.confirmed(waitMs)])
     // The wait is over before this replica has read as far. Its own clients need not be shown what was before.
     if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }

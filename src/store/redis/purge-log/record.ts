@@ -1,5 +1,5 @@
 // How a purge looks as a record of the stream, and how its place in the stream becomes a stamp.
-import type { Stamp } from '../../../policy/stored.ts'
+import type { LogPosition } from '../../../policy/stored.ts'
 import { bucketsOf, type Invalidation } from '../../purge/invalidation.ts'
 import type { Purge, UrlPattern } from '../../purge/log.ts'
 
@@ -47,7 +47,7 @@ export function newIdentity(nowMs: number, random: Buffer, followed = ''): strin
 }
 
 /** The stamp of a place in a log: of fixed width, so that `<` on strings is the order of the stream. */
-export function stampOf(identity: string, id: string): Stamp {
+export function stampOf(identity: string, id: string): LogPosition {
   const [ms = '0', number = '0'] = id.split('-')
   return `${identity}.${Number(ms).toString(36).padStart(9, '0')}${Number(number).toString(36).padStart(6, '0')}`
 }

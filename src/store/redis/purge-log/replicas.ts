@@ -1,5 +1,5 @@
 // Who follows the log, and how far each of them is.
-import type { Stamp } from '../../../policy/stored.ts'
+import type { LogPosition } from '../../../policy/stored.ts'
 import type { PurgeReceipt } from '../../purge/log.ts'
 import type { RedisConnections } from '../connect/connections.ts'
 import { replicasScript } from './scripts.ts'
@@ -18,12 +18,12 @@ export interface ReplicasOptions {
   readonly maxLagMs: number
   readonly logger: Log
   /** What this one has applied. */
-  applied(): Stamp
+  applied(): LogPosition
 }
 
 export interface Replica {
   readonly id: string
-  readonly applied: Stamp
+  readonly applied: LogPosition
 }
 
 // How often a purge looks again who has applied it, in case the message that says so was lost.
@@ -72,7 +72,7 @@ export class Replicas {
   }
 
   /** Waits up to `waitMs` until all that live have applied a record, woken by those who do. */
-  async acknowledged(identity: string, stamp: Stamp, waitMs: number): Promise<PurgeReceipt['replicas']> {
+  async acknowledged(identity: string, stamp: LogPosition, waitMs: number): Promise<PurgeReceipt['replicas']> {
     let over = waitMs <= 0
     const timer = setTimeout(() => {
       over = true

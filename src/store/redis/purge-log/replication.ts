@@ -23,7 +23,7 @@ const retryMs = 20
  * One question at a time, for all who ask meanwhile. It writes, since WAIT waits for what its own connection has written:
  * what others wrote before is then copied as well.
  */
-export class Copies {
+export class ReplicationCheck {
   readonly #options: CopiesOptions
   #asking: Promise<boolean> | undefined
   #next: Promise<boolean> | undefined
@@ -36,7 +36,7 @@ export class Copies {
    * Whether all that was written before the call lies on one Redis replica at least, within `waitMs`. True as well where
    * the server has no replica, or may not be asked: then there is nothing to wait for.
    */
-  async made(waitMs: number): Promise<boolean> {
+  async confirmed(waitMs: number): Promise<boolean> {
     const { clock } = this.#options
     const untilMs = clock.monotonic() + waitMs
     for (let leftMs = waitMs; leftMs > 0; leftMs = untilMs - clock.monotonic()) {

@@ -1,5 +1,5 @@
 // What unsafe requests invalidated and Redis would not record: in force in this process, until all others can be told.
-import type { Metadata, Stamp } from '../../../policy/stored.ts'
+import type { Metadata, LogPosition } from '../../../policy/stored.ts'
 import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from '../../purge/invalidation.ts'
 
 /** Names that are kept; of those beyond it, only the buckets. */
@@ -76,7 +76,7 @@ export class Unrecorded {
   #waiting = new Invalid()
   #underWay: Invalid | undefined
   /** Recorded, and not applied here yet: two at the most, so that the first is let go however fast others come. */
-  #recorded: { until: Stamp, readonly invalid: Invalid }[] = []
+  #recorded: { until: LogPosition, readonly invalid: Invalid }[] = []
   #changes = 0
 
   /** Names, or buckets of names, that are yet to be recorded. */
@@ -95,13 +95,13 @@ export class Unrecorded {
   }
 
   /** Recorded at `until`, which has not been applied here. */
-  addRecorded({ names }: Invalidation, until: Stamp): void {
+  addRecorded({ names }: Invalidation, until: LogPosition): void {
     const invalid = new Invalid()
     for (const name of names) invalid.add(name)
     this.#untilApplied(until, invalid)
   }
 
-  #untilApplied(until: Stamp, invalid: Invalid): void {
+  #untilApplied(until: LogPosition, invalid: Invalid): void {
     this.#changes++
     const [, last] = this.#recorded
     if (last === undefined) this.#recorded.push({ until, invalid })
@@ -115,13 +115,13 @@ export class Unrecorded {
    * Records all that waits, by `append`. What is added meanwhile waits for the next time, for its request may have come after
    * the record. Rejects as `append` does, and then all of it waits again.
    */
-  async record(append: (invalidation: Invalidation) => Promise<Stamp>): Promise<number> {
+  async record(append: (invalidation: Invalidation) => Promise<LogPosition>): Promise<number> {
     if (this.#underWay !== undefined || this.#waiting.size === 0) return 0
     const invalid = this.#waiting
     this.#underWay = invalid
     this.#waiting = new Invalid()
     try {
-      let until: Stamp = ''
+      let until: LogPosition = ''
       for (const record of invalid.records()) until = await append(record)
       this.#untilApplied(until, invalid)
       return invalid.size
@@ -135,7 +135,7 @@ export class Unrecorded {
   }
 
   /** Lets go of what has been recorded and is applied by now, or was recorded in a log that there is no more. */
-  applied(identity: string, latest: Stamp): void {
+  applied(identity: string, latest: LogPosition): void {
     if (this.#recorded.length === 0) return
     this.#changes++
     this.#recorded = this.#recorded.filter(({ until }) => until.startsWith(identity) && until > latest)

@@ -1,7 +1,7 @@
 // Reading what unsafe requests invalidated: the stream beside the log, its buckets, and the order of both streams together.
 import { bucketCount } from '../../purge/invalidation.ts'
 import type { PurgeTable } from '../../purge/table.ts'
-import type { Lane } from '../connect/guarded-client.ts'
+import type { GuardedClient } from '../connect/guarded-client.ts'
 import { decodeUnsafeRecords, isEarlier, stampOf, timeOf, type StreamRecord, type UnsafeRecord } from './record.ts'
 
 /** The last record of the stream that was applied; '': none. */
@@ -27,7 +27,7 @@ export function applyUnsafe(table: PurgeTable, { id, identity, name, invalidatio
  * Loads all of a log's invalidations into a table, and gives the place behind the last of them. Records that are let go while they
  * are read have left their mark in the buckets, which are read after them.
  */
-export async function loadUnsafe(lane: Lane, unsafe: string, buckets: string, identity: string, table: PurgeTable, pageRecords: number): Promise<Place> {
+export async function loadUnsafe(lane: GuardedClient, unsafe: string, buckets: string, identity: string, table: PurgeTable, pageRecords: number): Promise<Place> {
   let place = noPlace
   for (let more = true; more;) {
     const reply = await lane.call('XRANGE', [unsafe, place.id || '-', '+', 'COUNT', pageRecords + 1])

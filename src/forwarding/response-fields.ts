@@ -1,0 +1,45 @@
+// The fields of a response that cross the proxy: from the origin, and to the client (RFC 9110 §7.6.1).
+import { type FieldLines, isHopByHop, connectionNamed, withoutFields } from '../http/fields.ts'
+import { connectionOptions } from './connection-options.ts'
+import { cacheOnlyFieldNames } from '../policy/storable.ts'
+
+/**
+ * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body
+ * that the status does not have (§8.6: no Content-Length on 1xx and 204).
+ */
+export function responseFields(status: number, lines: FieldLines): string[] {
+  const named = connectionOptions(lines)
+  const bodiless = status < 200 || status === 204
+  const kept: string[] = []
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] as string
+    if (isHopByHop(name, named) || (bodiless && name === 'content-length')) continue
+    kept.push(name, lines[i + 1] as string)
+  }
+  return kept
+}
+
+/** The names in a field section that stay on this side: those of its own connection, and those meant for caches alone. */
+export function fieldsNotForClients(fields: FieldLines): { has(name: string): boolean } {
+  const named = connectionNamed(fields)
+  return { has: name => isHopByHop(name, named) || cacheOnlyFieldNames.has(name) }
+}
+
+/** What a client is sent of an origin's fields (RFC 9110 §7.6.1), with what this hop adds. */
+export function clientFields(fields: FieldLines, via: string, cacheStatus: string): string[] {
+  const kept = withoutFields(fields, fieldsNotForClients(fields))
+  kept.push('via', via, 'cache-status', cacheStatus)
+  return kept
+}
+
+/** What a client is sent of an origin's trailers. They stay trailers: they are not merged into the fields, nor stored. */
+export function clientTrailers(trailers: FieldLines): string[] {
+  const notForClients = fieldsNotForClients(trailers)
+  return withoutFields(trailers, { has: name => neverTrailers.has(name) || notForClients.has(name) })
+}
+
+// RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches
+// read: nobody has judged a trailer.
+const neverTrailers: ReadonlySet<string> = new Set([
+  'content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'set-cookie', 'cache-control', 'age', 'expires', 'date', 'vary', 'via', 'cache-status',
+])
