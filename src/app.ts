@@ -61,7 +61,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const handler = new Handler({
     clock, store, purgeLog, leases, origins, counters, viaName,
     routes: () => routes,
-    uncacheable: new HitForMiss(clock),
+    hitForMiss: new HitForMiss(clock),
     via: `1.1 ${viaName}`,
     coalesce: config.cache.coalesce,
     slowClientMs: 5_000,

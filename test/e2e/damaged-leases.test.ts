@@ -107,7 +107,7 @@ t.test('a request ends within a lease or two, whatever lies under the name of th
   }
 })
 
-// Guard: contend() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
+// Guard: acquireLease() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
 t.test('nothing is asked of Redis for a client that has left', async (test) => {
   const { house, raw, stamp, leaseOf } = await startSite(test, 50)
   const name = await leaseOf('/a')
@@ -133,7 +133,7 @@ t.test('nothing is asked of Redis for a client that has left', async (test) => {
   await keep
 })
 
-// Guard: contend() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
+// Guard: acquireLease() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
 t.test('those who waited in the same process for a client that has left go on without it', async (test) => {
   const { house, raw, stamp, leaseOf } = await startSite(test, 60_000)
   const name = await leaseOf('/a')

@@ -46,7 +46,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     store: options.store?.(memory) ?? memory,
     purgeLog: options.log?.(log) ?? log,
     counters: new Counters(decisionReasons, notStoredReasons),
-    uncacheable: new HitForMiss(clock),
+    hitForMiss: new HitForMiss(clock),
     routes: () => routes,
     viaName: 'springhouse',
     via: '1.1 springhouse',

@@ -9,27 +9,27 @@ import { hitForMissKey, uncacheableOutcome, type HitForMiss } from './hit-for-mi
 
 interface Memory {
   readonly clock: Clock
-  readonly uncacheable: HitForMiss
+  readonly hitForMiss: HitForMiss
 }
 
 /** Of a response that was to be stored. @param taken whether the store took it */
-export function storedOutcome({ clock, uncacheable }: Memory, asked: RoutedRequest, meta: Metadata, taken: boolean): Outcome {
+export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedRequest, meta: Metadata, taken: boolean): Outcome {
   if (!taken) return 'refused'
   if (servesUnasked(meta, clock.now())) {
-    uncacheable.forget(hitForMissKey(asked))
+    hitForMiss.forget(hitForMissKey(asked))
     return 'stored'
   }
   // Each has to ask whether it still holds: waiting for one another would only make a line of them.
-  uncacheable.remember(hitForMissKey(asked))
+  hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }
 
 /** Of a response that is not to be stored. `status`: the origin's; `mayStore`: whether the request was for something that could have been. */
-export function unstoredOutcome({ uncacheable }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
+export function unstoredOutcome({ hitForMiss }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
   if (reason === 'store-refused') return 'refused'
   // What lies in this request says nothing of the next answer, and a 304 to the client's own precondition nothing of
   // whether the whole might be stored.
   if (!mayStore || reason === 'request-no-store' || status === 304) return 'failed'
-  uncacheable.remember(hitForMissKey(asked))
+  hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }

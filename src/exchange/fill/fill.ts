@@ -3,186 +3,194 @@ import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import { forwardStatus } from '../../policy/cache-status.ts'
-import { isFailureStatus, mayServeStaleOnError, type OriginFailure } from '../../policy/decide.ts'
-import { currentAgeMs } from '../../policy/freshness.ts'
+import { isFailureStatus, type OriginFailure } from '../../policy/decide.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
-import type { Stored } from '../../store/store.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from '../routed-request.ts'
 import { cut, offLeaving, onLeaving } from '../client/connection.ts'
-import { freshenFrom304 } from './freshen.ts'
-import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { sendInterim } from '../client/interim.ts'
-import { verdictNow } from '../lookup.ts'
 import { originFields } from './message-fields.ts'
-import { storedOutcome, unstoredOutcome } from '../coalesce/outcome.ts'
+import { unstoredOutcome } from '../coalesce/outcome.ts'
 import { sendProblem } from '../client/problem.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
 import { ResponseStorer } from './response-storer.ts'
+import { isStored, serveCompleted, serveConfirmed, serveStale, staleFallback, type ServedFill } from './serve-stored.ts'
 import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
 
-/** A fill in progress. It runs to its end when the client leaves, if what it brings may be stored. */
-export class Fill implements ResponseSink {
-  readonly #parts: FillParts
-  readonly #exchange: ClientExchange
-  readonly #plan: FillPlan
+/**
+ * The state of a fill.
+ *
+ * | state | until | bytes of the origin go to | the client leaves | the origin fails |
+ * |---|---|---|---|---|
+ * | requesting | the final head comes | | goes on if the response may be stored | a stale response, or a problem document |
+ * | relaying | the body ends | client and store | goes on if it is being stored | the response is truncated, visibly |
+ * | completing | the rest of a stored part is there | the store; the client is served from it afterwards | goes on | a problem document |
+ * | serving-stored | the client has a stored response, or a new fill takes over | nobody | goes on | nothing |
+ * | done | | nobody | nothing | nothing |
+ */
+type State = 'requesting' | 'relaying' | 'completing' | 'serving-stored' | 'done'
+
+/** A fill in progress. It goes on when the client leaves, if the response may be stored. */
+export class Fill implements ResponseSink, ServedFill {
+  readonly parts: FillParts
+  readonly exchange: ClientExchange
+  readonly plan: FillPlan
+  readonly storer: ResponseStorer
   readonly #done: () => void
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
-  #origin: OriginExchange | undefined
-  readonly #storing: ResponseStorer
   /** Whether the origin is asked for what a stored part lacks, for a client that wants the whole. */
   readonly #forRest: boolean
-  /** Whether the client still wants the body: false after 304, when it left, and for a background refresh. */
-  #toClient: boolean
-  #headSeen = false
-  /** Whether the store answers in the origin's place, after a 304 or a failure: then nothing that the origin still says counts. */
-  #fromStore = false
-  /** Whether what arrives completes a stored part, for a client that is answered when the whole is stored. */
-  #completing = false
+  #state: State = 'requesting'
+  #origin: OriginExchange | undefined
+  /** Whether the client still waits for bytes: not after a 304, when it left, or for a background refresh. */
+  #clientWaits: boolean
   #receivedBytes = 0
   #announcedBytes = -1
-  /** What a HEAD makes of what is stored. The client's answer waits for it. */
-  #updating: Promise<void> | undefined
-  /** The last chunk, kept back until the entry is committed: who has the whole answer will find it stored. */
+  /** What a HEAD makes of stored responses. The end of the client's response waits for it. */
+  #freshening: Promise<void> | undefined
+  /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
 
-  /** @param done called once, when nothing of the fill is left to do */
+  /** @param done called once, when the fill has ended */
   constructor(parts: FillParts, exchange: ClientExchange, plan: FillPlan, done: () => void) {
-    this.#parts = parts
-    this.#exchange = exchange
-    this.#plan = plan
+    this.parts = parts
+    this.exchange = exchange
+    this.plan = plan
     this.#done = done
-    this.#storing = new ResponseStorer(parts, exchange.routed, plan)
+    this.storer = new ResponseStorer(parts, exchange.routed, plan)
     this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
-    this.#toClient = plan.answering
+    this.#clientWaits = plan.answering
     this.#requestTimeMs = parts.clock.now()
-    // Those who wait wait for the origin. A client that reads slowly, or not at all, must not stand for it: after a bounded
-    // time another of them asks, while this goes on at its client's pace. Whichever comes in first, the store keeps the
-    // one that was asked for last.
+    // Followers wait for the origin, not for this client. If the client blocks the fill for `slowClientMs`, the lead is released
+    // and a follower may fetch. The store keeps the response that was requested last.
     this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
   }
 
   start(): void {
-    const { routed, response } = this.#exchange
-    const { request, route } = routed
-    if (this.#toClient) {
+    const { routed: { request, route, forwarded }, response } = this.exchange
+    if (this.#clientWaits) {
       onLeaving(response, this.#clientLeft)
       response.on('drain', this.#clientDrained)
     }
-    this.#parts.counters.fillsBegun++
+    this.parts.counters.fillsBegun++
     try {
-      this.#origin = this.#parts.origins.request(
-        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(routed.forwarded, this.#plan), retryOn: route.forwarding.retryOn },
+      this.#origin = this.parts.origins.request(
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(forwarded, this.plan), retryOn: route.forwarding.retryOn },
         this,
       )
       this.#pressure.on(this.#origin)
     } catch (cause) {
-      // Nobody else would wake those who wait for this lead.
+      // Nothing else would release the followers of this lead.
       this.onError(cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause }), false)
     }
   }
 
+  get clientWaits(): boolean {
+    return this.#clientWaits
+  }
+
   onInterim(status: number, fields: FieldLines): void {
-    if (this.#toClient) sendInterim(this.#exchange.response, status, fields)
+    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields)
   }
 
   onHead(status: number, fields: FieldLines): void {
-    this.#headSeen = true
-    const plan = this.#plan
-    const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: plan.stamp }
+    const { parts, exchange: { routed }, plan, storer } = this
+    const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) {
-      this.#fromStore = true
-      void this.#confirmed(plan.validating, head)
+      this.#state = 'serving-stored'
+      void serveConfirmed(this, plan.validating, head)
       return
     }
-    if (isFailureStatus(status) && this.#standIn('5xx')) {
+    if (isFailureStatus(status) && this.#serveStale('5xx')) {
       this.#origin?.abort()
       return
     }
-    const { routed } = this.#exchange
-    if (routed.request.method === 'HEAD') this.#updating = freshenByHead(this.#parts.store, this.#parts.purgeLog, routed, head)
+    this.#state = 'relaying'
+    if (routed.request.method === 'HEAD') this.#freshening = freshenByHead(parts.store, parts.purgeLog, routed, head)
     this.#announcedBytes = announcedLength(fields)
-    this.#storing.begin(head, this.#announcedBytes)
-    if (this.#forRest) {
-      // Nobody asked for a part. What does not make the whole of it is of no use, but a 200, or an error that would come again.
-      if (status === 206 && this.#storing.whole) {
-        this.#completing = true
-        return
-      }
-      if (status !== 200 && !isFailureStatus(status)) {
-        this.#fromStore = true
-        this.#origin?.abort()
-        void this.#storing.dropPart().then(() => this.#again())
-        return
-      }
+    storer.begin(head, this.#announcedBytes)
+    if (this.#forRest && this.#takeRest(status)) return
+    if (!storer.open) this.#willNotStore(status)
+    this.#relayHead(status, fields)
+  }
+
+  /** Whether the response to a request for the rest of a part is none for the client, who did not ask for a part. */
+  #takeRest(status: number): boolean {
+    if (status === 206 && this.storer.whole) {
+      this.#state = 'completing'
+      return true
     }
-    if (!this.#storing.open) this.#willNotStore(status)
-    this.#answerHead(status, fields)
+    // A 200 is the whole anyhow, and an error would come again.
+    if (status === 200 || isFailureStatus(status)) return false
+    this.#state = 'serving-stored'
+    this.#origin?.abort()
+    void this.storer.dropPart().then(() => this.refetch())
+    return true
   }
 
-  // Those who wait for this lead have nothing to wait for any more.
+  /** Releases the followers: there is nothing to wait for. */
   #willNotStore(status: number): void {
-    const reason = this.#storing.notStored ?? 'incomplete'
-    const { mayStore, range, lead } = this.#plan
-    this.#parts.counters.notStored(reason)
-    // What a Range brought says nothing of whether the whole might be stored.
-    lead?.settle(unstoredOutcome(this.#parts, this.#exchange.routed, reason, status, mayStore && range === undefined))
+    const reason = this.storer.notStored ?? 'incomplete'
+    const { mayStore, range, lead } = this.plan
+    this.parts.counters.notStored(reason)
+    // The response to a Range says nothing about whether the whole may be stored.
+    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && range === undefined))
   }
 
-  #answerHead(status: number, fields: FieldLines): void {
-    if (!this.#toClient) {
-      if (!this.#storing.open) this.#giveUp()
+  #relayHead(status: number, fields: FieldLines): void {
+    if (!this.#clientWaits) {
+      if (!this.storer.open) this.#giveUp()
       return
     }
-    const { routed: { request }, response } = this.#exchange
-    const head = clientFields(fields, this.#parts.via, this.#cacheStatus(status, this.#storing.notStored))
-    // The origin was asked without conditions; the client asked whether it has changed (RFC 9110 §13.2.2).
-    if (this.#plan.unconditional && isNotModified(request, status, fields, this.#parts.clock.now())) {
+    const { routed: { request }, response } = this.exchange
+    const head = clientFields(fields, this.parts.via, this.cacheStatus(status, this.storer.notStored))
+    // The origin was asked without conditions. The client asked whether the response has changed (RFC 9110 §13.2.2).
+    if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
       if (sendHead(response, 304, notModifiedFields(head))) response.end()
-      this.#clientServed()
-      if (!this.#storing.open) this.#giveUp()
+      this.clientServed()
+      if (!this.storer.open) this.#giveUp()
       return
     }
     if (sendHead(response, status, head)) return
     // A response that this client cannot be sent is not stored either.
-    this.#clientServed()
+    this.clientServed()
     this.#giveUp()
   }
 
-  // Node keeps a head back until there is something of the body to send with it, which a stream of events may not have for long.
+  // Node holds a head back until there is body to send with it. A stream of events may have none for long.
   onHeadAlone(): void {
-    const { response } = this.#exchange
-    if (this.#toClient && response.headersSent) sendHeadAlone(response)
+    const { response } = this.exchange
+    if (this.#clientWaits && response.headersSent) sendHeadAlone(response)
   }
 
-  #cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
-    return forwardStatus({ reason: this.#plan.reason, status, notStored, waited: this.#plan.waited })
+  cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
+    return forwardStatus({ reason: this.plan.reason, status, notStored, waited: this.plan.waited })
   }
 
   onData(chunk: Buffer): void {
-    if (this.#fromStore) return
+    if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
-    if (!this.#toClient || this.#completing) return
-    if (this.#storing.open && this.#receivedBytes === this.#announcedBytes) {
+    if (!this.#clientWaits || this.#state !== 'relaying') return
+    if (this.storer.open && this.#receivedBytes === this.#announcedBytes) {
       this.#last = chunk
-    } else if (!this.#exchange.response.write(chunk)) {
+    } else if (!this.exchange.response.write(chunk)) {
       this.#pressure.hold('client')
     }
   }
 
   #store(chunk: Buffer): void {
-    const taken = this.#storing.write(chunk)
+    const taken = this.storer.write(chunk)
     if (taken === undefined) return
     if (typeof taken === 'string') {
       this.#willNotStore(200)
-      if (!this.#toClient) this.#giveUp()
+      if (!this.#clientWaits) this.#giveUp()
       return
     }
     this.#pressure.hold('store')
@@ -190,160 +198,101 @@ export class Fill implements ResponseSink {
   }
 
   onEnd(trailers: FieldLines): void {
-    if (this.#fromStore) return
-    const { response } = this.#exchange
-    if (trailers.length > 0 && this.#toClient && !this.#completing) sendTrailers(response, clientTrailers(trailers))
-    const committed = this.#updating === undefined ? this.#storing.commit() : this.#updating.then((): Outcome => 'failed')
+    if (this.#state !== 'relaying' && this.#state !== 'completing') return
+    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange.response, clientTrailers(trailers))
+    const committed = this.#freshening === undefined ? this.storer.commit() : this.#freshening.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
   }
 
   #finish(outcome: Outcome): void {
-    const { counters } = this.#parts
-    if (this.#storing.open) {
-      if (isStored(outcome)) counters.fillsCommitted++
-      else counters.notStored(this.#storing.notStored ?? 'store-refused')
+    if (this.storer.open) {
+      if (isStored(outcome)) this.parts.counters.fillsCommitted++
+      else this.parts.counters.notStored(this.storer.notStored ?? 'store-refused')
     }
-    if (this.#completing) {
-      void this.#completed(outcome)
+    if (this.#state === 'completing') {
+      this.#state = 'serving-stored'
+      void serveCompleted(this, outcome)
       return
     }
-    if (this.#toClient) {
-      this.#exchange.response.end(this.#last)
-      this.#clientServed()
+    if (this.#clientWaits) {
+      this.exchange.response.end(this.#last)
+      this.clientServed()
     }
-    this.#settle(outcome)
+    this.settle(outcome)
   }
 
   onError(error: SpringhouseError, headSeen: boolean): void {
-    if (this.#fromStore) return
-    if (this.#storing.open) this.#parts.counters.fillsAborted++
-    this.#storing.abort()
-    this.#parts.counters.originError(error.code)
-    this.#parts.originFailed(error, this.#exchange)
-    if (!headSeen && this.#standIn('unreachable')) return
-    if (this.#toClient) {
-      // After the head, a cut connection is the only honest end: nothing may look complete that is not.
-      if (this.#exchange.response.headersSent) cut(this.#exchange.response)
-      else sendProblem(this.#exchange.response, error, this.#cacheStatus(undefined, undefined))
-      this.#clientServed()
+    if (this.#state === 'serving-stored' || this.#state === 'done') return
+    if (this.storer.open) this.parts.counters.fillsAborted++
+    this.storer.abort()
+    this.parts.counters.originError(error.code)
+    this.parts.originFailed(error, this.exchange)
+    if (!headSeen && this.#serveStale('unreachable')) return
+    if (this.#clientWaits) {
+      // After the head only a broken connection is honest: an incomplete response must not look complete.
+      if (this.exchange.response.headersSent) cut(this.exchange.response)
+      else sendProblem(this.exchange.response, error, this.cacheStatus(undefined, undefined))
+      this.clientServed()
     }
-    this.#settle()
+    this.settle()
   }
 
-  /** RFC 9111 §4.3.4: the stored response is what the origin still has. Never rejects. */
-  async #confirmed(validated: Stored, head: ReceivedHead): Promise<void> {
-    // Purged while it was being validated: the 304 confirms something that must not be served any more.
-    const confirmation = verdictNow(this.#parts.purgeLog, validated.meta) === 'dead' ? undefined : freshenFrom304(this.#exchange.routed, validated.meta, head)
-    if (confirmation === undefined) return this.#again()
-    const { meta, notStored } = confirmation
-    const kept = await this.#storing.keep(confirmation, validated.meta)
-    // Those who wait do not wait for this client to read it.
-    this.#plan.lead?.settle(kept ? storedOutcome(this.#parts, this.#exchange.routed, meta, true) : 'failed')
-    return this.#answerFrom({ meta, body: validated.body }, 304, notStored)
-  }
-
-  /** RFC 9111 §3.3: a stored part and what has come are the whole, which answers from where it is now. Never rejects. */
-  async #completed(outcome: Outcome): Promise<void> {
-    const whole = isStored(outcome) && this.#toClient ? await this.#storing.stored() : undefined
-    if (!this.#toClient) return this.#settle(outcome)
-    if (whole !== undefined) this.#plan.lead?.settle(outcome)
-    return whole === undefined ? this.#again() : this.#answerFrom(whole, 206, undefined)
-  }
-
-  /** Answers with what is stored now that the origin has said that it holds; asks once more if it is gone. Never rejects. */
-  async #answerFrom(stored: Stored, status: number, notStored: NotStoredReason | undefined): Promise<void> {
-    this.#fromStore = true
-    if (!this.#toClient) return this.#settle()
-    const nowMs = this.#parts.clock.now()
-    const occasion = { reason: this.#plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus: this.#cacheStatus(status, notStored) }
-    const delivered = await this.#deliver(stored, occasion)
-    if (!delivered && this.#toClient) return this.#again()
-    this.#clientServed()
-    this.#settle()
-  }
-
-  /** false: the body was gone before anything was sent. Never rejects. */
-  async #deliver(stored: Stored, occasion: Occasion): Promise<boolean> {
-    try {
-      return await deliverStored(this.#exchange, stored, occasion, this.#parts)
-    } catch {
-      cut(this.#exchange.response)
-      return true
-    }
-  }
-
-  /** Asks once more, for what the client asked for: what was stored was of no use. */
-  #again(): void {
-    this.#detach()
-    const range = this.#forRest ? undefined : this.#plan.range
-    const plan: FillPlan = { ...this.#plan, stamp: this.#parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range, answering: this.#toClient }
-    this.#toClient = false
-    new Fill(this.#parts, this.#exchange, plan, this.#done).start()
-  }
-
-  /** Whether a stored response answers in place of an origin that failed. */
-  #standIn(failure: OriginFailure): boolean {
-    const { staleFallback } = this.#plan
-    const verdict = staleFallback === undefined ? 'dead' : verdictNow(this.#parts.purgeLog, staleFallback.meta)
-    if (staleFallback === undefined || verdict === 'dead') return false
-    const nowMs = this.#parts.clock.now()
-    const reason = mayServeStaleOnError(this.#exchange.routed.request, staleFallback.meta, verdict, failure, nowMs)
-    if (reason === undefined) return false
-    this.#fromStore = true
-    if (this.#toClient) void this.#deliverStandIn(staleFallback, { reason, ageMs: currentAgeMs(staleFallback.meta, nowMs), nowMs })
-    else this.#settle()
+  /** Serves a stale response in place of a failing origin's, if there is one that may be. */
+  #serveStale(failure: OriginFailure): boolean {
+    const fallback = staleFallback(this, failure)
+    if (fallback === undefined) return false
+    this.#state = 'serving-stored'
+    void serveStale(this, fallback)
     return true
   }
 
-  async #deliverStandIn(standIn: Stored, occasion: Occasion): Promise<void> {
-    this.#plan.lead?.settle('failed')
-    this.#parts.counters.count(occasion.reason)
-    const delivered = await this.#deliver(standIn, occasion)
-    if (!delivered && this.#toClient) sendProblem(this.#exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), this.#cacheStatus(undefined, undefined))
-    this.#clientServed()
-    this.#settle()
+  refetch(): void {
+    this.#detach()
+    const range = this.#forRest ? undefined : this.plan.range
+    const plan: FillPlan = { ...this.plan, stamp: this.parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range, answering: this.#clientWaits }
+    this.#clientWaits = false
+    this.#state = 'done'
+    this.#pressure.end()
+    new Fill(this.parts, this.exchange, plan, this.#done).start()
   }
 
   readonly #clientDrained = (): void => this.#pressure.release('client')
 
-  // The client left. What may be stored is fetched to its end, for the next one will want it, but not in anybody's way. The rest
-  // is not.
+  // A response that may be stored is fetched to its end, for the next client. It gives way to requests whose clients wait.
   readonly #clientLeft = (): void => {
-    if (!this.#toClient) return
-    this.#clientServed()
-    // What is being read from the store ends by itself.
-    if (this.#fromStore) return
-    const mayYetStore = this.#headSeen ? this.#storing.open : this.#plan.unconditional
+    if (!this.#clientWaits) return
+    this.clientServed()
+    // A stored response that is being served ends by itself.
+    if (this.#state === 'serving-stored') return
+    const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
     if (!mayYetStore) return this.#giveUp()
     this.#pressure.release('client')
-    if (this.#plan.lead?.joined !== true) this.#origin?.unwanted(() => { if (!this.#fromStore) this.#giveUp() })
+    if (this.plan.lead?.joined !== true) this.#origin?.unwanted(() => { if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp() })
   }
 
-  #clientServed(): void {
-    this.#toClient = false
+  clientServed(): void {
+    this.#clientWaits = false
     this.#detach()
     this.#pressure.release('client')
   }
 
   #detach(): void {
-    offLeaving(this.#exchange.response, this.#clientLeft)
-    this.#exchange.response.off('drain', this.#clientDrained)
+    offLeaving(this.exchange.response, this.#clientLeft)
+    this.exchange.response.off('drain', this.#clientDrained)
   }
 
   #giveUp(): void {
     this.#origin?.abort()
-    this.#storing.abort()
-    this.#settle()
+    this.storer.abort()
+    this.settle()
   }
 
-  #settle(outcome: Outcome = 'failed'): void {
+  settle(outcome: Outcome = 'failed'): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
     this.#pressure.end()
-    this.#plan.lead?.settle(outcome)
+    this.plan.lead?.settle(outcome)
     this.#done()
   }
-}
-
-function isStored(outcome: Outcome): boolean {
-  return outcome !== 'failed' && outcome !== 'refused'
 }

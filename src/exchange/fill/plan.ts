@@ -15,7 +15,7 @@ export interface FillParts extends DeliverParts {
   readonly clock: Clock
   readonly store: Store
   readonly purgeLog: PurgeLog
-  readonly uncacheable: HitForMiss
+  readonly hitForMiss: HitForMiss
   /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
   readonly slowClientMs: number
   /** A line for the log when the origin failed. */

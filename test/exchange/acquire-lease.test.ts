@@ -3,7 +3,7 @@ import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { routeRequest } from '../../src/exchange/routed-request.ts'
 import { Fetch } from '../../src/exchange/coalesce/coalescer.ts'
-import { acquireLease } from '../../src/exchange/coalesce/contend.ts'
+import { acquireLease } from '../../src/exchange/coalesce/acquire-lease.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
@@ -29,7 +29,7 @@ t.test('a request goes alone once it has waited for a minute for leases that end
       close: async () => {},
     }
     const counters = new Counters(decisionReasons, notStoredReasons)
-    test.equal(await acquireLease({ leases, purgeLog, counters }, asked, new Fetch(purgeLog.applied, () => {})), 'ask')
+    test.equal(await acquireLease({ leases, purgeLog, counters }, asked, new Fetch(purgeLog.applied, () => {})), 'fetch')
     test.equal(takes, 60_000 / waitMs, `waits of ${waitMs} ms`)
     test.equal(counters.waits, 1, 'however often it tries again, it waits once')
   }

@@ -16,12 +16,12 @@ export interface ContendParts {
 }
 
 /**
- * - ask: it is this lead's to ask the origin, with the lease if there is one to be had.
- * - look: it holds the lease, but something is stored, perhaps since it last looked: look again, and then ask.
- * - left: the client left before its turn came.
- * - an outcome: another process asked in its place, and that is what became of it.
+ * - `fetch`: this leader fetches, with the lease if there is one.
+ * - `look`: the lease is held, but an entry exists that may be newer than the last lookup. Look up again before fetching.
+ * - `left`: the client left while the leader waited.
+ * - an outcome: another process fetched instead, with this result.
  */
-export type FetchTurn = 'ask' | 'look' | 'left' | Outcome
+export type LeaseTurn = 'fetch' | 'look' | 'left' | Outcome
 
 // Leases that are taken from their holders one after the other, before going without: each of them is of one who holds
 // another log to be true, or began before a purge, so there is hardly ever more than one.
@@ -34,7 +34,7 @@ const mostWaitedMs = 60_000
  * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
-export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ServerResponse): Promise<FetchTurn> {
+export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ServerResponse): Promise<LeaseTurn> {
   const { request, key } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
@@ -43,18 +43,18 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
   for (let takes = 1, usurpations = 0; ; takes++) {
     if (response !== undefined && hasLeft(response)) return 'left'
     const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom)
-    if (taking.kind === 'unavailable') return 'ask'
+    if (taking.kind === 'unavailable') return 'fetch'
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
     if (taking.kind === 'acquired') {
       lead.hold(taking.lease)
       counters.leases++
       if (takes > 1) counters.leasesTakenOver++
-      return taking.lease.hasEntry ? 'look' : 'ask'
+      return taking.lease.hasEntry ? 'look' : 'fetch'
     }
     if (purgeLog.mayMatch(taking.stamp, request.authority, normalTarget(request.target))) {
       // That fetch began before a purge, which this request came after: what it brings is not for this one.
       taking.leave()
-      if (++usurpations > maxUsurped || !purgeLog.isCaughtUp()) return 'ask'
+      if (++usurpations > maxUsurped || !purgeLog.isCaughtUp()) return 'fetch'
       stealFrom = taking.token
       continue
     }
@@ -64,7 +64,7 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
     const word = await overOrLeft(taking, response)
     if (word !== 'expired') return word
     waitedMs += taking.waitMs
-    if (waitedMs >= mostWaitedMs) return 'ask'
+    if (waitedMs >= mostWaitedMs) return 'fetch'
   }
 }
 

@@ -1,0 +1,114 @@
+// Whether a request fetches now, or waits for another fetch of its key: in this process, or in another one that shares the store.
+import type { RangeAsked } from '../../policy/combine.ts'
+import type { Decision } from '../../policy/decide.ts'
+import type { ForwardReason } from '../../policy/reasons.ts'
+import type { Leases } from '../../store/lease.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Stored } from '../../store/store.ts'
+import { hasLeft } from '../client/connection.ts'
+import type { Counters } from '../counters.ts'
+import type { ClientExchange } from '../routed-request.ts'
+import { acquireLease } from './acquire-lease.ts'
+import type { Coalescer, Fetch } from './coalescer.ts'
+import { hitForMissKey, type HitForMiss } from './hit-for-miss.ts'
+
+/** A decision that needs the origin. */
+export type FetchDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
+
+/** What a request has been through when it looks up. */
+export interface Attempt {
+  /** How often it waited, or found nothing where a body had been. */
+  readonly waits: number
+  /** The reason for its own fetch, had there been no other to wait for. */
+  readonly reason: ForwardReason | undefined
+  /** The fetch that it leads, and that others wait for. */
+  readonly lead: Fetch | undefined
+}
+
+export const firstAttempt: Attempt = Object.freeze({ waits: 0, reason: undefined, lead: undefined })
+
+/** A look-up may end in a wait. After the second wait a request fetches alone, so that none waits for ever. */
+export const maxWaits = 2
+
+/**
+ * - `fetch`: it fetches, and leads if its attempt says so. `asClientMade`: with the client's own preconditions and Range.
+ * - `look-again`: a fetch that it waited for has ended, or an entry may be newer than its last look-up.
+ * - `handled`: its client has left. Nothing is to be done.
+ */
+export type FetchTurn =
+  | { readonly kind: 'fetch', readonly attempt: Attempt, readonly asClientMade: boolean }
+  | { readonly kind: 'look-again', readonly attempt: Attempt }
+  | { readonly kind: 'handled' }
+
+export interface FetchTurnParts {
+  readonly coalescer: Coalescer
+  /** Whether requests for one key wait for one fetch. */
+  readonly coalesce: boolean
+  /** Shares fetches with the processes that share the store; undefined: this process is alone. */
+  readonly leases: Leases | undefined
+  readonly purgeLog: PurgeLog
+  readonly hitForMiss: HitForMiss
+  readonly counters: Counters
+}
+
+const handled: FetchTurn = Object.freeze({ kind: 'handled' })
+
+/** Finds out whose turn a fetch is. Waits for other fetches if it must. Never rejects. */
+export function takeFetchTurn(parts: FetchTurnParts, exchange: ClientExchange, decision: FetchDecision, attempt: Attempt): FetchTurn | Promise<FetchTurn> {
+  const { routed: { request, key } } = exchange
+  const { coalescer, coalesce, leases, purgeLog, hitForMiss } = parts
+  if (attempt.lead !== undefined) return { kind: 'fetch', attempt, asClientMade: false }
+  // A key that was lately uncacheable does not queue. Its request goes as the client made it: its own validators save the body.
+  const alone = hitForMiss.has(hitForMissKey(exchange.routed)) || request.directives.noStore
+  // While purges may have been missed, nothing that another fetch brings could be used, nor kept.
+  if (!mayShare(exchange) || alone || !coalesce || !purgeLog.isCaughtUp()) return { kind: 'fetch', attempt, asClientMade: alone }
+  const mayWait = attempt.waits < maxWaits && mayFollow(decision)
+  const other = mayWait ? coalescer.joinFetch(key, request.authority, request.target) : undefined
+  // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
+  if (hasLeft(exchange.response)) return handled
+  if (other !== undefined) return waitForLeader(parts, decision, other, attempt)
+  const lead = coalescer.beginFetch(key, purgeLog.applied)
+  return leases === undefined || !mayWait
+    ? { kind: 'fetch', attempt: { ...attempt, lead }, asClientMade: false }
+    : waitForLease(parts, exchange, decision, lead, leases, attempt)
+}
+
+async function waitForLeader({ counters }: FetchTurnParts, { reason }: FetchDecision, fetch: Fetch, { waits }: Attempt): Promise<FetchTurn> {
+  counters.waits++
+  const outcome = await fetch.settled
+  return { kind: 'look-again', attempt: { waits: outcome === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
+}
+
+/** Competes for the key's lease with other processes; meanwhile requests of this process wait for `lead`. */
+async function waitForLease(parts: FetchTurnParts, { routed, response }: ClientExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt): Promise<FetchTurn> {
+  const { purgeLog, counters, hitForMiss } = parts
+  for (let waits = attempt.waits; ; waits++) {
+    const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead, response)
+    if (turn === 'left') {
+      lead.settle('failed')
+      return handled
+    }
+    if (turn === 'look') return { kind: 'look-again', attempt: { waits, reason, lead } }
+    if (turn === 'fetch') return { kind: 'fetch', attempt: { waits, reason, lead }, asClientMade: false }
+    if (turn === 'failed' && waits + 1 < maxWaits) continue
+    hitForMiss.record(routed.key, turn)
+    lead.settle(turn)
+    return { kind: 'look-again', attempt: { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
+  }
+}
+
+/** The Range that the origin is asked for: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
+export function rangeToFetch({ routed: { request: { range, ifRange } } }: ClientExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
+  if (range !== undefined) return { range, ifRange }
+  return decision.action === 'complete' && !asClientMade ? decision.rest : undefined
+}
+
+// A client that wants a newer response than the stored one does not take one that was requested before it came.
+function mayFollow({ reason }: FetchDecision): boolean {
+  return reason !== 'request-no-cache' && reason !== 'request-max-age' && reason !== 'request-min-fresh'
+}
+
+// Followers want the whole response to a GET. A part is of no use to them.
+function mayShare({ routed: { request } }: ClientExchange): boolean {
+  return request.method === 'GET' && request.range === undefined
+}

@@ -1,0 +1,27 @@
+// The fills in progress: how each begins, and how many there are.
+import type { ClientExchange } from '../routed-request.ts'
+import { Fill } from './fill.ts'
+import type { FillParts, FillPlan } from './plan.ts'
+
+/** Begins fills, and counts those in progress: a shutdown waits for them. */
+export class Fills {
+  readonly #parts: FillParts
+  // A number, not a Set: a Set that outgrows its tables keeps what was in them until the old generation is collected. With a
+  // fill added and removed at each miss, whole requests stayed in memory long after their responses.
+  #count = 0
+
+  constructor(parts: FillParts) {
+    this.#parts = parts
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  start(exchange: ClientExchange, plan: FillPlan): void {
+    this.#count++
+    new Fill(this.#parts, exchange, plan, this.#done).start()
+  }
+
+  readonly #done = (): void => { this.#count-- }
+}

@@ -1,0 +1,110 @@
+// A fill whose client is served from the store after all: after a 304, for a completed response, or in place of a failing origin.
+import { SpringhouseError } from '../../errors.ts'
+import { mayServeStaleOnError, type OriginFailure } from '../../policy/decide.ts'
+import { currentAgeMs } from '../../policy/freshness.ts'
+import type { NotStoredReason } from '../../policy/reasons.ts'
+import type { ReceivedHead } from '../../policy/storable.ts'
+import type { Outcome } from '../../store/lease.ts'
+import type { Stored } from '../../store/store.ts'
+import { cut } from '../client/connection.ts'
+import { sendProblem } from '../client/problem.ts'
+import { storedOutcome } from '../coalesce/outcome.ts'
+import { deliverStored, type Occasion } from '../deliver/deliver.ts'
+import { verdictNow } from '../lookup.ts'
+import type { ClientExchange } from '../routed-request.ts'
+import { freshenFrom304 } from './freshen.ts'
+import type { FillParts, FillPlan } from './plan.ts'
+import type { ResponseStorer } from './response-storer.ts'
+
+/** What serving from the store needs of its fill, and tells it. */
+export interface ServedFill {
+  readonly parts: FillParts
+  readonly exchange: ClientExchange
+  readonly plan: FillPlan
+  readonly storer: ResponseStorer
+  /** Whether the client still waits for a response. */
+  readonly clientWaits: boolean
+  cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string
+  /** The client has its response, or has left. */
+  clientServed(): void
+  /** Ends the fill. Followers are released with this outcome, unless they have been before. */
+  settle(outcome?: Outcome): void
+  /** Fetches again, for what the client asked for. */
+  refetch(): void
+}
+
+/** RFC 9111 §4.3.4: the origin confirmed the stored response, which is freshened and served. Never rejects. */
+export async function serveConfirmed(fill: ServedFill, validated: Stored, head: ReceivedHead): Promise<void> {
+  const { parts, exchange: { routed }, plan, storer } = fill
+  // A purge during the validation: the 304 confirms a response that must not be served any more.
+  const freshening = verdictNow(parts.purgeLog, validated.meta) === 'dead' ? undefined : freshenFrom304(routed, validated.meta, head)
+  if (freshening === undefined) return fill.refetch()
+  const { meta, notStored } = freshening
+  const kept = await storer.keep(freshening, validated.meta)
+  // Followers do not wait for this client to read its response.
+  plan.lead?.settle(kept ? storedOutcome(parts, routed, meta, true) : 'failed')
+  return serveStored(fill, { meta, body: validated.body }, 304, notStored)
+}
+
+/** RFC 9111 §3.3: the stored part and the received rest are one response now, which is served from the store. Never rejects. */
+export async function serveCompleted(fill: ServedFill, outcome: Outcome): Promise<void> {
+  const complete = isStored(outcome) && fill.clientWaits ? await fill.storer.stored() : undefined
+  if (!fill.clientWaits) return fill.settle(outcome)
+  if (complete === undefined) return fill.refetch()
+  fill.plan.lead?.settle(outcome)
+  return serveStored(fill, complete, 206, undefined)
+}
+
+/** Serves what the origin has confirmed. Fetches again if its body is lost. Never rejects. */
+async function serveStored(fill: ServedFill, stored: Stored, status: number, notStored: NotStoredReason | undefined): Promise<void> {
+  if (!fill.clientWaits) return fill.settle()
+  const nowMs = fill.parts.clock.now()
+  const occasion = { reason: fill.plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus: fill.cacheStatus(status, notStored) }
+  const delivered = await deliver(fill, stored, occasion)
+  if (!delivered && fill.clientWaits) return fill.refetch()
+  fill.clientServed()
+  fill.settle()
+}
+
+/** A stale response, and why it may be served in place of the origin's. */
+export interface StaleFallback {
+  readonly stored: Stored
+  readonly occasion: Occasion
+}
+
+/** The stored response that may be served although it is stale, because the origin failed (RFC 5861 §4); undefined: none. */
+export function staleFallback({ parts, exchange, plan }: ServedFill, failure: OriginFailure): StaleFallback | undefined {
+  const stored = plan.staleFallback
+  if (stored === undefined) return undefined
+  const verdict = verdictNow(parts.purgeLog, stored.meta)
+  if (verdict === 'dead') return undefined
+  const nowMs = parts.clock.now()
+  const reason = mayServeStaleOnError(exchange.routed.request, stored.meta, verdict, failure, nowMs)
+  return reason && { stored, occasion: { reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs } }
+}
+
+/** Serves a stale response in place of the origin's. Never rejects. */
+export async function serveStale(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
+  if (!fill.clientWaits) return fill.settle()
+  fill.plan.lead?.settle('failed')
+  fill.parts.counters.count(occasion.reason)
+  const delivered = await deliver(fill, stored, occasion)
+  if (!delivered && fill.clientWaits) sendProblem(fill.exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
+  fill.clientServed()
+  fill.settle()
+}
+
+/** false: the body was lost before anything was sent. Never rejects. */
+async function deliver({ exchange, parts }: ServedFill, stored: Stored, occasion: Occasion): Promise<boolean> {
+  try {
+    return await deliverStored(exchange, stored, occasion, parts)
+  } catch {
+    cut(exchange.response)
+    return true
+  }
+}
+
+/** Whether followers find a response that they can share. */
+export function isStored(outcome: Outcome): boolean {
+  return outcome !== 'failed' && outcome !== 'refused'
+}

@@ -1,0 +1,53 @@
+// A background refresh: one fetch after a stale response was served, for all requests that come meanwhile (RFC 5861 §3).
+import type { Clock } from '../clock.ts'
+import { decide } from '../policy/decide.ts'
+import type { Leases } from '../store/lease.ts'
+import type { PurgeLog } from '../store/purge/log.ts'
+import type { Store, Stored } from '../store/store.ts'
+import { acquireLease } from './coalesce/acquire-lease.ts'
+import type { Coalescer, Fetch } from './coalesce/coalescer.ts'
+import type { Counters } from './counters.ts'
+import type { Fills } from './fill/fills.ts'
+import { lookup, purgeStateBy } from './lookup.ts'
+import type { ClientExchange } from './routed-request.ts'
+
+export interface RefreshParts {
+  readonly clock: Clock
+  readonly store: Store
+  readonly purgeLog: PurgeLog
+  readonly coalescer: Coalescer
+  readonly leases: Leases | undefined
+  readonly counters: Counters
+  readonly fills: Fills
+}
+
+/** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its key is in flight. */
+export function refresh(parts: RefreshParts, exchange: ClientExchange, stale: Stored): void {
+  const { routed: { request, key } } = exchange
+  const { coalescer, leases, purgeLog } = parts
+  if (request.method !== 'GET' || coalescer.joinFetch(key, request.authority, request.target) !== undefined) return
+  const lead = coalescer.beginFetch(key, purgeLog.applied)
+  if (leases === undefined) fill(parts, exchange, stale, lead)
+  else void refreshWithLease(parts, exchange, stale, lead, leases)
+}
+
+/** Refreshes unless another process does. Until that one has ended, no request here tries again. Never rejects. */
+async function refreshWithLease(parts: RefreshParts, exchange: ClientExchange, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
+  const { clock, store, purgeLog, counters } = parts
+  const { routed } = exchange
+  const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead)
+  if (turn === 'fetch') return fill(parts, exchange, stale, lead)
+  if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
+  const decision = decide(routed.request, await lookup(store, purgeLog, routed.key), purgeStateBy(purgeLog), routed.requestField, clock.now())
+  if (decision.action === 'serve') lead.settle('stored')
+  else fill(parts, exchange, decision.action === 'refuse' ? stale : decision.entry, lead)
+}
+
+function fill({ counters, fills, purgeLog }: RefreshParts, exchange: ClientExchange, entry: Stored | undefined, lead: Fetch): void {
+  counters.backgroundRefreshes++
+  const canBeValidated = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
+  fills.start(exchange, {
+    reason: 'stale', stamp: purgeLog.applied, validating: canBeValidated ? entry : undefined, staleFallback: entry,
+    part: undefined, range: undefined, mayStore: true, unconditional: true, answering: false, lead, waited: false,
+  })
+}
