@@ -9,7 +9,7 @@ const meta: Metadata = {
     'cache-control', 'public, max-age=300', 'etag', 'W/"400-abcdefghijklmnop"', 'last-modified', 'Tue, 14 Nov 2023 20:13:20 GMT',
     'vary', 'Accept-Encoding', 'x-request-id', '3f2504e0-4f89-11d3-9a0c-0305e82c3301', 'server', 'nginx', 'x-content-type-options', 'nosniff',
   ],
-  requestTimeMs: 1_700_000_000_000, responseTimeMs: 1_700_000_000_020, initialAgeMs: 12.75, lifetimeMs: 300_000, heuristic: false,
+  requestTimeMs: 1_700_000_000_000, responseTimeMs: 1_700_000_000_020, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
   staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
   etag: 'W/"400-abcdefghijklmnop"', lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT', vary: [['accept-encoding', 'gzip']],
   variant: 'accept-encoding=gzip', authority: 'api.example.com', target: '/v1/things/17?fields=all', tags: ['things', 'thing-17'],

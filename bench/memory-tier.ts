@@ -16,7 +16,7 @@ function meta(i: number): Metadata {
       'last-modified', 'Tue, 14 Nov 2023 20:13:20 GMT', 'vary', 'Accept-Encoding', 'x-request-id', `3f2504e0-4f89-11d3-9a0c-${String(i).padStart(12, '0')}`,
       'server', 'nginx', 'x-content-type-options', 'nosniff',
     ],
-    requestTimeMs: now - 12.5, responseTimeMs: now + 0.25, initialAgeMs: 12.75, lifetimeMs: 300_000, heuristic: false,
+    requestTimeMs: now - 12.5, responseTimeMs: now + 0.25, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
     staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
     etag: `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`, lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT',
     vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', target: `/v1/things/${i}?fields=all`,

@@ -15,7 +15,7 @@ function rows(text: string): Map<string, string[]> {
 
 t.test('docs/reasons.md explains every reason and every error, and no others', async t => {
   const described = rows(page('docs/reasons.md'))
-  t.same([...described.keys()].toSorted(), [...decisionReasons, ...notStoredReasons, ...Object.keys(errorCatalogue)].toSorted())
+  t.same([...described.keys()].toSorted(), [...new Set([...decisionReasons, ...notStoredReasons, ...Object.keys(errorCatalogue)])].toSorted())
   for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason)?.[0], reasonMeaning[reason])
   for (const [code, row] of Object.entries(errorCatalogue)) {
     const proxyError = 'proxyError' in row && row.proxyError !== undefined ? `\`${row.proxyError}\`` : ''

@@ -95,7 +95,7 @@ export class Handler {
   }
 
   #decide({ routed }: ClientExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
-    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs)
+    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules)
   }
 
   #act(exchange: ClientExchange, variants: readonly Stored[], attempt: Attempt): Handled | Promise<Handled> {

@@ -10,6 +10,8 @@ export interface ResponseDirectives {
   readonly maxAge: number | undefined
   /** As maxAge. */
   readonly sMaxage: number | undefined
+  /** Whether a max-age or s-maxage could not be read, so that the response is stale by mistake rather than by intent. */
+  readonly lifetimeMalformed: boolean
   readonly noStore: boolean
   /** An array is the qualified form: the field names, in lower case, that may not be reused without validation. */
   readonly noCache: true | readonly string[] | undefined
@@ -87,7 +89,10 @@ function readResponseDirectives(value: string): ResponseDirectives {
   const reading: Reading = { directives, permitted: 0, spoilt: 0 }
   // A quote never closes: everything in the value has been taken as malformed, so it restricts and permits nothing. The response
   // is stale as well.
-  if (!scanDirectives(value, reading, takeResponseDirective)) directives.maxAge = 0
+  if (!scanDirectives(value, reading, takeResponseDirective)) {
+    directives.maxAge = 0
+    directives.lifetimeMalformed = true
+  }
   const permitted = reading.permitted & ~reading.spoilt
   directives.public = (permitted & permits.public) !== 0
   directives.immutable = (permitted & permits.immutable) !== 0
@@ -139,9 +144,11 @@ function takeResponseDirective(reading: Reading, name: string, argument: Argumen
   switch (name) {
     case 'max-age':
       into.maxAge = lesser(into.maxAge, deltaSeconds(argument) ?? 0)
+      into.lifetimeMalformed ||= deltaSeconds(argument) === undefined
       return
     case 's-maxage': {
       const seconds = deltaSeconds(argument) ?? 0
+      into.lifetimeMalformed ||= deltaSeconds(argument) === undefined
       const contradicted = into.sMaxage !== undefined && into.sMaxage !== seconds
       // §5.2.2.10: a sender must not quote it. A quoted one is a lifetime, and no leave to share.
       note(reading, permits.sMaxage, seconds > 0 && !quoted && !contradicted)
@@ -270,6 +277,7 @@ function emptyResponse(): ResponseDraft {
   return {
     maxAge: undefined,
     sMaxage: undefined,
+    lifetimeMalformed: false,
     noStore: false,
     noCache: undefined,
     private: undefined,

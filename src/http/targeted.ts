@@ -28,6 +28,7 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
   return {
     maxAge: orStale('max-age'),
     sMaxage: orStale('s-maxage'),
+    lifetimeMalformed: ['max-age', 's-maxage'].some(name => given.has(name) && seconds(name) === undefined),
     noStore: given.has('no-store'),
     noCache: fieldNames(given.get('no-cache')),
     private: fieldNames(given.get('private')),

@@ -1,6 +1,11 @@
 // The cookies that a route names in its key: what an origin is sent of Cookie, and what the key holds of it, are one string.
 import { withoutOuterSpace } from '../http/white-space.ts'
 
+/** Whether a Cookie field holds anything beside pairs with these names. */
+export function hasOtherCookies(field: string, names: readonly string[]): boolean {
+  return field.split(';').some(pair => withoutOuterSpace(pair) !== '' && !names.includes(withoutOuterSpace(pair, 0, Math.max(0, pair.indexOf('=')))))
+}
+
 /**
  * The pairs of a Cookie field that carry one of these names, in the order of `names` and, for one name, in their own: an origin may go by
  * the first or by the last. `undefined` if there is none.

@@ -5,6 +5,8 @@ import { selectRanges } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
+import { hasOtherCookies } from './cookies.ts'
+import { reasonWithoutLifetime } from './storable.ts'
 import type { Metadata } from './stored.ts'
 import { selectPart, selectVariant, type RequestField } from './vary.ts'
 
@@ -49,6 +51,7 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
  * @param softness whether a soft purge has made an entry stale
  * @param requestField the request's fields as they are forwarded, for Vary
  * @param nowMs time of day in milliseconds
+ * @param rules the route's, for the cookies that its key holds
  */
 export function decide<V extends Candidate>(
   request: CacheRequest,
@@ -56,8 +59,10 @@ export function decide<V extends Candidate>(
   softness: (entry: V) => PurgeState,
   requestField: RequestField,
   nowMs: number,
+  rules: Pick<Rules, 'cookies'>,
 ): Decision<V> {
-  const decision = choose(request, variants, softness, requestField, nowMs)
+  const usable = variants.some(deniesCredentials) && hasUnkeyedCredentials(request, rules) ? variants.filter(entry => !deniesCredentials(entry)) : variants
+  const decision = choose(request, usable, softness, requestField, nowMs, variants.length > usable.length)
   // §5.2.1.7: a 504 rather than a forwarded request. Serving stale within its allowance is a stored response, so it stands.
   if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch' || decision.action === 'complete')) {
     return { action: 'refuse', reason: 'only-if-cached' }
@@ -65,15 +70,27 @@ export function decide<V extends Candidate>(
   return decision
 }
 
+// RFC 9110 §15.5.2, §15.5.4, §15.5.8: these statuses judge the credentials of their own request. Served to a request with valid
+// ones, they would lock it out.
+function deniesCredentials({ meta: { status } }: Candidate): boolean {
+  return status === 401 || status === 403 || status === 407
+}
+
+/** Whether a request carries credentials that its key does not hold. */
+function hasUnkeyedCredentials(request: CacheRequest, { cookies }: Pick<Rules, 'cookies'>): boolean {
+  if (request.hasAuthorization) return true
+  return request.cookie !== undefined && (typeof cookies === 'string' || hasOtherCookies(request.cookie, cookies))
+}
+
 function choose<V extends Candidate>(
-  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number,
+  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number, denied: boolean,
 ): Decision<V> {
   const entry = selectVariant(variants, requestField)
   const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs)
   if (whole?.action === 'serve' && request.range === undefined) return whole
   // What no whole response settles, a part may. HEAD is left to whole ones: it asks about a whole.
   const part = request.method === 'GET' || whole === undefined ? selectPart(variants, requestField) : undefined
-  if (part === undefined) return whole ?? { action: 'fetch', reason: missReason(request, variants.length), entry: undefined }
+  if (part === undefined) return whole ?? { action: 'fetch', reason: denied ? 'other-credentials' : missReason(request, variants.length), entry: undefined }
   if (request.range === undefined) return chooseRest(request, whole, part, softness(part), nowMs)
   return choosePart(request, whole, part, softness(part), nowMs)
 }
@@ -84,7 +101,7 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
   const softPurged = softness === 'stale'
   const reason = notUsableBecause(request, meta, ageMs, softPurged, nowMs)
   if (reason === undefined) return { action: 'serve', reason: 'fresh', entry, ageMs }
-  if (reason === 'stale' || reason === 'soft-purged') {
+  if (isStale(reason)) {
     // A soft purge makes it stale now, however long its lifetime had yet to run.
     const staleForMs = Math.max(0, ageMs - meta.lifetimeMs)
     // How stale a response from the future is cannot be known, so no allowance covers it.
@@ -138,11 +155,16 @@ function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, 
   if (meta.alwaysValidate) return 'no-cache'
   if (directives.noCache) return 'request-no-cache' // §5.2.1.4, and Pragma: no-cache (§5.4)
   if (softPurged) return 'soft-purged'
-  if (ageMs >= meta.lifetimeMs) return 'stale' // §4.2: fresh while its lifetime is greater than its age
+  // §4.2: fresh while its lifetime is greater than its age.
+  if (ageMs >= meta.lifetimeMs) return (meta.lifetimeMs === 0 ? reasonWithoutLifetime[meta.lifetimeSource] : undefined) ?? 'stale'
   if (isAhead(meta.responseTimeMs, nowMs)) return 'stale' // its age is unknown: a clock was wrong when it was stored, or is now
   if (directives.maxAge !== undefined && ageMs > directives.maxAge * 1000) return 'request-max-age'
   if (directives.minFresh !== undefined && meta.lifetimeMs - ageMs < directives.minFresh * 1000) return 'request-min-fresh'
   return undefined
+}
+
+function isStale(reason: ForwardReason): boolean {
+  return reason === 'stale' || reason === 'no-lifetime' || reason === 'bad-lifetime' || reason === 'soft-purged'
 }
 
 function maxStaleMs(request: CacheRequest): number {
@@ -166,6 +188,8 @@ export type OriginFailure = 'unreachable' | '5xx'
  * @param softness whether a soft purge has made it stale before its lifetime was over
  */
 export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
+  // A stored error is no better than the one that has come.
+  if (meta.status >= 400) return undefined
   const ageMs = currentAgeMs(meta, nowMs)
   const staleForMs = ageMs - meta.lifetimeMs
   // Never a part for the whole, nor for another part (§3.3).
@@ -175,9 +199,9 @@ export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, soft
   const unknownAge = isAhead(meta.responseTimeMs, nowMs)
   if (meta.neverStale && (ageMs >= meta.lifetimeMs || unknownAge || softness === 'stale')) return undefined
   const { staleIfError } = request.directives
-  // RFC 5861 §4: either side may say how long; what the origin says first.
-  const allowedMs = meta.staleIfErrorMs > 0 ? meta.staleIfErrorMs : staleIfError === undefined ? 0 : staleIfError * 1000
-  if (allowedMs > 0) return staleForMs <= allowedMs && !unknownAge ? 'stale-if-error' : undefined
+  // RFC 5861 §4: either side may say how long; what the origin says first. An explicit zero is a bound as any other.
+  const allowedMs = meta.staleIfErrorMs ?? (staleIfError === undefined ? undefined : staleIfError * 1000)
+  if (allowedMs !== undefined) return staleForMs <= allowedMs && !unknownAge ? 'stale-if-error' : undefined
   if (nowMs > meta.keepUntilMs) return undefined
   return failure === 'unreachable' ? 'origin-unreachable' : 'origin-5xx'
 }

@@ -49,7 +49,7 @@ function isSpan(ms: number): boolean {
 
 function areTimes(meta: Metadata): boolean {
   return isSpan(meta.requestTimeMs) && isSpan(meta.responseTimeMs) && isSpan(meta.keepUntilMs) && isSpan(meta.initialAgeMs)
-    && isSpan(meta.lifetimeMs) && isSpan(meta.staleWhileRevalidateMs) && isSpan(meta.staleIfErrorMs)
+    && isSpan(meta.lifetimeMs) && isSpan(meta.staleWhileRevalidateMs) && (meta.staleIfErrorMs === undefined || isSpan(meta.staleIfErrorMs))
 }
 
 function areFields({ fields, part }: Metadata): boolean {

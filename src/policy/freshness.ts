@@ -4,7 +4,7 @@ import { parseHttpDate } from '../http/date.ts'
 import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../http/fields.ts'
 import type { Governing } from './directives.ts'
 import { heuristicFraction, heuristicMaxMs, type Rules } from './rules.ts'
-import type { Metadata } from './stored.ts'
+import type { LifetimeSource, Metadata } from './stored.ts'
 
 /** RFC 9110 §15.1: statuses whose responses may be given a guessed lifetime. 206 is among them; partial responses are stored by a rule of their own. */
 export const heuristicallyCacheable: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
@@ -61,14 +61,13 @@ export function currentAgeMs(meta: Pick<Metadata, 'initialAgeMs' | 'responseTime
 
 export interface Lifetime {
   readonly ms: number
-  /** explicit: the response gives it; heuristic: guessed from Last-Modified; configured: by the operator; none: 0 for want of any. */
-  readonly source: 'explicit' | 'heuristic' | 'configured' | 'none'
+  readonly source: LifetimeSource
 }
 
 /** §4.2.1: s-maxage, then max-age, then Expires, then the operator's TTLs, then a guess. Bounded by `maxTtlMs`. */
 export function lifetimeOf(status: number, fields: FieldLines, governing: Governing, responseTimeMs: number, rules: Rules): Lifetime {
   const explicit = explicitLifetimeMs(fields, governing, responseTimeMs)
-  if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: 'explicit' }
+  if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: explicit === 0 && isMalformed(fields, governing) ? 'malformed' : 'explicit' }
   const negative = rules.negativeTtlMs.get(status)
   if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
   // §4.2.2: a guess is allowed where the status is defined as heuristically cacheable, or the response says public.
@@ -87,6 +86,12 @@ function explicitLifetimeMs(fields: FieldLines, governing: Governing, responseTi
   if (directives.maxAge !== undefined) return directives.maxAge * 1000
   if (targeted) return undefined // RFC 9213 §2.2: Expires is ignored with Cache-Control
   return expiresLifetimeMs(fields, responseTimeMs)
+}
+
+// `Expires: 0` and `Expires: -1` are no dates, and are meant: already expired (RFC 9111 §5.3).
+function isMalformed(fields: FieldLines, { directives, targeted }: Governing): boolean {
+  if (directives.sMaxage !== undefined || directives.maxAge !== undefined || targeted) return directives.lifetimeMalformed
+  return fieldLineValues(fields, 'expires').some(value => !/^(?:0|-1)$/.test(value) && parseHttpDate(value, 0) === undefined)
 }
 
 // §5.3: an Expires that is not a date means already expired. Several lines: the soonest counts (§4.2.1, most restrictive).
@@ -111,7 +116,7 @@ function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number): number
 }
 
 /** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. */
-export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number } {
+export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
   return {
     whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
     ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : Math.min(directives.staleIfError * 1000, rules.maxTtlMs),

@@ -9,21 +9,25 @@ export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'origin-
 /** Why the origin is asked, though something is stored or might have been. */
 export type ForwardReason =
   | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
-  | 'range-miss' | 'part-only' | 'head-miss'
+  | 'range-miss' | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials'
 export type RefuseReason = 'only-if-cached'
 /** Why a response is not stored. */
 export type NotStoredReason =
-  | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh'
+  | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime' | 'bad-lifetime'
   | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'incomplete' | 'store-refused'
 
 /** Why a request was answered as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
 export type Reason = DecisionReason | NotStoredReason
 
+// Both for requests that find such a response stored, and for responses without a validator, which are not stored.
+const noLifetime = 'RFC 9111 §4.2.1: the response gives no lifetime, and ttl.default is 0'
+const badLifetime = 'RFC 9111 §4.2.1: the response gives a lifetime that cannot be read, such as max-age=60s'
+
 // Records rather than lists, so that a reason that is missing here does not compile.
 const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin answers it',
-  'upgrade': 'RFC 9110 §7.8: asks for another protocol',
+  'upgrade': 'RFC 9110 §7.8: asks for a WebSocket',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
   'route-uncached': 'configuration: cache.enabled is false on this route',
   'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
@@ -37,6 +41,9 @@ const decisions: Record<DecisionReason, string> = {
   'uri-miss': 'RFC 9211 §2.2: nothing is stored for this URL',
   'vary-miss': 'RFC 9111 §4.1: what is stored was selected by other request fields',
   'stale': 'RFC 9111 §4.2.4: past its freshness lifetime',
+  'no-lifetime': noLifetime,
+  'bad-lifetime': badLifetime,
+  'other-credentials': 'RFC 9110 §15.5.2: the stored 401, 403 or 407 judged a request with other credentials',
   'soft-purged': 'a soft purge made it stale',
   'no-cache': 'RFC 9111 §5.2.2.4: its response says no-cache: validated before each use',
   'request-no-cache': 'RFC 9111 §5.2.1.4: the request says no-cache',
@@ -58,6 +65,8 @@ const notStored: Record<NotStoredReason, string> = {
   'status': 'RFC 9111 §3: the status is not cacheable without explicit freshness',
   'must-understand': 'RFC 9111 §5.2.2.3: must-understand, and the status is not understood here',
   'not-fresh': 'RFC 9111 §3: neither freshness nor a validator, so it could never be reused',
+  'no-lifetime': noLifetime,
+  'bad-lifetime': badLifetime,
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
   'request-method': 'RFC 9110 §9.3.3: only answers to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
@@ -68,6 +77,6 @@ const notStored: Record<NotStoredReason, string> = {
 }
 
 /** What a reason means and which section or setting says so; for explain, docs and the test that reads them. */
-export const reasonMeaning: Readonly<Record<Reason, string>> = { ...decisions, ...notStored }
+export const reasonMeaning: Readonly<Record<Reason, string>> = { ...notStored, ...decisions }
 export const decisionReasons = Object.keys(decisions) as readonly DecisionReason[]
 export const notStoredReasons = Object.keys(notStored) as readonly NotStoredReason[]

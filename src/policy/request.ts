@@ -15,7 +15,8 @@ export class CacheRequest {
   readonly target: string
   readonly directives: RequestDirectives
   readonly hasAuthorization: boolean
-  readonly hasCookie: boolean
+  /** All Cookie lines, joined as one field (RFC 9113 §8.2.3). */
+  readonly cookie: string | undefined
   /** RFC 9110 §8.6, RFC 9112 §6: content is announced by Content-Length (other than 0) or Transfer-Encoding. */
   readonly hasBody: boolean
   /** If-Match or If-Unmodified-Since: preconditions that only the origin may evaluate. */
@@ -36,7 +37,7 @@ export class CacheRequest {
       ? noRequestDirectives
       : parseRequestDirectives(parts.cacheControl, parts.pragma)
     this.hasAuthorization = parts.authorization
-    this.hasCookie = parts.cookie
+    this.cookie = parts.cookie
     this.hasBody = parts.body
     this.hasOriginPrecondition = parts.originPrecondition
     this.hasUpgrade = parts.upgrade
@@ -45,6 +46,10 @@ export class CacheRequest {
     this.range = parts.range
     this.ifRange = parts.ifRange
     this.keyedFields = parts.keyedFields
+  }
+
+  get hasCookie(): boolean {
+    return this.cookie !== undefined
   }
 }
 
@@ -67,7 +72,7 @@ export interface ScannedFields {
   ifRange: string | undefined
   keyedFields: string
   authorization: boolean
-  cookie: boolean
+  cookie: string | undefined
   body: boolean
   originPrecondition: boolean
   upgrade: boolean
@@ -77,7 +82,7 @@ export interface ScannedFields {
 export function scanFields(raw: readonly string[]): ScannedFields {
   const scan: ScannedFields = {
     host: undefined, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
-    range: undefined, ifRange: undefined, keyedFields: '', authorization: false, cookie: false, body: false, originPrecondition: false, upgrade: false,
+    range: undefined, ifRange: undefined, keyedFields: '', authorization: false, cookie: undefined, body: false, originPrecondition: false, upgrade: false,
   }
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
@@ -95,8 +100,9 @@ function pick(scan: ScannedFields, name: string, value: string): void {
     case 'host': scan.host = value; break
     case 'range': scan.range = joined(scan.range, value); break
     case 'pragma': scan.pragma = joined(scan.pragma, value); break
-    case 'cookie': scan.cookie = true; break
-    case 'upgrade': scan.upgrade = true; break
+    case 'cookie': scan.cookie = scan.cookie === undefined ? value : `${scan.cookie}; ${value}`; break
+    // RFC 9110 §7.8: a server may ignore a protocol that it does not offer. `h2c` (curl --http2, Java's HttpClient) is such a one.
+    case 'upgrade': scan.upgrade ||= value.trim().toLowerCase() === 'websocket'; break
     case 'if-match': scan.originPrecondition = true; break
     case 'if-range': scan.ifRange = joined(scan.ifRange, value); break
     case 'cache-control': scan.cacheControl = joined(scan.cacheControl, value); break

@@ -24,6 +24,7 @@ export function restrictedByBoth(directives: ResponseDirectives, more: ResponseD
     ...restrictedBy(directives, more),
     maxAge: seconds,
     sMaxage: directives.sMaxage === undefined && more.sMaxage === undefined ? undefined : seconds,
+    lifetimeMalformed: directives.lifetimeMalformed || more.lifetimeMalformed,
     staleWhileRevalidate: lesserOf(directives.staleWhileRevalidate, more.staleWhileRevalidate),
     staleIfError: lesserOf(directives.staleIfError, more.staleIfError),
     public: false, immutable: false, liftsNoStore: false, grantsSharing: false,

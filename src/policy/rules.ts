@@ -15,7 +15,8 @@ export interface Rules {
   readonly heuristics: boolean
   /** RFC 5861 defaults where the origin says nothing. */
   readonly staleWhileRevalidateMs: number
-  readonly staleIfErrorMs: number
+  /** undefined: not said. 0: never. */
+  readonly staleIfErrorMs: number | undefined
   /** No lifetime is longer, whatever the origin says. */
   readonly maxTtlMs: number
   /** How long after its lifetime an entry is kept, to be validated or served when the origin is out of reach. */

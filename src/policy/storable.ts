@@ -12,7 +12,7 @@ import { representsTarget } from './post.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
-import type { Metadata, Part, LogPosition } from './stored.ts'
+import type { LifetimeSource, LogPosition, Metadata, Part } from './stored.ts'
 import { selectingFields, variantName, type RequestField } from './vary.ts'
 
 /** A response head as it arrived, with what is known of how it came. Times in milliseconds since the epoch. */
@@ -29,9 +29,13 @@ export type Storability =
   | { readonly store: true; readonly meta: Metadata }
   | { readonly store: false; readonly reason: NotStoredReason }
 
-// Statuses whose meaning this cache knows how to keep: all registered final ones but those that speak of one request
-// (304 and 412 answer a precondition; 416 a range).
-const neverStored: ReadonlySet<number> = new Set([304, 412, 416])
+// 304 and 412 respond to a precondition, and 416 to a Range: a request without one would never get them. RFC 6585 §3 to §6: the
+// others MUST NOT be stored by a cache.
+export const neverStored: ReadonlySet<number> = new Set([304, 412, 416, 428, 429, 431, 511])
+// Statuses that judge the message of one client. If they were stored for their max-age alone, one client with an oversized
+// field could replace a page for everybody (CPDoS). The operator may name them in the route's lifetimes by status.
+const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+// Statuses whose meaning this cache knows (RFC 9111 §5.2.2.3).
 const understood: ReadonlySet<number> = new Set([
   200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
 ])
@@ -66,7 +70,7 @@ export function assessResponse(
   // worth its space only if it can be validated. An error without freshness is never kept: one client may have provoked it.
   const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
-  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: 'not-fresh' }
+  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
   const fields = storedFields(head, directives, part !== undefined)
   // Every 304 may bring fields of other names: they are bounded here.
@@ -74,7 +78,7 @@ export function assessResponse(
 
   const neverStale = forbidsStale(directives)
   // Past this it can be neither served nor usefully validated.
-  const keepForMs = lifetime.ms + Math.max(rules.keepStaleMs, neverStale ? 0 : Math.max(allowances.whileRevalidateMs, allowances.ifErrorMs))
+  const keepForMs = lifetime.ms + Math.max(rules.keepStaleMs, neverStale ? 0 : Math.max(allowances.whileRevalidateMs, allowances.ifErrorMs ?? 0))
   return {
     store: true,
     meta: {
@@ -85,11 +89,13 @@ export function assessResponse(
       responseTimeMs: head.responseTimeMs,
       initialAgeMs: initialAgeMs(head.fields, head.requestTimeMs, head.responseTimeMs),
       lifetimeMs: lifetime.ms,
-      heuristic: lifetime.source === 'heuristic',
+      lifetimeSource: lifetime.source,
       staleWhileRevalidateMs: allowances.whileRevalidateMs,
       staleIfErrorMs: allowances.ifErrorMs,
       alwaysValidate: directives.noCache === true,
       neverStale,
+      hadAuthorization: request.hasAuthorization,
+      hadCookie: request.hasCookie,
       etag,
       lastModified,
       vary,
@@ -107,7 +113,7 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (!isStorableStatus(head.status)) return 'status'
+  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.negativeTtlMs.has(head.status))) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
@@ -119,6 +125,9 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !keptBack(directives).has('set-cookie')) return 'set-cookie'
   return undefined
 }
+
+/** The reasons that say why a response is stale from the start. */
+export const reasonWithoutLifetime: Readonly<Partial<Record<LifetimeSource, 'no-lifetime' | 'bad-lifetime'>>> = { none: 'no-lifetime', malformed: 'bad-lifetime' }
 
 /** The fields that a qualified private or no-cache keeps from others, each of which may name thousands. */
 function keptBack({ private: privateTo, noCache }: ResponseDirectives): ReadonlySet<string> {

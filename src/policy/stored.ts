@@ -21,6 +21,17 @@ export interface Part {
   readonly requestedRange: string
 }
 
+/**
+ * - `explicit`: the response gives it (RFC 9111 §4.2.1).
+ * - `heuristic`: a guess from Last-Modified (§4.2.2).
+ * - `configured`: the operator gives it.
+ * - `none`: nothing gives one. The response is stale from the start.
+ * - `malformed`: the response gives one that cannot be read. It is stale from the start.
+ */
+export type LifetimeSource = 'explicit' | 'heuristic' | 'configured' | 'none' | 'malformed'
+
+export const lifetimeSources: readonly LifetimeSource[] = ['explicit', 'heuristic', 'configured', 'none', 'malformed']
+
 /** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
 export interface Metadata {
   readonly status: number
@@ -35,11 +46,12 @@ export interface Metadata {
   readonly initialAgeMs: number
   /** freshness_lifetime of RFC 9111 §4.2.1. 0: stale from the start. */
   readonly lifetimeMs: number
-  /** Whether the lifetime was guessed (RFC 9111 §4.2.2) rather than given. */
-  readonly heuristic: boolean
+  /** Where the lifetime comes from. */
+  readonly lifetimeSource: LifetimeSource
   /** RFC 5861 §3 and §4: how long beyond its lifetime it may be served while, or when, the origin does not answer. */
   readonly staleWhileRevalidateMs: number
-  readonly staleIfErrorMs: number
+  /** undefined: neither the response nor the route says. 0: never served when the origin fails. */
+  readonly staleIfErrorMs: number | undefined
   /** `no-cache`: never reused without validation (RFC 9111 §5.2.2.4). */
   readonly alwaysValidate: boolean
   /** must-revalidate, proxy-revalidate or s-maxage: never served stale (RFC 9111 §4.2.4). */
@@ -48,6 +60,9 @@ export interface Metadata {
   readonly etag: string | undefined
   /** Last-Modified as received, when it is a valid date. */
   readonly lastModified: string | undefined
+  /** Whether its own request carried Authorization or Cookie. A refresh carries such a field only then. */
+  readonly hadAuthorization: boolean
+  readonly hadCookie: boolean
   /** The request fields that selected it; [] without Vary. */
   readonly vary: readonly Selecting[]
   /** Names the variant within its key: equal for two responses when one replaces the other. */

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import type { FieldLines } from '../http/fields.ts'
 import { isPossible } from '../policy/domain.ts'
-import type { Metadata, Part, Selecting } from '../policy/stored.ts'
+import { lifetimeSources, type Metadata, type Part, type Selecting } from '../policy/stored.ts'
 import { wordAt, wordNumber } from './codec-dictionary.ts'
 
 // A fixed part, then how long each string is (variable-length integers), then every string's bytes in one run, then a
@@ -12,8 +12,8 @@ import { wordAt, wordNumber } from './codec-dictionary.ts'
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
 // The stamp is the first string, for the scripts compare it too: its length is the first number, its bytes begin the text.
-/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. */
-export const metadataVersion = 3
+/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. */
+export const metadataVersion = 4
 const fixedBytes = 36
 const checksumBytes = 4
 
@@ -24,10 +24,13 @@ export const keepUntilOffset = 28
 export const textStartOffset = 8
 export const firstNumberOffset = fixedBytes
 
-const heuristicFlag = 1
-const alwaysValidateFlag = 2
-const neverStaleFlag = 4
-const allFlags = heuristicFlag | alwaysValidateFlag | neverStaleFlag
+// The last three bits are the place of the lifetime's source in `lifetimeSources`.
+const sourceBits = 7
+const alwaysValidateFlag = 8
+const neverStaleFlag = 16
+const authorizationFlag = 32
+const cookieFlag = 64
+const allFlags = sourceBits | alwaysValidateFlag | neverStaleFlag | authorizationFlag | cookieFlag
 
 // What a string's number says: its last two bits tell which kind it is, the rest its length or place.
 const latin1 = 0
@@ -118,7 +121,8 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   putQuantity(meta.initialAgeMs)
   putQuantity(meta.lifetimeMs)
   putQuantity(meta.staleWhileRevalidateMs)
-  putQuantity(meta.staleIfErrorMs)
+  numbers.push(meta.staleIfErrorMs === undefined ? 0 : 1)
+  if (meta.staleIfErrorMs !== undefined) putQuantity(meta.staleIfErrorMs)
   putLines(fields)
   putLines(meta.cacheOnlyFields)
   putReference(fields, 'etag', meta.etag)
@@ -142,8 +146,8 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   const length = textStart + textBytes + checksumBytes
   const bytes = Buffer.allocUnsafe(length)
   bytes[0] = metadataVersion
-  bytes[1] = (meta.heuristic ? heuristicFlag : 0) | (meta.alwaysValidate ? alwaysValidateFlag : 0) |
-    (meta.neverStale ? neverStaleFlag : 0)
+  bytes[1] = lifetimeSources.indexOf(meta.lifetimeSource) | (meta.alwaysValidate ? alwaysValidateFlag : 0) |
+    (meta.neverStale ? neverStaleFlag : 0) | (meta.hadAuthorization ? authorizationFlag : 0) | (meta.hadCookie ? cookieFlag : 0)
   bytes.writeUInt16LE(meta.status, 2)
   bytes.writeUInt32LE(length, 4)
   bytes.writeUInt32LE(textStart, textStartOffset)
@@ -283,7 +287,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   const initialAgeMs = takeQuantity()
   const lifetimeMs = takeQuantity()
   const staleWhileRevalidateMs = takeQuantity()
-  const staleIfErrorMs = takeQuantity()
+  const staleIfErrorMs = takeNumber() === 0 ? undefined : takeQuantity()
   const fields = takeLines()
   const cacheOnlyFields = takeLines()
   const etag = takeReference(fields)
@@ -297,6 +301,8 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   const target = takeString()
   const part = takePart()
   const flags = bytes[start + 1] as number
+  const lifetimeSource = lifetimeSources[flags & sourceBits]
+  if (lifetimeSource === undefined) throw new Damaged()
   return {
     status: bytes.readUInt16LE(start + 2),
     fields,
@@ -305,11 +311,13 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     responseTimeMs: bytes.readDoubleLE(start + responseTimeOffset),
     initialAgeMs,
     lifetimeMs,
-    heuristic: (flags & heuristicFlag) !== 0,
+    lifetimeSource,
     staleWhileRevalidateMs,
     staleIfErrorMs,
     alwaysValidate: (flags & alwaysValidateFlag) !== 0,
     neverStale: (flags & neverStaleFlag) !== 0,
+    hadAuthorization: (flags & authorizationFlag) !== 0,
+    hadCookie: (flags & cookieFlag) !== 0,
     etag,
     lastModified,
     vary,

@@ -16,7 +16,8 @@ function asked(value: string): Partial<RequestDirectives> {
 }
 
 function beyond<T extends object>(directives: T, none: T): Partial<T> {
-  const entries = Object.entries(directives).filter(([name, value]) => value !== none[name as keyof T])
+  // Tested by itself below.
+  const entries = Object.entries(directives).filter(([name, value]) => name !== 'lifetimeMalformed' && value !== none[name as keyof T])
   return Object.fromEntries(entries) as Partial<T>
 }
 
@@ -44,6 +45,11 @@ test('a response directive is read whatever its case, order and white space', as
     ['hostile', `${','.repeat(100_000)}no-store`, { noStore: true }],
   ]
   table(t, rows, said)
+})
+
+test('a lifetime that cannot be read is told from one that is 0', async (t) => {
+  for (const value of ['max-age=60s', 'max-age', 'max-age=', 's-maxage=-1', 'max-age=60, s-maxage=1.5', 'max-age=5, x="']) t.equal(parseResponseDirectives(value).lifetimeMalformed, true, value)
+  for (const value of ['', 'max-age=0', 'max-age=60, s-maxage=0', 'no-cache', 'private=x', 'stale-while-revalidate=x']) t.equal(parseResponseDirectives(value).lifetimeMalformed, false, value)
 })
 
 test('a malformed lifetime reads as stale, never as absent', async (t) => {

@@ -7,7 +7,7 @@ const name = 'cdn-cache-control'
 
 function beyondNone(directives: ResponseDirectives | undefined): unknown {
   if (directives === undefined) return undefined
-  return Object.fromEntries(Object.entries(directives).filter(([key, value]) => value !== noResponseDirectives[key as keyof ResponseDirectives]))
+  return Object.fromEntries(Object.entries(directives).filter(([key, value]) => key !== 'lifetimeMalformed' && value !== noResponseDirectives[key as keyof ResponseDirectives]))
 }
 
 const targeted = (...values: string[]): unknown => beyondNone(targetedDirectives(values.flatMap((value) => [name, value]), name))

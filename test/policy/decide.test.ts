@@ -2,14 +2,15 @@
 import t from 'tap'
 import { decide, mayServeStaleOnError, passReason, type PurgeState } from '../../src/policy/decide.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
+import type { Rules } from '../../src/policy/rules.ts'
 import { defaultRules, request, stored, T0, type Fields } from './scene.ts'
 
 type Entry = { readonly meta: Metadata }
 const valid = (): PurgeState => 'valid'
 
-function decided(asked: Fields, entries: readonly Entry[], afterMs: number, options: { method?: string; softness?: () => PurgeState } = {}): string {
+function decided(asked: Fields, entries: readonly Entry[], afterMs: number, options: { method?: string; softness?: () => PurgeState; rules?: Rules } = {}): string {
   const r = request(asked, options.method === undefined ? {} : { method: options.method })
-  const decision = decide(r, entries, options.softness ?? valid, r.requestField, T0 + afterMs)
+  const decision = decide(r, entries, options.softness ?? valid, r.requestField, T0 + afterMs, options.rules ?? defaultRules)
   return `${decision.action}: ${decision.reason}`
 }
 

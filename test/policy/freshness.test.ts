@@ -24,7 +24,7 @@ t.test('§4.2.1 freshness lifetime', async t => {
     t.test(sentence, async t => {
       const { meta } = stored(response)
       t.equal(meta.lifetimeMs, expectedMs)
-      t.equal(meta.heuristic, heuristic ?? false)
+      t.equal(meta.lifetimeSource === 'heuristic', heuristic ?? false)
     })
   }
   t.test('an Expires that is no date means already expired', async t => {

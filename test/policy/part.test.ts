@@ -71,7 +71,7 @@ t.test('§3: a part is stored under the rules that hold for a whole', async t =>
   t.equal(stores({ 'Cache-Control': 'max-age=60', 'Set-Cookie': 'a=b' }), 'set-cookie')
   t.equal(stores({ 'Cache-Control': 'max-age=60', Vary: '*' }), 'vary-star')
   t.equal(stores({ 'Cache-Control': 'max-age=60' }, { 'Cache-Control': 'no-store' }), 'request-no-store')
-  t.equal(stores({}), 'not-fresh')
+  t.equal(stores({}), 'no-lifetime')
   t.equal(stores({ 'Cache-Control': 'max-age=60, must-understand, no-store' }), 'stored', 'a 206 is understood')
   t.match(assess({ 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-4/10' }, { status: 206 }), { store: false, reason: 'partial' }, 'without a part it never is')
   const verdict = assessFor(request({ Range: 'bytes=0-4' }), { status: 206, fields: lines({ 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-4/10', 'Content-Digest': 'x', 'Content-Type': 'a/b', Date: 'x' }), requestTimeMs: T0, responseTimeMs: T0, stamp: 's1' })
@@ -166,7 +166,7 @@ const valid = (): PurgeState => 'valid'
 
 function decided(asked: Fields, entries: readonly Entry[], afterMs = 0, method = 'GET', softness = valid): string {
   const r = request(asked, { method })
-  const decision = decide(r, entries, softness, r.requestField, t0 + afterMs)
+  const decision = decide(r, entries, softness, r.requestField, t0 + afterMs, defaultRules)
   const place = 'entry' in decision && decision.entry !== undefined ? entries.indexOf(decision.entry) : '-'
   return `${decision.action}: ${decision.reason} ${place}${decision.action === 'complete' ? ` ${decision.rest.range}` : ''}`
 }

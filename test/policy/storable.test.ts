@@ -11,7 +11,7 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['a response with a future Expires is stored', { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT' }, {}, 'stored'],
   ['a response with nothing but Last-Modified is stored by heuristics', { 'Last-Modified': lastYear }, {}, 'stored'],
   ['a stale response with a validator is stored, to be validated', { ETag: '"v1"', 'Cache-Control': 'no-cache' }, {}, 'stored'],
-  ['a response with neither freshness nor validator is not stored', {}, {}, 'not-fresh'],
+  ['a response with neither freshness nor validator is not stored', {}, {}, 'no-lifetime'],
   ['max-age=0 without a validator is not stored', { 'Cache-Control': 'max-age=0' }, {}, 'not-fresh'],
   ['no-store is not stored', { 'Cache-Control': 'no-store, max-age=60' }, {}, 'no-store'],
   ['no-store spelt with an argument is still no-store', { 'Cache-Control': 'no-store=yes, max-age=60' }, {}, 'no-store'],
@@ -34,7 +34,7 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['a 304 is not an entry', { 'Cache-Control': 'max-age=60' }, { status: 304 }, 'status'],
   ['a 412 is not an entry, whatever it says', { 'Cache-Control': 'max-age=60' }, { status: 412 }, 'status'],
   ['a 404 with max-age is stored', { 'Cache-Control': 'max-age=60' }, { status: 404 }, 'stored'],
-  ['a 404 without freshness is not, even with a validator', { ETag: '"e"' }, { status: 404 }, 'not-fresh'],
+  ['a 404 without freshness is not, even with a validator', { ETag: '"e"' }, { status: 404 }, 'no-lifetime'],
   ['a 404 is stored for the negative TTL', {}, { status: 404, rules: { negativeTtlMs: new Map([[404, 5000]]) } }, 'stored'],
   ['a 599 with max-age is stored', { 'Cache-Control': 'max-age=60' }, { status: 599 }, 'stored'],
   ['a 302 without freshness is not guessed about', { 'Last-Modified': lastYear }, { status: 302 }, 'status'],
@@ -47,9 +47,9 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['more fields than are kept', { 'Cache-Control': 'max-age=60', X: Array.from({ length: 40 }, () => 'x'.repeat(1000)) }, {}, 'too-large'],
   ['and holds in what it forbids', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'no-store, &' }, {}, 'no-store'],
   ['Surrogate-Control comes before Cache-Control', { 'Cache-Control': 'no-store', 'Surrogate-Control': 'max-age=60' }, {}, 'stored'],
-  ['a malformed max-age is stale, so it is not stored', { 'Cache-Control': 'max-age=sixty' }, {}, 'not-fresh'],
+  ['a malformed max-age is stale, so it is not stored', { 'Cache-Control': 'max-age=sixty' }, {}, 'bad-lifetime'],
   ['a default TTL stores what gives none', {}, { rules: { defaultTtlMs: 1000 } }, 'stored'],
-  ['a default TTL does not store an error', {}, { status: 404, rules: { defaultTtlMs: 1000 } }, 'not-fresh'],
+  ['a default TTL does not store an error', {}, { status: 404, rules: { defaultTtlMs: 1000 } }, 'no-lifetime'],
   ['more tags than can be purged again are not stored', { 'Cache-Control': 'max-age=60', 'Surrogate-Key': Array.from({ length: 1500 }, (_, i) => `t${i}`).join(' ') }, {}, 'too-many-tags'],
 ]
 
@@ -87,20 +87,32 @@ t.test('RFC 9110 §6.6.1: a Date is added where the origin sent none', async t =
 
 // RFC 9110 §15.1, of which 206 is stored by a rule of its own; and the statuses that answer one request alone.
 const guessed = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]
-const never = new Set([206, 304, 412, 416])
+// The guard: neverStored. RFC 6585 §3 to §6: 428, 429, 431 and 511 MUST NOT be stored.
+const never = new Set([206, 304, 412, 416, 428, 429, 431, 511])
+// The guard: judgesOneMessage. One client's oversized field must not replace a page for everybody.
+const byName = [400, 408, 411, 413, 415, 417, 421, 425, 426]
+const storedUnnamed = (status: number): boolean => status >= 200 && !never.has(status) && !byName.includes(status)
 const statuses = Array.from({ length: 500 }, (_, i) => 100 + i)
 
 t.test('§3: with explicit freshness every final status is stored, known or not, but those that answer one request alone', async t => {
   for (const fields of [{ 'Cache-Control': 'max-age=60' }, { 'Cache-Control': 's-maxage=60' }, { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT' }, { 'CDN-Cache-Control': 'max-age=60' }]) {
     const kept = statuses.filter(status => assess(fields, { status }).store)
-    t.same(kept, statuses.filter(status => status >= 200 && !never.has(status)), JSON.stringify(fields))
+    t.same(kept, statuses.filter(storedUnnamed), JSON.stringify(fields))
+  }
+})
+
+t.test('statuses that judge one message are stored only where the operator names them, and those of RFC 6585 not even then', async t => {
+  const named = new Map(statuses.filter(status => status >= 400).map(status => [status, 5000]))
+  for (const fields of [{}, { 'Cache-Control': 'max-age=60' }]) {
+    const kept = statuses.filter(status => status >= 400 && assess(fields, { status, rules: { negativeTtlMs: named } }).store)
+    t.same(kept, statuses.filter(status => status >= 400 && !never.has(status)), JSON.stringify(fields))
   }
 })
 
 t.test('§4.2.2: without it those that are heuristically cacheable are, and with public any', async t => {
-  const guess = (fields: Fields): number[] => statuses.filter(status => { const verdict = assess(fields, { status }); return verdict.store && verdict.meta.heuristic })
+  const guess = (fields: Fields): number[] => statuses.filter(status => { const verdict = assess(fields, { status }); return verdict.store && verdict.meta.lifetimeSource === 'heuristic' })
   t.same(guess({ 'Last-Modified': lastYear }), guessed)
-  t.same(guess({ 'Last-Modified': lastYear, 'Cache-Control': 'public' }), statuses.filter(status => status >= 200 && !never.has(status)))
+  t.same(guess({ 'Last-Modified': lastYear, 'Cache-Control': 'public' }), statuses.filter(storedUnnamed))
 })
 
 t.test('§5.2.2.3: must-understand lifts no-store for every status that is understood, and stores no other', async t => {

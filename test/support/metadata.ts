@@ -1,6 +1,6 @@
 // Stored metadata for tests: a plain fresh response, of which a test changes what it is about.
 import * as fc from 'fast-check'
-import type { Metadata, Part } from '../../src/policy/stored.ts'
+import { lifetimeSources, type Metadata, type Part } from '../../src/policy/stored.ts'
 
 /** When the plain response was received; manualClock() starts here too. */
 export const t0 = 1_700_000_000_000
@@ -14,11 +14,13 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
     responseTimeMs: t0,
     initialAgeMs: 0,
     lifetimeMs: 60_000,
-    heuristic: false,
+    lifetimeSource: 'explicit',
     staleWhileRevalidateMs: 0,
-    staleIfErrorMs: 0,
+    staleIfErrorMs: undefined,
     alwaysValidate: false,
     neverStale: false,
+    hadAuthorization: false,
+    hadCookie: false,
     etag: '"v1"',
     lastModified: undefined,
     vary: [],
@@ -54,11 +56,13 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   responseTimeMs: ms,
   initialAgeMs: ms,
   lifetimeMs: ms,
-  heuristic: fc.boolean(),
+  lifetimeSource: fc.constantFrom(...lifetimeSources),
   staleWhileRevalidateMs: ms,
-  staleIfErrorMs: ms,
+  staleIfErrorMs: fc.option(ms, { nil: undefined }),
   alwaysValidate: fc.boolean(),
   neverStale: fc.boolean(),
+  hadAuthorization: fc.boolean(),
+  hadCookie: fc.boolean(),
   etag: fc.option(text, { nil: undefined }),
   lastModified: fc.option(text, { nil: undefined }),
   vary: fc.array(fc.tuple<[string, string | null]>(text, fc.option(text, { nil: null })), { maxLength: 3 }),
@@ -96,11 +100,13 @@ export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
   responseTimeMs: span,
   initialAgeMs: span,
   lifetimeMs: span,
-  heuristic: fc.boolean(),
+  lifetimeSource: fc.constantFrom(...lifetimeSources),
   staleWhileRevalidateMs: span,
-  staleIfErrorMs: span,
+  staleIfErrorMs: fc.option(span, { nil: undefined }),
   alwaysValidate: fc.boolean(),
   neverStale: fc.boolean(),
+  hadAuthorization: fc.boolean(),
+  hadCookie: fc.boolean(),
   vary: fc.uniqueArray(word, { maxLength: 3 }).chain((names) => fc.tuple(...names.toSorted().map((name) => fc.tuple(fc.constant(name), fc.option(value, { nil: null }))))),
   variant: text,
   authority: fc.constantFrom('api.example.com', '[::1]:8080'),

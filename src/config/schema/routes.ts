@@ -17,7 +17,7 @@ export const routeCacheSchema = section({
   }),
   heuristics: flag({ default: true, prose: 'Whether a lifetime may be guessed from Last-Modified (RFC 9111 §4.2.2).' }),
   staleWhileRevalidate: lifetime('How long beyond its lifetime a response is served while it is asked for anew (RFC 5861 §3), where the origin does not say.'),
-  staleIfError: lifetime('How long beyond its lifetime a response is served when the origin fails (RFC 5861 §4), where the origin does not say.'),
+  staleIfError: Type.Optional(duration({ max: year, prose: 'How long beyond its lifetime a response is served when the origin fails (RFC 5861 §4), where the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
   maxTtl: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
   cookies: Type.Union([
     Type.Literal('private'),

@@ -54,7 +54,7 @@ async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: num
   if (pass !== undefined) return { action: 'pass', reason: pass }
   // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
   const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
-    const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs)
+    const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs, asked.route.rules)
     return { action, reason }
   }
   const first = decideOver(lookupLocal(parts.store, parts.purgeLog, asked.key))
@@ -87,7 +87,7 @@ function explained({ meta }: Stored, tier: string, parts: ExplainParts, nowMs: n
     freshness: ageMs < meta.lifetimeMs ? 'fresh' : 'stale',
     ageMs,
     lifetimeMs: meta.lifetimeMs,
-    heuristic: meta.heuristic,
+    heuristic: meta.lifetimeSource === 'heuristic',
     freshUntilMs: meta.responseTimeMs + meta.lifetimeMs - meta.initialAgeMs,
     keepUntilMs: meta.keepUntilMs,
     tags: meta.tags,

@@ -1,0 +1,49 @@
+// Errors: what a stored response may stand in for, and how long.
+import t from 'tap'
+import { story } from './site.ts'
+
+// The guard: `status >= 400` in mayServeStaleOnError.
+t.test('a stored error never stands in for another', async test => {
+  const error = (n: number) => ({ status: 503, fields: { 'cache-control': 'max-age=1', 'retry-after': String(n) }, body: `error ${n}` })
+  const site = await story(test, [error(1), error(2), { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+  test.equal((await site.get('/a')).body.toString(), 'error 1')
+  test.equal((await site.get('/a')).body.toString(), 'error 1')
+  site.clock.advance(1_500)
+  const second = await site.get('/a')
+  test.equal(second.body.toString(), 'error 2')
+  test.equal(second.header('retry-after'), '2')
+  site.clock.advance(1_500)
+  test.equal((await site.get('/a')).body.toString(), 'page', 'and the next good response is taken')
+  test.equal(site.tell(await site.get('/a')), '200 page fresh')
+})
+
+// RFC 5861 §4. The guard: `allowedMs !== undefined` in mayServeStaleOnError.
+for (const [said, fields, cache, request] of [
+  ['the response', { 'cache-control': 'max-age=1, stale-if-error=0' }, {}, {}],
+  ['the route', { 'cache-control': 'max-age=1' }, { staleIfError: '0s' }, {}],
+  ['the request', { 'cache-control': 'max-age=1' }, {}, { 'Cache-Control': 'stale-if-error=0' }],
+] as const) {
+  t.test(`stale-if-error=0 of ${said} is a bound`, async test => {
+    const site = await story(test, [{ fields, body: 'page' }, { status: 503, body: 'down' }], { cache })
+    await site.get('/a')
+    site.clock.advance(2_000)
+    test.equal((await site.get('/a', request)).status, 503)
+  })
+}
+
+t.test('without stale-if-error a stale response stands in while it is kept', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1' }, body: 'page' }, { status: 503, body: 'down' }])
+  await site.get('/a')
+  site.clock.advance(2_000)
+  test.equal(site.tell(await site.get('/a')), '200 page origin-5xx')
+})
+
+t.test('a response without a lifetime says so, and one with a lifetime that cannot be read too', async test => {
+  const site = await story(test, [{ fields: { etag: '"a"' }, body: 'a' }, { status: 304 }, { fields: { 'etag': '"b"', 'cache-control': 'max-age=60s' }, body: 'b' }, { status: 304, fields: { 'cache-control': 'max-age=60s' } }, { body: 'c' }, { fields: { 'cache-control': 'max-age=60s' }, body: 'd' }])
+  await site.get('/a')
+  test.equal(site.tell(await site.get('/a')), '200 a no-lifetime')
+  await site.get('/b')
+  test.equal(site.tell(await site.get('/b')), '200 b bad-lifetime')
+  test.equal(site.tell(await site.get('/c')), '200 c no-lifetime')
+  test.equal(site.tell(await site.get('/d')), '200 d bad-lifetime')
+})
