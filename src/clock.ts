@@ -1,10 +1,10 @@
-// The one place that reads the time; everything else is told.
+// The only code that reads the time; all other code receives it.
 
-/** Where the current time comes from. Tests bring their own, so that no test waits for time to pass. */
+/** The source of the current time. Tests bring their own, so that no test waits for time to pass. */
 export interface Clock {
-  /** Wall-clock time in milliseconds since the epoch: what Date, Age and Expires are compared with. */
+  /** Wall-clock time in milliseconds since the epoch, for comparison with Date, Age and Expires. */
   now(): number
-  /** Milliseconds on a clock that never goes back and is not set by anyone: what deadlines are measured with. */
+  /** Milliseconds on a clock that never goes back and that nothing sets, for deadlines. */
   monotonic(): number
 }
 

@@ -1,4 +1,4 @@
-// Stopping a listener: what is under way is answered, what never began is not waited for, and nothing waits for ever.
+// Stops a listener: requests in flight get a bounded time, and idle connections are closed at once.
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
@@ -7,14 +7,14 @@ const idleCheckedEveryMs = 50
 /** A listener that can be stopped. */
 export interface Drain {
   /**
-   * Runs `close`, which resolves when the last connection is gone. Connections that have sent nothing yet (a browser keeps
-   * spare ones) are closed at once, and so is each other one when it has nothing under way; what is under way gets
-   * `graceMs` milliseconds, and is then cut.
+   * Runs `close`, which resolves when the last connection is closed. Connections without a request are closed at once (a
+   * browser keeps spare ones), and others when they have no request in flight. After `graceMs` milliseconds the rest is
+   * aborted.
    */
   drain(close: () => Promise<unknown>, graceMs: number): Promise<void>
 }
 
-/** Watches a server's connections from now on. */
+/** Starts to watch a server's connections. */
 export function drainable(server: Server): Drain {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -24,13 +24,13 @@ export function drainable(server: Server): Drain {
   return {
     async drain(close, graceMs) {
       const closed = close()
-      // What a client has sent by now may not have been read yet: one turn reads it.
+      // Bytes that a client has sent may not have been read yet: one turn of the event loop reads them.
       await new Promise((resolve) => { setImmediate(resolve) })
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       const grace = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, graceMs)
-      // An answer whose head went out before the stop has told its client to keep the connection: nobody else closes it.
+      // A response whose head was sent before the stop promised to keep its connection: nothing else closes that connection.
       const idle = setInterval(() => server.closeIdleConnections(), idleCheckedEveryMs)
       try {
         await closed

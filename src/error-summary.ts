@@ -1,6 +1,9 @@
-// Errors as a log may show them: what kind, which code, what is known of the reason, and nothing that was sent or stored.
+// Errors as a log may show them: type, code and known reasons, without any data that was sent or stored.
 
-/** The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments, undici and Node the bytes that they read. */
+/**
+ * The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments,
+ * undici and Node the bytes that they read.
+ */
 export interface ErrorSummary {
   readonly type: string
   readonly message: string
@@ -19,7 +22,7 @@ const mostErrors = 4
 const mostFrames = 20
 const mostChars = 300
 
-/** Summarises anything thrown. Never throws, whatever it is given. */
+/** Summarises any thrown value. Never throws. */
 export function summarise(thrown: unknown, depth = 0): ErrorSummary {
   try {
     return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'something that is not an error was thrown' }
@@ -28,7 +31,7 @@ export function summarise(thrown: unknown, depth = 0): ErrorSummary {
   }
 }
 
-/** The message of an error, fit for one line on standard error or in a log. */
+/** Returns the message of an error, fit for one line on standard error or in a log. */
 export function safeMessage(thrown: unknown): string {
   return summarise(thrown, deepest).message
 }
@@ -77,7 +80,7 @@ function codeOf(code: unknown): string | number | undefined {
   return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : undefined
 }
 
-// V8 puts the message before the frames, and a message may have lines that look like them.
+// V8 puts the message before the frames, and a message may have lines that resemble frames.
 function framesOf(stack: unknown, message: string): string | undefined {
   if (typeof stack !== 'string') return undefined
   const at = stack.indexOf(message)
@@ -86,7 +89,7 @@ function framesOf(stack: unknown, message: string): string | undefined {
   return frames.length === 0 ? undefined : frames.slice(0, mostFrames).join('\n')
 }
 
-// ioredis wraps what a server said: `All sentinels are unreachable. Last error: WRONGPASS …`, `Last reply: <anything>`.
+// ioredis wraps a server's reply: `All sentinels are unreachable. Last error: WRONGPASS …`, `Last reply: <anything>`.
 const quoting = /\bLast (?:error|reply): | because |, but got an invalid reply: |command fails: "/
 const systemError = /^(?:connect|read|write|getaddrinfo|queryA|queryAaaa|open) [A-Z][A-Z0-9_]{1,30}(?: [\w.:[\]/-]{1,260})?$/
 
@@ -98,11 +101,11 @@ function safeText(text: string): string {
   const said = line.slice(found.index + found[0].length)
   const before = tidy(line.slice(0, found.index + found[0].length))
   if (found[0].includes('reply')) return `${before}${leftOut}`
-  // The text of a ReplyError may have its name before it.
+  // The text of a ReplyError may begin with that name.
   return before + (systemError.test(said) || ioredisWords.has(said) ? said : safeReply(said.replace(/^ReplyError: /, '')))
 }
 
-// Messages that ioredis makes by itself.
+// Messages that ioredis itself creates.
 const ioredisWords: ReadonlySet<string> = new Set(['Connection is closed.', 'Command timed out', 'connect ETIMEDOUT'])
 
 function tidy(text: string): string {
@@ -119,13 +122,13 @@ function withoutUserInfo(word: string): string {
 const leftOut = '(the rest is left out)'
 
 /**
- * The reply of a server, as far as it is known to repeat nothing: Redis quotes the arguments of commands that it does not
- * know, a script may quote anything, and what stands in the place of Redis may say what it likes. So only sentences that
- * are listed here pass; of any other reply its first word does.
+ * Returns the part of a server's reply that is known to repeat no data. Redis quotes the arguments of unknown commands, a
+ * script may quote anything, and an impostor of Redis may send anything. So only the sentences listed here pass; of any
+ * other reply, only its error code does.
  */
 function safeReply(text: string): string {
   const word = /^[A-Z][A-Z0-9]{1,23}(?= |$)/.exec(text)?.[0]
-  if (word === undefined) return 'an error that is not told in the way of Redis (left out)'
+  if (word === undefined) return 'an error that does not have the form of a Redis error (left out)'
   const rest = text.slice(word.length + 1)
   const known = sentences.find((sentence) => rest.startsWith(sentence))
   if (known !== undefined) return `${word} ${known}`

@@ -1,12 +1,12 @@
-// The one catalogue of what can go wrong: code, status, source, and the only sentence that a client is told.
+// The only catalogue of errors: code, status, source, and the only sentence that a client receives.
 
-/** Whose fault it is: decides log level and metric label. */
+/** The party at fault. Decides log level and metric label. */
 export type ErrorSource = 'client' | 'origin' | 'store' | 'config' | 'internal'
 
 interface CatalogueRow {
   readonly status: number
   readonly source: ErrorSource
-  /** Safe for anyone to read: names no address, path or version. */
+  /** Safe to show to anyone: names no address, path or version. */
   readonly sentence: string
   /** RFC 9209 §2.3 proxy error type, for Proxy-Status. */
   readonly proxyError?: string
@@ -16,18 +16,18 @@ const catalogue = {
   ORIGIN_REFUSED: { status: 502, source: 'origin', sentence: 'The origin server refused the connection.', proxyError: 'connection_refused' },
   ORIGIN_UNREACHABLE: { status: 502, source: 'origin', sentence: 'The origin server could not be reached.', proxyError: 'destination_unavailable' },
   ORIGIN_DNS: { status: 502, source: 'origin', sentence: 'The name of the origin server could not be resolved.', proxyError: 'dns_error' },
-  ORIGIN_RESET: { status: 502, source: 'origin', sentence: 'The origin server closed the connection before it had answered.', proxyError: 'connection_terminated' },
-  ORIGIN_TRUNCATED: { status: 502, source: 'origin', sentence: 'The answer of the origin server ended too soon.', proxyError: 'http_response_incomplete' },
-  ORIGIN_MALFORMED: { status: 502, source: 'origin', sentence: 'The answer of the origin server was not valid HTTP.', proxyError: 'http_protocol_error' },
-  ORIGIN_FIELDS_TOO_LARGE: { status: 502, source: 'origin', sentence: 'The answer of the origin server has too large header fields.', proxyError: 'http_response_header_section_size' },
+  ORIGIN_RESET: { status: 502, source: 'origin', sentence: 'The origin server closed the connection before it responded.', proxyError: 'connection_terminated' },
+  ORIGIN_TRUNCATED: { status: 502, source: 'origin', sentence: 'The response of the origin server ended too soon.', proxyError: 'http_response_incomplete' },
+  ORIGIN_MALFORMED: { status: 502, source: 'origin', sentence: 'The response of the origin server was not valid HTTP.', proxyError: 'http_protocol_error' },
+  ORIGIN_FIELDS_TOO_LARGE: { status: 502, source: 'origin', sentence: 'The response of the origin server has too large header fields.', proxyError: 'http_response_header_section_size' },
   ORIGIN_TLS: { status: 502, source: 'origin', sentence: 'A secure connection to the origin server could not be made.', proxyError: 'tls_protocol_error' },
   ORIGIN_TLS_ALERT: { status: 502, source: 'origin', sentence: 'The origin server refused the secure connection.', proxyError: 'tls_alert_received' },
   ORIGIN_CERTIFICATE: { status: 502, source: 'origin', sentence: 'The certificate of the origin server could not be verified.', proxyError: 'tls_certificate_error' },
   ORIGIN_CONNECT_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not accept the connection in time.', proxyError: 'connection_timeout' },
-  ORIGIN_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not answer in time.', proxyError: 'http_response_timeout' },
+  ORIGIN_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not respond in time.', proxyError: 'http_response_timeout' },
   ORIGIN_BUSY: { status: 503, source: 'origin', sentence: 'Every connection to the origin servers is in use.', proxyError: 'connection_limit_reached' },
   NO_ROUTE: { status: 404, source: 'client', sentence: 'No route matches this host and path.', proxyError: 'destination_not_found' },
-  NOT_CACHED: { status: 504, source: 'client', sentence: 'The request asked for a stored response only, and there is none to use.', proxyError: 'proxy_internal_response' },
+  NOT_CACHED: { status: 504, source: 'client', sentence: 'The request allows only a stored response, and none can be used.', proxyError: 'proxy_internal_response' },
   BAD_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid HTTP.', proxyError: 'http_request_error' },
   METHOD_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'This method is not supported here.', proxyError: 'http_request_denied' },
   CODING_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'A transfer coding other than chunked is not supported here.', proxyError: 'http_request_error' },
@@ -40,13 +40,13 @@ const catalogue = {
   CLIENT_GONE: { status: 499, source: 'client', sentence: 'The client closed the connection.' },
   STORE_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The shared store cannot be reached.' },
   PURGE_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The purge could not be recorded, and nothing was purged.' },
-  PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'Whether the purge was recorded is not known: it should be made again.' },
+  PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'It is not known whether the purge was recorded: send it again.' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not one that this endpoint takes.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token does not carry the scope that this needs.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'There is nothing here.' },
   FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests made by other web sites are not taken here.' },
-  MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not answer to that host name.' },
+  MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not serve that host name.' },
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'The request body is not of a type that this endpoint takes.' },
   NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
@@ -56,12 +56,12 @@ const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue
 
-/** The catalogue, for the reference and for the test that holds the reference to it. */
+/** The catalogue, for the reference and for the test that compares both. */
 export const errorCatalogue: Readonly<Record<ErrorCode, CatalogueRow>> = catalogue
 
 /**
- * An error from the catalogue. `message` is the catalogue's sentence and may be shown to anyone; `cause` and
- * `detail` are for the log alone.
+ * An error from the catalogue. `message` is the catalogue's sentence, which anyone may read. `cause` and `detail` are only
+ * for the log.
  */
 export class SpringhouseError extends Error {
   readonly code: ErrorCode
@@ -82,7 +82,7 @@ export class SpringhouseError extends Error {
     return catalogue[this.code].source
   }
 
-  /** RFC 9209 §2.3, undefined where the error is not one that a proxy reports of itself. */
+  /** The RFC 9209 §2.3 error type. Undefined if a proxy does not report this error about itself. */
   get proxyError(): string | undefined {
     return errorCatalogue[this.code].proxyError
   }

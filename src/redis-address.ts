@@ -1,4 +1,4 @@
-// Addresses of Redis, read in one way by the check of the configuration and by the client.
+// Addresses of Redis, parsed in one way by the check of the configuration and by the client.
 import { isIP } from 'node:net'
 
 export interface RedisAddress {
@@ -7,11 +7,11 @@ export interface RedisAddress {
   readonly database: number
   readonly username: string | undefined
   readonly password: string | undefined
-  /** `undefined` for host:port, which does not say. */
+  /** `undefined` for host:port, which does not state it. */
   readonly tls: boolean | undefined
 }
 
-/** A refusal that says what would be right. It quotes nothing of the text, which may hold a password. */
+/** The reason why an address is refused, and what would be right. Quotes nothing of the text, which may hold a password. */
 export interface WrongAddress {
   readonly wrong: string
 }
@@ -21,7 +21,7 @@ const usualPort = 6379
 // Redis counts databases with an int.
 const mostDatabases = 2_147_483_647
 
-/** Reads `redis.url`: `redis://user:password@host:port/database`, or `unix:///path/to/socket?db=database`. */
+/** Parses `redis.url`: `redis://user:password@host:port/database`, or `unix:///path/to/socket?db=database`. */
 export function readRedisUrl(text: string): RedisAddress | WrongAddress {
   if (text.startsWith('unix:')) return readSocket(text)
   const url = readServer(text)
@@ -31,7 +31,7 @@ export function readRedisUrl(text: string): RedisAddress | WrongAddress {
   return addressOf(url, usualPort, database)
 }
 
-/** Reads a node of a cluster or a Sentinel: `host:port`, or a URL without a database. */
+/** Parses a node of a cluster or a Sentinel: `host:port`, or a URL without a database. */
 export function readRedisNode(text: string, port = usualPort): RedisAddress | WrongAddress {
   if (!text.includes('://')) {
     const [, host = '', given = ''] = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+):(\d{1,5})$/i.exec(text) ?? []
@@ -75,7 +75,7 @@ function addressOf(url: URL, port: number, database: number): RedisAddress {
   }
 }
 
-// '' is number 0; undefined for what is no number.
+// Parses a database number. '' is number 0; undefined if it is not a number.
 function databaseOf(text: string): number | undefined {
   if (text === '') return 0
   return /^(?:0|[1-9]\d{0,9})$/.test(text) && Number(text) <= mostDatabases ? Number(text) : undefined

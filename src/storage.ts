@@ -1,4 +1,4 @@
-// Which store and which purge log a configuration asks for.
+// The store and the purge log that a configuration calls for.
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
@@ -21,18 +21,18 @@ import { redisTls } from './tls.ts'
 export interface Storage {
   readonly store: Store
   readonly purgeLog: PurgeLog
-  /** undefined: no other process has this store. */
+  /** undefined if no other process shares the store. */
   readonly leases: Leases | undefined
-  /** How the configurations of the processes that share the store compare. undefined: no other process has it. */
+  /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
-  /** Resolves when it keeps what it is given, or when there is no use in waiting for that; within a bounded time. */
+  /** Resolves when the store keeps what it receives, or when waiting for that is pointless; within a bounded time. */
   opened(): Promise<void>
-  /** Makes every connection to Redis from now on as these settings say. They are for the same servers. */
+  /** Uses these settings for every new connection to Redis. They are for the same servers. */
   renewUsers(redis: RedisConfig): void
   close(): Promise<void>
 }
 
-/** Opens them. Redis out of reach is no error: it starts degraded, and takes Redis up when it comes. */
+/** Opens store and log. Redis out of reach is no error: the process starts degraded, and uses Redis once it is reachable. */
 export function openStorage(config: Config, clock: Clock, logger: Logger): Storage {
   return config.redis === undefined ? embedded(config, clock) : shared(config, config.redis, clock, logger)
 }
@@ -49,7 +49,7 @@ function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { ma
   return { maxBytes: memory.maxBytes, maxEntryBytes: Math.min(memory.maxEntryBytes, maxEntryBytes), maxVariants }
 }
 
-/** Memory in front of what is shared, unless none is wanted. `clear`: what is in memory, if anything. */
+/** Puts memory in front of the shared store, unless memory is turned off. `clear` empties the memory. */
 function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: Store, clear(): void } {
   const bounds = memoryBounds(cache)
   if (bounds.maxBytes === 0) return { store: redis, clear: () => {} }
@@ -62,7 +62,7 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   const connections = connectRedis({ ...redis, tls: redisTls(redis), clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
   const { store, clear } = tiered(createRedisStore({ ...common, maxEntryBytes: cache.maxEntryBytes, maxVariants: cache.maxVariants }), cache, clock)
-  // A process is a replica: no two may share a name, not even over a restart within the same second.
+  // A process is a replica: no two may share a name, even after a restart within the same second.
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   const purgeLog = createStreamPurgeLog({
     ...common,
@@ -71,7 +71,7 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
     maxKeepMs: longestKeepMs(config),
     maxRecords: coherence.maxLogRecords,
     maxBytes: coherence.maxLogBytes,
-    // What a lost log leaves in Redis is dead by its stamp, and so is what is here, which gives its memory back at once.
+    // After a lost log, entries in Redis are dead by their stamps. So are those in memory, which frees its space at once.
     onReset: clear,
   })
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
@@ -79,8 +79,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   return together({ store, purgeLog, leases, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
-// Clients that are let in before it would be answered as if nothing were ever kept. Whoever is told that Redis is out of reach
-// does not wait, nor does anybody wait for one that hangs for longer than a connection may take.
+// Waits until the shared store is in use, because responses before that would not be stored. Does not wait if Redis is out
+// of reach, or if it hangs for longer than a connection may take.
 async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeLog, patienceMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, patienceMs) })
@@ -107,8 +107,8 @@ function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: Re
   }
 }
 
-// A purge must be remembered for as long as anything that it could match is kept: a lifetime and a stale allowance, each
-// bounded by maxTtl, or keepStale in place of the latter.
+// A purge must be kept for as long as any entry that it could match. That is a lifetime plus a stale allowance, each bounded
+// by maxTtl, or keepStale instead of the allowance.
 function longestKeepMs({ routes, cache }: Config): number {
   return Math.max(...routes.map(route => route.cache.maxTtl * 2)) + cache.keepStale
 }

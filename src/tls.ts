@@ -1,4 +1,4 @@
-// Certificates, keys and authorities: from the paths in a configuration to what is in the files.
+// Certificates, keys and authorities: reads the files that a configuration names.
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Config, RedisConfig } from './config/schema.ts'
@@ -6,7 +6,10 @@ import type { OriginConfig } from './origin/config.ts'
 import type { TlsFiles } from './proxy/listener/options.ts'
 import type { RedisTls } from './store/redis/connect/client.ts'
 
-/** What the listener shows its clients; undefined: it speaks in the clear. @throws Error that names what is wrong with which file. */
+/**
+ * The listener's certificate and key; undefined for a listener without TLS.
+ * @throws Error that names what is wrong with which file.
+ */
 export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
   if (tls === undefined) return undefined
   const files = { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key) }
@@ -18,7 +21,10 @@ export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly ht
   return { ...files, http2: tls.http2 }
 }
 
-/** The origins, with the authorities that they are to be verified by. @throws Error that names the file. */
+/**
+ * The origins, with the authorities that verify them.
+ * @throws Error that names the file.
+ */
 export function originConfigs(origins: Config['origins']): Record<string, OriginConfig> {
   return Object.fromEntries(Object.entries(origins).map(([name, { tls, ...origin }]) => {
     if (tls === undefined) return [name, origin]
@@ -27,7 +33,10 @@ export function originConfigs(origins: Config['origins']): Record<string, Origin
   }))
 }
 
-/** How Redis is spoken to over TLS; undefined: as its URLs say, with the public authorities. @throws Error that names what is wrong with which file. */
+/**
+ * The TLS settings for Redis. undefined: the URLs decide, with the public authorities.
+ * @throws Error that names what is wrong with which file.
+ */
 export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
   if (tls === undefined) return undefined
   const { ca, cert, key, ...rest } = tls
@@ -36,7 +45,7 @@ export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
     ...(cert !== undefined && { cert: pem('redis.tls.cert', cert) }),
     ...(key !== undefined && { key: pem('redis.tls.key', key) }),
   }
-  // ioredis would not try again after a connection that cannot even be begun.
+  // ioredis would not retry after a connection that cannot be started.
   if (files.ca !== undefined && !files.ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`redis.tls.ca: ${ca} holds no certificate`)
   try {
     createSecureContext(files)

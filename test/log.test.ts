@@ -42,7 +42,7 @@ t.test('a real error of Redis is told by kind, code and name of the command, and
     { type: 'ReplyError', message: /^WRONGTYPE Operation against a key holding the wrong kind of value/, command: 'hset' },
     { message: 'ERR wrong number of arguments' },
     { message: 'NOSCRIPT No matching script' },
-    { message: 'an error that is not told in the way of Redis (left out)', command: 'eval' },
+    { message: 'an error that does not have the form of a Redis error (left out)', command: 'eval' },
     { command: 'eval' },
     { message: 'ERR DB index is out of range', command: 'select' },
     { message: 'WRONGPASS invalid username-password pair or user is disabled', command: 'AUTH' },

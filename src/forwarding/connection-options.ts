@@ -1,33 +1,38 @@
-// Which fields a Connection field may take off a message, and which it may not.
+// The fields that a Connection field may remove from a message.
 import type { FieldLines } from '../http/fields.ts'
 import { connectionNamed } from '../http/fields.ts'
 import { keyedFields } from '../policy/keyed-fields.ts'
 
 /**
  * Fields that no connection option removes. RFC 9110 §7.6.1 says that an intermediary removes every field that Connection
- * names, and that a sender must not name one "that is intended for all recipients of the content". A sender that breaks
- * the second rule makes the first a weapon: `Connection: Authorization` would turn a private request into a public one on
- * its way to the origin, `Connection: Cache-Control` a private response into a storable one, `Connection: X-Forwarded-For`
- * would hide who asked. Leaving these in place harms nobody that keeps the rules, so they stay.
+ * names, and that a sender must not name one "that is intended for all recipients of the content". A sender that breaks the
+ * second rule turns the first into a weapon:
+ * - `Connection: Authorization` would make a private request public on its way to the origin.
+ * - `Connection: Cache-Control` would make a private response storable.
+ * - `Connection: X-Forwarded-For` would hide the client's address.
+ *
+ * Keeping these fields harms no sender that follows the rules.
  */
 export const endToEndAlways: ReadonlySet<string> = new Set([
-  // What the message means, and how long its body is.
+  // The meaning of the message, and the length of its body.
   'host', 'content-length', 'content-type', 'content-encoding', 'content-range', 'content-location', 'date',
-  // Who asks, and with what right.
+  // The client's identity and rights.
   'authorization', 'cookie', 'set-cookie', 'origin', 'www-authenticate',
-  // What selects a response or makes the request conditional.
+  // Fields that select a response or make the request conditional.
   'accept', 'accept-encoding', 'accept-language', 'range', 'if-match', 'if-none-match', 'if-modified-since',
   'if-unmodified-since', 'if-range', ...keyedFields,
-  // Who may keep the response, and what invalidates it.
+  // Fields that decide which caches may keep the response, and what invalidates it.
   'cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'expires', 'age', 'vary', 'etag', 'last-modified',
   'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation',
-  // What proxies add. RFC 8586 §2: nothing may take CDN-Loop off.
+  // Fields that proxies add. RFC 8586 §2: nothing may remove CDN-Loop.
   'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id',
 ])
 
 const none: ReadonlySet<string> = new Set()
 
-/** The fields that Connection takes off this message, beyond those that never pass a hop (RFC 9110 §7.6.1). */
+/**
+ * Returns the fields that Connection removes from this message, beyond those that are always hop-by-hop (RFC 9110 §7.6.1).
+ */
 export function connectionOptions(lines: FieldLines): ReadonlySet<string> {
   const named = connectionNamed(lines)
   if (named.size === 0) return none

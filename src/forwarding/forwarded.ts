@@ -1,22 +1,22 @@
-// Forwarded (RFC 7239) and lists of client addresses, read strictly: what tells an address and nothing else, and what does not.
+// Forwarded (RFC 7239) and lists of client addresses, parsed strictly: what is only an address, and what is more.
 import { isIPv4, isIPv6 } from 'node:net'
 import { withoutOuterSpace } from '../http/white-space.ts'
 
-/** An element of Forwarded: what one proxy says of one hop. */
+/** An element of Forwarded: the statement of one proxy about one hop. */
 export interface ForwardedElement {
-  /** As written, without the white space around it. */
+  /** The element as written, without the white space around it. */
   readonly text: string
-  /** The same without the addresses that `for` and `by` name: `for=;host=h` of `for=1.2.3.4;host=h`. */
+  /** The element without the addresses in `for` and `by`: `for=;host=h` for `for=1.2.3.4;host=h`. */
   readonly bare: string
-  /** Its other pairs alone, parted by semicolons: `host=h`. Empty if the element names addresses and nothing else. */
+  /** The other pairs, joined by semicolons: `host=h`. Empty if the element names only addresses. */
   readonly rest: string
 }
 
-// RFC 7239 §4, with the white space around `;` and `,` that proxies write. One pair, up to what ends it; sticky, so that nothing is
-// skipped. The alternatives begin with different bytes, so a value is read once.
+// RFC 7239 §4, with the white space around `;` and `,` that proxies write. Matches one pair up to its separator; sticky, so
+// that nothing is skipped. The alternatives begin with different bytes, so a value is read once.
 const pair = /[\t ]*([!#$%&'*+.^_`|~\w-]+)=("(?:[^"\\]|\\[^])*"|[^\t ,;"]+)[\t ]*(?:([;,])|$)/y
 
-/** Whether a value is one element that names the address of `for`, and tells `pairs` beside it: what this proxy adds, and most are. */
+/** True if a value is one element with the address of `for` and then `pairs`, which this proxy adds. Most values are. */
 export function tellsAddressAnd(pairs: string, value: string): boolean {
   if (!value.startsWith('for=') || !value.endsWith(pairs)) return false
   const end = value.length - pairs.length - 1
@@ -24,8 +24,8 @@ export function tellsAddressAnd(pairs: string, value: string): boolean {
 }
 
 /**
- * The elements of a Forwarded field, its lines joined by commas. `undefined` if any part of it is not in the grammar: an empty pair or
- * element, white space inside a pair, a quote that does not close. Applications then differ in what they read in it.
+ * Parses the elements of a Forwarded field, its lines joined by commas. `undefined` if any part is outside the grammar: an
+ * empty pair or element, white space inside a pair, a quote that does not close. Applications read such a field differently.
  */
 export function readForwarded(value: string): readonly ForwardedElement[] | undefined {
   const elements: ForwardedElement[] = []
@@ -63,7 +63,7 @@ function namesHop(name: string): boolean {
   return /^(?:for|by)$/i.test(name)
 }
 
-// A value with an escape in it is left as it is, and is then no address: applications differ in whether they undo the escape.
+// A value with an escape stays as it is, and is then no address: applications differ in whether they undo the escape.
 function unquoted(value: string): string {
   return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
@@ -71,7 +71,10 @@ function unquoted(value: string): string {
 const port = '(?::(?:\\d{1,5}|_[\\w.-]+))?'
 const node = new RegExp(`^(?:([\\d.]+)|\\[([\\da-f:.]+)\\]|unknown|_[\\w.-]+)${port}$`, 'i')
 
-/** Whether a text is a node's name and nothing else: an IP address, `unknown` or an obfuscated identifier, with a port or without (RFC 7239 §6). */
+/**
+ * True if a text is only a node name: an IP address, `unknown` or an obfuscated identifier, with or without a port (RFC 7239
+ * §6).
+ */
 function isNode(text: string): boolean {
   return isIPv4(text) || isAddress(node.exec(text), text)
 }
@@ -79,8 +82,8 @@ function isNode(text: string): boolean {
 const listed = /^(?:([\d.]+)|\[([\da-f:.]+)\]|unknown)(?::\d{1,5})?$/i
 
 /**
- * Whether a value is a list of IP addresses, with ports or without, and nothing else, as X-Forwarded-For and its like hold. `unknown` counts
- * as one, for proxies write it where they hide an address.
+ * True if a value is only a list of IP addresses, with or without ports, as in X-Forwarded-For and similar fields. `unknown`
+ * counts as an address, because proxies write it to hide an address.
  */
 export function isAddressList(value: string): boolean {
   let start = 0
@@ -96,7 +99,8 @@ function isListedAddress(text: string): boolean {
   return isIPv4(text) || isAddress(listed.exec(text), text)
 }
 
-// Without brackets an IPv6 address has no place in Forwarded, but is written there. A zone (RFC 4007 §11) is free text, so it is no address.
+// An IPv6 address without brackets is not allowed in Forwarded, but is written there. A zone (RFC 4007 §11) is free text, so
+// an address with a zone is no address.
 function isAddress(match: RegExpExecArray | null, text: string): boolean {
   if (match === null) return !text.includes('%') && isIPv6(text)
   const [, ipv4, ipv6] = match

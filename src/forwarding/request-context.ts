@@ -1,15 +1,15 @@
-// The hop between client and proxy, as forwarding and the key need it.
+// The hop between client and proxy, for forwarding and for the key.
 
-/** The hop between the client and the proxy, as the proxy saw it. */
+/** The hop between the client and the proxy, as the proxy sees it. */
 export interface RequestContext {
-  /** The peer's IP address; IPv4 in its own notation, also on a socket that listens on both. */
+  /** The peer's IP address. IPv4 in its own notation, also on a dual-stack socket. */
   readonly address: string
-  /** How the client asked: as a trusted proxy before this one says in X-Forwarded-Proto, or else on this connection. */
+  /** The client's scheme: from a trusted proxy's X-Forwarded-Proto, or else from this connection. */
   readonly scheme: 'http' | 'https'
-  /** Of the client's message: `1.1`, `1.0`. */
+  /** The version of the client's message: `1.1`, `1.0`. */
   readonly httpVersion: string
-  /** Whether `trustProxy` names the peer: then what it says about those before it is believed. */
+  /** True if `trustProxy` names the peer. Then its statements about earlier hops are trusted. */
   readonly trusted: boolean
-  /** A token that is safe to log and to pass on: the trusted client's, or the proxy's own. */
+  /** A token that is safe to log and to forward: the trusted client's, or the proxy's own. */
   readonly requestId: string
 }

@@ -1,4 +1,4 @@
-// What an origin is sent: the client's fields, less what is not for it, plus what the proxy vouches for.
+// The fields of a forwarded request: the client's end-to-end fields, plus those that the proxy sets itself.
 import type { FieldLines } from '../http/fields.ts'
 import { normaliseAuthority } from '../http/authority.ts'
 import { isHopByHop, withoutFields } from '../http/fields.ts'
@@ -8,7 +8,7 @@ import { isUntrustedField } from './untrusted-fields.ts'
 import type { RequestContext } from './request-context.ts'
 import { partialRequestFields } from '../policy/validation.ts'
 
-/** What becomes of a field that the proxy treats by name. */
+/** The treatment of a field that the proxy treats by name. */
 type Treatment = 'forwarded' | 'authority' | 'connection' | 'cookie' | 'drop'
 
 const treatments: ReadonlyMap<string, Treatment> = new Map([
@@ -16,22 +16,21 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
   ['connection', 'connection'],
   ['cookie', 'cookie'],
   ['forwarded', 'forwarded'],
-  // The proxy has one already, checked.
+  // The proxy sends its own, checked.
   ['x-request-id', 'drop'],
-  // RFC 9110 §10.1.1: met at this hop. Node has sent the 100 by now, and no other expectation is defined.
+  // RFC 9110 §10.1.1: met at this hop. Node has already sent the 100, and no other expectation is defined.
   ['expect', 'drop'],
 ])
 
 /**
- * The fields for the origin, from the client's. `lines` must have lower-case names; the result has Host first where the
- * client sent one. One pass; a second only for a Connection field that names something.
- *
- * - Hop-by-hop fields go, and those that Connection names (RFC 9110 §7.6.1), unless they are end-to-end beyond doubt:
- *   see endToEndAlways. TE and Trailer are hop-by-hop: the proxy asks for no trailers on a client's behalf.
- * - What tells where the request came from, and the other fields that steer an origin, are the proxy's own word and a trusted
- *   client's: see provenanceLines.
- * - Via gains this hop, with the version in which the message came (RFC 9110 §7.6.3), and CDN-Loop its name (RFC 8586 §2),
- *   as a line of its own, which a malformed one before it cannot swallow.
+ * Makes the origin's fields from the client's. `lines` must have lower-case names; the result begins with Host if the client
+ * sent one. Takes one pass, and a second only if a Connection field names something.
+ * - Hop-by-hop fields are removed, and those that Connection names (RFC 9110 §7.6.1), except the fields in endToEndAlways.
+ *   TE and Trailer are hop-by-hop: the proxy requests no trailers on a client's behalf.
+ * - Fields about the request's source, and other fields that steer an origin, come only from the proxy and from a trusted
+ *   client: see provenanceLines.
+ * - Via gains this hop, with the version of the received message (RFC 9110 §7.6.3). CDN-Loop gains this proxy's name (RFC
+ *   8586 §2), as a separate line, which a malformed earlier line cannot swallow.
  */
 export function forwardFields(lines: FieldLines, client: RequestContext, viaName: string): string[] {
   const { trusted } = client
@@ -54,11 +53,12 @@ export function forwardFields(lines: FieldLines, client: RequestContext, viaName
         if (trusted) steering.push(name, value)
         break
       case 'authority':
-        // In the one spelling that the key has: an origin may write what it is sent into an answer that others are given.
+        // In the one spelling that the key has: an origin may copy the received Host into a response that other clients
+        // receive.
         authority ??= normaliseAuthority(value, client.scheme) ?? value
         break
       case 'cookie':
-        // RFC 6265 §5.4: one line. Of several each reader takes its own.
+        // RFC 6265 §5.4: one line. Applications differ in which of several lines they read.
         if (cookies === -1) cookies = kept.push(name, value) - 1
         else kept[cookies] += `; ${value}`
         break
@@ -77,7 +77,7 @@ export function forwardFields(lines: FieldLines, client: RequestContext, viaName
     if (named === undefined || !named.has(name)) sent.push(name, kept[i + 1] as string)
   }
 
-  // Connection takes nothing off them, for they are in the key.
+  // Connection removes none of these, because they are part of the key.
   for (const part of provenanceLines(steering, client, authority)) sent.push(part)
   sent.push('via', `${client.httpVersion} ${viaName}`, 'cdn-loop', viaName)
   sent.push('x-request-id', client.requestId)
@@ -86,7 +86,7 @@ export function forwardFields(lines: FieldLines, client: RequestContext, viaName
 
 const noOptions: ReadonlySet<string> = new Set()
 
-/** The fields of a request for the whole, whatever was asked for of it. */
+/** Returns the fields of a request for the whole representation, without the client's ranges and conditions. */
 export function unconditionalFields(forwarded: FieldLines): string[] {
   return withoutFields(forwarded, partialRequestFields)
 }

@@ -4,8 +4,8 @@ import { connectionOptions } from './connection-options.ts'
 import { cacheOnlyFieldNames } from '../policy/storable.ts'
 
 /**
- * The lines without the fields of the connection that they came over (RFC 9110 §7.6.1), and without the length of a body
- * that the status does not have (§8.6: no Content-Length on 1xx and 204).
+ * Returns the lines without the fields of the origin's connection (RFC 9110 §7.6.1), and without the length of a body that
+ * the status does not have (§8.6: no Content-Length on 1xx and 204).
  */
 export function responseFields(status: number, lines: FieldLines): string[] {
   const named = connectionOptions(lines)
@@ -19,27 +19,30 @@ export function responseFields(status: number, lines: FieldLines): string[] {
   return kept
 }
 
-/** The names in a field section that stay on this side: those of its own connection, and those meant for caches alone. */
+/**
+ * Returns the names in a field section that clients do not receive: fields of the origin's connection, and cache-only
+ * fields.
+ */
 export function fieldsNotForClients(fields: FieldLines): { has(name: string): boolean } {
   const named = connectionNamed(fields)
   return { has: name => isHopByHop(name, named) || cacheOnlyFieldNames.has(name) }
 }
 
-/** What a client is sent of an origin's fields (RFC 9110 §7.6.1), with what this hop adds. */
+/** Returns the fields that a client receives: the origin's fields (RFC 9110 §7.6.1), and those that this hop adds. */
 export function clientFields(fields: FieldLines, via: string, cacheStatus: string): string[] {
   const kept = withoutFields(fields, fieldsNotForClients(fields))
   kept.push('via', via, 'cache-status', cacheStatus)
   return kept
 }
 
-/** What a client is sent of an origin's trailers. They stay trailers: they are not merged into the fields, nor stored. */
+/** Returns the trailers that a client receives. They stay trailers: they are neither merged into the fields nor stored. */
 export function clientTrailers(trailers: FieldLines): string[] {
   const notForClients = fieldsNotForClients(trailers)
   return withoutFields(trailers, { has: name => neverTrailers.has(name) || notForClients.has(name) })
 }
 
-// RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches
-// read: nobody has judged a trailer.
+// RFC 9110 §6.5.1: fields that frame, route or describe the content mean nothing after it. Set-Cookie and fields that caches
+// read are removed too, because trailers are not checked like a head.
 const neverTrailers: ReadonlySet<string> = new Set([
   'content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'set-cookie', 'cache-control', 'age', 'expires', 'date', 'vary', 'via', 'cache-status',
 ])

@@ -1,18 +1,18 @@
-// The fields that tell an origin where a request came from, and how much of them tells two requests apart.
+// The fields that state where a request came from, and the part of them that belongs to the key.
 import type { FieldLines } from '../http/fields.ts'
 import { isAddressList, readForwarded, tellsAddressAnd } from './forwarded.ts'
 import { dashed, isUntrustedField, namesSender, isClientAddressField } from './untrusted-fields.ts'
 import type { RequestContext } from './request-context.ts'
 
 /**
- * X-Forwarded-For, -Proto, -Host and Forwarded as an origin is sent them, one line each, behind the other steering fields of a trusted
- * client in their order. `lines` may have other fields too, and names in any case; `authority` is Host in its one spelling.
- *
- * - Of an untrusted client's fields nothing is used.
- * - X-Forwarded-For and Forwarded are joined, and this hop appended. X-Forwarded-Proto and -Host are the first line's: they tell of the
- *   outermost hop.
- * - Forwarded is written anew from what was understood. If it names nothing but addresses, each element is given the request's host and
- *   scheme: an origin that goes by the first element then reads the same as one that goes by the last.
+ * Returns X-Forwarded-For, -Proto, -Host and Forwarded for the origin, one line each. A trusted client's other steering
+ * fields come before them, in their order. `lines` may have other fields too, and names in any case; `authority` is the
+ * normalised Host.
+ * - An untrusted client's fields are not used.
+ * - X-Forwarded-For and Forwarded are joined, and this hop is appended. X-Forwarded-Proto and -Host come from the first
+ *   line, which describes the outermost hop.
+ * - Forwarded is rewritten from its parsed elements. If it names only addresses, each element gets the request's host and
+ *   scheme. Then an origin that reads the first element sees the same as one that reads the last.
  */
 export function provenanceLines(lines: FieldLines, client: RequestContext, authority: string | undefined): string[] {
   const sent: string[] = []
@@ -54,7 +54,10 @@ function joined(list: string, value: string): string {
   return list === '' ? value : `${list}, ${value}`
 }
 
-/** A Forwarded field that was understood, `pairs` added to each element if all name nothing but addresses; any other as it came. */
+/**
+ * Rewrites a Forwarded field that parses. `pairs` are added to each element if all name only addresses. Any other field is
+ * unchanged.
+ */
 function rewritten(forwarded: string, pairs: string): string {
   const elements = forwarded === '' ? undefined : readForwarded(forwarded)
   if (elements === undefined) return forwarded
@@ -68,7 +71,10 @@ function nodeName(address: string): string {
   return address.includes(':') ? `"[${address}]"` : address
 }
 
-/** What this hop tells in Forwarded beside the client's address. Host is quoted, for it may hold a colon (RFC 7239 §4). */
+/**
+ * Returns this hop's pairs in Forwarded, beside the client's address. Host is quoted, because it may hold a colon (RFC 7239
+ * §4).
+ */
 function hopPairs(scheme: string, authority: string | undefined): string {
   if (authority === undefined) return `proto=${scheme}`
   return `host="${/["\\]/.test(authority) ? authority.replaceAll(/["\\]/g, '\\$&') : authority}";proto=${scheme}`
@@ -81,13 +87,13 @@ interface Keyed {
 }
 
 /**
- * What of `provenanceLines` belongs to the key: two requests of one scheme and authority that give the same are sent the same lines, in
- * the same order, but for the addresses of clients and for what follows from scheme and authority. A load balancer that adds
- * X-Forwarded-For, -Proto, -Host and -Port makes no keys of its own by that.
+ * Returns the part of `provenanceLines` that belongs to the key. If two requests with one scheme and authority give the same
+ * result, the origin receives the same lines in the same order. Only client addresses, and what follows from scheme and
+ * authority, may differ. Therefore a load balancer that adds X-Forwarded-For, -Proto, -Host and -Port creates no keys.
  */
 export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed): FieldLines {
-  // A field is judged by all of its lines, in every spelling that CGI takes for its name: which of them counts is for the origin to say.
-  // There are some thirty names of addresses, so these lists stay short whatever a client sends.
+  // A field is judged by all of its lines, in every spelling that CGI maps to its name, because the origin decides which
+  // line counts. There are about thirty names of address fields, so these lists stay short for any client.
   const telling: string[] = []
   let ports = 0
   let nothingNew = true
@@ -119,7 +125,10 @@ function portOf(scheme: 'http' | 'https', authority: string): string {
   return /:(\d+)$/.exec(authority)?.[1] ?? (scheme === 'https' ? '443' : '80')
 }
 
-/** All of Forwarded but the addresses, its elements in their order. A field that is not understood counts as it is, under a name of its own. */
+/**
+ * Adds all of Forwarded but the addresses, its elements in order. A field that does not parse is added unchanged, under a
+ * separate name.
+ */
 function pushForwarded(keyed: string[], value: string, ownPairs: string): void {
   if (tellsAddressAnd(ownPairs, value)) return
   const elements = readForwarded(value)

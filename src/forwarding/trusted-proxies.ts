@@ -1,7 +1,7 @@
-// Whose word about earlier hops is believed.
+// The proxies whose statements about earlier hops are trusted.
 import { BlockList, isIP } from 'node:net'
 
-/** IPv4 in its own notation, whatever the socket's family: `::ffff:10.0.0.1` is 10.0.0.1. Zone ids go. */
+/** Returns IPv4 in its own notation for any socket family: `::ffff:10.0.0.1` becomes 10.0.0.1. Zone ids are removed. */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return ''
   if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7)
@@ -10,8 +10,8 @@ export function plainAddress(address: string | undefined): string {
 }
 
 /**
- * Whether a peer is a proxy to be believed. `true` believes everyone, `false` nobody; a list holds addresses and CIDR
- * ranges (`10.0.0.0/8`, `::1`), and the names `loopback`, `linklocal` and `uniquelocal`, as Fastify has them.
+ * Returns a predicate that is true for a trusted proxy's address. `true` trusts every peer, `false` none. A list holds
+ * addresses and CIDR ranges (`10.0.0.0/8`, `::1`), and Fastify's names `loopback`, `linklocal` and `uniquelocal`.
  * @throws TypeError for a member that is none of these.
  */
 export function trustedProxyMatcher(trustProxy: boolean | readonly string[]): (address: string) => boolean {

@@ -1,17 +1,17 @@
-// The authority of a request: who is asked, in the one spelling that keys and routes use (RFC 9110 §7.2).
+// The authority of a request (host and port), in the one spelling that keys and routes use (RFC 9110 §7.2).
 
 /**
- * `uri-host [":" port]` as keys and routes compare it: lower case, without the scheme's own port, IPv6 literals in
- * their canonical form; undefined for anything else, which RFC 9112 §3.2 has answered with 400.
+ * Returns `uri-host [":" port]` as keys and routes compare it: lower case, without the scheme's default port, IPv6 literals
+ * in canonical form. Returns undefined for anything else, which RFC 9112 §3.2 rejects with 400.
  *
- * A trailing dot stays. `example.com.` names the same host in DNS, but an origin may write the Host it was sent into
- * its answer, and that answer must not reach whoever asked for `example.com`.
+ * A trailing dot stays. `example.com.` names the same host in DNS, but an origin may copy the received Host into its
+ * response. That response must not reach a client that requested `example.com`.
  *
- * Percent-encoding, which RFC 3986 §3.2.2 has for names outside DNS, is refused: origins differ in whether they decode
- * it, and a second spelling of a name would be a second key, which a purge of the first does not reach.
+ * Percent-encoding, which RFC 3986 §3.2.2 has for names outside DNS, is refused: origins differ in whether they decode it. A
+ * second spelling of a name would be a second key, which a purge of the first does not reach.
  */
 export function normaliseAuthority(host: string, scheme: 'http' | 'https'): string | undefined {
-  // Runs on every request, and nearly always finds a plain name in lower case, and gives it back.
+  // Runs on every request. Nearly always the host is a plain name in lower case, which is returned as it is.
   let labelLength = 0
   for (let i = 0; i < host.length; i++) {
     const char = host.charCodeAt(i)
@@ -23,7 +23,7 @@ export function normaliseAuthority(host: string, scheme: 'http' | 'https'): stri
   return host === '' || host.length > maxHostLength ? normaliseUncommon(host, scheme) : host
 }
 
-/** Whether the rest is a port that may stay as it is written: no leading zero, and not the scheme's own. */
+/** True if the rest is a port that may stay as it is written: without a leading zero, and not the scheme's default. */
 function isPlainPort(host: string, start: number, scheme: 'http' | 'https'): boolean {
   if (host.charCodeAt(start) === 0x30 || host.length - start > 5) return false
   let port = 0
@@ -35,7 +35,7 @@ function isPlainPort(host: string, start: number, scheme: 'http' | 'https'): boo
   return port > 0 && port <= 65_535 && port !== defaultPorts[scheme]
 }
 
-// RFC 1035 §2.3.4; RFC 3986 §3.2.2 asks for no more of a registered name.
+// RFC 1035 §2.3.4. RFC 3986 §3.2.2 requires no more of a registered name.
 const maxHostLength = 255
 
 const defaultPorts = { http: 80, https: 443 } as const
@@ -50,7 +50,7 @@ function normaliseUncommon(host: string, scheme: 'http' | 'https'): string | und
   if (match === null) return undefined
   const name = normaliseHost(match[1] as string)
   if (name === undefined) return undefined
-  // RFC 3986 §3.2.3: a port may be empty, and then means the scheme's own.
+  // RFC 3986 §3.2.3: a port may be empty, and then means the scheme's default.
   const port = match[2] === undefined || match[2] === '' ? defaultPorts[scheme] : Number(match[2])
   if (port < 1 || port > 65_535) return undefined
   return port === defaultPorts[scheme] ? name : `${name}:${port}`
@@ -64,7 +64,10 @@ function normaliseHost(name: string): string | undefined {
   return name.length <= maxHostLength && registeredName.test(name) ? name : undefined
 }
 
-/** A request in absolute-form (RFC 9112 §3.2.2), parted. The authority is as received; `normaliseAuthority` judges it. */
+/**
+ * The parts of a request target in absolute-form (RFC 9112 §3.2.2). The authority is as received; `normaliseAuthority`
+ * judges it.
+ */
 export interface AbsoluteForm {
   readonly scheme: 'http' | 'https'
   readonly authority: string
@@ -72,7 +75,7 @@ export interface AbsoluteForm {
   readonly target: string
 }
 
-/** Parts `http://host/path?query`; undefined for every other form, other schemes and targets with a fragment included. */
+/** Splits `http://host/path?query`. Undefined for every other form, including other schemes and targets with a fragment. */
 export function absoluteForm(target: string): AbsoluteForm | undefined {
   const match = /^(https?):\/\/([^/?#\\]*)([/?][^#]*)?$/i.exec(target)
   if (match === null) return undefined

@@ -1,54 +1,53 @@
-// Cache-Control, the response's and the request's (RFC 9111 §5.2): read in one pass, and read fail-closed.
+// Cache-Control of responses and requests (RFC 9111 §5.2), parsed in one pass; what is malformed restricts.
 import { deltaSeconds, qualifiedNames, scanDirectives, type Argument } from './directives.ts'
 
 /**
- * What a response asks of this cache. All numbers are delta-seconds (RFC 9111 §1.2.2): whole, 0 to `maxDeltaSeconds`.
- * Which directive beats which is policy's business; here they stand side by side.
+ * The directives of a response. All numbers are delta-seconds (RFC 9111 §1.2.2): whole, 0 to `maxDeltaSeconds`. Policy
+ * decides which directive beats which.
  */
 export interface ResponseDirectives {
-  /** Malformed reads as 0 (RFC 9111 §4.2.1 encourages to treat such a response as stale), never as absent. */
+  /** Malformed reads as 0, never as absent: RFC 9111 §4.2.1 encourages treating such a response as stale. */
   readonly maxAge: number | undefined
-  /** As maxAge. */
+  /** Parsed as maxAge. */
   readonly sMaxage: number | undefined
-  /** Whether a max-age or s-maxage could not be read, so that the response is stale by mistake rather than by intent. */
+  /** True if a max-age or s-maxage could not be read: the response is stale by mistake, not by intent. */
   readonly lifetimeMalformed: boolean
   readonly noStore: boolean
   /** An array is the qualified form: the field names, in lower case, that may not be reused without validation. */
   readonly noCache: true | readonly string[] | undefined
   /** An array is the qualified form: the field names, in lower case, that may not be stored. */
   readonly private: true | readonly string[] | undefined
-  /** Permits, so it holds only where every `public` is well-formed. */
+  /** Permits, so it is true only if every `public` is well-formed. */
   readonly public: boolean
-  /** Restricts, in whatever form. What a well-formed one permits stands in `grantsSharing`. */
+  /** Restricts in any form, malformed or not. `grantsSharing` holds what a well-formed one permits. */
   readonly mustRevalidate: boolean
   readonly proxyRevalidate: boolean
-  /** Restricts, in whatever form: a status that is not understood is not stored. */
+  /** Restricts in any form, malformed or not: a status that is not understood is not stored. */
   readonly mustUnderstand: boolean
-  /** Whether a must-understand that is well-formed lifts the no-store beside it (RFC 9111 §5.2.2.3). */
+  /** True if a well-formed must-understand lifts the no-store beside it (RFC 9111 §5.2.2.3). */
   readonly liftsNoStore: boolean
   /**
-   * Whether the response to a request with credentials may be shared (RFC 9111 §3.5): by a public, must-revalidate or s-maxage
-   * above 0. A directive grants nothing where one of its lines is malformed, or contradicts another, whatever else it forbids.
+   * True if the response to a request with credentials may be shared (RFC 9111 §3.5): by public, must-revalidate, or
+   * s-maxage above 0. A directive grants nothing if one of its lines is malformed or contradicts another.
    */
   readonly grantsSharing: boolean
   readonly immutable: boolean
   readonly noTransform: boolean
-  /** RFC 5861 §3. Malformed reads as 0, so that no default of the operator's takes its place. */
+  /** RFC 5861 §3. Malformed reads as 0, so that the operator's default does not take its place. */
   readonly staleWhileRevalidate: number | undefined
-  /** RFC 5861 §4. As staleWhileRevalidate. */
+  /** RFC 5861 §4. Parsed as staleWhileRevalidate. */
   readonly staleIfError: number | undefined
 }
 
-/** What a request asks of this cache. Numbers are delta-seconds, as in a response. */
+/** The directives of a request. Numbers are delta-seconds, as in a response. */
 export interface RequestDirectives {
   /** Malformed reads as 0. */
   readonly maxAge: number | undefined
   /** Infinity when bare: "any staleness" (RFC 9111 §5.2.1.2). Malformed reads as absent. */
   readonly maxStale: number | undefined
   /**
-   * Malformed or bare reads as Infinity, which no stored response meets. The client wants *some* freshness to be left,
-   * and how much cannot be known; the one answer that is sure to have it comes from the origin. It costs a request
-   * that `no-cache` would cost as well.
+   * Malformed or bare reads as Infinity, which no stored response meets. The client wants some freshness to be left, but how
+   * much is unknown; only a response from the origin surely has it. `no-cache` would cost the same request.
    */
   readonly minFresh: number | undefined
   readonly noCache: boolean
@@ -63,25 +62,25 @@ export const noResponseDirectives: ResponseDirectives = Object.freeze(emptyRespo
 export const noRequestDirectives: RequestDirectives = Object.freeze(emptyRequest())
 
 /**
- * Reads a response's Cache-Control from its combined field value (undefined: absent). Never throws.
+ * Parses a response's Cache-Control from its combined field value (undefined: absent). Never throws.
  *
- * RFC 9111 §4.2.1 lets a cache choose among duplicates or call them stale; here the most restrictive of them holds,
- * whatever the order. A directive that is not where the grammar has one (after a space or a semicolon where a comma is
- * due) counts as malformed, not as absent: `max-age=60; private` is private, and stale.
+ * RFC 9111 §4.2.1 lets a cache choose among duplicates or treat the response as stale. Here the most restrictive duplicate
+ * holds, in any order. A directive outside the grammar (after a space or a semicolon instead of a comma) counts as
+ * malformed, not as absent: `max-age=60; private` is private, and stale.
  */
 export function parseResponseDirectives(value: string | undefined): ResponseDirectives {
   if (value === undefined) return noResponseDirectives
   let directives = lately.get(value)
   if (directives === undefined) {
     directives = readResponseDirectives(value)
-    // An API has a handful of values. One that counts its max-age down fills this up, and then it begins anew.
+    // An API sends a handful of values. If an API counts its max-age down, the cache fills up and starts empty again.
     if (lately.size >= 500) lately.clear()
     if (value.length <= 256) lately.set(value, Object.freeze(directives))
   }
   return directives
 }
 
-// Origins say the same few things over and over. What is kept is frozen: everyone is handed the same object.
+// Recent results: origins repeat the same few values. Results are frozen because callers share them.
 const lately = new Map<string, ResponseDirectives>()
 
 function readResponseDirectives(value: string): ResponseDirectives {
@@ -101,29 +100,29 @@ function readResponseDirectives(value: string): ResponseDirectives {
   return directives
 }
 
-/** One bit for each directive that permits something. */
+/** A bit for each directive that permits something. */
 const permits = { public: 1, mustRevalidate: 2, sMaxage: 4, mustUnderstand: 8, immutable: 16 } as const
 
-/** A response's Cache-Control, half read. */
+/** A response's Cache-Control while it is parsed. */
 interface Reading {
   readonly directives: ResponseDraft
-  /** What well-formed directives permit. */
+  /** The permissions of well-formed directives, one bit each. */
   permitted: number
-  /** What malformed or contradicting ones take back, before or after. */
+  /** The permissions that malformed or contradicting directives revoke, wherever they stand in the value. */
   spoilt: number
 }
 
-/** Notes a directive that permits something: in its right form it does, in any other form no other of its name does. */
+/** Records a directive that permits something. A malformed one revokes the permission of all directives of its name. */
 function note(reading: Reading, bit: number, wellFormed: boolean): void {
   if (wellFormed) reading.permitted |= bit
   else reading.spoilt |= bit
 }
 
-/** Reads a request's Cache-Control and Pragma from their combined field values (undefined: absent). Never throws. */
+/** Parses a request's Cache-Control and Pragma from their combined field values (undefined: absent). Never throws. */
 export function parseRequestDirectives(cacheControl: string | undefined, pragma: string | undefined): RequestDirectives {
   if (cacheControl === undefined) {
     if (pragma === undefined) return noRequestDirectives
-    // RFC 9111 §5.4: Pragma: no-cache means Cache-Control: no-cache, but only in its absence.
+    // RFC 9111 §5.4: without Cache-Control, Pragma: no-cache means Cache-Control: no-cache.
     const directives = emptyRequest()
     scanDirectives(pragma, directives, takePragma)
     return directives
@@ -150,13 +149,13 @@ function takeResponseDirective(reading: Reading, name: string, argument: Argumen
       const seconds = deltaSeconds(argument) ?? 0
       into.lifetimeMalformed ||= deltaSeconds(argument) === undefined
       const contradicted = into.sMaxage !== undefined && into.sMaxage !== seconds
-      // §5.2.2.10: a sender must not quote it. A quoted one is a lifetime, and no leave to share.
+      // §5.2.2.10: a sender must not quote it. A quoted s-maxage sets a lifetime, but does not permit sharing.
       note(reading, permits.sMaxage, seconds > 0 && !quoted && !contradicted)
       into.sMaxage = lesser(into.sMaxage, seconds)
       return
     }
-    // An argument where none belongs: what restricts holds all the same, for the origin that wrote `no-store="x"` was
-    // not asking to be stored. What permits does not, for an origin that cannot spell `public` has not granted it.
+    // Directives with an argument that does not belong there. A restriction still holds: an origin that wrote `no-store="x"`
+    // did not want the response stored. A permission does not: an origin that misspells `public` has not granted it.
     case 'no-store':
       into.noStore = true
       return
@@ -214,7 +213,7 @@ function takeRequestDirective(into: Mutable<RequestDirectives>, name: string, ar
     case 'no-transform':
       into.noTransform = true
       return
-    // It asks for 504 rather than a fetch; whoever cannot spell it is better served by the fetch.
+    // It requests a 504 instead of a fetch. If the directive is malformed, the fetch serves the client better.
     case 'only-if-cached':
       if (argument === undefined) into.onlyIfCached = true
       return
@@ -227,7 +226,7 @@ function takePragma(into: Mutable<RequestDirectives>, name: string): void {
   if (name === 'no-cache') into.noCache = true
 }
 
-/** The lesser of two; NaN, which stands for malformed, prevails over any number. */
+/** Returns the lesser number. NaN, which stands for malformed, prevails over any number. */
 function lesser(a: number | undefined, b: number): number {
   return a === undefined ? b : Math.min(a, b)
 }
@@ -236,7 +235,7 @@ function unlessMalformed(seconds: number | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : seconds
 }
 
-/** Whether a known directive of a response stands in the value in a form that the grammar has. */
+/** True if the value has at least one known response directive in a form that the grammar allows. */
 export function hasWellFormedDirective(value: string): boolean {
   const found = { wellFormed: false }
   return scanDirectives(value, found, noteWellFormed) && found.wellFormed
@@ -265,7 +264,10 @@ function noteWellFormed(found: { wellFormed: boolean }, name: string, argument: 
   }
 }
 
-/** The one that covers more: the unqualified form, or the names of both, added to `a`, which is this parse's own. */
+/**
+ * Returns the value that covers more: the unqualified form, or the names of both. Names are added to `a`, which belongs to
+ * this parse.
+ */
 function wider(a: Qualified | undefined, b: Qualified): Qualified {
   if (a === undefined) return b
   if (a === true || b === true) return true

@@ -1,4 +1,4 @@
-// HTTP dates, as RFC 9110 §5.6.7 spells them, in whatever case, and in no other way.
+// HTTP dates in the three forms of RFC 9110 §5.6.7, without regard to case.
 
 const months: ReadonlyMap<string, number> = new Map(
   ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'].map((name, month) => [name, month]),
@@ -10,15 +10,16 @@ const longDay = '(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)'
 // time-of-day: second 60 is a leap second.
 const time = '([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d|60)'
 
-// Every space matters. Case does not, although §5.6.7 asks for it: RFC 9111 §4.2 has a cache match without regard to case.
+// Every space matters. Case does not, although §5.6.7 makes it matter: RFC 9111 §4.2 lets a cache match without regard to
+// case.
 const imfFixdate = new RegExp(`^${shortDay}, (\\d\\d) ${month} (\\d{4}) ${time} GMT$`, 'i')
 const rfc850Date = new RegExp(`^${longDay}, (\\d\\d)-${month}-(\\d\\d) ${time} GMT$`, 'i')
 const asctimeDate = new RegExp(`^${shortDay} ${month} (\\d\\d| \\d) ${time} (\\d{4})$`, 'i')
 
 /**
- * The time that an HTTP-date names, in milliseconds since the epoch; undefined when it is not one of the three forms
- * of RFC 9110 §5.6.7, or names a day that no calendar has. The day name has to be a day's name; whether it is the
- * right one is not looked at. `nowMs` is what the two-digit year of the rfc850 form is counted from.
+ * Returns the time of an HTTP-date in milliseconds since the epoch. Returns undefined if the value has none of the three
+ * forms of RFC 9110 §5.6.7, or names a day that no calendar has. The day name must be a name of a day; it need not fit the
+ * date. `nowMs` resolves the two-digit year of the rfc850 form.
  */
 export function parseHttpDate(value: string, nowMs: number): number | undefined {
   const imf = imfFixdate.exec(value)
@@ -35,7 +36,7 @@ export function parseHttpDate(value: string, nowMs: number): number | undefined 
   return undefined
 }
 
-/** IMF-fixdate, the only form that may be generated (RFC 9110 §5.6.7). Years before 0 and after 9999 are held at the edge. */
+/** Formats an IMF-fixdate, the only form that may be generated (RFC 9110 §5.6.7). Years are clamped to 0 to 9999. */
 export function formatHttpDate(ms: number): string {
   return new Date(Math.min(Math.max(ms, firstMs), lastMs)).toUTCString()
 }
@@ -55,7 +56,7 @@ function instant(
   const monthIndex = months.get(monthName?.toLowerCase() ?? '')
   const day = Number(dayText)
   if (monthIndex === undefined || day < 1 || day > daysIn(year, monthIndex)) return undefined
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999. The calendar repeats every 400 years, so ask for a later one.
+  // Date.UTC reads the years 0 to 99 as 1900 to 1999. The calendar repeats every 400 years, so a later year is used.
   const ms = Date.UTC(year + 400, monthIndex, day, Number(hour), Number(minute), Number(second))
   return ms - fourCenturiesMs
 }
@@ -66,8 +67,8 @@ function daysIn(year: number, monthIndex: number): number {
 }
 
 /**
- * RFC 9110 §5.6.7: a two-digit year that appears to be more than 50 years in the future means the most recent year in
- * the past with those digits. So of all years that end in them, it is the last that is not more than 50 years ahead.
+ * RFC 9110 §5.6.7: a two-digit year more than 50 years in the future means the most recent past year with those digits.
+ * Therefore the last year that ends in them and is at most 50 years ahead is used.
  */
 function instantOfShortYear(year: number, nowMs: number, at: (full: number) => number | undefined): number | undefined {
   const limit = new Date(nowMs)
@@ -75,6 +76,6 @@ function instantOfShortYear(year: number, nowMs: number, at: (full: number) => n
   const limitYear = limit.getUTCFullYear()
   const latest = limitYear - ((((limitYear - year) % 100) + 100) % 100)
   const ms = at(latest)
-  // A 29 February that the later century lacks is not "ahead": it is no date, and stays none.
+  // A 29 February that the later century lacks is not "ahead": it is not a date.
   return ms !== undefined && ms > limit.getTime() ? at(latest - 100) : ms
 }

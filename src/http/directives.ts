@@ -1,19 +1,20 @@
-// The grammar of cache directives (RFC 9111 §5.2): name, perhaps an argument, comma; read in one pass.
+// The grammar of cache directives (RFC 9111 §5.2): name, optional argument, comma; parsed in one pass.
 import { isSpace, withoutOuterSpace } from './white-space.ts'
 
-/** RFC 9111 §1.2.2: what a larger number is read as. */
+/** RFC 9111 §1.2.2: larger numbers are read as this one. */
 export const maxDeltaSeconds = 2_147_483_648
 
-/** What follows a directive's name: undefined is nothing, `malformed` is something that the grammar does not allow there. */
+/** The argument of a directive. undefined: there is none. `malformed`: there is text that the grammar does not allow. */
 export type Argument = string | undefined | null
 
 /** An argument that the grammar does not allow. */
 export const malformed = null
 
 /**
- * Hands every directive, its name in lower case, to `take`; false when a quote never closes. Then nobody knows which
- * of the quotes is the stray one, and so what is directive and what is text: the value is gone through again, with
- * everything in it, quoted or not, handed over as malformed. Linear in whatever is sent.
+ * Passes every directive, its name in lower case, to `take`. Returns false if a quote never closes.
+ *
+ * Then nothing shows which quote is the stray one, and so what is directive and what is text. The value is scanned again,
+ * and everything in it, quoted or not, is passed as malformed. Takes time in proportion to the value.
  */
 export function scanDirectives<T>(value: string, into: T, take: TakeDirective<T>): boolean {
   if (scan(value, into, take, true)) return true
@@ -26,7 +27,7 @@ type TakeDirective<T> = (into: T, name: string, argument: Argument, quoted: bool
 
 function scan<T>(value: string, into: T, take: TakeDirective<T>, quotesHold: boolean): boolean {
   const end = value.length
-  let inPlace = quotesHold // at the value's start or after a comma, where a directive may stand
+  let inPlace = quotesHold // true at the value's start and after a comma, where a directive may stand
   let at = 0
   while (at < end) {
     const char = value.charCodeAt(at)
@@ -74,7 +75,7 @@ const comma = 0x2c
 const equals = 0x3d
 const backslash = 0x5c
 
-/** Where the quoted-string that opens at `open` closes; -1 if it does not. */
+/** Returns the offset at which the quoted-string that opens at `open` closes, or -1. */
 function closingQuote(value: string, open: number): number {
   for (let i = open + 1; i < value.length; i++) {
     const char = value.charCodeAt(i)
@@ -88,7 +89,7 @@ function unquoted(text: string): string {
   return text.includes('\\') ? text.replace(/\\([^])/g, '$1') : text
 }
 
-/** delta-seconds, capped; undefined for whatever is not digits alone. */
+/** Parses delta-seconds, capped at the maximum. Undefined unless the argument consists of digits. */
 export function deltaSeconds(argument: Argument): number | undefined {
   if (argument === undefined || argument === malformed || argument === '') return undefined
   let seconds = 0
@@ -101,9 +102,9 @@ export function deltaSeconds(argument: Argument): number | undefined {
 }
 
 /**
- * The field names of a qualified no-cache or private, in lower case; `true`, the unqualified form, when there is no
- * argument, when it is malformed, or when it names nothing that can be a field. RFC 9111 §5.2 has recipients take
- * `private=foo` like `private="foo"`.
+ * Returns the field names of a qualified no-cache or private, in lower case. Returns `true`, the unqualified form, if the
+ * argument is absent, malformed, or names nothing that can be a field. RFC 9111 §5.2 lets recipients read `private=foo` like
+ * `private="foo"`.
  */
 export function qualifiedNames(argument: Argument): true | string[] {
   if (argument === undefined || argument === malformed) return true
@@ -117,8 +118,8 @@ export function qualifiedNames(argument: Argument): true | string[] {
   return names.length === 0 ? true : names
 }
 
-// What a flag is set to by those who take private for one: `private=1` names no field. Nor does one who writes `*`, or quotes
-// with apostrophes: tokens, by the grammar, but meant for every field, or for one that they do not spell.
+// Values of senders that take private for a flag: `private=1` names no field. Neither does `*`, nor a name in apostrophes.
+// Both are tokens by the grammar, but mean every field, or a field under another name.
 const noField = /^(?:[+-]?[\d.]+|true|false|yes|no|on|off|none|null)$|['*]/
 
 // RFC 9110 §5.6.2: 1 for each tchar.
@@ -126,7 +127,7 @@ const tokenChars = new Uint8Array(256)
 for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") tokenChars[char.charCodeAt(0)] = 1
 
 function isTokenChar(char: number): boolean {
-  return tokenChars[char] === 1 // out of range, and NaN past the end, read as undefined
+  return tokenChars[char] === 1 // an index out of range, or NaN past the end, reads as undefined
 }
 
 function isToken(text: string): boolean {

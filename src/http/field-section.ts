@@ -1,22 +1,22 @@
-// The one decision on what a received field section may contain (RFC 9110 §5.3): whatever it gives, every carrier can send.
+// Decides what a received field section may contain (RFC 9110 §5.3), so that every transport can send the result.
 import { parseHttpDate } from './date.ts'
 import { maxDeltaSeconds } from './directives.ts'
 import type { FieldLines } from './fields.ts'
 import { listMembers } from './fields.ts'
 import { isSpace, withoutOuterSpace } from './white-space.ts'
 
-/** A response's fields once they are settled, or why the response is refused. */
+/** The settled fields of a response, or the reason why the response is refused. */
 export type SettledFields = { readonly fields: FieldLines; readonly fault?: undefined } | { readonly fields?: undefined; readonly fault: string }
 
 /**
- * What becomes of several lines with different values. Equal values are one value, except in a list.
- *
+ * The treatment of several lines with different values. Equal values are one value, except in a list.
  * - `refuse`: two readers may take two meanings from it, such as two media types or two targets. The response is a 502.
  * - `join`: the field is a list (RFC 9110 §5.6.1) that HTTP/2 libraries nevertheless take in one line.
- * - `validator`: no validator can be trusted, so none stays: neither ETag nor Last-Modified.
- * - `greatest`, `earliest`, `soonest`, `nosniff`: the value that restricts most stays.
- * - `drop`: none stays. The field permits something, or advises, or means nothing in a response.
- * - `alone`: none stays, also where the values are equal. Content-Location makes the response to a POST storable, so it must be plain.
+ * - `validator`: no validator can be trusted, so neither ETag nor Last-Modified is kept.
+ * - `greatest`, `earliest`, `soonest`, `nosniff`: the value that restricts most is kept.
+ * - `drop`: none is kept. The field permits something, or advises, or means nothing in a response.
+ * - `alone`: none is kept, also if the values are equal. Content-Location makes the response to a POST storable, so it must
+ *   be plain.
  */
 type Rule = 'refuse' | 'join' | 'validator' | 'greatest' | 'earliest' | 'soonest' | 'nosniff' | 'drop' | 'alone'
 
@@ -31,7 +31,7 @@ const byRule: Readonly<Record<Rule, readonly string[]>> = {
   alone: ['content-location'],
   drop: [
     'content-md5', 'retry-after', 'tk', 'access-control-allow-credentials', 'access-control-max-age',
-    // Fields of requests.
+    // Request fields.
     'access-control-request-method', 'authorization', 'dnt', 'from', 'host', 'if-modified-since', 'if-range', 'if-unmodified-since',
     'max-forwards', 'proxy-authorization', 'range', 'referer', 'upgrade-insecure-requests', 'user-agent',
   ],
@@ -39,7 +39,7 @@ const byRule: Readonly<Record<Rule, readonly string[]>> = {
 
 interface Single {
   readonly rule: Rule
-  /** Its place among all of them. */
+  /** The index among all single-line fields. */
   readonly number: number
 }
 
@@ -47,7 +47,7 @@ const singles: ReadonlyMap<string, Single> = new Map(
   (Object.entries(byRule) as [Rule, readonly string[]][]).flatMap(([rule, names]) => names.map((name) => [name, rule] as const)).map(([name, rule], number) => [name, { rule, number }]),
 )
 
-/** The fields of which a message has one line at most, once it is settled. */
+/** The fields of which a settled message has one line at most. */
 export const singleLineFields: readonly string[] = [...singles.keys()]
 
 // A token in lower case (RFC 9110 §5.6.2): no pseudo-field of HTTP/2, which begins with a colon.
@@ -60,19 +60,19 @@ export function isFieldName(name: string): boolean {
   return fieldName.test(name)
 }
 
-/** Whether a text has only bytes that a field may hold. */
+/** True if a text has only bytes that a field may hold. */
 export function hasFieldBytes(text: string): boolean {
   return !notInValue.test(text)
 }
 
-/** Whether a text may be a field's value. White space around it is no part of it (RFC 9113 §8.2.1). */
+/** True if a text may be a field value. White space around it is not part of it (RFC 9113 §8.2.1). */
 export function isFieldValue(value: string): boolean {
   return hasFieldBytes(value) && !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(value.length - 1))
 }
 
-/** Whether every carrier can send these lines as they are. */
+/** True if every transport can send these lines as they are. */
 export function isSettled(lines: FieldLines): boolean {
-  // One bit for each field that may come once. Two numbers, because bitwise operators take 32 bits.
+  // A bit for each field that may occur once. Two numbers, because bitwise operators take 32 bits.
   let low = 0
   let high = 0
   for (let i = 0; i < lines.length; i += 2) {
@@ -93,35 +93,35 @@ export function isSettled(lines: FieldLines): boolean {
   return true
 }
 
-/** Most bytes of the fields that are stored: twice what an origin may send, for a 304 adds to what is stored. */
+/** The most bytes of stored fields: twice what an origin may send, because a 304 adds to the stored fields. */
 export const longestStoredSection = 32_768
 
-/** The bytes of names and values. */
+/** Counts the bytes of names and values. */
 export function sectionBytes(lines: FieldLines): number {
   let bytes = 0
   for (const text of lines) bytes += text.length
   return bytes
 }
 
-/** Settles the fields of a response head. `nowMs` is when it came. */
+/** Settles the fields of a response head that was received at `nowMs`. */
 export function settleHead(status: number, lines: FieldLines, nowMs: number): SettledFields {
   if (isSettled(lines)) return { fields: lines }
   const { fields, malformed, refused, validatorsGone } = settle(lines, nowMs)
   if (malformed) return { fault: 'a malformed field' }
   if (refused !== undefined) return { fault: `several different ${refused} fields` }
-  // Without validators a 304 would confirm whatever is stored.
+  // Without validators a 304 would confirm any stored response.
   if (validatorsGone && status === 304) return { fault: 'several different validators' }
   return { fields }
 }
 
-/** Settles trailers, or the fields of an interim response: what would refuse a head is left out. */
+/** Settles trailers, or the fields of an interim response. Fields that would refuse a head are left out. */
 export function settleSection(lines: FieldLines, nowMs: number): FieldLines {
   return isSettled(lines) ? lines : settle(lines, nowMs).fields
 }
 
 interface Outcome {
   readonly fields: string[]
-  /** Whether a line was left out that is no field. */
+  /** True if a line was left out because it is not a valid field. */
   readonly malformed: boolean
   /** A field that is left out because its lines have different meanings. */
   readonly refused: string | undefined
@@ -160,7 +160,7 @@ function settle(lines: FieldLines, nowMs: number): Outcome {
       fields.push(name, sound[i + 1] as string)
       continue
     }
-    // Where its first line stood.
+    // A settled field takes the place of its first line.
     const value = one.get(name)
     one.set(name, undefined)
     if (value !== undefined) fields.push(name, value)
@@ -168,7 +168,7 @@ function settle(lines: FieldLines, nowMs: number): Outcome {
   return { fields, malformed: sound.length !== lines.length, refused, validatorsGone }
 }
 
-/** The one value that stands for several lines; undefined where none may. */
+/** Returns the one value that stands for several lines, or undefined if none may. */
 function oneOf(rule: Rule, values: readonly string[], nowMs: number): string | undefined {
   const [first = ''] = values
   if (values.length === 1) return first
@@ -188,7 +188,7 @@ function oneOf(rule: Rule, values: readonly string[], nowMs: number): string | u
   }
 }
 
-/** RFC 9111 §5.1. What is no delta-seconds is no age. */
+/** RFC 9111 §5.1. Values that are not delta-seconds are ignored. */
 function greatest(values: readonly string[]): string | undefined {
   let most: number | undefined
   for (const member of values.flatMap(listMembers)) if (/^\d+$/.test(member)) most = Math.max(most ?? 0, Math.min(Number(member), maxDeltaSeconds))
@@ -196,7 +196,7 @@ function greatest(values: readonly string[]): string | undefined {
 }
 
 /**
- * The earliest date, as it was written. A Date that is none is left out. An Expires that is none means that the response has
+ * Returns the earliest date, as it was written. An invalid Date is left out. An invalid Expires means that the response has
  * expired (RFC 9111 §5.3), so it is earlier than all others.
  */
 function ofDates(values: readonly string[], nowMs: number, invalidFirst: boolean): string | undefined {

@@ -1,13 +1,13 @@
-// A field section as a flat list of lines, and the few ways to look into it.
+// A field section as a flat list of lines, and the functions that read it.
 import { withoutOuterSpace } from './white-space.ts'
 
 /**
- * Header (or trailer) fields in the order they came: name, value, name, value. Names are lower-case (RFC 9110 §5.1:
- * they are case-insensitive); values are as received, less surrounding white space. Lines of the same name stay apart.
+ * Header or trailer fields in the order received: name, value, name, value. Names are lower-case (RFC 9110 §5.1: they are
+ * case-insensitive). Values are as received, without surrounding white space. Lines with the same name stay apart.
  */
 export type FieldLines = readonly string[]
 
-/** Field lines from Node's `rawHeaders`, whose names keep the case that the sender chose. */
+/** Converts Node's `rawHeaders`, whose names keep the sender's case, to field lines. */
 export function fieldLines(raw: readonly string[]): string[] {
   const lines: string[] = Array.from({ length: raw.length })
   for (let i = 0; i < raw.length; i += 2) {
@@ -17,7 +17,7 @@ export function fieldLines(raw: readonly string[]): string[] {
   return lines
 }
 
-/** The combined value of a field (RFC 9110 §5.2: lines joined by ", "), or undefined where it is absent. */
+/** Returns the combined value of a field (RFC 9110 §5.2: lines joined by ", "), or undefined if it is absent. */
 export function fieldValue(lines: FieldLines, name: string): string | undefined {
   let value: string | undefined
   for (let i = 0; i < lines.length; i += 2) {
@@ -26,7 +26,7 @@ export function fieldValue(lines: FieldLines, name: string): string | undefined 
   return value
 }
 
-/** The combined value of each field, by its name: for whoever asks for many. */
+/** Returns the combined value of each field by its name, for callers that need many. */
 export function fieldValues(lines: FieldLines): Map<string, string> {
   const values = new Map<string, string>()
   for (let i = 0; i < lines.length; i += 2) {
@@ -37,7 +37,7 @@ export function fieldValues(lines: FieldLines): Map<string, string> {
   return values
 }
 
-/** Every line's value of a field, in order; [] where it is absent. */
+/** Returns the value of each line of a field, in order; [] if it is absent. */
 export function fieldLineValues(lines: FieldLines, name: string): string[] {
   const values: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
@@ -53,7 +53,7 @@ export function hasField(lines: FieldLines, name: string): boolean {
   return false
 }
 
-/** The lines whose names are not in the set. */
+/** Returns the lines whose names are not in the set. */
 export function withoutFields(lines: FieldLines, names: { has(name: string): boolean }): string[] {
   const kept: string[] = []
   for (let i = 0; i < lines.length; i += 2) {
@@ -63,14 +63,17 @@ export function withoutFields(lines: FieldLines, names: { has(name: string): boo
   return kept
 }
 
-/** The lines as pairs, for interfaces that take them so. */
+/** Returns the lines as pairs. */
 export function linePairs(lines: FieldLines): [name: string, value: string][] {
   const pairs: [string, string][] = []
   for (let i = 0; i < lines.length; i += 2) pairs.push([lines[i] as string, lines[i + 1] as string])
   return pairs
 }
 
-/** The members of a comma-separated list (RFC 9110 §5.6.1): commas inside quoted strings do not part, empty members are dropped. */
+/**
+ * Returns the members of a comma-separated list (RFC 9110 §5.6.1). Commas inside quoted strings do not separate; empty
+ * members are dropped.
+ */
 export function listMembers(value: string): string[] {
   const members: string[] = []
   let start = 0
@@ -88,7 +91,7 @@ export function listMembers(value: string): string[] {
   return members
 }
 
-/** Fields of one connection: RFC 9110 §7.6.1, and what RFC 9112 and older specifications scope to it. */
+/** Fields of one connection: RFC 9110 §7.6.1, and those that RFC 9112 and older specifications limit to it. */
 export const alwaysHopByHop: ReadonlySet<string> = new Set([
   'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
   'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
@@ -96,22 +99,21 @@ export const alwaysHopByHop: ReadonlySet<string> = new Set([
 
 const none: ReadonlySet<string> = new Set()
 
-/** Fields that Connection names on this message, beyond those that never pass a hop. */
+/** Returns the fields that Connection names on this message, beyond those that are always hop-by-hop. */
 export function connectionNamed(lines: FieldLines): ReadonlySet<string> {
   const value = fieldValue(lines, 'connection')
   if (value === undefined || value === 'keep-alive' || value === 'close') return none
   return new Set(listMembers(value.toLowerCase()))
 }
 
-/** Whether a field belongs to one connection and is neither stored nor passed on (RFC 9110 §7.6.1, RFC 9111 §3.1). */
+/** True if a field belongs to one connection, and is neither stored nor forwarded (RFC 9110 §7.6.1, RFC 9111 §3.1). */
 export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
   return alwaysHopByHop.has(name) || named.has(name)
 }
 
-// RFC 9110 §6.5.1: what frames, routes or describes the content means nothing after it. And never Set-Cookie or what caches
-// read: nobody has judged a trailer.
-
-/** A message's Content-Length; -1: not announced. The origin room has refused lengths that are not one valid number. */
+/**
+ * Returns a message's Content-Length; -1 if it has none. The origin room has refused lengths that are not one valid number.
+ */
 export function announcedLength(fields: FieldLines): number {
   const value = hasField(fields, 'transfer-encoding') ? undefined : fieldValue(fields, 'content-length')
   return value !== undefined && /^\d+$/.test(value) ? Number(value) : -1

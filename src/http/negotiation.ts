@@ -1,17 +1,16 @@
-// The normal form of the request fields that Vary names, in which two requests that ask for the same compare equal.
+// A normal form of the request fields that Vary names: two requests for the same thing compare equal.
 import { listMembers } from './fields.ts'
 import { withoutOuterSpace } from './white-space.ts'
 
 /**
- * The value of a request field as it is compared under Vary. RFC 9111 §4.1 lets a cache change white space where the
+ * Returns the value of a request field as it is compared under Vary. RFC 9111 §4.1 lets a cache change white space if the
  * syntax allows it, and normalise "in a way that is known to have identical semantics". Applying it twice changes nothing.
- *
- * - Accept-Encoding, Accept-Language: lower case (§12.5.3 and §12.5.4 of RFC 9110 match without regard to case), no
- *   spaces, `q=1` left out, by falling q and at equal q by alphabet: equal weights say equal preference. §12.5.4 notes
- *   that some recipients prefer the first of equals, and that this "cannot be relied upon".
- * - Accept: the same, but parameter values keep their case, and equals their order.
- * - Any other field, and these when malformed or not plain ASCII: white space around commas, and nothing more. What an
- *   origin makes of a malformed value is not known, so it must not share a variant with a well-formed one.
+ * - Accept-Encoding, Accept-Language: lower case (RFC 9110 §12.5.3 and §12.5.4 match without regard to case), without spaces
+ *   and `q=1`. Members are sorted by falling q, then by alphabet: equal weights mean equal preference. §12.5.4 notes that
+ *   some recipients prefer the first of equals, and that this "cannot be relied upon".
+ * - Accept: the same, but parameter values keep their case, and members with equal q keep their order.
+ * - Any other field, and these if malformed or not plain ASCII: only the white space around commas changes. How an origin
+ *   reads a malformed value is unknown, so it must not share a variant with a well-formed one.
  */
 export function normaliseSelecting(name: string, value: string): string {
   const field = preferenceFields.get(name)
@@ -30,7 +29,7 @@ export function normaliseSelecting(name: string, value: string): string {
 interface PreferenceField {
   readonly parse: (member: string) => Preference | undefined
   readonly alphabetical: boolean
-  /** Normal forms made before. Clients of one API send a handful of values, and every hit on a varying resource asks. */
+  /** Recent normal forms. Clients of one API send a handful of values, and every hit on a varying resource needs one. */
   readonly known: Map<string, string>
 }
 
@@ -51,7 +50,7 @@ function normalisePreferences(
   parse: (member: string) => Preference | undefined,
   alphabetical: boolean,
 ): string | undefined {
-  // Also keeps to ASCII what listMembers trims.
+  // This also keeps to ASCII the white space that listMembers trims.
   if (!/^[\t\x20-\x7e]*$/.test(value)) return undefined
   const preferences: Preference[] = []
   for (const member of listMembers(value)) {
@@ -77,7 +76,7 @@ const plain = new RegExp(`^(${token})(?:[ \\t]*;[ \\t]*[qQ]=([\\d.]+))?$`)
 const mediaType = new RegExp(`^${token}/${token}$`)
 const parameter = new RegExp(`^(${token})=(${token}|"(?:[^"\\\\]|\\\\.)*")$`)
 
-/** A coding or a language range, with its weight. */
+/** Parses a coding or a language range, with its weight. */
 function parsePlain(member: string): Preference | undefined {
   const match = plain.exec(member)
   if (match === null) return undefined
@@ -85,7 +84,7 @@ function parsePlain(member: string): Preference | undefined {
   return weight === undefined ? undefined : { range: (match[1] as string).toLowerCase(), weight }
 }
 
-/** A media range with its parameters; the one named q is its weight, wherever it stands (RFC 9110 §12.5.1). */
+/** Parses a media range with its parameters. The parameter named q is its weight, wherever it stands (RFC 9110 §12.5.1). */
 function parseMediaRange(member: string): Preference | undefined {
   const [type, ...parameters] = splitOutsideQuotes(member, 0x3b)
   if (type === undefined || !mediaType.test(type)) return undefined
@@ -107,18 +106,18 @@ function parseMediaRange(member: string): Preference | undefined {
   return { range, weight: weight ?? 1000 }
 }
 
-/** qvalue (RFC 9110 §12.4.2) in thousandths: 0 to 1, at most three decimals. */
+/** Parses a qvalue (RFC 9110 §12.4.2) in thousandths: 0 to 1, at most three decimals. */
 function parseWeight(text: string): number | undefined {
   return /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text) ? Math.round(Number(text) * 1000) : undefined
 }
 
-/** One space after each comma outside quotes, none before, none around the whole. */
+/** Puts one space after each comma outside quotes, and none before it or around the whole. */
 function normaliseCommas(value: string): string {
   if (!value.includes(',')) return withoutOuterSpace(value)
   return withoutOuterSpace(splitOutsideQuotes(value, 0x2c).join(', '))
 }
 
-/** The parts between separators that stand outside quotes, without the spaces around them. */
+/** Splits a value at separators outside quotes, and trims the parts. */
 function splitOutsideQuotes(value: string, separator: number): string[] {
   const parts: string[] = []
   let start = 0

@@ -1,12 +1,12 @@
-// The normal form of a target: the one spelling of all that RFC 3986 §6.2.2 takes for the same URL.
+// The normal form of a target: one spelling for all targets that RFC 3986 §6.2.2 treats as the same URL.
 
 // Matches what normalising may change: an encoding, a byte beyond ASCII, a segment that begins with a dot.
 const mayChange = /[%\u0080-\uffff]|\/\./
 
 /**
- * A target in normal form: hexadecimal digits in upper case, unreserved characters decoded, bytes beyond ASCII encoded, and no
- * dot segments. Everything else keeps its bytes: `//`, `%2F`, `;` and letters in another case are not equivalent by RFC 3986.
- * Purges and invalidations compare this form. The key and the request to the origin keep the exact bytes.
+ * Returns a target in normal form: hexadecimal digits in upper case, unreserved characters decoded, bytes beyond ASCII
+ * encoded, no dot segments. Everything else keeps its bytes: RFC 3986 does not treat `//`, `%2F`, `;` or letters in another
+ * case as equivalent. Purges and invalidations compare this form. The key and the forwarded request keep the exact bytes.
  */
 export function normalTarget(target: string): string {
   if (!mayChange.test(target)) return target
@@ -15,12 +15,15 @@ export function normalTarget(target: string): string {
   return normalPath(target.slice(0, mark)) + normalEncoding(target.slice(mark))
 }
 
-/** The path of a target in normal form. */
+/** Returns the path of a target in normal form. */
 export function normalPath(path: string): string {
   return withoutDotSegments(normalEncoding(path), false)
 }
 
-/** The beginning of a target in normal form. Its last segment may be half a name: `/.` begins `/.well-known`, and stays. */
+/**
+ * Returns the beginning of a target in normal form. Its last segment may be half a name: `/.` begins `/.well-known`, and
+ * stays.
+ */
 export function normalPrefix(prefix: string): string {
   if (!mayChange.test(prefix)) return prefix
   const mark = prefix.indexOf('?')
@@ -39,17 +42,17 @@ function normalEncoding(text: string): string {
   })
 }
 
-/** A path with its encodings in upper case and bytes beyond ASCII encoded, and otherwise as it was received. */
+/** Returns a path with its encodings in upper case and bytes beyond ASCII encoded, and otherwise as received. */
 export function evenlyEncoded(path: string): string {
   return encoded(path).replaceAll(/%[0-9A-Fa-f]{2}/g, triplet => triplet.toUpperCase())
 }
 
-// A target comes from the wire as one character for each byte. Bytes beyond ASCII may only be encoded (RFC 3986 §2), and mean that.
+// A target is received as one character for each byte. Bytes beyond ASCII may only occur encoded (RFC 3986 §2).
 function encoded(text: string): string {
   return text.replaceAll(/[\u0080-\u00ff]/g, byte => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
-/** RFC 3986 §5.2.4, for a path that begins with a slash. */
+/** Removes dot segments (RFC 3986 §5.2.4) from a path that begins with a slash. */
 function withoutDotSegments(path: string, keepLast: boolean): string {
   if (!path.includes('/.')) return path
   const segments = path.split('/')

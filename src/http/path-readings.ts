@@ -1,12 +1,13 @@
-// Other readings of a path than its bytes: origins differ in what they decode, cut off, and take for a slash.
+// The ways in which origins may read a path: they differ in what they decode, remove, and take for a slash.
 
 /**
- * What a path leaves to be read in several ways. `plain`: nothing; `cased`: the case of its letters alone; `odd`: it has an
- * encoding, a parameter, a backslash, two slashes in a row, a segment that ends in a dot, or a byte that is no visible ASCII.
+ * The parts of a path that origins may read differently. `plain`: none. `cased`: only the case of letters. `odd`: an
+ * encoding, a parameter, a backslash, two slashes in a row, a segment that ends in a dot, or a byte that is not visible
+ * ASCII.
  */
 export type PathKind = 'plain' | 'cased' | 'odd'
 
-/** Reads the path of a target, up to its query. Runs on every request where routes have paths, and allocates nothing. */
+/** Classifies the path of a target, up to its query. Runs on every request if routes have paths, and allocates nothing. */
 export function pathKind(target: string): PathKind {
   let cased = false
   for (let i = 0; i < target.length; i++) {
@@ -27,14 +28,14 @@ function endsSegment(target: string, at: number): boolean {
 }
 
 /**
- * The plainest forms of a path: decoded until nothing is left to decode, backslashes as slashes, without parameters, empty
- * segments, dot segments, trailing dots, spaces and control characters. Whatever an origin undoes of these, and in whichever
- * order, it reads a path whose plainest form is among these. There are several forms because an origin may also take what
- * follows `//` for a host, and may fold characters beyond ASCII.
+ * Returns the plainest forms of a path: fully decoded, with slashes for backslashes, and without parameters, empty segments,
+ * dot segments, trailing dots, spaces and control characters. An origin may undo any of these, in any order: the plainest
+ * form of the path that it reads is among these forms. There are several because an origin may also take the text after `//`
+ * for a host, and may fold characters beyond ASCII.
  *
- * `undefined`: the path has no plainest form. It climbs (`..`), decodes to no text (RFC 3629), has a `%` that encodes nothing, or
- * an encoded slash where it may end a parameter or a host.
- * @param foldCase whether `/Account` and `/account` have the same form
+ * Returns `undefined` if the path has no plainest form: it climbs (`..`), decodes to invalid UTF-8 (RFC 3629), or has a `%`
+ * that encodes nothing, or an encoded slash that may end a parameter or a host.
+ * @param foldCase true if `/Account` and `/account` have the same form
  */
 export function plainestForms(path: string, foldCase: boolean): readonly string[] | undefined {
   const bytes = fullyDecoded(path)
@@ -43,7 +44,7 @@ export function plainestForms(path: string, foldCase: boolean): readonly string[
   const forms: string[] = []
   for (const text of readings(bytes)) {
     const plain = text === undefined || text.includes('%') ? undefined : plainSegments(text)
-    // A slash that is encoded may end what is read as a host, or be part of it.
+    // An encoded slash may end what an origin reads as a host, or be part of it.
     if (plain === undefined || (plain.length > 1 && count(text as string) !== slashes)) return undefined
     for (const form of plain) forms.push(foldCase ? form.toLowerCase() : form)
   }
@@ -51,9 +52,11 @@ export function plainestForms(path: string, foldCase: boolean): readonly string[
 }
 
 /**
- * Decodes until no encoding is left, in one pass: what a decoded character completes is decoded at once (`%2561`, `%%361`).
- * Spaces and control characters are left out, as programs do that trim, or end a text at a zero byte. `undefined`: a slash
- * stands encoded in a parameter, which ends at it or goes on, as an origin decodes before it cuts parameters off or after.
+ * Decodes in one pass until no encoding is left: an encoding that a decoded character completes is decoded at once (`%2561`,
+ * `%%361`). Leaves out spaces and control characters, because some programs trim them, or end a text at a zero byte.
+ *
+ * Returns `undefined` if a slash is encoded in a parameter: the parameter ends there if an origin decodes before it removes
+ * parameters, and goes on otherwise.
  */
 function fullyDecoded(path: string): string | undefined {
   const out: number[] = []
@@ -90,10 +93,10 @@ function hexValue(char: number | undefined): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
-// UAX #15 §13: no text that people write has more combining marks in a row. Normalising a long row takes quadratic time.
+// UAX #15 §13: no real text has more combining marks in a row. Normalising a long row takes quadratic time.
 const manyMarks = /\p{M}{31}/u
 
-/** The text as it is, and as one that folds compatible characters has it (`ａ` is `a`); `undefined` in place of what is no UTF-8. */
+/** Returns the text as it is, and with compatible characters folded (`ａ` is `a`); `undefined` in place of invalid UTF-8. */
 function readings(bytes: string): readonly (string | undefined)[] {
   if (!/[\u0080-\u00ff]/.test(bytes)) return [bytes]
   const raw = Buffer.from(bytes, 'latin1')
@@ -103,20 +106,24 @@ function readings(bytes: string): readonly (string | undefined)[] {
   return folded === text ? [text] : [text, folded.replaceAll(/[\s\p{Cc}]/gu, '').replaceAll('\\', '/')]
 }
 
-// No program takes a host off more often: it would have to parse what it has parsed.
+// No program removes a host more often: it would have to parse its own result.
 const mostHosts = 2
 
-/** The path without empty segments, and without what may be a host in front of it; `undefined`: it climbs, or has more hosts. */
+/**
+ * Returns the path without empty segments, with and without each possible host in front. `undefined` if it climbs or has
+ * more hosts.
+ */
 function plainSegments(path: string): readonly string[] | undefined {
   const kept: string[] = []
-  // How many segments stand before each that may be a host, because empty ones do, in the path or once it is plain (`/;/host`).
+  // The number of segments before each possible host. A segment may be a host if empty ones precede it, in the path or its
+  // plain form (`/;/host`).
   const hosts: number[] = []
   let empty = false
   for (const segment of path.slice(1).split('/')) {
     const parameters = segment.indexOf(';')
     const name = parameters < 0 ? segment : segment.slice(0, parameters)
     const plain = withoutTrailingDots(name)
-    // `...` climbs too, if one dot is taken off.
+    // `...` also climbs if one dot is removed.
     if (plain === '' && name.length > 1) return undefined
     if (plain !== '') {
       if (empty && hosts.length === kept.length) hosts.push(kept.length)

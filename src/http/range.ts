@@ -1,4 +1,4 @@
-// Range and Content-Range in bytes (RFC 9110 §14): which part of a representation is asked for, or sent.
+// Range and Content-Range in bytes (RFC 9110 §14): the requested or the sent part of a representation.
 import { withoutOuterSpace } from './white-space.ts'
 
 /** A part of a representation: from `start` up to, not including, `end`. */
@@ -8,18 +8,17 @@ export interface ByteRange {
 }
 
 export interface ContentRange extends ByteRange {
-  /** Length of the whole representation; undefined where the sender did not know (`*`). */
+  /** Length of the whole representation; undefined if the sender did not know it (`*`). */
   readonly complete: number | undefined
 }
 
 /**
- * The ranges that a Range field asks of a representation of `length` bytes, in the order asked for, with those that
- * overlap or touch made one (RFC 9110 §15.3.7.2), and those past the end left out.
- *
- * - `'unsatisfiable'`: well-formed, but none of it lies within the representation: 416.
- * - `undefined`: the field is to be ignored (§14.2 allows it always) and the whole sent: it is absent, of another unit,
- *   malformed, of more than `maxRanges` ranges, or of more than two that overlap: §14.2 names that as a sign of a broken
- *   client or of an attack.
+ * Returns the ranges that a Range field requests of a representation of `length` bytes, in the requested order. Ranges that
+ * overlap or touch are joined (RFC 9110 §15.3.7.2), and those past the end are left out.
+ * - `'unsatisfiable'`: well-formed, but no range lies within the representation: 416.
+ * - `undefined`: the field is ignored and the whole is sent, which §14.2 always allows. The field is absent, malformed, of
+ *   another unit, or has more than `maxRanges` ranges, or more than two that overlap. §14.2 calls the latter a sign of a
+ *   broken client or an attack.
  */
 export function parseRange(
   value: string | undefined,
@@ -46,19 +45,21 @@ export function parseRange(
   }
   if (specs === 0) return undefined
   if (ranges.length === 0) return 'unsatisfiable'
-  // Of an empty representation a suffix is satisfiable (§14.1.2), but no Content-Range can say which bytes it was.
+  // A suffix of an empty representation is satisfiable (§14.1.2), but no Content-Range can express it.
   if (length === 0) return undefined
   return ranges.length === 1 ? ranges : coalesce(ranges)
 }
 
-/** The range that a 206 carries, its `end` exclusive; undefined when malformed, or when it is the 416 form (`bytes *` and a length). */
+/**
+ * Parses the range of a 206, with an exclusive `end`. Undefined if malformed, or in the 416 form (`bytes *` and a length).
+ */
 export function parseContentRange(value: string): ContentRange | undefined {
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(value)
   if (match === null) return undefined
   const start = Number(match[1])
   const end = Number(match[2]) + 1
   const complete = match[3] === '*' ? undefined : Number(match[3])
-  // §14.4: invalid when it ends before it starts, or past the whole. Beyond 2^53 the sums would no longer be exact.
+  // §14.4: invalid if it ends before it starts, or past the whole. Beyond 2^53 the sums would not be exact.
   if (end <= start || (complete !== undefined && complete < end)) return undefined
   if (!Number.isSafeInteger(end) || !Number.isSafeInteger(complete ?? 0)) return undefined
   return { start, end, complete }
@@ -66,7 +67,10 @@ export function parseContentRange(value: string): ContentRange | undefined {
 
 const outside: ByteRange = { start: 0, end: 0 }
 
-/** One range-spec, resolved; `outside` when it is past the end, undefined when malformed. Huge numbers become Infinity, which compares well. */
+/**
+ * Resolves one range-spec: `outside` if it is past the end, undefined if malformed. Huge numbers become Infinity, which
+ * compares correctly.
+ */
 function resolveSpec(spec: string, length: number): ByteRange | undefined {
   const dash = spec.indexOf('-')
   const first = digits(spec, 0, dash)
@@ -83,7 +87,7 @@ function resolveSpec(spec: string, length: number): ByteRange | undefined {
 
 const absent = -1
 
-/** The number written there, `absent` when nothing is, undefined when it is not digits. */
+/** Parses a number. Returns `absent` if the text is empty, and undefined if it is not digits. */
 function digits(text: string, start: number, end: number): number | undefined {
   if (start >= end) return absent
   let number = 0
@@ -95,7 +99,7 @@ function digits(text: string, start: number, end: number): number | undefined {
   return number
 }
 
-/** Joins what overlaps or touches, at the place of whichever was asked for first; undefined when more than two overlap. */
+/** Joins ranges that overlap or touch, at the place of the first requested one. Undefined if more than two overlap. */
 function coalesce(ranges: readonly ByteRange[]): readonly ByteRange[] | undefined {
   const asked = ranges.map((range, order) => ({ ...range, order }))
   asked.sort((a, b) => a.start - b.start)

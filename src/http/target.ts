@@ -3,23 +3,23 @@ import type { NameTest } from './name-globs.ts'
 
 export interface TargetParts {
   readonly path: string
-  /** What follows the first `?`; undefined without one, which is not the same as empty. */
+  /** The text after the first `?`. Undefined without a `?`, which differs from empty. */
   readonly query: string | undefined
 }
 
-/** Path and query of an origin-form target, byte for byte. */
+/** Splits an origin-form target into path and query, byte for byte. */
 export function splitTarget(target: string): TargetParts {
   const mark = target.indexOf('?')
   return mark < 0 ? { path: target, query: undefined } : { path: target.slice(0, mark), query: target.slice(mark + 1) }
 }
 
 /**
- * A target without the query parameters that `ignored` names, and with the others sorted by name if `sort` says so.
- * What stays keeps its bytes, and doubles of a name keep their order. The very string comes back when nothing changes;
- * when no parameter is left, neither is the `?`.
+ * Removes the query parameters that `ignored` names, and sorts the others by name if `sort` is true. The rest keeps its
+ * bytes, and parameters of equal names keep their order. Returns the same string if nothing changes. If no parameter is
+ * left, the `?` is removed too.
  *
- * Names are taken as they are written, case and percent-encoding included: `utm%5Fid` is not taken for `utm_id`.
- * That errs to the safe side, for a parameter that stays costs a miss at most.
+ * Names are compared as they are written, including case and percent-encoding: `utm%5Fid` is not `utm_id`. This errs to the
+ * safe side: a parameter that stays costs at most a miss.
  */
 export function removeQueryParameters(target: string, ignored: NameTest | undefined, sort: boolean): string {
   const mark = target.indexOf('?')

@@ -1,20 +1,21 @@
-// Cache directives addressed to caches like this one: targeted fields (RFC 9213) and Surrogate-Control.
+// Cache directives that are addressed to shared caches: targeted fields (RFC 9213) and Surrogate-Control.
 import { parseDictionary } from 'structured-headers'
 import { hasWellFormedDirective, noResponseDirectives, parseResponseDirectives, type ResponseDirectives } from './cache-control.ts'
 import { maxDeltaSeconds, qualifiedNames } from './directives.ts'
 import { fieldValue, listMembers, type FieldLines } from './fields.ts'
 
 /**
- * The directives of a targeted field (`cdn-cache-control`); undefined where it is to be ignored, because it is absent,
- * empty, or not a Structured Fields Dictionary as a whole (RFC 9213 §2.1, a MUST). Where it is not undefined,
- * Cache-Control and Expires count for nothing (§2.2), even if it holds no directive that is known here.
+ * Returns the directives of a targeted field (`cdn-cache-control`). Returns undefined if the field is to be ignored: it is
+ * absent, empty, or not a Structured Fields Dictionary as a whole (RFC 9213 §2.1, a MUST). Otherwise Cache-Control and
+ * Expires do not count (§2.2), even if no known directive is among them.
  *
- * A value of the wrong type should not be consumed (§2.1), and the section leaves open what then holds. Dropping
- * `max-age=1.5` or `private=1` alone, with Cache-Control out of play, would leave a response that nothing restricts.
- * So it is read as Cache-Control's malformed values are: numbers as 0, what
- * restricts as present, what permits as absent. That goes for `no-store=?0` too: no-store "always has a Boolean true
- * value". Of a directive given twice RFC 9651 §3.2 keeps the last; here, as in Cache-Control, what restricts most of all that
- * was given counts: two of them in an answer come of two authors, and neither knew of the other. Parameters are ignored.
+ * A value of the wrong type should not be consumed (§2.1), but the section does not say what holds then. Cache-Control does
+ * not count, so dropping `max-age=1.5` or `private=1` would leave a response that nothing restricts. Therefore malformed
+ * values are read as in Cache-Control: numbers as 0, restrictions as present, permissions as absent. That includes
+ * `no-store=?0`: no-store "always has a Boolean true value".
+ *
+ * RFC 9651 §3.2 keeps the last of duplicate directives. Here the most restrictive one counts, as in Cache-Control:
+ * duplicates in a response come from two authors that did not know of each other. Parameters are ignored.
  */
 export function targetedDirectives(lines: FieldLines, fieldName: string): ResponseDirectives | undefined {
   const value = fieldValue(lines, fieldName)
@@ -46,7 +47,7 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
   }
 }
 
-/** Whether a targeted field has directives that are known here, and each of them has a value of another type than it should. */
+/** True if a targeted field has known directives, and the value of each has the wrong type. */
 export function isOnlyMalformed(lines: FieldLines, fieldName: string): boolean {
   const value = fieldValue(lines, fieldName)
   const given = value === undefined ? undefined : valuesOf(value)
@@ -71,17 +72,16 @@ const types: ReadonlyMap<string, (values: readonly unknown[]) => boolean> = new 
 ])
 
 /**
- * The directives of a Surrogate-Control (Edge Architecture Specification, W3C Note 2001, §2), from its combined value;
- * undefined where it is absent or says nothing of caching, so that `content="ESI/1.0"` does not put a Cache-Control:
- * private out of play.
- *
- * - `max-age=N+M`: N. The extension M, for which a stale response might still be served, is ignored.
- * - `max-age=N;device`: ignored, it is meant for another surrogate. A no-store meant for another is obeyed.
- * - `no-store-remote`: as no-store. Whether this proxy is near its origin or remote, only its operator knows; an
- *   operator near it can drop the directive, one far from it could not add it.
+ * Returns the directives of a Surrogate-Control (Edge Architecture Specification, W3C Note 2001, §2), from its combined
+ * value. Returns undefined if the field is absent or says nothing about caching: `content="ESI/1.0"` must not replace
+ * Cache-Control: private.
+ * - `max-age=N+M`: N. The extension M, for which a stale response might be served, is ignored.
+ * - `max-age=N;device`: ignored, because it is meant for another surrogate. A no-store for another surrogate is obeyed.
+ * - `no-store-remote`: as no-store. Only the operator knows whether this proxy is near its origin or remote. An operator
+ *   near it can drop the directive; an operator far from it could not add it.
  * - `content`: ignored; no capability is advertised, and none is used.
- * - Every other directive as in Cache-Control, malformed ones included: that is what origins write there (Fastly
- *   documents stale-while-revalidate), and a `private` that the Note does not know is still no leave to store.
+ * - Every other directive as in Cache-Control, including malformed ones. Origins write them there (Fastly documents
+ *   stale-while-revalidate). The Note does not define `private`, but it still forbids storing.
  */
 export function surrogateDirectives(value: string | undefined): ResponseDirectives | undefined {
   if (value === undefined) return undefined
@@ -89,7 +89,7 @@ export function surrogateDirectives(value: string | undefined): ResponseDirectiv
   return saysNothing(directives) ? undefined : directives
 }
 
-/** Whether a Surrogate-Control has a directive that is well-formed: malformed ones alone do not replace Cache-Control. */
+/** True if a Surrogate-Control has a well-formed directive: malformed ones alone do not replace Cache-Control. */
 export function isPartlyWellFormed(value: string): boolean {
   return hasWellFormedDirective(asCacheControl(value))
 }
@@ -104,12 +104,12 @@ function asCacheControl(surrogateControl: string): string {
   return members.join(', ')
 }
 
-/** What was given for each key, in order; undefined for what is no Dictionary (§2.1: it is ignored as a whole). */
+/** Returns the values of each key, in order. Undefined if the field is not a Dictionary (§2.1: it is ignored as a whole). */
 function valuesOf(value: string): ReadonlyMap<string, readonly unknown[]> | undefined {
   const given = new Map<string, unknown[]>()
   try {
     parseDictionary(value)
-    // Safe to part by commas: this is a valid dictionary, in which only a String can hold one that does not part.
+    // Splitting at commas is safe: in a valid dictionary only a String can hold a comma that does not separate.
     for (const written of listMembers(value)) {
       for (const [key, [member]] of parseDictionary(written)) {
         const values = given.get(key) ?? []
@@ -123,18 +123,21 @@ function valuesOf(value: string): ReadonlyMap<string, readonly unknown[]> | unde
   return given
 }
 
-/** The parser gives `60.0` as the number 60, but §2.1 does not want a Decimal taken for an Integer: it counts as no number. */
+/** The parser returns `60.0` as the number 60, but §2.1 does not accept a Decimal as an Integer: it counts as no number. */
 function isDecimal(written: string): boolean {
   return /^[^=;]+=-?\d+\./.test(written)
 }
 
-/** delta-seconds given as Integers, the least of them; undefined when absent, or where one is anything else: negative, Decimal, String. */
+/** Returns the least delta-seconds. Undefined if absent, or if any value is not an Integer: negative, Decimal, String. */
 function least(values: readonly unknown[] | undefined): number | undefined {
   if (values?.every(value => Number.isInteger(value) && Number(value) >= 0) !== true) return undefined
   return (values as readonly number[]).reduce((lesser, value) => Math.min(lesser, value), maxDeltaSeconds)
 }
 
-/** Boolean true is the unqualified form, a String the qualified one; any other type restricts as the unqualified form does. */
+/**
+ * Returns `true` for Boolean true (the unqualified form), the names for a String, and `true` for any other type, which
+ * restricts as well.
+ */
 function fieldNames(values: readonly unknown[] | undefined): true | readonly string[] | undefined {
   const names: string[] = []
   for (const value of values ?? []) {

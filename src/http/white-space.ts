@@ -1,10 +1,10 @@
-// Optional white space (OWS, RFC 9110 §5.6.3): space and tab, and nothing else that String.trim would take.
+// Optional white space (OWS, RFC 9110 §5.6.3): space and tab, and no other character that String.trim removes.
 
 export function isSpace(char: number): boolean {
   return char === 0x20 || char === 0x09
 }
 
-/** The part of a value from `from` up to `to`, without the spaces and tabs around it. */
+/** Returns the part of a value from `from` to `to`, without surrounding spaces and tabs. */
 export function withoutOuterSpace(value: string, from = 0, to: number = value.length): string {
   let start = from
   let end = to

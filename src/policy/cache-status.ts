@@ -1,7 +1,7 @@
-// The Cache-Status member that this cache adds to every answer: RFC 9211.
+// The Cache-Status member that this cache adds to every response (RFC 9211).
 import type { ForwardReason, NotStoredReason, PassReason, Reason } from './reasons.ts'
 
-/** RFC 9211 §2.2: why the request went forward, in that document's own words. */
+/** RFC 9211 §2.2: why the request was forwarded, as that document names it. */
 type ForwardParameter = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial'
 
 const forwardParameter: Record<ForwardReason, ForwardParameter> = {
@@ -21,31 +21,31 @@ const forwardParameter: Record<ForwardReason, ForwardParameter> = {
   'head-miss': 'uri-miss',
 }
 
-/** A stored response answered. `ttlMs`: what was left of its lifetime, negative when stale (RFC 9211 §2.4). */
+/** Status of a stored response. `ttlMs` is the rest of its lifetime, negative if stale (RFC 9211 §2.4). */
 export function hitStatus(reason: Reason, ttlMs: number): string {
   return `springhouse; hit; ttl=${Math.floor(ttlMs / 1000)}; detail=${reason}`
 }
 
 /**
- * The request waited for another's to come back from the origin, and what that one brought answers it: forwarded with it
- * (RFC 9211 §2.6), for the reason for which it would have gone itself. `ttlMs` as in `hitStatus`.
+ * Status of a request that waited for another request's fetch and received its response (RFC 9211 §2.6). `reason` is why it
+ * would have been forwarded itself. `ttlMs` as in `hitStatus`.
  */
 export function collapsedStatus(reason: ForwardReason, ttlMs: number): string {
   return `springhouse; fwd=${forwardParameter[reason]}; collapsed; ttl=${Math.floor(ttlMs / 1000)}; detail=${reason}`
 }
 
-/** The origin was asked. */
+/** A request that was forwarded. */
 export interface Forwarded {
   readonly reason: ForwardReason
-  /** The origin's status; undefined when it gave none. */
+  /** The origin's status; undefined if it sent none. */
   readonly status: number | undefined
-  /** Why its answer is not stored; undefined: it is. */
+  /** The reason why its response is not stored; undefined if it is stored. */
   readonly notStored: NotStoredReason | undefined
-  /** Whether the request waited for another's fetch first, which was of no use to it (RFC 9211 §2.6: not collapsed after all). */
+  /** True if the request first waited for another fetch in vain (RFC 9211 §2.6: not collapsed after all). */
   readonly waited?: boolean
 }
 
-/** RFC 9211 §2.2 to §2.6. The detail is why it was not stored, or else why the origin was asked. */
+/** RFC 9211 §2.2 to §2.6. The detail is why the response is not stored, or else why the request was forwarded. */
 export function forwardStatus(forwarded: Forwarded): string {
   const { reason, status, notStored } = forwarded
   let value = `springhouse; fwd=${forwardParameter[reason]}`
@@ -55,12 +55,12 @@ export function forwardStatus(forwarded: Forwarded): string {
   return `${value}; detail=${notStored ?? reason}`
 }
 
-/** It was not the cache's to answer. `stored`: the answer is kept for those that are (RFC 9110 §9.3.3). */
+/** Status of a request that passes the cache by. `stored`: its response is stored for later requests (RFC 9110 §9.3.3). */
 export function passStatus(reason: PassReason, stored = false): string {
   return `springhouse; fwd=${reason === 'method' ? 'method' : 'bypass'}${stored ? '; stored' : ''}; detail=${reason}`
 }
 
-/** The cache answers itself, with an error (RFC 9211 §2: neither hit nor fwd). */
+/** Status of an error response that the cache itself generated (RFC 9211 §2: neither hit nor fwd). */
 export function refusedStatus(reason: Reason): string {
   return `springhouse; detail=${reason}`
 }

@@ -1,4 +1,4 @@
-// Making one of two parts, and asking for the rest of one: RFC 9111 §3.3 and §3.4.
+// Combines two parts, and requests the rest of one: RFC 9111 §3.3 and §3.4.
 import { parseHttpDate } from '../http/date.ts'
 import { parseEntityTag } from '../http/etag.ts'
 import { fieldValue } from '../http/fields.ts'
@@ -8,16 +8,20 @@ import { lengthMatchesRanges, maxRanges, partBytes } from './part.ts'
 import type { Metadata, Part } from './stored.ts'
 
 /**
- * Longest body that is put together out of parts. Each time, what is there is copied: a client that reads on in small
- * steps would have a large one copied over and over.
+ * The longest body that is combined from parts. Each combination copies the stored bytes: a client that reads in small steps
+ * would have a large body copied again and again.
  */
 export const maxCombinedBytes = 8 * 1_048_576
 
-// RFC 9110 §8.8.2.2: a date that is enough older than Date that no difference of clocks, and no second change within the
-// second, can hide behind it. A minute is what RFC 7232 §2.2.2 asked; bytes of two versions must never be joined.
+// RFC 9110 §8.8.2.2: a Last-Modified this much older than Date is strong. Neither a difference between clocks nor a second
+// change within the second can hide behind it. RFC 7232 §2.2.2 required a minute; bytes of two versions must never be
+// joined.
 const strongDateMs = 60_000
 
-/** A validator that tells one sequence of bytes from every other (RFC 9110 §8.8.1): a strong tag, or else a date that is strong. */
+/**
+ * Returns a validator that distinguishes one sequence of bytes from every other (RFC 9110 §8.8.1): a strong tag, or a strong
+ * date.
+ */
 export function strongValidator(meta: Metadata): string | undefined {
   if (meta.etag !== undefined) return parseEntityTag(meta.etag)?.weak === false ? meta.etag : undefined
   if (meta.lastModified === undefined) return undefined
@@ -27,17 +31,17 @@ export function strongValidator(meta: Metadata): string | undefined {
 }
 
 /**
- * What a stored part and one that has just come are together; `'whole'` when nothing is missing any more. undefined: they
- * must not be joined, or are not worth it.
- * @param fresh the new part, which is known to have the bytes that it says
- * @param maxBytes the longest body that may come of it
+ * Combines a stored part and a received one. Returns `'whole'` if nothing is missing any more, and undefined if they must
+ * not be joined or are not worth it.
+ * @param fresh the received part, whose length matches its ranges
+ * @param maxBytes the longest body that may result
  */
 export function combinedPart(old: Metadata, fresh: Metadata, maxBytes: number): Part | 'whole' | undefined {
   if (old.part === undefined || fresh.part === undefined || !lengthMatchesRanges(old) || old.variant !== fresh.variant) return undefined
   const validator = strongValidator(old)
   // §3.4: only parts with the same strong validator. A tag on one side and a date on the other are two validators.
   if (validator === undefined || validator !== strongValidator(fresh)) return undefined
-  // The same tag for two codings is a mistake that some origins make, and would make a body that nobody can read.
+  // Some origins send the same tag for two codings by mistake. The joined body would be unreadable.
   if (fieldValue(old.fields, 'content-encoding') !== fieldValue(fresh.fields, 'content-encoding')) return undefined
   const [one, other] = [old.part.complete, fresh.part.complete]
   if (one !== undefined && other !== undefined && one !== other) return undefined
@@ -49,7 +53,7 @@ export function combinedPart(old: Metadata, fresh: Metadata, maxBytes: number): 
   return isAll(part) ? 'whole' : part
 }
 
-/** Whether a part is the whole representation after all: an answer to `bytes=0-`, for one. */
+/** True if a part is the whole representation, such as a response to `bytes=0-`. */
 export function isAll({ ranges, complete }: Part): boolean {
   const [only] = ranges
   return ranges.length === 1 && only !== undefined && only.start === 0 && only.end === complete
@@ -65,15 +69,15 @@ function union(ranges: readonly ByteRange[]): ByteRange[] {
   return joined
 }
 
-/** A Range to ask an origin with, and the If-Range beside it. */
+/** A Range to send to an origin, with its If-Range. */
 export interface RangeAsked {
   readonly range: string
   readonly ifRange: string | undefined
 }
 
 /**
- * §3.3: the Range that asks for what a stored part lacks, when that is in one piece and the whole is not too long to put
- * together. It goes up to the end without naming it: an origin that has grown would be found out by If-Range, not by it.
+ * §3.3: returns the Range for the bytes that a stored part lacks, if they are one range and the whole is short enough to be
+ * combined. A last range has no end: if the representation has grown, If-Range reveals it, not the end.
  */
 export function restOf(meta: Metadata): RangeAsked | undefined {
   const { part } = meta
@@ -89,7 +93,7 @@ export function restOf(meta: Metadata): RangeAsked | undefined {
   return gapless ? { range: `bytes=${first.end}-${second.start - 1}`, ifRange } : undefined
 }
 
-/** The position in a stored part's body at which the bytes of the representation from `position` on begin. */
+/** Returns the position in a stored part's body of the representation's bytes from `position` on. */
 export function offsetOf(part: Part, position: number): number {
   let at = 0
   for (const { start, end } of part.ranges) at += Math.max(0, Math.min(end, position) - start)

@@ -1,4 +1,4 @@
-// What to do with a request, given what is stored: RFC 9111 §4, as one pure function.
+// Decides how to serve a request from the stored responses: RFC 9111 §4, as one pure function.
 import { restOf, type RangeAsked } from './combine.ts'
 import { currentAgeMs, isAhead } from './freshness.ts'
 import { selectRanges } from './part.ts'
@@ -10,34 +10,35 @@ import { reasonWithoutLifetime } from './storable.ts'
 import type { Metadata } from './stored.ts'
 import { selectPart, selectVariant, type RequestField } from './vary.ts'
 
-/** Something stored, as far as policy needs to see it. */
+/** A stored response, as far as policy reads it. */
 export interface Candidate {
   readonly meta: Metadata
 }
 
-/** `part`: what is stored of the same beside the entry, which the answer may be combined with, or takes the place of. */
+/** `part`: a stored part that the response may be combined with, or replaces. */
 export type Decision<V extends Candidate> =
-  /** Fresh, or as stale as the request takes it: deliver. */
+  /** Fresh, or no staler than the request allows: deliver. */
   | { readonly action: 'serve'; readonly reason: ServeReason; readonly entry: V; readonly ageMs: number }
-  /** Within stale-while-revalidate: deliver, and refresh in the background once. */
+  /** Within stale-while-revalidate: deliver, and refresh once in the background. */
   | { readonly action: 'serve-stale'; readonly reason: 'stale-while-revalidate'; readonly entry: V; readonly ageMs: number }
-  /** Stored with a validator, and not to be used without asking: conditional request. */
+  /** Stored with a validator, but not usable without validation: conditional request. */
   | { readonly action: 'validate'; readonly reason: ForwardReason; readonly entry: V; readonly ageMs: number; readonly part?: V }
-  /** Ask the origin. `entry` is what may stand in if the origin fails. */
+  /** Forward. `entry` may be served if the origin fails. */
   | { readonly action: 'fetch'; readonly reason: ForwardReason; readonly entry: V | undefined; readonly part?: V }
-  /** Stored in part: ask the origin for the rest (§3.3). */
+  /** Stored in part: request the rest from the origin (§3.3). */
   | { readonly action: 'complete'; readonly reason: ForwardReason; readonly entry: V | undefined; readonly part: V; readonly rest: RangeAsked }
   /** only-if-cached, and nothing usable: 504. */
   | { readonly action: 'refuse'; readonly reason: RefuseReason }
 
-/** What the purge log says of an entry; `dead` ones never reach a decision. */
+/** The purge log's judgement of an entry. Entries that are `dead` never reach a decision. */
 export type PurgeState = 'valid' | 'stale'
 
-/** Whether a request is the cache's at all, told before anything is looked up; undefined: it is. */
+/** Returns why a request passes the cache by, before any lookup. Undefined if the cache handles it. */
 export function passReason(request: CacheRequest, rules: Rules): PassReason | undefined {
   if (request.method !== 'GET' && request.method !== 'HEAD') return 'method'
   if (request.hasUpgrade) return 'upgrade'
-  // RFC 9110 §9.3.1: content in a GET has no defined meaning, but some origins read it: it is not in the key, so it must not be answered from it.
+  // RFC 9110 §9.3.1: content in a GET has no defined meaning, but some origins read it. It is not in the key, so the
+  // response must not come from the cache.
   if (request.hasBody) return 'request-body'
   if (!rules.enabled) return 'route-uncached'
   if (rules.ambiguous) return 'ambiguous-path'
@@ -46,9 +47,9 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
 }
 
 /**
- * Decides on a GET or HEAD that `passReason` let through.
- * @param variants what is stored under its key, youngest first, without what a hard purge has killed
- * @param softness whether a soft purge has made an entry stale
+ * Decides on a GET or HEAD for which `passReason` returned undefined.
+ * @param variants the entries under its key, youngest first, without those that a hard purge has killed
+ * @param softness returns whether a soft purge has made an entry stale
  * @param requestField the request's fields as they are forwarded, for Vary
  * @param nowMs time of day in milliseconds
  * @param rules the route's, for the cookies that its key holds
@@ -76,7 +77,7 @@ function deniesCredentials({ meta: { status } }: Candidate): boolean {
   return status === 401 || status === 403 || status === 407
 }
 
-/** Whether a request carries credentials that its key does not hold. */
+/** Returns whether a request carries credentials that its key does not hold. */
 function hasUnkeyedCredentials(request: CacheRequest, { cookies }: Pick<Rules, 'cookies'>): boolean {
   if (request.hasAuthorization) return true
   return request.cookie !== undefined && (typeof cookies === 'string' || hasOtherCookies(request.cookie, cookies))
@@ -88,7 +89,7 @@ function choose<V extends Candidate>(
   const entry = selectVariant(variants, requestField)
   const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs)
   if (whole?.action === 'serve' && request.range === undefined) return whole
-  // What no whole response settles, a part may. HEAD is left to whole ones: it asks about a whole.
+  // If no whole response settles the request, a part may. HEAD concerns a whole representation, so whole responses go first.
   const part = request.method === 'GET' || whole === undefined ? selectPart(variants, requestField) : undefined
   if (part === undefined) return whole ?? { action: 'fetch', reason: denied ? 'other-credentials' : missReason(request, variants.length), entry: undefined }
   if (request.range === undefined) return chooseRest(request, whole, part, softness(part), nowMs)
@@ -104,7 +105,7 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
   if (isStale(reason)) {
     // A soft purge makes it stale now, however long its lifetime had yet to run.
     const staleForMs = Math.max(0, ageMs - meta.lifetimeMs)
-    // How stale a response from the future is cannot be known, so no allowance covers it.
+    // The staleness of a response from the future is unknown, so no allowance covers it.
     if (!meta.neverStale && !isAhead(meta.responseTimeMs, nowMs)) {
       if (!softPurged && staleForMs <= maxStaleMs(request)) return { action: 'serve', reason: 'max-stale', entry, ageMs }
       if (mayWait(request) && meta.staleWhileRevalidateMs > 0 && staleForMs <= meta.staleWhileRevalidateMs) {
@@ -112,14 +113,17 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
       }
     }
   }
-  // HEAD brings no body with which a changed response could be replaced, so only GET validates.
+  // HEAD brings no body to replace a changed response with, so only GET validates.
   if (request.method === 'GET' && (meta.etag !== undefined || meta.lastModified !== undefined)) {
     return { action: 'validate', reason, entry, ageMs }
   }
   return { action: 'fetch', reason, entry }
 }
 
-/** A request for a part, with a part stored: it answers if it holds what is asked for; of it and a whole one, the younger. */
+/**
+ * Decides on a range request if a part is stored. The part is used if it covers the range and is younger than a whole
+ * response.
+ */
 function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
   const overtaken = whole?.action === 'serve' && whole.entry.meta.responseTimeMs >= part.meta.responseTimeMs
   if (!overtaken && selectRanges(request, part.meta, nowMs) !== 'not-covered') {
@@ -131,14 +135,14 @@ function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision
   return whole.action === 'validate' || whole.action === 'fetch' ? { ...whole, part } : whole
 }
 
-/** A request for the whole, with a part stored, and no whole that is fresh: the rest is asked for where that may be enough. */
+/** Decides on a request for the whole if a part but no fresh whole is stored. The rest is requested if it may suffice. */
 function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
   if (whole?.action === 'validate') return { ...whole, part }
   if (whole !== undefined && whole.action !== 'fetch') return whole
   const reason = whole === undefined ? 'part-only' : whole.reason
   const rest = request.method === 'GET' ? restOf(part.meta) : undefined
   const fresh = notUsableBecause(request, part.meta, currentAgeMs(part.meta, nowMs), softness === 'stale', nowMs) === undefined
-  // A part that is not fresh is worth something only if the origin can say that it still holds: by If-Range.
+  // A part that is not fresh is useful only if If-Range lets the origin confirm it.
   if (rest !== undefined && (fresh || rest.ifRange !== undefined)) return { action: 'complete', reason, entry: whole?.entry, part, rest }
   return { action: 'fetch', reason, entry: whole?.entry, part }
 }
@@ -149,7 +153,7 @@ function missReason(request: CacheRequest, variants: number): ForwardReason {
   return request.range === undefined ? 'uri-miss' : 'range-miss'
 }
 
-/** Why a stored response must not simply be used; undefined: it may. */
+/** Returns why a stored response must not be used without the origin; undefined if it may. */
 function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean, nowMs: number): ForwardReason | undefined {
   const { directives } = request
   if (meta.alwaysValidate) return 'no-cache'
@@ -169,23 +173,23 @@ function isStale(reason: ForwardReason): boolean {
 
 function maxStaleMs(request: CacheRequest): number {
   const { maxStale, maxAge, minFresh } = request.directives
-  // With max-age or min-fresh as well, the request asks for less than max-stale would give: the narrower reading counts.
+  // With max-age or min-fresh as well, the request allows less than max-stale would: the narrower reading counts.
   if (maxStale === undefined || maxAge !== undefined || minFresh !== undefined) return -1
   return maxStale * 1000
 }
 
-// A request with freshness demands of its own is not answered with something stale that it did not ask for.
+// A request with freshness demands does not receive a stale response that it did not allow.
 function mayWait(request: CacheRequest): boolean {
   return request.directives.maxAge === undefined && request.directives.minFresh === undefined
 }
 
-/** Why the origin failed to bring a new response. */
+/** Why the origin failed to send a new response. */
 export type OriginFailure = 'unreachable' | '5xx'
 
 /**
- * Whether a stale entry may answer because the origin failed (RFC 5861 §4, RFC 9111 §4.2.4 and §4.3.3), and the reason
- * to give. `keepUntilMs` bounds it where no stale-if-error does.
- * @param softness whether a soft purge has made it stale before its lifetime was over
+ * Returns the reason why a stale entry may be served because the origin failed (RFC 5861 §4, RFC 9111 §4.2.4 and §4.3.3), or
+ * undefined. `keepUntilMs` bounds it if no stale-if-error does.
+ * @param softness `stale` if a soft purge has made it stale before its lifetime ended
  */
 export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
   // A stored error is no better than the one that has come.
@@ -194,7 +198,7 @@ export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, soft
   const staleForMs = ageMs - meta.lifetimeMs
   // Never a part for the whole, nor for another part (§3.3).
   if (meta.part !== undefined && selectRanges(request, meta, nowMs) === 'not-covered') return undefined
-  // A request that wanted none from cache gets the error, and so does one whose response forbids it.
+  // If the request refused stored responses, or the response forbids it, the client receives the error.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
   const unknownAge = isAhead(meta.responseTimeMs, nowMs)
   if (meta.neverStale && (ageMs >= meta.lifetimeMs || unknownAge || softness === 'stale')) return undefined
@@ -206,7 +210,7 @@ export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, soft
   return failure === 'unreachable' ? 'origin-unreachable' : 'origin-5xx'
 }
 
-/** 5xx answers that say that the origin could not do its work, as RFC 5861 §4 lists them. */
+/** True for the 5xx statuses of an origin that could not do its work, as RFC 5861 §4 lists them. */
 export function isFailureStatus(status: number): boolean {
   return status === 500 || status === 502 || status === 503 || status === 504
 }

@@ -1,23 +1,24 @@
-// Which directives of a response count: targeted fields before Cache-Control (RFC 9213 §2.2).
+// Selects the directives of a response that count: targeted fields before Cache-Control (RFC 9213 §2.2).
 import { parseResponseDirectives, type ResponseDirectives } from '../http/cache-control.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../http/targeted.ts'
 import { restrictedBy, restrictedByBoth } from './restricting.ts'
 
-/** The directives that govern a response here, and whether they replace Expires as well as Cache-Control. */
+/** The directives that govern a response in this cache, and whether they also replace Expires. */
 export interface Governing {
   readonly directives: ResponseDirectives
-  /** true: they come from a targeted field, so Cache-Control and Expires say nothing here. */
+  /** True if they come from a targeted field: then Cache-Control and Expires do not count. */
   readonly targeted: boolean
 }
 
 /**
- * RFC 9213 §2.2: the first targeted field that is present and valid governs alone; then Surrogate-Control; then Cache-Control.
- * §2.1 has a CDN-Cache-Control that is no Dictionary ignored as a whole, so it permits nothing. What it forbids still holds: an
- * origin that wrote `no-store, max-age=` was not asking to be stored.
+ * RFC 9213 §2.2: the first targeted field that is present and valid governs alone; then Surrogate-Control; then
+ * Cache-Control. By §2.1 a CDN-Cache-Control that is no Dictionary is ignored as a whole, so it permits nothing. Its
+ * restrictions still hold: an origin that wrote `no-store, max-age=` did not want the response stored.
  *
- * To replace Cache-Control is a permission too: the `private` in it would count no more. A targeted field whose directives are all
- * malformed does not have it. Both fields then restrict, and neither permits more than lifetimes that both leave.
+ * Replacing Cache-Control is a permission too, because the `private` in it would not count any more. A targeted field whose
+ * directives are all malformed does not have it. Then both fields restrict, and only lifetimes that both allow are
+ * permitted.
  */
 export function governingDirectives(fields: FieldLines): Governing {
   const cdn = targetedDirectives(fields, 'cdn-cache-control')

@@ -1,4 +1,4 @@
-// The domain of each member of stored metadata. Metadata from outside this process is held to it.
+// The allowed values of each member of stored metadata. Metadata from outside this process is checked against them.
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
@@ -7,9 +7,9 @@ import { maxRanges } from './part.ts'
 import { isStorableStatus, mayBeKept, cacheOnlyFieldNames } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
 
-// The largest that a Date holds: durations and times of day are within it.
+// The largest number that a Date holds. Durations and times of day are at most this.
 const longestMs = 8.64e15
-// Entries of parts that were joined have the tags of all of them.
+// Entries of combined parts have the tags of all parts.
 const mostTags = 20_000
 const longestStamp = 128
 const longestAuthority = 300
@@ -18,13 +18,13 @@ const visible = /^[!-~]*$/
 const printable = /^[ -~]*$/
 const targetBytes = /^[/*][\x21-\x7e\x80-\xff]*$/
 
-/** Whether metadata is what `assessResponse` may have made: it can be served, sent, and judged by the purge log. */
+/** True if `assessResponse` may have made this metadata: it can be served, sent, and judged by the purge log. */
 export function isPossible(meta: Metadata): boolean {
   const { status, part, bodyBytes } = meta
   return isStorableStatus(status)
     && (status === 206) === (part !== undefined)
     && isCount(bodyBytes)
-    // RFC 9110 §15.3.5, §15.3.6: neither has content.
+    // RFC 9110 §15.3.5, §15.3.6: neither status has content.
     && (bodyBytes === 0 || (status !== 204 && status !== 205))
     && areTimes(meta)
     && areFields(meta)
@@ -43,7 +43,7 @@ function isCount(value: number): boolean {
 }
 
 function isSpan(ms: number): boolean {
-  // False for NaN too.
+  // Also false for NaN.
   return ms >= 0 && ms <= longestMs
 }
 
@@ -58,8 +58,8 @@ function areFields({ fields, part }: Metadata): boolean {
   return true
 }
 
-// A validator is asked with, and its field is what clients are sent: they must be the same. A qualified no-cache takes the
-// field off, and leaves the validator.
+// Validators are sent to the origin and their fields to clients, so both must be equal. A qualified no-cache removes the
+// field, and keeps the validator.
 function areValidators({ fields, etag, lastModified, responseTimeMs }: Metadata): boolean {
   if (etag !== undefined && (etag === '' || !isSame(fields, 'etag', etag))) return false
   return lastModified === undefined || (parseHttpDate(lastModified, responseTimeMs) !== undefined && isSame(fields, 'last-modified', lastModified))
@@ -70,7 +70,7 @@ function isSame(fields: FieldLines, name: string, value: string): boolean {
   return sent === undefined ? isFieldValue(value) : sent === value
 }
 
-// As `selectingFields` makes them.
+// True if `selectingFields` may have made them.
 function areSelecting(vary: readonly Selecting[]): boolean {
   let before = ''
   for (const [name, value] of vary) {

@@ -1,4 +1,4 @@
-// How old a response is and how long it may be used: RFC 9111 §4.2.
+// The age of a response and its freshness lifetime: RFC 9111 §4.2.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { parseHttpDate } from '../http/date.ts'
 import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../http/fields.ts'
@@ -6,13 +6,16 @@ import type { Governing } from './directives.ts'
 import { heuristicFraction, heuristicMaxMs, type Rules } from './rules.ts'
 import type { LifetimeSource, Metadata } from './stored.ts'
 
-/** RFC 9110 §15.1: statuses whose responses may be given a guessed lifetime. 206 is among them; partial responses are stored by a rule of their own. */
+/**
+ * RFC 9110 §15.1: statuses whose responses may have a heuristic lifetime. 206 is among them; partial responses are stored by
+ * another rule.
+ */
 export const heuristicallyCacheable: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
 
-// §1.2.2: a delta-seconds that is larger than a recipient can hold is taken as this, about 68 years.
+// §1.2.2: a delta-seconds that is larger than a recipient can hold is read as this, about 68 years.
 const maxDeltaSeconds = 2_147_483_648
 
-/** The age that caches upstream report, in milliseconds; §5.1: the first member that is a valid delta-seconds. */
+/** Returns the age that upstream caches report, in milliseconds. §5.1: the first member that is a valid delta-seconds. */
 export function reportedAgeMs(fields: FieldLines): number {
   for (const line of fieldLineValues(fields, 'age')) {
     for (const member of listMembers(line)) {
@@ -22,38 +25,39 @@ export function reportedAgeMs(fields: FieldLines): number {
   return 0
 }
 
-/** Date as milliseconds since the epoch; the time of receipt where it is absent or not a date (RFC 9110 §6.6.1). */
+/** Returns Date as milliseconds since the epoch. If it is absent or not a date, the time of receipt (RFC 9110 §6.6.1). */
 export function dateValueMs(fields: FieldLines, responseTimeMs: number): number {
   const line = fieldLineValues(fields, 'date')[0]
   const date = line === undefined ? undefined : parseHttpDate(line, responseTimeMs)
   return date ?? responseTimeMs
 }
 
-/** §4.2.3 corrected_initial_age, in milliseconds. */
+/** Returns the corrected_initial_age of §4.2.3, in milliseconds. */
 export function initialAgeMs(fields: FieldLines, requestTimeMs: number, responseTimeMs: number): number {
-  // A Date in the future gives no negative age: an origin's fast clock must not make its responses live longer.
+  // A Date in the future gives no negative age: an origin's fast clock must not prolong the life of its responses.
   const apparentAge = Math.max(0, responseTimeMs - dateValueMs(fields, responseTimeMs))
   const responseDelay = Math.max(0, responseTimeMs - requestTimeMs)
   const correctedAge = reportedAgeMs(fields) + responseDelay
   return Math.max(wholeSeconds(apparentAge), correctedAge)
 }
 
-// Date has whole seconds, so up to one second of apparent age is the field's own rounding and not age.
+// Date has whole seconds, so up to one second of apparent age is rounding, not age.
 function wholeSeconds(ms: number): number {
   return Math.floor(ms / 1000) * 1000
 }
 
-/** Clocks that are kept in step differ by less than this. A time further ahead was given by a clock that was wrong. */
+/** Synchronised clocks differ by less than this. A time further ahead came from a wrong clock. */
 export const clockToleranceMs = 1_000
 
-/** Whether a time lies so far in the future that a clock in step with this one cannot have given it. Both in milliseconds. */
+/** True if a time is so far in the future that no synchronised clock gave it. Both in milliseconds. */
 export function isAhead(timeMs: number, nowMs: number): boolean {
   return timeMs > nowMs + clockToleranceMs
 }
 
 /**
- * §4.2.3 current_age, in milliseconds. It never falls: a clock set back adds nothing rather than taking away. The age of a
- * response from the future is therefore the least that it can be: `decide` takes such a response for stale.
+ * Returns the current_age of §4.2.3, in milliseconds. It never falls: a clock that is set back adds nothing, rather than
+ * subtracting. The age of a response from the future is therefore the least possible one: `decide` treats such a response as
+ * stale.
  */
 export function currentAgeMs(meta: Pick<Metadata, 'initialAgeMs' | 'responseTimeMs'>, nowMs: number): number {
   return meta.initialAgeMs + Math.max(0, nowMs - meta.responseTimeMs)
@@ -64,18 +68,18 @@ export interface Lifetime {
   readonly source: LifetimeSource
 }
 
-/** §4.2.1: s-maxage, then max-age, then Expires, then the operator's TTLs, then a guess. Bounded by `maxTtlMs`. */
+/** §4.2.1: s-maxage, then max-age, then Expires, then the operator's TTLs, then a heuristic. Bounded by `maxTtlMs`. */
 export function lifetimeOf(status: number, fields: FieldLines, governing: Governing, responseTimeMs: number, rules: Rules): Lifetime {
   const explicit = explicitLifetimeMs(fields, governing, responseTimeMs)
   if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: explicit === 0 && isMalformed(fields, governing) ? 'malformed' : 'explicit' }
   const negative = rules.negativeTtlMs.get(status)
   if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
-  // §4.2.2: a guess is allowed where the status is defined as heuristically cacheable, or the response says public.
+  // §4.2.2: a heuristic is allowed if the status is defined as heuristically cacheable, or the response says public.
   const guessable = heuristicallyCacheable.has(status) || governing.directives.public
   if (!guessable) return { ms: 0, source: 'none' }
   const guess = rules.heuristics ? heuristicLifetimeMs(fields, responseTimeMs) : 0
   if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
-  // An operator's default applies to successful answers only: an error that one client provoked must not be served to all.
+  // An operator's default applies only to successful responses: an error that one client provoked must not be served to all.
   if (rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
   return { ms: 0, source: 'none' }
 }
@@ -124,15 +128,15 @@ export function staleAllowances(directives: ResponseDirectives, rules: Rules): {
 }
 
 /**
- * Whether the next request may be answered with it unasked: fresh, or stale within stale-while-revalidate. What may not
- * saves a validated request its body, but never a request to the origin.
+ * True if the next request may be served from it without contacting the origin: fresh, or stale within
+ * stale-while-revalidate. Other stored responses save a validated request its body, but never the request to the origin.
  */
 export function servesUnasked(meta: Metadata, nowMs: number): boolean {
   if (meta.alwaysValidate) return false
   return currentAgeMs(meta, nowMs) < meta.lifetimeMs || (!meta.neverStale && meta.staleWhileRevalidateMs > 0)
 }
 
-/** §4.2.4: directives that forbid serving stale in a shared cache. s-maxage implies proxy-revalidate (§5.2.2.10). */
+/** §4.2.4: true if a directive forbids serving stale in a shared cache. s-maxage implies proxy-revalidate (§5.2.2.10). */
 export function forbidsStale(directives: ResponseDirectives): boolean {
   return directives.mustRevalidate || directives.proxyRevalidate || directives.sMaxage !== undefined
 }

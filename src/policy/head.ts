@@ -1,22 +1,24 @@
-// What the answer to a HEAD says of a stored response to GET: RFC 9111 §4.3.5.
+// Compares the response to a HEAD with a stored response to GET: RFC 9111 §4.3.5.
 import { fieldValue, hasField, type FieldLines } from '../http/fields.ts'
 import type { Metadata } from './stored.ts'
 
-/** confirms: its fields update the stored response; contradicts: that must not be used any more; silent: it says neither. */
+/**
+ * confirms: its fields update the stored response. contradicts: the stored response must not be used. inconclusive: neither.
+ */
 export type HeadVerdict = 'confirms' | 'contradicts' | 'inconclusive'
 
-/** Statuses of a HEAD that speak of what is stored: what there is now, or that there is nothing any more. */
+/** True for statuses of a HEAD that concern the stored response: the resource exists, or no longer does. */
 export function isHeadRelevant(status: number): boolean {
   return status === 200 || status === 404 || status === 410
 }
 
 /**
- * Compares. Every validator that the HEAD brings must be the stored one, its Content-Length the stored body's length, and
- * its coding the stored body's. To confirm, one validator at least must have been compared: two answers without any may
- * be of two different bodies, and each HEAD would make the old one young again.
+ * Compares. Every validator in the HEAD response must equal the stored one, its Content-Length the length of the stored
+ * body, and its coding the stored body's. To confirm, at least one validator must have been compared. Two responses without
+ * validators may have different bodies, and each HEAD would make the old one fresh again.
  */
 export function judgeByHead(meta: Metadata, status: number, fields: FieldLines): HeadVerdict {
-  // A stored part is one of a representation that GET would bring as 200.
+  // A stored part belongs to a representation that GET would return with 200.
   if (status !== (meta.part === undefined ? meta.status : 200)) return 'contradicts'
   if (status !== 200) return 'inconclusive'
   for (const name of ['etag', 'last-modified', 'content-encoding']) {

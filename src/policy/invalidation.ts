@@ -1,8 +1,8 @@
-// What an unsafe request makes invalid: RFC 9111 §4.4.
+// The URLs that an unsafe request invalidates: RFC 9111 §4.4.
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { sameOriginTargets } from './references.ts'
 
-/** RFC 9110 §9.2.1. A method that is not known here may change things, so it counts as unsafe. */
+/** RFC 9110 §9.2.1. An unknown method may change things, so it counts as unsafe. */
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
 
 /** A URL without its scheme, as purges name them. */
@@ -12,8 +12,9 @@ export interface InvalidUrl {
 }
 
 /**
- * The URLs that a request's answer invalidates: its own, and those of Location and Content-Location where they have the
- * same origin (§4.4: never another's, or any site could empty any other's cache). [] after a safe method or an error.
+ * Returns the URLs that a response invalidates: the request's own, and those of Location and Content-Location if they have
+ * the same origin. §4.4 forbids other origins, because any site could empty another's cache. [] after a safe method or an
+ * error.
  */
 export function invalidatedUrls(
   request: { readonly method: string; readonly scheme: string; readonly authority: string; readonly target: string },

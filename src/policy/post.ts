@@ -1,11 +1,11 @@
-// Which answers to POST are also what a GET of the same URL would bring: RFC 9110 §9.3.3 and §8.7.
+// Responses to POST that a GET of the same URL may reuse: RFC 9110 §9.3.3 and §8.7.
 import { fieldLineValues, type FieldLines } from '../http/fields.ts'
 import { sameOriginTargets } from './references.ts'
 
 /**
- * Whether the answer to a POST encloses the representation that its target URI now has: a 200 with one Content-Location
- * that is that URI, byte for byte as it is keyed. Only a 200: the answer is kept with its status, and a later GET that is
- * told 201 would be told of something that it did not make.
+ * True if the response to a POST encloses the representation that its target URI now has. It must be a 200 with one
+ * Content-Location that is that URI, byte for byte as it is keyed. Only a 200: the response is stored with its status, and a
+ * 201 would report to a later GET something that the GET did not create.
  */
 export function representsTarget(
   request: { readonly scheme: string; readonly authority: string; readonly target: string }, status: number, fields: FieldLines,

@@ -1,12 +1,12 @@
-// Every reason for what happens to a request: one word in the log, the metric label and the Cache-Status detail.
+// Every reason for the handling of a request: one term in the log, the metric label and the Cache-Status detail.
 
-/** Why a request is not the cache's to answer. */
+/** Why a request passes the cache by. */
 export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
-/** Why a stored response answers. */
+/** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
-/** Why a stale response answers, and what for. */
+/** Why a stale response is served. */
 export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'origin-unreachable' | 'origin-5xx'
-/** Why the origin is asked, though something is stored or might have been. */
+/** Why a request is forwarded, although something is stored or might be. */
 export type ForwardReason =
   | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
   | 'range-miss' | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials'
@@ -16,7 +16,7 @@ export type NotStoredReason =
   | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime' | 'bad-lifetime'
   | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'incomplete' | 'store-refused'
 
-/** Why a request was answered as it was. */
+/** Why a request was handled as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
 export type Reason = DecisionReason | NotStoredReason
 
@@ -26,20 +26,20 @@ const badLifetime = 'RFC 9111 §4.2.1: the response gives a lifetime that cannot
 
 // Records rather than lists, so that a reason that is missing here does not compile.
 const decisions: Record<DecisionReason, string> = {
-  'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin answers it',
-  'upgrade': 'RFC 9110 §7.8: asks for a WebSocket',
-  'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not answered from cache',
+  'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin handles it',
+  'upgrade': 'RFC 9110 §7.8: requests a WebSocket',
+  'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
   'route-uncached': 'configuration: cache.enabled is false on this route',
   'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
   'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
-  'max-stale': 'RFC 9111 §5.2.1.2: stale, and the request takes it that stale',
+  'max-stale': 'RFC 9111 §5.2.1.2: stale, but within the max-stale of the request',
   'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',
   'stale-if-error': 'RFC 5861 §4: stale, served because the origin failed',
   'origin-unreachable': 'RFC 9111 §4.2.4: stale, served because the origin cannot be reached',
-  'origin-5xx': 'RFC 9111 §4.3.3: stale, served because the origin answered its validation with an error',
+  'origin-5xx': 'RFC 9111 §4.3.3: stale, served because the origin responded to the validation with an error',
   'uri-miss': 'RFC 9211 §2.2: nothing is stored for this URL',
-  'vary-miss': 'RFC 9111 §4.1: what is stored was selected by other request fields',
+  'vary-miss': 'RFC 9111 §4.1: the stored responses were selected by other request fields',
   'stale': 'RFC 9111 §4.2.4: past its freshness lifetime',
   'no-lifetime': noLifetime,
   'bad-lifetime': badLifetime,
@@ -48,11 +48,11 @@ const decisions: Record<DecisionReason, string> = {
   'no-cache': 'RFC 9111 §5.2.2.4: its response says no-cache: validated before each use',
   'request-no-cache': 'RFC 9111 §5.2.1.4: the request says no-cache',
   'request-max-age': 'RFC 9111 §5.2.1.1: older than the request takes',
-  'request-min-fresh': 'RFC 9111 §5.2.1.3: not fresh for as long as the request asks',
-  'range-miss': 'RFC 9110 §14.2: a part is asked for, and nothing is stored for this URL',
-  'part-only': 'RFC 9111 §3.3: a part is stored, and not all that is asked for',
+  'request-min-fresh': 'RFC 9111 §5.2.1.3: not fresh for as long as the request requires',
+  'range-miss': 'RFC 9110 §14.2: a range is requested, and nothing is stored for this URL',
+  'part-only': 'RFC 9111 §3.3: a part is stored, and not all that is requested',
   'head-miss': 'RFC 9110 §9.3.2: HEAD, and no response to GET is stored',
-  'only-if-cached': 'RFC 9111 §5.2.1.7: the request takes a stored response only, and none may be used',
+  'only-if-cached': 'RFC 9111 §5.2.1.7: the request allows only a stored response, and none can be used',
 }
 
 const notStored: Record<NotStoredReason, string> = {
@@ -68,15 +68,15 @@ const notStored: Record<NotStoredReason, string> = {
   'no-lifetime': noLifetime,
   'bad-lifetime': badLifetime,
   'request-no-store': 'RFC 9111 §5.2.1.5: the request says no-store',
-  'request-method': 'RFC 9110 §9.3.3: only answers to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
+  'request-method': 'RFC 9110 §9.3.3: only responses to GET are stored, and to POST with explicit freshness and its own URL as Content-Location',
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
-  'too-large': 'configuration maxEntryBytes, or what the store can keep: the response is larger; or its fields have more than 32 KiB',
-  'too-many-tags': 'it carries more tags, or longer ones, than a purge could find again',
-  'incomplete': 'RFC 9111 §3.3: the response ended before its end',
+  'too-large': 'configuration maxEntryBytes, or the limits of the store: the response is larger, or its fields have more than 32 KiB',
+  'too-many-tags': 'the response has more tags, or longer ones, than a purge can find',
+  'incomplete': 'RFC 9111 §3.3: the response is incomplete: it ended too soon',
   'store-refused': 'the store had no room or could not be reached',
 }
 
-/** What a reason means and which section or setting says so; for explain, docs and the test that reads them. */
+/** The meaning of each reason, and the section or setting behind it; for explain, docs and the test that reads them. */
 export const reasonMeaning: Readonly<Record<Reason, string>> = { ...notStored, ...decisions }
 export const decisionReasons = Object.keys(decisions) as readonly DecisionReason[]
 export const notStoredReasons = Object.keys(notStored) as readonly NotStoredReason[]

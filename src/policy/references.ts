@@ -1,9 +1,10 @@
-// What a reference in a response field (Location, Content-Location) leads to, as this cache keys it: RFC 3986 §5, RFC 9110 §8.7, §10.2.2.
+// Resolves a reference in a response field (Location, Content-Location), as this cache keys it: RFC 3986 §5, RFC 9110 §8.7,
+// §10.2.2.
 
 /**
- * The targets that a reference may mean at the request's own origin; [] when it leads to another, or is no URL. Two where
- * they differ: the bytes that the origin spelt out, for the key is of exact bytes, and what URL parsing makes of them, for
- * that is what most clients then ask for.
+ * Returns the targets that a reference may mean at the request's own origin; [] if it leads to another origin, or is no URL.
+ * Returns two if they differ: the bytes that the origin wrote, because the key has exact bytes, and the result of URL
+ * parsing, because most clients then request that.
  */
 export function sameOriginTargets(reference: string, request: { readonly scheme: string; readonly authority: string; readonly target: string }): string[] {
   const base = parsedUrl(`${request.scheme}://${request.authority}${request.target}`)
@@ -16,7 +17,7 @@ export function sameOriginTargets(reference: string, request: { readonly scheme:
 
 // Not pathname and search, which would lose an empty query: `/a?` is another resource than `/a`.
 function targetOf(url: URL): string {
-  url.hash = '' // takes an empty one off as well
+  url.hash = '' // also removes an empty one
   return url.href.slice(url.href.indexOf('/', url.protocol.length + 2))
 }
 

@@ -2,16 +2,16 @@
 import { noRequestDirectives, parseRequestDirectives, type RequestDirectives } from '../http/cache-control.ts'
 import { keyedFields } from './keyed-fields.ts'
 
-/** Why a request cannot be read in one way only, and is refused with 400. */
+/** Why a request is ambiguous, and is refused with 400. */
 export type RequestFault = 'host-missing' | 'host-invalid'
 
-/** What caching reads of a request; the other fields stay unread until Vary or the origin asks for them. */
+/** The parts of a request that caching needs. Other fields are read only if Vary names them or the request is forwarded. */
 export class CacheRequest {
   readonly method: string
   readonly scheme: 'http' | 'https'
   /** Lower-case host, with its port unless that is the scheme's default. */
   readonly authority: string
-  /** Exact bytes of path and query, less what the route ignores. */
+  /** Exact bytes of path and query, without the ignored query parameters. */
   readonly target: string
   readonly directives: RequestDirectives
   readonly hasAuthorization: boolean
@@ -26,7 +26,7 @@ export class CacheRequest {
   readonly ifModifiedSince: string | undefined
   readonly range: string | undefined
   readonly ifRange: string | undefined
-  /** The part of the key that keyed-fields.ts asks for: '' for most requests. */
+  /** The part of the key for the fields in keyed-fields.ts: '' for most requests. */
   readonly keyedFields: string
   constructor(parts: ScannedFields, line: RequestLine) {
     this.method = line.method
@@ -53,7 +53,7 @@ export class CacheRequest {
   }
 }
 
-/** What a request is for, once host and target have been read. */
+/** Method and URL of a request, with parsed host and target. */
 export interface RequestLine {
   readonly method: string
   readonly scheme: 'http' | 'https'
@@ -61,7 +61,7 @@ export interface RequestLine {
   readonly target: string
 }
 
-/** The fields that every look needs, picked out of a raw header list. */
+/** The fields that every lookup needs, from a raw header list. */
 export interface ScannedFields {
   host: string | undefined
   cacheControl: string | undefined
@@ -78,7 +78,7 @@ export interface ScannedFields {
   upgrade: boolean
 }
 
-/** One pass over Node's rawHeaders (names in any case). Repeated list fields are joined. */
+/** Reads Node's rawHeaders (names in any case) in one pass. Repeated list fields are joined. */
 export function scanFields(raw: readonly string[]): ScannedFields {
   const scan: ScannedFields = {
     host: undefined, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
@@ -86,7 +86,7 @@ export function scanFields(raw: readonly string[]): ScannedFields {
   }
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
-    // Lengths first: most fields of a browser's request are of no interest here and cost one comparison.
+    // Lengths first: most fields of a browser's request are irrelevant here and cost one comparison.
     switch (name.length) {
       case 3: case 4: case 5: case 6: case 7: case 8: case 13: case 14: case 17: case 18: case 19: case 20: case 22: case 28:
         pick(scan, name.toLowerCase(), raw[i + 1] as string)
@@ -112,7 +112,7 @@ function pick(scan: ScannedFields, name: string, value: string): void {
     case 'if-modified-since': scan.ifModifiedSince = joined(scan.ifModifiedSince, value); break
     case 'transfer-encoding': scan.body = true; break
     case 'if-unmodified-since': scan.originPrecondition = true; break
-    // Each line with its length before it, so that no choice of values reads as another.
+    // Each line is preceded by its length, so that no choice of values reads as another.
     default: if (keyedFields.has(name)) scan.keyedFields += ` ${name}${value.length}:${value}`
   }
 }

@@ -1,7 +1,7 @@
-// Directives of two fields as one: what either restricts holds.
+// Combines the directives of two fields: a restriction in either holds.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 
-/** `directives`, with all that `more` restricts, and nothing of what it permits. */
+/** Returns `directives` with all restrictions of `more`, and none of its permissions. */
 export function restrictedBy(directives: ResponseDirectives, more: ResponseDirectives): ResponseDirectives {
   return {
     ...directives,
@@ -17,7 +17,7 @@ export function restrictedBy(directives: ResponseDirectives, more: ResponseDirec
   }
 }
 
-/** `directives` with all that `more` restricts, lifetimes included, and without any permission. */
+/** Returns `directives` with all restrictions of `more`, including lifetimes, and without any permission. */
 export function restrictedByBoth(directives: ResponseDirectives, more: ResponseDirectives): ResponseDirectives {
   const seconds = lesserOf(directives.sMaxage ?? directives.maxAge, more.sMaxage ?? more.maxAge)
   return {

@@ -1,4 +1,4 @@
-// Whether a response may be stored, and what is then known of it: RFC 9111 §3.
+// Decides whether a response may be stored, and derives its metadata: RFC 9111 §3.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
 import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
@@ -15,13 +15,13 @@ import type { Rules } from './rules.ts'
 import type { LifetimeSource, LogPosition, Metadata, Part } from './stored.ts'
 import { selectingFields, variantName, type RequestField } from './vary.ts'
 
-/** A response head as it arrived, with what is known of how it came. Times in milliseconds since the epoch. */
+/** A response head as received, with its times in milliseconds since the epoch. */
 export interface ReceivedHead {
   readonly status: number
   readonly fields: FieldLines
   readonly requestTimeMs: number
   readonly responseTimeMs: number
-  /** The purge log's place before the origin was asked. */
+  /** The purge log's position before the request was forwarded. */
   readonly stamp: LogPosition
 }
 
@@ -41,17 +41,17 @@ const understood: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Decides on a response to a GET or POST, in the order in which a reader of a log would ask, and gives its metadata.
- * `requestField` reads the request as it was forwarded; `bodyBytes` of the metadata is 0.
- * @param part what it brings of the representation (part.ts `contentOf`), where that is not all of it
- * @param method whose answer it is: `GET` for what a HEAD updates
+ * Decides on a response to a GET or POST, and derives its metadata. Reasons are checked in the order that is most
+ * useful in a log. `requestField` reads the forwarded request; `bodyBytes` of the metadata is 0.
+ * @param part the received range (part.ts `receivedContent`), if it is not the whole
+ * @param method the method of the response; `GET` for an entry that a HEAD updates
  */
 export function assessResponse(
   request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part, method = request.method,
 ): Storability {
   const governing = governingDirectives(head.fields)
   const { directives } = governing
-  // §3.3: 206 without a part that is known is a part of nobody knows what.
+  // §3.3: without its range, a 206 is a part of an unknown whole.
   const refusal = head.status === 206 && part === undefined ? 'partial' : refusalOf(request, method, head, directives, rules)
   if (refusal !== undefined) return { store: false, reason: refusal }
 
@@ -61,19 +61,19 @@ export function assessResponse(
   if (!tags.complete) return { store: false, reason: 'too-many-tags' } // a purge could not find it: not storing is the safe side
 
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
-  // RFC 9110 §9.3.3: an answer to POST is cacheable with explicit freshness alone.
+  // RFC 9110 §9.3.3: a response to POST is cacheable only with explicit freshness.
   if (method === 'POST' && lifetime.source !== 'explicit') return { store: false, reason: 'request-method' }
   const allowances = staleAllowances(directives, rules)
   const etag = storedEntityTag(head.fields)
   const lastModified = storedLastModified(head.fields, head.responseTimeMs)
-  // §3: without explicit freshness only heuristically cacheable statuses qualify; without freshness of any kind it is
-  // worth its space only if it can be validated. An error without freshness is never kept: one client may have provoked it.
+  // §3: without explicit freshness only heuristically cacheable statuses qualify. Without any freshness, storing pays only
+  // if the response can be validated. An error without freshness is never kept: one client may have provoked it.
   const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
   if (lifetime.ms <= 0 && !validatable) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
   const fields = storedFields(head, directives, part !== undefined)
-  // Every 304 may bring fields of other names: they are bounded here.
+  // Every 304 may add fields with other names: this bounds them.
   if (sectionBytes(fields) > longestStoredSection) return { store: false, reason: 'too-large' }
 
   const neverStale = forbidsStale(directives)
@@ -115,11 +115,11 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
   if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.negativeTtlMs.has(head.status))) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
-  // §5.2.2.3: with must-understand, a status that is understood lifts no-store; one that is not forbids storing.
+  // §5.2.2.3: with must-understand, an understood status lifts no-store. Another status forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
   if (directives.noStore && !directives.liftsNoStore) return 'no-store'
-  if (directives.private === true) return 'private' // §5.2.2.7; the qualified form keeps fields back, see storedFields
-  // §3.5, and the same for Cookie by configuration: credentials came in, so only an origin that says so lets others have it.
+  if (directives.private === true) return 'private' // §5.2.2.7; the qualified form removes fields, see storedFields
+  // §3.5, and the same for Cookie by configuration: the request had credentials, so sharing needs the origin's permission.
   if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
   if (request.hasCookie && rules.cookies === 'private' && !directives.grantsSharing) return 'cookie'
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !keptBack(directives).has('set-cookie')) return 'set-cookie'
@@ -136,29 +136,30 @@ function keptBack({ private: privateTo, noCache }: ResponseDirectives): Readonly
   return names
 }
 
-
-/** Fields told to this cache alone: never passed on to a client. Cache-Groups is for every cache (RFC 9875) and is. */
+/**
+ * Fields for this cache only, which clients never receive. Cache-Groups is for every cache (RFC 9875), so clients receive
+ * it.
+ */
 export const cacheOnlyFieldNames: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
 
-// Made anew for each answer, true of one passage only, or of one connection.
+// Fields that are new in each response, or that concern one transfer or one connection.
 const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
 
-/** Whether a field may be among those that are stored, as far as its name tells. `named`: by Connection, on the same message. */
+/** True if a field may be stored, as far as its name shows. `named`: the fields in Connection of the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
   return !neverKept.has(name) && !named.has(name) && !(ofPart && contentFields.has(name))
 }
 
 const none: ReadonlySet<string> = new Set()
 
-/** Whether a response with this status may be stored at all. */
+/** True if a response with this status may be stored at all. */
 export function isStorableStatus(status: number): boolean {
   return status >= 200 && status <= 599 && !neverStored.has(status)
 }
 
 /**
- * §3.1: what is kept of the fields: not the hop-by-hop ones, nor those that a qualified private or no-cache keeps from
- * others (§5.2.2.4, §5.2.2.7), nor of a part what is true of its very bytes only. A Date is added where the origin sent none
- * (RFC 9110 §6.6.1).
+ * §3.1: returns the fields to store. It removes hop-by-hop fields, and those that a qualified private or no-cache withholds
+ * (§5.2.2.4, §5.2.2.7). From a part it also removes fields about its exact bytes. A missing Date is added (RFC 9110 §6.6.1).
  */
 function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
   const named = connectionNamed(head.fields)
@@ -173,7 +174,7 @@ function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart
   return kept
 }
 
-// The validators are kept as received: an origin that sends an odd one must get the same bytes back.
+// Validators are kept as received: an origin that sends an odd one must receive the same bytes.
 function storedEntityTag(fields: FieldLines): string | undefined {
   const lines = fieldLineValues(fields, 'etag')
   return lines.length === 1 && lines[0] !== '' ? lines[0] : undefined // two tags: neither can be trusted

@@ -1,23 +1,20 @@
-// What is known of a stored response: everything that policy asks of it, and nothing that a store may judge.
+// The metadata of a stored response: everything that policy reads, and nothing that a store may judge.
 import type { FieldLines } from '../http/fields.ts'
 import type { ByteRange } from '../http/range.ts'
 
-/**
- * A place in the order of purges (see store/purge/log.ts): a string that sorts, with `<`, in the order in which the
- * purges were recorded.
- */
+/** A position in the order of purges (see store/purge/log.ts): a string that sorts, with `<`, in the order of recording. */
 export type LogPosition = string
 
-/** A request field that Vary names, with the normalised value that the stored response's request had; null: it had none. */
+/** A request field that Vary names, and its normalised value in the request of the stored response. null: it had none. */
 export type Selecting = readonly [name: string, value: string | null]
 
-/** What of a representation a stored body holds, where that is not all of it (RFC 9110 §15.3.7, RFC 9111 §3.3). */
+/** The ranges of a stored body that is not the whole representation (RFC 9110 §15.3.7, RFC 9111 §3.3). */
 export interface Part {
-  /** In order, apart from one another, at least one. The body is what they say, one after the other. */
+  /** In order, disjoint, at least one. The body is their bytes, one range after another. */
   readonly ranges: readonly ByteRange[]
-  /** Length of the whole representation; undefined: the origin did not say. */
+  /** Length of the whole representation; undefined if the origin did not send it. */
   readonly complete: number | undefined
-  /** The Range field that brought it (the last of it), byte for byte. */
+  /** The Range field of the (last) request that brought it, byte for byte. */
   readonly requestedRange: string
 }
 
@@ -35,20 +32,25 @@ export const lifetimeSources: readonly LifetimeSource[] = ['explicit', 'heuristi
 /** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
 export interface Metadata {
   readonly status: number
-  /** The fields that a reuse sends, less those made anew for each answer (Age, Via, Cache-Status) and the hop-by-hop ones. */
+  /**
+   * The fields that a reuse sends, without hop-by-hop fields and those that are new in each response (Age, Via,
+   * Cache-Status).
+   */
   readonly fields: FieldLines
-  /** Surrogate-Control and the tag fields: told to this cache, never sent on, kept for what a 304 leaves unsaid. */
+  /** Surrogate-Control and the tag fields: for this cache, never forwarded, kept in case a 304 omits them. */
   readonly cacheOnlyFields: FieldLines
-  /** When the request that brought it (or last validated it) was sent, and when its head arrived (RFC 9111 §4.2.3). */
+  /**
+   * When the request that brought or last validated it was sent, and when the response head was received (RFC 9111 §4.2.3).
+   */
   readonly requestTimeMs: number
   readonly responseTimeMs: number
-  /** corrected_initial_age of RFC 9111 §4.2.3: how old it was at responseTimeMs. */
+  /** corrected_initial_age of RFC 9111 §4.2.3: its age at responseTimeMs. */
   readonly initialAgeMs: number
   /** freshness_lifetime of RFC 9111 §4.2.1. 0: stale from the start. */
   readonly lifetimeMs: number
   /** Where the lifetime comes from. */
   readonly lifetimeSource: LifetimeSource
-  /** RFC 5861 §3 and §4: how long beyond its lifetime it may be served while, or when, the origin does not answer. */
+  /** RFC 5861 §3 and §4: how long after its lifetime it may be served during a refresh, or when the origin fails. */
   readonly staleWhileRevalidateMs: number
   /** undefined: neither the response nor the route says. 0: never served when the origin fails. */
   readonly staleIfErrorMs: number | undefined
@@ -58,23 +60,23 @@ export interface Metadata {
   readonly neverStale: boolean
   /** The opaque-tag with its quotes and, if weak, its W/; undefined without one. */
   readonly etag: string | undefined
-  /** Last-Modified as received, when it is a valid date. */
+  /** Last-Modified as received, if it is a valid date. */
   readonly lastModified: string | undefined
-  /** Whether its own request carried Authorization or Cookie. A refresh carries such a field only then. */
+  /** True if its own request carried Authorization or Cookie. A refresh carries such a field only then. */
   readonly hadAuthorization: boolean
   readonly hadCookie: boolean
   /** The request fields that selected it; [] without Vary. */
   readonly vary: readonly Selecting[]
-  /** Names the variant within its key: equal for two responses when one replaces the other. */
+  /** Names the variant within its key: equal for two responses if one replaces the other. */
   readonly variant: string
-  /** Where purges find it. */
+  /** Host and port by which purges find it. */
   readonly authority: string
   /** In normal form (RFC 3986 §6.2.2), as purges and invalidations name it; the key has the exact bytes. */
   readonly target: string
   readonly tags: readonly string[]
-  /** The last purge that had been applied here before the origin was asked for it. A later one that matches kills it. */
+  /** The last purge applied here before the request was forwarded. A later purge that matches kills the entry. */
   readonly stamp: LogPosition
-  /** When the store may forget it. Never an answer to "is it fresh?". */
+  /** When the store may drop it. Says nothing about freshness. */
   readonly keepUntilMs: number
   /** Length of the whole stored body. */
   readonly bodyBytes: number

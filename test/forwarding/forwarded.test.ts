@@ -1,12 +1,12 @@
-// RFC 7239: what in Forwarded tells an address, and nothing else.
+// RFC 7239: the part of Forwarded that is an address, and nothing else.
 import t from 'tap'
 import { isAddressList, readForwarded, tellsAddressAnd } from '../../src/forwarding/forwarded.ts'
 
 /** The elements without their addresses, or `undefined`. */
 const bare = (value: string): readonly string[] | undefined => readForwarded(value)?.map(element => element.bare)
 
-// The guard is `isNode`: if it is taken off, every value of `for` leaves what is left.
-t.test('an address, `unknown` or an obfuscated identifier is taken out of for and by, and nothing else', async t => {
+// The guard is `isNode`: without it, every value of `for` is removed.
+t.test('only an address, `unknown` or an obfuscated identifier is removed from for and by', async t => {
   for (const node of [
     '1.2.3.4', '1.2.3.4:80', '"1.2.3.4:65535"', '"[::1]"', '"[2001:db8::1]:443"', '[::1]', '[::1]:80', '2001:db8::1', '"::ffff:1.2.3.4"', 'unknown', 'Unknown', '"unknown:80"', '_x', '_a.b-c_d', '"_x:_y"', '"1.2.3.4:_p"',
   ]) {
@@ -32,7 +32,7 @@ t.test('elements, pairs and the space around them', async t => {
   t.strictSame(bare('host="a\\"b";for=1.1.1.1'), ['host="a\\"b";for='], 'an escaped quote does not end a value')
 })
 
-t.test('what is not in the grammar is not read at all', async t => {
+t.test('a field outside the grammar is not parsed at all', async t => {
   for (const value of [
     '', ' ', ',', ';', 'for', 'for=', '=1.2.3.4', 'for=1.1.1.1 host=evil', 'for=1.1.1.1\thost=evil', 'for=1.1.1.1;', ';for=1.1.1.1', 'for=1.1.1.1;;host=x', 'for=1.1.1.1,', ',for=1.1.1.1', 'for=1.1.1.1,,for=2.2.2.2', 'for =1.1.1.1', 'for= 1.1.1.1', 'for="1.1.1.1', 'for="1.1.1.1\\"', 'for="1.1.1.1"x', 'for=1.1.1.1"host=x"', 'for="1.1.1.1"host=x', 'f(r=1.1.1.1', 'for=1.1.1.1;host', 'for=1.1.1.1\xa0;host x=y', '"for"=1.1.1.1', 'for=1.1.1.1|host = x',
   ]) t.equal(readForwarded(value), undefined, JSON.stringify(value))
@@ -45,7 +45,7 @@ t.test('a list of addresses holds addresses, with ports or without, and nothing 
   ]) t.notOk(isAddressList(value), JSON.stringify(value))
 })
 
-t.test('what this proxy adds is known by its look, and nothing else is taken for it', async t => {
+t.test('an element that this proxy added is recognised, and no other element is taken for it', async t => {
   const own = 'host="h";proto=http'
   for (const node of ['10.0.0.2', '"[::1]"', 'unknown', '_x', '10.0.0.2:80']) t.ok(tellsAddressAnd(own, `for=${node};${own}`), node)
   for (const value of [

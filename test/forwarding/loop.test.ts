@@ -1,4 +1,4 @@
-// RFC 9110 §7.6.3, RFC 8586 §2: whether a message has been here before.
+// RFC 9110 §7.6.3, RFC 8586 §2: whether a message has passed this proxy before.
 import t from 'tap'
 import { cdnLoopPasses, viaPasses } from '../../src/forwarding/loop.ts'
 

@@ -11,7 +11,7 @@ function send(client: RequestContext, ...lines: string[]): string[] {
   return forwardFields(['host', 'api.example.com', ...lines], client, 'springhouse')
 }
 
-tap.test('the origin hears who asked, how, and for which host', async (t) => {
+tap.test('the origin receives the client\'s address, the scheme and the host', async (t) => {
   t.strictSame(send(stranger, 'accept', '*/*'), [
     'host', 'api.example.com',
     'accept', '*/*',
@@ -25,7 +25,7 @@ tap.test('the origin hears who asked, how, and for which host', async (t) => {
   ])
 })
 
-tap.test('what an untrusted client says of earlier hops is replaced, not appended to', async (t) => {
+tap.test('an untrusted client\'s statements about earlier hops are replaced, not appended to', async (t) => {
   const sent = send(stranger, 'x-forwarded-for', '1.1.1.1', 'x-forwarded-proto', 'https', 'x-forwarded-host', 'evil.example', 'forwarded', 'for=1.1.1.1', 'x-request-id', 'forged')
   t.equal(fieldValue(sent, 'x-forwarded-for'), '203.0.113.9')
   t.equal(fieldValue(sent, 'x-forwarded-proto'), 'http')
@@ -34,7 +34,7 @@ tap.test('what an untrusted client says of earlier hops is replaced, not appende
   t.equal(fieldValue(sent, 'x-request-id'), 'made-here')
 })
 
-tap.test('a trusted client is appended to, and its word on scheme and host is kept', async (t) => {
+tap.test('a trusted client\'s lists are appended to, and its scheme and host are kept', async (t) => {
   const sent = send(balancer, 'x-forwarded-for', '1.1.1.1', 'x-forwarded-for', '2.2.2.2', 'x-forwarded-proto', 'https', 'x-forwarded-host', 'www.example.com', 'forwarded', 'for=1.1.1.1')
   t.strictSame(fieldLineValues(sent, 'x-forwarded-for'), ['1.1.1.1, 2.2.2.2, 10.0.0.2'])
   t.strictSame(fieldLineValues(sent, 'x-forwarded-proto'), ['https'])
@@ -57,12 +57,12 @@ tap.test('a spelling that CGI reads as the same variable stays behind too', asyn
   for (const name of ['my_own_field', 'my.own.field', 'api_key']) t.ok(hasField(send(stranger, name, 'x'), name), name)
 })
 
-tap.test('what other proxies tell of the first request steers too', async (t) => {
+tap.test('fields in which other proxies describe the first request steer too', async (t) => {
   for (const name of ['x-original-forwarded-host', 'x-original-forwarded-proto', 'x-original-authority', 'x-envoy-original-host', 'x-envoy-original-method', 'x-replaced-path', 'x-ms-original-url', 'x-waws-unencoded-url', 'x-requested-method']) {
     t.notOk(hasField(send(stranger, name, 'x'), name), name)
   }
 })
-tap.test('Connection takes off nothing by which a trusted client steers, for that is in the key', async (t) => {
+tap.test('Connection removes no field by which a trusted client steers, because it is in the key', async (t) => {
   t.ok(hasField(send(balancer, 'connection', 'x-forwarded-prefix, x-own', 'x-forwarded-prefix', '/app', 'x-own', '1'), 'x-forwarded-prefix'))
   t.notOk(hasField(send(balancer, 'connection', 'x-own', 'x-own', '1'), 'x-own'))
 })
@@ -78,7 +78,7 @@ tap.test('hop-by-hop fields and those that Connection names go no further (RFC 9
   t.ok(hasField(sent, 'x-kept'))
 })
 
-tap.test('Connection cannot take off what decides who may see or keep a response, nor what the proxy adds', async (t) => {
+tap.test('Connection cannot remove fields that decide on access and storing, nor those that the proxy adds', async (t) => {
   const guarded = ['host', 'authorization', 'cookie', 'cache-control', 'content-length', 'range', 'accept-encoding', 'x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via', 'cdn-loop', 'x-request-id']
   const sent = send(stranger, 'authorization', 'Bearer x', 'cookie', 'a=b', 'cache-control', 'no-cache', 'content-length', '0', 'range', 'bytes=0-1', 'accept-encoding', 'gzip', 'connection', guarded.join(', '))
   for (const name of guarded) t.ok(hasField(sent, name), name)
@@ -100,7 +100,7 @@ tap.test('Via names the version in which the client spoke, after the hops before
   t.equal(fieldValue(sent, 'via'), '1.1 edge, 1.0 springhouse')
 })
 
-tap.test('CDN-Loop keeps what it had, whatever that is, and Connection does not take it off (RFC 8586 §2)', async (t) => {
+tap.test('CDN-Loop keeps its members, whatever they are, and Connection does not remove it (RFC 8586 §2)', async (t) => {
   const sent = send(stranger, 'cdn-loop', 'other.example; a="b', 'connection', 'CDN-Loop', 'cdn-loop', 'springhouse;x=1')
   t.strictSame(fieldLineValues(sent, 'cdn-loop'), ['other.example; a="b', 'springhouse;x=1', 'springhouse'])
 })

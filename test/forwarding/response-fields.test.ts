@@ -6,7 +6,7 @@ tap.test('names are lower-cased, values keep their bytes', async (t) => {
   t.strictSame(fieldLinesFromBytes([Buffer.from('X-Name'), Buffer.from([0x63, 0xe9])]), ['x-name', 'cé'])
 })
 
-tap.test('hop-by-hop fields and those that Connection names are not passed on', async (t) => {
+tap.test('hop-by-hop fields and those that Connection names are not forwarded', async (t) => {
   t.strictSame(responseFields(200, ['connection', 'X-Hop', 'x-hop', '1', 'keep-alive', 'timeout=5', 'transfer-encoding', 'chunked', 'trailer', 'x', 'etag', '"1"']), ['etag', '"1"'])
 })
 

@@ -1,4 +1,4 @@
-// What a trusted proxy says of a request: what is sent of it, and what of that is in the key.
+// The fields of a trusted proxy: which are forwarded, and which of those are in the key.
 import fc from 'fast-check'
 import t from 'tap'
 import { fieldLineValues, fieldValue, type FieldLines } from '../../src/http/fields.ts'
@@ -18,18 +18,18 @@ function keyFor(lines: FieldLines, scheme: 'http' | 'https' = 'http'): string {
 
 const nothing = keyFor([])
 
-t.test('what the usual balancer adds makes no key of its own', async t => {
+t.test('the fields that a usual balancer adds create no separate key', async t => {
   for (const lines of [
     ['x-forwarded-for', '1.1.1.1'], ['x-forwarded-for', '1.1.1.1', 'x-forwarded-for', '::1'], ['x-real-ip', '1.1.1.1', 'x-forwarded-for', 'unknown'], ['X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'h', 'X-Forwarded-Port', '80'],
     ['x-forwarded-proto', 'http', 'x-forwarded-proto', 'https'], ['x-forwarded-host', 'h', 'x-forwarded-host', 'evil'], ['forwarded', 'for=1.1.1.1'], ['forwarded', 'for=1.1.1.1', 'forwarded', 'for=_x;by=unknown'],
     ['forwarded', 'for=1.1.1.1;host="h";proto=http'], ['accept', 'x', 'connection', 'x-forwarded-for'],
   ]) t.equal(keyFor(lines), nothing, lines.join())
   t.equal(keyFor(['x-forwarded-port', '443'], 'https'), keyFor([], 'https'))
-  t.equal(fieldValue(sentFor(['x-forwarded-host', 'h', 'x-forwarded-host', 'evil']), 'x-forwarded-host'), 'h', 'what is not sent is not keyed')
+  t.equal(fieldValue(sentFor(['x-forwarded-host', 'h', 'x-forwarded-host', 'evil']), 'x-forwarded-host'), 'h', 'a field that is not sent is not keyed')
 })
 
-// The guard is that keyedProvenance judges a field by all of its lines, in the order in which they are sent.
-t.test('lines that say nothing new are in the key where others stand beside them', async t => {
+// The guard: keyedProvenance judges a field by all of its lines, in the order in which they are sent.
+t.test('lines that add no information are in the key if other lines stand beside them', async t => {
   const apart: readonly (readonly [FieldLines, FieldLines])[] = [
     [['forwarded', 'for=6.6.6.6', 'forwarded', 'for=1.1.1.1;host=w;proto=https'], ['forwarded', 'for=1.1.1.1;host=w;proto=https']],
     [['forwarded', 'for=6.6.6.6, for=1.1.1.1;host=w;proto=https'], ['forwarded', 'for=1.1.1.1;host=w;proto=https']],
@@ -64,7 +64,7 @@ t.test('an element that names only addresses is given this hop\'s host and proto
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1', 'x-forwarded-host', 'w'), [`for=1.1.1.1, ${own}`])
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1', 'x-forwarded-proto', 'https, http'), [`for=1.1.1.1, ${own}`])
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1 , for=2.2.2.2;proto=https'), [`for=1.1.1.1, for=2.2.2.2;proto=https, ${own}`])
-  t.strictSame(forwarded('forwarded', 'for=1.1.1.1 host=w ,, x'), [`for=1.1.1.1 host=w ,, x, ${own}`], 'what is not understood goes as it came')
+  t.strictSame(forwarded('forwarded', 'for=1.1.1.1 host=w ,, x'), [`for=1.1.1.1 host=w ,, x, ${own}`], 'a field that does not parse is forwarded unchanged')
 })
 
 const address = fc.constantFrom('1.1.1.1', '6.6.6.6', '::1', '1.1.1.1:80', 'unknown')
@@ -79,7 +79,7 @@ const line = fc.oneof(
   fc.tuple(fc.constantFrom('x-forwarded-port', 'x-forwarded-port', 'x_forwarded_port'), fc.constantFrom('80', '443', '8443', '')),
 )
 const said = fc.array(line, { maxLength: 4 })
-// Two that are near each other: what one has, the other has in another order, or with one line more, less or changed.
+// Two similar requests: the second has the lines of the first in another order, or one line more, less or changed.
 const near = fc.tuple(said, line, fc.nat(4), fc.nat(4), fc.constantFrom('insert', 'remove', 'replace', 'move')).map(([lines, other, at, to, way]) => {
   const changed = [...lines]
   const place = Math.min(at, changed.length)
@@ -92,7 +92,7 @@ const near = fc.tuple(said, line, fc.nat(4), fc.nat(4), fc.constantFrom('insert'
   return [lines.flat(), changed.flat()] as const
 })
 
-t.test('two requests of one key are sent what every application reads in one way', async t => {
+t.test('for two requests of one key, the origin receives lines that every application reads in one way', async t => {
   let same = 0
   fc.assert(fc.property(near, ([one, other]) => {
     if (keyFor(one) !== keyFor(other)) return true

@@ -1,12 +1,12 @@
 import tap from 'tap'
 import { plainAddress, trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 
-tap.test('true believes everyone, false nobody', async (t) => {
+tap.test('true trusts every peer, false none', async (t) => {
   t.ok(trustedProxyMatcher(true)('203.0.113.9'))
   t.notOk(trustedProxyMatcher(false)('127.0.0.1'))
 })
 
-tap.test('a list believes its addresses and ranges, and no one else', async (t) => {
+tap.test('a list trusts its addresses and ranges, and no other peer', async (t) => {
   const trusts = trustedProxyMatcher(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', 'loopback'])
   for (const address of ['10.1.2.3', '192.0.2.7', '2001:db8::5', '127.0.0.1', '::1']) t.ok(trusts(address), address)
   for (const address of ['11.0.0.1', '192.0.2.8', '2001:db9::1', '', 'unknown']) t.notOk(trusts(address), address)

@@ -30,7 +30,7 @@ test('an authority has one spelling', async (t) => {
   t.equal(normaliseAuthority('example.com:80', 'https'), 'example.com:80')
 })
 
-test('what is not uri-host and port is refused', async (t) => {
+test('anything but uri-host and port is refused', async (t) => {
   const refused: string[] = [
     '', '.', '..', '.example.com', 'example..com', 'example.com..', ':80', ':', 'user@example.com', 'user:pw@example.com', 'example.com/', 'example.com/path',
     'example.com?x', 'example.com#x', 'exa mple.com', ' example.com', 'example.com ', 'example.com\t', 'example.com, example.org', 'http://example.com',
@@ -50,7 +50,7 @@ test('properties of an authority', async (t) => {
   })
 })
 
-test('a target in absolute-form is parted into authority and origin-form', async (t) => {
+test('a target in absolute-form is split into authority and origin-form', async (t) => {
   table(t, [
     ['valid', 'http://example.com/path?q=1', { scheme: 'http', authority: 'example.com', target: '/path?q=1' }],
     ['valid', 'HTTPS://Example.com:443/a/./b', { scheme: 'https', authority: 'Example.com:443', target: '/a/./b' }],

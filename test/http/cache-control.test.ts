@@ -6,7 +6,7 @@ import {
 } from '../../src/http/cache-control.ts'
 import { property, table, textOf, type Row } from './table.ts'
 
-/** What a value says beyond nothing at all. */
+/** The directives of a value that differ from those of no value. */
 function said(value: string): Partial<ResponseDirectives> {
   return beyond(parseResponseDirectives(value), noResponseDirectives)
 }
@@ -47,7 +47,7 @@ test('a response directive is read whatever its case, order and white space', as
   table(t, rows, said)
 })
 
-test('a lifetime that cannot be read is told from one that is 0', async (t) => {
+test('a lifetime that cannot be read differs from one that is 0', async (t) => {
   for (const value of ['max-age=60s', 'max-age', 'max-age=', 's-maxage=-1', 'max-age=60, s-maxage=1.5', 'max-age=5, x="']) t.equal(parseResponseDirectives(value).lifetimeMalformed, true, value)
   for (const value of ['', 'max-age=0', 'max-age=60, s-maxage=0', 'no-cache', 'private=x', 'stale-while-revalidate=x']) t.equal(parseResponseDirectives(value).lifetimeMalformed, false, value)
 })
@@ -60,7 +60,7 @@ test('a malformed lifetime reads as stale, never as absent', async (t) => {
   }
 })
 
-test('a malformed leave to serve stale is no leave, and takes the place of any default', async (t) => {
+test('a malformed permission to serve stale is none, and replaces any default', async (t) => {
   for (const [name, directive] of [['staleWhileRevalidate', 'stale-while-revalidate'], ['staleIfError', 'stale-if-error']] as const) {
     for (const argument of ['', '=', '=-1', '=1.5', '=60s', ' = 60', '=60 x']) {
       t.strictSame(said(`${directive}${argument}`), { [name]: 0 }, `malformed: ${directive}${argument}`)
@@ -70,7 +70,7 @@ test('a malformed leave to serve stale is no leave, and takes the place of any d
   }
 })
 
-test('of directives given twice the most restrictive holds, in either order', async (t) => {
+test('the most restrictive of duplicate directives holds, in either order', async (t) => {
   const rows: Rows<ResponseDirectives> = [
     ['malformed', 'max-age=1800, max-age=1', { maxAge: 1 }],
     ['malformed', 'max-age=1, max-age=1800', { maxAge: 1 }],
@@ -109,7 +109,7 @@ test('the qualified forms name fields; an empty or broken list is the unqualifie
   table(t, rows, said)
 })
 
-test('with an argument that it does not take, what restricts holds and what permits does not', async (t) => {
+test('with a wrong argument a restriction holds and a permission does not', async (t) => {
   for (const argument of ['=foo', '="x"', '=1', '=', ' x', ';x']) {
     t.strictSame(said(`no-store${argument}, must-revalidate${argument}, proxy-revalidate${argument}, no-transform${argument}`), {
       noStore: true, mustRevalidate: true, proxyRevalidate: true, noTransform: true,
@@ -132,7 +132,7 @@ test('text within quotes is no directive', async (t) => {
   table(t, rows, said)
 })
 
-test('where a comma is missing, what restricts is still seen, and what permits is not', async (t) => {
+test('if a comma is missing, restrictions still hold and permissions do not', async (t) => {
   const rows: Rows<ResponseDirectives> = [
     ['malformed', 'max-age=60 private', { maxAge: 0, private: true }],
     ['malformed', 'max-age=60; private', { maxAge: 0, private: true }],
@@ -148,7 +148,7 @@ test('where a comma is missing, what restricts is still seen, and what permits i
   table(t, rows, said)
 })
 
-test('after a quote that never closes, what restricts is still seen, and the response is stale', async (t) => {
+test('after a quote that never closes, restrictions still hold and the response is stale', async (t) => {
   const rows: Rows<ResponseDirectives> = [
     ['malformed', 'extension="a, no-store', { noStore: true, maxAge: 0 }],
     ['malformed', 'public, s-maxage=60, stale-if-error=60, x="', { maxAge: 0, sMaxage: 0, staleIfError: 0 }],

@@ -1,4 +1,4 @@
-// What becomes of the lines of a received field section: one decision for every carrier, store and client protocol.
+// The lines of a received field section are settled in one way for every transport, store and client protocol.
 import * as fc from 'fast-check'
 import { test } from 'tap'
 import { fieldLineValues } from '../../src/http/fields.ts'
@@ -9,7 +9,7 @@ const now = Date.UTC(2026, 0, 1)
 const earlier = 'Tue, 14 Nov 2023 22:13:20 GMT'
 const later = 'Tue, 14 Nov 2023 22:13:21 GMT'
 
-/** What stays of several lines of one field, in a 200; a string: why the response is refused. */
+/** The result for several lines of one field in a 200. A string is the reason why the response is refused. */
 function staying(name: string, ...values: string[]): readonly string[] | string {
   const { fields, fault } = settleHead(200, values.flatMap((value) => [name, value]), now)
   return fault ?? fieldLineValues(fields ?? [], name)
@@ -61,14 +61,14 @@ test('lists keep their lines, in their order and place', async (t) => {
   t.strictSame(settleHead(200, ['a', '1', 'etag', '"x"', 'b', '2', 'etag', '"x"', 'c', ' 3\t'], now).fields, ['a', '1', 'etag', '"x"', 'b', '2', 'c', '3'])
 })
 
-test('where one validator has two values no validator stays, and a 304 is refused', async (t) => {
+test('if a validator has two values, no validator is kept and a 304 is refused', async (t) => {
   const lines = ['etag', '"a"', 'etag', '"b"', 'last-modified', earlier, 'x', '1']
   t.strictSame(settleHead(200, lines, now).fields, ['x', '1'])
   t.type(settleHead(304, lines, now).fault, 'string')
   t.strictSame(settleSection(lines, now), ['x', '1'])
 })
 
-test('what is no field refuses a head, and is left out of trailers and interim responses', async (t) => {
+test('an invalid field refuses a head, and is left out of trailers and interim responses', async (t) => {
   for (const [name, value] of [[':status', '200'], ['x y', '1'], ['', '1'], ['X', '1'], ['x\r\ny', '1'], ['x', 'a\0b'], ['x', 'a\nb'], ['x', 'a\rb'], ['x', 'a\x7fb'], ['x', 'a\u0100'], ['caf\xe9', '1']] as const) {
     t.type(settleHead(200, [name, value], now).fault, 'string', JSON.stringify([name, value]))
     t.strictSame(settleSection(['ok', '1', name, value], now), ['ok', '1'])

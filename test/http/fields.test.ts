@@ -18,7 +18,7 @@ test('fields are found by name, and lines of one name are joined in order', asyn
   t.strictSame(withoutFields(lines, new Set(['a'])), ['b', '2'])
 })
 
-test('a list is parted by the commas outside its quotes', async (t) => {
+test('a list is split at the commas outside its quotes', async (t) => {
   table(t, [
     ['valid', 'a, b', ['a', 'b']],
     ['valid', '', []],

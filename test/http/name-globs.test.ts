@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { compileNames } from '../../src/http/name-globs.ts'
 import { property, table } from './table.ts'
 
-// Fails if a star counts at the ends of a name alone.
+// Fails if a star counts only at the ends of a name.
 test('a star anywhere in a name stands for any characters, or none', async (t) => {
   table<readonly [pattern: string, name: string], boolean>(t, [
     ['valid', ['utm_*', 'utm_source'], true],
@@ -33,7 +33,7 @@ test('a star anywhere in a name stands for any characters, or none', async (t) =
     ['hostile', ['*ab*ab*', 'ab'], false],
     ['hostile', ['a*ab', 'ab'], false],
     ['hostile', ['*a*ab', 'xaab'], true],
-    // Nothing but the star is special.
+    // Only the star is special.
     ['hostile', ['a.c*', 'abc'], false],
     ['hostile', ['[a]*', 'a'], false],
     ['hostile', ['a?*', 'ab'], false],

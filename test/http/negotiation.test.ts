@@ -49,7 +49,7 @@ test('Accept keeps the order of equals and the case of parameter values', async 
   ], as('accept'))
 })
 
-test('of any other field only the white space around commas is changed', async (t) => {
+test('in any other field only the white space around commas changes', async (t) => {
   table(t, [
     ['valid', '1,2', '1, 2'],
     ['valid', ' 1, 2 ', '1, 2'],

@@ -5,7 +5,7 @@ import { property, table, textOf } from './table.ts'
 
 const text = textOf('/', '.', '..', '%', '%61', '%c3', '%2F', '%2e', '%25', ';', '?', 'a', '\u00e9')
 
-test('a target has one normal form for all that RFC 3986 takes for one URL', async (t) => {
+test('targets that RFC 3986 treats as one URL have one normal form', async (t) => {
   table(t, [
     ['valid', '/account', '/account'],
     ['valid', '/%61ccount?b=%7e', '/account?b=~'],
@@ -51,14 +51,14 @@ test('a path is encoded evenly without any other change', async (t) => {
 })
 
 test('properties of the normal form', async (t) => {
-  // Decoding may complete an encoding (`%%36` + `1`), which is then text of its own: RFC 3986 §2.4 decodes once.
+  // Decoding may complete an encoding (`%%36` + `1`), which is then plain text: RFC 3986 §2.4 decodes once.
   const wellFormed = text.map(value => `/${value.replaceAll(/%(?![0-9A-Fa-f]{2})/g, '')}`)
   property(t, 'it is its own normal form', wellFormed, value => normalTarget(normalTarget(value)) === normalTarget(value))
   property(t, 'paths begin with a slash', text, value => normalPath(`/${value}`).startsWith('/'))
   property(t, 'a target begins with its normal prefix', fc.tuple(wellFormed, fc.nat(20)), ([value, length]) => {
     const path = value.replaceAll('..', '').replaceAll('?', '').replaceAll(/%2e/gi, '')
     const prefix = path.slice(0, length + 1)
-    // An encoding, or the name of a segment, that is cut in the middle begins something else.
+    // An encoding or a segment name that ends in the middle begins something else.
     if (/%.?$|%(?![0-9A-Fa-f]{2})/.test(prefix) || /\/\.[^/]*$/.test(prefix)) return true
     return normalTarget(path).startsWith(normalPrefix(prefix))
   })

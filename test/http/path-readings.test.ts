@@ -25,7 +25,7 @@ test('a path is odd if origins could read it in several ways', async (t) => {
   ], pathKind)
 })
 
-test('the plainest forms of a path are what is left when an origin undoes everything that some origin undoes', async (t) => {
+test('the plainest forms of a path remain when an origin undoes everything that some origin undoes', async (t) => {
   table(t, [
     ['valid', '/account', ['/account']],
     ['valid', '/Account/', ['/account/']],
@@ -54,7 +54,7 @@ test('the plainest forms of a path are what is left when an origin undoes everyt
   ], forms)
 })
 
-test('a path that climbs, is no text, or may be cut in two places has no plainest form', async (t) => {
+test('a path that climbs, is no text, or may end in two places has no plainest form', async (t) => {
   table(t, [
     ['malformed', '/100%', undefined],
     ['malformed', '/\\host/account', undefined],
@@ -78,7 +78,7 @@ test('a path that climbs, is no text, or may be cut in two places has no plaines
   ], forms)
 })
 
-/** What origins do to paths, one by one. */
+/** The changes that origins make to paths, each alone. */
 const undoings: readonly ((path: string) => string)[] = [
   path => path.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
   path => path.replaceAll('\\', '/'),
@@ -97,7 +97,7 @@ test('whatever an origin undoes, and in whichever order, the path has the same p
     const whole = forms(spelt)
     if (whole === undefined) return true
     const read = steps.reduce((before, step) => (undoings[step] as (path: string) => string)(before), spelt)
-    // A path that climbs on the way has no form. What a step makes of it has the form of the whole.
+    // A path that climbs on the way has no form. After any step the path has the form of the whole.
     return forms(read)?.[0]?.replace(/\/$/, '') === whole[0]?.replace(/\/$/, '')
   })
 })

@@ -71,7 +71,7 @@ test('a field that cannot be obeyed is ignored', async (t) => {
   t.equal(parseRange('bytes=0-1', 1000, 0), undefined, 'none are allowed')
 })
 
-test('ranges that overlap or touch become one, where the first of them was asked for', async (t) => {
+test('ranges that overlap or touch become one, at the place of the first', async (t) => {
   table(t, [
     ['valid', 'bytes=0-9,10-19', [{ start: 0, end: 20 }]],
     ['valid', 'bytes=10-19,0-9', [{ start: 0, end: 20 }]],

@@ -1,8 +1,8 @@
-// Tables of cases, and the strings that properties try: what the tests of this room share.
+// Tables of cases, and the strings that properties try, shared by the tests of this room.
 import * as fc from 'fast-check'
 import type { Test } from 'tap'
 
-/** valid: as the grammar has it; malformed: as careless people write it; hostile: as nobody does in good faith. */
+/** valid: allowed by the grammar; malformed: a plausible mistake; hostile: nothing that is sent in good faith. */
 export type RowClass = 'valid' | 'malformed' | 'hostile'
 
 export type Row<Input, Expected> = readonly [rowClass: RowClass, input: Input, expected: Expected]
@@ -15,7 +15,7 @@ export function table<Input, Expected>(t: Test, rows: readonly Row<Input, Expect
   }
 }
 
-/** Any text, and text made of the pieces given, in which odd combinations of them are likely. */
+/** Any text, and text made of the given pieces, in which odd combinations of them are likely. */
 export function textOf(...pieces: readonly string[]): fc.Arbitrary<string> {
   return fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...pieces), maxLength: 40 }))
 }

@@ -7,7 +7,7 @@ import { property, table, textOf } from './table.ts'
 const ignore = (...patterns: string[]) => (target: string): string => removeQueryParameters(target, compileNames(patterns), false)
 const sortedTarget = (names: readonly string[]): string => removeQueryParameters(`/?${names.map((name) => `${name}=1`).join('&')}`, undefined, true)
 
-test('a target is parted at its first question mark', async (t) => {
+test('a target is split at its first question mark', async (t) => {
   table(t, [
     ['valid', '/a', { path: '/a', query: undefined }],
     ['valid', '/a?', { path: '/a', query: '' }],
@@ -35,7 +35,7 @@ test('parameters that match a pattern are left out, and the rest keeps its bytes
   t.equal(ignore('*')('/a?'), '/a')
 })
 
-test('parameters are sorted by name when asked to, doubles in their order', async (t) => {
+test('parameters are sorted by name if configured, duplicates in their order', async (t) => {
   table(t, [
     ['valid', '/a?c=1&a=2&b=3', '/a?a=2&b=3&c=1'],
     ['valid', '/a?b=2&a&b=1', '/a?a&b=2&b=1'],

@@ -29,7 +29,7 @@ test('a targeted field is read as a Structured Fields Dictionary', async (t) => 
   ], targeted)
 })
 
-test('of what is given twice the most restrictive counts, in any order', async (t) => {
+test('the most restrictive of duplicates counts, in any order', async (t) => {
   table(t, [
     ['valid', 'max-age=10, max-age=20', { maxAge: 10 }],
     ['valid', 'max-age=20, max-age=10', { maxAge: 10 }],

@@ -1,4 +1,4 @@
-// RFC 9111 §4: what is done with a request, given what is stored and the time.
+// RFC 9111 §4: the decision on a request, by the stored responses and the time.
 import t from 'tap'
 import { decide, mayServeStaleOnError, passReason, type PurgeState } from '../../src/policy/decide.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
@@ -51,7 +51,7 @@ const rows: readonly [sentence: string, request: Fields, entries: readonly Entry
   ['immutable does not overrule a request\'s no-cache', { 'Cache-Control': 'no-cache' }, [immutable], 1000, 'validate: request-no-cache'],
   ['immutable does not overrule a request\'s max-age', { 'Cache-Control': 'max-age=0' }, [immutable], 1000, 'validate: request-max-age'],
   ['immutable says nothing once it is stale', {}, [immutable], 60_000, 'validate: stale'],
-  // Guard of these: isAhead, in notUsableBecause and chooseStored.
+  // The guard of these: isAhead, in notUsableBecause and chooseStored.
   ['a response from a second ahead is served: clocks differ by that much', {}, [tagged], -1_000, 'serve: fresh'],
   ['a response from further ahead is stale: its age is unknown', {}, [tagged], -1_001, 'validate: stale'],
   ['a response from the future is not served stale, for how stale it is cannot be known', {}, [swr], -3_600_000, 'validate: stale'],
@@ -63,7 +63,7 @@ t.test('RFC 9111 §4', async t => {
   for (const [sentence, asked, entries, afterMs, expected] of rows) {
     t.test(sentence, async t => { t.equal(decided(asked, entries, afterMs), expected) })
   }
-  t.test('HEAD is answered by what GET stored', async t => {
+  t.test('HEAD is served from the stored response to GET', async t => {
     t.equal(decided({}, [plain], 0, { method: 'HEAD' }), 'serve: fresh')
     t.equal(decided({}, [], 0, { method: 'HEAD' }), 'fetch: head-miss')
   })
@@ -93,10 +93,10 @@ t.test('§4.1: Vary', async t => {
   const forAll = stored({ 'Cache-Control': 'max-age=60' })
   t.equal(decided({ 'Accept-Language': 'en' }, [forAll, german], 0), 'serve: fresh', 'one without Vary is for all')
   t.equal(decided({ 'Accept-Language': 'en' }, [german, forAll], 0), 'fetch: vary-miss', 'but not when a later one has said that it varies')
-  t.equal(decided({ 'Accept-Language': 'de' }, [german, forAll], 0), 'serve: fresh', 'and that one is for whom it says')
+  t.equal(decided({ 'Accept-Language': 'de' }, [german, forAll], 0), 'serve: fresh', 'and a response that varies only for requests that match')
 })
 
-t.test('what is not the cache\'s is passed on, with the reason', async t => {
+t.test('a request that is not for the cache passes through, with the reason', async t => {
   const passed = (fields: Fields, method = 'GET', rules = defaultRules): string | undefined => passReason(request(fields, { method }), rules)
   t.equal(passed({}), undefined)
   t.equal(passed({}, 'HEAD'), undefined)
@@ -110,7 +110,7 @@ t.test('what is not the cache\'s is passed on, with the reason', async t => {
   t.equal(passed({}, 'GET', { ...defaultRules, enabled: false }), 'route-uncached')
 })
 
-t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails', async t => {
+t.test('RFC 5861 §4, RFC 9111 §4.2.4: stale responses that may be served when the origin fails', async t => {
   const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: PurgeState = 'valid'): string | undefined => mayServeStaleOnError(request(asked), entry.meta, softness, failure, T0 + afterMs)
   const sie = stored({ 'Cache-Control': 'max-age=60, stale-if-error=30' })
   t.equal(standsIn(sie, 90_000), 'stale-if-error')
@@ -124,6 +124,6 @@ t.test('RFC 5861 §4, RFC 9111 §4.2.4: what may stand in when the origin fails'
   t.equal(standsIn(plain, 1000, 'unreachable', {}, 'stale'), 'origin-unreachable')
   t.equal(standsIn(shared, 61_000), undefined, 'never past s-maxage')
   t.equal(standsIn(always, 1000), undefined, 'never past no-cache')
-  t.equal(standsIn(plain, 1000, 'unreachable', { 'Cache-Control': 'no-cache' }), undefined, 'not for one who wants none from cache')
+  t.equal(standsIn(plain, 1000, 'unreachable', { 'Cache-Control': 'no-cache' }), undefined, 'not for a request that refuses stored responses')
   t.equal(standsIn(plain, 61_000, 'unreachable', { 'Cache-Control': 'stale-if-error=1' }), 'stale-if-error', 'a request may allow it too')
 })

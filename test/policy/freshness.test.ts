@@ -60,7 +60,7 @@ t.test('entries are kept past their freshness, to be validated or served when th
   t.equal(stored({ 'Cache-Control': 'max-age=60, stale-if-error=7200, must-revalidate' }).meta.keepUntilMs, T0 + 60_000 + 3_600_000)
 })
 
-t.test('what the next request may be answered with unasked', async t => {
+t.test('responses that the next request may receive without contacting the origin', async t => {
   const meta = metadata({ lifetimeMs: 60_000, responseTimeMs: t0 })
   t.equal(servesUnasked(meta, t0 + 59_999), true)
   t.equal(servesUnasked(meta, t0 + 60_000), false, 'RFC 9111 §4.2: stale')

@@ -2,30 +2,30 @@
 import t from 'tap'
 import { assess, stored, type Fields } from './scene.ts'
 
-/** What an origin writes that does not know the grammar; `D` is the directive with its argument, `N` its name. */
+/** Forms of origins that do not know the grammar. `D` is the directive with its argument, `N` its name. */
 const malformed = [
   'N=1', 'N=a', 'N="a"', 'N=', 'N=""', "N='a'", 'N="1"', 'N=?0', 'N=?1', 'N=1.0', 'N=(1)', 'N=:YQ==:', 'N=-1', 'N =1', 'N= 1', 'N = 1', 'D;x=1', 'D x', 'x D', 'D/x', '=D', '(D)',
   'D, N=x', 'N=x, D', 'D, N=', 'N="x", D', 'D,N=1;x', 'D, x="', 'x=", D', 'D "', '"x"D', '\u00a0D', 'N', 'N, N=x',
 ] as const
 
-/** Those forms of a directive that are not well-formed, or that say two things. */
+/** The forms of a directive that are malformed, or that contradict themselves. */
 function formsOf(directive: string): string[] {
   const [name = '', argument] = directive.split('=')
   const forms = malformed.map(form => form.replaceAll('D', directive).replaceAll('N', name))
   return forms.filter(form => form !== directive && !(argument === undefined && form === name) && !wellFormed.has(form))
 }
 
-// In these forms the grammar has it, and it says another thing.
+// The grammar allows these forms, with another meaning.
 const wellFormed = new Set(['s-maxage=1', 's-maxage=60', 'max-age=1', 'stale-while-revalidate=1', 'stale-if-error=1', 'no-cache=1', 'no-cache=a', 'no-cache="a"', 'private=a', 'private="a"'])
 
 const fieldNames = ['Cache-Control', 'CDN-Cache-Control', 'Surrogate-Control'] as const
 
-/** The directive in one of the fields, in this form, before or behind what makes the response storable. */
+/** The directive in one of the fields, in this form, before or after the part that makes the response storable. */
 function* responses(directive: string, base = 'max-age=60'): Generator<readonly [said: string, fields: Fields]> {
   for (const name of fieldNames) {
     for (const form of formsOf(directive)) {
       for (const value of [`${base}, ${form}`, `${form}, ${base}`]) {
-        // A form that is no Structured Field puts the whole of CDN-Cache-Control out of play: then this one is read.
+        // If a form is no Structured Field, CDN-Cache-Control is ignored as a whole, and this field is read.
         const other: Fields = name === 'Cache-Control' ? {} : { 'Cache-Control': base }
         yield [`${name}: ${value}`, { ...other, [name]: value }]
       }
@@ -33,7 +33,7 @@ function* responses(directive: string, base = 'max-age=60'): Generator<readonly 
   }
 }
 
-/** In SF a parameter changes nothing, and a Boolean may be written out: with these the directive is what it is without them. */
+/** In SF a parameter changes nothing, and a Boolean may be written out: the directive is the same without them. */
 const sfForms = /^CDN-Cache-Control: (?!.*[",]\s*x=")(?:max-age=60, )?(?:public|must-revalidate|must-understand|s-maxage=60)(?:;x=1|=\?1)(?:, max-age=60)?$/
 
 for (const directive of ['public', 'must-revalidate', 's-maxage=60']) {
@@ -86,10 +86,10 @@ t.test('must-understand lifts no-store only where it is well-formed, and forbids
   for (const [said, fields] of responses('must-understand')) t.equal(assess(fields, { status: 299 }).store, false, said)
 })
 
-t.test('a leave to serve stale that is malformed is none, not even the route\'s own', async t => {
+t.test('a malformed permission to serve stale is none, and replaces the route\'s', async t => {
   for (const directive of ['stale-while-revalidate=60', 'stale-if-error=60']) {
     for (const [said, fields] of responses(directive)) {
-      // Out of play as a whole, the field says nothing of what is permitted.
+      // If the field is ignored as a whole, it permits nothing.
       if (said.startsWith('CDN-')) continue
       const verdict = assess({ ...fields, ETag: '"x"' }, { rules: { staleWhileRevalidateMs: 3_600_000, staleIfErrorMs: 3_600_000 } })
       const allowed = !verdict.store ? 0 : directive.startsWith('stale-if') ? verdict.meta.staleIfErrorMs ?? Infinity : verdict.meta.staleWhileRevalidateMs

@@ -1,4 +1,4 @@
-// RFC 9111 §3.3, §3.4 and RFC 9110 §14: what parts hold, what they answer, and what may be made of them.
+// RFC 9111 §3.3, §3.4 and RFC 9110 §14: the content of parts, the requests that they serve, and their combinations.
 import fc from 'fast-check'
 import t from 'tap'
 import { combinedPart, restOf, strongValidator } from '../../src/policy/combine.ts'
@@ -9,7 +9,7 @@ import { metadata, t0 } from '../support/metadata.ts'
 import { assessResponse } from '../../src/policy/storable.ts'
 import { assess, defaultRules, lines, request, stored, T0, type Fields } from './scene.ts'
 
-/** `0-4,7-9/10`, as parts are written here. */
+/** `0-4,7-9/10`: the notation for parts here. */
 function partOf(text: string, requestedRange = 'bytes=0-4'): Part {
   const [ranges = '', complete = '*'] = text.split('/')
   return {
@@ -26,12 +26,12 @@ function part(text: string, changes: Partial<Metadata> = {}): Metadata {
 
 const wanted = (meta: Metadata, fields: Fields, method = 'GET'): RangeSelection => selectRanges(request(fields, { method }), meta, t0)
 
-t.test('§3.3: what an answer brings of the representation', async t => {
+t.test('§3.3: the part of the representation that a response brings', async t => {
   const rows: readonly [sentence: string, range: string | undefined, status: number, fields: Fields, expected: string][] = [
     ['a 200 is the whole', undefined, 200, {}, 'whole'],
     ['any status is, where no Range was sent', undefined, 404, {}, 'whole'],
-    ['a 206 that nobody asked for is of no use', undefined, 206, { 'Content-Range': 'bytes 0-4/10' }, 'nothing'],
-    ['a 206 is the range that it says, not the one that was asked for', 'bytes=-5', 206, { 'Content-Range': 'bytes 4-9/10' }, '4-10/10'],
+    ['a 206 without a Range in the request is of no use', undefined, 206, { 'Content-Range': 'bytes 0-4/10' }, 'nothing'],
+    ['a 206 has the range in its Content-Range, not the requested one', 'bytes=-5', 206, { 'Content-Range': 'bytes 4-9/10' }, '4-10/10'],
     ['the whole may be of unknown length', 'bytes=0-4', 206, { 'Content-Range': 'bytes 0-4/*' }, '0-5/*'],
     ['a 200 to a Range is the whole', 'bytes=0-4', 200, {}, 'whole'],
     ['but not if it says that it is a range', 'bytes=0-4', 200, { 'Content-Range': 'bytes 0-4/10' }, 'nothing'],
@@ -79,7 +79,7 @@ t.test('§3: a part is stored under the rules that hold for a whole', async t =>
   t.same(verdict.store && verdict.meta.fields.filter((_, i) => i % 2 === 0), ['cache-control', 'content-type', 'date'], 'without the fields of its very bytes')
 })
 
-t.test('§3.3: a part answers what lies in it, and nothing else', async t => {
+t.test('§3.3: a part serves the ranges that it covers, and nothing else', async t => {
   const held = part('4-9/10')
   const slice = (start: number, end: number, contentRange: string): RangeSelection => [{ start, end, contentRange }]
   t.same(wanted(held, { Range: 'bytes=4-9' }), slice(0, 6, 'bytes 4-9/10'))
@@ -96,20 +96,20 @@ t.test('§3.3: a part answers what lies in it, and nothing else', async t => {
   t.equal(wanted(held, { Range: 'bytes=6-8' }, 'HEAD'), 'not-covered', 'HEAD is about a whole')
 })
 
-t.test('RFC 9110 §14.4: of unknown length only what counts from the start can be told', async t => {
+t.test('RFC 9110 §14.4: without a known length only ranges counted from the start resolve', async t => {
   const held = part('0-4/*')
   t.same(wanted(held, { Range: 'bytes=1-2' }), [{ start: 1, end: 3, contentRange: 'bytes 1-2/*' }])
   for (const range of ['bytes=1-', 'bytes=-1', 'bytes=1-5']) t.equal(wanted(held, { Range: range }), 'not-covered', range)
 })
 
-t.test('RFC 9110 §13.1.5: If-Range that does not hold asks for the whole', async t => {
+t.test('RFC 9110 §13.1.5: an If-Range that does not hold requests the whole', async t => {
   const held = part('4-9/10')
   t.type(wanted(held, { Range: 'bytes=6-8', 'If-Range': '"v1"' }), Array)
   t.equal(wanted(held, { Range: 'bytes=6-8', 'If-Range': '"v2"' }), 'not-covered')
   t.equal(wanted(part('4-9/10', { etag: 'W/"v1"' }), { Range: 'bytes=6-8', 'If-Range': 'W/"v1"' }), 'not-covered', 'a weak tag never does')
 })
 
-t.test('a part whose bytes are not as many as its range says answers the very same words only', async t => {
+t.test('a part whose length differs from its range serves only an identical Range', async t => {
   const odd = part('4-9/10', { bodyBytes: 5, part: partOf('4-9/10', 'bytes=-5') })
   t.equal(lengthMatchesRanges(odd), false)
   t.same(wanted(odd, { Range: 'bytes=-5' }), [{ start: 0, end: 5, contentRange: 'bytes 4-9/10' }])
@@ -123,7 +123,7 @@ t.test('§3.4: parts are combined on a strong validator alone', async t => {
   const old = part('0-4/10')
   t.equal(combinedPart(old, part('5-9/10'), 100), 'whole')
   t.same(combinedPart(old, part('7-9/10'), 100), partOf('0-4,7-9/10'))
-  t.same(combinedPart(old, part('3-7/10'), 100), partOf('0-7/10'), 'what overlaps is one')
+  t.same(combinedPart(old, part('3-7/10'), 100), partOf('0-7/10'), 'overlapping ranges are joined')
   t.same(combinedPart(part('0-4/*'), part('5-9/*'), 100), partOf('0-9/*'), 'without a known end it is never the whole')
   t.equal(combinedPart(part('0-4/*'), part('5-9/10'), 100), 'whole', 'either may know it')
   for (const [sentence, fresh] of Object.entries({
@@ -171,13 +171,13 @@ function decided(asked: Fields, entries: readonly Entry[], afterMs = 0, method =
   return `${decision.action}: ${decision.reason} ${place}${decision.action === 'complete' ? ` ${decision.rest.range}` : ''}`
 }
 
-t.test('§4: what is done where a part is stored', async t => {
+t.test('§4: decisions if a part is stored', async t => {
   const whole = { meta: metadata({ bodyBytes: 10 }) }
   const held = { meta: part('0-4/10') }
   const ask = { Range: 'bytes=1-2' }
   t.equal(decided(ask, [held]), 'serve: fresh 0')
-  t.equal(decided(ask, [whole, held]), 'serve: fresh 0', 'of two of an age the whole')
-  t.equal(decided(ask, [{ meta: part('0-4/10', { responseTimeMs: t0 + 1 }) }, whole]), 'serve: fresh 0', 'of two the younger (§4)')
+  t.equal(decided(ask, [whole, held]), 'serve: fresh 0', 'the whole, if both are of the same age')
+  t.equal(decided(ask, [{ meta: part('0-4/10', { responseTimeMs: t0 + 1 }) }, whole]), 'serve: fresh 0', 'the younger of two (§4)')
   t.equal(decided({ Range: 'bytes=1-5' }, [{ meta: part('0-4/10', { responseTimeMs: t0 + 1 }) }, whole]), 'serve: fresh 1', 'which must hold it')
   t.equal(decided(ask, [{ meta: metadata({ lifetimeMs: 1 }) }, held], 10), 'serve: fresh 1', 'a fresh part before a stale whole')
   t.equal(decided({ Range: 'bytes=5-6' }, [held]), 'fetch: part-only -')
@@ -202,14 +202,14 @@ t.test('§4: what is done where a part is stored', async t => {
   t.equal(decided({}, [{ meta: part('0-4/10', { vary: [['accept', 'x']] }) }]), 'fetch: vary-miss -')
 })
 
-t.test('§4.2.4: a part never stands in for a whole', async t => {
+t.test('§4.2.4: a part is never served stale in place of a whole', async t => {
   const stale = part('0-4/10', { lifetimeMs: 0 })
   t.equal(mayServeStaleOnError(request({}), stale, 'valid', 'unreachable', t0), undefined)
   t.equal(mayServeStaleOnError(request({ Range: 'bytes=4-5' }), stale, 'valid', 'unreachable', t0), undefined)
   t.equal(mayServeStaleOnError(request({ Range: 'bytes=1-2' }), stale, 'valid', 'unreachable', t0), 'origin-unreachable')
 })
 
-t.test('a part never answers a byte that it does not hold, whatever is asked', async t => {
+t.test('a part never serves a byte that it does not hold, for any request', async t => {
   const number = fc.oneof(fc.nat(40), fc.constantFrom('', '99999999999999999999'))
   const spec = fc.tuple(number, number).map(([first, last]) => `${first}-${last}`)
   const header = fc.tuple(fc.constantFrom('bytes', 'Bytes', 'items'), fc.array(spec, { minLength: 1, maxLength: 3 })).map(([unit, specs]) => `${unit}=${specs.join(',')}`)
@@ -223,7 +223,7 @@ t.test('a part never answers a byte that it does not hold, whatever is asked', a
     const answer = wanted(meta, { Range: range })
     if (answer === 'not-covered') return true
     if (typeof answer !== 'object' || answer.length !== 1 || !lengthMatchesRanges(meta)) return range === 'bytes=0-'
-    // Every byte of the representation is its own number here, so the stored body is the list of those held.
+    // Each byte of the representation equals its position, so the stored body is the list of stored positions.
     const body = ranges.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i))
     const [one] = answer
     const [, first, last, complete] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(one?.contentRange ?? '') ?? []
@@ -233,6 +233,6 @@ t.test('a part never answers a byte that it does not hold, whatever is asked', a
   t.pass('for every range and part')
 })
 
-t.test('stored wholes know of no part', async t => {
+t.test('stored wholes have no part', async t => {
   t.equal(stored({ 'Cache-Control': 'max-age=60' }).meta.part, undefined)
 })

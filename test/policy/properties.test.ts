@@ -1,4 +1,4 @@
-// What holds for every request, every response and every moment. fast-check prints the seed of what does not.
+// Properties of every request, every response and every moment. fast-check prints the seed of a failure.
 import t from 'tap'
 import fc from 'fast-check'
 import { absoluteForm, normaliseAuthority } from '../../src/http/authority.ts'
@@ -27,7 +27,7 @@ import { selectVariant, selectingFields } from '../../src/policy/vary.ts'
 import { anyMetadata } from '../support/metadata.ts'
 import { assess, dateT0, defaultRules, lines, request, T0, type Fields } from './scene.ts'
 
-// Every byte that Node lets through in a field, whole words of the grammars, and both run together.
+// Every byte that Node accepts in a field, whole terms of the grammars, and both mixed.
 const anyByte = fc.string({ unit: fc.integer({ min: 0x09, max: 0xff }).filter(code => code !== 0x0a && code !== 0x0d).map(code => String.fromCharCode(code)), maxLength: 30 })
 const word = fc.constantFrom(
   'max-age=60', 's-maxage=0', 'no-store', 'private', 'private="a, b"', 'no-cache="', 'public', 'must-revalidate', 'must-understand', 'immutable', 'stale-if-error=1e3', 'only-if-cached',
@@ -55,13 +55,13 @@ t.test('age never falls as time passes, and a clock set back takes nothing away'
   t.pass('for every pair of moments')
 })
 
-// Without a quote that never closes: two of those may put what stands between them in quotes, where it is text.
+// Without a quote that never closes: two of those may put the text between them in quotes.
 const closed = fc.constantFrom('public', 'max-age=60', 's-maxage=9', 'immutable', 'must-revalidate', 'private="a"', 'no-cache', 'x="no-store, private"', 'stale-if-error=9', '', '=', 'a b', 'no-store="b"', ';', 'x="\\""')
 const open = fc.oneof(closed, text)
 
 for (const directive of ['no-store', 'No-Store', 'private', 'PRIVATE', 'no-store=x', 'private=']) {
   t.test(`${directive} is never stored, whatever stands beside it in the response or the request`, async t => {
-    // Not where another field governs (RFC 9213 §2.2), and not beside must-understand, which lifts no-store.
+    // Not if another field governs (RFC 9213 §2.2), and not beside must-understand, which lifts no-store.
     const others = response.map(({ 'CDN-Cache-Control': _cdn, 'Surrogate-Control': _surrogate, ...rest }) => rest)
     fc.assert(fc.property(fc.array(closed), fc.array(open), others, requestFields, status, method, (before, after, rest, fields, code, by) => {
       const value = [...before, directive, ...after].join(', ')
@@ -90,7 +90,7 @@ t.test('a valid CDN-Cache-Control: no-store is never stored, whatever Cache-Cont
   t.pass('for every response')
 })
 
-t.test('what came with credentials is stored only where the origin says that others may have it', async t => {
+t.test('a response to credentials is stored only if the origin permits sharing', async t => {
   fc.assert(fc.property(response, requestFields, fc.constantFrom('Authorization', 'Cookie'), (fields, by, credential) => {
     const verdict = assess(fields, { request: { ...by, [credential]: 'x' } })
     if (!verdict.store) return true
@@ -112,7 +112,7 @@ t.test('lifetimes and allowances are bounded, no number is malformed, and what i
   t.pass('for every response')
 })
 
-t.test('no field of the connection, and none that is told to this cache alone, is among those that are stored', async t => {
+t.test('no field of the connection and no cache-only field is stored', async t => {
   fc.assert(fc.property(response, status, (fields, code) => {
     const verdict = assess({ 'Cache-Control': 'max-age=60', ...fields }, { status: code })
     if (!verdict.store) return true
@@ -123,7 +123,7 @@ t.test('no field of the connection, and none that is told to this cache alone, i
 })
 
 t.test('decide is total, and never serves stale past must-revalidate, s-maxage or no-cache', async t => {
-  // Of anything at all, and of what policy itself makes of a response.
+  // For anything at all, and for the metadata that policy itself makes of a response.
   const entry = fc.oneof(
     anyMetadata.map(meta => ({ meta })),
     fc.tuple(response, requestFields).map(([fields, by]) => assess({ 'Cache-Control': 'max-age=60', ...fields }, { request: by, rules: { cookies: 'ignore', setCookie: 'store' } })).filter(verdict => verdict.store).map(({ meta }) => ({ meta })),
@@ -148,7 +148,7 @@ t.test('decide is total, and never serves stale past must-revalidate, s-maxage o
   t.pass('for every combination')
 })
 
-t.test('nothing stands in for a failed origin past must-revalidate, s-maxage or no-cache, nor for one who wants none from cache', async t => {
+t.test('nothing stale replaces a failed origin past must-revalidate, s-maxage or no-cache, nor for a request that refuses it', async t => {
   fc.assert(fc.property(requestFields, anyMetadata, softness, fc.constantFrom('unreachable', '5xx'), fc.integer({ min: 0, max: 4e12 }), (fields, meta, soft, failure, nowMs) => {
     const r = request(fields)
     if (mayServeStaleOnError(r, meta, soft, failure, nowMs) === undefined) return true
@@ -230,7 +230,7 @@ t.test('nothing that reads a field throws, whatever the field', async t => {
   fc.assert(fc.property(anyMetadata, response, (meta, fields) => { confirms(meta, lines(fields)) }))
 })
 
-t.test('what is brought to a normal form is in it', async t => {
+t.test('normalising a normal form changes nothing', async t => {
   const once = <T>(name: string, arbitrary: fc.Arbitrary<T>, normalise: (value: T) => T | undefined): void => {
     fc.assert(fc.property(arbitrary, value => {
       const normal = normalise(value)

@@ -1,4 +1,4 @@
-// The people of the policy tests: a request, a response, rules, and a fixed moment.
+// Values for the policy tests: a request, a response, rules, and a fixed moment.
 import { formatHttpDate } from '../../src/http/date.ts'
 import { fieldLines, fieldValue, type FieldLines } from '../../src/http/fields.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
@@ -29,7 +29,7 @@ export function request(fields: Fields = {}, line: { method?: string; target?: s
   return Object.assign(made, { requestField: (name: string) => fieldValue(raw, name) })
 }
 
-/** Assesses a response that took no time and arrived at T0, with Date T0 unless it says otherwise. */
+/** Assesses a response that took no time and arrived at T0, with Date T0 unless its fields have another. */
 export function assess(response: Fields, options: { request?: Fields; method?: string; status?: number; rules?: Partial<Rules>; delayMs?: number } = {}): Storability {
   const asked = request(options.request, options.method === undefined ? {} : { method: options.method })
   const fields = lines('Date' in response ? response : { Date: dateT0, ...response })

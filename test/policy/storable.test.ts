@@ -1,4 +1,4 @@
-// RFC 9111 §3: what may be stored.
+// RFC 9111 §3: the responses that may be stored.
 import t from 'tap'
 import type { NotStoredReason } from '../../src/policy/reasons.ts'
 import { assess, dateT0, stored, type Fields } from './scene.ts'
@@ -18,16 +18,16 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['private is not stored', { 'Cache-Control': 'private, max-age=60' }, {}, 'private'],
   ['private for one field stores the rest', { 'Cache-Control': 'private="x-user", max-age=60' }, {}, 'stored'],
   ['a request with no-store leaves nothing behind', { 'Cache-Control': 'max-age=60' }, { request: { 'Cache-Control': 'no-store' } }, 'request-no-store'],
-  ['the answer to Authorization is not stored', { 'Cache-Control': 'max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'authorization'],
-  ['the answer to Authorization is stored with public', { 'Cache-Control': 'public, max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
-  ['the answer to Authorization is stored with must-revalidate', { 'Cache-Control': 'must-revalidate, max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
-  ['the answer to Authorization is stored with s-maxage', { 'Cache-Control': 's-maxage=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
-  ['the answer to Cookie is not stored', { 'Cache-Control': 'max-age=60' }, { request: { Cookie: 'sid=1' } }, 'cookie'],
-  ['the answer to Cookie is stored with public', { 'Cache-Control': 'public, max-age=60' }, { request: { Cookie: 'sid=1' } }, 'stored'],
-  ['the answer to Cookie is stored where the route ignores cookies', { 'Cache-Control': 'max-age=60' }, { request: { Cookie: 'sid=1' }, rules: { cookies: 'ignore' } }, 'stored'],
+  ['the response to Authorization is not stored', { 'Cache-Control': 'max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'authorization'],
+  ['the response to Authorization is stored with public', { 'Cache-Control': 'public, max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
+  ['the response to Authorization is stored with must-revalidate', { 'Cache-Control': 'must-revalidate, max-age=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
+  ['the response to Authorization is stored with s-maxage', { 'Cache-Control': 's-maxage=60' }, { request: { Authorization: 'Bearer x' } }, 'stored'],
+  ['the response to Cookie is not stored', { 'Cache-Control': 'max-age=60' }, { request: { Cookie: 'sid=1' } }, 'cookie'],
+  ['the response to Cookie is stored with public', { 'Cache-Control': 'public, max-age=60' }, { request: { Cookie: 'sid=1' } }, 'stored'],
+  ['the response to Cookie is stored where the route ignores cookies', { 'Cache-Control': 'max-age=60' }, { request: { Cookie: 'sid=1' }, rules: { cookies: 'ignore' } }, 'stored'],
   ['a response that sets a cookie is not stored', { 'Cache-Control': 'max-age=60', 'Set-Cookie': 'sid=1' }, {}, 'set-cookie'],
   ['a response that sets a cookie is stored where the route says so', { 'Cache-Control': 'max-age=60', 'Set-Cookie': 'sid=1' }, { rules: { setCookie: 'store' } }, 'stored'],
-  ['a cookie that private keeps back does not stop the rest', { 'Cache-Control': 'private="set-cookie", max-age=60', 'Set-Cookie': 'sid=1' }, {}, 'stored'],
+  ['a cookie that private withholds does not prevent storing the rest', { 'Cache-Control': 'private="set-cookie", max-age=60', 'Set-Cookie': 'sid=1' }, {}, 'stored'],
   ['Vary: * is not stored', { 'Cache-Control': 'max-age=60', Vary: '*' }, {}, 'vary-star'],
   ['Vary: * in a second line is not stored', { 'Cache-Control': 'max-age=60', Vary: ['Accept', 'Foo, *'] }, {}, 'vary-star'],
   ['a partial response is not an entry', { 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-1/9' }, { status: 206 }, 'partial'],
@@ -40,7 +40,7 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['a 302 without freshness is not guessed about', { 'Last-Modified': lastYear }, { status: 302 }, 'status'],
   ['must-understand with a known status lifts no-store', { 'Cache-Control': 'must-understand, no-store, max-age=60' }, {}, 'stored'],
   ['must-understand with an unknown status is not stored', { 'Cache-Control': 'must-understand, max-age=60' }, { status: 299 }, 'must-understand'],
-  ['the answer to POST is not stored', { 'Cache-Control': 'max-age=60' }, { method: 'POST' }, 'request-method'],
+  ['the response to POST is not stored', { 'Cache-Control': 'max-age=60' }, { method: 'POST' }, 'request-method'],
   ['CDN-Cache-Control overrides no-store', { 'Cache-Control': 'no-store', 'CDN-Cache-Control': 'max-age=60' }, {}, 'stored'],
   ['CDN-Cache-Control: no-store overrides max-age', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'no-store' }, {}, 'no-store'],
   ['a malformed CDN-Cache-Control is ignored in what it permits', { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'max-age=0, &' }, {}, 'stored'],
@@ -73,7 +73,7 @@ t.test('§5.2.2.7, §5.2.2.4: fields named by private and no-cache are kept from
   t.equal(meta.alwaysValidate, false)
 })
 
-t.test('what is told to this cache alone is kept apart from what clients are sent', async t => {
+t.test('cache-only fields are kept apart from the fields for clients', async t => {
   const { meta } = stored({ 'Surrogate-Control': 'max-age=60', 'Cache-Tag': 'a, b', 'Surrogate-Key': 'c' })
   t.same(meta.fields, ['date', dateT0])
   t.same(meta.cacheOnlyFields, ['surrogate-control', 'max-age=60', 'cache-tag', 'a, b', 'surrogate-key', 'c'])
@@ -85,16 +85,16 @@ t.test('RFC 9110 §6.6.1: a Date is added where the origin sent none', async t =
   t.ok(verdict.store && verdict.meta.fields.includes(dateT0))
 })
 
-// RFC 9110 §15.1, of which 206 is stored by a rule of its own; and the statuses that answer one request alone.
+// RFC 9110 §15.1 (206 is stored by another rule), and the statuses that concern one request alone.
 const guessed = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]
 // The guard: neverStored. RFC 6585 §3 to §6: 428, 429, 431 and 511 MUST NOT be stored.
 const never = new Set([206, 304, 412, 416, 428, 429, 431, 511])
-// The guard: judgesOneMessage. One client's oversized field must not replace a page for everybody.
-const byName = [400, 408, 411, 413, 415, 417, 421, 425, 426]
-const storedUnnamed = (status: number): boolean => status >= 200 && !never.has(status) && !byName.includes(status)
+// The guard: judgesOneMessage. An oversized field of one client must not replace a page for everybody.
+const byName = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+const storedUnnamed = (status: number): boolean => status >= 200 && !never.has(status) && !byName.has(status)
 const statuses = Array.from({ length: 500 }, (_, i) => 100 + i)
 
-t.test('§3: with explicit freshness every final status is stored, known or not, but those that answer one request alone', async t => {
+t.test('§3: with explicit freshness every final status is stored, known or not, except those that concern one request alone', async t => {
   for (const fields of [{ 'Cache-Control': 'max-age=60' }, { 'Cache-Control': 's-maxage=60' }, { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT' }, { 'CDN-Cache-Control': 'max-age=60' }]) {
     const kept = statuses.filter(status => assess(fields, { status }).store)
     t.same(kept, statuses.filter(storedUnnamed), JSON.stringify(fields))
@@ -120,7 +120,7 @@ t.test('§5.2.2.3: must-understand lifts no-store for every status that is under
   for (const status of [201, 202, 299, 418, 599]) t.equal(assess({ 'Cache-Control': 'must-understand, max-age=60' }, { status }).store, false, String(status))
 })
 
-t.test('RFC 9110 §9.3.3: an answer to POST is stored with explicit freshness and its own URL as Content-Location', async t => {
+t.test('RFC 9110 §9.3.3: a response to POST is stored with explicit freshness and its own URL as Content-Location', async t => {
   const post = (fields: Fields, options: Parameters<typeof assess>[1] = {}): string => {
     const verdict = assess({ 'Cache-Control': 'max-age=60', ...fields }, { ...options, method: 'POST' })
     return verdict.store ? 'stored' : verdict.reason

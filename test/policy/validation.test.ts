@@ -1,4 +1,4 @@
-// RFC 9111 §4.3 and §4.4, RFC 9211: validating, merging, invalidating, and saying what was done.
+// RFC 9111 §4.3 and §4.4, RFC 9211: validation, merging, invalidation and Cache-Status.
 import t from 'tap'
 import { collapsedStatus, forwardStatus, hitStatus, passStatus } from '../../src/policy/cache-status.ts'
 import { invalidatedUrls } from '../../src/policy/invalidation.ts'
@@ -57,7 +57,7 @@ t.test('RFC 9110 §15.4.5: a 304 carries what a client needs to update what it h
   t.same(notModifiedFields(lines({ ETag: '"a"', 'Content-Type': 'a/b', Vary: 'x', 'Content-Length': '5' })), ['etag', '"a"', 'vary', 'x'])
 })
 
-t.test('§4.4: what an unsafe request invalidates', async t => {
+t.test('§4.4: the URLs that an unsafe request invalidates', async t => {
   const after = (method: string, status: number, fields: Fields = {}): string[] =>
     invalidatedUrls({ method, scheme: 'http', authority: 'api.example.com', target: '/a?b=c' }, status, lines(fields)).map(url => url.target)
   t.same(after('POST', 201), ['/a?b=c'])
@@ -74,7 +74,7 @@ t.test('§4.4: what an unsafe request invalidates', async t => {
   t.same(after('PUT', 200, { Location: 'c', 'Content-Location': '?d' }), ['/a?b=c', '/c', '/a?d'])
   t.same(after('PUT', 200, { Location: '/b?', 'Content-Location': 'http://u:p@api.example.com/c?#x' }), ['/a?b=c', '/b?', '/c?'], 'an empty query is one')
   t.same(after('PUT', 200, { Location: '/\\evil.example/b' }), ['/a?b=c'])
-  t.same(after('PUT', 200, { Location: 'http://[' }), ['/a?b=c'], 'what is no URL is left alone')
+  t.same(after('PUT', 200, { Location: 'http://[' }), ['/a?b=c'], 'a value that is no URL is ignored')
 })
 
 t.test('RFC 9211: Cache-Status', async t => {
@@ -82,14 +82,14 @@ t.test('RFC 9211: Cache-Status', async t => {
   t.equal(hitStatus('max-stale', -1), 'springhouse; hit; ttl=-1; detail=max-stale')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: undefined }), 'springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: 'no-store' }), 'springhouse; fwd=uri-miss; fwd-status=200; detail=no-store')
-  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale', 'RFC 9211 §2.6: it waited for another, and had to ask all the same')
-  t.equal(collapsedStatus('stale', 59_400), 'springhouse; fwd=stale; collapsed; ttl=59; detail=stale', 'RFC 9211 §2.6: answered by what another was sent')
+  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale', 'RFC 9211 §2.6: it waited for another fetch, and was forwarded nevertheless')
+  t.equal(collapsedStatus('stale', 59_400), 'springhouse; fwd=stale; collapsed; ttl=59; detail=stale', 'RFC 9211 §2.6: served with the response to another request')
   t.equal(forwardStatus({ reason: 'uri-miss', status: undefined, notStored: undefined }), 'springhouse; fwd=uri-miss; detail=uri-miss')
   t.equal(passStatus('method'), 'springhouse; fwd=method; detail=method')
   t.equal(passStatus('upgrade'), 'springhouse; fwd=bypass; detail=upgrade')
 })
 
-t.test('every reason is one word and says which section or setting it comes from', async t => {
+t.test('every reason is one token and names its section or setting', async t => {
   for (const reason of [...decisionReasons, ...notStoredReasons]) {
     t.match(reason, /^[a-z0-9-]+$/)
     t.match(reasonMeaning[reason], /RFC|configuration|purge|store|tags/, reason)

@@ -34,7 +34,7 @@ for (const status of [401, 403, 407]) {
   })
 }
 
-t.test('a stored 403 answers the cookie that its key holds, and no request with another one beside it', async test => {
+t.test('a stored 403 serves requests with the cookie of its key, and none that carries another cookie', async test => {
   const site = await story(test, [{ status: 403, fields: minute, body: 'no' }, { fields: { 'cache-control': 'no-store' }, body: 'yes' }], { cache: { cookies: { key: ['tenant'] } } })
   test.equal((await site.get('/a', { Cookie: 'tenant=a' })).status, 403)
   test.equal((await site.get('/a', { Cookie: 'tenant=a' })).status, 403)
@@ -43,7 +43,7 @@ t.test('a stored 403 answers the cookie that its key holds, and no request with 
 })
 
 // RFC 9110 §7.8. The guard: only `websocket` sets `upgrade` in scanFields.
-t.test('a client that offers h2c is answered from the cache', async test => {
+t.test('a client that offers h2c gets a hit', async test => {
   const site = await story(test, [{ fields: minute, body: 'page' }])
   await site.get('/a')
   const offer = { 'Connection': 'Upgrade, HTTP2-Settings', 'Upgrade': 'h2c', 'HTTP2-Settings': 'AAMAAABkAAQAAP__' }

@@ -1,9 +1,9 @@
-// A story: responses that the origin gives in order, clients that ask, and the time that passes between them.
+// A story: responses that the origin gives in order, requests of clients, and the time between them.
 import type { Test } from 'tap'
 import type { Answer } from '../support/client.ts'
 import { startHouse, type House } from '../support/house.ts'
 
-/** One response of the origin. A field whose value is undefined is not sent. */
+/** A response of the origin. A field whose value is undefined is not sent. */
 export interface Scripted {
   readonly status?: number
   readonly fields?: Readonly<Record<string, string | readonly string[]>>
