@@ -43,7 +43,8 @@ async function refreshWithLease(parts: RefreshParts, exchange: ClientExchange, s
   else fill(parts, exchange, decision.action === 'refuse' ? stale : decision.entry, lead)
 }
 
-function fill({ counters, fills, purgeLog }: RefreshParts, exchange: ClientExchange, entry: Stored | undefined, lead: Fetch): void {
+function fill({ counters, fills, purgeLog }: RefreshParts, { routed, response }: ClientExchange, entry: Stored | undefined, lead: Fetch): void {
+  const exchange = { routed: entry === undefined ? routed : routed.forRefreshOf(entry.meta), response }
   counters.backgroundRefreshes++
   const canBeValidated = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
   fills.start(exchange, {

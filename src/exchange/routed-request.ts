@@ -8,6 +8,7 @@ import { dashed } from '../forwarding/untrusted-fields.ts'
 import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
+import type { Metadata } from '../policy/stored.ts'
 import type { RequestField } from '../policy/vary.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
@@ -63,6 +64,17 @@ export class RoutedRequest {
   get forwardsAll(): boolean {
     const whole = this.#whole()
     return whole.length === this.forwarded.length && whole.every((part, i) => part === this.forwarded[i])
+  }
+
+  /**
+   * This request as it refreshes an entry in the background: without credentials that the entry's own request did not carry. The
+   * response to those would be for one client, and could not take the entry's place.
+   */
+  forRefreshOf({ hadAuthorization, hadCookie }: Pick<Metadata, 'hadAuthorization' | 'hadCookie'>): RoutedRequest {
+    const { request } = this
+    if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
+    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
+    return new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.#client, this.#viaName)
   }
 
   #whole(): FieldLines {

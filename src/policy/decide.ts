@@ -13,6 +13,8 @@ import { selectPart, selectVariant, type RequestField } from './vary.ts'
 /** A stored response, as far as policy reads it. */
 export interface Candidate {
   readonly meta: Metadata
+  /** Set if replicas may know better: it may be used fresh, or validated, and not stale (store/store.ts). */
+  readonly localOnly?: true
 }
 
 /** `part`: a stored part that the response may be combined with, or replaces. */
@@ -106,7 +108,7 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
     // A soft purge makes it stale now, however long its lifetime had yet to run.
     const staleForMs = Math.max(0, ageMs - meta.lifetimeMs)
     // The staleness of a response from the future is unknown, so no allowance covers it.
-    if (!meta.neverStale && !isAhead(meta.responseTimeMs, nowMs)) {
+    if (!meta.neverStale && entry.localOnly !== true && !isAhead(meta.responseTimeMs, nowMs)) {
       if (!softPurged && staleForMs <= maxStaleMs(request)) return { action: 'serve', reason: 'max-stale', entry, ageMs }
       if (mayWait(request) && meta.staleWhileRevalidateMs > 0 && staleForMs <= meta.staleWhileRevalidateMs) {
         return { action: 'serve-stale', reason: 'stale-while-revalidate', entry, ageMs }

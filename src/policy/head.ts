@@ -7,9 +7,12 @@ import type { Metadata } from './stored.ts'
  */
 export type HeadVerdict = 'confirms' | 'contradicts' | 'inconclusive'
 
-/** True for statuses of a HEAD that concern the stored response: the resource exists, or no longer does. */
+/**
+ * True if the response to a HEAD is compared with fresh stored responses. Any other status removes none of them, as one that a
+ * GET brings: a client could evict a response by requests that the origin refuses. A stale one is superseded (fill/supersede.ts).
+ */
 export function isHeadRelevant(status: number): boolean {
-  return status === 200 || status === 404 || status === 410
+  return status === 200
 }
 
 /**

@@ -152,6 +152,11 @@ export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<stri
 
 const none: ReadonlySet<string> = new Set()
 
+/** True if a status concerns the request that it responds to, by its credentials, condition or form, and not the resource. */
+export function concernsOneRequest(status: number): boolean {
+  return neverStored.has(status) || judgesOneMessage.has(status) || status === 401 || status === 403 || status === 407
+}
+
 /** True if a response with this status may be stored at all. */
 export function isStorableStatus(status: number): boolean {
   return status >= 200 && status <= 599 && !neverStored.has(status)

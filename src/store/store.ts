@@ -25,6 +25,11 @@ export class BodyGone extends Error {
 export interface Stored {
   readonly meta: Metadata
   readonly body: Body
+  /**
+   * Set if the shared tier was read and does not hold it. Redis may have evicted it, or another replica may have removed it a moment
+   * ago: it is not used stale.
+   */
+  readonly localOnly?: true
 }
 
 /** too-large: the store can never keep it. store-refused: it cannot now. */

@@ -19,6 +19,7 @@ import { unstoredOutcome } from '../coalesce/outcome.ts'
 import { sendProblem } from '../client/problem.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
 import { ResponseStorer } from './response-storer.ts'
+import { supersede } from './supersede.ts'
 import { isStored, serveCompleted, serveConfirmed, serveStale, staleFallback, type ServedFill } from './serve-stored.ts'
 import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
 
@@ -52,6 +53,8 @@ export class Fill implements ResponseSink, ServedFill {
   #clientWaits: boolean
   #receivedBytes = 0
   #announcedBytes = -1
+  /** Events of the origin that wait until the store has removed what the response supersedes; undefined: none waits. */
+  #waiting: (() => void)[] | undefined
   /** What a HEAD makes of stored responses. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
@@ -117,7 +120,22 @@ export class Fill implements ResponseSink, ServedFill {
     storer.begin(head, this.#announcedBytes)
     if (this.#forRest && this.#takeRest(status)) return
     if (!storer.open) this.#willNotStore(status)
-    this.#relayHead(status, fields)
+    const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)
+    if (superseded === undefined) this.#relayHead(status, fields)
+    else this.#relayAfter(superseded, status, fields)
+  }
+
+  // A client that has this response must not be served the superseded one afterwards, by any replica.
+  #relayAfter(superseded: Promise<void>, status: number, fields: FieldLines): void {
+    this.#waiting = []
+    this.#pressure.hold('store')
+    void superseded.then(() => {
+      const waiting = this.#waiting ?? []
+      this.#waiting = undefined
+      if (this.#state === 'relaying') this.#relayHead(status, fields)
+      for (const event of waiting) event()
+      this.#pressure.release('store')
+    })
   }
 
   /** Whether the response to a request for the rest of a part is none for the client, who did not ask for a part. */
@@ -165,6 +183,10 @@ export class Fill implements ResponseSink, ServedFill {
 
   // Node holds a head back until there is body to send with it. A stream of events may have none for long.
   onHeadAlone(): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(() => this.onHeadAlone())
+      return
+    }
     const { response } = this.exchange
     if (this.#clientWaits && response.headersSent) sendHeadAlone(response)
   }
@@ -174,6 +196,10 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   onData(chunk: Buffer): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(() => this.onData(chunk))
+      return
+    }
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
@@ -190,6 +216,7 @@ export class Fill implements ResponseSink, ServedFill {
     if (taken === undefined) return
     if (typeof taken === 'string') {
       this.#willNotStore(200)
+      void supersede(this.parts, this.exchange.routed, this.plan, 200, taken, undefined)
       if (!this.#clientWaits) this.#giveUp()
       return
     }
@@ -198,6 +225,10 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   onEnd(trailers: FieldLines): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(() => this.onEnd(trailers))
+      return
+    }
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange.response, clientTrailers(trailers))
     const committed = this.#freshening === undefined ? this.storer.commit() : this.#freshening.then((): Outcome => 'failed')
@@ -223,6 +254,10 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   onError(error: SpringhouseError, headSeen: boolean): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(() => this.onError(error, headSeen))
+      return
+    }
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.storer.open) this.parts.counters.fillsAborted++
     this.storer.abort()

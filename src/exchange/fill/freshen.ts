@@ -17,8 +17,9 @@ export interface Freshening {
   readonly notStored: NotStoredReason | undefined
 }
 
-// Reasons that lie in the request that validated, not in the response: for others the entry is what it was.
-const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method'])
+// Reasons that lie in the request that validated, not in the stored response: for others the entry is what it was. The cookie of a
+// 304 goes to its client alone.
+const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method', 'set-cookie'])
 
 /** Whether an answer that is not stored for this reason leaves what is stored for others as it is. */
 export function saysNothingOfOthers(reason: NotStoredReason): boolean {

@@ -40,6 +40,11 @@ export class ResponseStorer {
     return this.#writer !== undefined
   }
 
+  /** The variant under which it is being stored; undefined: it is not. */
+  get variant(): string | undefined {
+    return this.open ? this.#meta?.variant : undefined
+  }
+
   /** Whether it is becoming the whole, not a part. */
   get whole(): boolean {
     return this.#meta !== undefined && this.#meta.part === undefined

@@ -75,7 +75,7 @@ export interface StaleFallback {
 /** The stored response that may be served although it is stale, because the origin failed (RFC 5861 §4); undefined: none. */
 export function staleFallback({ parts, exchange, plan }: ServedFill, failure: OriginFailure): StaleFallback | undefined {
   const stored = plan.staleFallback
-  if (stored === undefined) return undefined
+  if (stored === undefined || stored.localOnly === true) return undefined
   const verdict = verdictNow(parts.purgeLog, stored.meta)
   if (verdict === 'dead') return undefined
   const nowMs = parts.clock.now()

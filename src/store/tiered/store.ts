@@ -212,12 +212,12 @@ class Tiered implements TieredStore {
 // Each variant once, the younger of its two, and the one in memory where they are the same.
 function merged(near: readonly Stored[], found: readonly Stored[], most: number, nowMs: number): readonly Stored[] {
   if (near.length === 0) return found
-  const all = found.map((far) => {
+  const all: Stored[] = found.map((far) => {
     const copy = near.find(({ meta }) => meta.variant === far.meta.variant)
     return copy === undefined || replacesCopy(far.meta, copy.meta, nowMs) ? far : copy
   })
   for (const copy of near) {
-    if (!found.some(({ meta }) => meta.variant === copy.meta.variant)) all.push(copy)
+    if (!found.some(({ meta }) => meta.variant === copy.meta.variant)) all.push({ meta: copy.meta, body: copy.body, localOnly: true })
   }
   return all.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs).slice(0, most)
 }
