@@ -1,6 +1,6 @@
 // Decides how to serve a request from the stored responses: RFC 9111 §4, as one pure function.
 import { restOf, type RangeAsked } from './combine.ts'
-import { currentAgeMs, isAhead } from './freshness.ts'
+import { currentAgeMs, isAhead, purgedAgeMs } from './freshness.ts'
 import { selectRanges } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
@@ -111,7 +111,7 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
     if (!meta.neverStale && entry.localOnly !== true && !isAhead(meta.responseTimeMs, nowMs)) {
       if (!softPurged && staleForMs <= maxStaleMs(request)) return { action: 'serve', reason: 'max-stale', entry, ageMs }
       if (mayWait(request) && meta.staleWhileRevalidateMs > 0 && staleForMs <= meta.staleWhileRevalidateMs) {
-        return { action: 'serve-stale', reason: 'stale-while-revalidate', entry, ageMs }
+        return { action: 'serve-stale', reason: 'stale-while-revalidate', entry, ageMs: softPurged ? purgedAgeMs(meta, nowMs) : ageMs }
       }
     }
   }

@@ -1,5 +1,5 @@
 // The age of a response and its freshness lifetime: RFC 9111 §4.2.
-import type { ResponseDirectives } from '../http/cache-control.ts'
+import { parseResponseDirectives, type ResponseDirectives } from '../http/cache-control.ts'
 import { parseHttpDate } from '../http/date.ts'
 import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../http/fields.ts'
 import type { Governing } from './directives.ts'
@@ -61,6 +61,15 @@ export function isAhead(timeMs: number, nowMs: number): boolean {
  */
 export function currentAgeMs(meta: Pick<Metadata, 'initialAgeMs' | 'responseTimeMs'>, nowMs: number): number {
   return meta.initialAgeMs + Math.max(0, nowMs - meta.responseTimeMs)
+}
+
+/**
+ * The age of a response that a soft purge has made stale, as clients see it, in milliseconds: at least each lifetime that its fields
+ * give, so that a cache in front takes it for stale too (RFC 9211 §2.4, RFC 9111 §4.2).
+ */
+export function purgedAgeMs(meta: Metadata, nowMs: number): number {
+  const { sMaxage = 0, maxAge = 0 } = parseResponseDirectives(fieldValue(meta.fields, 'cache-control'))
+  return Math.max(currentAgeMs(meta, nowMs), meta.lifetimeMs, sMaxage * 1000, maxAge * 1000, expiresLifetimeMs(meta.fields, meta.responseTimeMs) ?? 0)
 }
 
 export interface Lifetime {

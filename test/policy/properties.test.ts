@@ -136,7 +136,7 @@ t.test('decide is total, and never serves stale past must-revalidate, s-maxage o
       case 'serve-stale': {
         const { entry: { meta }, ageMs } = decision
         const stale = soft === 'stale' || ageMs >= meta.lifetimeMs
-        if (r.directives.noCache || meta.alwaysValidate || ageMs !== currentAgeMs(meta, nowMs)) return false
+        if (r.directives.noCache || meta.alwaysValidate || (soft === 'stale' ? ageMs < currentAgeMs(meta, nowMs) : ageMs !== currentAgeMs(meta, nowMs))) return false
         if (decision.reason === 'fresh' ? stale : !stale) return false
         return !stale || !meta.neverStale
       }

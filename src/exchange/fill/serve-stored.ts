@@ -1,7 +1,7 @@
 // A fill whose client is served from the store after all: after a 304, for a completed response, or in place of a failing origin.
 import { SpringhouseError } from '../../errors.ts'
 import { mayServeStaleOnError, type OriginFailure } from '../../policy/decide.ts'
-import { currentAgeMs } from '../../policy/freshness.ts'
+import { currentAgeMs, purgedAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
@@ -80,7 +80,7 @@ export function staleFallback({ parts, exchange, plan }: ServedFill, failure: Or
   if (verdict === 'dead') return undefined
   const nowMs = parts.clock.now()
   const reason = mayServeStaleOnError(exchange.routed.request, stored.meta, verdict, failure, nowMs)
-  return reason && { stored, occasion: { reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs } }
+  return reason && { stored, occasion: { reason, ageMs: verdict === 'stale' ? purgedAgeMs(stored.meta, nowMs) : currentAgeMs(stored.meta, nowMs), nowMs } }
 }
 
 /** Serves a stale response in place of the origin's. Never rejects. */
