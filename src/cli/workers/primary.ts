@@ -5,7 +5,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../../clock.ts'
 import type { Config } from '../../config/schema.ts'
-import { createLogger } from '../../log.ts'
+import { createLogger } from '../../log/logger.ts'
 import { announce } from '../announce.ts'
 import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'

@@ -3,9 +3,9 @@ import { fastify } from 'fastify'
 import { Redis } from 'ioredis'
 import { pino, type Logger } from 'pino'
 import t from 'tap'
-import { safeMessage, summarise } from '../src/error-summary.ts'
-import { safeErrors } from '../src/log.ts'
-import { startRedis } from './support/redis.ts'
+import { safeMessage, summarise } from '../../src/error-summary.ts'
+import { safeErrors } from '../../src/log/logger.ts'
+import { startRedis } from '../support/redis.ts'
 
 const secret = 'a-secret-of-the-test'
 

@@ -1,8 +1,8 @@
 // The log: JSON lines on standard output, or lines for people.
 import { pino, stdTimeFunctions, type Logger, type LoggerOptions } from 'pino'
 import pretty from 'pino-pretty'
-import type { LogConfig } from './config/schema.ts'
-import { safeMessage, summarise } from './error-summary.ts'
+import type { LogConfig } from '../config/schema.ts'
+import { safeMessage, summarise } from '../error-summary.ts'
 
 /**
  * How errors reach the log, whoever logs them: as a summary, under whatever name they are given, and in place of a message
