@@ -108,7 +108,7 @@ function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: Re
 }
 
 // A purge must be remembered for as long as anything that it could match is kept: a lifetime and a stale allowance, each
-// bounded by maxTtl, or keepStale in place of the latter.
+// bounded by ttl.max, or keepStale in place of the latter.
 function longestKeepMs({ routes, cache }: Config): number {
-  return Math.max(...routes.map(route => route.cache.maxTtl * 2)) + cache.keepStale
+  return Math.max(...routes.map(route => route.cache.ttl.max * 2)) + cache.keepStale
 }
