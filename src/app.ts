@@ -21,7 +21,8 @@ import { keyedPurge } from './exchange/routing/purge-keys.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import { HitForMiss } from './exchange/coalesce/hit-for-miss.ts'
-import { createLogger } from './log.ts'
+import { createLogger } from './log/logger.ts'
+import { linesDropped } from './log/outputs.ts'
 import { createOrigins } from './origin/origins.ts'
 import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
 import { createProxy } from './proxy/proxy.ts'
@@ -94,6 +95,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     },
     store, purgeLog, origins, counters, clock, logger,
     fingerprints: storage.fingerprints,
+    linesDropped,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
     keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
     nextTurn: () => setImmediate(),

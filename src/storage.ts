@@ -108,7 +108,7 @@ function together(parts: Omit<Storage, 'close' | 'renewUsers'>, connections?: Re
 }
 
 // A purge must be kept for as long as any entry that it could match. That is a lifetime plus a stale allowance, each bounded
-// by maxTtl, or keepStale instead of the allowance.
+// by ttl.max, or keepStale instead of the allowance.
 function longestKeepMs({ routes, cache }: Config): number {
-  return Math.max(...routes.map(route => route.cache.maxTtl * 2)) + cache.keepStale
+  return Math.max(...routes.map(route => route.cache.ttl.max * 2)) + cache.keepStale
 }

@@ -54,6 +54,19 @@ function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): voi
   })
 }
 
+/** A counter without labels, of what is counted elsewhere. */
+function addTotal(registry: Registry, name: string, help: string, read: () => number): void {
+  const counter: Counter = new Counter({
+    name: prefix + name,
+    help,
+    registers: [registry],
+    collect() {
+      counter.reset()
+      counter.inc(read())
+    },
+  })
+}
+
 /** A gauge without labels. What cannot be told is left out rather than reported as 0. */
 function addGauge(registry: Registry, name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
   const gauge: Gauge = new Gauge({
@@ -81,15 +94,7 @@ function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): v
     const replicas = await Promise.resolve(purgeLog.replicas()).catch(() => undefined)
     return replicas?.length
   })
-  const evictions: Counter = new Counter({
-    name: `${prefix}store_evictions_total`,
-    help: 'Entries thrown out to make room.',
-    registers: [registry],
-    collect() {
-      evictions.reset()
-      evictions.inc(store.stats().evictions)
-    },
-  })
+  addTotal(registry, 'store_evictions_total', 'Entries thrown out to make room.', () => store.stats().evictions)
 }
 
 function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
@@ -126,6 +131,7 @@ export function metricsRegistry(parts: AdminParts): Registry {
   for (const row of counterRows) addCounter(registry, row, parts)
   addStoreMetrics(registry, parts)
   addOriginMetrics(registry, parts)
+  addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
   new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label tells the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
   collectDefaultMetrics({ register: registry, prefix })
   return registry

@@ -27,6 +27,8 @@ export interface AdminParts {
   readonly counters: Counters
   /** How this replica's configuration compares with those that share its store; undefined: no other process does. */
   readonly fingerprints?: Comparison | undefined
+  /** Lines that this process could not write to its log, or to standard error, since its start. */
+  linesDropped(): number
   readonly defaultPurgeWaitMs: number
   /** Effective configuration with secrets masked. */
   config(): unknown

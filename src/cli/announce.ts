@@ -3,6 +3,7 @@ import type { App } from '../app.ts'
 import { maskSecrets } from '../config/mask.ts'
 import type { Config, RedisConfig } from '../config/schema.ts'
 import { formatSize } from '../config/units.ts'
+import { standardError } from '../log/outputs.ts'
 import { columns } from './columns.ts'
 
 /** Where it is reachable, what it keeps things in, whom it asks. */
@@ -16,7 +17,7 @@ export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>
     ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(', ')}`]),
     ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),
   ]
-  process.stderr.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)
+  standardError.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)
 }
 
 function whereabouts({ url, cluster, sentinel }: RedisConfig): string {

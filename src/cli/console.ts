@@ -1,4 +1,4 @@
-// Sends lines that libraries write on the console to the log.
+// Sends lines that libraries and Node write on the console to the log.
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
 
@@ -6,8 +6,9 @@ import { safeMessage } from '../error-summary.ts'
 const mostTold = 100
 
 /**
- * Makes each text that is written with console.warn or console.error a line of the log, once. Text that a library quotes
- * of a server is left out, as it is left out of errors.
+ * Makes each text that is written on the console, and each warning of Node, a line of the log, once. Text that a library
+ * quotes of a server is left out, as it is left out of errors. The console itself would block the process when nobody reads
+ * it, and fail it when the disk is full.
  */
 export function consoleToLog(logger: Logger): void {
   const told = new Set<string>()
@@ -17,6 +18,8 @@ export function consoleToLog(logger: Logger): void {
     told.add(text)
     logger.warn({}, text)
   }
-  console.warn = write
-  console.error = write
+  for (const method of ['debug', 'log', 'info', 'warn', 'error', 'trace'] as const) console[method] = write
+  // Node's own listener writes on standard error.
+  process.removeAllListeners('warning')
+  process.on('warning', write)
 }

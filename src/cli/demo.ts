@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { resolveConfig } from '../config/load.ts'
+import { standardOutput } from '../log/outputs.ts'
 import { startBackend } from './demo/backends.ts'
 import { script, shellLine, type Place } from './demo/script.ts'
 
@@ -16,9 +17,9 @@ export async function demo(): Promise<void> {
   const cleanups: (() => Promise<unknown>)[] = []
   try {
     const place = await start(cleanups)
-    process.stdout.write(tour(place))
+    standardOutput.write(tour(place))
     await stopped
-    process.stdout.write('\nstopping\n')
+    standardOutput.write('\nstopping\n')
   } finally {
     // The proxy first: it must not find its servers gone.
     for (const cleanup of cleanups.toReversed()) await cleanup()
@@ -41,7 +42,7 @@ function stopSignal(): Promise<void> {
 
 async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   const backends = await Promise.all(['a', 'b'].map(async (name) => {
-    const backend = await startBackend(name, (how) => process.stdout.write(`backend ${name} is gone (${how}); the other one answers for both\n`))
+    const backend = await startBackend(name, (how) => standardOutput.write(`backend ${name} is gone (${how}); the other one answers for both\n`))
     cleanups.push(() => backend.stop())
     return backend
   }))

@@ -1,5 +1,6 @@
 // How a command fails: one clear line for each reason, and the exit code that scripts go by.
 import { safeMessage } from '../error-summary.ts'
+import { standardError } from '../log/outputs.ts'
 
 /** Exit codes: the thing asked for failed; it was asked for in a way that is not understood. */
 export const FAILED = 1
@@ -21,7 +22,7 @@ export class CommandFailure extends Error {
 
 /** One line on standard error. */
 export function say(line: string): void {
-  process.stderr.write(`springhouse: ${line}\n`)
+  standardError.write(`springhouse: ${line}\n`)
 }
 
 const listenReasons: Readonly<Record<string, string>> = {

@@ -5,7 +5,8 @@ import { availableParallelism } from 'node:os'
 import { startApp, type App } from '../app.ts'
 import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import { createLogger } from '../log.ts'
+import { createLogger } from '../log/logger.ts'
+import { standardError } from '../log/outputs.ts'
 import { announce } from './announce.ts'
 import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
@@ -54,7 +55,7 @@ function withAdminToken(load: () => Config): () => Config {
     if (config.admin.tokens.length > 0) return config
     if (made === undefined) {
       made = randomBytes(24).toString('base64url')
-      process.stderr.write(`admin token (made for this run): ${made}\n`)
+      standardError.write(`admin token (made for this run): ${made}\n`)
     }
     config.admin.tokens.push({ name: 'made', token: made, scopes: ['read', 'purge', 'sessions'] })
     return config

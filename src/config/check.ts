@@ -5,6 +5,7 @@ import { formats, textFormat, type FormatName } from './formats.ts'
 import { notShown, showValue } from './mask.ts'
 import { expectation, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
+import { renamed } from './renamed.ts'
 import { configSchema } from './schema.ts'
 
 const ajv = new Ajv({
@@ -34,7 +35,9 @@ function describe(error: ErrorObject, root: unknown, unshown: ReadonlyMap<string
   const path = settingPath(error.instancePath, root)
   if (error.keyword === 'additionalProperties') {
     const name = (error.params as { additionalProperty: string }).additionalProperty
-    return { path: memberPath(path, name), message: unknownKey(node, name) }
+    const place = memberPath(path, name)
+    const now = renamed(place)
+    return { path: place, message: now === undefined ? unknownKey(node, name) : `renamed; write ${now}` }
   }
   if (error.keyword === 'required') {
     const name = (error.params as { missingProperty: string }).missingProperty

@@ -80,6 +80,10 @@ export const formats = {
     expects: 'the name of a cookie',
     test: (text) => token.test(text),
   },
+  'parameter-name': {
+    expects: 'the name of a query parameter, such as page',
+    test: (text) => /^[^&=#*\s\p{Cc}]{1,256}$/u.test(text),
+  },
   'parameter-glob': {
     expects: 'the name of a query parameter, in which * stands for anything, such as utm_*',
     test: (text) => /^[^&=#\s]+$/.test(text),

@@ -13,7 +13,7 @@ interface Reading {
 /** The value that a setting has after normalisation. Never throws; what cannot be read is left as it is. */
 export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
   let value: unknown = given ?? undefined // YAML: a key with nothing after it
-  // `defaultTtl: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
+  // `keepStale: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
   if (node.unit === 'duration' && typeof value === 'number' && value !== 0) {
     reading.problems.push({ path, message: `expected a duration with its unit, such as 30s, 5m or 1h, got ${value}` })
     return undefined
@@ -61,6 +61,8 @@ function normaliseUnion(members: readonly SchemaNode[], value: unknown, path: st
 }
 
 function normaliseLeaf(node: SchemaNode, value: unknown): unknown {
+  // YAML 1.1, which many tools still write and read, takes `off` for false.
+  if ((value === false || value === 'false') && node.enum?.includes('off') === true) return 'off'
   if (typeof value === 'string') {
     if (node.unit === 'bytes') return parseSize(value) ?? value
     if (node.unit !== undefined) return (node.unit === 'ms' && /^\d{1,15}$/.test(value) ? Number(value) : parseDuration(value)) ?? value

@@ -1,7 +1,7 @@
 // What is wrong with a configuration: every problem at once, each with its place.
 
 export interface Problem {
-  /** The setting, as in `routes[0].cache.defaultTtl`; '' for the file as a whole. */
+  /** The setting, as in `routes[0].cache.ttl.max`; '' for the file as a whole. */
   readonly path: string
   readonly message: string
 }

@@ -31,7 +31,7 @@ function forEditors(node: SchemaNode): PlainObject {
     if (node.unit === 'bytes') return { ...about, anyOf: [bare, sizeText, reference] }
     return { ...about, anyOf: [bare, reference] }
   }
-  if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum }, reference] }
+  if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum.includes('off') ? [...node.enum, false] : node.enum }, reference] }
   if (node.const !== undefined) return { const: node.const }
   if (node.anyOf !== undefined) return { ...about, anyOf: node.anyOf.map(forEditors) }
   if (node.type === 'array') {
@@ -84,6 +84,7 @@ the defaults. \`springhouse check --print\` shows what comes of them together, a
     errors, so that no reference silently becomes a password or a token. \`springhouse check\` names the line and column.
     A \`$\` before anything else is itself (\`pa$5\`).
   - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
+- Where a setting takes the word \`off\`, \`false\` is taken for it: to YAML 1.1, and many tools write that, they are the same.
 - A relative path is relative to the working directory of the process.
 - In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.

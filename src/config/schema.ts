@@ -27,7 +27,7 @@ export const configSchema = section({
 
 /**
  * The whole configuration, as the program uses it: every default filled in, and numbers plain, whatever unit the
- * operator wrote. Durations are **milliseconds**, also where the name does not end in Ms (`defaultTtl`, `keepStale`),
+ * operator wrote. Durations are **milliseconds**, also where the name does not end in Ms (`ttl.max`, `keepStale`),
  * and sizes are **bytes**. Host patterns and field names are in lower case, server URLs are bare origins.
  */
 export type Config = Type.Static<typeof configSchema>

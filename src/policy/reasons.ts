@@ -29,7 +29,7 @@ const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin handles it',
   'upgrade': 'RFC 9110 §7.8: requests a WebSocket',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
-  'route-uncached': 'configuration: cache.enabled is false on this route',
+  'route-uncached': 'configuration: cache.mode is bypass on this route',
   'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
   'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',

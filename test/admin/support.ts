@@ -158,6 +158,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     explain: async () => undefined,
     keyed: async purge => purge,
     counters: new Counters(['fresh', 'vary-miss'], ['no-store']),
+    linesDropped: () => 0,
     defaultPurgeWaitMs: 2_000,
     config: () => ({ redis: { url: 'redis://***@redis:6379' } }),
     ready: () => true,

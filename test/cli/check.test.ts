@@ -10,13 +10,13 @@ test('check says ok when there is nothing to say', async (t) => {
 })
 
 test('check tells every problem, one line each, and ends with 1', async (t) => {
-  const file = `${t.testdir({ 'a.yaml': 'proxy: { prot: 1 }\nroutes: [{ origin: x, cache: { defaultTTL: 5s } }]\nworkers: none\n' })}/a.yaml`
+  const file = `${t.testdir({ 'a.yaml': 'proxy: { prot: 1 }\nroutes: [{ origin: x, cache: { staleIfErrors: 5s } }]\nworkers: none\n' })}/a.yaml`
   t.strictSame(await run(t, ['check', '--config', file, '--print']), {
     code: 1,
     stdout: '',
     stderr: [
       'springhouse: config: proxy.prot: unknown key; did you mean port?',
-      'springhouse: config: routes[0].cache.defaultTTL: unknown key; did you mean defaultTtl?',
+      'springhouse: config: routes[0].cache.staleIfErrors: unknown key; did you mean staleIfError?',
       'springhouse: config: workers: expected a whole number from 1 to 256, or auto, got "none"',
       'springhouse: config: origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
       '',

@@ -50,7 +50,7 @@ routes:                                                          # first match w
   - match: { host: api.example.com, path: /v1/ }
     origin: api
     key:   { query: { ignore: [ utm_*, fbclid ], sort: true }, headers: [ ] }
-    cache: { defaultTtl: 0s, negativeTtl: { 404: 5s }, cookies: private }
+    cache: { ttl: { default: 0s }, negativeTtl: { 404: 5s }, cookies: private }
 cache:   { memory: { maxBytes: 256MiB }, maxEntryBytes: 64MiB }
 sessions: { enabled: false }
 workers: 1
@@ -64,11 +64,11 @@ test('units become plain numbers: milliseconds and bytes', (t) => {
   const config = load(t, `${origin}
 proxy: { requestTimeoutMs: 1m, headersTimeoutMs: 2500, maxHeaderBytes: 32KiB }
 cache: { memory: { maxBytes: 8000000 }, maxEntryBytes: 1MB, keepStale: 1d }
-routes: [{ origin: api, cache: { defaultTtl: 0, staleIfError: 1h } }]
+routes: [{ origin: api, cache: { ttl: { default: 0 }, staleIfError: 1h } }]
 `)
   t.match(config.proxy, { requestTimeoutMs: 60_000, headersTimeoutMs: 2500, maxHeaderBytes: 32_768 })
   t.match(config.cache, { memory: { maxBytes: 8_000_000, maxEntryBytes: 1_000_000 }, maxEntryBytes: 1_000_000, keepStale: 86_400_000 })
-  t.match(config.routes[0]?.cache, { defaultTtl: 0, staleIfError: 3_600_000 })
+  t.match(config.routes[0]?.cache, { ttl: { default: 0 }, staleIfError: 3_600_000 })
   t.end()
 })
 
@@ -86,7 +86,7 @@ test('every kind of setting can come from the environment', (t) => {
   const { config } = loadConfig({
     env: {
       SPRINGHOUSE_ORIGINS: '{ "a": { "servers": ["http://127.0.0.1:1"] }, "b": { "servers": ["http://127.0.0.1:2"] } }',
-      SPRINGHOUSE_ROUTES: '[{ match: { path: /b/ }, origin: b }, { origin: a, cache: { defaultTtl: 5s } }]',
+      SPRINGHOUSE_ROUTES: '[{ match: { path: /b/ }, origin: b }, { origin: a, cache: { ttl: { default: 5s } } }]',
       SPRINGHOUSE_REDIS_URL: 'redis://127.0.0.1:6379',
       SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '250',
       SPRINGHOUSE_PROXY_TRUST_PROXY: '10.0.0.0/8, 127.0.0.1',
@@ -97,7 +97,7 @@ test('every kind of setting can come from the environment', (t) => {
       SPRINGHOUSE_ADMIN_TOKENS: '[{ name: a, token: abc, scopes: [purge] }]',
     },
   })
-  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.defaultTtl]), [['/b/', 'b', 0], [undefined, 'a', 5000]])
+  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.ttl.default]), [['/b/', 'b', 0], [undefined, 'a', 5000]])
   t.match(config, {
     redis: { url: 'redis://127.0.0.1:6379', commandTimeoutMs: 250 },
     proxy: { trustProxy: ['10.0.0.0/8', '127.0.0.1'] },

@@ -3,6 +3,7 @@ import { test } from 'tap'
 import { parseConfigText } from '../../src/config/file.ts'
 import { loadConfig, resolveConfig } from '../../src/config/load.ts'
 import { ConfigError, problemLine } from '../../src/config/problem.ts'
+import { renamedSettings } from '../../src/config/renamed.ts'
 
 const origins = { api: { servers: ['http://127.0.0.1:3000'] } }
 
@@ -21,16 +22,43 @@ const wrong = (settings: Record<string, unknown>) => lines(() => resolveConfig({
 test('every problem is told at once', (t) => {
   t.strictSame(wrong({
     proxy: { prot: 1, port: 70_000 },
-    routes: [{ origin: 'apj', cache: { defaultTTL: '5s', maxTtl: '5 parsecs' } }],
+    routes: [{ origin: 'apj', cache: { TTL: '5s', staleIfError: '5 parsecs' } }],
     coherence: { maxLagMs: 90_000 },
   }), [
     'proxy.prot: unknown key; did you mean port?',
     'proxy.port: expected a whole number from 0 to 65535, got 70000',
-    'routes[0].cache.defaultTTL: unknown key; did you mean defaultTtl?',
-    'routes[0].cache.maxTtl: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 3650d, got "5 parsecs"',
+    'routes[0].cache.TTL: unknown key; did you mean ttl?',
+    'routes[0].cache.staleIfError: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "5 parsecs"',
     'coherence.maxLagMs: expected a number of milliseconds, or a duration such as 500ms, 30s or 5m, from 100ms to 1m, got 90s',
     'routes[0].origin: there is no origin named "apj"; known are api',
   ])
+  t.end()
+})
+
+test('each old name of a setting is refused with a line that gives the new one, wherever it was written', (t) => {
+  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h' }
+  t.strictSame(Object.keys(values), Object.keys(renamedSettings))
+  for (const [path, now] of Object.entries(renamedSettings)) {
+    const name = path.slice(path.lastIndexOf('.') + 1)
+    const line = `routes[1].cache.${name}: renamed; write ${now}`
+    const routes = [{ origin: 'api' }, { origin: 'api', cache: { [name]: values[path] } }]
+    t.strictSame(wrong({ routes }), [line])
+    const env = { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_ROUTES: JSON.stringify(routes) }
+    t.strictSame(lines(() => loadConfig({ env })), [`${line} (from SPRINGHOUSE_ROUTES)`])
+  }
+  t.strictSame(wrong({ routes: [{ origin: 'api', cache: { defaultTTL: '5s', mode: 'cache' } }] }), ['routes[0].cache.defaultTTL: renamed; write ttl: { default: … }'], 'misspelt, too')
+  const { cache } = resolveConfig({ origins, routes: [{ origin: 'api', cache: { mode: 'bypass', ttl: { default: '5s', max: '1h' } } }] }).routes[0] ?? {}
+  t.match(cache, { mode: 'bypass', ttl: { default: 5000, max: 3_600_000 } })
+  t.end()
+})
+
+test('false is taken for the word off, and for nothing else', (t) => {
+  for (const access of [false, 'false', 'off']) t.equal(resolveConfig({ origins, log: { access } }).log.access, 'off')
+  t.equal(loadConfig({ env: { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_LOG_ACCESS: 'false' } }).config.log.access, 'off')
+  t.equal(resolveConfig({ origins, proxy: { trustProxy: false } }).proxy.trustProxy, false)
+  t.strictSame(wrong({ log: { access: true } }), ['log.access: expected one of off, errors, sampled, all, got true'])
+  t.strictSame(wrong({ log: { level: false } }), ['log.level: expected one of trace, debug, info, warn, error, fatal, silent, got false'])
+  t.strictSame(wrong({ routes: [{ origin: 'api', cache: { mode: false } }] }), ['routes[0].cache.mode: expected one of cache, bypass, got false'])
   t.end()
 })
 

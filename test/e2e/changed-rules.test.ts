@@ -77,9 +77,9 @@ t.test('what changes nothing about sharing leaves what is stored where it is', a
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')
-  await reload(house, origin, { cache: { cookies: 'ignore', defaultTtl: '5s', maxTtl: '1h', staleIfError: '1m', heuristics: false, negativeTtl: { 404: '1s' } }, retryOn: [503] })
+  await reload(house, origin, { cache: { cookies: 'ignore', ttl: { default: '5s', max: '1h' }, staleIfError: '1m', heuristics: false, negativeTtl: { 404: '1s' } }, retryOn: [503] })
   t.equal(detail(await house.get('/a')), 'fresh')
-  await reload(house, origin, { cache: { cookies: 'ignore', enabled: false } })
+  await reload(house, origin, { cache: { cookies: 'ignore', mode: 'bypass' } })
   t.equal(detail(await house.get('/a')), 'route-uncached')
 })
 
@@ -104,7 +104,7 @@ for (const store of ['redis', 'tiered'] as const) {
     const origin = await page(t)
     const trusting = { proxy: { host: '127.0.0.1', port: 0, trustProxy: true } }
     const lax = await start(t, store, origin, { cache: { cookies: 'ignore' } }, {}, redis.url)
-    const again = await start(t, store, origin, { cache: { cookies: 'ignore', maxTtl: '2h' } }, {}, redis.url)
+    const again = await start(t, store, origin, { cache: { cookies: 'ignore', ttl: { max: '2h' } } }, {}, redis.url)
     const careful = await start(t, store, origin, strict, {}, redis.url)
     const believing = await start(t, store, origin, { cache: { cookies: 'ignore' } }, trusting, redis.url)
     await lax.get('/a', { Cookie: 'victim' })

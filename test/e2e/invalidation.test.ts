@@ -71,10 +71,10 @@ t.test('the same over Redis, for two replicas', async t => {
 t.test('a URL whose route stores nothing is not recorded; after a reload it is', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const routes = (enabled: boolean): object[] => [{ match: { path: '/api' }, origin: 'api', cache: { enabled } }, { match: {}, origin: 'api' }]
+  const routes = (mode: 'cache' | 'bypass'): object[] => [{ match: { path: '/api' }, origin: 'api', cache: { mode } }, { match: {}, origin: 'api' }]
   let location: string | undefined
   const house = await startHouse(t, {
-    clock: systemClock, redis: redis.url, config: { ...overRedis(redis.url), routes: routes(false) },
+    clock: systemClock, redis: redis.url, config: { ...overRedis(redis.url), routes: routes('bypass') },
     origin: (request, response) => {
       request.resume()
       response.writeHead(201, { ...(location !== undefined && { Location: location }) }).end()
@@ -91,11 +91,11 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   t.ok(after > before, 'what its response names may be another route’s')
   location = undefined
   // The route stores for a while, and then does not any more: what it stored meanwhile must still go.
-  const reload = (enabled: boolean): Promise<void> => house.app.reload(resolveConfig({
-    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(enabled),
+  const reload = (mode: 'cache' | 'bypass'): Promise<void> => house.app.reload(resolveConfig({
+    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(mode),
   }))
-  await reload(true)
-  await reload(false)
+  await reload('cache')
+  await reload('bypass')
   await put()
   t.ok(await applied() > after)
 })

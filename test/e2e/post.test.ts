@@ -259,7 +259,7 @@ for (const kind of ['memory', 'redis']) {
     })
 
     t.test('a route that does not cache stores no POST either', async t => {
-      const { a } = await startSite(t, kind, { enabled: false })
+      const { a } = await startSite(t, kind, { mode: 'bypass' })
       await a.get('/a', {}, post)
       t.match((await a.get('/a')).body.toString(), /^get/)
     })

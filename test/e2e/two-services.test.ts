@@ -87,7 +87,7 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.same([...warnings(a), ...warnings(same)], [], 'those that were there before say nothing')
   t.match(await configuration(a), { routes: /^[\w-]{16}$/, origins: /^[\w-]{16}$/, differing: [{ replica: /-/ }] })
 
-  const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api', cache: { defaultTtl: '1s' } }] })
+  const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })
   await eventually(() => warnings(servers).length > 0)
   t.match(warnings(servers)[0], /^3 of the replicas .* have other routes and origins:/)
   await servers.app.close()
@@ -106,7 +106,7 @@ t.test('while a change is deployed, an unsafe request through a replica whose ro
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
   const before = await replica(t, redis, origin)
-  const after = await replica(t, redis, origin, { routes: [{ match: {}, origin: 'api', cache: { enabled: false } }] })
+  const after = await replica(t, redis, origin, { routes: [{ match: {}, origin: 'api', cache: { mode: 'bypass' } }] })
   await eventually(async () => (await differs(after)).length === 1)
   await before.get('/page')
   t.equal(detail(await before.get('/page')), 'fresh')

@@ -102,7 +102,7 @@ const scenes: readonly Scene[] = [
 
 const lax = { cookies: 'ignore' }
 const routes = [
-  { match: { host: 'guarded.example', path: '/account' }, origin: 'api', cache: { enabled: false } },
+  { match: { host: 'guarded.example', path: '/account' }, origin: 'api', cache: { mode: 'bypass' } },
   { match: { host: 'deeper.example', path: '/a/b-c/account' }, origin: 'api', cache: { cookies: 'private' } },
   { match: { host: 'shared.example', path: '/public/' }, origin: 'api', cache: lax },
   { match: { host: 'shared.example' }, origin: 'api', cache: { cookies: 'private' } },

@@ -24,7 +24,7 @@ const spellings: readonly string[] = [
 ]
 
 // Fails without matchRoute's normal form (`/%61ccount`) and its plainest forms (the others).
-for (const [guard, cache] of [['uncached', { enabled: false }], ['for its asker alone', { cookies: 'private' }]] as const) {
+for (const [guard, cache] of [['uncached', { mode: 'bypass' }], ['for its asker alone', { cookies: 'private' }]] as const) {
   t.test(`a page that is ${guard} is given to no stranger, however its path is spelt`, async t => {
     const house = await guarded(t, '/account', cache)
     for (const path of spellings) {
@@ -57,7 +57,7 @@ t.test('a path that leads out of a shared route at some origins is not shared', 
 })
 
 t.test('the reason is told, and explained', async t => {
-  const house = await guarded(t, '/account', { enabled: false })
+  const house = await guarded(t, '/account', { mode: 'bypass' })
   const host = `127.0.0.1:${house.port}`
   t.equal((await house.get('//account')).header('cache-status'), 'springhouse; fwd=bypass; detail=ambiguous-path')
   t.equal(detail(await house.get('/%61ccount')), 'route-uncached')
@@ -68,7 +68,7 @@ t.test('the answer to a POST is not stored for a path that is ambiguous', async 
   const posted: OriginHandler = (request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Location': request.url as string }).end(`${request.method} of ${request.headers.cookie ?? 'nobody'}`)
   }
-  const house = await startHouse(t, { origin: posted, config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { enabled: false } }, { match: {}, origin: 'api', cache: lax }] } })
+  const house = await startHouse(t, { origin: posted, config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] } })
   for (const path of ['/%61ccount', '//account', '/Account']) {
     await house.get(path, { Cookie: 'victim' }, { method: 'POST' })
     t.equal(String((await house.get(path)).body), 'GET of nobody', path)
@@ -78,7 +78,7 @@ t.test('the answer to a POST is not stored for a path that is ambiguous', async 
 t.test('a host with the dot of its root is guarded as the host without it', async t => {
   const house = await startHouse(t, {
     origin: personal,
-    config: { routes: [{ match: { host: 'a.example', path: '/account' }, origin: 'api', cache: { enabled: false } }, { match: {}, origin: 'api', cache: lax }] },
+    config: { routes: [{ match: { host: 'a.example', path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] },
   })
   for (const host of ['a.example', 'A.example', 'a.example.', 'a.example.:80', 'a.example:8080']) {
     await house.get('/account', { Host: host, Cookie: 'victim' })
@@ -88,7 +88,7 @@ t.test('a host with the dot of its root is guarded as the host without it', asyn
 
 // Fails without the parameters in `climbs`.
 t.test('.. is refused in every spelling that an origin decodes once', async t => {
-  const house = await guarded(t, '/account', { enabled: false })
+  const house = await guarded(t, '/account', { mode: 'bypass' })
   for (const path of ['/x/../account', '/x/%2e%2e/account', '/x/.%2E/account', '/x%2f..%2faccount', '/x%5c..%5caccount', '/x\\..\\account', '/x/..;a=b/account', '/x/%2e%2e%3ba=b/account', '/account%2f..', '/..;/account']) {
     t.equal((await ask(house.port, { path })).status, 400, path)
   }

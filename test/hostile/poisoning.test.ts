@@ -158,7 +158,7 @@ t.test('an error that one client provokes is for that client', async tap => {
       if (status === 200) response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('good')
       else response.writeHead(status, { ...(dated && { 'Last-Modified': 'Sat, 01 Jan 2000 00:00:00 GMT' }), 'ETag': '"e"' }).end('evil')
     },
-    cache: { defaultTtl: '1h', staleWhileRevalidate: '1h', staleIfError: '1h' },
+    cache: { ttl: { default: '1h' }, staleWhileRevalidate: '1h', staleIfError: '1h' },
   })
   for (const status of dislikes) {
     for (const method of ['GET', 'HEAD']) {
@@ -363,7 +363,7 @@ t.test('dates, ages and lifetimes beyond all sense are bounded', async tap => {
     ['Expires in the year 9999', ['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT'], true],
     ['Expires that overflows', ['Expires', 'Sat, 01 Jan 999999999 00:00:00 GMT'], false],
   ]
-  const house = await startHouse(tap, { origin: (request, response) => { response.sendDate = false; response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x') }, cache: { maxTtl: '1d' } })
+  const house = await startHouse(tap, { origin: (request, response) => { response.sendDate = false; response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x') }, cache: { ttl: { max: '1d' } } })
   for (const [i, [name, , kept]] of lifetimes.entries()) {
     await send(house, `/${i}`, [])
     const hit = await send(house, `/${i}`, [])

@@ -5,8 +5,9 @@
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../../clock.ts'
 import type { Config } from '../../config/schema.ts'
-import { createLogger } from '../../log.ts'
+import { createLogger } from '../../log/logger.ts'
 import { announce } from '../announce.ts'
+import { consoleToLog } from '../console.ts'
 import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'
 import { CommandFailure, FAILED, say } from '../failure.ts'
@@ -31,7 +32,9 @@ interface Ready {
 export async function runWorkers(count: number, first: Config, load: () => Config): Promise<void> {
   let config = first
   // Its end is that of all workers.
-  const watch = endOnUncaught(createLogger(first.log))
+  const logger = createLogger(first.log)
+  const watch = endOnUncaught(logger)
+  consoleToLog(logger)
   let serving = false
   let stopping = false
   const stop = () => {

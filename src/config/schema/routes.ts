@@ -7,8 +7,11 @@ const year = 365 * DAY
 const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
 
 export const routeCacheSchema = section({
-  enabled: flag({ default: true, prose: 'false: nothing of this route is stored or served from cache.' }),
-  defaultTtl: lifetime('Freshness lifetime of a storable response that gives none and has no Last-Modified to guess from. 0s: it is validated at each use.'),
+  mode: choice(['cache', 'bypass'], { default: 'cache', prose: '`cache`: responses of this route are stored and served from the cache, as far as they permit it. `bypass`: every request is forwarded, and nothing is stored.' }),
+  ttl: section({
+    default: lifetime('Freshness lifetime of a storable response that gives none and has no Last-Modified to guess from. 0s: it is validated at each use.'),
+    max: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
+  }, 'Freshness lifetimes.'),
   negativeTtl: Type.Record(Type.String({ pattern: '^[45][0-9]{2}$' }), duration({ max: year, prose: '' }), {
     default: {},
     additionalProperties: false,
@@ -18,7 +21,6 @@ export const routeCacheSchema = section({
   heuristics: flag({ default: true, prose: 'Whether a lifetime may be guessed from Last-Modified (RFC 9111 §4.2.2).' }),
   staleWhileRevalidate: lifetime('How long beyond its lifetime a response is served while it is asked for anew (RFC 5861 §3), where the origin does not say.'),
   staleIfError: Type.Optional(duration({ max: year, prose: 'How long beyond its lifetime a response is served when the origin fails (RFC 5861 §4), where the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
-  maxTtl: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
   cookies: Type.Union([
     Type.Literal('private'),
     Type.Literal('ignore'),

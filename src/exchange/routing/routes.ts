@@ -42,14 +42,14 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
   return config.routes.map(route => {
     const { cache, key } = route
     const rules: Rules = {
-      enabled: cache.enabled,
+      enabled: cache.mode === 'cache',
       ambiguous: false,
-      defaultTtlMs: cache.defaultTtl,
+      defaultTtlMs: cache.ttl.default,
       negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
       heuristics: cache.heuristics,
       staleWhileRevalidateMs: cache.staleWhileRevalidate,
       staleIfErrorMs: cache.staleIfError,
-      maxTtlMs: cache.maxTtl,
+      maxTtlMs: cache.ttl.max,
       keepStaleMs: config.cache.keepStale,
       cookies: typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key,
       setCookie: cache.setCookie,

@@ -1,8 +1,9 @@
 // The log: JSON lines on standard output, or lines for people.
 import { pino, stdTimeFunctions, type Logger, type LoggerOptions } from 'pino'
-import pretty from 'pino-pretty'
-import type { LogConfig } from './config/schema.ts'
-import { safeMessage, summarise } from './error-summary.ts'
+import { prettyFactory } from 'pino-pretty'
+import type { LogConfig } from '../config/schema.ts'
+import { safeMessage, summarise } from '../error-summary.ts'
+import { standardOutput } from './outputs.ts'
 
 /**
  * How errors reach the log, whoever logs them: as a summary, under whatever name they are given, and in place of a message
@@ -17,10 +18,22 @@ export const safeErrors = {
   },
 } satisfies LoggerOptions
 
-/** One logger for the process. Secrets do not reach it: see `safeErrors`, config/mask.ts and the catalogue of errors. */
+/**
+ * The logger of the process: lines go to standard output, which never blocks (see sink.ts). Secrets do not reach it: see
+ * `safeErrors`, config/mask.ts and the catalogue of errors.
+ */
 export function createLogger(config: LogConfig): Logger {
   const options = { level: config.level, base: null, timestamp: stdTimeFunctions.isoTime, ...safeErrors }
-  return config.pretty ? pino({ ...options }, pretty({ colorize: process.stdout.isTTY, sync: true })) : pino(options)
+  // The factory of pino-pretty makes text alone: its stream would write by itself, and wait.
+  const format = config.pretty ? prettyFactory({ colorize: process.stdout.isTTY }) : (line: string) => line
+  standardOutput.lossLine = (lost) => lossLine(options, format, lost)
+  return pino(options, { write: (line: string) => standardOutput.write(format(line)) })
+}
+
+function lossLine(options: LoggerOptions, format: (line: string) => string, lost: number): string {
+  let made = ''
+  pino({ ...options, level: 'warn' }, { write: (line: string) => { made = format(line) } }).warn({ lines: lost }, 'log lines were dropped: they could not be written')
+  return made
 }
 
 // pino takes the message of an error for that of the line where none is given, and some callers give it themselves.

@@ -3,9 +3,9 @@ import { fastify } from 'fastify'
 import { Redis } from 'ioredis'
 import { pino, type Logger } from 'pino'
 import t from 'tap'
-import { safeMessage, summarise } from '../src/error-summary.ts'
-import { safeErrors } from '../src/log.ts'
-import { startRedis } from './support/redis.ts'
+import { safeMessage, summarise } from '../../src/error-summary.ts'
+import { safeErrors } from '../../src/log/logger.ts'
+import { startRedis } from '../support/redis.ts'
 
 const secret = 'a-secret-of-the-test'
 
@@ -102,7 +102,7 @@ t.test('messages that quote a server, a URL or lines of their own keep what is t
 t.test('a stack is its frames, without the message before them', (t) => {
   const error = new Error(`first\n    at ${secret} (file:///secret.js:1:1)\n    at file:///${secret}:1:1`)
   const { stack = '' } = summarise(error)
-  t.match(stack, /^ {4}at .*log\.test/)
+  t.match(stack, /^ {4}at .*logger\.test/)
   t.notMatch(stack, secret)
   error.message = 'another'
   t.equal(summarise(Object.assign(new Error('x'), { message: `a\n    at ${secret} (node:x:1:1)`, stack: error.stack })).stack, undefined, 'a message that is not the one in the stack')

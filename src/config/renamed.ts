@@ -1,0 +1,14 @@
+// Settings that had another name once: a file that still has the old one is told the new one.
+
+/** From the path of an old name (`[]` for any index) to what takes its place. */
+export const renamedSettings: Readonly<Record<string, string>> = {
+  'routes[].cache.enabled': 'mode: cache for true, mode: bypass for false',
+  'routes[].cache.defaultTtl': 'ttl: { default: … }',
+  'routes[].cache.maxTtl': 'ttl: { max: … }',
+}
+
+/** What took the place of a name that the schema does not know; undefined if no setting ever had it. */
+export function renamed(path: string): string | undefined {
+  const place = path.replaceAll(/\[\d+\]/g, '[]').toLowerCase()
+  return Object.entries(renamedSettings).find(([old]) => old.toLowerCase() === place)?.[1]
+}
