@@ -1,6 +1,6 @@
-// Strings that nearly every stored response holds, each kept as a number.
+// Strings that nearly every stored response holds, each encoded as a number.
 
-// Part of the encoded form: add at the end, never move or remove one without a new version of the codec.
+// Part of the encoded form: append only. To move or remove a string, the codec needs a new version.
 const words: readonly string[] = [
   '', 'cache-control', 'content-type', 'content-length', 'content-encoding', 'content-language', 'content-location',
   'content-disposition', 'content-range', 'content-security-policy', 'date', 'etag', 'last-modified', 'expires', 'vary',
@@ -27,12 +27,12 @@ const words: readonly string[] = [
 
 const numbers: ReadonlyMap<string, number> = new Map(words.map((word, number) => [word, number]))
 
-/** The number of a string that the table holds. */
+/** Returns the number of a string in the table. */
 export function wordNumber(value: string): number | undefined {
   return numbers.get(value)
 }
 
-/** The string of a number; undefined beyond the table's end. */
+/** Returns the string of a number; undefined beyond the table's end. */
 export function wordAt(number: number): string | undefined {
   return words[number]
 }

@@ -1,15 +1,15 @@
-// Metadata as bytes and back: the form in which every store keeps it.
+// Encodes metadata as bytes and decodes it: the form in which every store keeps it.
 import { crc32 } from 'node:zlib'
 import type { FieldLines } from '../http/fields.ts'
 import { isPossible } from '../policy/domain.ts'
 import { lifetimeSources, type Metadata, type Part, type Selecting } from '../policy/stored.ts'
 import { wordAt, wordNumber } from './codec-dictionary.ts'
 
-// A fixed part, then how long each string is (variable-length integers), then every string's bytes in one run, then a
-// checksum. One run, because one native call turns it into one string of which the parts are slices: that is what makes
-// it several times quicker than JSON (bench/codec.ts). The numbers that Redis scripts compare sit at fixed offsets.
+// A fixed part, then the length of each string (variable-length integers), then the bytes of all strings in one run, then a
+// checksum. A single native call turns the run into one string, whose slices are the parts: this makes it several times
+// faster than JSON (bench/codec.ts). The numbers that Redis scripts compare are at fixed offsets.
 //
-//   0 u8 version   1 u8 flags   2 u16 status   4 u32 length of it all   8 u32 offset of the text
+//   0 u8 version   1 u8 flags   2 u16 status   4 u32 total length   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
 // The stamp is the first string, for the scripts compare it too: its length is the first number, its bytes begin the text.
 /** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. */
@@ -17,7 +17,7 @@ export const metadataVersion = 4
 const fixedBytes = 36
 const checksumBytes = 4
 
-/** Where the scripts in Redis find what they compare (offsets from 0, little-endian doubles). */
+/** Offsets from 0 of the little-endian doubles that the scripts in Redis compare. */
 export const requestTimeOffset = 12
 export const responseTimeOffset = 20
 export const keepUntilOffset = 28
@@ -32,12 +32,12 @@ const authorizationFlag = 32
 const cookieFlag = 64
 const allFlags = sourceBits | alwaysValidateFlag | neverStaleFlag | authorizationFlag | cookieFlag
 
-// What a string's number says: its last two bits tell which kind it is, the rest its length or place.
+// The number of a string: its last two bits are its kind, the rest its length or its number in the dictionary.
 const latin1 = 0
 const utf16 = 1
 const word = 2
 
-// Where an encoding gathers. Nothing here outlives a call: encoding is synchronous.
+// Buffers of an encoding. Nothing here outlives a call: encoding is synchronous.
 const numbers: number[] = []
 const texts: string[] = []
 let textBytes = 0
@@ -54,7 +54,7 @@ function putString(value: string): void {
   textBytes += kind === latin1 ? value.length : value.length * 2
 }
 
-// A duration or a length: nearly always a whole number, and then twice itself; else 1, and a string that gives it back.
+// Encodes a duration or a length: twice the number if it is a whole number, as nearly always; else 1 and a string.
 function putQuantity(value: number): void {
   if (Number.isSafeInteger(value) && value >= 0 && value < 2 ** 50 && !Object.is(value, -0)) {
     numbers.push(value * 2)
@@ -64,7 +64,7 @@ function putQuantity(value: number): void {
   putString(Object.is(value, -0) ? '-0' : String(value))
 }
 
-/** Whether every character fits in a byte; those of received fields do, as Node reads them. */
+/** True if every character fits in a byte. Characters of received fields do, as Node reads them. */
 export function fitsLatin1(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     if (value.charCodeAt(i) > 0xff) return false
@@ -72,8 +72,8 @@ export function fitsLatin1(value: string): boolean {
   return true
 }
 
-// Validators are nearly always a field's value over again: then the place of that line is enough.
-// 0: undefined; 1: a string follows; n + 2: the value of line n.
+// Encodes a validator. It nearly always repeats a field's value, so the number of that line suffices. 0: undefined; 1: a
+// string follows; n + 2: the value of line n.
 function putReference(fields: FieldLines, name: string, value: string | undefined): void {
   if (value === undefined) {
     numbers.push(0)
@@ -97,7 +97,7 @@ function putLines(lines: FieldLines): void {
   }
 }
 
-// 0 for none; else how many ranges and one, each as its start and its length, then what is known of the whole.
+// 0 for none. Else the number of ranges plus one, each range as start and length, and the length of the whole if known.
 function putPart(part: Part | undefined): void {
   numbers.push(part === undefined ? 0 : part.ranges.length + 1)
   if (part === undefined) return
@@ -110,7 +110,7 @@ function putPart(part: Part | undefined): void {
   putString(part.requestedRange)
 }
 
-/** The bytes of metadata, with `bodyBytes` as its length of body. The same metadata always gives the same bytes. */
+/** Returns the bytes of metadata, with `bodyBytes` as the length of the body. Equal metadata always gives equal bytes. */
 export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyBytes): Buffer {
   numbers.length = 0
   texts.length = 0
@@ -162,14 +162,14 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
   return bytes
 }
 
-/** The length of the metadata that begins at `start`, as it says itself; undefined where that cannot be. */
+/** Returns the length of the metadata at `start`, as its head states it; undefined if that is impossible. */
 export function encodedLength(bytes: Buffer, start: number): number | undefined {
   if (bytes.length - start < fixedBytes + checksumBytes || bytes[start] !== metadataVersion) return undefined
   const length = bytes.readUInt32LE(start + 4)
   return length < fixedBytes + checksumBytes || length > bytes.length - start ? undefined : length
 }
 
-// Where a decoding stands. Nothing here outlives a call either.
+// The state of a decoding. Nothing here outlives a call either.
 let source: Buffer
 let text = ''
 let numberAt = 0
@@ -191,7 +191,7 @@ function takeNumber(): number {
   }
 }
 
-// A count of things that take a byte each at the least: no larger than the bytes that are left.
+// Reads a count of items that take at least a byte each: no larger than the number of bytes left.
 function takeCount(): number {
   const count = takeNumber()
   if (count > numberEnd - numberAt) throw new Damaged()
@@ -253,9 +253,9 @@ function takePart(): Part | undefined {
 }
 
 /**
- * The metadata in `bytes` from `start` to `end`; undefined where it is damaged, cut short, of another version, or none that a
- * response could have. Never throws. `trusted`: the bytes never left this process, so neither the checksum nor the domain of what
- * they say is looked at.
+ * Decodes the metadata in `bytes` from `start` to `end`. Undefined if it is damaged, truncated, of another version, or
+ * impossible for a response. Never throws. `trusted`: the bytes never left this process, so checksum and domain are not
+ * checked.
  */
 export function decodeMetadata(bytes: Buffer, start = 0, end = bytes.length, trusted = false): Metadata | undefined {
   const length = encodedLength(bytes, start)

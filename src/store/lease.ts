@@ -1,60 +1,64 @@
-// A lease: which of the processes that share a cache asks the origin for a key, and how the others wait for it.
+// A lease decides which of the processes that share a cache fetches a key, and lets the others wait for it.
 import type { LogPosition } from '../policy/stored.ts'
 import type { StoreKey } from './store.ts'
 
 /**
- * What became of a fetch, for those who waited for it.
- *
- * - stored: the store has it; look again.
- * - uncacheable, uncacheable-with-credentials: what it brought is of no use to anyone else, to a request without or with
- *   credentials. Who waited asks for itself, and so does whoever comes soon after.
- * - refused: the store did not take it, and would not take it from another. Who waited asks for itself.
- * - failed: it brought nothing. One of those who waited asks in its place.
+ * The outcome of a fetch, for its followers.
+ * - stored: the store has it; look it up again.
+ * - uncacheable, uncacheable-with-credentials: the response cannot serve other requests, without or with credentials.
+ *   Followers fetch for themselves, and so do later requests for a short time.
+ * - refused: the store did not take it, and would not take it from another process either. Followers fetch for themselves.
+ * - failed: there was no response. A follower fetches instead.
  */
 export type Outcome = 'stored' | 'uncacheable' | 'uncacheable-with-credentials' | 'refused' | 'failed'
 
-/** The right to ask, and the duty to say what came of it. It ends with the process that holds it, a little later. */
+/** The right to fetch, and the duty to report the outcome. It ends soon after the process that holds it. */
 export interface Lease {
-  /** Whether the store had something under the key when the lease was taken: perhaps stored since the taker last looked. */
+  /**
+   * True if the store had an entry under the key when the lease was taken. It may be newer than the holder's last lookup.
+   */
   readonly hasEntry: boolean
-  /** Gives it back, and wakes those who wait. Once; later calls do nothing. */
+  /** Releases the lease and wakes the followers. Later calls do nothing. */
   release(outcome: Outcome): void
 }
 
-/** What an attempt to take a lease came to. */
+/** The result of an attempt to take a lease. */
 export type LeaseResult =
   | { readonly kind: 'acquired'; readonly lease: Lease }
-  /** It was given back a moment ago with the outcome that this taker acceptsOutcome: what those who waited were told holds for it. */
+  /** The lease was released a moment ago with an outcome that this process accepts: the outcome holds for it too. */
   | { readonly kind: 'knownUncacheable' }
-  /** There is no lease to be had, nor anything to wait for: ask without. */
+  /** There is no lease, and nothing to wait for: fetch without one. */
   | { readonly kind: 'unavailable' }
   | HeldElsewhere
 
-/** Another fetch holds it. `over` or `leave` must be called; `leave` also ends an `over` that is waited for, as lapsed. */
+/** Another fetch holds the lease. Call `ended` or `leave`; `leave` also ends a pending `ended`, as expired. */
 export interface HeldElsewhere {
   readonly kind: 'heldElsewhere'
-  /** Names that one holding: no two have the same. */
+  /** Identifies this holding: no two are equal. */
   readonly token: string
-  /** The purge log's place when that fetch began. */
+  /** The purge log's position when that fetch began. */
   readonly stamp: LogPosition
-  /** How long `over` waits at the most: never longer than a lease. */
+  /** The longest time that `ended` waits: never longer than a lease. */
   readonly waitMs: number
-  /** Resolves when it was given back; or with `lapsed`, when it should have ended or word of its end may have been lost: take again. Never rejects. */
+  /**
+   * Resolves when the lease is released. Resolves to `expired` when it should have ended, or its release message may have
+   * been lost: then take the lease again. Never rejects.
+   */
   ended(): Promise<Outcome | 'expired'>
   leave(): void
 }
 
 /**
- * One lease for each key, among all processes over one store. Holding one is no proof: whoever is held up for longer than
- * a lease lasts goes on without it, beside the next. That costs a second request to the origin and nothing else, since the
- * store orders what is committed by when it was asked for, and purges by stamps.
+ * Leases, one for each key, among all processes over one store. Holding one is no proof: a process that is held up for longer
+ * than the lease goes on without it, beside the next holder. That costs only a second request to the origin. The store
+ * orders commits by the time of their requests, and purges by stamps.
  */
 export interface Leases {
   /**
-   * Takes the lease of a key, or tells who has it; within the deadline of one command, and never rejects.
-   * @param stamp the purge log's place when this fetch began
-   * @param acceptsOutcome which way of being uncacheable would make this fetch one that nobody waits for
-   * @param stealFrom token of a holder for which this fetch may not wait: the lease is taken from that one
+   * Takes the lease of a key, or reports its holder. Ends within the deadline of one command, and never rejects.
+   * @param stamp the purge log's position when this fetch began
+   * @param acceptsOutcome the kind of uncacheable outcome for which no request would wait for this fetch
+   * @param stealFrom the token of a holder that this fetch must not wait for: the lease is taken from it
    */
   take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom?: string): Promise<LeaseResult>
   close(): Promise<void>

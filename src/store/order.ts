@@ -6,7 +6,7 @@ import type { Metadata, LogPosition } from '../policy/stored.ts'
 export type Placed = Pick<Metadata, 'stamp' | 'requestTimeMs'>
 
 /**
- * Whether a stored response stays when another response of the same variant is to replace it: it was requested later.
+ * True if a stored response stays when another response of the same variant would replace it: it was requested later.
  *
  * Stamps decide first, because purges give them one order for all replicas, whatever their clocks say. A purged response
  * therefore never outlasts one that was requested after the purge. Wall clocks decide between requests with the same stamp.

@@ -1,23 +1,28 @@
-// What a store promises. The promises are proved, in the same words, by test/store/contract.ts over every store.
+// The contract of a store. test/store/contract.ts proves it, in the same terms, for every store.
 import type { Metadata } from '../policy/stored.ts'
 
 export type Awaitable<T> = T | Promise<T>
 
-/** A primary cache key: opaque to the store, at most a few kilobytes, may hold any character. Stores hash it where names matter. */
+/**
+ * A primary cache key: opaque to the store, at most a few kilobytes, may hold any character. Stores hash it if names matter.
+ */
 export type StoreKey = string
 
 /**
- * A stored body. It stays readable to its end for whoever has it, whatever is committed, removed or purged meanwhile,
- * unless the store lost it, which `read` reports by throwing `BodyGone` before its first chunk or in the middle.
+ * A stored body. A reader can read it to its end, whatever is committed, removed or purged meanwhile. If the store loses it,
+ * `read` throws `BodyGone`, before the first chunk or later.
  */
 export interface Body {
-  /** The whole body, when it is at hand in one piece: the hit path writes it with the head in one go. */
+  /** The whole body if it is in memory in one piece: the hit path writes it together with the head. */
   readonly bytes: Buffer | undefined
-  /** The bytes from `start` up to, not including, `end`, in chunks. */
+  /** Reads the bytes from `start` up to, not including, `end`, in chunks. */
   read(start: number, end: number): AsyncIterable<Buffer>
 }
 
-/** The body is no longer there: a miss for whoever has not begun to answer. Whoever has asks the origin for the rest, or cuts the connection. */
+/**
+ * The body is lost. Before the response has begun, this is a miss. Later, the reader requests the rest from the origin, or
+ * aborts the connection.
+ */
 export class BodyGone extends Error {
   override readonly name = 'BodyGone'
 }
@@ -32,55 +37,57 @@ export interface Stored {
   readonly localOnly?: true
 }
 
-/** too-large: the store can never keep it. store-refused: it cannot now. */
+/** too-large: the store can never keep it. store-refused: the store cannot keep it now. */
 export type Refusal = 'too-large' | 'store-refused'
 
-/** One stored response on its way in. Exactly one of commit and abort ends it; forgetting it counts as abort. */
+/** Writes one response. Exactly one of commit and abort ends it; dropping all references to it counts as abort. */
 export interface Writer {
-  /** Takes the next bytes of the body; a promise means: wait before the next one. The buffer must not change afterwards. */
+  /**
+   * Takes the next bytes of the body. If it returns a promise, wait before the next call. The buffer must not change
+   * afterwards.
+   */
   write(chunk: Buffer): Awaitable<void>
-  /** Why nothing that is written will be kept, once that is so: commit resolves to false then. Left out by a writer that cannot tell. */
+  /** Why nothing written will be kept: then commit resolves to false. Left out by a writer that does not know. */
   readonly gaveUp?: Refusal | undefined
   /**
-   * Makes the entry visible, whole, at once, with the length that was written as its `bodyBytes`; resolves to false when
-   * the store did not take it (no room, out of reach, lost a race with a newer one). Never throws.
+   * Makes the whole entry visible at once, with the written length as its `bodyBytes`. Resolves to false if the store did
+   * not take it (no room, out of reach, lost a race with a newer entry). Never throws.
    */
   commit(): Awaitable<boolean>
-  /** Throws away what was written. Safe to call at any time, also after commit (when it does nothing). */
+  /** Discards the written bytes. Safe to call at any time; does nothing after commit. */
   abort(): void
 }
 
 /**
- * The part of a store that lies in this process, before one that others share. It answers at once, and may hold only some
- * of the variants of a key, or one that another replica has since replaced: good for a plain fresh answer, and for
- * everything else `lookup` is asked, which knows both.
+ * The in-process tier of a tiered store. Synchronous. It may lack variants, or hold one that another replica has replaced,
+ * so it may only be used for fresh hits; use `lookup` of the store for everything else.
  */
 export interface LocalTier {
-  /** What is at hand, the youngest first; [] where there is nothing. */
+  /** Returns the local variants, youngest first; [] if there are none. */
   lookup(key: StoreKey): readonly Stored[]
-  /** Takes in what `lookup` found further away, now that it is used; answers what to deliver in its place. */
+  /** Copies a shared entry into this tier when it is used. Returns the entry to deliver instead of it. */
   promote(key: StoreKey, stored: Stored): Stored
-  /** Gives the memory of one variant back; the shared one stays. */
+  /** Drops the local copy of one variant; the shared entry stays. */
   drop(key: StoreKey, variant: string): void
 }
 
-/** An entry as a listing tells it. */
+/** An entry in a listing. */
 export interface Listed {
   readonly key: StoreKey
   readonly meta: Metadata
 }
 
-/** Whether a listing is to tell an entry. */
+/** Returns true if a listing includes the entry. */
 export type Wanted = (meta: Metadata) => boolean
 
-/** A page of what is stored, for the admin API. */
+/** A page of the stored entries, for the admin API. */
 export interface EntryPage {
   readonly entries: readonly Listed[]
-  /** Where the next page starts; undefined at the end, and only there: a page may be short, or empty, and have a cursor. */
+  /** Where the next page starts; undefined only at the end. A page may be short or empty and still have a cursor. */
   readonly cursor: string | undefined
 }
 
-/** A cursor that no page of this store has given. */
+/** A cursor that did not come from a page of this store. */
 export class UnknownCursor extends Error {
   override readonly name = 'UnknownCursor'
 }
@@ -88,54 +95,54 @@ export class UnknownCursor extends Error {
 export interface StoreStats {
   /** `memory`, `redis`, `tiered`. */
   readonly kind: string
-  /** undefined where it cannot be told cheaply. Of a tiered store this and what follows is told of its memory. */
+  /** undefined if counting is expensive. For a tiered store, this and the following members describe its memory. */
   readonly entries: number | undefined
-  /** Bytes that count against the bound: bodies and metadata both. */
+  /** Bytes that count against the bound: bodies and metadata. */
   readonly bytes: number | undefined
   readonly maxBytes: number | undefined
   readonly evictions: number
-  /** What is out of order ("redis"), [] when all is well. */
+  /** The parts that are out of order ("redis"); [] if none is. */
   readonly degraded: readonly string[]
 }
 
 /**
- * Bytes and metadata. A store never asks "is it fresh?".
- *
- * - Nothing is visible before `commit`. A writer that is aborted, forgotten or cut off leaves no trace and no partial body.
- * - A commit replaces the same variant at once; a reader of the old body finishes it.
- * - `keepUntilMs` says when the store may forget; it is never a freshness answer. Past it, the entry reads as absent.
- * - A body that is gone between metadata and read is a miss, not an error.
- * - Half an entry is no entry.
- * - Memory is bounded in bytes, bodies and metadata both counted.
+ * Stores bodies and metadata. Never judges freshness.
+ * - Nothing is visible before `commit`. A writer that is aborted or dropped, or whose input ends early, leaves no partial
+ *   body.
+ * - A commit replaces the same variant at once; a reader of the old body can finish it.
+ * - `keepUntilMs` is when the store may drop an entry, not when it becomes stale. Past it, the entry reads as absent.
+ * - A body that is lost between metadata and read is a miss, not an error.
+ * - An incomplete entry reads as absent.
+ * - Memory is bounded in bytes, counting bodies and metadata.
  * - An unknown metadata version, or a damaged value, reads as absent.
- * - At most `maxVariants` variants of a key; beyond it the one that was stored first goes.
- * - Whatever was handed in or out is not changed by the store afterwards.
- * - A store that is out of reach answers a look-up with nothing, a commit with false, within its deadline; it never throws.
+ * - A key has at most `maxVariants` variants; beyond that the one that was stored first is dropped.
+ * - The store does not change values that it received or returned.
+ * - If the store is out of reach, a lookup returns nothing and a commit false, within its deadline; it never throws.
  */
 export interface Store {
-  /** Left out where all that is stored lies equally near: then there is no first look to take. */
+  /** Left out if the store has a single tier. */
   readonly local?: LocalTier
-  /** Every variant stored under a key, the youngest `responseTimeMs` first; [] where there is none. */
+  /** Returns every variant stored under a key, the youngest `responseTimeMs` first; [] if there is none. */
   lookup(key: StoreKey): Awaitable<readonly Stored[]>
   /**
-   * Returns why an entry with a body of that length could never be kept; undefined if it could. -1: the length is not known, and the
-   * metadata alone counts. Left out where the configured `maxEntryBytes` is the only limit.
+   * Returns why an entry with a body of that length could never be kept; undefined if it could. -1: the length is unknown,
+   * and only the metadata counts. Left out if the configured `maxEntryBytes` is the only limit.
    */
   refuses?(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
-  /** Begins an entry; `bodyBytes` of the metadata given here is ignored. */
+  /** Begins an entry. The `bodyBytes` in this metadata is ignored. */
   write(key: StoreKey, meta: Metadata): Writer
   /**
-   * Puts new metadata on a variant whose body stays (a 304 merge, RFC 9111 §4.3.4). `was` is the metadata that was
-   * validated: if the stored variant is no longer that one, nothing changes and the answer is false.
+   * Replaces the metadata of a variant and keeps its body (a 304 merge, RFC 9111 §4.3.4). `was` is the metadata that was
+   * validated: if the stored variant has other metadata by now, nothing changes and the result is false.
    */
   refresh(key: StoreKey, was: Metadata, meta: Metadata): Awaitable<boolean>
-  /** Forgets one variant, or all of a key. Space comes back; correctness never depends on it. */
+  /** Removes one variant, or all of a key. This frees space; correctness never depends on it. */
   remove(key: StoreKey, variant?: string): Awaitable<void>
   /**
-   * Some of what is stored, in no promised order. A page looks at a bounded number of entries, and at none of the pages
-   * before it. From the first page to the last, each entry that is stored all the while is told: once, if nothing else changes.
-   * @param limit how many entries to tell at most: 1 to 1000
-   * @param wanted which entries to tell; every one without it
+   * Lists some of the entries, in no promised order. A page reads a bounded number of entries, and none of the pages before
+   * it. From the first page to the last, each entry that is stored all the time is listed: once, if nothing else changes.
+   * @param limit the most entries to list: 1 to 1000
+   * @param wanted selects the entries to list; without it, all
    * @throws UnknownCursor
    */
   list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage>

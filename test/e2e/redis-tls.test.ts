@@ -85,14 +85,14 @@ t.test('a server that asks for a certificate of its clients', async (test) => {
   const { tlsPort } = await start(test, { clients: 'yes' })
   const url = `rediss://127.0.0.1:${tlsPort}`
   await works(test, { url, tls: { ca: files.ca, cert: files.ca, key: files.key } })
-  await refuses(test, { url, tls: { ca: files.ca } }, /^Redis is not used: it does not accept the client's certificate, or asks for one .* redis\.tls\.cert and redis\.tls\.key$/)
+  await refuses(test, { url, tls: { ca: files.ca } }, /^Redis is not used: it does not accept the client's certificate, or requires one .* redis\.tls\.cert and redis\.tls\.key$/)
   await refuses(test, { url, tls: { ca: files.ca, cert: files.strange, key: files.strangeKey } }, /^Redis is not used: it does not accept the client's certificate/)
 })
 
 t.test('TLS to a plain port, and plain to a port that speaks TLS', async (test) => {
   const { redis, tlsPort } = await start(test)
   await refuses(test, { url: `rediss://127.0.0.1:${redis.port}`, tls: { ca: files.ca }, connectTimeoutMs: 300 }, /^Redis is (?:not used: no TLS connection can be made|out of reach)/)
-  await refuses(test, { url: `redis://127.0.0.1:${tlsPort}` }, /^Redis is (?:not used: what answers there is not Redis, or speaks TLS|out of reach)/)
+  await refuses(test, { url: `redis://127.0.0.1:${tlsPort}` }, /^Redis is (?:not used: the server there is not Redis, or uses TLS|out of reach)/)
 })
 
 t.test('Sentinels, and the servers that they watch', async (test) => {

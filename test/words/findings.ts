@@ -32,7 +32,7 @@ const laterSentence = /[.!?]["')*]*\s+[*"'(]*(?=[A-Z])/g
 const words = new RegExp([
   /\b(?:un)?answer(?:s|ed|ing|able)?\b/, /\bask(?:s|ed|ing)?\b/, /\b(?:tell|tells|telling|told)\b/, /\b(?:un)?hear(?:s|d|ing)?\b/,
   /\bwords?\b/, /\bunder\s*way\b/, /\bcut(?:s|ting)?\b(?!\s+off)/, /(?<!410\s)\bgone\b/, /\bpatien(?:ce|t|tly)\b/,
-  /\blook(?:s|ed|ing)?\b(?![\s-]*up\b|\s+(?:in|into|like)\b)/,
+  /\blook(?:s|ed|ing)?\b(?![\s-]*up\b|\s+(?:\w+\s+up|in|into|like)\b)/,
 ].map(({ source }) => source).join('|'), 'gi')
 // Rule 1: only persons are called `who`.
 const persons = /(?<!\b(?:operators?|people|persons?|users?|readers?|attackers?|contributors?|authors?|developers?),?\s+)\b(?:who|whoever|whom)\b|\bone\s+of\s+them\b/gi

@@ -42,7 +42,7 @@ function sourceOf(file: string, source: string): Prose[] {
         }
       } else if (isTest) {
         if (isTestName(tokens, i)) add(token.start, 'test name', token.text)
-      } else if (/[a-z]\s+[a-z]/i.test(token.text)) add(token.start, 'message', token.text)
+      } else if (/[a-z]\s+[a-z]/i.test(token.text)) add(token.start, 'message', opens(source, token) ? token.text : `…${token.text}`)
     }
   }
   return found
@@ -53,6 +53,11 @@ function follows(source: string, token: Token, next: Token | undefined, lineAt: 
   if (next?.kind !== 'line-comment' || lineAt(next.start) !== lineAt(token.start) + 1) return false
   const indentation = (start: number): string => source.slice(source.lastIndexOf('\n', start - 1) + 1, start)
   return /^\s*$/.test(indentation(next.start)) && /^\s*$/.test(indentation(token.start))
+}
+
+/** False for the text behind a substitution, with which no sentence starts. */
+function opens(source: string, { start }: Token): boolean {
+  return source[start] !== '}'
 }
 
 /** Scripts for Redis stand in templates of several lines. Their code is no prose, their comments are. */
@@ -95,7 +100,7 @@ function hashCommentsOf(file: string, source: string): Prose[] {
   }))
 }
 
-const notProse = /`[^`]*`|\{@link [^}]*\}|https?:\/\/\S+|(?<=\])\([^)]*\)/g
+const notProse = /`[^`]*`|\{@link [^}]*\}|(?<=@param\s+)\S+|https?:\/\/\S+|(?<=\])\([^)]*\)/g
 
 function blanked(text: string): string {
   return text.replaceAll(notProse, found => found.replaceAll(/\S/g, '_'))

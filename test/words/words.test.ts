@@ -50,6 +50,7 @@ t.test('code is no prose', async t => {
     "const text = 'no // What comment'",
     'const made = `a ${told("asked", `who ${heard}`)} b`',
     '// `answer` and {@link asked} are code, https://example.com/answer is an address',
+    '/** @param gone called at the end */',
   ].join('\n')), [])
   t.same(found('test/a.test.ts', "t.equal(response.body, 'an answer that was cut', 'what was asked')\n"), [])
   t.same(found('docs/a.md', '```\nAn answer that was cut\n```\n\n[A page](answer.md) with `asked`.\n'), [])
@@ -61,6 +62,7 @@ t.test('comments of Lua scripts are read, and their code is not', async t => {
 
 t.test('messages between substitutions are read', async t => {
   t.same(found('src/a.ts', 'log(`the answer of ${name} was cut: ${error}`)\n'), ['1 word answer', '1 word cut'])
+  t.same(found('src/a.ts', 'log(`${count} of the replicas`)\nlog(`what the ${name} sends`)\n'), ['2 opening what'])
 })
 
 t.test('headings and tables of a page have no openings', async t => {

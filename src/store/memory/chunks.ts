@@ -1,4 +1,4 @@
-// Bodies that are in this process's memory, and the gathering of one while it arrives.
+// Bodies in this process's memory, and the buffer that collects a body while it arrives.
 import type { Body } from '../store.ts'
 
 /** A body in one piece. */
@@ -15,7 +15,7 @@ export class BufferBody implements Body {
   }
 }
 
-/** A body in the pieces in which it came. */
+/** A body in the chunks in which it was received. */
 export class ChunkedBody implements Body {
   readonly bytes = undefined
   readonly #pieces: readonly Buffer[]
@@ -37,13 +37,13 @@ export class ChunkedBody implements Body {
 
 const firstBlockBytes = 1024
 const lastBlockBytes = 65_536
-// Below this, Buffer.allocUnsafe cuts from a pool of twice the size. An ArrayBuffer of its own for each small body would
-// keep the garbage collector busier than all else that a write does.
+// Below this size, Buffer.allocUnsafe uses a pool of twice the size. A separate ArrayBuffer for each small body would keep
+// the garbage collector busier than the rest of a write does.
 const pooledBelowBytes = Buffer.poolSize >>> 1
 
 /**
- * The bytes of a body so far. A chunk that is a small part of its ArrayBuffer is copied (1 KB off a socket would keep
- * 64 KB alive), one that is most of it is kept as it is.
+ * Collects the bytes of a body. A chunk that is a small part of its ArrayBuffer is copied, because 1 KB from a socket would
+ * keep 64 KB alive. A chunk that is most of its ArrayBuffer is kept as it is.
  */
 export class ChunkBuffer {
   readonly #pieces: Buffer[] = []
@@ -57,7 +57,7 @@ export class ChunkBuffer {
     return this.#bytes
   }
 
-  /** Memory that it takes: never less than its length. */
+  /** Memory in use: never less than the length. */
   get heldBytes(): number {
     return this.#heldBytes
   }
@@ -75,7 +75,7 @@ export class ChunkBuffer {
       this.#seal()
       const size = Math.max(chunk.length, Math.min(lastBlockBytes, Math.max(firstBlockBytes, this.#bytes)))
       this.#block = Buffer.allocUnsafe(size)
-      // What is pooled may keep all of its pool alive; shared with others, it is half of that at most.
+      // A pooled block may keep its whole pool alive. Shared with others, it counts as half of the pool at most.
       this.#heldBytes += size < pooledBelowBytes ? pooledBelowBytes : size
     }
     chunk.copy(this.#block, this.#blockUsed)
@@ -88,14 +88,14 @@ export class ChunkBuffer {
     this.#blockUsed = 0
   }
 
-  /** Copies all of it to where it is to stay. */
+  /** Copies all bytes to their final place. */
   copyTo(target: Buffer, offset: number): void {
     this.#seal()
     let at = offset
     for (const piece of this.#pieces) at += piece.copy(target, at)
   }
 
-  /** All of it as one body: in one piece up to `maxWholeBytes`, in those that it came in beyond. */
+  /** Returns all bytes as one body: in one piece up to `maxWholeBytes`, beyond that in the received chunks. */
   toBody(maxWholeBytes: number): { body: Body, heldBytes: number } {
     this.#seal()
     const [first] = this.#pieces

@@ -1,7 +1,7 @@
-// The decoded form of what is asked for now: a bounded ring, so that most look-ups decode nothing.
+// Decoded forms of recently used entries in a bounded ring, so that most lookups decode nothing.
 import type { Stored } from '../store.ts'
 
-/** What may have a view. */
+/** An entry that may have a decoded form. */
 export interface Decodable {
   view: DecodedEntry | undefined
 }
@@ -9,17 +9,17 @@ export interface Decodable {
 /** The variants of a key, decoded. */
 export interface DecodedEntry {
   readonly variants: readonly Stored[]
-  /** Bytes that it takes. */
+  /** Bytes in use. */
   readonly charge: number
-  /** Whether it was used since the hand last passed: what a look-up sets. */
+  /** Set by a lookup; true if it was used since the hand last passed. */
   seen: boolean
 }
 
-// Once the ring is full, one new view in this many takes a place. What is asked for often gets in soon; when everything is
-// asked for alike, views would otherwise live just long enough to be the garbage that costs most.
+// Once the ring is full, one in this many new entries is admitted. A frequently used key gets in soon. If all keys were
+// equally frequent, entries would otherwise live just long enough to become the most expensive garbage.
 const admitOneIn = 8
 
-/** CLOCK over views: the hand takes the first one that was not used since it last came by. */
+/** CLOCK over decoded entries: the hand evicts the first one that was not used since it last passed. */
 export class DecodedCache<T extends Decodable> {
   readonly #maxBytes: number
   readonly #ring: (T | undefined)[]
@@ -51,12 +51,12 @@ export class DecodedCache<T extends Decodable> {
     }
   }
 
-  /** Its variants have changed, or moved. Whoever was given the view keeps it. */
+  /** Drops the decoded form when variants have changed or moved. A reader that has it keeps it. */
   drop(node: T): void {
     if (node.view === undefined) return
     this.#bytes -= node.view.charge
     node.view = undefined
-    // The place in the ring stays taken until the hand comes by; it tells by `view` that nobody is there.
+    // The slot in the ring stays taken until the hand passes: without `view` it counts as empty.
   }
 
   clear(): void {
@@ -64,7 +64,7 @@ export class DecodedCache<T extends Decodable> {
     this.#bytes = this.#filled = 0
   }
 
-  // Random enough that no pattern of requests keeps one out, and the same in every run.
+  // Random enough that no pattern of requests excludes a key, and the same in every run.
   #admit(): boolean {
     this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) >>> 0
     return this.#dice < 2 ** 32 / admitOneIn

@@ -1,4 +1,4 @@
-// One key of the memory store, and one variant of it: as few objects and numbers as will do.
+// A key of the memory store and its variants, with as few objects and numbers as possible.
 import type { Metadata } from '../../policy/stored.ts'
 import { BufferBody } from './chunks.ts'
 import { decodeMetadata, fitsLatin1, keepUntilOffset, responseTimeOffset } from '../codec.ts'
@@ -7,19 +7,20 @@ import type { Placed, Slab } from './slabs.ts'
 import type { Body } from '../store.ts'
 import type { DecodedEntry, Decodable } from './decoded-cache.ts'
 
-/** Measured (bench/memory-tier.ts): what the objects of a key cost beside its characters, the slack of the heap included. */
+/** Measured (bench/memory-tier.ts): the cost of a key's objects beside its characters, including the slack of the heap. */
 export const keyOverheadBytes = 366
-// The largest of small integers: from then on (2038) each look takes the exact way, which is slower and no less right.
+// The largest of small integers. From that time on (2038) each lookup takes the exact path, which is slower and still
+// correct.
 const neverS = 2 ** 31 - 1
 
-/** All variants of one key: what is looked up, and what is evicted. */
+/** All variants of one key: the unit of lookup and eviction. */
 export class Node implements Evictable<Node>, Decodable {
   readonly key: string
-  /** The number of its place among all nodes: where `list` goes on. */
+  /** The number of its slot among all nodes, where `list` continues. */
   slot = -1
   /** The youngest variant; the others follow it. */
   first: Variant | undefined
-  /** No variant is past its keepUntil before this; in seconds, since a small integer costs no memory of its own. */
+  /** No variant expires before this. In seconds, because a small integer needs no memory of its own. */
   soonestKeepUntilS = neverS
   charge: number
   hits = 0
@@ -33,7 +34,7 @@ export class Node implements Evictable<Node>, Decodable {
     this.charge = keyOverheadBytes + key.length * (fitsLatin1(key) ? 1 : 2)
   }
 
-  /** Puts a variant among the others, the youngest first; of two of an age, the later comer. */
+  /** Inserts a variant, youngest first; of two of the same age, the later insertion first. */
   insert(variant: Variant): void {
     const responseTimeMs = timeOf(variant, responseTimeOffset)
     let before: Variant | undefined
@@ -48,7 +49,7 @@ export class Node implements Evictable<Node>, Decodable {
     this.soonestKeepUntilS = Math.min(this.soonestKeepUntilS, secondsOf(timeOf(variant, keepUntilOffset)))
   }
 
-  /** Takes a variant out; it keeps its `next`, so that a walk over them may go on. */
+  /** Removes a variant. It keeps its `next`, so that an iteration can go on. */
   take(variant: Variant): void {
     let before: Variant | undefined
     this.soonestKeepUntilS = neverS
@@ -64,7 +65,7 @@ export class Node implements Evictable<Node>, Decodable {
   }
 }
 
-/** One stored response: its metadata, and its body if that is small, lie in a slab. */
+/** A stored response. Its metadata, and its body if small, are in a slab. */
 export class Variant implements Placed {
   readonly node: Node
   readonly name: string
@@ -83,21 +84,21 @@ export class Variant implements Placed {
   }
 }
 
-/** The variant of that name. */
+/** Returns the variant with that name. */
 export function variantOf(node: Node, name: string): Variant | undefined {
   let variant = node.first
   while (variant !== undefined && variant.name !== name) variant = variant.next
   return variant
 }
 
-/** How many variants there are of a key. */
+/** Counts the variants of a key. */
 export function countOf(node: Node): number {
   let count = 0
   for (let variant = node.first; variant !== undefined; variant = variant.next) count++
   return count
 }
 
-/** Its metadata, decoded anew. */
+/** Decodes the metadata of a variant. */
 export function metadataOf(variant: Variant): Metadata | undefined {
   const { slab, offset, metaBytes } = variant
   return slab === undefined ? undefined : decodeMetadata(slab.buffer, offset, offset + metaBytes, true)
@@ -107,23 +108,23 @@ function secondsOf(ms: number): number {
   return Math.min(neverS, Math.floor(ms / 1000))
 }
 
-/** A time out of the encoded metadata: kept there alone, it costs no memory of its own. */
+/** Reads a time from the encoded metadata: stored only there, it needs no memory of its own. */
 export function timeOf(variant: Variant, offset: number): number {
   return variant.slab === undefined ? 0 : variant.slab.buffer.readDoubleLE(variant.offset + offset)
 }
 
-/** A body that lies in a slab. */
+/** Returns a body that is in a slab. */
 export function bytesOf(variant: Variant): Buffer {
   const { slab, offset, metaBytes, length } = variant
   return slab === undefined ? Buffer.alloc(0) : slab.buffer.subarray(offset + metaBytes, offset + length)
 }
 
-/** Its body, wherever that is. */
+/** Returns the body of a variant. */
 export function bodyOf(variant: Variant): Body {
   return variant.body ?? new BufferBody(bytesOf(variant))
 }
 
-/** A string of its own: one that was cut out of a request's would keep all of that alive. */
+/** Copies a string: a slice of a request's string would keep the whole string alive. */
 export function flat(value: string): string {
   if (value === '') return value
   const encoding = fitsLatin1(value) ? 'latin1' : 'utf16le'

@@ -1,34 +1,33 @@
-// Who goes when memory is full: S3-FIFO, which one-hit wonders cannot flush and which moves nothing on a hit.
+// Eviction by S3-FIFO, which entries that are used once cannot flush, and which moves nothing on a hit.
 
-/** What the queues need of a thing that may be evicted. */
+/** The members of an evictable entry that the queues use. */
 export interface Evictable<T> {
-  /** Hashed into the memory of who was evicted lately. */
+  /** Hashed into the record of recent evictions. */
   readonly key: string
-  /** Bytes that go with it. */
+  /** Bytes that its eviction frees. */
   charge: number
-  /** Looks since it was last considered, up to 3: all that a hit has to write. */
+  /** Lookups since it was last considered, up to 3: the only value that a hit writes. */
   hits: number
   queue: Queue<T> | undefined
   older: T | undefined
   newer: T | undefined
 }
 
-/** A first-in first-out queue that knows its bytes. */
+/** A first-in first-out queue that counts its bytes. */
 export interface Queue<T> {
   oldest: T | undefined
   newest: T | undefined
   bytes: number
 }
 
-// How many used entries one eviction may pass over. A hot cache has used ones only, and looking for one that is not
-// would stall a write for as long as the cache is large; past this, the least used of those passed goes.
+// How many used entries one eviction may pass over. A hot cache has only used entries, and a search for an unused one would
+// stall a write for a time that grows with the cache. Past this number, the least used of those passed is evicted.
 const maxPassedOver = 512
 
 /**
- * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), in bytes. What is new enters a
- * small queue, a tenth of the room; what was not asked for again on its way through that is gone, and what was goes to
- * the main queue, where it stays for as long as it is asked for between two passes. Who comes back shortly after its
- * eviction goes to the main queue at once.
+ * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), in bytes. A new entry joins a small
+ * queue, a tenth of the room. If it is not used on its way through, it is evicted; else it moves to the main queue. There it
+ * stays while it is used between two passes. A key that returns shortly after its eviction joins the main queue at once.
  */
 export class Eviction<T extends Evictable<T>> {
   readonly #small: Queue<T> = { oldest: undefined, newest: undefined, bytes: 0 }
@@ -36,13 +35,13 @@ export class Eviction<T extends Evictable<T>> {
   readonly #ghosts: Uint32Array
   readonly #smallShareBytes: number
 
-  /** `maxBytes`: what both queues may hold; `ghosts`: how many evicted keys to remember, a power of two. */
+  /** `maxBytes`: the bound of both queues; `ghosts`: how many evicted keys to remember, a power of two. */
   constructor(maxBytes: number, ghosts: number) {
     this.#smallShareBytes = Math.floor(maxBytes / 10)
     this.#ghosts = new Uint32Array(ghosts)
   }
 
-  /** Bytes of all that is in the queues. */
+  /** Bytes in both queues. */
   get bytes(): number {
     return this.#small.bytes + this.#main.bytes
   }
@@ -55,13 +54,13 @@ export class Eviction<T extends Evictable<T>> {
     if (node.queue !== undefined) unlink(node.queue, node)
   }
 
-  /** Tells that a node weighs `bytes` more than it did. */
+  /** Adds `bytes` to the size of a node. */
   grow(node: T, bytes: number): void {
     node.charge += bytes
     if (node.queue !== undefined) node.queue.bytes += bytes
   }
 
-  /** Takes out who is to go, never `spare`; undefined when there is nobody else. */
+  /** Removes and returns the node to evict, never `spare`; undefined if there is no other. */
   evict(spare: T | undefined): T | undefined {
     for (let promoted = 0; ; promoted++) {
       if (promoted === maxPassedOver || (this.#small.bytes <= this.#smallShareBytes && this.#main.oldest !== undefined)) {
@@ -103,7 +102,7 @@ export class Eviction<T extends Evictable<T>> {
     return least
   }
 
-  // Each place remembers the last key that fell on it: no list to keep, and what is old is overwritten by itself.
+  // Each slot holds the last key that hashes to it: there is no list to keep, and old keys are overwritten.
   #takeGhost(key: string): boolean {
     const print = hash(key)
     const place = print & (this.#ghosts.length - 1)
@@ -132,7 +131,7 @@ function unlink<T extends Evictable<T>>(queue: Queue<T>, node: T): void {
   queue.bytes -= node.charge
 }
 
-// FNV-1a; never 0, which means "nobody".
+// FNV-1a; never 0, which means an empty slot.
 function hash(key: string): number {
   let value = 0x811c9dc5
   for (let i = 0; i < key.length; i++) value = Math.imul(value ^ key.charCodeAt(i), 0x01000193)

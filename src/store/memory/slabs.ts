@@ -1,33 +1,33 @@
-// Small records packed into large buffers, because a Buffer of its own costs each of them some 350 bytes.
+// Small records packed into large buffers, because a separate Buffer costs each of them some 350 bytes.
 
-/** Where a record lies. The owner keeps it, and may read `buffer` from `offset` on for `length` bytes. */
+/** The location of a record. Its owner may read `length` bytes of `buffer` from `offset` on. */
 export interface Placed {
   slab: Slab | undefined
   offset: number
   length: number
 }
 
-/** One buffer full of records. Bytes that were once written into it are never written again. */
+/** A buffer of records. Written bytes are never overwritten. */
 export interface Slab {
   readonly buffer: Buffer
   used: number
-  /** Bytes of records that are still there. */
+  /** Bytes of records that are still in use. */
   live: number
   readonly records: Placed[]
-  /** Place in the list of slabs. */
+  /** Index in the list of slabs. */
   index: number
 }
 
 /**
- * A log-structured heap: records are only ever appended, the room of dropped ones comes back when what is left of a
- * slab is copied to another. So a view of a record that was handed out stays what it was for as long as its reader holds
- * it (it keeps the old slab alive, nothing else), with no count of readers.
+ * A log-structured heap: records are only appended. The room of dropped records returns when the rest of a slab is copied to
+ * another slab. So a view of a record stays unchanged for as long as its reader holds it, without a count of readers. It
+ * keeps the old slab alive, and nothing else.
  *
- * Allocated bytes stay below 9/8 of the live ones, and three slabs: what is dropped is reclaimed, from the emptiest
- * slab, as soon as it is more than an eighth. Each byte reclaimed costs at most eight copied.
+ * Allocated bytes stay below 9/8 of the live bytes, plus three slabs: dropped bytes are reclaimed, from the emptiest slab,
+ * as soon as they are more than an eighth. Each reclaimed byte costs at most eight copied bytes.
  */
 export class Slabs {
-  /** Records longer than this get a buffer to themselves. */
+  /** Longer records get a buffer to themselves. */
   readonly maxSharedBytes: number
   readonly #slabBytes: number
   readonly #moved: (record: Placed) => void
@@ -36,7 +36,7 @@ export class Slabs {
   #live = 0
   #allocated = 0
 
-  /** `moved` is told of each record whose place has changed by itself. */
+  /** `moved` is called for each record that compaction has moved. */
   constructor(slabBytes: number, moved: (record: Placed) => void) {
     this.#slabBytes = slabBytes
     this.maxSharedBytes = slabBytes >>> 4
@@ -51,7 +51,7 @@ export class Slabs {
     return this.#live
   }
 
-  /** Room for `length` bytes, to be written by the caller before anyone reads. */
+  /** Allocates `length` bytes, which the caller writes before any reader sees them. */
   place(record: Placed, length: number): Slab {
     let slab = this.#open
     if (length > this.maxSharedBytes) slab = this.#add(length)
@@ -66,7 +66,7 @@ export class Slabs {
     return slab
   }
 
-  /** Gives a record's room back. Whoever has a view of it keeps what is there. */
+  /** Frees a record. A reader that has a view of it keeps the bytes. */
   drop(record: Placed): void {
     const slab = record.slab
     if (slab === undefined) return
@@ -84,7 +84,7 @@ export class Slabs {
     this.#allocated = 0
   }
 
-  // Moves what is left of the emptiest slab. False where there is nothing to gain.
+  // Moves the rest of the emptiest slab. False if nothing would be gained.
   #compact(): boolean {
     let emptiest: Slab | undefined
     let most = 0

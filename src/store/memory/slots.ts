@@ -1,11 +1,11 @@
-// Numbered places: what lies in one keeps its number until it is taken out, and the number is then used again.
+// Numbered slots: a thing keeps its number until it is removed, and the number is then reused.
 
-/** An array with holes. It is never longer than the largest number of things that it held at one time. */
+/** An array with holes. It is never longer than the most things that it held at one time. */
 export class Slots<T> {
   #things: (T | undefined)[] = []
   #free: number[] = []
 
-  /** One more than the highest number that was ever given. */
+  /** The highest number that was ever used, plus one. */
   get length(): number {
     return this.#things.length
   }
@@ -14,7 +14,7 @@ export class Slots<T> {
     return this.#things[slot]
   }
 
-  /** Puts a thing into a free place; returns its number. */
+  /** Puts a thing into a free slot and returns its number. */
   add(thing: T): number {
     const slot = this.#free.pop() ?? this.#things.length
     this.#things[slot] = thing

@@ -14,42 +14,42 @@ import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, t
 import { DecodedCache } from './decoded-cache.ts'
 
 export interface MemoryStoreOptions {
-  /** Bound on bodies, metadata, their indexes, and bodies on their way in. */
+  /** Bound on bodies, metadata, their indexes, and incoming bodies. */
   readonly maxBytes: number
-  /** Longest body that is taken. */
+  /** Longest body that is stored. */
   readonly maxEntryBytes: number
-  /** Most variants of one key. */
+  /** The most variants of one key. */
   readonly maxVariants: number
   readonly clock: Clock
 }
 
-/** What the memory store gives beyond the promises of a store: answers without promises, and a way to empty it. */
+/** A store with synchronous methods, and a method that empties it. */
 export interface MemoryStore extends Store {
   lookup(key: StoreKey): readonly Stored[]
   refresh(key: StoreKey, was: Metadata, meta: Metadata): boolean
   refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   remove(key: StoreKey, variant?: string): void
-  /** Forgets everything, at once. */
+  /** Removes everything at once. */
   clear(): void
 }
 
-// Measured (bench/memory-tier.ts): what the objects of a variant, and of a Buffer, cost beside their bytes.
+// Measured (bench/memory-tier.ts): the cost of a variant's objects, and of a Buffer, beside their bytes.
 const variantOverheadBytes = 200
 const bufferOverheadBytes = 350
-// Bodies up to this size end in one piece; a longer one would be copied for no one's good.
+// Bodies up to this size end in one piece; copying a longer one has no benefit.
 const maxWholeBytes = 1_048_576
-// How many keys each commit looks at for what has expired.
+// How many keys each commit checks for expired variants.
 const sweptPerCommit = 4
 const maxNames = 256
-// What one page of a listing looks at: entries, bytes of their metadata, and slots that nothing lies in.
+// The most that one page of a listing reads: entries, bytes of their metadata, and empty slots.
 const mostListed = 64
 const mostListedBytes = 131_072
 const mostEmptySlots = 8192
-// More than the metadata of any response takes: heads are bounded. Where there is that much room it need not be measured.
+// More than the metadata of any response, because heads are bounded. With this much room it need not be measured.
 const ampleBytes = 2_097_152
 const none: readonly Stored[] = Object.freeze([])
 
-/** @see MemoryStoreOptions. The bound needs some 64 KiB to be of any use. */
+/** Creates a memory store. A bound below about 64 KiB is of no use. */
 export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
   return new Memory(options)
 }
@@ -64,7 +64,7 @@ class Memory implements MemoryStore {
   readonly #slabReserve: number
   readonly #views: DecodedCache<Node>
   readonly #queues: Eviction<Node>
-  /** What the queues and the bodies on their way in may hold: the bound less what slabs and views take beside. */
+  /** The bound of the queues and the incoming bodies: `maxBytes` without the room for slabs and decoded entries. */
   readonly #budget: number
   readonly #incoming: Incoming
   readonly #names = new Map<string, string>()
@@ -80,7 +80,7 @@ class Memory implements MemoryStore {
     this.#slabReserve = 3 * slabBytes
     const viewBytes = Math.floor(maxBytes / 16)
     this.#budget = Math.max(0, maxBytes - this.#slabReserve - viewBytes)
-    // Half of the room is the most that bodies on their way in may push out of it.
+    // Incoming bodies may displace at most half of the room.
     this.#incoming = new Incoming({ maxEntryBytes: options.maxEntryBytes, maxBytes: this.#budget / 2, grown: () => this.#makeRoom(undefined) })
     this.#slabs = new Slabs(slabBytes, (record) => this.#views.drop((record as Variant).node))
     this.#views = new DecodedCache(viewBytes, Math.max(16, Math.min(4096, Math.floor(maxBytes / 32_768))))
@@ -98,7 +98,7 @@ class Memory implements MemoryStore {
     return view.variants
   }
 
-  // Decodes a key's variants, and keeps that while it is asked for.
+  // Decodes a key's variants, and caches the result.
   #open(node: Node): readonly Stored[] {
     const variants: Stored[] = []
     let charge = 0
@@ -120,7 +120,7 @@ class Memory implements MemoryStore {
     return this.#hasRoomFor(key, encodeMetadata(meta, bytes).length, bytes) ? undefined : 'too-large'
   }
 
-  /** Whether eviction could make room for an entry. */
+  /** True if eviction could make room for an entry. */
   #hasRoomFor(key: StoreKey, metaBytes: number, bodyBytes: number): boolean {
     return this.#chargeFor(metaBytes, bodyBytes) + keyOverheadBytes + key.length <= this.#budget
   }
@@ -134,7 +134,7 @@ class Memory implements MemoryStore {
     this.#expireSome(now)
     if (now > meta.keepUntilMs) return false
     let node = this.#nodes.get(key)
-    // What has expired neither stands in the way of what is older, nor counts as a variant.
+    // An expired variant neither blocks an older one nor counts as a variant.
     if (node !== undefined && now >= node.soonestKeepUntilS * 1000 && !this.#expire(node)) node = undefined
     const present = node === undefined ? undefined : variantOf(node, meta.variant)
     const presentMeta = present === undefined ? undefined : metadataOf(present)
@@ -159,14 +159,16 @@ class Memory implements MemoryStore {
     return true
   }
 
-  // Where a clock was wrong, the order of variants is unknown, and one from the future would come first until its time.
+  // After a wrong clock the order of variants is unknown, and a variant from the future would come first until its time.
   #dropAhead(node: Node, now: number): void {
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
       if (isAhead(timeOf(variant, responseTimeOffset), now)) this.#dropVariant(variant)
     }
   }
 
-  /** What an entry counts for: its bytes in a slab with the eighth that the slab may waste, or those of its own Buffer. */
+  /**
+   * Returns the size of an entry: its bytes in a slab plus the eighth that the slab may waste, or those of its own Buffer.
+   */
   #chargeFor(metaBytes: number, bodyBytes: number): number {
     const together = metaBytes + bodyBytes
     if (together <= this.#slabs.maxSharedBytes) return variantOverheadBytes + Math.ceil(together * 1.125)
@@ -190,7 +192,7 @@ class Memory implements MemoryStore {
     }
   }
 
-  // Few names serve nearly all variants, so they are shared; the memory of them is bounded.
+  // Few names serve nearly all variants, so they are shared; their memory is bounded.
   #nameOf(variant: string): string {
     const known = this.#names.get(variant)
     if (known !== undefined) return known
@@ -231,7 +233,7 @@ class Memory implements MemoryStore {
     node.first = undefined
   }
 
-  // At most maxVariants, and no key larger than the store: the oldest but `spared` go.
+  // Evicts the oldest variants except `spared`, down to maxVariants and to the size of the store.
   #trim(node: Node, spared: Variant): void {
     for (;;) {
       let count = 0
@@ -255,7 +257,7 @@ class Memory implements MemoryStore {
     }
   }
 
-  // Drops what has expired of a node; false when nothing is left.
+  // Drops expired variants of a node. False if none is left.
   #expire(node: Node): boolean {
     const now = this.#clock.now()
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
@@ -266,7 +268,7 @@ class Memory implements MemoryStore {
     return false
   }
 
-  // Goes round all keys in small steps: what nobody asks for gives its room back without a timer.
+  // Visits all keys in small steps: unused expired entries free their room without a timer.
   #expireSome(now: number): void {
     for (let step = 0; step < sweptPerCommit; step++) {
       this.#sweep ??= this.#nodes.values()
@@ -283,7 +285,7 @@ class Memory implements MemoryStore {
     const node = this.#nodes.get(key)
     const variant = node === undefined ? undefined : variantOf(node, was.variant)
     if (node === undefined || variant?.slab === undefined || this.#clock.now() > timeOf(variant, keepUntilOffset)) return false
-    // The encoding is a function of the metadata: the same bytes are the same metadata.
+    // The encoding is a function of the metadata: equal bytes mean equal metadata.
     const stored = variant.slab.buffer.subarray(variant.offset, variant.offset + variant.metaBytes)
     if (!encodeMetadata(was).equals(stored)) return false
     const metaBytes = encodeMetadata(meta, variant.bodyBytes)
@@ -320,8 +322,8 @@ class Memory implements MemoryStore {
     if (variant === undefined || node.first === undefined) this.#dropNode(node)
   }
 
-  // The cursor is a slot, and how many of its variants are left to be told, counted from the oldest: a younger variant may
-  // join those before it. A node keeps its slot, so nothing before the cursor is looked at again.
+  // The cursor is a slot, and how many of its variants remain to be listed, counted from the oldest: a younger variant may
+  // join those before it. A node keeps its slot, so nothing before the cursor is read again.
   async list(cursor: string | undefined, limit: number, wanted: Wanted = everything): Promise<EntryPage> {
     let [slot, left] = parseCursor(cursor)
     const most = Math.max(1, Math.min(1000, limit))

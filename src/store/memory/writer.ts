@@ -1,13 +1,13 @@
-// Bodies on their way into memory: gathered, counted, and given back when their writers are.
+// Incoming bodies of the memory store: collected, counted, and freed when their writers are.
 import { ChunkBuffer } from './chunks.ts'
 import type { Refusal, Writer } from '../store.ts'
 
 export interface IncomingOptions {
-  /** Longest body that is taken. */
+  /** Longest body that is stored. */
   readonly maxEntryBytes: number
-  /** Most that all bodies on their way in may hold: beyond it the one that grows is not taken. */
+  /** The most memory of all incoming bodies: beyond it the body that grows is refused. */
   readonly maxBytes: number
-  /** Told when they hold more than before. */
+  /** Called when they hold more than before. */
   readonly grown: () => void
 }
 
@@ -19,19 +19,19 @@ interface Held {
 export class Incoming {
   readonly #options: IncomingOptions
   #bytes = 0
-  // Safe: a registration holds the count, never the writer, so that a forgotten one can be collected.
+  // Safe: a registration holds the count, never the writer, so that a dropped writer can be collected.
   readonly #forgotten = new FinalizationRegistry<Held>((held) => this.#release(held))
 
   constructor(options: IncomingOptions) {
     this.#options = options
   }
 
-  /** Memory that bodies on their way in hold. */
+  /** Memory of incoming bodies. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** `take` makes what was gathered visible; it is called once at most, and may keep nothing of the pieces. */
+  /** `take` makes the collected body visible. It is called at most once, and must not keep the chunks. */
   writer(take: (pieces: ChunkBuffer) => boolean): Writer {
     const held: Held = { bytes: 0 }
     const pieces = new ChunkBuffer()
@@ -53,7 +53,7 @@ export class Incoming {
           this.#options.grown()
           return
         }
-        // Beside others it has no room now; beyond the bound of all it never had.
+        // Store-refused if other bodies take the room now; too-large if the body exceeds the bound alone.
         gaveUp = pieces.bytes > Math.min(this.#options.maxEntryBytes, this.#options.maxBytes) ? 'too-large' : 'store-refused'
         end()
         pieces.clear()

@@ -1,21 +1,21 @@
-// What unsafe requests have invalidated: the last stamp of each name that is still remembered, and of each bucket of the others.
+// The effects of unsafe requests: the last stamp of each remembered name, and of each bucket of forgotten names.
 import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from './invalidation.ts'
 
 export interface InvalidationTableOptions {
-  /** Names that are kept apart; beyond it the one that was named least recently falls into its bucket. */
+  /** The most separate names; beyond it the least recently named one is folded into its bucket. */
   readonly maxNames?: number
-  /** The longest that any store keeps an entry: a name that was last named before that falls into its bucket as well. */
+  /** The longest time that any store keeps an entry. A name that was last named earlier is folded into its bucket. */
   readonly maxKeepMs?: number
 }
 
 type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
 
-/** A name, in the ring of all, ordered by when each was last named. */
+/** A name in the ring of all names, in the order in which they were last named. */
 class Name {
   readonly text: string
   last: LogPosition = ''
-  /** The last but one. */
+  /** The stamp before `last`. */
   previous: LogPosition = ''
   atMs = 0
   before: Name = this
@@ -33,10 +33,10 @@ class Name {
 }
 
 /**
- * Clients bring these about, so they are bounded apart from purges, and never raise the floor of the log. A name that is named
- * again takes the place of its earlier record. One that is let go leaves its stamp in its bucket: from then on an older entry
- * that falls into that bucket is dead, whether or not it was the one that was named. That costs a miss, never a stale response,
- * and touches one entry in half a million.
+ * Clients cause these invalidations. They are therefore bounded apart from purges, and never raise the floor of the log. A
+ * name that is named again replaces its earlier record. A dropped name leaves its stamp in its bucket: from then on an older
+ * entry in that bucket is dead, whether or not it has that name. That costs a miss, never a stale response, and affects one
+ * entry in half a million.
  */
 export class InvalidationTable {
   readonly #maxNames: number
@@ -45,7 +45,7 @@ export class InvalidationTable {
   readonly #ring = new Name('')
   #latest: LogPosition = ''
   #latestOfTags: LogPosition = ''
-  /** Stamps of the buckets, in two numbers each; undefined: none has one. */
+  /** Stamps of the buckets, in two numbers each; undefined: no bucket has one. */
   #buckets: { readonly high: Float64Array, readonly low: Uint32Array } | undefined
 
   constructor(options: InvalidationTableOptions = {}) {
@@ -53,7 +53,7 @@ export class InvalidationTable {
     this.#maxKeepMs = options.maxKeepMs ?? Infinity
   }
 
-  /** Names that are kept apart. */
+  /** The number of separate names. */
   get size(): number {
     return this.#names.size
   }
@@ -65,7 +65,7 @@ export class InvalidationTable {
     this.#buckets = undefined
   }
 
-  /** Applies the next record: its id must be larger than those of the records before it. */
+  /** Applies the next record. Its id must be larger than those of earlier records. */
   apply(id: LogPosition, atMs: number, { names, buckets }: Invalidation): void {
     this.#latest = id
     for (const text of names) {
@@ -92,8 +92,9 @@ export class InvalidationTable {
   #letGo(nowMs: number): void {
     for (let oldest = this.#ring.after; oldest !== this.#ring; oldest = this.#ring.after) {
       if (nowMs - oldest.atMs <= this.#maxKeepMs && this.#names.size <= this.#maxNames) return
-      // Its age too is no reason to forget it whole. The clock that says so may have been set forward, and a reload, or another
-      // replica, may keep entries for longer. A stamp in a bucket touches only what is older than itself.
+      // A name is never dropped without its bucket, however old. The clock that measures its age may have been set forward,
+      // and another configuration or replica may keep entries for longer. A stamp in a bucket affects only entries that are
+      // older than the stamp.
       this.#raise(bucketOf(oldest.text), oldest.last)
       oldest.leave()
       this.#names.delete(oldest.text)
@@ -101,8 +102,8 @@ export class InvalidationTable {
   }
 
   /**
-   * Takes up buckets that outlived their records elsewhere: six bytes of the time, six of the number, for each in turn. Their
-   * stamps must not be larger than that of the last record applied.
+   * Loads buckets that outlived their records elsewhere: six bytes of time and six of number for each, in order. Their
+   * stamps must not be larger than that of the last applied record.
    */
   load(bytes: Buffer): void {
     this.#latestOfTags = this.#latest
@@ -130,12 +131,12 @@ export class InvalidationTable {
     low[bucket] = number
   }
 
-  /** Whether a record after `stamp` names the URL. */
+  /** True if a record after `stamp` names the URL. */
   killsUrl(stamp: LogPosition, authority: string, target: string): boolean {
     return this.#latest > stamp && this.#kills(stamp, urlName(authority, target))
   }
 
-  /** Whether a record after the entry's stamp names it. */
+  /** True if a record after the entry's stamp names it. */
   kills(stamp: LogPosition, entry: Named): boolean {
     if (this.#latest <= stamp) return false
     if (this.#kills(stamp, urlName(entry.authority, entry.target))) return true
@@ -153,12 +154,12 @@ export class InvalidationTable {
     return isBelow(timeOf(stamp), numberOf(stamp), this.#buckets.high[bucket] as number, this.#buckets.low[bucket] as number)
   }
 
-  /** Whether a record after `stamp` may name a tag of a response that is not known yet. */
+  /** True if a record after `stamp` may name a tag of a response whose tags are not known yet. */
   namesTagsAfter(stamp: LogPosition): boolean {
     return this.#latestOfTags > stamp
   }
 
-  /** Whether a record after `stamp` and before `until` names the entry; true as well where that is not known any more. */
+  /** True if a record after `stamp` and before `until` names the entry, or if that is not known any more. */
   namedBetween(stamp: LogPosition, until: LogPosition, { authority, target, tags }: Named): boolean {
     if (this.#latest <= stamp) return false
     return [urlName(authority, target), ...tags.map(tagName)].some((text) => {
@@ -170,7 +171,7 @@ export class InvalidationTable {
   }
 }
 
-// Stamps of one log have one width, so their ends order them: nine characters of time and six of a number, to the base of 36.
+// Stamps of one log have equal lengths, so their ends order them: nine characters of time and six of number, in base 36.
 function timeOf(stamp: LogPosition): number {
   return Number.parseInt(stamp.slice(-15, -6), 36) || 0
 }

@@ -1,4 +1,4 @@
-// The purge log of a process that shares its cache with nobody: the embedded store's.
+// The purge log of a process that shares its cache with no other: for the embedded store.
 import type { Clock } from '../../clock.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import { foldedPurge } from './invalidation.ts'
@@ -10,8 +10,8 @@ export interface LocalPurgeLogOptions extends PurgeTableOptions {
 }
 
 /**
- * A purge log in memory. It dies with the process, as the entries do whose stamps it gave. Applying is recording, so an
- * append never waits.
+ * A purge log in memory. It ends with the process, like the entries that carry its stamps. Recording a purge also applies
+ * it, so an append never waits.
  */
 export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
   const { clock } = options

@@ -1,38 +1,38 @@
-// The ordered log of invalidations: what a purge is, and what an entry must survive to be served.
+// The ordered log of invalidations: what a purge is, and which purges an entry must survive to be served.
 import type { Metadata, LogPosition } from '../../policy/stored.ts'
 
-/** A URL, or the beginning of one, without its scheme. */
+/** A URL, or a prefix of one, without its scheme. */
 export interface UrlPattern {
-  /** Lower-case host, with the port unless it is the scheme's default; undefined: every host. */
+  /** Lower-case host, with the port unless it is the scheme's default; undefined for every host. */
   readonly authority: string | undefined
   /** Path and query in normal form (RFC 3986 §6.2.2). */
   readonly target: string
 }
 
-/** What to invalidate. A match of any of its parts is enough. */
+/** The entries to invalidate. A match of any of its parts is enough. */
 export interface Purge {
   readonly urls: readonly UrlPattern[]
   readonly prefixes: readonly UrlPattern[]
   readonly tags: readonly string[]
-  /** `all`: an entry must carry every tag of `tags`; `any`: one of them. */
+  /** `all`: an entry must have every tag of `tags`; `any`: at least one. */
   readonly tagsMatch: 'any' | 'all'
   readonly all: boolean
-  /** Soft: matching entries become stale (and may be validated or served stale); hard: they are gone. */
+  /** Soft: matching entries become stale, and may be validated or served stale. Hard: they are never used again. */
   readonly soft: boolean
   /**
-   * Brought about by an unsafe request (RFC 9111 §4.4), so that anybody can: hard, of URLs and tags alone. It is bounded apart
-   * from purges, is not among `recent`, and is kept where it could not be recorded, to be recorded later.
+   * Caused by an unsafe request (RFC 9111 §4.4), so any client can cause it. Hard, and only of URLs and tags. It is bounded
+   * apart from purges, is not among `recent`, and is kept for later if it could not be recorded.
    */
   readonly implicit?: true
 }
 
-/** What became of a purge. */
+/** The result of a purge. */
 export interface PurgeReceipt {
   readonly id: LogPosition
   readonly soft: boolean
   /** How many replicas are live, and how many of them had applied it when the wait ended. */
   readonly replicas: { readonly live: number; readonly acknowledged: number }
-  /** Whether the record outlives the server that took it: a Redis replica has it, or there is none that could. */
+  /** True if the record outlives the server that took it: a Redis replica has it, or there is no Redis replica. */
   readonly copied: boolean
 }
 
@@ -47,45 +47,45 @@ export interface PurgeRecord {
 }
 
 /**
- * Invalidations as an ordered list. An entry carries the id of the last record that had been applied where it was asked
- * for, *before* the origin was asked; it is dead, or stale, if a record with a larger id matches it. So a purge wins over
- * every fetch that was in flight, and purging a million entries costs one append.
+ * Invalidations as an ordered list. An entry carries the id of the last record applied by its replica *before* the request
+ * was forwarded. It is dead, or stale, if a record with a larger id matches it. So a purge wins over every fetch that was in
+ * flight, and purging a million entries costs one append.
  */
 export interface PurgeLog {
-  /** The id of the last record applied here. What a fill notes before it asks the origin. */
+  /** The id of the last record applied here. A fill reads it before it contacts the origin. */
   readonly applied: LogPosition
-  /** Goes up with every record applied here: an entry judged at this revision need not be judged again at it. */
+  /** Increases with every record applied here: an entry needs to be judged only once per revision. */
   readonly revision: number
-  /** What the records after the entry's birth say of it. */
+  /** Judges an entry by the records after its stamp. */
   judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict
   /**
-   * Whether a record after `stamp` may touch a response for this URL whose tags are not known yet: then nobody new may
+   * True if a record after `stamp` may match a response for this URL whose tags are not known yet. Then no new request may
    * share a fetch that began at `stamp`. The target is in normal form.
    */
   mayMatch(stamp: LogPosition, authority: string, target: string): boolean
   /**
-   * Whether a record after the entry's stamp and before `until` matches it, hard or soft; true as well where that is not
-   * known here, as when `until` has not been applied yet. For an entry that is to survive the record `until`, which its
-   * own request brought about, and no other.
+   * True if a record after the entry's stamp and before `until` matches it, hard or soft. Also true if that is not known
+   * here, for instance because `until` has not been applied yet. For an entry that must survive the record `until` of its
+   * own request, and no other.
    */
   matchedBetween(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean
   /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
-   * @throws SpringhouseError PURGE_NOT_WRITTEN when it was not recorded, and never will be; PURGE_UNCONFIRMED when that
-   * is not known: it was recorded before this was said, or never will be. An implicit purge is in force in this process all
-   * the same, and is recorded as soon as that is possible.
+   * @throws SpringhouseError PURGE_NOT_WRITTEN if it was not recorded, and never will be. PURGE_UNCONFIRMED if that is not
+   * known: it was recorded before this error, or never will be. An implicit purge takes effect in this process nevertheless,
+   * and is recorded as soon as possible.
    */
   append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
-  /** The latest purges, newest first, without implicit ones; of those before the id `before`, if that is given. */
+  /** Returns the latest purges, newest first, without implicit ones; with `before`, those before that id. */
   recent(limit: number, before?: LogPosition): readonly PurgeRecord[]
   /**
-   * Whether this replica knows of every purge, up to its lag bound. False: what it has in its own memory must not be
-   * served. Always true for a log that lives in this process.
+   * True if this replica knows every purge, up to its lag bound. If false, entries in its own memory must not be served.
+   * Always true for a log that lives in this process.
    */
   isCaughtUp(): boolean
-  /** Implicit purges that are in force in this process, and yet to be recorded for the others. */
+  /** Implicit purges that apply in this process, and are not recorded for the others yet. */
   readonly unrecorded: number
-  /** Replicas that are live, this one included. */
+  /** Returns the live replicas, including this one. */
   replicas(): Promise<readonly { readonly id: string; readonly applied: LogPosition }[]>
   close(): Promise<void>
 }

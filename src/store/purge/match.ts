@@ -1,8 +1,8 @@
-// Whether one purge names an entry: what the table's indexes answer for all of them at once, asked of one alone.
+// Decides whether one purge names an entry; the table's indexes decide it for all purges at once.
 import type { Metadata } from '../../policy/stored.ts'
 import type { Purge, UrlPattern } from './log.ts'
 
-/** Whether the entry is one that the purge was to reach, if it had been stored then. */
+/** True if the purge was meant for the entry, had the entry been stored then. */
 export function purgeMatches(purge: Purge, entry: Pick<Metadata, 'authority' | 'target' | 'tags'>): boolean {
   if (purge.all) return true
   if (purge.urls.some((url) => onHost(url, entry.authority) && url.target === entry.target)) return true

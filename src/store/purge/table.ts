@@ -1,40 +1,40 @@
-// What the records of a purge log say of an entry: an index from tags, URLs and prefixes to the last record that named each.
+// The effect of a purge log's records on an entry: an index from tags, URLs and prefixes to the last record that named each.
 import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import { InvalidationTable, type InvalidationTableOptions } from './invalidation-table.ts'
 import type { Invalidation } from './invalidation.ts'
 import type { Purge, PurgeRecord, UrlPattern, Verdict } from './log.ts'
 import { purgeMatches } from './match.ts'
 
-/** The last records that named something; '' sorts before every stamp: none did. */
+/** The last records that named something. '' sorts before every stamp: there is none. */
 interface Last {
   hard: LogPosition
   soft: LogPosition
 }
 
-/** Tags that an entry must all carry. */
+/** Tags of which an entry must have all. */
 interface TagSet extends Last {
   readonly tags: readonly string[]
 }
 
 export interface PurgeTableOptions extends InvalidationTableOptions {
-  /** Records that are kept apart; beyond it the oldest collapse into the floor. */
+  /** The most separate records; beyond it the oldest are folded into the floor. */
   readonly maxRecords?: number
-  /** Characters of what they name, for the same. */
+  /** The most characters of their names, for the same purpose. */
   readonly maxChars?: number
 }
 
 /**
- * Two things are known of an entry by its stamp alone, whatever it matches:
+ * The stamp alone decides two cases, whatever the entry matches:
+ * - It comes from another log (it does not begin with this log's identity): dead. The purges between that log and this one
+ *   are unknown.
+ * - It is below the floor: dead. The number of records is bounded; when the oldest is dropped, its stamp becomes the floor.
+ *   Then every entry with a smaller stamp is dead, whether or not the record matched it. That costs misses, never a stale
+ *   response.
  *
- * - It was stamped under another log (its stamp does not begin with this log's identity): dead. Nothing can be said of
- *   the purges between that log and this one.
- * - It was stamped before the floor: dead. Records are bounded in number; when the oldest is let go, the floor becomes
- *   its stamp, so an entry that it could have matched, which is one with a smaller stamp, is dead whether or not it did.
- *   That costs misses, never a stale answer. Letting go by age costs nothing at all: an entry stamped before a record
- *   was stored before the record was applied there, or moments after, and so has passed its keepUntil once the record is
- *   older than the longest time to keep.
+ * Dropping by age costs nothing: an entry stamped before a record was stored before the record was applied there, or moments
+ * after. So it has passed its keepUntil once the record is older than the longest time to keep.
  *
- * What unsafe requests invalidate has a table of its own, which bounds it without a floor: anybody may send those.
+ * Invalidations by unsafe requests have a separate table, which is bounded without a floor: any client may cause them.
  */
 export class PurgeTable {
   readonly #maxRecords: number
@@ -48,14 +48,14 @@ export class PurgeTable {
   readonly #invalidations: InvalidationTable
   readonly #all: Last = { hard: '', soft: '' }
   readonly #tags = new Map<string, Last>()
-  /** By the first of their tags: an entry that does not carry that one cannot match. */
+  /** By the first of their tags: an entry without that tag cannot match. */
   readonly #tagSets = new Map<string, TagSet[]>()
   readonly #urls = new Map<string, Last>()
   readonly #prefixes = new Map<string, Last>()
-  /** How many prefixes there are of each length: a look-up asks once per length, not once per prefix. */
+  /** The number of prefixes of each length: a lookup checks once per length, not once per prefix. */
   readonly #prefixLengths = new Map<number, number>()
   #records: PurgeRecord[] = []
-  /** How many at the beginning of `#records` have been let go: taking them off one by one would move all others each time. */
+  /** The number of dropped records at the start of `#records`: removing them one by one would move all others each time. */
   #gone = 0
   #chars = 0
 
@@ -66,12 +66,12 @@ export class PurgeTable {
     this.#invalidations = new InvalidationTable(options)
   }
 
-  /** Goes up with every record, and with every new beginning. */
+  /** Increases with every record, and with every `begin`. */
   get revision(): number {
     return this.#revision
   }
 
-  /** The stamp of the last record applied, or what `begin` was given. */
+  /** The stamp of the last applied record, or the floor given to `begin`. */
   get latest(): LogPosition {
     return this.#latest
   }
@@ -80,13 +80,13 @@ export class PurgeTable {
     return this.#gone === 0 ? this.#records : this.#records.slice(this.#gone)
   }
 
-  /** The latest records before the id `before`, or of all without it; newest first. */
+  /** Returns the latest records, newest first; with `before`, those before that id. */
   recent(limit: number, before?: LogPosition): PurgeRecord[] {
     const end = before === undefined ? this.#records.length : this.#firstFrom(before)
     return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
   }
 
-  // The place of the first record whose id is not before this one: ids go up.
+  // Returns the index of the first record whose id is not before this one: ids are ascending.
   #firstFrom(id: LogPosition): number {
     let start = this.#gone
     let end = this.#records.length
@@ -99,8 +99,8 @@ export class PurgeTable {
   }
 
   /**
-   * Forgets everything, and begins anew: stamps of this log begin with `identity`, and of what was stamped before
-   * `floor` nothing is known.
+   * Drops everything and starts again. Stamps of this log begin with `identity`, and nothing is known about entries stamped
+   * before `floor`.
    */
   begin(identity: string, floor: LogPosition): void {
     this.#identity = identity
@@ -115,30 +115,30 @@ export class PurgeTable {
     this.#revision++
   }
 
-  /** Applies what an unsafe request invalidated, as the next record. */
+  /** Applies the invalidations of an unsafe request, as the next record. */
   invalidate(id: LogPosition, atMs: number, invalidation: Invalidation): void {
     this.reach(id)
     this.#revision++
     this.#invalidations.apply(id, atMs, invalidation)
   }
 
-  /** Takes up buckets of invalidations whose records are not kept any more: see InvalidationTable. */
+  /** Loads buckets of invalidations whose records are not kept any more: see InvalidationTable. */
   loadBuckets(bytes: Buffer): void {
     this.#revision++
     this.#invalidations.load(bytes)
   }
 
-  /** Says that all records up to `id` have been applied. */
+  /** Records that all records up to `id` have been applied. */
   reach(id: LogPosition): void {
     if (id > this.#latest) this.#latest = id
   }
 
-  /** What is remembered beside purges: names that unsafe requests invalidated. */
+  /** The number of names that unsafe requests invalidated, beside purges. */
   get invalidations(): number {
     return this.#invalidations.size
   }
 
-  /** Applies the next record: its id must be larger than those before it. */
+  /** Applies the next record. Its id must be larger than those of earlier records. */
   apply(record: PurgeRecord): void {
     const { id, purge } = record
     this.reach(id)
@@ -185,7 +185,7 @@ export class PurgeTable {
     }
   }
 
-  // What no later record named again goes; the floor speaks for it now.
+  // Drops names that no later record has named again; the floor covers them now.
   #forget({ id, purge }: PurgeRecord): void {
     for (const url of purge.urls) forget(this.#urls, patternName(url), id)
     for (const prefix of purge.prefixes) {
@@ -237,8 +237,8 @@ export class PurgeTable {
     return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, authority, target) !== 'valid'
   }
 
-  // The indexes know only the last record that named something, and that may be `until` itself: the records are asked, one
-  // by one, back from the latest. All that came after the floor are there.
+  // The indexes know only the last record of each name, and that may be `until` itself. Therefore the records are checked
+  // one by one, back from the latest. All records after the floor are there.
   touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean {
     const { stamp } = entry
     if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
@@ -258,7 +258,7 @@ function weigh(verdict: Verdict, last: Last | undefined, stamp: LogPosition): Ve
   return last.soft > stamp ? 'stale' : verdict
 }
 
-// No host holds a line feed, and none is empty: '' is every host.
+// No host contains a line feed, and none is empty: '' stands for every host.
 function nameOf(authority: string, target: string): string {
   return `${authority}\n${target}`
 }

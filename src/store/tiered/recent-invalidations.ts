@@ -1,21 +1,23 @@
-// Which keys were lately replaced by others: what was read before that must not become a copy after it.
+// The keys that other replicas recently replaced: a value that was read earlier must not become a copy afterwards.
 import { hash } from 'node:crypto'
 import type { StoreKey } from '../store.ts'
 
-/** A place in the order in which replacements were heard of. */
+/** A position in the order in which invalidation messages were received. */
 export type Epoch = number
 
 const mostKeys = 1024
 
 /**
- * Remembers the last keys heard of. A value comes over one connection and the news that it was replaced over another, so
- * the news may be first: whoever reads notes a mark before it asks, and keeps what it got only if nothing was heard since.
- * Of keys their digests are kept, as clients may make them long; a key that has another's would not be kept, no more.
+ * Records the last keys that were invalidated. Values and invalidation messages arrive on different connections, in any
+ * order. A reader takes the epoch before reading, and keeps the value only if its key was not invalidated since.
+ *
+ * Digests stand for keys, because clients may make keys long. If two keys had one digest, a copy would not be kept, and
+ * nothing else.
  */
 export class RecentInvalidations {
   readonly #keys = new Map<string, Epoch>()
   #last: Epoch = 0
-  /** Nothing is known of what was heard up to here. */
+  /** Invalidations up to here have been dropped. */
   #forgotten: Epoch = 0
 
   get epoch(): Epoch {
@@ -24,7 +26,7 @@ export class RecentInvalidations {
 
   record(key: StoreKey): void {
     const name = digest(key)
-    this.#keys.delete(name) // so that it goes to the end: the first of a Map is its oldest
+    this.#keys.delete(name) // moves it to the end: the first key of a Map is its oldest
     this.#keys.set(name, ++this.#last)
     if (this.#keys.size <= mostKeys) return
     for (const [oldest, mark] of this.#keys) {
@@ -34,13 +36,13 @@ export class RecentInvalidations {
     }
   }
 
-  /** As if every key had been heard of. */
+  /** As if every key had been invalidated. */
   recordAll(): void {
     this.#keys.clear()
     this.#forgotten = ++this.#last
   }
 
-  /** Whether a replacement of this key was, or may have been, heard of after `mark`. */
+  /** True if this key was, or may have been, invalidated after `mark`. */
   invalidatedSince(mark: Epoch, key: StoreKey): boolean {
     return mark < this.#forgotten || (this.#keys.size > 0 && (this.#keys.get(digest(key)) ?? 0) > mark)
   }

@@ -1,4 +1,4 @@
-// Two tiers as one store: memory in this process, in front of what all replicas share.
+// Two tiers as one store: memory in this process, in front of the store that all replicas share.
 import type { Clock } from '../../clock.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { RecentInvalidations, type Epoch } from './recent-invalidations.ts'
@@ -10,36 +10,37 @@ import type { Body, EntryPage, LocalTier, Refusal, Store, Stored, StoreKey, Stor
 export interface TieredStoreOptions {
   readonly memory: MemoryStore
   readonly shared: SharedStore
-  /** Longest body that memory takes; longer ones lie in the shared store alone. */
+  /** Longest body in memory; longer ones are only in the shared store. */
   readonly maxEntryBytes: number
-  /** Most variants of one key. */
+  /** The most variants of one key. */
   readonly maxVariants: number
   readonly clock: Clock
 }
 
 export interface TieredStore extends Store {
   readonly local: LocalTier
-  /** Forgets everything in memory, at once: the purge log was lost, and with it the meaning of every stamp. */
+  /** Empties memory at once: the purge log was lost, and with it the meaning of every stamp. */
   clear(): void
 }
 
 /**
- * What is written goes to both tiers, and what is found in the shared one comes into memory when it is used. The shared
- * store decides: what it says was overtaken is not kept in memory either, and what another replica replaces there leaves
- * memory here. Where it does not answer, memory goes on alone, takes in and gives out, for as long as the purge log allows.
+ * Entries are written to both tiers, and a shared entry is promoted to memory when it is used. The shared store decides: a
+ * response that it calls overtaken is not kept in memory either, and an entry that another replica replaces is dropped from
+ * memory. If the shared store is out of reach, memory goes on alone, with reads and writes, for as long as the purge log
+ * allows.
  *
- * A copy has the stamp, the times and the keepUntilMs of what it is a copy of, so that it is judged like it at every look.
- * That the shared store loses something (evicted, flushed) need not reach memory: it is as true here as it was there.
+ * A copy has the stamp, the times and the keepUntilMs of its original, so each lookup judges both alike. If the shared store
+ * loses an entry (evicted, flushed), memory may keep it: it is as valid here as it was there.
  */
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   return new Tiered(options)
 }
 
-/** Out of the shared store, and not in memory. */
+/** An entry of the shared store that is not in memory. */
 class Found implements Stored {
   readonly meta: Metadata
   readonly body: Body
-  /** What had been heard before it was asked for. */
+  /** The epoch before the shared store was read. */
   readonly mark: Epoch
 
   constructor({ meta, body }: Stored, mark: Epoch) {
@@ -59,9 +60,11 @@ class Tiered implements TieredStore {
   readonly #maxVariants: number
   readonly #clock: Clock
   readonly #recentInvalidations = new RecentInvalidations()
-  /** Whether this process hears of what others replace. While it does not, what is in memory may be used where Redis does not answer, and nowhere else. */
+  /**
+   * True while this process receives invalidation messages. Otherwise memory may only be used while Redis is out of reach.
+   */
   #hears = false
-  /** Long bodies that are being taken into memory while they are read: once each, however many read them. */
+  /** Long bodies that are copied into memory while they are read: each once, for any number of readers. */
   readonly #arriving = new Set<string>()
 
   constructor({ memory, shared, maxEntryBytes, maxVariants, clock }: TieredStoreOptions) {
@@ -91,7 +94,7 @@ class Tiered implements TieredStore {
   async lookup(key: StoreKey): Promise<readonly Stored[]> {
     const { epoch } = this.#recentInvalidations
     const found = await this.#shared.find(key)
-    // Not before the answer is there: what was replaced meanwhile has left memory.
+    // Only after the reply: entries replaced meanwhile have left memory by then.
     const near = this.#hears || found === undefined ? this.#memory.lookup(key) : none
     if (found === undefined) return near
     return merged(near, found.map((each) => new Found(each, epoch)), this.#maxVariants, this.#clock.now())
@@ -99,7 +102,7 @@ class Tiered implements TieredStore {
 
   #keep(key: StoreKey, found: Found): Stored {
     const { meta, body } = found
-    // An older copy must not outlive the look that found a newer one.
+    // An older copy must not outlive the lookup that found a newer one.
     if (meta.bodyBytes > this.#maxEntryBytes) this.#memory.remove(key, meta.variant)
     else if (body.bytes === undefined) return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) } }
     else if (!this.#recentInvalidations.invalidatedSince(found.mark, key)) {
@@ -110,7 +113,7 @@ class Tiered implements TieredStore {
     return found
   }
 
-  // A long body comes into memory on its way to the first who reads all of it.
+  // Copies a long body into memory for the first reader that reads all of it.
   async *#readAndKeep(key: StoreKey, { meta, body, mark }: Found, start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     const name = `${meta.variant}\n${key}`
     if (start > 0 || end < meta.bodyBytes || this.#arriving.has(name)) return yield* body.read(start, end)
@@ -128,7 +131,7 @@ class Tiered implements TieredStore {
     }
   }
 
-  // What one of them can keep is kept.
+  // Refuses an entry only if both tiers do.
   refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
     return this.#memory.refuses(key, meta, bodyBytes) && this.#shared.refuses(key, meta, bodyBytes)
   }
@@ -175,7 +178,7 @@ class Tiered implements TieredStore {
     await this.#shared.remove(key, variant)
   }
 
-  // Also what is on its way into memory.
+  // Also prevents copies that are being written.
   #drop(key: StoreKey, variant: string | undefined): void {
     this.#recentInvalidations.record(key)
     this.#memory.remove(key, variant)
@@ -186,7 +189,7 @@ class Tiered implements TieredStore {
     for (const variant of variants) this.#drop(key, variant)
   }
 
-  // What all replicas share; while that is out of reach, what is here. A cursor says whose it is.
+  // Lists the shared entries, or those in memory while the shared store is out of reach. A cursor names its tier.
   async list(cursor: string | undefined, limit: number, wanted?: Wanted): Promise<EntryPage> {
     const here = cursor === undefined ? this.#shared.outOfReach : cursor.startsWith('m')
     if (!here) return this.#shared.list(cursor, limit, wanted)
@@ -209,7 +212,7 @@ class Tiered implements TieredStore {
   }
 }
 
-// Each variant once, the younger of its two, and the one in memory where they are the same.
+// Returns each variant once: the younger of two, and the one in memory if they are equal.
 function merged(near: readonly Stored[], found: readonly Stored[], most: number, nowMs: number): readonly Stored[] {
   if (near.length === 0) return found
   const all: Stored[] = found.map((far) => {

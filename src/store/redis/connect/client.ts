@@ -1,4 +1,4 @@
-// One ioredis client: for one server, for a cluster, or for what Sentinels watch.
+// Creates one ioredis client: for one server, for a cluster, or for the master that Sentinels watch.
 import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import StandaloneConnector from 'ioredis/built/connectors/StandaloneConnector.js'
@@ -7,7 +7,7 @@ import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } fro
 import { contain } from './contained.ts'
 import type { RedisClient } from './guarded-client.ts'
 
-/** How TLS is spoken: PEM texts, as node:tls takes them. */
+/** The TLS settings: PEM texts, as node:tls takes them. */
 export interface RedisTls {
   readonly ca?: string | undefined
   readonly cert?: string | undefined
@@ -16,13 +16,15 @@ export interface RedisTls {
   readonly rejectUnauthorized?: boolean | undefined
 }
 
-/** Where Redis is: one of the three. User, password and TLS (`rediss:`) are those of the URLs, or given beside them. */
+/**
+ * The location of Redis: one of the three. User, password and TLS (`rediss:`) come from the URLs, or from the other members.
+ */
 export interface RedisServers {
   /** redis://user:password@host:port/database, or unix:///path?db=database */
   readonly url?: string | undefined
-  /** URLs, or host:port, of some nodes of a cluster; it tells where the others are. */
+  /** URLs, or host:port, of some nodes of a cluster, which reports the others. */
   readonly cluster?: readonly string[] | undefined
-  /** URLs, or host:port, of Sentinels, and the name under which they watch the master. `rediss:` holds for the servers too. */
+  /** URLs, or host:port, of Sentinels, and their name for the master. `rediss:` applies to the servers too. */
   readonly sentinel?: {
     readonly master: string
     readonly nodes: readonly string[]
@@ -32,7 +34,7 @@ export interface RedisServers {
   } | undefined
   readonly username?: string | undefined
   readonly password?: string | undefined
-  /** For the servers, nodes and Sentinels alike; given, host:port means TLS. */
+  /** For the servers, nodes and Sentinels alike. If given, host:port means TLS. */
   readonly tls?: RedisTls | undefined
 }
 
@@ -43,18 +45,21 @@ export interface ClientTimeouts {
 }
 
 const retryFirstMs = 50
-// Short: what comes back should be taken up within a second or two.
+// Short, so that a server that returns is used within a second or two.
 const retryLongestMs = 500
-// How often a server that refuses writes is left, in the hope that another has become the master: it can still be read.
+// How often a server that refuses writes is left, in case another has become the master: it can still be read.
 const leaveAgainMs = 2000
-// How often a cluster is asked who owns what, beside when it says MOVED: replicas come and go without that.
+// How often a cluster's slots are read, beside after `MOVED`: replicas come and go without it.
 const slotsRefreshMs = 5000
-// A slot moves once, or is on its way (ASK): more than a few redirections are a cluster that does not know itself.
+// A slot moves once, or is being moved (`ASK`). More than a few redirections mean that the cluster contradicts itself.
 const mostRedirections = 5
-// One key of several has moved already: try again soon, and let the caller's deadline end it.
+// Some keys of a slot have moved already: retry soon, and let the caller's deadline end it.
 const tryAgainMs = 20
 
-/** Starts to connect, and returns at once, whether or not anyone is there. @throws Error when an address is none. */
+/**
+ * Starts to connect, and returns at once, whether or not a server is there.
+ * @throws Error if an address is invalid.
+ */
 export function createClient(servers: RedisServers, timeouts: ClientTimeouts): RedisClient {
   const client = servers.cluster !== undefined ? createCluster(servers, servers.cluster, timeouts) : createRedis(servers, timeouts)
   contain(client)
@@ -66,8 +71,8 @@ function createRedis(servers: RedisServers, timeouts: ClientTimeouts): Redis {
   const common = {
     ...commonOptions(timeouts),
     retryStrategy: retry,
-    // A master that has become a replica refuses writes: whoever is behind the name, or the Sentinels, knows the new one.
-    // The command is not sent again: who waited for it is told.
+    // A master that has become a replica refuses writes. The server behind the name, or the Sentinels, know the new master.
+    // The command is not sent again: its caller receives the error.
     reconnectOnError: (error: Error) => {
       const nowMs = timeouts.clock.monotonic()
       if (!error.message.startsWith('READONLY') || nowMs - leftMs < leaveAgainMs) return false
@@ -102,20 +107,20 @@ function createCluster(servers: RedisServers, urls: readonly string[], timeouts:
   const { tls } = tlsOf(nodes, servers.tls)
   let refused: unknown
   const cluster = new Cluster(nodes.map(placeOf), {
-    // ioredis tells nobody else why it could not even begin, which is when no name leads anywhere.
+    // ioredis reports only here why it could not start, which happens if no name resolves.
     clusterRetryStrategy: (attempts, reason) => {
       if (reason !== undefined && cluster.listenerCount('error') > 0) cluster.emit('error', reason)
       return retry(attempts)
     },
     maxRedirections: mostRedirections,
-    // What a node that is gone or a cluster that is down does not answer is not sent again behind the caller's back.
+    // Commands that a lost node or a failed cluster does not reply to are not sent again without the caller's knowledge.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: tryAgainMs,
-    // Nodes are asked in turn: one that hangs must not take the time of the others.
+    // Nodes are queried in turn: one that hangs must not take the time of the others.
     slotsRefreshTimeout: timeouts.connectTimeoutMs,
     slotsRefreshInterval: slotsRefreshMs,
-    // ioredis would connect to an address in place of the name, and the certificate is for the name.
+    // ioredis would connect to an address instead of the name, and the certificate is for the name.
     ...(tls === undefined ? {} : { dnsLookup: (name: string, found: (error: null, address: string) => void) => found(null, name) }),
     redisOptions: {
       ...commonOptions(timeouts),
@@ -124,7 +129,7 @@ function createCluster(servers: RedisServers, urls: readonly string[], timeouts:
       Connector: connectorThat((error) => { refused = error }),
     },
   })
-  // ioredis says of nodes that it cannot connect to that their connection is closed, and keeps the reason to itself.
+  // For nodes that it cannot connect to, ioredis reports a closed connection, without the reason.
   cluster.on('error', (error: Error & { lastNodeError?: Error }) => {
     if (error.lastNodeError?.message === 'Connection is closed.' && refused instanceof Error) error.lastNodeError = refused
     refused = undefined
@@ -132,7 +137,7 @@ function createCluster(servers: RedisServers, urls: readonly string[], timeouts:
   return cluster
 }
 
-/** A connector of ioredis' own that also tells why a connection broke. */
+/** A connector of ioredis that also reports why a connection broke. */
 function connectorThat(tells: (error: unknown) => void): NonNullable<RedisOptions['Connector']> {
   const Connector = StandaloneConnector.default
   return class extends Connector {
@@ -150,13 +155,13 @@ function connectorThat(tells: (error: unknown) => void): NonNullable<RedisOption
 
 function commonOptions({ commandTimeoutMs, connectTimeoutMs }: ClientTimeouts) {
   return {
-    // No call waits for a connection, and none is sent again behind its caller's back: who waited has long gone on.
-    // (The nodes of a cluster keep a queue while they connect, whatever is said here: the deadlines of Lane hold there.)
+    // No call waits for a connection, and none is sent again without its caller's knowledge: the caller no longer waits.
+    // (Nodes of a cluster queue calls while they connect, despite these options: there the deadlines of GuardedClient hold.)
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     maxRetriesPerRequest: 0,
-    // A connection that has been silent this long while calls waited is dead, or its server is: make another.
+    // A connection that was silent this long while calls waited is dead, or its server is: replace it.
     socketTimeout: Math.max(2000, commandTimeoutMs * 10),
     connectTimeout: connectTimeoutMs,
     keepAlive: 5000,
@@ -164,12 +169,15 @@ function commonOptions({ commandTimeoutMs, connectTimeoutMs }: ClientTimeouts) {
   } satisfies RedisOptions
 }
 
-// How long to wait before another attempt to connect.
+// Returns how long to wait before the next attempt to connect.
 function retry(attempts: number): number {
   return Math.min(retryLongestMs, retryFirstMs * 2 ** Math.min(attempts - 1, 10))
 }
 
-/** An address of a configuration that has been checked. @throws Error when it is none */
+/**
+ * Returns an address of a checked configuration.
+ * @throws Error if it is invalid.
+ */
 export function sound(address: RedisAddress | WrongAddress): RedisAddress {
   if ('wrong' in address) throw new Error(`the address of a Redis: ${address.wrong}`)
   return address
@@ -179,7 +187,7 @@ function placeOf({ at }: RedisAddress): { host: string, port: number } {
   return 'path' in at ? { host: at.path, port: 0 } : { ...at }
 }
 
-/** The user given beside the nodes, or in the URL of one of them. */
+/** Returns the user given beside the nodes, or in the URL of a node. */
 export function userOf(nodes: readonly RedisAddress[], username: string | undefined, password: string | undefined): { username?: string, password?: string } {
   const named = nodes.find((node) => node.password !== undefined || node.username !== undefined)
   const user = username ?? named?.username
@@ -187,7 +195,7 @@ export function userOf(nodes: readonly RedisAddress[], username: string | undefi
   return { ...(user === undefined ? {} : { username: user }), ...(word === undefined ? {} : { password: word }) }
 }
 
-// TLS is spoken if a node says so, or if there are settings for it and no node says otherwise.
+// Uses TLS if a node requires it, or if there are settings for it and no node excludes it.
 function tlsOf(nodes: readonly RedisAddress[], tls: RedisTls | undefined): { tls?: ConnectionOptions } {
   const speaks = nodes.some((node) => node.tls === true) || (tls !== undefined && nodes.every((node) => node.tls !== false))
   if (!speaks) return {}

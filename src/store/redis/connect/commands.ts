@@ -1,18 +1,18 @@
-// The commands that this program sends to Redis, what it costs to be without each, and a script that tries them.
+// The Redis commands that this program uses, what fails without each, and a script that tries them.
 import { Script } from './script.ts'
 
 const nothingWorks = 'nothing is stored, no purge is recorded, and every request goes to the origin'
 const nothingFound = 'nothing that is stored is ever found'
 const nothingStored = 'nothing new is stored, and nothing is renewed'
 const noLog = 'no purge is recorded, and every request goes to the origin'
-const noInvalidations = 'what unsafe requests invalidate is not recorded for other replicas, and is dead in this process alone'
-const noLeases = 'processes do not wait for each other: each asks the origin for itself'
+const noInvalidations = 'invalidations by unsafe requests are not recorded for other replicas, and apply in this process alone'
+const noLeases = 'processes do not wait for each other: each fetches for itself'
 const notListed = 'stored responses cannot be listed'
 const notCopied = 'a purge does not wait until a Redis replica has it, and a failover may lose it'
 
 const costs: Readonly<Record<string, string>> = {
   keys: nothingWorks,
-  channels: 'replicas do not hear of each other: memory is not used where Redis answers, and each process asks the origin for itself',
+  channels: 'replicas receive no messages from each other: memory is not used while Redis is in reach, and each process fetches for itself',
   EVALSHA: nothingWorks,
   EVAL: nothingWorks,
   HVALS: nothingFound,
@@ -24,12 +24,12 @@ const costs: Readonly<Record<string, string>> = {
   HGET: nothingStored,
   HGETALL: nothingStored,
   HSET: nothingStored,
-  HDEL: 'what has outlived its time is not replaced',
+  HDEL: 'expired entries are not replaced',
   PEXPIRE: nothingStored,
-  PTTL: 'what is replaced takes room until its time is over, bodies of more than 16 KiB are not renewed, and no process waits for another',
-  UNLINK: 'nothing is removed before its time is over, and who waits for a fetch waits until its lease ends',
+  PTTL: 'replaced entries take room until they expire, bodies of more than 16 KiB are not renewed, and no process waits for another',
+  UNLINK: 'nothing is removed before it expires, and processes that wait for a fetch wait until its lease ends',
   HMGET: noLeases,
-  HKEYS: 'who waits for a fetch of another process waits until its lease ends',
+  HKEYS: 'processes that wait for a fetch wait until its lease ends',
   EXISTS: noLeases,
   XADD: noLog,
   XRANGE: noLog,
@@ -43,8 +43,8 @@ const costs: Readonly<Record<string, string>> = {
   SETRANGE: noInvalidations,
   GETRANGE: 'the purge log cannot be read after a start, and every request goes to the origin',
   XREAD: 'the purge log is read ten times a second instead of when there is something to read, and purges take that much longer',
-  PUBLISH: 'other replicas do not hear what this one replaces or purges: they may answer with what is fresh, but not the latest, and who waits for a fetch waits until its lease ends',
-  SUBSCRIBE: 'this replica does not hear what others replace: memory is not used where Redis answers, and it does not wait for the fetches of others',
+  PUBLISH: 'other replicas are not notified when this one replaces or purges entries: they may serve fresh responses that are not the latest, and processes that wait for a fetch wait until its lease ends',
+  SUBSCRIBE: 'this replica is not notified when others replace entries: memory is not used while Redis is in reach, and it does not wait for fetches of others',
   SCAN: notListed,
   ROLE: notCopied,
   WAIT: notCopied,
@@ -53,17 +53,19 @@ const costs: Readonly<Record<string, string>> = {
   PING: 'a connection that dies silently is not noticed',
 }
 
-/** What it costs to be without a command, as the end of a sentence. */
+/** Returns what fails without a command, as the end of a sentence. */
 export function costOf(command: string): string {
-  return costs[command] ?? 'what needs it does not work'
+  return costs[command] ?? 'features that need it do not work'
 }
 
 /** Every command that is named in `costOf`. */
 export const commands: readonly string[] = Object.keys(costs).filter(name => /^[A-Z]+$/.test(name))
 
 /**
- * Runs what scripts and calls run, on a key of its own, which it removes. What a script may not run (SCAN, INFO, WAIT) is
- * left out. KEYS: key. ARGV: channel. Answers name and error of each that failed, whatever the reason.
+ * Runs the commands of scripts and calls on a separate key, which it removes. Commands that a script may not run (SCAN,
+ * INFO, WAIT) are left out.
+ *
+ * KEYS: key. ARGV: channel. Returns name and error of each command that failed, for any reason.
  */
 export const probeScript = new Script(`
 local key = KEYS[1]

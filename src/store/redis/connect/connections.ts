@@ -1,4 +1,4 @@
-// The connections to Redis that a process shares, and whether they work.
+// The connections to Redis that a process shares, and their state.
 import { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
@@ -10,60 +10,62 @@ import { keepUsers, renewUsers } from './users.ts'
 import type { Log } from './log.ts'
 
 export interface RedisConnectionsOptions extends RedisServers {
-  /** How long a call for metadata or a small value may take; one for a chunk of a body gets five times that. */
+  /** The deadline of a call for metadata or a small value; a call for a chunk of a body gets five times that. */
   readonly commandTimeoutMs: number
-  /** How long a connection may take to be made; 2000 unless told. */
+  /** The deadline of a connection attempt; 2000 by default. */
   readonly connectTimeoutMs?: number
-  /** What every key begins with, and every channel. */
+  /** The prefix of every key and channel. */
   readonly keyPrefix?: string
   readonly clock: Clock
   readonly logger: Log
 }
 
-/** What the store, the purge log, leases and sessions share. None of it throws while Redis is out of reach, but calls do. */
+/**
+ * The connections of store, purge log, leases and sessions. Nothing here throws while Redis is out of reach, but calls do.
+ */
 export interface RedisConnections {
   /** For metadata and other small values. */
   readonly small: GuardedClient
-  /** For bodies: a large one must not keep a look-up waiting. */
+  /** For bodies: a large one must not delay a lookup. */
   readonly bodies: GuardedClient
-  /** Whether Redis is out of reach or takes nothing new, or was so when last tried. */
+  /** True if Redis is out of reach or refuses writes, or was so when last tried. */
   readonly degraded: boolean
-  /** Whether it is degraded, or a part beside the shared connections is out of order: what an operator should know. */
+  /** True if it is degraded, or a part beside the shared connections is out of order: the state to show to an operator. */
   readonly impaired: boolean
-  /** Notes whether a part is out of order. */
+  /** Records whether a part is out of order. */
   impair(part: string, on: boolean): void
-  /** The number of the database that all of them use. */
+  /** The number of the database, for all connections. */
   readonly database: number
   /** Resolves when the shared connections have been made for the first time. */
   ready(): Promise<void>
-  /** Calls each time that Redis is found to be out of reach. */
+  /** Calls the listener each time that Redis is found to be out of reach. */
   whenDegraded(listener: () => void): void
   /**
-   * A client of one's own, for blocking reads. It reconnects by itself; its calls fail at once while it is not connected, and
-   * have no deadline. Closed with the others.
+   * Returns a separate client, for blocking reads. It reconnects by itself. Its calls fail at once while it is not
+   * connected, and have no deadline. Closed with the others.
    */
   dedicated(): RedisClient
   /**
-   * A connection to one server, to subscribe on each time that it says 'ready'; undefined where none is known yet. In a
-   * cluster it is to one of the masters, and ends for good when it breaks, or when that node leaves the cluster: then another
-   * one should be asked for. Closed with the others.
+   * Returns a connection to one server, for subscriptions at each 'ready'; undefined if no server is known yet. In a cluster
+   * it leads to a master. It ends for good when it breaks, or when that node leaves the cluster: then call this again.
+   * Closed with the others.
    */
   subscriber(): Redis | undefined
   readonly commandTimeoutMs: number
-  /** What Redis refuses to this user. */
+  /** The commands that Redis refuses to this user. */
   readonly permissions: Permissions
   /** The servers that hold keys: one, or the masters of a cluster, in a fixed order. */
   masters(): readonly Redis[]
-  /** Makes every connection from now on with the user and password of `servers`, which are the same servers; those that there are stay. */
+  /** Uses the user and password of `servers`, which are the same servers, for every new connection; existing ones stay. */
   renewUsers(servers: RedisServers): void
   readonly closed: boolean
   close(): void
 }
 
-// A server that always has another one is not listened to for ever.
+// A server that always reports another reason is not logged for ever.
 const mostReasons = 8
 
-/** Starts to connect, and returns at once, whether or not anyone is there. */
+/** Starts to connect, and returns at once, whether or not a server is there. */
 export function connectRedis(options: RedisConnectionsOptions): RedisConnections {
   const { clock, logger, commandTimeoutMs } = options
   const dedicated = new Set<RedisClient>()
@@ -72,10 +74,11 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   let degraded = false
   let closed = false
 
-  // Reasons that have been told since Redis was last in use.
+  // Reasons that were logged since Redis was last in use.
   const told = new Set<string>()
 
-  // Logs one line for each change, whichever of the connections saw it first, and one for each reason that does not pass by itself.
+  // Logs a line for each change, whichever connection noticed it first, and a line for each reason that does not pass by
+  // itself.
   const changed = (error: unknown): void => {
     const down = [small, bodies].some((lane) => lane.healthy === false)
     const reason = down && !closed ? diagnosis(error) : undefined
@@ -107,7 +110,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   }
   const impair = (part: string, on: boolean): void => void (on ? impairments.add(part) : impairments.delete(part))
   const first = connect()
-  // A cluster has the one.
+  // A cluster has only one database.
   const database = first instanceof Redis ? first.options.db ?? 0 : 0
   const prefix = options.keyPrefix ?? 'sh'
   const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
@@ -115,7 +118,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const small: GuardedClient = new GuardedClient(first, commandTimeoutMs, (error) => changed(error), refused)
   watchMemoryPolicy(small.client, logger, refused)
   const bodies: GuardedClient = new GuardedClient(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
-  // Safe to ignore its errors: the shared connections tell of the trouble, and whoever uses it sees its calls fail.
+  // Safe to ignore its errors: the shared connections report the trouble, and its user sees the calls fail.
   const own = <Client extends RedisClient>(client: Client): Client => {
     client.on('error', () => {})
     client.on('end', () => dedicated.delete(client))
@@ -171,7 +174,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   }
 }
 
-// A connection to one of the masters, whichever: the cluster's own client would move a subscription without a word.
+// Returns a connection to any master: the cluster's own client would move a subscription without notice.
 function nodeOf(cluster: Cluster): Redis | undefined {
   const nodes = cluster.nodes('master')
   const node = nodes[Math.floor(Math.random() * nodes.length)]
@@ -185,7 +188,7 @@ function nodeOf(cluster: Cluster): Redis | undefined {
   return client
 }
 
-// Whoever subscribes asks it for a sign of life; until then silence is the end of it.
+// The subscriber sends PINGs; until then silence ends the connection.
 function patient(client: Redis): Redis {
   const { socketTimeout } = client.options
   client.on('ready', () => { delete client.options.socketTimeout })
@@ -195,7 +198,7 @@ function patient(client: Redis): Redis {
   return client
 }
 
-/** The name of a channel. Redis does not tell databases apart where it publishes: the name does. */
+/** Returns the name of a channel. Redis publishes to all databases, so the name holds the database. */
 export function channelName({ database }: Pick<RedisConnections, 'database'>, prefix: string, name: string): string {
   return `${prefix}:${database}:${name}`
 }

@@ -1,4 +1,4 @@
-// Keeps errors that ioredis throws or rejects by itself within the connection that they concern.
+// Keeps errors that ioredis itself throws or rejects within the connection that they concern.
 import { Cluster, Command, type Redis } from 'ioredis'
 import DataHandler from 'ioredis/built/DataHandler.js'
 import type { RedisClient } from './guarded-client.ts'
@@ -8,9 +8,9 @@ interface Reader {
   returnFatalError(error: Error): void
 }
 
-// A reply that is out of place makes ioredis throw a TypeError in the next tick, which would end the process. Its own
-// end for bytes that are no reply is right for these too: the calls fail, and the connection is made again. An
-// exception of one of our listeners is not its, and ends the process as ever.
+// A reply that is out of place makes ioredis throw a TypeError in the next tick, which would end the process. ioredis' own
+// handling of bytes that are no reply fits these too: the calls fail, and the connection is made again. An exception of our
+// own listeners is not from ioredis, and still ends the process.
 const reader = DataHandler.default.prototype as unknown as Reader
 reader.dispatch = function dispatch(this: Reader, run) {
   try {
@@ -26,7 +26,7 @@ function isOfIoredis(error: unknown): boolean {
   return /[\\/]ioredis[\\/]built[\\/]/.test(frame)
 }
 
-// Callbacks of ioredis take these replies apart without a look at them, and what they throw is caught by nobody.
+// Callbacks of ioredis read these replies without checking them, and nothing catches what they throw.
 Command.setReplyTransformer('info', (reply: unknown) => {
   if (typeof reply !== 'string') throw new Error('Protocol error: no reply to INFO')
   return reply
@@ -50,7 +50,7 @@ function isBelow(value: unknown, end: number): boolean {
 
 const connectAgainMs = 500
 
-/** Watches a new client: it is connected to what it was told, or not at all, and goes on trying until it is closed. */
+/** Watches a new client: it connects to its configured server or not at all, and keeps trying until it is closed. */
 export function contain(client: RedisClient): void {
   let closed = false
   const disconnect = client.disconnect.bind(client)
@@ -58,7 +58,7 @@ export function contain(client: RedisClient): void {
     closed ||= !reconnect
     disconnect(reconnect)
   }
-  // ioredis gives up where an address cannot even be tried, such as one that a Sentinel made up.
+  // ioredis gives up if an address cannot even be tried, such as one that a Sentinel made up.
   client.on('end', () => {
     setTimeout(() => {
       if (!closed && client.status === 'end') client.connect().catch(() => {})
@@ -70,7 +70,7 @@ export function contain(client: RedisClient): void {
 
 function containNode(node: Redis): void {
   leaveWhenWrong(node)
-  // Sent before a command that a slot on its way needs, by ioredis, which does not look whether it is refused.
+  // ioredis sends this before a command for a slot that is being moved, and ignores a refusal.
   const asking = node.asking.bind(node) as () => Promise<'OK'>
   node.asking = () => {
     const reply = asking()
@@ -79,8 +79,8 @@ function containNode(node: Redis): void {
   }
 }
 
-// ioredis goes on in database 0 where SELECT is refused, and with replies that answer other calls than it thinks. At the
-// moment of the error it has sent no command but those of its handshake, and sends none on a connection that is closing.
+// ioredis continues in database 0 if SELECT is refused, and with replies that belong to other calls. At the time of the
+// error it has sent only the commands of its handshake, and it sends none on a connection that is closing.
 function leaveWhenWrong(client: Redis): void {
   client.on('error', (error: Error & { command?: { name: string } }) => {
     if (error.command?.name === 'select' || error.message.startsWith('Command queue state error')) client.disconnect(true)

@@ -1,11 +1,11 @@
-// Whether Redis is set to evict what a cache can lose, and nothing else.
+// Checks that Redis is set to evict only data that a cache can lose.
 import { Redis } from 'ioredis'
 import { withDeadline, type RedisClient } from './guarded-client.ts'
 import type { Log } from './log.ts'
 
 const askTimeoutMs = 2000
 
-/** What is unfit in the answer to INFO memory, as one line that says what would be right; undefined when nothing is. */
+/** Returns what is unfit in the reply to INFO memory, as one line that says what would be right; undefined if nothing is. */
 export function unfitMemory(info: string): string | undefined {
   const limit = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0)
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? ''
@@ -16,12 +16,12 @@ export function unfitMemory(info: string): string | undefined {
   return undefined
 }
 
-// More than a cluster has; the addresses of those that are gone are forgotten then.
+// More than a cluster has. Beyond it all addresses are dropped.
 const mostServers = 200
 
 /**
- * Asks every server that is connected to, each time that it is, and says what is unfit: one line for each server, and again
- * only when it is another. INFO is asked, not CONFIG, which many hosts of Redis do not allow.
+ * Checks every server at each connection, and logs what is unfit: one line for each server, and another only if it changes.
+ * Uses INFO, not CONFIG, which many hosts of Redis do not allow.
  */
 export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void): void {
   const told = new Map<string, string | undefined>()
@@ -34,7 +34,7 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (er
       if (told.size >= mostServers) told.clear()
       told.set(name, unfit)
     } catch (error) {
-      // It may not be asked, or is gone again: then nothing is known of its memory.
+      // INFO is refused, or the server is lost again: then nothing is known about its memory.
       refused(error)
     }
   }
@@ -42,7 +42,7 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (er
     client.on('ready', () => void look(client))
     return
   }
-  // A node connects when it is first asked for something, and its role may be another each time.
+  // A node connects at its first command, and its role may differ each time.
   client.on('+node', (node: Redis) => {
     node.on('ready', () => {
       if (node.options.readOnly !== true) void look(node)

@@ -1,59 +1,59 @@
-// One client of Redis with a deadline and a breaker around every call.
+// A Redis client with a deadline and a circuit breaker around every call.
 import { Cluster, Command, type Redis } from 'ioredis'
 
 export type RedisClient = Redis | Cluster
 export type RedisArgument = string | Buffer | number
 
-/** Redis did not answer, in time or at all. Whether it did, or will do, what was asked is not known. */
+/** Redis did not respond, in time or at all. The command may have been executed, or may be executed later. */
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }
 
-// Answers that say that the server cannot work now, whatever is asked of it.
+// Replies of a server that cannot work now, whatever the command.
 const unwell = /^(?:LOADING|CLUSTERDOWN|MASTERDOWN|NOAUTH|WRONGPASS)/
-// Answers that say that it can be read, but takes nothing: a replica, a full memory, a disk that fails.
+// Replies of a server that can be read, but refuses writes: a replica, a full memory, a disk that fails.
 const refusing = /^(?:READONLY|OOM|MISCONF|NOREPLICAS)/
 
-// Answers of one that is well and says that a slot is on its way to another node, so that nobody can tell yet what lies
-// there; or that it was waiting for something in one that has gone, or is a master no longer.
+// Replies of a working server whose slot is being moved to another node, so that its content is unknown for now. Or the call
+// was waiting on a node that was lost, or is a master no longer.
 const moving = /^(?:TRYAGAIN|UNBLOCKED|MOVED|ASK)/
 
-/** Failures in a row after which nobody is kept waiting for its deadline any more. */
+/** Consecutive failures after which no call waits for its deadline any more. */
 const failuresToOpen = 5
-// How often it is tried while it is out of order.
+// How often a failed server is probed.
 const probeMs = 200
 
-// What is known of a server: a cluster has many, and one that hangs must not stop the calls to the others.
+// The state of a server: a cluster has many, and one that hangs must not stop the calls to the others.
 interface Server {
-  /** In a row. */
+  /** Consecutive failures. */
   failures: number
-  /** What a call that failed was about: asking for it again finds whoever has it now. */
+  /** The key of a failed call: a probe for this key finds its present owner. */
   key: string | Buffer | undefined
 }
 
-// Far more than a cluster has; what is gone from one is forgotten then.
+// Far more than a cluster has; beyond it all states are dropped.
 const mostServers = 200
 
 /**
- * A client that never keeps anyone waiting. After five failures in a row it refuses every call at once, and tries by itself
- * whether Redis is well again: that is not what a caller's time is for. The deadline is our own, because a Cluster queues
- * calls whatever its options say, and a command that timed out may still run later: callers must not conclude that it did not.
+ * A client whose calls never wait long. After five consecutive failures it refuses every call at once, and probes Redis by
+ * itself, without using a caller's time. The deadline is separate from ioredis', because a Cluster queues calls despite its
+ * options. A command that timed out may still run later: callers must not conclude that it did not.
  */
 export class GuardedClient {
   readonly client: RedisClient
-  /** Takes note of an error that Redis has answered, be it in the answer of a script. */
+  /** Records an error reply from Redis, also one inside the reply of a script. */
   readonly answered: (error: Error) => void
   readonly #timeoutMs: number
   readonly #changed: (error: unknown) => void
-  /** By host and port of the owner of a slot; '' where there is only one server, or no slot is concerned. */
+  /** By host and port of a slot's owner; '' if there is only one server, or no slot is concerned. */
   readonly #servers = new Map<string, Server>()
   #up: boolean | undefined
-  /** The key that it last would not write; undefined while it takes what it is given. */
+  /** The key of the last refused write; undefined while writes are accepted. */
   #refused: string | undefined
   #probing = false
   #closed = false
 
-  /** @param answered told of each error that Redis answers */
+  /** @param answered called with each error reply from Redis */
   constructor(client: RedisClient, timeoutMs: number, changed: (error: unknown) => void, answered: (error: Error) => void = () => {}) {
     this.client = client
     this.answered = answered
@@ -64,16 +64,16 @@ export class GuardedClient {
       this.#set(true, undefined)
     })
     client.on('close', () => this.#set(false, undefined))
-    // Having a listener is what keeps an 'error' from ending the process.
+    // A listener keeps an 'error' from ending the process.
     client.on('error', (error: unknown) => this.#set(false, error))
   }
 
-  /** undefined: it has not been tried to the end yet. False also where one of several servers is out of order. */
+  /** `undefined` until the first connection attempt ends. False if any of several servers is out of order. */
   get healthy(): boolean | undefined {
     return this.#up === undefined ? undefined : this.#up && !this.#anyOpen() && this.#refused === undefined
   }
 
-  /** Whether no server answers, or none did when last tried. */
+  /** True if no server responds, or none did when last tried. */
   get outOfReach(): boolean {
     if (this.#up !== true) return this.#up === false
     for (const server of this.#servers.values()) {
@@ -83,8 +83,8 @@ export class GuardedClient {
   }
 
   /**
-   * Sends one command, its key first. Buffers come back as Buffers.
-   * @throws RedisUnavailable when there is no answer in `timeoutMs`; ioredis' ReplyError when the answer is an error.
+   * Sends one command, its key first. Returns Buffers for bulk strings.
+   * @throws RedisUnavailable if there is no reply within `timeoutMs`; ioredis' ReplyError if the reply is an error.
    */
   async call(command: string, args: RedisArgument[], timeoutMs = this.#timeoutMs): Promise<unknown> {
     const request = new Command(command, args, { replyEncoding: null })
@@ -104,7 +104,7 @@ export class GuardedClient {
     return server
   }
 
-  // As far as the client knows: the table of slots is corrected by every MOVED.
+  // Returns the owner as far as the client knows: every MOVED corrects the table of slots.
   #ownerOf(request: Command): string {
     if (!(this.client instanceof Cluster)) return ''
     const slot = request.getSlot()
@@ -132,13 +132,12 @@ export class GuardedClient {
         if (refusing.test(answer.message)) this.#refuse(request, answer)
         if (!moving.test(answer.message)) throw answer
       }
-      throw error instanceof RedisUnavailable ? error : new RedisUnavailable('Redis did not answer', { cause: error })
+      throw error instanceof RedisUnavailable ? error : new RedisUnavailable('Redis did not respond', { cause: error })
     }
   }
 
-  // Reading goes on as it was; but nothing new is kept, and whoever watches should know. A server that is another one now may
-  // have another role: it is asked again whether it writes, about the key that it refused, so that in a cluster it is the
-  // same one.
+  // Reads go on, but nothing new is stored, and `healthy` shows it. After a failover the server may accept writes again. The
+  // probe writes next to the refused key, so that in a cluster it reaches the same server.
   #refuse(request: Command, error: Error): void {
     const before = this.#refused
     this.#refused = String(request.getKeys()[0] ?? '')
@@ -161,25 +160,25 @@ export class GuardedClient {
     this.#probe()
   }
 
-  // Nobody may call for long, and nothing but a call that succeeds says that it is well again.
+  // Calls may be rare, and only a successful call proves recovery.
   #probe(): void {
     if (this.#probing) return
     this.#probing = true
     setTimeout(() => {
       this.#probing = false
       if (this.#closed || (!this.#anyOpen() && this.#refused === undefined)) return
-      // Safe to ignore: a failure is counted by `#send`, and this goes on for as long as there are any.
+      // Safe to ignore: `#send` counts a failure, and the probes go on while there are any.
       void Promise.allSettled([...this.#servers].filter(([, server]) => isOpen(server)).map(([name, server]) => this.#try(name, server)))
         .then(() => this.#tryToWrite()).catch(() => {}).then(() => this.#probe())
     }, probeMs).unref()
   }
 
   async #try(name: string, server: Server): Promise<void> {
-    if (this.#up === false) return // a connection that is made tells it
+    if (this.#up === false) return // a new connection resets the state
     const request = name === '' || server.key === undefined
       ? new Command('PING', [], { replyEncoding: null })
       : new Command('EXISTS', [server.key], { replyEncoding: null })
-    // Another has taken its slots over, and this one is asked for nothing any more.
+    // Another server owns its slots now, and this one receives no more commands.
     if (this.#ownerOf(request) !== name && this.#servers.delete(name)) this.#changed(undefined)
     await this.#send(request, this.#serverOf(request), this.#timeoutMs)
   }
@@ -207,12 +206,12 @@ function isOpen({ failures }: Server): boolean {
   return failures >= failuresToOpen
 }
 
-/** What the promise gives, or RedisUnavailable when it has given nothing in `timeoutMs`. */
+/** Returns the promise's value, or throws RedisUnavailable if it has none within `timeoutMs`. */
 export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    const giveUp = (): void => reject(new RedisUnavailable(`no answer in ${timeoutMs} ms`))
-    // Timers come before sockets in a turn of the event loop: after a long one, what has long been answered is read first.
+    const giveUp = (): void => reject(new RedisUnavailable(`no reply in ${timeoutMs} ms`))
+    // Timers run before sockets in a turn of the event loop: after a long turn, replies that have arrived are read first.
     timer = setTimeout(() => setImmediate(giveUp), timeoutMs)
   })
   try {

@@ -1,4 +1,4 @@
-// The part of a logger that the Redis store writes to.
+// The part of a logger that the Redis store uses.
 
 /** The part of a pino logger that is used here. */
 export interface Log {

@@ -1,4 +1,4 @@
-// Commands that the Redis user may not run, or that the server does not know: each is told once, with what it costs.
+// Commands that Redis refuses to the user, or does not know: each is logged once, with what fails without it.
 import { Cluster, Command, type Redis } from 'ioredis'
 import { costOf, probeScript } from './commands.ts'
 import { withDeadline, type GuardedClient } from './guarded-client.ts'
@@ -6,25 +6,25 @@ import type { Log } from './log.ts'
 
 export interface PermissionsOptions {
   readonly logger: Log
-  /** What every key begins with. */
+  /** The prefix of every key. */
   readonly prefix: string
-  /** One that nobody listens to, with a name like those that are listened to. */
+  /** A channel without subscribers, named like those that have some. */
   readonly channel: string
-  /** Notes whether anything is refused. */
+  /** Records whether anything is refused. */
   impair(on: boolean): void
 }
 
-// How often it is tried again while anything is refused.
+// How often refused commands are tried again.
 const againMs = 1000
 const askTimeoutMs = 2000
-// Names that are tried until one is found for each master of a cluster.
+// Names to try until one is found for each master of a cluster.
 const mostNames = 1000
-/** What scripts may not run; each with arguments that do no harm, to find out whether it is refused still. */
+/** Commands that scripts may not run, each with harmless arguments, to find out whether it is still refused. */
 const outsideScripts: Readonly<Record<string, readonly string[]>> = {
   WAIT: ['0', '1'], ROLE: [], INFO: ['memory'], SCAN: ['0', 'COUNT', '1'], PING: [],
 }
 
-/** Whether Redis says that this user may not do it, or that it knows no such command (disabled, or renamed). */
+/** True if Redis refuses a command to this user, or does not know it (disabled, or renamed). */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && (/^NOPERM|^(?:ERR )?unknown command/i.test(error.message) || isRefusedInside(error.message))
 }
@@ -33,7 +33,7 @@ function isRefusedInside(message: string): boolean {
   return /the user executing the script can't|unknown (?:redis )?command called from script|ACL failure in script/i.test(message)
 }
 
-// What is refused: a command by its name, or keys, or channels.
+// Returns what is refused: a command by its name, or keys, or channels.
 function subjectOf(message: string): string | undefined {
   const command = /(?:unknown command|run the) ['`"]([\w|.-]+)/i.exec(message)?.[1]
   if (command !== undefined) return command.toUpperCase()
@@ -53,16 +53,16 @@ export class Permissions {
     this.#options = options
   }
 
-  /** Tries over this lane, each time that it has connected, what scripts run. */
+  /** Tries the commands of scripts with this client, each time that it has connected. */
   watch(lane: GuardedClient, masters: () => readonly Redis[]): void {
     this.#lane = lane
     this.#masters = masters
     lane.client.on('ready', () => void this.#check())
-    // A cluster that tells nobody who owns what gives the reason so.
+    // A cluster that does not report its slots gives the reason here.
     lane.client.on('error', (error: Error & { lastNodeError?: unknown }) => this.refused(error.lastNodeError))
   }
 
-  /** Takes note of an error that Redis has answered, if it is a refusal. */
+  /** Records an error reply from Redis, if it is a refusal. */
   refused(error: unknown): void {
     if (!(error instanceof Error) || !isRefusal(error)) return
     const subject = isRefusedInside(error.message) ? undefined : subjectOf(error.message)
@@ -70,7 +70,7 @@ export class Permissions {
     else void this.#check()
   }
 
-  /** Takes note that a command was run. */
+  /** Records that a command was executed. */
   worked(command: string): void {
     if (!this.#refused.delete(command)) return
     this.#options.logger.info({ command }, `Redis takes ${command} again`)
@@ -108,20 +108,20 @@ export class Permissions {
     try {
       const { refused, whole } = await this.#tryAll(lane)
       for (const subject of this.#refused) {
-        // SUBSCRIBE is tried by who subscribes.
+        // The subscriber itself tries SUBSCRIBE.
         const tried = subject in outsideScripts || (whole && subject !== 'SUBSCRIBE')
         if (tried && !refused.has(subject)) this.worked(subject)
       }
       for (const [subject, message] of refused) this.#note(subject, message)
     } catch {
-      // Redis is out of reach: the next connection tells.
+      // Redis is out of reach: the next connection triggers another check.
     } finally {
       this.#checking = false
       if (this.#refused.size > 0) this.#later()
     }
   }
 
-  // What is refused, with the message that says so; and whether the script that tries the commands could be run.
+  // Returns what is refused, with the message, and whether the script that tries the commands could run.
   async #tryAll(lane: GuardedClient): Promise<{ readonly refused: ReadonlyMap<string, string>, readonly whole: boolean }> {
     const refused = new Map<string, string>()
     let whole = true
@@ -149,7 +149,7 @@ export class Permissions {
     return { refused, whole }
   }
 
-  // One key for each server that holds keys.
+  // Returns a key for each server that holds keys.
   #keys({ client }: GuardedClient): string[] {
     const { prefix } = this.#options
     if (!(client instanceof Cluster)) return [`${prefix}:{probe}`]

@@ -1,10 +1,10 @@
-// A Lua script: sent by its hash, and whole where the server does not know it.
+// A Lua script: sent by its hash, and in full if the server does not know it.
 import { createHash } from 'node:crypto'
 import type { GuardedClient, RedisArgument } from './guarded-client.ts'
 
 /**
- * Functions for scripts that publish beside what they do. Who may not publish does all the same: the refusal comes with the
- * answer.
+ * Functions for scripts that also publish. If PUBLISH is refused, the rest happens nevertheless, and the reply carries the
+ * refusal.
  */
 export const publishing = `
 local untold
@@ -18,7 +18,7 @@ local function answer(value)
 end
 `
 
-/** Runs in Redis as one step. Its keys must lie in one slot. */
+/** A script that runs in Redis as one step. Its keys must be in one slot. */
 export class Script {
   readonly #source: string
   readonly #hash: string
@@ -28,7 +28,7 @@ export class Script {
     this.#hash = createHash('sha1').update(source).digest('hex')
   }
 
-  /** @throws as Lane.call. */
+  /** @throws as GuardedClient.call. */
   async run(lane: Pick<GuardedClient, 'call' | 'answered'>, keys: readonly string[], args: readonly RedisArgument[], timeoutMs?: number): Promise<unknown> {
     return opened(lane, await this.#call(lane, keys, args, timeoutMs))
   }
@@ -44,7 +44,7 @@ export class Script {
   }
 }
 
-// What `answer` of `publishing` was given.
+// Unpacks a reply that was made by `answer` of `publishing`.
 function opened(lane: Pick<GuardedClient, 'answered'>, reply: unknown): unknown {
   if (!Array.isArray(reply) || String(reply[0]) !== 'untold') return reply
   lane.answered(new Error(String(reply[1])))

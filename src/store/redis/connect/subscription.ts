@@ -1,4 +1,4 @@
-// A subscription to one channel: whether messages arrive is known at each moment, also when its connection dies silently.
+// A subscription to one channel that knows at each moment whether messages arrive, even if its connection dies silently.
 import type { Redis } from 'ioredis'
 import type { RedisConnections } from './connections.ts'
 import { RedisUnavailable, withDeadline } from './guarded-client.ts'
@@ -9,7 +9,7 @@ export interface SubscriptionOptions {
   readonly channel: string
   /** Names the subscription in the log. */
   readonly name: string
-  /** What it costs that no message arrives, as the end of a sentence. */
+  /** The consequence of missing messages, as the end of a sentence. */
   readonly without: string
   readonly logger: Log
   message(text: string): void
@@ -19,18 +19,18 @@ export interface SubscriptionOptions {
   lost(silent: boolean): void
 }
 
-// How often the connection is asked for a sign of life.
+// How often the connection is probed with PING.
 const beatMs = 1000
-// How long the answer may take, where commands may not take longer.
+// The deadline of the reply, unless commands have a longer one.
 const answerMs = 1000
 const againMs = 250
 
 /**
- * Holds a connection of its own, subscribes each time that it is made, and sends PING over it every second. A NAT or a
- * firewall that forgets a connection sends no reset, and nothing is ever written to a connection that only listens: without
- * the PING it would count as alive until TCP's own keep-alive gives it up. One that does not answer is replaced by a new one.
+ * Holds its own connection, subscribes at each 'ready', and sends PING every second. A NAT or a firewall that drops a
+ * connection sends no reset, and nothing is written to a connection that only receives. Without PING it would count as alive
+ * until TCP's own keep-alive closes it. If there is no reply, the connection is replaced.
  *
- * PUBLISH reaches every node of a cluster, so there any master will do, and another one after each failure.
+ * PUBLISH reaches every node of a cluster, so any master will do, and another one after each failure.
  */
 export class Subscription {
   readonly #options: SubscriptionOptions
@@ -47,7 +47,7 @@ export class Subscription {
     this.#connect()
   }
 
-  /** Whether messages arrive. */
+  /** True while messages arrive. */
   get hears(): boolean {
     return this.#hears
   }
@@ -65,7 +65,7 @@ export class Subscription {
     })
     client.on('ready', () => void this.#subscribe(client))
     client.on('close', () => this.#lose(client, false))
-    // Where it does not connect again by itself.
+    // If it does not reconnect by itself.
     client.on('end', () => {
       if (client === this.#client) this.#later(againMs, () => this.#connect())
     })
@@ -77,7 +77,7 @@ export class Subscription {
     if (client !== this.#client || this.#over) return
     if (error !== undefined) {
       redis.permissions.refused(error)
-      // Closed, so that 'ready' comes again; or refused, for now.
+      // If it is closed, 'ready' comes again; else SUBSCRIBE is refused for now.
       redis.impair(name, true)
       if (client.status === 'ready') this.#later(againMs, () => void this.#subscribe(client))
       return
@@ -93,25 +93,25 @@ export class Subscription {
 
   async #beat(client: Redis): Promise<void> {
     const error = await this.#ask(client.ping(), client)
-    // An answer that refuses it is an answer.
+    // A reply that refuses PING is a reply.
     this.#options.redis.permissions.refused(error)
     if (client === this.#client && client.status === 'ready') this.#later(beatMs, () => void this.#beat(client))
   }
 
-  // Gives the error that came instead of an answer.
+  // Returns the error, or undefined after a normal reply.
   async #ask(asked: Promise<unknown>, client: Redis): Promise<unknown> {
     try {
       await withDeadline(asked, this.#answerMs)
       return undefined
     } catch (error) {
-      // Where Redis answers nobody it is not the connection that is at fault: what it says when it goes on comes over this one.
+      // If Redis responds to no connection, this one is not at fault: messages arrive on it when Redis goes on.
       const dead = error instanceof RedisUnavailable && !this.#options.redis.small.outOfReach
       if (dead && client === this.#client) this.#replace(client)
       return error
     }
   }
 
-  // What is still on its way over the old connection is of no use: nobody knows what is missing before it.
+  // Messages still in flight on the old connection are useless: it is unknown what is missing before them.
   #replace(client: Redis): void {
     const { name, without, logger } = this.#options
     if (!this.#silent) logger.warn({ subscription: name }, `a connection that waits for messages of other replicas is silent, and is made anew: until then ${without}`)

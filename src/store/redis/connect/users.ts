@@ -1,10 +1,10 @@
-// The users that connections to Redis are made as: they can change while the process runs.
+// The users of the connections to Redis, which can change while the process runs.
 import { Cluster, type Redis } from 'ioredis'
 import { readRedisNode, readRedisUrl } from '../../../redis-address.ts'
 import { sound, userOf, type RedisServers } from './client.ts'
 import type { RedisClient } from './guarded-client.ts'
 
-/** Options of ioredis, which it reads each time that it connects. */
+/** Options of ioredis, which it reads at each connection. */
 interface Users {
   readonly username: string | undefined
   readonly password: string | undefined
@@ -12,13 +12,13 @@ interface Users {
   readonly sentinelPassword: string | undefined
 }
 
-/** Makes the next connections of a client as the users of `servers`. What is connected stays. */
+/** Uses the users of `servers` for the next connections of a client. Existing connections stay. */
 export function renewUsers(client: RedisClient, servers: RedisServers): void {
   const users = usersOf(servers)
   for (const each of client instanceof Cluster ? client.nodes('all') : [client]) Object.assign(each.options, users)
 }
 
-/** The nodes that a cluster finds later are made from options that it has copied: they are given the users of then, before they connect. */
+/** Nodes that a cluster finds later are made from copied options: they get the present users before they connect. */
 export function keepUsers(client: RedisClient, servers: () => RedisServers): void {
   if (client instanceof Cluster) client.on('+node', (node: Redis) => void Object.assign(node.options, usersOf(servers())))
 }

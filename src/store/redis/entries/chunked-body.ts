@@ -1,4 +1,4 @@
-// Bodies that lie in Redis in chunks: reading one, and writing one.
+// Reads and writes bodies that are stored in Redis in chunks.
 import { randomBytes } from 'node:crypto'
 import { ChunkBuffer } from '../../memory/chunks.ts'
 import { BodyGone, type Body } from '../../store.ts'
@@ -6,18 +6,18 @@ import type { GuardedClient } from '../connect/guarded-client.ts'
 import { chunksScript } from './scripts.ts'
 import { checksumBytes, chunkName, newChunk, openChunk, sealChunk, type Chunks } from './value.ts'
 
-/** Bodies up to this length lie in the value, with their metadata. */
+/** Bodies up to this length are stored in the value, with their metadata. */
 export const inlineBytes = 16_384
-/** Length of a chunk of the longer ones: large enough to be few, small enough not to hold up what comes after it. */
+/** Length of a chunk of longer bodies: large enough to be few, small enough not to delay other replies. */
 export const chunkBytes = 262_144
-/** Chunks of one body that may be on their way to Redis at once: beyond it the writer asks its source to wait. */
+/** Chunks of one body that may be in flight to Redis; beyond it the writer makes its source wait. */
 const mostInFlight = 4
-/** Chunks that are asked for before the first is sent: beyond it the question itself would take long. */
+/** Chunks that are checked before the first is sent; checking more would take long. */
 const mostAskedFor = 4_096
-/** Chunks that are read before the first is sent, where there are no more: what is amiss with them is then known in time. */
+/** Bodies with at most this many chunks are read completely before the first is sent, so damage is noticed in time. */
 const mostAtOnce = 4
 
-/** A body in chunks: a few are read at once, more of them one at a time, with the next one on its way. */
+/** A body in chunks. A few chunks are read at once; more are read one at a time, with the next one in flight. */
 export class ChunkedBody implements Body {
   readonly bytes = undefined
   readonly #lane: GuardedClient
@@ -26,7 +26,7 @@ export class ChunkedBody implements Body {
   readonly #length: number
   readonly #gone: () => Promise<void>
 
-  /** @param gone told, and waited for, when a chunk turns out to be missing or damaged. Never rejects. */
+  /** @param gone called, and awaited, if a chunk is missing or damaged. Never rejects. */
   constructor(lane: GuardedClient, entry: string, chunks: Chunks, length: number, gone: () => Promise<void>) {
     this.#lane = lane
     this.#entry = entry
@@ -35,7 +35,7 @@ export class ChunkedBody implements Body {
     this.#gone = gone
   }
 
-  /** @throws BodyGone when a chunk is missing, damaged, or out of reach. */
+  /** @throws BodyGone if a chunk is missing, damaged, or out of reach. */
   async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     const last = Math.min(end, this.#length)
     if (start >= last) return
@@ -46,12 +46,12 @@ export class ChunkedBody implements Body {
       yield* await Promise.all(Array.from({ length: lastNumber - number + 1 }, (_, i) => this.#fetch(number + i, start, last)))
       return
     }
-    // Redis lets go of keys one by one. That one is missing costs a hit while nothing was sent, and an answer later.
+    // Redis evicts keys one by one. A missing chunk costs a hit before the first byte is sent, and the response after it.
     let [part] = await Promise.all([this.#fetch(number, start, last), this.#allThere(number + 1, lastNumber)])
     while (number < lastNumber) {
       number++
       const next = this.#fetch(number, start, last)
-      // Safe to ignore here: it is awaited, and fails, on the next round; the reader may just not get that far.
+      // Safe to ignore here: the next round awaits it and fails; the reader may stop before that.
       next.catch(() => {})
       yield part
       part = await next
@@ -59,7 +59,7 @@ export class ChunkedBody implements Body {
     yield part
   }
 
-  // By their kinds and lengths: whether they are damaged is told when they are read.
+  // Checks kinds and lengths; damage is noticed when the chunks are read.
   async #allThere(from: number, to: number): Promise<void> {
     const names = Array.from({ length: Math.min(to - from + 1, mostAskedFor) }, (_, i) => chunkName(this.#entry, this.#chunks.id, from + i))
     const lengths = [this.#chunks.chunkBytes, this.#lengthOf(from + names.length - 1)].map((length) => length + checksumBytes)
@@ -70,7 +70,7 @@ export class ChunkedBody implements Body {
     try {
       return await asked
     } catch (error) {
-      // Something else lies under its name, and will at the next look too.
+      // The key holds another type, and will at the next lookup too.
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return this.#lost()
       throw new BodyGone('a chunk of the body could not be read', { cause: error })
     }
@@ -78,17 +78,17 @@ export class ChunkedBody implements Body {
 
   async #lost(): Promise<never> {
     await this.#gone()
-    throw new BodyGone('a chunk of the body is gone')
+    throw new BodyGone('a chunk of the body is lost')
   }
 
-  // The part of a chunk that lies between `start` and `end` of the body.
+  // Returns the part of a chunk between `start` and `end` of the body.
   async #fetch(number: number, start: number, end: number): Promise<Buffer> {
     const size = this.#chunks.chunkBytes
     const begins = number * size
     const from = Math.max(0, start - begins)
     const to = Math.min(size, end - begins)
     const name = chunkName(this.#entry, this.#chunks.id, number)
-    // Whole, also where a part is wanted: only of the whole can it be told that nothing in it is damaged.
+    // Reads the whole chunk even if a part is wanted: only the whole has a checksum.
     const chunk = openChunk(name, await this.#reply(this.#lane.call('GET', [name])))
     return chunk?.length === this.#lengthOf(number) ? chunk.subarray(from, to) : this.#lost()
   }
@@ -98,12 +98,12 @@ export class ChunkedBody implements Body {
   }
 }
 
-/** What a writer has gathered: the body itself, or where its chunks lie; undefined when Redis did not take them. */
+/** The result of a sink: the body itself, or its chunks; undefined if Redis did not take them. */
 export type Gathered = { readonly length: number, readonly body: Buffer | Chunks } | undefined
 
 /**
- * A body on its way into Redis. Short ones are kept until the end; longer ones go out chunk by chunk, under a name that
- * nobody knows yet, with a time to live that frees them if nobody ever makes them visible.
+ * An incoming body. A short one is kept until the end. A longer one is sent chunk by chunk, under a name that is not visible
+ * yet, with a time to live that frees the chunks if no commit makes them visible.
  */
 export class BodySink {
   readonly #lane: GuardedClient
@@ -128,7 +128,7 @@ export class BodySink {
     return this.#length
   }
 
-  /** Whether Redis did not take a chunk, so that nothing will come of the others. */
+  /** True if Redis did not take a chunk, so that the others are useless. */
   get failed(): boolean {
     return this.#failed
   }
@@ -156,7 +156,7 @@ export class BodySink {
     return this.#inFlight.size < mostInFlight ? undefined : this.#room()
   }
 
-  /** Ends the body. Resolves when all that was sent has arrived. */
+  /** Ends the body. Resolves when all chunks have been stored. */
   async finish(): Promise<Gathered> {
     if (this.#count === 0 && this.#chunk === undefined) {
       const body = Buffer.allocUnsafe(this.#length)
@@ -168,14 +168,14 @@ export class BodySink {
     return this.#failed ? undefined : { length: this.#length, body: { id: this.#id, count: this.#count, chunkBytes } }
   }
 
-  /** Frees what was sent. Only for chunks that no commit has been sent for, or whose commit was refused. */
+  /** Frees the chunks. Only if no commit was sent for them, or if it was refused. */
   discard(): void {
     this.#failed = true
     this.#chunk = undefined
     this.#short.clear()
     const names = Array.from({ length: this.#count }, (_, number) => chunkName(this.#entry, this.#id, number))
     if (names.length === 0) return
-    // Safe to ignore: what is not deleted has a time to live, and nothing points at it.
+    // Safe to ignore: chunks that are not deleted have a time to live, and nothing points at them.
     void Promise.all(this.#inFlight).then(() => this.#lane.call('UNLINK', names)).catch(() => {})
   }
 

@@ -1,28 +1,28 @@
-// What replicas tell each other when one replaces something that another may have a copy of.
+// Messages between replicas about replaced entries, of which others may have copies.
 import { randomBytes } from 'node:crypto'
 import type { StoreKey } from '../../store.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
 import { Subscription } from '../connect/subscription.ts'
 import type { Log } from '../connect/log.ts'
 
-/** Whoever keeps copies of what lies in Redis. */
+/** A tier that keeps copies of entries in Redis. */
 export interface InvalidationListener {
   /** Another replica has replaced or removed these variants of a key; [] stands for all of them. */
   onReplaced(key: StoreKey, variants: readonly string[]): void
-  /** From now on `replaced` is told of everything. No copy that was made before is known to be the latest. */
+  /** From now on `onReplaced` is called for every replacement. No earlier copy is known to be the latest. */
   onResumed(): void
-  /** From now on `replaced` may be told of nothing. `silent`: perhaps for a while already. */
+  /** From now on `onReplaced` may miss replacements. `silent`: perhaps it has missed some already. */
   onGap(silent: boolean): void
 }
 
 /**
- * One channel for all replicas. The scripts that replace something publish in the same step, so nothing is replaced without
- * it; but a message to a replica whose connection breaks is lost. What that costs is an answer that is older than the
- * latest and yet fresh, until the break is noticed. Purges do not depend on it: an entry's stamp tells of them.
+ * A channel for all replicas. The scripts that replace an entry publish in the same step, so no replacement is silent. But a
+ * message to a replica whose connection breaks is lost. Until the break is noticed, that replica may serve a fresh response
+ * that is not the latest. Purges do not depend on the channel: they are judged by an entry's stamp.
  */
 export class InvalidationChannel {
   readonly channel: string
-  /** What is sent under this name comes back to us too, who know better. */
+  /** Identifies our own messages, which Redis sends back to us too. */
   readonly #sender = randomBytes(12).toString('base64url')
 
   readonly #redis: RedisConnections
@@ -32,16 +32,16 @@ export class InvalidationChannel {
     this.channel = channelName(redis, prefix, 'replaced')
   }
 
-  /** What to publish. JSON writes half of a surrogate pair as an escape, so that any key comes back as it was. */
+  /** Returns the message to publish. JSON escapes a lone surrogate, so any key survives the encoding. */
   message(key: StoreKey, ...variants: readonly string[]): string {
     return JSON.stringify([this.#sender, key, ...variants])
   }
 
-  /** Subscribes, on a connection of its own. */
+  /** Subscribes, on a separate connection. */
   follow(logger: Log, follower: InvalidationListener): void {
     void new Subscription({
       redis: this.#redis, channel: this.channel, logger,
-      name: 'replacements', without: 'what is in memory is not used while Redis answers',
+      name: 'replacements', without: 'memory is not used while Redis is in reach',
       message: (text) => {
         const message = parse(text)
         if (message !== undefined && message.sender !== this.#sender) follower.onReplaced(message.key, message.variants)
@@ -52,7 +52,7 @@ export class InvalidationChannel {
   }
 }
 
-// undefined for what no replica of this version sends.
+// undefined for a message that no replica of this version sends.
 function parse(text: string): { sender: string, key: StoreKey, variants: string[] } | undefined {
   let parts: unknown
   try {

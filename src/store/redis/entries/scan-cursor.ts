@@ -1,21 +1,21 @@
-// Where a listing of Redis stands, between two pages: it is all in the cursor, and nothing of it is kept here.
+// The position of a listing of Redis between two pages: all of it is in the cursor, and none of it is kept here.
 import { UnknownCursor } from '../../store.ts'
 
-/** So many characters of a digest tell those of one step of SCAN apart. */
+/** This many characters of a digest distinguish the names in one step of SCAN. */
 const markChars = 6
 const written = /^(\d{1,5})\.(\d{1,20})\.((?:[\w-]{6}){0,1000})\.(?:([\w-]{6})(\d{1,6}))?$/
 
 /**
- * A server, the cursor of its SCAN, and which names of the step from there have been told. A page may end within a step,
- * which is then asked for again. It may bring other names by then, so those told are remembered, and not how many they
- * were: nothing that is stored all the while is left out. (SCAN itself may bring a name twice, when Redis resizes its table.)
+ * A server, the cursor of its SCAN, and the names of the next step that were listed. A page may end within a step, which is
+ * then repeated. The step may return other names by then, so the listed names are remembered, not their number: no entry
+ * that is stored all the time is left out. (SCAN itself may return a name twice when Redis resizes its table.)
  */
 export class ScanPlace {
   #server = 0
   #scan = '0'
   #told = ''
   #marks = new Set<string>()
-  /** The name that has been told in part, and how many of its variants have. */
+  /** The name that was listed in part, and the number of its listed variants. */
   #partMark = ''
   #partTold = 0
 
@@ -44,12 +44,12 @@ export class ScanPlace {
     return this.#marks.has(markOf(digest))
   }
 
-  /** How many variants of a name have been told. */
+  /** Returns how many variants of a name were listed. */
   toldOf(digest: string): number {
     return markOf(digest) === this.#partMark ? this.#partTold : 0
   }
 
-  /** All variants of the name have been told. */
+  /** Records that all variants of the name were listed. */
   tell(digest: string): void {
     const mark = markOf(digest)
     this.#marks.add(mark)
@@ -57,7 +57,7 @@ export class ScanPlace {
     if (mark === this.#partMark) this.#partMark = ''
   }
 
-  /** The step has been told to its end; `scan` is where the next begins. */
+  /** Records that the step was listed to its end; `scan` is where the next begins. */
   next(scan: string): void {
     this.#scan = scan
     if (scan === '0') this.#server++
@@ -65,7 +65,7 @@ export class ScanPlace {
     this.#marks.clear()
   }
 
-  /** The cursor of a page that ends within a name. */
+  /** Returns the cursor of a page that ends within a name. */
   within(digest: string, told: number): string {
     return `${this.#written()}${told === 0 ? '' : markOf(digest)}${told === 0 ? '' : told}`
   }

@@ -1,4 +1,4 @@
-// What must happen in Redis in one step: making an entry visible, renewing its metadata, forgetting it.
+// Operations on entries that must be one step in Redis: commit, renewal of metadata, removal.
 import { clockToleranceMs } from '../../../policy/freshness.ts'
 import { firstNumberOffset, keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset, textStartOffset } from '../../codec.ts'
 import { mostFieldsEver } from './fields.ts'
@@ -10,8 +10,8 @@ const at = (offset: number): number => offset + 2
 
 const mostChunks = 65_536
 
-// Chunk keys are made here, not passed in KEYS. Safe in a cluster: their hash tag is that of the entry, so they lie where
-// the script runs.
+// Chunk keys are made here, not passed in KEYS. This is safe in a cluster: they have the hash tag of the entry, and so its
+// slot.
 const common = `
 local function readable(v)
   return v and #v > ${at(36)} and v:byte(1) == ${version} and v:byte(2) == ${metadataVersion} and struct.unpack('<I4', v, ${at(4)}) + 7 <= #v
@@ -19,7 +19,7 @@ end
 local function requestTime(v) return (struct.unpack('<d', v, ${at(requestTimeOffset)})) end
 local function responseTime(v) return (struct.unpack('<d', v, ${at(responseTimeOffset)})) end
 local function keepUntil(v) return (struct.unpack('<d', v, ${at(keepUntilOffset)})) end
--- The stamp: the first string of the metadata. ASCII, as all stamps are; others read as '', which has no order.
+-- The stamp: the first string of the metadata. Stamps are ASCII; other strings read as '', which has no order.
 local function stamp(v)
   local at, length, scale, byte = ${at(firstNumberOffset)}, 0, 1, 0
   repeat
@@ -31,13 +31,13 @@ local function stamp(v)
   return v:sub(from, from + length / 4 - 1)
 end
 local function ahead(time, now) return time > now + ${clockToleranceMs} end
--- Whether a stored response stays when another one is to replace it: outlasts in ../../order.ts, which says why.
+-- True if a stored response stays when another one would replace it: see outlasts in ../../order.ts.
 local function outlasts(stored, value, now)
   local a, b = stamp(stored), stamp(value)
   if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end
   return requestTime(stored) > requestTime(value) and not ahead(requestTime(stored), now)
 end
--- Milliseconds as Redis takes them; a long time, but one, for what is kept without an end.
+-- Milliseconds as Redis takes them. An infinite time becomes a long one.
 local function expiry(ms) return string.format('%.0f', math.min(math.max(math.ceil(ms) + 1, 1), 315360000000)) end
 local function eachChunk(key, v, visit)
   local middle = 2 + struct.unpack('<I4', v, ${at(4)})
@@ -52,8 +52,8 @@ local function eachChunk(key, v, visit)
   end
   return true
 end
--- A reader may be in the middle of it, on any replica: its chunks stay for a moment, then Redis frees them. One that is on
--- its way to another node of a cluster cannot be reached, and keeps the time to live that it has.
+-- Readers on any replica may still need the body: its chunks stay for the grace time, then Redis frees them. A chunk that is
+-- being moved to another cluster node cannot be reached, and keeps its present time to live.
 local function retire(key, v, grace)
   if not readable(v) then return end
   eachChunk(key, v, function(chunk)
@@ -62,7 +62,7 @@ local function retire(key, v, grace)
     return true
   end)
 end
--- What is under our name and is not ours is in the way, and nobody's; so is what has more fields than we write.
+-- Removes a value of another type under our name, and a hash with more fields than we write: no program needs them.
 local function clear(key)
   local kind = redis.call('TYPE', key).ok
   if kind == 'none' then return end
@@ -71,9 +71,11 @@ end
 ${publishing}`
 
 /**
- * Makes a value visible, if every one of its chunks is there and no newer one is; lets the oldest variants go beyond the
- * most that a key may have. KEYS: entry. ARGV: field, value, most variants, now, grace, channel, message for whoever has a
- * copy of what was replaced. Answers 1; 0 where a newer one is there; -1 where a chunk is not.
+ * Makes a value visible if all its chunks exist and no newer value does. Drops the oldest variants beyond the most that a
+ * key may have.
+ *
+ * KEYS: entry. ARGV: field, value, most variants, now, grace, channel, message for replicas with copies. Returns 1; 0 if a
+ * newer value exists; -1 if a chunk is missing.
  */
 export const commitScript = new Script(`${common}
 local key, field, value = KEYS[1], ARGV[1], ARGV[2]
@@ -83,7 +85,7 @@ local present = redis.call('HGET', key, field)
 local replaces = readable(present) and keepUntil(present) >= now
 if replaces and outlasts(present, value, now) then return 0 end
 local ttl = expiry(keepUntil(value) - now)
--- pcall: a chunk that is on its way to another node of a cluster is not to be had here.
+-- pcall: a chunk that is being moved to another cluster node cannot be reached here.
 local whole = eachChunk(key, value, function(chunk) return redis.pcall('PEXPIRE', chunk, ttl) == 1 end)
 if not whole then return -1 end
 local until_ = keepUntil(value)
@@ -118,8 +120,10 @@ return answer(1)
 `)
 
 /**
- * Puts a new head on a value whose head is `was`. KEYS: entry. ARGV: field, was, new field, new head, now, grace, channel,
- * message. Answers 1; 0 where the value is another by now; -1 where none is left.
+ * Replaces the head of a value whose head is `was`.
+ *
+ * KEYS: entry. ARGV: field, was, new field, new head, now, grace, channel, message. Returns 1; 0 if the value has changed;
+ * -1 if it does not exist.
  */
 export const refreshScript = new Script(`${common}
 local key, field, was, newField, head = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -151,8 +155,10 @@ return answer(1)
 `)
 
 /**
- * Forgets one variant, or all, also where only a replica still has it. KEYS: entry. ARGV: grace, channel, message, field or
- * nothing, id of its chunks or nothing: then only what has these, for another may have taken its place.
+ * Removes one variant, or all. Also publishes if Redis has none, because a replica may still have a copy.
+ *
+ * KEYS: entry. ARGV: grace, channel, message, field or nothing, id of its chunks or nothing. With an id, only a value with
+ * these chunks is removed, because another may have replaced it.
  */
 export const removeScript = new Script(`${common}
 local key, grace, field, id = KEYS[1], tonumber(ARGV[1]), ARGV[4], ARGV[5]
@@ -169,8 +175,8 @@ return answer(redis.call('UNLINK', key))
 `)
 
 /**
- * Drops values that make no sense to this version. KEYS: entry. ARGV: the SHA-1 of each, so that one that has been replaced
- * stays. Answers how many were dropped. What they point at has a time to live.
+ * Drops values that this version cannot read. KEYS: entry. ARGV: the SHA-1 of each, so that a replaced value stays. Returns
+ * how many were dropped. Their chunks have a time to live.
  */
 export const dropScript = new Script(`
 local key = KEYS[1]
@@ -185,10 +191,12 @@ end
 return dropped
 `)
 
-/** Whether chunks are there, as far as their lengths tell. KEYS: chunks. ARGV: length of each, length of the last. Answers 1 or 0. */
+/**
+ * Checks that chunks exist with the right lengths. KEYS: chunks. ARGV: length of each, length of the last. Returns 1 or 0.
+ */
 export const chunksScript = new Script(`
 for n, chunk in ipairs(KEYS) do
-  -- pcall: what is no string has no length, and is no chunk.
+  -- pcall: a value that is no string has no length, and is no chunk.
   if redis.pcall('STRLEN', chunk) ~= tonumber(ARGV[n == #KEYS and 2 or 1]) then return 0 end
 end
 return 1

@@ -1,4 +1,4 @@
-// The store in Redis: what every replica shares.
+// The store in Redis, which all replicas share.
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
@@ -19,35 +19,35 @@ import type { Log } from '../connect/log.ts'
 export interface RedisStoreOptions {
   /** Connections that the caller made, shares, and closes. */
   readonly redis: RedisConnections
-  /** What every key begins with: caches that share a Redis have different ones. */
+  /** The prefix of every key: caches that share a Redis have different ones. */
   readonly prefix: string
-  /** Longest body that is taken. */
+  /** Longest body that is stored. */
   readonly maxEntryBytes: number
-  /** Most variants of one key. */
+  /** The most variants of one key. */
   readonly maxVariants: number
   readonly clock: Clock
   readonly logger: Log
-  /** How long a body may take to arrive, before what is there of it is freed. */
+  /** How long a body may take to arrive before its chunks are freed. */
   readonly fillTtlMs?: number
-  /** How long whoever reads a body that was replaced or removed may take to finish it. */
+  /** How long readers of a replaced or removed body may take to finish it. */
   readonly readerGraceMs?: number
 }
 
-/** `overtaken`: another one, asked for later, is there. `refused`: not taken for any other reason, Redis out of reach too. */
+/** `overtaken`: a response that was requested later is stored. `refused`: any other reason, including Redis out of reach. */
 export type Outcome = 'taken' | 'overtaken' | 'refused'
 
-/** What the store in Redis tells beyond the promises of a store, to one that stands in front of it. */
+/** A store with the additional results that a tiered store needs. */
 export interface SharedStore extends Store {
-  /** As `lookup`; undefined where Redis did not answer. */
+  /** As `lookup`, but undefined if Redis did not respond. */
   find(key: StoreKey): Promise<readonly Stored[] | undefined>
   refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined
   /** As `write`. */
   begin(key: StoreKey, meta: Metadata): SharedWriter
   /** As `refresh`. */
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
-  /** Tells, until the connections are closed, what others replace and remove. */
+  /** Reports what other replicas replace and remove, until the connections are closed. */
   follow(follower: InvalidationListener): void
-  /** Whether Redis is out of reach, or was when last tried. */
+  /** True if Redis is out of reach, or was when last tried. */
   readonly outOfReach: boolean
 }
 
@@ -56,23 +56,24 @@ export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
   commit(): Promise<Outcome>
 }
 
-// What one page of a listing asks of Redis.
+// The bounds of one page of a listing.
 const mostScansPerPage = 20
 const keysPerScan = 40
 const keysPerPage = 32
 const scanTimeoutMs = 2000
-// How many values of a listing are decoded before others have a turn.
+// Values of a listing that are decoded before the event loop gets a turn.
 const valuesPerTurn = 64
-// More kinds of error than there are: what an odd server makes up of them is not told for ever.
+// More kinds of error than there are: kinds that a faulty server makes up are not logged for ever.
 const mostKinds = 100
 const none: readonly Stored[] = Object.freeze([])
 
 /**
- * Every key is one hash, with a field for each variant; a look-up is one script that reads them all. Bodies over 16 KiB lie beside it in chunks
- * that nothing points at before the commit, which is one script. Every key has a time to live.
+ * Every key is a hash with a field for each variant. A lookup is one script that reads them all. Bodies over 16 KiB are
+ * stored in separate chunks, which nothing points at before the commit. The commit is one script. Every key has a time to
+ * live.
  *
- * A command that timed out may still run. Safe here: a commit that runs late loses against a newer one, is as dead as its
- * stamp says if it was purged, and is not made if its chunks are gone; and a chunk that is written late has a time to live.
+ * A command that timed out may still run. This is safe: a late commit loses against a newer one, is dead by its stamp if it
+ * was purged, and fails if its chunks are missing. A chunk that is written late has a time to live.
  */
 export function createRedisStore(options: RedisStoreOptions): SharedStore {
   return new RedisStore(options)
@@ -85,7 +86,7 @@ class RedisStore implements SharedStore {
   readonly #fillTtlMs: number
   readonly #graceMs: number
   readonly #replacements: InvalidationChannel
-  /** Kinds of error that were told of; told once, since what causes one causes thousands. */
+  /** Kinds of error that were logged: each only once, because one cause has thousands of errors. */
   readonly #told = new Set<string>()
   #closed = false
 
@@ -127,7 +128,7 @@ class RedisStore implements SharedStore {
       if (value.key !== key || now > value.meta.keepUntilMs) continue
       found.push({ meta: value.meta, body: this.#bodyOf(name, value) })
     }
-    // Before anything is fetched: what they claim to be may keep the response from taking their place.
+    // Before anything is fetched: damaged values might otherwise block the commit of the response.
     if (spoilt.length > 0) await this.#drop(name, spoilt)
     if (found.length > 1) found.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
     return found
@@ -135,7 +136,7 @@ class RedisStore implements SharedStore {
 
   #bodyOf(name: string, { key, body, meta }: Value): BufferBody | ChunkedBody {
     if (Buffer.isBuffer(body)) return new BufferBody(body)
-    // Half an entry is no entry: whoever looks next must not begin with it again.
+    // An incomplete entry must not be served: remove it before the next lookup.
     return new ChunkedBody(this.#redis.bodies, name, body, meta.bodyBytes, () => this.#removeChunked(key, meta.variant, body.id))
   }
 
@@ -185,7 +186,7 @@ class RedisStore implements SharedStore {
         open = false
         const gathered = this.#closed || this.#clock.now() > meta.keepUntilMs ? undefined : await sink.finish()
         const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered)
-        // Not after a commit that may still run: then it is the time to live that frees them.
+        // Not after a commit that may still run: then the time to live frees them.
         if (outcome === 'overtaken' || outcome === 'refused') sink.discard()
         return outcome === 'unknown' ? 'refused' : outcome
       },
@@ -256,7 +257,7 @@ class RedisStore implements SharedStore {
     const entries: Listed[] = []
     let looked = 0
     for (let steps = 0; place.server < (this.#closed ? 0 : this.#redis.masters().length); steps++) {
-      // A page may be short, or empty, when what is stored lies thin among other keys.
+      // A page may be short or empty if entries are rare among other keys.
       if (steps === mostScansPerPage || looked === keysPerPage) return { entries, cursor: place.toString() }
       const step = await this.#scan(place.server, place.scan)
       if (step === undefined) return { entries, cursor: undefined }
@@ -277,7 +278,7 @@ class RedisStore implements SharedStore {
     return { entries, cursor: undefined }
   }
 
-  // One step of SCAN: the digests that name entries.
+  // Runs one step of SCAN and returns the digests that name entries.
   async #scan(server: number, cursor: string): Promise<{ next: string, digests: string[] } | undefined> {
     const { prefix } = this.#options
     const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
@@ -295,7 +296,7 @@ class RedisStore implements SharedStore {
     }
   }
 
-  // The variants under each name. Asked for in one go: each is a round trip of its own otherwise.
+  // Returns the variants under each name. Sent together, because each is a round trip.
   async #decoded(digests: readonly string[]): Promise<Value[][]> {
     const all = await Promise.allSettled(digests.map((digest) => readFields(this.#redis.small, `${this.#options.prefix}:{${digest}}`, this.#options.maxVariants)))
     const decoded: Value[][] = []
@@ -326,7 +327,8 @@ class RedisStore implements SharedStore {
     this.#closed = true
   }
 
-  // That Redis is out of reach, or refuses a command, is told by the connections; what it answers instead is told here, once of each kind.
+  // The connections report that Redis is out of reach or refuses a command. Other error replies are logged here, once per
+  // kind.
   #tell(operation: string, error: unknown): void {
     if (!(error instanceof Error) || error.name !== 'ReplyError' || isRefusal(error)) return
     const kind = `${operation} ${error.message.split(' ', 1)[0] ?? ''}`
@@ -336,12 +338,12 @@ class RedisStore implements SharedStore {
   }
 }
 
-// As the scripts answer.
+// The outcome for a script's reply.
 function outcomeOf(reply: unknown): Outcome {
   return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
-/** @param spoilt told of each value of this version that does not decode */
+/** @param spoilt called with each value of this version that does not decode */
 function decodeAll(values: readonly Buffer[], spoilt?: (bytes: Buffer) => void): Value[] {
   const decoded: Value[] = []
   for (const bytes of values) {

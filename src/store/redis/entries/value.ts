@@ -1,21 +1,20 @@
-// How one stored response looks as the value of a field in Redis, and what its keys are called.
+// The encoding of a stored response as the value of a field in Redis, and the names of its keys.
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../../policy/stored.ts'
 import { decodeMetadata, encodedLength, encodeMetadata, fitsLatin1, metadataVersion } from '../../codec.ts'
 
-// 0 u8 version; 1 metadata (codec.ts); then u8 kind of body, u8 encoding of the key, u32 length of the key's bytes,
-// the key; then the body itself (inline), or u32 count, u32 bytes of a chunk, 22 bytes of id (in chunks); then a checksum of
-// all that stands behind the metadata, which has its own and is replaced alone.
-// The scripts read the same: see scripts.ts.
-/** A value of another version reads as absent. 2: checksums. */
+// 0 u8 version; 1 metadata (codec.ts). Then u8 kind of body, u8 encoding of the key, u32 length of the key's bytes, the key.
+// Then the body itself (inline), or u32 count, u32 bytes of a chunk, 22 bytes of id (in chunks). Then a checksum of
+// everything after the metadata, which has its own and is replaced alone. The scripts read the same: see scripts.ts.
+/** A value of another version reads as absent. Version 2 added checksums. */
 export const version = 2
 const inline = 0
 const chunked = 1
 const idBytes = 22
 export const checksumBytes = 4
 
-/** A body that is kept in chunks beside its value. */
+/** A body that is stored in chunks beside its value. */
 export interface Chunks {
   readonly id: string
   readonly count: number
@@ -29,7 +28,7 @@ export interface Value {
   readonly body: Buffer | Chunks
 }
 
-/** The first part of a value, version and metadata: what a refresh replaces. */
+/** Returns the head of a value, version and metadata, which a refresh replaces. */
 export function encodeHead(meta: Metadata, bodyBytes: number): Buffer {
   return Buffer.concat([Buffer.from([version]), encodeMetadata(meta, bodyBytes)])
 }
@@ -59,7 +58,7 @@ function checksum(sum: number): Buffer {
   return bytes
 }
 
-/** undefined where the value is damaged, of another version, out of its domain, or not one of ours at all. Never throws. */
+/** Decodes a value. Undefined if it is damaged, of another version, out of its domain, or not ours at all. Never throws. */
 export function decodeValue(bytes: Buffer): Value | undefined {
   if (bytes[0] !== version) return undefined
   const metaBytes = encodedLength(bytes, 1)
@@ -78,7 +77,7 @@ export function decodeValue(bytes: Buffer): Value | undefined {
   return body === undefined ? undefined : { key, meta, body }
 }
 
-// The length must be what the metadata says: half an entry is no entry.
+// The length must equal the metadata's: an incomplete entry reads as absent.
 function decodeBody(kind: number | undefined, bytes: Buffer, bodyBytes: number): Buffer | Chunks | undefined {
   if (kind === inline) return bytes.length === bodyBytes ? bytes : undefined
   if (kind !== chunked || bytes.length !== 8 + idBytes) return undefined
@@ -89,29 +88,29 @@ function decodeBody(kind: number | undefined, bytes: Buffer, bodyBytes: number):
   return { id, count, chunkBytes }
 }
 
-// What another version may have chosen. Reading takes memory for whole chunks, and a command for each.
+// Another version may have chosen other sizes. Reading needs memory for whole chunks, and a command for each.
 const shortestChunk = 16_384
 const longestChunk = 16_777_216
 const chunkId = /^[\w-]{22}$/
 
 /**
- * Whether a value that does not decode is one of this version, so that nothing will ever make sense of it. Values of other
- * versions are left to those that wrote them.
+ * True if a value that does not decode has this version, so that it can never be read. Values of other versions are left to
+ * the programs that wrote them.
  */
 export function isSpoilt(bytes: Buffer): boolean {
   return bytes[0] === version && bytes[1] === metadataVersion
 }
 
 /**
- * The Redis key of a primary cache key: nothing that a client controls is in a name, and the braces put the entry and its
- * chunks in one slot of a cluster.
+ * Returns the Redis key of a primary cache key. No part of it is under a client's control, and the braces keep the entry and
+ * its chunks in one slot of a cluster.
  */
 export function entryName(prefix: string, key: string): string {
   const bytes = fitsLatin1(key) ? Buffer.from(key, 'latin1') : Buffer.concat([Buffer.from([0]), Buffer.from(key, 'utf16le')])
   return `${prefix}:{${createHash('sha256').update(bytes).digest('base64url')}}`
 }
 
-/** The field of a variant. */
+/** Returns the field of a variant. */
 export function fieldName(variant: string): string {
   return variant === '' ? '-' : createHash('sha256').update(Buffer.from(variant, 'utf16le')).digest('base64url')
 }
@@ -120,18 +119,21 @@ export function chunkName(entry: string, id: string, number: number): string {
   return `${entry}:b:${id}:${number}`
 }
 
-/** Room for the bytes of a chunk, and for what `sealChunk` puts behind them. */
+/** Allocates a chunk and the checksum that `sealChunk` appends. */
 export function newChunk(chunkBytes: number): Buffer {
   return Buffer.allocUnsafeSlow(chunkBytes + checksumBytes)
 }
 
-/** The value of a chunk whose first `used` bytes are filled in. Its checksum is of its name too: another one in its place is none. */
+/**
+ * Returns the value of a chunk whose first `used` bytes are filled. Its checksum covers its name too: a chunk in another's
+ * place is invalid.
+ */
 export function sealChunk(name: string, chunk: Buffer, used: number): Buffer {
   chunk.writeUInt32LE(crc32(chunk.subarray(0, used), crc32(name)), used)
   return chunk.subarray(0, used + checksumBytes)
 }
 
-/** The bytes of a chunk; undefined where the value is damaged, or not that chunk. */
+/** Returns the bytes of a chunk; undefined if the value is damaged, or is another chunk. */
 export function openChunk(name: string, value: unknown): Buffer | undefined {
   if (!Buffer.isBuffer(value) || value.length < checksumBytes) return undefined
   const used = value.length - checksumBytes

@@ -1,4 +1,4 @@
-// Leases in Redis: one key for each, gone by itself when its holder is, and a message to those who wait for it.
+// Leases in Redis: a key for each, which expires with its holder, and a message to the processes that wait for it.
 import type { LogPosition } from '../../../policy/stored.ts'
 import type { HeldElsewhere, Lease, Leases, Outcome, LeaseResult } from '../../lease.ts'
 import type { StoreKey } from '../../store.ts'
@@ -12,22 +12,24 @@ import type { Log } from '../connect/log.ts'
 export interface RedisLeasesOptions {
   /** Connections that the caller made, shares, and closes. */
   readonly redis: RedisConnections
-  /** What every key begins with: the same for all processes over one cache. */
+  /** The prefix of every key: the same for all processes over one cache. */
   readonly prefix: string
-  /** Names this process among those that wait: no two live ones may have the same. */
+  /** Names this process among those that wait: no two live processes may have the same name. */
   readonly process: string
-  /** How long a lease outlives its holder, and a lost message delays those who wait. Renewed every third of it. */
+  /**
+   * How long a lease outlives its holder, and a lost message delays followers. The holder renews it three times per period.
+   */
   readonly leaseMs: number
   readonly logger: Log
 }
 
 /**
- * A lease costs one round trip to take and one, for which nobody waits, to give back. It lies beside the entry that it is
- * for, in the same slot of a cluster, and always has a time to live.
+ * A lease costs one round trip to take and one, without waiting, to release. It is stored beside its entry, in the same slot
+ * of a cluster, and always has a time to live.
  *
- * Waiting costs nothing: who waits is named in the lease, and told by a message when it is given back. Who is not told
- * (the holder died, the message was lost) tries again when the time to live runs out that it was last seen to have. While
- * messages cannot reach this process, or Redis cannot be reached, nobody waits: each asks the origin for itself.
+ * Waiting costs nothing: a waiting process is named in the lease, and notified when it is released. If the notification does
+ * not arrive (the holder died, the message was lost), the process retries when the last known time to live has passed. While
+ * messages cannot reach this process, or Redis is out of reach, no request waits: each process fetches for itself.
  */
 export function createRedisLeases(options: RedisLeasesOptions): Leases {
   return new RedisLeases(options)
@@ -37,8 +39,8 @@ type Word = Outcome | 'expired'
 
 const unavailable: LeaseResult = Object.freeze({ kind: 'unavailable' })
 const knownUncacheable: LeaseResult = Object.freeze({ kind: 'knownUncacheable' })
-// No wait is shorter than this part of a lease: a living holder renews at a third, so there is always more left than that,
-// and what another hand keeps at its end is not asked about all the time.
+// No wait is shorter than this part of a lease. A living holder renews at a third, so more time is always left. A foreign
+// lease that is kept near its end is therefore not checked all the time.
 const shortestPart = 8
 const outcomes: ReadonlySet<string> = new Set<Outcome>(['stored', 'uncacheable', 'uncacheable-with-credentials', 'refused', 'failed'])
 
@@ -48,7 +50,8 @@ class RedisLeases implements Leases {
   readonly #channels: string
   #closed = false
   #taken = 0
-  // By the name of the entry. One who takes is in it from before it asks: word of a lease's end may come before the answer.
+  // By the name of the entry. A taker registers before it sends its command: the release message may arrive before the
+  // reply.
   readonly #waits = new Map<string, Wait[]>()
 
   constructor(options: RedisLeasesOptions) {
@@ -56,12 +59,12 @@ class RedisLeases implements Leases {
     this.#channels = channelName(options.redis, options.prefix, 'lease:')
     this.#subscription = new Subscription({
       redis: options.redis, channel: this.#channels + options.process, logger: options.logger,
-      name: 'leases', without: 'each process asks the origin for itself',
+      name: 'leases', without: 'each process fetches for itself',
       message: message => this.#hear(message),
       heard: () => {},
       lost: () => this.#wakeAll(),
     })
-    // Those who wait would find out one by one, each at the end of a lease.
+    // Otherwise followers would notice one by one, each at the end of a lease.
     options.redis.whenDegraded(() => this.#wakeAll())
   }
 
@@ -76,7 +79,7 @@ class RedisLeases implements Leases {
       reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom])
     } catch (error) {
       wait.leave()
-      // It may run yet, and this after it: nobody would know of that lease.
+      // The command may still run, and this one after it: otherwise nothing would release that lease.
       if (error instanceof RedisUnavailable) this.#release(entry, token, 'failed')
       return unavailable
     }
@@ -115,7 +118,7 @@ class RedisLeases implements Leases {
     for (const waits of this.#waits.values()) for (const wait of waits) wait.hear('expired')
   }
 
-  // false: it is another's. What Redis does not answer is asked again at the next third.
+  // false if another process holds it. Without a reply from Redis, the next third tries again.
   async #renew(entry: string, token: string): Promise<boolean> {
     try {
       return await renewScript.run(this.#options.redis.small, [leaseName(entry)], [token, this.#options.leaseMs]) === 1
@@ -126,7 +129,7 @@ class RedisLeases implements Leases {
 
   #release(entry: string, token: string, outcome: Outcome): void {
     const lasting = outcome.startsWith('uncacheable') ? outcome : ''
-    // Safe to ignore: one that was not given back ends by itself.
+    // Safe to ignore: a lease that is not released expires.
     void releaseScript.run(this.#options.redis.small, [leaseName(entry)], [token, `${outcome} ${entry}`, this.#channels, lasting, this.#options.leaseMs]).catch(() => {})
   }
 
@@ -145,13 +148,13 @@ function elsewhere(wait: Wait, token: string, stamp: LogPosition, waitMs: number
   return { kind: 'heldElsewhere', token, stamp, waitMs, ended: () => wait.over(waitMs), leave: () => wait.leave() }
 }
 
-/** How long to wait for a lease that has `leftMs` to live, whatever Redis says that to be. */
+/** Returns how long to wait for a lease that has `leftMs` to live, whatever value Redis returns. */
 function waitOf(leftMs: number, leaseMs: number): number {
-  // A millisecond more than Redis counts, so that it is gone by then.
+  // A millisecond more than Redis counts, so that the lease has expired by then.
   return Number.isFinite(leftMs) ? Math.min(leaseMs, Math.max(leaseMs / shortestPart, leftMs)) + 1 : leaseMs
 }
 
-/** One who listens for the end of a lease. */
+/** A wait for the end of a lease. */
 class Wait {
   readonly #left: (wait: Wait) => void
   #word: Word | undefined

@@ -1,23 +1,23 @@
-// What must happen to a lease in Redis in one step: taking it, renewing it, giving it back.
+// Operations on a lease that must be one step in Redis: take, renew, release.
 import { publishing, Script } from '../connect/script.ts'
 
-// A lease is a hash: who holds it (token), where the purge log stood when its fetch began (stamp), and a field `w:<name>`
-// for each process that waits. When one was given back to those who waited, what they were told stays for a moment (told).
+// A lease is a hash: its holder (token), the purge log's position at the start of its fetch (stamp), and a field `w:<name>`
+// for each process that waits. After a release with followers, their outcome stays for a moment (`told`).
 
-/** Fields of one lease at the most: processes that wait for it, and the three others. Beyond it a process asks for itself. */
+/** The most fields of one lease: processes that wait for it, and three others. Beyond it a process fetches for itself. */
 export const mostLeaseFields = 1000
 
 // Longer than any token or stamp that a process writes.
 const longestWord = 300
 
 /**
- * Nothing that a process writes is without a time to live, or lives longer than the lease of one that waits: what does was
- * written by another hand (or by a process with a longer lease, which renews it). It is given the time of a lease, so that
- * it ends, and nobody waits for longer than that. What has no holder, or no place in the purge log, is no lease.
+ * Every lease of a process has a time to live, at most as long as the lease of a process that waits. Another one was written
+ * by a foreign program, or by a process with longer leases, which renews it. It gets the time of a lease, so that it ends,
+ * and no process waits longer than that. A hash without a holder, or without a position in the purge log, is no lease.
  *
- * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, outcome that would do instead, token that is taken
- * from ('': none). Returns 'acquired' and whether the entry is there; 'knownUncacheable'; 'unavailable'; or 'heldElsewhere', token, stamp, milliseconds
- * left.
+ * KEYS: lease, entry. ARGV: token, stamp, milliseconds to live, process, outcome that is accepted instead, token to steal
+ * from ('': none). Returns 'acquired' and whether the entry exists; 'knownUncacheable'; 'unavailable'; or 'heldElsewhere',
+ * token, stamp, milliseconds left.
  */
 export const takeScript = new Script(`
 local lease, entry = KEYS[1], KEYS[2]
@@ -40,29 +40,29 @@ if holder and now[1] ~= stealFrom then
   return { 'heldElsewhere', now[1], now[2], left }
 end
 if full or (now[1] and not holder) then redis.call('UNLINK', lease) end
--- Whoever waited for the one before waits for this one.
+-- The followers of the previous holder now wait for this one.
 redis.call('HSET', lease, 'token', token, 'stamp', stamp)
 redis.call('PEXPIRE', lease, ttl)
 return { 'acquired', redis.call('EXISTS', entry) }
 `)
 
-/** KEYS: lease. ARGV: token, milliseconds to live. Answers 1, or 0 when it is another's by now. */
+/** KEYS: lease. ARGV: token, milliseconds to live. Returns 1, or 0 if another process holds it. */
 export const renewScript = new Script(`
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `)
 
 /**
- * Gives a lease back, and tells each process that waits, on its own channel: where nobody waits nothing is published.
- * KEYS: lease. ARGV: token, message, what the channels begin with, outcome to leave behind ('': none), for how many
- * milliseconds. What is left behind is so only if somebody waited: then more may be on their way.
+ * Releases a lease and notifies each waiting process on its channel; without such processes nothing is published. KEYS:
+ * lease. ARGV: token, message, prefix of the channels, outcome to leave behind ('': none), for how many milliseconds. The
+ * outcome is left behind only if a process waited: then more requests may follow.
  */
 export const releaseScript = new Script(`${publishing}
 local lease = KEYS[1]
 local token, message, channels, told, ttl = unpack(ARGV)
 if redis.call('HGET', lease, 'token') ~= token then return 0 end
 local waiting = {}
--- More than there can be: then nobody is told, and whoever waits finds the lease gone.
+-- More fields than possible: then no process is notified, and the waiting ones find the lease released.
 local fields = redis.call('HLEN', lease) <= ${mostLeaseFields} and redis.call('HKEYS', lease) or {}
 for _, field in ipairs(fields) do
   if field:sub(1, 2) == 'w:' then waiting[#waiting + 1] = field:sub(3) end

@@ -1,15 +1,15 @@
-// Whether the replicas that share a Redis and a key prefix have the same configuration, or are two services by mistake.
+// Compares the configurations of replicas with one Redis and key prefix, because they may be two services by mistake.
 import type { RedisConnections } from '../connect/connections.ts'
 import { Script } from '../connect/script.ts'
 import type { Log } from '../connect/log.ts'
 
-/** Digests of the parts of a configuration that make one cache of several replicas. */
+/** Digests of the parts of a configuration that make several replicas one cache. */
 export interface Fingerprint {
   readonly routes: string
   readonly origins: string
 }
 
-/** A live replica whose configuration is another. */
+/** A live replica with another configuration. */
 export interface Differing {
   readonly replica: string
   readonly differs: readonly (keyof Fingerprint)[]
@@ -24,18 +24,18 @@ export interface FingerprintsOptions {
   readonly logger: Log
 }
 
-// Each replica registers this often, and counts for as long as three of its registrations may be lost.
+// Each replica registers this often, and counts even if three of its registrations are lost.
 const registerMs = 5_000
 const liveMs = 20_000
-/** Registrations that are kept; beyond it those of others are dropped. More replicas than that share no cache. */
+/** The most registrations that are kept; beyond it those of others are dropped. No cache has more replicas. */
 const mostReplicas = 1_000
-/** Differing replicas that are named. */
+/** The most differing replicas that are named. */
 const mostNamed = 20
 
 /**
- * Registers a replica and answers with all others: name, fingerprint, name, fingerprint… A registration counts until its own end
- * by the clock of Redis; one that lies further ahead than any can is dropped as well. KEYS: registrations. ARGV: replica,
- * fingerprint, time to live, most registrations.
+ * Registers a replica and returns all others: name, fingerprint, name, fingerprint… A registration counts until its end by
+ * the clock of Redis. An end too far in the future is dropped as well. KEYS: registrations. ARGV: replica, fingerprint, time
+ * to live, most registrations.
  */
 const registerScript = new Script(`
 local all, me, own, ttl, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -59,7 +59,7 @@ end
 return others
 `)
 
-/** Tells the other replicas what configuration this one has, and who among them has another. */
+/** Reports this replica's configuration to the others, and finds those with another one. */
 export class Fingerprints {
   readonly #options: FingerprintsOptions
   readonly #key: string
@@ -81,23 +81,23 @@ export class Fingerprints {
     return this.#own
   }
 
-  /** Those whose configuration was another when this replica last looked; the first twenty. */
+  /** The replicas that differed at the last comparison; the first twenty. */
   get differing(): readonly Differing[] {
     return this.#differing
   }
 
-  /** Whether another replica may have another configuration, as far as this one knows. */
+  /** True if another replica may have another configuration, as far as this one knows. */
   get mayDiffer(): boolean {
     return !this.#compared || this.#differing.length > 0
   }
 
-  /** The configuration of this replica has changed. */
+  /** Records that this replica's configuration has changed. */
   change(fingerprint: Fingerprint): void {
     this.#own = fingerprint
     if (this.#compared) void this.#register()
   }
 
-  // Never rejects: while Redis is in trouble nobody is compared with.
+  // Never rejects: while Redis is in trouble nothing is compared.
   async #register(): Promise<void> {
     if (this.#closed) return
     clearTimeout(this.#timer)
@@ -135,7 +135,7 @@ export class Fingerprints {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    // Safe to ignore: the registration ends by itself a little later.
+    // Safe to ignore: the registration expires a little later.
     await this.#options.redis.small.call('HDEL', [this.#key, this.#options.replica]).catch(() => {})
   }
 }

@@ -21,53 +21,57 @@ import type { Log } from '../connect/log.ts'
 export interface StreamPurgeLogOptions {
   /** Connections that the caller made, shares, and closes. */
   readonly redis: RedisConnections
-  /** What every key begins with: the same for all replicas of a cache. */
+  /** The prefix of every key: the same for all replicas of a cache. */
   readonly prefix: string
-  /** Names this process among the replicas: no two live ones may have the same. */
+  /** Names this process among the replicas: no two live ones may have the same name. */
   readonly replica: string
-  /** How long after its last confirmed read of the log this replica may still go by what it knows. */
+  /** How long this replica may use its knowledge after its last confirmed read of the log. */
   readonly maxLagMs: number
   readonly clock: Clock
   readonly logger: Log
-  /** The log was lost and begun anew: every entry in this process's own memory is dead, and may be dropped at once. */
+  /**
+   * Called when the log was lost and a new one began: every entry in this process's memory is dead, and may be dropped at
+   * once.
+   */
   readonly onReset: () => void
-  /** The longest that any store keeps an entry; records are let go when they are older. */
+  /** The longest time that any store keeps an entry; older records are dropped. */
   readonly maxKeepMs?: number
-  /** Records that are kept at the most, here and in Redis. */
+  /** The most records that are kept, here and in Redis. */
   readonly maxRecords?: number
-  /** Bytes that they may take in Redis, and about what they may take here. */
+  /** The most bytes of the records in Redis, and about their bytes here. */
   readonly maxBytes?: number
-  /** Records of unsafe requests that are kept as such at the most, in Redis; and names of them here. */
+  /** The most records of unsafe requests in Redis, and names of them here. */
   readonly maxUnsafeRecords?: number
 }
 
 export interface SharedPurgeLog extends PurgeLog {
-  /** Resolves when the log has been read to its end for the first time: until then nothing can be stored, nor used. */
+  /** Resolves when the log has been read to its end for the first time: until then nothing can be stored or used. */
   caughtUp(): Promise<void>
 }
 
 const pageRecords = 1000
 const maxUnsafeBytes = 8 * 1_048_576
 const retryMs = 100
-// Two clocks of one machine that have moved further apart since the last read: one was set, or the machine was suspended.
-// A replica is counted for longer than this beyond its lag, so what passes unnoticed does no harm.
+// If two clocks of one machine have moved further apart since the last read, a clock was set, or the machine was suspended.
+// A replica counts for longer than this beyond its lag, so a smaller difference does no harm.
 const mostApartMs = 500
 const lastChanceMs = 1000
 
 /**
- * What a stamp is here: the identity of the log, then the place in it. The identity answers what happens when the log is
- * lost, which entries in Redis may survive (someone deleted the key, a failover lost its end): whoever finds that out begins
- * a log with another identity, and every stamp of another identity is dead, whatever ids the new log gives. A log that lost
- * its end is told by this: the last record that a replica applied is not in it any more, though older ones are.
+ * A stamp here is the identity of the log, then the position in it. The identity decides which entries in Redis survive when
+ * the log is lost (its key was deleted, a failover lost its end). The replica that notices begins a log with another
+ * identity. Every stamp of another identity is dead, whatever ids the new log gives. A log has lost its end if it lacks the
+ * last record that a replica applied, but has older ones.
  *
- * Until it has read the log to its end, and again when its last confirmed read is older than maxLagMs, a replica knows
- * nothing: every entry is dead for it, those in Redis too. A replica is counted as live for longer than it goes by what it
- * read, since reading and being counted are one step in Redis; so a purge that no longer waits for a replica cannot be
- * missed by it.
+ * A replica knows nothing until it has read the log to its end, and again if its last confirmed read is older than maxLagMs.
+ * Then every entry is dead for it, also those in Redis. A replica counts as live for longer than it uses what it has read,
+ * because reading and registering are one step in Redis. So a purge that no longer waits for a replica cannot be missed by
+ * it.
  *
- * Redis may lose the registrations too (a flush, a restart without persistence). Whoever finds that it is not registered
- * any more, and cannot have been forgotten, or that the log is another one, says so in Redis: from then on, for as long as anyone may go by what it read
- * before, a purge counts one more replica than it can name, which does not acknowledge.
+ * Redis may lose the registrations too (a flush, a restart without persistence). A replica notices that its registration is
+ * missing although it cannot have expired, or that the log is another one, and records that in Redis. From then on, for as
+ * long as any replica may use what it read before, a purge counts one more replica than it can name, which does not
+ * acknowledge.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
   return new RedisPurgeLog(options)
@@ -85,24 +89,24 @@ class RedisPurgeLog implements SharedPurgeLog {
   readonly #ttlMs: number
   readonly #append: AppendOptions
   #table: PurgeTable
-  /** Revisions of the tables before this one. */
+  /** The sum of the revisions of earlier tables. */
   #revisions = 0
   #identity = ''
   #appliedId = ''
-  /** The name of that record: after a failover its id may be another record's. */
+  /** The name of that record: after a failover its id may belong to another record. */
   #appliedName = ''
-  /** The last record of an unsafe request that was applied. */
+  /** The last applied record of an unsafe request. */
   #invalidated = noPlace
   readonly #unrecorded = new Unrecorded()
   /** When the last confirmed read was sent, by both clocks. */
   #confirmedMs = -Infinity
   #confirmedWallMs = 0
-  /** The longest that any replica goes by what it knows, as far as this one knows. */
+  /** The longest time that any replica uses its knowledge, as far as this one knows. */
   #longestLagMs: number
-  /** Whether both streams have been read to one moment since they were loaded. */
+  /** True if both streams have been read up to one moment since they were loaded. */
   #joined = true
   #closed = false
-  /** Whether the trouble there is with the log has been told of. */
+  /** True if the present trouble with the log was logged. */
   #warned = false
   #wake: (() => void) | undefined
   #tellCaughtUp: () => void = () => {}
@@ -117,8 +121,8 @@ class RedisPurgeLog implements SharedPurgeLog {
     // The braces keep all of them in one slot of a cluster.
     this.#keys = [`${prefix}:{log}`, `${prefix}:{log}:replicas`, `${prefix}:{log}:unsafe`, `${prefix}:{log}:unsafe:buckets`]
     this.#channel = channelName(redis, prefix, '{log}:applied')
-    // Often enough that a log in which nothing happens is confirmed well within the lag, and shorter than a silence that
-    // would make the connection look dead.
+    // Short enough that an idle log is confirmed well within the lag, and that the connection does not count as dead for its
+    // silence.
     this.#blockMs = Math.max(10, Math.min(1000, Math.floor(maxLagMs / 3)))
     this.#ttlMs = maxLagMs * 2 + 2000
     this.#table = this.#newTable()
@@ -167,8 +171,8 @@ class RedisPurgeLog implements SharedPurgeLog {
     return this.#table.touchedBefore(entry, until)
   }
 
-  // The clocks are read here, at the hit. A process that was stopped notices before its first response, by the monotonic
-  // clock. That clock stands still while a machine is suspended; then the two clocks have moved apart.
+  // Reads the clocks at each hit. A process that was stopped notices before its first response, by the monotonic clock. That
+  // clock stands still while a machine is suspended; then the two clocks have moved apart.
   isCaughtUp(): boolean {
     const passedMs = this.#clock.monotonic() - this.#confirmedMs
     return this.#joined && passedMs <= this.#options.maxLagMs && Math.abs(this.#clocksApartMs(passedMs)) <= mostApartMs
@@ -188,12 +192,13 @@ class RedisPurgeLog implements SharedPurgeLog {
     const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
     const stamp = stampOf(identity, id)
     const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.confirmed(waitMs)])
-    // The wait is over before this replica has read as far. Its own clients need not be shown what was before.
+    // The wait ended before this replica has read that far. Its own clients must not receive the older responses.
     if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }
   }
 
-  // RFC 9111 §4.4: the request has been carried out, so what it invalidates must go, whether or not Redis can be told of it now.
+  // RFC 9111 §4.4: the request has been carried out, so its invalidation must take effect, whether or not Redis can record
+  // it now.
   async #invalidate(invalidation: Invalidation): ReturnType<typeof appendInvalidation> {
     try {
       return await appendInvalidation(this.#append, invalidation)
@@ -203,18 +208,18 @@ class RedisPurgeLog implements SharedPurgeLog {
     }
   }
 
-  // Tries to record what could not be recorded. Never rejects: what fails is tried again after the next read.
+  // Tries to record what could not be recorded. Never rejects: a failure is retried after the next read.
   async #record(): Promise<void> {
     try {
       const count = await this.#unrecorded.record(async (invalidation) => {
         const { id, identity } = await appendInvalidation(this.#append, invalidation)
         return stampOf(identity, id)
       })
-      if (count > 0) this.#options.logger.info({ count }, 'what unsafe requests invalidated while Redis was in trouble is recorded')
+      if (count > 0) this.#options.logger.info({ count }, 'invalidations by unsafe requests are recorded that could not be while Redis was in trouble')
     } catch { /* see above */ }
   }
 
-  // The last chance of what could not be recorded: it is lost with this process.
+  // The last attempt to record what could not be recorded: it is lost with this process.
   async #recordAtLast(): Promise<void> {
     const late = AbortSignal.timeout(lastChanceMs)
     while (this.#unrecorded.size > 0 && !late.aborted) {
@@ -238,12 +243,12 @@ class RedisPurgeLog implements SharedPurgeLog {
     await this.#following
   }
 
-  // Reads, applies, and waits for more, until closed. Whatever fails is tried again from the last record applied.
+  // Reads, applies, and waits for more, until closed. After a failure it continues from the last applied record.
   async #follow(): Promise<void> {
     while (!this.#closed) {
       try {
         const more = await this.#read()
-        // A wake-up, no more: what there is to read is read by the script, which tells whether it continues.
+        // Only a wake-up: the script reads the records, and checks that they continue the log.
         if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId], this.#blockMs + 1000)
         this.#warned = false
       } catch (error) {
@@ -257,22 +262,24 @@ class RedisPurgeLog implements SharedPurgeLog {
     }
   }
 
-  // Reads what is new; true when it should be called again at once: there is more, or there is something to acknowledge.
+  // Reads new records. True if it should be called again at once: there is more, or there is something to acknowledge.
   async #read(): Promise<boolean> {
     const { replica, maxLagMs } = this.#options
     const readMs = this.#clock.monotonic()
     const readWallMs = this.#clock.now()
     const reply = await followScript.run(this.#lane, this.#keys, [
       replica, this.#identity, this.#appliedId, this.#appliedName, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
-      // Registered later than that read was sent, for ttlMs; a little less, as no two clocks run alike.
+      // The last registration is later than the sending of that read, and lasts ttlMs; a margin covers clocks of different
+      // speed.
       readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#longestLagMs, this.#invalidated.id, this.#invalidated.name,
     ])
-    if (!Array.isArray(reply)) throw new Error('the log answered what is not an answer')
+    if (!Array.isArray(reply)) throw new Error('the script of the log sent an unexpected reply')
     const longestLagMs = Number(reply[3])
     if (longestLagMs > this.#longestLagMs) this.#longestLagMs = longestLagMs
     const records = decodeRecords(reply[1])
     if (reply[0] !== 1) {
-      // It is told of the end only after the next read: until then the two streams may have been read to different moments.
+      // The end counts as reached only after the next read: until then the two streams may have been read up to different
+      // moments.
       await this.#load(records)
       return true
     }
@@ -284,7 +291,8 @@ class RedisPurgeLog implements SharedPurgeLog {
     this.#unrecorded.applied(this.#identity, this.applied)
     if (records.length >= pageRecords || invalidations.length >= pageRecords) return true
     this.#joined = true
-    // What could not be recorded comes first: others may still serve what this replica has promised to be gone.
+    // Unrecorded invalidations come first: other replicas may still serve responses that this one has promised to be
+    // invalid.
     if (this.#unrecorded.size > 0) void this.#record()
     else {
       this.#warnOfClocks()
@@ -304,7 +312,7 @@ class RedisPurgeLog implements SharedPurgeLog {
   #apply(table: PurgeTable, records: readonly StreamRecord[]): void {
     for (const { id, identity, before, name, purge } of records) {
       const stamp = stampOf(identity, id)
-      // Another log than the one so far, or the first that is left of this one: nothing is known of what was before it.
+      // Another log, or the oldest record that is left of this one: everything before it is unknown.
       if (identity !== this.#identity || this.#appliedId === '') {
         table.begin(identity, before === undefined ? stamp : stampOf(identity, before))
         this.#invalidated = noPlace
@@ -316,8 +324,8 @@ class RedisPurgeLog implements SharedPurgeLog {
     }
   }
 
-  // Reads the whole log into a new table. The old one stays in its place until the end is reached: half a log would let
-  // live what the other half kills.
+  // Reads the whole log into a new table. The old table stays in use until the end is reached: a partial log would revive
+  // entries that the rest of it kills.
   async #load(first: readonly StreamRecord[]): Promise<void> {
     const before = this.#identity
     const [idBefore, nameBefore] = [this.#appliedId, this.#appliedName]
@@ -346,7 +354,7 @@ class RedisPurgeLog implements SharedPurgeLog {
       this.#options.logger.warn({}, 'the purge log was lost: nothing that was stored before is used any more')
       this.#options.onReset()
     }
-    // What lies between the ends of the two streams is not in it yet.
+    // Records between the ends of the two streams are not in it yet.
     this.#joined = this.#invalidated.id === ''
   }
 

@@ -1,27 +1,27 @@
-// How a purge looks as a record of the stream, and how its place in the stream becomes a stamp.
+// The encoding of a purge as a record of the stream, and of its position as a stamp.
 import type { LogPosition } from '../../../policy/stored.ts'
 import { bucketsOf, type Invalidation } from '../../purge/invalidation.ts'
 import type { Purge, UrlPattern } from '../../purge/log.ts'
 
-/** A record as it lies in the stream. */
+/** A record of the stream. */
 export interface StreamRecord {
-  /** Redis' own id: milliseconds, dash, number. */
+  /** Redis' id: milliseconds, dash, number. */
   readonly id: string
-  /** Which log it belongs to: a log that was lost and begun anew has another. */
+  /** The log that it belongs to: a log that was lost and begun anew has another identity. */
   readonly identity: string
-  /** The id of the record before it; undefined for the first of a log. */
+  /** The id of the previous record; undefined for the first of a log. */
   readonly before: string | undefined
-  /** What its append was called; '' for the first of a log. Two records of one id have two names. */
+  /** The name of its append; '' for the first of a log. Two records with one id have two names. */
   readonly name: string
-  /** undefined for the first of a log, which says nothing but that the log begins. */
+  /** undefined for the first of a log, which only states that the log begins. */
   readonly purge: Purge | undefined
 }
 
-/** A record of the stream beside the log, in which lies what unsafe requests invalidated. */
+/** A record of the second stream, which holds the invalidations by unsafe requests. */
 export interface UnsafeRecord {
   readonly id: string
   readonly identity: string
-  /** Of the append that made it. */
+  /** The name of its append. */
   readonly name: string
   readonly invalidation: Invalidation | Purge
 }
@@ -35,10 +35,9 @@ const timeDigits = 9
 const longestTime = 36 ** timeDigits - 1
 
 /**
- * A name for a new log, which no other log has. It sorts after those that were made earlier, and after `followed`: a replica that
- * finds a log whose name sorts before the one that it follows knows by this that an old log has come back.
- *
- * @param followed the identity of the log that the new one takes the place of; '': none is known
+ * Returns the identity of a new log, which no other log has. It sorts after earlier identities, and after `followed`. If a
+ * replica finds a log that sorts before the one that it follows, an old log has come back.
+ * @param followed the identity of the log that the new one replaces; '' if none is known
  */
 export function newIdentity(nowMs: number, random: Buffer, followed = ''): string {
   const followedMs = /^[0-9a-z]{13}$/.test(followed) ? parseInt(followed.slice(0, timeDigits), 36) : 0
@@ -46,13 +45,13 @@ export function newIdentity(nowMs: number, random: Buffer, followed = ''): strin
   return ms.toString(36).padStart(timeDigits, '0') + (random.readUInt32LE(0) % 36 ** 4).toString(36).padStart(4, '0')
 }
 
-/** The stamp of a place in a log: of fixed width, so that `<` on strings is the order of the stream. */
+/** Returns the stamp of a position in a log: of fixed width, so that `<` on strings is the order of the stream. */
 export function stampOf(identity: string, id: string): LogPosition {
   const [ms = '0', number = '0'] = id.split('-')
   return `${identity}.${Number(ms).toString(36).padStart(9, '0')}${Number(number).toString(36).padStart(6, '0')}`
 }
 
-/** When the record was made, by the clock of Redis. */
+/** Returns when the record was made, by the clock of Redis. */
 export function timeOf(id: string): number {
   return Number(id.split('-', 1)[0])
 }
@@ -61,18 +60,18 @@ export function encodePurge(purge: Purge): string {
   return JSON.stringify(purge)
 }
 
-/** An invalidation as its record holds it, and the buckets that it is kept in once its record is let go. */
+/** Encodes an invalidation for its record, and its buckets, which remain when the record is dropped. */
 export function encodeInvalidation(invalidation: Invalidation): readonly [invalidation: string, buckets: string] {
   return [JSON.stringify(invalidation), bucketsOf(invalidation).join(',')]
 }
 
-/** The records of an XRANGE reply; what is not a record at all is left out. */
+/** Decodes the records of an XRANGE reply; anything else is left out. */
 export function decodeRecords(reply: unknown): StreamRecord[] {
   return entriesOf(reply).map(({ id, fields }) => {
     const before = fields.get('before')
     return {
       id,
-      // Another hand's record. Every stamp begins with '', so that would let everything live.
+      // A foreign record. Every stamp begins with '', so '' would let everything live.
       identity: fields.get('log') || noIdentity,
       before: before === '' ? undefined : before,
       name: fields.get('name') ?? '',
@@ -81,14 +80,14 @@ export function decodeRecords(reply: unknown): StreamRecord[] {
   })
 }
 
-/** The same of the stream beside the log; without the one with the id `after`, which a reader has. */
+/** Decodes records of the second stream, without the one with the id `after`, which the reader has. */
 export function decodeUnsafeRecords(reply: unknown, after: string): UnsafeRecord[] {
   return entriesOf(reply).filter(({ id }) => id !== after).map(({ id, fields }) => (
     { id, identity: fields.get('log') ?? '', name: fields.get('name') ?? '', invalidation: decodeInvalidation(fields.get('unsafe')) }
   ))
 }
 
-/** Whether an id comes before another. */
+/** True if an id comes before another. */
 export function isEarlier(id: string, other: string): boolean {
   return stampOf('', id) < stampOf('', other)
 }
@@ -105,7 +104,7 @@ function entriesOf(reply: unknown): { readonly id: string, readonly fields: Read
   return entries
 }
 
-// As a purge that cannot be understood.
+// Handles errors like decodePurge.
 function decodeInvalidation(json: string | undefined): Invalidation | Purge {
   try {
     const { names, buckets } = JSON.parse(json ?? '') as Partial<Invalidation>
@@ -117,7 +116,7 @@ function decodeInvalidation(json: string | undefined): Invalidation | Purge {
   }
 }
 
-// What cannot be understood must not be survived: it purges everything.
+// A purge that cannot be decoded must not be survived: it purges everything.
 function decodePurge(json: string | undefined): Purge {
   try {
     const purge = JSON.parse(json ?? '') as Partial<Purge>
@@ -130,7 +129,7 @@ function decodePurge(json: string | undefined): Purge {
   }
 }
 
-// JSON leaves out what is undefined: a pattern without an authority comes back without it.
+// JSON leaves out undefined: a pattern without an authority comes back without it.
 function isPatterns(value: unknown): value is UrlPattern[] {
   return Array.isArray(value) && value.every((pattern: unknown) => {
     if (typeof pattern !== 'object' || pattern === null || !('target' in pattern) || typeof pattern.target !== 'string') return false

@@ -1,4 +1,4 @@
-// Who follows the log, and how far each of them is.
+// The replicas that follow the log, and how far each has read.
 import type { LogPosition } from '../../../policy/stored.ts'
 import type { PurgeReceipt } from '../../purge/log.ts'
 import type { RedisConnections } from '../connect/connections.ts'
@@ -8,16 +8,16 @@ import type { Log } from '../connect/log.ts'
 
 export interface ReplicasOptions {
   readonly redis: RedisConnections
-  /** Where they are registered. */
+  /** The key of their registrations. */
   readonly key: string
-  /** Where they say that they have come, or have applied something. */
+  /** The channel on which they announce that they have joined or have applied a record. */
   readonly channel: string
-  /** The name of this one. */
+  /** The name of this replica. */
   readonly replica: string
-  /** The longest that a replica goes by what it knows. */
+  /** The longest time that this replica uses its knowledge. */
   readonly maxLagMs: number
   readonly logger: Log
-  /** What this one has applied. */
+  /** Returns the last stamp that this replica has applied. */
   applied(): LogPosition
 }
 
@@ -26,14 +26,16 @@ export interface Replica {
   readonly applied: LogPosition
 }
 
-// How often a purge looks again who has applied it, in case the message that says so was lost.
+// How often a purge checks again which replicas have applied it, in case a message was lost.
 const lookAgainMs = 100
 
 export class Replicas {
   readonly #options: ReplicasOptions
   readonly #subscription: Subscription
   readonly #waiting = new Set<() => void>()
-  /** How many lived when that was last told, those among them whom nobody can name: what a purge goes by while Redis does not tell. */
+  /**
+   * The last known number of live replicas, including any that cannot be named. A purge uses it while Redis is out of reach.
+   */
   #live = 1
   #closed = false
 
@@ -47,12 +49,12 @@ export class Replicas {
     })
   }
 
-  /** All that can be named, this one included, whether or not it is registered at the moment; undefined where Redis does not tell. */
+  /** Returns the replicas that can be named, including this one, registered or not; undefined if Redis does not respond. */
   async look(): Promise<readonly Replica[] | undefined> {
     return (await this.#count())?.named
   }
 
-  // Those that can be named, and how many live with those whom nobody can.
+  // Returns the replicas that can be named, and how many live with those that cannot.
   async #count(): Promise<{ readonly named: readonly Replica[], readonly live: number } | undefined> {
     const { redis, key, replica, maxLagMs } = this.#options
     let reply: unknown
@@ -66,12 +68,12 @@ export class Replicas {
     for (let i = 0; i + 1 < words.length; i += 2) named.push({ id: words[i] as string, applied: words[i + 1] as string })
     const listed = named.some(({ id }) => id === replica)
     if (!listed) named.push({ id: replica, applied: this.#options.applied() })
-    // A list on which this one is not: perhaps it was lost a moment ago, and nobody has said so yet.
+    // This replica is missing from the list: it may have been lost a moment ago, before any replica has recorded that.
     this.#live = named.length + (others === '1' || !listed ? 1 : 0)
     return { named, live: this.#live }
   }
 
-  /** Waits up to `waitMs` until all that live have applied a record, woken by those who do. */
+  /** Waits up to `waitMs` until all live replicas have applied a record, woken by their messages. */
   async acknowledged(identity: string, stamp: LogPosition, waitMs: number): Promise<PurgeReceipt['replicas']> {
     let over = waitMs <= 0
     const timer = setTimeout(() => {
@@ -116,7 +118,7 @@ export class Replicas {
   async close(): Promise<void> {
     this.#closed = true
     this.#wake()
-    // Safe to ignore: the registration ends by itself a little later.
+    // Safe to ignore: the registration expires a little later.
     await this.#options.redis.small.call('HDEL', [this.#options.key, this.#options.replica]).catch(() => {})
     this.#subscription.close()
   }

@@ -1,27 +1,27 @@
-// Whether what was written to the log lies on a Redis replica too, so that it outlives the server that took it.
+// Checks that writes to the log have reached a Redis replica, so that they outlive the server that took them.
 import { Cluster, Command, type Redis } from 'ioredis'
 import type { Clock } from '../../../clock.ts'
 import { withDeadline, type RedisClient } from '../connect/guarded-client.ts'
 import { isRefusal } from '../connect/permissions.ts'
 
 export interface CopiesOptions {
-  /** Of its own: WAIT holds up whatever comes after it on its connection. */
+  /** A separate client: WAIT blocks the later commands of its connection. */
   readonly client: RedisClient
   readonly clock: Clock
-  /** Told that it may not ask. */
+  /** Called if Redis refuses a command. */
   refused(error: unknown): void
-  /** A key beside the log, in its slot, which is there while the log is followed; and for how long it is kept from now on. */
+  /** A key in the slot of the log that exists while the log is followed, and how long it is kept from now on. */
   readonly key: string
   readonly keepMs: number
 }
 
-// How long one WAIT may take: who came while it did is served by the next.
+// The longest time of one WAIT: callers that arrive meanwhile use the next one.
 const waitTimeoutMs = 250
 const retryMs = 20
 
 /**
- * One question at a time, for all who ask meanwhile. It writes, since WAIT waits for what its own connection has written:
- * what others wrote before is then copied as well.
+ * Runs one WAIT at a time, for all callers that arrive meanwhile. It writes first, because WAIT covers the writes of its own
+ * connection: earlier writes of other connections are then copied as well.
  */
 export class ReplicationCheck {
   readonly #options: CopiesOptions
@@ -33,8 +33,8 @@ export class ReplicationCheck {
   }
 
   /**
-   * Whether all that was written before the call lies on one Redis replica at least, within `waitMs`. True as well where
-   * the server has no replica, or may not be asked: then there is nothing to wait for.
+   * True if every write before this call reached at least one Redis replica within `waitMs`. True if there is no replica or
+   * WAIT is not permitted: then there is nothing to wait for.
    */
   async confirmed(waitMs: number): Promise<boolean> {
     const { clock } = this.#options
@@ -43,14 +43,14 @@ export class ReplicationCheck {
       try {
         if (await withDeadline(this.#round(), leftMs)) return true
       } catch {
-        // Out of reach, or another server by now: asked again for as long as there is time.
+        // Out of reach, or another server by now: retried while there is time.
       }
       await new Promise((resolve) => setTimeout(resolve, retryMs))
     }
     return false
   }
 
-  // The question that is under way may have begun before what this caller wrote: it needs the one after it.
+  // The WAIT in flight may have begun before this caller's write: the caller needs the next one.
   #round(): Promise<boolean> {
     if (this.#asking === undefined) return this.#begin()
     this.#next ??= this.#asking.catch(() => {}).then(() => {
@@ -76,14 +76,14 @@ export class ReplicationCheck {
       if (role !== 'master' || !Array.isArray(replicas)) return false
       return replicas.length === 0 || await withDeadline(server.wait(1, waitTimeoutMs), waitTimeoutMs * 2) > 0
     } catch (error) {
-      // Some hosts of Redis do not let it be asked.
+      // Some hosts of Redis do not permit these commands.
       if (!isRefusal(error)) throw error
       refused(error)
       return true
     }
   }
 
-  // Not refused when memory is full, as most writes are. Gives the server that took it.
+  // Writes a command that is not refused when memory is full, as most are. Returns the server that took it.
   async #write(): Promise<Redis> {
     const { client, key, keepMs } = this.#options
     const touch = async (server: RedisClient): Promise<void> => {
@@ -93,7 +93,7 @@ export class ReplicationCheck {
       await touch(client)
       return client
     }
-    // Through the cluster first: it follows the slot, and knows its owner then.
+    // Through the cluster first: it follows the slot, and then knows its owner.
     await touch(client)
     const slot = new Command('PEXPIRE', [key]).getSlot()
     const owner = client.nodes('master').find((node) => nameOf(node) === client.slots[slot ?? 0]?.[0])
@@ -102,11 +102,11 @@ export class ReplicationCheck {
       await touch(owner)
       return owner
     } catch (error) {
-      // The slot is on its way, and what is asked for has arrived.
+      // The slot is being moved, and the key has arrived at the target.
       const [word, , address] = error instanceof Error ? error.message.split(' ') : []
       const target = client.nodes().find((node) => nameOf(node) === address)
       if (word !== 'ASK' || target === undefined) throw error
-      // Safe to ignore: the write after it fails then, and says why.
+      // Safe to ignore: then the next write fails, and reports why.
       target.asking().catch(() => {})
       await touch(target)
       return target

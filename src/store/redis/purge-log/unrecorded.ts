@@ -1,10 +1,10 @@
-// What unsafe requests invalidated and Redis would not record: in force in this process, until all others can be told.
+// Invalidations by unsafe requests that Redis could not record: they apply in this process until all replicas can read them.
 import type { Metadata, LogPosition } from '../../../policy/stored.ts'
 import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from '../../purge/invalidation.ts'
 
-/** Names that are kept; of those beyond it, only the buckets. */
+/** The most names that are kept; beyond it only buckets are. */
 const maxNames = 10_000
-/** What one record may hold: a script must not keep Redis busy for long. */
+/** The most in one record: a script must not keep Redis busy for long. */
 const namesPerRecord = 500
 const bucketsPerRecord = 5_000
 
@@ -13,7 +13,7 @@ type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
 /** Names, and buckets of names: bounded, however many there are. */
 class Invalid {
   readonly names = new Set<string>()
-  /** A bit each; undefined: none. */
+  /** A bit for each bucket; undefined if there is none. */
   #bits: Uint8Array | undefined
   #inBuckets = 0
   namesTags = false
@@ -58,7 +58,7 @@ class Invalid {
     this.namesTags ||= other.namesTags
   }
 
-  /** In as many records as it takes. */
+  /** As many records as needed. */
   *records(): Iterable<Invalidation> {
     const names = [...this.names]
     for (let at = 0; at < names.length; at += namesPerRecord) yield { names: names.slice(at, at + namesPerRecord), buckets: [] }
@@ -68,23 +68,23 @@ class Invalid {
 }
 
 /**
- * Whatever is in here is dead for this process, whenever it was stored: what was fetched before the request and what was
- * fetched after it cannot be told apart until there is a record with an id. Memory is bounded: of names beyond ten thousand
- * the buckets alone are kept, and entries that share one of them are dead as well.
+ * Entries that match are dead for this process, whenever they were stored. Until there is a record with an id, responses
+ * requested before and after the unsafe request cannot be distinguished. Memory is bounded: beyond ten thousand names only
+ * buckets are kept, and entries that share a bucket are dead as well.
  */
 export class Unrecorded {
   #waiting = new Invalid()
   #underWay: Invalid | undefined
-  /** Recorded, and not applied here yet: two at the most, so that the first is let go however fast others come. */
+  /** Recorded, and not applied here yet. At most two, so that the first is dropped however fast others follow. */
   #recorded: { until: LogPosition, readonly invalid: Invalid }[] = []
   #changes = 0
 
-  /** Names, or buckets of names, that are yet to be recorded. */
+  /** Names, or buckets of names, that are not recorded yet. */
   get size(): number {
     return this.#waiting.size + (this.#underWay?.size ?? 0)
   }
 
-  /** Goes up with every change. */
+  /** Increases with every change. */
   get revision(): number {
     return this.#changes
   }
@@ -94,7 +94,7 @@ export class Unrecorded {
     for (const name of names) this.#waiting.add(name)
   }
 
-  /** Recorded at `until`, which has not been applied here. */
+  /** Adds an invalidation that was recorded at `until`, which has not been applied here. */
   addRecorded({ names }: Invalidation, until: LogPosition): void {
     const invalid = new Invalid()
     for (const name of names) invalid.add(name)
@@ -112,8 +112,8 @@ export class Unrecorded {
   }
 
   /**
-   * Records all that waits, by `append`. What is added meanwhile waits for the next time, for its request may have come after
-   * the record. Rejects as `append` does, and then all of it waits again.
+   * Records everything that waits, by `append`. Later additions wait for the next time, because their requests may have come
+   * after the record. Rejects as `append` does, and then everything waits again.
    */
   async record(append: (invalidation: Invalidation) => Promise<LogPosition>): Promise<number> {
     if (this.#underWay !== undefined || this.#waiting.size === 0) return 0
@@ -134,14 +134,14 @@ export class Unrecorded {
     }
   }
 
-  /** Lets go of what has been recorded and is applied by now, or was recorded in a log that there is no more. */
+  /** Drops invalidations that were recorded and are applied by now, or that were recorded in a log that no longer exists. */
   applied(identity: string, latest: LogPosition): void {
     if (this.#recorded.length === 0) return
     this.#changes++
     this.#recorded = this.#recorded.filter(({ until }) => until.startsWith(identity) && until > latest)
   }
 
-  /** Whether there is anything at all; asked before every other question, at each look. */
+  /** True if there is anything at all; checked before all other methods, at each lookup. */
   get any(): boolean {
     return this.#recorded.length > 0 || this.#underWay !== undefined || this.#waiting.size > 0
   }
@@ -150,7 +150,7 @@ export class Unrecorded {
     return this.#has(urlName(authority, target)) || tags.some((tag) => this.#has(tagName(tag)))
   }
 
-  /** As PurgeLog.mayTouch. */
+  /** As PurgeLog.mayMatch. */
   mayTouch(authority: string, target: string): boolean {
     return this.#all().some(({ namesTags }) => namesTags) || this.#has(urlName(authority, target))
   }

@@ -1,13 +1,15 @@
-// What must happen in Redis in one step to record what an unsafe request invalidated.
+// The script that records an invalidation by an unsafe request in one step.
 import { bucketCount } from '../../purge/invalidation.ts'
 import { common, recordBytes } from './scripts.ts'
 import { Script } from '../connect/script.ts'
 
 /**
- * Appends an invalidation, once however often it is tried, and not at all after its deadline, as a purge is appended. KEYS: log,
- * unsafe, buckets. ARGV: identity for a new log, invalidation, its buckets, most records of the log, most records and most bytes
- * of this stream, name of this append, last id of the log before it, deadline by the clock of Redis, attempt, a random number
- * below `saltLimit`. Answers the id of the record and the identity of the log, or nothing when it was too late.
+ * Appends an invalidation as a purge is appended: once, however often it is repeated, and not at all after its deadline.
+ *
+ * KEYS: log, unsafe, buckets. ARGV: identity for a new log, invalidation, its buckets, most records of the log, most records
+ * and most bytes of this stream, name of this append, last id of the log before it, deadline by the clock of Redis, attempt,
+ * a random number below `saltLimit`. Returns the id of the record and the identity of the log, or nothing if it was too
+ * late.
  */
 export const invalidateScript = new Script(`${common}
 local log, unsafe, buckets = unpack(KEYS)
@@ -19,10 +21,10 @@ if tonumber(attempt) > 1 and redis.call('TYPE', unsafe).ok == 'stream' then
 end
 if now() > tonumber(deadline) then return {} end
 local last = open(log, fresh)
-redis.call('XTRIM', log, 'MAXLEN', '~', mostOfLog) -- a write that frees comes first: see append
+redis.call('XTRIM', log, 'MAXLEN', '~', mostOfLog) -- a write that frees memory comes first: see append
 if not unsafeIsWhole(log, unsafe, buckets, last) then last = beginAnew(log, fresh) end
 local newest = lastUnsafe(unsafe, buckets, identity(last))
-if not newest or field(firstUnsafe(unsafe), 'prev') == '' then redis.call('UNLINK', buckets) end -- nothing was let go yet
+if not newest or field(firstUnsafe(unsafe), 'prev') == '' then redis.call('UNLINK', buckets) end -- no record was dropped yet
 local sum = (newest and tonumber(field(newest, 'sum')) or 0) + #invalidation + #at + ${recordBytes}
 local left = redis.call('XLEN', unsafe)
 for page = 1, 8 do

@@ -1,10 +1,10 @@
-// Reading what unsafe requests invalidated: the stream beside the log, its buckets, and the order of both streams together.
+// Reads invalidations by unsafe requests: the second stream, its buckets, and the common order of both streams.
 import { bucketCount } from '../../purge/invalidation.ts'
 import type { PurgeTable } from '../../purge/table.ts'
 import type { GuardedClient } from '../connect/guarded-client.ts'
 import { decodeUnsafeRecords, isEarlier, stampOf, timeOf, type StreamRecord, type UnsafeRecord } from './record.ts'
 
-/** The last record of the stream that was applied; '': none. */
+/** The last applied record of the stream; '' if there is none. */
 export interface Place {
   readonly id: string
   readonly name: string
@@ -15,7 +15,7 @@ export const noPlace: Place = Object.freeze({ id: '', name: '' })
 const bucketBytes = 12
 const bytesAtOnce = 1_048_576
 
-/** Applies one record, and gives the place behind it. */
+/** Applies one record, and returns the position after it. */
 export function applyUnsafe(table: PurgeTable, { id, identity, name, invalidation }: UnsafeRecord): Place {
   const stamp = stampOf(identity, id)
   if ('all' in invalidation) table.apply({ id: stamp, atMs: timeOf(id), purge: invalidation })
@@ -24,8 +24,8 @@ export function applyUnsafe(table: PurgeTable, { id, identity, name, invalidatio
 }
 
 /**
- * Loads all of a log's invalidations into a table, and gives the place behind the last of them. Records that are let go while they
- * are read have left their mark in the buckets, which are read after them.
+ * Loads all of a log's invalidations into a table, and returns the position after the last. Records that are dropped while
+ * they are read leave their ids in the buckets, which are read afterwards.
  */
 export async function loadUnsafe(lane: GuardedClient, unsafe: string, buckets: string, identity: string, table: PurgeTable, pageRecords: number): Promise<Place> {
   let place = noPlace
@@ -47,8 +47,8 @@ export async function loadUnsafe(lane: GuardedClient, unsafe: string, buckets: s
 }
 
 /**
- * Both streams in the order of their ids, as far as both are known: a full page may not be all that there is, and nothing behind
- * its end may be applied before the rest of it.
+ * Merges both streams in the order of their ids, as far as both are known. A full page may not be everything, and nothing
+ * after its end may be applied before the rest of it.
  */
 export function inOrder(records: readonly StreamRecord[], invalidations: readonly UnsafeRecord[], pageRecords: number): (StreamRecord | UnsafeRecord)[] {
   const recordsEnd = records.length < pageRecords ? undefined : records.at(-1)?.id
