@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createListener, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import { endWithUs } from '../support/children.ts'
 
 // From .build/test/cli, where this runs.
 const program = new URL('../../src/cli/main.js', import.meta.url).pathname
@@ -25,6 +26,7 @@ export class Running {
     // tap sets NODE_OPTIONS for every child, which makes each start several times as slow, so env(1) takes it off again;
     // it then becomes the program, so that signals reach that.
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    endWithUs(this.child)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#stderr += text; this.#look() })
     this.ended = new Promise((resolve) => {

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { script, shellLine, type Chapter, type Expectation, type KillStep, type Place, type RequestStep } from '../../src/cli/demo/script.ts'
+import { endWithUs } from '../support/children.ts'
 
 const demoModule = new URL('../../src/cli/demo.js', import.meta.url).href
 
@@ -25,6 +26,7 @@ interface Demo {
 /** Starts the demo and reads from what it prints where everything runs: what a person would go by. */
 async function startDemo(test: Test): Promise<Demo> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', `import { demo } from ${JSON.stringify(demoModule)}; await demo(); process.exit()`], { stdio: ['ignore', 'pipe', 'pipe'] })
+  endWithUs(child)
   test.teardown(() => child.kill('SIGKILL'))
   let printed = ''
   let complained = ''

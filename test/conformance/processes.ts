@@ -1,7 +1,8 @@
 // The processes of a run: the suite's server, Springhouse before it, and the suite's client, each on ports that the system gives.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { endWithUs } from '../support/children.ts'
 import type { Suite } from './suite.ts'
 
 /** Ten times what the whole suite takes: a client that takes longer hangs. */
@@ -13,9 +14,6 @@ export interface Running {
   readonly at: string
   stop(): void
 }
-
-const children = new Set<ChildProcess>()
-process.once('exit', () => { for (const child of children) child.kill('SIGKILL') })
 
 /** The suite's own server, as its package starts it: `at` is its port. */
 export async function startSuiteServer(suite: Suite): Promise<Running> {
@@ -34,11 +32,10 @@ export async function startSpringhouse(root: string, args: readonly string[], en
 export async function runClient(suite: Suite, proxy: string, id: string): Promise<string> {
   const env = { ...process.env, npm_config_base: proxy, npm_config_id: id, npm_package_config_id: id }
   const child = spawn(process.execPath, suite.client, { cwd: suite.directory, env, timeout: clientTimeoutMs, stdio: ['ignore', 'pipe', 'inherit'] })
-  children.add(child)
+  endWithUs(child)
   let printed = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { printed += text })
   const ended = await new Promise(resolve => { child.once('close', (code, signal) => resolve(code ?? signal)) })
-  children.delete(child)
   if (ended !== 0) throw new Error(`the suite's client ended with ${String(ended)}`)
   return printed
 }
@@ -46,13 +43,13 @@ export async function runClient(suite: Suite, proxy: string, id: string): Promis
 /** Starts a Node program; resolves when it has printed what `ready` matches, with its group. @throws when it ends before, or does not come up. */
 async function start(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, ready: RegExp): Promise<Running> {
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  children.add(child)
+  endWithUs(child)
   let printed = ''
   let up = false
   const at = await new Promise<string>((resolve, reject) => {
     const fail = (how: string): void => reject(new Error(`${args.join(' ')} ${how}${printed === '' ? '' : `:\n${printed}`}`))
     const timer = setTimeout(() => fail('did not come up'), startTimeoutMs)
-    child.once('close', () => { clearTimeout(timer); children.delete(child); fail('ended') })
+    child.once('close', () => { clearTimeout(timer); fail('ended') })
     for (const stream of [child.stdout, child.stderr]) {
       // Read to the end, ready or not: a full pipe would stop the process.
       stream.setEncoding('utf8').on('data', (text: string) => {

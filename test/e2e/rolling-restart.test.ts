@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import t from 'tap'
+import { endWithUs } from '../support/children.ts'
 import { ask } from '../support/client.ts'
 import { startHouse } from '../support/house.ts'
 import { freePort } from '../cli/command.ts'
@@ -20,6 +21,7 @@ process.on('SIGTERM', () => server.close(() => process.exit(0)))
 
 async function start(port: number): Promise<ChildProcess> {
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '-e', backend, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  endWithUs(child)
   await once(child.stdout as NodeJS.ReadableStream, 'data')
   return child
 }

@@ -6,6 +6,7 @@ import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { RedisServers } from '../../src/store/redis/connect/client.ts'
 import { connectRedis } from '../../src/store/redis/connect/connections.ts'
+import { endWithUs } from '../support/children.ts'
 import { listen, oddReplies } from '../support/impostors.ts'
 import { eventually, memoryLog } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
@@ -53,6 +54,7 @@ t.test('an exception of our own listener is not taken for one of the reader', as
     client.on('messageBuffer', () => { throw new Error('of a listener') })
     process.on('uncaughtException', ({ message }) => { process.stdout.write(message, () => process.exit(7)) })
   `], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'] } })
+  endWithUs(child)
   let said = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
   const [code] = await once(child, 'close') as [number]

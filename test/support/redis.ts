@@ -4,6 +4,7 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { endWithUs } from './children.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -28,10 +29,8 @@ export interface RedisServerOptions {
   readonly sentinel?: string
 }
 
-const running = new Set<ChildProcess>()
 const directories = new Set<string>()
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
   for (const directory of directories) rmSync(directory, { recursive: true, force: true })
 })
 
@@ -57,15 +56,8 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
         ? [...common, '--save', '', '--appendonly', 'no']
         : [fileOf(directory, options.sentinel), ...common, '--sentinel']
       const started = spawn(program, [...mode, ...(options.args ?? [])], { stdio: 'ignore', env: { ...process.env, ...options.env } })
-      running.add(started)
-      const guard = guardOf(started)
-      ended = new Promise((resolve) => {
-        started.once('exit', () => {
-          running.delete(started)
-          guard.kill('SIGKILL')
-          resolve()
-        })
-      })
+      endWithUs(started)
+      ended = new Promise((resolve) => { started.once('exit', () => resolve()) })
       child = started
       if (await answers(started, host, port)) return
       started.kill('SIGKILL')
@@ -108,14 +100,6 @@ function fileOf(directory: string, text: string): string {
   const path = join(directory, 'sentinel.conf')
   writeFileSync(path, text)
   return path
-}
-
-// 'exit' is not heard by a process that dies of a signal: this one waits for the end of its input, which is ours, and then
-// ends the server, frozen or not.
-function guardOf(server: ChildProcess): ChildProcess {
-  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -9 "$0"', String(server.pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  guard.unref()
-  return guard
 }
 
 function findProgram(names: readonly string[]): string {

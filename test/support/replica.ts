@@ -3,13 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { endWithUs } from './children.ts'
 
 // Compiled, this is .build/test/support/replica.js.
 const program = new URL('../../src/cli/main.js', import.meta.url).pathname
 const directory = mkdtempSync(join(tmpdir(), 'springhouse-replica-'))
-const groups = new Set<number>()
 process.on('exit', () => {
-  for (const group of groups) signalGroup(group, 'SIGKILL')
   rmSync(directory, { recursive: true, force: true })
 })
 
@@ -73,10 +72,8 @@ export class Replica {
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
       env: { PATH: process.env['PATH'], ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     })
-    const group = child.pid
-    if (group === undefined) throw new Error('the program could not be started')
-    groups.add(group)
-    guardOf(child, group)
+    if (child.pid === undefined) throw new Error('the program could not be started')
+    endWithUs(child, { group: true })
     this.#child = child
     this.#said = ''
     this.#workerPids = []
@@ -103,7 +100,6 @@ export class Replica {
         resolve()
       })
       child.once('close', () => {
-        groups.delete(group)
         if (this.#child === child) this.#up = false
         reject(new Error(`replica ${this.name} ended: ${this.#said}`))
       })
@@ -166,11 +162,4 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   } catch {
     // It has ended.
   }
-}
-
-// 'exit' is not heard by a process that dies of a signal: this one waits for the end of its input, which is ours.
-function guardOf(child: ChildProcess, group: number): void {
-  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -9 -- -"$0"', String(group)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-  guard.unref()
-  child.once('close', () => guard.kill('SIGKILL'))
 }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { endWithUs } from '../../support/children.ts'
 import { startRedis } from '../../support/redis.ts'
 import { ShiftedClock } from './clock.ts'
 import { clockLibrary } from './library.ts'
@@ -34,6 +35,7 @@ process.stdin.on('end', () => process.exit())
 void t.test('a process of Node reads the clocks that are set for it, and its monotonic clocks never go back', { skip }, async (test) => {
   const clock = new ShiftedClock('path' in library ? library.path : '')
   const child = spawn(process.execPath, ['-e', program], { env: { ...clock.env }, stdio: ['pipe', 'pipe', 'inherit'] })
+  endWithUs(child)
   test.teardown(() => child.kill('SIGKILL'))
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   const read = async (): Promise<Read> => {
