@@ -52,7 +52,7 @@ test('a token that changes in its file is taken up on SIGHUP, and the old one re
   const spoilt: readonly [() => void, string][] = [
     [() => rmSync(`${dir}/token`), `admin.tokens[0].tokenFile: cannot read ${dir}/token: there is no such file`],
     [() => writeFileSync(`${dir}/token`, '\n'), `admin.tokens[0].tokenFile: ${dir}/token is empty`],
-    [() => writeFileSync(`${dir}/token`, 'stays'), 'admin.tokens[1].token: another token has the same value already'],
+    [() => writeFileSync(`${dir}/token`, 'stays'), 'admin.tokens[1].token: another token already has the same value'],
   ]
   for (const [spoil, line] of spoilt) {
     spoil()

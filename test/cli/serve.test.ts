@@ -38,8 +38,8 @@ test('serve refuses a bad configuration with every problem, one line each', asyn
   t.equal(stdout, '')
   t.strictSame(stderr.split('\n'), [
     'springhouse: config: proxy.port: expected a whole number from 0 to 65535, got "http" (from --port)',
-    'springhouse: config: admin.tokens: a token is needed where the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens',
-    'springhouse: config: origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
+    'springhouse: config: admin.tokens: a token is needed because the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens',
+    'springhouse: config: origins: none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
     '',
   ])
 })
@@ -70,7 +70,7 @@ test('a service link with the name of a setting is one line in the log, and in w
   t.equal(stdout.match(/enableServiceLinks: false/g)?.length, 1)
   const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [http://127.0.0.1:9] } }' })}/a.yaml`
   const checked = await run(t, ['check', '--config', file], env)
-  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is what Kubernetes says of a service named springhouse-proxy, [^\n]*\n$/ })
+  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is a Kubernetes service link for a service named springhouse-proxy, [^\n]*\n$/ })
 })
 
 test('a second signal ends at once what a request under way would hold up', async (t) => {

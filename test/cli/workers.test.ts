@@ -12,7 +12,7 @@ import { anyPort, freePort, givingBack, origin, run, Running, urls } from './com
 
 test('workers without a store to share are refused', async (t) => {
   t.strictSame(await run(t, ['serve', ...origin, ...anyPort, '--workers', '2']), {
-    code: 1, stdout: '', stderr: 'springhouse: config: workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1 (from --workers)\n',
+    code: 1, stdout: '', stderr: 'springhouse: config: workers: 2 processes need a shared store; set redis.url, or leave workers at 1 (from --workers)\n',
   })
 })
 
