@@ -1,6 +1,9 @@
-// Errors as a log may show them: what kind, which code, what is known of the reason, and nothing that was sent or stored.
+// Summaries of errors for the log: type, code and known reason, without any content that was sent or stored.
 
-/** The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments, undici and Node the bytes that they read. */
+/**
+ * The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments, undici
+ * and Node add the bytes that they read.
+ */
 export interface ErrorSummary {
   readonly type: string
   readonly message: string
@@ -19,16 +22,16 @@ const mostErrors = 4
 const mostFrames = 20
 const mostChars = 300
 
-/** Summarises anything thrown. Never throws, whatever it is given. */
+/** Summarises any thrown value. Never throws. */
 export function summarise(thrown: unknown, depth = 0): ErrorSummary {
   try {
-    return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'something that is not an error was thrown' }
+    return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'a value that is not an error was thrown' }
   } catch {
     return { type: 'Error', message: 'an error that cannot be read' }
   }
 }
 
-/** The message of an error, fit for one line on standard error or in a log. */
+/** Returns the message of an error as one safe line, for standard error or a log. */
 export function safeMessage(thrown: unknown): string {
   return summarise(thrown, deepest).message
 }
@@ -77,7 +80,7 @@ function codeOf(code: unknown): string | number | undefined {
   return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : undefined
 }
 
-// V8 puts the message before the frames, and a message may have lines that look like them.
+// V8 puts the message before the frames, and a message may have lines that look like frames.
 function framesOf(stack: unknown, message: string): string | undefined {
   if (typeof stack !== 'string') return undefined
   const at = stack.indexOf(message)
@@ -86,7 +89,7 @@ function framesOf(stack: unknown, message: string): string | undefined {
   return frames.length === 0 ? undefined : frames.slice(0, mostFrames).join('\n')
 }
 
-// ioredis wraps what a server said: `All sentinels are unreachable. Last error: WRONGPASS …`, `Last reply: <anything>`.
+// ioredis quotes server text in its messages: `All sentinels are unreachable. Last error: WRONGPASS …`, `Last reply: <anything>`.
 const quoting = /\bLast (?:error|reply): | because |, but got an invalid reply: |command fails: "/
 const systemError = /^(?:connect|read|write|getaddrinfo|queryA|queryAaaa|open) [A-Z][A-Z0-9_]{1,30}(?: [\w.:[\]/-]{1,260})?$/
 
@@ -102,7 +105,7 @@ function safeText(text: string): string {
   return before + (systemError.test(said) || ioredisWords.has(said) ? said : safeReply(said.replace(/^ReplyError: /, '')))
 }
 
-// Messages that ioredis makes by itself.
+// Messages of ioredis itself.
 const ioredisWords: ReadonlySet<string> = new Set(['Connection is closed.', 'Command timed out', 'connect ETIMEDOUT'])
 
 function tidy(text: string): string {
@@ -119,13 +122,13 @@ function withoutUserInfo(word: string): string {
 const leftOut = '(the rest is left out)'
 
 /**
- * The reply of a server, as far as it is known to repeat nothing: Redis quotes the arguments of commands that it does not
- * know, a script may quote anything, and what stands in the place of Redis may say what it likes. So only sentences that
- * are listed here pass; of any other reply its first word does.
+ * Returns the part of a server's reply that is known to repeat no content. Redis quotes the arguments of unknown commands, a
+ * script may quote anything, and another program in place of Redis may send anything. So only the sentences listed here pass;
+ * for any other reply, only its first word does.
  */
 function safeReply(text: string): string {
   const word = /^[A-Z][A-Z0-9]{1,23}(?= |$)/.exec(text)?.[0]
-  if (word === undefined) return 'an error that is not told in the way of Redis (left out)'
+  if (word === undefined) return 'an error reply that does not have the form of Redis (left out)'
   const rest = text.slice(word.length + 1)
   const known = sentences.find((sentence) => rest.startsWith(sentence))
   if (known !== undefined) return `${word} ${known}`

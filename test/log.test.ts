@@ -42,7 +42,7 @@ t.test('a real error of Redis is told by kind, code and name of the command, and
     { type: 'ReplyError', message: /^WRONGTYPE Operation against a key holding the wrong kind of value/, command: 'hset' },
     { message: 'ERR wrong number of arguments' },
     { message: 'NOSCRIPT No matching script' },
-    { message: 'an error that is not told in the way of Redis (left out)', command: 'eval' },
+    { message: 'an error reply that does not have the form of Redis (left out)', command: 'eval' },
     { command: 'eval' },
     { message: 'ERR DB index is out of range', command: 'select' },
     { message: 'WRONGPASS invalid username-password pair or user is disabled', command: 'AUTH' },
@@ -116,7 +116,7 @@ t.test('anything that is thrown is told, and nothing throws again', (t) => {
   t.equal(JSON.stringify(summarise(circle)).match(/round/g)?.length, 5)
   const hostile = { get message(): string { throw new Error('hostile') } }
   t.match(summarise(hostile), { type: 'Error', message: 'an error that cannot be read' })
-  t.match(summarise({ password: secret }), { type: 'object', message: 'something that is not an error was thrown' })
+  t.match(summarise({ password: secret }), { type: 'object', message: 'a value that is not an error was thrown' })
   t.match(summarise(`redis://:${secret}@h`), { type: 'string', message: 'redis://…@h' })
   for (const odd of [undefined, null, 5, Symbol('x'), () => {}]) t.type(summarise(odd).message, 'string')
   t.match(summarise({ message: 'plain', code: secret.repeat(9), name: secret, command: { name: `${secret}\n${secret}` } }), { type: 'Error', message: 'plain' })

@@ -1,13 +1,13 @@
-// Sends lines that libraries write on the console to the log.
+// Redirects console output of libraries to the log.
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
 
-// ioredis says the same again at each connection that it makes.
+// The most distinct texts. ioredis repeats a text at each connection.
 const mostTold = 100
 
 /**
- * Makes each text that is written with console.warn or console.error a line of the log, once. Text that a library quotes
- * of a server is left out, as it is left out of errors.
+ * Logs each text of console.warn and console.error once. Text that a library quotes from a server is left out, as in error
+ * summaries.
  */
 export function consoleToLog(logger: Logger): void {
   const told = new Set<string>()

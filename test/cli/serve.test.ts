@@ -49,7 +49,7 @@ test('a port that is taken is one clear line that names it', async (t) => {
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
   const second = await run(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
-  t.strictSame(second, { code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: something listens there already (EADDRINUSE)\n` })
+  t.strictSame(second, { code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n` })
 })
 
 test('an address that this machine does not have is one clear line', async (t) => {
@@ -94,11 +94,11 @@ test('SIGHUP takes a good file, and refuses a bad one whole', async (t) => {
   const { admin } = await urls(serve)
   writeFileSync(file, `${good}workers: x\nlog: { level: loud }\n`)
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running one stays$/m)
+  await serve.says(/^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running configuration stays in force$/m)
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
   writeFileSync(file, good)
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: the configuration is reloaded$/m)
+  await serve.says(/^springhouse: configuration reloaded$/m)
   serve.child.kill('SIGTERM')
   t.equal((await serve.ended).code, 0)
 })
