@@ -25,7 +25,7 @@ const mostChars = 300
 /** Summarises any thrown value. Never throws. */
 export function summarise(thrown: unknown, depth = 0): ErrorSummary {
   try {
-    return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'something that is not an error was thrown' }
+    return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'a value that is not an error was thrown' }
   } catch {
     return { type: 'Error', message: 'an error that cannot be read' }
   }

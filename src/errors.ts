@@ -33,7 +33,7 @@ const catalogue = {
   CODING_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'A transfer coding other than chunked is not supported here.', proxyError: 'http_request_error' },
   VERSION_NOT_SUPPORTED: { status: 505, source: 'client', sentence: 'This version of HTTP is not supported here.', proxyError: 'http_request_error' },
   METHOD_NOT_ALLOWED: { status: 405, source: 'client', sentence: 'This method is not allowed here.', proxyError: 'http_request_denied' },
-  LOOP: { status: 508, source: 'client', sentence: 'The request has come through this proxy before.', proxyError: 'proxy_loop_detected' },
+  LOOP: { status: 508, source: 'client', sentence: 'The request has passed through this proxy before.', proxyError: 'proxy_loop_detected' },
   URI_TOO_LONG: { status: 414, source: 'client', sentence: 'The request target is too long.', proxyError: 'http_request_error' },
   FIELDS_TOO_LARGE: { status: 431, source: 'client', sentence: 'The request has too many or too large header fields.', proxyError: 'http_request_error' },
   REQUEST_TIMEOUT: { status: 408, source: 'client', sentence: 'The request did not arrive in time.', proxyError: 'http_request_error' },
@@ -48,10 +48,10 @@ const catalogue = {
   FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests made by other web sites are not taken here.' },
   MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not serve that host name.' },
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'The request body is not of a type that this endpoint takes.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'This endpoint does not accept the content type of the request body.' },
   NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
   CONFIG_INVALID: { status: 500, source: 'config', sentence: 'The configuration is not valid.' },
-  INTERNAL: { status: 500, source: 'internal', sentence: 'Something went wrong inside the proxy.', proxyError: 'proxy_internal_error' },
+  INTERNAL: { status: 500, source: 'internal', sentence: 'The proxy has an internal error.', proxyError: 'proxy_internal_error' },
 } as const satisfies Record<string, CatalogueRow>
 
 export type ErrorCode = keyof typeof catalogue
@@ -88,12 +88,12 @@ export class SpringhouseError extends Error {
   }
 }
 
-/** The RFC 9457 problem document for an error, as one JSON string. */
+/** Returns the RFC 9457 problem document for an error as JSON text. */
 export function problemDocument(error: SpringhouseError, extra?: Readonly<Record<string, unknown>>): string {
   return JSON.stringify({ type: 'about:blank', title: error.message, status: error.status, code: error.code, ...extra })
 }
 
-/** Makes a missing case of a closed union a compile error, and a loud failure if one slips through. */
+/** Makes a missing case of a closed union a compile error, and an exception at run time. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)
 }

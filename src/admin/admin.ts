@@ -1,4 +1,4 @@
-// The admin listener: a Fastify instance of its own, so that nothing of it can be reached through the proxy.
+// The admin listener: a separate Fastify instance, so that no admin endpoint can be reached through the proxy.
 import { parse as parseQuery } from 'node:querystring'
 import { fastify, LogController, type FastifyInstance, type RouteOptions } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
@@ -15,10 +15,10 @@ import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 import type { AdminParts } from './parts.ts'
 
-/** How long a request may take to arrive: nothing that is sent here is large. */
+/** How long a request may take to arrive. Admin requests are small. */
 const requestTimeoutMs = 10_000
 
-/** A path that exists answers the methods that it does not take with 405 and Allow (RFC 9110 §15.5.6), not with 404. */
+/** Makes existing paths answer other methods with 405 and Allow (RFC 9110 §15.5.6), not with 404. */
 function refuseOtherMethods(app: FastifyInstance, routes: readonly RouteOptions[]): void {
   for (const url of new Set(routes.map((route) => route.url))) {
     const sameUrl = routes.filter((route) => route.url === url)
@@ -28,7 +28,7 @@ function refuseOtherMethods(app: FastifyInstance, routes: readonly RouteOptions[
       method: app.supportedMethods.filter((method) => !methods.includes(method)),
       url,
       config: { scope: sameUrl.some((route) => route.config?.scope === 'open') ? 'open' : 'any' },
-      // Before the body is looked at: whether it would be valid does not matter.
+      // Runs before the body is read: its validity does not matter.
       onRequest: async () => {
         throw problem
       },
@@ -37,19 +37,19 @@ function refuseOtherMethods(app: FastifyInstance, routes: readonly RouteOptions[
   }
 }
 
-/** Makes the admin listener; `listen` and `close` are the caller's. */
+/** Creates the admin listener. The caller calls `listen` and `close`. */
 export function createAdmin(parts: AdminParts): FastifyInstance {
   const app = fastify({
     loggerInstance: parts.logger,
-    // Scrapes and probes would drown what matters; purges and failures have lines of their own.
+    // Lines for scrapes and probes would hide the important ones. Purges and failures have their own lines.
     logController: new LogController({ disableRequestLogging: true }),
     // A parameter without a value (`?prefix=&tag=x`) counts as not given.
     routerOptions: { querystringParser: (text) => Object.fromEntries(Object.entries(parseQuery(text)).filter(([, value]) => value !== '')) },
     bodyLimit: 1024 * 1024,
     requestTimeout: requestTimeoutMs,
-    // Node looks every 30 s unless told.
+    // By default Node checks every 30 s.
     http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
-    return503OnClosing: false, // /readyz tells it, in the words of everything else here
+    return503OnClosing: false, // /readyz answers with a problem document instead
     clientErrorHandler: answerParserError,
     frameworkErrors: answerError,
     schemaErrorFormatter: schemaErrors,

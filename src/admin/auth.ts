@@ -1,4 +1,4 @@
-// Who may ask for what: bearer tokens and their scopes (RFC 6750).
+// Access control of the admin API: bearer tokens and their scopes (RFC 6750).
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { AdminProblem } from './problems.ts'
@@ -6,7 +6,7 @@ import { AdminProblem } from './problems.ts'
 export type Scope = 'read' | 'purge' | 'sessions'
 
 export interface AdminToken {
-  /** What the log calls whoever used it. */
+  /** The name of the token in the log. */
   readonly name: string
   readonly token: string
   readonly scopes: readonly Scope[]
@@ -14,18 +14,18 @@ export interface AdminToken {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that a route of the admin listener needs; `any`: a token, whatever its scopes; `open`: no token at all. */
+    /** The scope that a route of the admin listener needs. `any`: any valid token. `open`: no token. */
     scope?: Scope | 'any' | 'open'
   }
   interface FastifyRequest {
-    /** Name of the token that the request came with; empty on open routes. */
+    /** The name of the request's token; empty on open routes. */
     tokenName: string
   }
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** Makes the look-up of a presented token among those of now: it is made anew when there are others. */
+/** Returns a lookup among the current tokens. It is rebuilt when the tokens change. */
 function currentFinder(parts: { readonly tokens: readonly AdminToken[] }): (presented: string) => AdminToken | undefined {
   let { tokens } = parts
   let find = tokenFinder(tokens)
@@ -41,7 +41,8 @@ function currentFinder(parts: { readonly tokens: readonly AdminToken[] }): (pres
 function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => AdminToken | undefined {
   const known = tokens.map((token) => ({ token, hash: digest(token.token) }))
   return (presented) => {
-    // Equal-length hashes, every one compared, no early exit: the time taken tells neither which token nor how much of it was right.
+    // Compares hashes of equal length with every token, without an early exit. So the time reveals neither which token matched nor
+    // how much of it.
     const hash = digest(presented)
     let found: AdminToken | undefined
     for (const candidate of known) {
@@ -52,16 +53,16 @@ function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => Admi
 }
 
 /**
- * Asks every request for a token with the scope that its route names, before its body is read. `parts.tokens` is looked at
- * for each request: a token that is not in it any more is refused on connections that are open, too. A path that is no
- * route asks for any valid token, so that a stranger does not learn which paths exist.
+ * Requires a token with the route's scope from every request, before its body is read. `parts.tokens` is read for each request,
+ * so a removed token is refused on open connections too. A path without a route needs any valid token, so that a client without
+ * one does not learn which paths exist.
  */
 export function requireTokens(app: FastifyInstance, parts: { readonly tokens: readonly AdminToken[] }): void {
   const find = currentFinder(parts)
   app.decorateRequest('tokenName', '')
 
   app.addHook('onRoute', (route) => {
-    // Fails at start, not open: a new route cannot forget to say who may use it.
+    // Fails the start, so that a new route without a scope is never open.
     if (route.config?.scope === undefined) throw new Error(`the route ${route.url} names no scope`)
   })
 
@@ -71,7 +72,7 @@ export function requireTokens(app: FastifyInstance, parts: { readonly tokens: re
     const presented = /^bearer +([^\s]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
     if (presented === undefined) throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse"' })
     const token = find(presented)
-    // RFC 6750 §3.1: which of the two it was, in words that a client library knows.
+    // RFC 6750 §3.1: error codes that client libraries know.
     if (token === undefined) {
       throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse", error="invalid_token"' })
     }

@@ -1,10 +1,10 @@
-// What is out of order, as every endpoint tells it.
+// The degraded parts, as every endpoint reports them.
 import type { PurgeLog } from '../store/purge/log.ts'
 import type { Store } from '../store/store.ts'
 
 /**
- * Names of the parts. A purge log that cannot be followed makes misses of everything, whatever the store says of itself.
- * `invalidations`: other replicas are yet to be told what unsafe requests to this one have invalidated.
+ * Returns the names of degraded parts. `redis` includes a purge log that cannot be followed, because then every request is a
+ * miss. `invalidations`: what unsafe requests to this replica invalidated is not yet recorded for the others.
  */
 export function degraded({ store, purgeLog }: { readonly store: Store, readonly purgeLog: PurgeLog }): readonly string[] {
   const told = store.stats().degraded

@@ -1,4 +1,4 @@
-// GET /v1/entries: what is stored, page by page, with a bound on the work of each call and of each turn.
+// GET /v1/entries: lists stored responses by pages, with a bound on the work of each call and each turn.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { normalPrefix } from '../http/normal-target.ts'
@@ -13,17 +13,17 @@ import { Turns, type NextTurn } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'
 
-/** How many pages of the store one call looks through, and for how long: a filter that matches little ends there, with a cursor. */
+/** How many pages of the store one call reads, and for how long. If a filter matches little, the call ends there with a cursor. */
 const mostPages = 100
 const mostMs = 500
 
 const defaultLimit = 100
 const entriesQuery = Type.Object(
   {
-    prefix: Type.Optional(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins so: absolute, or a path alone for every host.' })),
+    prefix: Type.Optional(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins with this: absolute, or a path for every host.' })),
     tag: Type.Optional(Type.String({ minLength: 1, maxLength: maxTagBytes, description: 'Only entries that carry this tag.' })),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'How many entries to answer at most. A page may have fewer, or none, and a cursor: there may be more until one has no cursor.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'Most entries in the response. A page may have fewer, or none, and a cursor. The last page has no cursor.' })),
   },
   { additionalProperties: false },
 )
@@ -34,7 +34,7 @@ function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | u
   return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
 }
 
-/** Entries are listed by their URL in normal form. */
+/** Normalises a prefix, because entries are listed by their URL in normal form. */
 function normalPattern(prefix: UrlPattern | undefined): UrlPattern | undefined {
   return prefix && { authority: prefix.authority, target: normalPrefix(prefix.target) }
 }
@@ -62,14 +62,14 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
 type Query = Static<typeof entriesQuery>
 
 export function entriesRoutes(app: FastifyInstance, parts: AdminParts, nextTurn: NextTurn): void {
-  // Listings have turns of their own: a shared store that does not answer holds up nothing else.
+  // Listings have their own turns, so that a store that does not respond delays no other endpoint.
   const turns = new Turns(nextTurn)
 
-  /** One page of the store: its matches go into the answer. Returns where the next begins. */
+  /** Adds the matches of one page of the store to the response. Returns the cursor of the next page. */
   const look = async (page: JsonPage, { limit = defaultLimit, tag }: Query, prefix: UrlPattern | undefined, cursor: string | undefined): Promise<string | undefined> => {
     const nowMs = parts.clock.now()
     try {
-      // No more is asked for than still fits, so that no match between two cursors is left out.
+      // Requests no more than still fits, so that no match between two cursors is lost.
       const found = await parts.store.list(cursor, limit - page.length, (meta) => matches(meta, prefix, tag))
       for (const { key, meta } of found.entries) page.add(showEntry(key, meta, parts, nowMs))
       return found.cursor

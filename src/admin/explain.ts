@@ -1,4 +1,4 @@
-// GET and POST /v1/explain: what would be decided for a request now, and why.
+// GET and POST /v1/explain: the decision for a request now, and its reason.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { FieldLines } from '../http/fields.ts'
@@ -12,12 +12,12 @@ import type { AdminParts } from './parts.ts'
 const token = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 const fieldText = Type.String({ pattern: '^[^\\r\\n\\u0000]*$' })
 
-/** Names, and lines of one name; and characters in all: a request that the proxy takes has a bound too. */
+/** The most names, lines of one name, and characters in all. A request to the proxy has a bound too. */
 const maxNames = 256
 const maxLines = 256
 const maxFieldChars = 262_144
 
-const url = Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'absolute-url', description: 'The URL as clients ask for it.' })
+const url = Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'absolute-url', description: 'The URL as clients request it.' })
 const explainQuery = Type.Object({ url }, { additionalProperties: false })
 const explainBody = Type.Object(
   {

@@ -1,16 +1,16 @@
-// Reads a request body as JSON, and says where it is not.
+// Parses request bodies as JSON, and reports the place of an error.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { tooMuchJson } from './json-bounds.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
 
-/** Where in a text an offset is, counted from 1, as editors do. */
+/** Returns the line and column of an offset, counted from 1. */
 function lineAndColumn(text: string, offset: number): string {
   const before = text.slice(0, offset).split('\n')
   return `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`
 }
 
-/** What is wrong with a text that JSON.parse refused. V8 tells the offset, or quotes the place, or means the end. */
+/** Describes why JSON.parse refused a text. V8's message gives the offset, quotes the place, or reports the end. */
 function jsonProblem(text: string, error: unknown): string {
   const message = error instanceof Error ? error.message : 'is malformed'
   const offset = /at position (\d+)/.exec(message)?.[1]
@@ -20,15 +20,15 @@ function jsonProblem(text: string, error: unknown): string {
 }
 
 /**
- * Makes JSON the only body that the listener takes; any other type is a 415. Keys such as `__proto__` are safe to let
- * through: JSON.parse makes own properties of them, and the schemas know no such keys.
+ * Makes JSON the only content type that the listener accepts; any other gets 415. Keys such as `__proto__` are safe: JSON.parse
+ * makes own properties of them, and the schemas refuse them.
  */
 export function takeJsonBodies(app: FastifyInstance, turns: Turns): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string | Buffer): Promise<unknown> => {
-    // All that follows, up to the handler, is one piece of work; bodies may arrive by the hundred.
+    // Parsing and validation up to the handler are one piece of work, because hundreds of bodies may arrive at once.
     await turns.next()
-    // RFC 8259 §8.1: a byte order mark may be ignored; some shells put one before what they pipe.
+    // RFC 8259 §8.1: a byte order mark may be ignored. Some shells put one before piped text.
     const text = String(body).replace(/^\uFEFF/, '')
     const tooMuch = tooMuchJson(text)
     if (tooMuch !== undefined) throw requestProblem([{ path: '', message: tooMuch }])

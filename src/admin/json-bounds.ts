@@ -1,6 +1,6 @@
-// How much a JSON text holds, counted before it is parsed: a parser and a schema would first make all of it.
+// Bounds a JSON text before it is parsed: a parser and a schema would first build all of its values.
 
-/** More than any endpoint takes: a purge may name 3,000 things. */
+/** More than any endpoint accepts: a purge may name 3,000 items. */
 export const maxJsonValues = 4000
 export const maxJsonDepth = 16
 
@@ -9,8 +9,8 @@ const comma = 0x2c
 const backslash = 0x5c
 
 /**
- * What is too much of a text, as a sentence without its subject; undefined: nothing is. A text that is not JSON may pass:
- * the parser says what is wrong with it. Stops at the bound, and takes time in proportion to the text.
+ * Returns which bound a text exceeds, as a sentence without its subject; undefined if none. A text that is not JSON may pass: the
+ * parser reports it. Stops at the bound, and takes time in proportion to the text.
  */
 export function tooMuchJson(text: string): string | undefined {
   let values = 1
@@ -35,7 +35,7 @@ export function tooMuchJson(text: string): string | undefined {
   return undefined
 }
 
-/** Where the string that opens at `open` closes; the end of the text, if it does not. */
+/** Returns the index where the string that opens at `open` closes; the end of the text if it does not close. */
 function closingQuote(text: string, open: number): number {
   for (let at = open + 1; at < text.length; at++) {
     const char = text.charCodeAt(at)

@@ -1,19 +1,19 @@
-// A page of a list as JSON text, written member by member, so that it is not all written in one go at the end.
+// A page of a list as JSON text, serialised member by member, so that the end of the page needs no long turn.
 import type { FastifyReply } from 'fastify'
 import { requestProblem, type AdminProblem } from './problems.ts'
 
-/** Longer than any cursor is. */
+/** Longer than any cursor. */
 export const maxCursorChars = 8_192
 
-/** Characters of a page, about: it ends with the member that reaches this, and its cursor says where the next begins. */
+/** The approximate characters of a page. The page ends with the member that reaches this. */
 const mostChars = 1_048_576
 
-/** An object with one array, and perhaps a cursor. */
+/** A JSON object with one array and an optional cursor. */
 export class JsonPage {
   readonly #members: string[] = []
   #chars = 0
 
-  /** How many characters its members have so far. */
+  /** The characters of the members so far. */
   get chars(): number {
     return this.#chars
   }
@@ -32,7 +32,7 @@ export class JsonPage {
     this.#chars += text.length + 1
   }
 
-  /** @param cursor where the next page begins; undefined: there is none */
+  /** @param cursor the cursor of the next page; undefined on the last page */
   toText(name: string, cursor: string | undefined): string {
     return `{${JSON.stringify(name)}:[${this.#members.join(',')}]${cursor === undefined ? '' : `,"cursor":${JSON.stringify(cursor)}`}}`
   }
@@ -43,5 +43,5 @@ export function sendPage(reply: FastifyReply, text: string): FastifyReply {
 }
 
 export function unknownCursor(): AdminProblem {
-  return requestProblem([{ path: 'cursor', message: 'is not one that a page has given: leave it out to begin with the first page' }])
+  return requestProblem([{ path: 'cursor', message: 'is not a cursor of an earlier page: leave it out to begin with the first page' }])
 }

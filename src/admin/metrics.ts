@@ -1,4 +1,4 @@
-// GET /metrics: the counters and gauges in Prometheus' words. Every name stands in docs/metrics.md.
+// GET /metrics: counters and gauges for Prometheus. docs/metrics.md lists every name.
 import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
@@ -9,7 +9,7 @@ import type { MetricObject } from './worker-report.ts'
 
 const prefix = 'springhouse_'
 
-/** One value, or one for each value of a label. */
+/** A value, or a value for each value of a label. */
 type Reading = number | { readonly label: string; readonly values: Readonly<Record<string, number>> }
 
 interface CounterRow {
@@ -18,24 +18,24 @@ interface CounterRow {
   readonly read: (counters: CountersSnapshot) => Reading
 }
 
-// What the request path counted: read when somebody scrapes, so that it never touches prom-client itself.
+// Counters of the request path, read at a scrape, so that the request path never calls prom-client.
 const counterRows: readonly CounterRow[] = [
-  { name: 'requests_total', help: 'Requests by the reason of what was decided for them.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
-  { name: 'hits_total', help: 'Requests answered with a stored response that was there when they came.', read: (c) => c.hits },
+  { name: 'requests_total', help: 'Requests by the reason of their decision.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
+  { name: 'hits_total', help: 'Requests served with a response that was stored when they arrived.', read: (c) => c.hits },
   { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
   { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
-  { name: 'fills_aborted_total', help: 'Fetches whose response was in the end not stored.', read: (c) => c.fillsAborted },
-  { name: 'origin_errors_total', help: 'Failed exchanges with origins by the code of the failure.', read: (c) => ({ label: 'code', values: c.originErrors }) },
+  { name: 'fills_aborted_total', help: 'Fetches whose response turned out not to be stored.', read: (c) => c.fillsAborted },
+  { name: 'origin_errors_total', help: 'Failed origin requests by error code.', read: (c) => ({ label: 'code', values: c.originErrors }) },
   { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
   { name: 'invalidations_deferred_total', help: 'Successful unsafe requests whose invalidation could not be recorded at once.', read: (c) => c.invalidationsDeferred },
-  { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch, and were answered with what it brought.', read: (c) => c.coalesced },
-  { name: 'coalescing_waits_total', help: 'Times that a request, or a refresh, began to wait for another fetch.', read: (c) => c.waits },
-  { name: 'leases_total', help: 'Leases taken: fetches for which other processes would have waited.', read: (c) => c.leases },
-  { name: 'leases_taken_over_total', help: 'Leases taken that were of another fetch before.', read: (c) => c.leasesTakenOver },
-  { name: 'background_refreshes_total', help: 'Fetches made after the client had its stale answer.', read: (c) => c.backgroundRefreshes },
-  { name: 'bodies_continued_total', help: 'Answers whose stored body was lost in their middle, and for whose rest the origin was asked.', read: (c) => c.bodiesContinued },
-  { name: 'responses_unsendable_total', help: 'Responses that Node would not send; each ended its own exchange.', read: (c) => c.unsendable },
+  { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch and were served with its response.', read: (c) => c.coalesced },
+  { name: 'coalescing_waits_total', help: 'How often a request, or a refresh, began to wait for another fetch.', read: (c) => c.waits },
+  { name: 'leases_total', help: 'Leases acquired: fetches for which other processes would wait.', read: (c) => c.leases },
+  { name: 'leases_taken_over_total', help: 'Leases acquired from another fetch.', read: (c) => c.leasesTakenOver },
+  { name: 'background_refreshes_total', help: 'Fetches made after the client got a stale response.', read: (c) => c.backgroundRefreshes },
+  { name: 'bodies_continued_total', help: 'Responses whose stored body was lost in the middle and whose rest was fetched from the origin.', read: (c) => c.bodiesContinued },
+  { name: 'responses_unsendable_total', help: 'Responses that Node refused to send. Each failed only its own request.', read: (c) => c.unsendable },
 ]
 
 function addCounter(registry: Registry, row: CounterRow, parts: AdminParts): void {
@@ -82,15 +82,15 @@ function addGauge(registry: Registry, name: string, help: string, read: () => nu
 }
 
 function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): void {
-  addGauge(registry, 'store_entries', 'Entries in the store, where that can be told cheaply.', () => store.stats().entries)
+  addGauge(registry, 'store_entries', 'Entries in the store, if they can be counted cheaply.', () => store.stats().entries)
   addGauge(registry, 'store_bytes', 'Bytes that count against the bound of the store.', () => store.stats().bytes)
   addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
-  addGauge(registry, 'degraded', 'How many parts are out of order, such as Redis; 0 when all is well.', () => degraded({ store, purgeLog }).length)
+  addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded({ store, purgeLog }).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
-  addGauge(registry, 'purge_log_current', '1 while this replica knows of every purge, 0 when it has lost touch with the log.', () => (purgeLog.isCaughtUp() ? 1 : 0))
-  addGauge(registry, 'invalidations_pending', 'URLs and groups that are invalid in this process, and yet to be recorded for the other replicas.', () => purgeLog.unrecorded)
-  addGauge(registry, 'replicas', 'Replicas that are live, this one included.', async () => {
-    // A scrape must not fail because Redis does: the rest of it is what tells that it did.
+  addGauge(registry, 'purge_log_current', '1 while this replica has read the purge log to its end within maxLagMs, 0 otherwise.', () => (purgeLog.isCaughtUp() ? 1 : 0))
+  addGauge(registry, 'invalidations_pending', 'URLs and groups invalidated in this process and not yet recorded for the other replicas.', () => purgeLog.unrecorded)
+  addGauge(registry, 'replicas', 'Live replicas, including this one.', async () => {
+    // A scrape must not fail if Redis does, because its other metrics report the failure.
     const replicas = await Promise.resolve(purgeLog.replicas()).catch(() => undefined)
     return replicas?.length
   })
@@ -101,17 +101,17 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
   const labelNames = ['origin', 'server', 'address']
   const healthy: Gauge = new Gauge({
     name: `${prefix}origin_server_healthy`,
-    help: '1 while a server of an origin is in use, 0 while it is held to be down.',
+    help: '1 while a server of an origin is in use, 0 while it is ejected or failing its health checks.',
     labelNames,
     registers: [registry],
     collect() {
-      healthy.reset() // an address that has vanished must not linger
+      healthy.reset() // drops addresses that are no longer in DNS
       for (const server of origins.status()) healthy.set(labelsOf(server), server.healthy ? 1 : 0)
     },
   })
   const pending: Gauge = new Gauge({
     name: `${prefix}origin_server_pending_requests`,
-    help: 'Requests under way to a server of an origin.',
+    help: 'Requests in flight to a server of an origin.',
     labelNames,
     registers: [registry],
     collect() {
@@ -125,7 +125,7 @@ function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, 
   return address === undefined ? { origin, server: url } : { origin, server: url, address }
 }
 
-/** Makes the registry of one listener: nothing global, so that two in one process do not meet. */
+/** Creates the registry of one listener. It is not global, so that two listeners in one process do not collide. */
 export function metricsRegistry(parts: AdminParts): Registry {
   const registry = new Registry()
   for (const row of counterRows) addCounter(registry, row, parts)
@@ -138,9 +138,9 @@ export function metricsRegistry(parts: AdminParts): Registry {
 }
 
 /**
- * Of several workers each has its label, and any of them answers for all: counters that were added up would go down whenever
- * one ends, and what each process holds would be lost.
- * @returns what this process tells of itself
+ * Adds /metrics. With several workers, any worker reports all of them, each under its own label: a sum of counters would drop
+ * whenever a worker ends, and the values of each process would be lost.
+ * @returns a function that reads the metrics of this process
  */
 export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)

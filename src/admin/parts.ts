@@ -1,4 +1,4 @@
-// The parts that the endpoints of the admin listener show and work on.
+// The parts of the process that the admin endpoints use.
 import type { AdminToken } from './auth.ts'
 import type { Store } from '../store/store.ts'
 import type { PurgeLog, Purge } from '../store/purge/log.ts'
@@ -12,33 +12,33 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerGroup } from './workers.ts'
 import type { Comparison } from './worker-report.ts'
 
-/** What the listener shows and works on. All of it belongs to whoever made it: closing the listener closes none of it. */
+/** The parts that the listener shows and uses. Closing the listener closes none of them. */
 export interface AdminParts {
-  /** Without any, nobody gets in but to /healthz and /readyz. Another list takes the place of this one on a reload. */
+  /** The accepted tokens. Without any, only /healthz and /readyz can be used. A reload replaces the list. */
   readonly tokens: readonly AdminToken[]
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly origins: Origins
-  /** What would be decided for this request now; undefined: no route matches. */
+  /** Explains the decision for a request now; undefined if no route matches. */
   explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
-  /** A purge as entries are keyed: with the targets that routes make of the URLs that people name. */
+  /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
-  /** Plain counters that the request path counts in; read at scrape. */
+  /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
-  /** How this replica's configuration compares with those that share its store; undefined: no other process does. */
+  /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */
   readonly fingerprints?: Comparison | undefined
   /** Lines that this process could not write to its log, or to standard error, since its start. */
   linesDropped(): number
   readonly defaultPurgeWaitMs: number
-  /** Effective configuration with secrets masked. */
+  /** Returns the effective configuration with secrets masked. */
   config(): unknown
   /** False while starting or shutting down. */
   ready(): boolean
   readonly clock: Clock
   readonly logger: FastifyBaseLogger
   readonly version: string
-  /** The other workers, where this process is one of several: numbers are then told for all of them. */
+  /** The group of workers, if there are several. Metrics and stats then cover all of them. */
   readonly workers: WorkerGroup | undefined
-  /** What lets the proxy go on between two pieces of this listener's work. */
+  /** Yields to the proxy between two pieces of this listener's work. */
   readonly nextTurn: NextTurn
 }

@@ -1,18 +1,18 @@
-// Every error of the admin listener as an RFC 9457 problem.
+// Sends every error of the admin listener as an RFC 9457 problem.
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { problemDocument, SpringhouseError, type ErrorCode } from '../errors.ts'
 
-/** One thing that is wrong with a request. `path` is like `urls[0]`; empty: the whole body or query. */
+/** A problem of a request. `path` is like `urls[0]`; empty for the whole body or query. */
 export interface RequestError {
   readonly path: string
   readonly message: string
 }
 
 /**
- * An error from the catalogue with what this listener may say beyond its sentence. Unlike `SpringhouseError.detail`,
- * `members` are for the client: whoever is answered here holds a token, or is told only about their own request.
+ * An error from the catalogue with more information for the client. Unlike `SpringhouseError.detail`, `members` are sent: the
+ * client has a token, or the members describe only its own request.
  */
 export class AdminProblem extends SpringhouseError {
   /** Members to add to the problem document. */
@@ -27,20 +27,20 @@ export class AdminProblem extends SpringhouseError {
   }
 }
 
-/** A 400 that names every problem at once. */
+/** Returns a 400 that lists every problem. */
 export function requestProblem(errors: readonly RequestError[]): AdminProblem {
   return new AdminProblem('BAD_ADMIN_REQUEST', { errors })
 }
 
-/** The framework's own refusals, by its error code. */
+/** Maps error codes of Fastify to problems. */
 function frameworkProblem(code: string, bodyLimit: number | undefined): AdminProblem | undefined {
   switch (code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new AdminProblem('UNSUPPORTED_MEDIA_TYPE', { detail: 'Send JSON, with content-type: application/json.' }, { accept: 'application/json' })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new AdminProblem('PAYLOAD_TOO_LARGE', bodyLimit === undefined ? {} : { detail: `At most ${bodyLimit} bytes are taken here.` })
+      return new AdminProblem('PAYLOAD_TOO_LARGE', bodyLimit === undefined ? {} : { detail: `The limit is ${bodyLimit} bytes.` })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return requestProblem([{ path: '', message: 'is not as long as content-length says' }])
+      return requestProblem([{ path: '', message: 'does not have the length of its Content-Length' }])
     case 'FST_ERR_BAD_URL':
       return requestProblem([{ path: '', message: 'the path has a malformed percent-encoding' }])
     default:
@@ -54,7 +54,7 @@ function asProblem(error: unknown, bodyLimit?: number): SpringhouseError {
   return frameworkProblem(code, bodyLimit) ?? new SpringhouseError('INTERNAL', { cause: error })
 }
 
-/** Answers with a problem document. Sent as bytes, so that the framework adds no charset (RFC 8259 §11: JSON has none). */
+/** Sends a problem document, as bytes, so that Fastify adds no charset (RFC 8259 §11: JSON has none). */
 export function sendProblem(reply: FastifyReply, error: SpringhouseError): FastifyReply {
   const members = error instanceof AdminProblem ? error.members : {}
   if (error instanceof AdminProblem) reply.headers(error.fields)
@@ -65,15 +65,15 @@ export function sendProblem(reply: FastifyReply, error: SpringhouseError): Fasti
     .send(Buffer.from(problemDocument(error, members)))
 }
 
-/** The error handler of the listener: logs what is not the client's doing, and tells the client the catalogue's sentence. */
+/** The error handler of the listener: logs errors that the client did not cause, and sends the catalogue's sentence. */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = asProblem(thrown, request.routeOptions.bodyLimit)
   if (error.source === 'internal') request.log.error({ err: thrown, code: error.code, token: request.tokenName, url: request.url }, 'admin request failed')
-  else if (error.status >= 500) request.log.warn({ err: thrown, code: error.code, token: request.tokenName, url: request.url, detail: error.detail }, 'admin request not done')
+  else if (error.status >= 500) request.log.warn({ err: thrown, code: error.code, token: request.tokenName, url: request.url, detail: error.detail }, 'admin request not completed')
   void sendProblem(reply, error)
 }
 
-/** Answers what the HTTP parser refused, where there is no request yet to answer to. */
+/** Responds to bytes that the HTTP parser refused, before there is a request. */
 export function answerParserError(error: Error & { code?: string }, socket: Socket): void {
   if (socket.writable && error.code !== 'ECONNRESET') {
     const problem = new SpringhouseError(

@@ -1,4 +1,4 @@
-// POST /v1/purge and GET /v1/purges: what to invalidate, and what lately was.
+// POST /v1/purge invalidates; GET /v1/purges lists recent purges.
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { maxTagBytes } from '../http/tags.ts'
@@ -10,23 +10,23 @@ import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'
 
 const maxItems = 1000
-/** Characters of a purge's targets, as routes key them: every replica reads them in one go. */
+/** The most characters of a purge's keyed targets, because every replica reads them in one turn. */
 const maxKeyedChars = 2_097_152
 const patterns = (description: string) => Type.Array(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern' }), { maxItems, description })
 
 const purgeBody = Type.Object(
   {
-    urls: Type.Optional(patterns('URLs, with all their variants: absolute, whose scheme does not matter, or a path alone for every host.')),
-    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes }), { maxItems, description: 'Tags that the origin put on its answers.' })),
-    prefixes: Type.Optional(patterns('Beginnings of URLs, written as URLs are. No character is a wildcard.')),
+    urls: Type.Optional(patterns('URLs, with all their variants: absolute (the scheme does not matter), or a path for every host.')),
+    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes }), { maxItems, description: 'Tags that the origin put on its responses.' })),
+    prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
-    soft: Type.Optional(Type.Boolean({ description: 'Make entries stale rather than gone, so that they can be validated or served stale.' })),
-    tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'Whether one of the tags is enough, or an entry must carry every one.' })),
+    soft: Type.Optional(Type.Boolean({ description: 'Makes entries stale instead of invalid, so that they can be revalidated or served stale.' })),
+    tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'Whether an entry must carry one of the tags (any) or every tag (all).' })),
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, description: 'How long to wait for every replica to acknowledge, in milliseconds.' })),
   },
   {
     additionalProperties: false,
-    // At least one of the four that name something, and not by an empty list.
+    // Requires a non-empty list of urls, tags or prefixes, or `all`.
     anyOf: [
       ...['urls', 'tags', 'prefixes'].map((name) => ({ required: [name], properties: { [name]: { minItems: 1 } } })),
       { required: ['all'], properties: { all: { const: true } } },
@@ -35,12 +35,12 @@ const purgeBody = Type.Object(
   },
 )
 
-/** Patterns that the schema's format has already found good. */
+/** Reads patterns that the schema's format has already accepted. */
 function readPatterns(texts: readonly string[] = []): UrlPattern[] {
   return texts.map((text) => readUrlPattern(text).pattern).filter((pattern) => pattern !== undefined)
 }
 
-/** A checked body as a purge. */
+/** Converts a checked body to a purge. */
 function toPurge(body: Static<typeof purgeBody>): Purge {
   return {
     urls: readPatterns(body.urls),
@@ -52,7 +52,7 @@ function toPurge(body: Static<typeof purgeBody>): Purge {
   }
 }
 
-/** How many of each are named, and the first few: a log line has a bound, a purge may name thousands. */
+/** Summarises a purge for the log: counts and the first items, because a purge may name thousands. */
 function summary(purge: Purge): Record<string, unknown> {
   const named = [...purge.urls.map(showPattern), ...purge.prefixes.map(showPattern), ...purge.tags]
   return { urls: purge.urls.length, prefixes: purge.prefixes.length, tags: purge.tags.length, tagsMatch: purge.tagsMatch, all: purge.all, first: named.slice(0, 5) }
@@ -75,12 +75,12 @@ function showRecord(record: PurgeRecord): unknown {
 const defaultRecent = 50
 const recentQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent, description: 'How many purges to answer at most. A page may have fewer, and a cursor.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent, description: 'Most purges in the response. A page may have fewer, and a cursor.' })),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
   },
   { additionalProperties: false },
 )
-// Characters of records that are written before others have a turn.
+// Characters of records that are serialised before other work gets a turn.
 const charsPerTurn = 65_536
 
 export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turns): void {
@@ -93,8 +93,8 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turn
     parts.counters.purges++
     const { replicas: { live, acknowledged }, copied } = receipt
     request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied }, 'purge')
-    // 202: recorded, but a replica that has not said so yet may still serve what it names; or only one server of Redis has it
-    // so far, though another follows it.
+    // 202: recorded, but a replica that has not acknowledged the purge may still serve what it names; or only the Redis master has
+    // it, although a Redis replica follows the master.
     return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
   })
 

@@ -1,4 +1,4 @@
-// GET /v1/stats: what a process has counted and what it holds; of several workers, what all of them have.
+// GET /v1/stats: the counters and store sizes of a process, or of all workers together.
 import { totalOf, type CountersSnapshot } from '../exchange/counters.ts'
 import { degraded } from './degraded.ts'
 import type { AdminParts } from './parts.ts'
@@ -18,10 +18,10 @@ export function statsOf({ version, clock, counters, store, purgeLog, fingerprint
   }
 }
 
-/** One worker's part in what all of them tell. */
+/** A worker's share of the totals. */
 type Share = Pick<Stats, 'pid' | 'uptimeMs' | 'requests' | 'hits'>
 
-/** What all workers have counted and hold in memory. The process, its uptime and its place in the purge log are those of `own`. */
+/** Sums the counters and memory of all workers. Process, uptime and purge log position are those of `own`. */
 export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonly workers: readonly Share[] } {
   const counted = totalOf(all)
   return {
@@ -44,7 +44,7 @@ export function hitRatio({ requests, hits }: CountersSnapshot): number | null {
   return requests === 0 ? null : hits / requests
 }
 
-/** undefined where one of them cannot tell. */
+/** Sums a value over all workers; undefined if a worker does not know it. */
 function sum(all: readonly Stats[], read: (stats: Stats) => number | undefined): number | undefined {
   return all.reduce<number | undefined>((total, stats) => {
     const value = read(stats)

@@ -1,4 +1,4 @@
-// What the listener tells of the process itself: health, counters, origins, replicas, configuration.
+// Status endpoints: health, stats, origins, replicas, configuration.
 import type { FastifyInstance } from 'fastify'
 import { degraded } from './degraded.ts'
 import { AdminProblem } from './problems.ts'
@@ -6,14 +6,14 @@ import { statsOf, statsOfAll } from './stats.ts'
 import type { AdminParts } from './parts.ts'
 import type { Stats } from './worker-report.ts'
 
-/** @returns what this process tells of itself at /v1/stats */
+/** Adds the status endpoints. @returns a function that reads this process's part of /v1/stats */
 export function statusRoutes(app: FastifyInstance, parts: AdminParts): () => Stats {
   const startedMs = parts.clock.monotonic()
   const own = (): Stats => statsOf(parts, startedMs)
 
   app.get('/healthz', { config: { scope: 'open' } }, async () => ({ status: 'ok' }))
 
-  // Ready while Redis is gone: the proxy then works on, slower, and taking every replica out of service would not help.
+  // Ready without Redis: the proxy still serves, slower, and taking every replica out of service would not help.
   app.get('/readyz', { config: { scope: 'open' } }, async () => {
     if (!parts.ready()) throw new AdminProblem('NOT_READY')
     return { status: 'ready', degraded: degraded(parts) }

@@ -1,11 +1,11 @@
-// Work of the admin listener in pieces, so that what it does for its clients never holds up the proxy's for long.
+// Splits the admin listener's work into pieces, so that it never delays the proxy's clients for long.
 
-/** Resolves in a later turn of the event loop: whatever has arrived meanwhile goes first. */
+/** Resolves in a later turn of the event loop. Events that arrived meanwhile run first. */
 export type NextTurn = () => Promise<void>
 
 /**
- * Runs one piece of work after another, each in a turn of the event loop of its own. However many requests are under way,
- * a turn holds one piece of one of them.
+ * Runs pieces of work one after the other, each in its own turn of the event loop. However many requests are in flight, a turn
+ * holds one piece of one request.
  */
 export class Turns {
   readonly #nextTurn: NextTurn
@@ -15,19 +15,19 @@ export class Turns {
     this.#nextTurn = nextTurn
   }
 
-  /** Resolves, or rejects, as the piece does. */
+  /** Runs a piece in its turn. Resolves, or rejects, as the piece does. */
   take<T>(piece: () => T | Promise<T>): Promise<T> {
     const run = async (): Promise<T> => {
       await this.#nextTurn()
       return piece()
     }
-    // The piece before reports its failure itself.
+    // The previous piece reports its own failure.
     const taken = this.#last.then(run, run)
     this.#last = taken
     return taken
   }
 
-  /** Resolves when it is the caller's turn; the piece is then what the caller does before it next waits. */
+  /** Resolves in the caller's turn. The piece is then the code that the caller runs before it next awaits. */
   next(): Promise<void> {
     return this.take(() => undefined)
   }

@@ -1,15 +1,15 @@
-// Checks bodies and queries against their schemas, and says every problem at once in words that help.
+// Validates bodies and queries against their schemas, and reports every problem at once in readable sentences.
 import { Ajv, type ErrorObject, type Options } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import { requestProblem, type AdminProblem, type RequestError } from './problems.ts'
 import { readAbsoluteUrl, readUrlPattern } from './url-pattern.ts'
 
-/** Beyond this many, the errors are counted rather than listed: the answer stays smaller than the question. */
+/** The most listed errors. Further errors are counted only, so that the response stays smaller than the request. */
 const maxErrors = 100
 const maxNameChars = 100
 
-/** Formats of the API's strings, each with the function that says what is wrong with one. */
+/** Formats of the API's strings, each with the function that describes a problem. */
 const formats: Readonly<Record<string, (text: string) => string | undefined>> = {
   'url-pattern': (text) => readUrlPattern(text).problem,
   'absolute-url': (text) => readAbsoluteUrl(text).problem,
@@ -17,34 +17,34 @@ const formats: Readonly<Record<string, (text: string) => string | undefined>> = 
 
 function makeAjv(options: Options): Ajv {
   const ajv = new Ajv({ allErrors: true, removeAdditional: false, useDefaults: true, verbose: true, strict: true, strictTypes: false, ...options })
-  for (const [name, problemOf] of Object.entries(formats)) ajv.addFormat(name, (text) => text === '' || problemOf(text) === undefined) // '' is minLength's to refuse
-  // What a schema expects, in one sentence: said in place of ajv's account of a wrong type or of an anyOf's branches.
+  for (const [name, problemOf] of Object.entries(formats)) ajv.addFormat(name, (text) => text === '' || problemOf(text) === undefined) // minLength refuses ''
+  // A sentence that describes what a schema expects. It replaces ajv's message for a wrong type or a failed anyOf.
   ajv.addVocabulary(['x-expects'])
   return ajv
 }
 
-/** Makes the schema compiler of the listener. A query's values are all strings, so they alone are coerced. */
+/** Creates the schema compiler of the listener. Only query values are coerced, because all of them are strings. */
 export function schemaCompiler(): FastifySchemaCompiler<object> {
   const typed = makeAjv({ coerceTypes: false })
   const coercing = makeAjv({ coerceTypes: true })
   return ({ schema, httpPart }) => (httpPart === 'body' ? typed : coercing).compile(schema)
 }
 
-/** `/urls/0` (RFC 6901) as `urls[0]`. */
+/** Converts `/urls/0` (RFC 6901) to `urls[0]`. */
 function readablePath(pointer: string, ...more: readonly string[]): string {
   const steps = pointer.split('/').slice(1).map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
   return [...steps, ...more].map(cut).reduce((path, step) => (/^\d+$/.test(step) ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`), '')
 }
 
-/** Names are the client's, and may be as long as its body. */
+/** Shortens a name, which comes from the client and may be as long as its body. */
 function cut(name: string): string {
   return name.length <= maxNameChars ? name : `${name.slice(0, maxNameChars)}…`
 }
 
 function nearest(name: string, known: readonly string[]): string {
-  if (known.length === 0) return 'nothing is taken here'
+  if (known.length === 0) return 'no name is accepted here'
   const candidate = closest(name.slice(0, maxNameChars), known)
-  // A guess that shares less than half of its letters is no help; then the whole list is.
+  // A guess that shares less than half of its letters does not help. The whole list does.
   if (distance(name.slice(0, maxNameChars).toLowerCase(), candidate.toLowerCase()) <= Math.ceil(candidate.length / 2)) return `did you mean ${JSON.stringify(candidate)}?`
   return `known are ${known.map((key) => JSON.stringify(key)).join(', ')}`
 }
@@ -83,9 +83,9 @@ function readableError(error: FastifySchemaValidationError & Partial<ErrorObject
   }
 }
 
-/** Turns ajv's errors into one 400. */
+/** Converts ajv's errors to one 400. */
 export function schemaErrors(errors: readonly FastifySchemaValidationError[]): AdminProblem {
-  // What failed inside an anyOf or a name's pattern is told by the one error that the keyword itself makes.
+  // Failures inside an anyOf or a name's pattern are reported by the error of the keyword itself.
   const told = errors.filter((error) => !/\/(?:anyOf|propertyNames)\//.test(error.schemaPath))
   const listed = told.slice(0, maxErrors).map(readableError)
   if (told.length > maxErrors) listed.push({ path: '', message: `and ${told.length - maxErrors} more` })

@@ -1,18 +1,18 @@
-// The numbers that one worker reports to the others.
+// The statistics that a worker reports to the others.
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { StoreStats } from '../store/store.ts'
 import type { Registry } from 'prom-client'
 
-/** What one process tells of itself. */
+/** The statistics of one process. */
 export interface Stats extends CountersSnapshot {
   readonly version: string
   readonly pid: number
   readonly uptimeMs: number
-  /** Of all requests that were decided on; null before the first. */
+  /** Hits per decided request; null before the first. */
   readonly hitRatio: number | null
   readonly store: StoreStats
   readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }
-  /** Only where others share the store. */
+  /** Present only if other processes share the store. */
   readonly configuration?: Comparison['own'] & Pick<Comparison, 'differing'>
 }
 
@@ -22,5 +22,5 @@ export interface Comparison {
   readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
 }
 
-/** One metric with its values, as one worker tells another. */
+/** A metric with its values, as workers exchange it. */
 export type MetricObject = Awaited<ReturnType<Registry['getMetricsAsJSON']>>[number]

@@ -1,21 +1,21 @@
-// How the commands talk to the admin API, and what they say when it does not answer as hoped.
+// The client of the admin API for the commands, and its error messages.
 import type { Command } from 'commander'
 import { safeMessage } from '../error-summary.ts'
 import { givenToken, type TokenOptions } from './admin-token.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 
-/** Where the admin API is, and who asks. */
+/** The URL of the admin API and the token. */
 export interface AdminAccess extends TokenOptions {
   readonly admin?: string
 }
 
-/** What the admin API answered, when it is not an error. */
+/** A successful response of the admin API. */
 export interface AdminAnswer {
   readonly status: number
   readonly body: unknown
 }
 
-/** An error that the API answered; with --json its document is printed too. */
+/** An error response of the admin API. With --json its document is printed too. */
 export class AdminRefusal extends CommandFailure {
   readonly body: unknown
 
@@ -27,21 +27,21 @@ export class AdminRefusal extends CommandFailure {
 
 export function withAdminOptions(verb: Command): Command {
   return verb
-    .option('--admin <url>', 'the admin listener; without it SPRINGHOUSE_ADMIN, or http://127.0.0.1:8081')
-    .option('--token <token>', 'a token of the admin API; without it SPRINGHOUSE_ADMIN_TOKEN')
-    .option('--token-file <file>', 'a file that holds the token; without it SPRINGHOUSE_ADMIN_TOKEN_FILE')
-    .option('--json', 'print what the admin API answered')
+    .option('--admin <url>', 'URL of the admin listener (default: SPRINGHOUSE_ADMIN, or http://127.0.0.1:8081)')
+    .option('--token <token>', 'token for the admin API (default: SPRINGHOUSE_ADMIN_TOKEN)')
+    .option('--token-file <file>', 'file that holds the token (default: SPRINGHOUSE_ADMIN_TOKEN_FILE)')
+    .option('--json', 'print the response of the admin API')
 }
 
 /**
- * Asks the admin API.
- * @param timeoutMs how long the answer may take
- * @throws CommandFailure when there is no answer; AdminRefusal when it is an error
+ * Sends a request to the admin API.
+ * @param timeoutMs how long the response may take
+ * @throws CommandFailure if there is no response; AdminRefusal if it is an error
  */
 export async function askAdmin(access: AdminAccess, path: string, options: { body?: unknown; timeoutMs?: number } = {}): Promise<AdminAnswer> {
   const { body, timeoutMs = 30_000 } = options
   const base = withoutLastSlashes(access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081'))
-  // As a message may show it: without user info.
+  // The URL for messages, without user info.
   const shown = safeMessage(base)
   if (!/^https?:\/\//.test(base) || !URL.canParse(base)) throw new CommandFailure(`--admin takes an http or https URL, not ${shown}`, USAGE)
   const given = givenToken(access, process.env)
@@ -68,11 +68,11 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   const parsed = parseJson(text)
   if (status === 401) {
     throw new AdminRefusal(given === undefined
-      ? 'the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
+      ? 'the admin API needs a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
       : `the admin API does not know this token: check ${given.from}`, parsed)
   }
   if (status >= 400) throw new AdminRefusal(refusal(shown, status, parsed), parsed)
-  if (parsed === undefined) throw new CommandFailure(`${shown} answered ${status} without JSON: is it the admin listener of springhouse?`)
+  if (parsed === undefined) throw new CommandFailure(`${shown} responded ${status} without JSON: is it the admin listener of springhouse?`)
   return { status, body: parsed }
 }
 
@@ -82,12 +82,12 @@ function withoutLastSlashes(url: string): string {
   return url.slice(0, end)
 }
 
-/** Prints what the API answered, as it is. */
+/** Prints the API's response unchanged. */
 export function printJson(body: unknown): void {
   process.stdout.write(`${JSON.stringify(body, null, 2)}\n`)
 }
 
-/** Runs a command whose `--json` also holds for errors that the API answered. */
+/** Runs a command. With `--json`, error responses of the API are printed too. */
 export async function withJsonErrors(json: boolean | undefined, command: () => Promise<void>): Promise<void> {
   try {
     await command()
@@ -100,13 +100,13 @@ export async function withJsonErrors(json: boolean | undefined, command: () => P
 function unreachable(base: string, error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED') return `nothing listens at ${base} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN`
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return `${base} did not answer in time`
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return `${base} did not respond in time`
   return `cannot reach ${base}: ${safeMessage({ message }) || code}`
 }
 
 function refusal(base: string, status: number, body: unknown): string {
   const { title, detail } = (typeof body === 'object' && body !== null ? body : {}) as { title?: unknown; detail?: unknown }
-  if (typeof title !== 'string') return `${base} answered ${status}: is it the admin listener of springhouse?`
+  if (typeof title !== 'string') return `${base} responded ${status}: is it the admin listener of springhouse?`
   return typeof detail === 'string' ? `${title} ${detail}` : title
 }
 

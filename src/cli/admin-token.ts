@@ -1,23 +1,23 @@
-// The token that a command sends to the admin API, and where it is from.
+// The token that a command sends to the admin API, and its source.
 import { textFormat } from '../config/formats.ts'
 import { readSecretFile } from '../config/secret-file.ts'
 import { CommandFailure, USAGE } from './failure.ts'
 
-/** How a command is given its token. */
+/** The flags that give a command its token. */
 export interface TokenOptions {
   readonly token?: string
   readonly tokenFile?: string
 }
 
-/** A token, and what to look at when the admin API does not know it. */
+/** A token, and its source for the message if the admin API refuses it. */
 export interface GivenToken {
   readonly token: string
   readonly from: string
 }
 
 /**
- * The token of the flags; else of SPRINGHOUSE_ADMIN_TOKEN or SPRINGHOUSE_ADMIN_TOKEN_FILE; undefined when there is none.
- * @throws CommandFailure when it is given twice, or its file is of no use.
+ * Returns the token from the flags, else from SPRINGHOUSE_ADMIN_TOKEN or SPRINGHOUSE_ADMIN_TOKEN_FILE; undefined if none is given.
+ * @throws CommandFailure if the token is given twice, or its file cannot be used.
  */
 export function givenToken({ token, tokenFile }: TokenOptions, env: Readonly<Record<string, string | undefined>>): GivenToken | undefined {
   if (token !== undefined && tokenFile !== undefined) throw new CommandFailure('the token is given twice: as --token and as --token-file; leave one of them out', USAGE)
@@ -34,6 +34,6 @@ function fromFile(file: string, source: string): GivenToken {
   const found = readSecretFile(file)
   if (!found.usable) throw new CommandFailure(`${source}: ${found.why}`)
   const { test, expects } = textFormat('bearer-token')
-  if (!test(found.secret)) throw new CommandFailure(`${source}: ${file} holds something else than ${expects}`)
+  if (!test(found.secret)) throw new CommandFailure(`${source}: ${file} does not hold ${expects}`)
   return { token: found.secret, from: file }
 }

@@ -1,4 +1,4 @@
-// What a start says to people, on standard error: standard output is the log's.
+// Prints the summary of a start on standard error, because standard output is for the log.
 import type { App } from '../app.ts'
 import { maskSecrets } from '../config/mask.ts'
 import type { Config, RedisConfig } from '../config/schema.ts'
@@ -6,7 +6,7 @@ import { formatSize } from '../config/units.ts'
 import { standardError } from '../log/outputs.ts'
 import { columns } from './columns.ts'
 
-/** Where it is reachable, what it keeps things in, whom it asks. */
+/** Prints the listeners, the store and the origins. */
 export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>, pids: readonly number[] = []): void {
   const memory = formatSize(config.cache.memory.maxBytes)
   const { redis } = maskSecrets(config)

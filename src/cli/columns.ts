@@ -1,6 +1,6 @@
-// Text in aligned columns.
+// Formats text in aligned columns.
 
-/** Rows as lines, each column as wide as its widest cell; the last one is not padded. */
+/** Formats rows as lines. Each column is as wide as its widest cell; the last column is not padded. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const shown = rows.map((row) => row.map(printable))
   const widths: number[] = []
@@ -8,8 +8,8 @@ export function columns(rows: readonly (readonly string[])[]): string {
   return shown.map((row) => `${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd()}\n`).join('')
 }
 
-/** Control characters made visible: keys and tags come from clients and origins, and must not steer a terminal. */
+/** Makes control characters visible. Keys and tags come from clients and origins and must not control a terminal. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for: none may reach a terminal
+  // eslint-disable-next-line no-control-regex -- replaces control characters: none may reach a terminal
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
 
-// ioredis says the same again at each connection that it makes.
+// The most distinct texts. ioredis repeats a text at each connection.
 const mostTold = 100
 
 /**

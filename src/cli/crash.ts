@@ -1,23 +1,23 @@
-// The end of a process that met an error which nobody caught: what it was doing goes to the log, and it exits with 1.
+// Ends a process after an uncaught error: logs its phase, and exits with 1.
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
 
-/** What a process is at; the last that was said is what the log tells. */
+/** The current phase of the process, for the log. */
 export interface ProcessState {
   phase: 'starting' | 'serving' | 'reloading' | 'stopping'
 }
 
 /**
- * From now on an exception that nobody caught, or a rejection that nobody handled, is one fatal line in the log (with the
- * stack, which names the code that was running) and one on standard error. What is half done after it cannot be known, so the
- * process does not go on: its connections break, and whoever watches it (the primary, the system) starts the next.
+ * Makes an uncaught exception, or an unhandled rejection, one fatal line in the log, with its stack, and one on standard error.
+ * The state after it is unknown, so the process ends: its connections break, and its supervisor (the primary, or the system)
+ * starts the next process.
  */
 export function endOnUncaught(logger: Logger): ProcessState {
   const watch: ProcessState = { phase: 'starting' }
-  // Node brings unhandled rejections here too, unless somebody listens for those.
+  // Node also reports unhandled rejections here, unless they have a listener.
   process.on('uncaughtException', (thrown: unknown, origin) => {
-    const what = origin === 'unhandledRejection' ? 'a rejection that nobody handled' : 'an exception that nobody caught'
+    const what = origin === 'unhandledRejection' ? 'unhandled rejection' : 'uncaught exception'
     try {
       logger.fatal({ err: thrown, doing: watch.phase, pid: process.pid }, `${what}: the process ends`)
       say(`${what}, while ${watch.phase}: ${safeMessage(thrown)}`)

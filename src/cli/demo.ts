@@ -1,4 +1,4 @@
-// `springhouse demo`: two small APIs, the proxy in front of them, and lines to try.
+// `springhouse demo`: starts two small APIs and the proxy in front of them, and prints commands to try.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -8,9 +8,9 @@ import { startBackend } from './demo/backends.ts'
 import { script, shellLine, type Place } from './demo/script.ts'
 
 /**
- * Starts two demo servers as processes of their own, the proxy in front of them on the embedded store, and prints what
- * to try. Resolves once a SIGINT or SIGTERM has come and everything is closed; a second one ends the process at once.
- * @throws when something does not start; what had started by then is stopped.
+ * Starts two demo servers as separate processes and the proxy in front of them, on the embedded store, and prints commands to
+ * try. Resolves after a SIGINT or SIGTERM, when everything is closed. A second signal ends the process at once.
+ * @throws if a part does not start; the parts that had started are stopped.
  */
 export async function demo(): Promise<void> {
   const stopped = stopSignal()
@@ -21,12 +21,12 @@ export async function demo(): Promise<void> {
     await stopped
     standardOutput.write('\nstopping\n')
   } finally {
-    // The proxy first: it must not find its servers gone.
+    // Stops the proxy before its servers.
     for (const cleanup of cleanups.toReversed()) await cleanup()
   }
 }
 
-/** The first signal resolves; the second does not wait for what the first began. */
+/** Resolves at the first signal. The second signal ends the process at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let told = false
@@ -48,10 +48,10 @@ async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   }))
   const token = randomBytes(18).toString('base64url')
   const config = resolveConfig({
-    // Loopback only: a demonstration is nobody else's business.
+    // Loopback only, so that no other machine can reach the demo.
     proxy: { host: '127.0.0.1', port: await freeOr(8080), shutdownGraceMs: 1000 },
     admin: { host: '127.0.0.1', port: await freeOr(8081), tokens: [{ name: 'demo', token, scopes: ['read', 'purge'] }] },
-    // In turns, so that it shows in X-Served-By that there are two.
+    // Round-robin, so that X-Served-By shows both servers.
     origins: { demo: { servers: backends.map(({ url }) => url), balance: 'round-robin', health: { path: '/healthz', intervalMs: 1000 } } },
     log: { level: 'error' },
   })
@@ -61,7 +61,7 @@ async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   return { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, token, backends }
 }
 
-/** The port if nobody has it, else 0: any that is free. */
+/** Returns the port if it is free, else 0 for any free port. */
 async function freeOr(port: number): Promise<number> {
   const server = createServer()
   const free = await new Promise<boolean>((resolve) => {
@@ -74,7 +74,7 @@ async function freeOr(port: number): Promise<number> {
   return port
 }
 
-/** Everything that is printed at the start. */
+/** Returns the text that is printed at the start. */
 function tour(place: Place): string {
   const { proxyUrl, adminUrl, token, backends } = place
   const lines = [
@@ -92,7 +92,7 @@ function tour(place: Place): string {
     lines.push('')
   }
   lines.push(
-    '— The same from the command line, for people: explain, purge, stats',
+    '— The same with the command line: explain, purge, stats',
     `     SPRINGHOUSE_ADMIN=${adminUrl} SPRINGHOUSE_ADMIN_TOKEN=${token} npx springhouse explain ${proxyUrl}/items`,
     '', 'Ctrl-C stops everything.', '',
   )

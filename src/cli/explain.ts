@@ -1,4 +1,4 @@
-// `springhouse explain`: what would be decided for a request now, and why.
+// `springhouse explain`: shows the decision for a request now, and its reason.
 import type { Command } from 'commander'
 import { formatDuration, formatSize } from '../config/units.ts'
 import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
@@ -11,7 +11,7 @@ interface ExplainOptions extends AdminAccess {
   readonly json?: boolean
 }
 
-/** What GET and POST /v1/explain answer. */
+/** The response of GET and POST /v1/explain. */
 interface Explanation {
   readonly url: string
   readonly method: string
@@ -39,10 +39,10 @@ interface ExplainedVariant {
 
 export function addExplain(program: Command): void {
   const verb = program.command('explain')
-    .description('show what is stored for a URL, and what would be decided for a request now')
-    .argument('<url>', 'absolute, as clients ask for it')
-    .option('-H, --header <field>', 'a field of the request, as `name: value` (repeatable)', (value: string, before: string[]) => [...before, value], [])
-    .option('-X, --method <method>', 'the method of the request; GET without it')
+    .description('show what is stored for a URL, and the decision for a request now')
+    .argument('<url>', 'absolute URL, as clients request it')
+    .option('-H, --header <field>', 'request field, as `name: value` (repeatable)', (value: string, before: string[]) => [...before, value], [])
+    .option('-X, --method <method>', 'request method (default: GET)')
   withAdminOptions(verb).action((url: string, options: ExplainOptions) => withJsonErrors(options.json, () => explain(url, options)))
 }
 
@@ -55,7 +55,7 @@ async function explain(url: string, options: ExplainOptions): Promise<void> {
   else process.stdout.write(describe(body as Explanation))
 }
 
-/** The fields of -H as the API takes them; lines of one name are joined (RFC 9110 §5.3). */
+/** Converts the fields of -H for the API. Lines of one name are joined (RFC 9110 §5.3). */
 function requestFields(lines: readonly string[]): Record<string, string> {
   const fields = new Map<string, string>()
   for (const line of lines) {
@@ -83,7 +83,7 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
   return `${head}\n${columns([['status', 'freshness', 'purges', 'age', 'lifetime', 'fresh until', 'kept until', 'bytes', 'part', 'tier', 'tags', 'vary', 'variant'], ...rows])}`
 }
 
-/** As Content-Range writes it; `?` after it: its bytes are not as many. */
+/** Formats an incomplete response like Content-Range. A `?` means that its length does not match its ranges. */
 function partText({ part }: ExplainedVariant): string {
   return part === undefined ? '-' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' ?'}`
 }
@@ -93,7 +93,7 @@ function text(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? `${value}` : JSON.stringify(value)
 }
 
-/** Whole seconds are enough for people. */
+/** Formats a duration in whole seconds. */
 function duration(ms: number): string {
   return formatDuration(Math.round(ms / 1000) * 1000)
 }

@@ -1,12 +1,12 @@
-// How a command fails: one clear line for each reason, and the exit code that scripts go by.
+// Failures of commands: one line for each reason, and the exit code for scripts.
 import { safeMessage } from '../error-summary.ts'
 import { standardError } from '../log/outputs.ts'
 
-/** Exit codes: the thing asked for failed; it was asked for in a way that is not understood. */
+/** Exit codes: 1 if the command failed, 2 if its usage was wrong. */
 export const FAILED = 1
 export const USAGE = 2
 
-/** A failure that was foreseen. Each line goes to standard error, with the program's name before it. */
+/** An expected failure. Each line goes to standard error, after the program's name. */
 export class CommandFailure extends Error {
   readonly exitCode: number
   readonly lines: readonly string[]
@@ -20,20 +20,20 @@ export class CommandFailure extends Error {
   }
 }
 
-/** One line on standard error. */
+/** Prints a line on standard error. */
 export function say(line: string): void {
   standardError.write(`springhouse: ${line}\n`)
 }
 
 const listenReasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something listens there already',
-  EACCES: 'this user may not listen there',
+  EADDRINUSE: 'the port is in use',
+  EACCES: 'this user has no permission to listen there',
   EADDRNOTAVAIL: 'this machine does not have that address',
   ENOTFOUND: 'the name of the host could not be resolved',
   EAI_AGAIN: 'the name of the host could not be resolved',
 }
 
-/** The line for a start that failed: names host and port where a listener could not be opened. */
+/** Returns the line for a failed start. If a listener could not be opened, the line names host and port. */
 export function startFailure(error: unknown): string {
   const { code = '', address, hostname, port, syscall } = error as { code?: string; address?: string; hostname?: string; port?: number; syscall?: string }
   const reason = listenReasons[code]

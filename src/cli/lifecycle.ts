@@ -1,19 +1,19 @@
-// How a running proxy stops and reloads.
+// Stops and reloads a running proxy.
 import type { App } from '../app.ts'
 import { ConfigError, problemLine } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
 
-export const stoppingLine = 'stopping, once what is under way is done; a second signal stops at once'
+export const stoppingLine = 'stopping after the requests in flight; a second signal stops at once'
 
-// With the grace that there is unless told, less than 15 s for a stop.
+// With the default grace, a stop takes less than 15 s.
 const lateMs = 4000
 
-/** Ends the process: with 0 once everything is closed, with 1 when that takes longer than it may. */
+/** Ends the process: with 0 once everything is closed, with 1 if that takes too long. */
 export async function stopApp(app: App, config: Config): Promise<void> {
   const { shutdownDelayMs, shutdownGraceMs } = config.proxy
-  // close() cuts what is left when the grace is over. This is for the case that something still hangs then.
+  // close() aborts the remaining connections after the grace. This timer handles a close that hangs.
   const late = setTimeout(() => {
     say('did not stop in time')
     process.exit(FAILED)
@@ -28,12 +28,12 @@ export async function stopApp(app: App, config: Config): Promise<void> {
   process.exit(0)
 }
 
-/** Takes a new configuration while running. */
+/** Applies a new configuration while running. */
 export type Apply = (config: Config) => Promise<void> | void
 
 /**
- * Reloads at each SIGHUP, one after the other. Returns what is to be called once the start is done: a signal that comes
- * before that waits for it, where it would otherwise end the process.
+ * Reloads at each SIGHUP, one reload after the other. Returns a function to call once the start is done. A signal during the start
+ * is deferred until then; without a listener it would end the process.
  */
 export function reloadOnHangup(load: () => Config): (running: Apply) => void {
   let apply: Apply | undefined
@@ -54,14 +54,14 @@ async function reloadAfter(last: Promise<void>, load: () => Config, apply: Apply
   await reload(load, apply)
 }
 
-/** Loads the configuration again and hands it on; one that is bad is refused whole, and what runs stays. */
+/** Loads the configuration again and applies it. A bad configuration is refused as a whole; the running one stays in force. */
 async function reload(load: () => Config, apply: Apply): Promise<void> {
   try {
     await apply(load())
-    say('the configuration is reloaded')
+    say('configuration reloaded')
   } catch (error) {
     if (error instanceof ConfigError) for (const problem of error.problems) say(`config: ${problemLine(problem)}`)
     else say(safeMessage(error))
-    say('the new configuration is refused; the running one stays')
+    say('the new configuration is refused; the running configuration stays in force')
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command: verbs, and how each ends.
+// The command line: its commands and their exit codes.
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError, problemLine } from '../config/problem.ts'
@@ -14,11 +14,11 @@ import { addStats } from './stats.ts'
 const program = new Command('springhouse')
   .description('A shared HTTP cache in front of stateless APIs.')
   .version(packageVersion())
-  .exitOverride() // throws instead of exiting: every end is decided below
+  .exitOverride() // throws instead of exiting: `end` decides the exit code
   .configureOutput({ outputError: (text) => say(text.trim().replace(/^error: /, '').replaceAll('\n', ' ')) })
 addServe(program)
 program.command('demo')
-  .description('start two small APIs, and the proxy in front of them, to try things with')
+  .description('start two small APIs with the proxy in front of them, and print commands to try')
   .action(async () => {
     const { demo } = await import('./demo.ts')
     await demo()
@@ -28,7 +28,7 @@ addPurge(program)
 addExplain(program)
 addStats(program)
 
-// `springhouse stats | head`: whoever read has had enough.
+// In `springhouse stats | head`, `head` closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
@@ -38,14 +38,14 @@ try {
   await program.parseAsync()
 } catch (error) {
   const code = end(error)
-  // A start that failed half-way may have left listeners and connections, which would keep the process.
+  // A failed start may have left listeners and connections, which would keep the process alive.
   if (code !== 0) process.exit(code)
 }
 
-/** Tells why the command ended, and with which exit code: 0 done, 1 failed, 2 usage. */
+/** Prints why the command ended, and returns its exit code: 0 done, 1 failed, 2 usage. */
 function end(error: unknown): number {
   if (error instanceof CommanderError) {
-    // It has printed help, version or error already. Help that nobody asked for (no verb) is an error to it, too.
+    // commander has printed help, version or error already. Help without a command is an error for it, too.
     return error.exitCode === 0 ? 0 : USAGE
   }
   if (error instanceof CommandFailure) {
@@ -61,7 +61,7 @@ function end(error: unknown): number {
 }
 
 function packageVersion(): string {
-  // Compiled, this file is two or three directories below package.json.
+  // The compiled file is two or three directories below package.json.
   const file = ['../../package.json', '../../../package.json'].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url))
   return file === undefined ? 'unknown' : (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }

@@ -1,4 +1,4 @@
-// `springhouse purge`: invalidates by URL, tag or prefix, and says who has acknowledged it.
+// `springhouse purge`: invalidates by URL, tag or prefix, and prints how many replicas have acknowledged.
 import { Option, type Command } from 'commander'
 import { formatDuration, parseDuration } from '../config/units.ts'
 import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
@@ -25,22 +25,22 @@ const collect = (value: string, before: string[]) => [...before, value]
 
 export function addPurge(program: Command): void {
   const verb = program.command('purge')
-    .description('invalidate what is stored; exit code 0 once every live replica has acknowledged it')
-    .option('--url <url>', 'a URL, in all its variants (repeatable): absolute, or a path for every host', collect, [])
-    .option('--tag <tag>', 'whatever carries the tag (repeatable)', collect, [])
-    .option('--prefix <url>', 'every URL that begins so (repeatable)', collect, [])
-    .option('--all', 'everything')
-    .option('--soft', 'mark it stale, to be validated or served stale, rather than dropping it')
-    .addOption(new Option('--tags-match <which>', 'with several tags: entries that carry any of them (as without this), or all').choices(['any', 'all']))
-    .option('--wait <duration>', 'how long to wait for the replicas, such as 2s (the listener’s coherence.purgeWaitMs without it)')
+    .description('invalidate stored responses; exit code 0 once every live replica has acknowledged')
+    .option('--url <url>', 'URL with all its variants (repeatable): absolute, or a path for every host', collect, [])
+    .option('--tag <tag>', 'all responses that carry the tag (repeatable)', collect, [])
+    .option('--prefix <url>', 'all URLs that begin with this (repeatable)', collect, [])
+    .option('--all', 'all stored responses')
+    .option('--soft', 'mark responses stale, to be revalidated or served stale, instead of invalidating them')
+    .addOption(new Option('--tags-match <which>', 'with several tags: responses that carry any of them (default), or all').choices(['any', 'all']))
+    .option('--wait <duration>', 'how long to wait for the replicas, such as 2s (default: coherence.purgeWaitMs of the listener)')
   withAdminOptions(verb).action((options: PurgeOptions) => withJsonErrors(options.json, () => purge(options)))
 }
 
 async function purge(options: PurgeOptions): Promise<void> {
   const { url: urls, tag: tags, prefix: prefixes } = options
   const named = urls.length + tags.length + prefixes.length > 0
-  if (!named && options.all !== true) throw new CommandFailure('purge: nothing is named; give --url, --tag, --prefix or --all', USAGE)
-  if (named && options.all === true) throw new CommandFailure('purge: --all is everything already; leave out --url, --tag and --prefix', USAGE)
+  if (!named && options.all !== true) throw new CommandFailure('purge: give --url, --tag, --prefix or --all', USAGE)
+  if (named && options.all === true) throw new CommandFailure('purge: --all includes everything; leave out --url, --tag and --prefix', USAGE)
   const waitMs = options.wait === undefined ? undefined : waitDuration(options.wait)
   const { status, body } = await askAdmin(options, '/v1/purge', {
     body: {
@@ -52,13 +52,13 @@ async function purge(options: PurgeOptions): Promise<void> {
       ...(options.tagsMatch !== undefined && { tagsMatch: options.tagsMatch }),
       ...(waitMs !== undefined && { waitMs }),
     },
-    // The answer comes when the wait is over; without --wait the listener may have been told to wait for long.
+    // The response arrives after the wait. Without --wait, the listener's own setting may be long.
     timeoutMs: (waitMs ?? 300_000) + 10_000,
   })
   if (options.json === true) printJson(body)
   const { id, soft, replicas } = body as PurgeAnswer
   if (status === 202 && replicas.acknowledged === replicas.live) {
-    throw new CommandFailure(`recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no replica of Redis had it in time: it would be lost with its server`)
+    throw new CommandFailure(`recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`)
   }
   if (status === 202) {
     throw new CommandFailure(`recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`)

@@ -1,4 +1,4 @@
-// Running the proxy: alone, or as several workers; from the first signal to the last.
+// Runs the proxy, as one process or as several workers.
 import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
@@ -15,9 +15,9 @@ import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
 import { runWorker } from './workers/worker.ts'
 import { runWorkers } from './workers/primary.ts'
 
-/** Runs until it is told to stop; as a worker, as its primary says. */
+/** Runs the proxy until a signal stops it. A worker runs until its primary stops it. */
 export async function serve({ config: file, ...flags }: Flags & { config?: string }): Promise<void> {
-  // A worker does as its primary says: it is sent the configuration that the primary has checked.
+  // The primary sends a worker the configuration, which it has already checked.
   if (cluster.isWorker) return runWorker()
   let notices: readonly string[] = []
   const load = withAdminToken(() => {
@@ -33,25 +33,25 @@ export async function serve({ config: file, ...flags }: Flags & { config?: strin
   const count = workerCount(config)
   const loadAgain = () => {
     const next = load()
-    if (workerCount(next) !== count) say('workers: a change of their number waits for the next start')
+    if (workerCount(next) !== count) say('workers: a changed number takes effect at the next start')
     return next
   }
   if (count > 1) return runWorkers(count, config, loadAgain)
   return runAlone(config, loadAgain)
 }
 
-/** `auto` is one per processor; without Redis it is one, as processes could not share what they keep. */
+/** Returns the number of workers. `auto` is one per processor; without Redis it is one, because processes need a shared store. */
 function workerCount({ workers, redis }: Config): number {
   if (workers !== 'auto') return workers
   return redis === undefined ? 1 : availableParallelism()
 }
 
-/** Loading that gives the admin API a token where there is none, the same at every reload, and says it once. */
+/** Wraps `load`: if there is no admin token, generates one, prints it once, and uses it at every reload. */
 function withAdminToken(load: () => Config): () => Config {
   let made: string | undefined
   return () => {
     const config = load()
-    // Only on loopback: elsewhere a configuration without a token has been refused.
+    // Happens only on loopback: elsewhere a configuration without a token is refused.
     if (config.admin.tokens.length > 0) return config
     if (made === undefined) {
       made = randomBytes(24).toString('base64url')
@@ -63,7 +63,7 @@ function withAdminToken(load: () => Config): () => Config {
 }
 
 async function runAlone(config: Config, load: () => Config): Promise<void> {
-  // Signals count from the first moment: one that comes during the start stops what has then started.
+  // Signals are handled from the beginning: a signal during the start stops the proxy once it has started.
   let stopping = false
   let app: App | undefined
   const logger = createLogger(config.log)

@@ -1,20 +1,20 @@
-// `springhouse serve`: its flags.
+// `springhouse serve`: the flags of the proxy.
 import type { Command } from 'commander'
 import type { Flags } from '../config/load.ts'
 
 export function addServe(program: Command): void {
   program.command('serve')
     .description('run the proxy and its admin listener')
-    .option('--config <file>', 'YAML or JSON; without it SPRINGHOUSE_CONFIG')
-    .option('--origin <url>', 'a server to ask (repeatable); in place of the origins and routes of the file', (value: string, before: string[] = []) => [...before, value])
-    .option('--port <port>', 'port of the proxy listener (8080)')
-    .option('--host <host>', 'address of the proxy listener (0.0.0.0)')
-    .option('--admin-port <port>', 'port of the admin listener (8081)')
-    .option('--admin-host <host>', 'address of the admin listener (127.0.0.1)')
-    .option('--redis <url>', 'the Redis that replicas share; without it the embedded store')
-    .option('--workers <count>', 'processes: a number, or auto for one per processor (1)')
+    .option('--config <file>', 'configuration file, YAML or JSON (default: SPRINGHOUSE_CONFIG)')
+    .option('--origin <url>', 'origin server (repeatable); replaces the origins and routes of the file', (value: string, before: string[] = []) => [...before, value])
+    .option('--port <port>', 'port of the proxy listener (default: 8080)')
+    .option('--host <host>', 'address of the proxy listener (default: 0.0.0.0)')
+    .option('--admin-port <port>', 'port of the admin listener (default: 8081)')
+    .option('--admin-host <host>', 'address of the admin listener (default: 127.0.0.1)')
+    .option('--redis <url>', 'Redis that replicas share (default: the embedded store, in memory)')
+    .option('--workers <count>', 'number of processes, or auto for one per processor (default: 1)')
     .action(async (options: Flags & { config?: string }) => {
-      // Loaded by the verb that needs it: the other verbs start in a fraction of the time.
+      // Loaded only here, so that the other commands start in a fraction of the time.
       const { serve } = await import('./run.ts')
       await serve(options)
     })

@@ -1,4 +1,4 @@
-// Holds a configuration to the schema, and says in one sentence per place what is wrong with it.
+// Validates a configuration against the schema and describes each problem in one sentence.
 import { Ajv, type ErrorObject } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
 import { formats, textFormat, type FormatName } from './formats.ts'
@@ -10,23 +10,23 @@ import { configSchema } from './schema.ts'
 
 const ajv = new Ajv({
   allErrors: true,
-  verbose: true, // errors carry the schema and the value that they are about
-  strict: false, // the schema has annotations of the project's own
+  verbose: true, // each error carries its schema and value
+  strict: false, // the schema has the project's own annotations
   formats: Object.fromEntries((Object.keys(formats) as FormatName[]).map((name) => [name, formats[name].test])),
 })
 const validate = ajv.compile(configSchema)
 
 /**
- * Every way in which a normalised configuration departs from the schema; [] when it is a Config. The values at the paths
- * `unshown` were read from files of secrets, and are not told, be it that a wrong file was named.
+ * Returns every problem of a normalised configuration; [] if it is a Config. The values at the paths `unshown` came from
+ * secret files and are never shown, because the operator may have named a wrong file.
  */
 export function checkSchema(value: unknown, unshown: ReadonlyMap<string, unknown>): Problem[] {
   if (validate(value)) return []
   const problems = (validate.errors ?? [])
-    // What is wrong with one member of a union says little: the union's own error says what all of them would be.
+    // An error of one union member says little. The error of the union lists all members.
     .filter((error) => !error.schemaPath.includes('/anyOf/'))
     .map((error) => describe(error, value, unshown))
-  // One place, one line: a text can fail its type and its format at once.
+  // A value can fail its type and its format at once. One line per place is enough.
   return problems.filter((problem, index) => problems.findIndex((each) => each.path === problem.path) === index)
 }
 
@@ -62,7 +62,7 @@ function unknownKey(node: SchemaNode, name: string): string {
   return near === undefined ? `unknown key; known are ${Object.keys(node.properties ?? {}).join(', ')}` : `unknown key; did you mean ${near}?`
 }
 
-/** The known name that a mistyped one was probably meant to be; undefined when none is near. */
+/** Returns the known name that a mistyped name probably stands for; undefined if none is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined
   const lower = name.toLowerCase()
@@ -70,7 +70,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return distance(lower, near) <= Math.max(2, name.length / 3) ? known.find((each) => each.toLowerCase() === near) : undefined
 }
 
-/** From a JSON Pointer (`/routes/0/cache`) to the path that an operator reads (`routes[0].cache`). */
+/** Converts a JSON Pointer (`/routes/0/cache`) to the path that an operator reads (`routes[0].cache`). */
 function settingPath(pointer: string, root: unknown): string {
   let path = ''
   let value = root

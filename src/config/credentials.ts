@@ -1,10 +1,10 @@
-// The credentials among the settings of Redis: they may change while the program runs, the servers may not.
+// Credentials in the Redis settings. They may change while the program runs; the servers may not.
 import type { RedisConfig } from './schema.ts'
 
-// Each may hold a user or a password, or name the file that does.
+// Settings that may hold a user or a password, or name a file that does.
 const holders: readonly string[] = ['url', 'urlFile', 'cluster', 'sentinel', 'username', 'password', 'passwordFile'] satisfies (keyof RedisConfig)[]
 
-/** Settings of Redis without users and passwords. */
+/** The Redis settings without users and passwords. */
 export function withoutCredentials(redis: RedisConfig): Partial<RedisConfig> {
   const { url, urlFile: _url, username: _user, password: _password, passwordFile: _file, cluster, sentinel, ...others } = redis
   return {
@@ -15,12 +15,12 @@ export function withoutCredentials(redis: RedisConfig): Partial<RedisConfig> {
   }
 }
 
-/** The running settings with the credentials of the next; undefined where those are the same, or are for other servers. */
+/** Returns the running settings with the credentials of `next`; undefined if they are equal or belong to other servers. */
 export function withCredentials(running: RedisConfig | undefined, next: RedisConfig | undefined): RedisConfig | undefined {
   if (running === undefined || next === undefined || servers(running) !== servers(next)) return undefined
   const credentials = part(next, true)
   if (JSON.stringify(credentials) === JSON.stringify(part(running, true))) return undefined
-  // Safe: every member comes from one of the two.
+  // Safe: every member comes from one of the two configurations.
   return { ...part(running, false), ...credentials } as RedisConfig
 }
 

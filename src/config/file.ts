@@ -1,4 +1,4 @@
-// A configuration file, YAML or JSON, as plain values: references replaced, paths made absolute.
+// Reads a configuration file, YAML or JSON, as plain values with its references replaced.
 import { readFileSync } from 'node:fs'
 import { isScalar, parseDocument, visit } from 'yaml'
 import { hideReferences } from './hidden.ts'
@@ -9,14 +9,14 @@ import { placeAt, Places } from './place.ts'
 import { ConfigError, pathOf, type Keys, type Problem } from './problem.ts'
 import { substitute, type Environment } from './substitute.ts'
 
-/** Why a file cannot be read, by the code of the error. */
+/** The reason why a file cannot be read, by error code. */
 export const readFailures: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
-  EACCES: 'this user may not read it',
+  EACCES: 'this user has no permission to read it',
   EISDIR: 'it is a directory',
 }
 
-/** What a file says, and what it says of the environment that does not hold. */
+/** The values of a file, and the problems of its references to the environment. */
 export interface FileSettings {
   readonly values: PlainObject
   readonly problems: readonly Problem[]
@@ -35,7 +35,7 @@ export function readConfigFile(file: string, env: Environment): FileSettings {
   return expand(values, { env, places })
 }
 
-/** The values of text at hand as they are written; `file` names it in messages. @throws ConfigError when it is not YAML. */
+/** Parses a text without replacing references; `file` names the text in messages. @throws ConfigError if it is not YAML. */
 export function parseConfigText(text: string, file: string): PlainObject {
   return parse(text, file).values
 }
@@ -53,12 +53,12 @@ function parse(text: string, file: string): { values: PlainObject; places: Place
   try {
     value = document.toJS() as unknown
   } catch (error) {
-    // Aliases to nowhere, or so many of them that they look like an attack on memory.
+    // An alias has no anchor, or there are so many aliases that they look like an attack on memory.
     throw new ConfigError([{ path: '', message: `${file}: ${reveal((error as Error).message)}` }])
   }
   const values = value ?? {} // nothing but comments
   if (!isPlainObject(values)) throw new ConfigError([{ path: '', message: `${file}: expected a map of settings at the top` }])
-  delete values.$schema // what a JSON file tells its editor
+  delete values.$schema // for editors
   return { values, places: new Places(file, text, document) }
 }
 
@@ -73,13 +73,13 @@ function expand(values: PlainObject, { env, places }: Surroundings): FileSetting
     if (typeof given !== 'string') return given
     const { text, replaced, faults } = substitute(given, env)
     for (const { at, message } of faults) problems.push({ path: pathOf(keys), message: `${message} (${places.ofDollar(keys, given, at)})` })
-    // Only now, with the whole value at hand: what a variable holds is never read as part of the file.
+    // After the file was parsed, so that the content of a variable is never parsed as part of the file.
     return replaced ? fromText(node, text) : text
   }
   for (const keys of namesWithReferences(values, [])) {
     problems.push({ path: pathOf(keys), message: `a reference is replaced in a value only, not in a name (${places.ofName(keys)})` })
   }
-  // Safe: a map becomes a map.
+  // Safe: mapLeaves returns a map for a map.
   return { values: mapLeaves(configNode, values, leaf) as PlainObject, problems }
 }
 
@@ -99,7 +99,7 @@ interface YamlError {
 }
 
 function syntaxProblems(errors: readonly YamlError[], text: string, file: string, reveal: (part: string) => string): Problem[] {
-  // After the first syntax error the rest is mostly its echo; duplicate keys are each their own mistake.
+  // Errors after the first syntax error mostly follow from it. Each duplicate key is a mistake of its own.
   const duplicates = errors.filter(({ code }) => code === 'DUPLICATE_KEY')
   const told = duplicates.length === errors.length ? duplicates : errors.filter(({ code }) => code !== 'DUPLICATE_KEY').slice(0, 1)
   return told.map(({ code, message, pos: [offset] }) => {

@@ -1,14 +1,14 @@
-// The kinds of text that a setting can hold: what each must look like, and how it is tidied before use.
+// Text formats of settings: the test of each format, and its normal spelling.
 import { isIP } from 'node:net'
 import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
 
 interface TextFormat {
-  /** What would be right, as it follows "expected". */
+  /** A description of valid text, as it follows "expected". */
   readonly expects: string
   readonly test: (text: string) => boolean
-  /** Returns what would be right in place of this text, where more can be said than `expects`; only called on text that failed the test. */
+  /** Returns a more precise description than `expects` for this text. Called only if the test failed. */
   readonly wrong?: (text: string) => string
-  /** The one spelling that the program works with; only called on what passed the test. */
+  /** Returns the spelling that the program uses. Called only if the test passed. */
   readonly tidy?: (text: string) => string
 }
 
@@ -59,8 +59,8 @@ export const formats = {
   'host-pattern': {
     expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
     test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(text.replace(/^\*\./, '')),
-    // RFC 9110 §4.2.3: the host is case-insensitive, so one case is enough to compare with. An IPv6 address has brackets and one
-    // spelling in a request (RFC 5952).
+    // RFC 9110 §4.2.3: the host is case-insensitive, so lower case is enough to compare with. In a request an IPv6 address has
+    // brackets and one spelling (RFC 5952).
     tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : text.toLowerCase(),
   },
   'path-prefix': {
@@ -112,7 +112,7 @@ export const formats = {
 
 export type FormatName = keyof typeof formats
 
-/** The row of a format. */
+/** Returns a format by its name. */
 export function textFormat(name: FormatName): TextFormat {
   return formats[name]
 }

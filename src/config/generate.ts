@@ -1,4 +1,4 @@
-// Writes the files that grow from the schema, in the directory `config` below the current one: `npm run generate`.
+// Writes the files that derive from the schema into `./config`: `npm run generate`.
 import { writeFileSync } from 'node:fs'
 import { editorSchema, referencePage } from './reference.ts'
 

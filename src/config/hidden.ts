@@ -1,15 +1,15 @@
-// References that YAML does not see: `{ token: ${TOKEN:-a, b} }` would be a syntax error, or another map.
+// Hides references from the YAML parser: `{ token: ${TOKEN:-a, b} }` would be a syntax error, or another map.
 
-/** The text of a file as YAML may read it, and what gives back the text of any part of it. */
+/** The text of a file with its references hidden, and a function that restores any part of it. */
 export interface Hidden {
-  /** As long as the text, so that places in it are places in the text. */
+  /** As long as the original, so that positions are the same in both. */
   readonly text: string
   reveal(part: string): string
 }
 
 /**
- * Hides each reference that stands on one line, without quotes and backslashes, which have to mean what YAML makes of
- * them. The others are read as any text: they need quotes around the whole value where YAML would take offence.
+ * Hides each reference on one line that has no quotes and no backslashes; those keep their meaning in YAML. Other references
+ * are parsed as any text, so the whole value needs quotes if YAML would reject it.
  */
 export function hideReferences(text: string): Hidden {
   const base = freeBase(text)
@@ -34,7 +34,7 @@ export function hideReferences(text: string): Hidden {
   }
 }
 
-/** A text with `by` added to the codes of its characters from `first` to `last`. */
+/** Adds `by` to the codes of the characters from `first` to `last`. */
 function moved(text: string, first: number, last: number, by: number): string {
   let result = ''
   for (let i = 0; i < text.length; i++) {
@@ -44,7 +44,7 @@ function moved(text: string, first: number, last: number, by: number): string {
   return result
 }
 
-// Private-use characters, which YAML takes for letters: 96 of them that the text itself does not hold.
+// Finds 96 private-use characters that the text does not contain. YAML treats them as letters.
 function freeBase(text: string): number | undefined {
   const taken = new Set<number>()
   for (let i = 0; i < text.length; i++) taken.add(text.charCodeAt(i) & ~0x7f)
@@ -52,7 +52,7 @@ function freeBase(text: string): number | undefined {
   return undefined
 }
 
-/** The end of the reference that begins at an index, behind its last brace; undefined where there is none to hide. */
+/** Returns the index after the last brace of the reference at `start`; undefined if there is none to hide. */
 function endOfReference(text: string, start: number): number | undefined {
   if (!text.startsWith('${', start)) return undefined
   let open = 0

@@ -1,11 +1,11 @@
-// The leaves of settings, each with its node of the schema.
+// Maps the leaves of settings, each with its schema node.
 import { isPlainObject, memberSchema, type SchemaNode } from './node.ts'
 import type { Keys } from './problem.ts'
 
-/** What becomes of a leaf: of a value that is no map or list, whatever the schema would have at its place. */
+/** Maps a leaf: a value that is neither a map nor a list, even if the schema expects one there. */
 export type LeafMap = (node: SchemaNode, value: unknown, keys: Keys) => unknown
 
-/** A copy of settings with each leaf mapped. What the schema does not know has the empty node. */
+/** Returns a copy of settings with each leaf mapped. A leaf that the schema does not know gets an empty node. */
 export function mapLeaves(node: SchemaNode, value: unknown, leaf: LeafMap, keys: Keys = []): unknown {
   if (Array.isArray(value)) {
     const items = node.items ?? node.anyOf?.find((each) => each.type === 'array')?.items

@@ -1,4 +1,4 @@
-// From file, environment and flags to one Config, or to every reason why not.
+// Loads one Config from file, environment and flags, or reports every problem.
 import { checkSchema } from './check.ts'
 import { doubleVariables, environmentSettings, linkedSettings, otherWays, unknownVariables, variables } from './environment.ts'
 import { readConfigFile } from './file.ts'
@@ -11,7 +11,7 @@ import { readSecretFile } from './secret-file.ts'
 import { readSecrets, type Reading } from './secrets.ts'
 import type { Environment } from './substitute.ts'
 
-/** What the command line can set, as it was typed. */
+/** Settings from the command line, as they were typed. */
 export interface Flags {
   /** `--origin`, once or more: one origin `default` and one route for everything, in place of any others. */
   readonly origin?: readonly string[] | undefined
@@ -32,7 +32,7 @@ const flagPaths = {
   workers: 'workers',
 } as const satisfies Partial<Record<keyof Flags, string>>
 
-/** A configuration, and how it came about. */
+/** A loaded configuration, its file and the notices for the log. */
 export interface Loaded {
   readonly config: Config
   readonly file: string | undefined
@@ -41,8 +41,8 @@ export interface Loaded {
 
 /**
  * Loads the configuration: flags beat environment beats file beats defaults. `file` is `--config`; without it
- * SPRINGHOUSE_CONFIG is read, and without that no file at all. `notices` are lines for the log: what is right, but may not
- * be what was meant.
+ * SPRINGHOUSE_CONFIG names the file, and without that no file is read. `notices` are log lines about valid settings that the
+ * operator may not have meant.
  * @throws ConfigError with every problem at once.
  */
 export function loadConfig({ file, env, flags = {} }: { file?: string | undefined; env: Environment; flags?: Flags }): Loaded {
@@ -54,10 +54,10 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
     sources.set(setting, name)
   }
   applyFlags(input, flags, sources)
-  // A setting of the file that the environment or a flag replaces may be wrong.
+  // A wrong setting in the file does no harm if the environment or a flag replaces it.
   const replaced = [...sources.keys()].flatMap((setting) => [setting, otherWays.get(setting) ?? setting])
   const reading = begin(inFile.filter((problem) => !replaced.some((setting) => isWithin(problem.path, setting))))
-  // Safe: a map becomes a map.
+  // Safe: readSecrets returns a map for a map.
   const settings = readSecrets(configNode, input, reading) as PlainObject
   for (const [setting, secretFile] of reading.read) sources.set(setting, secretFile)
   addToken(settings, env, sources, reading)
@@ -68,7 +68,7 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
 }
 
 /**
- * A Config from settings as a file would hold them: `{ origins: { api: { servers: ['http://127.0.0.1:3000'] } } }`.
+ * Makes a Config from settings as a file would hold them: `{ origins: { api: { servers: ['http://127.0.0.1:3000'] } } }`.
  * @throws ConfigError with every problem at once.
  */
 export function resolveConfig(input: unknown): Config {
@@ -82,21 +82,21 @@ function begin(problems: readonly Problem[]): Reading {
   return { problems: [...problems], unread: new Set(), read: new Map() }
 }
 
-/** `problems` are those that the input is known to have; nothing more is said of their places, nor of what is unread. */
+/** `problems` are the known problems of the input. No further problem is reported at their places or at unread settings. */
 function resolve(input: unknown, { problems, unread, read }: Reading): { config?: Config; problems: Problem[] } {
   const value = normalise(configNode, withOnlyRoute(input), '', { problems })
   const early = new Set([...problems.map(({ path }) => path), ...unread])
   problems.push(...checkSchema(value, read).filter(({ path }) => !early.has(path)))
   if (isPlainObject(value)) {
     const wrong = [...problems.map(({ path }) => path), ...unread]
-    // Sound: nothing wrong with the place itself, nor with what it stands in.
+    // A place is sound if neither it nor a section around it has a problem.
     const sound = (path: string) => !wrong.some((each) => isWithin(path, each))
     problems.push(...checkRules(value as Config, sound).filter(({ path }) => !unread.has(path)))
   }
   return problems.length > 0 ? { problems } : { config: value as Config, problems }
 }
 
-/** With one origin and no routes, everything goes to it. */
+/** Adds a route for every request if there is one origin and no route. */
 function withOnlyRoute(input: unknown): unknown {
   if (!isPlainObject(input) || !isPlainObject(input.origins)) return input
   const [name, ...others] = Object.keys(input.origins)
@@ -105,8 +105,8 @@ function withOnlyRoute(input: unknown): unknown {
 }
 
 /**
- * SPRINGHOUSE_ADMIN_TOKEN, or the file that SPRINGHOUSE_ADMIN_TOKEN_FILE names: one token with every scope. A token of the
- * file with the same value stays what the file says.
+ * Adds a token with every scope from SPRINGHOUSE_ADMIN_TOKEN or from the file that SPRINGHOUSE_ADMIN_TOKEN_FILE names. If the
+ * configuration file has the same token, its entry there is kept unchanged.
  */
 function addToken(input: PlainObject, env: Environment, sources: Map<string, string>, { problems, unread }: Reading): void {
   const tokenFile = env.SPRINGHOUSE_ADMIN_TOKEN_FILE || undefined
@@ -141,7 +141,10 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
   }
 }
 
-/** Puts a value at a path, in place of whatever gave it, making the sections on the way; a section that is something else is left for the check to refuse. */
+/**
+ * Puts a value at a path, in place of the setting and of its alternative, and creates the sections on the way. If a section is
+ * not a map, nothing is changed and the check refuses it.
+ */
 function place(input: PlainObject, path: string, value: unknown): void {
   const names = path.split('.')
   const last = names.pop() as string
@@ -157,9 +160,9 @@ function place(input: PlainObject, path: string, value: unknown): void {
   if (other !== undefined) delete section[other.slice(other.lastIndexOf('.') + 1)]
 }
 
-/** Names the variable or flag that a wrong value came from: else its owner looks for it in the file. */
+/** Names the variable or flag that a wrong value came from. Otherwise the operator would look for it in the file. */
 function withSource(problem: Problem, sources: ReadonlyMap<string, string>): Problem {
-  // The longest path is the nearest: a secret of a list of the environment may have come from a file.
+  // The longest path is the nearest source: within a list from the environment, a secret may come from a file.
   const [, source] = [...sources].filter(([path]) => isWithin(problem.path, path)).sort(([a], [b]) => b.length - a.length)[0] ?? []
   return source === undefined ? problem : { ...problem, message: `${problem.message} (from ${source})` }
 }

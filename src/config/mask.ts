@@ -1,25 +1,25 @@
-// What must not be shown, and the configuration as it may be.
+// Masks secrets in configurations and messages.
 import type { Config } from './schema.ts'
 import { mapLeaves } from './leaves.ts'
 import { configNode, humanNumber, type SchemaNode } from './node.ts'
 
-/** What stands in the place of a secret. */
+/** The text shown in place of a secret. */
 export const masked = '********'
 
-/** What a message says in the place of a value that may be secret. */
+/** The text in a message in place of a value that may be secret. */
 export const notShown = 'a value that is not shown here'
 
-/** A copy of the configuration with its secrets masked: tokens, and passwords within URLs. Fit for /v1/config and for people. */
+/** Returns a copy of the configuration with tokens, passwords and passwords in URLs masked, for /v1/config and `check --print`. */
 export function maskSecrets(config: Config): Config {
   return mapLeaves(configNode, config, maskLeaf) as Config
 }
 
-/** A copy as an operator would write it: durations and sizes with units. Loading it gives the same configuration again. */
+/** Returns a copy as an operator would write it: durations and sizes with units. Loading it gives the same configuration. */
 export function humanise(config: Config): unknown {
   return mapLeaves(configNode, config, (node, value) => (typeof value === 'number' ? humanNumber(node, value) : value))
 }
 
-/** A value that was refused, as a message may show it. */
+/** Formats a refused value for a message. */
 export function showValue(node: SchemaNode, value: unknown): string {
   if (holdsSecret(node)) return notShown
   if (typeof value === 'number' && node.unit !== undefined && value >= 0) return String(humanNumber(node, value))
@@ -32,7 +32,7 @@ function maskLeaf(node: SchemaNode, value: unknown): unknown {
   return typeof value === 'string' ? maskPassword(value) : value
 }
 
-/** Hides the password of anything like a URL, and the values in its query: also of one that is not valid, and so was refused. */
+/** Hides the password of anything like a URL, and the values in its query. A refused, invalid URL is masked too. */
 function maskPassword(text: string): string {
   return text
     .replace(/^([a-z][a-z0-9+.-]*:(?:\/\/)?)(.*)@/is, (_whole, scheme: string, userInfo: string) => `${scheme}${/^[^:@/?#]*:/.exec(userInfo)?.[0] ?? ''}${masked}@`)

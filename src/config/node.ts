@@ -1,10 +1,10 @@
-// The schema as its readers walk it: JSON Schema with the project's annotations.
+// Schema nodes: JSON Schema with the project's annotations, as its readers walk it.
 import { textFormat, type FormatName } from './formats.ts'
 import { configSchema } from './schema.ts'
 import type { Annotations } from './schema/leaf.ts'
 import { formatDuration, formatSize } from './units.ts'
 
-/** One node of the schema: a section, a map, a list, a union or a leaf. */
+/** A node of the schema: a section, a map, a list, a union or a leaf. */
 export interface SchemaNode extends Annotations {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean'
   readonly properties?: Readonly<Record<string, SchemaNode>>
@@ -22,7 +22,7 @@ export interface SchemaNode extends Annotations {
   readonly description?: string
 }
 
-/** The schema's root. TypeBox's types say more of it than a walker can use. */
+/** The root of the schema. TypeBox's types are more precise than a walker can use. */
 export const configNode = configSchema as unknown as SchemaNode
 
 export type PlainObject = Record<string, unknown>
@@ -31,18 +31,18 @@ export function isPlainObject(value: unknown): value is PlainObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The schema of a map's members (`origins`, `negativeTtl`); undefined where the node is not a map. */
+/** Returns the schema of a map's members (`origins`, `negativeTtl`); undefined if the node is not a map. */
 export function memberSchema(node: SchemaNode): SchemaNode | undefined {
   return node.patternProperties === undefined ? undefined : Object.values(node.patternProperties)[0]
 }
 
-/** A number as people write it: with the unit that the node says. */
+/** Formats a number with the unit of its node. */
 export function humanNumber(node: SchemaNode, value: number): string | number {
   if (node.unit === 'duration' || node.unit === 'ms') return formatDuration(value)
   return node.unit === 'bytes' ? formatSize(value) : value
 }
 
-/** What would be right, as it follows "expected". */
+/** Describes valid values, as it follows "expected". */
 export function expectation(node: SchemaNode): string {
   if (node.expects !== undefined) return node.expects
   if (node.format !== undefined) return textFormat(node.format).expects
@@ -56,7 +56,7 @@ export function expectation(node: SchemaNode): string {
   }
 }
 
-/** What a setting takes, short enough for a table. */
+/** Describes valid values briefly, for a table. */
 export function briefly(node: SchemaNode): string {
   if (node.type !== 'integer') return expectation(node).replace(/^an? /, '')
   const kind = { duration: 'duration', ms: 'milliseconds, or duration', bytes: 'size', none: 'whole number' }[node.unit ?? 'none']

@@ -1,4 +1,4 @@
-// From what an operator wrote to what the program uses: units become numbers, defaults are filled in, text is tidied.
+// Normalises settings: units become numbers, defaults are filled in, text gets its normal spelling.
 import { parseDocument } from 'yaml'
 import { textFormat } from './formats.ts'
 import { isPlainObject, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
@@ -6,11 +6,11 @@ import { memberPath, type Problem } from './problem.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 interface Reading {
-  /** Only what the check cannot see afterwards is reported here; what is merely wrong is left in place for it. */
+  /** Problems that the check cannot see afterwards. Other wrong values are left in place for the check. */
   readonly problems: Problem[]
 }
 
-/** The value that a setting has after normalisation. Never throws; what cannot be read is left as it is. */
+/** Returns the normalised value of a setting. Never throws; a value that cannot be read is left as it is. */
 export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
   let value: unknown = given ?? undefined // YAML: a key with nothing after it
   // `keepStale: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
@@ -27,7 +27,7 @@ export function normalise(node: SchemaNode, given: unknown, path: string, readin
   }
   const members = memberSchema(node)
   if (members !== undefined && isPlainObject(value)) {
-    // fromEntries makes own properties of whatever names it is given, __proto__ too.
+    // fromEntries makes an own property of every name, including __proto__.
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, normalise(members, member, memberPath(path, name), reading)]))
   }
   return normaliseLeaf(node, value)
@@ -40,7 +40,7 @@ function normaliseSection(node: SchemaNode, value: unknown, path: string, readin
     .filter(([name]) => !Object.hasOwn(properties, name)) // unknown keys: the check refuses them by name
   for (const [name, member] of Object.entries(properties)) {
     const given = Object.hasOwn(value, name) ? value[name] : undefined
-    // An optional section that is left out stays out: its presence means something.
+    // An optional section that is left out stays out, because its presence has a meaning.
     if ((given ?? undefined) === undefined && !required.includes(name)) continue
     const result = normalise(member, given, memberPath(path, name), reading)
     if (result !== undefined) entries.push([name, result])
@@ -74,11 +74,11 @@ function normaliseLeaf(node: SchemaNode, value: unknown): unknown {
   return value
 }
 
-/** What text from the environment or a flag means to a setting: numbers, true and false, comma lists, and YAML for maps. */
+/** Parses text from the environment or a flag: numbers, true and false, comma lists, and YAML for maps. */
 export function fromText(node: SchemaNode, text: string): unknown {
   if (node.anyOf !== undefined) {
     const readings = node.anyOf.filter((member) => member.const === undefined).map((member) => [member, fromText(member, text)] as const)
-    // The first member that makes more of it than text; a list takes any text, so it only stands in for the others.
+    // Takes the first member that gives more than text. A list accepts any text, so it is tried last.
     return (readings.find(([, value]) => typeof value !== 'string' && !Array.isArray(value)) ?? readings.find(([member]) => member.type === 'array'))?.[1] ?? text
   }
   if (node.type === 'integer' && node.unit === undefined) return /^-?\d{1,15}$/.test(text) ? Number(text) : text

@@ -1,8 +1,8 @@
-// Where in the text of a file a setting stands.
+// Locates settings in the text of a configuration file.
 import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type Pair } from 'yaml'
 import type { Keys } from './problem.ts'
 
-/** `f.yaml, line 3, column 12` for an index in the text. */
+/** Returns `f.yaml, line 3, column 12` for an index in the text. */
 export function placeAt(file: string, text: string, index: number): string {
   const before = text.slice(0, index).split('\n')
   return `${file}, line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`
@@ -14,21 +14,21 @@ export class Places {
   readonly #text: string
   readonly #document: Document
 
-  /** `document` is parsed from a text in which everything stands where it stands in `text`. */
+  /** `document` was parsed from a text with the same positions as `text`. */
   constructor(file: string, text: string, document: Document) {
     this.#file = file
     this.#text = text
     this.#document = document
   }
 
-  /** The place of the name of a setting. */
+  /** Returns the place of the name of a setting. */
   ofName(keys: Keys): string {
     const pair = this.#pair(this.#node(keys.slice(0, -1)), String(keys.at(-1)))
     const range = rangeOf(pair?.key)
     return range === undefined ? this.#file : placeAt(this.#file, this.#text, range[0])
   }
 
-  /** The place of a `$` in the value of a setting: YAML may have changed everything else around it. `index` is in the value. */
+  /** Returns the place of the `$` at `index` in the value of a setting. YAML may have changed everything else in the value. */
   ofDollar(keys: Keys, value: string, index: number): string {
     const node = this.#node(keys)
     const range = rangeOf(node)
@@ -54,7 +54,7 @@ export class Places {
     return isScalar(node) || isMap(node) || isSeq(node) ? node : undefined
   }
 
-  /** The pair of a map with a name; else of a map that is merged into it (`<<: *defaults`). */
+  /** Finds the pair with a name in a map, else in a map that is merged into it (`<<: *defaults`). */
   #pair(map: Node | undefined, name: string): Pair | undefined {
     if (!isMap(map)) return undefined
     const own = map.items.find(({ key }) => nameOf(key) === name)
@@ -75,5 +75,5 @@ function rangeOf(node: unknown): readonly [number, number, ...unknown[]] | undef
 
 function nameOf(key: unknown): string {
   if (!isScalar(key)) return ''
-  return typeof key.value === 'symbol' ? key.value.description ?? '' : String(key.value) // the name of a merge is a symbol
+  return typeof key.value === 'symbol' ? key.value.description ?? '' : String(key.value) // a merge key is a symbol
 }

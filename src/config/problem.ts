@@ -1,4 +1,4 @@
-// What is wrong with a configuration: every problem at once, each with its place.
+// Problems of a configuration, each with its place.
 
 export interface Problem {
   /** The setting, as in `routes[0].cache.ttl.max`; '' for the file as a whole. */
@@ -6,7 +6,7 @@ export interface Problem {
   readonly message: string
 }
 
-/** A configuration that is refused, with every reason why. */
+/** A refused configuration, with all its problems. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[]
 
@@ -17,26 +17,26 @@ export class ConfigError extends Error {
   }
 }
 
-/** One problem as one line: `routes[0].origin: …`. */
+/** Formats a problem as one line: `routes[0].origin: …`. */
 export function problemLine(problem: Problem): string {
   return problem.path === '' ? problem.message : `${problem.path}: ${problem.message}`
 }
 
-/** The path of a member: `proxy.port`, `routes[0]`, `origins.api`. */
+/** Returns the path of a member: `proxy.port`, `routes[0]`, `origins.api`. */
 export function memberPath(path: string, member: string | number): string {
   if (typeof member === 'number') return `${path}[${member}]`
   return path === '' ? member : `${path}.${member}`
 }
 
-/** The way from the root to a setting: `['routes', 0, 'origin']`. */
+/** The keys from the root to a setting: `['routes', 0, 'origin']`. */
 export type Keys = readonly (string | number)[]
 
-/** The path that an operator reads: `routes[0].origin`. */
+/** Formats keys as the path that an operator reads: `routes[0].origin`. */
 export function pathOf(keys: Keys): string {
   return keys.reduce<string>(memberPath, '')
 }
 
-/** Whether a path is `place` or lies within it. */
+/** Returns whether a path is `place` or lies within it. */
 export function isWithin(path: string, place: string): boolean {
   return place === '' || path === place || (path.startsWith(place) && /[.[]/.test(path[place.length] as string))
 }

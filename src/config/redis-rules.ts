@@ -1,15 +1,15 @@
-// Rules between the settings of Redis: one way to it, one user, TLS everywhere or nowhere.
+// Rules between the Redis settings: one way to connect, one user, TLS everywhere or nowhere.
 import { readRedisNode, readRedisUrl, type RedisAddress } from '../redis-address.ts'
 import { memberPath, type Problem } from './problem.ts'
 import type { RedisConfig } from './schema.ts'
 
 interface Node {
-  /** The setting that names it. */
+  /** The setting that names the node. */
   readonly path: string
   readonly address: RedisAddress
 }
 
-/** Everything that is wrong between the settings of `redis`, each of which is sound by itself. */
+/** Returns the problems between the settings of `redis`, each of which is valid by itself. */
 export function redisProblems(redis: RedisConfig): Problem[] {
   const ways = (['url', 'cluster', 'sentinel'] as const).filter((way) => redis[way] !== undefined)
   if (ways.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${ways.length === 0 ? 'none is given' : `${ways.join(' and ')} are given`}` }]
@@ -25,15 +25,15 @@ function nodesOf({ url, cluster = [], sentinel }: RedisConfig): Node[] {
   ].flatMap(({ path, address }) => ('wrong' in address ? [] : [{ path, address }]))
 }
 
-// Nodes are one deployment, and the client treats them alike. With redis.tls, host:port means TLS.
+// All nodes belong to one deployment, and the client treats them alike. With redis.tls, host:port means TLS.
 function oneDeployment(nodes: readonly Node[], tlsGiven: boolean): Problem[] {
   const [first] = nodes
   if (first === undefined) return []
   const { path } = first
   const problems: Problem[] = []
-  if (new Set(nodes.map(({ address }) => address.tls ?? tlsGiven)).size > 1) problems.push({ path, message: 'rediss:// for some of them and not for others; they all speak TLS, or none does' })
+  if (new Set(nodes.map(({ address }) => address.tls ?? tlsGiven)).size > 1) problems.push({ path, message: 'some nodes have rediss:// and others do not; write it for all nodes or for none' })
   const named = nodes.map(({ address: { username = '', password = '' } }) => `${username}:${password}`).filter((each) => each !== ':')
-  if (new Set(named).size > 1) problems.push({ path, message: 'different users in their URLs; one user is needed that all of them know' })
+  if (new Set(named).size > 1) problems.push({ path, message: 'the URLs name different users; name one user that all nodes know' })
   return problems
 }
 
@@ -47,7 +47,7 @@ function users({ username, password, sentinel }: RedisConfig, nodes: readonly No
   return user('redis', { username, password }, nodes)
 }
 
-/** A user and a password beside the URLs, and those in them. */
+/** Checks a user and password against those in the URLs. */
 function user(path: string, beside: { readonly username?: string | undefined, readonly password?: string | undefined }, nodes: readonly Node[]): Problem[] {
   const problems: Problem[] = []
   const inUrls = { username: nodes.some(({ address }) => address.username !== undefined), password: nodes.some(({ address }) => address.password !== undefined) }
@@ -69,8 +69,8 @@ function tls({ tls: given }: RedisConfig, nodes: readonly Node[]): Problem[] {
   if (given === undefined) return []
   const problems: Problem[] = []
   const plain = nodes.find(({ address }) => address.tls === false)
-  if (plain !== undefined) problems.push({ path: 'redis.tls', message: `given, but ${plain.path} says that TLS is not spoken there; write rediss://, or leave redis.tls out` })
-  if (given.cert !== undefined && given.key === undefined) problems.push({ path: 'redis.tls.key', message: 'missing; redis.tls.cert is given, and needs its key' })
-  if (given.key !== undefined && given.cert === undefined) problems.push({ path: 'redis.tls.cert', message: 'missing; redis.tls.key is given, and needs its certificate' })
+  if (plain !== undefined) problems.push({ path: 'redis.tls', message: `given, but ${plain.path} is without TLS (redis:// or unix://); write rediss://, or leave redis.tls out` })
+  if (given.cert !== undefined && given.key === undefined) problems.push({ path: 'redis.tls.key', message: 'missing; redis.tls.cert is given and needs its key' })
+  if (given.key !== undefined && given.cert === undefined) problems.push({ path: 'redis.tls.cert', message: 'missing; redis.tls.key is given and needs its certificate' })
   return problems
 }

@@ -1,8 +1,8 @@
-// What grows from the schema for people: the reference in Markdown, and the JSON Schema for editors.
+// Generates the Markdown reference and the JSON Schema for editors from the schema.
 import { variables } from './environment.ts'
 import { briefly, configNode, humanNumber, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 
-/** The text of config/springhouse.schema.json. */
+/** Returns the text of config/springhouse.schema.json. */
 export function editorSchema(): string {
   const root = forEditors(configNode)
   const schema = {
@@ -55,7 +55,7 @@ function forEditors(node: SchemaNode): PlainObject {
   }
 }
 
-/** Whether a file has to name a setting: it has no default, or something within it has none. */
+/** Returns whether a file must give a setting: it, or a setting within it, has no default. */
 function mustBeGiven(node: SchemaNode): boolean {
   if (node.properties === undefined) return node.default === undefined && node.derived === undefined
   return (node.required ?? []).some((name) => mustBeGiven(node.properties?.[name] ?? {}))
@@ -69,42 +69,45 @@ const introduction = `# Configuration reference
 
 <!-- Made from src/config/schema.ts by \`npm run generate\`. A test fails when the two differ. -->
 
-One file, YAML or JSON, named by \`--config\` or \`SPRINGHOUSE_CONFIG\`. Flags beat the environment, which beats the file, which beats
-the defaults. \`springhouse check --print\` shows what comes of them together, and every mistake at once.
+The configuration is one file, YAML or JSON, named by \`--config\` or \`SPRINGHOUSE_CONFIG\`. Flags beat the environment, the
+environment beats the file, and the file beats the defaults. \`springhouse check --print\` shows the result, or every problem at
+once.
 
-- A duration is written with its unit: \`500ms\`, \`30s\`, \`5m\`, \`1h\`, \`1d\`. Where the name ends in \`Ms\`, a bare number is milliseconds.
+- A duration has a unit: \`500ms\`, \`30s\`, \`5m\`, \`1h\`, \`1d\`. If the name ends in \`Ms\`, a bare number is milliseconds.
 - A size is a number of bytes, or has a unit: \`64KiB\`, \`256MiB\`, \`1GiB\` (of 1024), \`64KB\`, \`256MB\`, \`1GB\` (of 1000).
-- In a value of the file \`\${NAME}\` is replaced by that environment variable, and it is an error if the variable is not set.
-  \`\${NAME:-default}\` takes the default where the variable is unset or empty; \`\${NAME:?message}\` is then an error with that message.
-  The text that results means what it would mean in the environment: 8080 is a number to a port, and \`a, b\` a list to a list.
-  What a variable holds is neither searched for references nor able to change the settings around it.
+- In a value of the file, \`\${NAME}\` is replaced by that environment variable. If the variable is not set, that is an error.
+  If the variable is unset or empty, \`\${NAME:-default}\` gives the default, and \`\${NAME:?message}\` is an error with that message.
+  The resulting text is read as in the environment: for a port, 8080 is a number; for a list, \`a, b\` is a list.
+  The content of a variable is not searched for references and cannot change the settings around it.
   - A default ends at the \`}\` that closes it. It may hold references (\`\${A:-\${B:-c}}\`) and pairs of braces, not a single brace.
-  - A value with a reference needs quotes around it where YAML would need them for the quotes or backslashes within.
-  - \`$$\` is a \`$\` that is meant: write \`pa$$word\` for \`pa$word\`. \`$NAME\` and any other \`\${…}\` (\`\${NAME-x}\`) are
+  - If a reference contains quotes or backslashes, put the whole value in quotes as YAML requires.
+  - \`$$\` is a literal \`$\`: write \`pa$$word\` for \`pa$word\`. \`$NAME\` and any other \`\${…}\` (\`\${NAME-x}\`) are
     errors, so that no reference silently becomes a password or a token. \`springhouse check\` names the line and column.
     A \`$\` before anything else is itself (\`pa$5\`).
   - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
 - Where a setting takes the word \`off\`, \`false\` is taken for it: to YAML 1.1, and many tools write that, they are the same.
 - A relative path is relative to the working directory of the process.
-- In the environment a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
-  A variable that is empty counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as an unknown key is.
-  - What Kubernetes says of services named \`springhouse\` or \`springhouse-…\` is not meant for settings, and ignored
-    (\`SPRINGHOUSE_SERVICE_HOST\`, \`SPRINGHOUSE_PORT_8080_TCP\`, \`SPRINGHOUSE_PORT=tcp://…\`). Where one has the name of a setting
-    (\`SPRINGHOUSE_PROXY_PORT=tcp://…\`) the log says so; \`enableServiceLinks: false\` in the pod's spec turns them off.
-  - Names that tell of the deployment are ignored as well: \`SPRINGHOUSE_VERSION\`, \`SPRINGHOUSE_IMAGE_TAG\`, and others that end in
+- In the environment, a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
+  An empty variable counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as is an unknown key.
+  - Kubernetes service links for services named \`springhouse\` or \`springhouse-…\` are ignored
+    (\`SPRINGHOUSE_SERVICE_HOST\`, \`SPRINGHOUSE_PORT_8080_TCP\`, \`SPRINGHOUSE_PORT=tcp://…\`). If one has the name of a setting
+    (\`SPRINGHOUSE_PROXY_PORT=tcp://…\`), a log line says so; \`enableServiceLinks: false\` in the pod's spec turns them off.
+  - Names that describe the deployment are ignored too: \`SPRINGHOUSE_VERSION\`, \`SPRINGHOUSE_IMAGE_TAG\`, and others that end in
     a word such as \`RELEASE\`, \`REVISION\`, \`COMMIT\` or \`NAMESPACE\`, unless they begin with a section (\`SPRINGHOUSE_CACHE_…\`).
-- Every setting that holds a secret, such as \`redis.password\`, can be given as the path of a file that holds it: \`redis.passwordFile\`,
-  or \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`, as Docker and Kubernetes mount secrets. Give one of the two; the environment beats the file.
-  - The file is one line of UTF-8 text of at most 64 KiB. All line breaks at its end are taken off; other spaces belong to the secret.
-  - A file that cannot be read, is empty, is no plain file, or holds control characters is an error, at the start and on SIGHUP.
-  - On SIGHUP all files are read again. Admin tokens change at once: the old one is refused. Connections to Redis that are made
-    from then on use the new password; those that there are stay.
-- \`SPRINGHOUSE_ADMIN_TOKEN\`, or the file that \`SPRINGHOUSE_ADMIN_TOKEN_FILE\` names, adds an admin token named \`env\` with every scope, unless
-  \`admin.tokens\` has that token already. For the commands that ask the admin API it is the token to send, and
-  \`SPRINGHOUSE_ADMIN\` is the URL to ask.
+- Every secret setting, such as \`redis.password\`, can come from a file: give the file's path in \`redis.passwordFile\` or
+  \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`. Docker and Kubernetes mount secrets as such files. Give one of the two; the environment
+  beats the file.
+  - The secret file is one line of UTF-8 text of at most 64 KiB. All line breaks at its end are removed; other spaces belong to the
+    secret.
+  - A secret file that cannot be read, is empty, is not a plain file, or holds control characters is an error, at the start and on
+    SIGHUP.
+  - On SIGHUP all secret files are read again. Admin tokens change at once: the old token is refused. New connections to Redis
+    use the new password; existing connections stay open.
+- \`SPRINGHOUSE_ADMIN_TOKEN\`, or the file that \`SPRINGHOUSE_ADMIN_TOKEN_FILE\` names, adds an admin token named \`env\` with every scope,
+  unless \`admin.tokens\` already has that token. The admin commands send this token, to the URL in \`SPRINGHOUSE_ADMIN\`.
 `
 
-/** The text of config/reference.md. */
+/** Returns the text of config/reference.md. */
 export function referencePage(): string {
   const sections = Object.entries(configNode.properties ?? {}).map(([name, node]) => {
     const prose = node.properties === undefined ? '' : `${node.description ?? ''}\n\n`
@@ -125,7 +128,7 @@ function rows(node: SchemaNode, path: string, required: boolean): Row[] {
   const prose = node.description ?? ''
   if (node.properties !== undefined) {
     const children = Object.entries(node.properties).flatMap(([key, member]) => rows(member, `${path}.${key}`, node.required?.includes(key) === true))
-    // The top sections have their prose above the table.
+    // The prose of a top-level section is above its table.
     return path.includes('.') ? [{ key: path, cells: ['', required ? '' : 'left out', '', prose] }, ...children] : children
   }
   const own: Row = { key: path, cells: [briefly(node), fallback(node, required), variable, prose] }

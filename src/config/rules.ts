@@ -1,4 +1,4 @@
-// What one setting asks of another: the checks that no single leaf of the schema can make.
+// Rules between settings: the checks that no single leaf of the schema can make.
 import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
@@ -6,10 +6,10 @@ import { redisProblems } from './redis-rules.ts'
 import type { Config } from './schema.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
 
-/** Whether what stands at a path is of the right kind: a rule that reads what is wrong anyway would only add noise. */
+/** Returns whether the value at a path is valid. A rule skips invalid values: they are reported already. */
 export type Sound = (path: string) => boolean
 
-/** Everything that is wrong between settings; [] when nothing is. */
+/** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
   return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, workers, files].flatMap((rule) => rule(config, sound))
 }
@@ -30,15 +30,15 @@ const ports: Rule = ({ proxy, admin }, sound) => {
   if (!['proxy.host', 'proxy.port', 'admin.host', 'admin.port'].every(sound)) return []
   const sameHost = proxy.host === admin.host || everywhere(proxy.host) || everywhere(admin.host)
   if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
-  return [{ path: 'admin.port', message: `${admin.port} is the port of the proxy listener as well; they must differ` }]
+  return [{ path: 'admin.port', message: `${admin.port} is also the port of the proxy listener; the ports must differ` }]
 }
 
 const adminAccess: Rule = ({ admin }, sound) => {
   if (!sound('admin.host') || !sound('admin.tokens') || isLoopback(admin.host) || admin.tokens.length > 0) return []
-  return [{ path: 'admin.tokens', message: `a token is needed where the admin listener is not on loopback (admin.host is ${admin.host}); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens` }]
+  return [{ path: 'admin.tokens', message: `a token is needed because the admin listener is not on loopback (admin.host is ${admin.host}); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens` }]
 }
 
-/** Whether only this machine can reach what listens there. */
+/** Returns whether only this machine can reach a listener on this host. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
@@ -50,15 +50,15 @@ const tokens: Rule = ({ admin }, sound) => {
     if (!sound(path)) return []
     const before = admin.tokens.slice(0, index).filter((_, earlier) => sound(`admin.tokens[${earlier}]`))
     const problems: Problem[] = []
-    if (sound(`${path}.name`) && before.some(({ name }) => name === token.name)) problems.push({ path: `${path}.name`, message: `another token has the name ${JSON.stringify(token.name)} already` })
-    if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token has the same value already' })
+    if (sound(`${path}.name`) && before.some(({ name }) => name === token.name)) problems.push({ path: `${path}.name`, message: `another token already has the name ${JSON.stringify(token.name)}` })
+    if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token already has the same value' })
     return problems
   })
 }
 
 const timeouts: Rule = ({ proxy }, sound) => {
   if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
-  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is more than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}) allows for a request` }]
+  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is longer than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}); make it at most that` }]
 }
 
 const redis: Rule = (config, sound) => (sound('redis') && sound('redis.url') && config.redis !== undefined ? redisProblems(config.redis) : [])
@@ -70,21 +70,21 @@ const memory: Rule = ({ cache, redis: shared }, sound) => {
   const { maxBytes } = cache.memory
   if (maxBytes >= leastMemoryBytes || (maxBytes === 0 && shared !== undefined)) return []
   const message = maxBytes === 0
-    ? `0 leaves nothing to keep responses in without Redis; give it ${formatSize(leastMemoryBytes)} or more, or set redis.url`
-    : `${formatSize(maxBytes)} is too little to be of use; give it ${formatSize(leastMemoryBytes)} or more, or 0 for Redis alone`
+    ? `0 without Redis leaves no store; set ${formatSize(leastMemoryBytes)} or more, or set redis.url`
+    : `${formatSize(maxBytes)} is too small; set ${formatSize(leastMemoryBytes)} or more, or 0 to use Redis alone`
   return [{ path: 'cache.memory.maxBytes', message }]
 }
 
 const origins: Rule = (config, sound) => {
   if (!sound('origins') || Object.keys(config.origins).length > 0) return []
-  return [{ path: 'origins', message: 'none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file' }]
+  return [{ path: 'origins', message: 'none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file' }]
 }
 
 const routes: Rule = (config, sound) => {
   if (!sound('routes') || !sound('origins')) return []
   const names = Object.keys(config.origins)
   if (names.length === 0) return []
-  if (config.routes.length === 0) return [{ path: 'routes', message: `none is given, and with more than one origin (${names.join(', ')}) springhouse cannot tell which to ask` }]
+  if (config.routes.length === 0) return [{ path: 'routes', message: `none is given, and there is more than one origin (${names.join(', ')}); give a route to each` }]
   return config.routes.flatMap((route, index) => {
     const path = `routes[${index}].origin`
     if (!sound(path) || typeof route.origin !== 'string' || names.includes(route.origin)) return []
@@ -102,16 +102,16 @@ const routePaths: Rule = (config, sound) => {
 }
 
 function pathFault(path: string): string | undefined {
-  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no encoding; write %25 for the character`
+  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no percent-encoding; write %25 for the character`
   const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
   const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
-  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with one are refused; write the path that it leads to` : undefined
+  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
 }
 
 const workers: Rule = (config, sound) => {
   if (!sound('workers') || !sound('redis') || config.redis !== undefined) return []
   if (config.workers === 'auto' || config.workers === 1) return []
-  return [{ path: 'workers', message: `${config.workers} processes need a store that they can share; set redis.url, or leave workers at 1` }]
+  return [{ path: 'workers', message: `${config.workers} processes need a shared store; set redis.url, or leave workers at 1` }]
 }
 
 const files: Rule = (config, sound) => {

@@ -1,4 +1,4 @@
-// Every setting, once: its type, bounds, default, unit and prose. All else about configuration grows from here.
+// The schema of every setting: type, bounds, default, unit and prose. All else about configuration derives from it.
 import { Type } from 'typebox'
 import { flag, section } from './schema/leaf.ts'
 import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
@@ -16,12 +16,12 @@ export const configSchema = section({
   coherence: coherenceSchema,
   log: logSchema,
   sessions: section({
-    enabled: flag({ default: false, prose: 'Keep sessions for the backends. Not supported yet.' }),
-  }, 'State for stateless backends.'),
+    enabled: flag({ default: false, prose: 'Keeps sessions for the backends. Not supported yet.' }),
+  }, 'Session state for stateless backends.'),
   workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
     default: 1,
     expects: 'a whole number from 1 to 256, or auto',
-    description: 'Processes that share the listeners: a number, or `auto` for one per processor. More than one needs Redis; `auto` is 1 without it.',
+    description: 'Number of processes that share the listeners, or `auto` for one per processor. More than one needs Redis; without Redis `auto` is 1.',
   }),
 })
 

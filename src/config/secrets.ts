@@ -1,18 +1,18 @@
-// Settings that a file holds: each `xFile` is read, and gives `x`.
+// Reads secrets from files: the file that `xFile` names gives `x`.
 import { isPlainObject, memberSchema, type PlainObject, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
 import { readSecretFile } from './secret-file.ts'
 
-/** What reading them came to. */
+/** The result of reading secret files. */
 export interface Reading {
   readonly problems: Problem[]
-  /** Paths of the settings that are missing because their file gave nothing: one problem is enough. */
+  /** Paths of the settings that are missing because their file could not be used. That problem is reported once. */
   readonly unread: Set<string>
-  /** Paths of the settings that were read, each with the path of its file. */
+  /** Paths of the settings that were read, with the path of each file. */
   readonly read: Map<string, string>
 }
 
-/** A copy of settings in which every setting with a file holds what is in the file. */
+/** Returns a copy of settings with every secret read from its file. */
 export function readSecrets(node: SchemaNode, value: unknown, reading: Reading, path = ''): unknown {
   if (Array.isArray(value)) {
     const items = node.items ?? node.anyOf?.find((each) => each.type === 'array')?.items
@@ -41,7 +41,7 @@ function readInto(section: PlainObject, name: string, secretName: string, path: 
     return
   }
   unread.add(to)
-  if (typeof file !== 'string' || file === '') return // the schema says what would be right
+  if (typeof file !== 'string' || file === '') return // the schema check reports it
   const found = readSecretFile(file)
   if (!found.usable) {
     problems.push({ path: from, message: found.why })

@@ -1,6 +1,6 @@
-// References to the environment in a value of the file: ${NAME}, ${NAME:-default}, ${NAME:?message}, and $$ for a $.
+// Replaces references to the environment: ${NAME}, ${NAME:-default}, ${NAME:?message}, and $$ for a $.
 
-/** Where values come from: process.env, or what a test gives. */
+/** The environment variables: process.env, or the values of a test. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** A reference that cannot be replaced. */
@@ -13,9 +13,9 @@ export interface Fault {
 /** A text with its references replaced. */
 export interface Substitution {
   readonly text: string
-  /** Whether a reference was replaced: the text then means what it would mean as a variable of the environment. */
+  /** Whether a reference was replaced. If so, the text is read as an environment variable would be. */
   readonly replaced: boolean
-  /** Empty when every reference was understood and every variable that is needed is set. */
+  /** Empty if every reference is valid and every variable that is needed is set. */
   readonly faults: readonly Fault[]
 }
 
@@ -23,17 +23,17 @@ const beginning = /\$\{([A-Za-z_][A-Za-z0-9_]*)(:-|:\?|\})?/y
 const deepest = 10
 
 /**
- * Replaces the references of a text, in one pass: what a variable holds is never searched for references. The value of
- * `default` may hold references and pairs of braces; `message` is taken as it stands. `$NAME`, and any `${` that begins no
- * reference, is a fault. A `$` before anything else is itself. No message quotes what follows a `$`, apart from a name in
- * braces: it may be a secret.
+ * Replaces the references of a text in one pass, so that the content of a variable is never searched for references.
+ * `default` may hold references and pairs of braces; `message` is literal. `$NAME`, and any `${` that begins no reference, is
+ * a fault. A `$` before anything else is literal. No message quotes the text after a `$`, because it may be a secret; a name
+ * in braces is quoted.
  */
 export function substitute(text: string, env: Environment): Substitution {
   const faults: Fault[] = []
   let replaced = false
   let at = 0
 
-  /** Reads to the end of the text; or, within a reference, to the brace that closes it. */
+  /** Reads to the end of the text, or within a reference to its closing brace. */
   function read(depth: number, used: boolean): string {
     let result = ''
     let open = 0
@@ -64,7 +64,7 @@ export function substitute(text: string, env: Environment): Substitution {
     }
     beginning.lastIndex = at
     const [all = '', name = '', operator] = beginning.exec(text) ?? []
-    if (operator === undefined) return refuse(start, `\${${name}…} is not replaced: write \${NAME}, \${NAME:-default} or \${NAME:?message}, or $$ for a $ that is meant`)
+    if (operator === undefined) return refuse(start, `\${${name}…} is not replaced: write \${NAME}, \${NAME:-default} or \${NAME:?message}, or $$ for the character`)
     if (depth === deepest) return refuse(start, `references are nested deeper than ${deepest}`)
     at += all.length
     replaced = true
@@ -93,7 +93,7 @@ export function substitute(text: string, env: Environment): Substitution {
     return text.slice(start, at)
   }
 
-  // Beyond the end: nothing is read after it, and no reference around it is said to lack its brace as well.
+  // Moves beyond the end, so that nothing more is read and no outer reference is reported to lack its brace.
   function refuse(start: number, why: string): string {
     faults.push({ at: start, message: why })
     at = text.length + 1

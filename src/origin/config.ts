@@ -1,48 +1,48 @@
-// What the configuration says of one origin: its servers, and how patient the proxy is with them.
+// The configuration of one origin: its servers, timeouts, TLS and limits.
 
 export type Balance = 'least-pending' | 'round-robin'
 
 export interface OriginTimeouts {
-  /** From the first packet to a usable connection, TLS included. */
+  /** Time from the first packet to a usable connection, TLS included. */
   readonly connectMs: number
-  /** From the end of the request to the end of the response's head. */
+  /** Time from the end of the request to the end of the response's header section. */
   readonly headersMs: number
-  /** The longest silence within a body. 0: none. An answer that is a text/event-stream is never held to it. */
+  /** The longest pause within a body. 0: no limit. Never applied to a text/event-stream. */
   readonly idleMs: number
 }
 
 export interface OriginTls {
-  /** PEM of the authorities to believe, in place of the system's. */
+  /** PEM of the certificate authorities to trust, in place of the system's. */
   readonly ca?: string | Buffer
-  /** The name that the certificate must carry and that SNI asks for; the host of the server's URL when absent. */
+  /** Name for SNI and for the certificate check; the host of the server's URL if absent. */
   readonly servername?: string
-  /** Off only by a decision of the operator: upstream TLS is verified by default. */
+  /** Verifies the server's certificate. On by default; only the operator turns it off. */
   readonly rejectUnauthorized?: boolean
 }
 
 export interface OriginConfig {
-  /** Base URLs, scheme and authority alone: `http://api-1:3000`; with a weight other than 1 behind it, `http://api-1:3000 weight=3`. */
+  /** Base URLs, scheme and authority only: `http://api-1:3000`, or with a weight other than 1 `http://api-1:3000 weight=3`. */
   readonly servers: readonly string[]
   readonly balance: Balance
   readonly health?: { readonly path: string; readonly intervalMs: number }
   readonly timeouts: OriginTimeouts
   /**
-   * Which connections a request that must not be sent twice may take. A server closes what is idle when it likes, and one that
-   * does so just as the request is written leaves nobody knowing whether it was taken. `safe`: none that has been idle.
+   * Which connections may carry a request that must not be sent twice. A server may close an idle connection just as the request
+   * is written, and the proxy cannot know whether it was processed. `safe`: only connections that have not been idle.
    */
   readonly reuse: 'safe' | 'always'
-  /** Whether servers are spoken to in HTTP/2, where they can: see Sessions. */
+  /** Whether HTTP/2 is used to servers that support it: see Http2Pool. */
   readonly http2?: boolean
-  /** Connections to each server; requests under way at once, where one connection carries many. */
+  /** Most connections to each server; over HTTP/2, most requests in flight. */
   readonly maxConnections: number
-  /** Requests that may wait for a connection to each server; beyond it, ORIGIN_BUSY. */
+  /** Most requests that may wait for a connection to each server. Further requests fail with ORIGIN_BUSY. */
   readonly maxQueue: number
-  /** How often a request that may safely be sent again is, after a connection failed; see RetryBudget. */
+  /** How often a repeatable request is sent again after its connection failed; see RetryBudget. */
   readonly retries: number
   readonly tls?: OriginTls
 }
 
-/** The URL of a server as the configuration writes it. */
+/** Returns the URL of a server entry, without its weight. */
 export function serverUrl(server: string): string {
   return server.split(' ', 1)[0] as string
 }

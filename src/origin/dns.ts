@@ -1,49 +1,49 @@
-// The addresses behind a host name, asked for again and again.
+// Resolves host names to addresses, again at an interval.
 import { ADDRCONFIG } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Clock } from '../clock.ts'
 
-/** Every address of a host name. Rejects, or gives none, when that cannot be told now. */
+/** Resolves to every address of a host name. Rejects, or resolves to none, if the name cannot be resolved now. */
 export type ResolveHost = (host: string) => Promise<readonly string[]>
 
 /**
- * The system's own way: /etc/hosts, DNS, whatever the machine is set up for. Without the family that this machine has no
- * address of, which could not be reached.
+ * Resolves by the system's resolver: /etc/hosts, DNS, or as the machine is configured. Leaves out an address family that this
+ * machine has no address of, because it could not be reached.
  */
 export const systemResolve: ResolveHost = async (host) => (await lookup(host, { all: true, hints: ADDRCONFIG })).map(({ address }) => address)
 
-/** How often a name is resolved: soon enough for a container that was added or taken away, and next to nothing for a resolver. */
+/** How often a name is resolved: often enough to notice added and removed containers, and a small load for a resolver. */
 export const resolveEveryMs = 2_000
 
-/** How soon it may be resolved again, when a server that it named does not answer. */
+/** The shortest time between two lookups of a name, if one of its servers fails. */
 const soonestMs = 100
 
-/** A URL's host as the system takes it: an IPv6 address without its brackets. */
+/** Returns the host of a URL for the system: an IPv6 address has no brackets. */
 export function plainHost(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, '')
 }
 
-/** Whether a host may have several addresses that change: not an address itself, and not this machine. */
+/** Returns whether a host may have several, changing addresses: it is neither an address nor this machine. */
 export function isResolved(host: string): boolean {
   return isIP(host) === 0 && host !== 'localhost'
 }
 
 export interface DnsWatcher {
-  /** What it resolves to may have changed: asks before its time, but not all the time. */
+  /** Resolves the name now, because its addresses may have changed. Limited in rate. */
   refreshSoon(): void
   stop(): void
 }
 
 /**
- * Resolves a name now, and then at an interval, until it is stopped. The timer keeps no process alive. A failure is told
- * once, when it begins, and changes nothing: that a resolver is out of order says nothing of the servers.
+ * Resolves a name now, and then at an interval, until stopped. The timer keeps no process alive. Reports the first of a run of
+ * failures and keeps the known addresses: a failing resolver does not mean failing servers.
  */
 export function watchAddresses(host: string, { resolve, everyMs, clock, resolved, failed }: {
   readonly resolve: ResolveHost
   readonly everyMs: number
   readonly clock: Clock
-  /** Called with each answer; sorted, each once, at least one. */
+  /** Called with each result: at least one address, sorted, without duplicates. */
   resolved(addresses: readonly string[]): void
   failed(error: unknown): void
 }): DnsWatcher {
@@ -53,7 +53,7 @@ export function watchAddresses(host: string, { resolve, everyMs, clock, resolved
   let stopped = false
 
   async function ask(): Promise<void> {
-    // A resolver that is slower than the interval is not asked twice at once.
+    // If the resolver is slower than the interval, there is still only one lookup at a time.
     if (asking || stopped) return
     asking = true
     askedMs = clock.monotonic()

@@ -1,16 +1,16 @@
-// What went wrong between the proxy and an origin, in the words of the catalogue.
+// Maps failures between the proxy and an origin to codes of the error catalogue.
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 
 /**
- * A server's word that it did nothing about a request (RFC 9113 §8.7): it may be sent again, whatever it asks for. Otherwise it
- * is a reset like any other.
+ * Reports that the server did not process the request (RFC 9113 §8.7). Such a request may be sent again, whatever its method.
+ * Otherwise this error is a reset like any other.
  */
 export class NotProcessed extends Error {
   readonly code = 'ECONNRESET'
 }
 
-/** The code that Node, OpenSSL or undici put on an error, looking into the several attempts of one connect. */
+/** Returns the code that Node, OpenSSL or undici gave an error. For a connect with several attempts, the code of the first. */
 export function systemCode(error: unknown): string {
   if (error instanceof Error) {
     const { code } = error as NodeJS.ErrnoException
@@ -44,30 +44,30 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['UND_ERR_DESTROYED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ORIGIN_TRUNCATED'],
   ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
-  // What undici will not write is the client's doing: the configuration adds nothing to the bytes.
+  // If undici refuses to write a request, the client caused it: the configuration adds no bytes.
   ['UND_ERR_INVALID_ARG', 'BAD_REQUEST'],
   ['UND_ERR_NOT_SUPPORTED', 'BAD_REQUEST'],
   ['UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'BAD_REQUEST'],
 ])
 
-// How Node and OpenSSL name what can be wrong with a certificate, what the other side says is wrong, and the rest.
+// Codes of Node and OpenSSL for certificate errors, for alerts of the peer, and for other TLS errors.
 const certificateCode = /^(?:ERR_TLS_CERT|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH_)/
 const tlsAlertCode = /^ERR_SSL_.*_ALERT_/
 const tlsCode = /^(?:ERR_TLS|ERR_SSL|EPROTO)/
 
 /**
- * The catalogue's word for an error of a socket, of TLS or of undici. `headSeen`: the response had begun to be passed on,
- * so a connection that broke is a truncated answer.
+ * Maps an error of a socket, of TLS or of undici to the catalogue. `headSeen`: forwarding of the response had begun, so a broken
+ * connection means a truncated response.
  */
 export function mapOriginError(error: unknown, headSeen = false): SpringhouseError {
   if (error instanceof SpringhouseError) return error
   const code = systemCode(error)
-  // undici gives its parser's errors no code that can be told apart, but a name and llhttp's reason.
+  // Parser errors of undici have no distinct code, only a name and llhttp's reason.
   if (error instanceof Error && error.name === 'HTTPParserError') {
     const cut = error.message.includes('Invalid EOF state')
     return new SpringhouseError(!cut ? 'ORIGIN_MALFORMED' : headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_RESET', { cause: error })
   }
-  // undici's word for a message that nobody asked for, a 100 without an Expect, or an unasked upgrade.
+  // undici reports an unsolicited response, a 100 without Expect, or an unsolicited upgrade in this way.
   if (code === 'UND_ERR_SOCKET' && (error as Error).message.startsWith('bad ')) return new SpringhouseError('ORIGIN_MALFORMED', { cause: error })
   return new SpringhouseError(codeOf(code, headSeen), { cause: error })
 }
@@ -75,7 +75,7 @@ export function mapOriginError(error: unknown, headSeen = false): SpringhouseErr
 function codeOf(code: string, headSeen: boolean): ErrorCode {
   const known = byCode.get(code)
   if (known === 'ORIGIN_RESET' || known === 'ORIGIN_CONNECT_TIMEOUT') return headSeen ? 'ORIGIN_TRUNCATED' : known
-  // Before the head, a length that does not match is undici's word for any parse error after a Content-Length line.
+  // Before the head, undici reports any parse error after a Content-Length line as a length mismatch.
   if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
   if (known !== undefined) return known
   if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
@@ -90,8 +90,8 @@ const connectionFailures: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Whether it was the connection that failed, rather than what was said over it. Only these are retried, and only these
- * count against a server: one slow or broken resource must not take the server that has it out of the pool.
+ * Returns whether the connection failed, rather than the message on it. Only connection failures are retried and count against
+ * a server: one slow or broken resource must not eject its server from the pool.
  */
 export function isConnectionFailure(error: SpringhouseError): boolean {
   return connectionFailures.has(error.code)

@@ -1,51 +1,51 @@
-// How the rest of the house asks an origin: one request, one sink for what comes back.
+// The interface to origins: a request, and a sink for its response.
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
 
-/** A request to one of a pool's servers. It has no body: what has one goes through @fastify/http-proxy. */
+/** A request to one of a pool's servers, without a body. Requests with a body go through @fastify/http-proxy. */
 export interface RequestForOrigin {
   /** Name of the pool, a key of `origins` in the configuration. */
   readonly origin: string
   readonly method: 'GET' | 'HEAD'
-  /** Exact bytes of path and query as the client sent them (less ignored parameters). */
+  /** The exact bytes of path and query as the client sent them, without ignored parameters. */
   readonly target: string
-  /** Every field to send, Host included, hop-by-hop fields gone. */
+  /** Every field to send, including Host, without hop-by-hop fields. */
   readonly fields: FieldLines
-  /** Statuses for which another server is tried instead. */
+  /** Statuses after which the request is sent to another server. */
   readonly retryOn?: readonly number[] | undefined
 }
 
 /**
  * Takes one response. Calls come in this order: any onInterim, one onHead, any onData, then onEnd; or onError in place
- * of any of them, once, last. onEnd means that the end of the message was seen: a body cut short is an onError, and so
- * is a close-delimited body ended by a reset.
+ * of any of them, once, last. onEnd means that the end of the message was seen. A truncated body is an onError, and so
+ * is a close-delimited body that a reset ends.
  */
 export interface ResponseSink {
-  /** A 1xx answer other than 101. */
+  /** An interim response (1xx) other than 101. */
   onInterim?(status: number, fields: FieldLines): void
   onHead(status: number, fields: FieldLines): void
-  /** Right after onHead, where nothing of the body has come with it. */
+  /** Called right after onHead if no byte of the body arrived with the head. */
   onHeadAlone?(): void
   /** The chunk belongs to the sink. */
   onData(chunk: Buffer): void
   onEnd(trailers: FieldLines): void
-  /** From the catalogue, source `origin`; `headSeen` tells whether onHead had been called. */
+  /** `error` is from the catalogue, source `origin`; `headSeen`: onHead had been called. */
   onError(error: SpringhouseError, headSeen: boolean): void
 }
 
-/** A request under way. */
+/** A request in flight. */
 export interface OriginExchange {
   /** Back-pressure: no onData until resume. Safe at any time. */
   pause(): void
   resume(): void
-  /** Gives up: the connection is closed, and the sink hears nothing more. */
+  /** Closes the connection; the sink gets no further call. */
   abort(): void
   /**
-   * Nobody waits for the answer any more. It goes on, but not at the cost of others: `giveUp` is called where a request would
-   * have to wait for its place, or where it is itself still waiting for one.
+   * Marks the request as abandoned by its client. It goes on, but not at the cost of others: `giveUp` is called if another
+   * request needs its slot, or if this request is still waiting for a slot.
    */
   unwanted(giveUp: () => void): void
 }
@@ -57,35 +57,35 @@ export interface UpgradeRequest {
   readonly target: string
   /** Every field to send, Connection and Upgrade among them. */
   readonly fields: FieldLines
-  /** What Upgrade asks for, in lower case. */
+  /** The requested protocol of Upgrade, in lower case. */
   readonly protocol: string
 }
 
-/** Hears one of these, once. */
+/** Takes the result of an upgrade: exactly one of these calls, once. */
 export interface UpgradeSink {
-  /** `fields`: those of the 101 that may be passed on; `head`: what came on the socket after it. Both are the sink's now. */
+  /** `fields`: the fields of the 101 that may be forwarded; `head`: the bytes after it. The sink owns the socket now. */
   onSwitched(fields: FieldLines, socket: Socket, head: Buffer): void
-  /** An ordinary answer. `sound`, asked at its end: whether its connection ended in order, where that is what ends the body. */
+  /** An ordinary response. `sound`, called at its end: whether the connection ended in order, which matters if that ends the body. */
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void
-  /** From the catalogue, source `origin`. */
+  /** `error` is from the catalogue, source `origin`. */
   onError(error: SpringhouseError): void
 }
 
-/** An upgrade under way. */
+/** An upgrade in flight. */
 export interface OriginUpgrade {
-  /** Gives up: the connection is closed, and the sink hears nothing more. */
+  /** Closes the connection; the sink gets no further call. */
   abort(): void
 }
 
-/** Where a server is. */
+/** The location of a server. */
 export interface OriginPlace {
   /** Its base URL, as configured. */
   readonly url: string
-  /** Where to connect to, in place of the URL's host; undefined: the host as it is. */
+  /** Address to connect to, in place of the URL's host; undefined: the host itself. */
   readonly address?: string
 }
 
-/** A server of a pool, for /v1/origins: each address of a name that has several is a server of its own. */
+/** The status of a pool's server, for /v1/origins. Each address of a name is a server of its own. */
 export interface OriginServerStatus extends OriginPlace {
   readonly origin: string
   readonly healthy: boolean
@@ -96,11 +96,11 @@ export interface OriginServerStatus extends OriginPlace {
 export interface Origins {
   request(request: RequestForOrigin, sink: ResponseSink): OriginExchange
   /**
-   * The same servers, balancing and failover for @fastify/http-proxy: an undici Dispatcher to which the upstream
+   * An undici Dispatcher with the same servers, balancing and failover, for @fastify/http-proxy. The upstream
    * `http://<pool>.origin.invalid` names a pool.
    */
   readonly dispatcher: Dispatcher
-  /** Asks for another protocol: one request, one sink for what becomes of it. */
+  /** Requests another protocol; the sink takes the result. */
   upgrade(request: UpgradeRequest, sink: UpgradeSink): OriginUpgrade
   status(): readonly OriginServerStatus[]
   close(): Promise<void>

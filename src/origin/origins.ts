@@ -1,4 +1,4 @@
-// All origins of a configuration, ready to be asked.
+// Creates the pools of all origins of a configuration.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
@@ -10,12 +10,12 @@ import { OriginPool } from './pool/pool.ts'
 import { CacheFetch } from './request/cache-fetch.ts'
 import { UpgradeTrip } from './request/upgrade.ts'
 
-/** Opens the pools. Host names are resolved at once; no connection is made before the first request, or health check. */
+/** Opens the pools and resolves their host names. The first request, or health check, makes the first connection. */
 export function createOrigins(parts: {
   readonly origins: Readonly<Record<string, OriginConfig>>
   readonly clock: Clock
   readonly logger: BaseLogger
-  /** How host names become addresses; the system's way unless given. */
+  /** Resolves host names; the system's resolver unless given. */
   readonly resolve?: ResolveHost
   readonly resolveEveryMs?: number
 }): Origins {

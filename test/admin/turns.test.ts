@@ -124,10 +124,10 @@ tap.test('a page does not walk over those before it', async (t) => {
 tap.test('a cursor that no page has given is one clear 400', async (t) => {
   const { ask } = await listen(t)
   for (const cursor of ['x', '-1', '1.x', '..%2f', '%00', '1e9', '1.2.3']) {
-    t.same(errorsOf(await ask(`/v1/entries?cursor=${cursor}`)), ['cursor: is not one that a page has given: leave it out to begin with the first page'], cursor)
+    t.same(errorsOf(await ask(`/v1/entries?cursor=${cursor}`)), ['cursor: is not a cursor of an earlier page: leave it out to begin with the first page'], cursor)
   }
   t.same(errorsOf(await ask(`/v1/entries?cursor=${'1'.repeat(10_000)}`)), ['cursor: must NOT have more than 8192 characters'])
-  t.same(errorsOf(await ask('/v1/purges?cursor=%20')), ['cursor: is not one that a page has given: leave it out to begin with the first page'])
+  t.same(errorsOf(await ask('/v1/purges?cursor=%20')), ['cursor: is not a cursor of an earlier page: leave it out to begin with the first page'])
 })
 
 tap.test('what is asked for has a length', async (t) => {
@@ -176,7 +176,7 @@ tap.test('a body that holds too much, or is nested too deep, is refused before i
   t.ok(long.text.length < 1_000, 'a long name is not sent back whole')
   const large = await ask('/v1/purge', { token: purger, body: { urls: ['x'.repeat(2_000_000)] } })
   t.equal(large.status, 413)
-  t.equal(large.json()['detail'], 'At most 1048576 bytes are taken here.')
+  t.equal(large.json()['detail'], 'The limit is 1048576 bytes.')
 })
 
 tap.test('/v1/purges is told in pages, none longer than a mebibyte and a record', async (t) => {

@@ -33,7 +33,7 @@ test('a purge that not every replica acknowledged in time ends with 1', async (t
   t.strictSame(JSON.parse(json.stdout), receipt(2))
 })
 
-test('--json prints what the admin API answered, errors too', async (t) => {
+test('--json prints the response of the admin API, errors too', async (t) => {
   const problem = { type: 'about:blank', title: 'The purge could not be recorded, and nothing was purged.', status: 503 }
   let failing = false
   const admin = await adminServer(t, () => (failing ? { status: 503, body: problem } : { status: 200, body: receipt(3) }))
@@ -69,7 +69,7 @@ test('the token may come from a file, of a flag or of the environment', async (t
     [[], { ...env, SPRINGHOUSE_ADMIN_TOKEN: 'x' }, 2, 'the token is given twice: as SPRINGHOUSE_ADMIN_TOKEN and as SPRINGHOUSE_ADMIN_TOKEN_FILE; leave one of them out'],
     [['--token-file', `${dir}/none`], {}, 1, `--token-file: cannot read ${dir}/none: there is no such file`],
     [[], { SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/empty` }, 1, `SPRINGHOUSE_ADMIN_TOKEN_FILE: ${dir}/empty is empty`],
-    [['--token-file', `${dir}/spaced`], {}, 1, `--token-file: ${dir}/spaced holds something else than a token of visible ASCII characters without spaces`],
+    [['--token-file', `${dir}/spaced`], {}, 1, `--token-file: ${dir}/spaced does not hold a token of visible ASCII characters without spaces`],
   ]
   for (const [args, environment, code, line] of refused) t.strictSame(await purge(args, environment), { code, stdout: '', stderr: `springhouse: ${line}\n` })
   t.equal(admin.asked.length, count)
@@ -85,14 +85,14 @@ test('an admin API that cannot be used is one clear line', async (t) => {
   let answer: { status: number; body: unknown } = { status: 401, body: { title: 'A valid bearer token is needed.' } }
   const admin = await adminServer(t, () => answer)
   const stderr = async (args: string[] = []) => (await run(t, ['stats', '--admin', admin.url, ...args])).stderr
-  t.equal(await stderr(), 'springhouse: the admin API wants a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN\n')
+  t.equal(await stderr(), 'springhouse: the admin API needs a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN\n')
   t.equal(await stderr(['--token', 'abc']), 'springhouse: the admin API does not know this token: check --token or SPRINGHOUSE_ADMIN_TOKEN\n')
-  answer = { status: 403, body: { title: 'The token does not carry the scope that this needs.', detail: 'It needs purge.' } }
-  t.equal(await stderr(), 'springhouse: The token does not carry the scope that this needs. It needs purge.\n')
+  answer = { status: 403, body: { title: 'The token lacks the required scope.', detail: 'It needs purge.' } }
+  t.equal(await stderr(), 'springhouse: The token lacks the required scope. It needs purge.\n')
   answer = { status: 404, body: '<html>' }
-  t.equal(await stderr(), `springhouse: ${admin.url} answered 404: is it the admin listener of springhouse?\n`)
+  t.equal(await stderr(), `springhouse: ${admin.url} responded 404: is it the admin listener of springhouse?\n`)
   answer = { status: 200, body: '<html>' }
-  t.equal(await stderr(), `springhouse: ${admin.url} answered 200 without JSON: is it the admin listener of springhouse?\n`)
+  t.equal(await stderr(), `springhouse: ${admin.url} responded 200 without JSON: is it the admin listener of springhouse?\n`)
 })
 
 const explanation = {

@@ -18,7 +18,7 @@ test('check tells every problem, one line each, and ends with 1', async (t) => {
       'springhouse: config: proxy.prot: unknown key; did you mean port?',
       'springhouse: config: routes[0].cache.staleIfErrors: unknown key; did you mean staleIfError?',
       'springhouse: config: workers: expected a whole number from 1 to 256, or auto, got "none"',
-      'springhouse: config: origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
+      'springhouse: config: origins: none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
       '',
     ].join('\n'),
   })

@@ -19,8 +19,8 @@ function fatals(stdout: string): Fatal[] {
 }
 
 const errors = [
-  { signal: 'SIGUSR2', message: 'thrown in a timer', said: 'an exception that nobody caught', stack: /inATimer/ },
-  { signal: 'SIGWINCH', message: 'rejected, and nobody listens', said: 'a rejection that nobody handled', stack: /crashing/ },
+  { signal: 'SIGUSR2', message: 'thrown in a timer', said: 'uncaught exception', stack: /inATimer/ },
+  { signal: 'SIGWINCH', message: 'rejected, and nobody listens', said: 'unhandled rejection', stack: /crashing/ },
 ] as const
 
 for (const { signal, message, said, stack } of errors) {
@@ -44,7 +44,7 @@ test('a worker that ends by such an error is replaced, and the others go on', as
   const { admin } = await urls(serve)
   const [, first] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
   process.kill(Number(first), 'SIGUSR2')
-  await serve.says(new RegExp(`worker ${first} ended \\(code 1\\); another one starts in 100ms[^]*serves in its place`))
+  await serve.says(new RegExp(`worker ${first} ended \\(code 1\\); another worker starts in 100ms[^]*serves in its place`))
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
   serve.child.kill('SIGTERM')
   const { code, stdout } = await serve.ended

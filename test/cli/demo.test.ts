@@ -153,7 +153,7 @@ t.test('every printed line does what is said of it', async (test) => {
   const chapters = script(place)
   test.same(printedLines(demo.printed()), chapters.flatMap(({ steps }) => steps.map(shellLine)), 'the lines that are run below are those that are printed')
   await run(test, chapters, requested)
-  test.match(demo.printed(), 'backend b is gone (SIGKILL)', 'a server that dies is told of')
+  test.match(demo.printed(), 'backend b has ended (SIGKILL)', 'a server that dies is reported')
 
   await test.test('the command beside them explains the URL', async (one) => {
     const line = /^ +(SPRINGHOUSE_ADMIN=.* npx springhouse .*)$/m.exec(demo.printed())?.[1] ?? ''

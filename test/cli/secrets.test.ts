@@ -47,17 +47,17 @@ test('a token that changes in its file is taken up on SIGHUP, and the old one re
   rotate(`${dir}/token`, 'token-2')
   t.strictSame(await taken(), [200, 401, 200], 'not before')
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: the configuration is reloaded$/m)
+  await serve.says(/^springhouse: configuration reloaded$/m)
   t.strictSame(await taken(), [401, 200, 200])
   const spoilt: readonly [() => void, string][] = [
     [() => rmSync(`${dir}/token`), `admin.tokens[0].tokenFile: cannot read ${dir}/token: there is no such file`],
     [() => writeFileSync(`${dir}/token`, '\n'), `admin.tokens[0].tokenFile: ${dir}/token is empty`],
-    [() => writeFileSync(`${dir}/token`, 'stays'), 'admin.tokens[1].token: another token has the same value already'],
+    [() => writeFileSync(`${dir}/token`, 'stays'), 'admin.tokens[1].token: another token already has the same value'],
   ]
   for (const [spoil, line] of spoilt) {
     spoil()
     serve.child.kill('SIGHUP')
-    await serve.says(new RegExp(`${line.replaceAll(/[.[\]]/g, '\\$&')}\nspringhouse: the new configuration is refused; the running one stays$`, 'm'))
+    await serve.says(new RegExp(`${line.replaceAll(/[.[\]]/g, '\\$&')}\nspringhouse: the new configuration is refused; the running configuration stays in force$`, 'm'))
     t.strictSame(await taken(), [401, 200, 200])
   }
   serve.child.kill('SIGTERM')

@@ -38,8 +38,8 @@ test('serve refuses a bad configuration with every problem, one line each', asyn
   t.equal(stdout, '')
   t.strictSame(stderr.split('\n'), [
     'springhouse: config: proxy.port: expected a whole number from 0 to 65535, got "http" (from --port)',
-    'springhouse: config: admin.tokens: a token is needed where the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens',
-    'springhouse: config: origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
+    'springhouse: config: admin.tokens: a token is needed because the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens',
+    'springhouse: config: origins: none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file',
     '',
   ])
 })
@@ -49,7 +49,7 @@ test('a port that is taken is one clear line that names it', async (t) => {
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
   const second = await run(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
-  t.strictSame(second, { code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: something listens there already (EADDRINUSE)\n` })
+  t.strictSame(second, { code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n` })
 })
 
 test('an address that this machine does not have is one clear line', async (t) => {
@@ -70,7 +70,7 @@ test('a service link with the name of a setting is one line in the log, and in w
   t.equal(stdout.match(/enableServiceLinks: false/g)?.length, 1)
   const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [http://127.0.0.1:9] } }' })}/a.yaml`
   const checked = await run(t, ['check', '--config', file], env)
-  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is what Kubernetes says of a service named springhouse-proxy, [^\n]*\n$/ })
+  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is a Kubernetes service link for a service named springhouse-proxy, [^\n]*\n$/ })
 })
 
 test('a second signal ends at once what a request under way would hold up', async (t) => {
@@ -94,11 +94,11 @@ test('SIGHUP takes a good file, and refuses a bad one whole', async (t) => {
   const { admin } = await urls(serve)
   writeFileSync(file, `${good}workers: x\nlog: { level: loud }\n`)
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running one stays$/m)
+  await serve.says(/^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running configuration stays in force$/m)
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
   writeFileSync(file, good)
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: the configuration is reloaded$/m)
+  await serve.says(/^springhouse: configuration reloaded$/m)
   serve.child.kill('SIGTERM')
   t.equal((await serve.ended).code, 0)
 })

@@ -25,7 +25,7 @@ test('workers share their fetches, and one that crashes takes nothing with it bu
   let [, victim = ''] = await serve.says(/workers\s+2 \(processes (\d+), \d+\)/)
   /** The one in its place, once it serves; it came after `delayMs`. */
   const replaced = async (delayMs: number): Promise<void> => {
-    const pattern = `worker ${victim} ended \\(SIGKILL\\); another one starts in ${delayMs}ms[^]*?worker (\\d+) serves in its place`
+    const pattern = `worker ${victim} ended \\(SIGKILL\\); another worker starts in ${delayMs}ms[^]*?worker (\\d+) serves in its place`
     victim = (await serve.says(new RegExp(pattern)))[1] as string
   }
 

@@ -12,7 +12,7 @@ import { anyPort, freePort, givingBack, origin, run, Running, urls } from './com
 
 test('workers without a store to share are refused', async (t) => {
   t.strictSame(await run(t, ['serve', ...origin, ...anyPort, '--workers', '2']), {
-    code: 1, stdout: '', stderr: 'springhouse: config: workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1 (from --workers)\n',
+    code: 1, stdout: '', stderr: 'springhouse: config: workers: 2 processes need a shared store; set redis.url, or leave workers at 1 (from --workers)\n',
   })
 })
 
@@ -35,7 +35,7 @@ test('workers share the listeners, are replaced when they crash, and stop with t
   serve.child.kill('SIGTERM')
   const { code, stderr } = await serve.ended
   t.equal(code, 0)
-  t.match(stderr, new RegExp(`worker ${first} ended \\(SIGKILL\\); another one starts in 100ms`))
+  t.match(stderr, new RegExp(`worker ${first} ended \\(SIGKILL\\); another worker starts in 100ms`))
   for (const pid of [second, replacement]) t.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' })
 })
 
@@ -52,7 +52,7 @@ test('workers that cannot listen are told of once, and none is left', async (t) 
   await urls(first)
   const args = ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0', '--redis', await redisUrl(t), '--workers', '2']
   t.strictSame(await run(t, args, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }), {
-    code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: something listens there already (EADDRINUSE)\n`,
+    code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n`,
   })
 })
 

@@ -80,9 +80,9 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] }, 'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
     [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
     [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "/v1?a"'],
-    [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no encoding; write %25 for the character'],
-    [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with one are refused; write the path that it leads to'],
-    [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with one are refused; write the path that it leads to'],
+    [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no percent-encoding; write %25 for the character'],
+    [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
+    [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
     [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
@@ -100,24 +100,24 @@ test('a wrong value is shown, with what would be right', (t) => {
 test('settings are held to each other', (t) => {
   const token = { name: 'a', token: 'abc' }
   const cases: readonly [Record<string, unknown>, string][] = [
-    [{ origins: {} }, 'origins: none is given, so there is nothing to ask; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file'],
-    [{ admin: { host: '0.0.0.0' } }, 'admin.tokens: a token is needed where the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens'],
-    [{ admin: { port: 8080 } }, 'admin.port: 8080 is the port of the proxy listener as well; they must differ'],
-    [{ admin: { tokens: [token, { name: 'a', token: 'def' }] } }, 'admin.tokens[1].name: another token has the name "a" already'],
-    [{ admin: { tokens: [token, { name: 'b', token: 'abc' }] } }, 'admin.tokens[1].token: another token has the same value already'],
-    [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is more than proxy.requestTimeoutMs (30s) allows for a request'],
+    [{ origins: {} }, 'origins: none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file'],
+    [{ admin: { host: '0.0.0.0' } }, 'admin.tokens: a token is needed because the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens'],
+    [{ admin: { port: 8080 } }, 'admin.port: 8080 is also the port of the proxy listener; the ports must differ'],
+    [{ admin: { tokens: [token, { name: 'a', token: 'def' }] } }, 'admin.tokens[1].name: another token already has the name "a"'],
+    [{ admin: { tokens: [token, { name: 'b', token: 'abc' }] } }, 'admin.tokens[1].token: another token already has the same value'],
+    [{ proxy: { headersTimeoutMs: '40s' } }, 'proxy.headersTimeoutMs: 40s is longer than proxy.requestTimeoutMs (30s); make it at most that'],
     [{ redis: { commandTimeoutMs: 50 } }, 'redis: exactly one of url, cluster and sentinel is needed; none is given'],
     [{ redis: { url: 'redis://a', cluster: ['redis://b'] } }, 'redis: exactly one of url, cluster and sentinel is needed; url and cluster are given'],
-    [{ cache: { memory: { maxBytes: 0 } } }, 'cache.memory.maxBytes: 0 leaves nothing to keep responses in without Redis; give it 64KiB or more, or set redis.url'],
-    [{ cache: { memory: { maxBytes: '1KiB' } }, redis: { url: 'redis://a' } }, 'cache.memory.maxBytes: 1KiB is too little to be of use; give it 64KiB or more, or 0 for Redis alone'],
-    [{ redis: { cluster: ['redis://a', 'rediss://b'] } }, 'redis.cluster: rediss:// for some of them and not for others; they all speak TLS, or none does'],
-    [{ redis: { cluster: ['redis://u:p@a', 'redis://u:q@b'] } }, 'redis.cluster: different users in their URLs; one user is needed that all of them know'],
+    [{ cache: { memory: { maxBytes: 0 } } }, 'cache.memory.maxBytes: 0 without Redis leaves no store; set 64KiB or more, or set redis.url'],
+    [{ cache: { memory: { maxBytes: '1KiB' } }, redis: { url: 'redis://a' } }, 'cache.memory.maxBytes: 1KiB is too small; set 64KiB or more, or 0 to use Redis alone'],
+    [{ redis: { cluster: ['redis://a', 'rediss://b'] } }, 'redis.cluster: some nodes have rediss:// and others do not; write it for all nodes or for none'],
+    [{ redis: { cluster: ['redis://u:p@a', 'redis://u:q@b'] } }, 'redis.cluster: the URLs name different users; name one user that all nodes know'],
     [{ redis: { cluster: ['redis://:p@a', 'b:6379'], password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
     [{ redis: { url: 'redis://:p@a', password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
     [{ redis: { cluster: ['a:6379'], username: 'u' } }, 'redis.password: missing; redis.username is given, and a user has a password'],
-    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: rediss:// for some of them and not for others; they all speak TLS, or none does'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: some nodes have rediss:// and others do not; write it for all nodes or for none'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379'], username: 'u' } } }, 'redis.sentinel.password: missing; redis.sentinel.username is given, and a user has a password'],
-    [{ workers: 2 }, 'workers: 2 processes need a store that they can share; set redis.url, or leave workers at 1'],
+    [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
   t.strictSame(wrong({ proxy: { port: 0 }, admin: { port: 0 } }), [], 'port 0 is a different one each time')
@@ -192,7 +192,7 @@ test('what Kubernetes says of services, and what an image says of itself, is tol
   const loaded = loadConfig({ env: { ...links, ...Object.fromEntries(named.map((name) => [`SPRINGHOUSE_${name}`, '1.2.3'])) }, flags })
   t.match(loaded.config, { proxy: { port: 8080 }, admin: { port: 8081 } })
   t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
-    `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is what Kubernetes says of a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
+    `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is a Kubernetes service link for a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
     + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
   )), 'those that have the name of a setting')
   t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])

@@ -53,11 +53,11 @@ test('any other ${…}, and $NAME, is refused with its place', (t) => {
     '${CI_TOKEN%x}', '${CI_TOKEN^^}', '${CI_TOKEN.x}', '${CI_TOKEN', '${CI_TOKEN:', '${CI_TOKEN:x}']
   for (const written of braces) {
     t.strictSame(lines(t, `${origin}admin:\n  tokens:\n    - name: a\n      token: "x${written}"\n`, { CI_TOKEN: 'given' }),
-      ['admin.tokens[0].token: ${CI_TOKEN…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for a $ that is meant (a.yaml, line 5, column 16)'], written)
+      ['admin.tokens[0].token: ${CI_TOKEN…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 5, column 16)'], written)
   }
   for (const written of ['${}', '${ CI_TOKEN}', '${#CI_TOKEN}', '${!CI_TOKEN}', '${1}', '${-x}', '${{CI_TOKEN}}', '${']) {
     t.strictSame(lines(t, withToken(`"${written}"`), { CI_TOKEN: 'given' }),
-      ['admin.tokens[0].token: ${…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for a $ that is meant (a.yaml, line 2, column 39)'], written)
+      ['admin.tokens[0].token: ${…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 2, column 39)'], written)
   }
   for (const written of ['$CI_TOKEN', '$ci', '$_', '$$$CI_TOKEN']) {
     const [line, ...others] = lines(t, withToken(`"pa${written}"`), { CI_TOKEN: 'given' })

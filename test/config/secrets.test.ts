@@ -99,7 +99,7 @@ test('a secret that is given twice is one clear line', (t) => {
     [() => fromEnv({ SPRINGHOUSE_ADMIN_TOKEN: 'x', SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/secret` }),
       'SPRINGHOUSE_ADMIN_TOKEN_FILE: given twice: as SPRINGHOUSE_ADMIN_TOKEN and as SPRINGHOUSE_ADMIN_TOKEN_FILE; leave one of them out'],
     [() => load(dir, 'redis: { urlFile: url, password: x }'), 'redis.password: given twice: here, and in a URL; leave one of them out'],
-    [() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: secret }, { name: b, token: hush } ] }'), 'admin.tokens[1].token: another token has the same value already'],
+    [() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: secret }, { name: b, token: hush } ] }'), 'admin.tokens[1].token: another token already has the same value'],
   ]
   for (const [attempt, line] of cases) t.strictSame(lines(attempt), [line])
   t.end()
@@ -120,9 +120,9 @@ test('a file that cannot be used is one clear line with its path, and nothing wa
     ['dangling', `cannot read ${dir}/dangling: there is no such file`],
     ['loop', `cannot read ${dir}/loop: ELOOP`],
     ['directory', `cannot read ${dir}/directory: it is a directory`],
-    ['pipe', `cannot read ${dir}/pipe: it is not a plain file`],
-    ['/dev/zero', 'cannot read /dev/zero: it is not a plain file'],
-    ['/dev/null', 'cannot read /dev/null: it is not a plain file'],
+    ['pipe', `cannot read ${dir}/pipe: it is not a regular file`],
+    ['/dev/zero', 'cannot read /dev/zero: it is not a regular file'],
+    ['/dev/null', 'cannot read /dev/null: it is not a regular file'],
     ['empty', `${dir}/empty is empty`],
     ['newlines', `${dir}/newlines is empty`],
     ['lines', `${dir}/lines has more than one line`],
@@ -130,7 +130,7 @@ test('a file that cannot be used is one clear line with its path, and nothing wa
     ['tab', `${dir}/tab holds control characters`],
     ['latin', `${dir}/latin is not text in UTF-8`],
     ['utf16', `${dir}/utf16 is not text in UTF-8`],
-    ['large', `${dir}/large is larger than 64 KiB: is it another file?`],
+    ['large', `${dir}/large is larger than 64 KiB; it may be the wrong file`],
   ]
   for (const [file, why] of cases) {
     t.strictSame(lines(() => load(dir, `admin: { host: 0.0.0.0, tokens: [ { name: a, tokenFile: ${file} } ] }`)), [`admin.tokens[0].tokenFile: ${why}`])
@@ -176,7 +176,7 @@ test('the line breaks at the end are taken off, and nothing else', (t) => {
 test('a file that this user may not read is said so', { skip: process.getuid?.() === 0 ? 'root may read everything' : false }, (t) => {
   const dir = dirOf(t)
   chmodSync(`${dir}/secret`, 0)
-  t.strictSame(lines(() => load(dir, 'redis: { url: redis://h, passwordFile: secret }')), [`redis.passwordFile: cannot read ${dir}/secret: this user may not read it`])
+  t.strictSame(lines(() => load(dir, 'redis: { url: redis://h, passwordFile: secret }')), [`redis.passwordFile: cannot read ${dir}/secret: this user has no permission to read it`])
   t.end()
 })
 

@@ -196,7 +196,7 @@ t.test('each command that is forbidden is told once, in one line, stands in `deg
     })
   }
   // Purges that could not be recorded are told one by one, and connections that the test has cut.
-  const others = warnings(replica).filter((msg) => !/^the Redis user may not run |^admin request not done|^Redis is out of reach/.test(msg))
+  const others = warnings(replica).filter((msg) => !/^the Redis user may not run |^admin request not completed|^Redis is out of reach/.test(msg))
   test.same(others, [])
 })
 
@@ -251,7 +251,7 @@ t.test('keys and channels out of reach are told as such, and not command by comm
   await raw.call('ACL', 'SETUSER', username, 'on', `>${password}`, '~other:*', 'resetchannels', '+@all')
   const origin = await startFullOrigin(test)
   const replica = await startHouse(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
-  const told = (): string[] => replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not done').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
+  const told = (): string[] => replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not completed').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
   await eventually(() => told().length >= 2)
   for (let i = 0; i < 3; i++) await everything(replica, i)
   test.same(told(), ['the Redis user may not access keys that begin with sh:', 'the Redis user may not use channels that begin with sh:'])

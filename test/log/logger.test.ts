@@ -116,7 +116,7 @@ t.test('anything that is thrown is told, and nothing throws again', (t) => {
   t.equal(JSON.stringify(summarise(circle)).match(/round/g)?.length, 5)
   const hostile = { get message(): string { throw new Error('hostile') } }
   t.match(summarise(hostile), { type: 'Error', message: 'an error that cannot be read' })
-  t.match(summarise({ password: secret }), { type: 'object', message: 'something that is not an error was thrown' })
+  t.match(summarise({ password: secret }), { type: 'object', message: 'a value that is not an error was thrown' })
   t.match(summarise(`redis://:${secret}@h`), { type: 'string', message: 'redis://…@h' })
   for (const odd of [undefined, null, 5, Symbol('x'), () => {}]) t.type(summarise(odd).message, 'string')
   t.match(summarise({ message: 'plain', code: secret.repeat(9), name: secret, command: { name: `${secret}\n${secret}` } }), { type: 'Error', message: 'plain' })

@@ -1,11 +1,11 @@
-// A small stateless API to put the proxy in front of: its answers show who made them, and when.
+// A small stateless API for the demo. Its responses name the server and the time.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Clock } from '../../clock.ts'
 import { listMembers } from '../../http/fields.ts'
 
-/** How many items `/items/N` knows. */
+/** The number of items of `/items/N`. */
 export const itemCount = 100
-/** How long `/slow` thinks before it answers. */
+/** How long `/slow` takes. */
 export const slowMs = 2000
 const eventIntervalMs = 1000
 
@@ -17,12 +17,12 @@ interface Item {
   readonly cents: number
 }
 
-// Every server makes the same items from nothing but their numbers, so that any of them can validate another's answer.
+// Items derive from their number alone, so that every server can validate another server's response.
 function itemOf(id: number): Item {
   return { id, name: `${kinds[id % kinds.length]} no. ${id}`, cents: 100 + ((id * 37) % 900) }
 }
 
-/** The entity-tag of an item: strong, and the same from every server. */
+/** Returns the entity-tag of an item: strong, and the same on every server. */
 export function itemEtag(id: number): string {
   return `"item-${id}-v1"`
 }
@@ -32,7 +32,7 @@ interface Exchange {
   readonly response: ServerResponse
   /** Path segments after the route's own: `['7']` for `/items/7`. */
   readonly rest: readonly string[]
-  /** Answers with JSON; adds who answered and when. */
+  /** Sends JSON, with the server's name and the time. */
   readonly send: (status: number, fields: Readonly<Record<string, string>>, value: object | undefined) => void
 }
 
@@ -44,17 +44,17 @@ type Handler = (exchange: Exchange) => void
  * | | |
  * |---|---|
  * | `GET /items` | a list: `max-age=60`, tag `items` |
- * | `POST /items` | unsafe: a cache forgets `/items` and what Location names (RFC 9111 §4.4); nothing is kept here |
+ * | `POST /items` | unsafe: a cache invalidates `/items` and the URL in Location (RFC 9111 §4.4); the server stores nothing |
  * | `GET /items/1`…`/items/100` | one item: `max-age=60`, strong ETag, 304 to a matching If-None-Match, tags `items`, `item-1` |
  * | `GET /slow` | takes two seconds: `max-age=10, stale-while-revalidate=30`, tag `slow` |
  * | `GET /flaky` | `max-age=1, stale-if-error=60`, tag `flaky`; 503 between `POST /flaky/fail` and `POST /flaky/heal` |
  * | `GET /tagged/a/b` | `max-age=60`, its path's words as tags |
- * | `GET /private` | `private, no-store`: who asked, by Authorization |
+ * | `GET /private` | `private, no-store`: the user in Authorization |
  * | `GET /events` | server-sent events, one per second, without end |
  * | `GET /healthz` | 200 |
  *
- * Whether `/flaky` fails is the one thing that it remembers. It is a switch for demonstrations, not state of the API:
- * each server has its own, so turn it on every one.
+ * The only state is whether `/flaky` fails. It is a switch for demonstrations, not state of the API. Each server has its own switch,
+ * so set it on every server.
  */
 export function demoApi(options: { readonly name: string; readonly clock: Clock }): RequestListener {
   const { name, clock } = options
@@ -75,7 +75,7 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
       if (rest.length > 0) send(404, {}, { error: 'not found' })
       else send(201, { location: `/items/${itemCount}`, 'cache-control': 'no-store' }, { id: itemCount, ...stamp() })
     },
-    // Its lifetime counts from when it was asked for (RFC 9111 §4.2.3), so two seconds of it are over when it comes.
+    // The lifetime counts from the request (RFC 9111 §4.2.3), so two seconds of it are over when the response arrives.
     'GET slow': ({ response, send }) => {
       const timer = setTimeout(() => {
         send(200, { 'cache-control': 'max-age=10, stale-while-revalidate=30', 'cache-tag': 'slow' }, { tookMs: slowMs, ...stamp() })
@@ -120,7 +120,7 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
   }
 
   return (request, response) => {
-    request.resume() // Bodies are of no interest, but an unread one would hold up the connection.
+    request.resume() // Discards the body: an unread body would block the connection.
     const send: Exchange['send'] = (status, fields, value) => {
       const head: Record<string, string> = { ...fields, 'x-served-by': name, 'x-generated-at': stamp().generatedAt }
       if (value === undefined) {
@@ -141,8 +141,8 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
   }
 }
 
-// The body holds nothing of when or by whom it was made: a strong entity-tag promises the same bytes from every
-// server (RFC 9110 §8.8.1). X-Generated-At tells instead, and a 304 brings a new one.
+// The body contains neither time nor server: a strong entity-tag promises the same bytes from every server (RFC 9110 §8.8.1).
+// X-Generated-At gives the time, and a 304 brings a new one.
 function sendItem(rest: readonly string[], request: IncomingMessage, send: Exchange['send']): void {
   const id = /^[1-9]\d{0,3}$/.test(rest[0] ?? '') ? Number(rest[0]) : 0
   if (id < 1 || id > itemCount || rest.length > 1) {
@@ -155,7 +155,7 @@ function sendItem(rest: readonly string[], request: IncomingMessage, send: Excha
   else send(200, fields, itemOf(id))
 }
 
-/** RFC 9110 §13.1.2: `*`, or a member whose opaque-tag is the same (weak comparison). */
+/** Returns whether If-None-Match matches: `*`, or a member with the same opaque-tag (weak comparison, RFC 9110 §13.1.2). */
 function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false
   return ifNoneMatch.trim() === '*' || listMembers(ifNoneMatch).some((member) => member.replace(/^W\//, '') === etag)

@@ -1,4 +1,4 @@
-// One demo server as a process: node dist/cli/demo/backend.js --port 3000 --name a
+// A demo server as a process: node dist/cli/demo/backend.js --port 3000 --name a
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '../../clock.ts'
 import { demoApi } from './api.ts'
 
-/** What a server that was started with an IPC channel tells its parent once it listens. */
+/** The message that a server with an IPC channel sends to its parent once it listens. */
 export interface Listening {
   readonly port: number
 }
@@ -20,8 +20,8 @@ const { values } = parseArgs({
 })
 
 const server = createServer(demoApi({ name: values.name, clock: systemClock }))
-// Longer than a proxy in front keeps its idle connections: whoever closes first must not be the one who cannot tell
-// that a request is on its way.
+// Longer than a proxy in front keeps idle connections. If the server closed first, it could close a connection just as a request
+// arrives.
 server.keepAliveTimeout = 75_000
 
 function stop(): void {
@@ -29,10 +29,10 @@ function stop(): void {
 }
 
 process.once('SIGTERM', stop)
-// A parent that is gone, even by SIGKILL, closes the channel: no demo server outlives its demo. One that was started
-// by hand has no channel.
+// If the parent ends, even by SIGKILL, the channel closes, so that no demo server outlives its demo. A server that was started by
+// hand has no channel.
 process.once('disconnect', stop)
-// A terminal's Ctrl-C goes to the whole group; a child leaves it to its parent to end things in order.
+// A terminal sends Ctrl-C to the whole process group. A child ignores it, because its parent stops it in order.
 process.on('SIGINT', () => {
   if (!process.connected) stop()
 })

@@ -1,4 +1,4 @@
-// The demo's servers: real processes, so that one can be killed.
+// Starts the demo's servers as processes, so that a demo can kill one.
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Listening } from './backend.ts'
@@ -7,19 +7,19 @@ export interface RunningBackend {
   readonly name: string
   readonly url: string
   readonly pid: number
-  /** Ends it; resolves once it is gone. */
+  /** Stops the process; resolves once it has ended. */
   stop(): Promise<void>
 }
 
 /**
  * Starts a demo server on a free loopback port.
- * @param died called when it ends without having been stopped
- * @throws Error when it ends before it listens
+ * @param died called if the process ends without `stop`
+ * @throws Error if the process ends before it listens
  */
 export async function startBackend(name: string, died: (signal: string) => void): Promise<RunningBackend> {
   const program = fileURLToPath(new URL('./backend.js', import.meta.url))
-  // The IPC channel that fork makes is also its lifeline: it closes when this process ends, in whatever way.
-  // Own arguments of node (--inspect, a loader) are not for it.
+  // fork makes an IPC channel, which closes whenever this process ends, so that the child ends too.
+  // Node's own arguments of this process (--inspect, a loader) are not passed on.
   const child = fork(program, ['--port', '0', '--name', name], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
   const { port } = await new Promise<Listening>((resolve, reject) => {
     child.once('message', (message) => resolve(message as Listening))

@@ -1,7 +1,7 @@
-// What there is to try, as data: the printed curl lines and the test's requests both come from here.
+// The steps of the demo as data, for the printed curl lines and for the test.
 import { itemEtag } from './api.ts'
 
-/** Where everything runs. */
+/** The addresses of the running demo. */
 export interface Place {
   readonly proxyUrl: string
   readonly adminUrl: string
@@ -10,21 +10,21 @@ export interface Place {
   readonly backends: readonly { readonly name: string; readonly url: string; readonly pid: number }[]
 }
 
-/** What an answer must be for a step to show what it says. */
+/** The expected response of a step. */
 export interface Expectation {
   readonly status: number
-  /** Field name to what its value must match. */
+  /** Patterns for field values, by field name. */
   readonly fields?: Readonly<Record<string, RegExp>>
-  /** Whether the body is the one that this URL gave last (nobody made a new one), or a new one. */
+  /** Whether the body equals the last body of this URL, or is a new one. */
   readonly body?: 'same' | 'new'
-  /** What the body must match. */
+  /** A pattern for the body. */
   readonly text?: RegExp
 }
 
-/** One request, or the same one to several servers. */
+/** A request, or the same request to several servers. */
 export interface RequestStep {
   readonly kind: 'request'
-  /** What to see, in one sentence. */
+  /** A sentence that describes what the step shows. */
   readonly shows: string
   readonly method: 'GET' | 'POST'
   readonly urls: readonly string[]
@@ -33,16 +33,16 @@ export interface RequestStep {
   readonly expect: Expectation
 }
 
-/** Many requests one after the other, and a process killed in their midst. */
+/** Many requests one after the other, with a process killed in the middle. */
 export interface KillStep {
   readonly kind: 'kill'
   readonly shows: string
   readonly url: string
   readonly count: number
   readonly pid: number
-  /** Before which request it is killed. */
+  /** The request before which the process is killed. */
   readonly at: number
-  /** The status that every answer must have. */
+  /** The expected status of every response. */
   readonly status: number
 }
 
@@ -57,8 +57,8 @@ const hit = { 'cache-status': /^springhouse; hit;.*detail=fresh$/, 'age': /^\d+$
 const miss = { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; stored;/ }
 
 /**
- * The whole demonstration, to be run in this order: later steps build on what earlier ones have stored. Nothing waits
- * for time to pass: where a copy must be stale, a soft purge makes it so.
+ * Returns the whole demo, to be run in this order: later steps use what earlier steps have stored. No step waits for time to pass:
+ * a soft purge makes a stored response stale.
  */
 export function script(place: Place): readonly Chapter[] {
   const proxy = (path: string): string => place.proxyUrl + path
@@ -78,34 +78,34 @@ export function script(place: Place): readonly Chapter[] {
     {
       title: 'Miss, hit, purge, miss',
       steps: [
-        get('/items', 'a miss: a backend made it (X-Served-By says which), and it is stored for 60 s', { status: 200, fields: miss, body: 'new' }),
-        get('/items', 'a hit: Age, and the same generatedAt; no backend was asked', { status: 200, fields: hit, body: 'same' }),
+        get('/items', 'a miss: a backend responded (X-Served-By names it), and the response is stored for 60 s', { status: 200, fields: miss, body: 'new' }),
+        get('/items', 'a hit: Age, and the same generatedAt; no backend got the request', { status: 200, fields: hit, body: 'same' }),
         {
-          kind: 'request', shows: 'why: what is stored for this URL, and what would be decided now, with the section of the RFC',
+          kind: 'request', shows: 'why: what is stored for this URL, and the decision now, with the section of the RFC',
           method: 'GET', urls: [`${place.adminUrl}/v1/explain?url=${proxy('/items')}`], headers: [bearer],
           expect: { status: 200, text: /"reason": ?"fresh"/ },
         },
-        purge('everything that carries the tag "items" is gone; every replica (here: one) has acknowledged it', { tags: ['items'] }),
+        purge('every response with the tag "items" is invalid; every replica (here: one) has acknowledged', { tags: ['items'] }),
         get('/items', 'a miss again, with a new generatedAt', { status: 200, fields: miss, body: 'new' }),
       ],
     },
     {
       title: 'Validators and 304',
       steps: [
-        get('/items/1', 'a miss; the answer has an ETag', { status: 200, fields: { ...miss, etag: /^"item-1-v1"$/ } }),
-        get('/items/1', '304 without a body, out of the cache: no backend was asked', { status: 304, fields: { 'cache-status': /^springhouse; hit;/ } }, [['If-None-Match', itemEtag(1)]]),
-        purge('a soft purge: the copy stays, but it must not be used unasked', { urls: ['/items/1'], soft: true }),
-        get('/items/1', 'fwd-status=304: a backend was asked whether the copy is still good, and only said yes', {
+        get('/items/1', 'a miss; the response has an ETag', { status: 200, fields: { ...miss, etag: /^"item-1-v1"$/ } }),
+        get('/items/1', '304 without a body, from the cache: no backend got the request', { status: 304, fields: { 'cache-status': /^springhouse; hit;/ } }, [['If-None-Match', itemEtag(1)]]),
+        purge('a soft purge: the stored response stays, but must be revalidated', { urls: ['/items/1'], soft: true }),
+        get('/items/1', 'fwd-status=304: the proxy revalidated, and a backend confirmed the stored response without a body', {
           status: 200, fields: { 'cache-status': /^springhouse; fwd=stale; fwd-status=304; stored;/ }, body: 'same',
         }),
       ],
     },
     {
-      title: 'stale-while-revalidate: nobody waits for a slow backend twice',
+      title: 'stale-while-revalidate: no client waits for a slow backend twice',
       steps: [
         get('/slow', 'takes two seconds', { status: 200, fields: miss, body: 'new' }),
-        purge('makes the copy stale', { tags: ['slow'], soft: true }),
-        get('/slow', 'at once, from the stale copy, while a new one is fetched behind it; two seconds later you would get that one', {
+        purge('makes the stored response stale', { tags: ['slow'], soft: true }),
+        get('/slow', 'at once, the stale response, while a new one is fetched in the background; two seconds later you would get the new one', {
           status: 200, fields: { 'cache-status': /^springhouse; hit;.*detail=stale-while-revalidate$/ }, body: 'same',
         }),
       ],
@@ -114,23 +114,23 @@ export function script(place: Place): readonly Chapter[] {
       title: 'stale-if-error: backends that fail',
       steps: [
         get('/flaky', 'a miss, stored', { status: 200, fields: miss, body: 'new' }),
-        toEveryBackend('/flaky/fail', 'tells both backends themselves to answer 503 there from now on'),
-        purge('makes the copy stale, so that the proxy has to ask', { tags: ['flaky'], soft: true }),
-        get('/flaky', '200 from the stale copy: both backends said 503', {
+        toEveryBackend('/flaky/fail', 'makes both backends answer 503 from now on (sent to each backend directly)'),
+        purge('makes the stored response stale, so that the proxy must revalidate', { tags: ['flaky'], soft: true }),
+        get('/flaky', '200 with the stale response: both backends answered 503', {
           status: 200, fields: { 'cache-status': /^springhouse; hit;.*detail=stale-if-error$/ }, body: 'same',
         }),
-        toEveryBackend('/flaky/heal', 'all is well again'),
+        toEveryBackend('/flaky/heal', 'both backends work again'),
       ],
     },
     {
       title: 'What is never served from cache',
       steps: [
-        get('/private', 'private, no-store: asked for anew every time (detail says why), and each caller sees their own', {
+        get('/private', 'private, no-store: forwarded every time (detail says why), and each client gets its own response', {
           status: 200, fields: { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; detail=no-store$/ }, text: /"user": ?"alice"/,
         }, [['Authorization', 'Bearer alice']]),
         get('/items', 'stored (by chapter 1, or now)', { status: 200 }),
         {
-          kind: 'request', shows: 'an unsafe request goes to a backend, and the cache forgets what it may have changed (RFC 9111 §4.4)',
+          kind: 'request', shows: 'an unsafe request goes to a backend, and the cache invalidates what it may have changed (RFC 9111 §4.4)',
           method: 'POST', urls: [proxy('/items')], headers: [['Content-Type', 'application/json']], body: '{"name":"whey"}',
           expect: { status: 201, fields: { location: /^\/items\/\d+$/ } },
         },
@@ -141,13 +141,13 @@ export function script(place: Place): readonly Chapter[] {
       title: 'A backend dies',
       steps: [{
         kind: 'kill', url: proxy('/private'), count: 200, at: 50, pid: victim.pid, status: 200,
-        shows: `kill -9 for backend ${victim.name} in the midst of 200 requests that no cache can answer: "200 200", not one is lost`,
+        shows: `kill -9 for backend ${victim.name} in the middle of 200 requests that cannot be cached: "200 200", none is lost`,
       }],
     },
   ]
 }
 
-/** A step as a line for a shell: works as it is when pasted. */
+/** Returns a step as a shell line that can be pasted. */
 export function shellLine(step: Step): string {
   if (step.kind === 'kill') {
     const curl = `curl -s -o /dev/null -w '%{http_code}\\n' ${step.url}`

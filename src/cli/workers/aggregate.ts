@@ -1,23 +1,23 @@
-// What one worker asks all of them, by way of the primary: numbers that are worth nothing of one process alone.
+// Collects reports from all workers through the primary: the numbers of one worker alone say little.
 import type { Worker } from 'node:cluster'
 import type { WorkerGroup, WorkerReport } from '../../admin/workers.ts'
 
 type What = keyof WorkerReport
 
-/** From a worker to the primary. */
+/** A message from a worker to the primary. */
 export type FromMember =
   | { readonly type: 'gather'; readonly id: number; readonly what: What }
   | { readonly type: 'told'; readonly id: number; readonly value: unknown }
 
-/** From the primary to a worker. */
+/** A message from the primary to a worker. */
 export type ToMember =
   | { readonly type: 'tell'; readonly id: number; readonly what: What }
   | { readonly type: 'gathered'; readonly id: number; readonly values: readonly unknown[] }
 
-/** A worker that hangs is not waited for longer: a scrape has a deadline of its own. */
+/** How long to wait for a worker that hangs. A scrape has its own deadline. */
 const patienceMs = 1_000
 
-/** A worker's side. */
+/** The worker's side. */
 export class WorkerSide implements WorkerGroup {
   readonly worker = String(process.pid)
   readonly #send: (message: FromMember) => void
@@ -39,7 +39,7 @@ export class WorkerSide implements WorkerGroup {
       this.#asked.set(id, resolve)
       this.#send({ type: 'gather', id, what })
     })
-    // Safe: the others are of this same program, and have told what they were asked for.
+    // Safe: all workers run this program, and reply with the requested report.
     return values as readonly WorkerReport[W][]
   }
 
@@ -49,7 +49,7 @@ export class WorkerSide implements WorkerGroup {
       this.#asked.delete(message.id)
       return
     }
-    // One that cannot tell is left out, as one that is gone would be.
+    // A worker whose report fails is left out, like a worker that has ended.
     const value = await Promise.resolve(this.#tell?.[message.what]()).catch(() => undefined)
     this.#send({ type: 'told', id: message.id, value })
   }
@@ -59,7 +59,7 @@ interface Question {
   readonly asker: Worker
   readonly id: number
   readonly waitingFor: Set<Worker>
-  /** In the order in which they were asked. */
+  /** In the order of the requests. */
   readonly values: Map<Worker, unknown>
   readonly patience: NodeJS.Timeout
 }
@@ -75,12 +75,12 @@ export class PrimarySide {
     this.#send = send
   }
 
-  /** From now on it is asked. */
+  /** Includes a worker from now on. */
   joined(worker: Worker): void {
     this.#serving.add(worker)
   }
 
-  /** It has ended. */
+  /** Removes a worker that has ended. */
   left(worker: Worker): void {
     this.#serving.delete(worker)
     for (const number of this.#questions.keys()) this.#heard(number, worker)

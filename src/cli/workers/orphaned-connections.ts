@@ -1,31 +1,30 @@
-// Connections that a worker was given and did not take: to another one, or closed where there is none.
+// Connections that a worker did not accept: passed to another worker, or closed if there is none.
 import cluster, { type Worker } from 'node:cluster'
 
-/** The socket of a connection, as node:cluster passes it on. */
+/** The socket handle of a connection, as node:cluster passes it. */
 interface Handle {
   close(): void
 }
 
-/** What a worker was given and has not answered yet. */
+/** A connection that was sent to a worker and not acknowledged yet. */
 interface Given {
   /** node:cluster's name of the listener. */
   readonly key: string
   readonly handle: Handle
 }
 
-/** Who takes connections, by the key of the listener. */
+/** The workers that accept connections, by the key of the listener. */
 const takers = new Map<string, Set<Worker>>()
 
 /**
- * node:cluster hands a connection to a worker, and keeps it until that one says whether it has it. Twice it keeps one for
- * ever, and its client waits as long:
+ * Handles two gaps of node:cluster. It sends a connection to a worker and keeps it until the worker acknowledges it. In two cases it
+ * would keep it for ever, and the client would wait as long:
  *
- * - A worker that dies in between says nothing. So this says in its place, once nothing more can come from it, that it did
- *   not take them: then they are handed on.
- * - The last one that listened stops, and gives back what was on its way: nobody is left to hand it to. So this closes it.
+ * - If a worker dies before it acknowledges, this reports in its place, after its last message, that it did not accept its
+ *   connections. node:cluster then passes them to another worker.
+ * - If the last listening worker stops, it returns connections that were on their way, and no worker is left. This closes them.
  *
- * The words are node:cluster's own, which Node does not promise to keep. Where they were others, nothing would happen here,
- * and things would be as they are without it.
+ * These are internal node:cluster messages. If Node changes them, this code has no effect.
  */
 export function handOver(worker: Worker): void {
   const given = new Map<number, Given>()
@@ -36,7 +35,7 @@ export function handOver(worker: Worker): void {
       const [message, handle] = sent
       if (isWord(message) && typeof message.key === 'string') {
         if (message.act === 'newconn') given.set(message.seq as number, { key: message.key, handle: handle as Handle })
-        else if ((message.errno ?? 0) === 0) starts(message.key, worker) // told where it listens now
+        else if ((message.errno ?? 0) === 0) starts(message.key, worker) // the worker listens now
       }
       return send(...sent)
     },
@@ -49,10 +48,9 @@ export function handOver(worker: Worker): void {
     given.delete(message.ack)
     if (answered !== undefined && message.accepted === false && !takers.has(answered.key)) answered.handle.close()
   })
-  // 'close': it has ended, and all that it had to say has been heard. A connection that it had begun to read is not among
-  // those left.
+  // 'close': the worker has ended and all its messages have been received, so an accepted connection is not among the rest.
   process.once('close', () => {
-    // The same word is waited for before a dead worker is taken out of the round.
+    // node:cluster waits for this event before it removes a dead worker from the rotation.
     if (cluster.workers?.[worker.id] !== undefined) process.emit('disconnect')
     for (const key of takers.keys()) stops(key, worker)
     for (const ack of given.keys()) process.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted: false })

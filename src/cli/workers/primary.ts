@@ -1,7 +1,7 @@
-// Several processes behind one pair of listeners: the primary starts them, replaces those that crash, and passes signals on.
+// The primary: starts the workers behind the two listeners, replaces crashed workers, and passes signals on.
 //
-// node:cluster hands each connection to one of them, on the admin listener too. So any worker may answer the admin API:
-// a purge goes through the log that all of them read, what is stored is in Redis, and numbers are gathered from all (aggregate.ts).
+// node:cluster gives each connection to one worker, on the admin listener too. So any worker may serve the admin API: all workers
+// read the purge log, stored responses are in Redis, and statistics are collected from all workers (aggregate.ts).
 import cluster, { type Worker } from 'node:cluster'
 import { systemClock } from '../../clock.ts'
 import type { Config } from '../../config/schema.ts'
@@ -15,7 +15,7 @@ import { handOver } from './orphaned-connections.ts'
 import { reloadOnHangup, stoppingLine } from '../lifecycle.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
-// A worker that crashes again and again is started less and less often; one that has lasted is started at once.
+// A worker that keeps crashing is restarted with growing delays; a worker that has lasted is restarted at once.
 const firstDelayMs = 100
 const longestDelayMs = 30_000
 const lastedMs = 60_000
@@ -28,7 +28,7 @@ interface Ready {
   readonly adminUrl: string
 }
 
-/** Resolves when all workers serve. @throws CommandFailure when one of them cannot start. */
+/** Resolves when all workers serve. @throws CommandFailure if a worker cannot start. */
 export async function runWorkers(count: number, first: Config, load: () => Config): Promise<void> {
   let config = first
   // Its end is that of all workers.
@@ -46,7 +46,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     watch.phase = 'stopping'
     say(stoppingLine)
     for (const worker of workers()) send(worker, { type: 'stop' })
-    // Each worker has its own bound; this is for one that does not even hear.
+    // Each worker has its own deadline. This timer handles a worker that does not react.
     setTimeout(() => {
       for (const worker of workers()) worker.process.kill('SIGKILL')
       say('did not stop in time')
@@ -59,7 +59,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  // Whichever of the two comes last for a worker finds it gone from the list.
+  // Both events are needed: after the later one, the worker is no longer in the list.
   cluster.on('exit', endWhenAlone)
   cluster.on('disconnect', endWhenAlone)
 
@@ -68,7 +68,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   try {
     ready = await Promise.all(Array.from({ length: count }, () => startWorker(config, keep)))
   } catch (error) {
-    if (stopping) return // told to stop during the start: endWhenAlone sees to it
+    if (stopping) return // a stop during the start: endWhenAlone ends the process
     for (const worker of workers()) worker.process.kill('SIGKILL')
     throw error
   }
@@ -80,16 +80,16 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     config = next
     for (const worker of workers()) send(worker, { type: 'reload', config })
   })
-  // Those that served already and crashed while the others were starting.
+  // Replaces workers that crashed while others were still starting.
   for (let missing = count - workers().length; missing > 0; missing--) void replace(firstDelayMs)
 
-  /** Replaces a worker when it ends unasked. `delayMs` is how long to wait before that. */
+  /** Replaces a worker after `delayMs` if it ends unexpectedly. */
   function keep(worker: Worker, delayMs: number): void {
     const startedMs = systemClock.monotonic()
     worker.once('exit', (code, signal) => {
-      if (stopping || !serving) return // a start that fails is told once, by runWorkers
+      if (stopping || !serving) return // runWorkers reports a failed start
       const wait = systemClock.monotonic() - startedMs > lastedMs ? firstDelayMs : delayMs
-      say(`worker ${worker.process.pid} ended (${signal ?? `code ${code}`}); another one starts in ${wait}ms`)
+      say(`worker ${worker.process.pid} ended (${signal ?? `code ${code}`}); another worker starts in ${wait}ms`)
       setTimeout(() => void replace(Math.min(wait * 2, longestDelayMs)), wait)
     })
   }
@@ -100,7 +100,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
       const { pid } = await startWorker(config, (worker) => keep(worker, nextDelayMs))
       say(`worker ${pid} serves in its place`)
     } catch (error) {
-      // It ended, so `keep` is on to the next one. Why it did is all that is left to say.
+      // `keep` starts the next worker. Only the reason is reported here.
       if (!stopping) say((error as CommandFailure).message)
     }
   }
@@ -110,12 +110,12 @@ function workers(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
 }
 
-/** Forks a worker and waits until it serves. `born` is told of it first. */
+/** Forks a worker and waits until it serves. Calls `born` right after the fork. */
 async function startWorker(config: Config, born: (worker: Worker, delayMs: number) => void): Promise<Ready> {
   const worker = cluster.fork()
   handOver(worker)
   worker.once('exit', () => crew.left(worker))
-  // Safe to ignore: what cannot be sent to a worker that has just died; its exit is what counts.
+  // Safe to ignore: a message could not be sent to a worker that has just died. Its exit event is handled.
   worker.on('error', () => {})
   born(worker, firstDelayMs)
   return new Promise((resolve, reject) => {
@@ -132,6 +132,6 @@ async function startWorker(config: Config, born: (worker: Worker, delayMs: numbe
 }
 
 function send(worker: Worker, message: ToWorker): void {
-  // Safe to ignore: a channel that is closed belongs to a worker that is ending, and its exit is what counts.
+  // Safe to ignore: a closed channel belongs to a worker that is ending. Its exit event is handled.
   if (worker.isConnected()) worker.send(message, () => {})
 }

@@ -1,4 +1,4 @@
-// One worker: starts, reloads and stops as the primary says, over the channel between them.
+// A worker process: starts, reloads and stops on messages from the primary.
 import { startApp, type App } from '../../app.ts'
 import type { Config } from '../../config/schema.ts'
 import { safeMessage } from '../../error-summary.ts'
@@ -10,21 +10,21 @@ import { WorkerSide, type FromMember, type ToMember } from './aggregate.ts'
 import { FAILED, say, startFailure } from '../failure.ts'
 import { stopApp } from '../lifecycle.ts'
 
-/** What the primary tells a worker. The configuration has been checked by then. */
+/** A message from the primary to a worker. The primary has checked the configuration. */
 export type ToWorker =
   | { readonly type: 'start'; readonly config: Config }
   | { readonly type: 'reload'; readonly config: Config }
   | { readonly type: 'stop' }
   | ToMember
 
-/** What a worker tells the primary. */
+/** A message from a worker to the primary. */
 export type FromWorker =
   | { readonly type: 'listening' }
   | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string }
   | { readonly type: 'failed'; readonly line: string }
   | FromMember
 
-/** The process ends when the primary says so. When the primary is gone, node:cluster ends it at once. */
+/** Runs a worker until the primary stops it. If the primary ends, node:cluster ends the worker at once. */
 export async function runWorker(): Promise<void> {
   let app: App | undefined
   let config: Config | undefined
@@ -38,7 +38,7 @@ export async function runWorker(): Promise<void> {
     if (app === undefined || config === undefined) process.exit(0)
     void stopApp(app, config)
   }
-  // Ctrl-C reaches the whole group; the primary hears it too, and it is the one that decides. The same for SIGHUP.
+  // Ctrl-C and SIGHUP reach the whole process group. The worker ignores them, because the primary gets them too and decides.
   process.on('SIGINT', () => {})
   process.on('SIGHUP', () => {})
   process.on('SIGTERM', stop)
@@ -53,7 +53,7 @@ export async function runWorker(): Promise<void> {
     }
   })
 
-  // Before this, what the primary sent could have been lost: messages do not wait for a listener.
+  // Tells the primary that messages are received: messages sent before the listener could be lost.
   tell({ type: 'listening' })
 
   async function take(message: ToWorker & { type: 'start' | 'reload' }): Promise<void> {
@@ -75,7 +75,7 @@ export async function runWorker(): Promise<void> {
   }
 }
 
-// Safe to ignore: a channel that is closed belongs to a primary that is gone, and node:cluster ends this process then.
+// Safe to ignore: a closed channel belongs to a primary that has ended, and node:cluster then ends this process.
 function tell(message: FromWorker, then: () => void = () => {}): void {
   process.send?.(message, undefined, undefined, then)
 }

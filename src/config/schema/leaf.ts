@@ -1,21 +1,21 @@
-// How a setting is described: one call gives its type, bounds, default, unit and prose.
+// Builders for settings: one call gives a setting's type, bounds, default, unit and prose.
 import { Type } from 'typebox'
 import type { FormatName } from '../formats.ts'
 
-/** What the program's own readers of the schema look for beside the JSON Schema keywords. */
+/** The project's own annotations beside the JSON Schema keywords. */
 export interface Annotations {
   /**
-   * How a number is written by people. `duration`: milliseconds, written with a unit only; `ms`: milliseconds, for names
-   * that end in Ms, where a bare number will do; `bytes`: a size, where a bare number will do.
+   * How an operator writes the number. `duration`: milliseconds, always with a unit. `ms`: milliseconds, for names that end
+   * in Ms; a bare number is allowed. `bytes`: a size; a bare number is allowed.
    */
   readonly unit?: 'duration' | 'ms' | 'bytes'
-  /** What would be right, as it follows "expected", where the type does not say it. */
+  /** The text that follows "expected" in a message, if the type does not give it. */
   readonly expects?: string
-  /** Never shown: not in messages, not by `check --print`. Given with `withFile`, so that it may come from a file. */
+  /** Never shown: not in messages, not by `check --print`. Declare it with `withFile`, so that a file can hold it. */
   readonly secret?: boolean
-  /** The path of a file: the setting beside it with this name is read from there. */
+  /** The name of the neighbouring setting that this setting's file holds. */
   readonly fileOf?: string
-  /** A default that depends on the setting's neighbours, named for the reference. */
+  /** A default that depends on the setting's neighbours, with its text for the reference. */
   readonly derived?: { readonly prose: string; readonly from: (section: Readonly<Record<string, unknown>>) => unknown }
 }
 
@@ -47,14 +47,14 @@ export function text(format: FormatName, { prose, ...rest }: Prose & Pick<Annota
 
 type WithFile<Name extends string, Leaf extends Type.TSchema> = { [name in Name]: Leaf } & { [name in `${Name}File`]: Type.TOptional<Type.TString> }
 
-/** A setting that holds a secret, and beside it one for the path of a file that holds it (`password`, `passwordFile`). */
+/** A setting for a secret, and one for the path of a file that holds the secret (`password`, `passwordFile`). */
 export function withFile<const Name extends string, Leaf extends Type.TSchema>(name: Name, leaf: Leaf): WithFile<Name, Leaf> {
-  const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`, in its place. It is read again on SIGHUP.` }))
-  // Safe: these are its two members, which TypeScript cannot tell of computed names.
+  const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`; give one of the two. The file is read again on SIGHUP.` }))
+  // Safe: the object has exactly these two members. TypeScript cannot infer computed names.
   return { [name]: leaf, [`${name}File`]: file } as WithFile<Name, Leaf>
 }
 
-/** A list of short texts: a comma list in the environment. */
+/** A list of short texts. In the environment it is a comma list. */
 export function texts(format: FormatName, { prose, ...rest }: Prose & { readonly default?: string[]; readonly minItems?: number }) {
   return Type.Array(Type.String({ format }), { ...rest, uniqueItems: true, description: prose })
 }
@@ -63,7 +63,7 @@ export function choice<const Values extends string[]>(values: readonly [...Value
   return Type.Enum(values, { default: options.default, description: options.prose })
 }
 
-/** A map of settings: what it does not name is refused. */
+/** A map of settings. A name that it does not list is refused. */
 export function section<Properties extends Type.TProperties>(properties: Properties, prose?: string) {
   return Type.Object(properties, { additionalProperties: false, ...(prose !== undefined && { description: prose }) })
 }

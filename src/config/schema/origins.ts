@@ -4,35 +4,35 @@ import { HOUR, MINUTE, SECOND } from '../units.ts'
 import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
-  servers: texts('origin-url', { minItems: 1, prose: 'The servers: http or https URLs without path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. Requests are balanced over them. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
-  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'Which server is next: the one with the fewest requests under way for its weight, or each in turn, as often as its weight says.' }),
+  servers: texts('origin-url', { minItems: 1, prose: 'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
+  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'How a server is chosen. `least-pending` takes the server with the fewest requests in flight for its weight. `round-robin` takes each in turn, in proportion to its weight.' }),
   health: Type.Optional(section({
-    path: text('request-target', { prose: 'What is asked for, by GET; any answer below 400 is healthy.' }),
-    intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'How often.' }),
-  }, 'Asks each server how it is. Without it a server is judged by its answers alone.')),
+    path: text('request-target', { prose: 'Target of the health check, a GET. A server is healthy if the status is below 400.' }),
+    intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'Time between two checks of a server.' }),
+  }, 'Active health checks. Without them a server is judged by the requests that clients send.')),
   timeouts: section({
-    connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND, prose: 'How long a connection may take to be made, TLS included.' }),
-    headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long the head of an answer may take.' }),
-    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long the body of an answer may pause, unless it is a text/event-stream, or its client is the one who is slow. 0: for ever.' }),
-  }, 'What is waited for.'),
-  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections a request that must not be sent twice (POST, PATCH, a large body) may take. `safe`: a new one, so that a server that is just closing an idle connection costs no request; `always`: also one that was used within the last half second, which saves the handshake. A session of HTTP/2 is shared by all requests: its server says, when it closes it, which of them it did not take.' }),
-  http2: flag({ default: false, prose: 'Speak HTTP/2 to the servers. One whose URL is https is asked by ALPN, and spoken to in HTTP/1.1 for a minute where it does not choose `h2`. To one whose URL is http it is HTTP/2 from the first byte (prior knowledge, `h2c`), with nothing to fall back to. WebSockets go over HTTP/1.1 all the same.' }),
-  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Connections to each server. Over HTTP/2, where one connection carries many requests: requests under way to it at once, over as few connections as have room for them (the server says for how many).' }),
-  maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Requests that may wait for their turn; beyond them the answer is 503.' }),
-  retries: whole({ max: 10, default: 1, prose: 'How often a request that was sent and may safely be repeated (an idempotent method, and a body of at most 64 KiB that says its length) is tried again, on another server where there is one; servers to which no connection can be made are passed over in any case. Beyond a reserve for the requests that a killed server had under way, a tenth of all requests at most.' }),
+    connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND, prose: 'How long a connection may take, TLS included. After that another server is tried; if there is none, the request fails with 504.' }),
+    headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long a server may take to send the header section of its response. After that the client gets 504, or a stale response if one may be served.' }),
+    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+  }, 'How long the proxy waits for a server.'),
+  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections may carry a request that must not be sent twice (POST, PATCH, a large body). `safe`: a new connection, so that no request is lost if the server closes an idle one. `always`: also a connection used within the last half second, which saves the handshake. Over HTTP/2 all requests share a connection: a server that closes it names the requests that it did not process.' }),
+  http2: flag({ default: false, prose: 'Use HTTP/2 to the servers. An https server negotiates it by ALPN; if it does not choose `h2`, HTTP/1.1 is used for a minute. An http server gets HTTP/2 from the first byte (prior knowledge, `h2c`), without a fallback. WebSockets always use HTTP/1.1.' }),
+  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
+  maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
+  retries: whole({ max: 10, default: 1, prose: 'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),
   tls: Type.Optional(section({
-    ca: Type.Optional(text('file-path', { prose: 'PEM file of the authorities to believe instead of the public ones.' })),
-    servername: Type.Optional(text('host-name', { prose: 'The name to ask for and to verify, where it is not the host of the URL.' })),
-    rejectUnauthorized: flag({ default: true, prose: 'Refuse a server whose certificate does not verify. false gives up what TLS is for.' }),
-  }, 'For servers whose URL is https.')),
-}, 'One pool of servers that answer alike.')
+    ca: Type.Optional(text('file-path', { prose: 'PEM file with the certificate authorities to trust in place of the public ones.' })),
+    servername: Type.Optional(text('host-name', { prose: 'Name for SNI and for the certificate check, if it differs from the host of the URL.' })),
+    rejectUnauthorized: flag({ default: true, prose: 'Refuses a server whose certificate is not valid. false removes the protection that TLS gives.' }),
+  }, 'TLS to servers whose URL is https.')),
+}, 'A pool of interchangeable servers.')
 
-// A label of DNS: the name is used as one within the program.
+// A DNS label, because the program uses the name as one.
 export const originName = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
 
 export const originsSchema = Type.Record(Type.String({ pattern: originName }), originSchema, {
   default: {},
   additionalProperties: false,
   expects: 'origins by name (lower-case letters, digits and dashes), each with its servers',
-  description: 'Pools of servers by name (lower-case letters, digits and dashes): a map. `--origin URL` gives one named `default`.',
+  description: 'A map of server pools by name (lower-case letters, digits and dashes). `--origin URL` defines a pool named `default`.',
 })

@@ -1,4 +1,4 @@
-// Which request goes to which origin, and how its answers are kept.
+// Routes: the origin of each request, its cache key and how its responses are stored.
 import { Type } from 'typebox'
 import { DAY, GiB } from '../units.ts'
 import { choice, duration, flag, section, size, text, texts } from './leaf.ts'
@@ -16,7 +16,7 @@ export const routeCacheSchema = section({
     default: {},
     additionalProperties: false,
     expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
-    description: 'Freshness lifetime by status code, such as `{ 404: 5s }`, for errors that give none themselves.',
+    description: 'Freshness lifetime by status code, such as `{ 404: 5s }`, for error responses that give none.',
   }),
   heuristics: flag({ default: true, prose: 'Whether a lifetime may be guessed from Last-Modified (RFC 9111 §4.2.2).' }),
   staleWhileRevalidate: lifetime('How long beyond its lifetime a response is served while it is asked for anew (RFC 5861 §3), where the origin does not say.'),
@@ -28,25 +28,25 @@ export const routeCacheSchema = section({
   ], {
     default: 'private',
     expects: 'private, ignore, or { key: [names of cookies] }',
-    description: 'What a request’s Cookie means. `private`: the answer is shared only if it says `public`, `s-maxage` or the like; `ignore`: nothing; the origin is sent all cookies, and whoever asks is given what it made of one client’s (only where no answer depends on a cookie); `{ key: [names] }`: these cookies are part of the key, and the origin is sent no others with a request whose answer may be stored. Pages that need another cookie, such as a session, need a route of their own.',
+    description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: these cookies are part of the key, and no others are forwarded if the response may be stored. Pages that need another cookie, such as a session, need their own route.',
   }),
-  setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'Whether a response that sets a cookie is stored. `store` gives everyone the cookie of whoever came first.' }),
-  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route, where it differs from cache.maxEntryBytes. The smaller one counts.' })),
-}, 'How answers are kept.')
+  setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'What happens to a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
+  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies.' })),
+}, 'How responses are stored.')
 
 export const routeSchema = section({
   match: section({
-    host: Type.Optional(text('host-pattern', { prose: 'The requested host, at any port: exact, or `*.example.com` for every name below it. Letters match in either case. A name with a dot at its end matches too; its responses are not stored. Left out: every host.' })),
-    path: Type.Optional(text('path-prefix', { prose: 'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. If an origin could read the path so that another route matches (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case), the request takes the route of the normal form and is neither stored nor answered from cache. Left out: every path.' })),
-  }, 'Which requests. Left out: every one.'),
-  origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers to ask: a key of `origins`.' }),
+    host: Type.Optional(text('host-pattern', { prose: 'The requested host, at any port: exact, or `*.example.com` for every name below it. Upper and lower case are equal. A name that ends in a dot matches too; its responses are not stored. Left out: every host.' })),
+    path: Type.Optional(text('path-prefix', { prose: 'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. An origin may read some paths as another route’s (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case). Such a request takes the route of its normal form, and its response is neither stored nor served from cache. Left out: every path.' })),
+  }, 'The requests that take this route. Left out: every request.'),
+  origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers that gets the requests: a key of `origins`.' }),
   key: section({
     query: section({
-      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters that are taken off: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
-      sort: flag({ default: false, prose: 'Whether parameters in another order are the same URL.' }),
-    }, 'The query’s part in the key.'),
-    headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, beside what Vary says.' }),
-  }, 'What makes two requests the same.'),
+      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters to remove: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
+      sort: flag({ default: false, prose: 'Treats the same parameters in another order as the same URL.' }),
+    }, 'How the query enters the key.'),
+    headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, in addition to Vary.' }),
+  }, 'The cache key: requests with the same key share a response.'),
   requestHeaders: Type.Union([
     Type.Literal('all'),
     Type.Literal('strict'),
@@ -54,17 +54,17 @@ export const routeSchema = section({
   ], {
     default: 'all',
     expects: 'all, strict, or { allow: [names of header fields] }',
-    description: 'Which request fields reach the origin when the answer may be stored. `strict`: those of content negotiation, conditions, Range, Authorization, Cookie, the fields of the key, and what the proxy makes itself; `{ allow: [names] }`: these too; `all`: every field. A field that steers an origin without being in the key shows in what others are given: `strict` is the safe choice.',
+    description: 'Which request fields reach the origin if the response may be stored. `all`: every field. `strict`: content negotiation, conditions, Range, Authorization, Cookie, the fields of the key, and the fields that the proxy sets. `{ allow: [names] }`: these fields too. A field that changes the response but is not in the cache key can poison the cache. `strict` prevents that.',
   }),
   retryOn: Type.Array(Type.Integer({ minimum: 500, maximum: 599 }), {
     default: [],
     uniqueItems: true,
-    description: 'Statuses, such as `[502, 503]`, for which a GET, HEAD or OPTIONS is tried on another server instead; within `retries` and its budget.',
+    description: 'Response statuses, such as `[502, 503]`, after which a GET, HEAD or OPTIONS is sent to another server. Counts as a retry: `retries` and its budget apply.',
   }),
   cache: routeCacheSchema,
-}, 'One route; the first that matches is taken.')
+}, 'A route. The first route that matches a request is used.')
 
 export const routesSchema = Type.Array(routeSchema, {
   default: [],
-  description: 'The routes, in order: the first that matches is taken, and a request that none matches is answered 404. Left out with one origin: everything goes to it.',
+  description: 'The routes, in order: the first that matches is used. A request that matches none gets 404. Left out with one origin: all requests go to it.',
 })

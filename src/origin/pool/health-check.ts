@@ -1,23 +1,23 @@
-// Active health checks: asking each server, at an interval, whether it is well.
+// Active health checks: a request to each server, at an interval.
 import type { Dispatcher } from 'undici'
 import type { Transport, TransportPool } from '../transport/transport.ts'
 
-/** The server as a health check needs it. */
+/** A server, as a health check needs it. */
 export interface CheckedServer {
-  /** Connections of their own, beside those that are counted. */
+  /** Opens connections outside the server's limit. */
   lines(count: number): TransportPool
   /** Takes the result of one check. */
   checked(passed: boolean): void
 }
 
-/** Checks a server until it is stopped, beside the connections that are counted. The timer keeps no process alive. */
+/** Checks a server until stopped, over connections outside its limit. The timer keeps no process alive. */
 export function watchHealth(server: CheckedServer, check: { readonly path: string; readonly intervalMs: number }): { stop(): Promise<void> } {
   const lines = server.lines(1)
   let asking = false
   let stopped = false
 
   async function ask(): Promise<void> {
-    // A server that is slower than the interval is not asked twice at once; its timeouts will tell.
+    // If the server is slower than the interval, there is still only one check at a time; its timeouts fail the check.
     if (asking || stopped) return
     asking = true
     try {
@@ -42,7 +42,7 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
   }
 }
 
-/** The status of an answer that came to its end. */
+/** Resolves to the status of a complete response. */
 function statusOf(lines: TransportPool, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     lines.acquire({
@@ -61,7 +61,7 @@ function whole(transport: Transport, resolve: (status: number) => void, reject: 
     onRequestStart: () => { started = true },
     onResponseStart: (_controller, code) => { status = code },
     onResponseData: () => undefined,
-    // When undici is through: see Transport.
+    // After undici's own call: see Transport.
     onResponseEnd: () => queueMicrotask(() => {
       transport.release()
       resolve(status)

@@ -17,9 +17,8 @@ export interface OriginPoolParts {
 }
 
 /**
- * Every address of a configured server is a server of its own, for balancing, for failover and for being taken out; to the
- * server it is the same URL, with the same Host and the same name in TLS. Until its name has been resolved for the first
- * time the name itself stands for it.
+ * A pool in which every address of a configured server is a server of its own, for balancing, failover and ejection. All
+ * addresses of a URL get the same Host and TLS name. Until a name is first resolved, the name itself is the server.
  */
 export class OriginPool {
   readonly config: OriginConfig
@@ -29,10 +28,10 @@ export class OriginPool {
   readonly #origin: string
   readonly #urls: readonly string[]
   readonly #parts: OriginPoolParts
-  /** For each configured URL, its addresses. */
+  /** The servers (addresses) of each configured URL. */
   readonly #members: (readonly OriginServer[])[]
   #servers: readonly OriginServer[]
-  /** Those whose address has vanished, while something is still under way to them. */
+  /** Servers whose address is no longer in DNS and that still have requests in flight. */
   readonly #leaving = new Set<OriginServer>()
   readonly #names: DnsWatcher[] = []
 
@@ -63,11 +62,11 @@ export class OriginPool {
     return watchAddresses(plainHost(url), {
       resolve, clock, everyMs: resolveEveryMs,
       resolved: (addresses) => this.#take(member, url, addresses),
-      failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; what was known of it stays'),
+      failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; its known addresses are kept'),
     })
   }
 
-  /** Goes over to what a name resolves to now. An address that is still there keeps its connections and its record. */
+  /** Replaces the addresses of a name. An address that remains keeps its connections and its failure count. */
   #take(member: number, url: string, addresses: readonly string[]): void {
     const before = this.#members[member] ?? []
     const known = new Map(before.map((server) => [server.address, server]))
@@ -80,23 +79,23 @@ export class OriginPool {
       server.retire()
       this.#leaving.add(server)
     }
-    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server')
+    this.#parts.logger.info({ origin: this.#origin, server: url, addresses }, 'the addresses of an origin server changed')
   }
 
   /**
-   * The server for the next request; undefined when every one is full. Where all are out, all are tried: they may be
-   * thought dead wrongly, and refusing for them helps nobody.
+   * Returns the server for the next request; undefined if every server is full. If all are ejected, all are tried: they may be
+   * ejected wrongly, and refusing the request helps no client.
    */
   choose(): OriginServer | undefined {
     return this.#choose(none)
   }
 
-  /** Another server than those that failed; undefined when there is none. */
+  /** Returns a server other than those that failed; undefined if there is none. */
   another(than: readonly OriginServer[]): OriginServer | undefined {
     return this.#choose(than)
   }
 
-  /** A server has failed: it may be gone, and its name know of it already. */
+  /** Re-resolves the names now: a failed server may have been removed from DNS. */
   refreshAddressesSoon(): void {
     for (const name of this.#names) name.refreshSoon()
   }
@@ -110,18 +109,18 @@ export class OriginPool {
       anyHealthy = true
       if (!server.full) least = Math.min(least, this.#loadOf(server))
     }
-    // A full pool does not overflow into its dead servers.
+    // If the healthy servers are full, requests do not overflow to ejected servers.
     return this.#trial(avoid)
       ?? (anyHealthy ? weightedRoundRobin(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
         : weightedRoundRobin(servers, (server) => !server.full && !avoid.includes(server)))
   }
 
-  /** What makes a server's turn come later: requests under way for its weight, or nothing where each simply has its turn. */
+  /** Returns the load that delays a server's turn: requests in flight per weight, or 0 for round-robin. */
   #loadOf(server: OriginServer): number {
     return this.config.balance === 'least-pending' ? server.pending / server.weight : 0
   }
 
-  /** An ejected server whose term is over, and which gets this request as its trial. */
+  /** Returns an ejected server whose ejection time is over. It gets this request as its trial. */
   #trial(avoid: readonly OriginServer[]): OriginServer | undefined {
     for (const server of this.#servers) {
       if (!server.healthy && !avoid.includes(server) && !server.full && server.admits()) return server

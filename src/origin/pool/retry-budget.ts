@@ -1,11 +1,11 @@
-// How many requests may be sent again: a tenth of those that are sent, so that retries never double a load that hurts.
+// Limits retries to a tenth of the requests, so that retries never double the load on an overloaded origin.
 
 const perRequest = 0.1
 const mostSaved = 1_000
 
 /**
- * A reserve that each request adds a tenth to and each retry takes one from. It starts as large as the requests that one
- * server may have under way: they all fail at once when it is killed, and none of them is to be lost.
+ * A reserve to which each request adds a tenth and from which each retry takes one. It starts with as many retries as one
+ * server may have requests in flight: if that server is killed, they all fail at once, and none of them is lost.
  */
 export class RetryBudget {
   readonly #most: number
@@ -16,12 +16,12 @@ export class RetryBudget {
     this.#most = reserve + mostSaved
   }
 
-  /** A request is sent for the first time. */
+  /** Records the first try of a request. */
   earn(): void {
     this.#left = Math.min(this.#most, this.#left + perRequest)
   }
 
-  /** Whether one more may be sent again; takes it. */
+  /** Takes one retry from the reserve. False if there is none. */
   spend(): boolean {
     if (this.#left < 1) return false
     this.#left--

@@ -1,16 +1,16 @@
-// Whose turn it is among servers of different weights: smooth weighted round-robin.
+// Smooth weighted round-robin.
 
-/** What takes turns. */
+/** A candidate for weighted round-robin. */
 export interface Weighted {
-  /** Its share, against the others'. */
+  /** Its share, relative to the other candidates. */
   readonly weight: number
-  /** What it is owed; kept by `Turns` alone. */
+  /** Its accumulated credit; changed by weightedRoundRobin alone. */
   credit: number
 }
 
 /**
- * The next of those that qualify: each gets its weight in credit, the one with the most goes and pays for all. So a server
- * of weight 3 goes three times as often as one of weight 1, and not three times in a row.
+ * Returns the next candidate that qualifies. Each gains its weight in credit; the candidate with the most is chosen and pays the
+ * total. So a server of weight 3 is chosen three times as often as one of weight 1, and not three times in a row.
  */
 export function weightedRoundRobin<T extends Weighted>(all: readonly T[], qualifies: (one: T) => boolean): T | undefined {
   let next: T | undefined

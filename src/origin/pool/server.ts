@@ -1,4 +1,4 @@
-// One server of a pool: what is under way to it, and whether it is thought to be alive.
+// One server of a pool: its connections, its requests in flight, and its ejection and health.
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
@@ -13,20 +13,20 @@ import type { OriginServerStatus } from '../origin.ts'
 import { Http2Pool } from '../transport/http2-pool.ts'
 import type { Weighted } from './round-robin.ts'
 
-/** Failed connections in a row that take a server out. */
+/** Failed connections in a row that eject a server. */
 const failuresToEject = 3
 const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
-/** Failed health checks in a row that take a server out. One passed check brings it back. */
+/** Failed health checks in a row that make a server unhealthy. One passed check makes it healthy again. */
 const failedChecksToEject = 2
 
 export interface OriginServerParts {
   /** Name of the pool. */
   readonly origin: string
   readonly url: string
-  /** Its share of the pool's requests, against the others'. */
+  /** Its share of the pool's requests, relative to the other servers. */
   readonly weight: number
-  /** Where to connect to, in place of the URL's host; undefined: as the host resolves at each connection. */
+  /** Address to connect to, in place of the URL's host; undefined: the host is resolved at each connection. */
   readonly address: string | undefined
   readonly config: OriginConfig
   readonly clock: Clock
@@ -39,11 +39,11 @@ export class OriginServer implements Weighted {
   readonly weight: number
   credit = 0
   readonly address: string | undefined
-  /** Whether its address has vanished: it finishes what is under way, and is given nothing new. */
+  /** Whether its address is no longer in DNS: requests in flight finish, and no new ones are sent. */
   retired = false
   /** Requests that have a transport or wait for one. */
   pending = 0
-  /** What gives up those under way that nobody waits for any more. */
+  /** Callbacks that abort in-flight requests abandoned by their clients. */
   readonly #unwanted = new Set<() => void>()
   /** Connections that failed in a row, with no response between them. */
   failures = 0
@@ -70,7 +70,7 @@ export class OriginServer implements Weighted {
     this.#config = config
     this.#clock = clock
     this.#logger = logger
-    // SNI has no addresses (RFC 6066 §3); the certificate is then held against the address that was dialled.
+    // SNI carries no addresses (RFC 6066 §3). The certificate is then checked against the dialled address.
     this.#servername = config.tls?.servername ?? (isIP(host) === 0 ? host : undefined)
     this.#connector = buildConnector({
       timeout: config.timeouts.connectMs,
@@ -81,7 +81,7 @@ export class OriginServer implements Weighted {
     this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
 
-  /** Ways to it, for so many requests at a time. */
+  /** Opens a transport pool to the server, for at most `most` requests at a time. */
   lines(most: number): TransportPool {
     const { http2 = false, tls, timeouts, reuse } = this.#config
     const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most }
@@ -89,8 +89,8 @@ export class OriginServer implements Weighted {
   }
 
   /**
-   * A bare socket to it, verified as its connections are, for a protocol that is not HTTP. It counts as a request under way
-   * until it is closed.
+   * Opens a bare socket to the server for another protocol, verified like its other connections. The socket counts as a request
+   * in flight until it is closed.
    */
   dial(opened: buildConnector.Callback): void {
     const { protocol, port, host } = new URL(this.url)
@@ -110,30 +110,30 @@ export class OriginServer implements Weighted {
     })
   }
 
-  /** Whether one more request would find neither a transport nor room to wait for one. */
+  /** Whether there is neither a transport for one more request nor room in the queue. */
   get full(): boolean {
     return this.pending >= this.#config.maxConnections + this.#config.maxQueue
   }
 
-  /** Gives the waiter a transport: now, or when one is free. The caller has looked at `full`. */
+  /** Gives the waiter a transport, now or when one is free. The caller has checked `full`. */
   acquire(waiter: PoolWaiter): void {
     if (this.pending >= this.#config.maxConnections) this.#makeRoom()
     this.pending++
     this.#lines.acquire(waiter)
   }
 
-  /** Nobody waits for the answer to a request under way: it gives way to those who wait for its place, or will. */
+  /** Marks an in-flight request as abandoned by its client. It is aborted when another request needs its slot. */
   unwanted(giveUp: () => void): void {
     if (this.pending > this.#config.maxConnections) giveUp()
     else this.#unwanted.add(giveUp)
   }
 
-  /** It has come to its end. */
+  /** Forgets an abandoned request that has ended. */
   over(giveUp: () => void): void {
     this.#unwanted.delete(giveUp)
   }
 
-  /** Whoever is about to wait takes the place of the oldest of them. */
+  /** Aborts the oldest abandoned request, so that a request that would have to wait gets its slot. */
   #makeRoom(): void {
     const [giveUp] = this.#unwanted
     if (giveUp === undefined) return
@@ -152,33 +152,33 @@ export class OriginServer implements Weighted {
     transport.discard()
   }
 
-  /** A waiter has been told that there is no transport for it. */
+  /** Records that a waiter got no transport. */
   unserved(): void {
     this.pending--
   }
 
-  /** Stops waiting. False: it has a transport already. */
+  /** Removes a waiter from the queue. False if it already has a transport. */
   cancel(waiter: PoolWaiter): boolean {
     if (!this.#lines.cancel(waiter)) return false
     this.pending--
     return true
   }
 
-  /** Its address has vanished: nothing new is sent to it, and what is idle is closed. */
+  /** Stops new requests to the server and closes its idle connections, because its address is no longer in DNS. */
   retire(): void {
     this.retired = true
     void this.#health?.stop()
     this.#lines.retire()
   }
 
-  /** Whether it is in use: not ejected, and not failing its health checks. */
+  /** Whether the server is neither ejected nor failing its health checks. */
   get healthy(): boolean {
     return this.#failedChecks < failedChecksToEject && this.#outUntilMs === undefined
   }
 
   /**
-   * Whether to send it a request now. An ejected server whose time is over gets one, as a trial; until that one is
-   * answered it counts as ejected anew, so that a dead server costs one request per term and not all of them.
+   * Returns whether to send the server a request now. An ejected server whose ejection time is over gets one request as a trial.
+   * Until its response, the server counts as ejected again, so that a dead server costs one request per ejection, not all.
    */
   admits(): boolean {
     if (this.#failedChecks >= failedChecksToEject) return false
@@ -190,7 +190,7 @@ export class OriginServer implements Weighted {
     return true
   }
 
-  /** It answered. */
+  /** Records a response: ends an ejection. */
   succeeded(): void {
     this.failures = 0
     this.#lastFailure = undefined
@@ -201,24 +201,24 @@ export class OriginServer implements Weighted {
     this.#logger.info(this.#named(), 'origin server is back')
   }
 
-  /** A connection to it could not be made, or was reset before an answer: once, however many requests were on it. */
+  /** Records a connection that failed, or was reset before a response. Counts once, however many requests were on it. */
   failed(error: Error): void {
     if (error === this.#lastFailure) return
     this.#lastFailure = error
     this.failures++
     if (this.retired || this.failures < failuresToEject) return
     if (this.#outUntilMs !== undefined) {
-      // Of those that were under way when it was taken out: nothing new.
+      // Requests that were in flight at the ejection add no information.
       if (!this.#onTrial) return
-      // Exponential: each failed trial doubles the next term.
+      // Exponential back-off: each failed trial doubles the next ejection time.
       this.#onTrial = false
       this.#ejectionMs = Math.min(this.#ejectionMs * 2, longestEjectionMs)
     }
     this.#outUntilMs = this.#clock.monotonic() + this.#ejectionMs
-    this.#logger.warn({ ...this.#named(), err: error, forMs: this.#ejectionMs }, 'origin server taken out')
+    this.#logger.warn({ ...this.#named(), err: error, forMs: this.#ejectionMs }, 'origin server ejected')
   }
 
-  /** What a health check found. */
+  /** Takes the result of a health check. */
   checked(passed: boolean): void {
     if (passed) {
       if (this.#failedChecks >= failedChecksToEject) this.#logger.info(this.#named(), 'origin server passes its health checks')
@@ -235,7 +235,7 @@ export class OriginServer implements Weighted {
     return { origin, url, ...(address === undefined ? {} : { address }), healthy, pending, consecutiveFailures: failures }
   }
 
-  // As the log names it.
+  // The fields that identify the server in the log.
   #named(): object {
     return { origin: this.origin, server: this.url, address: this.address }
   }

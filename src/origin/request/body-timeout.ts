@@ -1,24 +1,23 @@
-// The silence within the body of an answer, and when it has lasted too long.
+// The timeout for a pause within a response body.
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { fieldValue, type FieldLines } from '../../http/fields.ts'
 
 /**
- * Gives a body up that has been silent for too long. undici has such a timer too, but it is set before the head is told, and by
- * the head it is known that a body may be silent for as long as it likes. While nobody takes what has come, its sender may
- * not go on, and is not blamed.
+ * Aborts a body that pauses for too long. undici's own timer starts before the head, but only the head tells whether a body may
+ * pause for any time. While back-pressure pauses the body, the server cannot send, so the timeout does not apply.
  */
 export class BodyTimeout {
   readonly #controller: Dispatcher.DispatchController
   readonly #timer: NodeJS.Timeout
 
-  /** @param idleMs the longest silence */
+  /** @param idleMs the longest pause */
   constructor(controller: Dispatcher.DispatchController, idleMs: number) {
     this.#controller = controller
     this.#timer = setTimeout(lookAfter, idleMs, this)
   }
 
-  /** Something has come, or what had come is taken again. */
+  /** Restarts the timeout: bytes arrived, or the body was resumed. */
   refresh(): void {
     this.#timer.refresh()
   }
@@ -33,12 +32,12 @@ export class BodyTimeout {
   }
 }
 
-// One for all of them: a closure each would be made at every miss.
+// Shared by all timers. A closure would be created at every miss.
 function lookAfter(watch: BodyTimeout): void {
   watch.look()
 }
 
-/** Whether these are the fields of a stream of events, which waits for as long as nothing happens. */
+/** Returns whether the response is an event stream, which is silent while no event happens. */
 export function isEventStream(fields: FieldLines): boolean {
   return /^text\/event-stream\s*(;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
 }

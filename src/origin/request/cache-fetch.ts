@@ -1,4 +1,4 @@
-// A request for the cache: the response goes to a sink, with back-pressure and a way to give up.
+// A request for the cache: the response goes to a sink, with back-pressure and abort.
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
@@ -11,9 +11,9 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
   readonly #sink: ResponseSink
   #body: Dispatcher.DispatchController | undefined
   #paused = false
-  /** A chunk that was already on its way when the sink paused. undici delivers at most one. */
+  /** A chunk that arrived after the sink paused. undici delivers at most one. */
   #held: Buffer | undefined
-  /** The end, where it came while the sink had paused. */
+  /** The trailers, if the end arrived while the sink was paused. */
   #trailers: FieldLines | undefined
 
   constructor(pool: OriginPool, request: RequestForOrigin, sink: ResponseSink) {
@@ -29,7 +29,7 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    // Not from within the caller: undici's parser is one for all connections and must not be entered while it is running.
+    // Runs after the caller: all connections share undici's parser, which must not be entered while it is running.
     queueMicrotask(() => this.#flow())
   }
 

@@ -1,4 +1,4 @@
-// The pools as an undici Dispatcher, for @fastify/http-proxy: the same servers, balancing and failover, and exact bytes.
+// An undici Dispatcher for @fastify/http-proxy: the pools' servers, balancing and failover, and exact bytes.
 import type { Readable } from 'node:stream'
 import { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
@@ -7,38 +7,38 @@ import type { OriginPool } from '../pool/pool.ts'
 import { OriginRequest } from './origin-request.ts'
 
 /**
- * What @fastify/reply-from would change on the way: it puts targets through `new URL()`, which rewrites `/a/./b`, and
- * fields through an object. Under the symbol `passing` in the headers that it is given they come through untouched: it
- * copies the headers with Object.assign, which takes symbols along.
+ * The parts of a request that @fastify/reply-from would change: it passes targets through `new URL()`, which rewrites `/a/./b`,
+ * and fields through an object. Under the symbol `passing` in its headers they stay unchanged: reply-from copies headers with
+ * Object.assign, which copies symbols.
  */
 export interface Passing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
-  /** The body, where it has been read: then it can be sent again. */
+  /** The body, if it was read completely and can therefore be sent again. */
   readonly kept?: Buffer | undefined
-  /** Statuses for which another server is tried instead. */
+  /** Statuses after which the request is sent to another server. */
   readonly retryOn?: readonly number[] | undefined
-  /** Told, before anything is sent, how to give the request up. */
+  /** Called before anything is sent, with a function that aborts the request. */
   onAbortable?(abort: () => void): void
-  /** Whether the sender of the body has left: then a body that breaks off is not the server's failure. */
+  /** Whether the client that sends the body has left. Then a truncated body is not the server's failure. */
   senderGone?(): boolean
-  /** Told of the response's head, as the origin sent it less the fields of its connection. */
+  /** Called with the response's head, without the fields of the origin connection. */
   onHead?(status: number, fields: FieldLines): void
-  /** Told right after it, where nothing of the body has come with it. */
+  /** Called right after onHead if no byte of the body arrived with the head. */
   onHeadAlone?(): void
-  /** Told of a 1xx answer other than 100 and 101. */
+  /** Called with each interim response other than 100 and 101. */
   onInterim?(status: number, fields: FieldLines): void
-  /** Told of the trailers, if there are any, when the body has come to its end. */
+  /** Called with the trailers, if there are any, at the end of the body. */
   onTrailers?(trailers: FieldLines): void
 }
 
 export const passing: unique symbol = Symbol('springhouse.passing')
 
-/** Headers for reply-from that carry the request as it is to be sent. */
+/** Headers for reply-from that carry the exact request. */
 export type PassingHeaders = Record<string, string> & { readonly [passing]: Passing }
 
-/** The upstream that names a pool. */
+/** Returns the upstream URL that names a pool. */
 export function upstreamOf(origin: string): string {
   return `http://${origin}.origin.invalid`
 }
@@ -48,7 +48,7 @@ export class OriginDispatcher extends Dispatcher {
 
   constructor(pools: ReadonlyMap<string, OriginPool>) {
     super()
-    // A URL's host is lower-case, whatever the pool's name.
+    // The host of a URL is lower-case, whatever the pool's name.
     for (const [name, pool] of pools) this.#pools.set(new URL(upstreamOf(name)).origin, pool)
   }
 
@@ -60,7 +60,7 @@ export class OriginDispatcher extends Dispatcher {
     return true
   }
 
-  /** The pools are closed by Origins.close; the proxy that borrows them does not own them. */
+  /** Does nothing: Origins.close closes the pools, which the proxy does not own. */
   override close(callback?: () => void): Promise<void> {
     callback?.()
     return Promise.resolve()
@@ -92,19 +92,19 @@ class PassedRequest extends OriginRequest {
     exact?.onAbortable?.(() => this.abandon())
   }
 
-  // Not to be told from the body: undici destroys it with the server's error too.
+  // The body does not show it: undici destroys the body after a server's error too.
   protected override senderFailed(): boolean {
     return this.#passing?.senderGone?.() ?? false
   }
 
-  // reply-from has no way to pass on either of them.
+  // reply-from cannot forward interim responses.
   protected override interim(status: number, fields: FieldLines): void {
     this.#passing?.onInterim?.(status, fields)
   }
 
-  // undici's own `request` still speaks the older handler interface; either is served.
+  // undici's own `request` still uses the older handler interface, so both are supported.
   protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
-    // reply-from would destroy what a client that has left does not take, and nobody would hear the error that this makes.
+    // If the client has left, reply-from would destroy the body, and nothing would handle the resulting error.
     if (this.senderFailed()) return this.abandon()
     this.#passing?.onHead?.(status, fields)
     const handler = this.#handler
@@ -118,7 +118,7 @@ class PassedRequest extends OriginRequest {
       this.resumed()
       controller.resume()
     }
-    // Typed as buffers; strings serve as well, and need not be decoded again.
+    // Typed as buffers. Strings work too and need not be decoded again.
     if (handler.onHeaders?.(status, fields as unknown as Buffer[], resume, '') === false) controller.pause()
   }
 
@@ -156,7 +156,7 @@ function* pairs(fields: FieldLines): Generator<[string, string]> {
   for (let i = 0; i < fields.length; i += 2) yield [fields[i] as string, fields[i + 1] as string]
 }
 
-/** Field lines from the forms that undici takes headers in, for callers without `passing`. */
+/** Converts the forms of headers that undici accepts to field lines, for callers without `passing`. */
 function flatFields(headers: Dispatcher.DispatchOptions['headers']): string[] {
   if (headers === undefined || headers === null) return []
   if (Array.isArray(headers)) return headers as string[]

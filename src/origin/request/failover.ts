@@ -1,18 +1,18 @@
-// Where a request goes next: who has had it, and whether it may be tried once more.
+// Failover: the servers that failed a request, and whether it may be sent again.
 import type { OriginPool } from '../pool/pool.ts'
 import { isRetriedOnStatus } from './idempotency.ts'
 import type { OriginServer } from '../pool/server.ts'
 
-/** How often servers may say of one request that they did not process it. */
+/** How often servers may refuse to process one request. */
 const mostRefusals = 4
 
-/** A try that came to nothing. */
+/** A failed try. */
 export interface Failure {
-  /** The server said that it did not process the request (RFC 9113 §8.7). */
+  /** The server reported that it did not process the request (RFC 9113 §8.7). */
   readonly refused: boolean
-  /** The likely cause is that the server was just closing a connection that had served before (RFC 9112 §9.3.1). */
+  /** The server was probably closing an idle connection that had served before (RFC 9112 §9.3.1). */
   readonly stale: boolean
-  /** Whether something was sent, and may have been done. */
+  /** Whether a request was sent that the server may have processed. */
   readonly sent: boolean
 }
 
@@ -20,7 +20,7 @@ export interface Failure {
 export class Failover {
   readonly #pool: OriginPool
   #left: number
-  /** Servers to which it was sent, or should have been, in vain. */
+  /** Servers that failed this request. */
   #tried: readonly OriginServer[] = []
   #refusals = 0
 
@@ -29,17 +29,17 @@ export class Failover {
     this.#left = pool.config.retries
   }
 
-  /** One more server says that it did nothing. Whether that is still no try. */
+  /** Records a refusal. Returns whether the refused request still does not count as a try. */
   onRefused(): boolean {
     return ++this.#refusals <= mostRefusals
   }
 
-  /** A try is over in which something was sent. */
+  /** Counts a try in which a request was sent. */
   count(): void {
     this.#left--
   }
 
-  /** The server that is asked in place of taking an answer of `server`'s; undefined: the answer is taken. */
+  /** Returns the server to use in place of the response of `server`; undefined if the response is accepted. */
   onStatus(server: OriginServer, method: string): OriginServer | undefined {
     if (!isRetriedOnStatus(method) || this.#left <= 0 || this.#pool.closed) return undefined
     const tried = [...this.#tried, server]
@@ -49,14 +49,15 @@ export class Failover {
     return next
   }
 
-  /** The server that is tried after `server` failed; undefined: none. */
+  /** Returns the server to try after `server` failed; undefined if there is none. */
   onFailure(server: OriginServer, { refused, stale, sent }: Failure): OriginServer | undefined {
     if ((sent && this.#left <= 0) || this.#pool.closed) return undefined
-    // One that refused is there, and may yet take it where the others fail.
+    // A server that refused is alive and may still accept the request if the others fail.
     const tried = [...this.#tried, server]
     if (!refused) this.#tried = tried
     const next = this.#pool.another(tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
-    // What was not processed cost the server next to nothing: there is nothing to save, and a restart loses nothing for want of it.
+    // A refused request costs the server almost nothing, so its retry does not use the retry budget. A rolling restart therefore
+    // cannot exhaust it.
     return next !== undefined && (refused || this.#pool.retryBudget.spend()) ? next : undefined
   }
 }

@@ -1,10 +1,10 @@
-// Which requests may be sent a second time, by their methods.
+// Decides by the method whether a request may be sent again.
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'])
 
 /**
- * Whether a request may be sent twice although the first may have been acted on: by the safe methods that are registered, PUT
- * and DELETE (RFC 9110 §9.2.2). A second DELETE may be answered with 404, but what it was to bring about has been.
+ * Returns whether a request may be sent twice although the first may have been processed: the registered safe methods, PUT and
+ * DELETE (RFC 9110 §9.2.2). A second DELETE may get 404, but its intended effect has happened.
  */
 export function isIdempotent(method: string): boolean {
   return idempotent.has(method)
@@ -12,7 +12,7 @@ export function isIdempotent(method: string): boolean {
 
 const askedElsewhere: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Whether another server may be asked where an answer was not to the route's liking: on the other methods somebody has acted. */
+/** Returns whether `retryOn` applies to a method. With any other method, the first server may have acted on the request. */
 export function isRetriedOnStatus(method: string): boolean {
   return askedElsewhere.has(method)
 }

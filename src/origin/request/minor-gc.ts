@@ -1,14 +1,14 @@
-// The buffers of bodies that have passed: the collector does not see how much they hold, and is told when it is much.
+// Triggers a minor garbage collection for the buffers of forwarded bodies, whose size V8 does not take into account.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** So much may lie about before it is collected. */
+/** How many forwarded bytes may be uncollected. */
 const mostBytes = 16_777_216
 
 /**
- * Each read from a socket is a buffer of its own, outside of the heap. A body that streams makes little garbage in the heap, so
- * V8 (from Node 24 on; before, it looked more often) collects them only when they are some 100 MB. A collection of the young
- * generation, in which they all are, takes about a millisecond.
+ * Collects the young generation. Each read from a socket allocates a buffer outside the heap. A streamed body makes little
+ * garbage in the heap, so V8 (from Node 24 on; earlier versions checked more often) collects the buffers only at some 100 MB. All
+ * of them are in the young generation, whose collection takes about a millisecond.
  */
 const collectYoung: (() => void) | undefined = youngCollector()
 
@@ -21,7 +21,7 @@ function youngCollector(): (() => void) | undefined {
 
 let passedBytes = 0
 
-/** Tells of bytes of a body that go on to whoever is sent them. */
+/** Counts bytes of a body that are forwarded, and collects when there are many. */
 export function noteStreamedBytes(bytes: number): void {
   passedBytes += bytes
   if (passedBytes < mostBytes) return

@@ -1,4 +1,4 @@
-// One request's way to an origin and back: a server, a connection, the answer, and another try where that is safe (failover.ts).
+// Sends one request to an origin and receives its response, with retries if they are safe (failover.ts).
 import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -16,17 +16,17 @@ import type { OriginServer } from '../pool/server.ts'
 import { Failover } from './failover.ts'
 import { ReplayableBody } from './replayable-body.ts'
 
-/** What goes over the wire. */
+/** The request as it is sent. */
 export interface Outgoing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
   readonly body: Readable | Buffer | string | null
-  /** Statuses for which another server is tried; none unless the route says so. */
+  /** Statuses after which the request is sent to another server; none unless the route lists them. */
   readonly retryOn?: readonly number[] | undefined
 }
 
-/** The head of an answer, and what of its body came with it, while it is not yet known whether that is sound. */
+/** The head of a response and the part of its body that arrived with it, until the parser has accepted both. */
 interface Beginning {
   readonly controller: Dispatcher.DispatchController
   readonly status: number
@@ -37,45 +37,48 @@ interface Beginning {
 /**
  * Sends a request to one of a pool's servers and follows the response.
  *
- * Failover: a connection that could not be made is tried on every other server whatever the method, for nothing was sent. One
- * that was reset before the first byte of a response is tried again only for a method that may be repeated, and a body that is at hand;
- * on the same server only if the connection had served before, when the likely cause is that the server was just closing
- * it (RFC 9112 §9.3.1). One that a server says it did not process (RFC 9113 §8.7) goes to another, or to the same again, whatever
- * the method, as long as its body can be sent anew. Because of what was answered only where `retryOn` says so, on another
- * server, and never with a body.
+ * Failover:
  *
- * An answer is told of when the parser is through with what came in one go: one of which a part is malformed, or cut, or has
- * bytes behind it, is then no answer at all, and whoever asked can still be told so.
+ * - If a connection cannot be made, every other server is tried, whatever the method, because nothing was sent.
+ * - If a connection is reset before the first byte of a response, the request is sent again only if its method is idempotent and
+ *   its body is at hand. The same server is used only if the connection had served before: then the server was probably just
+ *   closing it (RFC 9112 §9.3.1).
+ * - If a server reports that it did not process the request (RFC 9113 §8.7), another server or the same one is tried, whatever
+ *   the method, as long as the body can be sent again.
+ * - If the response has a status of `retryOn`, another server is tried, but never for a request with a body.
  *
- * Subclasses hear, in this order: any `interim`, one `head`, `alone` if nothing of the body came with it, any `data`, `end`; or
- * `failed` in place of any, once, last.
+ * The head is reported after the parser has processed all bytes that arrived together. If they are malformed, truncated or have
+ * surplus bytes after the message, no response has been reported, and the client can still get an error.
+ *
+ * Subclasses get these calls, in this order: any `interim`, one `head`, `alone` if no byte of the body arrived with the head, any
+ * `data`, `end`; or `failed` in place of any, once, last.
  */
 export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHandler {
   readonly #pool: OriginPool
   readonly #outgoing: Outgoing
   readonly #tries: Failover
   #server: OriginServer | undefined
-  /** Where it goes once the answer that it does not want is out of the way. */
+  /** The server to use once the rejected response is aborted (`retryOn`). */
   #instead: OriginServer | undefined
   #transport: Transport | undefined
   #idle: BodyTimeout | undefined
-  /** A body that may have to be sent anew. */
+  /** A body that may have to be sent again. */
   readonly #upload: ReplayableBody | undefined
   #controller: Dispatcher.DispatchController | undefined
   #started = false
   #byteSeen = false
   #headSeen = false
   #beginning: Beginning | undefined
-  /** Whether a subclass has heard the head. */
+  /** Whether the head was reported to the subclass. */
   #headTold = false
   #bodySeen = false
   #endSeen = false
   #bodiless = false
-  /** Whether the response is a 205, whose body must be empty (RFC 9110 §15.3.6): HTTP/2 has no place for one. */
+  /** Whether the response is a 205, whose body must be empty (RFC 9110 §15.3.6); HTTP/2 cannot carry one. */
   #mustBeEmpty = false
-  /** Gives up what nobody waits for: see OriginExchange. */
+  /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
-  /** Whether the body ends where its length says. */
+  /** Whether Content-Length delimits the body. */
   #byLength = false
   #over = false
 
@@ -87,20 +90,20 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   protected abstract interim(status: number, fields: FieldLines): void
-  /** `lines`: as received, lower-case; `fields`: those that may be passed on. */
+  /** `fields`: the fields that may be forwarded. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
-  /** The body is yet to come: whoever is answered need not wait for it to have the head. */
+  /** Called if no byte of the body has arrived yet, so that the head can be sent without waiting for it. */
   protected abstract alone(): void
   protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
-  /** May come while the body is paused: see Connection. */
+  /** May be called while the body is paused: see Http1Connection. */
   protected abstract end(trailers: FieldLines): void
   protected abstract failed(error: SpringhouseError, headSeen: boolean): void
-  /** Whether the failure is the doing of whoever sends the request's body. */
+  /** Whether the sender of the request's body caused the failure. */
   protected senderFailed(): boolean {
     return false
   }
 
-  /** Begins. Nothing is heard before the caller's turn is over. */
+  /** Starts the request. No call to the subclass happens before the caller returns. */
   send(): void {
     const server = this.#pool.closed ? undefined : this.#pool.choose()
     if (server === undefined) {
@@ -113,14 +116,14 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     server.acquire(this)
   }
 
-  /** Gives up. Nothing is heard afterwards. */
+  /** Aborts the request. The subclass gets no further call. */
   abandon(): void {
     if (this.#over) return
     this.#over = true
     this.#forget()
     this.#idle?.end()
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
-    // While the connection is being opened nothing can be aborted; onRequestStart does it then.
+    // While the connection is being opened, nothing can be aborted; onRequestStart aborts then.
     else this.#server?.cancel(this)
   }
 
@@ -146,7 +149,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       method: method as Dispatcher.HttpMethod,
       headers: fields as string[],
       body: this.#upload?.open() ?? body,
-      // Any constant but the client's Host: undici closes a TLS connection whenever this changes. See http1-connection.ts.
+      // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
     transport.dispatch(options, this)
@@ -173,7 +176,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
-    // Decided before anything of the answer is heard; what is left of it goes with its connection.
+    // Decided before any part of the response is reported. The rest of the response is dropped with its connection.
     if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     if (status < 200) return this.interim(status, fields)
     this.#upload?.release()
@@ -185,15 +188,15 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#headSeen = true
     this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
     this.#beginning = { controller, status, fields, chunks: [] }
-    // undici breaks off an upload whose answer has come to its end, and the client's connection with it: what there is to tell
-    // must be on its way by then.
+    // When the response ends, undici aborts an unfinished upload, and the client's connection with it. So the head must be
+    // reported before.
     if (this.uploads) this.#tell()
     queueMicrotask(() => this.#parsed())
   }
 
-  /** The parser is through with what came with the head. */
+  /** Runs after the parser has processed the bytes that arrived with the head. */
   #parsed(): void {
-    // Whether the message is sound is told where its end, or its failure, is.
+    // If the end or a failure is there already, its handler reports the response.
     if (this.#over || this.#endSeen || this.#transport?.broken === true) return
     const alone = !this.#bodySeen
     this.#tell()
@@ -213,11 +216,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // An empty chunk is the parser's, when it is flushed at the end of the socket: nothing that could be paused.
+    // The parser gives an empty chunk when it is flushed at the end of the socket. There is nothing to pause.
     if (this.#over || chunk.length === 0) return
     if (this.#mustBeEmpty) {
       const fault = new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a body on 205' })
-      // Now: undici tells of an abort later, when the head would have been passed on.
+      // Fails now: undici reports the abort later, after the head would have been forwarded.
       this.#fail(fault)
       return controller.abort(fault)
     }
@@ -228,7 +231,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     else this.#beginning.chunks.push(chunk)
   }
 
-  /** Called by a subclass that resumes a body: from here on its silence counts anew. */
+  /** Called by a subclass that resumes a body: restarts the body timeout. */
   protected resumed(): void {
     this.#idle?.refresh()
   }
@@ -238,7 +241,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#endSeen = true
     this.#idle?.end()
     transport?.messageEnded()
-    // When the parser is through with what came: see Transport.settle.
+    // After the parser has processed the received bytes: see Transport.settle.
     queueMicrotask(() => this.#ended(controller, transport))
   }
 
@@ -259,11 +262,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (transport?.receivedAny === true) this.#byteSeen = true
     this.#transport = undefined
     this.#controller = undefined
-    // RFC 9110 §8.6: a 304 may tell the length of what it does not send. undici holds it to the bytes that came, and closes
-    // the connection; the message itself was whole, or its parser would have said something else.
+    // RFC 9110 §8.6: a 304 may give the length of a body that it does not carry. undici compares that with the received bytes
+    // and closes the connection. The message itself was complete, or the parser would have reported another error.
     if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(transport)
     const stale = this.#started && !this.#byteSeen && transport?.stale === true
-    // undici refuses bytes before it looks at the connection, which is then as good as before.
+    // If undici refuses the request's bytes, it has not used the connection, which can be reused.
     const unmade = !this.#started && mapOriginError(error).source === 'origin'
     queueMicrotask(() => {
       if (transport !== undefined && unmade) this.#server?.discard(transport)
@@ -281,7 +284,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     })
   }
 
-  /** Whether the request goes to another server in place of taking this one's answer; settles which. */
+  /** Decides whether the request goes to another server because of the response's status, and chooses that server. */
   #goesElsewhere(status: number): boolean {
     const { retryOn, body, method } = this.#outgoing
     if (retryOn?.includes(status) !== true || body !== null) return false
@@ -313,7 +316,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       server.failed(cause)
       this.#pool.refreshAddressesSoon()
     }
-    // Where nothing was sent, or nothing was done, it was no try: every other server may have it.
+    // If nothing was sent, or the server processed nothing, it does not count as a try: every other server may be used.
     if (refused && this.#tries.onRefused() && this.#upload?.spent !== true) this.#started = false
     const safe = !this.#started || (!this.#byteSeen && error.code === 'ORIGIN_RESET' && this.repeatable)
     const next = safe ? this.#tries.onFailure(server, { refused, stale, sent: this.#started }) : undefined
@@ -332,7 +335,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
 
   #finish(trailers: FieldLines): void {
     this.#tell()
-    // Whoever heard the head may have given up.
+    // The subclass may have aborted on the head.
     if (this.#over) return
     this.#over = true
     this.#forget()

@@ -1,18 +1,18 @@
-// The body of a request that may have to be sent a second time: what has gone of it is kept, up to a bound.
+// A request body that can be sent a second time: the bytes sent so far are kept, up to a bound.
 import { Readable } from 'node:stream'
 
 /**
- * What a server can have been sent before it says that it did not process the request: the window that a stream begins with
- * (RFC 9113 §6.9.2), what waits before it, and one chunk.
+ * The most bytes that can be sent before a server reports that it did not process the request: the initial window of a stream
+ * (RFC 9113 §6.9.2), the bytes buffered before it, and one chunk.
  */
 const keptBytes = 196_608
 
-/** Reads its source at the pace of whoever is sent it. The source itself is never destroyed: the client may still be answered. */
+/** Reads its source at the pace of the server. Never destroys the source, because the client may still get a response. */
 export class ReplayableBody {
   readonly #source: Readable
   #kept: Buffer[] = []
   #keptLength = 0
-  /** Whether more has gone than is kept, so that it cannot be sent again. */
+  /** Whether more bytes were sent than are kept, so that the body cannot be sent again. */
   spent = false
   #body: Readable | undefined
   #watched = false
@@ -23,7 +23,7 @@ export class ReplayableBody {
     this.#source = source
   }
 
-  /** The whole body, for one try: from its beginning, and as it comes. An earlier one is not to be read any more. */
+  /** Returns the whole body for one try. The stream of an earlier try must not be read any more. */
   open(): Readable {
     const body: Readable = new Readable({
       read: () => {
@@ -71,13 +71,13 @@ export class ReplayableBody {
     else this.release()
   }
 
-  /** It will not be sent again. */
+  /** Frees the kept bytes: the body will not be sent again. */
   release(): void {
     this.spent = true
     this.#kept = []
   }
 
-  /** Nothing more is sent. What still comes is let go, so that a client that goes on sending gets to its answer. */
+  /** Discards the rest of the body, so that a client that is still sending reaches its response. */
   drain(): void {
     this.#body = undefined
     this.release()

@@ -1,4 +1,4 @@
-// A request that asks for another protocol (RFC 9110 §7.8): the same servers and failover, and the socket itself once both agree.
+// An upgrade request (RFC 9110 §7.8): the pool's servers and failover, and the bare socket after the server's 101.
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -11,8 +11,8 @@ import { receivedHead } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
 
 /**
- * Asks one server after another for the upgrade, as long as nothing of an answer was seen: the request is a GET without a
- * body, so it may be sent twice. The server counts as busy until the socket is closed, however long that is.
+ * Tries one server after another until a response begins: the request is a GET without a body, so it may be sent twice. It
+ * counts as in flight until the socket is closed.
  */
 export class UpgradeTrip implements OriginUpgrade {
   readonly #pool: OriginPool
@@ -58,23 +58,23 @@ export class UpgradeTrip implements OriginUpgrade {
   #ask(server: OriginServer, socket: Socket): void {
     const { target, fields } = this.#request
     const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, createConnection: () => socket })
-    // Node would drop fields past 1,000 without a word.
+    // Node would silently drop fields after the first 1,000.
     sent.maxHeadersCount = 0
     this.#sent = sent
     this.#patience = setTimeout(() => sent.destroy(new SpringhouseError('ORIGIN_TIMEOUT')), this.#pool.config.timeouts.headersMs)
-    // Afterwards the socket's errors are heard by whoever it was given to.
+    // Later errors of the socket belong to the sink that owns it.
     sent.on('error', (error) => this.#failed(server, error, true))
     sent.on('upgrade', (message, _socket, head) => {
       if (this.#answered(server, message)) this.#switched(message, socket, head)
     })
     sent.on('response', (message) => {
-      // A 101 that Node does not take for an upgrade says no protocol, or says it wrongly.
+      // A 101 that Node does not treat as an upgrade names no protocol, or is malformed.
       if (this.#answered(server, message)) this.#refused(message, socket)
     })
     sent.end()
   }
 
-  /** Whether the answer is still wanted. */
+  /** Records a response and returns whether it is still wanted. */
   #answered(server: OriginServer, message: IncomingMessage): boolean {
     clearTimeout(this.#patience)
     server.succeeded()
@@ -85,11 +85,11 @@ export class UpgradeTrip implements OriginUpgrade {
 
   #switched(message: IncomingMessage, socket: Socket, head: Buffer): void {
     const lines = fieldLines(message.rawHeaders)
-    // RFC 9110 §7.8: HTTP/1.0 has no upgrades. Node's parser takes RTSP and other versions as well.
+    // RFC 9110 §7.8: HTTP/1.0 has no upgrades. Node's parser also accepts RTSP and other versions.
     if (message.httpVersion !== '1.1') return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'status line' }))
-    // §15.2.2: the protocol that was asked for, and no other.
+    // §15.2.2: only the requested protocol.
     if (fieldValue(lines, 'upgrade')?.toLowerCase() !== this.#request.protocol) {
-      return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'switched to another protocol than was asked for' }))
+      return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'switched to a protocol that was not requested' }))
     }
     const { fields, fault } = receivedHead(101, lines, this.#pool.clock.now(), { switching: true })
     if (fault !== undefined) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))

@@ -1,4 +1,4 @@
-// One connection to one server: an undici Client, and what its socket must be made to admit.
+// An HTTP/1.1 connection to a server: an undici Client, with checks on its socket that undici lacks.
 import type { Socket } from 'node:net'
 import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
@@ -10,13 +10,13 @@ import { guardResponseHeads, type ResponseParserState } from './http1-response-g
 
 export interface Http1ConnectionOptions {
   readonly timeouts: OriginTimeouts
-  /** The name to ask for and to verify in TLS; undefined: the address that is dialled. */
+  /** Name for SNI and for the certificate check; undefined: the dialled address. */
   readonly servername: string | undefined
-  /** Where to connect to, in place of the URL's host. */
+  /** Address to connect to, in place of the URL's host. */
   readonly address: string | undefined
 }
 
-/** Whom it is given back to. */
+/** The pool that takes a connection back. */
 interface Home {
   release(connection: Http1Connection): void
   discard(connection: Http1Connection): void
@@ -24,26 +24,26 @@ interface Home {
 
 const none: Buffer = Buffer.alloc(0)
 
-/** A connection that carries one request at a time. It opens its socket when first used, and again after it closed. */
+/** A connection for one request at a time. It opens its socket at first use, and again after the socket closed. */
 export class Http1Connection implements Transport, ResponseParserState {
   readonly client: Client
   atHead = false
   receivedAny = false
   isHttp10 = false
   last = none
-  /** Whether who has it now has a body to send. */
+  /** Whether the current request has a body. */
   uploading = false
-  /** When it was last given back, by the monotonic clock. */
+  /** When it was last released, by the monotonic clock. */
   idleSinceMs = 0
   readonly #home: Home
-  /** Responses that the present socket has brought to their end. 0: it is new, and cannot have gone stale. */
+  /** Complete responses on the present socket. 0: the socket is new, so the server cannot have closed it as idle. */
   #served = 0
-  /** Whether the present socket came to its end by a reset that the system reported as an orderly end. */
+  /** Whether the present socket ended by a reset that the system reported as an orderly end. */
   #cut = false
-  /** Of the response whose body is coming. */
+  /** The controller of the response whose body is arriving. */
   #current: Dispatcher.DispatchController | undefined
   #socket: Socket | undefined
-  /** Whether undici has given bytes back to the socket that it will not read. */
+  /** Whether undici returned unread bytes to the socket. */
   #leftOver = false
 
   constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: Http1ConnectionOptions) {
@@ -54,7 +54,7 @@ export class Http1Connection implements Transport, ResponseParserState {
       // See body-timeout.ts.
       bodyTimeout: 0,
       connect: (options, callback) => {
-        // undici would take the name to verify from the Host that the client sent; it is the configuration's to say.
+        // undici would verify the name in the client's Host. The configuration decides the name.
         const { servername: _fromHost, ...rest } = options
         const where = address === undefined ? rest : { ...rest, hostname: address }
         connector(servername === undefined ? where : { ...where, servername }, (...result) => {
@@ -69,9 +69,9 @@ export class Http1Connection implements Transport, ResponseParserState {
           socket.on('error', admitReset)
           socket.on('end', () => {
             this.#cut = wasReset(socket)
-            // undici fails an assertion, which nobody catches, when a socket ends whose parser is paused (client-h1.js,
-            // onHttpSocketEnd), and it loses a message that was whole by then. There is no more to come that a pause could
-            // hold back, but the end itself; whoever paused must be able to take that.
+            // If a socket ends while its parser is paused, undici fails an uncaught assertion (client-h1.js, onHttpSocketEnd)
+            // and loses a message that was complete. So the body is resumed: only the end is left, and a handler that paused
+            // must accept it.
             this.#current?.resume()
           })
           return callback(...result)
@@ -86,7 +86,7 @@ export class Http1Connection implements Transport, ResponseParserState {
     this.client.dispatch(options, handler)
   }
 
-  /** A socket that had served before: the server may have closed it just as it was chosen. */
+  /** Whether the socket had served before, so that the server may have closed it just as it was chosen. */
   get stale(): boolean {
     return this.#served > 0
   }
@@ -95,23 +95,23 @@ export class Http1Connection implements Transport, ResponseParserState {
     this.#current = controller
   }
 
-  /** From here on `#surplus` speaks of what stands behind the message that has just come to its end. */
+  /** Resets the flag, so that `#surplus` refers to the bytes after the message that has just ended. */
   messageEnded(): void {
     this.#leftOver = false
   }
 
   settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined {
-    // RFC 9110 §6.5.1: none of these is a trailer. The parser takes them for the head's all the same, and refuses whatever comes
-    // next on the connection; the answer was whole, and whoever asks next is not to blame.
+    // RFC 9110 §6.5.1: none of these may be a trailer. The parser treats them as fields of the head and would refuse the next
+    // response on this connection. The current response is complete, so only the socket is closed.
     if (hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
     this.#served++
     this.#current = undefined
-    // Only a body that the end of the connection delimits ends after the socket did.
+    // Only a close-delimited body ends after its socket.
     if (this.#cut) return new SpringhouseError('ORIGIN_TRUNCATED')
-    // Where one message ends and another begins the two sides do not agree: then neither can be believed (RFC 9112 §11.1). But a
-    // length that is met is the end (§6.3), and what stands behind it and is no answer is an origin that cannot count.
+    // If there are surplus bytes, proxy and origin disagree where the message ends, so neither can be trusted (RFC 9112 §11.1).
+    // But a Content-Length that is reached is the end (§6.3). If the bytes after it are no response, the origin miscounted.
     const surplus = this.#surplus
-    // An idle connection keeps no bytes alive.
+    // An idle connection holds no buffer.
     this.last = none
     if (surplus === 'answer' || (surplus === 'bytes' && !byLength)) return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
     return undefined
@@ -126,9 +126,9 @@ export class Http1Connection implements Transport, ResponseParserState {
   }
 
   /**
-   * Whether more came with the end of a message than the message, and whether that is an answer by the look of it: told when undici's parser is through with what it was given.
-   * On a connection that stays it goes on with the rest, and takes no answer that nobody asked for; on one that is to be closed
-   * it gives the rest back.
+   * The kind of bytes after the end of the message: `answer` if they look like a response. Valid after undici's parser has
+   * processed its input. On a persistent connection the parser reads the surplus and refuses an unsolicited response; on a
+   * connection that is to be closed it returns the surplus to the socket.
    */
   get #surplus(): 'answer' | 'bytes' | undefined {
     const error = this.#socket?.errored
@@ -150,21 +150,20 @@ export class Http1Connection implements Transport, ResponseParserState {
 }
 
 /**
- * Comes before undici's own listener. undici takes ECONNRESET for the end of a body that has neither a length nor chunks,
- * and so counts a response that was cut off as complete (client-h1.js, onHttpSocketError); while that response is paused it
- * even fails an assertion that nobody catches. Under another code a reset is what it is: the failure of whatever request
- * was under way. UND_ERR_SOCKET, because then a request that waits for the connection is not failed with it but sent over
- * a new one.
+ * Runs before undici's own listener and changes the code of a reset. undici treats ECONNRESET as the end of a close-delimited
+ * body, and so accepts a truncated response as complete (client-h1.js, onHttpSocketError). If that response is paused, undici
+ * even fails an uncaught assertion. With another code, the reset fails the request in flight. The code is UND_ERR_SOCKET because
+ * undici then sends a waiting request over a new connection instead of failing it.
  */
 function admitReset(error: NodeJS.ErrnoException): void {
   if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
 }
 
 /**
- * Whether a socket that reports an orderly end was in fact reset. libuv takes a hang-up that follows a short read for the
- * end of the stream, and never reads the error behind it (uv__stream_io); so a body without a length would look whole. The
- * system still knows: a reset connection has no peer, while one whose peer has only finished sending has. The answer is
- * asked for once, here: Node keeps the first address that it was told.
+ * Returns whether a socket that reports an orderly end was in fact reset. If a hang-up follows a short read, libuv reports the end
+ * of the stream and never reads the error (uv__stream_io), so a body without a length would look complete. The system still
+ * knows: a reset connection has no peer address, while a half-closed one has. The address is read only here, because Node caches
+ * the first one that it gets.
  */
 function wasReset(socket: Socket): boolean {
   return socket.remoteAddress === undefined

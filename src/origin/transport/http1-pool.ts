@@ -1,13 +1,13 @@
-// The HTTP/1.1 connections to one server, and the queue before them.
+// The HTTP/1.1 connections to one server, and the queue of waiters.
 import type { buildConnector } from 'undici'
 import type { Clock } from '../../clock.ts'
 import type { TransportPool, PoolWaiter } from './transport.ts'
 import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
 
-/** How long a connection may have been idle for a request that must not be sent twice, where the pool reuses for those too. */
+/** With `reuse: always`, how long a connection may have been idle to carry a request that must not be sent twice. */
 const surelyOpenMs = 500
 
-/** How many of so many requests at a time may be uploads: many slow senders must not keep everybody else waiting. */
+/** Returns how many of `most` concurrent requests may be uploads, so that slow senders cannot block all other requests. */
 export function uploadsAmong(most: number): number {
   return Math.max(1, Math.floor(most * 0.75))
 }
@@ -18,7 +18,7 @@ export interface Http1PoolOptions extends Http1ConnectionOptions {
   readonly clock: Clock
   /** See OriginConfig. */
   readonly reuse: 'safe' | 'always'
-  /** How many there may be. */
+  /** Most connections. */
   readonly most: number
 }
 
@@ -41,7 +41,7 @@ export class Http1Pool implements TransportPool {
       this.#waiting.add(waiter)
       return
     }
-    // The connection that was used last is the least likely to have been closed meanwhile.
+    // The most recently used connection is the least likely to have been closed.
     const idle = this.#idle.pop()
     if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
     if (idle !== undefined) this.#part(idle)
@@ -68,7 +68,7 @@ export class Http1Pool implements TransportPool {
     connection.uploading = false
   }
 
-  /** Gives the waiter a connection that takes over whatever the connector has opened already. */
+  /** Gives the waiter a connection over the socket that the connector has already opened. */
   adopt(opened: buildConnector.connector, waiter: PoolWaiter): void {
     this.#start(waiter, this.#open(opened))
   }
@@ -92,8 +92,8 @@ export class Http1Pool implements TransportPool {
   }
 
   /**
-   * Takes back a connection that could not be made. A Client is not used again after that: some failed handshakes leave it
-   * counting a request that is gone, and it would never send another.
+   * Takes back a connection that could not be made. Its Client is not reused: after some failed handshakes it still counts the
+   * lost request, and would never send another.
    */
   discard(connection: Http1Connection): void {
     this.#takeBack(connection)

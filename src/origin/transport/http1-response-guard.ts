@@ -1,31 +1,31 @@
-// The heads of answers before undici's parser sees them: what it would choke on is skipped, and what it would let pass refused.
+// Guards undici's parser: skips interim responses that break it, and refuses status lines that it wrongly accepts.
 import type { Socket } from 'node:net'
 import { SpringhouseError } from '../../errors.ts'
 
-/** Where a connection is. Whoever sends a request sets both. */
+/** The parser state of a connection. The sender of a request sets `atHead` and `receivedAny`. */
 export interface ResponseParserState {
   /** Whether the next byte begins the head of a message. */
   atHead: boolean
-  /** Whether a byte of an answer has come, also one that the parser has not been given. */
+  /** Whether a byte of a response arrived, including bytes not yet given to the parser. */
   receivedAny: boolean
-  /** Whether the answer is one of HTTP/1.0. */
+  /** Whether the response is HTTP/1.0. */
   isHttp10: boolean
-  /** What the parser was given last, from behind the first bytes of a head: where to look for an answer behind an answer. */
+  /** The last bytes given to the parser, without the first bytes of a head. A second response is searched for in them. */
   last: Buffer
 }
 
-// A line, or the head of a 1xx, that is longer is no head.
+// The longest status line, and the longest head of an interim response.
 const longestBytes = 16_384
-// A client would wait for as long as they come; undici begins its patience anew at each.
+// Without a limit a client would wait as long as interim responses arrive: undici restarts its timeout at each.
 const mostInterims = 100
 const none: Buffer = Buffer.alloc(0)
 
 /**
- * Reads the heads of a connection along with undici, which takes bytes off a socket by `socket.read` until it gets null.
+ * Inspects response heads by wrapping `socket.read`, which undici calls until it returns null.
  *
- * - 100 (Continue) is skipped: RFC 9110 §15.2 wants a client to parse a 1xx that it did not expect, and undici takes this one
- *   for the end of the request (client-h1.js, onHeadersComplete). The other 1xx are handed over one by one, and not for ever.
- * - A status line is what RFC 9112 §4 says: the parser takes HTTP/2.0, RTSP/1.0 and NUL in a phrase as well.
+ * - 100 (Continue) is skipped: RFC 9110 §15.2 requires a client to parse an unexpected 1xx, but undici treats this one as the
+ *   end of the request (client-h1.js, onHeadersComplete). Other interim responses are passed one by one, up to a limit.
+ * - A status line must match RFC 9112 §4: undici's parser also accepts HTTP/2.0, RTSP/1.0 and NUL in the reason phrase.
  */
 export function guardResponseHeads(socket: Socket, heading: ResponseParserState): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null
@@ -52,7 +52,7 @@ export function guardResponseHeads(socket: Socket, heading: ResponseParserState)
       while (head.kind === 'interim') {
         if (++interims > mostInterims) return refuse('1xx without end')
         if (head.status !== 100) {
-          // By itself: behind it there may be a 100 again.
+          // Passes this head alone, because a 100 may follow it.
           held = bytes.subarray(head.length)
           return bytes.subarray(0, head.length)
         }
@@ -67,7 +67,7 @@ export function guardResponseHeads(socket: Socket, heading: ResponseParserState)
         interims = 0
         return bytes
       }
-      // Too little to tell what it is.
+      // Too few bytes to decide.
       held = bytes
       if (chunk === null) return null
     }
@@ -79,7 +79,7 @@ function joined(held: Buffer, chunk: Buffer | null): Buffer {
   return held.length === 0 ? chunk : Buffer.concat([held, chunk])
 }
 
-/** What bytes at a head begin with. An interim is a whole message of that length. */
+/** The kind of head that bytes begin with. An interim response is a complete message of `length` bytes. */
 type Head =
   | { readonly kind: 'final' | 'unfinished' | 'malformed' }
   | { readonly kind: 'interim'; readonly status: number; readonly length: number }
@@ -87,11 +87,11 @@ const final: Head = { kind: 'final' }
 const unfinished: Head = { kind: 'unfinished' }
 const malformed: Head = { kind: 'malformed' }
 
-/** Whatever a status line may begin with, nothing included. A code is three digits, and judged by `malformed` in response-fields. */
+/** Matches any beginning of a status line, including an empty one. `malformed` in response-head.ts checks the status code. */
 const beginning = new RegExp(`^${['H', 'T', 'T', 'P', '/', '1', '\\.', '[01]', ' ', '\\d', '\\d', '\\d', '[ \\r]'].reduceRight((rest, char) => `(?:${char}${rest})?`, '')}$`)
 const beginningBytes = 13
 const minorVersionAt = 7
-// Many leave out the space behind the code where there is no phrase (§4 wants it), and nobody reads that in another way.
+// Many servers omit the space after the code if there is no reason phrase (§4 requires it). That has only one reading.
 const statusLine = /^HTTP\/1\.[01] (\d\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 
 function headAt(bytes: Buffer): Head {

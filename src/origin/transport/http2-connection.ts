@@ -1,4 +1,4 @@
-// One HTTP/2 session with a server (RFC 9113): a connection that carries many requests, each on a stream of its own.
+// An HTTP/2 connection to a server (RFC 9113), which carries each request on its own stream.
 import { connect, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../../errors.ts'
@@ -6,33 +6,36 @@ import type { OriginTimeouts } from '../config.ts'
 import { NotProcessed } from '../failures.ts'
 import { FrameTap } from './http2-frames.ts'
 
-/** What one stream may hold of an answer that nobody takes (§6.9.2): enough for 40 MB/s over 50 ms, and little for each stalled client. */
+/**
+ * The flow-control window of a stream (§6.9.2), which bounds the unread bytes of a response: enough for 40 Mbit/s over 50 ms, and
+ * little memory for each stalled client.
+ */
 const streamWindow = 262_144
-/** What all of them together are sent ahead of what has come. It is given back as bytes come, also those that nobody takes yet. */
+/** The flow-control window of the connection. It is replenished as bytes arrive, even if no client has read them yet. */
 const sessionWindow = 8_388_608
-/** Of an answer's head, as undici takes it. Node only tells the server (§6.5.2). */
+/** The longest response head, as in undici. Node only announces it to the server (§6.5.2). */
 export const longestHead = 16_384
-/** More fields than fit into those bytes: bytes are what is limited. */
+/** The most fields: more than fit into `longestHead`, so that bytes are the limit. */
 const mostFields = 4_096
-/** Megabytes that Node may keep for a session before it refuses streams: the windows are the bound. */
+/** Megabytes that Node may buffer for a session before it refuses streams. The windows are the actual bound. */
 const sessionMemory = 256
 
-/** Whoever has a stream of the session. */
+/** The owner of a stream. */
 export interface StreamOwner {
-  /** A section of fields has begun to arrive, of so many fields. */
+  /** Called with the number of fields of an arriving field section. */
   announced(fields: number): void
-  /** The server has reset the stream. */
+  /** Called when the server has reset the stream. */
   wasReset(code: number): void
 }
 
 export interface Http2ConnectionEvents {
-  /** It can take requests: the server has sent its SETTINGS (§3.4). */
+  /** Called when the server has sent its SETTINGS (§3.4), so that requests can be sent. */
   ready(): void
-  /** There may be room for more streams. */
+  /** Called when there may be room for more streams. */
   room(): void
-  /** It takes no more requests; those under way go on. */
+  /** Called when the connection accepts no more requests; requests in flight continue. */
   closing(): void
-  /** Its connection is gone. */
+  /** Called when the connection is lost. */
   lost(error: Error): void
 }
 
@@ -43,17 +46,17 @@ export class Http2Connection {
   readonly #socket: FrameTap
   readonly #events: Http2ConnectionEvents
   readonly #owners = new Map<number, StreamOwner>()
-  /** Requests that it may carry at a time: SETTINGS_MAX_CONCURRENT_STREAMS (§6.5.2). */
+  /** Most concurrent requests: SETTINGS_MAX_CONCURRENT_STREAMS (§6.5.2). */
   #limit = 0
   #ready = false
   #taken = 0
   #served = 0
   #closing = false
   #doubtful = false
-  /** The last stream that the server says it may have processed (§6.8). */
+  /** The last stream that the server may have processed, from GOAWAY (§6.8). */
   #lastStream: number | undefined
   #error: Error | undefined
-  /** When its last stream was given back. */
+  /** When its last stream was released. */
   idleSinceMs = 0
 
   constructor(socket: Duplex, url: string, timeouts: OriginTimeouts, events: Http2ConnectionEvents) {
@@ -76,7 +79,7 @@ export class Http2Connection {
     client.once('connect', () => client.setLocalWindowSize(sessionWindow))
     client.on('remoteSettings', ({ maxConcurrentStreams = Infinity }) => {
       this.#limit = maxConcurrentStreams
-      // §6.5.2: a server that has no room at all says so for a moment only.
+      // §6.5.2: a limit of 0 is only temporary.
       if (!this.#ready && this.#limit > 0) {
         this.#ready = true
         events.ready()
@@ -94,12 +97,12 @@ export class Http2Connection {
     })
   }
 
-  /** Whether it can take one more request. */
+  /** Whether there is room for one more request. */
   get room(): boolean {
     return this.usable && this.#taken < this.#limit
   }
 
-  /** Whether it takes requests, now or when others are over. */
+  /** Whether the connection accepts requests, now or after others have ended. */
   get usable(): boolean {
     return !this.#closing && !this.#client.closed && !this.#client.destroyed
   }
@@ -112,17 +115,17 @@ export class Http2Connection {
     return this.#client.destroyed
   }
 
-  /** Why its connection is gone: one error for all that was on it. */
+  /** The error of a lost connection, the same for all its requests. */
   get lostBy(): Error {
     return this.#error ??= reset('the session was lost')
   }
 
-  /** Whether it had served when it was lost: then it may have been closed for having been idle. */
+  /** Whether a lost connection had served before. If so, the server may have closed it as idle. */
   get stale(): boolean {
     return this.lost && this.#served > 0
   }
 
-  /** Bytes that have come so far. */
+  /** Bytes received so far. */
   get received(): number {
     return this.#socket.received
   }
@@ -131,27 +134,27 @@ export class Http2Connection {
     this.#taken++
   }
 
-  /** A request is over. */
+  /** Releases the slot of a request that has ended. */
   giveBack(nowMs: number): void {
     this.#taken--
     this.idleSinceMs = nowMs
     if (this.#taken === 0 && this.#closing) this.#part()
   }
 
-  /** An answer has come to its end. */
+  /** Counts a complete response. */
   answered(): void {
     this.#served++
   }
 
-  /** @throws NotProcessed when it takes no more; whatever Node throws for fields that it cannot send */
+  /** Opens a stream. @throws NotProcessed if no more requests are accepted; Node's error for fields that cannot be sent */
   request(fields: OutgoingHttpHeaders, endStream: boolean, owner: StreamOwner): ClientHttp2Stream {
-    if (!this.usable) throw new NotProcessed('the session takes no more requests')
+    if (!this.usable) throw new NotProcessed('the session accepts no more requests')
     let stream: ClientHttp2Stream
     try {
       stream = this.#client.request(fields, { endStream })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ERR_HTTP2_OUT_OF_STREAMS') throw error
-      // §5.1.1: every identifier has been used.
+      // §5.1.1: all stream identifiers are used.
       this.end()
       throw new NotProcessed('no more streams', { cause: error })
     }
@@ -161,31 +164,31 @@ export class Http2Connection {
     return stream
   }
 
-  /** Whether the server has said, with GOAWAY, that it did nothing about a stream (§6.8, §8.7). */
+  /** Returns whether the server reported with GOAWAY that it did not process a stream (§6.8, §8.7). */
   unprocessed(stream: number): boolean {
     return this.#lastStream !== undefined && stream > this.#lastStream
   }
 
-  /** Nothing has come since then, although an answer was due: who knows whether there is still anybody. */
+  /** Ends the connection if no byte has arrived since `received`, although a response was due: the peer may be lost. */
   doubt(received: number): void {
     if (received !== this.received) return
     this.#doubtful = true
     this.end()
   }
 
-  /** It is given nothing new, and closed when what is under way is over. */
+  /** Stops new requests, and closes the connection when the requests in flight have ended. */
   end(): void {
     this.#beClosing()
     if (this.#taken === 0) this.#part()
   }
 
-  // Whoever may be gone is not waited for.
+  // An orderly close would wait for a peer that may be lost.
   #part(): void {
     if (this.#doubtful) this.#client.destroy()
     else this.#client.close()
   }
 
-  /** Closes its connection now. */
+  /** Closes the connection now. */
   destroy(error: Error): Promise<void> {
     this.#error ??= error
     this.#closing = true
@@ -202,17 +205,17 @@ export class Http2Connection {
     this.#events.closing()
   }
 
-  // Node says nothing of it, reads no further, and waits (§5.4.1 has the connection closed).
+  // After a connection error Node reports nothing, stops reading and waits. §5.4.1 requires the connection to be closed.
   #localGoaway(code: number): void {
     if (code === 0 || this.#client.destroyed) return
     this.#error ??= new SpringhouseError('ORIGIN_MALFORMED', { detail: `HTTP/2 connection error ${code}` })
     this.#closing = true
-    // When the GOAWAY, which is just being written, is on its way.
+    // After the GOAWAY, which is just being written, has been sent.
     setImmediate(() => this.#client.destroy())
   }
 }
 
-/** As the system would say it. */
+/** Returns an error like the system's for a reset. */
 function reset(message: string): Error {
   return Object.assign(new Error(message), { code: 'ECONNRESET' })
 }

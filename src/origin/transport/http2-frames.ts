@@ -1,15 +1,15 @@
-// The frames of HTTP/2 as they go by (RFC 9113 §4): what Node's parser does with them in silence must be known.
+// Observes the HTTP/2 frames of a connection (RFC 9113 §4), because Node's parser does not report all that matters.
 import { Duplex } from 'node:stream'
 
-/** What is told of what goes by. */
+/** Callbacks for observed frames. */
 export interface FrameWatch {
-  /** A section of fields has begun on a stream, of so many fields (§8.1); NaN where it cannot be counted. */
+  /** Called with the number of fields of a field section (§8.1); NaN if they cannot be counted. */
   section(stream: number, fields: number): void
-  /** The server has reset a stream (§6.4). */
+  /** Called when the server resets a stream (§6.4). */
   reset(stream: number, code: number): void
-  /** This side gives the connection up, for what the server sent (§5.4.1). */
+  /** Called when Node sends GOAWAY because of a connection error of the server (§5.4.1). */
   onLocalGoaway(code: number): void
-  /** The socket failed, and is closed. */
+  /** Called when the socket failed and is closed. */
   broken(error: Error): void
 }
 
@@ -22,9 +22,9 @@ const padded = 0x8
 const priority = 0x20
 
 const headBytes = 9
-/** "PRI * HTTP/2.0", with which a client begins (§3.4). */
+/** The length of the client preface, "PRI * HTTP/2.0…" (§3.4). */
 const prefaceBytes = 24
-// More is refused by the parser: see Session.
+// The parser refuses a longer section: see Http2Connection.
 const longestSection = 131_072
 
 interface Frame {
@@ -34,7 +34,7 @@ interface Frame {
   readonly payload: Buffer
 }
 
-/** Takes bytes as they come and gives the frames of some types, whole. Of the others nothing is kept. */
+/** Assembles the frames of some types from bytes. Keeps nothing of other frames. */
 class FrameReader {
   readonly #types: ReadonlySet<number>
   readonly #received: (frame: Frame) => void
@@ -89,12 +89,12 @@ class FrameReader {
   }
 }
 
-/** A socket that is read along with, both ways. It is used in the place of the socket. */
+/** A wrapper that stands in for a socket and observes the frames in both directions. */
 export class FrameTap extends Duplex {
   readonly #socket: Duplex
   readonly #inbound: FrameReader
   readonly #outbound: FrameReader
-  /** Bytes that have come. */
+  /** Bytes received so far. */
   received = 0
 
   constructor(socket: Duplex, watch: FrameWatch) {
@@ -120,7 +120,7 @@ export class FrameTap extends Duplex {
       if (!this.push(chunk)) socket.pause()
     })
     socket.on('end', () => this.push(null))
-    // Told, and not thrown on: nobody may be listening any more.
+    // Reported by callback and not as an `error` event, which may have no listener any more.
     socket.on('error', (error) => {
       watch.broken(error)
       this.destroy()
@@ -156,19 +156,19 @@ export class FrameTap extends Duplex {
   }
 }
 
-/** The field block of a HEADERS frame (§6.2). */
+/** Returns the field block of a HEADERS frame (§6.2). */
 function withoutPadding(flags: number, payload: Buffer): Buffer {
   const padding = (flags & padded) === 0 ? 0 : payload[0] ?? 0
   const start = ((flags & padded) === 0 ? 0 : 1) + ((flags & priority) === 0 ? 0 : 5)
   return payload.subarray(start, Math.max(start, payload.length - padding))
 }
 
-/** How many fields a block has (RFC 7541 §6). For that neither tables nor Huffman's code need be known. */
+/** Counts the fields of a field block (RFC 7541 §6). This needs neither the tables nor the Huffman code. */
 export function fieldsIn(block: Buffer): number {
   let fields = 0
   let at = 0
 
-  /** An integer of RFC 7541 §5.1 whose first byte has this many bits of it. */
+  /** Reads an integer of RFC 7541 §5.1 with a prefix of `bits` bits. */
   const integer = (bits: number): number => {
     const most = 2 ** bits - 1
     const first = block[at++]
@@ -190,7 +190,7 @@ export function fieldsIn(block: Buffer): number {
   while (at < block.length) {
     const first = block[at] as number
     if (first >= 0x80) integer(7)
-    // A change of the table's size is no field (§6.3).
+    // A dynamic table size update is not a field (§6.3).
     else if ((first & 0xe0) === 0x20) {
       integer(5)
       continue
@@ -200,6 +200,6 @@ export function fieldsIn(block: Buffer): number {
     }
     fields++
   }
-  // Beyond its end, or not a number: no block.
+  // If the position is beyond the end, or NaN, the block is malformed.
   return at === block.length ? fields : Number.NaN
 }

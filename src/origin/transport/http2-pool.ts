@@ -1,4 +1,4 @@
-// The ways to a server that may speak HTTP/2: few sessions for many requests, or HTTP/1.1 where it does not choose it.
+// The HTTP/2 connections to one server, with HTTP/1.1 if the server does not choose HTTP/2.
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
@@ -10,9 +10,9 @@ import { Http1Pool, uploadsAmong, type Http1PoolOptions } from './http1-pool.ts'
 import { Http2Connection } from './http2-connection.ts'
 import { Http2StreamTransport } from './http2-stream.ts'
 
-/** How long a server that chose HTTP/1.1 is taken at its word. */
+/** How long HTTP/1.1 is used after a server chose it. */
 const http1ForMs = 60_000
-/** How long a session may have been idle: what lies between may have forgotten it by then, and nobody would say so. */
+/** How long a session may have been idle. After that a middlebox may have dropped it silently. */
 const longestIdleMs = 60_000
 
 export interface Http2PoolOptions extends Http1PoolOptions {
@@ -20,9 +20,9 @@ export interface Http2PoolOptions extends Http1PoolOptions {
 }
 
 /**
- * A server is asked by ALPN (RFC 7301); one without TLS is spoken to in HTTP/2 from the first byte (RFC 9113 §3.3). A session is
- * used once the server's SETTINGS are there, so that no request is sent to somebody who does not speak it, nor more than are
- * wanted. There is another one only where those that there are have no room.
+ * Negotiates HTTP/2 by ALPN (RFC 7301); without TLS it uses HTTP/2 from the first byte (RFC 9113 §3.3). A session is used once
+ * the server's SETTINGS arrived, so that no request goes to a server without HTTP/2, and no more than the server allows.
+ * Another session is opened only if the existing ones have no room.
  */
 export class Http2Pool implements TransportPool {
   readonly #options: Http2PoolOptions
@@ -30,9 +30,9 @@ export class Http2Pool implements TransportPool {
   #http1UntilMs = -Infinity
   readonly #sessions = new Set<Http2Connection>()
   readonly #waiting = new Set<PoolWaiter>()
-  /** Streams that are under way. */
+  /** Streams in flight. */
   #busy = 0
-  /** Of these, the ones with a body to send. */
+  /** Streams in flight whose request has a body. */
   #uploads = 0
   #dialling: Dial | undefined
   #retired = false
@@ -53,7 +53,7 @@ export class Http2Pool implements TransportPool {
     return this.#waiting.delete(waiter) || this.#http1.cancel(waiter)
   }
 
-  /** Whoever waits gets what there is; for the others there will be more. */
+  /** Starts waiters on sessions with room, and dials another session if waiters are left. */
   #serve(): void {
     for (const waiter of this.#waiting) {
       if (waiter.uploads && this.#uploads >= uploadsAmong(this.#options.most)) continue
@@ -95,7 +95,7 @@ export class Http2Pool implements TransportPool {
     try {
       this.#dialling = this.#begin()
     } catch (error) {
-      // Node does not take what it is told of TLS. Not from within the caller.
+      // Node rejected the TLS options. Runs after the caller.
       queueMicrotask(() => this.#refuse(error as Error))
     }
   }
@@ -120,7 +120,7 @@ export class Http2Pool implements TransportPool {
       },
       failed: (error) => {
         this.#dialling = undefined
-        // Those for whom there are others wait for them.
+        // If another session is usable, the waiters wait for it.
         for (const session of this.#sessions) if (session.usable) return
         this.#refuse(error)
       },
@@ -191,14 +191,14 @@ class Dial {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
     this.#deadline = setTimeout(() => this.giveUp(new SpringhouseError('ORIGIN_CONNECT_TIMEOUT')), timeouts.connectMs)
-    // Afterwards it is the session's, or undici's, to hear of.
+    // Later errors belong to the session, or to undici.
     socket.on('error', (error) => this.giveUp(error))
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       if (this.#over) return
       if (secure && (socket as TLSSocket).alpnProtocol !== 'h2') this.#done(() => tell.http1(socket))
       else this.#begin(url, timeouts)
     })
-    socket.once('close', () => this.giveUp(Object.assign(new Error('closed before it was made'), { code: 'ECONNRESET' })))
+    socket.once('close', () => this.giveUp(Object.assign(new Error('closed before the connection was made'), { code: 'ECONNRESET' })))
   }
 
   #begin(url: string, timeouts: Http2PoolOptions['timeouts']): void {
@@ -217,12 +217,12 @@ class Dial {
     })
   }
 
-  /** Nothing was sent: whatever went wrong, it is that no connection could be made. */
+  /** Fails the dial. Nothing was sent, so every failure counts as a connection that could not be made. */
   giveUp(error: Error): void {
     this.#done(() => {
       this.#socket.destroy()
       const malformed = error instanceof SpringhouseError && error.code === 'ORIGIN_MALFORMED'
-      this.#tell.failed(malformed ? new SpringhouseError('ORIGIN_UNREACHABLE', { cause: error, detail: 'it does not speak HTTP/2' }) : error)
+      this.#tell.failed(malformed ? new SpringhouseError('ORIGIN_UNREACHABLE', { cause: error, detail: 'the server does not speak HTTP/2' }) : error)
     })
   }
 
@@ -234,14 +234,14 @@ class Dial {
   }
 }
 
-/** A connector that gives a socket that there is already, and afterwards new ones. */
+/** Returns a connector that gives an existing socket first, and new ones afterwards. */
 function opened(socket: Socket, connector: buildConnector.connector): buildConnector.connector {
   let first: Socket | undefined = socket
   return (options, callback) => {
     const given = first
     first = undefined
     if (given === undefined || given.destroyed) connector(options, callback)
-    // Not from within the caller: undici would send nothing on a connection that it is only just asking for.
+    // Runs after the caller: undici sends nothing on a connection that is ready before its connect call returns.
     else queueMicrotask(() => callback(null, given as TLSSocket))
   }
 }

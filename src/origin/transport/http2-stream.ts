@@ -1,4 +1,4 @@
-// One request on an HTTP/2 stream, told of as undici tells of HTTP/1.1.
+// Sends a request on an HTTP/2 stream, with the handler calls that undici makes for HTTP/1.1.
 import { constants, type ClientHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -9,12 +9,12 @@ import { NotProcessed } from '../failures.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
 import { longestHead, type Http2Connection, type StreamOwner } from './http2-connection.ts'
 
-// A client would wait for as long as they come.
+// Without a limit a client would wait as long as interim responses arrive.
 const mostInterims = 100
 
 /**
- * The end of an answer is END_STREAM, and nothing else (RFC 9113 §8.1): Node ends a body in order also when its stream was reset
- * or its connection lost. What is given up is reset (§5.4.2), and its session goes on.
+ * A transport over one stream. A response ends with END_STREAM and nothing else (RFC 9113 §8.1); Node also ends a body normally
+ * if its stream was reset or its connection lost. An aborted request resets its stream (§5.4.2), and the session goes on.
  */
 export class Http2StreamTransport implements Transport, Dispatcher.DispatchController, StreamOwner {
   aborted = false
@@ -25,7 +25,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   receivedAny = false
   stale = false
   readonly isHttp10 = false
-  /** What fails here is told in its own turn. */
+  /** Always false: a failure calls the handler at once. */
   readonly broken = false
   readonly #session: Http2Connection
   readonly #giveBack: () => void
@@ -33,7 +33,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #stream: ClientHttp2Stream | undefined
   #body: Readable | undefined
   #bodySent = false
-  /** How many fields each section has that Node has not told of yet. */
+  /** The number of fields of each field section that Node has not delivered yet. */
   readonly #announced: number[] = []
   #resetCode: number | undefined
   #error: Error | undefined
@@ -43,7 +43,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #allRead = false
   #over = false
   #timer: NodeJS.Timeout | undefined
-  /** What the session had received when the request had been sent. */
+  /** The bytes that the session had received when the request was sent. */
   #receivedBefore = 0
 
   constructor(session: Http2Connection, giveBack: () => void) {
@@ -77,11 +77,11 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #follow(stream: ClientHttp2Stream): void {
     const push = stream.push
     stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      // Of its own accord Node closes a stream first, and then ends what it gave.
+      // Node itself closes a stream before it ends its body. So an end on an open stream is END_STREAM.
       if (chunk === null && !stream.closed) this.#sawEnd(stream)
       return push.call(stream, chunk, encoding)
     }
-    // Before Node resets a stream it ends what is sent on it, which a server would take for the end of a body (§8.1).
+    // Before Node resets a stream it ends the request body, which a server would treat as complete (§8.1).
     const final = stream._final
     stream._final = (done) => {
       if (this.#bodySent) final.call(stream, done)
@@ -95,7 +95,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     })
     stream.on('end', () => {
       this.#allRead = this.#endSeen
-      // Node may yet have to tell of the trailers.
+      // Node may still deliver the trailers.
       if (this.#allRead && this.#announced.length === 0) this.#finish()
     })
     stream.on('error', (error: Error) => { this.#error = error })
@@ -111,13 +111,13 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#resetCode = code
   }
 
-  /** What is left is a window at most: nothing that a pause need hold back, and that a reset could still take away. */
+  /** Reads the rest of the body without pauses: it is at most a window, and a reset could still lose it. */
   #sawEnd(stream: ClientHttp2Stream): void {
     this.#endSeen = true
     if (this.#headSeen) stream.resume()
   }
 
-  /** The lines of a section; undefined when it, or the request, is over. */
+  /** Returns the lines of a field section; undefined if the section is refused, or the request is over. */
   #section(raw: string[] | undefined): string[] | undefined {
     if (this.#over) return undefined
     const announced = this.#announced.shift()
@@ -136,7 +136,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     if (++this.#interims > mostInterims) return this.#fail(new SpringhouseError('ORIGIN_MALFORMED', { detail: '1xx without end' }))
     this.#timer?.refresh()
     const status = statusOf(raw)
-    // RFC 9110 §15.2.1: this hop's affair, and over.
+    // RFC 9110 §15.2.1: 100 concerns this hop only and is not forwarded.
     if (status === constants.HTTP_STATUS_CONTINUE) return
     this.rawHeaders = lines
     this.#handler?.onResponseStart?.(this, status, {})
@@ -149,9 +149,9 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.rawHeaders = lines
     clearTimeout(this.#timer)
     this.#handler?.onResponseStart?.(this, statusOf(raw), {})
-    // Not before: Node gives the first bytes at once, and tells of their head later.
+    // Not earlier: Node would deliver the first bytes before their head.
     this.#stream?.on('data', (chunk: Buffer) => this.#data(chunk))
-    // Whatever its listener does, a pause is a pause; but it may be that all has come already.
+    // A `data` listener resumes the stream, so the pause is applied again, unless the whole response has arrived.
     if (this.paused && !this.#endSeen) this.#stream?.pause()
   }
 
@@ -195,8 +195,8 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
       body.resume()
     })
     body.on('end', () => {
-      // RFC 9113 §8.1.1: the server would refuse it as malformed; here it is the sender's doing.
-      if (!Number.isNaN(length) && sent !== length) return this.#fail(new SpringhouseError('BAD_REQUEST', { detail: 'a body that is not as long as it says' }))
+      // RFC 9113 §8.1.1: the server would refuse the request as malformed. The client caused it.
+      if (!Number.isNaN(length) && sent !== length) return this.#fail(new SpringhouseError('BAD_REQUEST', { detail: 'the body does not have the length of its Content-Length' }))
       this.#bodySent = true
       this.#moved()
       stream.end()
@@ -204,7 +204,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     body.on('error', (error) => this.#fail(error))
   }
 
-  /** The patience for the head begins when the request has been sent. */
+  /** Restarts the timeout for the head, which begins when the request has been sent. */
   #moved(): void {
     if (this.#headSeen) return
     this.#receivedBefore = this.#session.received
@@ -221,16 +221,16 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#fail(new SpringhouseError('ORIGIN_TIMEOUT'))
   }
 
-  /** Why a stream is gone whose end was not seen. */
+  /** Returns why a stream closed before its end. */
   #lostBy(stream: ClientHttp2Stream): Error {
     const session = this.#session
-    // §8.7: what the server did nothing about, and what Node never sent.
+    // §8.7: the server did not process the request, or Node never sent it.
     if (stream.id === undefined || session.unprocessed(stream.id) || this.#resetCode === constants.NGHTTP2_REFUSED_STREAM) return new NotProcessed('the server did not process the request')
     this.stale = session.stale
     if (this.#resetCode !== undefined) return Object.assign(new Error(`stream reset with error ${this.#resetCode}`), { code: 'ECONNRESET' })
     if ((this.#error as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') return new SpringhouseError('ORIGIN_MALFORMED', { cause: this.#error })
     if (session.lost) return session.lostBy
-    // Reset from this side, for what came.
+    // Node reset the stream because of the received bytes.
     const tooLarge = stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM
     return new SpringhouseError(tooLarge ? 'ORIGIN_FIELDS_TOO_LARGE' : 'ORIGIN_MALFORMED', { cause: this.#error, detail: `HTTP/2 stream error ${stream.rstCode ?? 0}` })
   }
@@ -248,19 +248,19 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#handler?.onResponseError?.(this, error)
   }
 
-  /** Nothing more is sent, and nothing more is heard. */
+  /** Stops sending and receiving. */
   #stop(): void {
     this.#over = true
     clearTimeout(this.#timer)
     this.#body?.destroy()
     const stream = this.#stream
-    // After a whole answer too: the server wants no more of the body (§8.1), or it would have waited.
+    // Also after a complete response: the server wants no more of the body (§8.1), or it would have waited for it.
     if (stream !== undefined && !stream.closed && !(this.#endSeen && this.#bodySent)) stream.close(constants.NGHTTP2_CANCEL)
-    // What has come already must not wait for a reader.
+    // Received bytes must not wait for a reader.
     stream?.resume()
   }
 
-  // Between a parser and its handler there is nothing here that could be left over: each stream ends by itself.
+  // The methods for surplus bytes do nothing: each stream has its own end.
   answering(): void {
     return
   }

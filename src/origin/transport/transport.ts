@@ -1,55 +1,55 @@
-// What carries one request to a server and its answer back, and where it comes from: the seam between HTTP/1.1 and HTTP/2.
+// The interface between requests and the two transports, HTTP/1.1 and HTTP/2.
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
-/** A connection that carries one request at a time, or one stream of a session that carries many. Both speak as undici does. */
+/** An HTTP/1.1 connection for one request at a time, or one HTTP/2 stream. Both call the handler as undici does. */
 export interface Transport {
-  /** Sends the request. The handler hears of it as undici's Client would tell it: on failure once, after `onRequestStart`. */
+  /** Sends the request. Calls the handler as undici's Client would: on failure once, after `onRequestStart`. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
-  /** Whether a byte of an answer has come, also one that the handler was not told of. */
+  /** Whether a byte of a response arrived, including bytes not reported to the handler. */
   readonly receivedAny: boolean
-  /** Whether the answer that is coming is one of HTTP/1.0. */
+  /** Whether the current response is HTTP/1.0. */
   readonly isHttp10: boolean
-  /** Whether it has failed, and whoever has it is about to hear of that. */
+  /** Whether the transport has failed and its handler is about to be called. */
   readonly broken: boolean
-  /** After a failure before any answer: whether the server was likely just closing a connection that had served before. */
+  /** After a failure before any response: whether the server was probably closing an idle connection that had served before. */
   readonly stale: boolean
-  /** The body of a response is coming; undefined: no more. */
+  /** Announces that a response body follows; undefined: that none does. */
   answering(controller: Dispatcher.DispatchController | undefined): void
-  /** The message has come to its end, by the parser's word. */
+  /** Called when the parser reports the end of the message. */
   messageEnded(): void
   /**
-   * Told when the parser is through with what came with the end: why the message was not whole after all, if so.
-   * @param byLength whether the body ends where its length says
-   * @param trailers the fields behind it
+   * Called after the parser has processed the bytes that arrived with the end. Returns an error if the message is incomplete.
+   * @param byLength whether Content-Length delimits the body
+   * @param trailers the fields after the body
    */
   settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined
-  /** Given back. After a failure, not from within undici's own call: it must have put the client in order. */
+  /** Returns the transport to its pool. After a failure, call it only when undici's own call has returned and reset the client. */
   release(): void
-  /** Given back, and of no use to anybody: a connection that could not be made. */
+  /** Returns a transport whose connection could not be made. It is not reused. */
   discard(): void
 }
 
-/** Who waits for a transport. */
+/** A request that waits for a transport. */
 export interface PoolWaiter {
-  /** Whether it may be sent twice, should its connection turn out to be gone: then any idle one will do. */
+  /** Whether the request may be sent twice. If so, any idle connection will do, even if it turns out to be closed. */
   readonly repeatable: boolean
-  /** Whether it has a body, which comes as slowly as its sender likes, and holds a connection for as long. */
+  /** Whether the request has a body. A slow sender holds its connection for as long as the body takes. */
   readonly uploads: boolean
-  /** The transport is the waiter's until it is given back. */
+  /** Gives the waiter a transport, which it owns until it releases or discards it. */
   start(transport: Transport): void
-  /** There is none to be had, and nothing was sent. */
+  /** Called if no connection can be made. Nothing was sent. */
   onConnectError(error: Error): void
 }
 
-/** All that carries requests to one server, and the queue before it. */
+/** The transports to one server, and the queue of waiters. */
 export interface TransportPool {
-  /** Gives the waiter a transport: now, or when one is free. */
+  /** Gives the waiter a transport, now or when one is free. */
   acquire(waiter: PoolWaiter): void
-  /** Stops waiting. False: it has a transport already. */
+  /** Removes a waiter from the queue. False if it already has a transport. */
   cancel(waiter: PoolWaiter): boolean
-  /** The server's address has vanished: what is idle is closed, and what is under way finishes. */
+  /** Closes idle connections and lets requests in flight finish, because the server's address is no longer in DNS. */
   retire(): void
   close(): Promise<void>
 }

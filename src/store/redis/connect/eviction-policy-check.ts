@@ -11,8 +11,8 @@ export function unfitMemory(info: string): string | undefined {
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? ''
   // Without a limit nothing is ever refused or evicted.
   if (limit === 0) return undefined
-  if (policy === 'noeviction') return 'maxmemory-policy is noeviction: once Redis is full nothing new is stored; choose volatile-ttl or volatile-lfu'
-  if (policy.startsWith('allkeys-')) return `maxmemory-policy is ${policy}: it may evict the purge log, and with it everything stored becomes a miss; choose volatile-ttl or volatile-lfu, which leave the log alone`
+  if (policy === 'noeviction') return 'maxmemory-policy is noeviction: once Redis is full, nothing new is stored; choose volatile-lfu'
+  if (policy.startsWith('allkeys-')) return `maxmemory-policy is ${policy}: it may evict the purge log, and then every stored response becomes a miss; choose volatile-lfu, which never evicts the log`
   return undefined
 }
 
