@@ -1,12 +1,12 @@
-// The only catalogue of errors: code, status, source, and the only sentence that a client receives.
+// The catalogue of errors: code, status, source, and the only sentence that a client sees.
 
-/** The party at fault. Decides log level and metric label. */
+/** The party that caused an error. Decides log level and metric label. */
 export type ErrorSource = 'client' | 'origin' | 'store' | 'config' | 'internal'
 
 interface CatalogueRow {
   readonly status: number
   readonly source: ErrorSource
-  /** Safe to show to anyone: names no address, path or version. */
+  /** Safe for anyone to read: names no address, path or version. */
   readonly sentence: string
   /** RFC 9209 §2.3 proxy error type, for Proxy-Status. */
   readonly proxyError?: string
@@ -16,10 +16,10 @@ const catalogue = {
   ORIGIN_REFUSED: { status: 502, source: 'origin', sentence: 'The origin server refused the connection.', proxyError: 'connection_refused' },
   ORIGIN_UNREACHABLE: { status: 502, source: 'origin', sentence: 'The origin server could not be reached.', proxyError: 'destination_unavailable' },
   ORIGIN_DNS: { status: 502, source: 'origin', sentence: 'The name of the origin server could not be resolved.', proxyError: 'dns_error' },
-  ORIGIN_RESET: { status: 502, source: 'origin', sentence: 'The origin server closed the connection before it responded.', proxyError: 'connection_terminated' },
-  ORIGIN_TRUNCATED: { status: 502, source: 'origin', sentence: 'The response of the origin server ended too soon.', proxyError: 'http_response_incomplete' },
-  ORIGIN_MALFORMED: { status: 502, source: 'origin', sentence: 'The response of the origin server was not valid HTTP.', proxyError: 'http_protocol_error' },
-  ORIGIN_FIELDS_TOO_LARGE: { status: 502, source: 'origin', sentence: 'The response of the origin server has too large header fields.', proxyError: 'http_response_header_section_size' },
+  ORIGIN_RESET: { status: 502, source: 'origin', sentence: 'The origin server closed the connection before it sent a response.', proxyError: 'connection_terminated' },
+  ORIGIN_TRUNCATED: { status: 502, source: 'origin', sentence: 'The response of the origin server is incomplete.', proxyError: 'http_response_incomplete' },
+  ORIGIN_MALFORMED: { status: 502, source: 'origin', sentence: 'The response of the origin server is not valid HTTP.', proxyError: 'http_protocol_error' },
+  ORIGIN_FIELDS_TOO_LARGE: { status: 502, source: 'origin', sentence: 'The response of the origin server has too many or too large header fields.', proxyError: 'http_response_header_section_size' },
   ORIGIN_TLS: { status: 502, source: 'origin', sentence: 'A secure connection to the origin server could not be made.', proxyError: 'tls_protocol_error' },
   ORIGIN_TLS_ALERT: { status: 502, source: 'origin', sentence: 'The origin server refused the secure connection.', proxyError: 'tls_alert_received' },
   ORIGIN_CERTIFICATE: { status: 502, source: 'origin', sentence: 'The certificate of the origin server could not be verified.', proxyError: 'tls_certificate_error' },
@@ -27,7 +27,7 @@ const catalogue = {
   ORIGIN_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not respond in time.', proxyError: 'http_response_timeout' },
   ORIGIN_BUSY: { status: 503, source: 'origin', sentence: 'Every connection to the origin servers is in use.', proxyError: 'connection_limit_reached' },
   NO_ROUTE: { status: 404, source: 'client', sentence: 'No route matches this host and path.', proxyError: 'destination_not_found' },
-  NOT_CACHED: { status: 504, source: 'client', sentence: 'The request allows only a stored response, and none can be used.', proxyError: 'proxy_internal_response' },
+  NOT_CACHED: { status: 504, source: 'client', sentence: 'The request allows only a stored response, and no usable one is stored.', proxyError: 'proxy_internal_response' },
   BAD_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid HTTP.', proxyError: 'http_request_error' },
   METHOD_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'This method is not supported here.', proxyError: 'http_request_denied' },
   CODING_NOT_IMPLEMENTED: { status: 501, source: 'client', sentence: 'A transfer coding other than chunked is not supported here.', proxyError: 'http_request_error' },
@@ -40,12 +40,12 @@ const catalogue = {
   CLIENT_GONE: { status: 499, source: 'client', sentence: 'The client closed the connection.' },
   STORE_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The shared store cannot be reached.' },
   PURGE_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The purge could not be recorded, and nothing was purged.' },
-  PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'It is not known whether the purge was recorded: send it again.' },
-  BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not one that this endpoint takes.' },
+  PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'The purge may not have been recorded. Repeat it.' },
+  BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid for this endpoint.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
-  FORBIDDEN: { status: 403, source: 'client', sentence: 'The token does not carry the scope that this needs.' },
-  NOT_FOUND: { status: 404, source: 'client', sentence: 'There is nothing here.' },
-  FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests made by other web sites are not taken here.' },
+  FORBIDDEN: { status: 403, source: 'client', sentence: 'The token lacks the required scope.' },
+  NOT_FOUND: { status: 404, source: 'client', sentence: 'This path does not exist.' },
+  FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests from other web sites are refused.' },
   MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not serve that host name.' },
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'This endpoint does not accept the content type of the request body.' },
@@ -56,12 +56,12 @@ const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue
 
-/** The catalogue, for the reference and for the test that compares both. */
+/** The catalogue, for the reference and its test. */
 export const errorCatalogue: Readonly<Record<ErrorCode, CatalogueRow>> = catalogue
 
 /**
- * An error from the catalogue. `message` is the catalogue's sentence, which anyone may read. `cause` and `detail` are only
- * for the log.
+ * An error from the catalogue. `message` is the catalogue's sentence and may be shown to any client. `cause` and `detail` are
+ * for the log only.
  */
 export class SpringhouseError extends Error {
   readonly code: ErrorCode
@@ -82,7 +82,7 @@ export class SpringhouseError extends Error {
     return catalogue[this.code].source
   }
 
-  /** The RFC 9209 §2.3 error type. Undefined if a proxy does not report this error about itself. */
+  /** The RFC 9209 §2.3 error type; undefined if a proxy does not report this error. */
   get proxyError(): string | undefined {
     return errorCatalogue[this.code].proxyError
   }

@@ -18,9 +18,9 @@ export const routeCacheSchema = section({
     expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
     description: 'Freshness lifetime by status code, such as `{ 404: 5s }`, for error responses that give none.',
   }),
-  heuristics: flag({ default: true, prose: 'Whether a lifetime may be guessed from Last-Modified (RFC 9111 §4.2.2).' }),
-  staleWhileRevalidate: lifetime('How long beyond its lifetime a response is served while it is asked for anew (RFC 5861 §3), where the origin does not say.'),
-  staleIfError: Type.Optional(duration({ max: year, prose: 'How long beyond its lifetime a response is served when the origin fails (RFC 5861 §4), where the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
+  heuristics: flag({ default: true, prose: 'Lets the cache derive a freshness lifetime from Last-Modified (RFC 9111 §4.2.2), if the response gives none.' }),
+  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the origin does not say. 0s: never.'),
+  staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
   cookies: Type.Union([
     Type.Literal('private'),
     Type.Literal('ignore'),
