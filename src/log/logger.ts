@@ -24,10 +24,15 @@ export const safeErrors = {
  */
 export function createLogger(config: LogConfig): Logger {
   const options = { level: config.level, base: null, timestamp: stdTimeFunctions.isoTime, ...safeErrors }
-  // The factory of pino-pretty makes text alone: its stream would write by itself, and wait.
-  const format = config.pretty ? prettyFactory({ colorize: process.stdout.isTTY }) : (line: string) => line
+  const format = lineFormat(config)
   standardOutput.lossLine = (lost) => lossLine(options, format, lost)
   return pino(options, { write: (line: string) => standardOutput.write(format(line)) })
+}
+
+/** What becomes of a line of JSON before it is written: text for people, if the configuration says so. */
+export function lineFormat({ pretty }: LogConfig): (line: string) => string {
+  // The factory of pino-pretty makes text alone: its stream would write by itself, and wait.
+  return pretty ? prettyFactory({ colorize: process.stdout.isTTY }) : (line) => line
 }
 
 function lossLine(options: LoggerOptions, format: (line: string) => string, lost: number): string {

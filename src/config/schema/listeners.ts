@@ -50,10 +50,10 @@ export const adminSchema = section({
 
 export const logSchema = section({
   level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info', prose: 'The least severe message that is logged.' }),
-  access: choice(['off', 'errors', 'sampled', 'all'], { default: 'errors', prose: 'Which requests get a line. `errors`: those with a 5xx response or an error of the proxy. `sampled`: these, the slow ones (`slowMs`), and one in `sampleOneIn` of the others. `all`: each request.' }),
+  access: choice(['off', 'errors', 'sampled', 'all'], { default: 'errors', prose: 'Which requests get a line. `errors`: those with a 5xx response or an error of the proxy. `sampled`: these, the slow ones (`slowMs`), and one in `sampleOneIn` of the others. `all`: each request. `level` does not matter for these lines.' }),
   sampleOneIn: whole({ min: 1, max: 1_000_000, default: 100, prose: 'With `access: sampled`, one request in so many gets a line.' }),
   slowMs: millis({ min: 1, max: HOUR, default: 1 * SECOND, prose: 'With `access: sampled`, a request that takes this long or longer gets a line.' }),
-  query: texts('parameter-name', { default: [], prose: 'Query parameters whose values the log shows. The value of any other parameter is shown as `***`, because it may be a secret. Names are compared as they are written: `%69d` is not `id`.' }),
+  query: texts('parameter-name', { default: [], prose: 'Query parameters whose values the log shows. The value of any other parameter is shown as `***`, because it may be a secret. A path segment that is shaped like a token is shown as `***` too. Names are compared as they are written: `%69d` is not `id`.' }),
   pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
 }, 'The log, on standard output.')
 
