@@ -1,4 +1,5 @@
 // THE PAGE: one client request from key to last byte.
+import { setTimeout as delay } from 'node:timers/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -16,6 +17,7 @@ import { Fills } from './fill/fills.ts'
 import type { FillParts } from './fill/plan.ts'
 import { lookup, lookupLocal, purgeStateBy } from './lookup.ts'
 import { refresh, type RefreshParts } from './refresh.ts'
+import { staleFallback } from './stale-fallback.ts'
 import { routeRequest, type ClientExchange, type Fault, type RoutedRequest } from './routed-request.ts'
 import type { Route } from './routing/route.ts'
 
@@ -159,7 +161,25 @@ export class Handler {
 
   #fetchInTurn(exchange: ClientExchange, decision: FetchDecision, attempt: Attempt): Handled | Promise<Handled> {
     const turn = takeFetchTurn(this.#turns, exchange, decision, attempt)
-    return turn instanceof Promise ? turn.then(known => this.#onTurn(exchange, decision, known)) : this.#onTurn(exchange, decision, turn)
+    if (!(turn instanceof Promise)) return this.#onTurn(exchange, decision, turn)
+    const { staleIfSlowMs } = exchange.routed.route.rules
+    if (staleIfSlowMs !== undefined && decision.entry !== undefined) return this.#waitOrServeStale(exchange, decision, turn, staleIfSlowMs)
+    return turn.then(known => this.#onTurn(exchange, decision, known))
+  }
+
+  /** Waits for the turn, and serves a stale response instead if that takes too long. */
+  async #waitOrServeStale(exchange: ClientExchange, decision: FetchDecision, turn: Promise<FetchTurn>, staleIfSlowMs: number): Promise<Handled> {
+    const waited = new AbortController()
+    const slow = delay(staleIfSlowMs, undefined, { signal: waited.signal }).catch(() => undefined)
+    const first = await Promise.race([turn, slow])
+    waited.abort()
+    const fallback = first === undefined ? staleFallback(this.#parts, exchange.routed.request, decision.entry, 'slow') : undefined
+    if (fallback === undefined) return this.#onTurn(exchange, decision, first ?? await turn)
+    // If this request should lead after all, another one may instead.
+    void turn.then(known => { if (known.kind !== 'handled') known.attempt.lead?.settle('failed') })
+    this.#parts.counters.count(fallback.occasion.reason)
+    const delivered = deliverStored(exchange, fallback.stored, fallback.occasion, this.#parts)
+    return delivered === true ? true : this.#served(exchange, delivered, firstAttempt)
   }
 
   #onTurn(exchange: ClientExchange, decision: FetchDecision, turn: FetchTurn): Handled | Promise<Handled> {

@@ -186,14 +186,14 @@ function mayWait(request: CacheRequest): boolean {
 }
 
 /** Why the origin failed to send a new response. */
-export type OriginFailure = 'unreachable' | '5xx'
+export type OriginFailure = 'unreachable' | '5xx' | 'slow'
 
 /**
  * Returns the reason why a stale entry may be served because the origin failed (RFC 5861 §4, RFC 9111 §4.2.4 and §4.3.3), or
  * undefined. `keepUntilMs` bounds it if no stale-if-error does.
  * @param softness `stale` if a soft purge has made it stale before its lifetime ended
  */
-export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'origin-unreachable' | 'origin-5xx' | undefined {
+export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'stale-if-slow' | 'origin-unreachable' | 'origin-5xx' | undefined {
   // A stored error is no better than the one that has come.
   if (meta.status >= 400) return undefined
   const ageMs = currentAgeMs(meta, nowMs)
@@ -207,8 +207,10 @@ export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, soft
   const { staleIfError } = request.directives
   // RFC 5861 §4: either side may say how long; what the origin says first. An explicit zero is a bound as any other.
   const allowedMs = meta.staleIfErrorMs ?? (staleIfError === undefined ? undefined : staleIfError * 1000)
-  if (allowedMs !== undefined) return staleForMs <= allowedMs && !unknownAge ? 'stale-if-error' : undefined
-  if (nowMs > meta.keepUntilMs) return undefined
+  const isAllowed = allowedMs === undefined ? nowMs <= meta.keepUntilMs : staleForMs <= allowedMs && !unknownAge
+  if (!isAllowed) return undefined
+  if (failure === 'slow') return 'stale-if-slow'
+  if (allowedMs !== undefined) return 'stale-if-error'
   return failure === 'unreachable' ? 'origin-unreachable' : 'origin-5xx'
 }
 

@@ -5,7 +5,7 @@ export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached
 /** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
-export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'origin-unreachable' | 'origin-5xx'
+export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'stale-if-slow' | 'origin-unreachable' | 'origin-5xx'
 /** Why a request is forwarded, although something is stored or might be. */
 export type ForwardReason =
   | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
@@ -36,6 +36,7 @@ const decisions: Record<DecisionReason, string> = {
   'max-stale': 'RFC 9111 §5.2.1.2: stale, but within the max-stale of the request',
   'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',
   'stale-if-error': 'RFC 5861 §4: stale, served because the origin failed',
+  'stale-if-slow': 'configuration staleIfSlow: stale, served because the origin takes longer than that',
   'origin-unreachable': 'RFC 9111 §4.2.4: stale, served because the origin cannot be reached',
   'origin-5xx': 'RFC 9111 §4.3.3: stale, served because the origin responded to the validation with an error',
   'uri-miss': 'RFC 9211 §2.2: nothing is stored for this URL',

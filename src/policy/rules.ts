@@ -17,6 +17,8 @@ export interface Rules {
   readonly staleWhileRevalidateMs: number
   /** undefined: not said. 0: never. */
   readonly staleIfErrorMs: number | undefined
+  /** How long a request waits for the origin before a stale response that may replace an error is served; undefined: for ever. */
+  readonly staleIfSlowMs: number | undefined
   /** No lifetime is longer, whatever the origin says. */
   readonly maxTtlMs: number
   /** How long after its lifetime an entry is kept, to be validated or served if the origin is out of reach. */

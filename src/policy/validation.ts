@@ -1,7 +1,7 @@
 // Conditional requests (RFC 9111 §4.3): to the origin, the merge of its 304, and from clients.
 import { matchesList } from '../http/etag.ts'
 import { parseHttpDate } from '../http/date.ts'
-import { connectionNamed, fieldValue, isHopByHop, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, fieldValue, hasField, isHopByHop, listMembers, type FieldLines } from '../http/fields.ts'
 import type { CacheRequest } from './request.ts'
 import type { Metadata } from './stored.ts'
 
@@ -23,11 +23,33 @@ export const partialRequestFields: ReadonlySet<string> = new Set([
  * confirmed a response that is not stored here.
  */
 export function confirms(meta: Metadata, fields304: FieldLines): boolean {
+  if (contradictsBody(meta.fields, fields304)) return false
   const etag = fieldValue(fields304, 'etag')
   if (etag === undefined) return true
   // A tag where none was stored may belong to newer bytes, unless the other validator equals the one that was sent.
   if (meta.etag === undefined) return isWeak(etag) || (meta.lastModified !== undefined && fieldValue(fields304, 'last-modified') === meta.lastModified)
   return etag === meta.etag || withoutWeakness(etag) === withoutWeakness(meta.etag)
+}
+
+/**
+ * True if a 304 describes other bytes than the stored ones: with another coding or charset, or as a part. If it updated the stored
+ * fields, each later hit would label the bytes wrongly.
+ */
+function contradictsBody(stored: FieldLines, fields304: FieldLines): boolean {
+  if (hasField(fields304, 'content-range')) return true
+  const coding = fieldValue(fields304, 'content-encoding')
+  if (coding !== undefined && normalCoding(coding) !== normalCoding(fieldValue(stored, 'content-encoding') ?? '')) return true
+  const [before, now] = [charsetOf(fieldValue(stored, 'content-type')), charsetOf(fieldValue(fields304, 'content-type'))]
+  return before !== undefined && now !== undefined && before !== now
+}
+
+// RFC 9110 §8.4.1: codings are case-insensitive, and x-gzip and x-compress are other names. `identity` is none.
+function normalCoding(value: string): string {
+  return listMembers(value.toLowerCase()).map(coding => coding.replace(/^x-(?=gzip$|compress$)/, '')).filter(coding => coding !== 'identity').join(',')
+}
+
+function charsetOf(contentType: string | undefined): string | undefined {
+  return /;[ \t]*charset="?([^\s";]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase()
 }
 
 function isWeak(etag: string): boolean {

@@ -47,3 +47,49 @@ t.test('a response without a lifetime says so, and one with a lifetime that cann
   test.equal(site.tell(await site.get('/c')), '200 c no-lifetime')
   test.equal(site.tell(await site.get('/d')), '200 d bad-lifetime')
 })
+
+// The guard: `askedConditionally` in exchange/fill/fill.ts.
+t.test('a 304 to a request without conditions is a 502, and is not stored', async test => {
+  const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }, { status: 304 }])
+  test.equal((await site.get('/a')).status, 502)
+  test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 200)
+  test.equal((await site.get('/a')).body.toString(), 'page')
+  test.equal((await site.get('/b', {}, { method: 'HEAD' })).status, 502)
+})
+
+// The guard: contradictsBody() in policy/validation.ts.
+for (const [name, before, relabel] of [
+  ['a coding', {}, { 'content-encoding': 'gzip' }],
+  ['another coding', { 'content-encoding': 'br' }, { 'content-encoding': 'gzip' }],
+  ['a range', {}, { 'content-range': 'bytes 0-1/4' }],
+  ['another charset', { 'content-type': 'text/html; charset=utf-8' }, { 'content-type': 'text/html;charset=latin1' }],
+] as const) {
+  t.test(`a 304 with ${name} is not believed, and the whole is fetched`, async test => {
+    const first = { 'cache-control': 'max-age=1', 'etag': '"a"', ...before }
+    const site = await story(test, [{ fields: first, body: 'page' }, { status: 304, fields: { 'etag': '"a"', 'cache-control': 'max-age=60', ...relabel } }, { fields: { ...first, 'cache-control': 'max-age=60' }, body: 'whole' }])
+    await site.get('/a')
+    site.clock.advance(2_000)
+    test.equal((await site.get('/a')).body.toString(), 'whole')
+    const hit = await site.get('/a')
+    test.equal(site.tell(hit), '200 whole fresh')
+    for (const field of Object.keys(relabel)) test.equal(hit.header(field), (before as Record<string, string>)[field])
+  })
+}
+
+t.test('a 304 that names the same coding in other words is believed', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"', 'content-encoding': 'gzip' }, body: 'page' }, { status: 304, fields: { 'content-encoding': 'X-GZIP', 'cache-control': 'max-age=60' } }])
+  await site.get('/a')
+  site.clock.advance(2_000)
+  test.equal((await site.get('/a')).body.toString(), 'page')
+  test.equal(site.requests.length, 2)
+})
+
+// The guard: `status >= 400` in unstoredOutcome().
+t.test('after an error requests wait for one fetch again', async test => {
+  const site = await story(test, [{ status: 500, body: 'oops' }, { status: 404, body: 'none' }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+  await site.get('/a')
+  await site.get('/a')
+  const all = await Promise.all(Array.from({ length: 30 }, async () => (await site.get('/a')).body.toString()))
+  test.same(new Set(all), new Set(['page']))
+  test.equal(site.requests.length, 3)
+})

@@ -21,6 +21,7 @@ export const routeCacheSchema = section({
   heuristics: flag({ default: true, prose: 'Lets the cache derive a freshness lifetime from Last-Modified (RFC 9111 §4.2.2), if the response gives none.' }),
   staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the origin does not say. 0s: never.'),
   staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
+  staleIfSlow: Type.Optional(duration({ min: 1, max: 60_000, prose: 'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' })),
   cookies: Type.Union([
     Type.Literal('private'),
     Type.Literal('ignore'),

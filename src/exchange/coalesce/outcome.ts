@@ -27,9 +27,9 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
 /** Of a response that is not to be stored. `status`: the origin's; `mayStore`: whether the request was for something that could have been. */
 export function unstoredOutcome({ hitForMiss }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
   if (reason === 'store-refused') return 'refused'
-  // What lies in this request says nothing of the next answer, and a 304 to the client's own precondition nothing of
-  // whether the whole might be stored.
-  if (!mayStore || reason === 'request-no-store' || status === 304) return 'failed'
+  // The reason may lie in this request. A 304 to the client's own precondition does not tell whether the whole may be stored. And an
+  // error says nothing about the next response: if it marked the key, requests would not coalesce for a minute.
+  if (!mayStore || reason === 'request-no-store' || status === 304 || status >= 400) return 'failed'
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }

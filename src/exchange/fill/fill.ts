@@ -20,7 +20,8 @@ import { sendProblem } from '../client/problem.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
 import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
-import { isStored, serveCompleted, serveConfirmed, serveStale, staleFallback, type ServedFill } from './serve-stored.ts'
+import { isStored, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
+import { staleFallback } from '../stale-fallback.ts'
 import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
 
 /**
@@ -49,6 +50,7 @@ export class Fill implements ResponseSink, ServedFill {
   readonly #forRest: boolean
   #state: State = 'requesting'
   #origin: OriginExchange | undefined
+  #slowTimer: NodeJS.Timeout | undefined
   /** Whether the client still waits for bytes: not after a 304, when it left, or for a background refresh. */
   #clientWaits: boolean
   #receivedBytes = 0
@@ -81,6 +83,9 @@ export class Fill implements ResponseSink, ServedFill {
       onLeaving(response, this.#clientLeft)
       response.on('drain', this.#clientDrained)
     }
+    if (this.#clientWaits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
+      this.#slowTimer = setTimeout(this.#originIsSlow, route.rules.staleIfSlowMs)
+    }
     this.parts.counters.fillsBegun++
     try {
       this.#origin = this.parts.origins.request(
@@ -104,10 +109,16 @@ export class Fill implements ResponseSink, ServedFill {
 
   onHead(status: number, fields: FieldLines): void {
     const { parts, exchange: { routed }, plan, storer } = this
+    clearTimeout(this.#slowTimer)
     const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) {
       this.#state = 'serving-stored'
       void serveConfirmed(this, plan.validating, head)
+      return
+    }
+    if (status === 304 && !this.#askedConditionally) {
+      this.#origin?.abort()
+      this.onError(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a 304 to a request without conditions' }), false)
       return
     }
     if (isFailureStatus(status) && this.#serveStale('5xx')) {
@@ -136,6 +147,12 @@ export class Fill implements ResponseSink, ServedFill {
       for (const event of waiting) event()
       this.#pressure.release('store')
     })
+  }
+
+  /** Whether the request had a condition that a 304 responds to: this cache's or, if it went as the client made it, the client's. */
+  get #askedConditionally(): boolean {
+    const { request } = this.exchange.routed
+    return this.plan.validating !== undefined || (!this.plan.unconditional && (request.ifNoneMatch !== undefined || request.ifModifiedSince !== undefined))
   }
 
   /** Whether the response to a request for the rest of a part is none for the client, who did not ask for a part. */
@@ -275,7 +292,7 @@ export class Fill implements ResponseSink, ServedFill {
 
   /** Serves a stale response in place of a failing origin's, if there is one that may be. */
   #serveStale(failure: OriginFailure): boolean {
-    const fallback = staleFallback(this, failure)
+    const fallback = staleFallback(this.parts, this.exchange.routed.request, this.plan.staleFallback, failure)
     if (fallback === undefined) return false
     this.#state = 'serving-stored'
     void serveStale(this, fallback)
@@ -290,6 +307,12 @@ export class Fill implements ResponseSink, ServedFill {
     this.#state = 'done'
     this.#pressure.end()
     new Fill(this.parts, this.exchange, plan, this.#done).start()
+  }
+
+  readonly #originIsSlow = (): void => {
+    if (this.#state !== 'requesting' || !this.#clientWaits) return
+    const fallback = staleFallback(this.parts, this.exchange.routed.request, this.plan.staleFallback, 'slow')
+    if (fallback !== undefined) void serveStaleMeanwhile(this, fallback)
   }
 
   readonly #clientDrained = (): void => this.#pressure.release('client')
@@ -307,6 +330,7 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   clientServed(): void {
+    clearTimeout(this.#slowTimer)
     this.#clientWaits = false
     this.#detach()
     this.#pressure.release('client')

@@ -1,7 +1,6 @@
 // A fill whose client is served from the store after all: after a 304, for a completed response, or in place of a failing origin.
 import { SpringhouseError } from '../../errors.ts'
-import { mayServeStaleOnError, type OriginFailure } from '../../policy/decide.ts'
-import { currentAgeMs, purgedAgeMs } from '../../policy/freshness.ts'
+import { currentAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
@@ -13,6 +12,7 @@ import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import { verdictNow } from '../lookup.ts'
 import type { ClientExchange } from '../routed-request.ts'
 import { freshenFrom304 } from './freshen.ts'
+import type { StaleFallback } from '../stale-fallback.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 import type { ResponseStorer } from './response-storer.ts'
 
@@ -66,23 +66,6 @@ async function serveStored(fill: ServedFill, stored: Stored, status: number, not
   fill.settle()
 }
 
-/** A stale response, and why it may be served in place of the origin's. */
-export interface StaleFallback {
-  readonly stored: Stored
-  readonly occasion: Occasion
-}
-
-/** The stored response that may be served although it is stale, because the origin failed (RFC 5861 §4); undefined: none. */
-export function staleFallback({ parts, exchange, plan }: ServedFill, failure: OriginFailure): StaleFallback | undefined {
-  const stored = plan.staleFallback
-  if (stored === undefined || stored.localOnly === true) return undefined
-  const verdict = verdictNow(parts.purgeLog, stored.meta)
-  if (verdict === 'dead') return undefined
-  const nowMs = parts.clock.now()
-  const reason = mayServeStaleOnError(exchange.routed.request, stored.meta, verdict, failure, nowMs)
-  return reason && { stored, occasion: { reason, ageMs: verdict === 'stale' ? purgedAgeMs(stored.meta, nowMs) : currentAgeMs(stored.meta, nowMs), nowMs } }
-}
-
 /** Serves a stale response in place of the origin's. Never rejects. */
 export async function serveStale(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
   if (!fill.clientWaits) return fill.settle()
@@ -92,6 +75,14 @@ export async function serveStale(fill: ServedFill, { stored, occasion }: StaleFa
   if (!delivered && fill.clientWaits) sendProblem(fill.exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
   fill.clientServed()
   fill.settle()
+}
+
+/** Serves a stale response while the fill goes on without its client. Never rejects. */
+export async function serveStaleMeanwhile(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
+  fill.clientServed()
+  fill.parts.counters.count(occasion.reason)
+  const delivered = await deliver(fill, stored, occasion)
+  if (!delivered) sendProblem(fill.exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
 }
 
 /** false: the body was lost before anything was sent. Never rejects. */

@@ -49,6 +49,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       heuristics: cache.heuristics,
       staleWhileRevalidateMs: cache.staleWhileRevalidate,
       staleIfErrorMs: cache.staleIfError,
+      staleIfSlowMs: cache.staleIfSlow,
       maxTtlMs: cache.ttl.max,
       keepStaleMs: config.cache.keepStale,
       cookies: typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key,

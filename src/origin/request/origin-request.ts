@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
-import type { Transport, PoolWaiter } from '../transport/transport.ts'
+import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
 import { BodyTimeout, isEventStream } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
@@ -79,7 +79,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
   /** Whether Content-Length delimits the body. */
-  #byLength = false
+  #messageEnd: MessageEnd = 'coding'
   #over = false
 
   constructor(pool: OriginPool, outgoing: Outgoing) {
@@ -186,7 +186,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const { idleMs } = this.#pool.config.timeouts
     if (idleMs > 0 && !isEventStream(fields)) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
-    this.#byLength = !this.#bodiless && this.#outgoing.method !== 'HEAD' && hasField(lines, 'content-length')
+    this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }
     // When the response ends, undici aborts an unfinished upload, and the client's connection with it. So the head must be
     // reported before.
@@ -247,7 +247,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
 
   #ended(controller: Dispatcher.DispatchController, transport: Transport | undefined): void {
     const trailers = receivedLines(controller.rawTrailers)
-    const fault = transport?.settle(this.#byLength, trailers)
+    const fault = transport?.settle(this.#messageEnd, trailers)
     this.#transport = undefined
     if (transport !== undefined) this.#server?.release(transport)
     if (fault !== undefined) return this.#fail(fault)

@@ -4,7 +4,7 @@ import type { buildConnector, Dispatcher } from 'undici'
 import { Client } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
-import type { Transport } from './transport.ts'
+import type { Transport, MessageEnd } from './transport.ts'
 import type { OriginTimeouts } from '../config.ts'
 import { guardResponseHeads, type ResponseParserState } from './http1-response-guard.ts'
 
@@ -100,7 +100,7 @@ export class Http1Connection implements Transport, ResponseParserState {
     this.#leftOver = false
   }
 
-  settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined {
+  settle(messageEnd: MessageEnd, trailers: FieldLines): SpringhouseError | undefined {
     // RFC 9110 §6.5.1: none of these may be a trailer. The parser treats them as fields of the head and would refuse the next
     // response on this connection. The current response is complete, so only the socket is closed.
     if (hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
@@ -113,7 +113,8 @@ export class Http1Connection implements Transport, ResponseParserState {
     const surplus = this.#surplus
     // An idle connection holds no buffer.
     this.last = none
-    if (surplus === 'answer' || (surplus === 'bytes' && !byLength)) return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
+    // A response to HEAD is complete at its empty line (§6.3): a body behind it is dropped with the connection.
+    if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length'))) return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
     return undefined
   }
 

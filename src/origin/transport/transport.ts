@@ -3,6 +3,9 @@ import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
+/** What delimits a response (RFC 9112 §6.3). */
+export type MessageEnd = 'length' | 'head' | 'coding'
+
 /** An HTTP/1.1 connection for one request at a time, or one HTTP/2 stream. Both call the handler as undici does. */
 export interface Transport {
   /** Sends the request. Calls the handler as undici's Client would: on failure once, after `onRequestStart`. */
@@ -21,10 +24,10 @@ export interface Transport {
   messageEnded(): void
   /**
    * Called after the parser has processed the bytes that arrived with the end. Returns an error if the message is incomplete.
-   * @param byLength whether Content-Length delimits the body
+   * @param end what delimits the message: its Content-Length, the empty line after the head (a response to HEAD), or its coding
    * @param trailers the fields after the body
    */
-  settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined
+  settle(end: MessageEnd, trailers: FieldLines): SpringhouseError | undefined
   /** Returns the transport to its pool. After a failure, call it only when undici's own call has returned and reset the client. */
   release(): void
   /** Returns a transport whose connection could not be made. It is not reused. */
