@@ -1,6 +1,7 @@
 // `springhouse explain`: what would be decided for a request now, and why.
 import type { Command } from 'commander'
 import { formatDuration, formatSize } from '../config/units.ts'
+import type { ExplainedVariant, Explanation } from '../exchange/explain/explanation.ts'
 import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
 import { columns } from './columns.ts'
 import { CommandFailure, USAGE } from './failure.ts'
@@ -9,32 +10,6 @@ interface ExplainOptions extends AdminAccess {
   readonly header: readonly string[]
   readonly method?: string
   readonly json?: boolean
-}
-
-/** What GET and POST /v1/explain answer. */
-interface Explanation {
-  readonly url: string
-  readonly method: string
-  readonly route: unknown
-  readonly key: string | null
-  readonly decision: { readonly action: string; readonly reason: string; readonly section?: string }
-  readonly variants: readonly ExplainedVariant[]
-}
-
-interface ExplainedVariant {
-  readonly status: number
-  readonly variant: string
-  readonly ageMs: number
-  readonly lifetimeMs: number
-  readonly freshUntilMs: number
-  readonly keepUntilMs: number
-  readonly freshness: string
-  readonly tags: readonly string[]
-  readonly bytes: number
-  readonly part?: { readonly ranges: string; readonly complete: number | null; readonly sound: boolean }
-  readonly tier: string
-  readonly vary: unknown
-  readonly verdict: string
 }
 
 export function addExplain(program: Command): void {
@@ -71,9 +46,9 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
   const head = columns([
     ['request', `${method} ${url}`],
     ['decision', decision.action],
-    ['reason', decision.section === undefined ? decision.reason : `${decision.reason} (${decision.section})`],
-    ['route', text(route)],
-    ['key', key ?? '-'],
+    ['reason', `${decision.reason} (${decision.section})`],
+    ['route', route],
+    ['key', key],
   ])
   if (variants.length === 0) return `${head}\nnothing is stored for this URL\n`
   const rows = variants.map((each) => [
