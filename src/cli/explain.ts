@@ -1,6 +1,7 @@
 // `springhouse explain`: shows the decision for a request now, and its reason.
 import type { Command } from 'commander'
 import { formatDuration, formatSize } from '../config/units.ts'
+import type { ExplainedVariant, Explanation } from '../exchange/explain/explanation.ts'
 import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
 import { columns } from './columns.ts'
 import { CommandFailure, USAGE } from './failure.ts'
@@ -71,9 +72,9 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
   const head = columns([
     ['request', `${method} ${url}`],
     ['decision', decision.action],
-    ['reason', decision.section === undefined ? decision.reason : `${decision.reason} (${decision.section})`],
-    ['route', text(route)],
-    ['key', key ?? '-'],
+    ['reason', `${decision.reason} (${decision.section})`],
+    ['route', route],
+    ['key', key],
   ])
   if (variants.length === 0) return `${head}\nnothing is stored for this URL\n`
   const rows = variants.map((each) => [

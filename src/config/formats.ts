@@ -1,6 +1,7 @@
 // Text formats of settings: the test of each format, and its normal spelling.
 import { isIP } from 'node:net'
 import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
+import { readServerAddress } from '../server-address.ts'
 
 interface TextFormat {
   /** A description of valid text, as it follows "expected". */
@@ -24,12 +25,12 @@ export const formats = {
   'origin-url': {
     expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3',
     test: (text) => {
-      const { address, weight } = weighted(text)
+      const { url: address = '', weight = 0 } = readServerAddress(text) ?? {}
       const url = parseUrl(address, ['http:', 'https:'])
       return weight >= 1 && weight <= 1000 && url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
     },
     tidy: (text) => {
-      const { address, weight } = weighted(text)
+      const { url: address = '', weight = 1 } = readServerAddress(text) ?? {}
       return new URL(address).origin + (weight === 1 ? '' : ` weight=${weight}`)
     },
   },
@@ -122,11 +123,6 @@ const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
 function unbracketed(text: string): string {
   return text.replace(/^\[(.*)\]$/, '$1')
-}
-
-function weighted(text: string): { address: string; weight: number } {
-  const match = /^(\S+)(?:\s+weight=(\d{1,4}))?$/.exec(text.trim())
-  return { address: match?.[1] ?? '', weight: match === null ? 0 : Number(match[2] ?? 1) }
 }
 
 function parseUrl(text: string, protocols: readonly string[]): URL | undefined {

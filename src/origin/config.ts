@@ -1,6 +1,6 @@
 // The configuration of one origin: its servers, timeouts, TLS and limits.
 
-export type Balance = 'least-pending' | 'round-robin'
+type OriginTlsSettings = NonNullable<OriginSettings['tls']>
 
 export interface OriginTimeouts {
   /** Time from the first packet to a usable connection, TLS included. */

@@ -1,6 +1,7 @@
 // Digests of the rules that decide which requests share a response: a route's, for its keys, and a configuration's, for replicas to compare.
 import { createHash } from 'node:crypto'
 import type { Config, OriginConfig, RouteConfig } from '../../config/schema.ts'
+import { readServerAddress } from '../../server-address.ts'
 
 /**
  * A digest of every rule that decides who may be given a stored response: which requests have one key, which may be stored at
@@ -24,7 +25,7 @@ export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: Read
 
 // Without weights, and in any order: they say nothing of what the servers are.
 function serversOf(origin: OriginConfig | undefined): string[] {
-  return (origin?.servers ?? []).map(server => server.split(' ')[0] as string).sort()
+  return (origin?.servers ?? []).map(server => readServerAddress(server)?.url ?? server).sort()
 }
 
 /** Digests of what replicas of one service have in common: how they treat requests, and whom they ask. */

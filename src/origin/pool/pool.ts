@@ -1,8 +1,9 @@
 // The servers of one origin, and the choice between them.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
+import { readServerAddress, type ServerAddress } from '../../server-address.ts'
 import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatcher } from '../dns.ts'
-import { serverUrl, serverWeight, type OriginConfig } from '../config.ts'
+import type { OriginConfig } from '../config.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { OriginServer } from './server.ts'
 import { weightedRoundRobin } from './round-robin.ts'
@@ -26,7 +27,7 @@ export class OriginPool {
   closed = false
   readonly retryBudget: RetryBudget
   readonly #origin: string
-  readonly #urls: readonly string[]
+  readonly #addresses: readonly ServerAddress[]
   readonly #parts: OriginPoolParts
   /** The servers (addresses) of each configured URL. */
   readonly #members: (readonly OriginServer[])[]
@@ -40,11 +41,12 @@ export class OriginPool {
     this.clock = parts.clock
     this.#origin = origin
     this.#parts = parts
-    this.#urls = config.servers.map(serverUrl)
+    // The check of the configuration lets nothing pass that cannot be read.
+    this.#addresses = config.servers.map((server) => readServerAddress(server) ?? { url: server, weight: 1 })
     this.#members = config.servers.map((_, member) => [this.#open(member, undefined)])
     this.#servers = this.#members.flat()
     this.retryBudget = new RetryBudget(config.maxConnections)
-    for (const [member, url] of this.#urls.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
+    for (const [member, { url }] of this.#addresses.entries()) if (isResolved(plainHost(url))) this.#names.push(this.#watch(member, url))
   }
 
   get servers(): readonly OriginServer[] {
@@ -52,8 +54,8 @@ export class OriginPool {
   }
 
   #open(member: number, address: string | undefined): OriginServer {
-    const weight = serverWeight(this.config.servers[member] as string)
-    return new OriginServer({ origin: this.#origin, url: this.#urls[member] as string, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
+    const { url, weight } = this.#addresses[member] as ServerAddress
+    return new OriginServer({ origin: this.#origin, url, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
   }
 
   #watch(member: number, url: string): DnsWatcher {

@@ -1,4 +1,5 @@
 // What the proxy listener is told by the configuration.
+import type { ProxyConfig } from '../../config/schema.ts'
 
 /** A certificate chain and its private key, as PEM. */
 export interface TlsFiles {
@@ -6,15 +7,9 @@ export interface TlsFiles {
   readonly key: string | Buffer
 }
 
-export interface ProxyOptions {
-  /** Whose X-Forwarded-* and Forwarded are believed: see forwarding/trusted-proxies.ts. */
+/** The settings of the listener, and its TLS files read. The settings are described in config/schema/listeners.ts. */
+export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes'>> {
   readonly trustProxy: boolean | readonly string[]
-  /** The name in Via, by which the proxy also knows a request that it has seen before. */
-  readonly viaName: string
-  /** Request line and header fields together; beyond it 431. */
-  readonly maxHeaderBytes: number
-  /** Path and query; beyond it 414. */
-  readonly maxTargetBytes: number
   readonly timeouts: {
     /** For the head of a request, and for each 16 KiB of its body. 0: none. See upload-timeout.ts. */
     readonly requestMs: number
