@@ -7,11 +7,11 @@ import type { FieldLines } from '../../http/fields.ts'
 export interface Transport {
   /** Sends the request. Calls the handler as undici's Client would: on failure once, after `onRequestStart`. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
-  /** Whether a byte of a response arrived, including bytes not reported to the handler. */
+  /** True if a byte of a response arrived, including bytes not reported to the handler. */
   readonly receivedAny: boolean
-  /** Whether the current response is HTTP/1.0. */
+  /** True if the current response is HTTP/1.0. */
   readonly isHttp10: boolean
-  /** Whether the transport has failed and its handler is about to be called. */
+  /** True if the transport has failed and its handler is about to be called. */
   readonly broken: boolean
   /** After a failure before any response: whether the server was probably closing an idle connection that had served before. */
   readonly stale: boolean
@@ -21,7 +21,7 @@ export interface Transport {
   messageEnded(): void
   /**
    * Called after the parser has processed the bytes that arrived with the end. Returns an error if the message is incomplete.
-   * @param byLength whether Content-Length delimits the body
+   * @param byLength true if Content-Length delimits the body
    * @param trailers the fields after the body
    */
   settle(byLength: boolean, trailers: FieldLines): SpringhouseError | undefined
@@ -33,9 +33,9 @@ export interface Transport {
 
 /** A request that waits for a transport. */
 export interface PoolWaiter {
-  /** Whether the request may be sent twice. If so, any idle connection will do, even if it turns out to be closed. */
+  /** True if the request may be sent twice. If so, any idle connection will do, even if it turns out to be closed. */
   readonly repeatable: boolean
-  /** Whether the request has a body. A slow sender holds its connection for as long as the body takes. */
+  /** True if the request has a body. A slow sender holds its connection for as long as the body takes. */
   readonly uploads: boolean
   /** Gives the waiter a transport, which it owns until it releases or discards it. */
   start(transport: Transport): void
