@@ -122,9 +122,9 @@ function withoutUserInfo(word: string): string {
 const leftOut = '(the rest is left out)'
 
 /**
- * Returns the part of a server's reply that is known to repeat no data. Redis quotes the arguments of unknown commands, a
- * script may quote anything, and an impostor of Redis may send anything. So only the sentences listed here pass; of any
- * other reply, only its error code does.
+ * Returns the part of a server's reply that is known to repeat no content. Redis quotes the arguments of unknown commands, a
+ * script may quote anything, and another program in place of Redis may send anything. So only the sentences listed here pass;
+ * for any other reply, only its error code does.
  */
 function safeReply(text: string): string {
   const word = /^[A-Z][A-Z0-9]{1,23}(?= |$)/.exec(text)?.[0]

@@ -18,7 +18,7 @@ import type { AdminParts } from './parts.ts'
 /** How long a request may take to arrive. Admin requests are small. */
 const requestTimeoutMs = 10_000
 
-/** Makes existing paths answer other methods with 405 and Allow (RFC 9110 §15.5.6), not with 404. */
+/** Makes existing paths refuse other methods with 405 and Allow (RFC 9110 §15.5.6), not with 404. */
 function refuseOtherMethods(app: FastifyInstance, routes: readonly RouteOptions[]): void {
   for (const url of new Set(routes.map((route) => route.url))) {
     const sameUrl = routes.filter((route) => route.url === url)
@@ -49,7 +49,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     requestTimeout: requestTimeoutMs,
     // By default Node checks every 30 s.
     http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1_000 },
-    return503OnClosing: false, // /readyz answers with a problem document instead
+    return503OnClosing: false, // /readyz sends a problem document instead
     clientErrorHandler: answerParserError,
     frameworkErrors: answerError,
     schemaErrorFormatter: schemaErrors,

@@ -21,7 +21,7 @@ const purgeBody = Type.Object(
     prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
     soft: Type.Optional(Type.Boolean({ description: 'Makes entries stale instead of invalid, so that they can be revalidated or served stale.' })),
-    tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'Whether an entry must carry one of the tags (any) or every tag (all).' })),
+    tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'any: an entry must carry one of the tags. all: it must carry every tag.' })),
     waitMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 30_000, description: 'How long to wait for every replica to acknowledge, in milliseconds.' })),
   },
   {

@@ -26,7 +26,7 @@ export function checkSchema(value: unknown, unshown: ReadonlyMap<string, unknown
     // An error of one union member says little. The error of the union lists all members.
     .filter((error) => !error.schemaPath.includes('/anyOf/'))
     .map((error) => describe(error, value, unshown))
-  // A value can fail its type and its format at once. One line per place is enough.
+  // A value can fail its type and its format at once. A single line per place is enough.
   return problems.filter((problem, index) => problems.findIndex((each) => each.path === problem.path) === index)
 }
 

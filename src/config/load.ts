@@ -160,7 +160,7 @@ function place(input: PlainObject, path: string, value: unknown): void {
   if (other !== undefined) delete section[other.slice(other.lastIndexOf('.') + 1)]
 }
 
-/** Names the variable or flag that a wrong value came from. Otherwise the operator would look for it in the file. */
+/** Names the variable or flag that a wrong value came from. Otherwise the operator would search the file. */
 function withSource(problem: Problem, sources: ReadonlyMap<string, string>): Problem {
   // The longest path is the nearest source: within a list from the environment, a secret may come from a file.
   const [, source] = [...sources].filter(([path]) => isWithin(problem.path, path)).sort(([a], [b]) => b.length - a.length)[0] ?? []

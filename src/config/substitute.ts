@@ -13,7 +13,7 @@ export interface Fault {
 /** A text with its references replaced. */
 export interface Substitution {
   readonly text: string
-  /** Whether a reference was replaced. If so, the text is read as an environment variable would be. */
+  /** True if a reference was replaced. If so, the text is read as an environment variable would be. */
   readonly replaced: boolean
   /** Empty if every reference is valid and every variable that is needed is set. */
   readonly faults: readonly Fault[]

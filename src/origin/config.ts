@@ -31,7 +31,7 @@ export interface OriginConfig {
    * is written, and the proxy cannot know whether it was processed. `safe`: only connections that have not been idle.
    */
   readonly reuse: 'safe' | 'always'
-  /** Whether HTTP/2 is used to servers that support it: see Http2Pool. */
+  /** True if HTTP/2 is used to servers that support it: see Http2Pool. */
   readonly http2?: boolean
   /** Most connections to each server; over HTTP/2, most requests in flight. */
   readonly maxConnections: number

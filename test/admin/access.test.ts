@@ -1,4 +1,4 @@
-// Who gets in, from where, and how a refusal looks.
+// Access to the admin listener by token, host and origin, and the form of its refusals.
 import tap, { type Test } from 'tap'
 import { namesLoopback } from '../../src/admin/same-site.ts'
 import { listen, purger, reader, sendRaw, type Answer } from './support.ts'
@@ -12,7 +12,7 @@ function isProblem(t: Test, answer: Answer, status: number, code: string): void 
 
 const guarded = ['/metrics', '/v1/explain?url=http://a/', '/v1/entries', '/v1/stats', '/v1/origins', '/v1/replicas', '/v1/purges', '/v1/config', '/no-such-path']
 
-tap.test('all but /healthz and /readyz asks for a token', async (t) => {
+tap.test('every path except /healthz and /readyz needs a token', async (t) => {
   const { ask } = await listen(t)
   for (const path of guarded) {
     const answer = await ask(path, { token: null })
@@ -41,7 +41,7 @@ tap.test('a token is right or wrong as a whole', async (t) => {
   t.match((await ask('/v1/stats', { token: 'wrong' })).headers['www-authenticate'], /error="invalid_token"/)
 })
 
-tap.test('a token without the scope is told which one is missing', async (t) => {
+tap.test('a token without the scope gets the name of the missing scope', async (t) => {
   const { ask, parts } = await listen(t, () => ({ tokens: [{ name: 'r', token: reader, scopes: ['read'] }, { name: 'p', token: purger, scopes: ['purge'] }] }))
   const refused = await ask('/v1/purge', { token: reader, body: { all: true } })
   isProblem(t, refused, 403, 'FORBIDDEN')
@@ -66,7 +66,7 @@ tap.test("another site's page is refused, the listener's own is not", async (t) 
   t.equal(own.headers['access-control-allow-origin'], undefined)
 })
 
-tap.test('on loopback, only names of this machine are answered to, so that no page can rebind its own', async (t) => {
+tap.test('on loopback, only names of this machine are served, so that no page can rebind its own name', async (t) => {
   const { ask, port } = await listen(t)
   for (const host of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example', '10.0.0.1']) {
     isProblem(t, await ask('/v1/stats', { headers: { host } }), 421, 'MISDIRECTED')
@@ -82,7 +82,7 @@ tap.test('on loopback, only names of this machine are answered to, so that no pa
   t.match(await sendRaw(port, `GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 200 /, 'the target is what counts')
 })
 
-tap.test('bound to every address, any name is answered to, and the token decides', async (t) => {
+tap.test('bound to every address, any name is served, and the token decides', async (t) => {
   const { ask } = await listen(t, undefined, '0.0.0.0')
   t.equal((await ask('/v1/stats', { headers: { host: 'springhouse.internal:8081' } })).status, 200)
   isProblem(t, await ask('/v1/stats', { token: null, headers: { host: 'springhouse.internal' } }), 401, 'UNAUTHENTICATED')
@@ -145,7 +145,7 @@ tap.test('half a head is given no longer than a whole request', async (t) => {
   t.equal(server.headersTimeout, 10_000)
 })
 
-tap.test('what breaks inside is told to the log, not to the client', async (t) => {
+tap.test('an internal failure is in the log, and not in the response', async (t) => {
   const { ask, logged } = await listen(t, () => ({
     config: () => {
       throw new Error('secret inside')
@@ -157,7 +157,7 @@ tap.test('what breaks inside is told to the log, not to the client', async (t) =
   t.match(logged.at(-1), { err: { message: 'secret inside' }, token: 'dashboard', url: '/v1/config' })
 })
 
-tap.test('what is not HTTP is answered with a problem, too', async (t) => {
+tap.test('a request that is not HTTP gets a problem document, too', async (t) => {
   const { port } = await listen(t)
   t.match(await sendRaw(port, 'GET / HTTP/1.1\r\nbad field\r\n\r\n'), /^HTTP\/1\.1 400 Bad Request\r\ncontent-type: application\/problem\+json\r\n/)
 })

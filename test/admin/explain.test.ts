@@ -1,4 +1,4 @@
-// What explain takes and passes on.
+// The input of explain, and its use.
 import tap from 'tap'
 import type { Explanation } from '../../src/exchange/explain/explanation.ts'
 import { errorsOf, listen, T0 } from './support.ts'
@@ -55,7 +55,7 @@ tap.test('a URL that no route matches is a 404 that says so', async (t) => {
   t.equal(answer.json()['code'], 'NO_ROUTE')
 })
 
-tap.test('what cannot be a request is refused, every mistake at once', async (t) => {
+tap.test('an impossible request is refused, with every problem at once', async (t) => {
   const { ask } = await listen(t)
   t.same(errorsOf(await ask('/v1/explain')), ['url: is needed'])
   t.same(errorsOf(await ask('/v1/explain?url=')), ['url: is needed'])

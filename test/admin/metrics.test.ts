@@ -1,4 +1,4 @@
-// What is scraped, and that its documentation tells the same.
+// The metrics, and that their documentation matches.
 import { readFile } from 'node:fs/promises'
 import tap from 'tap'
 import { listen, overLog, TwoWorkers } from './support.ts'
@@ -32,7 +32,7 @@ tap.test('documented types and labels are those that are scraped', async (t) => 
   }
 })
 
-tap.test('counters tell what was counted, and closed sets of labels start at 0', async (t) => {
+tap.test('counters have the counted values, and closed sets of labels start at 0', async (t) => {
   const { ask, parts, store, purge } = await listen(t)
   const before = (await ask('/metrics')).text
   t.match(before, /^springhouse_requests_total\{reason="vary-miss"\} 0$/m)
@@ -62,7 +62,7 @@ tap.test('counters tell what was counted, and closed sets of labels start at 0',
   }
 })
 
-tap.test('a scrape goes on without what cannot be asked', async (t) => {
+tap.test('a scrape leaves out values that cannot be read', async (t) => {
   let out = false
   const { ask } = await listen(t, ({ purgeLog }) => ({
     purgeLog: overLog(purgeLog, { replicas: () => (out ? Promise.reject(new Error('redis is gone')) : purgeLog.replicas()) }),
@@ -83,7 +83,7 @@ tap.test('two listeners in one process keep their metrics apart', async (t) => {
   t.match((await other.ask('/metrics')).text, /^springhouse_hits_total 0$/m)
 })
 
-tap.test('of several workers each has its label, whichever is asked', async (t) => {
+tap.test('with several workers each has its label, whichever worker is scraped', async (t) => {
   const crew = new TwoWorkers()
   const one = await listen(t, () => ({ workers: crew.member('one') }))
   const other = await listen(t, () => ({ workers: crew.member('other') }))

@@ -1,10 +1,10 @@
-// What a purge takes, answers, does and leaves in the log.
+// The input, response, effect and log line of a purge.
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
 import type { Purge } from '../../src/store/purge/log.ts'
 import { errorsOf, listen, overLog, purger, storedAt, T0 } from './support.ts'
 
-tap.test('a purge that every live replica acknowledged answers 200, and what it names is dead', async (t) => {
+tap.test('a purge that every live replica acknowledged returns 200, and the named entries are dead', async (t) => {
   const { purge, parts } = await listen(t)
   const before = storedAt('api.example.com', '/v1/a?b=c', { stamp: parts.purgeLog.applied })
   const answer = await purge({ urls: ['https://API.example.com:443/v1/a?b=c'] })
@@ -83,7 +83,7 @@ tap.test('the wait is the configured one unless the body says another', async (t
   t.same(waits, [1_234, 0, 30_000])
 })
 
-tap.test('each purge is one log line: who, what, the id and who acknowledged', async (t) => {
+tap.test('each purge is a log line: token, targets, id and acknowledgements', async (t) => {
   const { purge, logged, parts } = await listen(t)
   await purge({ tags: Array.from({ length: 1000 }, (_, index) => `t${index}`), urls: ['/a'], prefixes: ['http://b/'] })
   t.equal(logged.filter((line) => line['msg'] === 'purge').length, 1)
@@ -98,7 +98,7 @@ tap.test('each purge is one log line: who, what, the id and who acknowledged', a
   })
 })
 
-tap.test('a purge that names nothing is told what would be right', async (t) => {
+tap.test('a purge that names nothing gets a description of valid bodies', async (t) => {
   const { purge, ask, parts } = await listen(t)
   const expected = [': must name what to purge: one or more of "urls", "tags", "prefixes" (arrays of strings), or "all": true']
   for (const body of [{}, { soft: true }, { urls: [] }, { all: false }, { urls: [], tags: [], prefixes: [] }, [], 'all', null, 1]) {
@@ -159,7 +159,7 @@ tap.test('a thousand items are taken, one more is not, and the list of mistakes 
   t.equal(many.at(-1), ': and 900 more')
 })
 
-tap.test('malformed JSON is told where', async (t) => {
+tap.test('malformed JSON is refused with its place', async (t) => {
   const { ask } = await listen(t)
   const said = async (raw: string): Promise<string> => {
     const answer = await ask('/v1/purge', { token: purger, raw })
@@ -183,7 +183,7 @@ tap.test('a key that would reach a prototype is an unknown key like any other', 
   }
 })
 
-tap.test('GET /v1/purges tells the latest, newest first, as they can be written again', async (t) => {
+tap.test('GET /v1/purges lists the latest purges, newest first, in the form of requests', async (t) => {
   const { purge, ask } = await listen(t)
   await purge({ urls: ['http://a/x', '/y'] })
   await purge({ tags: ['t'], tagsMatch: 'all', prefixes: ['https://b:443/'], soft: true })

@@ -1,4 +1,4 @@
-// What the listener tells of the process and of what is stored.
+// The reports of the listener about the process and the stored entries.
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
 import { errorsOf, listen, overLog, T0, TwoWorkers, type Answer } from './support.ts'
@@ -11,7 +11,7 @@ interface Entry {
 const entriesOf = (answer: Answer): Entry[] => answer.json()['entries'] as Entry[]
 const urlsOf = (answer: Answer): string[] => entriesOf(answer).map((entry) => entry.url).sort()
 
-tap.test('/healthz tells that the process is alive', async (t) => {
+tap.test('/healthz shows that the process is alive', async (t) => {
   const { ask } = await listen(t, () => ({ ready: () => false }))
   const answer = await ask('/healthz', { token: null })
   t.equal(answer.status, 200)
@@ -30,7 +30,7 @@ tap.test('/readyz is 503 while starting or shutting down, and 200 otherwise', as
   t.same(after.json(), { status: 'ready', degraded: [] })
 })
 
-tap.test('/readyz stays ready, and says what is out of order, when Redis is gone', async (t) => {
+tap.test('without Redis /readyz stays ready, and names what is degraded', async (t) => {
   const { ask } = await listen(t, ({ store }) => ({
     store: {
       lookup: (key) => store.lookup(key),
@@ -46,7 +46,7 @@ tap.test('/readyz stays ready, and says what is out of order, when Redis is gone
   t.match((await ask('/metrics')).text, /^springhouse_degraded 1$/m)
 })
 
-tap.test('/v1/stats tells the counters, the hit ratio, the store and the log', async (t) => {
+tap.test('/v1/stats shows the counters, the hit ratio, the store and the log', async (t) => {
   const { ask, parts, store } = await listen(t)
   t.equal((await ask('/v1/stats')).json()['hitRatio'], null)
   await store('a', '/x')
@@ -67,14 +67,14 @@ tap.test('/v1/stats tells the counters, the hit ratio, the store and the log', a
   })
 })
 
-tap.test('/v1/origins, /v1/replicas and /v1/config tell what they are named for', async (t) => {
+tap.test('/v1/origins, /v1/replicas and /v1/config show what they are named for', async (t) => {
   const { ask, parts } = await listen(t)
   t.same((await ask('/v1/origins')).json(), { origins: parts.origins.status() })
   t.same((await ask('/v1/replicas')).json(), { replicas: await parts.purgeLog.replicas() })
   t.same((await ask('/v1/config')).json(), { redis: { url: 'redis://***@redis:6379' } })
 })
 
-tap.test('replicas that cannot be asked are a 503', async (t) => {
+tap.test('a list of replicas that cannot be read is a 503', async (t) => {
   const { ask } = await listen(t, ({ purgeLog }) => ({
     purgeLog: overLog(purgeLog, { replicas: () => Promise.reject(new SpringhouseError('STORE_UNAVAILABLE')) }),
   }))
@@ -83,7 +83,7 @@ tap.test('replicas that cannot be asked are a 503', async (t) => {
   t.equal(answer.json()['code'], 'STORE_UNAVAILABLE')
 })
 
-tap.test('/v1/entries tells what is stored, how old it is and what the purges say of it', async (t) => {
+tap.test('/v1/entries lists stored responses, their age and the verdict of the purges', async (t) => {
   const { ask, store, purge, parts } = await listen(t)
   const stamp = parts.purgeLog.applied
   await store('a.example', '/x?y=1', { tags: ['red'], stamp, vary: [['accept', 'text/html']] })
@@ -133,7 +133,7 @@ tap.test('pages follow on one another by their cursors, each entry once', async 
   t.same((await walk('limit=2&tag=fifth')).sort(), ['http://a/0', 'http://a/10', 'http://a/15', 'http://a/20', 'http://a/5'])
 })
 
-tap.test('a query with mistakes is told every one', async (t) => {
+tap.test('a query gets every problem at once', async (t) => {
   const { ask } = await listen(t)
   const answer = await ask('/v1/entries?limit=1001&prefix=x&tags=a')
   t.equal(answer.status, 400)
@@ -146,7 +146,7 @@ tap.test('a query with mistakes is told every one', async (t) => {
   t.same(errorsOf(await ask('/v1/entries?limit=1&limit=2')), ['limit: must be integer'])
 })
 
-tap.test('/v1/stats of several workers adds up what they count and hold, and tells the share of each', async (t) => {
+tap.test('/v1/stats of several workers sums their counters and stores, and shows the share of each', async (t) => {
   const crew = new TwoWorkers()
   const one = await listen(t, () => ({ workers: crew.member('one') }))
   const other = await listen(t, () => ({ workers: crew.member('other') }))

@@ -47,7 +47,7 @@ export interface Listener {
   /** The lines logged so far. */
   readonly logged: Record<string, unknown>[]
   ask(path: string, ask?: Ask): Promise<Answer>
-  /** Asks for a purge as the token that may. */
+  /** Sends a purge with a token that has the scope. */
   purge(body: unknown): Promise<Answer>
   /** Stores an entry under a URL. */
   store(authority: string, target: string, more?: Partial<Metadata>): Promise<void>
@@ -90,7 +90,7 @@ export function sendRaw(port: number, text: string): Promise<string> {
     const socket = connect(port, '127.0.0.1')
     const chunks: Buffer[] = []
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-    socket.on('error', () => undefined) // a reset after the answer; without one the result is empty
+    socket.on('error', () => undefined) // a reset after the response; without one the result is empty
     socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
     socket.write(text)
   })
@@ -102,7 +102,7 @@ export function storedAt(authority: string, target: string, more: Partial<Metada
   return metadata({ fields: ['content-type', 'text/plain'], ...times, authority, target, stamp: '', ...more })
 }
 
-/** A purge log that is the given one but for some of its answers. */
+/** The given purge log with some results replaced. */
 export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | 'replicas'>>): PurgeLog {
   return {
     get applied() {
@@ -197,7 +197,7 @@ export function errorsOf(answer: Answer): string[] {
   return errors.map(({ path, message }) => `${path}: ${message}`)
 }
 
-/** Workers of one crew in this process: what one of them tells is asked of it as it would be over a channel. */
+/** Workers of one group in this process: their reports are collected as over a channel. */
 export class TwoWorkers {
   readonly #tells: Parameters<WorkerGroup['report']>[0][] = []
 

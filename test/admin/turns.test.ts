@@ -1,4 +1,4 @@
-// The admin listener works in pieces: what it does between two turns of the event loop has a bound, whoever asks for how much.
+// The admin listener works in pieces: its work between two turns of the event loop is bounded, whatever its clients request.
 import { setImmediate } from 'node:timers/promises'
 import tap, { type Test } from 'tap'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
@@ -22,11 +22,11 @@ function filled(tags: readonly string[]): MemoryStore {
 }
 
 interface Counted extends Listener {
-  /** How many entries were looked at in each turn so far. */
+  /** How many entries were read in each turn so far. */
   readonly turns: number[]
 }
 
-/** A listener over a store that counts what is looked at between two turns. */
+/** A listener over a store that counts the entries read between two turns. */
 async function counting(t: Test, store: MemoryStore): Promise<Counted> {
   const turns: number[] = [0]
   const listener = await listen(t, () => ({
@@ -50,7 +50,7 @@ const total = (turns: readonly number[]): number => turns.reduce((sum, each) => 
 const found = (answer: Answer): unknown[] => answer.json()['entries'] as unknown[]
 
 // Guards: mostListed in store/memory/store.ts, mostPages in admin/entries.ts.
-tap.test('a listing looks at 64 entries in a turn at most, and at 6,400 in a call, however many there are', async (t) => {
+tap.test('a listing reads at most 64 entries in a turn, and 6,400 in a call, however many there are', async (t) => {
   const { ask, turns } = await counting(t, filled(Array.from({ length: 20 }, (_, i) => `tag ${i}`)))
   const answer = await ask('/v1/entries?limit=1000&tag=none')
   t.equal(answer.status, 200)
@@ -130,7 +130,7 @@ tap.test('a cursor that no page has given is one clear 400', async (t) => {
   t.same(errorsOf(await ask('/v1/purges?cursor=%20')), ['cursor: is not a cursor of an earlier page: leave it out to begin with the first page'])
 })
 
-tap.test('what is asked for has a length', async (t) => {
+tap.test('the length of a request is bounded', async (t) => {
   const { ask, purge } = await listen(t)
   t.same(errorsOf(await ask(`/v1/entries?tag=${'t'.repeat(1_025)}`)), ['tag: must NOT have more than 1024 characters'])
   t.same(errorsOf(await purge({ urls: [`/${'x'.repeat(70_000)}`], tags: ['t'.repeat(1_025)], prefixes: [`/${'x'.repeat(70_000)}`] })).sort(), [
@@ -179,7 +179,7 @@ tap.test('a body that holds too much, or is nested too deep, is refused before i
   t.equal(large.json()['detail'], 'The limit is 1048576 bytes.')
 })
 
-tap.test('/v1/purges is told in pages, none longer than a mebibyte and a record', async (t) => {
+tap.test('/v1/purges is sent in pages, none longer than a mebibyte and a record', async (t) => {
   const { ask, purge } = await listen(t)
   for (let i = 0; i < 5; i++) await purge({ urls: Array.from({ length: 50 }, (_, j) => `/${i}/${j}/${'x'.repeat(9_000)}`) })
   const told: string[] = []

@@ -70,7 +70,7 @@ tap.test('one request is explained at one host: a path alone is not enough', asy
   t.equal(readAbsoluteUrl('http://a/v1').pattern?.target, '/v1')
 })
 
-tap.test('what is shown reads back as the same pattern', async (t) => {
+tap.test('a formatted pattern parses back to the same pattern', async (t) => {
   for (const text of ['http://a:443/x', '/x?y', 'http://[::1]/']) {
     const { pattern } = readUrlPattern(text)
     t.ok(pattern)

@@ -1,11 +1,11 @@
-// The commands that ask the admin API: purge, explain and stats.
+// The commands that use the admin API: purge, explain and stats.
 import { test } from 'tap'
 import type { Explanation } from '../../src/exchange/explain/explanation.ts'
 import { adminServer, freePort, run, Running } from './command.ts'
 
 const receipt = (acknowledged: number, live = 3, soft = false) => ({ id: '1700000000000-0', soft, replicas: { live, acknowledged } })
 
-test('purge sends what is named, and says who has acknowledged it', async (t) => {
+test('purge sends its targets, and prints the acknowledgements', async (t) => {
   const admin = await adminServer(t, () => ({ status: 200, body: receipt(3) }))
   const args = ['purge', '--url', 'http://a/x', '--url', '/y', '--tag', 'red', '--tag', 'blue', '--prefix', '/v1/', '--tags-match', 'all', '--wait', '5s', '--admin', admin.url, '--token', 'abc']
   t.strictSame(await run(t, args), { code: 0, stdout: 'purged (id 1700000000000-0), acknowledged by 3 of 3 replicas\n', stderr: '' })
@@ -127,8 +127,8 @@ status  freshness  purges  age  lifetime  fresh until           kept until      
   t.strictSame(admin.asked.map(({ method, url }) => [method, url]), [['GET', '/v1/explain?url=http%3A%2F%2Fapi.example.com%2Fv1%2Fa']])
 })
 
-test('explain asks for the request that -H and -X describe', async (t) => {
-  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4' }, variants: [] } }))
+test('explain sends the request that -H and -X describe', async (t) => {
+  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'miss' }, variants: [] } }))
   const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
   t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\n[^]*nothing is stored for this URL\n$/ })
   t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })
@@ -143,7 +143,7 @@ test('stats shows every number with its name', async (t) => {
   })
 })
 
-test('stats --watch asks again and again, until Ctrl-C', async (t) => {
+test('stats --watch polls until Ctrl-C', async (t) => {
   let second: () => void
   const askedTwice = new Promise<void>((resolve) => { second = resolve })
   const admin = await adminServer(t, () => {

@@ -22,7 +22,7 @@ export class Running {
   #waiting: (() => void)[] = []
 
   constructor(t: Test, args: readonly string[], env: Record<string, string> = {}, file: string = program) {
-    // Nothing of whoever runs the tests: a SPRINGHOUSE_ variable would change what is tested.
+    // Without the variables of the test run: a SPRINGHOUSE_ variable would change the test.
     // tap sets NODE_OPTIONS for every child, which makes each start several times as slow, so env(1) takes it off again;
     // it then becomes the program, so that signals reach that.
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -56,7 +56,7 @@ export class Running {
   }
 }
 
-/** Flags for a start that asks nothing of an origin. */
+/** Flags for a start that sends nothing to an origin. */
 export const origin = ['--origin', 'http://127.0.0.1:9']
 export const anyPort = ['--host', '127.0.0.1', '--port', '0', '--admin-port', '0']
 
@@ -84,7 +84,7 @@ export interface Asked {
   readonly body: unknown
 }
 
-/** A server that answers as the admin API would, and remembers what it was asked. */
+/** A server that responds like the admin API, and records its requests. */
 export async function adminServer(t: Test, answer: (asked: Asked) => { status: number; body: unknown }): Promise<{ url: string; asked: Asked[] }> {
   const asked: Asked[] = []
   const server = createServer(async (request, response) => {

@@ -1,4 +1,4 @@
-// Errors that nobody catches, in real processes: told in the log, an exit that says so, and another worker in the place.
+// Uncaught errors, in real processes: a line in the log, an exit code, and a replaced worker.
 import tap, { test } from 'tap'
 import { startRedis } from '../support/redis.ts'
 import { anyPort, crashing, origin, Running, urls } from './command.ts'

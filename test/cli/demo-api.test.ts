@@ -32,7 +32,7 @@ async function backend(test: Test, name: string): Promise<{ ask: (target: string
   }
 }
 
-t.test('every answer tells who made it and when', async (test) => {
+t.test('every response names its server and its time', async (test) => {
   const { ask, tick } = await backend(test, 'a')
   const first = await ask('/items')
   tick()
@@ -43,7 +43,7 @@ t.test('every answer tells who made it and when', async (test) => {
   test.equal(first.fields['cache-tag'], 'items')
 })
 
-t.test('an item is the same bytes under the same strong entity-tag from every server, whenever it is asked', async (test) => {
+t.test('an item is the same bytes under the same strong entity-tag from every server, at any time', async (test) => {
   const [a, b] = [await backend(test, 'a'), await backend(test, 'b')]
   b.tick()
   const [fromA, fromB] = [await a.ask('/items/7'), await b.ask('/items/7')]
@@ -53,7 +53,7 @@ t.test('an item is the same bytes under the same strong entity-tag from every se
   test.equal(fromA.fields['cache-tag'], 'items, item-7')
 })
 
-t.test('If-None-Match is answered 304 when it names the item', async (test) => {
+t.test('If-None-Match gets 304 if it names the item', async (test) => {
   const { ask } = await backend(test, 'a')
   const status = async (value: string): Promise<number> => (await ask('/items/7', { headers: { 'if-none-match': value } })).status
   test.equal(await status(itemEtag(7)), 304)
@@ -70,7 +70,7 @@ t.test('there are so many items and no more', async (test) => {
   test.equal((await ask(`/items/${itemCount}?utm_source=x`)).status, 200)
 })
 
-t.test('/flaky fails while it is told to, on the server that was told', async (test) => {
+t.test('/flaky fails while its switch is on, on that server only', async (test) => {
   const [a, b] = [await backend(test, 'a'), await backend(test, 'b')]
   test.equal((await a.ask('/flaky/fail', { method: 'POST' })).status, 200)
   test.equal((await a.ask('/flaky')).status, 503)
@@ -100,7 +100,7 @@ t.test('an unsafe request names what it changed', async (test) => {
   test.match(answer.fields.location, /^\/items\/\d+$/)
 })
 
-t.test('HEAD is answered as GET without a body, other methods are not allowed', async (test) => {
+t.test('HEAD is served as GET without a body, other methods are not allowed', async (test) => {
   const { ask } = await backend(test, 'a')
   const head = await ask('/items/7', { method: 'HEAD' })
   test.equal(head.body, '')

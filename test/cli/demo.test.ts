@@ -64,7 +64,7 @@ function shell(line: string): Promise<string> {
 const pasted: Runner = {
   request: async (step) => {
     const output = await shell(shellLine(step))
-    // With several URLs curl writes one answer after the other.
+    // With several URLs curl writes one response after the other.
     return output.split(/^(?=HTTP\/1\.1 \d{3} )/m).filter((part) => part !== '').map((part) => {
       const [head = '', body = ''] = part.split(/\r\n\r\n(.*)/s)
       const [statusLine = '', ...lines] = head.split('\r\n')
@@ -135,7 +135,7 @@ async function run(test: Test, chapters: readonly Chapter[], runner: Runner): Pr
   }
 }
 
-/** Resolves when whoever is at the other end of a connection to this server is gone. */
+/** Resolves when the peer of a connection to this server has closed it. */
 async function holdOn(url: string): Promise<{ gone: Promise<void> }> {
   const socket: Socket = connect(Number(new URL(url).port), '127.0.0.1')
   await once(socket, 'connect')
@@ -157,7 +157,7 @@ t.test('every printed line does what is said of it', async (test) => {
 
   await test.test('the command beside them explains the URL', async (one) => {
     const line = /^ +(SPRINGHOUSE_ADMIN=.* npx springhouse .*)$/m.exec(demo.printed())?.[1] ?? ''
-    // What npx would run here once the package is built.
+    // The file that npx would run here once the package is built.
     const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
     const output = await shell(line.replace('npx springhouse', `${process.execPath} ${command}`))
     one.match(output, /decision +serve\n/)
@@ -190,5 +190,5 @@ t.test('no server outlives a demo that was killed', async (test) => {
   const held = await Promise.all(place.backends.map(({ url }) => holdOn(url)))
   child.kill('SIGKILL')
   await Promise.all(held.map(({ gone }) => gone))
-  test.pass('both are gone')
+  test.pass('both have ended')
 })

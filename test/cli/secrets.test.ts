@@ -20,7 +20,7 @@ async function status(admin: string, token: string): Promise<number> {
   return answer.status
 }
 
-/** What several requests are answered alike; undefined when they are not. */
+/** The common status of several requests; undefined if they differ. */
 async function agreed(admin: string, token: string): Promise<number | undefined> {
   const all = await Promise.all(Array.from({ length: 8 }, () => status(admin, token)))
   return new Set(all).size === 1 ? all[0] : undefined

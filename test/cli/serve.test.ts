@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import { anyPort, freePort, origin, run, Running, urls } from './command.ts'
 
-test('serve says where it listens, what it keeps things in, and whom it asks', async (t) => {
+test('serve prints its listeners, its store and its origins', async (t) => {
   const serve = new Running(t, ['serve', ...origin, ...anyPort])
   const { proxy, admin } = await urls(serve)
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
@@ -73,14 +73,14 @@ test('a service link with the name of a setting is one line in the log, and in w
   t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is a Kubernetes service link for a service named springhouse-proxy, [^\n]*\n$/ })
 })
 
-test('a second signal ends at once what a request under way would hold up', async (t) => {
+test('a second signal stops at once, despite a request in flight', async (t) => {
   const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
   const { proxy } = await urls(serve)
   const client = connect(Number(new URL(proxy).port), '127.0.0.1')
   t.teardown(() => client.destroy())
   client.on('error', () => {})
   await new Promise<void>((resolve) => { client.write('GET / HTTP/1.1\r\nHost: a\r\n', () => resolve()) })
-  await (await fetch(proxy)).text() // whose answer tells that the half request before it has arrived as well
+  await (await fetch(proxy)).text() // whose response shows that the half request before it has arrived as well
   serve.child.kill('SIGTERM')
   await serve.says(/^springhouse: stopping/m)
   serve.child.kill('SIGTERM')

@@ -1,4 +1,4 @@
-// SIGTERM, in real processes: what is under way is answered, what never ends is cut, and the exit is in order.
+// SIGTERM, in real processes: requests in flight get responses, endless ones are aborted, and the exit is in order.
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
@@ -18,7 +18,7 @@ tap.setTimeout(360_000)
 const token = { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }
 const portOf = (url: string): number => Number(new URL(url).port)
 
-/** An origin that answers when it is told to; `/at-once` it always answers. */
+/** An origin that responds on a signal of the test; `/at-once` it always serves. */
 async function held(t: Test): Promise<{ origin: ScriptedOrigin; release: (text: string) => void }> {
   let end: (text: string) => void = () => {}
   const origin = await startOrigin((request, response) => {
@@ -32,7 +32,7 @@ async function held(t: Test): Promise<{ origin: ScriptedOrigin; release: (text: 
 }
 
 for (const workers of [1, 2]) {
-  test(`told to stop, it is not ready any more, takes no connection, and answers what is under way; workers: ${workers}`, async (t) => {
+  test(`after SIGTERM it is not ready, accepts no connection, and finishes requests in flight; workers: ${workers}`, async (t) => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
     const { origin, release } = await held(t)
@@ -42,7 +42,7 @@ for (const workers of [1, 2]) {
     const answer = ask(portOf(proxy), { path: '/a' })
     await origin.nth(1)
     serve.child.kill('SIGTERM')
-    // A worker that has nothing under way is gone; the one that has answers for all.
+    // A worker without requests in flight has ended; the other one serves alone.
     const readiness = (): Promise<number> => ask(portOf(admin), { path: '/readyz' }).then(({ status }: Answer) => status, () => 0)
     await eventually(async () => await readiness() === 503)
     // One worker may be told a moment later than the other, and take connections until then: refused is what all have given up.
@@ -59,7 +59,7 @@ for (const workers of [1, 2]) {
   })
 }
 
-test('with a delay, it goes on as before and says that it is not ready, until the delay is over or it is told again', async (t) => {
+test('with a delay, it serves as before while it is not ready, until the delay is over or a second signal', async (t) => {
   const origin = await startOrigin((_, response) => response.end('as before'))
   t.teardown(() => origin.close())
   const args = ['serve', '--origin', origin.url, ...anyPort]
@@ -118,7 +118,7 @@ test('WebSockets, HTTP/2 sessions, a fill that hangs and a hung Redis do not hol
   const stream = busy.request({ ':path': '/stalled' })
   stream.on('error', () => {})
   await once(stream, 'response')
-  // The client has gone, and its fill runs on.
+  // The client has left, and its fill continues.
   const leaving = httpsRequest(`${proxy}/left`, { ca }, (response) => response.once('data', () => leaving.destroy()))
   leaving.on('error', () => {})
   leaving.end()

@@ -16,12 +16,12 @@ test('every verb has help', async (t) => {
   t.match(asked, { code: 0, stdout: /^Usage: springhouse purge/ })
 })
 
-test('--version tells the version of the package', async (t) => {
+test('--version prints the version of the package', async (t) => {
   const { code, stdout } = await run(t, ['--version'])
   t.match({ code, stdout }, { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
 })
 
-test('what is not understood ends with 2, and one line', async (t) => {
+test('wrong usage ends with 2, and a line', async (t) => {
   const cases: readonly [string[], string][] = [
     [['serve', '--prot', '1'], "unknown option '--prot' (Did you mean --port?)"],
     [['serve', 'more'], "too many arguments for 'serve'. Expected 0 arguments but got 1."],

@@ -6,7 +6,7 @@ import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { anyPort, Running, urls } from './command.ts'
 
-test('workers share their fetches, and one that crashes takes nothing with it but what it had under way', async (t) => {
+test('workers share their fetches, and a crashed worker loses only its requests in flight', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   let release: () => void = () => {}
@@ -44,7 +44,7 @@ test('workers share their fetches, and one that crashes takes nothing with it bu
     t.equal(origin.requests.filter(({ target }) => target === '/held').length, 1)
   })
 
-  await t.test('a connection that was on its way to it when it died is answered by another', async (t) => {
+  await t.test('a connection that was on its way to a dying worker is served by another', async (t) => {
     // Stopped, it takes nothing, but its turn comes as before.
     process.kill(Number(victim), 'SIGSTOP')
     let answered = 0
@@ -59,7 +59,7 @@ test('workers share their fetches, and one that crashes takes nothing with it bu
     await replaced(100)
   })
 
-  await t.test('under load nothing is lost but what was under way at it; the next one starts later each time', async (t) => {
+  await t.test('under load only its requests in flight are lost; the next worker starts later each time', async (t) => {
     const load = new AbortController()
     let [begun, answered] = [0, 0]
     const failed: number[] = []

@@ -46,7 +46,7 @@ test('without Redis, one for each processor is one: alone, with the embedded sto
   t.match(await stats(), { pid: serve.child.pid, store: { kind: 'memory' } })
 })
 
-test('workers that cannot listen are told of once, and none is left', async (t) => {
+test('workers that cannot listen are reported once, and none is left', async (t) => {
   const port = await freePort()
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
@@ -56,7 +56,7 @@ test('workers that cannot listen are told of once, and none is left', async (t) 
   })
 })
 
-test('a purge at whichever worker is acknowledged by all, and none of them serves the old answer after it', async (t) => {
+test('a purge at any worker is acknowledged by all, and no worker serves the old response after it', async (t) => {
   const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
   t.teardown(() => counted.close())
   const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], {
@@ -98,7 +98,7 @@ test('a purge at whichever worker is acknowledged by all, and none of them serve
   t.equal((await serve.ended).code, 0)
 })
 
-test('a connection that the last worker gives back as it stops is closed: nobody is left who could answer it', async (t) => {
+test('a connection that the last worker returns as it stops is closed: no worker is left to serve it', async (t) => {
   const primary = new Running(t, [], {}, givingBack)
   const [, worker, port] = await primary.says(/worker (\d+) listens on (\d+)/)
   // It cannot read until it has been told to stop and has been given a connection, in that order.
@@ -113,7 +113,7 @@ test('a connection that the last worker gives back as it stops is closed: nobody
   await primary.says(/has closed/)
 })
 
-test('numbers are of all workers, whichever is asked; one that hangs is left out', async (t) => {
+test('statistics cover all workers, at any worker; a worker that hangs is left out', async (t) => {
   const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => counted.close())
   const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })

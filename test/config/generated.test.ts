@@ -1,4 +1,4 @@
-// What grows from the schema has not drifted from it.
+// The generated files match the schema.
 import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { test } from 'tap'

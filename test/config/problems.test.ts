@@ -1,4 +1,4 @@
-// What a configuration that is wrong is told: everything at once, with its place, and with what would be right.
+// A wrong configuration: every problem at once, with its place, and with valid values.
 import { test } from 'tap'
 import { parseConfigText } from '../../src/config/file.ts'
 import { loadConfig, resolveConfig } from '../../src/config/load.ts'
@@ -19,7 +19,7 @@ function lines(attempt: () => unknown): string[] {
 
 const wrong = (settings: Record<string, unknown>) => lines(() => resolveConfig({ origins, ...settings }))
 
-test('every problem is told at once', (t) => {
+test('every problem is reported at once', (t) => {
   t.strictSame(wrong({
     proxy: { prot: 1, port: 70_000 },
     routes: [{ origin: 'apj', cache: { TTL: '5s', staleIfError: '5 parsecs' } }],
@@ -133,7 +133,7 @@ test('settings are held to each other', (t) => {
   t.end()
 })
 
-test('what is not built yet is refused, not ignored', (t) => {
+test('settings that are not supported yet are refused, not ignored', (t) => {
   t.strictSame(wrong({ sessions: { enabled: true } }), ['sessions.enabled: not supported yet; leave it false'])
   t.end()
 })
@@ -175,7 +175,7 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
 })
 
 // The guards: `isServiceLink` and `isAboutDeployment` in environment.ts.
-test('what Kubernetes says of services, and what an image says of itself, is told apart from misspelt settings', (t) => {
+test('Kubernetes service links and deployment variables are distinguished from misspelt settings', (t) => {
   const flags = { origin: ['http://127.0.0.1:1'] }
   const services = ['SPRINGHOUSE', 'SPRINGHOUSE_PROXY', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_REDIS', 'SPRINGHOUSE_REDIS_SENTINEL', 'SPRINGHOUSE_CACHE', 'SPRINGHOUSE_PROXY_2', 'SPRINGHOUSE_V1_PROXY']
   const links = Object.fromEntries(services.flatMap((name) => [
@@ -203,7 +203,7 @@ test('what Kubernetes says of services, and what an image says of itself, is tol
   t.end()
 })
 
-test('a file that is not YAML is told by line and column', (t) => {
+test('a YAML error names its line and column', (t) => {
   const cases: readonly [string, RegExp][] = [
     ['proxy: {\n  port: 1\norigins: [', /^f\.yaml, line 3, column \d+: /],
     ['proxy:\n  port: 1\n  host: a\n  port: 2\n', /^f\.yaml, line 4, column 3: the key port is given twice$/],

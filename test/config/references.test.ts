@@ -11,7 +11,7 @@ function load(t: Test, text: string, env: Record<string, string> = {}, name = 'a
   return loadConfig({ file: `${t.testdir({ [name]: text })}/${name}`, env }).config
 }
 
-/** What is said of a file, without the directory of the test. */
+/** The messages about a file, without the directory of the test. */
 function lines(t: Test, text: string, env: Record<string, string> = {}, name = 'a.yaml'): string[] {
   try {
     load(t, text, env, name)
@@ -112,7 +112,7 @@ test('a default may hold references, and pairs of braces', (t) => {
   t.end()
 })
 
-test('what a variable holds is neither read as YAML nor searched for references', (t) => {
+test('the content of a variable is neither parsed as YAML nor searched for references', (t) => {
   for (const held of ['${OTHER}', '$OTHER', '$$', 'a:b', '#c', '{x:1}', '*a', '!!int', "'q'", '"q"', '\\n']) {
     t.equal(token(load(t, withToken('${X}'), { X: held, OTHER: 'no' })), held)
     t.equal(token(load(t, withToken('${Y:-${X}}'), { X: held, OTHER: 'no' })), held)
@@ -197,7 +197,7 @@ test('nothing is replaced in what comes from the environment or a flag', (t) => 
   t.end()
 })
 
-test('what the file says of a setting that is given otherwise does not matter', (t) => {
+test('a wrong setting in the file does no harm if the environment or a flag replaces it', (t) => {
   const text = `${origin}redis: { url: \${REDIS_URL} }\nlog: { level: $x }`
   t.equal(load(t, text, { SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_LOG_LEVEL: 'warn' }).log.level, 'warn')
   const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [ "${A}" ] } }\nroutes: [ { origin: "${B}" } ]' })}/a.yaml`

@@ -105,7 +105,7 @@ test('a secret that is given twice is one clear line', (t) => {
   t.end()
 })
 
-// The guard: `readPlainFile` in secret-file.ts. Without O_NONBLOCK, and without the look at its kind, a pipe would hang the start.
+// The guard: `readPlainFile` in secret-file.ts. Without O_NONBLOCK, and without the check of its kind, a pipe would hang the start.
 test('a file that cannot be used is one clear line with its path, and nothing waits for it', (t) => {
   const dir = dirOf(t, { empty: '', newlines: '\r\n\n', lines: 'a\nb\n', nul: 'a\0b', tab: 'a\tb', large: 'x'.repeat(64 * 1024 + 1), spaced: 'two words' })
   mkdirSync(`${dir}/directory`)
@@ -146,7 +146,7 @@ test('a file that cannot be used is one clear line with its path, and nothing wa
   t.end()
 })
 
-test('what a file holds is held to what the setting takes, and is not shown', (t) => {
+test('a secret from a file is checked like any value, and is not shown', (t) => {
   const dir = dirOf(t, { spaced: 'hush hush', long: 'hush'.repeat(300) })
   t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: spaced } ] }')),
     [`admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here (from ${dir}/spaced)`])
@@ -180,7 +180,7 @@ test('a file that this user may not read is said so', { skip: process.getuid?.()
   t.end()
 })
 
-test('what is shown has the path of the file, and not what it holds', (t) => {
+test('messages show the path of a secret file, and not its content', (t) => {
   const dir = dirOf(t)
   const config = load(dir, 'admin: { tokens: [ { name: a, tokenFile: secret } ] }\nredis: { urlFile: url }')
   const shown = humanise(maskSecrets(config))

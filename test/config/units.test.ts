@@ -24,7 +24,7 @@ test('KiB is 1024 bytes, and KB is 1000', (t) => {
   t.end()
 })
 
-test('what is written for people reads back as the same number', (t) => {
+test('a formatted duration or size parses back to the same number', (t) => {
   assert(property(nat({ max: 1e12 }), (number) => parseDuration(formatDuration(number)) === number && parseSize(formatSize(number)) === number))
   t.equal(formatDuration(3_600_000), '1h')
   t.equal(formatDuration(90_000), '90s')

@@ -63,7 +63,7 @@ tap.test('a POST whose connection could not be made goes to another server, its 
   t.equal(await answer.body.text(), 'unread until it is sent')
 })
 
-tap.test('what was sent and may have been acted on is not sent again', async (t) => {
+tap.test('a request that was sent and may have been processed is not sent again', async (t) => {
   const broken = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
   const other = await startOrigin((_request, response) => response.end('other'))
   t.teardown(async () => { await broken.close(); await other.close() })
@@ -96,7 +96,7 @@ tap.test('failures are the catalogue\'s', async (t) => {
   await origins.close()
 })
 
-tap.test('an answer that comes when whoever asked has left is given to nobody, and its connection is closed', async (t) => {
+tap.test('a response that arrives after its client left is discarded, and its connection is closed', async (t) => {
   let closed: () => void = () => undefined
   const gone = new Promise<void>((resolve) => { closed = resolve })
   const origin = await startRawOrigin((socket) => {
@@ -132,7 +132,7 @@ tap.test('uploads that come slowly leave connections for others', async (t) => {
   for (const answer of answers.slice(1)) t.equal(await (await answer).body.text(), 'POST', 'the fourth has had its turn')
 })
 
-tap.test('a request that is given up before it is answered is closed at the origin', async (t) => {
+tap.test('if a request is aborted before its response, its connection to the origin is closed', async (t) => {
   const gone = new Promise<void>((resolve) => {
     void startOrigin((request) => request.socket.on('close', () => resolve())).then(async (origin) => {
       const origins = originsOf({ servers: [origin.url] })

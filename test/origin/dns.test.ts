@@ -1,4 +1,4 @@
-// One host name, several addresses: each is a server of its own, and what the name resolves to is followed.
+// A host name with several addresses: each address is a server, and changes of the name are followed.
 import { once } from 'node:events'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ import { testCertificate, testKey } from '../support/certificate.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 import { fetchFrom, handClock, patience, silent } from './origins-under-test.ts'
 
-/** A resolver whose answer a test sets. */
+/** A resolver whose result a test sets. */
 class ScriptedNames {
   addresses: readonly string[] | Error
   asked: string[] = []
@@ -29,13 +29,13 @@ class ScriptedNames {
     return this.addresses
   }
 
-  /** Resolves when it is asked once more. */
+  /** Resolves at the next lookup. */
   async askedAgain(): Promise<void> {
     await new Promise<void>((resolve) => this.#next.push(resolve))
   }
 }
 
-/** Backends on 127.0.0.2, .3, …, all on one port; each answers with its address. */
+/** Backends on 127.0.0.2, .3, …, all on one port; each responds with its address. */
 async function backends(t: Test, count: number): Promise<{ port: number; at: ScriptedOrigin[] }> {
   for (let attempt = 1; ; attempt++) {
     const at: ScriptedOrigin[] = []
@@ -117,7 +117,7 @@ tap.test('a new address is taken up, and one that stays keeps its record', async
   t.strictSame(await bodies(origins, 3), ['127.0.0.3', '127.0.0.3', '127.0.0.3'])
 })
 
-tap.test('an address that has vanished finishes what is under way, and gets nothing new', async (t) => {
+tap.test('an address that left DNS finishes its requests in flight, and gets no new ones', async (t) => {
   const { port, at } = await backends(t, 2)
   let finish: () => void = () => undefined
   const slow = await startOrigin((_request, response) => {
@@ -177,7 +177,7 @@ tap.test('when a server fails its name is resolved before its time, but not all 
   const origins = named(t, names, port, { retries: 0 }, clock, 3_600_000)
   while (addresses(origins)[0] === undefined) await fetchFrom(origins)
   await at[0]?.close()
-  // There may be a connection from before, which tells nothing but that it is closed.
+  // There may be a connection from before, which only shows that it is closed.
   await fetchFrom(origins)
   names.addresses = ['127.0.0.3']
   for (let i = 0; i < 5; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_REFUSED')
@@ -188,7 +188,7 @@ tap.test('when a server fails its name is resolved before its time, but not all 
   t.equal((await fetchFrom(origins)).body.toString(), '127.0.0.3')
 })
 
-tap.test('until its name is resolved for the first time a server is asked by name', async (t) => {
+tap.test('until its name is first resolved, a server is used by name', async (t) => {
   const { port } = await backends(t, 1)
   const names = new ScriptedNames()
   const origins = named(t, names, port, { servers: [`http://no-such-host.invalid:${port}`] })
@@ -221,7 +221,7 @@ tap.test('when one of two addresses is killed no GET is lost', async (t) => {
   t.equal(origins.status()[0]?.healthy, false)
 })
 
-tap.test('each address is asked how it is', async (t) => {
+tap.test('each address has its own health checks', async (t) => {
   const { port, at } = await backends(t, 2)
   const names = new ScriptedNames('127.0.0.2', '127.0.0.3')
   const origins = named(t, names, port, { health: { path: '/healthz', intervalMs: 5 } })

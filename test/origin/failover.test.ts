@@ -24,7 +24,7 @@ tap.test('round-robin goes from server to server', async (t) => {
   t.strictSame(await bodies(origins, 6), ['a', 'b', 'c', 'a', 'b', 'c'])
 })
 
-tap.test('least-pending goes where the least is under way', async (t) => {
+tap.test('least-pending chooses the server with the fewest requests in flight', async (t) => {
   const held: (() => void)[] = []
   const slow = await startOrigin((_request, response) => held.push(() => response.end('slow')))
   const quick = await named('quick')
@@ -46,10 +46,10 @@ tap.test('when one of two servers is killed no GET fails', async (t) => {
   t.strictSame(await bodies(origins, 8), Array.from({ length: 8 }, () => 'b'))
 })
 
-tap.test('three failed connections in a row take a server out, for terms that double until it answers', async (t) => {
+tap.test('three failed connections in a row eject a server, for times that double until it responds', async (t) => {
   const clock = handClock()
   let refused = 0
-  // Accepts, and closes before it answers: a failed connection that can be counted.
+  // Accepts, and closes before it responds: a failed connection that can be counted.
   let dead = true
   const flaky = await startRawOrigin((socket) => socket.on('data', () => {
     if (!dead) return socket.end(ok)
@@ -114,7 +114,7 @@ tap.test('a keep-alive connection that the server was just closing costs one rep
     let answered = 0
     socket.on('data', () => {
       requests++
-      // The first connection answers once, and closes instead of answering again.
+      // The first connection responds once, and closes instead of responding again.
       if (number === 1 && ++answered > 1) socket.destroy()
       else socket.write(ok)
     })
@@ -135,7 +135,7 @@ tap.test('a new connection to the only server is not repeated after a reset', as
   t.equal(origin.connections.length, 1)
 })
 
-tap.test('nothing is repeated because of what was answered, nor once an answer has begun', async (t) => {
+tap.test('no request is repeated because of its response, or after a response has begun', async (t) => {
   for (const answer of ['HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun', 'HTTP/1.1 2']) {
     const broken = await startRawOrigin((socket) => socket.on('data', () => socket.end(answer)))
     const other = await named('other')
@@ -203,7 +203,7 @@ tap.test('a server that fails two health checks is out until it passes one', asy
   t.strictSame((await bodies(origins, 2)).sort(), ['checked', 'other'])
 })
 
-tap.test('a server of weight 3 is asked three times as often, and not in a row', async (t) => {
+tap.test('a server of weight 3 gets three times as many requests, and not in a row', async (t) => {
   const [a, b] = [await named('a'), await named('b')]
   for (const balance of ['round-robin', 'least-pending'] as const) {
     const origins = originsOf({ servers: [`${a.url} weight=3`, b.url], balance })
@@ -214,7 +214,7 @@ tap.test('a server of weight 3 is asked three times as often, and not in a row',
   await b.close()
 })
 
-tap.test('least-pending counts what is under way against the weight', async (t) => {
+tap.test('least-pending divides the requests in flight by the weight', async (t) => {
   const held: (() => void)[] = []
   const big = await startOrigin((_request, response) => held.push(() => response.end('big')))
   const small = await startOrigin((_request, response) => held.push(() => response.end('small')))
@@ -227,7 +227,7 @@ tap.test('least-pending counts what is under way against the weight', async (t) 
   await Promise.all(all)
 })
 
-tap.test('an answer is tried elsewhere only where the route says so, and only where that is safe', async (t) => {
+tap.test('a request is sent to another server because of a status only if the route says so and it is safe', async (t) => {
   const failing = await startOrigin((request, response) => {
     response.writeHead(request.url === '/500' ? 500 : 503)
     response.end('x'.repeat(100_000))
@@ -250,7 +250,7 @@ tap.test('an answer is tried elsewhere only where the route says so, and only wh
   await alone.close()
 })
 
-tap.test('retries have a budget: a reserve, and a tenth of what is asked', async (t) => {
+tap.test('retries have a budget: a reserve, and a tenth of the requests', async (t) => {
   const failing = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
   const also = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
   const origins = originsOf({ servers: [failing.url, also.url], maxConnections: 20 })
@@ -260,7 +260,7 @@ tap.test('retries have a budget: a reserve, and a tenth of what is asked', async
   t.ok(retries >= 20 + 29 && retries <= 20 + 30, `${retries} retries of 300 requests`)
 })
 
-tap.test('what must not be sent twice is not sent over a connection that has been idle', async (t) => {
+tap.test('a request that must not be sent twice never uses a connection that has been idle', async (t) => {
   const clock = handClock()
   for (const reuse of ['safe', 'always'] as const) {
     const server = await startOrigin((_request, response) => response.end('ok'))

@@ -27,12 +27,12 @@ tap.test('several failed attempts of one connect count as the first', async (t) 
   t.equal(mapOriginError(new AggregateError([coded('ECONNREFUSED'), coded('EHOSTUNREACH')])).code, 'ORIGIN_REFUSED')
 })
 
-tap.test('once the head was passed on, a connection that breaks is a truncated answer', async (t) => {
+tap.test('once the head was forwarded, a broken connection is a truncated response', async (t) => {
   for (const code of ['ECONNRESET', 'UND_ERR_SOCKET', 'ETIMEDOUT', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']) t.equal(mapOriginError(coded(code), true).code, 'ORIGIN_TRUNCATED', code)
   t.equal(mapOriginError(coded('UND_ERR_BODY_TIMEOUT'), true).code, 'ORIGIN_TIMEOUT')
 })
 
-tap.test('what was said over a connection is not a failure of the connection', async (t) => {
+tap.test('a malformed message is not a failure of its connection', async (t) => {
   t.ok(isConnectionFailure(new SpringhouseError('ORIGIN_REFUSED')))
   for (const code of ['ORIGIN_TIMEOUT', 'ORIGIN_MALFORMED', 'ORIGIN_TRUNCATED', 'BAD_REQUEST', 'CLIENT_GONE'] as const) t.notOk(isConnectionFailure(new SpringhouseError(code)), code)
 })

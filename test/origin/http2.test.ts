@@ -25,7 +25,7 @@ function pass(origins: Origins, exact: Partial<Passing> & { body?: Readable }): 
 
 const bytes = (...chunks: string[]): Readable => Readable.from(chunks.map((chunk) => Buffer.from(chunk)), { objectMode: false })
 
-tap.test('a request as it is sent, and an answer as it comes', async (t) => {
+tap.test('a request as it is sent, and its response as it is received', async (t) => {
   const origin = await startHttp2Origin((stream) => {
     stream.respond({ ':status': 200, 'x-a': ['1', '2'], 'set-cookie': ['a=1', 'b=2'], 'x-latin': 'caf\xe9' })
     stream.end('whole')
@@ -44,7 +44,7 @@ tap.test('a request as it is sent, and an answer as it comes', async (t) => {
   t.equal(origin.requests[1]?.[':authority'], `127.0.0.1:${origin.port}`, 'without Host the server\'s own authority')
 })
 
-tap.test('what cannot be said in HTTP/2 is the client\'s error, and costs no session', async (t) => {
+tap.test('a request that HTTP/2 forbids is the client\'s error, and costs no session', async (t) => {
   const origin = await startHttp2Origin((stream) => { stream.respond(); stream.end() })
   const origins = http2({ servers: [origin.url] })
   t.teardown(async () => { await origins.close(); await origin.close() })
@@ -58,7 +58,7 @@ tap.test('what cannot be said in HTTP/2 is the client\'s error, and costs no ses
   t.strictSame([origin.requests.length, origin.sessions.length, origins.status()[0]?.pending], [1, 1, 0])
 })
 
-tap.test('a server that does not choose h2 is spoken to in HTTP/1.1, over the connection that asked', async (t) => {
+tap.test('if a server does not choose h2, HTTP/1.1 is used over the same connection', async (t) => {
   const versions: string[] = []
   let connections = 0
   const server = createHttpsServer({ cert: testCertificate, key: testKey }, (request, response) => {
@@ -167,7 +167,7 @@ tap.test('uploads that come slowly leave streams for others', async (t) => {
   for (const answer of answers) t.equal(await (await answer).body.text(), 'POST', 'each has its turn')
 })
 
-tap.test('who gives up while waiting leaves the queue', async (t) => {
+tap.test('a request that is aborted while waiting leaves the queue', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => { if (headers[':path'] !== '/held') { stream.respond(); stream.end() } })
   const origins = http2({ servers: [origin.url], maxConnections: 1 })
   t.teardown(async () => { await origins.close(); await origin.close() })
@@ -256,7 +256,7 @@ tap.test('a server that does not read holds the sender of the body, and nobody e
   stream.close(constants.NGHTTP2_CANCEL)
 })
 
-tap.test('a body that its sender breaks off never looks whole, and costs its stream alone', async (t) => {
+tap.test('a body that its sender aborts never seems complete, and costs only its stream', async (t) => {
   let outcome: Promise<string> | undefined
   const origin = await startHttp2Origin((stream, headers) => {
     if (headers[':path'] === '/ok') { stream.respond(); return stream.end() }
@@ -288,7 +288,7 @@ tap.test('a body that its sender breaks off never looks whole, and costs its str
   t.equal(origins.status()[0]?.consecutiveFailures, 0, 'it is not the server\'s failure')
 })
 
-tap.test('an answer before the end of the body is an answer, and the rest is let go (§8.1)', async (t) => {
+tap.test('a response before the end of the request body is complete, and the rest of the body is dropped (§8.1)', async (t) => {
   const origin = await startHttp2Origin((stream) => {
     stream.respond({ ':status': 413 })
     stream.end('too much')
@@ -307,7 +307,7 @@ tap.test('an answer before the end of the body is an answer, and the rest is let
   t.equal(origins.status()[0]?.pending, 0)
 })
 
-tap.test('who gives up costs a stream, and not the session', async (t) => {
+tap.test('an aborted request costs its stream, and not the session', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => {
     stream.respond()
     if (headers[':path'] === '/long') stream.write('begun')
@@ -330,7 +330,7 @@ tap.test('who gives up costs a stream, and not the session', async (t) => {
   t.equal(origin.sessions.length, 1)
 })
 
-tap.test('patience is for each request: with the head, with the body, and none with a stream of events', async (t) => {
+tap.test('timeouts apply to each request: to the head, to the body, and not to an event stream', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => {
     if (headers[':path'] === '/silent') return
     stream.respond(headers[':path'] === '/events' ? { 'content-type': 'text/event-stream' } : {})
@@ -387,7 +387,7 @@ tap.test('a session that has been idle for long is not used again', async (t) =>
   t.equal(origin.sessions.length, 2)
 })
 
-tap.test('one that has paused holds up nobody else, and is sent no more than a window', async (t) => {
+tap.test('a paused response blocks no other request, and gets at most a window', async (t) => {
   let written = 0
   const origin = await startHttp2Origin((stream, headers) => {
     stream.respond()
@@ -424,7 +424,7 @@ tap.test('one that has paused holds up nobody else, and is sent no more than a w
   t.equal(origin.sessions.length, 1)
 })
 
-tap.test('an answer that is whole is given whole, though its session goes while nobody reads', async (t) => {
+tap.test('a complete response is delivered completely, even if its session is lost while it is not read', async (t) => {
   const origin = await startHttp2Origin((stream) => { stream.respond(); stream.end(Buffer.alloc(100_000, 'x')) })
   const origins = http2({ servers: [origin.url] })
   t.teardown(async () => { await origins.close(); await origin.close() })
@@ -440,7 +440,7 @@ tap.test('an answer that is whole is given whole, though its session goes while 
   t.equal(got.body.length, 100_000)
 })
 
-tap.test('health checks are made over HTTP/2, and answers tried elsewhere where the route says so', async (t) => {
+tap.test('health checks are made over HTTP/2, and statuses are retried on another server if the route says so', async (t) => {
   let status = 500
   const checked = await startHttp2Origin((stream, headers) => {
     stream.respond({ ':status': headers[':path'] === '/healthz' ? status : 503 })

@@ -1,4 +1,4 @@
-// What the tests of this room share: pools with short patience, a clock that stands still, and a sink that remembers.
+// Shared parts of the origin tests: pools with short timeouts, a clock that stands still, and a sink that records its calls.
 import { pino } from 'pino'
 import type { Clock } from '../../src/clock.ts'
 import type { SpringhouseError } from '../../src/errors.ts'
@@ -42,7 +42,7 @@ export interface Outcome {
   readonly headSeen: boolean | undefined
 }
 
-/** Asks, and resolves when the sink has heard the last. */
+/** Sends a request, and resolves after the last call of its sink. */
 export function fetchFrom(origins: Origins, request: Partial<RequestForOrigin> = {}, watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []

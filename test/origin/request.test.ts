@@ -66,7 +66,7 @@ tap.test('HEAD, 204 and 304 have no body, whatever their Content-Length says', a
   }
 })
 
-tap.test('interim answers come before the head, trailers at the end', async (t) => {
+tap.test('interim responses arrive before the head, trailers at the end', async (t) => {
   const origin = await startCannedOrigin('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n')
   const origins = originsOf({ servers: [origin.url] })
   t.teardown(async () => { await origins.close(); await origin.close() })
@@ -171,7 +171,7 @@ tap.test('an end that comes while the body is paused waits for the sink, and har
   }
 })
 
-tap.test('malformed answers are refused', async (t) => {
+tap.test('malformed responses are refused', async (t) => {
   const answers = {
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n01234',
     'two equal lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n01234',
@@ -211,7 +211,7 @@ tap.test('white space around a field value is not part of it, and its bytes are 
   t.equal(fieldValue(got.fields, 'x-empty'), '')
 })
 
-tap.test('each way of not answering has its own word', async (t) => {
+tap.test('each way of not responding has its own error code', async (t) => {
   const silent = await startRawOrigin(() => undefined)
   const slow = await startCannedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234')
   const closing = await startRawOrigin((socket) => socket.once('data', () => socket.end()))
@@ -246,14 +246,14 @@ tap.test('each way of not answering has its own word', async (t) => {
   await idle.close()
 })
 
-tap.test('a stream of events may be silent for longer than other bodies, whatever was asked for', async (t) => {
+tap.test('an event stream may pause for longer than other bodies, whatever its target', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', (request) => {
     const type = String(request).includes('/events') ? 'Text/Event-Stream; charset=utf-8' : 'text/plain'
     socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\ndata: 1\n\n`)
   }))
   const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 1 } })
   t.teardown(async () => { await origins.close(); await origin.close() })
-  // The other request shares the pool's patience, and its failure shows that more than that has passed.
+  // The other request has the same timeout, and its failure shows that more than that has passed.
   const events = fetchFrom(origins, { target: '/events' })
   t.equal((await fetchFrom(origins, { target: '/text', fields: ['host', 'a', 'accept', 'text/event-stream'] })).error?.code, 'ORIGIN_TIMEOUT')
   origin.connections[0]?.end('data: 2\n\n')
@@ -281,7 +281,7 @@ tap.test('a body that nobody takes may be silent, and is expected again once it 
   t.equal((await paused).error?.code, 'ORIGIN_TIMEOUT')
 })
 
-tap.test('a paused sink hears nothing until it resumes, and then everything', async (t) => {
+tap.test('a paused sink gets no call until it resumes, and then every call', async (t) => {
   const body = Buffer.alloc(2_000_000, 'x')
   const origin = await startOrigin((_request, response) => response.end(body))
   const origins = originsOf({ servers: [origin.url] })
@@ -307,7 +307,7 @@ tap.test('a paused sink hears nothing until it resumes, and then everything', as
   t.ok(pauses > 3)
 })
 
-tap.test('a request that is given up is closed at the origin, and the sink hears no more', async (t) => {
+tap.test('if a request is aborted, its connection to the origin is closed, and the sink gets no further call', async (t) => {
   const origin = await startOrigin((_request, response) => { response.write('begun') })
   const origins = originsOf({ servers: [origin.url], maxConnections: 1 })
   t.teardown(async () => { await origins.close(); await origin.close() })
@@ -325,7 +325,7 @@ tap.test('a request that is given up is closed at the origin, and the sink hears
       onError: () => t.fail('onError after abort'),
     })
   })
-  // The one connection is free again: the next request gets its answer begun.
+  // The one connection is free again: the response of the next request begins.
   const second = await fetchFrom(origins, {}, { onData: () => void origins.close() })
   t.equal(second.body.toString(), 'begun')
   t.equal(heard, 2)
@@ -368,7 +368,7 @@ tap.test('beyond its connections and its queue a pool says that it is busy', asy
   for (const got of await Promise.all(served)) t.equal(got.status, 200)
 })
 
-tap.test('close ends what is under way, and what comes after', async (t) => {
+tap.test('close ends requests in flight, and later ones', async (t) => {
   const origin = await startOrigin(() => undefined)
   const origins = originsOf({ servers: [origin.url] })
   t.teardown(() => origin.close())

@@ -15,7 +15,7 @@ export interface Expectation {
   readonly status: number
   /** Patterns for field values, by field name. */
   readonly fields?: Readonly<Record<string, RegExp>>
-  /** Whether the body equals the last body of this URL, or is a new one. */
+  /** `same`: the body equals the last body of this URL. `new`: it differs. */
   readonly body?: 'same' | 'new'
   /** A pattern for the body. */
   readonly text?: RegExp
@@ -114,16 +114,16 @@ export function script(place: Place): readonly Chapter[] {
       title: 'stale-if-error: backends that fail',
       steps: [
         get('/flaky', 'a miss, stored', { status: 200, fields: miss, body: 'new' }),
-        toEveryBackend('/flaky/fail', 'makes both backends answer 503 from now on (sent to each backend directly)'),
+        toEveryBackend('/flaky/fail', 'makes both backends return 503 from now on (sent to each backend directly)'),
         purge('makes the stored response stale, so that the proxy must revalidate', { tags: ['flaky'], soft: true }),
-        get('/flaky', '200 with the stale response: both backends answered 503', {
+        get('/flaky', '200 with the stale response: both backends returned 503', {
           status: 200, fields: { 'cache-status': /^springhouse; hit;.*detail=stale-if-error$/ }, body: 'same',
         }),
         toEveryBackend('/flaky/heal', 'both backends work again'),
       ],
     },
     {
-      title: 'What is never served from cache',
+      title: 'Responses that are never served from cache',
       steps: [
         get('/private', 'private, no-store: forwarded every time (detail says why), and each client gets its own response', {
           status: 200, fields: { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; detail=no-store$/ }, text: /"user": ?"alice"/,

@@ -53,7 +53,7 @@ export async function runWorker(): Promise<void> {
     }
   })
 
-  // Tells the primary that messages are received: messages sent before the listener could be lost.
+  // Reports to the primary that messages are received: messages sent before the listener could be lost.
   tell({ type: 'listening' })
 
   async function take(message: ToWorker & { type: 'start' | 'reload' }): Promise<void> {

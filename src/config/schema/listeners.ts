@@ -26,7 +26,7 @@ export const proxySchema = section({
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest header section of a request, all fields together. A larger one gets 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request. A longer one gets 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests in flight. After that their connections are closed.' }),
-  shutdownDelayMs: millis({ max: HOUR, default: 0, prose: 'How long a stop keeps serving while /readyz answers 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
+  shutdownDelayMs: millis({ max: HOUR, default: 0, prose: 'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
   viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
 }, 'The public listener.')
 
@@ -40,7 +40,7 @@ export const adminSchema = section({
       default: ['read'],
       minItems: 1,
       uniqueItems: true,
-      description: 'What the token permits: `read` (explain, stats, entries), `purge`, `sessions`.',
+      description: 'The scopes of the token: `read` (explain, stats, entries), `purge`, `sessions`.',
     }),
   }), {
     default: [],
@@ -62,5 +62,5 @@ export const coherenceSchema = section({
   leaseMs: millis({ min: 50, max: MINUTE, default: 2 * SECOND, prose: 'How long other processes wait for a fetch after the process that leads it has died. The leader renews its lease three times per period.' }),
   maxLogRecords: whole({ min: 100, max: 10_000_000, default: 100_000, prose: 'Largest number of purges in the purge log; each takes about 600 bytes in every process. Beyond it the oldest purges are dropped, and every response stored before them becomes a miss.' }),
   maxLogBytes: size({ min: 64 * KiB, max: GiB, default: 32 * MiB, prose: 'Largest size of the purge log in Redis, and roughly its size in each process. Beyond it the oldest purges are dropped, as for maxLogRecords.' }),
-  purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica to apply it, if the request gives no `waitMs`. After that it answers 202.' }),
+  purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica to apply it, if the request gives no `waitMs`. After that it returns 202.' }),
 }, 'Coherence between replicas: the purge log and fetches shared between processes.')

@@ -23,7 +23,7 @@ export const redisSchema = section({
   }, 'TLS for servers, cluster nodes and Sentinels. If this section is given, nodes written as host:port speak TLS too. The files are read at the start.')),
   commandTimeoutMs: millis({ min: 5, max: MINUTE, default: 100, prose: 'How long a Redis command may take. After that the request goes on without Redis.' }),
   connectTimeoutMs: millis({ min: 10, max: MINUTE, default: 1 * SECOND, prose: 'How long a connection to Redis may take. After that the connection is tried again.' }),
-  keyPrefix: text('key-prefix', { default: 'sh', prose: 'Prefix of every key and channel. Replicas with the same Redis and prefix are one cache: give each service its own prefix. With one prefix, two services whose origins have the same name share responses for the same host and path. An origin named `default` (from `--origin`) is told apart by its servers, but `127.0.0.1` is the same everywhere. At the start, a warning is logged if other replicas have other routes or origins.' }),
+  keyPrefix: text('key-prefix', { default: 'sh', prose: 'Prefix of every key and channel. Replicas with the same Redis and prefix are one cache: give each service its own prefix. With one prefix, two services whose origins have the same name share responses for the same host and path. An origin named `default` (from `--origin`) is distinguished by its servers, but `127.0.0.1` is the same everywhere. At the start, a warning is logged if other replicas have other routes or origins.' }),
 }, 'The tier that replicas share. Left out: each process has its own cache. Give exactly one of url, cluster and sentinel.')
 
 export const cacheSchema = section({
@@ -43,4 +43,4 @@ export const cacheSchema = section({
   maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Most variants (by Vary) of one URL. Beyond it the variant that was stored first is removed.' }),
   keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long a stale response is kept, so that it can be revalidated instead of fetched again.' }),
   coalesce: flag({ default: true, prose: 'Lets concurrent requests for the same response wait for one fetch.' }),
-}, 'What is stored, and how much.')
+}, 'Limits of the store.')

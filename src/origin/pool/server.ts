@@ -1,4 +1,4 @@
-// One server of a pool: its connections, its requests in flight, and its ejection and health.
+// A server of a pool: its connections, its requests in flight, and its ejection and health.
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
@@ -17,7 +17,7 @@ import type { Weighted } from './round-robin.ts'
 const failuresToEject = 3
 const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
-/** Failed health checks in a row that make a server unhealthy. One passed check makes it healthy again. */
+/** Failed health checks in a row that make a server unhealthy. A passed check makes it healthy again. */
 const failedChecksToEject = 2
 
 export interface OriginServerParts {
@@ -39,7 +39,7 @@ export class OriginServer implements Weighted {
   readonly weight: number
   credit = 0
   readonly address: string | undefined
-  /** Whether its address is no longer in DNS: requests in flight finish, and no new ones are sent. */
+  /** True if its address is no longer in DNS: requests in flight finish, and no new ones are sent. */
   retired = false
   /** Requests that have a transport or wait for one. */
   pending = 0
@@ -110,7 +110,7 @@ export class OriginServer implements Weighted {
     })
   }
 
-  /** Whether there is neither a transport for one more request nor room in the queue. */
+  /** True if there is neither a transport for one more request nor room in the queue. */
   get full(): boolean {
     return this.pending >= this.#config.maxConnections + this.#config.maxQueue
   }
@@ -171,7 +171,7 @@ export class OriginServer implements Weighted {
     this.#lines.retire()
   }
 
-  /** Whether the server is neither ejected nor failing its health checks. */
+  /** True if the server is neither ejected nor failing its health checks. */
   get healthy(): boolean {
     return this.#failedChecks < failedChecksToEject && this.#outUntilMs === undefined
   }

@@ -4,7 +4,7 @@ import { SpringhouseError } from '../../errors.ts'
 import { fieldValue, type FieldLines } from '../../http/fields.ts'
 
 /**
- * Aborts a body that pauses for too long. undici's own timer starts before the head, but only the head tells whether a body may
+ * Aborts a body that pauses for too long. undici's own timer starts before the head, but only the head shows whether a body may
  * pause for any time. While back-pressure pauses the body, the server cannot send, so the timeout does not apply.
  */
 export class BodyTimeout {

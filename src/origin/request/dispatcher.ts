@@ -21,7 +21,7 @@ export interface Passing {
   readonly retryOn?: readonly number[] | undefined
   /** Called before anything is sent, with a function that aborts the request. */
   onAbortable?(abort: () => void): void
-  /** Whether the client that sends the body has left. Then a truncated body is not the server's failure. */
+  /** True if the client that sends the body has left. Then a truncated body is not the server's failure. */
   senderGone?(): boolean
   /** Called with the response's head, without the fields of the origin connection. */
   onHead?(status: number, fields: FieldLines): void

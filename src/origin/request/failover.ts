@@ -12,7 +12,7 @@ export interface Failure {
   readonly refused: boolean
   /** The server was probably closing an idle connection that had served before (RFC 9112 §9.3.1). */
   readonly stale: boolean
-  /** Whether a request was sent that the server may have processed. */
+  /** True if a request was sent that the server may have processed. */
   readonly sent: boolean
 }
 

@@ -69,17 +69,17 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #byteSeen = false
   #headSeen = false
   #beginning: Beginning | undefined
-  /** Whether the head was reported to the subclass. */
+  /** True if the head was reported to the subclass. */
   #headTold = false
   #bodySeen = false
   #endSeen = false
   #bodiless = false
-  /** Whether the response is a 205, whose body must be empty (RFC 9110 §15.3.6); HTTP/2 cannot carry one. */
+  /** True if the response is a 205, whose body must be empty (RFC 9110 §15.3.6); HTTP/2 cannot carry one. */
   #mustBeEmpty = false
   /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
-  /** Whether Content-Length delimits the body. */
-  #messageEnd: MessageEnd = 'coding'
+  /** True if Content-Length delimits the body. */
+  #byLength = false
   #over = false
 
   constructor(pool: OriginPool, outgoing: Outgoing) {
@@ -98,7 +98,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** May be called while the body is paused: see Http1Connection. */
   protected abstract end(trailers: FieldLines): void
   protected abstract failed(error: SpringhouseError, headSeen: boolean): void
-  /** Whether the sender of the request's body caused the failure. */
+  /** True if the sender of the request's body caused the failure. */
   protected senderFailed(): boolean {
     return false
   }

@@ -12,7 +12,7 @@ export class ReplayableBody {
   readonly #source: Readable
   #kept: Buffer[] = []
   #keptLength = 0
-  /** Whether more bytes were sent than are kept, so that the body cannot be sent again. */
+  /** True if more bytes were sent than are kept, so that the body cannot be sent again. */
   spent = false
   #body: Readable | undefined
   #watched = false

@@ -31,19 +31,19 @@ export class Http1Connection implements Transport, ResponseParserState {
   receivedAny = false
   isHttp10 = false
   last = none
-  /** Whether the current request has a body. */
+  /** True if the current request has a body. */
   uploading = false
   /** When it was last released, by the monotonic clock. */
   idleSinceMs = 0
   readonly #home: Home
   /** Complete responses on the present socket. 0: the socket is new, so the server cannot have closed it as idle. */
   #served = 0
-  /** Whether the present socket ended by a reset that the system reported as an orderly end. */
+  /** True if the present socket ended by a reset that the system reported as an orderly end. */
   #cut = false
   /** The controller of the response whose body is arriving. */
   #current: Dispatcher.DispatchController | undefined
   #socket: Socket | undefined
-  /** Whether undici returned unread bytes to the socket. */
+  /** True if undici returned unread bytes to the socket. */
   #leftOver = false
 
   constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: Http1ConnectionOptions) {
@@ -86,7 +86,7 @@ export class Http1Connection implements Transport, ResponseParserState {
     this.client.dispatch(options, handler)
   }
 
-  /** Whether the socket had served before, so that the server may have closed it just as it was chosen. */
+  /** True if the socket had served before, so that the server may have closed it just as it was chosen. */
   get stale(): boolean {
     return this.#served > 0
   }

@@ -4,11 +4,11 @@ import { SpringhouseError } from '../../errors.ts'
 
 /** The parser state of a connection. The sender of a request sets `atHead` and `receivedAny`. */
 export interface ResponseParserState {
-  /** Whether the next byte begins the head of a message. */
+  /** True if the next byte begins the head of a message. */
   atHead: boolean
-  /** Whether a byte of a response arrived, including bytes not yet given to the parser. */
+  /** True if a byte of a response arrived, including bytes not yet given to the parser. */
   receivedAny: boolean
-  /** Whether the response is HTTP/1.0. */
+  /** True if the response is HTTP/1.0. */
   isHttp10: boolean
   /** The last bytes given to the parser, without the first bytes of a head. A second response is searched for in them. */
   last: Buffer

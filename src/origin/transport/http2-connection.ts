@@ -97,12 +97,12 @@ export class Http2Connection {
     })
   }
 
-  /** Whether there is room for one more request. */
+  /** True if there is room for one more request. */
   get room(): boolean {
     return this.usable && this.#taken < this.#limit
   }
 
-  /** Whether the connection accepts requests, now or after others have ended. */
+  /** True if the connection accepts requests, now or after others have ended. */
   get usable(): boolean {
     return !this.#closing && !this.#client.closed && !this.#client.destroyed
   }
@@ -120,7 +120,7 @@ export class Http2Connection {
     return this.#error ??= reset('the session was lost')
   }
 
-  /** Whether a lost connection had served before. If so, the server may have closed it as idle. */
+  /** True if a lost connection had served before. If so, the server may have closed it as idle. */
   get stale(): boolean {
     return this.lost && this.#served > 0
   }

@@ -10,11 +10,11 @@ export type MessageEnd = 'length' | 'head' | 'coding'
 export interface Transport {
   /** Sends the request. Calls the handler as undici's Client would: on failure once, after `onRequestStart`. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
-  /** Whether a byte of a response arrived, including bytes not reported to the handler. */
+  /** True if a byte of a response arrived, including bytes not reported to the handler. */
   readonly receivedAny: boolean
-  /** Whether the current response is HTTP/1.0. */
+  /** True if the current response is HTTP/1.0. */
   readonly isHttp10: boolean
-  /** Whether the transport has failed and its handler is about to be called. */
+  /** True if the transport has failed and its handler is about to be called. */
   readonly broken: boolean
   /** After a failure before any response: whether the server was probably closing an idle connection that had served before. */
   readonly stale: boolean
@@ -24,7 +24,7 @@ export interface Transport {
   messageEnded(): void
   /**
    * Called after the parser has processed the bytes that arrived with the end. Returns an error if the message is incomplete.
-   * @param end what delimits the message: its Content-Length, the empty line after the head (a response to HEAD), or its coding
+   * @param byLength true if Content-Length delimits the body
    * @param trailers the fields after the body
    */
   settle(end: MessageEnd, trailers: FieldLines): SpringhouseError | undefined
@@ -36,9 +36,9 @@ export interface Transport {
 
 /** A request that waits for a transport. */
 export interface PoolWaiter {
-  /** Whether the request may be sent twice. If so, any idle connection will do, even if it turns out to be closed. */
+  /** True if the request may be sent twice. If so, any idle connection will do, even if it turns out to be closed. */
   readonly repeatable: boolean
-  /** Whether the request has a body. A slow sender holds its connection for as long as the body takes. */
+  /** True if the request has a body. A slow sender holds its connection for as long as the body takes. */
   readonly uploads: boolean
   /** Gives the waiter a transport, which it owns until it releases or discards it. */
   start(transport: Transport): void
