@@ -1,4 +1,4 @@
-// The check of coherence: a fleet, its clients and its troubles, from a seed to a verdict.
+// The check of coherence: replicas, clients and troubles, from a seed to a verdict.
 import { Client } from './clients.ts'
 import { clockLibrary } from './clocks/library.ts'
 import { Deferred } from './deferred.ts'
@@ -14,26 +14,26 @@ import { makeTrouble, needs, within, type TroubleKind } from './trouble.ts'
 
 export interface CheckOptions {
   readonly seed: number
-  /** Things that clients do, all together. */
+  /** The number of steps, for all clients together. */
   readonly steps: number
   readonly replicas: number
-  /** How many of the replicas have two workers. */
+  /** The number of replicas that have two workers. */
   readonly withWorkers: number
   readonly clients: number
   readonly maxLagMs: number
-  /** What goes wrong, beside the delays that there are always: everything, nothing, or one kind alone. */
+  /** The troubles beside the constant delays: all, none, or one kind. */
   readonly trouble: 'all' | 'none' | TroubleKind
-  /** What is taken out of the program, or done to it: the check must then find violations. */
+  /** The mend that is taken out of the program, or the trick: the check must then find violations. */
   readonly sabotage: SabotageName | undefined
-  /** No step begins later than this after all replicas serve; undefined: all are taken. */
+  /** No step begins later than this after all replicas serve; undefined: all steps are taken. */
   readonly longestMs?: number | undefined
-  /** The run ends at so many violations. */
+  /** The run ends after this many violations. */
   readonly mostViolations: number
 }
 
 export interface Found {
   readonly violation: Violation
-  /** The answer, and what led to it. */
+  /** The violation, and the events that led to it. */
   readonly story: string
 }
 
@@ -42,19 +42,19 @@ export interface Report {
   readonly steps: number
   readonly seconds: number
   readonly found: readonly Found[]
-  /** Requests that nobody ever answered, each with the troubles before it. No promise of a purge is broken by one. */
+  /** Requests without any response, each with the troubles before it. None of them breaks a promise of a purge. */
   readonly hung: readonly string[]
-  /** Kinds of trouble that were not made, for this machine cannot shift clocks. */
+  /** Kinds of trouble that were left out, because this machine cannot shift clocks. */
   readonly leftOut: readonly TroubleKind[]
   readonly trail: Trail
 }
 
-// What is still under way when the last step is taken may take this long: longer than any setting allows.
+// How long requests in flight may take after the last step: longer than any setting allows.
 const lastAnswersMs = 120_000
-// After so many steps all troubles end, and all must become well again.
+// After this many steps all troubles end, and everything must recover.
 const roundSteps = 2000
 
-/** @throws Error when a replica does not start, or something hangs. */
+/** @throws Error if a replica does not start, or something hangs. */
 export async function check(options: CheckOptions): Promise<Report> {
   const { sabotage, maxLagMs } = options
   const random = new Random(options.seed)
@@ -65,7 +65,7 @@ export async function check(options: CheckOptions): Promise<Report> {
   const oracle = new Oracle()
   const deferred = new Deferred({ trail, oracle, maxLagMs })
   const found: Found[] = []
-  /** By the target of the unsafe request whose promise was broken: its replica may yet say that it made none. */
+  /** By the target of the unsafe request whose promise was broken: its replica may still report that it made none. */
   const doubtful = new Map<string, Found>()
   const notRecorded = new Set<string>()
   const hung: string[] = []
@@ -128,7 +128,7 @@ export async function check(options: CheckOptions): Promise<Report> {
   }
 }
 
-// Rejects when clients still wait long after the last step was taken.
+// Rejects if clients still wait long after the last step was taken.
 async function inTime(clients: Promise<unknown>, steps: { readonly left: boolean }): Promise<void> {
   let watch: NodeJS.Timeout | undefined
   const hang = new Promise<never>((_resolve, reject) => {

@@ -1,4 +1,4 @@
-// The clients: each reads, purges, posts and changes things at random, and after a purge looks everywhere at once.
+// The clients: each reads, purges, posts and changes things at random, and reads everywhere at once after a purge.
 import { Agent } from 'node:http'
 import { matches, type Named } from './oracle.ts'
 import { post, purge } from './purging.ts'
@@ -7,12 +7,12 @@ import { read, type Scene } from './reading.ts'
 import type { WiredReplica } from './replica.ts'
 import { flavours, lasting, prefixes, resources, tags, type Resource } from './resources.ts'
 
-/** How many steps are left, for all clients together. */
+/** The remaining steps, for all clients together. */
 export interface Steps {
-  /** Takes one; false: there is none left, or the run is over. */
+  /** Takes a step; false if none is left, or the run is over. */
   take(): boolean
   readonly left: boolean
-  /** How many have been taken. */
+  /** The number of steps that were taken. */
   readonly taken: number
 }
 
@@ -20,7 +20,7 @@ const nothing = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: false
 
 const actions = { read: 88, purge: 6, post: 2.5, change: 3.5 }
 
-/** One client, until no step is left. */
+/** A client that runs until no step is left. */
 export class Client {
   readonly #scene: Scene
   readonly #steps: Steps
@@ -70,7 +70,7 @@ export class Client {
   }
 
   #replica(): WiredReplica | undefined {
-    // Few wait for one that is frozen: the others go on, and purge meanwhile.
+    // Few clients wait for a frozen replica: the others go on, and purge meanwhile.
     const patient = this.#random.chance(0.1)
     const up = this.#scene.replicas.filter((replica) => replica.up && (patient || !replica.frozen))
     return up.length === 0 ? undefined : this.#random.pick(up)
@@ -100,7 +100,7 @@ export class Client {
     return [first, first + this.#random.between(0, bytes)]
   }
 
-  /** Sends an unsafe request, and if it is confirmed mostly looks everywhere. */
+  /** Sends an unsafe request, and usually reads everywhere if it is confirmed. */
   async post(replica: WiredReplica): Promise<void> {
     const resource = this.#random.pick(resources)
     this.#scene.trail.count('posts')
@@ -108,12 +108,12 @@ export class Client {
     if ((await post(this.#scene, replica, this.#who, resource, number)).confirmed) await this.#lookEverywhere([resource])
   }
 
-  /** Asks a replica for everything at once. */
+  /** Requests everything from a replica at once. */
   async look(replica: WiredReplica): Promise<void> {
     await Promise.all(resources.map((resource) => this.#read(replica, resource)))
   }
 
-  /** Purges something, and if that is confirmed mostly looks everywhere. Gives the status. */
+  /** Purges something, and usually reads everywhere if that is confirmed. Returns the status. */
   async purge(replica: WiredReplica, waitMs = this.#random.pick([500, 3000, 6000])): Promise<number | undefined> {
     const named = this.#named()
     const status = await this.#send(replica, named, waitMs)
@@ -121,7 +121,7 @@ export class Client {
     return status
   }
 
-  /** Purges everything, and if that is confirmed looks everywhere for all that stays in stores for long. Gives the status. */
+  /** Purges everything, and if that is confirmed reads everywhere all that stays stored for long. Returns the status. */
   async purgeAll(replica: WiredReplica): Promise<number | undefined> {
     const status = await this.#send(replica, { ...nothing, all: true, soft: false }, 6000)
     if (status === 200) await Promise.all(this.#scene.replicas.flatMap((each) => lasting.map((one) => this.#read(each, one))))
@@ -133,14 +133,14 @@ export class Client {
     return purge(this.#scene, replica, this.#who, named, waitMs, this.#random.chance(0.3))
   }
 
-  // One that hears of it asks every replica at once: this is when a purge that was not final would show.
+  // Requests it from every replica at once after the confirmation: now a purge that was not final would show.
   async #lookEverywhere(touched: readonly (Resource | undefined)[]): Promise<void> {
     if (this.#random.chance(0.4)) return
     await wait(hesitation(this.#random, 30))
     const reads: Promise<void>[] = []
     for (const resource of touched) {
       if (resource === undefined) continue
-      // Twice where there are workers: a connection of its own goes to the next of them.
+      // Twice if there are workers: a separate connection goes to the next worker.
       for (const replica of this.#scene.replicas) {
         for (let i = 0; i < replica.workers && replica.up && this.#steps.take(); i++) reads.push(this.#read(replica, resource))
       }

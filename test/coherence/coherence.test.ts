@@ -1,4 +1,4 @@
-// A bounded run of `npm run check:coherence`, from a seed that stays and from one that does not.
+// A bounded run of `npm run check:coherence`, with a fixed seed and with a random one.
 import t from 'tap'
 import { check, type CheckOptions } from './check.ts'
 import { account, summary } from './report.ts'

@@ -1,4 +1,4 @@
-// Unsafe requests that a replica could not record at once: it keeps them, and promises them when it is well again.
+// Unsafe requests that a replica could not record at once: it keeps them, and promises them after it has recovered.
 import { ask } from '../support/client.ts'
 import type { Named, Oracle } from './oracle.ts'
 import { wait } from './random.ts'
@@ -9,7 +9,7 @@ interface Kept {
   readonly replica: WiredReplica
   readonly target: string
   readonly named: Named
-  /** The origin's count in the answer to the unsafe request: what it generated before is invalid. */
+  /** The origin's count in the response to the unsafe request: everything generated before is invalid. */
   readonly floor: number
   /** The processes of the replica when it kept this: it is lost with the process that has it. */
   readonly processes: string
@@ -32,13 +32,13 @@ export class Deferred {
     this.#parts = parts
   }
 
-  /** The answer to an unsafe request is here. */
+  /** The response to an unsafe request has arrived. */
   posted(target: string, named: Named, floor: number): void {
     this.#posted.set(target, { named, floor })
     this.#keep(target)
   }
 
-  /** A replica says that it could not record an unsafe request, before or after the answer is here. */
+  /** A replica reports that it could not record an unsafe request, before or after the response arrives. */
   notRecorded(target: string, replica: WiredReplica): void {
     this.#told.set(target, replica)
     this.#keep(target)
@@ -54,7 +54,7 @@ export class Deferred {
     if (replica.workers === 1) oracle.confirmed(oracle.sent(posted.named, posted.floor, undefined, replica.name), trail.note('purge', `${replica.name} keeps what the post to ${target} invalidates`))
   }
 
-  /** Confirms what replicas have caught up with, until `stop`. */
+  /** Confirms the invalidations that replicas have recorded, until `stop`. */
   async watch(): Promise<void> {
     while (!this.#over) {
       await wait(200)
@@ -70,7 +70,7 @@ export class Deferred {
     this.#over = true
   }
 
-  // It is recorded. A replica that has not read so far for longer than it may go by what it knows serves nothing.
+  // It is recorded. A replica that has not read that far within its lag serves nothing.
   async #caughtUp(one: Kept): Promise<void> {
     this.#kept = this.#kept.filter((other) => other !== one)
     const { trail, oracle, maxLagMs } = this.#parts
@@ -85,7 +85,7 @@ function processesOf(replica: WiredReplica): string {
   return [replica.pid, ...replica.workerPids].join(' ')
 }
 
-// Every worker must tell: one that is frozen may have something yet.
+// Every worker must report: a frozen worker may still have one.
 async function isWell(replica: WiredReplica): Promise<boolean> {
   try {
     const answer = await ask(replica.adminPort, { path: '/v1/stats', headers: ['Authorization', `Bearer ${token}`] })

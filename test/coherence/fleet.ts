@@ -1,4 +1,4 @@
-// The processes of a run: Redis, the origin, and replicas, each with a wire and clocks of its own.
+// The processes of a run: Redis, the origin, and replicas, each with a separate wire and clocks.
 import { ShiftedClock } from './clocks/clock.ts'
 import { CountingOrigin } from './origin.ts'
 import type { Random } from './random.ts'
@@ -8,7 +8,7 @@ import { Wire } from './wire.ts'
 
 export interface FleetOptions {
   readonly replicas: number
-  /** How many of the replicas have two workers. */
+  /** The number of replicas that have two workers. */
   readonly withWorkers: number
   readonly maxLagMs: number
   /** The last replica follows another log than the others. */
@@ -25,7 +25,7 @@ export interface Fleet {
   readonly origin: CountingOrigin
   readonly redis: RedisServers
   readonly replicas: readonly WiredReplica[]
-  /** @throws Error when a replica does not start */
+  /** @throws Error if a replica does not start */
   start(): Promise<void>
   close(): Promise<void>
 }

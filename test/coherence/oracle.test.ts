@@ -1,4 +1,4 @@
-// The oracle can fail: histories that break the promise, beside the nearest ones that keep it.
+// The oracle can fail: histories that break the promise, beside the most similar ones that keep it.
 import t from 'tap'
 import { Oracle, type Generated, type Named, type Seen } from './oracle.ts'
 import { Random } from './random.ts'
@@ -8,12 +8,12 @@ const long = resourceByPath.get('/a/long') as Resource
 const nothing: Named = { urls: [], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
 const made = (generation: number, tags: readonly string[] = []): Generated => ({ generation, path: '/a/long', version: 1, tags })
 
-/** An answer with the body of generation 10, asked for at moment 100 unless told. */
+/** A response with the body of generation 10, requested at moment 100 by default. */
 function seen(more: Partial<Seen> = {}): Seen {
   return { resource: long, sent: 100, counterAtSend: 50, noCache: false, status: 200, made: made(10), lastHeardOf: 10, detail: 'fresh', ...more }
 }
 
-/** Judges an answer after one purge, with a floor of 20, confirmed at moment 90 unless told. */
+/** Judges a response after one purge, with a floor of 20, confirmed at moment 90 by default. */
 function after(named: Partial<Named>, answer: Partial<Seen> = {}, confirmed: number | undefined = 90): string | undefined {
   const oracle = new Oracle()
   const purge = oracle.sent({ ...nothing, ...named }, 20)
@@ -24,7 +24,7 @@ function after(named: Partial<Named>, answer: Partial<Seen> = {}, confirmed: num
 const served = 'a response from before a purge was served after it'
 const asFresh = 'a response from before a soft purge was served after it as if fresh'
 
-void t.test('what a purge names is not served after it', async (test) => {
+void t.test('the subject of a purge is not served after it', async (test) => {
   const red = { made: made(10, ['red', 'green']) }
   test.equal(after({ urls: ['/a/long'] }), served)
   test.equal(after({ prefixes: ['/a/'] }), served)
@@ -36,7 +36,7 @@ void t.test('what a purge names is not served after it', async (test) => {
   test.equal(after({ all: true }, { lastHeardOf: 30 }), served, 'a 304 after it does not bring it back')
 })
 
-void t.test('what it does not name, or cannot mean, is', async (test) => {
+void t.test('responses that a purge does not name, or cannot mean, are served', async (test) => {
   const red = { made: made(10, ['red']) }
   test.equal(after({ urls: ['/a/long-weak'] }), undefined)
   test.equal(after({ prefixes: ['/b/'] }), undefined)
@@ -54,7 +54,7 @@ void t.test('a purge that was not confirmed promises nothing', async (test) => {
   test.equal(oracle.judgedByPurge, 0)
 })
 
-void t.test('what a soft purge names is served as stale, or confirmed anew, or not at all', async (test) => {
+void t.test('the subject of a soft purge is served as stale, or confirmed again, or not at all', async (test) => {
   const soft = { all: true, soft: true }
   test.equal(after(soft), asFresh)
   test.equal(after(soft, { detail: 'max-stale' }), asFresh)
@@ -82,7 +82,7 @@ void t.test('a purge that one replica promises alone holds for that one', async 
   test.equal(oracle.judge(seen({ replica: 'r2' })), undefined)
 })
 
-void t.test('what is for one asker is made for each request, and no-cache asks the origin', async (test) => {
+void t.test('a response for one user is made for each request, and no-cache reaches the origin', async (test) => {
   const oracle = new Oracle()
   const own = resourceByPath.get('/c/private') as Resource
   test.match(oracle.judge(seen({ resource: own })), { rule: /one asker alone/ })
@@ -91,7 +91,7 @@ void t.test('what is for one asker is made for each request, and no-cache asks t
   test.equal(oracle.judge(seen({ noCache: true, lastHeardOf: 51 })), undefined)
 })
 
-void t.test('every byte of a body follows from whose it is', async (test) => {
+void t.test('every byte of a body follows from its owner', async (test) => {
   for (const { path } of resources) {
     const name = { path, variant: 'sweet', stamp: 12_345 }
     const body = bodyOf(name)

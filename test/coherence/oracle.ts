@@ -1,7 +1,7 @@
-// What may be answered after a purge: the promise, as a judge of what clients saw.
+// The responses that are allowed after a purge: the promise, as a judge of what clients received.
 import type { Resource } from './resources.ts'
 
-/** What a purge names. */
+/** The subject of a purge. */
 export interface Named {
   readonly urls: readonly string[]
   readonly prefixes: readonly string[]
@@ -11,21 +11,23 @@ export interface Named {
   readonly soft: boolean
 }
 
-/** A purge that was sent. What it promises begins when it is confirmed. */
+/** A purge that was sent. Its promise begins when it is confirmed. */
 export interface SentPurge {
   readonly number: number
   readonly named: Named
-  /** The origin's counter when it was sent: what was generated at or before it was generated before the purge. */
+  /** The origin's counter when it was sent: everything generated at or before it precedes the purge. */
   readonly floor: number
-  /** Moment at which the confirmation was here; undefined: not confirmed, which promises nothing either way. */
+  /** The moment at which the confirmation arrived; undefined: not confirmed, which promises nothing either way. */
   confirmed: number | undefined
-  /** Target of the unsafe request whose answer brought it about: its replica may yet say that it could not be recorded. */
+  /**
+   * The target of the unsafe request whose response caused it: its replica may still report that it could not be recorded.
+   */
   readonly unsafe: string | undefined
-  /** The one replica that promises it; undefined: all of them. */
+  /** The only replica that promises it; undefined: all of them. */
   readonly only?: string | undefined
 }
 
-/** One answer of the origin: its place in the order of all of them, and what a purge would find it by. */
+/** A response of the origin: its number in the order of all responses, and the subjects by which a purge finds it. */
 export interface Generated {
   readonly generation: number
   readonly path: string
@@ -33,19 +35,25 @@ export interface Generated {
   readonly tags: readonly string[]
 }
 
-/** What a client was told. Moments count the events of this process: sent after confirmed is a larger number, always. */
+/**
+ * A response that a client received. Moments count the events of this process: sent after confirmed is always a larger
+ * number.
+ */
 export interface Seen {
   readonly resource: Pick<Resource, 'neverShared'>
-  /** The name of the replica that answered. */
+  /** The name of the replica that responded. */
   readonly replica?: string
   readonly sent: number
   /** The origin's counter when the request was sent. */
   readonly counterAtSend: number
   readonly noCache: boolean
   readonly status: number
-  /** The origin's answer that made the body (of a HEAD: that would have). Of a 304: the last with the version that it names. */
+  /**
+   * The origin's response that made the body (for a HEAD: that would have). For a 304: the last with the version that it
+   * names.
+   */
   readonly made: Generated
-  /** The origin's answer that last confirmed it: the same one, or a 304 of it. Unknown in a client's own 304. */
+  /** The origin's response that last confirmed it: the same one, or its 304. Unknown in a client's own 304. */
   readonly lastHeardOf: number | undefined
   /** The detail in Cache-Status. */
   readonly detail: string
@@ -56,14 +64,14 @@ export interface Violation {
   readonly purge: SentPurge | undefined
 }
 
-/** The reasons of Cache-Status that say: this is stale, and knowingly so. */
+/** The reasons of Cache-Status for responses that are knowingly stale. */
 const staleUses: ReadonlySet<string> = new Set(['stale-while-revalidate', 'stale-if-error', 'origin-unreachable', 'origin-5xx'])
 
-/** Remembers purges, and judges answers by them. */
+/** Keeps purges, and judges responses by them. */
 export class Oracle {
   /** By their floors, lowest first. */
   readonly #purges: SentPurge[] = []
-  /** Answers that came after at least one confirmed purge of what they are. */
+  /** The number of responses that came after at least one confirmed purge of their subject. */
   judgedByPurge = 0
 
   sent(named: Named, floor: number, unsafe?: string, only?: string): SentPurge {
@@ -79,7 +87,7 @@ export class Oracle {
     purge.confirmed = moment
   }
 
-  /** What an answer breaks; undefined: nothing. */
+  /** Returns what a response breaks; undefined if nothing. */
   judge(seen: Seen): Violation | undefined {
     const { resource, made, lastHeardOf = seen.status === 304 ? made.generation : 0, counterAtSend } = seen
     if (resource.neverShared && made.generation <= counterAtSend) {
@@ -93,13 +101,13 @@ export class Oracle {
     for (let i = this.#purges.length - 1; i >= 0; i--) {
       const purge = this.#purges[i] as SentPurge
       if (purge.floor < made.generation) break
-      // Sent while the purge was on its way: either answer is right.
+      // Sent while the purge was in flight: either response is right.
       if (purge.confirmed === undefined || purge.confirmed > seen.sent || !matches(purge.named, made)) continue
       if (purge.only !== undefined && purge.only !== seen.replica) continue
-      // Stale and saying so, or confirmed by the origin since: that is what a soft purge leaves.
+      // Stale and marked so, or confirmed by the origin since: a soft purge allows both.
       if (purge.named.soft && (lastHeardOf > purge.floor || staleUses.has(seen.detail))) continue
       const rule = purge.named.soft ? 'a response from before a soft purge was served after it as if fresh' : 'a response from before a purge was served after it'
-      // One that may yet turn out not to have been recorded does not hide one that was.
+      // A purge that may still turn out unrecorded does not hide one that was recorded.
       if (purge.unsafe === undefined) return { rule, purge }
       doubtful ??= { rule, purge }
     }

@@ -1,17 +1,17 @@
-// The origin of the check: it counts its answers, writes the count into each, and hesitates at every step.
+// The origin of the check: it counts its responses, writes the count into each, and pauses at every step.
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Generated } from './oracle.ts'
 import { hesitation, wait, type Random } from './random.ts'
 import { bodyOf, etagOf, resourceByPath, resources, type Resource } from './resources.ts'
 
-/** What a resource is at the moment: its version changes, and with it its validator and its tags. */
+/** The present state of a resource: its version changes, and with it its validator and its tags. */
 interface Current {
   version: number
   tags: readonly string[]
 }
 
-/** One counter orders all that the origin does: every answer and every change takes the next number. */
+/** A single counter orders everything that the origin does: every response and every change takes the next number. */
 export class CountingOrigin {
   readonly #random: Random
   readonly #longestMs: number
@@ -64,7 +64,7 @@ export class CountingOrigin {
     return this.#generated.get(generation)
   }
 
-  /** The last answer that named this version. */
+  /** The last response that named this version. */
   lastOf(version: number): Generated | undefined {
     return this.#lastOfVersion.get(version)
   }
@@ -118,7 +118,8 @@ export class CountingOrigin {
       response.writeHead(304, fields).end()
       return
     }
-    // Not in a 304, nor in the answer to a HEAD: a cache that merges one keeps what says who made the bytes.
+    // Not in a 304, nor in the response to a HEAD: a cache that merges it keeps the field that names the origin of the
+    // bytes.
     if (request.method !== 'HEAD') fields['X-Body-Generation'] = made.generation
     const whole = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })
     const part = partOf(headers, etag, resource, whole.length)
@@ -143,7 +144,7 @@ export class CountingOrigin {
     response.end()
   }
 
-  // RFC 9111 §4.4: Content-Location of the same origin is invalidated with the target itself, which here is of one use only.
+  // RFC 9111 §4.4: Content-Location of the same origin is invalidated with the target itself, which has no other use here.
   async #changed(resource: Resource, response: ServerResponse): Promise<void> {
     this.change(resource)
     const generation = ++this.#counter
@@ -152,7 +153,8 @@ export class CountingOrigin {
   }
 }
 
-// One range of a representation whose bytes its validator vouches for (RFC 9110 §13.1.5, §14.2); the rest is answered whole.
+// A single range of a representation whose validator guarantees its bytes (RFC 9110 §13.1.5, §14.2); other ranges get the
+// whole.
 function partOf({ range, 'if-range': ifRange }: IncomingHttpHeaders, etag: string | undefined, { validator }: Resource, length: number): { start: number, end: number } | undefined {
   const asked = /^bytes=(\d+)-(\d+)$/.exec(range ?? '')
   if (asked === null || validator !== 'strong' || (ifRange !== undefined && ifRange !== etag)) return undefined

@@ -1,17 +1,17 @@
-// Purges, and unsafe requests that invalidate: sent, told to the oracle, and confirmed to it only when their answer says so.
+// Purges and unsafe requests: sent, recorded by the oracle, and confirmed to the oracle only by their responses.
 import { ask } from '../support/client.ts'
 import type { Named } from './oracle.ts'
 import type { Replica } from '../support/replica.ts'
 import { patiently, type PurgeScene } from './reading.ts'
 import { host, purgeWaitMs, token } from './replica.ts'
 
-/** What the admin API answers. */
+/** The response of the admin API. */
 interface Receipt {
   readonly id: string
   readonly replicas: { readonly live: number, readonly acknowledged: number }
 }
 
-/** Sends a purge to one replica's admin API. Gives the status: 200 means that it is confirmed, and holds from now on. */
+/** Sends a purge to one replica's admin API. Returns the status: 200 means that it is confirmed, and holds from now on. */
 export async function purge(scene: PurgeScene, replica: Replica, who: string, named: Named, waitMs: number, anyHost: boolean): Promise<number | undefined> {
   const { trail, origin, oracle } = scene
   const kind = `${kindOf(named)}${named.soft ? ', soft' : ''}`
@@ -32,7 +32,7 @@ export async function purge(scene: PurgeScene, replica: Replica, who: string, na
       headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
     }))
     const tookMs = Math.round(trail.elapsedMs - beganMs)
-    // Read to its end, or it is no confirmation.
+    // Without its end it is no confirmation.
     const status = answer.complete ? answer.status : 0
     const moment = trail.note('purge', `purge ${sent.number} is answered ${status} by ${replica.name} after ${tookMs} ms: ${answer.body.toString()}`)
     trail.count(`purges: ${kind}: ${status}`)
@@ -57,15 +57,18 @@ function kindOf({ all, urls, prefixes, tags, tagsMatch }: Named): string {
   return tags.length === 1 ? 'tag' : `tags ${tagsMatch}`
 }
 
-/** How an unsafe request went: its status, undefined without a whole answer, and whether the answer made a promise. */
+/**
+ * The result of an unsafe request: its status, undefined without a whole response, and whether the response made a promise.
+ */
 export interface Posted {
   readonly status: number | undefined
   readonly confirmed: boolean
 }
 
 /**
- * RFC 9111 §4.4: the answer to an unsafe request invalidates. What the origin had generated before it must not be served
- * once the answer is here, unless its wait ran out, or the replica says in its log that it could not be recorded.
+ * RFC 9111 §4.4: the response to an unsafe request invalidates. After it, nothing may be served that the origin had
+ * generated before. There are two exceptions: its wait ran out, or the replica reports in its log that it could not be
+ * recorded.
  */
 export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number): Promise<Posted> {
   const { trail, oracle } = scene
@@ -83,7 +86,7 @@ export async function post(scene: PurgeScene, replica: Replica, who: string, res
     if (status !== 200 || !Number.isInteger(generation)) return { status, confirmed: false }
     const named: Named = { urls: [resource.path], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }
     scene.posted?.(target, named, generation)
-    // Held back for as long as it may be, and then sent though not everyone knew: a promise that was not made.
+    // Held back for as long as allowed, and then sent although some replicas had not applied it: no promise was made.
     if (tookMs > purgeWaitMs - 500) return { status, confirmed: false }
     oracle.confirmed(oracle.sent(named, generation, target), moment)
     return { status, confirmed: true }

@@ -1,6 +1,6 @@
-// Chance that can be had again: every choice of the check comes from its seed.
+// Repeatable chance: every choice of the check comes from its seed.
 
-/** A stream of choices. Each actor has its own, so that what one does not choose does not change what another does. */
+/** A stream of choices. Each actor has its own, so that the choices of one do not change those of another. */
 export class Random {
   readonly #seed: number
   #state: number
@@ -10,7 +10,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** A stream of its own for `name`: the same for the same seed, whatever was drawn from this one. */
+  /** A separate stream for `name`: the same for the same seed, whatever was drawn from this one. */
   fork(name: string): Random {
     let hash = 0x811c9dc5 ^ this.#seed
     for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
@@ -39,7 +39,7 @@ export class Random {
     return from[Math.floor(this.next() * from.length)] as T
   }
 
-  /** One of the names, as often as their weights say. */
+  /** Returns one of the names, as often as their weights state. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const names = Object.keys(weights) as K[]
     let left = this.next() * names.reduce((sum, name) => sum + weights[name], 0)
@@ -51,7 +51,7 @@ export class Random {
   }
 }
 
-/** Nothing at all for most, and for some long enough that what comes meanwhile overtakes. Milliseconds. */
+/** Milliseconds: usually zero, and sometimes long enough that later events overtake. */
 export function hesitation(random: Random, longestMs: number): number {
   const kind = random.next()
   if (kind < 0.55) return 0

@@ -1,4 +1,4 @@
-// One request of a client, and what is held against its answer: the bytes first, then the oracle.
+// A request of a client, and the checks of its response: the bytes first, then the oracle.
 import type { Agent, IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { open } from '../support/client.ts'
@@ -8,21 +8,21 @@ import { host, type WiredReplica } from './replica.ts'
 import { bodyName, bodyOf, versionOf, type Resource } from './resources.ts'
 import type { Trail } from './trail.ts'
 
-/** What every actor shares. */
+/** The parts that every actor shares. */
 export interface Scene extends PurgeScene {
   readonly origin: CountingOrigin
   readonly replicas: readonly WiredReplica[]
   violated(violation: Violation, about: string, what: string): void
 }
 
-/** What it takes to send purges and to remember them. */
+/** The parts that send and record purges. */
 export interface PurgeScene {
   readonly trail: Trail
   readonly origin: { readonly counter: number }
   readonly oracle: Oracle
-  /** An unsafe request was answered 200: what its answer invalidates, and the origin's count in it. */
+  /** An unsafe request received 200: its invalidation, and the origin's count in the response. */
   posted?(target: string, named: Named, generation: number): void
-  /** Somebody was not answered at all, for longer than anything may take. */
+  /** A request received no response, for longer than anything may take. */
   hung(what: string): void
 }
 
@@ -36,9 +36,9 @@ export interface Read {
   readonly ifNoneMatch?: string | undefined
   readonly range?: readonly [first: number, last: number] | undefined
   readonly cacheControl?: string | undefined
-  /** How long it waits between the pieces of the body. */
+  /** How long it waits between the chunks of the body. */
   readonly slowMs: number
-  /** When it goes away: before the head, in the middle of the body, or not. */
+  /** When it leaves: before the head, in the middle of the body, or never. */
   readonly leaves: 'at once' | 'midway' | undefined
 }
 
@@ -48,10 +48,13 @@ export interface Message {
   readonly complete: boolean
 }
 
-/** Longer than anything in the configuration may take, and than anything is frozen: what takes longer hangs. */
+/** Longer than any setting allows, and than any freeze lasts: a request that takes longer hangs. */
 const patienceMs = 30_000
 
-/** What the promise gives. @throws Error when a client would long have gone, which is counted and told of. */
+/**
+ * Returns the promise's value.
+ * @throws Error when a client would long have left, which is counted and reported.
+ */
 export async function patiently<T>(scene: Pick<PurgeScene, 'hung'>, what: string, answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const hang = new Promise<never>((_resolve, reject) => {
@@ -67,7 +70,7 @@ export async function patiently<T>(scene: Pick<PurgeScene, 'hung'>, what: string
   }
 }
 
-/** Sends it and judges what comes. Gives the validator of the answer, for the next request to ask with. */
+/** Sends it and judges the response. Returns the response's validator, for the next request. */
 export async function read(scene: Scene, asked: Read): Promise<string | undefined> {
   const { trail, origin } = scene
   const { replica, resource, who, method } = asked
@@ -93,7 +96,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(resource.path, told)
   countUse(trail, cacheStatus)
-  // A replica with lax rules may give to one client what is another's: that is what they say.
+  // A replica with lax rules may give to one client what belongs to another: its rules allow that.
   if (resource.variesBy === 'cookie' && (laxBefore || replica.lax)) return undefined
   const wrong = judge(scene, asked, message, { status, sent, counterAtSend, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
   if (wrong !== undefined) scene.violated(wrong, resource.path, told)
@@ -118,7 +121,7 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
   const bodyGeneration = numeric(response, 'x-body-generation') ?? (asked.method === 'HEAD' ? generation : undefined)
   let made: Generated | undefined
   if (status === 304) {
-    // Without a validator there is nothing that it could be held to.
+    // Without a validator there is nothing to compare.
     made = version === undefined ? undefined : scene.origin.lastOf(version)
     if (made === undefined) return { rule: 'a 304 names a version that the origin never gave', purge: undefined }
   } else {
@@ -131,7 +134,7 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
   return scene.oracle.judge({ ...told, resource, replica: asked.replica.name, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
 }
 
-/** What is wrong with a body that claims to be whole: every byte is known beforehand. */
+/** Returns what is wrong with a body that claims to be whole: every byte is known beforehand. */
 function badBytes({ resource, flavour, who, range }: Read, { response, body }: Message, made: Generated): string | undefined {
   const variant = variantOf(resource, flavour, who)
   const expected = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })
@@ -160,16 +163,16 @@ function headersOf(asked: Read): string[] {
   return headers
 }
 
-/** How a client sends, and how it takes what comes. */
+/** How a client sends, and how it reads the response. */
 export interface Manner extends Pick<Read, 'agent' | 'leaves' | 'slowMs'> {
   readonly method: 'GET' | 'HEAD'
   readonly path: string
   readonly headers: readonly string[]
 }
 
-/** That there was no head. */
+/** There was no head. */
 export class NotAnswered extends Error {
-  /** Whether the connection had carried an answer before: then whoever was asked may have closed it as this was sent. */
+  /** True if the connection had carried a response before: then the server may have closed it as this was sent. */
   readonly kept: boolean
 
   constructor(cause: Error, kept: boolean) {
@@ -178,7 +181,10 @@ export class NotAnswered extends Error {
   }
 }
 
-/** undefined: the client left, as it was told to. @throws NotAnswered */
+/**
+ * undefined: the client left, as it was meant to.
+ * @throws NotAnswered
+ */
 export function exchange(port: number, { method, path, headers, agent, leaves, slowMs }: Manner): Promise<Message | undefined> {
   return new Promise((resolve, reject) => {
     const request = open(port, { method, path, headers, ...(agent !== undefined && { agent }) }, (response) => {
@@ -206,7 +212,7 @@ async function receive(response: IncomingMessage, leaves: boolean, slowMs: numbe
       if (slowMs > 0) await delay(slowMs)
     }
   } catch {
-    // It was cut: what there is of it is known to be a part.
+    // The response was aborted: its bytes are known to be incomplete.
   }
   return { response, body: Buffer.concat(pieces), complete: response.complete }
 }

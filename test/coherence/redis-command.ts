@@ -1,7 +1,7 @@
-// One command to a Redis server, on a connection of its own.
+// Sends one command to a Redis server, on a separate connection.
 import { connect } from 'node:net'
 
-/** The reply as it is on the wire; undefined where the server is away. */
+/** The reply as it is on the wire; undefined if the server is away. */
 export function redisCommand(port: number, command: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let reply = ''

@@ -1,4 +1,4 @@
-// A replica of the check: one with a wire of its own to Redis.
+// A replica of the check, with a separate wire to Redis.
 import { Replica } from '../support/replica.ts'
 import type { ShiftedClock } from './clocks/clock.ts'
 import { withCookie } from './resources.ts'
@@ -6,7 +6,10 @@ import type { Wire } from './wire.ts'
 
 export const token = 'a-token-for-the-check-of-coherence'
 export const host = 'coherence.test'
-/** How long an unsafe answer is held back until everyone knows: longer than a dead replica is counted, at the usual lag. */
+/**
+ * How long the response to an unsafe request is held back until all replicas have applied it: longer than a dead replica
+ * counts, at the usual lag.
+ */
 export const purgeWaitMs = 6000
 
 export interface WiredOptions {
@@ -15,11 +18,11 @@ export interface WiredOptions {
   readonly wire: Wire
   readonly workers: number
   readonly maxLagMs: number
-  /** What its keys in Redis begin with: another one than the others' makes it deaf to their purges. */
+  /** The prefix of its keys in Redis: a prefix of its own makes it deaf to the others' purges. */
   readonly keyPrefix: string
-  /** Its own; undefined: it reads the true ones. */
+  /** Its own clocks; undefined: it reads the true ones. */
   readonly clock: ShiftedClock | undefined
-  /** The compiled program, where it is another one than the tests'. */
+  /** The compiled program, if it differs from the tests'. */
   readonly program: string | undefined
   /** Called with the target of an unsafe request whose invalidation it could not record. */
   readonly notRecorded: (target: string, replica: WiredReplica) => void
@@ -28,7 +31,7 @@ export interface WiredOptions {
 export class WiredReplica extends Replica {
   readonly wire: Wire
   readonly clock: ShiftedClock | undefined
-  /** Whether by its rules cookies mean nothing: as it has started, or will start next. */
+  /** True if its rules ignore cookies, as it has started, or will start next. */
   lax = false
   #frozen = false
 
@@ -40,7 +43,7 @@ export class WiredReplica extends Replica {
       config: {
         proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 1000 },
         admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'check', token, scopes: ['read', 'purge'] }] },
-        // On a busy machine a command may take longer than it ever does on one that serves.
+        // On a busy machine a command may take longer than it ever does in service.
         redis: { url: `redis://127.0.0.1:${wire.port}`, keyPrefix, commandTimeoutMs: 400 },
         origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } } },
         coherence: { maxLagMs, purgeWaitMs },
@@ -53,7 +56,7 @@ export class WiredReplica extends Replica {
     this.clock = clock
   }
 
-  /** Whether it was frozen, and does not go on yet. */
+  /** True while it is frozen. */
   get frozen(): boolean {
     return this.#frozen
   }
@@ -69,7 +72,7 @@ export class WiredReplica extends Replica {
   }
 }
 
-/** A reader of a replica's log that tells which unsafe requests it could not record. */
+/** Reads a replica's log and reports the unsafe requests that it could not record. */
 export function hearsNotRecorded(tell: (target: string) => void): (line: string) => void {
   return (line) => {
     if (line.includes('an unsafe request succeeded')) tell((JSON.parse(line) as { target: string }).target)

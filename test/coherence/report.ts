@@ -1,4 +1,4 @@
-// What a run of the check has to say, for people.
+// The report of a run of the check, for people.
 import type { Found, Report } from './check.ts'
 
 export function summary({ seed, steps, seconds, found, trail }: Report): string {

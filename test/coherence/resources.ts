@@ -1,24 +1,26 @@
-// What the origin of the check has to give: a few hot resources that behave in every way that matters, and their bytes.
+// The resources of the check's origin: a few hot ones that behave in every way that matters, and their bytes.
 
 export interface Resource {
   readonly path: string
   /** Cache-Control of the version that is `version`. */
   readonly control: (version: number) => string
-  /** weak: each answer has bytes of its own; strong: all answers of one version have the same bytes; none: no validator. */
+  /**
+   * weak: each response has separate bytes; strong: all responses of one version have the same bytes; none: no validator.
+   */
   readonly validator: 'none' | 'weak' | 'strong'
-  /** What its answer depends on: nothing, a request field that Vary names, who asks, or the cookie of who asks. */
+  /** The subject of variation: nothing, a request field that Vary names, the user, or the user's cookie. */
   readonly variesBy: 'nothing' | 'flavour' | 'asker' | 'cookie'
-  /** Bytes of its body, about. */
+  /** The approximate length of its body. */
   readonly bytes: number
   /** Tags of which each version carries some. */
   readonly tags: readonly string[]
-  /** Whether its requests carry Authorization. */
+  /** True if its requests carry Authorization. */
   readonly authorised: boolean
-  /** Whether Content-Length is left out. */
+  /** True if Content-Length is left out. */
   readonly chunked: boolean
-  /** Whether its answers are for the asker alone: every request for it must reach the origin. */
+  /** True if its responses are for one user: every request for it must reach the origin. */
   readonly neverShared: boolean
-  /** How often the origin fails where it should answer. */
+  /** How often the origin fails instead of responding. */
   readonly failing: number
 }
 
@@ -30,7 +32,7 @@ function resource(path: string, control: string | Resource['control'], more: Par
   }
 }
 
-/** Its requests carry a cookie. A route of its own says what that means. */
+/** Its requests carry a cookie. A separate route states what that means. */
 export const withCookie = '/c/cookie'
 
 const colours = ['red', 'green', 'blue']
@@ -54,11 +56,11 @@ export const resources: readonly Resource[] = [
   resource('/c/none', 'no-store', { neverShared: true }),
   resource('/c/private', 'private, max-age=600', { variesBy: 'asker', neverShared: true }),
   resource('/c/authorised', 'max-age=600', { variesBy: 'asker', authorised: true, neverShared: true }),
-  // Shared only by a replica whose rules say that cookies mean nothing, which is wrong here.
+  // Shared only by a replica whose rules ignore cookies, which is wrong here.
   resource(withCookie, 'max-age=600', { variesBy: 'cookie', neverShared: true }),
 ]
 
-/** What every request finds in the store for a long time, unless it is purged. */
+/** Resources that every request finds in the store for a long time, unless they are purged. */
 export const lasting: readonly Resource[] = resources.filter(({ control, failing, neverShared }) => [0, 1].every((version) => control(version) === 'max-age=600') && failing === 0 && !neverShared)
 
 export const resourceByPath: ReadonlyMap<string, Resource> = new Map(resources.map((one) => [one.path, one]))
@@ -66,14 +68,14 @@ export const tags: readonly string[] = [...colours, 'large']
 export const prefixes: readonly string[] = ['/a/', '/b/', '/c/', '/a/l', '/b/vary']
 export const flavours: readonly string[] = ['sweet', 'sour', 'salt']
 
-/** What the bytes of a body are made of. `stamp`: the generation, or for a strong validator the version. */
+/** The inputs of the bytes of a body. `stamp`: the generation, or for a strong validator the version. */
 export interface BodyName {
   readonly path: string
   readonly variant: string
   readonly stamp: number
 }
 
-/** Every body says in its first line whose it is, and how long; its length and every later byte follow from that. */
+/** Every body states its owner and length in its first line; its length and every later byte follow from that. */
 export function bodyOf({ path, variant, stamp }: BodyName): Buffer {
   const known = resourceByPath.get(path)
   const length = (known?.bytes ?? 600) + stamp % 97
@@ -82,7 +84,7 @@ export function bodyOf({ path, variant, stamp }: BodyName): Buffer {
   return Buffer.concat([head, Buffer.alloc(Math.max(0, length - head.length), `${name}.`)])
 }
 
-/** Whose a body says that it is; undefined for one that is not of this origin. */
+/** Returns the owner that a body states; undefined for a body that is not from this origin. */
 export function bodyName(body: Buffer): BodyName | undefined {
   const found = /^springhouse-coherence (\S+) (\S+) (\d+) \d+\n/.exec(body.toString('latin1', 0, 200))
   return found === null ? undefined : { path: found[1] as string, variant: found[2] as string, stamp: Number(found[3]) }

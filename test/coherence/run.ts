@@ -1,4 +1,5 @@
-// npm run check:coherence [-- --seed N --steps N --replicas N …]: purges are final, shown on real processes; exit 1 when one is not.
+// npm run check:coherence [-- --seed N --steps N --replicas N …]: shows on real processes that purges are final; exit 1 if
+// one is not.
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
 import { account, summary } from './report.ts'

@@ -1,4 +1,4 @@
-// The check itself can fail: a replica that purges do not reach is found, and so is a mend that is taken out of the program.
+// The check itself can fail: it finds a replica that purges do not reach, and a mend that is taken out of the program.
 import t from 'tap'
 import { check } from './check.ts'
 import { clockLibrary } from './clocks/library.ts'

@@ -1,25 +1,25 @@
-// Takes one mend out of a copy of the compiled program, to show that the check finds what it mends.
+// Takes a mend out of a copy of the compiled program, to show that the check finds the fault.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TroubleKind } from './trouble.ts'
 
 interface Edit {
-  /** Below src, as it is compiled. */
+  /** Below src, as compiled. */
   readonly file: string
   readonly text: string
   readonly replacement: string
 }
 
 interface Sabotage {
-  /** What goes wrong without the mend. */
+  /** The fault without the mend. */
   readonly about: string
-  /** The trouble in which that shows. */
+  /** The trouble in which the fault shows. */
   readonly trouble: TroubleKind
   readonly edits: readonly Edit[]
 }
 
-/** Not of the program: one replica follows another log than the others. */
+/** Not a mend: one replica follows another log than the others. */
 export const deaf = 'deaf'
 
 const table = {
@@ -92,7 +92,10 @@ export const sabotageNames: readonly SabotageName[] = [deaf, ...Object.keys(tabl
 // Compiled, this is .build/test/coherence/sabotage.js.
 const build = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Where the program without that mend is, and how to remove it. @throws Error when the text of the mend is not there. */
+/**
+ * Copies the program without that mend. Returns its path, and how to remove it.
+ * @throws Error if the text of the mend is missing.
+ */
 export function sabotaged(name: Exclude<SabotageName, typeof deaf>): { readonly program: string, remove(): void } {
   const place = join(build, 'sabotaged', `${name}-${process.pid}`)
   const remove = (): void => rmSync(place, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-// Redis as the replicas see it: a master, and where the check asks for it a standby that can be promoted, each with its clock.
+// Redis as the replicas see it: a master, and if configured a standby that can be promoted, each with its own clock.
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { ShiftedClock } from './clocks/clock.ts'
 import type { Random } from './random.ts'
@@ -13,11 +13,11 @@ interface Server {
   readonly link: Wire
 }
 
-/** How a failover goes. */
+/** The course of a failover. */
 export interface Failover {
-  /** Happens before it, while nothing reaches the standby any more. */
+  /** Runs before it, while nothing reaches the standby any more. */
   readonly behind: () => Promise<unknown> | undefined
-  /** killed: the master dies; fenced: it lives on, and nobody reaches it. */
+  /** killed: the master dies; fenced: it lives on, and nothing reaches it. */
   readonly master: 'killed' | 'fenced'
   /** Between the end of the master and the promotion. */
   readonly withoutMs: number
@@ -50,7 +50,7 @@ export class RedisServers {
     return servers
   }
 
-  /** Of the master. */
+  /** The master's. */
   get port(): number {
     return this.#master.redis.port
   }
@@ -59,7 +59,7 @@ export class RedisServers {
     return this.#master.redis
   }
 
-  /** Of the master. */
+  /** The master's. */
   get clock(): ShiftedClock | undefined {
     return this.#master.clock
   }
@@ -74,7 +74,9 @@ export class RedisServers {
     for (let attempt = 0; attempt < 500 && !await this.inSync(); attempt++) await wait(20)
   }
 
-  /** Whether the standby has all that the master had when this was called, and the master counts it as its replica. */
+  /**
+   * True if the standby has everything that the master had when this was called, and the master counts it as its replica.
+   */
   async inSync(): Promise<boolean> {
     const [master, standby] = [this.#master, this.#standby]
     if (standby === undefined) return false
@@ -91,15 +93,15 @@ export class RedisServers {
   }
 
   /**
-   * Promotes the standby, which may lack the last writes, and makes a new standby of the master. A master that lives on takes
-   * nothing from anybody after the promotion: a split brain is another trouble, of which nothing is promised.
-   * @param wires of the replicas: they lead to the promoted server from now on, the first of them before the others
-   * @returns false: there is no standby that has what was confirmed
+   * Promotes the standby, which may lack the last writes, and makes a new standby of the master. A master that lives on
+   * takes nothing from any client after the promotion: a split brain is another trouble, for which nothing is promised.
+   * @param wires the replicas' wires: they lead to the promoted server from now on, the first of them before the others
+   * @returns false if no standby has everything that was confirmed
    */
   async failover({ behind, master, withoutMs, spreadMs, promoted }: Failover, wires: readonly Wire[]): Promise<boolean> {
     const [old, next] = [this.#master, this.#standby]
     if (next === undefined || !await this.inSync()) return false
-    // Longer than the rest takes: what was on its way when the master ended must not arrive after all.
+    // Longer than the rest takes: bytes in flight when the master ended must not arrive after all.
     old.link.stall('back', 60_000)
     await behind()
     const held = wires.map((wire) => wire.hold())
@@ -110,7 +112,7 @@ export class RedisServers {
       this.#master = next
       this.#standby = old
     } finally {
-      // Not all at once: the first to come back may be one that knows less than others, and may be asked to purge.
+      // Not all at once: the first replica that reconnects may know less than others, and may receive a purge.
       for (const [i, release] of held.entries()) setTimeout(release, spreadMs * i / held.length)
     }
     promoted()

@@ -1,14 +1,18 @@
-// What must be so again when nothing goes wrong any more: purges are confirmed, what does not change is a hit, and all agree on the latest.
+// Conditions that must hold again without trouble: purges are confirmed, unchanged resources hit, and all replicas agree on
+// the latest.
 import { ask, type Answer } from '../support/client.ts'
 import { wait } from './random.ts'
 import type { Scene } from './reading.ts'
 import { host, token, type WiredReplica } from './replica.ts'
 import { lasting } from './resources.ts'
 
-// Longer than any registration or lag lasts, on a machine as busy as may be. A fault that lasts lasts for minutes.
+// Longer than any registration or lag lasts, on the busiest machine. A permanent fault lasts for minutes.
 const patienceMs = 40_000
 
-/** Call it when all troubles are over and no client is at it. Tells the scene of the first thing that does not become well. */
+/**
+ * Call it when all troubles are over and no client is running. Reports the first condition that does not recover to the
+ * scene.
+ */
 export async function settle(scene: Scene): Promise<void> {
   const beganMs = performance.now()
   for (const replica of scene.replicas) {
@@ -47,7 +51,7 @@ function broken(scene: Scene, replica: WiredReplica, what: string, detail = ''):
 
 const confirmedPurge = 'confirmed'
 
-// Of everything: what is stored from before it must not stand in the way of anything either.
+// Purges everything: older entries must not block anything either.
 async function purged(replica: WiredReplica): Promise<string> {
   const { status, body } = await ask(replica.adminPort, {
     method: 'POST', path: '/v1/purge', body: JSON.stringify({ all: true, waitMs: 2000 }),
@@ -61,13 +65,13 @@ async function hits(replica: WiredReplica, path: string): Promise<boolean> {
   return answer.status === 200 && /; hit;.* detail=fresh/.test(answer.header('cache-status') ?? '')
 }
 
-// Asks the origin for a response that replaces the stored one. Gives the generation of its body; 0: it could not be had.
+// Requests a response from the origin that replaces the stored one. Returns the generation of its body; 0 if there was none.
 async function renewed(replica: WiredReplica, path: string): Promise<number> {
   const answer = await get(replica, path, 'Cache-Control', 'no-cache').catch(() => undefined)
   return Number(answer?.header('x-body-generation') ?? 0)
 }
 
-// A connection of its own goes to the next worker: each of them is asked.
+// A separate connection goes to the next worker: each of them receives a request.
 async function agrees(replica: WiredReplica, path: string, latest: number): Promise<boolean> {
   for (let worker = 0; worker < replica.workers; worker++) {
     const answer = await get(replica, path)

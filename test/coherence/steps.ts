@@ -1,10 +1,10 @@
-// How many things clients have done, all together, and how many are left: of the run, and of the round.
+// Counts the steps that all clients have taken and the remaining ones, of the run and of the round.
 import type { Trail } from './trail.ts'
 import type { Steps } from './clients.ts'
 
 export class StepCount implements Steps {
   taken = 0
-  /** Set when enough was found. */
+  /** Set when enough violations were found. */
   over = false
   readonly #all: number
   readonly #trail: Trail
@@ -16,12 +16,12 @@ export class StepCount implements Steps {
     this.#trail = trail
   }
 
-  /** From now on no step is left when so much time has passed. */
+  /** No step is left after this time has passed from now. */
   end(afterMs: number): void {
     this.#untilMs = this.#trail.elapsedMs + afterMs
   }
 
-  /** Begins a round of so many steps. false: the run is over. */
+  /** Begins a round of this many steps. False if the run is over. */
   begin(steps: number): boolean {
     this.#roundEnd = Math.min(this.#all, this.taken + steps)
     return this.left

@@ -1,17 +1,17 @@
-// What happened, in order: for a person to read when something went wrong, and the figures of the run.
+// The events of a run in order, to read after a failure, and the figures of the run.
 
 export interface Event {
   readonly ms: number
   readonly moment: number
-  /** What it concerns: a path, 'purge', 'trouble'. */
+  /** The subject of the event: a path, 'purge', 'trouble'. */
   readonly about: string
   readonly text: string
 }
 
-// Enough for all that can still matter for an answer: the oldest are let go beyond it.
+// Enough for every event that can still matter for a response; beyond it the oldest are dropped.
 const mostEvents = 200_000
 
-/** The one clock of a run. Every event of this process takes the next moment, so of two the later has the larger. */
+/** The only clock of a run. Every event of this process takes the next moment, so the later of two has the larger one. */
 export class Trail {
   #events: Event[] = []
   #moment = 0
@@ -19,7 +19,7 @@ export class Trail {
   /** Counts, by name. */
   readonly figures = new Map<string, number>()
 
-  /** Writes down an event, and gives its moment. */
+  /** Records an event, and returns its moment. */
   note(about: string, text: string): number {
     this.#events.push({ ms: performance.now() - this.#startMs, moment: ++this.#moment, about, text })
     if (this.#events.length > mostEvents) this.#events = this.#events.slice(mostEvents / 2)
@@ -42,7 +42,7 @@ export class Trail {
     return performance.now() - this.#startMs
   }
 
-  /** The last events that concern these, in order. */
+  /** The last events about these subjects, in order. */
   about(names: ReadonlySet<string>, limit: number): string {
     const told = this.#events.filter(({ about }) => names.has(about)).slice(-limit)
     return told.map(({ ms, moment, text }) => `  ${(ms / 1000).toFixed(3).padStart(8)} s  #${moment}  ${text}`).join('\n')

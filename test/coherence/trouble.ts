@@ -1,4 +1,4 @@
-// What goes wrong while the clients are at it: one trouble after the other, and now and then two at once.
+// Troubles while the clients run: one after the other, and sometimes two at once.
 import type { Steps } from './clients.ts'
 import type { WiredReplica } from './replica.ts'
 import { wait } from './random.ts'
@@ -12,7 +12,7 @@ const table = { ...processTroubles, ...linkTroubles, ...redisTroubles, ...clockT
 
 export type TroubleKind = keyof typeof table
 
-/** What may go wrong. */
+/** The kinds of trouble. */
 export const kinds: Readonly<Record<TroubleKind, Kind>> = table
 
 export const kindNames = Object.keys(kinds) as TroubleKind[]
@@ -21,32 +21,32 @@ export function needs(name: TroubleKind, what: 'clocks' | 'standby'): boolean {
   return kinds[name].needs?.includes(what) ?? false
 }
 
-/** Without a library that shifts clocks: what is left out of a choice of kinds, and what remains. */
+/** Without a library that shifts clocks: the kinds that are left out of a choice, and those that remain. */
 export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[], readonly leftOut: readonly TroubleKind[] } {
   const wanted = kindNames.filter((name) => chosen === 'all' || name === chosen)
   const possible = (name: TroubleKind): boolean => hasClocks || !needs(name, 'clocks')
   return { run: wanted.filter(possible), leftOut: wanted.filter((name) => !possible(name)) }
 }
 
-// So that most purges are confirmed, and promise something: what is never confirmed cannot be broken.
+// So that most purges are confirmed, and promise something: an unconfirmed promise cannot be broken.
 const mostAtOnce = 2
 
-/** What is going wrong at the moment. */
+/** The present troubles. */
 class Now {
   running = 0
   #alone = false
   readonly #claimed = new Set<string>()
-  /** The replicas that something goes wrong with: once for each trouble. */
+  /** The replicas in trouble: once for each trouble. */
   readonly #concerned: WiredReplica[] = []
   readonly #owned = new Set<WiredReplica>()
 
-  /** Whether another kind may begin with this replica. */
+  /** True if another kind may begin with this replica. */
   allows({ claims = [], alone = false, ownsReplica = false }: Kind, replica: WiredReplica): boolean {
     return !this.#alone && !(alone && this.running > 0) && !claims.some((claim) => this.#claimed.has(claim))
       && !this.#owned.has(replica) && !(ownsReplica && this.#concerned.includes(replica))
   }
 
-  /** Notes one until the function that it gives is called. */
+  /** Adds a trouble until the returned function is called. */
   begin({ claims = [], alone = false, ownsReplica = false }: Kind, replica: WiredReplica): () => void {
     this.running++
     this.#concerned.push(replica)
@@ -63,7 +63,7 @@ class Now {
   }
 }
 
-/** As the steps go by: troubles of these kinds, with quiet between them. Resolves when the last of them is over. */
+/** Makes troubles of these kinds as the steps pass, with quiet between them. Resolves when the last trouble is over. */
 export async function makeTrouble(parts: TroubleParts, names: readonly TroubleKind[], steps: Steps): Promise<void> {
   const { random } = parts
   const now = new Now()

@@ -4,13 +4,13 @@ import { hesitation, wait, type Random } from './random.ts'
 
 export type Direction = 'there' | 'back'
 
-/** One connection through the wire. */
+/** A connection through the wire. */
 interface Pair {
   readonly replica: Socket
   readonly redis: Socket
-  /** Whether a SUBSCRIBE went over it. */
+  /** True if a SUBSCRIBE was sent on it. */
   subscribes: boolean
-  /** Nothing arrives over it any more, in either direction, and neither side is told. */
+  /** Nothing arrives on it any more, in either direction, and neither side is notified. */
   silent: boolean
 }
 
@@ -21,9 +21,9 @@ export class Wire {
   readonly #redis: { readonly port: number }
   readonly #server
   readonly #pairs = new Set<Pair>()
-  /** Until when nothing goes through, by direction: promises that resolve then. */
+  /** Until when nothing passes, by direction: promises that resolve then. */
   readonly #stalls: Record<Direction, Promise<void> | undefined> = { there: undefined, back: undefined }
-  /** How many cuts last: no connection is made until all of them are over. */
+  /** The number of present interruptions: no connection is made until all are over. */
   #cuts = 0
 
   constructor(redis: { readonly port: number }, random: Random, longestMs: number) {
@@ -44,7 +44,7 @@ export class Wire {
     })
   }
 
-  /** Nothing goes through in one direction for so long: what is written waits, and arrives in order. */
+  /** Stops one direction for this long: written bytes wait, and arrive in order. */
   stall(direction: Direction, ms: number): void {
     this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms).unref() })
   }
@@ -58,19 +58,19 @@ export class Wire {
     }
   }
 
-  /** Breaks every connection and lets none be made for so long. */
+  /** Breaks every connection and lets none be made for this long. */
   sever(ms: number): void {
     setTimeout(this.hold(), ms)
   }
 
-  /** As `sever`, until the function that it gives is called. */
+  /** As `sever`, until the returned function is called. */
   hold(): () => void {
     this.#cuts++
     this.cut()
     return () => void this.#cuts--
   }
 
-  /** One connection that subscribes falls silent for ever, as if a firewall had forgotten it. false: there is none. */
+  /** Silences one subscribing connection for ever, as if a firewall had dropped it. False if there is none. */
   silenceSubscriber(): boolean {
     const speaking = [...this.#pairs].filter(({ subscribes, silent, replica }) => subscribes && !silent && !replica.destroyed)
     if (speaking.length === 0) return false
@@ -103,7 +103,7 @@ export class Wire {
     redis.on('close', gone)
   }
 
-  // In order, one piece after the other, each with its delay. What was taken before the sender closed still arrives.
+  // In order, each chunk with its delay. Bytes that were taken before the sender closed still arrive.
   #carry(direction: Direction, from: Socket, to: Socket, pair: Pair): void {
     from.setNoDelay(true)
     let queue: Promise<unknown> = Promise.resolve()

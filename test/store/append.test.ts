@@ -1,4 +1,4 @@
-// What becomes of a purge when Redis, or the way to it, fails in the middle of recording it; and how large the log may grow.
+// The result of a purge when Redis, or the connection to it, fails while it is recorded; and the size of the log.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -19,7 +19,7 @@ const list = 'test:{log}:replicas'
 interface Setting {
   readonly server: RedisServer
   readonly raw: Redis
-  /** A replica, and the line that it alone has to Redis. */
+  /** A replica, and its own line to Redis. */
   replica(name: string, changes?: Partial<StreamPurgeLogOptions>): Promise<{ log: PurgeLog, line: TcpProxy }>
 }
 
@@ -65,7 +65,7 @@ const until = (): { done: () => void, promise: Promise<undefined> } => {
 void t.test('an append that reaches Redis only after it was given up is not made', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
-  // Redis knows the script from then on: what is held up would run.
+  // From then on Redis knows the script: a delayed command would run.
   await one.log.append(purge({ tags: ['earlier'] }), longMs)
   const before = one.log.applied
   const held = until()
@@ -73,14 +73,14 @@ void t.test('an append that reaches Redis only after it was given up is not made
   await test.rejects(one.log.append(purge({ tags: ['late'] }), 10), { code: 'PURGE_UNCONFIRMED', status: 503 })
   held.done()
   one.line.requests = pass
-  // Behind it on the same line, and answered: so it has run.
+  // This command is behind it on the same line, and has a reply: so the append has run.
   await eventually(() => one.log.append(purge({ tags: ['next'] }), longMs).then(() => true, () => false))
   test.equal(await recorded(raw, 'late'), 0)
   test.equal(await recorded(raw, 'next'), 1)
   test.equal(one.log.judge({ stamp: before, authority: 'a', target: '/', tags: ['late'] }), 'valid', 'nothing was purged, then or later')
 })
 
-void t.test('an append whose answer is lost is found again, and made once', async (test) => {
+void t.test('an append whose reply is lost is found again, and made once', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
   for (let round = 0; round < 5; round++) {
@@ -91,7 +91,7 @@ void t.test('an append whose answer is lost is found again, and made once', asyn
       asked ||= bytes.includes(`"${tag}"`)
       return undefined
     }
-    // The answer to it is an id and an identity; nothing else is while nothing else happens.
+    // The reply is an id and an identity; no other reply of that form occurs meanwhile.
     one.line.replies = (bytes) => {
       if (!asked || cut || !/^\*2\r\n\$\d+\r\n\d+-\d+\r\n/.test(bytes.toString('latin1'))) return undefined
       cut = true
@@ -103,7 +103,7 @@ void t.test('an append whose answer is lost is found again, and made once', asyn
   }
 })
 
-void t.test('Redis that cannot be asked where it is: nothing was asked of it, and nothing is done later', async (test) => {
+void t.test('Redis is out of reach at the start: no append was sent, and none happens later', async (test) => {
   const { server, raw, replica } = await setting(test as Test)
   const one = await replica('one')
   await raw.ping()
@@ -114,13 +114,13 @@ void t.test('Redis that cannot be asked where it is: nothing was asked of it, an
   test.equal(await recorded(raw, 'hung'), 0)
 })
 
-void t.test('a list of replicas that is lost: whoever was on it is waited for, for as long as it may go by what it knew', async (test) => {
+void t.test('the list of replicas is lost: a purge waits for its members for as long as they may use their knowledge', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const maxLagMs = 3000
   const [one, two] = [await replica('one', { maxLagMs }), await replica('two', { maxLagMs })]
   test.equal((await one.log.replicas()).length, 2)
   const old = two.log.applied
-  // Two is cut off, and still goes by what it knows.
+  // Two is disconnected, and still uses its knowledge.
   const held = until()
   two.line.requests = () => held.promise
   await raw.del(list)
@@ -128,7 +128,7 @@ void t.test('a list of replicas that is lost: whoever was on it is waited for, f
   await raw.flushall()
   const receipt = await one.log.append(purge({ all: true }), 200)
   test.ok(receipt.replicas.acknowledged < receipt.replicas.live)
-  // Nobody can name it, and so it is waited for until it goes by nothing.
+  // It cannot be named, so the purge waits until it does not use its knowledge any more.
   test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 1, acknowledged: 1 })
   test.equal(two.log.judge({ stamp: old, authority: 'a', target: '/', tags: ['x'] }), 'dead')
   held.done()
@@ -137,7 +137,7 @@ void t.test('a list of replicas that is lost: whoever was on it is waited for, f
   test.same((await one.log.append(purge({ all: true }), longMs)).replicas, { live: 2, acknowledged: 2 })
 })
 
-void t.test('a Redis whose memory is full takes purges, and counts who follows', async (test) => {
+void t.test('a Redis whose memory is full records purges, and counts followers', async (test) => {
   const { raw, replica } = await setting(test as Test)
   await raw.config('SET', 'maxmemory', '1')
   const [one, two] = [await replica('one'), await replica('two')]
@@ -147,7 +147,7 @@ void t.test('a Redis whose memory is full takes purges, and counts who follows',
   test.equal(two.log.judge({ stamp: before, authority: 'a', target: '/', tags: ['x'] }), 'dead')
 })
 
-void t.test('the log is bounded in bytes; who follows it misses nothing, and who comes later takes for dead what it cannot know', async (test) => {
+void t.test('the log is bounded in bytes; followers miss nothing, and for replicas that come later unknown entries are dead', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const maxBytes = 200_000
   const one = await replica('one', { maxBytes })
@@ -155,7 +155,7 @@ void t.test('the log is bounded in bytes; who follows it misses nothing, and who
   let most = 0
   let late = first
   for (let i = 0; i < 120; i++) {
-    // Small ones among large ones.
+    // Small purges among large ones.
     const tag = i % 3 === 0 ? `${i}-${'x'.repeat(20_000)}` : `small-${i}`
     await one.log.append(purge({ tags: [tag] }), i % 10 === 0 ? longMs : 0)
     if (i === 110) late = one.log.applied

@@ -1,4 +1,4 @@
-// Metadata as bytes: nothing is lost, and nothing damaged is taken for whole.
+// Metadata as bytes: nothing is lost, and damaged bytes are never taken for whole ones.
 import { crc32 } from 'node:zlib'
 import * as fc from 'fast-check'
 import t from 'tap'
@@ -23,7 +23,7 @@ void t.test('any metadata that a response could have comes back from elsewhere, 
   }), { numRuns: 500 })
 })
 
-/** One change each that no response could have made. */
+/** Changes that make metadata impossible for a response, each alone. */
 const impossible: Readonly<Record<string, Partial<Metadata>>> = {
   'status 999': { status: 999 }, 'status 101': { status: 101 }, 'status 0': { status: 0 }, 'status 600': { status: 600 }, 'status 304': { status: 304, bodyBytes: 0 }, 'status 412': { status: 412 },
   '206 without a part': { status: 206 }, 'a part that is a 200': { part: { ranges: [{ start: 0, end: 1 }], complete: 2, requestedRange: 'bytes=0-0' } },
@@ -45,13 +45,13 @@ const impossible: Readonly<Record<string, Partial<Metadata>>> = {
   'content fields of a part': { status: 206, fields: ['content-range', 'bytes 0-1/2'], etag: undefined, part: { ranges: [{ start: 0, end: 2 }], complete: undefined, requestedRange: 'bytes=0-' } },
 }
 
-// Without isPossible in decodeMetadata (store/codec.ts) each of them is given out.
-void t.test('what no response could have reads as absent, however right its checksum', async (test) => {
+// The guard: isPossible in decodeMetadata (store/codec.ts). Without it each of them is returned.
+void t.test('metadata that no response could have reads as absent, even with a right checksum', async (test) => {
   for (const [name, change] of Object.entries(impossible)) test.equal(decodeMetadata(encodeMetadata(metadata(change))), undefined, name)
   test.not(decodeMetadata(encodeMetadata(metadata({ bodyBytes: 5 }))), undefined)
 })
 
-void t.test('bits that flip under a right checksum never throw, and never give what no response could have', async (test) => {
+void t.test('flipped bits under a right checksum never throw, and never give impossible metadata', async (test) => {
   let given = 0
   fc.assert(fc.property(possibleMetadata, fc.array(fc.tuple(fc.nat(), fc.nat(7)), { minLength: 1, maxLength: 8 }), (meta, flips) => {
     const bytes = encodeMetadata(meta)
@@ -77,7 +77,7 @@ void t.test('a damaged value reads as absent', async (test) => {
   }), { numRuns: 500 })
 })
 
-void t.test('a value that is cut short, or has something after it, reads as absent', async (test) => {
+void t.test('a truncated value, or one with bytes after it, reads as absent', async (test) => {
   const bytes = encodeMetadata(metadata({ tags: ['a', 'b'], vary: [['accept', null]] }))
   for (let length = 0; length < bytes.length; length++) test.equal(decodeMetadata(bytes.subarray(0, length)), undefined)
   test.equal(decodeMetadata(Buffer.concat([bytes, Buffer.from([0])])), undefined)
@@ -94,7 +94,7 @@ void t.test('anything at all that is not metadata reads as absent, and never thr
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
     test.equal(decodeMetadata(Buffer.from(bytes)), undefined)
   }))
-  // Even where the checksum is not looked at.
+  // Even if the checksum is not checked.
   fc.assert(fc.property(anyMetadata, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 10 }), (meta, changes) => {
     const bytes = encodeMetadata(meta)
     for (const [place, value] of changes) bytes[36 + place % (bytes.length - 36)] = value

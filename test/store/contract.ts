@@ -1,4 +1,4 @@
-// What every store promises, in the words of src/store/store.ts, proved over whichever store the factory makes.
+// The contract of src/store/store.ts, in the same terms, proved for the store that the factory makes.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { Metadata } from '../../src/policy/stored.ts'
@@ -8,7 +8,7 @@ import { metadata, t0 } from '../support/metadata.ts'
 
 export type Test = typeof t
 
-/** A fresh, empty store that keeps `contractVariants` variants of a key, and bodies of `contractEntryBytes`. */
+/** Makes an empty store that keeps `contractVariants` variants of a key, and bodies of `contractEntryBytes`. */
 export interface Subject {
   readonly store: Store
   readonly clock: ManualClock
@@ -20,27 +20,27 @@ export const contractEntryBytes = 4 * 1_048_576
 
 const key = 'GET http://api.example.com/v1/things?page=1'
 
-/** All of a body, or of a part of it, as whoever sends it reads it. */
+/** Reads a body, or a part of it, as the code that sends it does. */
 export async function readBody(body: Body, start: number, end: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of body.read(start, end)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
-/** Stores one response in chunks of at most 64 KiB; whether the store took it. */
+/** Stores one response in chunks of at most 64 KiB. Returns whether the store took it. */
 export async function put(store: Store, at: string, meta: Metadata, body: Buffer = Buffer.from('{}')): Promise<boolean> {
   const writer = store.write(at, meta)
   for (let from = 0; from < body.length; from += 65_536) await writer.write(body.subarray(from, from + 65_536))
   return await writer.commit()
 }
 
-/** The bodies under a key, as text, in the order of the look-up. */
+/** Returns the bodies under a key, as text, in the order of the lookup. */
 export async function bodies(store: Store, at = key): Promise<string[]> {
   const found = await store.lookup(at)
   return Promise.all(found.map(async ({ meta, body }) => (await readBody(body, 0, meta.bodyBytes)).toString()))
 }
 
-// Small enough to lie with its metadata, large enough not to, and larger than any single piece.
+// Small enough to be stored with its metadata, too large for that, and larger than any chunk.
 const sizes = { 'an empty': 0, 'a small': 1000, 'a middling': 100_000, 'a large': 3_000_001 }
 
 export function storeContract(name: string, make: (test: Test) => Promise<Subject>): void {
@@ -52,7 +52,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     })
   }
 
-  promise('a look-up of what is not there answers []', async (test, { store }) => {
+  promise('a lookup of an absent key returns []', async (test, { store }) => {
     test.same(await store.lookup(key), [])
   })
 
@@ -91,7 +91,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
       test.equal((await store.lookup(key)).length, 1)
     })
 
-    promise(`a writer of ${bytes} bytes that is aborted, forgotten or cut off leaves no trace and no partial body`, async (test, { store }) => {
+    promise(`a writer of ${bytes} bytes that is aborted or dropped, or whose input ends early, leaves no partial body`, async (test, { store }) => {
       await put(store, key, metadata(), Buffer.from('before'))
       const aborted = store.write(key, metadata({ requestTimeMs: t0 }))
       await aborted.write(randomBytes(bytes))
@@ -112,7 +112,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.equal(await writer.commit(), false)
   })
 
-  promise('a body that grows beyond the longest that is taken is not taken', async (test, { store }) => {
+  promise('a body that grows beyond the longest allowed is refused', async (test, { store }) => {
     test.equal(await put(store, key, metadata(), Buffer.alloc(contractEntryBytes + 1)), false)
     test.same(await store.lookup(key), [])
     test.equal(await put(store, key, metadata(), Buffer.alloc(contractEntryBytes)), true)
@@ -134,7 +134,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
       test.ok((await readBody(before.body, 0, bytes)).equals(old), 'the one who had not begun yet')
     })
 
-    promise(`a body of ${bytes} bytes stays readable for whoever has it, though it is removed meanwhile`, async (test, { store }) => {
+    promise(`a body of ${bytes} bytes stays readable for its readers, although it is removed meanwhile`, async (test, { store }) => {
       const body = randomBytes(bytes)
       await put(store, key, metadata(), body)
       const [found] = await store.lookup(key)
@@ -152,7 +152,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store), ['asked for later'])
   })
 
-  // Guards of these four: outlasts and isAhead, in src/store/ and in the scripts for Redis.
+  // The guards of these four: outlasts and isAhead, in src/store/ and in the scripts for Redis.
   promise('a response stored before a purge gives way to one requested after it, however far ahead its clock was', async (test, { store }) => {
     await put(store, key, metadata({ stamp: 'log.1', requestTimeMs: t0 + 10_000, responseTimeMs: t0 + 10_000 }), Buffer.from('purged'))
     test.equal(await put(store, key, metadata({ stamp: 'log.2', requestTimeMs: t0 }), Buffer.from('after the purge')), true)
@@ -181,7 +181,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store), ['now'])
   })
 
-  promise('what has expired does not stand in the way of what was asked for earlier', async (test, { store, clock }) => {
+  promise('an expired response does not block one that was requested earlier', async (test, { store, clock }) => {
     await put(store, key, metadata({ keepUntilMs: t0 + 10, requestTimeMs: t0 }), Buffer.from('later, and gone'))
     clock.advance(20)
     test.equal(await put(store, key, metadata({ requestTimeMs: t0 - 1 }), Buffer.from('earlier')), true)
@@ -232,7 +232,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     })
   }
 
-  promise('a refresh of what is no longer the stored variant changes nothing', async (test, { store }) => {
+  promise('a refresh of a variant that was replaced changes nothing', async (test, { store }) => {
     await put(store, key, metadata(), Buffer.from('first'))
     const [first] = await store.lookup(key)
     if (first === undefined) return test.fail('stored')
@@ -267,7 +267,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
   })
 
   for (const bytes of [6, 100_000]) {
-    promise(`a part of ${bytes} bytes lies beside the whole of the same selecting fields, and goes alone`, async (test, { store }) => {
+    promise(`a part of ${bytes} bytes is stored beside the whole of the same selecting fields, and is removed alone`, async (test, { store }) => {
       const part = { ranges: [{ start: 0, end: bytes - 2 }, { start: 2 ** 40, end: 2 ** 40 + 2 }], complete: undefined, requestedRange: 'bytes=0-' }
       const body = randomBytes(bytes)
       await put(store, key, metadata({ responseTimeMs: t0 - 1 }), Buffer.from('whole'))
@@ -284,7 +284,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     })
   }
 
-  promise('whatever was handed in or out is not changed by the store afterwards', async (test, { store }) => {
+  promise('the store does not change values that it received or returned', async (test, { store }) => {
     const meta = metadata({ tags: ['a'] })
     const copy = structuredClone(meta)
     const chunk = Buffer.from('chunk')
@@ -303,7 +303,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     if (first !== undefined) test.equal((await readBody(first.body, 0, 5)).toString(), 'chunk')
   })
 
-  promise('list tells each entry once, a page of the limit at a time', async (test, { store }) => {
+  promise('list returns each entry once, at most the limit in a page', async (test, { store }) => {
     const expected: string[] = []
     for (let i = 0; i < 30; i++) {
       for (const variant of i % 3 === 0 ? ['x', 'y', 'z'] : ['x']) {
@@ -323,7 +323,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(seen.sort(), expected.sort())
   })
 
-  promise('what is stored all the while is listed once, whatever comes and goes between two pages', async (test, { store }) => {
+  promise('entries that are stored all the time are listed once, whatever changes between two pages', async (test, { store }) => {
     const stays: string[] = []
     for (let i = 0; i < 90; i++) {
       for (const variant of i % 9 === 0 ? ['x', 'y', 'z'] : ['x']) {
@@ -338,18 +338,18 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
       const page = await store.list(cursor, 2)
       for (const entry of page.entries) seen.push(`${entry.key} ${entry.meta.variant}`)
       cursor = page.cursor
-      // Others go and come, and a key that is being told gets a younger variant.
+      // Other entries come and go, and a key that is being listed gets a younger variant.
       await store.remove(`key ${pages * 3 + 1}`)
       await put(store, `later ${pages}`, metadata())
       for (const { key: told, meta } of page.entries) if (meta.variant === 'z') await put(store, told, metadata({ variant: 'younger', responseTimeMs: t0 + 1 }))
     } while (cursor !== undefined && ++pages < 1000)
     const told = seen.filter((each) => stays.includes(each)).sort()
     test.same([...new Set(told)], stays.toSorted())
-    // Redis may tell twice: its SCAN does, when its table is resized.
+    // Redis may list an entry twice: SCAN does, when its table is resized.
     if (name === 'memory') test.equal(told.length, stays.length, 'and none of it twice')
   })
 
-  promise('a page tells only what is wanted, looks at a bounded number of entries, and may be empty with a cursor', async (test, { store }) => {
+  promise('a page lists only wanted entries, reads a bounded number of them, and may be empty with a cursor', async (test, { store }) => {
     for (let i = 0; i < 300; i++) await put(store, `key ${i}`, metadata({ status: i === 250 ? 203 : 200 }))
     const found: string[] = []
     let cursor: string | undefined
@@ -377,7 +377,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     }
   })
 
-  promise('a store that was closed has nothing more to answer, and does not throw', async (test, { store }) => {
+  promise('a closed store returns nothing, and does not throw', async (test, { store }) => {
     await put(store, key, metadata())
     await store.close()
     test.same(await store.lookup(key), [])

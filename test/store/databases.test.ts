@@ -1,4 +1,4 @@
-// Two caches in two databases of one Redis, with one prefix: they have nothing to do with each other.
+// Two caches in two databases of one Redis, with one prefix: they share nothing.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -16,8 +16,8 @@ import { put } from './contract.ts'
 
 const key = 'GET http://api.example.com/a'
 
-// Guard: channelName() holds the database; without it both hear all of this.
-t.test('what is replaced, given back or applied in one database is not heard of in another', async (test) => {
+// The guard: channelName() holds the database; without it both receive all of these messages.
+t.test('replacements, releases and acknowledgements in one database do not reach another', async (test) => {
   const server = await startRedis()
   const raw = new Redis(server.url, { retryStrategy: () => 20 })
   const closes: (() => Promise<void>)[] = []

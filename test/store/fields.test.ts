@@ -1,4 +1,4 @@
-// A key of the cache into which another hand has written thousands of fields.
+// A key of the cache into which a foreign program has written thousands of fields.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -30,7 +30,7 @@ async function setting(test: Test, maxVariants: number): Promise<{ store: Shared
 const until = (): { keepUntilMs: number } => ({ keepUntilMs: systemClock.now() + 60_000 })
 const foreign = (count: number): Record<string, string> => Object.fromEntries(Array.from({ length: count }, (_, i) => [`foreign ${i}`, 'x'.repeat(100)]))
 
-/** What Redis has sent since it began. */
+/** The bytes that Redis has sent since its start. */
 async function sent(raw: Redis): Promise<number> {
   return Number(/^total_net_output_bytes:(\d+)/m.exec(await raw.info('stats'))?.[1])
 }
@@ -43,15 +43,15 @@ for (const maxVariants of [1, 4, 32, 1000]) {
       await raw.hset(name, fieldName(meta.variant), encodeValue(key, meta, 1, Buffer.from('x')))
     }
     test.equal((await store.lookup(key)).length, maxVariants)
-    // One more goes through the store, which lets one go.
+    // Another one goes through the store, which drops one.
     await put(store, key, metadata({ ...until(), variant: 'one more' }), Buffer.from('y'))
     test.equal((await store.lookup(key)).length, maxVariants)
   })
 }
 
-// Guard: readScript asks for the number of fields first.
+// The guard: readScript checks the number of fields first.
 for (const [what, fields] of [['foreign fields', foreign], ['valid variants', variants]] as const) {
-  t.test(`a look-up reads a bounded part of a key with thousands of ${what}, which is a miss, and is removed`, async (test) => {
+  t.test(`a lookup reads a bounded part of a key with thousands of ${what}, which is a miss, and is removed`, async (test) => {
     const { store, raw } = await setting(test, 32)
     const meta = metadata(until())
     await put(store, key, meta, Buffer.from('body'))
@@ -72,11 +72,11 @@ function variants(count: number): Record<string, Buffer> {
   }))
 }
 
-// Guard: clear() in the scripts.
+// The guard: clear() in the scripts.
 t.test('a commit, a refresh and a removal do not read thousands of fields either', async (test) => {
   const { store, raw } = await setting(test, 32)
   const meta = metadata(until())
-  // Each field that a script reads, and does not understand, it deletes.
+  // Scripts delete each field that they cannot read.
   const deleted = async (): Promise<number> => Number(/^cmdstat_hdel:calls=(\d+)/m.exec(await raw.info('commandstats'))?.[1] ?? 0)
   for (const act of [() => put(store, key, meta, Buffer.from('body')), () => store.refresh(key, meta, meta), () => store.remove(key)]) {
     await raw.hset(name, foreign(20_000))

@@ -1,4 +1,5 @@
-// What unsafe requests invalidate: however many come, from whomever, what they name is dead everywhere, and what they do not lives.
+// Invalidations by unsafe requests: for any number of requests from any client, named entries are dead everywhere, and
+// others live.
 import * as fc from 'fast-check'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -17,7 +18,7 @@ import type { Test } from './contract.ts'
 
 const longMs = 30_000
 
-/** What an unsafe request to the URL makes, with the groups that its response names. */
+/** The purge of an unsafe request to the URL, with the groups that its response names. */
 function unsafe(target: string, tags: readonly string[] = []): Purge {
   return purge({ urls: [{ authority: 'a.example', target }], tags, implicit: true })
 }
@@ -28,8 +29,8 @@ function entry(stamp: string, target: string, tags: readonly string[] = []): Par
 
 const long = (i: number): string => `/any?${String(i).padStart(8, '0')}${'x'.repeat(8_000)}`
 
-// The guard: implicit purges have a table of their own (table.ts, invalidate). As purges they raise the floor.
-void t.test('5,000 POSTs to URLs of 8,000 bytes: what they name is dead, and nothing else', async (test) => {
+// The guard: implicit purges have a separate table (table.ts, invalidate). As purges they would raise the floor.
+void t.test('5,000 POSTs to URLs of 8,000 bytes: their entries are dead, and no others', async (test) => {
   const log = createLocalPurgeLog({ clock: manualClock(), maxChars: 1_000_000, maxRecords: 1_000 })
   const before = log.applied
   await log.append(purge({ tags: ['of an operator'] }), 0)
@@ -53,8 +54,8 @@ void t.test('one URL, named 100,000 times, takes the place of its own earlier re
   test.equal(log.judge(entry(before, '/graphql')), 'dead')
 })
 
-// The guard: the bucket of a name that is let go (invalidation-table.ts, #letGo). Without it what it named comes back to life.
-void t.test('more names than are kept apart: each is dead all the same, and of the others hardly any', async (test) => {
+// The guard: the bucket of a dropped name (invalidation-table.ts, #letGo). Without it the named entries come back to life.
+void t.test('more names than are kept: each is dead nevertheless, and hardly any others are', async (test) => {
   const log = createLocalPurgeLog({ clock: manualClock(), maxNames: 100 })
   const before = log.applied
   for (let i = 0; i < 20_000; i++) await log.append(unsafe(`/things/${i}`, i % 7 === 0 ? [`group-${i}`] : []), 0)
@@ -66,7 +67,7 @@ void t.test('more names than are kept apart: each is dead all the same, and of t
   test.equal(log.judge(entry(log.applied, '/things/0')), 'valid')
 })
 
-// The guard: age is no reason to forget a name without its bucket (invalidation-table.ts, #letGo).
+// The guard: a name is never dropped by age without its bucket (invalidation-table.ts, #letGo).
 void t.test('a clock that was set forward, and back, makes no name forgotten', async (test) => {
   let aheadMs = 0
   const clock = { ...manualClock(), now: () => 1_700_000_000_000 + aheadMs }
@@ -91,7 +92,7 @@ void t.test('buckets share names out evenly', async (test) => {
   test.ok([...counts.keys()].every(bucket => Number.isInteger(bucket) && bucket >= 0 && bucket < bucketCount))
 })
 
-void t.test('whatever is named, in whatever order, with however little room: never valid where a record says that it is dead', async () => {
+void t.test('for any names, order and bound: an entry is never valid if a record kills it', async () => {
   const target = fc.integer({ min: 0, max: 12 }).map(i => (i % 3 === 0 ? long(i) : `/${i}`))
   const tag = fc.integer({ min: 0, max: 4 }).map(i => (i === 0 ? 't'.repeat(300) : `t${i}`))
   const step = fc.record({ target, tags: fc.array(tag, { maxLength: 2 }), implicit: fc.boolean() })
@@ -109,7 +110,7 @@ void t.test('whatever is named, in whatever order, with however little room: nev
         if (log.judge(entry(stamp, each.target)) !== 'dead') throw new Error(`${each.target.slice(0, 9)} lives`)
         if (!log.mayMatch(stamp, 'a.example', each.target)) throw new Error('may be shared')
         for (const one of each.tags) if (log.judge(entry(stamp, '/none', [one])) !== 'dead') throw new Error(`${one} lives`)
-        // Between its birth and a record there was another one that names it: it may not outlive that one.
+        // Between its stamp and the record another record named it: the entry may not survive that one.
         const until = stamps[i + 1] as string
         const between = steps.slice(at, i).some(other => other.target === each.target)
         if (between && !log.matchedBetween(entry(stamp, each.target), until)) throw new Error('survives what came before')
@@ -122,7 +123,7 @@ interface Setting {
   readonly server: RedisServer
   readonly raw: Redis
   replica(name: string, changes?: Partial<StreamPurgeLogOptions>, url?: string): Promise<PurgeLog>
-  /** How often any of them found the log lost. */
+  /** How often any replica found the log lost. */
   resets(): number
 }
 
@@ -151,7 +152,7 @@ async function setting(test: Test): Promise<Setting> {
   }
 }
 
-void t.test('4,300 POSTs to URLs of 8,000 bytes through Redis: nothing else dies on any replica, nor on one that starts afterwards', async (test) => {
+void t.test('4,300 POSTs to URLs of 8,000 bytes through Redis: no other entry dies on any replica, nor on one that starts afterwards', async (test) => {
   const { raw, replica, resets } = await setting(test as Test)
   const bounds = { maxRecords: 500, maxBytes: 200_000 }
   const [one, two] = [await replica('one', bounds), await replica('two', bounds)]
@@ -175,8 +176,8 @@ void t.test('4,300 POSTs to URLs of 8,000 bytes through Redis: nothing else dies
   test.equal(await raw.xlen('test:{log}'), 2)
 })
 
-// The guard: records that are let go leave their ids in the buckets (unsafe-scripts.ts, SETRANGE), which are loaded at a start.
-void t.test('records that Redis has let go are in force on replicas that start later', async (test) => {
+// The guard: dropped records leave their ids in the buckets (unsafe-scripts.ts, SETRANGE), which are loaded at a start.
+void t.test('records that Redis has dropped apply on replicas that start later', async (test) => {
   const { raw, replica, resets } = await setting(test as Test)
   const bounds = { maxUnsafeRecords: 20 }
   const one = await replica('one', bounds)
@@ -221,14 +222,14 @@ void t.test('purges and unsafe requests on two replicas at once: one order, and 
     test.equal(log.applied, last.id)
     test.equal(receipts.filter(({ what }) => log.judge(what) !== 'dead').length, 0)
     test.equal(log.judge(entry(before, '/other')), 'valid')
-    // Of what was stamped with a record's own id that record says nothing.
+    // A record says nothing about entries that are stamped with its own id.
     test.equal(receipts.slice(-100).filter(({ id, what }) => log.judge({ ...what, stamp: id }) === 'dead').length, 0)
   }
   test.equal(resets(), 0)
   test.ok(await raw.xlen('test:{log}:unsafe') <= 200)
 })
 
-void t.test('a replica that was away while all it had not read was let go: it reads the buckets, and misses nothing', async (test) => {
+void t.test('a replica that missed records that were dropped reads the buckets, and misses nothing', async (test) => {
   const { server, replica, resets } = await setting(test as Test)
   const bounds = { maxUnsafeRecords: 20 }
   const line = await startTcpProxy(server)
@@ -268,8 +269,8 @@ for (const [what, lose] of [
   }],
   ['all of it, for something else', (raw: Redis) => raw.set('test:{log}:unsafe', 'else')],
 ] as const) {
-  // The guard: unsafeIsWhole (unsafe-functions.ts). Without it a replica that starts then serves what was invalidated.
-  void t.test(`${what} lost, as by eviction or a failover: a replica that starts afterwards uses nothing that was stored before`, async (test) => {
+  // The guard: unsafeIsWhole (unsafe-functions.ts). Without it a replica that starts then serves invalidated entries.
+  void t.test(`${what} lost, as by eviction or a failover: a replica that starts afterwards uses no entry stored before`, async (test) => {
     const { raw, replica } = await setting(test as Test)
     const bounds = { maxUnsafeRecords: 5 }
     const one = await replica('one', bounds)
@@ -286,7 +287,7 @@ for (const [what, lose] of [
     test.equal(two.judge(entry(latest, '/1')), 'dead')
   })
 
-  void t.test(`${what} lost, and more appended before anybody starts: the same`, async (test) => {
+  void t.test(`${what} lost, and more appended before a replica starts: the same`, async (test) => {
     for (const next of [unsafe('/next'), purge({ tags: ['next'] })]) {
       const { raw, replica } = await setting(test as Test)
       const bounds = { maxUnsafeRecords: 5 }
@@ -303,7 +304,7 @@ for (const [what, lose] of [
   })
 }
 
-void t.test('the last record lost to a failover, and its id given to another: who had applied the first applies neither in silence', async (test) => {
+void t.test('a failover loses the last record, and its id is used again: a replica that applied the first one notices', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
   const before = one.applied

@@ -1,4 +1,4 @@
-// Leases over a real Redis: one holder for each key, those who wait are told, and nobody waits for what does not come.
+// Leases over a real Redis: one holder for each key, followers are notified, and no follower waits in vain.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -13,7 +13,7 @@ import { metadata } from '../support/metadata.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { put } from './contract.ts'
 
-// Longer than a test may take: what is proved with it is not owed to the end of a lease.
+// Longer than a test may take, so that no proof depends on the end of a lease.
 const longMs = 60_000
 const key = 'GET http://api.example.com/v1/things?page=1 & more'
 const name = `${entryName('test', key)}:lease`
@@ -25,7 +25,7 @@ interface Process {
 
 interface Setting {
   readonly server: RedisServer
-  /** A connection of the test's own. */
+  /** A separate connection of the test. */
   readonly raw: Redis
   process(called: string, leaseMs?: number): Promise<Process>
 }
@@ -72,7 +72,7 @@ for (const [where, start, servers] of [
   ['one server', () => startRedis(), ({ url }: RedisServer) => ({ url })],
   ['a cluster', startCluster, ({ host, port }: RedisServer) => ({ cluster: [`${host}:${port}`] })],
 ] as const) {
-  t.test(`over ${where}: one takes it, the others wait, and are told what became of it`, async t => {
+  t.test(`over ${where}: one takes it, the others wait, and receive its outcome`, async t => {
     const { raw, process } = await setting(t, await start(), servers)
     const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
     for (const outcome of ['stored', 'refused', 'failed'] as const) {
@@ -99,7 +99,7 @@ async function startCluster(): Promise<RedisServer> {
   return server
 }
 
-t.test('every key has a time to live, and none has a byte of what a client asked for', async t => {
+t.test('every key has a time to live, and none holds a byte of a request', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const check = async (when: string): Promise<void> => {
@@ -123,13 +123,13 @@ t.test('every key has a time to live, and none has a byte of what a client asked
   await check('given back as uncacheable')
 })
 
-t.test('word of the end is not lost, however close it comes to the question', async t => {
+t.test('a release message is not lost, however soon it follows the take', async t => {
   const { process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const words: Record<string, number> = {}
   for (let round = 0; round < 300; round++) {
     const lease = await held(take(a))
-    // Redis runs it before the release; the message of the release comes over another connection than the answer.
+    // Redis runs it before the release. The release message arrives on another connection than the reply.
     const asking = take(b)
     if (round % 3 > 0) await new Promise(setImmediate)
     lease.release('stored')
@@ -169,7 +169,7 @@ t.test('it is renewed while its holder lives, and lapses when that one has died'
   })
 })
 
-t.test('who took it over keeps it from the one before, and tells those who waited for that one', async t => {
+t.test('a lease that was taken over is safe from its former holder, and its new holder notifies the former followers', async t => {
   const { process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
   const first = await held(take(a))
@@ -183,7 +183,7 @@ t.test('who took it over keeps it from the one before, and tells those who waite
   t.equal(await over, 'stored')
 })
 
-t.test('two in one process who want it are told both', async t => {
+t.test('two requests of one process that want it are both notified', async t => {
   const { process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const lease = await held(take(a))
@@ -193,7 +193,7 @@ t.test('two in one process who want it are told both', async t => {
   t.same(await Promise.all(told), ['stored', 'stored', 'stored'])
 })
 
-t.test('that it was uncacheable is told for a while to those whom it concerns, if anybody had waited', async t => {
+t.test('an uncacheable outcome is reported for a while to requests that it concerns, if any had waited', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const as = (leases: Leases, acceptsOutcome: Outcome): Promise<LeaseResult> => leases.take(key, 'stamp', acceptsOutcome)
@@ -212,7 +212,7 @@ t.test('that it was uncacheable is told for a while to those whom it concerns, i
   without.release('stored')
 })
 
-t.test('it tells whether something is stored under the key', async t => {
+t.test('it reports whether something is stored under the key', async t => {
   const { process } = await setting(t, await startRedis())
   const { leases, redis } = await process('a')
   const store = createRedisStore({ redis, prefix: 'test', clock: systemClock, logger: memoryLog(), maxEntryBytes: 1000, maxVariants: 4 })
@@ -222,14 +222,14 @@ t.test('it tells whether something is stored under the key', async t => {
   t.equal((await held(leases.take('another', 'stamp', 'uncacheable'))).hasEntry, false)
 })
 
-t.test('what lies under its name and is none gives way', async t => {
+t.test('a value under its name that is no lease is replaced', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const { leases } = await process('a')
   await raw.set(name, 'not a lease')
   t.equal((await take(leases)).kind, 'acquired')
 })
 
-t.test('who cannot be told does not wait; and those who do are woken when Redis goes', async t => {
+t.test('a process that receives no messages does not wait; and followers are woken when Redis fails', async t => {
   const { server, raw, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]
   const lease = await held(take(a))
@@ -237,7 +237,7 @@ t.test('who cannot be told does not wait; and those who do are woken when Redis 
   let waiting = (await elsewhere(take(b))).ended()
   await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
   t.equal(await waiting, 'expired', 'its subscription is gone: it may have missed the word')
-  // Until it hears again it goes without; then it waits, and is told.
+  // Until messages arrive again it takes no lease; then it waits, and is notified.
   let again: LeaseResult = { kind: 'unavailable' }
   await eventually(async () => (again = await take(b)).kind !== 'unavailable')
   t.equal(again.kind, 'heldElsewhere')
@@ -257,7 +257,7 @@ t.test('who cannot be told does not wait; and those who do are woken when Redis 
   })
 })
 
-t.test('a Redis that hangs is not waited for: no lease, within the deadline of one command', async t => {
+t.test('a Redis that hangs delays nothing: there is no lease, within the deadline of one command', async t => {
   const { server, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b, redis }] = [await process('a'), await process('b')]
   await held(take(a))

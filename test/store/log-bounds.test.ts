@@ -1,4 +1,4 @@
-// However many purges there are, and however fast they come, what is remembered of them stays bounded, and errs on the safe side.
+// For any number and rate of purges, the remembered records stay bounded, and errors are on the safe side.
 import { runInNewContext } from 'node:vm'
 import { setFlagsFromString } from 'node:v8'
 import { Redis } from 'ioredis'
@@ -17,7 +17,7 @@ import { startRedis } from '../support/redis.ts'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Memory of this process that is in use, in MB. */
+/** Memory of this process in use, in MB. */
 function heap(): number {
   collect()
   return process.memoryUsage().heapUsed / 1e6
@@ -25,7 +25,7 @@ function heap(): number {
 
 const stamp = (number: number): string => `log.${String(number).padStart(15, '0')}`
 
-// Distinct names of every kind, none of which comes again.
+// Distinct names of every kind, each used once.
 function distinct(i: number): Purge {
   switch (i % 4) {
     case 0: return purge({ tags: [`tag-${i}`] })
@@ -35,7 +35,7 @@ function distinct(i: number): Purge {
   }
 }
 
-/** 200,000 purges, `everyMs` apart: heap after the first 100,000 and after all, and the table. */
+/** Applies 200,000 purges, `everyMs` apart. Returns the heap after the first 100,000 and after all, and the table. */
 function flood(options: PurgeTableOptions, everyMs: number): { table: PurgeTable, half: number, whole: number, kept: number } {
   const table = new PurgeTable(options)
   table.begin('log.', stamp(0))
@@ -57,7 +57,7 @@ void t.test('200,000 purges over a long time: those that nothing stored can be o
   test.comment(`at most ${kept} records; ${half.toFixed(1)} MB after 100,000 purges, ${whole.toFixed(1)} MB after 200,000`)
   test.ok(kept <= 36_001, `${kept} records`)
   test.ok(whole < half * 1.2 + 2)
-  // What could still be kept is judged by what it matches; what was stamped before has passed its keepUntil.
+  // Entries that may still be stored are judged by their matches. Entries stamped earlier have passed their keepUntil.
   test.equal(judge(table, 170_000, 'tag-180000'), 'dead')
   test.equal(judge(table, 170_000, 'none'), 'valid')
 })

@@ -16,7 +16,7 @@ function small(maxBytes: number): MemoryStore {
   return createMemoryStore({ maxBytes, maxEntryBytes: maxBytes, maxVariants: 3, clock: manualClock(t0) })
 }
 
-void t.test('answers a look-up at once, with the same array until something changes', async (test) => {
+void t.test('returns a lookup synchronously, with the same array until something changes', async (test) => {
   const store = small(1_048_576)
   await put(store, 'k', metadata(), Buffer.from('body'))
   const found = store.lookup('k')
@@ -36,7 +36,7 @@ void t.test('memory is bounded in bytes, bodies and metadata both counted', asyn
   test.equal(evictions + entries, 5000)
 })
 
-void t.test('what is asked for again and again survives a flood of what is asked for once', async (test) => {
+void t.test('entries that are used often survive a flood of entries that are used once', async (test) => {
   const store = small(1_048_576)
   for (let i = 0; i < 200; i++) await put(store, `hot ${i}`, metadata(), Buffer.alloc(500))
   for (let i = 0; i < 20_000; i++) {
@@ -48,7 +48,7 @@ void t.test('what is asked for again and again survives a flood of what is asked
   test.equal(left, 200)
 })
 
-void t.test('what comes back soon after its eviction is kept longer than what is new', async (test) => {
+void t.test('a key that returns soon after its eviction is kept longer than a new one', async (test) => {
   const store = small(262_144)
   for (let i = 0; i < 2000; i++) await put(store, `once ${i}`, metadata(), Buffer.alloc(500))
   await put(store, 'evicted', metadata(), Buffer.alloc(500))
@@ -95,7 +95,7 @@ void t.test('a small chunk of a large receive buffer does not keep that buffer a
   test.equal(found?.body.bytes?.buffer.byteLength, 40_000)
 })
 
-void t.test('what has expired gives its room back as others come, without being asked for', async (test) => {
+void t.test('expired entries free their room as others are stored, without a lookup', async (test) => {
   const clock = manualClock(t0)
   const store = createMemoryStore({ maxBytes: 16_777_216, maxEntryBytes: 1_000_000, maxVariants: 3, clock })
   for (let i = 0; i < 1000; i++) await put(store, `k${i}`, metadata({ keepUntilMs: t0 + 1000 }))
@@ -125,7 +125,7 @@ interface Step {
   readonly size: number
 }
 
-void t.test('whatever is done, the bound holds, and what is found is what was stored', async (test) => {
+void t.test('for any operations the bound holds, and lookups return what was stored', async (test) => {
   const step: fc.Arbitrary<Step> = fc.record({
     what: fc.constantFrom('put', 'put', 'put', 'remove', 'removeVariant', 'lookup', 'refresh', 'wait', 'abort'),
     key: fc.nat(30),
@@ -136,7 +136,7 @@ void t.test('whatever is done, the bound holds, and what is found is what was st
     const clock = manualClock(t0)
     const maxBytes = 262_144
     const store = createMemoryStore({ maxBytes, maxEntryBytes: 50_000, maxVariants: 3, clock })
-    // key, variant -> the last body that was stored: eviction may lose it, nothing may change it.
+    // key, variant -> the last stored body: eviction may lose it, nothing may change it.
     const model = new Map<string, { fill: number, size: number, etag: string, keepUntilMs: number }>()
     for (const [serial, { what, key, variant, size }] of steps.entries()) {
       const at = `key ${key}`
@@ -187,7 +187,7 @@ async function check(store: MemoryStore, model: ReadonlyMap<string, { fill: numb
   }
 }
 
-void t.test('what it refuses it would not have kept, and says so; what it does not refuse it keeps', async (test) => {
+void t.test('it reports the entries that it cannot keep, and keeps all others', async (test) => {
   for (const maxBytes of [65_536, 1_048_576, 8_388_608]) {
     for (const maxEntryBytes of [maxBytes, maxBytes / 8]) {
       const store = createMemoryStore({ maxBytes, maxEntryBytes, maxVariants: 3, clock: manualClock(t0) })

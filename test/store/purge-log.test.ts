@@ -1,4 +1,4 @@
-// What purges mean, over the log of a single process; and how much of them is remembered.
+// The meaning of purges, over the log of a single process, and how many are remembered.
 import * as fc from 'fast-check'
 import t from 'tap'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
@@ -94,7 +94,7 @@ void t.test('a hard purge outweighs a soft one, whichever came first', async (te
   test.equal(log.judge(between), 'stale')
 })
 
-void t.test('nobody new may share a fetch that a purge may touch, its tags not being known yet', async (test) => {
+void t.test('no new request may share a fetch that a purge may match while its tags are unknown', async (test) => {
   const log = local()
   const began = log.applied
   test.equal(log.mayMatch(began, 'a.example', '/x'), false)
@@ -143,7 +143,7 @@ function stamp(number: number): string {
   return String(number).padStart(8, '0')
 }
 
-void t.test('what is remembered is bounded; what was stamped before the oldest record that is still remembered is dead', async (test) => {
+void t.test('the remembered records are bounded; an entry stamped before the oldest of them is dead', async (test) => {
   const table = new PurgeTable({ maxRecords: 3 })
   table.begin('', stamp(0))
   const judge = (from: number): Verdict => table.judge({ stamp: stamp(from), authority: 'a', target: '/', tags: [] })
@@ -156,7 +156,7 @@ void t.test('what is remembered is bounded; what was stamped before the oldest r
   test.equal(table.records.length, 3)
 })
 
-void t.test('records older than anything can be kept are let go', async (test) => {
+void t.test('records older than any entry can be are dropped', async (test) => {
   const table = new PurgeTable({ maxKeepMs: 1000 })
   table.begin('', stamp(0))
   table.apply({ id: stamp(1), atMs: 10, purge: purge({ tags: ['t'] }) })
@@ -175,8 +175,8 @@ void t.test('an entry of another log is dead', async (test) => {
   test.equal(table.judge({ stamp: '', authority: '', target: '', tags: [] }), 'dead')
 })
 
-// The index against the plain reading of the definition.
-void t.test('the index says what going through all records would say', async (test) => {
+// Compares the index with a direct reading of the definition.
+void t.test('the index gives the same result as all records one by one', async (test) => {
   const part = fc.constantFrom('a', 'b', 'c')
   const target = fc.array(part, { maxLength: 3 }).map((parts) => `/${parts.join('/')}`)
   const pattern: fc.Arbitrary<UrlPattern> = fc.record({ authority: fc.constantFrom('h', 'i', undefined), target })

@@ -1,4 +1,4 @@
-// What was heard of since a mark: exact while it is remembered, and never too little.
+// Keys invalidated since an epoch: exact while it is remembered, and never too few.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { RecentInvalidations } from '../../src/store/tiered/recent-invalidations
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-void t.test('a key that was heard of after the mark, and no other', async (test) => {
+void t.test('a key that was invalidated after the epoch, and no other', async (test) => {
   const heard = new RecentInvalidations()
   const first = heard.epoch
   heard.record('a')
@@ -28,7 +28,7 @@ void t.test('all keys at once', async (test) => {
   test.equal(heard.invalidatedSince(heard.epoch, 'never named'), false)
 })
 
-void t.test('what is too long ago to be remembered counts as heard of', async (test) => {
+void t.test('an epoch that is too long ago counts as invalidated', async (test) => {
   const heard = new RecentInvalidations()
   const before = heard.epoch
   heard.record('first')

@@ -1,4 +1,4 @@
-// How a client finds the server that it should talk to, and what it says of a server that is set up badly.
+// How a client finds its server, and its messages about a server that is set up badly.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ function connections(test: Test, servers: RedisServers): { redis: RedisConnectio
   return { redis, lines: log.lines }
 }
 
-/** A name that leads to one server now and to another later, as one in DNS or a load balancer's does. */
+/** A name that leads first to one server and later to another, as a name in DNS or of a load balancer does. */
 async function nameOf(test: Test, first: number): Promise<{ port: number, leadTo(port: number): void }> {
   let target = first
   const sockets = new Set<Socket>()
@@ -41,7 +41,7 @@ async function nameOf(test: Test, first: number): Promise<{ port: number, leadTo
   return { port: (server.address() as AddressInfo).port, leadTo: (port) => { target = port } }
 }
 
-void t.test('a master that has become a replica is left for whoever its name leads to now', async (test) => {
+void t.test('a master that has become a replica is left for the server that its name leads to now', async (test) => {
   const [one, two] = [await startRedis(), await startRedis()]
   test.teardown(async () => {
     await one.stop()
@@ -51,7 +51,7 @@ void t.test('a master that has become a replica is left for whoever its name lea
   const { redis } = connections(test as Test, { url: `redis://127.0.0.1:${name.port}` })
   await eventually(() => redis.small.healthy === true && redis.bodies.healthy === true)
   await redis.small.call('SET', ['k', 'old'])
-  // The connection stays open, and can read: only writes tell that something is amiss.
+  // The connection stays open, and can read: only writes show that something is wrong.
   const raw = new Redis(one.url)
   test.teardown(() => raw.disconnect())
   await raw.replicaof(two.host, two.port)
@@ -85,7 +85,7 @@ void t.test('user and password are taken from the URL, or from beside it', async
   await test.rejects(redis.small.call('SET', ['k', 'v']))
 })
 
-void t.test('what is evicted when Redis is full', (test) => {
+void t.test('maxmemory-policies that are unfit when Redis is full', (test) => {
   const info = (limit: number, policy: string): string => `# Memory\r\nused_memory:1000\r\nmaxmemory:${limit}\r\nmaxmemory_human:1M\r\nmaxmemory_policy:${policy}\r\n`
   for (const policy of ['noeviction', 'allkeys-lru', 'allkeys-lfu', 'allkeys-random']) {
     test.match(unfitMemory(info(1_000_000, policy)), new RegExp(`^maxmemory-policy is ${policy}: .*choose volatile-lfu`))
@@ -96,7 +96,7 @@ void t.test('what is evicted when Redis is full', (test) => {
   test.end()
 })
 
-void t.test('an unfit maxmemory-policy is told of at the start, once, and again when it is another', async (test) => {
+void t.test('an unfit maxmemory-policy is logged once at the start, and again when it changes', async (test) => {
   const server = await startRedis({ args: ['--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru'] })
   const raw = new Redis(server.url, { retryStrategy: () => 20 })
   raw.on('error', () => {})
@@ -121,7 +121,7 @@ void t.test('an unfit maxmemory-policy is told of at the start, once, and again 
   test.same(told(), ['maxmemory-policy is allkeys-lru', 'maxmemory-policy is noeviction'])
 })
 
-// Guard: `leaveWhenWrong` in contained.ts.
+// The guard: `leaveWhenWrong` in contained.ts.
 void t.test('a database is the one of the URL, after each reconnection, or there is no connection', async (test) => {
   const server = await startRedis()
   test.teardown(() => server.stop())

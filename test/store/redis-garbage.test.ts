@@ -1,4 +1,4 @@
-// Replies that answer nothing which was asked: they cost the connection, and never the process.
+// Replies that belong to no command: they cost the connection, and never the process.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
@@ -19,14 +19,14 @@ const ways: Record<string, (node: string) => RedisServers> = {
   'a node of a cluster': (node) => ({ cluster: [node] }),
 }
 
-// Guards: `reader.dispatch`, and the reply transformers of INFO and CLUSTER, in contained.ts.
-// An exception in a callback of ioredis' own is an uncaught exception, for which tap fails the test that is under way.
+// The guards: `reader.dispatch`, and the reply transformers of INFO and CLUSTER, in contained.ts. An exception in a callback
+// of ioredis is an uncaught exception, for which tap fails the running test.
 for (const [who, servers] of Object.entries(ways)) for (const text of oddReplies) {
   t.test(`${JSON.stringify(text)}, again and again, of ${who}`, async (test) => {
     let connections = 0
     const port = await listen(test, (socket) => {
       connections++
-      // In place of the first reply, and behind replies to all that a handshake asks for.
+      // In place of the first reply, and behind the replies to a whole handshake.
       if (connections % 2 === 0) socket.on('data', () => socket.write(text.repeat(3)))
       else socket.on('data', (bytes) => socket.write(bytes.toString('latin1').replaceAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g, () => '+OK\r\n').match(/\+OK\r\n/g)?.slice(0, -1).join('') + text.repeat(2)))
     })
@@ -62,8 +62,8 @@ t.test('an exception of our own listener is not taken for one of the reader', as
   test.equal(code, 7)
 })
 
-// Guards: the listener for 'end' in `contain`, and the reply transformer of INFO.
-t.test('a Sentinel that names an address which is none, then something else than Redis, is asked again', async (test) => {
+// The guards: the listener for 'end' in `contain`, and the reply transformer of INFO.
+t.test('a Sentinel that names an invalid address, and then a server that is not Redis, is queried again', async (test) => {
   const real = await startRedis()
   test.teardown(() => real.stop())
   let asked = 0
@@ -71,7 +71,7 @@ t.test('a Sentinel that names an address which is none, then something else than
   const port = await listen(test, (socket) => {
     socket.on('data', (bytes) => {
       for (const [, command = '', word = ''] of bytes.toString('latin1').matchAll(/\*\d+\r\n\$\d+\r\n([a-z]+)(?:\r\n\$\d+\r\n([\w-]+))?/gi)) {
-        // The same place is the Sentinel, and the server that it names the second time: its reply to INFO is none.
+        // The same address is the Sentinel, and the server that it names the second time, whose reply to INFO is invalid.
         if (command === 'sentinel' && word === 'get-master-addr-by-name') socket.write(address([99_999_999, port, real.port][Math.min(2, Math.floor(asked++ / 3))] as number))
         else socket.write(command === 'info' ? '_\r\n' : command === 'sentinel' ? '*0\r\n' : '+OK\r\n')
       }

@@ -1,4 +1,4 @@
-// The purge log that replicas share, over a real Redis, with Redis doing what it should and what it should not.
+// The purge log that replicas share, over a real Redis that works and that fails.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
@@ -17,7 +17,7 @@ import { purge } from '../support/purge.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import type { Test } from './contract.ts'
 
-// Long enough that no test of these runs into it by accident.
+// Long enough that no test of these reaches it by accident.
 const longMs = 30_000
 
 interface Replica {
@@ -60,7 +60,7 @@ async function setting(test: Test): Promise<Setting> {
   }
 }
 
-/** A setting, and a second way to its Redis, on which nothing goes either way once it is stalled. */
+/** A configuration, and a second line to its Redis, on which nothing passes either way once it is stalled. */
 async function settingWithWire(test: Test): Promise<Setting & { readonly far: RedisConnections, stall(): void }> {
   const made = await setting(test)
   const wire = new Wire(made.server, new Random(1), 0)
@@ -76,13 +76,13 @@ function entry(stamp: string, tags = ['things']): Parameters<PurgeLog['judge']>[
 }
 
 interface ShiftedClock extends Clock {
-  /** Passes on both clocks, for the replica alone. */
+  /** Advances both clocks, for the replica alone. */
   add(ms: number): void
-  /** Passes on the wall clock alone: it was set, or the machine was suspended. */
+  /** Advances the wall clock alone: it was set, or the machine was suspended. */
   addToWall(ms: number): void
 }
 
-/** A clock of the test's own over the real one. */
+/** A test clock that shifts the real one. */
 function shiftedClock(): ShiftedClock {
   let added = 0
   let wall = 0
@@ -96,12 +96,12 @@ function shiftedClock(): ShiftedClock {
 
 const list = 'test:{log}:replicas'
 
-/** What Redis has of a replica that has applied `stamp` and is counted for `leftMs` more. */
+/** The registration of a replica that has applied `stamp` and counts for `leftMs` more. */
 function registration(stamp: string, leftMs: number): string {
   return `${stamp} ${systemClock.now() + leftMs} ${2 * longMs + 2000} ${longMs}`
 }
 
-/** Sets the clock of Redis by `ms`, as seen from all that was said of times before: a script cannot tell the two apart. */
+/** Sets the clock of Redis by `ms` by changing all recorded times: a script cannot distinguish the two. */
 async function setRedisClock(raw: Redis, ms: number): Promise<void> {
   const fields = await raw.hgetall(list)
   for (const [name, value] of Object.entries(fields)) {
@@ -112,7 +112,7 @@ async function setRedisClock(raw: Redis, ms: number): Promise<void> {
   }
 }
 
-void t.test('a purge answers when every live replica has applied it', async (test) => {
+void t.test('a purge returns when every live replica has applied it', async (test) => {
   const { replica } = await setting(test as Test)
   const [one, two] = [await replica('one'), await replica('two')]
   const before = one.log.applied
@@ -139,7 +139,7 @@ void t.test('a purge wins over a fill that was in flight on another replica', as
   test.equal(two.log.mayMatch(asked, 'b.example', '/v1/other'), false)
 })
 
-void t.test('a soft purge makes stale, and is told as such', async (test) => {
+void t.test('a soft purge makes entries stale, and is reported as soft', async (test) => {
   const { replica } = await setting(test as Test)
   const { log } = await replica('one')
   const before = log.applied
@@ -148,7 +148,7 @@ void t.test('a soft purge makes stale, and is told as such', async (test) => {
   test.equal(log.judge(entry(before)), 'stale')
 })
 
-void t.test('a replica that starts later knows every purge before it goes by any', async (test) => {
+void t.test('a replica that starts later knows every purge before it uses any', async (test) => {
   const { replica } = await setting(test as Test)
   const one = await replica('one')
   const before = one.log.applied
@@ -212,14 +212,14 @@ void t.test('a log in which nothing happens is confirmed well within the lag', a
   }
 })
 
-void t.test('a purge is told how many had applied it when its wait ran out', async (test) => {
+void t.test('a purge reports how many replicas had applied it when its wait ended', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const { log } = await replica('one')
-  // A replica that lives, as Redis knows, and says nothing.
+  // A live replica by its registration, which does nothing.
   await raw.hset('test:{log}:replicas', 'frozen', registration(log.applied, 60_000))
   const receipt = await log.append(purge({ tags: ['a'] }), 50)
   test.same(receipt.replicas, { live: 2, acknowledged: 1 })
-  // One that has not been heard of for too long is not counted, and not waited for.
+  // A replica whose registration has expired is not counted, and no purge waits for it.
   await raw.hset('test:{log}:replicas', 'frozen', registration(log.applied, -1))
   test.same((await log.append(purge({ tags: ['b'] }), longMs)).replicas, { live: 1, acknowledged: 1 })
   test.equal(await raw.hexists('test:{log}:replicas', 'frozen'), 0)
@@ -247,7 +247,7 @@ void t.test('nothing is lost over a reconnect', async (test) => {
   const [one, two] = [await replica('one'), await replica('two')]
   const before = two.log.applied
   for (let round = 0; round < 5; round++) {
-    // Cuts every connection but the one that asks; the followers read on from where they were.
+    // Closes every connection but its own; the followers read on from their positions.
     await raw.call('CLIENT', 'KILL', 'SKIPME', 'yes')
     let written = false
     await eventually(async () => {
@@ -278,7 +278,7 @@ void t.test('a log that is lost: what was stamped by it is dead, whatever ids th
   test.same((await one.log.append(purge({ tags: ['y'] }), longMs)).replicas, { live: 2, acknowledged: 2 })
 })
 
-void t.test('a flush: a purge is not acknowledged while a replica that nobody can name any more may go by what it knew', async (test) => {
+void t.test('a flush: a purge is not acknowledged while a replica that cannot be named may use its knowledge', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one'), await replica('two', { redis: far })]
   const before = two.log.applied
@@ -290,7 +290,7 @@ void t.test('a flush: a purge is not acknowledged while a replica that nobody ca
   test.same((await one.log.replicas()).map(({ id }) => id), ['one'])
 })
 
-void t.test('a purge that waits while the list of replicas is lost goes on waiting for whom nobody can name', async (test) => {
+void t.test('a purge that waits while the list of replicas is lost goes on waiting for the ones that cannot be named', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one] = [await replica('one'), await replica('two', { redis: far })]
   stall()
@@ -301,26 +301,26 @@ void t.test('a purge that waits while the list of replicas is lost goes on waiti
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
-void t.test('a flush is found out by whoever follows another log afterwards, however long it had not been heard of', async (test) => {
+void t.test('a replica that follows another log afterwards notices a flush, however long it was silent', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const clock = shiftedClock()
   const [one, two] = [await replica('one', { clock }), await replica('two', { redis: far })]
   const before = two.log.applied
   stall()
   await raw.flushall()
-  // For longer than a registration lives: that it has none does not tell it that there were others.
+  // For longer than a registration lasts: a missing registration does not prove that there were others.
   clock.add(10 * longMs)
   const { replicas } = await one.log.append(purge({ all: true }), 1500)
   test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
-// Guard: the longest lag of any replica, which replicas remember (followScript) when Redis loses it.
-void t.test('a flush: a replica with a longer lag than that of the one that finds out is waited for all the same', async (test) => {
+// The guard: the longest lag of any replica, which replicas remember (followScript) when Redis loses it.
+void t.test('a flush: a purge waits for a replica even if its lag is longer than that of the one that notices', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one', { maxLagMs: 500 }), await replica('two', { redis: far })]
   const before = two.log.applied
-  // Redis has told the first that there is one with a longer lag.
+  // Redis has reported to the first replica that another has a longer lag.
   await one.log.append(purge({ tags: ['x'] }), longMs)
   await eventually(async () => await raw.hget(list, '!lag') === String(longMs) && one.log.isCaughtUp())
   const next = await one.log.append(purge({ tags: ['x'] }), longMs)
@@ -332,7 +332,7 @@ void t.test('a flush: a replica with a longer lag than that of the one that find
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
-void t.test('a flush: a purge is acknowledged once whoever does not hear of it goes by nothing', async (test) => {
+void t.test('a flush: a purge is acknowledged once replicas that do not receive it use no knowledge', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one', { maxLagMs: 1000 }), await replica('two', { redis: far, maxLagMs: 1000 })]
   const before = two.log.applied
@@ -342,7 +342,7 @@ void t.test('a flush: a purge is acknowledged once whoever does not hear of it g
   test.equal(two.log.judge(entry(before)), 'dead')
 })
 
-// Guard: mostApartMs, in current().
+// The guard: mostApartMs, in isCaughtUp().
 for (const [what, apartMs] of [['suspended for 13 seconds', 13_000], ['set back by an hour', -3_600_000], ['set forward by an hour', 3_600_000]] as const) {
   void t.test(`a replica whose machine was ${what} uses nothing until it has read the log again`, async (test) => {
     const { server, replica } = await setting(test as Test)
@@ -359,8 +359,8 @@ for (const [what, apartMs] of [['suspended for 13 seconds', 13_000], ['set back 
   })
 }
 
-// Guard: the mark that tend sets for registrations that the clock ran out.
-void t.test('the clock of Redis is set forward: a purge waits for a replica that still goes by what it knows', async (test) => {
+// The guard: the mark that tend sets for registrations that the clock ran out.
+void t.test('the clock of Redis is set forward: a purge waits for a replica that still uses its knowledge', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one'), await replica('two', { redis: far })]
   const before = two.log.applied
@@ -369,13 +369,13 @@ void t.test('the clock of Redis is set forward: a purge waits for a replica that
   const { replicas } = await one.log.append(purge({ all: true }), 1500)
   test.equal(two.log.judge(entry(before)), 'valid', 'it has not received the purge')
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
-  // Set forward once more, the mark itself would run out.
+  // If the clock is set forward once more, the mark itself would expire.
   await setRedisClock(raw, 3 * longMs)
   const again = await one.log.append(purge({ all: true }), 500)
   test.ok(again.replicas.acknowledged < again.replicas.live, JSON.stringify(again.replicas))
 })
 
-// Guard: tend looks at ends that come before the lag is over, not only at those that have passed.
+// The guard: tend considers ends that come before the lag is over, not only those that have passed.
 void t.test('the clock of Redis is set forward so far that a registration would run out too soon: it counts as lost', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   await replica('one')
@@ -386,7 +386,7 @@ void t.test('the clock of Redis is set forward so far that a registration would 
   test.ok(Number((await raw.hget(list, 'two'))?.split(' ')[1]) > systemClock.now(), 'it has not run out yet')
 })
 
-// Guard: tend brings back an end that lies further ahead than its time to live.
+// The guard: tend reduces an end that is further ahead than its time to live.
 void t.test('the clock of Redis is set back by an hour: a replica that has died is not counted for an hour', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const { log } = await replica('one', { maxLagMs: 1000 })
@@ -397,14 +397,14 @@ void t.test('the clock of Redis is set back by an hour: a replica that has died 
   test.same(replicas, { live: 1, acknowledged: 1 })
 })
 
-// Guard: the script of following compares the name of the last record, as well as its id.
+// The guard: followScript compares the name of the last record, as well as its id.
 void t.test('a failover loses the last record, and its id is given to another: every replica that applied the lost one knows', async (test) => {
   const { raw, replica, far, stall } = await settingWithWire(test as Test)
   const [one, two] = [await replica('one'), await replica('two', { redis: far })]
   const before = one.log.applied
   await one.log.append(purge({ tags: ['lost'] }), longMs)
   const [[id = '', fields = []] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
-  // Nobody reads while the record is being exchanged for another.
+  // No replica reads while the record is replaced by another.
   stall()
   const other = fields.map((field) => (field === fields[fields.indexOf('name') + 1] ? 'another' : field.replace('"lost"', '"things"')))
   await raw.multi().del('test:{log}').xadd('test:{log}', id, ...other).exec()
@@ -413,7 +413,7 @@ void t.test('a failover loses the last record, and its id is given to another: e
   void two
 })
 
-// Guard: followScript registers no stamp for a replica whose log does not go on.
+// The guard: followScript registers no stamp for a replica whose log does not continue.
 void t.test('a replica that has applied more than there is in the log acknowledges nothing by that', async (test) => {
   const { raw, replica, far } = await settingWithWire(test as Test)
   const { log } = await replica('one')
@@ -460,8 +460,8 @@ void t.test('a log that was overwritten by something else is begun anew', async 
   test.equal(one.log.judge(entry(old)), 'dead')
 })
 
-// Guard: `open` begins a new log behind a record without an identity. Without it every replica loads the log in a loop.
-void t.test('a record of another hand in the log: nothing that was stored before it is used, and what comes after it is', async (test) => {
+// The guard: `open` begins a new log behind a record without an identity. Without it every replica loads the log in a loop.
+void t.test('a foreign record in the log: no entry stored before it is used, and later ones are', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const [one, two] = [await replica('one'), await replica('two')]
   const before = one.log.applied
@@ -472,8 +472,8 @@ void t.test('a record of another hand in the log: nothing that was stored before
   test.equal(two.log.judge(entry(two.log.applied)), 'valid')
 })
 
-// Guard: decodeRecords gives it an identity that no stamp begins with. Every stamp begins with ''.
-void t.test('a record of another hand, read last, leaves nothing alive', async (test) => {
+// The guard: decodeRecords gives it an identity that no stamp begins with. Every stamp begins with ''.
+void t.test('a foreign record, read last, leaves no entry alive', async (test) => {
   const table = new PurgeTable()
   const [record] = decodeRecords([['1-1', ['foo', 'bar']]])
   table.begin(record?.identity ?? '', stampOf(record?.identity ?? '', '1-1'))
@@ -487,7 +487,7 @@ void t.test('a log that has lost its end, as after a failover: a replica that ha
   await one.log.append(purge({ tags: ['lost'] }), longMs)
   const last = (await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1))[0]?.[0] ?? ''
   await raw.xdel('test:{log}', last)
-  // Whether or not others were appended after it.
+  // The same if others were appended after it.
   await raw.xadd('test:{log}', '*', 'log', kept.split('.', 1)[0] ?? '', 'before', last, 'purge', JSON.stringify(purge({ tags: ['after'] })))
   await eventually(() => one.resets() >= 1 && two.resets() >= 1)
   await eventually(() => one.log.applied === two.log.applied && one.log.applied > kept)
@@ -496,7 +496,7 @@ void t.test('a log that has lost its end, as after a failover: a replica that ha
 })
 
 // The guard is the order of identities in followScript.
-void t.test('an older log that has come back, from a snapshot or by a failover, is not gone by', async (test) => {
+void t.test('an older log that has come back, from a snapshot or by a failover, is not followed', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
   const old = (await one.log.append(purge({ tags: ['x'] }), longMs)).id
@@ -525,7 +525,7 @@ void t.test('a log that is begun in the place of another has a later name, also 
   for (const strange of ['zzzzzzzzzzzzz', 'another hand', '!']) test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), strange), newIdentity(1_600_000_000_000, Buffer.alloc(4)))
 })
 
-void t.test('a replica that was away for longer than the log reaches back takes what is older for dead, and keeps the rest', async (test) => {
+void t.test('a replica that was away for longer than the log reaches back treats older entries as dead, and keeps the rest', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
   const ancient = one.log.applied
@@ -541,7 +541,7 @@ void t.test('a replica that was away for longer than the log reaches back takes 
   test.equal(one.resets() + two.resets(), 0)
 })
 
-void t.test('a record that nobody can read purges everything', async (test) => {
+void t.test('a record that cannot be decoded purges everything', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const { log } = await replica('one')
   const before = log.applied

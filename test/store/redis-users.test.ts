@@ -20,7 +20,7 @@ function connections(test: Test, servers: RedisServers): RedisConnections {
 
 const takes = (redis: RedisConnections, key = 'k') => redis.small.call('SET', [key, 'v']).then(() => true, () => false)
 
-/** Everybody has to connect again, and so to say who they are. */
+/** Every client has to connect and authenticate again. */
 const killAll = (raw: Redis) => Promise.all(['normal', 'pubsub'].map((type) => raw.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')))
 
 // The guard: `renewUsers` in store/redis/connect/users.ts.
@@ -75,7 +75,7 @@ void t.test('the user may be another too', async (test) => {
   const redis = connections(test as Test, { url: `redis://blue:of-blue@${host}:${port}` })
   await eventually(() => takes(redis))
   redis.renewUsers({ url: `redis://green:of-green@${host}:${port}` })
-  await raw.call('ACL', 'DELUSER', 'blue') // which ends its connections
+  await raw.call('ACL', 'DELUSER', 'blue') // which closes its connections
   const whoAmI = async () => await redis.small.call('ACL', ['WHOAMI']).then(String, () => '')
   await eventually(async () => await whoAmI() === 'green')
   for (const password of ['a', 'b']) {
@@ -86,8 +86,8 @@ void t.test('the user may be another too', async (test) => {
   }
 })
 
-// The guard: `keepUsers`. A cluster makes its connections from options that it has copied.
-void t.test('every node of a cluster is given the new password, those that are found later too', async (test) => {
+// The guard: `keepUsers`. A cluster makes its connections from copied options.
+void t.test('every node of a cluster uses the new password, also nodes that are found later', async (test) => {
   const cluster = await startCluster()
   test.teardown(() => cluster.stop())
   const demand = (password: string) => Promise.all(cluster.nodes.map(async ({ raw }) => {

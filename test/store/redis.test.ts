@@ -1,4 +1,4 @@
-// The Redis store: the contract over a real server and over a cluster, and what happens when Redis does not do its part.
+// The Redis store: the contract over a real server and over a cluster, and its behaviour when Redis fails.
 import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { Redis } from 'ioredis'
@@ -20,7 +20,7 @@ const name = entryName('test', key)
 
 const checksumBytes = 4
 
-/** Bytes with their checksum behind them. */
+/** Bytes followed by their checksum. */
 function sealed(bytes: Buffer): Buffer {
   const sum = Buffer.alloc(checksumBytes)
   sum.writeUInt32LE(crc32(bytes))
@@ -33,7 +33,7 @@ interface Setting {
   readonly store: Store
   readonly clock: ManualClock
   readonly lines: LogLine[]
-  /** A connection that is not the store's, to look at and to spoil what lies in Redis. */
+  /** A separate connection, to inspect and damage the data in Redis. */
   readonly raw: Redis
 }
 
@@ -65,7 +65,7 @@ async function setting(test: Test): Promise<Setting> {
   return { server, redis, store: storeOver(redis, clock, 'test', log), clock, lines: log.lines, raw }
 }
 
-// One server for the whole contract; each of its tests has a prefix of its own.
+// A single server for the whole contract; each of its tests has a separate prefix.
 let shared: Promise<RedisServer> | undefined
 let cluster: Promise<RedisServer> | undefined
 let prefixes = 0
@@ -157,7 +157,7 @@ void t.test('a commit whose chunks are not all there any more is not made', asyn
   test.same(await store.lookup(key), [])
 })
 
-void t.test('a body that is gone between metadata and read is BodyGone, before the first chunk or in the middle', async (test) => {
+void t.test('a body that is lost between metadata and read is BodyGone, before the first chunk or later', async (test) => {
   const { store, raw } = await setting(test as Test)
   await put(store, key, metadata(), randomBytes(1_200_000))
   const [found] = await store.lookup(key)
@@ -189,7 +189,7 @@ void t.test('a body that is gone between metadata and read is BodyGone, before t
   test.equal(part.length, 10, 'a part that is there can be read')
 })
 
-void t.test('what is amiss with a chunk is known before the first byte, and what cannot be read whole is absent from then on', async (test) => {
+void t.test('damage to a chunk is known before the first byte, and an entry that cannot be read whole is absent from then on', async (test) => {
   const { store, raw } = await setting(test as Test)
   const amiss: readonly (readonly [how: string, spoil: (chunk: string) => Promise<unknown>])[] = [
     ['damaged', (chunk) => raw.setrange(chunk, 1_000, 'xxxx')],
@@ -199,7 +199,7 @@ void t.test('what is amiss with a chunk is known before the first byte, and what
     ['of another kind', async (chunk) => [await raw.del(chunk), await raw.rpush(chunk, 'a')]],
   ]
   for (const [how, spoil] of amiss) {
-    // Those of a body of more than 1 MiB are not read before the first byte is sent.
+    // Chunks of a body over 1 MiB are not read before the first byte is sent.
     for (const bytes of how === 'damaged' ? [900_000] : [900_000, 1_200_000]) {
       await put(store, key, metadata(), randomBytes(bytes))
       const [found] = await store.lookup(key)
@@ -211,7 +211,7 @@ void t.test('what is amiss with a chunk is known before the first byte, and what
   }
 })
 
-void t.test('what is not a hash, not ours, damaged or of another version reads as absent, and is replaced by a commit', async (test) => {
+void t.test('a value that is not a hash, foreign, damaged or of another version reads as absent, and a commit replaces it', async (test) => {
   const { store, raw } = await setting(test as Test)
   await put(store, key, metadata(), Buffer.from('body'))
   const whole = (await raw.hvalsBuffer(name))[0] as Buffer
@@ -255,7 +255,7 @@ void t.test('what is not a hash, not ours, damaged or of another version reads a
   test.same(await store.lookup('another key'), [], 'a value that is of another key')
 })
 
-void t.test('a writer asks its source to wait while chunks are on their way', async (test) => {
+void t.test('a writer makes its source wait while chunks are in flight', async (test) => {
   const { store } = await setting(test as Test)
   const writer = store.write(key, metadata())
   let waits = 0
@@ -270,7 +270,7 @@ void t.test('a writer asks its source to wait while chunks are on their way', as
   test.equal(found?.meta.bodyBytes, 15 * 262_144)
 })
 
-void t.test('Redis that nobody answers for: look-ups say nothing, commits false; it is used as soon as it is there', async (test) => {
+void t.test('Redis does not listen: lookups return nothing, commits false; it is used as soon as it starts', async (test) => {
   const server = await startRedis()
   await server.stop()
   const log = memoryLog()
@@ -296,7 +296,7 @@ void t.test('Redis that nobody answers for: look-ups say nothing, commits false;
   test.same(log.lines.map(({ level, message }) => `${level}: ${message}`), ['warn: Redis is out of reach: going on without it', 'info: Redis is back'])
 })
 
-void t.test('Redis that is frozen: look-ups say nothing within their deadline, and it recovers by itself', async (test) => {
+void t.test('Redis is frozen: lookups return nothing within their deadline, and recover by themselves', async (test) => {
   const { server, store, redis, lines } = await setting(test as Test)
   await put(store, key, metadata(), randomBytes(600_000))
   const [found] = await store.lookup(key)
@@ -311,7 +311,7 @@ void t.test('Redis that is frozen: look-ups say nothing within their deadline, a
   test.same(lines.map(({ level }) => level), ['warn', 'info'])
 })
 
-void t.test('a connection for which nobody has anything to do finds out by itself that Redis is well again', async (test) => {
+void t.test('an idle connection notices by itself that Redis has recovered', async (test) => {
   const { server, redis, lines } = await setting(test as Test)
   await redis.bodies.call('PING', [])
   server.kill('SIGSTOP')
@@ -336,7 +336,7 @@ void t.test('Redis that is killed in the middle of a body, and started again', a
   test.same(await bodies(store, key), ['again'])
 })
 
-void t.test('Redis that is full: a commit is false, and told of once', async (test) => {
+void t.test('Redis is full: a commit is false, and this is logged once', async (test) => {
   const { store, raw, lines } = await setting(test as Test)
   await raw.config('SET', 'maxmemory', '1')
   test.equal(await put(store, key, metadata(), Buffer.from('body')), false)

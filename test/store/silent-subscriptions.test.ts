@@ -1,4 +1,4 @@
-// Connections that wait for messages and die without a word (a NAT, a firewall), while all others go on.
+// Connections that wait for messages and die silently (a NAT, a firewall), while all others go on.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -43,7 +43,7 @@ async function start(test: Test, name: string, servers: RedisServers, { commandT
     redis.close()
   })
   await log.caughtUp()
-  // Memory is used when it hears, and leases are waited for.
+  // Memory is used while messages arrive, and followers wait for leases.
   await eventually(async () => {
     await put(store, name, metadata({ keepUntilMs: systemClock.now() + 60_000 }), Buffer.from('x'))
     return store.local.lookup(name).length === 1
@@ -82,10 +82,10 @@ async function sentinel(): ReturnType<typeof single> {
   return { server, line, servers: { sentinel: { master: 'cache', nodes: [`${watcher.host}:${watcher.port}`] } }, also: [watcher] }
 }
 
-// Guards: the PING of Subscription; that Tiered does not use its memory while it does not hear; that RedisLeases wakes those
-// who wait.
+// The guards: the PING of Subscription; Tiered does not use its memory while no messages arrive; RedisLeases wakes
+// followers.
 for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Sentinels', sentinel]] as const) {
-  t.test(`over ${how}: a process whose subscriptions have died silently goes by Redis alone, says so, and recovers`, async (test) => {
+  t.test(`over ${how}: a process whose subscriptions have died silently relies on Redis alone, reports it, and recovers`, async (test) => {
     const { server, line, servers, also } = await setUp()
     test.teardown(async () => {
       await line.close()
@@ -145,15 +145,15 @@ function told({ lines }: Process): string[] {
   return lines.filter(({ level, message }) => level === 'warn' && message.includes('is silent')).map(({ details }) => (details as { subscription: string }).subscription).toSorted()
 }
 
-// Guard: Subscription does not take its connection for dead where Redis answers nobody.
-t.test('a Redis that hangs costs no memory: no message is lost, and those that are late are heard', async (test) => {
+// The guard: Subscription does not take its connection for dead if Redis responds to no connection.
+t.test('a Redis that hangs does not empty memory: no message is lost, and late ones are received', async (test) => {
   const { server, line, servers } = await single()
   test.teardown(async () => {
     await line.close()
     await server.stop()
   })
   const a = await start(test, 'a', { url: server.url })
-  // A deadline that is over long before that of PING.
+  // A deadline that ends long before that of PING.
   const b = await start(test, 'b', servers, { commandTimeoutMs: 100, maxLagMs: 3000 })
   const meta = metadata({ keepUntilMs: systemClock.now() + 60_000 })
   await eventually(async () => {
@@ -163,7 +163,7 @@ t.test('a Redis that hangs costs no memory: no message is lost, and those that a
   server.kill('SIGSTOP')
   await eventually(async () => {
     await Promise.all(Array.from({ length: 5 }, () => b.store.lookup(key)))
-    // Longer than the PING that was sent last may take.
+    // Longer than the last PING may take.
     return b.redis.degraded && !b.log.isCaughtUp()
   })
   test.equal(b.store.local.lookup(key).length, 1)
@@ -176,8 +176,8 @@ t.test('a Redis that hangs costs no memory: no message is lost, and those that a
   test.same(told(b), [])
 })
 
-// Guard: Subscription asks for another connection when its own has ended.
-t.test('in a cluster a subscription moves to another node when its own dies, and what is replaced meanwhile is not served from memory', async (test) => {
+// The guard: Subscription requests another connection when its own has ended.
+t.test('in a cluster a subscription moves to another node when its own dies, and entries replaced meanwhile are not served from memory', async (test) => {
   const redis = await startCluster()
   test.teardown(() => redis.stop())
   const servers: RedisServers = { cluster: redis.addresses }

@@ -1,4 +1,4 @@
-// The tiered store: the contract, over a tier that holds all and one that holds little, and what two replicas tell each other.
+// The tiered store: the contract, over a large tier and over a small one, and messages between two replicas.
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -18,7 +18,7 @@ import { bodies, contractEntryBytes, contractVariants, put, readBody, storeContr
 
 const key = 'GET http://api.example.com/v1/things?page=1'
 const MiB = 1_048_576
-// No deadline is what is tested here, so none is to be missed on a machine that is busy.
+// Deadlines are not tested here, so none may be missed on a busy machine.
 const patientMs = 20_000
 
 t.setTimeout(360_000)
@@ -40,7 +40,7 @@ async function tieredOver(servers: RedisServers, sizes: Sizes, clock: ManualCloc
   return { store, redis }
 }
 
-// One server for the whole contract; each of its tests has a prefix of its own.
+// A single server for the whole contract; each of its tests has a separate prefix.
 let server: Promise<RedisServer> | undefined
 let prefixes = 0
 t.teardown(async () => (await server)?.stop())
@@ -64,7 +64,7 @@ interface Replicas {
   readonly redis: RedisConnections
 }
 
-/** Two replicas over one Redis of their own, once both hear each other. */
+/** Two replicas over their own Redis, once both receive each other's messages. */
 async function replicas(test: Test, { sizes = roomy, cluster = false } = {}): Promise<Replicas> {
   const own = await startRedis(cluster ? { args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] } : {})
   const raw = new Redis(own.url, { retryStrategy: () => 50 })
@@ -89,10 +89,10 @@ async function replicas(test: Test, { sizes = roomy, cluster = false } = {}): Pr
 
 let signals = 0
 
-/** Resolves when each has heard all that the other has told so far: news comes in order. */
+/** Resolves when each has received all messages of the other so far: messages arrive in order. */
 async function hearEachOther({ a, b }: Pick<Replicas, 'a' | 'b'>): Promise<void> {
   for (const [speaker, listener] of [[a, b], [b, a]] as const) {
-    // Told again until it is heard: at first nobody may be listening yet.
+    // Repeated until it arrives: at first the other may not have subscribed yet.
     for (let heard = false; !heard;) {
       const signal = `signal ${signals++}`
       await put(speaker, signal, metadata())
@@ -118,7 +118,7 @@ async function use(store: TieredStore, at = key, variant = ''): Promise<Buffer |
   return await readBody(body, 0, meta.bodyBytes)
 }
 
-void t.test('what is written is at hand at once where it was written, and where it is used', async (test) => {
+void t.test('an entry is in memory at once where it was written, and where it is used', async (test) => {
   const { a, b } = await replicas(test as Test)
   const meta = metadata({ stamp: 'the stamp', tags: ['x'], keepUntilMs: t0 + 5000 })
   await put(a, key, meta, Buffer.from('body'))
@@ -131,7 +131,7 @@ void t.test('what is written is at hand at once where it was written, and where 
   test.same(nearBodies(b), ['body'])
 })
 
-void t.test('a long body comes into memory on its way to the first who reads all of it', async (test) => {
+void t.test('a long body is copied into memory for the first reader that reads all of it', async (test) => {
   const { a, b } = await replicas(test as Test)
   const body = randomBytes(700_000)
   await put(a, key, metadata(), body)
@@ -149,7 +149,7 @@ void t.test('a long body comes into memory on its way to the first who reads all
   test.equal((await b.lookup(key))[0]?.body.bytes?.equals(body), true, 'and is not fetched from Redis again')
 })
 
-void t.test('a body whose chunks are gone is not kept, and reads as gone', async (test) => {
+void t.test('a body whose chunks are lost is not kept, and throws BodyGone', async (test) => {
   const { a, b, raw } = await replicas(test as Test)
   await put(a, key, metadata(), randomBytes(700_000))
   const [found] = await b.lookup(key)
@@ -160,7 +160,7 @@ void t.test('a body whose chunks are gone is not kept, and reads as gone', async
   test.same(near(b), [])
 })
 
-void t.test('what is too long for memory lies in Redis alone, and leaves no older copy at hand', async (test) => {
+void t.test('a body that is too long for memory is only in Redis, and leaves no older copy in memory', async (test) => {
   const { a, b } = await replicas(test as Test, { sizes: tiny })
   await put(a, key, metadata(), Buffer.from('short'))
   await use(b)
@@ -176,7 +176,7 @@ void t.test('what is too long for memory lies in Redis alone, and leaves no olde
 })
 
 for (const cluster of [false, true]) {
-  void t.test(`what one replica replaces, renews or removes leaves the memory of the others${cluster ? ', in a cluster too' : ''}`, async (test) => {
+  void t.test(`entries that one replica replaces, renews or removes leave the memory of the others${cluster ? ', in a cluster too' : ''}`, async (test) => {
     const both = await replicas(test as Test, { cluster })
     const { a, b } = both
     for (const variant of ['one', 'two']) {
@@ -220,7 +220,7 @@ void t.test('a commit that lost the race to another replica is not kept in memor
   test.same(await bodies(a), ['asked for later'])
 })
 
-void t.test('what was read before the news that it was replaced is not kept after it', async (test) => {
+void t.test('a value that was read before its invalidation message is not kept after it', async (test) => {
   const both = await replicas(test as Test)
   const { a, b } = both
   const old = randomBytes(500_000)
@@ -240,7 +240,7 @@ void t.test('what was read before the news that it was replaced is not kept afte
   test.same(nearBodies(b), ['new'])
 })
 
-void t.test('a look-up knows both tiers: every variant once, the younger of two', async (test) => {
+void t.test('a lookup reads both tiers: every variant once, the younger of two', async (test) => {
   const { a, b, raw } = await replicas(test as Test)
   await put(a, key, metadata({ variant: 'lost by Redis', responseTimeMs: t0 + 1 }), Buffer.from('lost by Redis'))
   await raw.del(entryName('test', key))
@@ -249,16 +249,16 @@ void t.test('a look-up knows both tiers: every variant once, the younger of two'
   test.same(await bodies(b), ['of b'])
   await put(a, key, metadata({ variant: 'of b', requestTimeMs: t0, responseTimeMs: t0 + 3 }), Buffer.from('of b, by a'))
   test.same(await bodies(a), ['of b, by a', 'lost by Redis'])
-  // What was lost may still be renewed where it is.
+  // An entry that was lost may still be renewed in the other tier.
   const was = near(a).find(({ meta }) => meta.variant === 'lost by Redis')?.meta ?? metadata()
   test.equal(await a.refresh(key, was, metadata({ variant: 'lost by Redis', stamp: 'renewed' })), true)
   test.equal(near(a).find(({ meta }) => meta.variant === 'lost by Redis')?.meta.stamp, 'renewed')
-  // At most as many as a key may have, whichever tier they are from.
+  // At most as many variants as a key may have, from both tiers together.
   for (let i = 0; i < contractVariants; i++) await put(b, key, metadata({ variant: `v${i}`, responseTimeMs: t0 + 10 + i }), Buffer.from(`v${i}`))
   test.same(await bodies(a), ['v3', 'v2', 'v1', 'v0'])
 })
 
-void t.test('a refresh of what another replica has replaced changes nothing, in either tier', async (test) => {
+void t.test('a refresh of an entry that another replica has replaced changes nothing, in either tier', async (test) => {
   const { a, b } = await replicas(test as Test)
   await put(a, key, metadata(), Buffer.from('first'))
   const [was] = near(a)
@@ -295,7 +295,7 @@ void t.test('without Redis memory goes on alone: it takes in, gives out, renews,
   test.same(await a.lookup('long'), [])
   await own.restart()
   await eventually(() => !redis.degraded && raw.status === 'ready')
-  // Nobody can tell what went unheard: what is in memory goes when it hears again.
+  // Missed messages are unknown: memory is emptied when messages arrive again.
   await eventually(() => near(a).length === 0)
   test.same(await a.lookup(key), [])
 })
@@ -308,7 +308,7 @@ void t.test('a Redis that is full refuses, and memory takes it', async (test) =>
   test.same(await bodies(a), ['body'])
 })
 
-void t.test('a connection that broke may have missed news: memory begins anew', async (test) => {
+void t.test('a connection that broke may have missed messages: memory is emptied', async (test) => {
   const { a, raw } = await replicas(test as Test)
   await put(a, key, metadata(), Buffer.from('body'))
   test.equal(near(a).length, 1)
@@ -317,7 +317,7 @@ void t.test('a connection that broke may have missed news: memory begins anew', 
   test.same(await bodies(a), ['body'], 'in Redis it is as it was')
 })
 
-void t.test('news that is none of ours is passed over', async (test) => {
+void t.test('foreign messages are ignored', async (test) => {
   const both = await replicas(test as Test)
   await put(both.a, key, metadata(), Buffer.from('body'))
   for (const text of ['', 'not JSON', '{}', '[]', '["sender"]', '["sender",3]', '["sender","another key"]', `["sender",${JSON.stringify(key)},"another variant"]`]) await both.raw.publish('test:0:replaced', text)
@@ -327,7 +327,7 @@ void t.test('news that is none of ours is passed over', async (test) => {
   await eventually(() => near(both.a).length === 0)
 })
 
-void t.test('whoever may not publish stores all the same', async (test) => {
+void t.test('a user without PUBLISH stores nevertheless', async (test) => {
   const { server: own, raw, clock } = await replicas(test as Test)
   await raw.call('ACL', 'SETUSER', 'quiet', 'on', '>secret', '~*', '+@all', 'resetchannels')
   const { store, redis } = await tieredOver({ url: `redis://quiet:secret@${own.host}:${own.port}` }, roomy, clock, 'test')

@@ -1,4 +1,4 @@
-// What unsafe requests invalidate while Redis is in trouble: gone here at once, and everywhere once Redis is well; RFC 9111 §4.4.
+// Invalidations by unsafe requests while Redis is in trouble: in effect here at once, and everywhere later (RFC 9111 §4.4).
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
@@ -65,7 +65,7 @@ const troubles: readonly [name: string, begin: (setting: Setting) => unknown, en
 
 // The guard: Unrecorded (store/redis/purge-log/unrecorded.ts). Without it the second replica serves /x for the rest of its lifetime.
 for (const [name, begin, end] of troubles) {
-  void t.test(`Redis ${name}: an unsafe request is in force here at once, and on every replica once that is over`, async (test) => {
+  void t.test(`Redis ${name}: an invalidation applies here at once, and on every replica once that is over`, async (test) => {
     const made = await setting(test as Test)
     const [{ log: one }, { log: two }] = [await made.replica('one'), await made.replica('two')]
     const before = one.applied
@@ -93,7 +93,7 @@ for (const [name, begin, end] of troubles) {
   })
 }
 
-void t.test('a replica does not count as caught up again before what it owes is recorded', async (test) => {
+void t.test('a replica does not count as caught up again before its invalidations are recorded', async (test) => {
   const { replica } = await setting(test as Test)
   let added = 0
   const clock: Clock = { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added }
@@ -101,10 +101,10 @@ void t.test('a replica does not count as caught up again before what it owes is 
   const before = two.log.applied
   let release = (): void => {}
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
-  // The record alone does not come through; all that is read does.
+  // The record alone does not arrive; all reads do.
   one.line.requests = bytes => bytes.includes('"names"') ? held : undefined
   await test.rejects(one.log.append(unsafe('/x'), 10), { code: 'PURGE_UNCONFIRMED' })
-  // As long as this it may go by what it knows.
+  // As long as this it may use its knowledge.
   added = longMs + 1
   for (const tag of ['a', 'b', 'c']) {
     const { id } = await two.log.append(purge({ tags: [tag] }), 0)
@@ -118,7 +118,7 @@ void t.test('a replica does not count as caught up again before what it owes is 
   await eventually(() => two.log.judge(entry(before, '/x')) === 'dead')
 })
 
-void t.test('more than can be named: each is dead here and, afterwards, everywhere; of the others hardly any', async (test) => {
+void t.test('more names than can be kept: each is dead here and, afterwards, everywhere; hardly any others are', async (test) => {
   const made = await setting(test as Test)
   const [{ log: one }, { log: two }] = [await made.replica('one'), await made.replica('two')]
   const before = one.applied
@@ -138,12 +138,12 @@ void t.test('more than can be named: each is dead here and, afterwards, everywhe
   }
 })
 
-void t.test('a request that comes while what was before it is recorded is recorded after it', async (test) => {
+void t.test('a request that arrives while an earlier one is recorded is recorded after it', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const one = await replica('one')
   await raw.replicaof('127.0.0.1', 1)
   await test.rejects(one.log.append(unsafe('/x'), 0))
-  // The record of the first is under way, and its answer is not.
+  // The record of the first has been sent, and its reply has not arrived.
   let release = (): void => {}
   let under = false
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
@@ -158,7 +158,7 @@ void t.test('a request that comes while what was before it is recorded is record
   await raw.replicaof('NO', 'ONE')
   await eventually(() => under)
   const first = await eventuallyLast(raw)
-  // Something is stored by another replica between the record and the second request.
+  // Another replica stores an entry between the record and the second request.
   await test.rejects(one.log.append(unsafe('/x'), 0))
   release()
   one.line.requests = one.line.replies = pass
@@ -175,7 +175,7 @@ async function eventuallyLast(raw: Redis): Promise<string> {
   return id as string
 }
 
-void t.test('a replica that stops when Redis is well again records what it owes first', async (test) => {
+void t.test('a replica that stops after Redis has recovered first records its invalidations', async (test) => {
   const { raw, replica } = await setting(test as Test)
   const [one, two] = [await replica('one'), await replica('two')]
   const before = two.log.applied
@@ -188,11 +188,11 @@ void t.test('a replica that stops when Redis is well again records what it owes 
   await eventually(() => two.log.judge(entry(before, '/x')) === 'dead')
 })
 
-void t.test('a wait that runs out before this replica has read the record: its own clients are not shown what was before', async (test) => {
+void t.test('a wait that ends before this replica has read the record: its own clients do not receive older responses', async (test) => {
   const { replica } = await setting(test as Test)
   const one = await replica('one')
   const before = one.log.applied
-  // Only what follows the log is held: replies that hold a record.
+  // Holds only the replies to the log's follower that contain a record.
   let release = (): void => {}
   const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
   one.line.replies = bytes => bytes.includes('"names"') ? held : undefined

@@ -41,7 +41,7 @@ function sourceOf(file: string, source: string): Prose[] {
           add(token.start + 1 + index, 'comment', comment.replaceAll(/(?<=^|\n)--/g, ''))
         }
       } else if (isTest) {
-        if (isTestName(tokens, i)) add(token.start, 'test name', token.text)
+        if (isTestName(tokens, i)) for (const piece of piecesOf(source, tokens, i)) add(piece.start, 'test name', opens(source, piece) ? piece.text : `…${piece.text}`)
       } else if (/[a-z]\s+[a-z]/i.test(token.text)) add(token.start, 'message', opens(source, token) ? token.text : `…${token.text}`)
     }
   }
@@ -65,12 +65,30 @@ function isLua({ kind, text }: Token): boolean {
   return kind === 'template' && text.includes('\n') && /(?:^|\n)[ \t]*(?:local|if|for|return|redis|end|else)\b/.test(text)
 }
 
+/** Returns a string, or the pieces of a template around its substitutions. */
+function piecesOf(source: string, tokens: readonly Token[], index: number): Token[] {
+  const goesOn = ({ end }: Token): boolean => source.startsWith('${', end - 2)
+  const pieces = [tokens[index] as Token]
+  let depth = goesOn(tokens[index] as Token) ? 1 : 0
+  for (let i = index + 1; depth > 0 && i < tokens.length; i++) {
+    const token = tokens[i] as Token
+    if (token.kind !== 'template') continue
+    if (!opens(source, token) && depth === 1) pieces.push(token)
+    if (opens(source, token) && goesOn(token)) depth++
+    if (!opens(source, token) && !goesOn(token)) depth--
+  }
+  return pieces
+}
+
+/** The functions whose first argument is the name of a test. */
+const testFunctions = new Set(['test', 'promise'])
+
 /** True for the first argument of `test(` and of its methods, such as `test.skip(`. */
 function isTestName(tokens: readonly Token[], index: number): boolean {
   let i = index - 1
   if (tokens[i]?.text !== '(') return false
-  while (tokens[i - 2]?.text === '.' && tokens[i - 1]?.text !== 'test') i -= 2
-  return tokens[i - 1]?.text === 'test' && tokens[i - 1]?.kind === 'word'
+  while (tokens[i - 2]?.text === '.' && !testFunctions.has((tokens[i - 1] as Token).text)) i -= 2
+  return tokens[i - 1]?.kind === 'word' && testFunctions.has((tokens[i - 1] as Token).text)
 }
 
 /** Headings and rows of tables are their own texts, marked by `#` and `|` at the start. */

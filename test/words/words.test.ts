@@ -65,6 +65,11 @@ t.test('messages between substitutions are read', async t => {
   t.same(found('src/a.ts', 'log(`${count} of the replicas`)\nlog(`what the ${name} sends`)\n'), ['2 opening what'])
 })
 
+t.test('a name of a test is read in all its pieces', async t => {
+  t.same(found('test/a.test.ts', 't.test(`over ${list.map(x => `gone ${x}`)}: it is told\\n`, f(`asked ${x} cut`))\n'), ['1 word told'])
+  t.same(found('test/a.ts', "promise('what is told', f)\nt.test.skip('it is cut', f)\n"), ['1 opening what', '1 word told', '2 word cut'])
+})
+
 t.test('headings and tables of a page have no openings', async t => {
   t.same(found('docs/a.md', '# What is promised\n\n| what | who |\n|---|---|\n\n- What comes.\n\nWho reads this?\n'), ['3 who who', '6 opening What', '8 opening Who'])
 })

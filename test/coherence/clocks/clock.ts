@@ -1,4 +1,4 @@
-// The clocks of one group of processes, which the check sets while they run: by a file that the preloaded library reads.
+// The clocks of a process group, which the check sets while the processes run: by a file that the preloaded library reads.
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,16 +8,16 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 
 let files = 0
 
-/** Both clocks of a process group: how far they are from the true ones, and how much faster they run. */
+/** Both clocks of a process group: their shift against the true clocks, and their rate. */
 export class ShiftedClock {
-  /** The environment of the processes whose clocks these are. */
+  /** The environment of the processes that have these clocks. */
   readonly env: Readonly<Record<string, string>>
   readonly #file: number
   readonly #bytes = Buffer.alloc(40)
   #sequence = 0n
   #wallNs = 0n
   #monotonicNs = 0n
-  /** Parts in a million. */
+  /** Parts per million. */
   #rate = 0n
   #sinceNs = 0n
 
@@ -40,14 +40,17 @@ export class ShiftedClock {
   }
 
   /**
-   * Takes a time out of the monotonic clock, as if the machine had been suspended for it. The processes must have been
-   * stopped for at least as long, so that none of them sees the clock go back.
+   * Removes a time from the monotonic clock, as if the machine had been suspended for it. The processes must have been
+   * stopped for at least as long, so that the clock goes back for none of them.
    */
   suspended(ns: bigint): void {
     this.#change(() => { this.#monotonicNs -= ns })
   }
 
-  /** Lets both clocks run faster, or slower, from now on. @param rate parts in a million */
+  /**
+   * Makes both clocks run faster, or slower, from now on.
+   * @param rate parts per million
+   */
   drift(rate: number): void {
     this.#change(() => {
       this.#fold()
@@ -55,7 +58,7 @@ export class ShiftedClock {
     })
   }
 
-  /** Sets the wall clock right, and lets both clocks run at their true rate. The monotonic clock goes on from where it is. */
+  /** Sets the wall clock right, and lets both clocks run at their true rate. The monotonic clock continues from its time. */
   setRight(): void {
     this.#change(() => {
       this.#fold()
@@ -68,7 +71,7 @@ export class ShiftedClock {
     closeSync(this.#file)
   }
 
-  // Puts what the rate has brought so far into the shifts. Rounded up: the monotonic clock must not go back.
+  // Moves the effect of the rate into the shifts. Rounded up: the monotonic clock must not go back.
   #fold(): void {
     const nowNs = process.hrtime.bigint()
     const drifted = this.#rate === 0n ? 0n : (nowNs - this.#sinceNs) * this.#rate / 1_000_000n
@@ -77,7 +80,7 @@ export class ShiftedClock {
     this.#sinceNs = nowNs
   }
 
-  // Who reads waits while the sequence is odd, so nobody has read a later time by what was before it.
+  // Readers wait while the sequence is odd, so that none reads a later time by the earlier settings.
   #change(change: () => void): void {
     this.#putSequence()
     change()

@@ -1,4 +1,4 @@
-// The troubles with clocks are real: Node and Redis read what the check sets, while they run.
+// The troubles with clocks are real: Node and Redis read the times that the check sets, while they run.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
@@ -11,14 +11,14 @@ import { clockLibrary } from './library.ts'
 const library = clockLibrary()
 const skip = 'missing' in library ? library.missing : false
 const hourMs = 3_600_000
-// Between two reads of clocks in two processes: longer than any machine pauses, and much less than a step.
+// Between two reads of clocks in two processes: longer than any machine pauses, and much shorter than a step.
 const patienceMs = 60_000
 
 interface Read {
   readonly wallMs: number
   readonly performanceMs: number
   readonly hrtimeMs: number
-  /** Whether a monotonic clock has ever gone back. */
+  /** True if a monotonic clock ever went back. */
   readonly wentBack: boolean
 }
 
@@ -54,7 +54,7 @@ void t.test('a process of Node reads the clocks that are set for it, and its mon
   }
   clock.setRight()
 
-  // Stopped, and then woken as if no time had passed: an hour is taken for the short while that it really was.
+  // Stopped, and then resumed as if no time had passed: an hour counts as the short time that it really was.
   const before = await read()
   const [beganMs, beganWallMs] = [trueMs(), Date.now()]
   child.kill('SIGSTOP')

@@ -1,4 +1,4 @@
-// Compiles the library that shifts clocks, where there is a compiler.
+// Compiles the library that shifts clocks, if there is a compiler.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ export type ClockLibrary = { readonly path: string } | { readonly missing: strin
 
 let built: ClockLibrary | undefined
 
-/** The compiled library, or why there is none. Compiled once a process, and removed when that ends. */
+/** The compiled library, or the reason why there is none. Compiled once per process, and removed at its end. */
 export function clockLibrary(): ClockLibrary {
   return built ??= build()
 }

@@ -2,7 +2,7 @@
 import { wait, type Random } from '../random.ts'
 import { anotherOne, type Kind, type Occasion } from './parts.ts'
 
-/** From a second to an hour, either way: as likely seconds as minutes. */
+/** From a second to an hour, either way: seconds are as likely as minutes. */
 export function stepMs(random: Random): number {
   const ms = Math.round(1000 * 3600 ** random.next())
   return random.chance(0.5) ? ms : -ms
@@ -35,13 +35,13 @@ export const clockTroubles = {
     weight: 8, needs: ['clocks'], ownsReplica: true,
     act: async (occasion) => {
       const { begun, replica, random, client, maxLagMs } = occasion
-      // Mostly longer than it is counted as live for.
+      // Usually longer than it counts as live.
       const ms = random.chance(0.3) ? random.between(maxLagMs, maxLagMs * 3) : random.between(maxLagMs * 2 + 2500, maxLagMs * 2 + 5000)
       begun(`its machine is suspended for ${ms} ms`)
       replica.signal('SIGSTOP')
-      // Links that were idle for long may be of no use when it wakes.
+      // Links that were idle for long may be useless when it wakes.
       if (random.chance(0.5)) replica.wire.stall('back', ms + random.between(50, maxLagMs))
-      // A signal takes a moment to stop every thread: none may read a clock that has been set back already.
+      // A signal takes a moment to stop every thread: none may read a clock that was set back already.
       await wait(20)
       const fromNs = process.hrtime.bigint()
       await wait(ms - 300)
@@ -57,7 +57,7 @@ export const clockTroubles = {
     weight: 6, needs: ['clocks'], claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { begun, redis, random, maxLagMs } = occasion
-      // Half of the time by more than registrations last, and less than the list of them.
+      // Half of the time by more than registrations last, and by less than their list does.
       const ms = random.chance(0.5) ? random.pick([-1, 1]) * random.between(maxLagMs * 4, maxLagMs * 30) : stepMs(random)
       await meanwhile(occasion, () => {
         begun(`and all others: the clock of Redis is set ${ms} ms ${ms > 0 ? 'forward' : 'back'}`)
@@ -72,7 +72,7 @@ export const clockTroubles = {
   },
 } satisfies Record<string, Kind>
 
-// Sets the clock while all is well, while the link of a replica hangs, or while a replica is dead and still registered.
+// Sets the clock in quiet times, while the link of a replica hangs, or while a dead replica is still registered.
 async function meanwhile(occasion: Occasion, set: () => void): Promise<void> {
   const { replica, replicas, random, trail, client, maxLagMs } = occasion
   const hangsMs = Math.round(maxLagMs * 1.3)
@@ -85,7 +85,7 @@ async function meanwhile(occasion: Occasion, set: () => void): Promise<void> {
       replica.wire.stall('back', hangsMs)
       await wait(random.between(0, 100))
       set()
-      // When others have read on, and before the replica that hears nothing gives up what it knows.
+      // After others have read on, and before the disconnected replica gives up its knowledge.
       await wait(maxLagMs * (random.chance(0.7) ? 0.35 : random.next() * 0.6))
       const other = anotherOne(occasion)
       await Promise.all([wait(hangsMs), other === undefined ? undefined : client.purgeAll(other)])

@@ -1,4 +1,4 @@
-// Links between replicas and Redis break, hang, or fall silent without an end.
+// Links between replicas and Redis break, hang, or fall silent for ever.
 import { wait } from '../random.ts'
 import type { Direction } from '../wire.ts'
 import type { Kind, Occasion } from './parts.ts'

@@ -1,4 +1,4 @@
-// What a trouble has at hand, and what it says of itself.
+// The parts that a trouble uses, and its description.
 import type { Client } from '../clients.ts'
 import type { Random } from '../random.ts'
 import { wait } from '../random.ts'
@@ -16,28 +16,28 @@ export interface TroubleParts {
   readonly client: Client
 }
 
-/** One trouble with one replica, or with all of them. */
+/** A trouble with one replica, or with all of them. */
 export interface Occasion extends TroubleParts {
   readonly replica: WiredReplica
-  /** Shorter and longer than what a replica may go by what it knows, and than what it is counted as live for. */
+  /** Shorter and longer than a replica may use its knowledge, and than it counts as live. */
   readonly longMs: number
-  /** Counts the trouble, and writes down what happens. */
+  /** Counts the trouble, and records its events. */
   begun(what: string): void
 }
 
 export interface Kind {
-  /** How often in comparison. */
+  /** Its relative frequency. */
   readonly weight: number
   /** Needs the library that shifts clocks, or a standby of Redis. */
   readonly needs?: readonly ('clocks' | 'standby')[]
-  /** No two troubles that claim the same happen at once. */
+  /** No two troubles with the same claim happen at once. */
   readonly claims?: readonly ('redis' | 'starts' | 'subscriptions')[]
   /**
-   * Nothing else goes wrong with its replica meanwhile. A process that another trouble starts, or lets go on, during a suspension
-   * would see the monotonic clock go back, which no clock does.
+   * No other trouble concerns its replica meanwhile. If another trouble started or resumed a process during a suspension,
+   * that process would see the monotonic clock go back, which no clock does.
    */
   readonly ownsReplica?: boolean
-  /** Nothing else goes wrong meanwhile. */
+  /** No other trouble happens meanwhile. */
   readonly alone?: boolean
   readonly act: (occasion: Occasion) => Promise<void> | void
 }
@@ -49,7 +49,7 @@ export async function pause(begun: (what: string) => void, send: (signal: 'SIGST
   send('SIGCONT')
 }
 
-/** A replica that serves, another one than this where there is one. */
+/** Returns a replica that serves, another one than this if there is one. */
 export function anotherOne({ replica, replicas, random }: Occasion): WiredReplica | undefined {
   const others = replicas.filter((one) => one !== replica && one.up && !one.frozen)
   return others.length === 0 ? undefined : random.pick(others)

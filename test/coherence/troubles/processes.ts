@@ -35,7 +35,7 @@ export const processTroubles = {
     weight: 3, claims: ['starts'],
     act: async (occasion) => {
       const { begun, replica, replicas, random, client } = occasion
-      // Somebody must be there to be asked.
+      // A replica must be left to serve.
       if (replicas.some(({ up }) => !up)) return
       begun('starts again with rules by which cookies mean nothing')
       replica.lax = true
@@ -52,7 +52,7 @@ export const processTroubles = {
 } satisfies Record<string, Kind>
 
 async function restart({ replica, replicas, random, trail }: Occasion): Promise<void> {
-  // Somebody must be there to be asked.
+  // A replica must be left to serve.
   if (replicas.some(({ up }) => !up)) return
   await replica.kill()
   await wait(random.between(0, 500))

@@ -1,4 +1,4 @@
-// Redis freezes, forgets, dies, and gives way to a standby that lacks the last writes.
+// Redis freezes, forgets, dies, and is replaced by a standby that lacks the last writes.
 import { wait } from '../random.ts'
 import { redisCommand } from '../redis-command.ts'
 import type { Failover } from '../servers.ts'
@@ -13,7 +13,7 @@ export const redisTroubles = {
   'redis flushed': {
     weight: 4, claims: ['redis'],
     act: async ({ begun, redis, replica, random, maxLagMs }) => {
-      // Half of the time while a replica does not hear of it, and yet may go by what it knew before.
+      // Half of the time while a replica is disconnected, and may still use its earlier knowledge.
       if (random.chance(0.5)) replica.wire.stall(random.pick(['there', 'back']), random.between(100, maxLagMs))
       begun('and all others: Redis is flushed')
       await redisCommand(redis.port, 'FLUSHALL')
@@ -27,7 +27,7 @@ export const redisTroubles = {
       await redis.master.restart()
     },
   },
-  // Purges are lost that every replica has applied. What a replica knows that was away meanwhile is not promised.
+  // Purges are lost that every replica has applied. Nothing is promised for a replica that was away meanwhile.
   'redis restored': {
     weight: 3, alone: true,
     act: async ({ begun, redis, random, maxLagMs, trail }) => {
@@ -55,8 +55,8 @@ export const redisTroubles = {
       await failover(occasion, `what was written in the last ${behindMs} ms is lost`, { behind: () => wait(behindMs), promoted: () => {} }, random.pick([0, 1000, 2500]))
     },
   },
-  // The clocks of both servers are behind, so ids go on from the last one, on the promoted server too: one may be given twice.
-  // One replica does not hear of the record that is lost, reaches the promoted server first, and is asked to purge.
+  // The clocks of both servers are behind, so ids continue from the last one, on the promoted server too: an id may be used
+  // twice. A replica misses the lost record, reaches the promoted server first, and receives a purge.
   'id given twice': {
     weight: 2, needs: ['clocks', 'standby'], claims: ['redis', 'starts'],
     act: async (occasion) => {
@@ -83,7 +83,7 @@ async function failover({ begun, redis, replica, replicas, random, trail, maxLag
   begun(`and all others: Redis fails over to a standby: ${what}, ${JSON.stringify(how)}`)
   const done = await redis.failover({ ...how, ...moments }, [replica, ...replicas.filter((each) => each !== replica)].map(({ wire }) => wire))
   trail.note('trouble', done ? 'Redis has failed over, and has a standby again' : 'Redis has no standby to fail over to')
-  // A process that dies now may be the last that knows of a record that was lost: see docs/coherence.md.
+  // A process that dies now may be the last that knows of a lost record: see docs/coherence.md.
   await wait(maxLagMs * 2)
   redis.clock?.setRight()
   redis.standbyClock?.setRight()
