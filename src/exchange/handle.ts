@@ -1,14 +1,14 @@
 // THE PAGE: one client request from key to last byte.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import type { RangeAsked } from '../policy/combine.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
-import type { ForwardReason, PassReason } from '../policy/reasons.ts'
+import type { ForwardReason } from '../policy/reasons.ts'
 import type { CacheRequest } from '../policy/request.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
-import { routeRequest, type RoutedRequest, type ClientExchange, type Fault } from './routed-request.ts'
+import { routeRequest, type RoutedRequest, type ClientExchange, type Fault, type RequestHead } from './routed-request.ts'
 import { Coalescer, type Fetch } from './coalesce/coalescer.ts'
 import { hasLeft } from './client/connection.ts'
 import { acquireLease } from './coalesce/contend.ts'
@@ -16,12 +16,13 @@ import { deliverStored } from './deliver/deliver.ts'
 import { Fill } from './fill/fill.ts'
 import type { FillParts, FillPlan } from './fill/plan.ts'
 import { lookupLocal, lookup, purgeStateBy } from './lookup.ts'
+import { Pass, type PassParts } from './pass/pass.ts'
 import { sendProblem } from './client/problem.ts'
 import { hitForMissKey } from './coalesce/hit-for-miss.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
 import type { Route } from './routing/route.ts'
 
-export interface HandlerParts extends FillParts {
+export interface HandlerParts extends FillParts, PassParts {
   /** Read at each request, so that a reload shows at the next one. */
   routes(): readonly Route[]
   readonly viaName: string
@@ -31,8 +32,13 @@ export interface HandlerParts extends FillParts {
   readonly leases: Leases | undefined
 }
 
-/** true: answered, the response is or will be written here. Otherwise the request is the proxy's, for this reason. */
-export type Handled = true | PassReason
+/** The cache has answered: the response is written, or will be. */
+export interface Handled {
+  readonly kind: 'handled'
+}
+
+/** The one value of its type: a hit allocates none. */
+export const handled: Handled = Object.freeze({ kind: 'handled' })
 
 type AskDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
 type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
@@ -71,22 +77,25 @@ export class Handler {
     return this.#filling
   }
 
-  handle(message: IncomingMessage, response: ServerResponse, client: RequestContext): Handled | Promise<Handled> {
-    const routed = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
+  /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
+  handle(head: RequestHead, response: ServerResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
+    const routed = this.#route(head, context)
     if (typeof routed === 'string') return this.#refuse(response, routed)
-    const pass = passReason(routed.request, routed.route.rules)
-    if (pass !== undefined) {
-      this.#parts.counters.count(pass)
-      return pass
-    }
-    return this.#look({ routed, response }, firstAttempt)
+    const reason = passReason(routed.request, routed.route.rules)
+    if (reason === undefined) return this.#look({ routed, response }, firstAttempt)
+    this.#parts.counters.count(reason)
+    return new Pass(this.#parts, routed, reason)
   }
 
-  /** A request that is the proxy's. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  route(message: IncomingMessage, client: RequestContext): RoutedRequest {
-    const asked = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
-    if (typeof asked === 'string') throw faultError(asked)
-    return asked
+  /** Returns the pass of a WebSocket handshake, which is not counted. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  passUpgrade(head: RequestHead, context: RequestContext): Pass {
+    const routed = this.#route(head, context)
+    if (typeof routed === 'string') throw faultError(routed)
+    return new Pass(this.#parts, routed, 'upgrade')
+  }
+
+  #route(head: RequestHead, context: RequestContext): RoutedRequest | Fault {
+    return routeRequest(this.#parts.routes(), head, context, this.#parts.viaName)
   }
 
   #look(exchange: ClientExchange, past: Attempt): Handled | Promise<Handled> {
@@ -133,7 +142,7 @@ export class Handler {
         past.lead?.settle('failed')
         this.#parts.counters.count(decision.reason)
         sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
-        return true
+        return handled
       default:
         return unreachable(decision)
     }
@@ -154,13 +163,13 @@ export class Handler {
     const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, past)
     this.#countServed(past)
-    return true
+    return handled
   }
 
   async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, past: Attempt): Promise<Handled> {
     if (await delivered) {
       this.#countServed(past)
-      return true
+      return handled
     }
     // The body was gone: a miss. The store has noticed, so the next look will not find it.
     const next: Attempt = { waits: past.waits + 1, reason: past.reason, lead: undefined }
@@ -183,7 +192,7 @@ export class Handler {
     const mayWait = past.waits < maxWaits && mayFollow(decision)
     const other = mayWait ? this.#coalescer.joinFetch(key, request.authority, request.target) : undefined
     // While it looked the client may have left: then nobody wants an answer, and nobody else is to wait for one.
-    if (hasLeft(exchange.response)) return true
+    if (hasLeft(exchange.response)) return handled
     if (other !== undefined) return this.#follow(exchange, decision, other, past)
     const lead = this.#coalescer.beginFetch(key, purgeLog.applied)
     return leases === undefined || !mayWait ? this.#fetch(exchange, decision, lead, past) : this.#contend(exchange, decision, lead, leases, past)
@@ -204,7 +213,7 @@ export class Handler {
       const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead, exchange.response)
       if (turn === 'left') {
         lead.settle('failed')
-        return true
+        return handled
       }
       if (turn === 'look') return this.#look(exchange, { waits, reason, lead })
       if (turn === 'ask') return this.#fetch(exchange, decision, lead, { waits, reason, lead })
@@ -219,7 +228,7 @@ export class Handler {
     // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
     if (hasLeft(exchange.response)) {
       lead?.settle('failed')
-      return true
+      return handled
     }
     this.#parts.counters.count(decision.reason)
     const { request } = exchange.routed
@@ -239,7 +248,7 @@ export class Handler {
       lead,
       waited: past.waits > 0 && past.reason !== undefined,
     })
-    return true
+    return handled
   }
 
   /** RFC 5861 §3: one fetch in the background, with the fields of the client whose request brought it about. */
@@ -281,7 +290,7 @@ export class Handler {
 
   #refuse(response: ServerResponse, fault: Fault): Handled {
     sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
-    return true
+    return handled
   }
 }
 
