@@ -16,7 +16,6 @@ import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
 import { explain } from './exchange/explain/explain.ts'
 import { Handler } from './exchange/handle.ts'
-import { Passage } from './exchange/pass/pass.ts'
 import { keyedPurge } from './exchange/routing/purge-keys.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
@@ -67,19 +66,15 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     coalesce: config.cache.coalesce,
     slowClientMs: 5_000,
     originFailed: (error, { routed }) => logger.warn({ code: error.code, origin: routed.route.origin, target: routed.request.target, cause: causeOf(error) }, error.message),
-  })
-  const passage = {
-    clock, store, purgeLog, counters,
-    routes: () => routes,
     otherRoutes: () => reloaded || storage.fingerprints?.mayDiffer === true,
-    waitMs: config.coherence.purgeWaitMs,
-    failed: (cause: unknown, target: string) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
-  }
+    purgeWaitMs: config.coherence.purgeWaitMs,
+    invalidationFailed: (cause, target) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
+  })
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
-    handle: (request, response, client) => handler.handle(request, response, client),
-    destination: (request, client) => new Passage(passage, handler.route(request, client)),
+    handle: (request, response, context) => handler.handle(request, response, context),
+    passUpgrade: (request, context) => handler.passUpgrade(request, context),
     origins, logger,
     unsendable: () => { counters.unsendable++ },
     leaving: () => !ready,

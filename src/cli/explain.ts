@@ -12,32 +12,6 @@ interface ExplainOptions extends AdminAccess {
   readonly json?: boolean
 }
 
-/** The response of GET and POST /v1/explain. */
-interface Explanation {
-  readonly url: string
-  readonly method: string
-  readonly route: unknown
-  readonly key: string | null
-  readonly decision: { readonly action: string; readonly reason: string; readonly section?: string }
-  readonly variants: readonly ExplainedVariant[]
-}
-
-interface ExplainedVariant {
-  readonly status: number
-  readonly variant: string
-  readonly ageMs: number
-  readonly lifetimeMs: number
-  readonly freshUntilMs: number
-  readonly keepUntilMs: number
-  readonly freshness: string
-  readonly tags: readonly string[]
-  readonly bytes: number
-  readonly part?: { readonly ranges: string; readonly complete: number | null; readonly sound: boolean }
-  readonly tier: string
-  readonly vary: unknown
-  readonly verdict: string
-}
-
 export function addExplain(program: Command): void {
   const verb = program.command('explain')
     .description('show what is stored for a URL, and the decision for a request now')

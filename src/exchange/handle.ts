@@ -1,11 +1,10 @@
 // THE PAGE: one client request from key to last byte.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
-import type { PassReason } from '../policy/reasons.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { hasLeft } from './client/connection.ts'
@@ -16,12 +15,13 @@ import { deliverStored } from './deliver/deliver.ts'
 import { Fills } from './fill/fills.ts'
 import type { FillParts } from './fill/plan.ts'
 import { lookup, lookupLocal, purgeStateBy } from './lookup.ts'
+import { Pass, type PassParts } from './pass/pass.ts'
 import { refresh, type RefreshParts } from './refresh.ts'
 import { staleFallback } from './stale-fallback.ts'
-import { routeRequest, type ClientExchange, type Fault, type RoutedRequest } from './routed-request.ts'
+import { routeRequest, type ClientExchange, type Fault, type RequestHead, type RoutedRequest } from './routed-request.ts'
 import type { Route } from './routing/route.ts'
 
-export interface HandlerParts extends FillParts {
+export interface HandlerParts extends FillParts, PassParts {
   /** Read at each request, so that a reload shows at the next one. */
   routes(): readonly Route[]
   readonly viaName: string
@@ -31,8 +31,13 @@ export interface HandlerParts extends FillParts {
   readonly leases: Leases | undefined
 }
 
-/** true: handled, the response is or will be written here. Otherwise the request bypasses the cache, for this reason. */
-export type Handled = true | PassReason
+/** The cache has responded: the response is written, or will be. */
+export interface Handled {
+  readonly kind: 'handled'
+}
+
+/** The one value of its type: a hit allocates none. */
+export const handled: Handled = Object.freeze({ kind: 'handled' })
 
 type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
 
@@ -58,22 +63,25 @@ export class Handler {
     return this.#fills.count
   }
 
-  handle(message: IncomingMessage, response: ServerResponse, client: RequestContext): Handled | Promise<Handled> {
-    const routed = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
+  /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
+  handle(head: RequestHead, response: ServerResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
+    const routed = this.#route(head, context)
     if (typeof routed === 'string') return this.#refuse(response, routed)
-    const pass = passReason(routed.request, routed.route.rules)
-    if (pass !== undefined) {
-      this.#parts.counters.count(pass)
-      return pass
-    }
-    return this.#look({ routed, response }, firstAttempt)
+    const reason = passReason(routed.request, routed.route.rules)
+    if (reason === undefined) return this.#look({ routed, response }, firstAttempt)
+    this.#parts.counters.count(reason)
+    return new Pass(this.#parts, routed, reason)
   }
 
-  /** Routes a request that bypasses the cache. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  route(message: IncomingMessage, client: RequestContext): RoutedRequest {
-    const routed = routeRequest(this.#parts.routes(), message, client, this.#parts.viaName)
+  /** Returns the pass of a WebSocket handshake, which is not counted. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  passUpgrade(head: RequestHead, context: RequestContext): Pass {
+    const routed = this.#route(head, context)
     if (typeof routed === 'string') throw faultError(routed)
-    return routed
+    return new Pass(this.#parts, routed, 'upgrade')
+  }
+
+  #route(head: RequestHead, context: RequestContext): RoutedRequest | Fault {
+    return routeRequest(this.#parts.routes(), head, context, this.#parts.viaName)
   }
 
   #look(exchange: ClientExchange, attempt: Attempt): Handled | Promise<Handled> {
@@ -120,7 +128,7 @@ export class Handler {
         attempt.lead?.settle('failed')
         this.#parts.counters.count(decision.reason)
         sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
-        return true
+        return handled
       default:
         return unreachable(decision)
     }
@@ -141,13 +149,13 @@ export class Handler {
     const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, attempt)
     this.#countServed(attempt)
-    return true
+    return handled
   }
 
   async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, attempt: Attempt): Promise<Handled> {
     if (await delivered) {
       this.#countServed(attempt)
-      return true
+      return handled
     }
     // The body was lost: a miss. The store has noticed, so the next look-up will not find it.
     const next: Attempt = { waits: attempt.waits + 1, reason: attempt.reason, lead: undefined }
@@ -179,7 +187,7 @@ export class Handler {
     void turn.then(known => { if (known.kind !== 'handled') known.attempt.lead?.settle('failed') })
     this.#parts.counters.count(fallback.occasion.reason)
     const delivered = deliverStored(exchange, fallback.stored, fallback.occasion, this.#parts)
-    return delivered === true ? true : this.#served(exchange, delivered, firstAttempt)
+    return delivered === true ? handled : this.#served(exchange, delivered, firstAttempt)
   }
 
   #onTurn(exchange: ClientExchange, decision: FetchDecision, turn: FetchTurn): Handled | Promise<Handled> {
@@ -189,7 +197,7 @@ export class Handler {
       case 'look-again':
         return this.#look(exchange, turn.attempt)
       case 'handled':
-        return true
+        return handled
       default:
         return unreachable(turn)
     }
@@ -199,7 +207,7 @@ export class Handler {
     // The client may have left while it waited. Then it needs no response.
     if (hasLeft(exchange.response)) {
       lead?.settle('failed')
-      return true
+      return handled
     }
     this.#parts.counters.count(decision.reason)
     const mayStore = exchange.routed.request.method === 'GET'
@@ -218,12 +226,12 @@ export class Handler {
       lead,
       waited: waits > 0 && reason !== undefined,
     })
-    return true
+    return handled
   }
 
   #refuse(response: ServerResponse, fault: Fault): Handled {
     sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
-    return true
+    return handled
   }
 }
 

@@ -26,19 +26,20 @@ export interface RequestHead {
 export class RoutedRequest {
   readonly request: CacheRequest
   readonly route: Route
+  /** The hop that it came over. */
+  readonly context: RequestContext
   readonly #raw: readonly string[]
-  readonly #client: RequestContext
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
-  constructor(request: CacheRequest, route: Route, raw: readonly string[], client: RequestContext, viaName: string) {
+  constructor(request: CacheRequest, route: Route, raw: readonly string[], context: RequestContext, viaName: string) {
     this.request = request
     this.route = route
+    this.context = context
     this.#raw = raw
-    this.#client = client
     this.#viaName = viaName
   }
 
@@ -48,13 +49,13 @@ export class RoutedRequest {
 
   // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.
   get #provenance(): FieldLines {
-    if (!this.#client.trusted) return nothing
-    return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.#client, this.request.authority)), this.request)
+    if (!this.context.trusted) return nothing
+    return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.context, this.request.authority)), this.request)
   }
 
   /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
-    return this.#forwarded ??= this.#allowed(this.#whole())
+    return this.#forwarded ??= this.#allowed(this.allFields())
   }
 
   /**
@@ -62,7 +63,7 @@ export class RoutedRequest {
    * then does its response answer to the key.
    */
   get forwardsAll(): boolean {
-    const whole = this.#whole()
+    const whole = this.allFields()
     return whole.length === this.forwarded.length && whole.every((part, i) => part === this.forwarded[i])
   }
 
@@ -74,11 +75,12 @@ export class RoutedRequest {
     const { request } = this
     if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
     const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
-    return new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.#client, this.#viaName)
+    return new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
   }
 
-  #whole(): FieldLines {
-    return forwardFields(fieldLines(this.#raw), this.#client, this.#viaName)
+  /** The fields for the origin if no other client gets the response: all that may be forwarded. Made anew at each call. */
+  allFields(): FieldLines {
+    return forwardFields(fieldLines(this.#raw), this.context, this.#viaName)
   }
 
   // What is passed has every field: nobody else is given its answer.
@@ -123,14 +125,14 @@ export type Fault = RequestFault | 'no-route'
  * Reads a request's line and fields and finds its route. The listener has seen to it that the target is in origin-form
  * and that there is at most one Host (proxy/admission/admission.ts).
  */
-export function routeRequest(routes: readonly Route[], head: RequestHead, client: RequestContext, viaName: string): RoutedRequest | Fault {
+export function routeRequest(routes: readonly Route[], head: RequestHead, context: RequestContext, viaName: string): RoutedRequest | Fault {
   const scan = scanFields(head.rawHeaders)
   if (scan.host === undefined) return 'host-missing'
-  const authority = normaliseAuthority(scan.host, client.scheme)
+  const authority = normaliseAuthority(scan.host, context.scheme)
   if (authority === undefined) return 'host-invalid'
   const target = head.url ?? '/'
   const route = matchRoute(routes, authority, target)
   if (route === undefined) return 'no-route'
-  const line = { method: head.method ?? 'GET', scheme: client.scheme, authority, target: keyedTarget(route, target) }
-  return new RoutedRequest(new CacheRequest(scan, line), route, head.rawHeaders, client, viaName)
+  const line = { method: head.method ?? 'GET', scheme: context.scheme, authority, target: keyedTarget(route, target) }
+  return new RoutedRequest(new CacheRequest(scan, line), route, head.rawHeaders, context, viaName)
 }

@@ -82,7 +82,7 @@ function whole(value: number): number {
 }
 
 function tenths(value: number): number {
-  return Number.isFinite(value) ? Math.round(value * 10) / 10 : 0
+  return Number.isFinite(value * 10) ? Math.round(value * 10) / 10 : 0
 }
 
 const mostChars = 4096

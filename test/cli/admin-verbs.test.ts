@@ -128,7 +128,7 @@ status  freshness  purges  age  lifetime  fresh until           kept until      
 })
 
 test('explain sends the request that -H and -X describe', async (t) => {
-  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'miss' }, variants: [] } }))
+  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4' }, variants: [] } }))
   const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
   t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\n[^]*nothing is stored for this URL\n$/ })
   t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })

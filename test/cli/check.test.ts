@@ -10,7 +10,7 @@ test('check says ok when there is nothing to say', async (t) => {
 })
 
 test('check prints every problem, a line each, and ends with 1', async (t) => {
-  const file = `${t.testdir({ 'a.yaml': 'proxy: { prot: 1 }\nroutes: [{ origin: x, cache: { defaultTTL: 5s } }]\nworkers: none\n' })}/a.yaml`
+  const file = `${t.testdir({ 'a.yaml': 'proxy: { prot: 1 }\nroutes: [{ origin: x, cache: { staleIfErrors: 5s } }]\nworkers: none\n' })}/a.yaml`
   t.strictSame(await run(t, ['check', '--config', file, '--print']), {
     code: 1,
     stdout: '',

@@ -53,12 +53,14 @@ t.test('a chunked body is stored whole, and its length is known afterwards', asy
   t.equal(hit.header('content-length'), '7')
 })
 
-for (const method of ['GET', 'POST']) {
-  t.test(`the head of the answer to ${method} reaches the client before there is a body`, async t => {
+// The guards: onHeadAlone (fill.ts), and for what passes, which is relayed at once or once it has invalidated, onHeadAlone (http-proxy.ts).
+for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false], ['POST', 200, true], ['POST', 404, true], ['PUT', 500, true]] as const) {
+  t.test(`the head of the ${status} to ${method}${enabled ? '' : ' on a route without a cache'} reaches the client before there is a body`, async t => {
     let finish: () => void = () => {}
     const house = await startHouse(t, {
+      cache: { mode: enabled ? 'cache' : 'bypass' },
       origin: (_, response) => {
-        response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
+        response.writeHead(status, { 'Content-Type': 'text/event-stream' }).flushHeaders()
         finish = () => response.end('data: 1\n\n')
       },
     })

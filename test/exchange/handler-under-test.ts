@@ -54,6 +54,9 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     leases: undefined,
     slowClientMs: 5_000,
     originFailed: () => undefined,
+    otherRoutes: () => false,
+    purgeWaitMs: 0,
+    invalidationFailed: () => undefined,
     ...options.parts,
   })
   const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const

@@ -7,6 +7,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { sendEarlyHints, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
+import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
 import { startProxy } from '../proxy/proxy-under-test.ts'
@@ -45,12 +46,12 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
       const found = unsendable[Number(request.url?.slice(1))]
       if (found === undefined) {
         if (sendHead(response, 200, ['content-length', '5'])) response.end('plain')
-        return true
+        return handled
       }
       const sent = sendHead(response, ...found)
       taken.push(sent)
       if (sent) response.end()
-      return true
+      return handled
     },
   })
   const clients = secureClients(proxy.port)
@@ -86,7 +87,7 @@ t.test('many short fields end their own exchange, and leave the other streams of
         if (url === '/trailers') sendTrailers(response, short)
         response.end('plain')
       }
-      return true
+      return handled
     },
   })
   const clients = secureClients(proxy.port)
@@ -106,7 +107,7 @@ t.test('a second head cuts what the first has begun', async t => {
       sendHead(response, 200, [])
       response.write('half')
       sendHead(response, 200, [])
-      return true
+      return handled
     },
   })
   const clients = secureClients(proxy.port)
@@ -123,7 +124,7 @@ t.test('trailers that cannot be sent cut the response, and the process goes on',
       response.write('half')
       sendTrailers(response, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
       response.end()
-      return true
+      return handled
     },
   })
   const clients = secureClients(proxy.port)

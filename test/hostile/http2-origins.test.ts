@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Dispatcher } from 'undici'
-import { passing, upstreamOf, type PassingHeaders } from '../../src/origin/request/dispatcher.ts'
+import { exactRequest, upstreamOf, type ExactHeaders } from '../../src/origin/request/dispatcher.ts'
 import { fieldsIn } from '../../src/origin/transport/http2-frames.ts'
 import type { Origins } from '../../src/origin/origin.ts'
 import { fetchFrom, handClock, originsOf } from '../origin/origins-under-test.ts'
@@ -33,7 +33,7 @@ async function standing(tap: Tap, handler: Parameters<typeof startFrameOrigin>[0
 }
 
 function post(origins: Origins, body: Readable | string, target = '/'): Promise<Dispatcher.ResponseData> {
-  const headers = { [passing]: { method: 'POST', target, fields: ['host', 'h'] } } as unknown as PassingHeaders
+  const headers = { [exactRequest]: { method: 'POST', target, fields: ['host', 'h'] } } as unknown as ExactHeaders
   return origins.dispatcher.request({ origin: upstreamOf('api'), path: '/', method: 'POST', headers: Object.assign({}, headers), body: typeof body === 'string' ? Readable.from([Buffer.from(body)], { objectMode: false }) : body })
 }
 
@@ -358,7 +358,7 @@ t.test('an upload that is given up is reset, and never ended; its stream is gone
     const body = new Readable({ read: () => undefined })
     body.push(Buffer.from('half'))
     let abort: (() => void) | undefined
-    const headers = { [passing]: { method: 'POST', target: '/', fields: ['host', 'h'], senderGone: () => how !== 'answered early', onAbortable: (give: () => void) => { abort = give } } } as unknown as PassingHeaders
+    const headers = { [exactRequest]: { method: 'POST', target: '/', fields: ['host', 'h'], senderGone: () => how !== 'answered early', onAbortable: (give: () => void) => { abort = give } } } as unknown as ExactHeaders
     const passed = origins.dispatcher.request({ origin: upstreamOf('api'), path: '/', method: 'POST', headers: Object.assign({}, headers), body })
     passed.catch(() => undefined)
     while (origin.connections.length === 0) await new Promise<void>(resolve => { setImmediate(resolve) })

@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream'
 import tap from 'tap'
 import type { Dispatcher } from 'undici'
-import type { Passing, PassingHeaders } from '../../src/origin/request/dispatcher.ts'
-import { passing, upstreamOf } from '../../src/origin/request/dispatcher.ts'
+import type { ExactRequest, ExactHeaders } from '../../src/origin/request/dispatcher.ts'
+import { exactRequest, upstreamOf } from '../../src/origin/request/dispatcher.ts'
 import type { Origins } from '../../src/origin/origin.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { originsOf } from './origins-under-test.ts'
 
 /** As reply-from does: its own idea of the target, a copy of the headers. */
-function pass(origins: Origins, exact: Partial<Passing> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
+function pass(origins: Origins, exact: Partial<ExactRequest> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
   const { body, ...rest } = exact
-  const headers = { [passing]: { method: 'GET', target: '/', fields: ['host', 'api.example.com'], ...rest } } as PassingHeaders
+  const headers = { [exactRequest]: { method: 'GET', target: '/', fields: ['host', 'api.example.com'], ...rest } } as ExactHeaders
   return origins.dispatcher.request({
     origin: upstreamOf('api'),
     path: '/rewritten',

@@ -8,7 +8,7 @@ import tap from 'tap'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../src/clock.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
-import { passing, upstreamOf, type Passing, type PassingHeaders } from '../../src/origin/request/dispatcher.ts'
+import { exactRequest, upstreamOf, type ExactRequest, type ExactHeaders } from '../../src/origin/request/dispatcher.ts'
 import type { OriginExchange, Origins } from '../../src/origin/origin.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { startHttp1Bytes, startHttp2Origin } from '../support/http2-origin.ts'
@@ -17,9 +17,9 @@ import { fetchFrom, handClock, originsOf } from './origins-under-test.ts'
 
 const http2 = (config: Partial<OriginConfig>, clock?: Clock): Origins => originsOf({ http2: true, tls: { ca: testCertificate }, ...config }, clock)
 
-function pass(origins: Origins, exact: Partial<Passing> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
+function pass(origins: Origins, exact: Partial<ExactRequest> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
   const { body, ...rest } = exact
-  const headers = { [passing]: { method: 'POST', target: '/', fields: ['host', 'api.example.com'], ...rest } } as PassingHeaders
+  const headers = { [exactRequest]: { method: 'POST', target: '/', fields: ['host', 'api.example.com'], ...rest } } as ExactHeaders
   return origins.dispatcher.request({ origin: upstreamOf('api'), path: '/', method: 'POST', headers: Object.assign({}, headers), ...(body === undefined ? {} : { body }) })
 }
 

@@ -5,7 +5,9 @@ import { SpringhouseError, errorCatalogue } from '../../src/errors.ts'
 import type { Answer } from '../support/client.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { Pass } from '../../src/exchange/pass/pass.ts'
+import type { ProxyParts } from '../../src/proxy/proxy.ts'
+import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
 
 function isProblem(t: Pick<typeof tap, 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
   const { status, sentence, proxyError } = errorCatalogue[code]
@@ -56,7 +58,7 @@ tap.test('an origin\'s own errors are its own: passed as they are, and never rep
 })
 
 tap.test('a request that no route takes is a 404 problem', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { destination: () => { throw new SpringhouseError('NO_ROUTE') } })
+  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
   t.teardown(() => proxy.close())
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
@@ -71,11 +73,11 @@ tap.test('a pool that is full answers 503', async (t) => {
 })
 
 tap.test('a fault inside is a 500 that tells nothing', async (t) => {
-  const faults = {
+  const faults: Record<string, Pick<ProxyParts, 'handle'>> = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
-    'destination throws': { destination: () => { throw new Error('127.0.0.1 secret') } },
-    'the pool is unknown': { destination: () => ({ origin: 'elsewhere', target: '/' }) },
+    'handle returns later, and then rejects': { handle: async () => { await Promise.resolve(); throw new Error('127.0.0.1 secret') } },
+    'the pool is unknown': { handle: (request, _response, context) => new Pass(passParts, routedTo('elsewhere', request, context), 'method') },
   }
   for (const [name, parts] of Object.entries(faults)) {
     const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)

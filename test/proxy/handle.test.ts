@@ -1,23 +1,24 @@
 import tap from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { handled } from '../../src/exchange/handle.ts'
+import { passFor, startProxy } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
 tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response) => {
-      if (request.url === '/miss') return 'request-body'
-      if (request.url === '/late-miss') return Promise.resolve('method')
+    handle: (request, response, context) => {
+      if (request.url === '/miss') return passFor(request, context, 'request-body')
+      if (request.url === '/late-miss') return Promise.resolve(passFor(request, context))
       if (request.url === '/hit') {
         response.writeHead(200, ['X-From', 'cache'])
         response.end('hit')
-        return true
+        return handled
       }
       return new Promise((resolve) => setImmediate(() => {
         response.end('late hit')
-        resolve(true)
+        resolve(handled)
       }))
     },
   })
@@ -40,7 +41,7 @@ tap.test('handle sees the exact target, the client, and no request that is not f
       seen.push(request.url as string)
       client = from
       response.end()
-      return true
+      return handled
     },
   })
   t.teardown(() => proxy.close())
@@ -54,17 +55,18 @@ tap.test('handle sees the exact target, the client, and no request that is not f
   t.equal(client?.requestId, client?.requestId)
 })
 
-tap.test('a request injected through Fastify meets the same handle', async (t) => {
+tap.test('a request injected through Fastify came past the listener, and reaches neither handle nor an origin', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
+  let asked = 0
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response) => {
-      if (request.url !== '/hit?x') return 'route-uncached'
-      response.end('hit')
-      return true
+    handle: (request, _response, context) => {
+      asked++
+      return passFor(request, context)
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
-  t.equal((await proxy.app.inject('/hit?x')).body, 'hit')
-  t.equal((await proxy.app.inject('/a?b')).body, 'origin')
-  t.equal(origin.requests[0]?.target, '/a?b')
+  for (const url of ['/', '/a?b', '/../x']) t.equal((await proxy.app.inject(url)).statusCode, 404)
+  t.equal((await proxy.app.inject({ method: 'POST', url: '/', payload: 'x' })).statusCode, 404)
+  t.equal(asked, 0)
+  t.equal(origin.requests.length, 0)
 })

@@ -5,7 +5,17 @@ import { PassThrough, Readable } from 'node:stream'
 import tap from 'tap'
 import { ask, open, rawRequest } from '../support/client.ts'
 import { rawHeader, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { Pass } from '../../src/exchange/pass/pass.ts'
+import type { RequestHead } from '../../src/exchange/routed-request.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
+import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+
+/** A pass that acts as it is told on the head of its response. */
+function actingPass(head: RequestHead, context: RequestContext, onResponse: Pass['onResponse']): Pass {
+  return new class extends Pass {
+    override onResponse = onResponse
+  }(passParts, routedTo('Api', head, context), 'method')
+}
 
 tap.test('every method passes, with its body', async (t) => {
   const origin = await startOrigin(async (request, response, recorded) => response.end(request.method === 'HEAD' ? undefined : await recorded.body))
@@ -275,12 +285,13 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: async (status, fields) => {
+    handle: (request, _response, context) => actingPass(request, context, async (status, fields) => {
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
       if (request.url === '/fails') throw new Error('secret')
-    } }),
+      return undefined
+    }),
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await ask(proxy.port, { method: 'POST', path: '/a/./b?c' })
@@ -296,11 +307,11 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    destination: (request) => ({ origin: 'Api', target: request.url as string, answered: () => {
-      if (request.method !== 'POST') return
+    handle: (request, _response, context) => actingPass(request, context, () => {
+      if (request.method !== 'POST') return undefined
       entered?.()
-      return new Promise((resolve) => request.socket.on('close', () => setImmediate(resolve)))
-    } }),
+      return new Promise((resolve) => request.socket.on('close', () => setImmediate(() => resolve(undefined))))
+    }),
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const request = open(proxy.port, { method: 'POST' }, () => undefined)

@@ -1,13 +1,23 @@
 // A proxy on a free port, in front of the origins of a test.
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { resolveConfig } from '../../src/config/load.ts'
+import { Counters } from '../../src/exchange/counters.ts'
+import { Pass, type PassParts } from '../../src/exchange/pass/pass.ts'
+import { RoutedRequest, type RequestHead } from '../../src/exchange/routed-request.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
+import type { RequestContext } from '../../src/forwarding/request-context.ts'
 import type { ResolveHost } from '../../src/origin/dns.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
 import type { Origins } from '../../src/origin/origin.ts'
+import { CacheRequest, scanFields } from '../../src/policy/request.ts'
+import { decisionReasons, notStoredReasons, type PassReason } from '../../src/policy/reasons.ts'
 import type { ProxyOptions } from '../../src/proxy/listener/options.ts'
 import type { ProxyParts } from '../../src/proxy/proxy.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
+import { createMemoryStore } from '../../src/store/memory/store.ts'
+import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { handClock, patience, silent } from '../origin/origins-under-test.ts'
 
 export interface RunningProxy {
@@ -25,13 +35,38 @@ const defaults: ProxyOptions = {
   timeouts: { requestMs: 60_000, headersMs: 60_000, keepAliveMs: 75_000, stalledMs: 60_000 },
 }
 
-/** Everything falls through to the pool `Api`, unless the parts say otherwise. */
+const clock = handClock()
+const [route] = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
+/** What a pass works with, of the real kind. */
+export const passParts: PassParts = {
+  clock,
+  store: createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock }),
+  purgeLog: createLocalPurgeLog({ clock }),
+  counters: new Counters(decisionReasons, notStoredReasons),
+  routes: () => [],
+  otherRoutes: () => false,
+  purgeWaitMs: 0,
+  invalidationFailed: () => undefined,
+}
+
+/** A request as it is routed to a pool, whatever its Host. */
+export function routedTo(origin: string, { method = 'GET', url = '/', rawHeaders }: RequestHead, context: RequestContext): RoutedRequest {
+  const request = new CacheRequest(scanFields(rawHeaders), { method, scheme: context.scheme, authority: 'h', target: url })
+  return new RoutedRequest(request, { ...route as NonNullable<typeof route>, origin }, rawHeaders, context, 'springhouse')
+}
+
+/** A pass to the pool `Api`. */
+export function passFor(head: RequestHead, context: RequestContext, reason: PassReason = head.method === 'GET' || head.method === 'HEAD' ? 'route-uncached' : 'method'): Pass {
+  return new Pass(passParts, routedTo('Api', head, context), reason)
+}
+
+/** Everything passes to the pool `Api`, unless the parts say otherwise. */
 export async function startProxy(config: Partial<OriginConfig>, parts: Partial<Omit<ProxyParts, 'options'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
   // A name with a capital: pools are looked up by host name, which has none.
-  const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock: handClock(), logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
+  const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock, logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
   const app = createProxy({
-    handle: ({ method }) => (method === 'GET' || method === 'HEAD' ? 'route-uncached' : 'method'),
-    destination: (request) => ({ origin: 'Api', target: request.url as string }),
+    handle: (request, _response, context) => passFor(request, context),
+    passUpgrade: (request, context) => passFor(request, context, 'upgrade'),
     origins,
     logger: silent,
     ...parts,

@@ -10,7 +10,8 @@ import { SpringhouseError } from '../../src/errors.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { handled } from '../../src/exchange/handle.ts'
+import { passFor, startProxy } from './proxy-under-test.ts'
 
 function handshakeFor(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`
@@ -260,9 +261,9 @@ tap.test('the end of either side is the end of both', async (t) => {
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const proxy = await startProxy({ servers: [origin.url] }, {
-    destination: (request) => {
+    passUpgrade: (request, context) => {
       if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
-      return { origin: 'Api', target: request.url as string }
+      return passFor(request, context, 'upgrade')
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -277,10 +278,10 @@ tap.test('no protocol but WebSocket is changed to: the request is answered as if
   const body = 'x'.repeat(3_000_000)
   const origin = await startOrigin((_request, response) => response.end(body))
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response) => {
-      if (request.url !== '/hit') return 'upgrade'
+    handle: (request, response, context) => {
+      if (request.url !== '/hit') return passFor(request, context, 'upgrade')
       response.end('hit')
-      return true
+      return handled
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

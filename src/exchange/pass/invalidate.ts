@@ -16,10 +16,10 @@ export interface InvalidateParts {
   readonly counters: Counters
   /** Whether something may have been stored under other routes: those before a reload, or those of another replica. */
   otherRoutes(): boolean
-  /** How long the answer may be held back until every replica knows, in milliseconds. */
-  readonly waitMs: number
+  /** How long the response may be held back until every replica knows, in milliseconds. */
+  readonly purgeWaitMs: number
   /** For the log: the invalidation could not be recorded yet. */
-  failed(cause: unknown, target: string): void
+  invalidationFailed(cause: unknown, target: string): void
 }
 
 /**
@@ -48,12 +48,12 @@ export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'r
  */
 export async function invalidate(parts: InvalidateParts, purge: Purge, target: string): Promise<PurgeReceipt | undefined> {
   try {
-    const receipt = await parts.purgeLog.append(purge, parts.waitMs)
+    const receipt = await parts.purgeLog.append(purge, parts.purgeWaitMs)
     parts.counters.purges++
     return receipt
   } catch (cause) {
     parts.counters.invalidationsDeferred++
-    parts.failed(cause, target)
+    parts.invalidationFailed(cause, target)
     return undefined
   }
 }

@@ -1,6 +1,7 @@
-// A request that passes the cache by: what is noted before it goes, and what its answer invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
+// A request that passes the cache by: where it goes, what its response invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
 import type { Clock } from '../../clock.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
+import type { PassReason } from '../../policy/reasons.ts'
 import { assessResponse } from '../../policy/storable.ts'
 import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import type { Purge, PurgeReceipt } from '../../store/purge/log.ts'
@@ -9,58 +10,57 @@ import { BodyCopy } from './body-copy.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import { invalidate, invalidationBy, type InvalidateParts } from './invalidate.ts'
 
-export interface PassageParts extends InvalidateParts {
+export interface PassParts extends InvalidateParts {
   readonly clock: Clock
   readonly store: Store
 }
 
-/** Made before the request is sent. */
-export class Passage {
-  /** The pool that it goes to. */
-  readonly origin: string
-  /** What is asked for there: as it would be keyed, for its answer may be stored, and must then be that of the key. */
-  readonly target: string
-  /** Statuses for which another server is tried. */
-  readonly retryOn: readonly number[]
-  readonly #parts: PassageParts
-  readonly #asked: RoutedRequest
+/**
+ * Made before the request is sent, and synchronously once it is routed: the purge log's place is read here, so that a purge
+ * that comes later finds what the response leaves behind.
+ */
+export class Pass {
+  readonly kind = 'pass'
+  /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
+  readonly routed: RoutedRequest
+  /** Why the cache does not answer it. */
+  readonly reason: PassReason
+  readonly #parts: PassParts
   readonly #stamp: LogPosition
   readonly #requestTimeMs: number
 
-  constructor(parts: PassageParts, asked: RoutedRequest) {
-    this.origin = asked.route.origin
-    this.target = asked.request.target
-    this.retryOn = asked.route.forwarding.retryOn
+  constructor(parts: PassParts, routed: RoutedRequest, reason: PassReason) {
+    this.routed = routed
+    this.reason = reason
     this.#parts = parts
-    this.#asked = asked
     this.#stamp = parts.purgeLog.applied
     this.#requestTimeMs = parts.clock.now()
   }
 
   /**
-   * To be called with the head of the answer, and waited for before the client is sent any of it. Resolves to what the
+   * To be called with the head of the response, and waited for before the client is sent any of it. Resolves to what the
    * body is to be piped through, if a copy of it is to be stored. Never rejects.
    */
-  answered(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts, this.#asked.request, status, fields)
+  onResponse(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
+    const purge = invalidationBy(this.#parts, this.routed.request, status, fields)
     return purge === undefined ? undefined : this.#changed(purge, status, fields)
   }
 
   async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | undefined> {
     const meta = this.#storable(status, fields)
-    const receipt = await invalidate(this.#parts, purge, this.#asked.request.target)
+    const receipt = await invalidate(this.#parts, purge, this.routed.request.target)
     return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
   }
 
   /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
-    const { request, requestField, route: { rules, forwarding } } = this.#asked
+    const { request, requestField, route: { rules, forwarding } } = this.routed
     if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
     // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
-    if (forwarding.allowedFields !== undefined || !this.#asked.forwardsAll) return undefined
+    if (forwarding.allowedFields !== undefined || !this.routed.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
-    if (!verdict.store || this.#parts.store.refuses?.(this.#asked.key, verdict.meta, announcedLength(fields)) !== undefined) return undefined
+    if (!verdict.store || this.#parts.store.refuses?.(this.routed.key, verdict.meta, announcedLength(fields)) !== undefined) return undefined
     return verdict.meta
   }
 
@@ -75,9 +75,9 @@ export class Passage {
     if (!copied || acknowledged < live || purgeLog.matchedBetween(meta, receipt.id)) return undefined
     const kept: Metadata = { ...meta, stamp: receipt.id }
     counters.fillsBegun++
-    return new BodyCopy(store.write(this.#asked.key, kept), {
+    return new BodyCopy(store.write(this.routed.key, kept), {
       announcedBytes,
-      maxBytes: this.#asked.route.rules.maxEntryBytes,
+      maxBytes: this.routed.route.rules.maxEntryBytes,
       // As for every fill: what was purged on its way would be found dead at every look.
       stillValid: () => purgeLog.judge(kept) !== 'dead',
       settled: stored => { counters[stored ? 'fillsCommitted' : 'fillsAborted']++ },

@@ -8,10 +8,10 @@ import { OriginRequest } from './origin-request.ts'
 
 /**
  * The parts of a request that @fastify/reply-from would change: it passes targets through `new URL()`, which rewrites `/a/./b`,
- * and fields through an object. Under the symbol `passing` in its headers they stay unchanged: reply-from copies headers with
+ * and fields through an object. Under the symbol `exactRequest` in its headers they stay unchanged: reply-from copies headers with
  * Object.assign, which copies symbols.
  */
-export interface Passing {
+export interface ExactRequest {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
@@ -33,10 +33,10 @@ export interface Passing {
   onTrailers?(trailers: FieldLines): void
 }
 
-export const passing: unique symbol = Symbol('springhouse.passing')
+export const exactRequest: unique symbol = Symbol('springhouse.exact-request')
 
 /** Headers for reply-from that carry the exact request. */
-export type PassingHeaders = Record<string, string> & { readonly [passing]: Passing }
+export type ExactHeaders = Record<string, string> & { readonly [exactRequest]: ExactRequest }
 
 /** Returns the upstream URL that names a pool. */
 export function upstreamOf(origin: string): string {
@@ -55,7 +55,7 @@ export class OriginDispatcher extends Dispatcher {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const pool = this.#pools.get(String(options.origin))
     if (pool === undefined) throw new SpringhouseError('INTERNAL', { detail: `no origin pool for ${String(options.origin)}` })
-    const request = new PassedRequest(pool, options, handler)
+    const request = new DispatchedRequest(pool, options, handler)
     request.send()
     return true
   }
@@ -73,12 +73,12 @@ export class OriginDispatcher extends Dispatcher {
   }
 }
 
-class PassedRequest extends OriginRequest {
+class DispatchedRequest extends OriginRequest {
   readonly #handler: Dispatcher.DispatchHandler
-  readonly #passing: Passing | undefined
+  readonly #exact: ExactRequest | undefined
 
   constructor(pool: OriginPool, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
-    const exact = (options.headers as Partial<PassingHeaders> | undefined)?.[passing]
+    const exact = (options.headers as Partial<ExactHeaders> | undefined)?.[exactRequest]
     const body = exact?.kept ?? (options.body === undefined || options.body === '' ? null : (options.body as Readable | Buffer | string | null))
     super(pool, {
       method: exact?.method ?? options.method,
@@ -87,26 +87,26 @@ class PassedRequest extends OriginRequest {
       body,
       retryOn: exact?.retryOn,
     })
-    this.#passing = exact
+    this.#exact = exact
     this.#handler = handler
     exact?.onAbortable?.(() => this.abandon())
   }
 
   // The body does not show it: undici destroys the body after a server's error too.
   protected override senderFailed(): boolean {
-    return this.#passing?.senderGone?.() ?? false
+    return this.#exact?.senderGone?.() ?? false
   }
 
   // reply-from cannot forward interim responses.
   protected override interim(status: number, fields: FieldLines): void {
-    this.#passing?.onInterim?.(status, fields)
+    this.#exact?.onInterim?.(status, fields)
   }
 
   // undici's own `request` still uses the older handler interface, so both are supported.
   protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
     // If the client has left, reply-from would destroy the body, and nothing would handle the resulting error.
     if (this.senderFailed()) return this.abandon()
-    this.#passing?.onHead?.(status, fields)
+    this.#exact?.onHead?.(status, fields)
     const handler = this.#handler
     if (handler.onResponseStart !== undefined) {
       handler.onRequestStart?.(controller, null)
@@ -123,7 +123,7 @@ class PassedRequest extends OriginRequest {
   }
 
   protected override alone(): void {
-    this.#passing?.onHeadAlone?.()
+    this.#exact?.onHeadAlone?.()
   }
 
   protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -132,7 +132,7 @@ class PassedRequest extends OriginRequest {
   }
 
   protected override end(trailers: FieldLines): void {
-    if (trailers.length > 0) this.#passing?.onTrailers?.(trailers)
+    if (trailers.length > 0) this.#exact?.onTrailers?.(trailers)
     if (this.#handler.onResponseEnd !== undefined) this.#handler.onResponseEnd(noController, {})
     else this.#handler.onComplete?.([])
   }
@@ -156,7 +156,7 @@ function* pairs(fields: FieldLines): Generator<[string, string]> {
   for (let i = 0; i < fields.length; i += 2) yield [fields[i] as string, fields[i + 1] as string]
 }
 
-/** Converts the forms of headers that undici accepts to field lines, for callers without `passing`. */
+/** Converts the forms of headers that undici accepts to field lines, for callers without `exactRequest`. */
 function flatFields(headers: Dispatcher.DispatchOptions['headers']): string[] {
   if (headers === undefined || headers === null) return []
   if (Array.isArray(headers)) return headers as string[]

@@ -78,8 +78,8 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #mustBeEmpty = false
   /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
-  /** True if Content-Length delimits the body. */
-  #byLength = false
+  /** What delimits the response. */
+  #messageEnd: MessageEnd = 'coding'
   #over = false
 
   constructor(pool: OriginPool, outgoing: Outgoing) {

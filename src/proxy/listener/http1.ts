@@ -1,6 +1,6 @@
 // The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
 import { createServer } from 'node:http'
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -11,15 +11,28 @@ import { sendContinue } from '../../exchange/client/sending.ts'
 import { allow, unknownMethod } from '../admission/methods.ts'
 import { openSockets } from './open-sockets.ts'
 import type { ProxyOptions } from './options.ts'
-import { hasWaiting } from './pipelining.ts'
+import { countPipelined, hasWaiting } from './pipelining.ts'
 import { writeRawProblem } from '../problem.ts'
 import { answerOn, asksForWebSocket } from '../pass/websocket.ts'
 
 /** How often Node looks for requests that take too long; 30 s unless told. */
 const timeoutsCheckedEveryMs = 1_000
 
-/** A server, not listening yet. */
-export function createListener(options: ProxyOptions, onRequest: RequestListener): Server {
+/** Takes a request through to its response. Never throws. */
+export type Dispatch = (request: IncomingMessage, response: ServerResponse) => void
+
+/**
+ * A server, not listening yet.
+ * @param isLast whether each connection is to be closed behind its next response
+ */
+export function createListener(options: ProxyOptions, isLast: () => boolean, dispatch: Dispatch): Server {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    // Never answered: the connection is closed behind the response before it.
+    if (isBehindTheEnd(request)) return
+    if (response.socket === null) countPipelined(request, response)
+    if (isLast()) response.shouldKeepAlive = false
+    dispatch(request, response)
+  }
   const { requestMs, headersMs, keepAliveMs } = options.timeouts
   const limits = {
     maxHeaderSize: options.maxHeaderBytes,
@@ -127,20 +140,27 @@ function isFirstLine(packet: unknown, parsedBytes = 0): boolean {
   return Buffer.isBuffer(packet) && /^[A-Z-]+ /.test(packet.toString('latin1', 0, 32)) && !packet.subarray(0, parsedBytes).includes('\n')
 }
 
+/** Where the requests of an upgrade go. */
+export interface UpgradeDispatch {
+  readonly dispatch: Dispatch
+  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  readonly dispatchUpgrade: (request: IncomingMessage, client: Socket, head: Buffer) => void
+}
+
 /**
  * Sorts upgrades: WebSockets are relayed. Any other protocol is not changed to, and its request is answered as if it had not
  * asked (RFC 9110 §7.8 lets a server), once, on a connection that is then closed; unless it has a body, which Node no longer
  * parses here.
  */
-export function sortUpgrades(server: Server, onRequest: RequestListener, relay: (request: IncomingMessage, socket: Socket, head: Buffer) => void): void {
+export function sortUpgrades(server: Server, { dispatch, dispatchUpgrade }: UpgradeDispatch): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A client that leaves before anybody else listens must not take the process with it.
     socket.on('error', () => undefined)
-    // A client need not wait for one answer before it asks for the upgrade; bytes of two would mix.
+    // A client need not wait for one response before it asks for the upgrade; bytes of two would mix.
     whenAnswered(socket, () => {
-      if (asksForWebSocket(request) && !hasBody(request)) relay(request, socket as Socket, head)
-      else if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
-      else onRequest(request, answerOn(request, socket) as Parameters<RequestListener>[1])
+      if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
+      else if (asksForWebSocket(request)) dispatchUpgrade(request, socket as Socket, head)
+      else if (!isBehindTheEnd(request)) dispatch(request, answerOn(request, socket))
     })
   })
 }

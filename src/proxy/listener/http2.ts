@@ -1,5 +1,5 @@
 // HTTP/2 on the TLS listener (RFC 9113): each stream as a request and a response of the kind that the rest of the house knows.
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { constants, createServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Server } from 'node:https'
@@ -7,6 +7,7 @@ import type { ReadableOptions } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { fieldLines, fieldValue } from '../../http/fields.ts'
 import { isSettled, sectionBytes } from '../../http/field-section.ts'
+import type { Dispatch } from './http1.ts'
 import type { ProxyOptions } from './options.ts'
 
 const mostStreams = 128
@@ -27,12 +28,12 @@ export interface Http2Listener {
  * Takes over the connections of a TLS server whose client chose `h2` by ALPN (RFC 7301); the others stay with HTTP/1.1. What
  * HTTP/2 says in its own way is brought into the form of HTTP/1.1, in which requests are forwarded: see StreamRequest.
  */
-export function openHttp2(server: Server, options: ProxyOptions, onRequest: RequestListener, onStream: (stream: ServerHttp2Stream) => void): Http2Listener {
+export function openHttp2(server: Server, options: ProxyOptions, dispatch: Dispatch, onStream: (stream: ServerHttp2Stream) => void): Http2Listener {
   const sessions = new Set<{ close(): void }>()
   let closing = false
   // The two are what they stand for, in all that the house asks of them.
   const answer = (request: StreamRequest, response: StreamResponse): void => {
-    onRequest(request as unknown as IncomingMessage, response as unknown as ServerResponse & { req: IncomingMessage })
+    dispatch(request as unknown as IncomingMessage, response as unknown as ServerResponse)
   }
   const inner = createServer({
     Http2ServerRequest: StreamRequest,

@@ -3,27 +3,26 @@ import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
-import { SpringhouseError } from '../../errors.ts'
+import type { SpringhouseError } from '../../errors.ts'
 import { cut } from '../../exchange/client/connection.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
-import { fieldLines, type FieldLines } from '../../http/fields.ts'
-import { forwardFields } from '../../forwarding/request-fields.ts'
+import type { Pass } from '../../exchange/pass/pass.ts'
+import type { FieldLines } from '../../http/fields.ts'
 import type { Origins, OriginUpgrade, UpgradeSink } from '../../origin/origin.ts'
 import { passStatus } from '../../policy/cache-status.ts'
-import type { Destination } from './pass.ts'
-import { writeRawProblem } from '../problem.ts'
-import type { RequestContext } from '../../forwarding/request-context.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
 
-export interface WebSocketParts {
+/** A WebSocket's handshake, and what relays it. */
+export interface WebSocketHandshake {
   readonly origins: Origins
   readonly viaName: string
-  /** Checks the request and tells who asks. @throws SpringhouseError, source client */
-  admit(request: IncomingMessage): RequestContext
-  /** @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  destination(request: IncomingMessage, client: RequestContext): Destination
-  /** A line for the log. */
-  failed(error: SpringhouseError, request: IncomingMessage): void
+  readonly pass: Pass
+  readonly request: IncomingMessage
+  readonly client: Socket
+  /** What the client sent behind its request. */
+  readonly head: Buffer
+  /** Logs an error and answers the client with it. */
+  failed(cause: unknown): void
 }
 
 // A peer that is gone without a word is found out by the system: a WebSocket may be silent for hours, and has no timeout here.
@@ -34,42 +33,26 @@ export function asksForWebSocket({ method, headers, httpVersion }: IncomingMessa
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.trim().toLowerCase() === 'websocket'
 }
 
-/** Relays one WebSocket. `head` is what the client sent behind its request. */
-export function relayWebSocket(parts: WebSocketParts, request: IncomingMessage, client: Socket, head: Buffer): void {
-  try {
-    const connection = parts.admit(request)
-    const fields = forwardFields(fieldLines(request.rawHeaders), connection, parts.viaName)
-    // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
-    fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
-    const relay = new Relay(parts, request, client, head)
-    relay.start(parts.destination(request, connection), fields)
-  } catch (error) {
-    fail(parts, request, client, error instanceof SpringhouseError ? error : new SpringhouseError('INTERNAL', { cause: error }))
-  }
-}
-
-function fail(parts: WebSocketParts, request: IncomingMessage, client: Socket, error: SpringhouseError): void {
-  parts.failed(error, request)
-  writeRawProblem(client, error)
+/** Relays one WebSocket. */
+export function relayWebSocket(handshake: WebSocketHandshake): void {
+  new Relay(handshake).start()
 }
 
 class Relay implements UpgradeSink {
-  readonly #parts: WebSocketParts
-  readonly #request: IncomingMessage
+  readonly #handshake: WebSocketHandshake
   readonly #client: Socket
-  readonly #head: Buffer
   #upgrade: OriginUpgrade | undefined
 
-  constructor(parts: WebSocketParts, request: IncomingMessage, client: Socket, head: Buffer) {
-    this.#parts = parts
-    this.#request = request
-    this.#client = client
-    this.#head = head
+  constructor(handshake: WebSocketHandshake) {
+    this.#handshake = handshake
+    this.#client = handshake.client
   }
 
-  start({ origin, target }: Destination, fields: FieldLines): void {
-    const { origins } = this.#parts
-    this.#upgrade = origins.upgrade({ origin, target, fields, protocol: 'websocket' }, this)
+  start(): void {
+    const { origins, pass: { routed } } = this.#handshake
+    // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
+    const fields = [...routed.allFields(), 'connection', 'Upgrade', 'upgrade', 'websocket']
+    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket' }, this)
     this.#client.on('close', () => this.#upgrade?.abort())
     if (this.#client.destroyed) this.#upgrade.abort()
   }
@@ -78,15 +61,15 @@ class Relay implements UpgradeSink {
     const client = this.#client
     origin.on('error', () => undefined)
     if (client.destroyed) return void origin.destroy()
-    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#answerFields(fields)]), 'latin1')
+    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields)]), 'latin1')
     if (head.length > 0) client.write(head)
-    if (this.#head.length > 0) origin.write(this.#head)
+    if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
-    const response = answerOn(this.#request, this.#client)
-    if (!sendHead(response, status, this.#answerFields(fields))) {
+    const response = answerOn(this.#handshake.request, this.#client)
+    if (!sendHead(response, status, this.#responseFields(fields))) {
       body.on('error', () => undefined)
       body.destroy()
       return
@@ -98,11 +81,12 @@ class Relay implements UpgradeSink {
   }
 
   onError(error: SpringhouseError): void {
-    if (!this.#client.destroyed) fail(this.#parts, this.#request, this.#client, error)
+    if (!this.#client.destroyed) this.#handshake.failed(error)
   }
 
-  #answerFields(fields: FieldLines): string[] {
-    return clientFields(fields, `1.1 ${this.#parts.viaName}`, passStatus('upgrade'))
+  #responseFields(fields: FieldLines): string[] {
+    const { viaName, pass: { reason } } = this.#handshake
+    return clientFields(fields, `1.1 ${viaName}`, passStatus(reason))
   }
 }
 

@@ -1,0 +1,203 @@
+// The adapter for @fastify/http-proxy: takes a pass by way of Fastify's router and reply-from to its origin, and its response back.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex, Readable } from 'node:stream'
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { hasBody } from '../../exchange/client/body.ts'
+import { sendInterim } from '../../exchange/client/interim.ts'
+import { sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
+import type { Pass } from '../../exchange/pass/pass.ts'
+import { clientTrailers } from '../../forwarding/response-fields.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import { exactRequest, upstreamOf, type ExactHeaders } from '../../origin/request/dispatcher.ts'
+import type { Origins } from '../../origin/origin.ts'
+import { keepsBody, readBody } from './buffered-body.ts'
+import { relayResponse } from './relay-response.ts'
+
+/** What Fastify gives its server factory: its router. */
+export type FastifyRouter = (request: IncomingMessage, response: ServerResponse) => void
+
+/**
+ * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes, and so refuses or changes, targets that the origin
+ * must judge; a URL and an object of fields would change what is sent. So neither is given anything of the request, which
+ * travels beside them as it is (origin/request/dispatcher.ts).
+ */
+class PassedMessage {
+  readonly method = 'GET'
+  readonly url = '/'
+  readonly headers: IncomingHttpHeaders = {}
+  readonly httpVersionMajor = 1
+  readonly complete = true
+  readonly aborted = false
+  readonly pass: Pass
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The request's body, if it was read before the request is sent. */
+  readonly kept: Buffer | undefined
+  readonly done: () => void
+  readonly failed: (cause: unknown) => void
+  /** The head of the origin's response, once it is there. */
+  status = 0
+  fields: FieldLines = []
+  /** Whether nothing of its body came with the head. */
+  headAlone = false
+
+  constructor(pass: Pass, request: IncomingMessage, response: ServerResponse, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
+    this.pass = pass
+    this.request = request
+    this.response = response
+    this.kept = kept
+    this.done = done
+    this.failed = failed
+  }
+}
+
+/** The response to a PassedMessage. Nothing is written to it: each reply is taken over (`hijack`) before it is sent. */
+class PassedReply {
+  statusCode = 200
+  readonly #response: ServerResponse
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+  }
+
+  get writableEnded(): boolean {
+    return this.#response.writableEnded
+  }
+
+  /** Fastify would set Connection while it closes; the listener does. */
+  setHeader(): void {}
+}
+
+export interface HttpProxyParts {
+  readonly origins: Origins
+  readonly viaName: string
+}
+
+/** Takes passes through @fastify/http-proxy. */
+export class HttpProxy {
+  readonly #parts: HttpProxyParts
+  #router: FastifyRouter | undefined
+
+  constructor(parts: HttpProxyParts) {
+    this.#parts = parts
+  }
+
+  /** Sends a request to its origin and relays the response. Rejects with why there is none. */
+  passThrough(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, response, undefined)
+    return readBody(request).then((body) => (body === undefined ? undefined : this.#send(pass, request, response, body)))
+  }
+
+  #send(pass: Pass, request: IncomingMessage, response: ServerResponse, kept: Buffer | undefined): Promise<void> {
+    return new Promise((done, failed) => {
+      const message = new PassedMessage(pass, request, response, kept, done, failed)
+      // The two have all that Fastify and reply-from read of a request, and set on a response.
+      this.#router?.(message as unknown as IncomingMessage, new PassedReply(response) as unknown as ServerResponse)
+    })
+  }
+
+  /** Takes Fastify's router; then `register` with the app that it belongs to. */
+  routeBy(router: FastifyRouter): void {
+    this.#router = router
+  }
+
+  register(app: FastifyInstance): void {
+    const { origins, viaName } = this.#parts
+    // Fastify's inject comes past the listener, where requests are validated: it reaches nothing.
+    app.addHook('onRequest', ({ raw }, reply, done) => {
+      if ((raw as unknown) instanceof PassedMessage) done()
+      else reply.code(404).send()
+    })
+    app.setErrorHandler((error, { raw }, reply) => fail(reply, messageOf(raw), error))
+    app.register(httpProxy, {
+      upstream: '',
+      undici: origins.dispatcher,
+      httpMethods: ['GET'],
+      routes: ['/'],
+      internalRewriteLocationHeader: false,
+      preRewrite: () => '/',
+      handler: (request, reply, dest, options) => {
+        const message = messageOf(request.raw)
+        if (message.kept === undefined && hasBody(message.request)) request.body = message.request
+        // As a POST, for reply-from forbids a GET its body. The method that is sent travels with the exact request.
+        reply.from(dest, { ...options, method: 'POST' })
+      },
+      replyOptions: {
+        getUpstream: ({ raw }) => upstreamOf(messageOf(raw as IncomingMessage).pass.routed.route.origin),
+        // Failover is the dispatcher's; nothing is repeated because of what was answered.
+        retryDelay: () => null,
+        rewriteRequestHeaders: ({ raw }) => exactHeaders(messageOf(raw as IncomingMessage)),
+        // The fields go to the client as they came: see relayResponse.
+        rewriteHeaders: () => ({}),
+        onResponse: ({ raw }, reply, { stream }) => {
+          reply.hijack()
+          respond(messageOf(raw as IncomingMessage), stream as unknown as Readable, `1.1 ${viaName}`)
+        },
+        onError: (reply, { error }) => fail(reply as FastifyReply, messageOf(reply.request.raw as IncomingMessage), error.cause ?? error),
+      },
+    })
+  }
+}
+
+function messageOf(raw: IncomingMessage): PassedMessage {
+  return raw as unknown as PassedMessage
+}
+
+function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void {
+  reply.hijack()
+  message.failed(cause)
+}
+
+/** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
+function exactHeaders(message: PassedMessage): ExactHeaders {
+  const { pass: { routed }, request, response, kept } = message
+  const { socket } = request
+  return {
+    [exactRequest]: {
+      method: routed.request.method,
+      target: routed.request.target,
+      fields: routed.allFields(),
+      kept,
+      retryOn: routed.route.forwarding.retryOn,
+      // A client that leaves needs no response, and the origin need not go on.
+      onAbortable: (abort) => {
+        if (response.destroyed) abort()
+        else response.once('close', abort)
+      },
+      senderGone: () => socket.destroyed || response.destroyed,
+      onHead: (status, fields) => {
+        message.status = status
+        message.fields = fields
+      },
+      onHeadAlone: () => {
+        message.headAlone = true
+        // A head that is relayed already; one that waits for `onResponse` is sent so when its turn comes.
+        if (response.headersSent) sendHeadAlone(response)
+      },
+      onInterim: (status, fields) => sendInterim(response, status, fields),
+      onTrailers: (trailers) => sendTrailers(response, clientTrailers(trailers)),
+    },
+  } as ExactHeaders
+}
+
+/** Acts on the head of the origin's response, then relays it to the client. */
+function respond(message: PassedMessage, body: Readable, via: string): void {
+  const { pass, response, status, fields } = message
+  const relay = (copy?: Duplex): void => {
+    relayResponse(response, { status, fields, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
+    message.done()
+  }
+  const refuse = (error: unknown): void => {
+    body.on('error', () => undefined)
+    body.destroy()
+    message.failed(error)
+  }
+  try {
+    const acted = pass.onResponse(status, fields)
+    if (acted === undefined) relay()
+    else acted.then(relay).catch(refuse)
+  } catch (error) {
+    refuse(error)
+  }
+}

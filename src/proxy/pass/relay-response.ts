@@ -1,0 +1,44 @@
+// The response to a passed request on its way to the client: the head from the fields as the origin sent them, then the body.
+import type { ServerResponse } from 'node:http'
+import { pipeline, type Duplex, type Readable } from 'node:stream'
+import { cut } from '../../exchange/client/connection.ts'
+import { sendHead, sendHeadAlone } from '../../exchange/client/sending.ts'
+import { clientFields } from '../../forwarding/response-fields.ts'
+import type { FieldLines } from '../../http/fields.ts'
+import { passStatus } from '../../policy/cache-status.ts'
+import type { PassReason } from '../../policy/reasons.ts'
+
+/** The head of an origin's response, and how it came about. */
+export interface PassedHead {
+  readonly status: number
+  readonly fields: FieldLines
+  /** Whether nothing of the body came with it. */
+  readonly headAlone: boolean
+  readonly reason: PassReason
+  /** This hop's Via member. */
+  readonly via: string
+}
+
+/**
+ * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
+ * head from within a write of the body, where nothing can guard it.
+ */
+export function relayResponse(response: ServerResponse, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+  // Destroyed unread, a body fails too.
+  body.on('error', () => cutUnlessEnded(response))
+  if (response.destroyed) return void body.destroy()
+  const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
+  // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
+  if (response.req.httpVersionMajor === 1 && !response.req.complete) head.push('connection', 'close')
+  if (!sendHead(response, status, head)) return void body.destroy()
+  // Whichever ends early takes the other with it, and the copy is dropped.
+  const source = copy === undefined ? body : pipeline(body, copy, () => undefined)
+  source.on('error', () => cutUnlessEnded(response))
+  response.on('close', () => source.destroy())
+  source.pipe(response)
+  if (headAlone) sendHeadAlone(response)
+}
+
+function cutUnlessEnded(response: ServerResponse): void {
+  if (response.headersSent && !response.writableEnded) cut(response)
+}
