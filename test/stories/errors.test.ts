@@ -76,7 +76,7 @@ for (const [name, before, relabel] of [
   })
 }
 
-t.test('a 304 that names the same coding in other words is believed', async test => {
+t.test('a 304 with another name of the same coding is believed', async test => {
   const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"', 'content-encoding': 'gzip' }, body: 'page' }, { status: 304, fields: { 'content-encoding': 'X-GZIP', 'cache-control': 'max-age=60' } }])
   await site.get('/a')
   site.clock.advance(2_000)

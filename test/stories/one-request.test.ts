@@ -24,7 +24,7 @@ for (const status of [400, 408, 411, 413, 415, 417, 421, 425, 426]) {
 
 // The guard: deniesCredentials in policy/decide.ts.
 for (const status of [401, 403, 407]) {
-  t.test(`a stored ${status} does not answer a request with credentials`, async test => {
+  t.test(`a stored ${status} is not served to a request with credentials`, async test => {
     const site = await story(test, [{ status, fields: minute, body: 'who are you?' }, { fields: { 'cache-control': 'no-store' }, body: 'welcome' }])
     test.equal((await site.get('/a')).status, status)
     test.equal(site.tell(await site.get('/a')), `${status} who are you? fresh`, 'a stranger is told so again')
