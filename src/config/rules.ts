@@ -11,7 +11,7 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -106,6 +106,19 @@ function pathFault(path: string): string | undefined {
   const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
   const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
   return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
+}
+
+// RFC 6585 §3 to §6: a cache must not store 428, 429, 431 and 511. 412 and 416 respond to a condition or a Range, which other requests
+// do not have. The same list stands in policy/storable.ts; a test compares them.
+const neverStored: Readonly<Record<string, string>> = {
+  412: 'RFC 9110 §15.5.13', 416: 'RFC 9110 §15.5.17', 428: 'RFC 6585 §3', 429: 'RFC 6585 §4', 431: 'RFC 6585 §5', 511: 'RFC 6585 §6',
+}
+
+const statuses: Rule = (config, sound) => {
+  if (!sound('routes')) return []
+  return config.routes.flatMap((route, index) => Object.keys(route.cache?.negativeTtl ?? {})
+    .filter((status) => neverStored[status] !== undefined && sound(`routes[${index}].cache.negativeTtl.${status}`))
+    .map((status) => ({ path: `routes[${index}].cache.negativeTtl.${status}`, message: `a ${status} is never stored (${neverStored[status]}); leave it out` })))
 }
 
 const workers: Rule = (config, sound) => {

@@ -2,6 +2,7 @@
 import { test } from 'tap'
 import { parseConfigText } from '../../src/config/file.ts'
 import { loadConfig, resolveConfig } from '../../src/config/load.ts'
+import { neverStored } from '../../src/policy/storable.ts'
 import { ConfigError, problemLine } from '../../src/config/problem.ts'
 import { renamedSettings } from '../../src/config/renamed.ts'
 
@@ -49,6 +50,15 @@ test('each old name of a setting is refused with a line that gives the new one, 
   t.strictSame(wrong({ routes: [{ origin: 'api', cache: { defaultTTL: '5s', mode: 'cache' } }] }), ['routes[0].cache.defaultTTL: renamed; write ttl: { default: … }'], 'misspelt, too')
   const { cache } = resolveConfig({ origins, routes: [{ origin: 'api', cache: { mode: 'bypass', ttl: { default: '5s', max: '1h' } } }] }).routes[0] ?? {}
   t.match(cache, { mode: 'bypass', ttl: { default: 5000, max: 3_600_000 } })
+  t.end()
+})
+
+test('a lifetime for a status that is never stored is refused, with its section', (t) => {
+  for (let status = 400; status < 600; status++) {
+    const found = wrong({ routes: [{ origin: 'api', cache: { negativeTtl: { [status]: '5s' } } }] })
+    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.negativeTtl\\.${status}: a ${status} is never stored \\(RFC \\d+ §[\\d.]+\\); leave it out$`)])
+    else t.strictSame(found, [])
+  }
   t.end()
 })
 
