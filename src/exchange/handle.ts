@@ -1,5 +1,4 @@
 // THE PAGE: one client request from key to last byte.
-import type { ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import type { RangeAsked } from '../policy/combine.ts'
@@ -11,6 +10,7 @@ import type { Stored } from '../store/store.ts'
 import { routeRequest, type RoutedRequest, type ClientExchange, type Fault, type RequestHead } from './routed-request.ts'
 import { Coalescer, type Fetch } from './coalesce/coalescer.ts'
 import { hasLeft } from './client/connection.ts'
+import type { ClientResponse } from './client/response.ts'
 import { acquireLease } from './coalesce/contend.ts'
 import { deliverStored } from './deliver/deliver.ts'
 import { Fill } from './fill/fill.ts'
@@ -78,7 +78,7 @@ export class Handler {
   }
 
   /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
-  handle(head: RequestHead, response: ServerResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
+  handle(head: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
     const routed = this.#route(head, context)
     if (typeof routed === 'string') return this.#refuse(response, routed)
     const reason = passReason(routed.request, routed.route.rules)
@@ -288,7 +288,7 @@ export class Handler {
 
   readonly #filled = (): void => { this.#filling-- }
 
-  #refuse(response: ServerResponse, fault: Fault): Handled {
+  #refuse(response: ClientResponse, fault: Fault): Handled {
     sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
     return handled
   }

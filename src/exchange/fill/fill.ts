@@ -73,7 +73,7 @@ export class Fill implements ResponseSink {
     const { request, route } = routed
     if (this.#toClient) {
       onLeaving(response, this.#clientLeft)
-      response.on('drain', this.#clientDrained)
+      response.onDrain(this.#clientDrained)
     }
     this.#parts.counters.fillsBegun++
     try {
@@ -328,7 +328,7 @@ export class Fill implements ResponseSink {
 
   #detach(): void {
     offLeaving(this.#exchange.response, this.#clientLeft)
-    this.#exchange.response.off('drain', this.#clientDrained)
+    this.#exchange.response.offDrain(this.#clientDrained)
   }
 
   #giveUp(): void {
