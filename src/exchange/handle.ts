@@ -9,7 +9,6 @@ import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { routeRequest, type RoutedRequest, type ClientExchange, type Fault, type RequestHead } from './routed-request.ts'
 import { Coalescer, type Fetch } from './coalesce/coalescer.ts'
-import { hasLeft } from './client/connection.ts'
 import type { ClientResponse } from './client/response.ts'
 import { acquireLease } from './coalesce/contend.ts'
 import { deliverStored } from './deliver/deliver.ts'
@@ -192,7 +191,7 @@ export class Handler {
     const mayWait = past.waits < maxWaits && mayFollow(decision)
     const other = mayWait ? this.#coalescer.joinFetch(key, request.authority, request.target) : undefined
     // While it looked the client may have left: then nobody wants an answer, and nobody else is to wait for one.
-    if (hasLeft(exchange.response)) return handled
+    if (exchange.response.hasLeft) return handled
     if (other !== undefined) return this.#follow(exchange, decision, other, past)
     const lead = this.#coalescer.beginFetch(key, purgeLog.applied)
     return leases === undefined || !mayWait ? this.#fetch(exchange, decision, lead, past) : this.#contend(exchange, decision, lead, leases, past)
@@ -226,7 +225,7 @@ export class Handler {
 
   #fetch(exchange: ClientExchange, decision: AskDecision, lead: Fetch | undefined, past: Attempt, asClientMade = false): Handled {
     // While it waited, for the store or for another's fetch, the client may have left: nobody wants an answer.
-    if (hasLeft(exchange.response)) {
+    if (exchange.response.hasLeft) {
       lead?.settle('failed')
       return handled
     }

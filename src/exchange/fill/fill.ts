@@ -12,7 +12,6 @@ import type { Outcome } from '../../store/lease.ts'
 import type { Stored } from '../../store/store.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from '../routed-request.ts'
-import { cut, offLeaving, onLeaving } from '../client/connection.ts'
 import { freshenFrom304 } from './freshen.ts'
 import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import type { FillParts, FillPlan } from './plan.ts'
@@ -72,7 +71,7 @@ export class Fill implements ResponseSink {
     const { routed, response } = this.#exchange
     const { request, route } = routed
     if (this.#toClient) {
-      onLeaving(response, this.#clientLeft)
+      response.onClose(this.#clientLeft)
       response.onDrain(this.#clientDrained)
     }
     this.#parts.counters.fillsBegun++
@@ -224,7 +223,7 @@ export class Fill implements ResponseSink {
     if (!headSeen && this.#standIn('unreachable')) return
     if (this.#toClient) {
       // After the head, a cut connection is the only honest end: nothing may look complete that is not.
-      if (this.#exchange.response.headersSent) cut(this.#exchange.response)
+      if (this.#exchange.response.headersSent) this.#exchange.response.cut()
       else sendProblem(this.#exchange.response, error, this.#cacheStatus(undefined, undefined))
       this.#clientServed()
     }
@@ -268,7 +267,7 @@ export class Fill implements ResponseSink {
     try {
       return await deliverStored(this.#exchange, stored, occasion, this.#parts)
     } catch {
-      cut(this.#exchange.response)
+      this.#exchange.response.cut()
       return true
     }
   }
@@ -327,7 +326,7 @@ export class Fill implements ResponseSink {
   }
 
   #detach(): void {
-    offLeaving(this.#exchange.response, this.#clientLeft)
+    this.#exchange.response.offClose(this.#clientLeft)
     this.#exchange.response.offDrain(this.#clientDrained)
   }
 
