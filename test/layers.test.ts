@@ -64,7 +64,7 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
 // Within a room, from left to right. A file that stands in the room itself belongs to the part named '', or to its own.
 const partsOf: Readonly<Record<string, readonly string[]>> = {
   origin: ['', 'transport', 'pool', 'request', 'origins'],
-  exchange: ['counters', 'routing', 'routed-request', 'lookup', 'stale-fallback', 'client', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle'],
+  exchange: ['counters', 'routing', 'client', 'routed-request', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle'],
 }
 
 function partOf(file: string, parts: readonly string[]): string {
@@ -155,6 +155,19 @@ t.test('http, policy and forwarding do no I/O', async t => {
   const pure = files.filter(file => ['http', 'policy', 'forwarding'].includes(roomOf(relative(source, file))))
   const impure = pure.filter(file => /from 'node:(?!crypto'|net')|from 'undici'|from 'ioredis'|from 'fastify'/.test(readFileSync(file, 'utf8')))
   t.same(impure.map(file => relative(source, file)), [])
+})
+
+// exchange/ writes to a ClientResponse (exchange/client/response.ts): what carries it is the listener's business.
+const carriers = /from '(?:node:(?:http|http2|https)|fastify)'|import\('(?:node:(?:http|http2|https)|fastify)'\)/
+
+t.test('the exchange knows no server: neither node:http and its kin nor Fastify, not even by their types', async t => {
+  const exchange = files.filter(file => roomOf(relative(source, file)) === 'exchange').map(file => [relative(source, file), readFileSync(file, 'utf8')] as const)
+  const knowing = (texts: readonly (readonly [string, string])[]): string[] => texts.filter(([, text]) => carriers.test(text)).map(([file]) => file)
+  t.ok(exchange.length > 20, `reads ${exchange.length} files`)
+  t.same(knowing(exchange), [])
+  for (const planted of ["import type { ServerResponse } from 'node:http'", "import { constants } from 'node:http2'", "export type { Agent } from 'node:https'", "import fastify from 'fastify'", "type R = import('node:http').ServerResponse"]) {
+    t.same(knowing([...exchange, ['planted.ts', planted]]), ['planted.ts'], planted)
+  }
 })
 
 t.test('every file opens with one line that says what it is', async t => {

@@ -42,7 +42,7 @@ function stopSignal(): Promise<void> {
 
 async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   const backends = await Promise.all(['a', 'b'].map(async (name) => {
-    const backend = await startBackend(name, (how) => standardOutput.write(`backend ${name} is gone (${how}); the other one answers for both\n`))
+    const backend = await startBackend(name, (how) => standardOutput.write(`backend ${name} has ended (${how}); the other backend serves all requests\n`))
     cleanups.push(() => backend.stop())
     return backend
   }))

@@ -1,14 +1,13 @@
 // THE PAGE: one client request from key to last byte.
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ServerResponse } from 'node:http'
 import { SpringhouseError, unreachable } from '../errors.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
-import { hasLeft } from './client/connection.ts'
 import { sendProblem } from './client/problem.ts'
+import type { ClientResponse } from './client/response.ts'
 import { Coalescer } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
 import { deliverStored } from './deliver/deliver.ts'
@@ -64,7 +63,7 @@ export class Handler {
   }
 
   /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
-  handle(head: RequestHead, response: ServerResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
+  handle(head: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
     const routed = this.#route(head, context)
     if (typeof routed === 'string') return this.#refuse(response, routed)
     const reason = passReason(routed.request, routed.route.rules)
@@ -205,7 +204,7 @@ export class Handler {
 
   #fetch(exchange: ClientExchange, decision: FetchDecision, { lead, waits, reason }: Attempt, asClientMade: boolean): Handled {
     // The client may have left while it waited. Then it needs no response.
-    if (hasLeft(exchange.response)) {
+    if (exchange.response.hasLeft) {
       lead?.settle('failed')
       return handled
     }
@@ -229,7 +228,7 @@ export class Handler {
     return handled
   }
 
-  #refuse(response: ServerResponse, fault: Fault): Handled {
+  #refuse(response: ClientResponse, fault: Fault): Handled {
     sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
     return handled
   }

@@ -1,5 +1,4 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
-import type { ServerResponse } from 'node:http'
 import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields } from '../forwarding/request-fields.ts'
@@ -10,6 +9,7 @@ import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { RequestField } from '../policy/vary.ts'
+import type { ClientResponse } from './client/response.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -115,7 +115,7 @@ function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLi
 /** A request, and the response on which it is answered. */
 export interface ClientExchange {
   readonly routed: RoutedRequest
-  readonly response: ServerResponse
+  readonly response: ClientResponse
 }
 
 /** Why a request is refused before anything is looked up. */

@@ -1,16 +1,16 @@
 // The client of one request, asked for only as far as somebody wants to know.
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { plainAddress } from '../forwarding/trusted-proxies.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
+import type { ClientRequest } from './listener/client-request.ts'
 
 // RFC 9110 §5.6.2 token characters: safe in a log line, a header and a URL.
 const safeToken = /^[!#$%&'*+.^_`|~\w-]{1,128}$/
 
 /** Computed on demand, for a hit asks for hardly any of it; but what the socket knows is noted at once, for a request that is over has none. */
 export class IncomingClient implements RequestContext {
-  readonly #request: IncomingMessage
+  readonly #request: ClientRequest
   readonly #trusts: (address: string) => boolean
   readonly #peer: string | undefined
   readonly #encrypted: boolean
@@ -18,10 +18,11 @@ export class IncomingClient implements RequestContext {
   #requestId: string | undefined
   #trusted: boolean | undefined
 
-  constructor(request: IncomingMessage, trusts: (address: string) => boolean) {
+  constructor(request: ClientRequest, trusts: (address: string) => boolean) {
     this.#request = request
-    this.#peer = request.socket.remoteAddress
-    this.#encrypted = (request.socket as Partial<TLSSocket>).encrypted === true
+    const socket = request.socket as Partial<TLSSocket> | undefined
+    this.#peer = socket?.remoteAddress
+    this.#encrypted = socket?.encrypted === true
     this.#trusts = trusts
   }
 

@@ -1,18 +1,20 @@
 // The dispatcher: each request is validated, then handled by the cache or passed to its origin; each error ends here.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { BaseLogger } from 'pino'
 import { SpringhouseError } from '../errors.ts'
-import { hasBody } from '../exchange/client/body.ts'
-import { endConnection } from '../exchange/client/connection.ts'
+import type { ClientResponse } from '../exchange/client/response.ts'
 import { sendHead } from '../exchange/client/sending.ts'
 import type { Handled } from '../exchange/handle.ts'
 import type { Pass } from '../exchange/pass/pass.ts'
+import type { RequestHead } from '../exchange/routed-request.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
 import type { Origins } from '../origin/origin.ts'
 import { validateRequest, type AdmissionLimits } from './admission/admission.ts'
+import { hasBody } from './admission/framing.ts'
 import { allow } from './admission/methods.ts'
 import { IncomingClient } from './client.ts'
+import type { ClientRequest } from './listener/client-request.ts'
 import type { UploadWatch } from './pass/upload-timeout.ts'
 import { relayWebSocket } from './pass/websocket.ts'
 import { writeProblem, writeRawProblem } from './problem.ts'
@@ -23,9 +25,9 @@ export interface RequestHandler {
    * Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. Must not touch the
    * response before it returns a pass.
    */
-  handle(request: IncomingMessage, response: ServerResponse, context: RequestContext): Handled | Pass | Promise<Handled | Pass>
+  handle(request: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  passUpgrade(request: IncomingMessage, context: RequestContext): Pass
+  passUpgrade(request: RequestHead, context: RequestContext): Pass
 }
 
 export interface DispatcherParts {
@@ -37,7 +39,7 @@ export interface DispatcherParts {
   readonly uploads: UploadWatch
   readonly logger: BaseLogger
   /** Sends a request to its origin and relays the response. Rejects with why there is none. */
-  passThrough(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void>
+  passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void>
 }
 
 /**
@@ -52,10 +54,10 @@ export class RequestDispatcher {
   }
 
   /** Sees a request through to its response. Never throws. */
-  readonly dispatch = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly dispatch = (request: ClientRequest, response: ClientResponse): void => {
     try {
       const { handler, limits, trusts } = this.#parts
-      if (validateRequest(request, limits) === 'answer-locally') return answerLocally(request, response)
+      if (validateRequest(request, limits) === 'answer-locally') return answerLocally(response)
       const outcome = handler.handle(request, response, new IncomingClient(request, trusts))
       if (!(outcome instanceof Promise)) this.#proceed(outcome, request, response)
       else outcome.then((settled) => this.#proceed(settled, request, response)).catch((error: unknown) => this.fail(error, request, response))
@@ -64,7 +66,7 @@ export class RequestDispatcher {
     }
   }
 
-  #proceed(outcome: Handled | Pass, request: IncomingMessage, response: ServerResponse): void {
+  #proceed(outcome: Handled | Pass, request: ClientRequest, response: ClientResponse): void {
     if (outcome.kind === 'handled') return
     const { uploads, passThrough } = this.#parts
     if (hasBody(request)) uploads.watch(request, () => this.fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), request, response))
@@ -85,7 +87,7 @@ export class RequestDispatcher {
   }
 
   /** Logs an error and sends it as the response. */
-  fail(cause: unknown, request: IncomingMessage, response: ServerResponse): void {
+  fail(cause: unknown, request: ClientRequest, response: ClientResponse): void {
     const error = this.report(cause, request.url)
     writeProblem(response, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
   }
@@ -100,8 +102,8 @@ export class RequestDispatcher {
 }
 
 /** A request about the proxy itself. The body that it may have brought along is not read: see sendProblem. */
-function answerLocally(request: IncomingMessage, response: ServerResponse): void {
-  const unread = hasBody(request)
-  if (unread) endConnection(request)
+function answerLocally(response: ClientResponse): void {
+  const unread = response.hasUnreadBody
+  if (unread) response.endConnection()
   if (sendHead(response, 204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])) response.end()
 }

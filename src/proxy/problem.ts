@@ -1,12 +1,12 @@
 // Errors of requests that were passed on, or never became requests: the catalogue's sentence, and no inside address.
 import { STATUS_CODES } from 'node:http'
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { SpringhouseError } from '../errors.ts'
 import { problemDocument } from '../errors.ts'
-import { linger } from '../exchange/client/connection.ts'
 import { sendProblem } from '../exchange/client/problem.ts'
 import { problemFields } from '../exchange/client/problem-fields.ts'
+import type { ClientResponse } from '../exchange/client/response.ts'
+import { linger } from './listener/connection.ts'
 
 /** RFC 9211 §2.2: only a request that was forwarded says why. */
 function cacheStatus(error: SpringhouseError): string {
@@ -14,7 +14,7 @@ function cacheStatus(error: SpringhouseError): string {
 }
 
 /** Answers with an error, as an RFC 9457 problem document, or cuts an answer that has begun. */
-export function writeProblem(response: ServerResponse, error: SpringhouseError, extra: readonly string[] = []): void {
+export function writeProblem(response: ClientResponse, error: SpringhouseError, extra: readonly string[] = []): void {
   sendProblem(response, error, cacheStatus(error), extra)
 }
 

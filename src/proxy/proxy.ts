@@ -3,11 +3,11 @@ import type { Server as TlsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
 import type { BaseLogger } from 'pino'
-import { onUnsendable } from '../exchange/client/sending.ts'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
 import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener/http1.ts'
+import { onUnsendable, type UnsendableListener } from './listener/http1-response.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
 import { watchStalled } from './listener/stalled-clients.ts'
@@ -37,19 +37,20 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   let closing = false
   let http2: Http2Listener | undefined
   let tellLast: () => void
+  const unsendable: UnsendableListener = (error, target) => {
+    dispatcher.report(error, target)
+    parts.unsendable?.()
+  }
   const isLast = (): boolean => closing || parts.leaving?.() === true
 
   const app = fastify({
     serverFactory: (router) => {
       httpProxy.routeBy(router)
       const server = createListener(options, isLast, dispatcher.dispatch)
-      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, dispatcher.dispatch, stream => stalls.watchStream(stream))
+      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, unsendable, onStream: stream => stalls.watchStream(stream) })
       // After it, which takes over the connections.
       tellLast = lastAnswers(server)
-      onUnsendable(server, (error, request) => {
-        dispatcher.report(error, request.url)
-        parts.unsendable?.()
-      })
+      onUnsendable(server, unsendable)
       sortUpgrades(server, dispatcher)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server

@@ -124,8 +124,9 @@ t.test('statuses at the edges and without content', async t => {
     for (const protocol of ['h1', 'h2'] as const) {
       for (const method of ['GET', 'GET', 'POST', 'HEAD']) {
         const answer = await clients.ask(protocol, `/${status}`, method)
-        // There is no place for a body on 205 in HTTP/2.
-        t.match(answer, { status: status === 205 && method !== 'HEAD' ? 502 : status, broken: undefined }, `${status} ${protocol} ${method}`)
+        // HTTP/2 has no place for a body on 205. The cache's own requests had no conditions that a 304 could respond to.
+        const isRefused = (status === 205 && method !== 'HEAD') || (status === 304 && method !== 'POST')
+        t.match(answer, { status: isRefused ? 502 : status, broken: undefined }, `${status} ${protocol} ${method}`)
       }
     }
   }

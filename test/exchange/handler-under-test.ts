@@ -8,6 +8,7 @@ import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { HitForMiss } from '../../src/exchange/coalesce/hit-for-miss.ts'
 import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
+import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import type { PurgeLog } from '../../src/store/purge/log.ts'
 import type { Body, Store, Stored } from '../../src/store/store.ts'
@@ -60,7 +61,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     ...options.parts,
   })
   const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
-  const server = createServer((request, response) => { void handler.handle(request, response, client) })
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { void handler.handle(request, response, client) })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(async () => {
     server.closeAllConnections()

@@ -1,12 +1,14 @@
 // The guard around what puts fields on the wire: what Node refuses ends one exchange.
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { sendEarlyHints, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
+import type { ClientResponse } from '../../src/exchange/client/response.ts'
+import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
+import { sendHint, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
@@ -14,18 +16,39 @@ import { startProxy } from '../proxy/proxy-under-test.ts'
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
 
+// Node's own methods, and those of the port under which they are guarded.
+const nodesOwn = /\.(?:writeHead|writeHeader|writeEarlyHints|addTrailers|setTrailer|additionalHeaders|writeContinue|writeProcessing|writeInformation|flushHeaders|setHeader|setHeaders|appendHeader|respond|respondWithFD|respondWithFile|sendTrailers|pushStream)\(/g
+const guarded = /\.put(?:Head|HeadAlone|Interim|Trailers)\(/g
+const sending = join('exchange', 'client', 'sending.ts')
+const http1 = join('proxy', 'listener', 'http1-response.ts')
+const http2 = join('proxy', 'listener', 'http2-response.ts')
+
+/** Calls in a source, by its path: `file: .call(`. */
+function callsIn(file: string, text: string, calls: RegExp): string[] {
+  return [...text.matchAll(calls)].map(([call]) => `${file}: ${call}`)
+}
+
+/** Calls that are not where they may be. */
+function misplaced(files: readonly (readonly [file: string, text: string])[]): string[] {
+  const put = files.flatMap(([file, text]) => callsIn(file, text, guarded))
+  const sent = files.flatMap(([file, text]) => callsIn(file, text, nodesOwn))
+  return [...put.filter(call => !call.startsWith(sending)), ...sent.filter(call => !call.startsWith(http1) && !call.startsWith(http2))]
+}
+
 t.test('nothing else in the sources calls what Node throws from', async t => {
-  const called = /(?<!super)\.(?:writeHead|writeHeader|writeEarlyHints|addTrailers|setTrailer|additionalHeaders|writeContinue|writeProcessing|writeInformation|flushHeaders|setHeader|setHeaders|appendHeader|respond|respondWithFD|respondWithFile|sendTrailers|pushStream)\(/g
-  const found = readdirSync(source, { withFileTypes: true, recursive: true })
+  const files = readdirSync(source, { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
     .map(entry => relative(source, join(entry.parentPath, entry.name)))
     .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, which answers as it is scripted
-    .flatMap(file => [...readFileSync(join(source, file), 'utf8').matchAll(called)].map(([call]) => `${file}: ${call}`))
-  const guarded = join('exchange', 'client', 'sending.ts')
-  t.ok(found.filter(call => call.startsWith(guarded)).length >= 7, 'the check finds those that are guarded')
-  // What the guarded calls come to over HTTP/2.
-  const within = new Set(['.respond(', '.additionalHeaders('].map(call => `${join('proxy', 'listener', 'http2.ts')}: ${call}`))
-  t.same(found.filter(call => !call.startsWith(guarded) && !within.has(call)), [])
+    .map(file => [file, readFileSync(join(source, file), 'utf8')] as const)
+  const callers = (file: string, calls: RegExp): string[] => [...new Set(files.filter(([name]) => name === file).flatMap(([name, text]) => callsIn(name, text, calls)))].sort()
+  t.same(callers(sending, guarded), ['Head', 'HeadAlone', 'Interim', 'Trailers'].map(name => `${sending}: .put${name}(`), 'the check finds those that are guarded')
+  t.same(callers(http1, nodesOwn), ['addTrailers', 'flushHeaders', 'writeContinue', 'writeEarlyHints', 'writeHead', 'writeProcessing'].map(name => `${http1}: .${name}(`))
+  t.same(callers(http2, nodesOwn), ['additionalHeaders', 'respond', 'sendTrailers'].map(name => `${http2}: .${name}(`))
+  t.same(misplaced(files), [])
+  for (const [file, text] of [['exchange/fill/fill.ts', 'response.putHead(200, [])'], [http1, 'response.putHead(200, [])'], ['proxy/proxy.ts', 'raw.writeHead(200)'], [sending, 'response.writeHead(200)']] as const) {
+    t.equal(misplaced([...files, [file, text]]).length, 1, `a planted call in ${file} is found`)
+  }
 })
 
 const tls = { cert: testCertificate, key: testKey, http2: true }
@@ -72,17 +95,17 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
   }
 })
 
-// The guard: isTooLong (proxy/listener/http2.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
+// The guard: isTooLong (proxy/listener/http2-response.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
-  let held: ServerResponse | undefined
+  let held: ClientResponse | undefined
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: ({ url }, response) => {
       if (url === '/held') held = response
       else if (url === '/head') sendHead(response, 200, short)
       else {
-        if (url === '/hints') sendEarlyHints(response, { ...Object.fromEntries(short.map((name, i) => [name === '' ? `x${i}` : name, 'a'])), link: ['</a>; rel=preload'] })
+        if (url === '/hints') sendHint(response, 103, [...short.map((part, i) => (i % 2 === 0 ? part : 'a')), 'link', '</a>; rel=preload'])
         sendHead(response, 200, [])
         if (url === '/trailers') sendTrailers(response, short)
         response.end('plain')
@@ -105,7 +128,7 @@ t.test('a second head cuts what the first has begun', async t => {
     options: { tls },
     handle: (_request, response) => {
       sendHead(response, 200, [])
-      response.write('half')
+      response.write(Buffer.from('half'))
       sendHead(response, 200, [])
       return handled
     },
@@ -121,7 +144,7 @@ t.test('trailers that cannot be sent cut the response, and the process goes on',
     handle: ({ url }, response) => {
       sendHead(response, 200, [])
       sendHeadAlone(response)
-      response.write('half')
+      response.write(Buffer.from('half'))
       sendTrailers(response, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
       response.end()
       return handled
@@ -137,7 +160,7 @@ t.test('trailers that cannot be sent cut the response, and the process goes on',
 })
 
 t.test('over a plain connection the 500 has its own phrase', async t => {
-  const server = createServer((_request, response: ServerResponse) => { sendHead(response, 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
+  const server = createServer({ ServerResponse: Http1Response }, (_request, response) => { sendHead(response, 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => { server.closeAllConnections(); server.close() })
   const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)

@@ -1,5 +1,5 @@
 // Everything in src that reads what a client, an origin, Redis or an admin client has written: by its name, what it is given, and how.
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
 import { namesLoopback } from '../../src/admin/same-site.ts'
@@ -48,6 +48,7 @@ import { confirms, mergedFields, notModifiedFields } from '../../src/policy/vali
 import { matchesVary, selectingFields } from '../../src/policy/vary.ts'
 import { validateRequest } from '../../src/proxy/admission/admission.ts'
 import { unknownMethod } from '../../src/proxy/admission/methods.ts'
+import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { readRedisNode, readRedisUrl } from '../../src/redis-address.ts'
 import { decodeMetadata, encodeMetadata } from '../../src/store/codec.ts'
 import { decodeRecords } from '../../src/store/redis/purge-log/record.ts'
@@ -87,7 +88,7 @@ function assess(fields: readonly string[], requestLines: readonly string[] = [])
 
 function interim(fields: readonly string[]): void {
   const request = message([])
-  const response = new ServerResponse(request)
+  const response = new Http1Response(request)
   // Nobody is at its other end, which it notices when it writes.
   response.assignSocket(new Socket().on('error', () => undefined))
   sendInterim(response, 103, fields)

@@ -1,6 +1,7 @@
 import tap from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
+import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { passFor, startProxy } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
@@ -12,7 +13,7 @@ tap.test('what handle takes is handle\'s, at once or later, and no one else writ
       if (request.url === '/miss') return passFor(request, context, 'request-body')
       if (request.url === '/late-miss') return Promise.resolve(passFor(request, context))
       if (request.url === '/hit') {
-        response.writeHead(200, ['X-From', 'cache'])
+        sendHead(response, 200, ['X-From', 'cache'])
         response.end('hit')
         return handled
       }

@@ -307,10 +307,10 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    handle: (request, _response, context) => actingPass(request, context, () => {
+    handle: (request, response, context) => actingPass(request, context, () => {
       if (request.method !== 'POST') return undefined
       entered?.()
-      return new Promise((resolve) => request.socket.on('close', () => setImmediate(() => resolve(undefined))))
+      return new Promise((resolve) => response.onClose(() => setImmediate(() => resolve(undefined))))
     }),
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

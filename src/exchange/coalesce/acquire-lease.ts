@@ -1,11 +1,10 @@
 // One fetch per key among all processes: a lead takes the key's lease, or waits for the process that has it.
-import type { ServerResponse } from 'node:http'
 import { normalTarget } from '../../http/normal-target.ts'
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import type { Fetch } from './coalescer.ts'
-import { hasLeft, offLeaving, onLeaving } from '../client/connection.ts'
+import type { ClientResponse } from '../client/response.ts'
 import type { Counters } from '../counters.ts'
 import { uncacheableOutcome } from './hit-for-miss.ts'
 
@@ -34,14 +33,14 @@ const mostWaitedMs = 60_000
  * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
-export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ServerResponse): Promise<LeaseTurn> {
+export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
   const { request, key } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
   let waited = false
   let waitedMs = 0
   for (let takes = 1, usurpations = 0; ; takes++) {
-    if (response !== undefined && hasLeft(response)) return 'left'
+    if (response?.hasLeft === true) return 'left'
     const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom)
     if (taking.kind === 'unavailable') return 'fetch'
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
@@ -69,15 +68,15 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
 }
 
 // As lapsed, when the client leaves.
-async function overOrLeft(taking: HeldElsewhere, response: ServerResponse | undefined): Promise<Outcome | 'expired'> {
+async function overOrLeft(taking: HeldElsewhere, response: ClientResponse | undefined): Promise<Outcome | 'expired'> {
   if (response === undefined) return taking.ended()
   const leave = (): void => taking.leave()
-  onLeaving(response, leave)
+  response.onClose(leave)
   try {
     // It may have left while Redis was asked: then nobody calls any more.
-    if (hasLeft(response)) leave()
+    if (response.hasLeft) leave()
     return await taking.ended()
   } finally {
-    offLeaving(response, leave)
+    response.offClose(leave)
   }
 }

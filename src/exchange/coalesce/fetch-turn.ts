@@ -5,7 +5,6 @@ import type { ForwardReason } from '../../policy/reasons.ts'
 import type { Leases } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
-import { hasLeft } from '../client/connection.ts'
 import type { Counters } from '../counters.ts'
 import type { ClientExchange } from '../routed-request.ts'
 import { acquireLease } from './acquire-lease.ts'
@@ -65,7 +64,7 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: ClientExchange, d
   const mayWait = attempt.waits < maxWaits && mayFollow(decision)
   const other = mayWait ? coalescer.joinFetch(key, request.authority, request.target) : undefined
   // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
-  if (hasLeft(exchange.response)) return handled
+  if (exchange.response.hasLeft) return handled
   if (other !== undefined) return waitForLeader(parts, decision, other, attempt)
   const lead = coalescer.beginFetch(key, purgeLog.applied)
   return leases === undefined || !mayWait

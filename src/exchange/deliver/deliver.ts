@@ -1,5 +1,4 @@
 // Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
-import type { ServerResponse } from 'node:http'
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
 import { contentFields, selectRanges } from '../../policy/part.ts'
@@ -9,7 +8,7 @@ import type { Origins } from '../../origin/origin.ts'
 import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Body, Stored } from '../../store/store.ts'
 import type { ClientExchange } from '../routed-request.ts'
-import { cut, hasLeft, writable } from '../client/connection.ts'
+import { writable, type ClientResponse } from '../client/response.ts'
 import type { Counters } from '../counters.ts'
 import { MultipartBody } from './multipart.ts'
 import { ResumedBody } from './resumed-body.ts'
@@ -113,7 +112,7 @@ function headOf(meta: Metadata, occasion: Occasion, via: string): string[] {
   return head
 }
 
-async function streamBody(response: ServerResponse, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {
+async function streamBody(response: ClientResponse, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {
   const chunks = body.read(start, end)[Symbol.asyncIterator]()
   let first: IteratorResult<Buffer>
   try {
@@ -125,12 +124,12 @@ async function streamBody(response: ServerResponse, status: number, head: string
   try {
     if (!sendHead(response, status, head)) return true
     for (let next = first; next.done !== true; next = await chunks.next()) {
-      if (hasLeft(response)) break
+      if (response.hasLeft) break
       if (!response.write(next.value)) await writable(response)
     }
     response.end()
   } catch {
-    cut(response)
+    response.cut()
   } finally {
     await chunks.return?.()
   }

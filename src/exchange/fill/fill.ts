@@ -10,7 +10,6 @@ import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { ClientExchange } from '../routed-request.ts'
-import { cut, offLeaving, onLeaving } from '../client/connection.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { sendInterim } from '../client/interim.ts'
@@ -80,8 +79,8 @@ export class Fill implements ResponseSink, ServedFill {
   start(): void {
     const { routed: { request, route, forwarded }, response } = this.exchange
     if (this.#clientWaits) {
-      onLeaving(response, this.#clientLeft)
-      response.on('drain', this.#clientDrained)
+      response.onClose(this.#clientLeft)
+      response.onDrain(this.#clientDrained)
     }
     if (this.#clientWaits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
       this.#slowTimer = setTimeout(this.#originIsSlow, route.rules.staleIfSlowMs)
@@ -283,7 +282,7 @@ export class Fill implements ResponseSink, ServedFill {
     if (!headSeen && this.#serveStale('unreachable')) return
     if (this.#clientWaits) {
       // After the head only a broken connection is honest: an incomplete response must not look complete.
-      if (this.exchange.response.headersSent) cut(this.exchange.response)
+      if (this.exchange.response.headersSent) this.exchange.response.cut()
       else sendProblem(this.exchange.response, error, this.cacheStatus(undefined, undefined))
       this.clientServed()
     }
@@ -337,8 +336,8 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   #detach(): void {
-    offLeaving(this.exchange.response, this.#clientLeft)
-    this.exchange.response.off('drain', this.#clientDrained)
+    this.exchange.response.offClose(this.#clientLeft)
+    this.exchange.response.offDrain(this.#clientDrained)
   }
 
   #giveUp(): void {

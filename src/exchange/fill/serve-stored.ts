@@ -5,7 +5,6 @@ import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
 import type { Stored } from '../../store/store.ts'
-import { cut } from '../client/connection.ts'
 import { sendProblem } from '../client/problem.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 import { deliverStored, type Occasion } from '../deliver/deliver.ts'
@@ -90,7 +89,7 @@ async function deliver({ exchange, parts }: ServedFill, stored: Stored, occasion
   try {
     return await deliverStored(exchange, stored, occasion, parts)
   } catch {
-    cut(exchange.response)
+    exchange.response.cut()
     return true
   }
 }

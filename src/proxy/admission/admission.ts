@@ -1,8 +1,9 @@
 // What is checked of every request before anybody looks at it: one pass over what Node's parser lets through.
-import type { IncomingMessage } from 'node:http'
 import type { ErrorCode } from '../../errors.ts'
 import { SpringhouseError } from '../../errors.ts'
 import { cdnLoopPasses, viaPasses } from '../../forwarding/loop.ts'
+import type { ClientRequest } from '../listener/client-request.ts'
+import { Http2Request } from '../listener/http2-request.ts'
 import { Framing } from './framing.ts'
 import { methodFault } from './methods.ts'
 
@@ -27,7 +28,7 @@ export interface AdmissionLimits {
  * one Host. Otherwise the target keeps its exact bytes.
  * @throws SpringhouseError, source client, for what must not be passed on.
  */
-export function validateRequest(request: IncomingMessage, limits: AdmissionLimits): Admission {
+export function validateRequest(request: ClientRequest, limits: AdmissionLimits): Admission {
   const target = request.url as string
   if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
@@ -52,8 +53,8 @@ function refuse(code: ErrorCode, detail?: string): never {
 }
 
 /** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
-function isKnownVersion(request: IncomingMessage): boolean {
-  return request.httpVersion === '1.1' || request.httpVersion === '1.0' || 'stream' in request
+function isKnownVersion(request: ClientRequest): boolean {
+  return request.httpVersion === '1.1' || request.httpVersion === '1.0' || request instanceof Http2Request
 }
 
 /** As the lines would take in HTTP/1.1. */
@@ -63,7 +64,7 @@ function bytesOf(rawHeaders: readonly string[]): number {
   return bytes
 }
 
-function checkFields(request: IncomingMessage, viaName: string): void {
+function checkFields(request: ClientRequest, viaName: string): void {
   const { rawHeaders } = request
   let hosts = 0
   let byVia = 0
@@ -96,7 +97,7 @@ function checkFields(request: IncomingMessage, viaName: string): void {
 }
 
 /** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */
-function toOriginForm(request: IncomingMessage, target: string): void {
+function toOriginForm(request: ClientRequest, target: string): void {
   const match = absoluteForm.exec(target)
   const authority = match?.[1]
   if (match === null || authority === undefined || authority === '' || !validHost.test(authority)) refuse('BAD_REQUEST', 'request target')
@@ -124,7 +125,7 @@ function hasDotSegments(target: string): boolean {
 }
 
 /** RFC 9110 §7.6.2: an OPTIONS counts its hops down, and stops where they end. */
-function hopsLeft(request: IncomingMessage): boolean {
+function hopsLeft(request: ClientRequest): boolean {
   const { rawHeaders } = request
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== 'max-forwards' || !/^\d{1,9}$/.test(rawHeaders[i + 1] as string)) continue

@@ -1,5 +1,4 @@
 // How long a request's body is, said once and in one way (RFC 9112 §6): what Node's parser reads, the origin must read too.
-import type { IncomingMessage } from 'node:http'
 import type { ErrorCode } from '../../errors.ts'
 
 /** Why a request is not passed on. */
@@ -39,9 +38,29 @@ export class Framing {
   }
 
   /** @param request whose lines were told */
-  fault(request: IncomingMessage): FramingFault | undefined {
+  fault(request: { readonly httpVersion: string }): FramingFault | undefined {
     if (this.#codings > 0 && this.#lengths > 0) return twoFramings
     if (this.#codings > 0 && request.httpVersion === '1.0') return codingToHttp10
     return this.#fault
   }
+}
+
+/** A request's fields, as Node gives them. */
+interface RequestLines {
+  readonly rawHeaders: readonly string[]
+}
+
+/** How long the body of a request is (RFC 9112 §6). 0: there is none. Infinity: only its end will tell. */
+export function announcedBody({ rawHeaders }: RequestLines): number {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return Infinity
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(rawHeaders[i + 1])
+  }
+  return 0
+}
+
+/** Whether a request brings a body. */
+export function hasBody(request: RequestLines): boolean {
+  return announcedBody(request) > 0
 }

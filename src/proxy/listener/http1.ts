@@ -1,14 +1,16 @@
 // The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SpringhouseError } from '../../errors.ts'
-import { hasBody } from '../../exchange/client/body.ts'
-import { isBehindTheEnd, isLingering } from '../../exchange/client/connection.ts'
 import { sendContinue } from '../../exchange/client/sending.ts'
+import { hasBody } from '../admission/framing.ts'
 import { allow, unknownMethod } from '../admission/methods.ts'
+import type { Dispatch } from './client-request.ts'
+import { isBehindTheEnd, isLingering } from './connection.ts'
+import { Http1Response } from './http1-response.ts'
 import { openSockets } from './open-sockets.ts'
 import type { ProxyOptions } from './options.ts'
 import { countPipelined, hasWaiting } from './pipelining.ts'
@@ -18,15 +20,12 @@ import { answerOn, asksForWebSocket } from '../pass/websocket.ts'
 /** How often Node looks for requests that take too long; 30 s unless told. */
 const timeoutsCheckedEveryMs = 1_000
 
-/** Takes a request through to its response. Never throws. */
-export type Dispatch = (request: IncomingMessage, response: ServerResponse) => void
-
 /**
  * A server, not listening yet.
  * @param isLast whether each connection is to be closed behind its next response
  */
 export function createListener(options: ProxyOptions, isLast: () => boolean, dispatch: Dispatch): Server {
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+  const onRequest = (request: IncomingMessage, response: Http1Response): void => {
     // Never answered: the connection is closed behind the response before it.
     if (isBehindTheEnd(request)) return
     if (response.socket === null) countPipelined(request, response)
@@ -35,6 +34,7 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
   }
   const { requestMs, headersMs, keepAliveMs } = options.timeouts
   const limits = {
+    ServerResponse: Http1Response,
     maxHeaderSize: options.maxHeaderBytes,
     // Node's own would be for a whole body, however large: see upload-timeout.ts.
     requestTimeout: 0,
@@ -58,7 +58,7 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
   // RFC 9110 §10.1.1 lets a server ignore what it does not know to be expected, and it goes no further (forwarding/request-fields.ts). Node
   // would answer 417 before anybody has looked at the message, however it is framed, and go on with what comes behind it.
   server.on('checkExpectation', onRequest)
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkContinue', (request: IncomingMessage, response: Http1Response) => {
     onRequest(request, response)
     askForBody(request, response)
   })
@@ -73,7 +73,7 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
  * RFC 9110 §10.1.1: 100, unless the request has been answered by now, and never ahead of its turn: Node would put it between the
  * head and the body of an answer that waits behind another's (pipelining).
  */
-function askForBody(request: IncomingMessage, response: ServerResponse): void {
+function askForBody(request: IncomingMessage, response: Http1Response): void {
   if (response.headersSent || isBehindTheEnd(request)) return
   if (response.socket !== null) sendContinue(response)
   else response.once('socket', () => { if (!response.headersSent) sendContinue(response) })
@@ -104,8 +104,8 @@ export function onClientError(error: ParserError, socket: Duplex): void {
 }
 
 /** The answer that a connection is busy with, or waits for; Node keeps it there. */
-function answerUnderWay(socket: Duplex): ServerResponse | undefined {
-  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+function answerUnderWay(socket: Duplex): Http1Response | undefined {
+  return (socket as Duplex & { _httpMessage?: Http1Response | null })._httpMessage ?? undefined
 }
 
 /**

@@ -1,17 +1,18 @@
 // Small bodies of requests that may be sent twice: read before they are sent, so that a server that is killed loses none.
-import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { isIdempotent } from '../../origin/request/idempotency.ts'
+import { announcedBody } from '../admission/framing.ts'
+import type { ClientRequest } from '../listener/client-request.ts'
 
 /** What is larger, or does not say how large it is, goes on as it comes, and cannot be sent again. */
 const mostBytes = 65_536
 
-export function keepsBody(request: IncomingMessage): boolean {
-  if (!isIdempotent(request.method as string)) return false
-  return Number(request.headers['content-length']) <= mostBytes
+export function keepsBody(request: ClientRequest): boolean {
+  return isIdempotent(request.method as string) && announcedBody(request) <= mostBytes
 }
 
 /** The whole body; undefined if it breaks off: then its client is gone, and nothing has been sent. */
-export function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+export function readBody(request: Readable): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => void chunks.push(chunk))

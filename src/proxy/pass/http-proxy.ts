@@ -3,14 +3,17 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Duplex, Readable } from 'node:stream'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { hasBody } from '../../exchange/client/body.ts'
 import { sendInterim } from '../../exchange/client/interim.ts'
 import { sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
+import type { ClientResponse } from '../../exchange/client/response.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
 import { clientTrailers } from '../../forwarding/response-fields.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { exactRequest, upstreamOf, type ExactHeaders } from '../../origin/request/dispatcher.ts'
 import type { Origins } from '../../origin/origin.ts'
+import { hasBody } from '../admission/framing.ts'
+import type { ClientRequest } from '../listener/client-request.ts'
+import { Http2Request } from '../listener/http2-request.ts'
 import { keepsBody, readBody } from './buffered-body.ts'
 import { relayResponse } from './relay-response.ts'
 
@@ -30,8 +33,8 @@ class PassedMessage {
   readonly complete = true
   readonly aborted = false
   readonly pass: Pass
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: ClientRequest
+  readonly response: ClientResponse
   /** The request's body, if it was read before the request is sent. */
   readonly kept: Buffer | undefined
   readonly done: () => void
@@ -42,7 +45,7 @@ class PassedMessage {
   /** Whether nothing of its body came with the head. */
   headAlone = false
 
-  constructor(pass: Pass, request: IncomingMessage, response: ServerResponse, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
+  constructor(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
     this.pass = pass
     this.request = request
     this.response = response
@@ -55,9 +58,9 @@ class PassedMessage {
 /** The response to a PassedMessage. Nothing is written to it: each reply is taken over (`hijack`) before it is sent. */
 class PassedReply {
   statusCode = 200
-  readonly #response: ServerResponse
+  readonly #response: ClientResponse
 
-  constructor(response: ServerResponse) {
+  constructor(response: ClientResponse) {
     this.#response = response
   }
 
@@ -84,12 +87,12 @@ export class HttpProxy {
   }
 
   /** Sends a request to its origin and relays the response. Rejects with why there is none. */
-  passThrough(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void> {
     if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, response, undefined)
     return readBody(request).then((body) => (body === undefined ? undefined : this.#send(pass, request, response, body)))
   }
 
-  #send(pass: Pass, request: IncomingMessage, response: ServerResponse, kept: Buffer | undefined): Promise<void> {
+  #send(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined): Promise<void> {
     return new Promise((done, failed) => {
       const message = new PassedMessage(pass, request, response, kept, done, failed)
       // The two have all that Fastify and reply-from read of a request, and set on a response.
@@ -152,7 +155,8 @@ function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
 function exactHeaders(message: PassedMessage): ExactHeaders {
   const { pass: { routed }, request, response, kept } = message
-  const { socket } = request
+  // undici takes the socket off a request whose body it breaks off.
+  const connection = request instanceof Http2Request ? undefined : request.socket
   return {
     [exactRequest]: {
       method: routed.request.method,
@@ -162,10 +166,10 @@ function exactHeaders(message: PassedMessage): ExactHeaders {
       retryOn: routed.route.forwarding.retryOn,
       // A client that leaves needs no response, and the origin need not go on.
       onAbortable: (abort) => {
-        if (response.destroyed) abort()
-        else response.once('close', abort)
+        if (response.hasLeft) abort()
+        else response.onClose(abort)
       },
-      senderGone: () => socket.destroyed || response.destroyed,
+      senderGone: () => connection?.destroyed === true || response.hasLeft,
       onHead: (status, fields) => {
         message.status = status
         message.fields = fields

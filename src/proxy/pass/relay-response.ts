@@ -1,7 +1,6 @@
 // The response to a passed request on its way to the client: the head from the fields as the origin sent them, then the body.
-import type { ServerResponse } from 'node:http'
 import { pipeline, type Duplex, type Readable } from 'node:stream'
-import { cut } from '../../exchange/client/connection.ts'
+import type { ClientResponse } from '../../exchange/client/response.ts'
 import { sendHead, sendHeadAlone } from '../../exchange/client/sending.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
 import type { FieldLines } from '../../http/fields.ts'
@@ -23,22 +22,29 @@ export interface PassedHead {
  * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
  * head from within a write of the body, where nothing can guard it.
  */
-export function relayResponse(response: ServerResponse, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+export function relayResponse(response: ClientResponse, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
   // Destroyed unread, a body fails too.
   body.on('error', () => cutUnlessEnded(response))
-  if (response.destroyed) return void body.destroy()
+  if (response.hasLeft) return void body.destroy()
   const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
   // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
-  if (response.req.httpVersionMajor === 1 && !response.req.complete) head.push('connection', 'close')
+  if (response.hasUnreadBody) head.push('connection', 'close')
   if (!sendHead(response, status, head)) return void body.destroy()
   // Whichever ends early takes the other with it, and the copy is dropped.
   const source = copy === undefined ? body : pipeline(body, copy, () => undefined)
   source.on('error', () => cutUnlessEnded(response))
-  response.on('close', () => source.destroy())
-  source.pipe(response)
+  response.onClose(() => source.destroy())
+  relayBody(source, response, () => response.end())
   if (headAlone) sendHeadAlone(response)
 }
 
-function cutUnlessEnded(response: ServerResponse): void {
-  if (response.headersSent && !response.writableEnded) cut(response)
+function cutUnlessEnded(response: ClientResponse): void {
+  if (response.headersSent && !response.writableEnded) response.cut()
+}
+
+/** Writes a body to a response, no faster than the client takes it; then calls `ended`. */
+export function relayBody(body: Readable, response: ClientResponse, ended: () => void): void {
+  body.on('data', (chunk: Buffer) => { if (!response.write(chunk)) body.pause() })
+  body.on('end', ended)
+  response.onDrain(() => body.resume())
 }

@@ -1,5 +1,6 @@
 // Uploads that do not come: a client that has begun a body must go on with it, for a connection to the origin waits with it.
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest } from '../listener/client-request.ts'
+import { Http2Request } from '../listener/http2-request.ts'
 
 /** What a client must send of a body in the time that it is given, to be given that time again. */
 const pieceBytes = 16_384
@@ -8,7 +9,7 @@ const looks = 4
 
 /** An upload, between its neighbours in a ring. */
 class Upload {
-  readonly request: IncomingMessage
+  readonly request: ClientRequest
   readonly late: () => void
   /** Where the piece that is waited for began. */
   fromBytes: number
@@ -17,7 +18,7 @@ class Upload {
   before: Upload = this
   after: Upload = this
 
-  constructor(request: IncomingMessage, late: () => void) {
+  constructor(request: ClientRequest, late: () => void) {
     this.request = request
     this.late = late
     this.fromBytes = bytesOf(request)
@@ -41,7 +42,7 @@ class Upload {
 /** The uploads of a listener. */
 export interface UploadWatch {
   /** Looks after a request that brings a body, until that has come or `late` has been called, once. */
-  watch(request: IncomingMessage, late: () => void): void
+  watch(request: ClientRequest, late: () => void): void
   /** Looks at all of them; comes by itself, four times in the time that each is given. */
   look(): void
   /** How many are looked after. */
@@ -108,7 +109,7 @@ export function watchUploads(patienceMs: number): UploadWatch {
   }
 }
 
-function hasEnded(request: IncomingMessage): boolean {
+function hasEnded(request: ClientRequest): boolean {
   return request.complete || request.destroyed
 }
 
@@ -125,6 +126,6 @@ function isLate(upload: Upload): boolean {
 }
 
 /** Of HTTP/2 a request counts for itself, and of HTTP/1.1 its connection, on which nothing else comes before its end. */
-function bytesOf(request: IncomingMessage): number {
-  return 'receivedBytes' in request ? request.receivedBytes as number : request.socket.bytesRead
+function bytesOf(request: ClientRequest): number {
+  return request instanceof Http2Request ? request.receivedBytes : request.socket.bytesRead
 }

@@ -1,16 +1,16 @@
 // WebSockets (RFC 6455): the handshake goes to an origin as it came, and once it is accepted bytes go both ways, unread.
-import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { SpringhouseError } from '../../errors.ts'
-import { cut } from '../../exchange/client/connection.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import type { Origins, OriginUpgrade, UpgradeSink } from '../../origin/origin.ts'
 import { passStatus } from '../../policy/cache-status.ts'
+import { Http1Response } from '../listener/http1-response.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
+import { relayBody } from './relay-response.ts'
 
 /** A WebSocket's handshake, and what relays it. */
 export interface WebSocketHandshake {
@@ -74,10 +74,9 @@ class Relay implements UpgradeSink {
       body.destroy()
       return
     }
-    body.on('error', () => cut(response))
+    body.on('error', () => response.cut())
     // A body that the end of the connection delimits is not whole when that end was a reset.
-    body.on('end', () => { if (sound()) response.end(); else cut(response) })
-    body.pipe(response, { end: false })
+    relayBody(body, response, () => { if (sound()) response.end(); else response.cut() })
   }
 
   onError(error: SpringhouseError): void {
@@ -91,8 +90,8 @@ class Relay implements UpgradeSink {
 }
 
 /** An ordinary response on a connection that Node has given up, which it closes. */
-export function answerOn(request: IncomingMessage, socket: Duplex): ServerResponse {
-  const response = new ServerResponse(request)
+export function answerOn(request: IncomingMessage, socket: Duplex): Http1Response {
+  const response = new Http1Response(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as IncomingMessage['socket'])
   // Node took its own listener off when it gave the socket up.

@@ -1,0 +1,109 @@
+// A response over HTTP/1.1: Node's own, with what the exchange asks of one besides. A server makes it in place of Node's.
+import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { Server } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { SpringhouseError } from '../../errors.ts'
+import type { ClientResponse } from '../../exchange/client/response.ts'
+import { linePairs, type FieldLines } from '../../http/fields.ts'
+import { hasBody } from '../admission/framing.ts'
+import { endConnection } from './connection.ts'
+
+const unsendable = 'springhouse.unsendable'
+
+/** Is told of each response that Node would not send, and of its target. */
+export type UnsendableListener = (error: SpringhouseError, target: string | undefined) => void
+
+/** Calls for each response on a server's connections that Node would not send. */
+export function onUnsendable(server: Server, listener: UnsendableListener): void {
+  server.on(unsendable, listener)
+}
+
+export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
+  /**
+   * The request is asked too while the response waits behind another on its connection (pipelining): Node does not say then that
+   * it was closed, and would hold what is written for ever. Only one without a body: whatever reads a body may close it.
+   */
+  get hasLeft(): boolean {
+    return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
+  }
+
+  /** Behind another's response (pipelining) Node would put it between the head of that and the body. HTTP/1.0 knows no 1xx. */
+  get takesInterim(): boolean {
+    return !this.headersSent && this.socket !== null && this.req.httpVersion !== '1.0'
+  }
+
+  get hasUnreadBody(): boolean {
+    return !this.req.complete && hasBody(this.req)
+  }
+
+  putHead(status: number, fields: FieldLines): void {
+    // With its phrase: Node keeps the phrase of a head that it refused, and would send it with the next.
+    this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
+  }
+
+  putHeadAlone(): void {
+    this.flushHeaders()
+  }
+
+  putInterim(status: 100 | 102 | 103, fields: FieldLines): void {
+    if (status === 100) this.writeContinue()
+    else if (status === 102) this.writeProcessing()
+    else this.writeEarlyHints(hints(fields))
+  }
+
+  putTrailers(fields: FieldLines): void {
+    this.addTrailers(linePairs(fields))
+  }
+
+  onDrain(listener: () => void): void {
+    this.on('drain', listener)
+  }
+
+  offDrain(listener: () => void): void {
+    this.off('drain', listener)
+  }
+
+  onClose(listener: () => void): void {
+    this.on('close', listener)
+    // See `hasLeft`.
+    if (this.socket === null && !hasBody(this.req)) this.req.on('close', listener)
+  }
+
+  offClose(listener: () => void): void {
+    this.off('close', listener)
+    this.req.off('close', listener)
+  }
+
+  /**
+   * To HTTP/1.0 there are no chunks: where there is no length either, an orderly end of the connection would be the end of the body
+   * (RFC 9112 §8). Only a reset is not. Under TLS the missing close_notify says the same (RFC 9112 §9.8).
+   */
+  cut(): void {
+    const { socket, req } = this
+    const toHttp10 = req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+    if (toHttp10 && socket !== null && (socket as Partial<TLSSocket>).encrypted !== true) socket.resetAndDestroy()
+    this.destroy()
+  }
+
+  endConnection(): void {
+    endConnection(this.req)
+  }
+
+  reportUnsendable(error: SpringhouseError): void {
+    // A request whose connection is gone has no server, and nobody to answer.
+    const socket = (this.socket ?? this.req.socket) as { readonly server?: Server | null } | null
+    socket?.server?.emit(unsendable, error, this.req.url)
+  }
+}
+
+/** Field lines as writeEarlyHints takes them: it looks at each link by itself. */
+function hints(fields: FieldLines): Record<string, string | string[]> {
+  const link: string[] = []
+  // Without a prototype: a field may be named as one of its properties.
+  const found = Object.assign(Object.create(null) as Record<string, string | string[]>, { link })
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] === 'link') link.push(fields[i + 1] as string)
+    else found[fields[i] as string] = fields[i + 1] as string
+  }
+  return found
+}
