@@ -34,7 +34,7 @@ export interface DispatcherParts {
   readonly handler: RequestHandler
   readonly origins: Origins
   readonly limits: AdmissionLimits
-  /** Whether a peer's X-Forwarded-* and Forwarded are believed. */
+  /** True if a peer's X-Forwarded-* and Forwarded are believed. */
   readonly trusts: (address: string) => boolean
   readonly uploads: UploadWatch
   readonly logger: BaseLogger
@@ -42,10 +42,7 @@ export interface DispatcherParts {
   passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void>
 }
 
-/**
- * A request meets `handle` before it meets Fastify: what the cache answers pays for no routing, no header object, no log
- * line.
- */
+/** Calls `handle` before Fastify sees a request. A hit therefore costs no routing, no header object and no log line. */
 export class RequestDispatcher {
   readonly #parts: DispatcherParts
 
@@ -101,7 +98,7 @@ export class RequestDispatcher {
   }
 }
 
-/** A request about the proxy itself. The body that it may have brought along is not read: see sendProblem. */
+/** Answers a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
 function answerLocally(response: ClientResponse): void {
   const unread = response.hasUnreadBody
   if (unread) response.endConnection()

@@ -18,7 +18,7 @@ export interface ProxyParts extends RequestHandler {
   readonly origins: Origins
   /** Counts a response that Node would not send. */
   unsendable?(): void
-  /** Whether the proxy is about to stop: then a connection is closed behind its next response. */
+  /** True once the proxy is about to stop: then a connection is closed behind its next response. */
   leaving?(): boolean
   readonly logger: BaseLogger
   readonly options: ProxyOptions
@@ -56,7 +56,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       return server
     },
     clientErrorHandler: onClientError,
-    // What is in flight when the proxy closes is answered; new connections are not accepted anyhow.
+    // Requests in flight are answered while the proxy closes. New connections are not accepted.
     return503OnClosing: false,
     genReqId: () => '',
   })

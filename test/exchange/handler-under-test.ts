@@ -23,6 +23,8 @@ export interface Bench {
   readonly clock: ManualClock
   readonly log: PurgeLog
   readonly port: number
+  /** Everything that `handle` has returned. */
+  readonly outcomes: readonly ReturnType<Handler['handle']>[]
   get(path: string, headers?: Readonly<Record<string, string>>, more?: Ask): Promise<Answer>
 }
 
@@ -61,7 +63,8 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     ...options.parts,
   })
   const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
-  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { void handler.handle(request, response, client) })
+  const outcomes: ReturnType<Handler['handle']>[] = []
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { outcomes.push(handler.handle(request, response, client)) })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(async () => {
     server.closeAllConnections()
@@ -71,7 +74,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   })
   const { port } = server.address() as AddressInfo
   return {
-    handler, origin, clock, log, port,
+    handler, origin, clock, log, port, outcomes,
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries(headers).flat(), ...more }),
   }
 }

@@ -1,4 +1,4 @@
-// What the exchange asks of a response, over HTTP/1.1 and HTTP/2 alike: room, leaving, cuts, and no content where there is none.
+// The ClientResponse over HTTP/1.1 and HTTP/2: room, leaving, cuts, and no content where there is none.
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'

@@ -37,7 +37,7 @@ const defaults: ProxyOptions = {
 
 const clock = handClock()
 const [route] = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
-/** What a pass works with, of the real kind. */
+/** Real parts for a pass. */
 export const passParts: PassParts = {
   clock,
   store: createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock }),

@@ -3,23 +3,23 @@ import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
 /**
- * A response on its way to its client. HTTP/1.1 and HTTP/2 have one implementation each (proxy/listener/). The methods that
- * `put` something on the wire throw if Node refuses it. Only sending.ts calls them, which ends one exchange then.
+ * A response on its way to its client. HTTP/1.1 and HTTP/2 have one implementation each (proxy/listener/). The `put` methods put
+ * fields on the wire, and throw if Node refuses them. Only sending.ts calls these: it ends the exchange then, and nothing else.
  */
 export interface ClientResponse {
-  /** Whether the head is on its way. */
+  /** True once the head is on its way. */
   readonly headersSent: boolean
-  /** Whether `end` has been called. */
+  /** True once `end` has been called. */
   readonly writableEnded: boolean
-  /** Whether nothing that is written reaches the client any more. */
+  /** True once nothing that is written reaches the client any more. */
   readonly hasLeft: boolean
-  /** Whether an interim response can be sent now: to this client, and ahead of nothing but its own response. */
+  /** True while an interim response may be sent: the client knows them, and it would precede this response and no other. */
   readonly takesInterim: boolean
-  /** Whether the connection must end behind this response, for the request's body has not come to its end. */
+  /** True if the connection must end behind this response, because the end of the request's body has not been read. */
   readonly hasUnreadBody: boolean
   /** @throws for a head that Node refuses */
   putHead(status: number, fields: FieldLines): void
-  /** Sends a head now that Node would keep until there is something of the body to send with it. */
+  /** Sends the head now. Node would keep it until there are bytes of the body to send with it. */
   putHeadAlone(): void
   /** @param status 100, 102 or 103, the last with at least one Link line. @throws for what Node refuses */
   putInterim(status: 100 | 102 | 103, fields: FieldLines): void
@@ -30,12 +30,12 @@ export interface ClientResponse {
   end(chunk?: Buffer | string, encoding?: BufferEncoding): unknown
   onDrain(listener: () => void): void
   offDrain(listener: () => void): void
-  /** Calls when the client has left; also, harmlessly, after a regular end. Not called if it had left before: see `hasLeft`. */
+  /** Calls `listener` when the client leaves, and after a regular end. Not called if the client left before: see `hasLeft`. */
   onClose(listener: () => void): void
   offClose(listener: () => void): void
   /** Breaks off a response that has begun, so that it cannot pass for whole. */
   cut(): void
-  /** Takes no more requests from the connection of this one: what has come behind it may be part of it. */
+  /** Takes no more requests from this connection: the bytes behind this request may be part of it. */
   endConnection(): void
   /** Reports a response that Node would not send: the fault is in this program. */
   reportUnsendable(error: SpringhouseError): void

@@ -50,7 +50,7 @@ interface RequestLines {
   readonly rawHeaders: readonly string[]
 }
 
-/** How long the body of a request is (RFC 9112 §6). 0: there is none. Infinity: only its end will tell. */
+/** The length of a request's body as its fields announce it (RFC 9112 §6). 0: no body. Infinity: chunked, so of unknown length. */
 export function announcedBody({ rawHeaders }: RequestLines): number {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
@@ -60,7 +60,7 @@ export function announcedBody({ rawHeaders }: RequestLines): number {
   return 0
 }
 
-/** Whether a request brings a body. */
+/** True if a request brings a body. */
 export function hasBody(request: RequestLines): boolean {
   return announcedBody(request) > 0
 }

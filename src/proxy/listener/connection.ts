@@ -7,19 +7,16 @@ const ended: unique symbol = Symbol('springhouse.ended')
 /** undici takes the socket off a request whose body it breaks off. */
 type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
 
-/**
- * Takes no more requests from the connection of this one. Connection: close says so to the client, but Node's parser goes on with
- * what it has.
- */
+/** Takes no more requests from this connection. Connection: close tells the client; Node's parser goes on with the bytes it has. */
 export function endConnection(request: IncomingMessage): void {
   const socket = request.socket as EndedSocket
   if (socket === null) return
   socket[ended] = true
-  // What Node calls behind the last response of a connection.
+  // Node calls this behind the last response of a connection.
   socket.destroySoon = () => linger(socket)
 }
 
-/** Whether a request came behind one after which there must be none. */
+/** True if a request came behind one after which there must be none. */
 export function isBehindTheEnd(request: IncomingMessage): boolean {
   return (request.socket as EndedSocket)?.[ended] === true
 }
@@ -39,7 +36,7 @@ export function linger(socket: Duplex & { [lingering]?: true }, last?: string): 
   socket.once('close', () => clearTimeout(timeout))
 }
 
-/** Whether nothing that comes on a connection is of interest any more. */
+/** True once nothing that comes on a connection is read as a request. */
 export function isLingering(socket: Duplex & { [lingering]?: true }): boolean {
   return socket[lingering] === true
 }

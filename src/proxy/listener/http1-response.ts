@@ -10,7 +10,7 @@ import { endConnection } from './connection.ts'
 
 const unsendable = 'springhouse.unsendable'
 
-/** Is told of each response that Node would not send, and of its target. */
+/** Called for each response that Node would not send, with the target of its request. */
 export type UnsendableListener = (error: SpringhouseError, target: string | undefined) => void
 
 /** Calls for each response on a server's connections that Node would not send. */
@@ -20,14 +20,14 @@ export function onUnsendable(server: Server, listener: UnsendableListener): void
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
-   * The request is asked too while the response waits behind another on its connection (pipelining): Node does not say then that
-   * it was closed, and would hold what is written for ever. Only one without a body: whatever reads a body may close it.
+   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would hold
+   * the bytes for ever. The request tells then, unless it has a body: the reader of a body may close it.
    */
   get hasLeft(): boolean {
     return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
   }
 
-  /** Behind another's response (pipelining) Node would put it between the head of that and the body. HTTP/1.0 knows no 1xx. */
+  /** While a response waits behind another (pipelining), Node would put it between that one's head and body. HTTP/1.0 has no 1xx. */
   get takesInterim(): boolean {
     return !this.headersSent && this.socket !== null && this.req.httpVersion !== '1.0'
   }
@@ -37,7 +37,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   putHead(status: number, fields: FieldLines): void {
-    // With its phrase: Node keeps the phrase of a head that it refused, and would send it with the next.
+    // With the phrase: Node would reuse that of a head which it refused.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
   }
 
@@ -75,8 +75,8 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   /**
-   * To HTTP/1.0 there are no chunks: where there is no length either, an orderly end of the connection would be the end of the body
-   * (RFC 9112 §8). Only a reset is not. Under TLS the missing close_notify says the same (RFC 9112 §9.8).
+   * HTTP/1.0 has no chunks. Without a length, an orderly end of the connection would be the end of the body (RFC 9112 §8), so this
+   * resets it. Under TLS the missing close_notify is enough (RFC 9112 §9.8).
    */
   cut(): void {
     const { socket, req } = this
@@ -90,7 +90,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   reportUnsendable(error: SpringhouseError): void {
-    // A request whose connection is gone has no server, and nobody to answer.
+    // Without a connection there is no server to report to.
     const socket = (this.socket ?? this.req.socket) as { readonly server?: Server | null } | null
     socket?.server?.emit(unsendable, error, this.req.url)
   }

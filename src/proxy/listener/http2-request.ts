@@ -14,7 +14,7 @@ export class Http2Request extends Readable {
   readonly method: string | undefined
   url: string | undefined
   readonly rawHeaders: string[]
-  /** Whether the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). */
+  /** True if the client waits for a 100 before it sends the body (RFC 9110 §10.1.1). */
   readonly expectsContinue: boolean
   /** Bytes of the body so far. */
   receivedBytes = 0
@@ -36,18 +36,18 @@ export class Http2Request extends Readable {
       this.push(null)
       return
     }
-    // Its reader hears of an error; there may be none yet.
+    // A reader has its own listener. Without a reader, an error would end the process.
     this.on('error', () => undefined)
     stream.once('end', () => this.#end())
     stream.once('close', () => { if (!this.#complete) this.#end() })
   }
 
-  /** Of the connection; undefined once it is gone. */
+  /** The socket of the connection; undefined once the session is gone. */
   get socket(): Socket | undefined {
     return this.#stream.session?.socket as Socket | undefined
   }
 
-  /** Whether the whole message has been received. */
+  /** True once END_STREAM was seen and the whole body was read. */
   get complete(): boolean {
     return this.#complete
   }
@@ -62,8 +62,8 @@ export class Http2Request extends Readable {
   }
 
   /**
-   * RFC 9113 §8.1: a client that has been answered in full need not send the rest, and is told so by a reset without an error.
-   * Nobody takes the rest, so the stream would stay, and the request to the origin with it.
+   * Tells a client that has the whole response not to send the rest, by a reset without an error (RFC 9113 §8.1). Otherwise the
+   * stream would stay open, and the request to the origin with it, because nothing reads the rest.
    */
   endUpload(): void {
     const stream = this.#stream
@@ -73,8 +73,8 @@ export class Http2Request extends Readable {
   }
 
   /**
-   * Node ends the body in order also when the stream was reset, or its connection lost, and an upload that was cut would look
-   * whole. A body that came to its end by END_STREAM (§8.1) leaves the stream open until it is answered.
+   * Node also ends the body in order if the stream was reset or the connection lost, so an upload that was cut would look whole.
+   * A body that ended by END_STREAM (§8.1) leaves the stream open until the response ends.
    */
   #end(): void {
     const { aborted, rstCode, readableEnded } = this.#stream

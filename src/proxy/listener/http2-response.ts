@@ -14,7 +14,7 @@ const bytesOfLine = 12
 
 export class Http2Response implements ClientResponse {
   writableEnded = false
-  /** Each stream stands for itself: what is left of a body ends with it. */
+  /** An unread body ends with its stream, and delays no other request. */
   readonly hasUnreadBody = false
   readonly #stream: ServerHttp2Stream
   readonly #request: Http2Request
@@ -24,7 +24,7 @@ export class Http2Response implements ClientResponse {
     this.#stream = stream
     this.#request = request
     this.#unsendable = unsendable
-    // A stream that is reset fails. Whoever waits for it hears of its end.
+    // A stream that is reset emits an error, which would end the process. Its close event follows.
     stream.on('error', () => undefined)
   }
 
@@ -57,7 +57,7 @@ export class Http2Response implements ClientResponse {
     this.#stream.additionalHeaders({ ...lines, ':status': status })
   }
 
-  /** Node reads trailers when the body has gone, in a call that nothing could guard. So what it would refuse is refused here. */
+  /** Node reads trailers behind the body, in a call that nothing can guard. So this refuses what Node would refuse then. */
   putTrailers(fields: FieldLines): void {
     if (!isSettled(fields) || isTooLong(fields)) throw new TypeError('trailers that HTTP/2 cannot carry')
     const trailers = streamFields(fields)
@@ -65,7 +65,7 @@ export class Http2Response implements ClientResponse {
   }
 
   write(chunk: Buffer): boolean {
-    // Node ends a stream with the head of a response that has no content (to HEAD; 204, 205, 304), and fails it for what is written then.
+    // Node has ended the stream of a response without content (to HEAD; 204, 205, 304), and would fail it for a write.
     if (this.#stream.writableEnded) return true
     return !this.hasLeft && this.#stream.write(chunk)
   }
@@ -76,7 +76,7 @@ export class Http2Response implements ClientResponse {
     const stream = this.#stream
     if (!stream.writableEnded) stream.end(chunk, encoding)
     if (this.#request.complete) return
-    // One turn after the end of the response, which the reset would overtake.
+    // In the next turn: the reset would overtake the end of the response.
     const endUpload = (): void => void setImmediate(() => this.#request.endUpload())
     if (stream.writableFinished) endUpload()
     else stream.once('finish', endUpload)
@@ -98,12 +98,12 @@ export class Http2Response implements ClientResponse {
     this.#stream.off('close', listener)
   }
 
-  /** With no error the end of the stream would look like the end of the message. */
+  /** Resets the stream with an error: an end without one would look like the end of the message. */
   cut(): void {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
-  /** The other streams of a session are none of this one's business. */
+  /** A stream has no requests behind it; the other streams of its session go on. */
   endConnection(): void {}
 
   reportUnsendable(error: SpringhouseError): void {

@@ -17,7 +17,7 @@ import { Http2Request } from '../listener/http2-request.ts'
 import { keepsBody, readBody } from './buffered-body.ts'
 import { relayResponse } from './relay-response.ts'
 
-/** What Fastify gives its server factory: its router. */
+/** Fastify's router, as its server factory receives it. */
 export type FastifyRouter = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
@@ -39,10 +39,10 @@ class PassedMessage {
   readonly kept: Buffer | undefined
   readonly done: () => void
   readonly failed: (cause: unknown) => void
-  /** The head of the origin's response, once it is there. */
+  /** The head of the origin's response, once it has been received. */
   status = 0
   fields: FieldLines = []
-  /** Whether nothing of its body came with the head. */
+  /** True if none of the body came with the head. */
   headAlone = false
 
   constructor(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
@@ -55,7 +55,7 @@ class PassedMessage {
   }
 }
 
-/** The response to a PassedMessage. Nothing is written to it: each reply is taken over (`hijack`) before it is sent. */
+/** The response to a PassedMessage. Nothing writes to it: `hijack` takes each reply over before Fastify sends it. */
 class PassedReply {
   statusCode = 200
   readonly #response: ClientResponse
@@ -95,7 +95,7 @@ export class HttpProxy {
   #send(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined): Promise<void> {
     return new Promise((done, failed) => {
       const message = new PassedMessage(pass, request, response, kept, done, failed)
-      // The two have all that Fastify and reply-from read of a request, and set on a response.
+      // These two have every property that Fastify and reply-from read or set.
       this.#router?.(message as unknown as IncomingMessage, new PassedReply(response) as unknown as ServerResponse)
     })
   }
@@ -107,7 +107,7 @@ export class HttpProxy {
 
   register(app: FastifyInstance): void {
     const { origins, viaName } = this.#parts
-    // Fastify's inject comes past the listener, where requests are validated: it reaches nothing.
+    // Fastify's inject bypasses the listener, and so validation: it must reach nothing.
     app.addHook('onRequest', ({ raw }, reply, done) => {
       if ((raw as unknown) instanceof PassedMessage) done()
       else reply.code(404).send()
@@ -128,10 +128,10 @@ export class HttpProxy {
       },
       replyOptions: {
         getUpstream: ({ raw }) => upstreamOf(messageOf(raw as IncomingMessage).pass.routed.route.origin),
-        // Failover is the dispatcher's; nothing is repeated because of what was answered.
+        // The dispatcher of the pools does failover. reply-from must not retry because of a response.
         retryDelay: () => null,
         rewriteRequestHeaders: ({ raw }) => exactHeaders(messageOf(raw as IncomingMessage)),
-        // The fields go to the client as they came: see relayResponse.
+        // relayResponse sends the fields as the origin sent them.
         rewriteHeaders: () => ({}),
         onResponse: ({ raw }, reply, { stream }) => {
           reply.hijack()
@@ -176,7 +176,7 @@ function exactHeaders(message: PassedMessage): ExactHeaders {
       },
       onHeadAlone: () => {
         message.headAlone = true
-        // A head that is relayed already; one that waits for `onResponse` is sent so when its turn comes.
+        // This head has been relayed. If `onResponse` still holds it, relayResponse sends it alone.
         if (response.headersSent) sendHeadAlone(response)
       },
       onInterim: (status, fields) => sendInterim(response, status, fields),

@@ -11,7 +11,7 @@ import type { PassReason } from '../../policy/reasons.ts'
 export interface PassedHead {
   readonly status: number
   readonly fields: FieldLines
-  /** Whether nothing of the body came with it. */
+  /** True if none of the body came with it. */
   readonly headAlone: boolean
   readonly reason: PassReason
   /** This hop's Via member. */
@@ -23,14 +23,14 @@ export interface PassedHead {
  * head from within a write of the body, where nothing can guard it.
  */
 export function relayResponse(response: ClientResponse, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
-  // Destroyed unread, a body fails too.
+  // Destroying an unread body emits an error too.
   body.on('error', () => cutUnlessEnded(response))
   if (response.hasLeft) return void body.destroy()
   const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
   // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
   if (response.hasUnreadBody) head.push('connection', 'close')
   if (!sendHead(response, status, head)) return void body.destroy()
-  // Whichever ends early takes the other with it, and the copy is dropped.
+  // If either ends early, the other ends too, and the copy is dropped.
   const source = copy === undefined ? body : pipeline(body, copy, () => undefined)
   source.on('error', () => cutUnlessEnded(response))
   response.onClose(() => source.destroy())

@@ -19,7 +19,7 @@ export interface WebSocketHandshake {
   readonly pass: Pass
   readonly request: IncomingMessage
   readonly client: Socket
-  /** What the client sent behind its request. */
+  /** Bytes that the client sent behind its request. */
   readonly head: Buffer
   /** Logs an error and answers the client with it. */
   failed(cause: unknown): void
