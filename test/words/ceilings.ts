@@ -11,7 +11,7 @@ export const ceilings: Readonly<Record<string, number>> = {
   'src/exchange': 251,
   'src/log': 26,
   'src/origin': 3,
-  'src/proxy': 128,
+  'src/proxy': 136,
   test: 3,
   'test/cli': 18,
   'test/config': 1,
@@ -21,7 +21,7 @@ export const ceilings: Readonly<Record<string, number>> = {
   'test/exchange': 63,
   'test/hostile': 174,
   'test/log': 7,
-  'test/proxy': 52,
+  'test/proxy': 59,
   'test/soak': 50,
   'test/support': 130,
 }
