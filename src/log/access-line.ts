@@ -1,5 +1,5 @@
 // The line of one request in the log: a JSON object, in ASCII, written by hand because each request may have one.
-import type { TargetMask } from './masking.ts'
+import { shownTargetChars, type TargetMask } from './masking.ts'
 
 /** One request at its end, as the access log shows it. */
 export interface AccessRecord {
@@ -60,7 +60,7 @@ export function accessLine(record: AccessRecord, shown: TargetMask): string {
   const { status, route, key, origin, server, originMs, tries, notStored, ageMs, client, traceId, worker } = record
   const level = isErrorStatus(status, record.outcome === 'error') ? errorLevel : infoLevel
   let line = `{"level":${level},"time":"${isoTime(record.timeMs)}","msg":"request","outcome":${quoted(record.outcome)},"reason":${quoted(record.reason)},"status":${whole(status)}`
-    + `,"method":${quoted(record.method)},"host":${quoted(record.host)},"target":${quoted(shown(record.target))}`
+    + `,"method":${quoted(record.method)},"host":${quoted(record.host)},"target":${quoted(shown(record.target), mostTargetChars)}`
   if (route !== undefined) line += `,"route":${quoted(route)}`
   if (key !== undefined) line += `,"key":${quoted(key)}`
   line += `,"bytes":${whole(record.bytes)},"ms":${tenths(record.ms)},"requestId":${quoted(record.requestId)}`
@@ -82,17 +82,19 @@ function whole(value: number): number {
 }
 
 function tenths(value: number): number {
-  return Number.isFinite(value * 10) ? Math.round(value * 10) / 10 : 0
+  return whole(value * 10) / 10
 }
 
-const mostChars = 4096
+// With every character escaped all of a line still fits into what a sink holds. A mask cuts targets at its own bound.
+const mostChars = 512
+const mostTargetChars = shownTargetChars + 16
 
 /**
  * A JSON string of ASCII characters. What a client sent may hold control characters, which would steer a terminal, half a
  * surrogate pair, or bytes that are no UTF-8: all but printable ASCII is escaped.
  */
-function quoted(text: string): string {
-  if (text.length > mostChars) return quoted(`${text.slice(0, mostChars)}...`)
+function quoted(given: string, most = mostChars): string {
+  const text = given.length > most ? `${given.slice(0, most)}...` : given
   return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : JSON.stringify(text).replaceAll(/[^ -~]/g, escaped)
 }
 

@@ -65,18 +65,31 @@ export const routes: Readonly<Record<string, Probe>> = {
     })(t, path)
   },
   'routes[].cache.mode': later(['cache', 'bypass'], fields({ 'Cache-Control': 'max-age=60' }), ['fresh', 'route-uncached']),
-  'routes[].cache.ttl.default': later(['0s', '1m'], fields({ ETag: '"a"' }), ['stale', 'fresh']),
+  'routes[].cache.ttl.default': later(['0s', '1m'], fields({ ETag: '"a"' }), ['no-lifetime', 'fresh']),
   'routes[].cache.ttl.max': later(['1h', '1m'], fields({ 'Cache-Control': 'max-age=600' }), ['fresh', 'stale'], 120),
-  'routes[].cache.negativeTtl': later([{}, { 404: '1m' }], fields({}, 404), ['not-fresh', 'fresh']),
-  'routes[].cache.heuristics': later([true, false], (_request, response) => void response.writeHead(200, { 'Last-Modified': 'Mon, 01 Jan 2001 00:00:00 GMT' }).end(), ['fresh', 'stale']),
+  'routes[].cache.negativeTtl': later([{}, { 404: '1m' }], fields({}, 404), ['no-lifetime', 'fresh']),
+  'routes[].cache.heuristics': later([true, false], (_request, response) => void response.writeHead(200, { 'Last-Modified': 'Mon, 01 Jan 2001 00:00:00 GMT' }).end(), ['fresh', 'no-lifetime']),
   'routes[].cache.staleWhileRevalidate': later(['0s', '1m'], fields({ 'Cache-Control': 'max-age=10', ETag: '"a"' }), ['stale', 'stale-while-revalidate'], 20),
+  'routes[].cache.staleIfSlow': each({
+    values: ['1ms', '1m'],
+    origin: async (request, response) => {
+      if (request.headers['x-slow'] !== undefined) await new Promise((resolve) => { setTimeout(resolve, 50) })
+      response.writeHead(200, { 'Cache-Control': 'max-age=10' }).end('body')
+    },
+    expected: ['stale-if-slow', 'stale'],
+    see: async (house) => {
+      await house.get('/')
+      house.manual.advance(20_000)
+      return detail(await house.get('/', { 'X-Slow': '1' }))
+    },
+  }),
   'routes[].cache.staleIfError': each({
     values: ['0s', '1m'],
     origin: (request, response) => {
       if (request.headers['x-fail'] === undefined) response.writeHead(200, { 'Cache-Control': 'max-age=10' }).end('body')
       else response.writeHead(500).end()
     },
-    expected: ['origin-5xx', 'stale-if-error'],
+    expected: ['status', 'stale-if-error'],
     see: async (house) => {
       await house.get('/')
       house.manual.advance(20_000)
