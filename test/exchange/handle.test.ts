@@ -16,7 +16,7 @@ t.test('a pass is returned synchronously, with the request as it was routed, and
   const bench = await startHandler(t, { origin: (_, response) => response.end() })
   const context = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
   const untouched = new Proxy({}, { get: (_, name) => t.fail(`the response is asked for ${String(name)}`) }) as Parameters<typeof bench.handler.handle>[1]
-  for (const [method, rawHeaders, reason] of [['POST', ['Host', 'a'], 'method'], ['GET', ['Host', 'a', 'Content-Length', '1'], 'request-body'], ['GET', ['Host', 'a', 'Upgrade', 'h2c'], 'upgrade']] as const) {
+  for (const [method, rawHeaders, reason] of [['POST', ['Host', 'a'], 'method'], ['GET', ['Host', 'a', 'Content-Length', '1'], 'request-body'], ['GET', ['Host', 'a', 'Upgrade', 'websocket'], 'upgrade']] as const) {
     const pass = bench.handler.handle({ method, url: '/x?y', rawHeaders }, untouched, context)
     if (!(pass instanceof Pass)) return void t.fail(`${method} is a pass`)
     t.equal(pass.kind, 'pass')
