@@ -7,7 +7,7 @@ export const renamedSettings: Readonly<Record<string, string>> = {
   'routes[].cache.maxTtl': 'ttl: { max: … }',
 }
 
-/** What took the place of a name that the schema does not know; undefined if no setting ever had it. */
+/** Returns the setting that replaced an old name; undefined if no setting ever had that name. */
 export function renamed(path: string): string | undefined {
   const place = path.replaceAll(/\[\d+\]/g, '[]').toLowerCase()
   return Object.entries(renamedSettings).find(([old]) => old.toLowerCase() === place)?.[1]

@@ -24,7 +24,7 @@ export interface HandlerParts extends FillParts, PassParts {
   /** Read at each request, so that a reload shows at the next one. */
   routes(): readonly Route[]
   readonly viaName: string
-  /** Whether requests for one key wait for one fetch. */
+  /** True if requests for one key wait for one fetch. */
   readonly coalesce: boolean
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined

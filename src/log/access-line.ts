@@ -1,7 +1,7 @@
 // The line of one request in the log: a JSON object, in ASCII, written by hand because each request may have one.
 import { shownTargetChars, type TargetMask } from './masking.ts'
 
-/** One request at its end, as the access log shows it. */
+/** A finished request, as the access log shows it. */
 export interface AccessRecord {
   /** When the response ended, in milliseconds since the epoch. */
   readonly timeMs: number
@@ -50,7 +50,7 @@ export interface AccessRecord {
 const infoLevel = 30
 const errorLevel = 50
 
-/** Whether a request counts as an error in the log: a server error, or a response of the proxy's own. */
+/** Returns true if a request counts as an error in the log: a server error, or a response that the proxy made. */
 export function isErrorStatus(status: number, isError: boolean): boolean {
   return isError || status >= 500
 }

@@ -34,7 +34,7 @@ export class AccessLog {
   }
 
   /**
-   * Whether a request gets a line. To be asked once for each request: `sampled` draws lots.
+   * Returns true if a request gets a line. Call it once per request: `sampled` chooses at random.
    * @param status of the final response
    * @param isError whether the response is the proxy's own problem document
    * @param ms how long the request took

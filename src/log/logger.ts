@@ -29,7 +29,7 @@ export function createLogger(config: LogConfig): Logger {
   return pino(options, { write: (line: string) => standardOutput.write(format(line)) })
 }
 
-/** What becomes of a line of JSON before it is written: text for people, if the configuration says so. */
+/** Returns the function that formats a line of JSON: as text for people, if the configuration says so. */
 export function lineFormat({ pretty }: LogConfig): (line: string) => string {
   // The factory of pino-pretty makes text alone: its stream would write by itself, and wait.
   return pretty ? prettyFactory({ colorize: process.stdout.isTTY }) : (line) => line

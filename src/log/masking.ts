@@ -55,7 +55,7 @@ export function targetMask(shownParameters: readonly string[]): TargetMask {
   }
 }
 
-/** Whether any segment is long enough for a token, or has parameters. */
+/** Returns true if a segment is long enough for a token, or has parameters. */
 function mayHoldSecret(path: string): boolean {
   if (path.includes(';') || path.includes('eyJ')) return true
   for (let from = 0; from < path.length;) {
@@ -91,7 +91,7 @@ const shortestHexToken = 32
 const shortestMixedToken = 19
 
 /**
- * Whether a text looks like a secret that grants something: an API key, a session, a reset link, a JWT.
+ * Returns true if a text looks like a secret that grants access: an API key, a session, a reset link, a JWT.
  *
  * A text is pieces of letters and digits, with other characters between them. A change is a step from letters to digits, from
  * digits to letters, or from small letters to capitals. A text is a token in these cases:

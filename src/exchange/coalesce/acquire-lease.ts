@@ -1,4 +1,4 @@
-// One fetch per key among all processes: a lead takes the key's lease, or waits for the process that has it.
+// The lease of a key: among all processes one leader fetches, and the others wait for it.
 import { normalTarget } from '../../http/normal-target.ts'
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'

@@ -1,4 +1,4 @@
-// One fetch per key and process: who leads, and who waits for the lead.
+// The coalescer: per key and process one request leads a fetch, and its followers wait.
 import { normalTarget } from '../../http/normal-target.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
@@ -7,7 +7,7 @@ import type { PurgeLog } from '../../store/purge/log.ts'
 /** A fetch that others may wait for. */
 export class Fetch {
   readonly stamp: LogPosition
-  /** Whether anybody in this process has waited for it. */
+  /** True once a follower in this process has waited for it. */
   joined = false
   /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
   readonly settled: Promise<Outcome>

@@ -1,4 +1,4 @@
-// Whether a request fetches now, or waits for another fetch of its key: in this process, or in another one that shares the store.
+// The turn of a request: it fetches now, or waits for another fetch of its key in this process or another.
 import type { RangeAsked } from '../../policy/combine.ts'
 import type { Decision } from '../../policy/decide.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
@@ -14,7 +14,7 @@ import { hitForMissKey, type HitForMiss } from './hit-for-miss.ts'
 /** A decision that needs the origin. */
 export type FetchDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
 
-/** What a request has been through when it looks up. */
+/** The history of a request at a lookup. */
 export interface Attempt {
   /** How often it waited, or found nothing where a body had been. */
   readonly waits: number
@@ -41,7 +41,7 @@ export type FetchTurn =
 
 export interface FetchTurnParts {
   readonly coalescer: Coalescer
-  /** Whether requests for one key wait for one fetch. */
+  /** True if requests for one key wait for one fetch. */
   readonly coalesce: boolean
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined

@@ -97,7 +97,7 @@ export function hitForMissKey({ key, request }: RoutedRequest): string {
   return request.hasAuthorization || request.hasCookie ? withCredentials(key) : key
 }
 
-/** What others are told of a request whose answer is of no use to anyone else. */
+/** Returns the outcome that followers get if the response cannot be shared. */
 export function uncacheableOutcome({ request }: RoutedRequest): Outcome {
   return request.hasAuthorization || request.hasCookie ? 'uncacheable-with-credentials' : 'uncacheable'
 }

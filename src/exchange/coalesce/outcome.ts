@@ -1,4 +1,4 @@
-// What those who wait for a fetch are told of it, and what is remembered of its key.
+// The outcome of a fetch for its followers, and its effect on hit-for-miss.
 import type { Clock } from '../../clock.ts'
 import { servesUnasked } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
@@ -12,7 +12,7 @@ interface Memory {
   readonly hitForMiss: HitForMiss
 }
 
-/** Of a response that was to be stored. @param taken whether the store took it */
+/** Returns the outcome of a response that was to be stored. @param taken true if the store accepted it */
 export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedRequest, meta: Metadata, taken: boolean): Outcome {
   if (!taken) return 'refused'
   if (servesUnasked(meta, clock.now())) {
@@ -24,7 +24,7 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
   return uncacheableOutcome(asked)
 }
 
-/** Of a response that is not to be stored. `status`: the origin's; `mayStore`: whether the request was for something that could have been. */
+/** Returns the outcome of a response that is not stored. `status`: the origin's; `mayStore`: true if the response to this request could be stored. */
 export function unstoredOutcome({ hitForMiss }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
   if (reason === 'store-refused') return 'refused'
   // The reason may lie in this request. A 304 to the client's own precondition does not tell whether the whole may be stored. And an

@@ -1,4 +1,4 @@
-// One answer of the origin on its way to client and store at once; RFC 9111 §3 and §4.3.
+// A fill: one response of the origin goes to client and store at once; RFC 9111 §3 and §4.3.
 import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
@@ -45,18 +45,18 @@ export class Fill implements ResponseSink, ServedFill {
   readonly #done: () => void
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
-  /** Whether the origin is asked for what a stored part lacks, for a client that wants the whole. */
+  /** True if the fill requests the missing rest of an incomplete response, for a client that wants the whole. */
   readonly #forRest: boolean
   #state: State = 'requesting'
   #origin: OriginExchange | undefined
   #slowTimer: NodeJS.Timeout | undefined
-  /** Whether the client still waits for bytes: not after a 304, when it left, or for a background refresh. */
+  /** True while the client waits for bytes: not after a 304, after it left, or in a background refresh. */
   #clientWaits: boolean
   #receivedBytes = 0
   #announcedBytes = -1
   /** Events of the origin that wait until the store has removed what the response supersedes; undefined: none waits. */
   #waiting: (() => void)[] | undefined
-  /** What a HEAD makes of stored responses. The end of the client's response waits for it. */
+  /** The update of stored responses by a HEAD. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
@@ -148,13 +148,13 @@ export class Fill implements ResponseSink, ServedFill {
     })
   }
 
-  /** Whether the request had a condition that a 304 responds to: this cache's or, if it went as the client made it, the client's. */
+  /** True if the request had a condition that a 304 responds to: this cache's or, if it went as the client made it, the client's. */
   get #askedConditionally(): boolean {
     const { request } = this.exchange.routed
     return this.plan.validating !== undefined || (!this.plan.unconditional && (request.ifNoneMatch !== undefined || request.ifModifiedSince !== undefined))
   }
 
-  /** Whether the response to a request for the rest of a part is none for the client, who did not ask for a part. */
+  /** Returns true if the response to a request for the rest of a part does not go to the client, which did not request a part. */
   #takeRest(status: number): boolean {
     if (status === 206 && this.storer.whole) {
       this.#state = 'completing'

@@ -16,7 +16,7 @@ import type { FillParts, FillPlan } from './plan.ts'
 import { lookup, verdictNow } from '../lookup.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 
-/** One answer on its way into the store, or not. */
+/** Stores a response, or decides that it is not stored. */
 export class ResponseStorer {
   readonly #parts: FillParts
   readonly #asked: RoutedRequest
@@ -35,7 +35,7 @@ export class ResponseStorer {
     this.#plan = plan
   }
 
-  /** Whether what arrives is being stored. */
+  /** True while the received bytes are stored. */
   get open(): boolean {
     return this.#writer !== undefined
   }
@@ -45,7 +45,7 @@ export class ResponseStorer {
     return this.open ? this.#meta?.variant : undefined
   }
 
-  /** Whether it is becoming the whole, not a part. */
+  /** True if the complete response results, not a part. */
   get whole(): boolean {
     return this.#meta !== undefined && this.#meta.part === undefined
   }
@@ -182,7 +182,7 @@ export class ResponseStorer {
     this.#writer = undefined
   }
 
-  /** What was committed, as the store has it, unless a purge or another fill has come after it. Never rejects. */
+  /** Returns the committed response from the store, unless a purge or another fill came after it. Never rejects. */
   async stored(): Promise<Stored | undefined> {
     const mine = this.#meta
     try {
@@ -193,7 +193,7 @@ export class ResponseStorer {
     }
   }
 
-  /** Whether an entry that a 304 confirmed is renewed. A store that fails costs the next request a look at the origin. Never rejects. */
+  /** Renews an entry that a 304 confirmed, and returns whether that succeeded. If the store fails, the next request revalidates. Never rejects. */
   async keep({ keep, meta }: Freshening, was: Metadata): Promise<boolean> {
     if (keep === 'nothing') await this.forget(meta.variant)
     if (keep !== 'merged') return false

@@ -15,13 +15,13 @@ import type { StaleFallback } from '../stale-fallback.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 import type { ResponseStorer } from './response-storer.ts'
 
-/** What serving from the store needs of its fill, and tells it. */
+/** The fill, as serving from the store uses it. */
 export interface ServedFill {
   readonly parts: FillParts
   readonly exchange: ClientExchange
   readonly plan: FillPlan
   readonly storer: ResponseStorer
-  /** Whether the client still waits for a response. */
+  /** True while the client waits for a response. */
   readonly clientWaits: boolean
   cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string
   /** The client has its response, or has left. */
@@ -94,7 +94,7 @@ async function deliver({ exchange, parts }: ServedFill, stored: Stored, occasion
   }
 }
 
-/** Whether followers find a response that they can share. */
+/** Returns true if followers find a response that they can share. */
 export function isStored(outcome: Outcome): boolean {
   return outcome !== 'failed' && outcome !== 'refused'
 }

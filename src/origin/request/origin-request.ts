@@ -78,7 +78,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #mustBeEmpty = false
   /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
-  /** What delimits the response. */
+  /** The delimiter of the response. */
   #messageEnd: MessageEnd = 'coding'
   #over = false
 

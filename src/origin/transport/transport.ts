@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
-/** What delimits a response (RFC 9112 §6.3). */
+/** The delimiter of a response (RFC 9112 §6.3). */
 export type MessageEnd = 'length' | 'head' | 'coding'
 
 /** An HTTP/1.1 connection for one request at a time, or one HTTP/2 stream. Both call the handler as undici does. */
