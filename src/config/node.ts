@@ -9,9 +9,11 @@ export interface SchemaNode extends Annotations {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean'
   readonly properties?: Readonly<Record<string, SchemaNode>>
   readonly required?: readonly string[]
+  readonly additionalProperties?: boolean
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>
   readonly items?: SchemaNode
   readonly minItems?: number
+  readonly uniqueItems?: boolean
   readonly anyOf?: readonly SchemaNode[]
   readonly enum?: readonly string[]
   readonly const?: string

@@ -1,5 +1,5 @@
 // The servers behind the proxy, in named pools.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { HOUR, MINUTE, SECOND } from '../units.ts'
 import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
 

@@ -1,5 +1,5 @@
 // Routes: the origin of each request, its cache key and how its responses are stored.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { DAY, GiB } from '../units.ts'
 import { choice, duration, flag, section, size, text, texts } from './leaf.ts'
 
