@@ -11,7 +11,8 @@ const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
 /** The first that fits is a file's lane. Each names what a file reaches by its imports, within test/ alone. */
 const lanes = {
   // Failovers, cuts, floods of faults over time.
-  chaos: ['test/coherence/fleet.ts', 'test/soak/soak.ts', 'test/support/trouble.ts', 'test/support/steady-load.ts', 'test/support/redis-cluster.ts', 'test/support/redis-sentinel.ts', 'test/support/redis-errors.ts'],
+  chaos: ['test/coherence/fleet.ts', 'test/soak/soak.ts', 'test/support/trouble.ts', 'test/support/steady-load.ts', 'test/support/redis-cluster.ts',
+    'test/support/redis-sentinel.ts', 'test/support/redis-errors.ts'],
   redis: ['test/support/redis.ts'],
   // The program, or another one, as a process of its own.
   process: ['node:child_process'],
@@ -40,7 +41,7 @@ export function laneOf(file) {
 export function reaches(file, within = 'test/') {
   const found = new Set([file])
   for (const each of found) {
-    if (each.startsWith(within) && existsSync(join(root, each))) for (const name of importsOf(each)) found.add(name)
+    if (each.startsWith(within) && existsSync(join(root, each))) { for (const name of importsOf(each)) found.add(name) }
   }
   return found
 }
@@ -68,7 +69,9 @@ export function runTap(files, flags = []) {
   const running = spawn(process.execPath, [tap, ...flags, ...files.map(compiled)], { cwd: root, stdio: 'inherit' })
   // Ctrl-C reaches tap itself; what ends this process alone must end tap too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => running.kill(signal))
-  return new Promise(end => { running.once('exit', (code, signal) => end(signal === null ? code : 1)) })
+  return new Promise(end => {
+    running.once('exit', (code, signal) => end(signal === null ? code : 1))
+  })
 }
 
 async function main([lane = 'list', ...flags]) {
