@@ -93,7 +93,7 @@ async function tryNode(major) {
   const options = { cwd: tree, env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` } }
   const steps = {
     install: async () => void await run('npm', ['ci', '--engine-strict', '--no-audit', '--no-fund'], options),
-    fast: async () => /^# \{ (.*) \}$/m.exec(await run('npm', ['run', '--silent', 'test:fast', '--', '--reporter=tap'], options))?.[1],
+    fast: async () => /^# \{ (.*) \}$/m.exec(await run('npm', ['run', '--silent', 'test:fast'], options))?.[1],
     demo: async () => await tryDemo(options),
   }
   const line = [version.padEnd(9)]

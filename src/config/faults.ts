@@ -1,6 +1,7 @@
 // Finds where a configuration departs from its schema. A walk, because compiling the schema would cost more than the check.
 import { textFormat } from './formats.ts'
 import { isPlainObject, type SchemaNode } from './node.ts'
+import { memberNames } from './schema/leaf.ts'
 
 /** A place where a value is not what its schema says. */
 export interface Fault {
@@ -68,13 +69,21 @@ function walkList(node: SchemaNode, list: readonly unknown[], place: readonly (s
 }
 
 function walkMap(node: SchemaNode, map: Readonly<Record<string, unknown>>, place: readonly (string | number)[], faults: Fault[], fault: Report): void {
-  const { properties = {}, patternProperties = {} } = node
+  const { properties = {}, patternProperties } = node
+  const [[pattern, member] = []] = Object.entries(patternProperties ?? {})
   for (const name of node.required ?? []) if (!Object.hasOwn(map, name) || map[name] === undefined) fault('missing', name)
-  for (const [name, value] of Object.entries(map)) {
-    const pattern = Object.hasOwn(properties, name) ? undefined : Object.keys(patternProperties).find((each) => new RegExp(each, 'u').test(name))
-    const member = pattern === undefined ? (Object.hasOwn(properties, name) ? properties[name] : undefined) : patternProperties[pattern]
-    if (member === undefined) {
-      if (node.additionalProperties === false) fault('unknown', name)
-    } else if (value !== undefined || pattern !== undefined) walk(member, value, [...place, name], faults)
+  for (const [name, each] of Object.entries(map)) {
+    if (pattern !== undefined && member !== undefined) {
+      if (isMemberName(pattern, name)) walk(member, each, [...place, name], faults)
+      else fault('unknown', name)
+    } else if (!Object.hasOwn(properties, name)) fault('unknown', name)
+    else if (each !== undefined) walk(properties[name] as SchemaNode, each, [...place, name], faults)
   }
+}
+
+/** A schema holds the sources of expressions. Those of this one are known, so none is made at run time. */
+function isMemberName(pattern: string, name: string): boolean {
+  const known = Object.values(memberNames).find(({ source }) => source === pattern)
+  if (known === undefined) throw new Error(`no expression has the source ${pattern}`)
+  return known.test(name)
 }

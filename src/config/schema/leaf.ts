@@ -63,6 +63,13 @@ export function choice<const Values extends string[]>(values: readonly [...Value
   return Type.Enum(values, { default: options.default, description: options.prose })
 }
 
+/** The names that the members of a map may have. A walk uses the expressions, and the schema holds their sources. */
+export const memberNames = {
+  /** A DNS label, because the program uses the name as one. */
+  origin: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u,
+  errorStatus: /^[45][0-9]{2}$/u,
+}
+
 /** A map of settings. A name that it does not list is refused. */
 export function section<Properties extends TProperties>(properties: Properties, prose?: string) {
   return Type.Object(properties, { additionalProperties: false, ...(prose !== undefined && { description: prose }) })
