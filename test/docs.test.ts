@@ -1,11 +1,13 @@
 // The pages that people read at night say what the program says, in both directions.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorCatalogue } from '../src/errors.ts'
 import { decisionReasons, notStoredReasons, reasonMeaning } from '../src/policy/reasons.ts'
 
 const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
+
+const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/decisions', import.meta.url))).map(name => `docs/decisions/${name}`)
 
 /** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
 function rows(text: string): Map<string, string[]> {
@@ -24,17 +26,17 @@ t.test('docs/reasons.md explains every reason and every error, and no others', a
 })
 
 t.test('the README and the docs link to nothing that is not there', async t => {
-  for (const path of ['README.md', 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
     for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
       t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
     }
   }
 })
 
-t.test('the README names only scripts that there are', async t => {
+t.test('the README and CONTRIBUTING.md name only scripts that there are', async t => {
   const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> }
-  for (const [, name = ''] of page('README.md').matchAll(/npm (?:run )?(start|test|demo|bench|[a-z:]+)(?= --|`|\s+#|$)/gm)) {
-    if (name !== 'ci') t.ok(name in scripts, `npm run ${name}`)
+  for (const [, name = ''] of `${page('README.md')}\n${page('CONTRIBUTING.md')}`.matchAll(/npm (?:run )?(start|test|demo|bench|[a-z:]+)(?= --|`|\s+#|$)/gm)) {
+    if (!['ci', 'run'].includes(name)) t.ok(name in scripts, `npm run ${name}`)
   }
 })
 

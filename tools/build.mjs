@@ -71,6 +71,7 @@ function equipTests() {
   const tap = join(root, '.build/node_modules/tap')
   mkdirSync(tap, { recursive: true })
   copyFileSync(join(root, 'tools/tap.mjs'), join(tap, 'index.mjs'))
+  copyFileSync(join(root, 'tools/deadline.mjs'), join(tap, 'deadline.mjs'))
   writeFileSync(join(tap, 'package.json'), JSON.stringify({ name: 'tap', type: 'module', exports: './index.mjs' }))
 }
 

@@ -1,17 +1,18 @@
 // The lanes of the tests, by what each file imports: `node tools/lanes.mjs fast` runs one, `… list` shows which file is in which.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, root } from './build.mjs'
+import { runFiles } from './run.mjs'
 
 const tests = join(root, 'test')
-const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
 
 /** The first that fits is a file's lane. Each names what a file reaches by its imports, within test/ alone. */
 const lanes = {
   // Failovers, cuts, floods of faults over time.
-  chaos: ['test/coherence/fleet.ts', 'test/soak/soak.ts', 'test/support/trouble.ts', 'test/support/steady-load.ts', 'test/support/redis-cluster.ts', 'test/support/redis-sentinel.ts', 'test/support/redis-errors.ts'],
+  chaos: ['test/coherence/fleet.ts', 'test/soak/soak.ts', 'test/support/trouble.ts', 'test/support/steady-load.ts', 'test/support/redis-cluster.ts',
+    'test/support/redis-sentinel.ts', 'test/support/redis-errors.ts'],
   redis: ['test/support/redis.ts'],
   // The program, or another one, as a process of its own.
   process: ['node:child_process'],
@@ -40,7 +41,7 @@ export function laneOf(file) {
 export function reaches(file, within = 'test/') {
   const found = new Set([file])
   for (const each of found) {
-    if (each.startsWith(within) && existsSync(join(root, each))) for (const name of importsOf(each)) found.add(name)
+    if (each.startsWith(within) && existsSync(join(root, each))) { for (const name of importsOf(each)) found.add(name) }
   }
   return found
 }
@@ -63,14 +64,6 @@ export function compiled(file) {
   return join('.build', file.replace(/\.ts$/, '.js'))
 }
 
-/** Runs test files by tap, with its flags; resolves to the exit code. */
-export function runTap(files, flags = []) {
-  const running = spawn(process.execPath, [tap, ...flags, ...files.map(compiled)], { cwd: root, stdio: 'inherit' })
-  // Ctrl-C reaches tap itself; what ends this process alone must end tap too.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => running.kill(signal))
-  return new Promise(end => { running.once('exit', (code, signal) => end(signal === null ? code : 1)) })
-}
-
 async function main([lane = 'list', ...flags]) {
   if (lane === 'list') {
     for (const file of testFiles()) process.stdout.write(`${laneOf(file)}\t${file}\n`)
@@ -84,14 +77,13 @@ async function main([lane = 'list', ...flags]) {
     return 2
   }
   if (!build('dist') || !build('test') || !prepare(found)) return 1
-  return await runTap(found, flags.filter(each => each.startsWith('-')))
+  return await runFiles(found.map(compiled))
 }
 
-/** Makes sure of what these files need: tap with the plugins of package.json, and a Redis. */
+/** Makes sure that there is a Redis, if one of these files starts one. */
 export function prepare(files) {
-  const lines = [['node', [tap, 'build']]]
-  if (files.some(file => reaches(file).has('test/support/redis.ts'))) lines.push(['bash', ['test/support/ensure-redis.sh']])
-  return lines.every(([program, args]) => spawnSync(program, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0)
+  if (!files.some(file => reaches(file).has('test/support/redis.ts'))) return true
+  return spawnSync('bash', ['test/support/ensure-redis.sh'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.slice(2)))

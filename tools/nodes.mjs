@@ -37,7 +37,10 @@ function run(command, args, options) {
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
     stopWithUs(child)
     let printed = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => { printed += text })
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', text => {
+        printed += text
+      })
     child.once('error', reject)
     child.once('close', code => (code === 0 ? resolve(printed) : reject(new Error(`${command} ${args.join(' ')} ended with ${code}:\n${printed.slice(-4000)}`))))
   })
@@ -60,8 +63,13 @@ async function tryDemo(options) {
   const demo = spawn('node', ['dist/cli/main.js', 'demo'], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   stopWithUs(demo)
   let printed = ''
-  const ended = new Promise(resolve => { demo.once('close', resolve) })
-  for (const stream of [demo.stdout, demo.stderr]) stream.setEncoding('utf8').on('data', text => { printed += text })
+  const ended = new Promise(resolve => {
+    demo.once('close', resolve)
+  })
+  for (const stream of [demo.stdout, demo.stderr])
+    stream.setEncoding('utf8').on('data', text => {
+      printed += text
+    })
   const began = Date.now()
   while (!printed.includes('Ctrl-C stops everything.')) {
     if (demo.exitCode !== null || Date.now() - began > startTimeoutMs) throw new Error(`the demo did not start:\n${printed}`)
@@ -85,7 +93,7 @@ async function tryNode(major) {
   const options = { cwd: tree, env: { ...process.env, PATH: `${folder}${delimiter}${process.env.PATH}` } }
   const steps = {
     install: async () => void await run('npm', ['ci', '--engine-strict', '--no-audit', '--no-fund'], options),
-    fast: async () => /^# \{ (.*) \}$/m.exec(await run('npm', ['run', '--silent', 'test:fast', '--', '--reporter=tap'], options))?.[1],
+    fast: async () => /^# \{ (.*) \}$/m.exec(await run('npm', ['run', '--silent', 'test:fast'], options))?.[1],
     demo: async () => await tryDemo(options),
   }
   const line = [version.padEnd(9)]

@@ -1,16 +1,6 @@
-// What compiled tests import as `tap`: tap itself, told the deadline of this project before it starts. Without this, a file that
-// is run directly has tap's 30 seconds, because only tap's runner reads package.json. tools/build.mjs copies it into .build.
-import { readFileSync } from 'node:fs'
+// What compiled tests import as `tap`: tap itself, after deadline.mjs. tools/build.mjs copies both into .build/node_modules/tap.
+// Static, because an `await import` here would let the modules of tap's circle start in another order, in which they fail.
+import './deadline.mjs'
 
-// From .build/node_modules/tap, where this runs.
-const { tap: settings } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-process.env.TAP_TIMEOUT ??= String(settings.timeout)
-
-// If the runner dies, its channel to this process closes: then this one must not run on by itself.
-if (process.connected === false) process.exit(1) // It closed while this file was loaded.
-process.once('disconnect', () => process.exit(1))
-process.channel?.unref()
-
-const tap = await import(new URL('../../../node_modules/tap/dist/esm/index.js', import.meta.url).href)
-export const { t, test } = tap
-export default tap.default
+export * from '../../../node_modules/tap/dist/esm/index.js'
+export { default } from '../../../node_modules/tap/dist/esm/index.js'

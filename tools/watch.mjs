@@ -1,13 +1,14 @@
 // `npm run test:watch`: after each edit, the fast tests that the edited files can change. With names, always those files.
 import { build } from './build.mjs'
 import { onEdits } from './edits.mjs'
-import { laneOf, prepare, reaches, runTap, sourceOf, testFiles } from './lanes.mjs'
+import { compiled, laneOf, prepare, reaches, sourceOf, testFiles } from './lanes.mjs'
+import { runFiles } from './run.mjs'
 
 const named = process.argv.slice(2).map(name => sourceOf(name) ?? name)
 
 async function run(files) {
   if (files.length === 0) return void process.stdout.write('no fast test imports what was edited\n')
-  if (build('dist') && build('test') && prepare(files)) await runTap(files, ['--reporter=terse'])
+  if (build('dist') && build('test') && prepare(files)) await runFiles(files.map(compiled))
   process.stdout.write('waiting for an edit\n')
 }
 

@@ -1,9 +1,9 @@
 // GET and POST /v1/explain: the decision for a request now, and its reason.
 import type { FastifyInstance } from 'fastify'
-import { Type, type Static } from 'typebox'
 import type { FieldLines } from '../http/fields.ts'
 import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
+import { Type, type Static } from '../json-schema.ts'
 import { AdminProblem, requestProblem } from './problems.ts'
 import { maxUrlChars } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'

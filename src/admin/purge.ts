@@ -1,8 +1,8 @@
 // POST /v1/purge invalidates; GET /v1/purges lists recent purges.
 import type { FastifyInstance } from 'fastify'
-import { Type, type Static } from 'typebox'
 import { maxTagBytes } from '../http/tags.ts'
 import type { Purge, PurgeRecord, UrlPattern } from '../store/purge/log.ts'
+import { Type, type Static } from '../json-schema.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'

@@ -12,6 +12,7 @@ export interface SchemaNode extends Annotations {
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>
   readonly items?: SchemaNode
   readonly minItems?: number
+  readonly uniqueItems?: boolean
   readonly anyOf?: readonly SchemaNode[]
   readonly enum?: readonly string[]
   readonly const?: string

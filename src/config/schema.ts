@@ -1,5 +1,5 @@
 // The schema of every setting: type, bounds, default, unit and prose. All else about configuration derives from it.
-import { Type } from 'typebox'
+import { Type, type Static } from '../json-schema.ts'
 import { flag, section } from './schema/leaf.ts'
 import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
 import { type originSchema, originsSchema } from './schema/origins.ts'
@@ -30,12 +30,12 @@ export const configSchema = section({
  * operator wrote. Durations are **milliseconds**, also where the name does not end in Ms (`ttl.max`, `keepStale`),
  * and sizes are **bytes**. Host patterns and field names are in lower case, server URLs are bare origins.
  */
-export type Config = Type.Static<typeof configSchema>
-export type ProxyConfig = Type.Static<typeof proxySchema>
-export type AdminConfig = Type.Static<typeof adminSchema>
-export type RedisConfig = Type.Static<typeof redisSchema>
-export type OriginConfig = Type.Static<typeof originSchema>
-export type RouteConfig = Type.Static<typeof routeSchema>
-export type CacheConfig = Type.Static<typeof cacheSchema>
-export type CoherenceConfig = Type.Static<typeof coherenceSchema>
-export type LogConfig = Type.Static<typeof logSchema>
+export type Config = Static<typeof configSchema>
+export type ProxyConfig = Static<typeof proxySchema>
+export type AdminConfig = Static<typeof adminSchema>
+export type RedisConfig = Static<typeof redisSchema>
+export type OriginConfig = Static<typeof originSchema>
+export type RouteConfig = Static<typeof routeSchema>
+export type CacheConfig = Static<typeof cacheSchema>
+export type CoherenceConfig = Static<typeof coherenceSchema>
+export type LogConfig = Static<typeof logSchema>

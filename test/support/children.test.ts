@@ -1,5 +1,5 @@
 // No process outlives the test that started it. The guard in children.ts ends them after a signal, and the listener for
-// 'disconnect' in tools/tap.mjs ends a test whose runner is gone: without either, one of these tests never ends.
+// 'disconnect' in tools/deadline.mjs ends a test whose runner is gone: without either, one of these tests never ends.
 import { fork, type ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'

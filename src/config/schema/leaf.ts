@@ -1,5 +1,5 @@
 // Builders for settings: one call gives a setting's type, bounds, default, unit and prose.
-import { Type } from 'typebox'
+import { Type, type TOptional, type TProperties, type TSchema, type TString } from '../../json-schema.ts'
 import type { FormatName } from '../formats.ts'
 
 /** The project's own annotations beside the JSON Schema keywords. */
@@ -45,10 +45,10 @@ export function text(format: FormatName, { prose, ...rest }: Prose & Pick<Annota
   return Type.String({ ...rest, format, description: prose })
 }
 
-type WithFile<Name extends string, Leaf extends Type.TSchema> = { [name in Name]: Leaf } & { [name in `${Name}File`]: Type.TOptional<Type.TString> }
+type WithFile<Name extends string, Leaf extends TSchema> = { [name in Name]: Leaf } & { [name in `${Name}File`]: TOptional<TString> }
 
 /** A setting for a secret, and one for the path of a file that holds the secret (`password`, `passwordFile`). */
-export function withFile<const Name extends string, Leaf extends Type.TSchema>(name: Name, leaf: Leaf): WithFile<Name, Leaf> {
+export function withFile<const Name extends string, Leaf extends TSchema>(name: Name, leaf: Leaf): WithFile<Name, Leaf> {
   const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`; give one of the two. The file is read again on SIGHUP.` }))
   // Safe: the object has exactly these two members. TypeScript cannot infer computed names.
   return { [name]: leaf, [`${name}File`]: file } as WithFile<Name, Leaf>
@@ -63,7 +63,14 @@ export function choice<const Values extends string[]>(values: readonly [...Value
   return Type.Enum(values, { default: options.default, description: options.prose })
 }
 
+/** The names that the members of a map may have. A walk uses the expressions, and the schema holds their sources. */
+export const memberNames = {
+  /** A DNS label, because the program uses the name as one. */
+  origin: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u,
+  errorStatus: /^[45][0-9]{2}$/u,
+}
+
 /** A map of settings. A name that it does not list is refused. */
-export function section<Properties extends Type.TProperties>(properties: Properties, prose?: string) {
+export function section<Properties extends TProperties>(properties: Properties, prose?: string) {
   return Type.Object(properties, { additionalProperties: false, ...(prose !== undefined && { description: prose }) })
 }

@@ -1,5 +1,5 @@
 // The two listeners: the public proxy and the admin API.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
 import { choice, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
 

@@ -1,7 +1,7 @@
 // The servers behind the proxy, in named pools.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { HOUR, MINUTE, SECOND } from '../units.ts'
-import { choice, flag, millis, section, text, texts, whole } from './leaf.ts'
+import { choice, flag, memberNames, millis, section, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
   servers: texts('origin-url', { minItems: 1, prose: 'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
@@ -27,10 +27,7 @@ export const originSchema = section({
   }, 'TLS to servers whose URL is https.')),
 }, 'A pool of interchangeable servers.')
 
-// A DNS label, because the program uses the name as one.
-export const originName = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
-
-export const originsSchema = Type.Record(Type.String({ pattern: originName }), originSchema, {
+export const originsSchema = Type.Record(Type.String({ pattern: memberNames.origin.source }), originSchema, {
   default: {},
   additionalProperties: false,
   expects: 'origins by name (lower-case letters, digits and dashes), each with its servers',

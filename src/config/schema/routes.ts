@@ -1,7 +1,7 @@
 // Routes: the origin of each request, its cache key and how its responses are stored.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { DAY, GiB } from '../units.ts'
-import { choice, duration, flag, section, size, text, texts } from './leaf.ts'
+import { choice, duration, flag, memberNames, section, size, text, texts } from './leaf.ts'
 
 const year = 365 * DAY
 const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
@@ -12,7 +12,7 @@ export const routeCacheSchema = section({
     default: lifetime('Freshness lifetime of a storable response that gives none and has no Last-Modified to guess from. 0s: it is validated at each use.'),
     max: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
   }, 'Freshness lifetimes.'),
-  negativeTtl: Type.Record(Type.String({ pattern: '^[45][0-9]{2}$' }), duration({ max: year, prose: '' }), {
+  negativeTtl: Type.Record(Type.String({ pattern: memberNames.errorStatus.source }), duration({ max: year, prose: '' }), {
     default: {},
     additionalProperties: false,
     expects: 'durations by status code from 400 to 599, such as { 404: 5s }',

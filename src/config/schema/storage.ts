@@ -1,5 +1,5 @@
 // The stores: memory, and Redis as the tier that replicas share.
-import { Type } from 'typebox'
+import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, MINUTE, MiB, SECOND } from '../units.ts'
 import { flag, millis, duration, section, size, text, texts, whole, withFile } from './leaf.ts'
 

@@ -1,0 +1,89 @@
+// Runs compiled test files, some at a time, and prints one line for each. tap's own runner spends as much CPU as many of the files do:
+// it observes every process, and parses every assertion. A failed file is printed whole.
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { root } from './build.mjs'
+
+const settings = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).tap
+/** A file that does not end itself in this time is killed. tap ends each by its own deadline, if the event loop still turns. */
+const killAfterMs = 1_200_000
+const kinds = ['total', 'pass', 'fail', 'todo', 'skip']
+
+/**
+ * Runs files, given relative to the root; resolves to the exit code. More at once than there are processors, because most wait
+ * for sockets and processes.
+ */
+export async function runFiles(files, { jobs = availableParallelism() + 1 } = {}) {
+  const totals = Object.fromEntries(kinds.map(kind => [kind, 0]))
+  const failed = []
+  const running = new Set()
+  let interrupted = false
+  const interrupt = signal => {
+    interrupted = true
+    for (const child of running) child.kill(signal)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, interrupt)
+  const queue = [...files]
+  await Promise.all(Array.from({ length: jobs }, async () => {
+    for (let file = queue.shift(); file !== undefined && !interrupted; file = queue.shift()) {
+      const { code, printed, seconds } = await runFile(file, running)
+      const counts = countsOf(printed)
+      // A file that ends without its summary has failed, whatever it printed before.
+      if (counts === undefined || (code !== 0 && counts.fail === 0)) totals.fail++
+      for (const kind of kinds) totals[kind] += counts?.[kind] ?? 0
+      const passed = code === 0 && counts !== undefined
+      const name = relative('.build', file).replace(/\.js$/, '')
+      if (!passed && !interrupted) {
+        failed.push(name)
+        process.stdout.write(printed)
+      }
+      process.stdout.write(
+        `${passed ? 'ok    ' : 'NOT OK'} ${name}  ${counts?.pass ?? 0} passed${counts?.fail > 0 ? `, ${counts.fail} failed` : ''}${
+          counts?.skip > 0 ? `, ${counts.skip} skipped` : ''
+        }, ${seconds.toFixed(1)} s\n`,
+      )
+    }
+  }))
+  for (const signal of signals) process.off(signal, interrupt)
+  if (failed.length > 0) process.stdout.write(`\nfailed:\n${failed.map(name => `  ${name}\n`).join('')}`)
+  process.stdout.write(`# { ${kinds.filter(kind => totals[kind] > 0).map(kind => `${kind}: ${totals[kind]}`).join(', ')} }\n`)
+  return interrupted ? 130 : failed.length > 0 ? 1 : 0
+}
+
+/** Runs one file. Its channel closes with this process, which ends it (tools/deadline.mjs). */
+async function runFile(file, running) {
+  const began = performance.now()
+  const env = { ...process.env, TAP_TIMEOUT: String(settings.timeout) }
+  const child = spawn(process.execPath, ['--enable-source-maps', join(root, file)], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  running.add(child)
+  const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs)
+  let printed = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    printed += text
+  })
+  // Warnings and crashes are shown as they come, passed or not.
+  child.stderr.on('data', text => process.stderr.write(text))
+  const code = await new Promise(resolve => {
+    child.once('close', (exit, signal) => resolve(exit ?? signal))
+  })
+  clearTimeout(timer)
+  running.delete(child)
+  return { code, printed, seconds: (performance.now() - began) / 1000 }
+}
+
+/** The counts of tap's closing comment, `# { total: 9, pass: 8, skip: 1 }`, which leaves zeros out. */
+function countsOf(printed) {
+  const summary = /^# \{ (total: .*) \}$/m.exec(printed)?.[1]
+  if (summary === undefined) return undefined
+  const found = Object.fromEntries(summary.split(', ').map(each => each.split(': ')).map(([kind, count]) => [kind, Number(count)]))
+  return Object.fromEntries(kinds.map(kind => [kind, found[kind] ?? 0]))
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const files = process.argv.slice(2)
+  process.exit(files.every(file => existsSync(join(root, file))) ? await runFiles(files) : 2)
+}
