@@ -61,7 +61,8 @@ async function sentinel(test: Test): Promise<Setting> {
   }
 }
 
-const large = randomBytes(3_000_000)
+// More chunks than are in flight at once.
+const large = randomBytes(1_400_000)
 
 /** An origin with everything that makes a cache use its store. */
 async function startFullOrigin(test: Test): Promise<ScriptedOrigin & { hold?: Promise<void> }> {

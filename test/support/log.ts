@@ -17,7 +17,10 @@ export function memoryLog(): Log & { readonly lines: LogLine[] } {
   }
 }
 
+const mostPauseMs = 25
+
 /** Waits for something to become so, for as long as the test may run: never for time to pass. */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 5))
+  // Rarer and rarer: looking may cost a request to each of several processes.
+  for (let pauseMs = 2; !await holds(); pauseMs = Math.min(pauseMs * 1.5, mostPauseMs)) await new Promise((resolve) => setTimeout(resolve, pauseMs))
 }
