@@ -1,5 +1,5 @@
 // The pages that people read at night say what the program says, in both directions.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorCatalogue } from '../src/errors.ts'
@@ -8,6 +8,9 @@ import { decisionReasons, notStoredReasons, reasonMeaning } from '../src/policy/
 const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
 const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/decisions', import.meta.url))).map(name => `docs/decisions/${name}`)
+
+/** True for a path below the root or below src. */
+const exists = (path: string): boolean => ['', 'src/'].some(folder => existsSync(fileURLToPath(new URL(`../../${folder}${path}`, import.meta.url))))
 
 /** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
 function rows(text: string): Map<string, string[]> {
@@ -26,11 +29,18 @@ t.test('docs/reasons.md explains every reason and every error, and no others', a
 })
 
 t.test('the README and the docs link to nothing that is not there', async t => {
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/glossary.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
     for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
       t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
     }
   }
+})
+
+t.test('the glossary has each term once, in the order of the alphabet, and names files that there are', async t => {
+  const terms = [...page('docs/glossary.md').matchAll(/^\| (?!term |---)([^|]+?) \|/gm)].map(([, term = '']) => term)
+  t.ok(terms.length > 50)
+  t.same(terms, [...new Set(terms)].toSorted())
+  for (const [, file = ''] of page('docs/glossary.md').matchAll(/`((?:[\w-]+\/)+(?:[\w-]+\.(?:ts|md))?)`/g)) t.ok(exists(file), file)
 })
 
 t.test('the README and CONTRIBUTING.md name only scripts that there are', async t => {
