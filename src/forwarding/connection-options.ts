@@ -4,8 +4,8 @@ import { connectionNamed } from '../http/fields.ts'
 import { keyedFields } from '../policy/keyed-fields.ts'
 
 /**
- * Fields that no connection option removes. RFC 9110 §7.6.1 says that an intermediary removes every field that Connection
- * names, and that a sender must not name one "that is intended for all recipients of the content". A sender that breaks the
+ * Fields that no connection option removes. RFC 9110 §7.6.1 has two rules. An intermediary removes every field that
+ * Connection names. A sender must not name one "that is intended for all recipients of the content". A sender that breaks the
  * second rule turns the first into a weapon:
  * - `Connection: Authorization` would make a private request public on its way to the origin.
  * - `Connection: Cache-Control` would make a private response storable.

@@ -4,8 +4,8 @@ import { connectionOptions } from './connection-options.ts'
 import { cacheOnlyFieldNames } from '../policy/storable.ts'
 
 /**
- * Returns the lines without the fields of the origin's connection (RFC 9110 §7.6.1), and without the length of a body that
- * the status does not have (§8.6: no Content-Length on 1xx and 204).
+ * Returns the lines without the fields of the origin's connection (RFC 9110 §7.6.1). If the status has no body, the length is
+ * removed too (§8.6: no Content-Length on 1xx and 204).
  */
 export function responseFields(status: number, lines: FieldLines): string[] {
   const named = connectionOptions(lines)

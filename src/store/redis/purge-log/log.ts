@@ -69,9 +69,9 @@ const lastChanceMs = 1000
  * it.
  *
  * Redis may lose the registrations too (a flush, a restart without persistence). A replica notices that its registration is
- * missing although it cannot have expired, or that the log is another one, and records that in Redis. From then on, for as
- * long as any replica may use what it read before, a purge counts one more replica than it can name, which does not
- * acknowledge.
+ * missing although it cannot have expired, or that the log is another one, and records that in Redis. From then on a purge
+ * counts one more replica than it can name, which does not acknowledge. This lasts for as long as any replica may use what
+ * it read before.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
   return new RedisPurgeLog(options)
