@@ -12,18 +12,18 @@ import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
-import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
-import { explain } from './exchange/explain/explain.ts'
-import { Handler } from './exchange/handle.ts'
-import { keyedPurge } from './exchange/routing/purge-keys.ts'
+import { createCache, type Cache } from './exchange/cache.ts'
+import { BothObservers } from './exchange/client/observer.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
-import { HitForMiss } from './exchange/coalesce/hit-for-miss.ts'
-import { createLogger } from './log/logger.ts'
-import { linesDropped } from './log/outputs.ts'
+import { AccessLog } from './log/access-log.ts'
+import { createLogger, lineFormat } from './log/logger.ts'
+import { targetMask } from './log/masking.ts'
+import { linesDropped, standardOutput } from './log/outputs.ts'
+import { RequestLog } from './log/request-log.ts'
+import type { LineSink } from './log/sink.ts'
 import { createOrigins } from './origin/origins.ts'
-import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
@@ -45,38 +45,39 @@ export interface App {
   reload(config: Config): Promise<void>
 }
 
+/** Takes no lines: a caller that brings a logger brings a sink of access lines too, if it wants them. */
+const discarded: Pick<LineSink, 'append'> = { append() {} }
+
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; crew?: WorkerGroup }): Promise<App> {
+export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup }): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
-  let routes = compileRoutes(config)
   let ready = false
-  let reloaded = false
-  const counters = new Counters(decisionReasons, notStoredReasons)
+  const counters = new Counters()
+  const requestLog = new RequestLog({
+    access: new AccessLog(config.log, { sink: options.accessSink ?? (options.logger === undefined ? standardOutput : discarded), format: lineFormat(config.log) }),
+    logger, clock,
+    mask: targetMask(config.log.query),
+    ...(options.crew !== undefined && { worker: String(process.pid) }),
+  })
+  const observer = new BothObservers(counters, requestLog)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
-  const handler = new Handler({
-    clock, store, purgeLog, leases, origins, counters, viaName,
-    routes: () => routes,
-    hitForMiss: new HitForMiss(clock),
-    via: `1.1 ${viaName}`,
+  const cache = createCache({
+    clock, store, purgeLog, leases, origins, observer, viaName,
+    routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
-    slowClientMs: 5_000,
-    originFailed: (error, { routed }) => logger.warn({ code: error.code, origin: routed.route.origin, target: routed.request.target, cause: causeOf(error) }, error.message),
-    otherRoutes: () => reloaded || storage.fingerprints?.mayDiffer === true,
     purgeWaitMs: config.coherence.purgeWaitMs,
-    invalidationFailed: (cause, target) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
+    othersDiffer: () => storage.fingerprints?.mayDiffer === true,
   })
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
-    handle: (request, response, context) => handler.handle(request, response, context),
-    passUpgrade: (request, context) => handler.passUpgrade(request, context),
-    origins, logger,
-    unsendable: () => { counters.unsendable++ },
+    handler: cache,
+    origins, observer, clock,
     leaving: () => !ready,
     options: {
       ...listening,
@@ -91,8 +92,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     store, purgeLog, origins, counters, clock, logger,
     fingerprints: storage.fingerprints,
     linesDropped,
-    explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
-    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    explain: cache.explain,
+    keyed: cache.keyed,
+    purge: cache.purge,
     nextTurn: () => setImmediate(),
     defaultPurgeWaitMs: config.coherence.purgeWaitMs,
     config: () => maskSecrets(config),
@@ -114,7 +116,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     const left = (): number => Math.max(0, deadline - clock.monotonic())
     // The admin listener goes last: until then /readyz says 503.
     await proxyDrain.drain(() => proxy.close(), left())
-    await untilFilled(handler, clock, deadline)
+    await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
     await origins.close()
     await storage.close()
@@ -154,9 +156,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
       }
-      routes = compileRoutes(config)
+      const routes = compileRoutes(config)
+      cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
-      reloaded = true
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }
@@ -179,16 +181,12 @@ function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...othe
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
-async function untilFilled(handler: Handler, clock: Clock, deadline: number): Promise<void> {
-  while (handler.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
+async function untilFilled(cache: Cache, clock: Clock, deadline: number): Promise<void> {
+  while (cache.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
 }
 
 function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https' = 'http'): string {
   const { port } = listener.server.address() as AddressInfo
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
-}
-
-function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
-  return error.cause instanceof Error ? safeMessage(error.cause) : error.detail
 }

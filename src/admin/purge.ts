@@ -89,8 +89,7 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turn
     const keyed = await parts.keyed(purge, () => turns.next())
     const chars = keyed.urls.reduce((sum, url) => sum + url.target.length, 0)
     if (chars > maxKeyedChars) throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
-    const receipt = await parts.purgeLog.append(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
-    parts.counters.purges++
+    const receipt = await parts.purge(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
     const { replicas: { live, acknowledged }, copied } = receipt
     request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied }, 'purge')
     // 202: recorded, but a replica that has not acknowledged the purge may still serve what it names; or only the Redis master has

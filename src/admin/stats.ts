@@ -40,8 +40,9 @@ export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonl
   }
 }
 
-export function hitRatio({ requests, hits }: CountersSnapshot): number | null {
-  return requests === 0 ? null : hits / requests
+/** The share of requests that the cache answered, among those that are the cache's; null if there were none. */
+export function hitRatio({ requests, outcomes: { hit, stale, pass } }: CountersSnapshot): number | null {
+  return requests === pass ? null : (hit + stale) / (requests - pass)
 }
 
 /** Sums a value over all workers; undefined if a worker does not know it. */

@@ -9,7 +9,6 @@ import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { RequestField } from '../policy/vary.ts'
-import type { ClientResponse } from './client/response.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -110,12 +109,6 @@ function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLi
   if (at === -1) return fields
   const cookies = namedCookies(fields[at + 1] as string, names)
   return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
-}
-
-/** A request, and the response on which it is answered. */
-export interface ClientExchange {
-  readonly routed: RoutedRequest
-  readonly response: ClientResponse
 }
 
 /** Why a request is refused before anything is looked up. */

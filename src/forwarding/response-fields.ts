@@ -20,12 +20,12 @@ export function responseFields(status: number, lines: FieldLines): string[] {
 }
 
 /**
- * Returns the names in a field section that clients do not receive: fields of the origin's connection, and cache-only
- * fields.
+ * Returns the names in a field section that clients do not receive: fields of the origin's connection, cache-only fields,
+ * and X-Request-Id, which this proxy sends itself.
  */
 export function fieldsNotForClients(fields: FieldLines): { has(name: string): boolean } {
   const named = connectionNamed(fields)
-  return { has: name => isHopByHop(name, named) || cacheOnlyFieldNames.has(name) }
+  return { has: name => isHopByHop(name, named) || cacheOnlyFieldNames.has(name) || name === 'x-request-id' }
 }
 
 /** Returns the fields that a client receives: the origin's fields (RFC 9110 §7.6.1), and those that this hop adds. */

@@ -1,7 +1,7 @@
 // Every reason for the handling of a request: one term in the log, the metric label and the Cache-Status detail.
 
 /** Why a request passes the cache by. */
-export type PassReason = 'method' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
+export type PassReason = 'method' | 'options' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
 /** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
@@ -19,6 +19,8 @@ export type NotStoredReason =
 /** Why a request was handled as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
 export type Reason = DecisionReason | NotStoredReason
+/** The reason of a request's outcome. `refused`: the proxy refused the request before anything was decided. */
+export type RequestReason = DecisionReason | 'refused'
 
 // Both for requests that find such a response stored, and for responses without a validator, which are not stored.
 const noLifetime = 'RFC 9111 §4.2.1: the response gives no lifetime, and ttl.default is 0'
@@ -27,6 +29,7 @@ const badLifetime = 'RFC 9111 §4.2.1: the response gives a lifetime that cannot
 // Records rather than lists, so that a reason that is missing here does not compile.
 const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin handles it',
+  'options': 'RFC 9110 §9.3.7: OPTIONS about the proxy itself, which responds: for `*`, or with Max-Forwards: 0',
   'upgrade': 'RFC 9110 §7.8: requests a WebSocket',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
   'route-uncached': 'configuration: cache.mode is bypass on this route',
@@ -79,5 +82,6 @@ const notStored: Record<NotStoredReason, string> = {
 
 /** The meaning of each reason, and the section or setting behind it; for explain, docs and the test that reads them. */
 export const reasonMeaning: Readonly<Record<Reason, string>> = { ...notStored, ...decisions }
+export const requestReasons: readonly RequestReason[] = [...Object.keys(decisions) as DecisionReason[], 'refused']
 export const decisionReasons = Object.keys(decisions) as readonly DecisionReason[]
 export const notStoredReasons = Object.keys(notStored) as readonly NotStoredReason[]

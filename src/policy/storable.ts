@@ -143,7 +143,7 @@ function keptBack({ private: privateTo, noCache }: ResponseDirectives): Readonly
 export const cacheOnlyFieldNames: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
 
 // Fields that are new in each response, or that concern one transfer or one connection.
-const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
+const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status', 'x-request-id'])
 
 /** True if a field may be stored, as far as its name shows. `named`: the fields in Connection of the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {

@@ -51,16 +51,16 @@ function breakOff(response: ServerResponse | undefined): void {
   response?.writeHead(200, { ...stored, 'Content-Length': 10 }).write('half', () => response.destroy())
 }
 
-const counters = (): Counters => new Counters([], [])
+const counters = (): Counters => new Counters()
 for (const [where, store] of [['near', undefined], ['far away', faraway]] as const) {
   t.test(`with a store that is ${where}, one of those who waited asks in place of a lead that failed; the third time each for itself`, async t => {
     const { held, origin } = scripted()
     const counted = counters()
-    const bench = await startHandler(t, { origin, parts: { counters: counted }, ...(store !== undefined && { store }) })
+    const bench = await startHandler(t, { origin, parts: { observer: counted }, ...(store !== undefined && { store }) })
     const all = Array.from({ length: 20 }, () => bench.get('/a'))
-    await eventually(() => held.length === 1 && counted.waits === 19)
+    await eventually(() => held.length === 1 && counted.snapshot().waits === 19)
     breakOff(held[0])
-    await eventually(() => held.length === 2 && counted.waits === 19 + 18)
+    await eventually(() => held.length === 2 && counted.snapshot().waits === 19 + 18)
     breakOff(held[1])
     await eventually(() => held.length === 2 + 18)
     for (const one of held.slice(2)) one.writeHead(200, stored).end('x')
@@ -83,12 +83,12 @@ t.test('a client that does not read its answer is waited for no longer: one of t
       await gate
       return response.writeHead(200, stored).end('small')
     },
-    parts: { slowClientMs: 1, counters: counted },
+    parts: { slowClientMs: 1, observer: counted },
   })
   const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
   stuck.pause()
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
-  await eventually(() => asked === 2 && counted.waits >= 9)
+  await eventually(() => asked === 2 && counted.snapshot().waits >= 9)
   // Whoever came while the first was still waited for has waited twice now, the others once; nobody else asks.
   await bench.get('/another', { 'Cache-Control': 'only-if-cached' })
   t.equal(asked, 2)
@@ -103,7 +103,7 @@ t.test('those who wait for a validation do not wait for its client to read the a
   const body = randomBytes(10_000_000)
   const { held, origin } = scripted()
   const counted = counters()
-  const bench = await startHandler(t, { store: faraway, origin, parts: { counters: counted } })
+  const bench = await startHandler(t, { store: faraway, origin, parts: { observer: counted } })
   const fields = { ...stored, ETag: '"v"' }
   const first = bench.get('/a')
   await eventually(() => held.length === 1)
@@ -118,7 +118,7 @@ t.test('those who wait for a validation do not wait for its client to read the a
   })
   await eventually(() => held.length === 2)
   const waiting = bench.get('/a')
-  await eventually(() => counted.waits === 1)
+  await eventually(() => counted.snapshot().waits === 1)
   held[1]?.writeHead(304, fields).end()
   t.equal((await waiting).body.equals(body), true)
   t.equal(held.length, 2);
@@ -129,7 +129,7 @@ t.test('those who wait for a validation do not wait for its client to read the a
 t.test('what must be validated each time is asked for by all at once, once that is known', async t => {
   const { held, origin } = scripted()
   const counted = counters()
-  const bench = await startHandler(t, { origin, parts: { counters: counted } })
+  const bench = await startHandler(t, { origin, parts: { observer: counted } })
   const fields = { 'Cache-Control': 'max-age=0', 'ETag': '"v"' }
   const first = bench.get('/a')
   await eventually(() => held.length === 1)
@@ -137,7 +137,7 @@ t.test('what must be validated each time is asked for by all at once, once that 
   await first
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => held.length === 11)
-  t.equal(counted.waits, 0)
+  t.equal(counted.snapshot().waits, 0)
   for (const one of held.slice(1)) {
     t.equal(one.req.headers['if-none-match'], '"v"')
     one.writeHead(304, fields).end()
@@ -154,7 +154,7 @@ t.test('what must be validated each time is asked for by all at once, once that 
   const leading = bench.get('/a')
   await eventually(() => held.length === 13)
   const following = bench.get('/a')
-  await eventually(() => counted.waits === 1)
+  await eventually(() => counted.snapshot().waits === 1)
   held[12]?.writeHead(304, { ...fields, 'Cache-Control': 'max-age=60' }).end()
   t.equal((await following).header('cache-status'), 'springhouse; fwd=stale; collapsed; ttl=60; detail=stale')
   await leading
@@ -164,12 +164,12 @@ t.test('nobody waits while purges may have been missed, since nothing could be k
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, {
-    origin, parts: { counters: counted },
+    origin, parts: { observer: counted },
     log: log => Object.defineProperty(Object.create(log), 'isCaughtUp', { value: () => false }),
   })
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => held.length === 10)
   for (const one of held) one.writeHead(200, stored).end('x')
   await Promise.all(all)
-  t.equal(counted.waits, 0)
+  t.equal(counted.snapshot().waits, 0)
 })

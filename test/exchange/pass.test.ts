@@ -2,11 +2,11 @@
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { routeRequest, type RoutedRequest } from '../../src/exchange/routed-request.ts'
-import { Counters } from '../../src/exchange/counters.ts'
+import { noObserver } from '../../src/exchange/client/observer.ts'
+import { routedExchange } from '../support/exchange.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { SpringhouseError } from '../../src/errors.ts'
-import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import type { PurgeLog } from '../../src/store/purge/log.ts'
@@ -25,9 +25,8 @@ function passed(change: (log: PurgeLog) => PurgeLog = log => log) {
   const log = createLocalPurgeLog({ clock })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const made = new Pass({
-    clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, otherRoutes: () => false, purgeLog: change(log), purgeWaitMs: 0,
-    invalidationFailed: cause => failures.push(cause),
-  }, asked as RoutedRequest, 'method')
+    clock, store, observer: { ...noObserver, deferred: cause => failures.push(cause) }, routes: () => routes, otherRoutes: () => false, purgeLog: change(log), purgeWaitMs: 0,
+  }, routedExchange(asked as RoutedRequest), 'method')
   return { made, log, failures }
 }
 

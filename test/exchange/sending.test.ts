@@ -6,12 +6,14 @@ import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { ClientResponse } from '../../src/exchange/client/response.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
+import { noObserver } from '../../src/exchange/client/observer.ts'
 import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { sendHint, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
+import { exchangeFor } from '../support/exchange.ts'
 import { startProxy } from '../proxy/proxy-under-test.ts'
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
@@ -64,14 +66,15 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
   const taken: unknown[] = []
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    unsendable: () => { told++ },
-    handle: (request, response) => {
-      const found = unsendable[Number(request.url?.slice(1))]
+    observer: { ...noObserver, count: (event) => { if (event === 'unsendable') told++ } },
+    handle: (exchange) => {
+      const { head, response } = exchange
+      const found = unsendable[Number(head.url?.slice(1))]
       if (found === undefined) {
-        if (sendHead(response, 200, ['content-length', '5'])) response.end('plain')
+        if (sendHead(exchange, 200, ['content-length', '5'])) response.end('plain')
         return handled
       }
-      const sent = sendHead(response, ...found)
+      const sent = sendHead(exchange, found[0], [...found[1]])
       taken.push(sent)
       if (sent) response.end()
       return handled
@@ -98,16 +101,17 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
 // The guard: isTooLong (proxy/listener/http2-response.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
-  let held: ClientResponse | undefined
+  let held: ClientExchange | undefined
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: ({ url }, response) => {
-      if (url === '/held') held = response
-      else if (url === '/head') sendHead(response, 200, short)
+    handle: (exchange) => {
+      const { head: { url }, response } = exchange
+      if (url === '/held') held = exchange
+      else if (url === '/head') sendHead(exchange, 200, [...short])
       else {
         if (url === '/hints') sendHint(response, 103, [...short.map((part, i) => (i % 2 === 0 ? part : 'a')), 'link', '</a>; rel=preload'])
-        sendHead(response, 200, [])
-        if (url === '/trailers') sendTrailers(response, short)
+        sendHead(exchange, 200, [])
+        if (url === '/trailers') sendTrailers(exchange, short)
         response.end('plain')
       }
       return handled
@@ -119,17 +123,17 @@ t.test('many short fields end their own exchange, and leave the other streams of
   t.match(await clients.ask('h2', '/head'), { status: 500 })
   t.match(await clients.ask('h2', '/hints'), { status: 200, interim: [], body: 'plain' }, 'a client that gets no hints loses nothing')
   t.ok((await clients.ask('h2', '/trailers')).broken)
-  if (held !== undefined && sendHead(held, 200, [])) held.end('first')
+  if (held !== undefined && sendHead(held, 200, [])) held.response.end('first')
   t.match(await first, { status: 200, body: 'first', broken: undefined })
 })
 
 t.test('a second head cuts what the first has begun', async t => {
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: (_request, response) => {
-      sendHead(response, 200, [])
-      response.write(Buffer.from('half'))
-      sendHead(response, 200, [])
+    handle: (exchange) => {
+      sendHead(exchange, 200, [])
+      exchange.response.write(Buffer.from('half'))
+      sendHead(exchange, 200, [])
       return handled
     },
   })
@@ -141,11 +145,12 @@ t.test('a second head cuts what the first has begun', async t => {
 t.test('trailers that cannot be sent cut the response, and the process goes on', async t => {
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: ({ url }, response) => {
-      sendHead(response, 200, [])
-      sendHeadAlone(response)
+    handle: (exchange) => {
+      const { head: { url }, response } = exchange
+      sendHead(exchange, 200, [])
+      sendHeadAlone(exchange)
       response.write(Buffer.from('half'))
-      sendTrailers(response, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
+      sendTrailers(exchange, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
       response.end()
       return handled
     },
@@ -160,7 +165,7 @@ t.test('trailers that cannot be sent cut the response, and the process goes on',
 })
 
 t.test('over a plain connection the 500 has its own phrase', async t => {
-  const server = createServer({ ServerResponse: Http1Response }, (_request, response) => { sendHead(response, 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { sendHead(exchangeFor(request, { response }), 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => { server.closeAllConnections(); server.close() })
   const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)

@@ -4,7 +4,8 @@ import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import t from 'tap'
-import { writable, type ClientResponse } from '../../src/exchange/client/response.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
+import { writable } from '../../src/exchange/client/response.ts'
 import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
@@ -14,12 +15,12 @@ import { startProxy } from './proxy-under-test.ts'
 const tls = { cert: testCertificate, key: testKey, http2: true }
 
 /** A listener that hands out each response, and the URL of it. */
-async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientResponse> }> {
-  const waiting: ((response: ClientResponse) => void)[] = []
+async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientExchange> }> {
+  const waiting: ((exchange: ClientExchange) => void)[] = []
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: (_request, response) => {
-      waiting.shift()?.(response)
+    handle: (exchange) => {
+      waiting.shift()?.(exchange)
       return handled
     },
   })
@@ -51,7 +52,8 @@ for (const protocol of ['h1', 'h2'] as const) {
     const { port, next } = await responses(t)
     const coming = next()
     const { leave } = await client(protocol, port)
-    const response = await coming
+    const exchange = await coming
+    const { response } = exchange
     let told = 0
     const never = (): void => { told += 100 }
     response.onClose(never)
@@ -63,7 +65,7 @@ for (const protocol of ['h1', 'h2'] as const) {
     t.equal(response.hasLeft, true)
     t.equal(told, 1)
     await writable(response)
-    sendHead(response, 200, [])
+    sendHead(exchange, 200, [])
     response.write(Buffer.from('nobody reads it'))
     response.end()
     response.cut()
@@ -74,8 +76,9 @@ for (const protocol of ['h1', 'h2'] as const) {
     const { port, next } = await responses(t)
     const coming = next()
     const { body, leave } = await client(protocol, port)
-    const response = await coming
-    t.ok(sendHead(response, 200, []))
+    const exchange = await coming
+    const { response } = exchange
+    t.ok(sendHead(exchange, 200, []))
     const chunk = Buffer.alloc(65_536, 'x')
     let written = 0
     do written += chunk.length
@@ -99,8 +102,9 @@ for (const protocol of ['h1', 'h2'] as const) {
   t.test(`${protocol}: a response that is cut is not whole, and one to HEAD has no content`, async (t) => {
     const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
       options: { tls },
-      handle: ({ url, method }, response) => {
-        sendHead(response, url === '/304' ? 304 : 200, [])
+      handle: (exchange) => {
+        const { head: { url, method }, response } = exchange
+        sendHead(exchange, url === '/304' ? 304 : 200, [])
         const room = response.write(Buffer.from('half'))
         if (method === 'HEAD' || url === '/304') t.equal(room, true, 'nothing is waited for')
         if (url === '/cut') response.cut()

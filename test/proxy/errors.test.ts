@@ -6,14 +6,16 @@ import type { Answer } from '../support/client.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
-import type { ProxyParts } from '../../src/proxy/proxy.ts'
+import type { RequestHandler } from '../../src/proxy/dispatch.ts'
 import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
 
-function isProblem(t: Pick<typeof tap, 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
+function isProblem(t: Pick<typeof tap, 'ok' | 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
   const { status, sentence, proxyError } = errorCatalogue[code]
   t.equal(answer.status, status, name)
   t.equal(answer.header('content-type'), 'application/problem+json')
-  t.strictSame(JSON.parse(answer.body.toString()), { type: 'about:blank', title: sentence, status, code })
+  const requestId = answer.header('x-request-id')
+  t.ok(requestId)
+  t.strictSame(JSON.parse(answer.body.toString()), { type: 'about:blank', title: sentence, status, code, requestId })
   t.equal(answer.header('proxy-status'), proxyError === undefined ? undefined : `springhouse; error=${proxyError}`)
   t.notMatch(answer.body.toString() + answer.rawHeaders.join(), /127\.0\.0\.1|no-such-host|undici|fastify/i, 'names nothing inside')
 }
@@ -73,11 +75,11 @@ tap.test('a pool that is full answers 503', async (t) => {
 })
 
 tap.test('a fault inside is a 500 that tells nothing', async (t) => {
-  const faults: Record<string, Pick<ProxyParts, 'handle'>> = {
+  const faults: Record<string, Pick<RequestHandler, 'handle'>> = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
     'handle returns later, and then rejects': { handle: async () => { await Promise.resolve(); throw new Error('127.0.0.1 secret') } },
-    'the pool is unknown': { handle: (request, _response, context) => new Pass(passParts, routedTo('elsewhere', request, context), 'method') },
+    'the pool is unknown': { handle: exchange => new Pass(passParts, routedTo('elsewhere', exchange), 'method') },
   }
   for (const [name, parts] of Object.entries(faults)) {
     const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)

@@ -9,11 +9,12 @@ import type { RequestContext } from '../../src/forwarding/request-context.ts'
 tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response, context) => {
-      if (request.url === '/miss') return passFor(request, context, 'request-body')
-      if (request.url === '/late-miss') return Promise.resolve(passFor(request, context))
+    handle: (exchange) => {
+      const { head: request, response } = exchange
+      if (request.url === '/miss') return passFor(exchange, 'request-body')
+      if (request.url === '/late-miss') return Promise.resolve(passFor(exchange))
       if (request.url === '/hit') {
-        sendHead(response, 200, ['X-From', 'cache'])
+        sendHead(exchange, 200, ['X-From', 'cache'])
         response.end('hit')
         return handled
       }
@@ -38,9 +39,9 @@ tap.test('handle sees the exact target, the client, and no request that is not f
   const seen: string[] = []
   let client: RequestContext | undefined
   const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
-    handle: (request, response, from) => {
-      seen.push(request.url as string)
-      client = from
+    handle: ({ head, response, context }) => {
+      seen.push(head.url as string)
+      client = context
       response.end()
       return handled
     },
@@ -60,9 +61,9 @@ tap.test('a request injected through Fastify came past the listener, and reaches
   const origin = await startOrigin((_request, response) => response.end('origin'))
   let asked = 0
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, _response, context) => {
+    handle: (exchange) => {
       asked++
-      return passFor(request, context)
+      return passFor(exchange)
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

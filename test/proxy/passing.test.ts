@@ -6,15 +6,14 @@ import tap from 'tap'
 import { ask, open, rawRequest } from '../support/client.ts'
 import { rawHeader, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
-import type { RequestHead } from '../../src/exchange/routed-request.ts'
-import type { RequestContext } from '../../src/forwarding/request-context.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
 import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
 
 /** A pass that acts as it is told on the head of its response. */
-function actingPass(head: RequestHead, context: RequestContext, onResponse: Pass['onResponse']): Pass {
+function actingPass(exchange: ClientExchange, onResponse: Pass['onResponse']): Pass {
   return new class extends Pass {
     override onResponse = onResponse
-  }(passParts, routedTo('Api', head, context), 'method')
+  }(passParts, routedTo('Api', exchange), 'method')
 }
 
 tap.test('every method passes, with its body', async (t) => {
@@ -285,7 +284,8 @@ tap.test('what a passed request is answered can be acted on before the client se
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, _response, context) => actingPass(request, context, async (status, fields) => {
+    handle: exchange => actingPass(exchange, async (status, fields) => {
+      const { head: request } = exchange
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
@@ -307,8 +307,9 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
   const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    handle: (request, response, context) => actingPass(request, context, () => {
-      if (request.method !== 'POST') return undefined
+    handle: exchange => actingPass(exchange, () => {
+      const { head, response } = exchange
+      if (head.method !== 'POST') return undefined
       entered?.()
       return new Promise((resolve) => response.onClose(() => setImmediate(() => resolve(undefined))))
     }),

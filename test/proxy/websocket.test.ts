@@ -261,9 +261,9 @@ tap.test('the end of either side is the end of both', async (t) => {
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const proxy = await startProxy({ servers: [origin.url] }, {
-    passUpgrade: (request, context) => {
-      if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
-      return passFor(request, context, 'upgrade')
+    passUpgrade: exchange => {
+      if (exchange.head.url === '/none') throw new SpringhouseError('NO_ROUTE')
+      return passFor(exchange, 'upgrade')
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -278,9 +278,9 @@ tap.test('no protocol but WebSocket is changed to: the request is answered as if
   const body = 'x'.repeat(3_000_000)
   const origin = await startOrigin((_request, response) => response.end(body))
   const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response, context) => {
-      if (request.url !== '/hit') return passFor(request, context, 'upgrade')
-      response.end('hit')
+    handle: exchange => {
+      if (exchange.head.url !== '/hit') return passFor(exchange, 'upgrade')
+      exchange.response.end('hit')
       return handled
     },
   })

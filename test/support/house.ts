@@ -19,6 +19,8 @@ export interface House<C extends Clock = ManualClock> {
   readonly port: number
   /** What it has logged, from `info` on. */
   readonly log: readonly LogLine[]
+  /** The lines of the access log (`log.access`). */
+  readonly accessLines: readonly Readonly<Record<string, unknown>>[]
   /** GET, or what `options` say, as a client of the proxy. */
   get(path: string, headers?: Readonly<Record<string, string>>, options?: Ask): Promise<Answer>
   /** A request to the admin API, with the token. */
@@ -66,7 +68,9 @@ export async function startHouse<C extends Clock = ManualClock>(t: Teardown, opt
   })
   const log: LogLine[] = []
   const logger = pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line) as LogLine) })
-  const app = await startApp({ config, clock, logger })
+  const accessLines: Readonly<Record<string, unknown>>[] = []
+  const accessSink = { append: (line: string) => void accessLines.push(JSON.parse(line) as Readonly<Record<string, unknown>>) }
+  const app = await startApp({ config, clock, logger, accessSink })
   t.teardown(async () => {
     await app.close()
     if (origin !== options.origin) await origin.close()
@@ -80,7 +84,7 @@ export async function startHouse<C extends Clock = ManualClock>(t: Teardown, opt
   })
   const named = options.host === undefined ? {} : { Host: options.host }
   return {
-    app, origin, clock, port, log, admin,
+    app, origin, clock, port, log, accessLines, admin,
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries({ ...named, ...headers }).flat(), ...more }),
     purge: body => admin('/v1/purge', body),
   }

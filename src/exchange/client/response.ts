@@ -1,5 +1,4 @@
 // The client's side of an exchange: all that the exchange asks of a response, whatever protocol carries it.
-import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 
 /**
@@ -9,6 +8,8 @@ import type { FieldLines } from '../../http/fields.ts'
 export interface ClientResponse {
   /** True once the head is on its way. */
   readonly headersSent: boolean
+  /** The status of the head that is on its way; 0 before. */
+  readonly status: number
   /** True once `end` has been called. */
   readonly writableEnded: boolean
   /** True once nothing that is written reaches the client any more. */
@@ -37,8 +38,6 @@ export interface ClientResponse {
   cut(): void
   /** Takes no more requests from this connection: the bytes behind this request may be part of it. */
   endConnection(): void
-  /** Reports a response that Node would not send: the fault is in this program. */
-  reportUnsendable(error: SpringhouseError): void
 }
 
 /** Resolves when the response takes more, or never will. */

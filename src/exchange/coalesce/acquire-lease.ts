@@ -5,13 +5,13 @@ import type { PurgeLog } from '../../store/purge/log.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import type { Fetch } from './coalescer.ts'
 import type { ClientResponse } from '../client/response.ts'
-import type { Counters } from '../counters.ts'
+import type { ExchangeObserver } from '../client/exchange.ts'
 import { uncacheableOutcome } from './hit-for-miss.ts'
 
 export interface ContendParts {
   readonly leases: Leases
   readonly purgeLog: PurgeLog
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
 }
 
 /**
@@ -33,7 +33,7 @@ const mostWaitedMs = 60_000
  * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
-export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
+export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
   const { request, key } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
@@ -46,8 +46,8 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
     if (taking.kind === 'acquired') {
       lead.hold(taking.lease)
-      counters.leases++
-      if (takes > 1) counters.leasesTakenOver++
+      observer.count('leases')
+      if (takes > 1) observer.count('leasesTakenOver')
       return taking.lease.hasEntry ? 'look' : 'fetch'
     }
     if (purgeLog.mayMatch(taking.stamp, request.authority, normalTarget(request.target))) {
@@ -57,7 +57,7 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
       stealFrom = taking.token
       continue
     }
-    if (!waited) counters.waits++
+    if (!waited) observer.count('waits')
     waited = true
     stealFrom = undefined
     const word = await overOrLeft(taking, response)

@@ -1,12 +1,10 @@
 // What a fill works with, and what is decided before it begins.
 import type { Clock } from '../../clock.ts'
-import type { SpringhouseError } from '../../errors.ts'
 import type { RangeAsked } from '../../policy/combine.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
-import type { ClientExchange } from '../routed-request.ts'
 import type { Fetch } from '../coalesce/coalescer.ts'
 import type { DeliverParts } from '../deliver/deliver.ts'
 import type { HitForMiss } from '../coalesce/hit-for-miss.ts'
@@ -18,8 +16,6 @@ export interface FillParts extends DeliverParts {
   readonly hitForMiss: HitForMiss
   /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
   readonly slowClientMs: number
-  /** A line for the log when the origin failed. */
-  originFailed(error: SpringhouseError, exchange: ClientExchange): void
 }
 
 /** Why the origin is asked, and what follows from its answer. */

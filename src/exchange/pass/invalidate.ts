@@ -5,7 +5,7 @@ import { groupInvalidations } from '../../http/tags.ts'
 import { invalidatedUrls } from '../../policy/invalidation.ts'
 import type { CacheRequest } from '../../policy/request.ts'
 import type { Purge, PurgeLog, PurgeReceipt, UrlPattern } from '../../store/purge/log.ts'
-import type { Counters } from '../counters.ts'
+import type { ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { matchRoute } from '../routing/match.ts'
 import { keyedTarget } from '../routing/routes.ts'
 import type { Route } from '../routing/route.ts'
@@ -13,13 +13,11 @@ import type { Route } from '../routing/route.ts'
 export interface InvalidateParts {
   routes(): readonly Route[]
   readonly purgeLog: PurgeLog
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
   /** Whether something may have been stored under other routes: those before a reload, or those of another replica. */
   otherRoutes(): boolean
   /** How long the response may be held back until every replica knows, in milliseconds. */
   readonly purgeWaitMs: number
-  /** For the log: the invalidation could not be recorded yet. */
-  invalidationFailed(cause: unknown, target: string): void
 }
 
 /**
@@ -46,14 +44,13 @@ export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'r
  * bounded time. It never fails the request, for the change has been made: undefined when it could not be recorded, and is in
  * force in this process alone until it is.
  */
-export async function invalidate(parts: InvalidateParts, purge: Purge, target: string): Promise<PurgeReceipt | undefined> {
+export async function invalidate(parts: InvalidateParts, purge: Purge, exchange: RoutedExchange): Promise<PurgeReceipt | undefined> {
   try {
     const receipt = await parts.purgeLog.append(purge, parts.purgeWaitMs)
-    parts.counters.purges++
+    parts.observer.count('purges')
     return receipt
   } catch (cause) {
-    parts.counters.invalidationsDeferred++
-    parts.invalidationFailed(cause, target)
+    parts.observer.deferred(cause, exchange)
     return undefined
   }
 }

@@ -7,6 +7,7 @@ import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import type { Purge, PurgeReceipt } from '../../store/purge/log.ts'
 import type { Store } from '../../store/store.ts'
 import { BodyCopy } from './body-copy.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import { invalidate, invalidationBy, type InvalidateParts } from './invalidate.ts'
 
@@ -21,20 +22,26 @@ export interface PassParts extends InvalidateParts {
  */
 export class Pass {
   readonly kind = 'pass'
-  /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
-  readonly routed: RoutedRequest
+  readonly exchange: RoutedExchange
   /** Why the cache does not answer it. */
   readonly reason: PassReason
   readonly #parts: PassParts
   readonly #stamp: LogPosition
   readonly #requestTimeMs: number
 
-  constructor(parts: PassParts, routed: RoutedRequest, reason: PassReason) {
-    this.routed = routed
+  constructor(parts: PassParts, exchange: RoutedExchange, reason: PassReason) {
+    this.exchange = exchange
+    exchange.outcome = 'pass'
+    exchange.reason = reason
     this.reason = reason
     this.#parts = parts
     this.#stamp = parts.purgeLog.applied
     this.#requestTimeMs = parts.clock.now()
+  }
+
+  /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
+  get routed(): RoutedRequest {
+    return this.exchange.routed
   }
 
   /**
@@ -48,7 +55,7 @@ export class Pass {
 
   async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | undefined> {
     const meta = this.#storable(status, fields)
-    const receipt = await invalidate(this.#parts, purge, this.routed.request.target)
+    const receipt = await invalidate(this.#parts, purge, this.exchange)
     return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
   }
 
@@ -70,17 +77,17 @@ export class Pass {
    * that lasts.
    */
   #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
-    const { purgeLog, store, counters } = this.#parts
+    const { purgeLog, store, observer } = this.#parts
     const { copied, replicas: { live, acknowledged } } = receipt
     if (!copied || acknowledged < live || purgeLog.matchedBetween(meta, receipt.id)) return undefined
     const kept: Metadata = { ...meta, stamp: receipt.id }
-    counters.fillsBegun++
+    observer.count('fillsBegun')
     return new BodyCopy(store.write(this.routed.key, kept), {
       announcedBytes,
       maxBytes: this.routed.route.rules.maxEntryBytes,
       // As for every fill: what was purged on its way would be found dead at every look.
       stillValid: () => purgeLog.judge(kept) !== 'dead',
-      settled: stored => { counters[stored ? 'fillsCommitted' : 'fillsAborted']++ },
+      settled: stored => observer.count(stored ? 'fillsCommitted' : 'fillsAborted'),
     })
   }
 }

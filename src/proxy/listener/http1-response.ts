@@ -1,22 +1,10 @@
 // A response over HTTP/1.1: Node's own, with what the exchange asks of one besides. A server makes it in place of Node's.
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
-import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { SpringhouseError } from '../../errors.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import { linePairs, type FieldLines } from '../../http/fields.ts'
 import { hasBody } from '../admission/framing.ts'
 import { endConnection } from './connection.ts'
-
-const unsendable = 'springhouse.unsendable'
-
-/** Called for each response that Node would not send, with the target of its request. */
-export type UnsendableListener = (error: SpringhouseError, target: string | undefined) => void
-
-/** Calls for each response on a server's connections that Node would not send. */
-export function onUnsendable(server: Server, listener: UnsendableListener): void {
-  server.on(unsendable, listener)
-}
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
@@ -34,6 +22,10 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
 
   get hasUnreadBody(): boolean {
     return !this.req.complete && hasBody(this.req)
+  }
+
+  get status(): number {
+    return this.headersSent ? this.statusCode : 0
   }
 
   putHead(status: number, fields: FieldLines): void {
@@ -87,12 +79,6 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
 
   endConnection(): void {
     endConnection(this.req)
-  }
-
-  reportUnsendable(error: SpringhouseError): void {
-    // Without a connection there is no server to report to.
-    const socket = (this.socket ?? this.req.socket) as { readonly server?: Server | null } | null
-    socket?.server?.emit(unsendable, error, this.req.url)
   }
 }
 

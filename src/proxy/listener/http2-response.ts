@@ -1,10 +1,8 @@
 // A response over HTTP/2 (RFC 9113): one stream, as the exchange writes to it.
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { SpringhouseError } from '../../errors.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import { isSettled, sectionBytes } from '../../http/field-section.ts'
 import type { FieldLines } from '../../http/fields.ts'
-import type { UnsendableListener } from './http1-response.ts'
 import type { Http2Request } from './http2-request.ts'
 
 // nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts what a section may come to at the
@@ -14,16 +12,15 @@ const bytesOfLine = 12
 
 export class Http2Response implements ClientResponse {
   writableEnded = false
+  status = 0
   /** An unread body ends with its stream, and delays no other request. */
   readonly hasUnreadBody = false
   readonly #stream: ServerHttp2Stream
   readonly #request: Http2Request
-  readonly #unsendable: UnsendableListener
 
-  constructor(stream: ServerHttp2Stream, request: Http2Request, unsendable: UnsendableListener) {
+  constructor(stream: ServerHttp2Stream, request: Http2Request) {
     this.#stream = stream
     this.#request = request
-    this.#unsendable = unsendable
     // A stream that is reset emits an error, which would end the process. Its close event follows.
     stream.on('error', () => undefined)
   }
@@ -44,6 +41,7 @@ export class Http2Response implements ClientResponse {
     if (this.hasLeft) return
     if (isTooLong(fields)) throw new TypeError('a head that HTTP/2 cannot carry')
     this.#stream.respond({ ...streamFields(fields), ':status': status }, { waitForTrailers: true })
+    this.status = status
   }
 
   /** A head is never kept back. */
@@ -105,10 +103,6 @@ export class Http2Response implements ClientResponse {
 
   /** A stream has no requests behind it; the other streams of its session go on. */
   endConnection(): void {}
-
-  reportUnsendable(error: SpringhouseError): void {
-    this.#unsendable(error, this.#request.url)
-  }
 }
 
 function isTooLong(lines: FieldLines): boolean {

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
+import type { Clock } from '../../clock.ts'
 import type { SpringhouseError } from '../../errors.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
@@ -15,9 +16,9 @@ import { relayBody } from './relay-response.ts'
 /** A WebSocket's handshake, and what relays it. */
 export interface WebSocketHandshake {
   readonly origins: Origins
+  readonly clock: Clock
   readonly viaName: string
   readonly pass: Pass
-  readonly request: IncomingMessage
   readonly client: Socket
   /** Bytes that the client sent behind its request. */
   readonly head: Buffer
@@ -49,34 +50,45 @@ class Relay implements UpgradeSink {
   }
 
   start(): void {
-    const { origins, pass: { routed } } = this.#handshake
+    const { origins, clock, pass: { routed, exchange } } = this.#handshake
     // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
     const fields = [...routed.allFields(), 'connection', 'Upgrade', 'upgrade', 'websocket']
-    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket' }, this)
-    this.#client.on('close', () => this.#upgrade?.abort())
-    if (this.#client.destroyed) this.#upgrade.abort()
+    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket', onTry: server => exchange.tried(server, clock.monotonic()) }, this)
+    this.#client.on('close', () => this.#closed())
+    if (this.#client.destroyed) this.#closed()
+  }
+
+  #closed(): void {
+    this.#upgrade?.abort()
+    this.#handshake.pass.exchange.end()
   }
 
   onSwitched(fields: FieldLines, origin: Socket, head: Buffer): void {
     const client = this.#client
+    const { exchange } = this.#handshake.pass
     origin.on('error', () => undefined)
     if (client.destroyed) return void origin.destroy()
-    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields)]), 'latin1')
+    // The response that an error would have had gives the connection back.
+    ;(exchange.response as Http1Response).detachSocket(client)
+    exchange.hasSwitched = true
+    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields), 'x-request-id', exchange.requestId]), 'latin1')
     if (head.length > 0) client.write(head)
     if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
-    const response = answerOn(this.#handshake.request, this.#client)
-    if (!sendHead(response, status, this.#responseFields(fields))) {
+    const { exchange } = this.#handshake.pass
+    const { response } = exchange
+    exchange.responded(this.#handshake.clock.monotonic())
+    if (!sendHead(exchange, status, this.#responseFields(fields))) {
       body.on('error', () => undefined)
       body.destroy()
       return
     }
     body.on('error', () => response.cut())
     // A body that the end of the connection delimits is not whole when that end was a reset.
-    relayBody(body, response, () => { if (sound()) response.end(); else response.cut() })
+    relayBody(body, exchange, () => { if (sound()) response.end(); else response.cut() })
   }
 
   onError(error: SpringhouseError): void {
