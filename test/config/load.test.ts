@@ -97,7 +97,7 @@ test('every kind of setting can come from the environment', (t) => {
       SPRINGHOUSE_ADMIN_TOKENS: '[{ name: a, token: abc, scopes: [purge] }]',
     },
   })
-  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.ttl.default]), [['/b/', 'b', 0], [undefined, 'a', 5000]])
+  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.ttl.default]), [['/b/', 'b', undefined], [undefined, 'a', 5000]])
   t.match(config, {
     redis: { url: 'redis://127.0.0.1:6379', commandTimeoutMs: 250 },
     proxy: { trustProxy: ['10.0.0.0/8', '127.0.0.1'] },

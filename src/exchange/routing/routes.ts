@@ -46,7 +46,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       ambiguous: false,
       defaultTtlMs: cache.ttl.default,
       negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
-      heuristics: cache.heuristics,
+      heuristicTtlMs: cache.ttl.heuristic === 'off' ? 0 : cache.ttl.heuristic,
       staleWhileRevalidateMs: cache.staleWhileRevalidate,
       staleIfErrorMs: cache.staleIfError,
       staleIfSlowMs: cache.staleIfSlow,
