@@ -81,8 +81,8 @@ export interface Lifetime {
 export function lifetimeOf(status: number, fields: FieldLines, governing: Governing, responseTimeMs: number, rules: Rules): Lifetime {
   const explicit = explicitLifetimeMs(fields, governing, responseTimeMs)
   if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: explicit === 0 && isMalformed(fields, governing) ? 'malformed' : 'explicit' }
-  const negative = rules.negativeTtlMs.get(status)
-  if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
+  const ofStatus = rules.statusTtlMs.get(status)
+  if (ofStatus !== undefined) return { ms: Math.min(ofStatus, rules.maxTtlMs), source: 'configured' }
   // §4.2.2: a heuristic is allowed if the status is defined as heuristically cacheable, or the response says public.
   const guessable = heuristicallyCacheable.has(status) || governing.directives.public
   if (!guessable) return { ms: 0, source: 'none' }

@@ -9,8 +9,8 @@ export interface Rules {
   readonly ambiguous: boolean
   /** Lifetime of a success that gives none; no guess is longer. 0: such a response is not fresh. undefined: the same, but guesses count. */
   readonly defaultTtlMs: number | undefined
-  /** Lifetimes by status for responses that give none; wins over defaultTtlMs. */
-  readonly negativeTtlMs: ReadonlyMap<number, number>
+  /** Lifetimes by status for errors that give none. Statuses that judge one message are stored only if they are named here. */
+  readonly statusTtlMs: ReadonlyMap<number, number>
   /** Longest lifetime that is derived from Last-Modified (RFC 9111 §4.2.2); 0: none is. */
   readonly heuristicTtlMs: number
   /** RFC 5861 defaults for responses that say nothing. */

@@ -29,12 +29,12 @@ export type Storability =
   | { readonly store: true; readonly meta: Metadata }
   | { readonly store: false; readonly reason: NotStoredReason }
 
-// 304 and 412 respond to a precondition, and 416 to a Range: a request without one would never get them. RFC 6585 §3 to §6: the
-// others MUST NOT be stored by a cache.
-export const neverStored: ReadonlySet<number> = new Set([304, 412, 416, 428, 429, 431, 511])
+// A 304 responds to a precondition: a request without one would never get it. RFC 6585 §3 to §6: the others MUST NOT be stored by
+// a cache.
+export const neverStored: ReadonlySet<number> = new Set([304, 428, 429, 431, 511])
 // Statuses that judge the message of one client. If they were stored for their max-age alone, one client with an oversized
 // field could replace a page for everybody (CPDoS). The operator may name them in the route's lifetimes by status.
-const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426])
 // Statuses whose meaning this cache knows (RFC 9111 §5.2.2.3).
 const understood: ReadonlySet<number> = new Set([
   200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
@@ -113,7 +113,7 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.negativeTtlMs.has(head.status))) return 'status'
+  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.statusTtlMs.has(head.status))) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, an understood status lifts no-store. Another status forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'

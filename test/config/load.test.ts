@@ -50,12 +50,12 @@ routes:                                                          # first match w
   - match: { host: api.example.com, path: /v1/ }
     origin: api
     key:   { query: { ignore: [ utm_*, fbclid ], sort: true }, headers: [ ] }
-    cache: { ttl: { default: 0s }, negativeTtl: { 404: 5s }, cookies: private }
+    cache: { ttl: { default: 0s, status: { 404: 5s } }, cookies: private }
 cache:   { memory: { maxBytes: 256MiB }, maxEntryBytes: 64MiB }
 sessions: { enabled: false }
 workers: 1
 `, { DEPLOY_TOKEN: 's3:#cret' })
-  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { negativeTtl: { 404: 5000 } } })
+  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { ttl: { default: 0, status: { 404: 5000 } } } })
   t.equal(config.origins.api?.health?.intervalMs, 2000)
   t.end()
 })

@@ -37,7 +37,7 @@ test('every problem is reported at once', (t) => {
 })
 
 test('each old name of a setting is refused with a line that gives the new one, wherever it was written', (t) => {
-  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h', 'routes[].cache.heuristics': false }
+  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h', 'routes[].cache.negativeTtl': { 404: '5s' }, 'routes[].cache.heuristics': false }
   t.strictSame(Object.keys(values), Object.keys(renamedSettings))
   for (const [path, now] of Object.entries(renamedSettings)) {
     const name = path.slice(path.lastIndexOf('.') + 1)
@@ -55,8 +55,8 @@ test('each old name of a setting is refused with a line that gives the new one, 
 
 test('a lifetime for a status that is never stored is refused, with its section', (t) => {
   for (let status = 400; status < 600; status++) {
-    const found = wrong({ routes: [{ origin: 'api', cache: { negativeTtl: { [status]: '5s' } } }] })
-    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.negativeTtl\\.${status}: a ${status} is never stored \\(RFC \\d+ §[\\d.]+\\); leave it out$`)])
+    const found = wrong({ routes: [{ origin: 'api', cache: { ttl: { status: { [status]: '5s' } } } }] })
+    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.ttl\\.status\\.${status}: a ${status} is never stored \\(RFC 6585 §\\d\\); leave it out$`)])
     else t.strictSame(found, [])
   }
   t.end()
@@ -101,7 +101,7 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 60 } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
-    [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] }, 'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
     [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],

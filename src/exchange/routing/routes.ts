@@ -45,7 +45,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       enabled: cache.mode === 'cache',
       ambiguous: false,
       defaultTtlMs: cache.ttl.default,
-      negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
+      statusTtlMs: new Map(Object.entries(cache.ttl.status).map(([status, ttlMs]) => [Number(status), ttlMs])),
       heuristicTtlMs: cache.ttl.heuristic === 'off' ? 0 : cache.ttl.heuristic,
       staleWhileRevalidateMs: cache.staleWhileRevalidate,
       staleIfErrorMs: cache.staleIfError,
