@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorCatalogue } from '../src/errors.ts'
-import { decisionReasons, notStoredReasons, reasonMeaning } from '../src/policy/reasons.ts'
+import { decisionReasons, notStoredReasons, reasonAdvice, reasonMeaning } from '../src/policy/reasons.ts'
 
 const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -18,7 +18,7 @@ function rows(text: string): Map<string, string[]> {
 t.test('docs/reasons.md explains every reason and every error, and no others', async t => {
   const described = rows(page('docs/reasons.md'))
   t.same([...described.keys()].toSorted(), [...new Set([...decisionReasons, ...notStoredReasons, ...Object.keys(errorCatalogue)])].toSorted())
-  for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason)?.[0], reasonMeaning[reason])
+  for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason), [reasonMeaning[reason], reasonAdvice[reason]])
   for (const [code, row] of Object.entries(errorCatalogue)) {
     const proxyError = 'proxyError' in row && row.proxyError !== undefined ? `\`${row.proxyError}\`` : ''
     t.same(described.get(code)?.slice(0, 4), [String(row.status), row.source, proxyError, row.sentence], code)

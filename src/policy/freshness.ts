@@ -84,13 +84,13 @@ export function lifetimeOf(status: number, fields: FieldLines, governing: Govern
   const ofStatus = rules.statusTtlMs.get(status)
   if (ofStatus !== undefined) return { ms: Math.min(ofStatus, rules.maxTtlMs), source: 'configured' }
   // §4.2.2: a heuristic is allowed if the status is defined as heuristically cacheable, or the response says public.
-  const guessable = heuristicallyCacheable.has(status) || governing.directives.public
-  if (!guessable) return { ms: 0, source: 'none' }
-  const guess = heuristicLifetimeMs(fields, responseTimeMs, rules)
-  if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
-  // An operator's default applies only to successful responses: an error that one client provoked must not be served to all.
-  if (rules.defaultTtlMs !== undefined && rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
-  return { ms: 0, source: 'none' }
+  if (heuristicallyCacheable.has(status) || governing.directives.public) {
+    const guess = heuristicLifetimeMs(fields, responseTimeMs, rules)
+    if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
+    // An operator's default applies only to successful responses: an error that one client provoked must not be served to all.
+    if (rules.defaultTtlMs !== undefined && rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
+  }
+  return { ms: 0, source: governing.lifetimeIgnored ? 'malformed' : 'none' }
 }
 
 function explicitLifetimeMs(fields: FieldLines, governing: Governing, responseTimeMs: number): number | undefined {

@@ -70,7 +70,8 @@ export function assessResponse(
   // if the response can be validated. An error without freshness is never kept: one client may have provoked it.
   const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
-  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
+  const qualifies = lifetime.source !== 'malformed' || heuristicallyCacheable.has(head.status)
+  if (lifetime.ms <= 0 && !(validatable && qualifies)) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
   const fields = storedFields(head, directives, part !== undefined)
   // Every 304 may add fields with other names: this bounds them.

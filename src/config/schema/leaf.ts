@@ -38,7 +38,7 @@ export const duration = (bounds: Bounds) => bounded({ ...bounds, unit: 'duration
 export const millis = (bounds: Bounds) => bounded({ ...bounds, unit: 'ms' })
 export const size = (bounds: Bounds & Pick<Annotations, 'derived'>) => bounded({ ...bounds, unit: 'bytes' })
 
-/** A duration that may be switched off by a word. */
+/** A duration, or `off`. */
 export function durationOrOff({ prose, max, default: fallback }: Prose & { readonly max: number; readonly default: number }) {
   return Type.Union([duration({ max, prose: '' }), Type.Literal('off')], {
     default: fallback,
