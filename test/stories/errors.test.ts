@@ -48,13 +48,52 @@ t.test('a response without a lifetime says so, and one with a lifetime that cann
   test.equal(site.tell(await site.get('/d')), '200 d bad-lifetime')
 })
 
-// The guard: `askedConditionally` in exchange/fill/fill.ts.
+// The guard: isConditional() in exchange/fill/plan.ts.
 t.test('a 304 to a request without conditions is a 502, and is not stored', async test => {
   const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }, { status: 304 }])
   test.equal((await site.get('/a')).status, 502)
   test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 200)
   test.equal((await site.get('/a')).body.toString(), 'page')
   test.equal((await site.get('/b', {}, { method: 'HEAD' })).status, 502)
+})
+
+// The guard: refused() in exchange/pass/pass.ts.
+for (const [name, cache, request, options] of [
+  ['bypasses the cache', { mode: 'bypass' }, {}, {}],
+  ['is a HEAD that bypasses the cache', { mode: 'bypass' }, {}, { method: 'HEAD' }],
+  ['has a condition of another kind', {}, { 'If-Match': '"a"' }, {}],
+  ['has a range and no condition', { mode: 'bypass' }, { 'Range': 'bytes=0-1', 'If-Range': '"a"' }, {}],
+  ['has a body', {}, { 'Content-Length': '1' }, { body: 'x' }],
+] as const) {
+  t.test(`a 304 is a 502 if its request ${name}, and is not stored`, async test => {
+    const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }], { cache })
+    const first = await site.get('/a', request, options)
+    test.equal(first.status, 502)
+    test.match(first.header('proxy-status'), /http_protocol_error/)
+    test.equal((await site.get('/a')).body.toString(), 'page', 'and the next request is forwarded')
+  })
+}
+
+t.test('a 304 to a condition of the client passes, and so does one to another method', async test => {
+  for (const [request, options] of [[{ 'If-None-Match': '"a"' }, {}], [{ 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { method: 'HEAD' }], [{}, { method: 'POST' }], [{}, { method: 'DELETE' }]] as const) {
+    const site = await story(test, [{ status: 304, fields: { etag: '"a"' } }], { cache: { mode: 'bypass' } })
+    test.equal((await site.get('/a', request, options)).status, 304)
+  }
+})
+
+// The guard: isConditional() in exchange/fill/plan.ts.
+t.test('a 304 to the request of an uncacheable key is a 502 too', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'page' }, { status: 304, fields: { 'cache-control': 'max-age=60' } }, { status: 304 }, { fields: { 'cache-control': 'max-age=60' }, body: 'new' }])
+  await site.get('/a')
+  test.equal((await site.get('/a')).status, 502)
+  test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 304, 'the client’s own condition')
+  test.equal(site.tell(await site.get('/a')), '200 new uri-miss')
+})
+
+t.test('a 304 to a request for a range is a 502, and the next one is forwarded', async test => {
+  const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+  test.equal((await site.get('/a', { Range: 'bytes=0-1' })).status, 502)
+  test.equal((await site.get('/a')).body.toString(), 'page')
 })
 
 // The guard: contradictsBody() in policy/validation.ts.
