@@ -1,6 +1,6 @@
 // Errors: what a stored response may stand in for, and how long.
 import t from 'tap'
-import { story } from './site.ts'
+import { story, type Scripted } from './site.ts'
 
 // The guard: `status >= 400` in mayServeStaleOnError.
 t.test('a stored error never stands in for another', async test => {
@@ -123,12 +123,40 @@ t.test('a 304 with another name of the same coding is believed', async test => {
   test.equal(site.requests.length, 2)
 })
 
-// The guard: `status >= 400` in unstoredOutcome().
-t.test('after an error requests wait for one fetch again', async test => {
-  const site = await story(test, [{ status: 500, body: 'oops' }, { status: 404, body: 'none' }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+// The guards: `status >= 400` in unstoredOutcome(), and `meta.status >= 400` in storedOutcome().
+const errors: readonly (readonly [name: string, error: Scripted])[] = [
+  ...[400, 404, 410, 429, 500, 502, 503, 504].map(status => [`a ${status}`, { status, body: 'no' }] as const),
+  ['a 404 that says no-store', { status: 404, fields: { 'cache-control': 'no-store' }, body: 'no' }],
+  ['a 500 that says private', { status: 500, fields: { 'cache-control': 'private' }, body: 'no' }],
+  ['a 404 that sets a cookie', { status: 404, fields: { 'cache-control': 'max-age=60', 'set-cookie': 'a=1' }, body: 'no' }],
+  ['a 404 that varies by everything', { status: 404, fields: { 'cache-control': 'max-age=60', 'vary': '*' }, body: 'no' }],
+  ['a stored 404 that is validated at each use', { status: 404, fields: { 'cache-control': 'max-age=60, no-cache', 'etag': '"a"' }, body: 'no' }],
+  ['a stored 503 that is stale from the start', { status: 503, fields: { 'cache-control': 'max-age=1', 'age': '5' }, body: 'no' }],
+]
+
+for (const [name, error] of errors) {
+  t.test(`after ${name} requests wait for one fetch again`, async test => {
+    const site = await story(test, [error, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+    test.equal((await site.get('/a')).status, error.status)
+    const all = await Promise.all(Array.from({ length: 30 }, async () => (await site.get('/a')).body.toString()))
+    test.same(new Set(all), new Set(['page']))
+    test.equal(site.requests.length, 2)
+  })
+}
+
+t.test('a 304 that confirms a stored error marks nothing either', async test => {
+  const error = { status: 404, fields: { 'cache-control': 'max-age=60, no-cache', 'etag': '"a"' }, body: 'no' }
+  const site = await story(test, [error, { status: 304 }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
   await site.get('/a')
-  await site.get('/a')
+  test.equal((await site.get('/a')).status, 404)
   const all = await Promise.all(Array.from({ length: 30 }, async () => (await site.get('/a')).body.toString()))
   test.same(new Set(all), new Set(['page']))
   test.equal(site.requests.length, 3)
+})
+
+t.test('a success that may not be shared still marks its key, so that nobody queues for it', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'mine' }])
+  await site.get('/a')
+  await Promise.all(Array.from({ length: 30 }, () => site.get('/a')))
+  test.equal(site.requests.length, 31)
 })
