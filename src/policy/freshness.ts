@@ -129,10 +129,13 @@ function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number, { heuri
   return Math.min(Math.max(0, unchangedMs * heuristicFraction), heuristicTtlMs, defaultTtlMs)
 }
 
-/** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. */
-export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
+/**
+ * RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. The
+ * defaults are for pages: an error that says nothing itself is not served for longer than its lifetime.
+ */
+export function staleAllowances(status: number, directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
   return {
-    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
+    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? (status < 400 ? rules.staleWhileRevalidateMs : 0) : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
     ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : Math.min(directives.staleIfError * 1000, rules.maxTtlMs),
   }
 }

@@ -63,7 +63,7 @@ export function assessResponse(
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
   // RFC 9110 §9.3.3: a response to POST is cacheable only with explicit freshness.
   if (method === 'POST' && lifetime.source !== 'explicit') return { store: false, reason: 'request-method' }
-  const allowances = staleAllowances(directives, rules)
+  const allowances = staleAllowances(head.status, directives, rules)
   const etag = storedEntityTag(head.fields)
   const lastModified = storedLastModified(head.fields, head.responseTimeMs)
   // §3: without explicit freshness only heuristically cacheable statuses qualify. Without any freshness, storing pays only

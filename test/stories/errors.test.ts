@@ -1,5 +1,6 @@
 // Errors: what a stored response may stand in for, and how long.
 import t from 'tap'
+import { eventually } from '../support/log.ts'
 import { story, type Scripted } from './site.ts'
 
 // The guard: `status >= 400` in mayServeStaleOnError.
@@ -15,6 +16,47 @@ t.test('a stored error never stands in for another', async test => {
   site.clock.advance(1_500)
   test.equal((await site.get('/a')).body.toString(), 'page', 'and the next good response is taken')
   test.equal(site.tell(await site.get('/a')), '200 page fresh')
+})
+
+// The guard: `entry.meta.status < 400` in supersede().
+for (const [name, later] of [
+  ['another 503', { status: 503, fields: { 'retry-after': '2' }, body: 'error 2' }],
+  ['a 500', { status: 500, body: 'error 2' }],
+  ['a 502 that says no-store', { status: 502, fields: { 'cache-control': 'no-store' }, body: 'error 2' }],
+] as const) {
+  t.test(`a stored error that may be served during its refresh is superseded by ${name}`, async test => {
+    for (const status of [404, 503]) {
+      const site = await story(test, [{ status, fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600', 'retry-after': '1' }, body: 'error 1' }, later])
+      await site.get('/a')
+      site.clock.advance(1_500)
+      test.equal(site.tell(await site.get('/a')), `${status} error 1 stale-while-revalidate`)
+      await eventually(async () => (await site.get('/a')).body.toString() === 'error 2')
+      const next = await site.get('/a')
+      test.equal(next.body.toString(), 'error 2')
+      test.equal(next.status, later.status)
+    }
+  })
+}
+
+t.test('a page is not superseded by an error of its refresh', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600' }, body: 'page' }, { status: 503, body: 'down' }])
+  await site.get('/a')
+  site.clock.advance(1_500)
+  for (let i = 2; i < 6; i++) {
+    test.equal(site.tell(await site.get('/a')), '200 page stale-while-revalidate')
+    await eventually(() => site.requests.length === i)
+  }
+})
+
+// The guard: `status < 400` in staleAllowances().
+t.test('staleWhileRevalidate of the route is for pages: an error is not served for longer than ttl.status', async test => {
+  const site = await story(test, [{ status: 503, body: 'down' }, { fields: { 'cache-control': 'max-age=1' }, body: 'page' }], { cache: { staleWhileRevalidate: '1h', ttl: { status: { 503: '1s' } } } })
+  await site.get('/a')
+  test.equal(site.tell(await site.get('/a')), '503 down fresh')
+  site.clock.advance(1_500)
+  test.equal(site.tell(await site.get('/a')), '200 page stale')
+  site.clock.advance(1_500)
+  test.equal(site.tell(await site.get('/a')), '200 page stale-while-revalidate')
 })
 
 // RFC 5861 §4. The guard: `allowedMs !== undefined` in mayServeStaleOnError.

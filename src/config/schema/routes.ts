@@ -19,7 +19,7 @@ export const routeCacheSchema = section({
       description: 'Freshness lifetime by status code, such as `{ 404: 10s, 503: 1s }`, for error responses that give none. 0s: such a response is not stored. A 400, 408, 411, 412, 413, 415, 416, 417, 421, 425 or 426 judges one message, and is stored only if it is named here, whatever lifetime it gives. 428, 429, 431 and 511 are refused: they must not be stored (RFC 6585).',
     }),
   }, 'Freshness lifetimes.'),
-  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the origin does not say. 0s: never.'),
+  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the response does not say, and is no error. 0s: never.'),
   staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
   staleIfSlow: Type.Optional(duration({ min: 1, max: 60_000, prose: 'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' })),
   cookies: Type.Union([
