@@ -32,7 +32,7 @@ export const routeCacheSchema = section({
     description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: these cookies are part of the key, and no others are forwarded if the response may be stored. Pages that need another cookie, such as a session, need their own route.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
-  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies.' })),
+  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' })),
 }, 'How responses are stored.')
 
 export const routeSchema = section({
