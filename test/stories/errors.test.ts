@@ -1,5 +1,6 @@
 // Errors: what a stored response may stand in for, and how long.
 import t from 'tap'
+import { rawRequest } from '../support/client.ts'
 import { eventually } from '../support/log.ts'
 import { story, type Scripted } from './site.ts'
 
@@ -115,6 +116,14 @@ for (const [name, cache, request, options] of [
     test.equal((await site.get('/a')).body.toString(), 'page', 'and the next request is forwarded')
   })
 }
+
+// The guard: refused() in onRefused() (proxy/pass/websocket.ts).
+t.test('a 304 to a WebSocket handshake is a 502 too', async test => {
+  const site = await story(test, [{ status: 304 }])
+  const handshake = 'GET /a HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+  test.match(await rawRequest(site.port, handshake), /^HTTP\/1\.1 502 /)
+  test.equal(site.requests.length, 1)
+})
 
 t.test('a 304 to a condition of the client passes, and so does one to another method', async test => {
   for (const [request, options] of [[{ 'If-None-Match': '"a"' }, {}], [{ 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { method: 'HEAD' }], [{}, { method: 'POST' }], [{}, { method: 'DELETE' }]] as const) {

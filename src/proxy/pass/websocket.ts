@@ -68,6 +68,12 @@ class Relay implements UpgradeSink {
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
+    const refused = this.#handshake.pass.refused(status)
+    if (refused !== undefined) {
+      body.on('error', () => undefined)
+      body.destroy()
+      return this.onError(refused)
+    }
     const response = answerOn(this.#handshake.request, this.#client)
     if (!sendHead(response, status, this.#responseFields(fields))) {
       body.on('error', () => undefined)
