@@ -32,7 +32,7 @@ function forEditors(node: SchemaNode): PlainObject {
     return { ...about, anyOf: [bare, reference] }
   }
   if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum.includes('off') ? [...node.enum, false] : node.enum }, reference] }
-  if (node.const !== undefined) return { const: node.const }
+  if (node.const !== undefined) return node.const === 'off' ? { enum: ['off', false] } : { const: node.const }
   if (node.anyOf !== undefined) return { ...about, anyOf: node.anyOf.map(forEditors) }
   if (node.type === 'array') {
     return { ...about, type: 'array', items: forEditors(node.items ?? {}), ...(node.minItems !== undefined && { minItems: node.minItems }) }

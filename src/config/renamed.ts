@@ -5,6 +5,8 @@ export const renamedSettings: Readonly<Record<string, string>> = {
   'routes[].cache.enabled': 'mode: cache for true, mode: bypass for false',
   'routes[].cache.defaultTtl': 'ttl: { default: … }',
   'routes[].cache.maxTtl': 'ttl: { max: … }',
+  'routes[].cache.negativeTtl': 'ttl: { status: { 404: … } }',
+  'routes[].cache.heuristics': 'ttl: { heuristic: 5m } for true, ttl: { heuristic: off } for false',
 }
 
 /** Returns the setting that replaced an old name; undefined if no setting ever had that name. */

@@ -108,17 +108,17 @@ function pathFault(path: string): string | undefined {
   return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
 }
 
-// RFC 6585 §3 to §6: a cache must not store 428, 429, 431 and 511. 412 and 416 respond to a condition or a Range, which other requests
-// do not have. The same list stands in policy/storable.ts; a test compares them.
-const neverStored: Readonly<Record<string, string>> = {
-  412: 'RFC 9110 §15.5.13', 416: 'RFC 9110 §15.5.17', 428: 'RFC 6585 §3', 429: 'RFC 6585 §4', 431: 'RFC 6585 §5', 511: 'RFC 6585 §6',
-}
+// RFC 6585 §3 to §6: a cache must not store these. The same list stands in policy/storable.ts; a test compares them.
+const neverStored: Readonly<Record<string, string>> = { 428: 'RFC 6585 §3', 429: 'RFC 6585 §4', 431: 'RFC 6585 §5', 511: 'RFC 6585 §6' }
 
 const statuses: Rule = (config, sound) => {
   if (!sound('routes')) return []
-  return config.routes.flatMap((route, index) => Object.keys(route.cache?.negativeTtl ?? {})
-    .filter((status) => neverStored[status] !== undefined && sound(`routes[${index}].cache.negativeTtl.${status}`))
-    .map((status) => ({ path: `routes[${index}].cache.negativeTtl.${status}`, message: `a ${status} is never stored (${neverStored[status]}); leave it out` })))
+  return config.routes.flatMap((route, index) => {
+    const path = `routes[${index}].cache.ttl.status`
+    return Object.keys(sound(path) ? route.cache.ttl.status : {})
+      .filter((status) => neverStored[status] !== undefined && sound(`${path}.${status}`))
+      .map((status) => ({ path: `${path}.${status}`, message: `a ${status} is never stored (${neverStored[status]}); leave it out` }))
+  })
 }
 
 const workers: Rule = (config, sound) => {

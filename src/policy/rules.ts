@@ -7,12 +7,12 @@ export interface Rules {
   readonly enabled: boolean
   /** True if the origin may read the request's path as one of another route: nothing is stored or served from the cache. */
   readonly ambiguous: boolean
-  /** Lifetime if the origin gives none and no heuristic applies; 0: such a response is not fresh. */
-  readonly defaultTtlMs: number
-  /** Lifetimes by status for responses that give none; wins over defaultTtlMs. */
-  readonly negativeTtlMs: ReadonlyMap<number, number>
-  /** True if a lifetime may be derived from Last-Modified (RFC 9111 §4.2.2). */
-  readonly heuristics: boolean
+  /** Lifetime of a success that gives none; no guess is longer. 0: such a response is not fresh. undefined: the same, but guesses count. */
+  readonly defaultTtlMs: number | undefined
+  /** Lifetimes by status for errors that give none. Statuses that judge one message are stored only if they are named here. */
+  readonly statusTtlMs: ReadonlyMap<number, number>
+  /** Longest lifetime that is derived from Last-Modified (RFC 9111 §4.2.2); 0: none is. */
+  readonly heuristicTtlMs: number
   /** RFC 5861 defaults for responses that say nothing. */
   readonly staleWhileRevalidateMs: number
   /** undefined: not said. 0: never. */
@@ -44,6 +44,5 @@ export interface KeyRules {
   readonly headers: readonly string[]
 }
 
-// A heuristic lifetime is a tenth of the time since the last change, as RFC 9111 §4.2.2 suggests, and at most a day.
+/** The part of the time since the last change that a heuristic lifetime takes, as RFC 9111 §4.2.2 suggests. */
 export const heuristicFraction = 0.1
-export const heuristicMaxMs = 24 * 60 * 60 * 1000

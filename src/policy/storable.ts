@@ -29,12 +29,12 @@ export type Storability =
   | { readonly store: true; readonly meta: Metadata }
   | { readonly store: false; readonly reason: NotStoredReason }
 
-// 304 and 412 respond to a precondition, and 416 to a Range: a request without one would never get them. RFC 6585 §3 to §6: the
-// others MUST NOT be stored by a cache.
-export const neverStored: ReadonlySet<number> = new Set([304, 412, 416, 428, 429, 431, 511])
+// A 304 responds to a precondition: a request without one would never get it. RFC 6585 §3 to §6: the others MUST NOT be stored by
+// a cache.
+export const neverStored: ReadonlySet<number> = new Set([304, 428, 429, 431, 511])
 // Statuses that judge the message of one client. If they were stored for their max-age alone, one client with an oversized
 // field could replace a page for everybody (CPDoS). The operator may name them in the route's lifetimes by status.
-const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426])
 // Statuses whose meaning this cache knows (RFC 9111 §5.2.2.3).
 const understood: ReadonlySet<number> = new Set([
   200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
@@ -63,14 +63,15 @@ export function assessResponse(
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
   // RFC 9110 §9.3.3: a response to POST is cacheable only with explicit freshness.
   if (method === 'POST' && lifetime.source !== 'explicit') return { store: false, reason: 'request-method' }
-  const allowances = staleAllowances(directives, rules)
+  const allowances = staleAllowances(head.status, directives, rules)
   const etag = storedEntityTag(head.fields)
   const lastModified = storedLastModified(head.fields, head.responseTimeMs)
   // §3: without explicit freshness only heuristically cacheable statuses qualify. Without any freshness, storing pays only
   // if the response can be validated. An error without freshness is never kept: one client may have provoked it.
   const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
-  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
+  const qualifies = lifetime.source !== 'malformed' || heuristicallyCacheable.has(head.status)
+  if (lifetime.ms <= 0 && !(validatable && qualifies)) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
   const fields = storedFields(head, directives, part !== undefined)
   // Every 304 may add fields with other names: this bounds them.
@@ -113,7 +114,7 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.negativeTtlMs.has(head.status))) return 'status'
+  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.statusTtlMs.has(head.status))) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, an understood status lifts no-store. Another status forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'

@@ -37,7 +37,7 @@ test('every problem is reported at once', (t) => {
 })
 
 test('each old name of a setting is refused with a line that gives the new one, wherever it was written', (t) => {
-  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h' }
+  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h', 'routes[].cache.negativeTtl': { 404: '5s' }, 'routes[].cache.heuristics': false }
   t.strictSame(Object.keys(values), Object.keys(renamedSettings))
   for (const [path, now] of Object.entries(renamedSettings)) {
     const name = path.slice(path.lastIndexOf('.') + 1)
@@ -55,8 +55,8 @@ test('each old name of a setting is refused with a line that gives the new one, 
 
 test('a lifetime for a status that is never stored is refused, with its section', (t) => {
   for (let status = 400; status < 600; status++) {
-    const found = wrong({ routes: [{ origin: 'api', cache: { negativeTtl: { [status]: '5s' } } }] })
-    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.negativeTtl\\.${status}: a ${status} is never stored \\(RFC \\d+ §[\\d.]+\\); leave it out$`)])
+    const found = wrong({ routes: [{ origin: 'api', cache: { ttl: { status: { [status]: '5s' } } } }] })
+    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.ttl\\.status\\.${status}: a ${status} is never stored \\(RFC 6585 §\\d\\); leave it out$`)])
     else t.strictSame(found, [])
   }
   t.end()
@@ -66,6 +66,8 @@ test('false is taken for the word off, and for nothing else', (t) => {
   for (const access of [false, 'false', 'off']) t.equal(resolveConfig({ origins, log: { access } }).log.access, 'off')
   t.equal(loadConfig({ env: { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_LOG_ACCESS: 'false' } }).config.log.access, 'off')
   t.equal(resolveConfig({ origins, proxy: { trustProxy: false } }).proxy.trustProxy, false)
+  const heuristic = (given: unknown) => resolveConfig({ origins, routes: [{ origin: 'api', cache: { ttl: { heuristic: given } } }] }).routes[0]?.cache.ttl.heuristic
+  t.strictSame([false, 'false', 'off', '90s', '0s', 0, undefined].map(heuristic), ['off', 'off', 'off', 90_000, 0, 0, 300_000])
   t.strictSame(wrong({ log: { access: true } }), ['log.access: expected one of off, errors, sampled, all, got true'])
   t.strictSame(wrong({ log: { level: false } }), ['log.level: expected one of trace, debug, info, warn, error, fatal, silent, got false'])
   t.strictSame(wrong({ routes: [{ origin: 'api', cache: { mode: false } }] }), ['routes[0].cache.mode: expected one of cache, bypass, got false'])
@@ -94,8 +96,12 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 'on' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got "on"'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: true } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got true'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 60 } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
-    [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] }, 'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
     [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],

@@ -144,7 +144,7 @@ cache: { coalesce: \${COALESCE:-false}, maxEntryBytes: \${MOST:-1MiB}, keepStale
 log: { level: \${LEVEL:-warn} }
 workers: \${WORKERS:-1}
 origins: { api: { servers: \${SERVERS:-http://a, http://b} }, other: { servers: [ "http://\${HOST:-c}:81", \${D:-http://d} ] } }
-routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { negativeTtl: { 404: \${TTL:-5s} } } } ]
+routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { ttl: { status: { 404: \${TTL:-5s} } } } } ]
 `
   const config = load(t, text)
   t.match(config, {
@@ -153,7 +153,7 @@ routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { nega
     log: { level: 'warn' },
     workers: 1,
     origins: { api: { servers: ['http://a', 'http://b'] }, other: { servers: ['http://c:81', 'http://d'] } },
-    routes: [{ origin: 'api', retryOn: [503], cache: { negativeTtl: { 404: 5000 } } }],
+    routes: [{ origin: 'api', retryOn: [503], cache: { ttl: { status: { 404: 5000 } } } }],
   })
   t.match(load(t, text, { TRUST: 'true', PORT: '0' }).proxy, { port: 0, trustProxy: true })
   t.strictSame(lines(t, text, { PORT: 'http' }), ['proxy.port: expected a whole number from 0 to 65535, got "http"'])

@@ -77,7 +77,7 @@ t.test('what changes nothing about sharing leaves what is stored where it is', a
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')
-  await reload(house, origin, { cache: { cookies: 'ignore', ttl: { default: '5s', max: '1h' }, staleIfError: '1m', heuristics: false, negativeTtl: { 404: '1s' } }, retryOn: [503] })
+  await reload(house, origin, { cache: { cookies: 'ignore', ttl: { default: '5s', max: '1h', heuristic: 'off', status: { 404: '1s' } }, staleIfError: '1m' }, retryOn: [503] })
   t.equal(detail(await house.get('/a')), 'fresh')
   await reload(house, origin, { cache: { cookies: 'ignore', mode: 'bypass' } })
   t.equal(detail(await house.get('/a')), 'route-uncached')

@@ -12,7 +12,7 @@ export const T0 = 1_767_225_600_000
 export const dateT0 = formatHttpDate(T0)
 
 export const defaultRules: Rules = {
-  enabled: true, ambiguous: false, defaultTtlMs: 0, negativeTtlMs: new Map(), heuristics: true, staleWhileRevalidateMs: 0, staleIfErrorMs: undefined, staleIfSlowMs: undefined,
+  enabled: true, ambiguous: false, defaultTtlMs: undefined, statusTtlMs: new Map(), heuristicTtlMs: 300_000, staleWhileRevalidateMs: 0, staleIfErrorMs: undefined, staleIfSlowMs: undefined,
   maxTtlMs: 365 * 86_400_000, keepStaleMs: 3_600_000, cookies: 'private', setCookie: 'skip', maxEntryBytes: 1_000_000,
 }
 

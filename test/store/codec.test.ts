@@ -25,7 +25,7 @@ void t.test('any metadata that a response could have comes back from elsewhere, 
 
 /** Changes that make metadata impossible for a response, each alone. */
 const impossible: Readonly<Record<string, Partial<Metadata>>> = {
-  'status 999': { status: 999 }, 'status 101': { status: 101 }, 'status 0': { status: 0 }, 'status 600': { status: 600 }, 'status 304': { status: 304, bodyBytes: 0 }, 'status 412': { status: 412 },
+  'status 999': { status: 999 }, 'status 101': { status: 101 }, 'status 0': { status: 0 }, 'status 600': { status: 600 }, 'status 304': { status: 304, bodyBytes: 0 }, 'status 429': { status: 429 },
   '206 without a part': { status: 206 }, 'a part that is a 200': { part: { ranges: [{ start: 0, end: 1 }], complete: 2, requestedRange: 'bytes=0-0' } },
   'a body on 204': { status: 204, bodyBytes: 5 }, 'a body on 205': { status: 205, bodyBytes: 5 },
   ...Object.fromEntries((['requestTimeMs', 'responseTimeMs', 'keepUntilMs', 'initialAgeMs', 'lifetimeMs', 'staleWhileRevalidateMs', 'staleIfErrorMs'] as const).flatMap(name => [Number.NaN, -1, Infinity, -Infinity, 1e300].map(value => [`${name} ${value}`, { [name]: value }]))),

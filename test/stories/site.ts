@@ -1,4 +1,5 @@
 // A story: responses that the origin gives in order, requests of clients, and the time between them.
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Answer } from '../support/client.ts'
 import { startHouse, type House } from '../support/house.ts'
@@ -8,6 +9,8 @@ export interface Scripted {
   readonly status?: number
   readonly fields?: Readonly<Record<string, string | readonly string[]>>
   readonly body?: string
+  /** How long the origin takes for it. */
+  readonly delayMs?: number
 }
 
 export interface Story extends House {
@@ -26,10 +29,11 @@ export async function story(test: Pick<Test, 'teardown'>, script: readonly Scrip
   const house = await startHouse(test as Parameters<typeof startHouse>[0], {
     host: 'api.example.com',
     ...options,
-    origin: (request, response) => {
+    origin: async (request, response) => {
       requests.push(`${request.method} ${request.url}`)
       seen.push(name => request.headers[name]?.toString())
-      const { status = 200, fields = {}, body = '' } = script[Math.min(requests.length, script.length) - 1] ?? {}
+      const { status = 200, fields = {}, body = '', delayMs } = script[Math.min(requests.length, script.length) - 1] ?? {}
+      if (delayMs !== undefined) await delay(delayMs)
       const hasBody = status !== 304 && status !== 204
       response.writeHead(status, { ...(hasBody && { 'content-length': String(Buffer.byteLength(body)) }), ...fields as Record<string, string | string[]> })
       response.end(hasBody && request.method !== 'HEAD' ? body : undefined)

@@ -19,6 +19,8 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
     hitForMiss.forget(hitForMissKey(asked))
     return 'stored'
   }
+  // An error says nothing about the next response, stored or not: followers look it up, and coalesce again.
+  if (meta.status >= 400) return 'stored'
   // Each has to ask whether it still holds: waiting for one another would only make a line of them.
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)

@@ -10,7 +10,7 @@ import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
-import type { FillParts, FillPlan } from './plan.ts'
+import { isConditional, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { sendInterim } from '../client/interim.ts'
 import { originFields } from './message-fields.ts'
@@ -122,7 +122,7 @@ export class Fill implements ResponseSink, ServedFill {
       void serveConfirmed(this, plan.validating, head)
       return
     }
-    if (status === 304 && !this.#askedConditionally) {
+    if (status === 304 && !isConditional(plan, routed.request)) {
       this.#origin?.abort()
       this.onError(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a 304 to a request without conditions' }), false)
       return
@@ -153,12 +153,6 @@ export class Fill implements ResponseSink, ServedFill {
       for (const event of waiting) event()
       this.#pressure.release('store')
     })
-  }
-
-  /** True if the request had a condition that a 304 responds to: this cache's or, if it went as the client made it, the client's. */
-  get #askedConditionally(): boolean {
-    const { request } = this.exchange.routed
-    return this.plan.validating !== undefined || (!this.plan.unconditional && (request.ifNoneMatch !== undefined || request.ifModifiedSince !== undefined))
   }
 
   /** Returns true if the response to a request for the rest of a part does not go to the client, which did not request a part. */

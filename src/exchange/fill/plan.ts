@@ -5,6 +5,7 @@ import type { ForwardReason } from '../../policy/reasons.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
+import type { CacheRequest } from '../../policy/request.ts'
 import type { Fetch } from '../coalesce/coalescer.ts'
 import type { DeliverParts } from '../deliver/deliver.ts'
 import type { HitForMiss } from '../coalesce/hit-for-miss.ts'
@@ -43,4 +44,9 @@ export interface FillPlan {
   readonly lead: Fetch | undefined
   /** Whether the client had waited for another's fetch before, which was of no use to it. */
   readonly waited: boolean
+}
+
+/** True if the origin is asked with a condition that a 304 or 412 responds to: this cache's or, if the request goes as the client made it, the client's. */
+export function isConditional({ validating, unconditional }: FillPlan, { ifNoneMatch, ifModifiedSince }: CacheRequest): boolean {
+  return validating !== undefined || (!unconditional && (ifNoneMatch !== undefined || ifModifiedSince !== undefined))
 }

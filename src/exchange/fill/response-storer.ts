@@ -12,7 +12,7 @@ import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import { CombiningWriter } from './combining-writer.ts'
 import { datedFields, type Freshening } from './freshen.ts'
-import type { FillParts, FillPlan } from './plan.ts'
+import { isConditional, type FillParts, type FillPlan } from './plan.ts'
 import { lookup, verdictNow } from '../lookup.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 
@@ -81,6 +81,8 @@ export class ResponseStorer {
     const { request, requestField, route: { rules } } = this.#asked
     const content = receivedContent(this.#plan.range?.range, head.status, head.fields)
     if (content === undefined) return { store: false, reason: 'partial' }
+    // It judges the condition of this request, also where the operator names the status (`ttl.status`).
+    if (head.status === 412 && isConditional(this.#plan, request)) return { store: false, reason: 'status' }
     return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content)
   }
 

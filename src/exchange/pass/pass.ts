@@ -1,5 +1,6 @@
 // A request that passes the cache by: where it goes, what its response invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
 import type { Clock } from '../../clock.ts'
+import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { PassReason } from '../../policy/reasons.ts'
 import { assessResponse } from '../../policy/storable.ts'
@@ -42,6 +43,16 @@ export class Pass {
   /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
   get routed(): RoutedRequest {
     return this.exchange.routed
+  }
+
+  /**
+   * Returns the error to send in place of a response that its request rules out: a 304 to a GET or HEAD without a condition (RFC 9110
+   * §15.4.5), with which the client could do nothing. undefined: the response may be relayed. Other methods give 304 meanings of their own.
+   */
+  refused(status: number): SpringhouseError | undefined {
+    const { method, ifNoneMatch, ifModifiedSince } = this.routed.request
+    if (status !== 304 || (method !== 'GET' && method !== 'HEAD') || ifNoneMatch !== undefined || ifModifiedSince !== undefined) return undefined
+    return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a 304 to a request without conditions' })
   }
 
   /**

@@ -205,6 +205,8 @@ function respond(message: PassedMessage, body: Readable, via: string): void {
     body.destroy()
     message.failed(error)
   }
+  const refused = pass.refused(status)
+  if (refused !== undefined) return refuse(refused)
   try {
     const acted = pass.onResponse(status, fields)
     if (acted === undefined) relay()

@@ -81,6 +81,12 @@ class Relay implements UpgradeSink {
     const { exchange } = this.#handshake.pass
     const { response } = exchange
     exchange.responded(this.#handshake.clock.monotonic())
+    const refused = this.#handshake.pass.refused(status)
+    if (refused !== undefined) {
+      body.on('error', () => undefined)
+      body.destroy()
+      return this.onError(refused)
+    }
     if (!sendHead(exchange, status, this.#responseFields(fields))) {
       body.on('error', () => undefined)
       body.destroy()

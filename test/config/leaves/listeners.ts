@@ -80,9 +80,9 @@ export const listeners: Readonly<Record<string, Probe>> = {
     see: (house) => statusOf(house, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'),
   }),
   'proxy.headersTimeoutMs': raced({ values: ['1h', '100ms'], with: { 'proxy.requestTimeoutMs': '1h' }, ends: '408', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n') }),
-  'proxy.keepAliveTimeoutMs': raced({ values: ['1h', '10ms'], ends: '200', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') }),
+  'proxy.keepAliveTimeoutMs': raced({ values: [0, '10ms'], ends: '200', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') }),
   'proxy.stalledTimeoutMs': raced({
-    values: ['1h', '100ms'],
+    values: [0, '100ms'],
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).end(Buffer.alloc(64 << 20)),
     ends: 'disconnected',
     see: (house) => new Promise((resolve) => {
