@@ -1,4 +1,5 @@
 // The tags by which responses are purged: Cache-Tag, Surrogate-Key, Cache-Groups and Cache-Group-Invalidation.
+import { isUtf8 } from 'node:buffer'
 import { parseList } from 'structured-headers'
 import { fieldLineValues, fieldValue, type FieldLines } from './fields.ts'
 import { withoutOuterSpace } from './white-space.ts'
@@ -24,9 +25,10 @@ export interface ResponseTags {
 export function responseTags(lines: FieldLines): ResponseTags {
   const tags = new Set<string>()
   let complete = true
-  const add = (tag: string): void => {
+  const add = (bytes: string): void => {
+    const tag = tagText(bytes)
     if (tag === '' || tags.has(tag)) return
-    if (tag.length > maxTagBytes || tags.size >= maxTags) complete = false
+    if (bytes.length > maxTagBytes || tags.size >= maxTags) complete = false
     else tags.add(tag)
   }
   // Neither of the first two has quoting: a quote is part of the tag.
@@ -35,6 +37,38 @@ export function responseTags(lines: FieldLines): ResponseTags {
   const groups = listOfStrings(lines, 'cache-groups')
   for (const group of groups.strings) add(group)
   return { tags: [...tags], complete: complete && groups.wellFormed }
+}
+
+// eslint-disable-next-line no-control-regex -- finds bytes beyond ASCII
+const beyondAscii = /[^\x00-\x7f]/
+
+/**
+ * Returns the text of a tag from its bytes, one character for each. Bytes beyond ASCII have no charset in HTTP (RFC 9110 §5.5).
+ * Origins write UTF-8, and purges name text: bytes that are valid UTF-8 are read so, and any others as latin1.
+ */
+function tagText(bytes: string): string {
+  if (!beyondAscii.test(bytes)) return bytes
+  const received = Buffer.from(bytes, 'latin1')
+  return isUtf8(received) ? received.toString('utf8') : bytes
+}
+
+// eslint-disable-next-line no-control-regex -- a tab is a control character, and a field may hold it
+const control = /[\x00-\x08\x0a-\x1f\x7f]/
+
+// With the flag `u`, a whole pair is one character, which this does not match.
+const halfPair = /[\ud800-\udfff]/u
+
+/** True if `responseTags` may return this tag. */
+export function isPossibleTag(tag: string): boolean {
+  return tag !== '' && tag.length <= maxTagBytes && !control.test(tag) && !halfPair.test(tag)
+}
+
+/** Returns why no response can carry a tag; undefined if one can. */
+export function tagFault(tag: string): string | undefined {
+  const at = control.exec(tag)?.index
+  if (at !== undefined) return `has a control character (U+${tag.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0')}, character ${at + 1}), which no field can hold`
+  if (withoutOuterSpace(tag) !== tag) return 'begins or ends with a space or tab, which is no part of a tag: remove it'
+  return halfPair.test(tag) ? 'has half a surrogate pair, which no field can hold' : undefined
 }
 
 /**

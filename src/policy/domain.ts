@@ -2,7 +2,7 @@
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
-import { maxTagBytes } from '../http/tags.ts'
+import { isPossibleTag } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
 import { isStorableStatus, mayBeKept, cacheOnlyFieldNames } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
@@ -34,7 +34,7 @@ export function isPossible(meta: Metadata): boolean {
     && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)
     && targetBytes.test(meta.target)
     && meta.stamp.length <= longestStamp && printable.test(meta.stamp)
-    && meta.tags.length <= mostTags && meta.tags.every((tag) => tag !== '' && tag.length <= maxTagBytes && hasFieldBytes(tag))
+    && meta.tags.length <= mostTags && meta.tags.every((tag) => isPossibleTag(tag))
     && (part === undefined || isPart(part))
 }
 

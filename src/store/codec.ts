@@ -12,8 +12,8 @@ import { wordAt, wordNumber } from './codec-dictionary.ts'
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 total length   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
 // The stamp is the first string, for the scripts compare it too: its length is the first number, its bytes begin the text.
-/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. */
-export const metadataVersion = 4
+/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. 5: tags as text. */
+export const metadataVersion = 5
 const fixedBytes = 36
 const checksumBytes = 4
 

@@ -15,6 +15,9 @@ test('tags come from three fields, trimmed, once each, in order', async (t) => {
     ['valid', ['cache-groups', '"a"', 'cache-groups', '"b"'], all('a', 'b')],
     ['valid', ['cache-groups', '""'], all()],
     ['valid', ['cache-tag', 'a, a, A', 'surrogate-key', 'a b', 'cache-groups', '"b", "c"'], all('a', 'A', 'b', 'c')],
+    ['valid', ['cache-tag', 'gr\xc3\xb6\xc3\x9fe, gr\xf6\xdfe'], all('größe')],
+    ['valid', ['surrogate-key', '\xc3\xa0 \xf0\x9f\x91\x9c'], all('à', '👜')],
+    ['malformed', ['cache-tag', '\xc3, \xc0\xaf, \xed\xa0\x80'], all('\xc3', '\xc0\xaf', '\xed\xa0\x80')],
     ['malformed', ['cache-tag', '"a, b"'], all('"a', 'b"')],
     ['malformed', ['cache-tag', '', 'surrogate-key', '', 'cache-groups', ''], all()],
   ], responseTags)
