@@ -152,7 +152,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
         routes: next.routes,
-        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
+        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
       routes = compileRoutes(config)
       storage.fingerprints?.change(configurationFingerprint(config))

@@ -53,6 +53,11 @@ export class RoutedRequest {
     return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.context, this.request.authority)), this.request)
   }
 
+  /** The names of response fields that its client does not receive, because they are for this cache. */
+  get cacheOnly(): ReadonlySet<string> {
+    return this.route.rules.tags.cacheOnly
+  }
+
   /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
     return this.#forwarded ??= this.#allowed(this.allFields())

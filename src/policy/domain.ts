@@ -4,7 +4,7 @@ import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
 import { isPossibleTag } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
-import { isStorableStatus, mayBeKept, cacheOnlyFieldNames } from './storable.ts'
+import { isStorableStatus, mayBeKept } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
 
 // The largest number that a Date holds. Durations and times of day are at most this.
@@ -28,7 +28,7 @@ export function isPossible(meta: Metadata): boolean {
     && (bodyBytes === 0 || (status !== 204 && status !== 205))
     && areTimes(meta)
     && areFields(meta)
-    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? cacheOnlyFieldNames.has(text) : isFieldValue(text)))
+    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? isFieldName(text) : isFieldValue(text)))
     && areValidators(meta)
     && areSelecting(meta.vary)
     && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)

@@ -37,7 +37,7 @@ export interface Metadata {
    * Cache-Status).
    */
   readonly fields: FieldLines
-  /** Surrogate-Control and the tag fields: for this cache, never forwarded, kept in case a 304 omits them. */
+  /** Surrogate-Control, and the tag fields unless they are forwarded: for this cache, kept in case a 304 omits them. */
   readonly cacheOnlyFields: FieldLines
   /**
    * When the request that brought or last validated it was sent, and when the response head was received (RFC 9111 §4.2.3).

@@ -3,12 +3,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate } from '../support/certificate.ts'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { adminSettings, counting, detail, startHouse } from '../support/house.ts'
 import { startHttp2Origin } from '../support/http2-origin.ts'
 import { onEachStore, utf8Bytes } from './replicas.ts'
 
-const json = (answer: { readonly body: Buffer }): any => JSON.parse(answer.body.toString())
+interface Shown {
+  readonly variants: readonly { readonly tags: readonly string[] }[]
+  readonly entries: readonly { readonly tags: readonly string[] }[]
+  readonly purges: readonly { readonly tags: readonly string[] }[]
+  readonly decision: { readonly reason: string }
+}
+
+const json = (answer: { readonly body: Buffer }): Shown => JSON.parse(answer.body.toString()) as Shown
 
 // The guard: tagText() in http/tags.ts.
 const spellings: readonly (readonly [how: string, field: string, value: string, tag: string])[] = [
@@ -26,12 +34,12 @@ for (const [how, field, value, tag] of spellings) {
   t.test(`a tag in ${how} is purged by its text, and shown as it`, (t) => onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', [field]: value }), {}, async (t, { first, second }) => {
     await first.get('/a')
     await second.get('/a')
-    t.ok(json(await first.admin('/v1/explain?url=http://api.example.com/a')).variants[0].tags.includes(tag))
-    t.ok(json(await second.admin(`/v1/entries?tag=${encodeURIComponent(tag)}`)).entries[0].tags.includes(tag))
+    t.ok(json(await first.admin('/v1/explain?url=http://api.example.com/a')).variants[0]?.tags.includes(tag))
+    t.ok(json(await second.admin(`/v1/entries?tag=${encodeURIComponent(tag)}`)).entries[0]?.tags.includes(tag))
     t.equal((await second.purge({ tags: [tag] })).status, 200)
-    for (const house of [first, second]) t.equal(json(await house.admin(`/v1/explain?url=http://api.example.com/a`)).decision.reason, 'uri-miss')
+    for (const house of [first, second]) t.equal(json(await house.admin('/v1/explain?url=http://api.example.com/a')).decision.reason, 'uri-miss')
     t.equal((await first.get('/a')).body.toString(), 'answer 2')
-    t.equal(json(await first.admin('/v1/purges')).purges[0].tags[0], tag)
+    t.equal(json(await first.admin('/v1/purges')).purges[0]?.tags[0], tag)
     await second.purge({ tags: [tag, 'never'], tagsMatch: 'all' })
     t.equal((await first.get('/a')).body.toString(), 'answer 2', 'not all of its tags')
     await second.purge({ tags: [tag], tagsMatch: 'all', soft: true })
@@ -61,3 +69,82 @@ t.test('a tag in UTF-8 from an HTTP/2 origin is purged by its text', async (t) =
     t.equal(detail(await house.get('/a')), 'uri-miss')
   }
 })
+
+// The guards: cache.tags.fields in config/schema/storage.ts, and readings() in http/tags.ts.
+const carried: readonly (readonly [field: string, value: string, tags: readonly string[]])[] = [
+  ['Surrogate-Key', '/a, /b', ['/a', '/b']],
+  ['Surrogate-Key', '/a,/b', ['/a', '/b', '/a,/b']],
+  ['Surrogate-Key', '/a /b', ['/a', '/b']],
+  ['xkey', '/a, /b', ['/a', '/b']],
+  ['Cache-Tag', '/a, /b', ['/a', '/b']],
+  ['Cache-Tag', 'a b, c', ['a b', 'c']],
+  ['Cache-Tags', '/a,/b', ['/a', '/b']],
+  ['Edge-Cache-Tag', '/a, /b', ['/a', '/b']],
+  ['X-Magento-Tags', 'cat_p_1,cat_p,store', ['cat_p_1', 'cat_p', 'store']],
+  ['Cache-Groups', '"/a", "b, c"', ['/a', 'b, c']],
+]
+
+for (const [field, value, tags] of carried) {
+  t.test(`${field}: ${value} carries ${tags.join(' and ')}`, async (t) => {
+    const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', [field]: value }) })
+    for (const tag of tags) {
+      t.equal((await house.get('/a')).header(field.toLowerCase()), field === 'Cache-Groups' ? value : undefined, 'for this cache alone')
+      t.equal(detail(await house.get('/a')), 'fresh')
+      await house.purge({ tags: [tag] })
+      t.equal(detail(await house.get('/a')), 'uri-miss', tag)
+    }
+    t.equal((await house.get('/a')).header(field.toLowerCase()), field === 'Cache-Groups' ? value : undefined, 'nor on a hit')
+  })
+}
+
+const own = (separator: string, forward = false): object => ({ cache: { tags: { fields: [{ name: 'X-Own', separator }], forward } } })
+
+t.test('the fields that carry tags are those of the configuration, parted as it says', (t) => onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a, b c', 'Cache-Tag': 'd' }), { ...own('both') }, async (t, { first, second }) => {
+  for (const [tag, reason] of [['a', 'uri-miss'], ['b', 'uri-miss'], ['c', 'uri-miss'], ['b c', 'fresh'], ['d', 'fresh']] as const) {
+    t.equal((await first.get('/a')).header('x-own'), undefined)
+    t.equal((await second.get('/a')).header('cache-tag'), 'd', 'no tag field here')
+    await second.purge({ tags: [tag] })
+    t.equal(detail(await first.get('/a')), reason, tag)
+  }
+}))
+
+// The guard: compileTags() in policy/rules.ts.
+t.test('with cache.tags.forward, a CDN in front receives the tags: of a miss, a hit, a refresh by 304, and a passed response', (t) => onEachStore(t, () => (request, response) => {
+  const fields = { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a, b', 'xkey': 'c', 'Surrogate-Control': 'max-age=900', 'ETag': '"1"' }
+  if (request.headers['if-none-match'] === undefined) response.writeHead(200, fields).end('page')
+  else response.writeHead(304, { ETag: '"1"' }).end()
+}, { cache: { tags: { forward: true } } }, async (t, { first, second }) => {
+  const shown = async (house: typeof first, options = {}): Promise<unknown> => {
+    const answer = await house.get('/a', {}, options)
+    return [detail(answer), answer.header('cache-tag'), answer.header('xkey'), answer.header('surrogate-control')]
+  }
+  t.same(await shown(first), ['uri-miss', 'a, b', 'c', undefined])
+  t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
+  await second.purge({ tags: ['b'], soft: true })
+  t.same(await shown(first), ['soft-purged', 'a, b', 'c', undefined])
+  t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
+  await first.purge({ tags: ['c'] })
+  t.same(await shown(second), ['uri-miss', 'a, b', 'c', undefined], 'it still has its tags')
+  t.same(await shown(first, { method: 'POST', body: 'x' }), ['method', 'a, b', 'c', undefined])
+}))
+
+t.test('after a change of the tag fields nothing is served that a purge by the new ones would miss', async (t) => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a', 'Cache-Tag': 'a' }) })
+  await house.get('/a')
+  t.equal(detail(await house.get('/a')), 'fresh')
+  await house.app.reload(resolveConfig({
+    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, routes: [{ match: {}, origin: 'api', cache: {} }], ...own('comma'),
+  }))
+  t.equal(detail(await house.get('/a')), 'uri-miss')
+  await house.purge({ tags: ['a'] })
+  t.equal(detail(await house.get('/a')), 'uri-miss')
+})
+
+// The guard: `fault` of responseTags() in http/tags.ts.
+for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cache-groups'], [utf8Bytes('"größe"'), 'bad-cache-groups'], [`"${'x'.repeat(1025)}"`, 'too-many-tags'], ['"a"', 'uri-miss']] as const) {
+  t.test(`Cache-Groups: ${value.slice(0, 20)} gives the reason ${reason}`, async (t) => {
+    const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Groups': value }) })
+    t.equal(detail(await house.get('/a')), reason)
+    t.equal((await house.get('/a')).body.toString(), reason === 'uri-miss' ? 'answer 1' : 'answer 2')
+  })
+}

@@ -155,6 +155,7 @@ function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
 function exactHeaders(message: PassedMessage): ExactHeaders {
   const { pass: { routed }, request, response, kept } = message
+  const { cacheOnly } = routed
   // undici takes the socket off a request whose body it breaks off.
   const connection = request instanceof Http2Request ? undefined : request.socket
   return {
@@ -179,8 +180,8 @@ function exactHeaders(message: PassedMessage): ExactHeaders {
         // This head has been relayed. If `onResponse` still holds it, relayResponse sends it alone.
         if (response.headersSent) sendHeadAlone(response)
       },
-      onInterim: (status, fields) => sendInterim(response, status, fields),
-      onTrailers: (trailers) => sendTrailers(response, clientTrailers(trailers)),
+      onInterim: (status, fields) => sendInterim(response, status, fields, cacheOnly),
+      onTrailers: (trailers) => sendTrailers(response, clientTrailers(trailers, cacheOnly)),
     },
   } as ExactHeaders
 }
@@ -189,7 +190,7 @@ function exactHeaders(message: PassedMessage): ExactHeaders {
 function respond(message: PassedMessage, body: Readable, via: string): void {
   const { pass, response, status, fields } = message
   const relay = (copy?: Duplex): void => {
-    relayResponse(response, { status, fields, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
+    relayResponse(response, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
     message.done()
   }
   const refuse = (error: unknown): void => {
