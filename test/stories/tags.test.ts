@@ -148,3 +148,23 @@ for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cac
     t.equal((await house.get('/a')).body.toString(), reason === 'uri-miss' ? 'answer 1' : 'answer 2')
   })
 }
+
+// The guard: the format `tag` in admin/validation.ts.
+t.test('a tag that no response can carry is refused, with its place, and nothing is purged', async (t) => {
+  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a' }) })
+  await house.get('/a')
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    [' a', /^begins or ends with a space or tab/], ['a ', /^begins or ends/], ['a\t', /^begins or ends/],
+    ['a\n', /U\+000A, character 2/], ['\0a', /U\+0000, character 1/], ['a\x7fb', /U\+007F, character 2/], ['a\ud800', /half a surrogate pair/], ['', /must not be empty/],
+  ]
+  for (const [tag, message] of wrong) {
+    const answer = await house.purge({ tags: ['a', tag], urls: ['/a'] })
+    t.equal(answer.status, 400, JSON.stringify(tag))
+    const { errors } = JSON.parse(answer.body.toString()) as { errors: readonly { path: string; message: string }[] }
+    t.equal(errors.length, 1)
+    t.equal(errors[0]?.path, 'tags[1]')
+    t.match(errors[0]?.message, message)
+    if (tag !== '' && !tag.includes('\ud800')) t.equal((await house.admin(`/v1/entries?tag=${encodeURIComponent(tag)}`)).status, 400, 'nor is it looked for')
+  }
+  t.equal(detail(await house.get('/a')), 'fresh')
+})
