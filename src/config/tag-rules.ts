@@ -5,7 +5,7 @@ import type { Config } from './schema.ts'
 // Clients would not receive them, or the proxy reads them in another way.
 const otherMeaning = /^(?:content-.*|transfer-encoding|connection|keep-alive|trailer|te|upgrade|via|age|date|etag|expires|last-modified|vary|pragma|location|allow|set-cookie|(?:.*-)?cache-control|surrogate-control|cache-status|cache-group-invalidation|www-authenticate|proxy-.*|access-control-.*|strict-transport-security|x-frame-options|x-content-type-options|link|retry-after|accept-ranges)$/
 
-/** Returns the problems of `cache.tags.fields`. @param sound whether the value at a path is valid, and so may be checked */
+/** Returns the problems of `cache.tags.fields`. @param sound returns true if the value at a path is valid, and so may be checked */
 export function tagProblems({ fields }: Config['cache']['tags'], sound: (path: string) => boolean): Problem[] {
   return fields.flatMap(({ name, separator }, index) => {
     const path = `cache.tags.fields[${index}]`

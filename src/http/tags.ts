@@ -62,13 +62,13 @@ function parted(value: string, separator: 'comma' | 'space' | 'both'): string[] 
 }
 
 /**
- * Returns the tags that a word may mean in a field whose tags are parted by spaces. Some origins write `/a, /b` there, and mean
- * two tags; others write `a,b`, and mean one or two. The word without its outer commas is a tag, and so is each of its parts:
- * a purge then reaches more, and never less than was meant.
+ * Returns the tags that a text without spaces may mean in a field whose tags are parted by spaces. Some origins write `/a, /b`
+ * there, and mean two tags. Others write `a,b`, and mean one tag or two. The text without its outer commas is a tag, and so is
+ * each of its parts: a purge then reaches more, and never less than was meant.
  */
-function readings(word: string): string[] {
-  if (!word.includes(',')) return [word]
-  const parts = word.split(',')
+function readings(text: string): string[] {
+  if (!text.includes(',')) return [text]
+  const parts = text.split(',')
   let start = 0
   let end = parts.length
   while (start < end && parts[start] === '') start++

@@ -1,4 +1,4 @@
-// Purges that answer 200: they reach what the operator named, in every spelling in which clients ask for it.
+// A purge that gets 200 reaches what the operator named, in every spelling that clients use.
 import t from 'tap'
 import { counting, startHouse } from '../support/house.ts'
 import { onEachStore } from './replicas.ts'

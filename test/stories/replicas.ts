@@ -1,4 +1,4 @@
-// One story on each kind of store: in one process with its own memory, and in two processes over one Redis.
+// Runs a story on each kind of store: in a process with its own memory, and in two processes over one Redis.
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { overRedis, startHouse, type House } from '../support/house.ts'

@@ -45,7 +45,7 @@ export const cacheSchema = section({
   tags: section({
     fields: Type.Array(section({
       name: text('field-name', { prose: 'Name of a response field that carries tags.' }),
-      separator: choice(['comma', 'space', 'both', 'structured'], { default: 'comma', prose: 'What parts the tags of the field. `comma`: commas, and a tag may hold spaces. `space`: spaces; where a comma stands too, the text is taken whole and in its parts. `both`: each comma and each space. `structured`: a list of strings in quotes (RFC 9651).' }),
+      separator: choice(['comma', 'space', 'both', 'structured'], { default: 'comma', prose: 'How the tags of the field are parted. `comma`: by commas, and a tag may hold spaces. `space`: by spaces; if a text between spaces holds commas, it is a tag, and each of its parts too. `both`: by commas and by spaces. `structured`: a list of strings in quotes (RFC 9651).' }),
     }), {
       default: [
         { name: 'cache-tag', separator: 'comma' },

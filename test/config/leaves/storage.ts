@@ -41,7 +41,7 @@ const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => st
   },
 })
 
-/** What a purge of the tag `a` leaves of a response with `X-Tags: a`. */
+/** The reason of a request after a purge of the tag `a`, for a response with `X-Tags: a`. */
 const tagged = (values: readonly [unknown, unknown], others: Settings, expected: readonly [unknown, unknown] = ['uri-miss', 'fresh']): Probe => each({
   values, with: others, expected,
   origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'X-Tags': 'a' }).end(),
