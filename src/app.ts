@@ -92,7 +92,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     fingerprints: storage.fingerprints,
     linesDropped,
     explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
-    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    keyed: (purge, nextTurn) => keyedPurge(routes, purge, config.proxy.trustProxy !== false, nextTurn),
     nextTurn: () => setImmediate(),
     defaultPurgeWaitMs: config.coherence.purgeWaitMs,
     config: () => maskSecrets(config),

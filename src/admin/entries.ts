@@ -6,6 +6,7 @@ import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { UrlPattern } from '../store/purge/log.ts'
+import { onHost } from '../store/purge/match.ts'
 import { UnknownCursor } from '../store/store.ts'
 import { Type, type Static } from '../json-schema.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
@@ -31,7 +32,7 @@ const entriesQuery = Type.Object(
 function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | undefined): boolean {
   if (tag !== undefined && !meta.tags.includes(tag)) return false
   if (prefix === undefined) return true
-  return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
+  return meta.target.startsWith(prefix.target) && onHost(prefix, meta)
 }
 
 /** Normalises a prefix, because entries are listed by their URL in normal form. */
@@ -44,6 +45,7 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
   return {
     key,
     url: showPattern(meta),
+    publicHosts: meta.publicHosts,
     variant: meta.variant,
     status: meta.status,
     bytes: meta.bodyBytes,

@@ -4,6 +4,7 @@ import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
 import { isPossibleTag } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
+import { maxPublicHosts } from './public-hosts.ts'
 import { isStorableStatus, mayBeKept } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
 
@@ -13,6 +14,8 @@ const longestMs = 8.64e15
 const mostTags = 20_000
 const longestStamp = 128
 const longestAuthority = 300
+// A few more than maxPublicHosts: each may have a port added.
+const mostPublicHosts = 2 * maxPublicHosts
 
 const visible = /^[!-~]*$/
 const printable = /^[ -~]*$/
@@ -31,11 +34,15 @@ export function isPossible(meta: Metadata): boolean {
     && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? isFieldName(text) : isFieldValue(text)))
     && areValidators(meta)
     && areSelecting(meta.vary)
-    && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)
+    && isAuthority(meta.authority) && meta.publicHosts.length <= mostPublicHosts && meta.publicHosts.every(isAuthority)
     && targetBytes.test(meta.target)
     && meta.stamp.length <= longestStamp && printable.test(meta.stamp)
     && meta.tags.length <= mostTags && meta.tags.every((tag) => isPossibleTag(tag))
     && (part === undefined || isPart(part))
+}
+
+function isAuthority(text: string): boolean {
+  return text !== '' && text.length <= longestAuthority && visible.test(text)
 }
 
 function isCount(value: number): boolean {

@@ -9,6 +9,7 @@ import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
 import { contentFields, partVariant } from './part.ts'
 import { representsTarget } from './post.ts'
+import { publicHosts } from './public-hosts.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
@@ -101,6 +102,7 @@ export function assessResponse(
       vary,
       variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
+      publicHosts: publicHosts(request.authority, requestField),
       target: normalTarget(request.target),
       tags: tags.tags,
       stamp: head.stamp,

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { readdirSync } from 'node:fs'
 import t from 'tap'
-import { normaliseAuthority, absoluteForm } from '../../src/http/authority.ts'
+import { normaliseAuthority, absoluteForm, purgeHost } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
 import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
@@ -30,7 +30,7 @@ const elsewhere = 'loop.ts'
 
 /** By the file that they hold. */
 const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>> = {
-  'authority.ts': [value => normaliseAuthority(value, 'http'), value => normaliseAuthority(value, 'https'), absoluteForm],
+  'authority.ts': [value => normaliseAuthority(value, 'http'), value => normaliseAuthority(value, 'https'), absoluteForm, purgeHost],
   'cache-control.ts': [parseResponseDirectives, value => parseRequestDirectives(value, undefined), value => parseRequestDirectives(undefined, value)],
   'date.ts': [value => parseHttpDate(value, now)],
   'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],

@@ -13,7 +13,7 @@ import { routeRequest } from '../../src/exchange/routed-request.ts'
 import { invalidationBy } from '../../src/exchange/pass/invalidate.ts'
 import { sendInterim } from '../../src/exchange/client/interim.ts'
 import { compileRoutes, keyedTarget, unkeyedNames } from '../../src/exchange/routing/routes.ts'
-import { absoluteForm, normaliseAuthority } from '../../src/http/authority.ts'
+import { absoluteForm, normaliseAuthority, purgeHost } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
 import { deltaSeconds, qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
@@ -39,7 +39,8 @@ import { malformed, receivedHead, receivedLines } from '../../src/origin/request
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 import { namedCookies } from '../../src/policy/cookies.ts'
-import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { publicHosts, reportsHttps } from '../../src/policy/public-hosts.ts'
+import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { receivedContent } from '../../src/policy/part.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
@@ -159,8 +160,9 @@ export const readers: Readonly<Record<string, Reader>> = {
   'contentOf': (text) => [receivedContent(`bytes=${text}`, 206, ['content-range', text]), receivedContent('bytes=0-', 206, ['content-type', text])],
   'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
-  'invalidatedUrls': (text) => invalidatedUrls({ ...line, method: 'POST' }, 200, ['location', text, 'content-location', `/${text}`]),
-  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, new CacheRequest(scanFields([]), { ...line, method: 'POST' }), 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'publicHosts': (text) => [publicHosts('a', (name) => (name === 'x-forwarded-port' ? '8443' : text)), reportsHttps(() => text), purgeHost(text)],
+  'invalidatedTargets': (text) => invalidatedTargets({ ...line, method: 'POST', publicHosts: ['b'], publicHttps: true }, 200, ['location', text, 'content-location', `/${text}`]),
+  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'], publicHttps: true }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
   'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
   'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
   'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),

@@ -18,7 +18,7 @@ import { withoutOuterSpace } from '../../src/http/white-space.ts'
 import { decide, mayServeStaleOnError, type PurgeState } from '../../src/policy/decide.ts'
 import { currentAgeMs, reportedAgeMs } from '../../src/policy/freshness.ts'
 import { judgeByHead } from '../../src/policy/head.ts'
-import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { representsTarget } from '../../src/policy/post.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
@@ -218,7 +218,7 @@ t.test('nothing that reads a field throws, whatever the field', async t => {
     connectionNamed: (_, section) => connectionNamed(section), fieldLines: (_, section) => fieldLines(section), reportedAgeMs: (_, section) => reportedAgeMs(section),
     selectingFields: (value, section) => selectingFields(section, () => value), notModifiedFields: (_, section) => notModifiedFields(section),
     representsTarget: (value, section) => representsTarget({ scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
-    invalidatedUrls: (value, section) => invalidatedUrls({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
+    invalidatedTargets: (value, section) => invalidatedTargets({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
     cacheKey: value => { const r = request({ Cookie: value, 'X-Own': value }); return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x-own'] }, []) },
     isNotModified: (value, section) => isNotModified(request({ 'If-None-Match': value }), 200, section, T0), notModifiedSince: (value, section) => isNotModified(request({ 'If-Modified-Since': value }), 200, section, T0),
   }
