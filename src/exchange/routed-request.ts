@@ -8,7 +8,7 @@ import { dashed } from '../forwarding/untrusted-fields.ts'
 import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
-import { publicHosts, reportsHttps } from '../policy/public-hosts.ts'
+import { publicHosts } from '../policy/public-hosts.ts'
 import type { Addressed, Metadata } from '../policy/stored.ts'
 import type { RequestField } from '../policy/vary.ts'
 import type { ClientResponse } from './client/response.ts'
@@ -65,11 +65,6 @@ export class RoutedRequest {
   /** The hosts that a trusted proxy reports, beside Host. */
   get publicHosts(): readonly string[] {
     return this.context.trusted ? publicHosts(this.request.authority, this.requestField) : nothing
-  }
-
-  /** True if a trusted proxy reports that its client uses HTTPS. */
-  get publicHttps(): boolean {
-    return this.context.trusted && reportsHttps(this.requestField)
   }
 
   /** The names of response fields that its client does not receive, because they are for this cache. */

@@ -14,8 +14,6 @@ const longestMs = 8.64e15
 const mostTags = 20_000
 const longestStamp = 128
 const longestAuthority = 300
-// A few more than maxPublicHosts: each may have a port added.
-const mostPublicHosts = 2 * maxPublicHosts
 
 const visible = /^[!-~]*$/
 const printable = /^[ -~]*$/
@@ -34,7 +32,7 @@ export function isPossible(meta: Metadata): boolean {
     && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? isFieldName(text) : isFieldValue(text)))
     && areValidators(meta)
     && areSelecting(meta.vary)
-    && isAuthority(meta.authority) && meta.publicHosts.length <= mostPublicHosts && meta.publicHosts.every(isAuthority)
+    && isAuthority(meta.authority) && meta.publicHosts.length <= maxPublicHosts && meta.publicHosts.every(isAuthority)
     && targetBytes.test(meta.target)
     && meta.stamp.length <= longestStamp && printable.test(meta.stamp)
     && meta.tags.length <= mostTags && meta.tags.every((tag) => isPossibleTag(tag))

@@ -10,7 +10,6 @@ export const maxPublicHosts = 8
 const hostFields: readonly string[] = ['x-forwarded-host', 'x-original-host']
 // Any pair with this name, also in a field that does not parse: origins differ in which pair they read.
 const forwardedHost = /(?:^|[;,\t ])host=(?:"([^"]*)"|([^;,"\t ]*))/gi
-const forwardedHttps = /(?:^|[;,\t ])proto="?https(?![^",;\t ])/i
 
 const none: readonly string[] = []
 
@@ -33,10 +32,5 @@ export function publicHosts(authority: string, requestField: RequestField): read
 
 function addHost(hosts: Set<string>, value: string): void {
   const authority = normaliseAuthority(withoutOuterSpace(value), 'http')
-  if (authority !== undefined && hosts.size <= maxPublicHosts) hosts.add(purgeHost(authority))
-}
-
-/** True if a trusted proxy reports in Forwarded that its client uses HTTPS. */
-export function reportsHttps(requestField: RequestField): boolean {
-  return forwardedHttps.test(requestField('forwarded') ?? '')
+  if (authority !== undefined && hosts.size < maxPublicHosts) hosts.add(purgeHost(authority))
 }

@@ -9,7 +9,8 @@ export interface RequestUrl {
   readonly authority: string
   readonly target: string
   readonly publicHosts?: readonly string[]
-  readonly publicHttps?: boolean
+  /** True if a trusted proxy forwards it: it may have ended TLS, so the scheme that the client used is not known. */
+  readonly anyScheme?: boolean
 }
 
 /**
@@ -27,8 +28,8 @@ export function sameOriginTargets(reference: string, request: RequestUrl): strin
   return spelt === undefined || spelt === resolved ? [resolved] : [spelt, resolved]
 }
 
-function isOwnOrigin(parsed: URL, base: URL, { publicHosts = [], publicHttps = false }: RequestUrl): boolean {
-  if (parsed.protocol !== base.protocol && !(publicHttps && parsed.protocol === 'https:')) return false
+function isOwnOrigin(parsed: URL, base: URL, { publicHosts = [], anyScheme = false }: RequestUrl): boolean {
+  if (parsed.protocol !== base.protocol && !(anyScheme && /^https?:$/.test(parsed.protocol))) return false
   return withoutDot(parsed.host) === withoutDot(base.host) || publicHosts.includes(purgeHost(parsed.host))
 }
 

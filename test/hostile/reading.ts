@@ -39,7 +39,7 @@ import { malformed, receivedHead, receivedLines } from '../../src/origin/request
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 import { namedCookies } from '../../src/policy/cookies.ts'
-import { publicHosts, reportsHttps } from '../../src/policy/public-hosts.ts'
+import { publicHosts } from '../../src/policy/public-hosts.ts'
 import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { receivedContent } from '../../src/policy/part.ts'
@@ -160,9 +160,9 @@ export const readers: Readonly<Record<string, Reader>> = {
   'contentOf': (text) => [receivedContent(`bytes=${text}`, 206, ['content-range', text]), receivedContent('bytes=0-', 206, ['content-type', text])],
   'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
-  'publicHosts': (text) => [publicHosts('a', (name) => (name === 'x-forwarded-port' ? '8443' : text)), reportsHttps(() => text), purgeHost(text)],
-  'invalidatedTargets': (text) => invalidatedTargets({ ...line, method: 'POST', publicHosts: ['b'], publicHttps: true }, 200, ['location', text, 'content-location', `/${text}`]),
-  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'], publicHttps: true }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'publicHosts': (text) => [publicHosts('a', (name) => (name === 'x-forwarded-port' ? '8443' : text)), purgeHost(text)],
+  'invalidatedTargets': (text) => invalidatedTargets({ ...line, method: 'POST', publicHosts: ['b'], anyScheme: true }, 200, ['location', text, 'content-location', `/${text}`]),
+  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'], context: { trusted: true } }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
   'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
   'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
   'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),

@@ -2,9 +2,11 @@
 import t from 'tap'
 import { ask, rawRequest, type Answer } from '../support/client.ts'
 import { counting, detail, startHouse, type House } from '../support/house.ts'
-import { onEachStore } from './replicas.ts'
+import { secureClients } from '../support/secure-clients.ts'
+import { tlsFiles } from '../support/tls-files.ts'
+import { onEachStore, utf8Bytes } from './replicas.ts'
 
-const page = (tags = ''): ReturnType<typeof counting> => counting({ 'Cache-Control': 'max-age=600', 'ETag': '"1"', 'Vary': 'Accept', ...(tags !== '' && { 'Cache-Tag': tags }) })
+const page = (tags = ''): ReturnType<typeof counting> => counting({ 'Cache-Control': 'max-age=600', 'ETag': '"1"', 'Vary': 'Accept', ...(tags !== '' && { 'Cache-Tag': utf8Bytes(tags) }) })
 
 const matched = (answer: { readonly body: Buffer }): unknown => (JSON.parse(answer.body.toString()) as { matched: unknown }).matched
 
@@ -140,7 +142,7 @@ t.test('Location and Content-Location at the public host are invalidated', (t) =
   if (request.method === 'GET') response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('page')
   else response.writeHead(201, { 'Location': String(request.headers['x-location']), 'Content-Location': '/c%7e' }).end()
 }, behindProxy, async (t, { first, second }) => {
-  const ways = [['Host', 'internal', 'X-Forwarded-Host', 'www.example.com', 'X-Forwarded-Proto', 'https'], ['Host', 'internal', 'Forwarded', 'host=www.example.com;proto=https'], ['Host', 'www.example.com', 'X-Forwarded-Proto', 'https']]
+  const ways = [['Host', 'internal', 'X-Forwarded-Host', 'www.example.com', 'X-Forwarded-Proto', 'https'], ['Host', 'internal', 'Forwarded', 'host=www.example.com;proto=https'], ['Host', 'www.example.com', 'X-Forwarded-Proto', 'https'], ['Host', 'www.example.com', 'X-Forwarded-Ssl', 'on'], ['Host', 'internal', 'X-Forwarded-Host', 'www.example.com']]
   const at = async (house: Pick<House, 'port'>, headers: readonly string[], path: string): Promise<string | undefined> => detail(await ask(house.port, { path, headers }))
   for (const headers of ways) {
     for (const location of ['https://www.example.com/b', 'https://WWW.example.com:443/%62', 'https://www.example.com./b', '/b', 'b']) {
@@ -148,7 +150,7 @@ t.test('Location and Content-Location at the public host are invalidated', (t) =
       await ask(second.port, { path: '/a', method: 'PUT', body: 'x', headers: [...headers, 'X-Location', location] })
       for (const path of ['/b', '/c~']) t.equal(await at(first, headers, path), 'uri-miss', `${headers[3]}: ${location}: ${path}`)
     }
-    for (const location of ['https://evil.example/b', 'https://www.example.com:8443/b', 'https://www.example.com.evil.example/b']) {
+    for (const location of ['ftp://www.example.com/b', 'https://evil.example/b', 'https://www.example.com:8443/b', 'https://www.example.com.evil.example/b']) {
       await at(first, headers, '/b')
       await ask(second.port, { path: '/a', method: 'PUT', body: 'x', headers: [...headers, 'X-Location', location] })
       t.equal(await at(first, headers, '/b'), 'fresh', `${location} has another origin`)
@@ -206,6 +208,28 @@ t.test('a purge by the public URL beats a fetch in flight, and a later request d
   send1()
   t.equal((await early).body.toString(), 'answer 1')
   t.equal((await send(house, headers)).body.toString(), 'answer 2')
+})
+
+t.test('an HTTP/2 client is served as one of HTTP/1.1: its authority, and the hosts that it reports if it is trusted', async (t) => {
+  const { cert, key } = tlsFiles(t)
+  const house = await startHouse(t, { origin: page('größe'), config: { proxy: { ...behindProxy.proxy, tls: { cert, key } }, cache: { tags: { forward: true } } } })
+  const clients = secureClients(house.port)
+  t.teardown(async () => clients.close())
+  const reason = async (fields: Readonly<Record<string, string>>, method = 'GET'): Promise<string | undefined> => {
+    const { lines } = await clients.ask('h2', '/a?b=c', method, fields)
+    t.ok(lines.includes('cache-tag'), 'the tags are forwarded')
+    return /detail=([\w-]+)/.exec(lines[lines.indexOf('cache-status') + 1] ?? '')?.[1]
+  }
+  for (const fields of [{ ':authority': 'www.example.com' }, { ':authority': 'WWW.example.com:443' }, { ':authority': 'internal', 'x-forwarded-host': 'www.example.com' }, { ':authority': 'internal', 'forwarded': 'host=www.example.com' }]) {
+    for (const body of [{ urls: ['https://www.example.com/a?b=c'] }, { prefixes: ['https://www.example.com/a'] }, { tags: ['größe'] }]) {
+      await reason(fields)
+      t.equal(await reason(fields), 'fresh')
+      await house.purge(body)
+      t.equal(await reason(fields), 'uri-miss', JSON.stringify([fields, body]))
+    }
+    await reason({ ':authority': 'www.example.com' }, 'DELETE')
+    t.equal(await reason(fields), 'uri-miss', JSON.stringify(fields))
+  }
 })
 
 // RFC 3986 §6.2.2: the key keeps the exact bytes, and purges compare the normal form.

@@ -27,16 +27,16 @@ export interface InvalidateParts {
 export interface InvalidatingRequest {
   readonly request: CacheRequest
   readonly publicHosts: readonly string[]
-  readonly publicHttps: boolean
+  readonly context: { readonly trusted: boolean }
 }
 
 /**
  * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless something
  * may have been stored under other routes.
  */
-export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, publicHttps }: InvalidatingRequest, status: number, fields: FieldLines): Purge | undefined {
+export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, context }: InvalidatingRequest, status: number, fields: FieldLines): Purge | undefined {
   const { method, scheme, authority, target: own } = request
-  const targets = invalidatedTargets({ method, scheme, authority, target: own, publicHosts, publicHttps }, status, fields)
+  const targets = invalidatedTargets({ method, scheme, authority, target: own, publicHosts, anyScheme: context.trusted }, status, fields)
   if (targets.length === 0) return undefined
   const all = otherRoutes()
   const urls = new Map<string, UrlPattern>()
