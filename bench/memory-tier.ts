@@ -19,7 +19,7 @@ function meta(i: number): Metadata {
     requestTimeMs: now - 12.5, responseTimeMs: now + 0.25, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
     staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
     etag: `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`, lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT',
-    vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', target: `/v1/things/${i}?fields=all`,
+    vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', publicHosts: [], target: `/v1/things/${i}?fields=all`,
     tags: ['things', `thing-${i}`], stamp: '0000000000000000', keepUntilMs: now + 3_600_000, bodyBytes: 1024, part: undefined,
   }
 }

@@ -71,6 +71,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
     purgeWaitMs: config.coherence.purgeWaitMs,
+    publicHosts: config.proxy.trustProxy !== false,
     othersDiffer: () => storage.fingerprints?.mayDiffer === true,
   })
   const { tls: _paths, ...listening } = config.proxy
@@ -154,7 +155,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
         routes: next.routes,
-        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
+        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
       const routes = compileRoutes(config)
       cache.reload(routes)

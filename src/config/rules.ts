@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
 import type { Config } from './schema.ts'
+import { tagProblems } from './tag-rules.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
 
 /** Returns whether the value at a path is valid. A rule skips invalid values: they are reported already. */
@@ -11,7 +12,7 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -74,6 +75,8 @@ const memory: Rule = ({ cache, redis: shared }, sound) => {
     : `${formatSize(maxBytes)} is too small; set ${formatSize(leastMemoryBytes)} or more, or 0 to use Redis alone`
   return [{ path: 'cache.memory.maxBytes', message }]
 }
+
+const tags: Rule = ({ cache }, sound) => (sound('cache') && sound('cache.tags') && sound('cache.tags.fields') ? tagProblems(cache.tags, sound) : [])
 
 const origins: Rule = (config, sound) => {
   if (!sound('origins') || Object.keys(config.origins).length > 0) return []

@@ -15,6 +15,8 @@ export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purg
   readonly routes: readonly Route[]
   /** How long followers bear with a client that holds their leader up, in milliseconds. */
   readonly slowClientMs?: number
+  /** True if a trusted proxy may tell the public host, so that a purge by it concerns each host. */
+  readonly publicHosts?: boolean
   /** True if another replica may have stored responses under other routes. */
   othersDiffer?(): boolean
 }
@@ -38,7 +40,7 @@ export interface Cache {
 }
 
 /** Builds the cache. Closing its parts is the caller's. */
-export function createCache({ routes: first, slowClientMs = 5_000, othersDiffer, ...parts }: CacheParts): Cache {
+export function createCache({ routes: first, slowClientMs = 5_000, publicHosts = false, othersDiffer, ...parts }: CacheParts): Cache {
   let routes = first
   let reloaded = false
   const { clock, store, purgeLog, viaName, observer } = parts
@@ -56,7 +58,7 @@ export function createCache({ routes: first, slowClientMs = 5_000, othersDiffer,
     handle: exchange => handler.handle(exchange),
     passUpgrade: exchange => handler.passUpgrade(exchange),
     explain: request => explain(explainParts, request),
-    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    keyed: (purge, nextTurn) => keyedPurge(routes, purge, publicHosts, nextTurn),
     purge: async (purge, waitMs) => {
       const receipt = await purgeLog.append(purge, waitMs)
       observer.count('purges')

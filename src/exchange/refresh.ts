@@ -24,7 +24,7 @@ export interface RefreshParts {
 export function refresh(parts: RefreshParts, exchange: RoutedExchange, stale: Stored): void {
   const { routed: { request, key } } = exchange
   const { coalescer, leases, purgeLog } = parts
-  if (request.method !== 'GET' || coalescer.joinFetch(key, request.authority, request.target) !== undefined) return
+  if (request.method !== 'GET' || coalescer.joinFetch(key, exchange.routed) !== undefined) return
   const lead = coalescer.beginFetch(key, purgeLog.applied)
   if (leases === undefined) fill(parts, exchange, stale, lead)
   else void refreshWithLease(parts, exchange, stale, lead, leases)

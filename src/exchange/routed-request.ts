@@ -1,5 +1,6 @@
 // One client request while it is being answered: what was asked, on which route, and by whom.
 import { normaliseAuthority } from '../http/authority.ts'
+import { normalTarget } from '../http/normal-target.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields } from '../forwarding/request-fields.ts'
 import { keyedProvenance, provenanceLines } from '../forwarding/trusted-fields.ts'
@@ -7,7 +8,8 @@ import { dashed } from '../forwarding/untrusted-fields.ts'
 import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
-import type { Metadata } from '../policy/stored.ts'
+import { publicHosts } from '../policy/public-hosts.ts'
+import type { Addressed, Metadata } from '../policy/stored.ts'
 import type { RequestField } from '../policy/vary.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
@@ -31,6 +33,7 @@ export class RoutedRequest {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #url: Addressed | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
@@ -50,6 +53,22 @@ export class RoutedRequest {
   get #provenance(): FieldLines {
     if (!this.context.trusted) return nothing
     return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.context, this.request.authority)), this.request)
+  }
+
+  /** The names by which a purge of a URL finds its response. */
+  get url(): Addressed {
+    const { authority, target } = this.request
+    return this.#url ??= { authority, publicHosts: this.publicHosts, target: normalTarget(target) }
+  }
+
+  /** The hosts that a trusted proxy reports, beside Host. */
+  get publicHosts(): readonly string[] {
+    return this.context.trusted ? publicHosts(this.request.authority, this.requestField) : nothing
+  }
+
+  /** The names of response fields that its client does not receive, because they are for this cache. */
+  get cacheOnly(): ReadonlySet<string> {
+    return this.route.rules.tags.cacheOnly
   }
 
   /** The fields that an origin is sent if the response may be stored. */

@@ -23,7 +23,7 @@ export const endToEndAlways: ReadonlySet<string> = new Set([
   'if-unmodified-since', 'if-range', ...keyedFields,
   // Fields that decide which caches may keep the response, and what invalidates it.
   'cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'expires', 'age', 'vary', 'etag', 'last-modified',
-  'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation',
+  'cache-tag', 'surrogate-key', 'xkey', 'cache-tags', 'edge-cache-tag', 'x-magento-tags', 'cache-groups', 'cache-group-invalidation',
   // Fields that proxies add. RFC 8586 §2: nothing may remove CDN-Loop.
   'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id',
 ])

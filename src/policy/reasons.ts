@@ -14,7 +14,7 @@ export type RefuseReason = 'only-if-cached'
 /** Why a response is not stored. */
 export type NotStoredReason =
   | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime' | 'bad-lifetime'
-  | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'incomplete' | 'store-refused'
+  | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'bad-cache-groups' | 'incomplete' | 'store-refused'
 
 /** Why a request was handled as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
@@ -76,6 +76,7 @@ const notStored: Record<NotStoredReason, string> = {
   'partial': 'RFC 9111 §3.3: a partial response that could not be used again, or one that a Range may have shaped',
   'too-large': 'configuration maxEntryBytes, or the limits of the store: the response is larger, or its fields have more than 32 KiB',
   'too-many-tags': 'the response has more tags, or longer ones, than a purge can find',
+  'bad-cache-groups': 'RFC 9875 §2: Cache-Groups is not a list of strings, so a purge could not find the response by its groups',
   'incomplete': 'RFC 9111 §3.3: the response is incomplete: it ended too soon',
   'store-refused': 'the store had no room or could not be reached',
 }
@@ -128,6 +129,7 @@ const notStoredAdvice: Record<Exclude<NotStoredReason, DecisionReason>, string> 
   'partial': 'Send each 206 with one correct Content-Range and a strong ETag, and no Content-Range with a 200.',
   'too-large': 'Raise maxEntryBytes of the route and of cache, or leave large downloads out of the cache.',
   'too-many-tags': 'Send fewer and shorter tags.',
+  'bad-cache-groups': 'Send a list of strings in quotes: Cache-Groups: "a", "b".',
   'incomplete': 'Read the log of the origin, and of what is between: the connection ended too soon. Nothing, for a stream of events.',
   'store-refused': 'Raise cache.memory.maxBytes, or see whether Redis can be reached and has room.',
 }

@@ -1,4 +1,5 @@
 // The operator's settings for a route, as policy reads them.
+import type { TagField } from '../http/tags.ts'
 import type { NameTest } from '../http/name-globs.ts'
 
 /** Caching rules of one route. Durations in milliseconds, sizes in bytes. */
@@ -32,6 +33,20 @@ export interface Rules {
   readonly setCookie: 'skip' | 'store'
   /** A response with a larger body is delivered, and not stored. */
   readonly maxEntryBytes: number
+  readonly tags: TagRules
+}
+
+/** The fields that carry tags, and those of all fields that clients do not receive. */
+export interface TagRules {
+  readonly fields: readonly TagField[]
+  /** Fields for this cache only: Surrogate-Control, and the tag fields unless they are forwarded. */
+  readonly cacheOnly: ReadonlySet<string>
+}
+
+/** Compiles the settings for tags. Cache-Groups is for every cache (RFC 9875), so clients receive it in any case. */
+export function compileTags({ fields, forward }: { readonly fields: readonly TagField[]; readonly forward: boolean }): TagRules {
+  const own = forward ? [] : fields.map(({ name }) => name).filter(name => name !== 'cache-groups')
+  return { fields, cacheOnly: new Set(['surrogate-control', ...own]) }
 }
 
 /** The parts of a request, beside method, scheme, host and target, that distinguish entries of a route. */

@@ -9,6 +9,7 @@ import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
 import { contentFields, partVariant } from './part.ts'
 import { representsTarget } from './post.ts'
+import { publicHosts } from './public-hosts.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
@@ -57,8 +58,8 @@ export function assessResponse(
 
   const vary = selectingFields(head.fields, requestField)
   if (vary === '*') return { store: false, reason: 'vary-star' }
-  const tags = responseTags(head.fields)
-  if (!tags.complete) return { store: false, reason: 'too-many-tags' } // a purge could not find it: not storing is the safe side
+  const tags = responseTags(head.fields, rules.tags.fields)
+  if (tags.fault !== undefined) return { store: false, reason: tags.fault } // a purge could not find it: not storing is the safe side
 
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
   // RFC 9110 §9.3.3: a response to POST is cacheable only with explicit freshness.
@@ -73,7 +74,7 @@ export function assessResponse(
   const qualifies = lifetime.source !== 'malformed' || heuristicallyCacheable.has(head.status)
   if (lifetime.ms <= 0 && !(validatable && qualifies)) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
-  const fields = storedFields(head, directives, part !== undefined)
+  const fields = storedFields(head, directives, part !== undefined, rules.tags.cacheOnly)
   // Every 304 may add fields with other names: this bounds them.
   if (sectionBytes(fields) > longestStoredSection) return { store: false, reason: 'too-large' }
 
@@ -85,7 +86,7 @@ export function assessResponse(
     meta: {
       status: head.status,
       fields,
-      cacheOnlyFields: head.fields.filter((_, i) => cacheOnlyFieldNames.has(head.fields[i - (i % 2)] as string)),
+      cacheOnlyFields: head.fields.filter((_, i) => rules.tags.cacheOnly.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,
       initialAgeMs: initialAgeMs(head.fields, head.requestTimeMs, head.responseTimeMs),
@@ -102,6 +103,7 @@ export function assessResponse(
       vary,
       variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
+      publicHosts: publicHosts(request.authority, requestField),
       target: normalTarget(request.target),
       tags: tags.tags,
       stamp: head.stamp,
@@ -137,14 +139,8 @@ function keptBack({ private: privateTo, noCache }: ResponseDirectives): Readonly
   return names
 }
 
-/**
- * Fields for this cache only, which clients never receive. Cache-Groups is for every cache (RFC 9875), so clients receive
- * it.
- */
-export const cacheOnlyFieldNames: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
-
 // Fields that are new in each response, or that concern one transfer or one connection.
-const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status', 'x-request-id'])
+const neverKept: ReadonlySet<string> = new Set(['surrogate-control', ...alwaysHopByHop, 'age', 'content-length', 'proxy-status', 'x-request-id'])
 
 /** True if a field may be stored, as far as its name shows. `named`: the fields in Connection of the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
@@ -164,16 +160,16 @@ export function isStorableStatus(status: number): boolean {
 }
 
 /**
- * §3.1: returns the fields to store. It removes hop-by-hop fields, and those that a qualified private or no-cache withholds
+ * §3.1: returns the fields to store. It removes hop-by-hop and cache-only fields, and those that a qualified private or no-cache withholds
  * (§5.2.2.4, §5.2.2.7). From a part it also removes fields about its exact bytes. A missing Date is added (RFC 9110 §6.6.1).
  */
-function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
+function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean, cacheOnly: ReadonlySet<string>): FieldLines {
   const named = connectionNamed(head.fields)
   const withheld = keptBack(directives)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (!mayBeKept(name, ofPart, named) || withheld.has(name)) continue
+    if (!mayBeKept(name, ofPart, named) || withheld.has(name) || cacheOnly.has(name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }
   if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))

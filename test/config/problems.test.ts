@@ -242,3 +242,19 @@ test('a file that cannot be read is one clear line', (t) => {
   t.strictSame(lines(() => loadConfig({ file: dir, env: {} })), [`cannot read ${dir}: it is a directory`])
   t.end()
 })
+
+// The guard: config/tag-rules.ts.
+test('a field that cannot carry tags is refused', (t) => {
+  const fields = (...listed: unknown[]): string[] => wrong({ cache: { tags: { fields: listed } } })
+  t.strictSame(fields({ name: 'X-Tags' }, { name: 'x-tags', separator: 'space' }), ['cache.tags.fields[1].name: x-tags is listed twice; list each field once'])
+  for (const name of ['Content-Type', 'set-cookie', 'Cache-Control', 'cdn-cache-control', 'vary', 'proxy-authenticate', 'surrogate-control']) {
+    t.match(fields({ name }), [new RegExp(`^cache\\.tags\\.fields\\[0\\]\\.name: ${name.toLowerCase()} has another meaning in HTTP`)])
+  }
+  t.strictSame(fields({ name: 'Cache-Groups', separator: 'comma' }), ['cache.tags.fields[0].separator: cache-groups is a list of strings in quotes (RFC 9875 §2); write structured'])
+  t.match(fields({ name: 'x y' }), [/^cache\.tags\.fields\[0\]\.name: expected the name of a header field/])
+  t.match(fields({ name: 'x', separator: 'semicolon' }), [/^cache\.tags\.fields\[0\]\.separator: expected one of comma, space, both, structured/])
+  t.strictSame(fields(), [])
+  t.strictSame(wrong({ cache: { tags: { fields: [{ separator: 'comma' }] } } }).length, 1)
+  t.strictSame(wrong({ cache: { tags: { fields: ['x'] } } }).length, 1)
+  t.end()
+})

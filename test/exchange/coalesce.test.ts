@@ -11,21 +11,23 @@ import { manualClock } from '../support/manual-clock.ts'
 import { purge } from '../support/purge.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
+const url = { authority: 'a.example', target: '/' }
+
 t.test('the first to settle a lead is the one who tells, and a later lead is not disturbed by it', async t => {
   const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
   lead.hold({ hasEntry: false, release: outcome => { released.push(outcome) } })
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
+  t.equal(coalescer.joinFetch('k', { url }), lead)
   const next = coalescer.beginFetch('k', stamp)
   lead.settle('stored')
   lead.settle('failed')
   t.equal(await lead.settled, 'stored')
   t.same(released, ['stored'])
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), next)
+  t.equal(coalescer.joinFetch('k', { url }), next)
   next.settle('failed')
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', { url }), undefined)
 })
 
 t.test('a lead that began before a purge that may touch it is not joined', async t => {
@@ -33,9 +35,9 @@ t.test('a lead that began before a purge that may touch it is not joined', async
   const coalescer = new Coalescer(log)
   const lead = coalescer.beginFetch('k', log.applied)
   await log.append(purge({ urls: [{ authority: 'a.example', target: '/other' }] }), 0)
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
+  t.equal(coalescer.joinFetch('k', { url }), lead)
   await log.append(purge({ tags: ['its tags are not known yet'] }), 0)
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', { url }), undefined)
 })
 
 const stored = { 'Cache-Control': 'max-age=60' }

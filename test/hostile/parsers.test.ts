@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { readdirSync } from 'node:fs'
 import t from 'tap'
-import { normaliseAuthority, absoluteForm } from '../../src/http/authority.ts'
+import { normaliseAuthority, absoluteForm, purgeHost } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
 import { qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
@@ -16,7 +16,8 @@ import { evenlyEncoded, normalPath, normalPrefix, normalTarget } from '../../src
 import { pathKind, plainestForms } from '../../src/http/path-readings.ts'
 import { parseRange } from '../../src/http/range.ts'
 import { isFieldName, isFieldValue, settleHead, settleSection } from '../../src/http/field-section.ts'
-import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
+import { groupInvalidations, isPossibleTag, responseTags, tagFault } from '../../src/http/tags.ts'
+import { defaultTags } from '../policy/scene.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
@@ -29,7 +30,7 @@ const elsewhere = 'loop.ts'
 
 /** By the file that they hold. */
 const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>> = {
-  'authority.ts': [value => normaliseAuthority(value, 'http'), value => normaliseAuthority(value, 'https'), absoluteForm],
+  'authority.ts': [value => normaliseAuthority(value, 'http'), value => normaliseAuthority(value, 'https'), absoluteForm, purgeHost],
   'cache-control.ts': [parseResponseDirectives, value => parseRequestDirectives(value, undefined), value => parseRequestDirectives(undefined, value)],
   'date.ts': [value => parseHttpDate(value, now)],
   'directives.ts': [qualifiedNames, value => scanDirectives(value, [], () => undefined)],
@@ -43,7 +44,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'path-readings.ts': [pathKind, value => plainestForms(value, true), value => plainestForms(value, false)],
   'range.ts': [value => parseRange(value, 1_000, 16), value => parseRange(value, 0, 16)],
   'field-section.ts': [...['age', 'date', 'expires', 'etag', 'content-encoding', 'content-type', 'x-content-type-options'].map(name => (value: string) => settleHead(200, [name, value, name, 'x', ...value.split(',').flatMap(part => [name, part])], now)), value => settleSection([value, value, value, value], now), isFieldName, isFieldValue],
-  'tags.ts': [...['cache-tag', 'surrogate-key', 'cache-groups'].map(name => (value: string) => responseTags([name, value])), value => groupInvalidations(['cache-group-invalidation', value])],
+  'tags.ts': [...defaultTags.fields.map(({ name }) => name).map(name => (value: string) => responseTags([name, value], defaultTags.fields)), value => groupInvalidations(['cache-group-invalidation', value]), isPossibleTag, tagFault],
   'target.ts': [splitTarget, value => removeQueryParameters(value, compileNames(['utm_*', '*_ref', 'a']), true)],
   'targeted.ts': [surrogateDirectives, isPartlyWellFormed, value => isOnlyMalformed(['cdn-cache-control', value], 'cdn-cache-control'), value => targetedDirectives(['cdn-cache-control', value], 'cdn-cache-control')],
   'white-space.ts': [value => withoutOuterSpace(value)],

@@ -41,7 +41,7 @@ void t.test('5,000 POSTs to URLs of 8,000 bytes: their entries are dead, and no 
   test.equal(log.judge(entry(before, '/other', ['of an operator'])), 'dead')
   test.equal(log.judge(entry(log.applied, long(0))), 'valid', 'what is asked for afterwards')
   test.equal(log.recent(10).length, 1, 'operators are shown their own')
-  test.equal(log.mayMatch(before, 'a.example', long(0)), true)
+  test.equal(log.mayMatch(before, { authority: 'a.example', target: long(0) }), true)
 })
 
 void t.test('one URL, named 100,000 times, takes the place of its own earlier records', async (test) => {
@@ -108,7 +108,7 @@ void t.test('for any names, order and bound: an entry is never valid if a record
       for (const [i, each] of steps.entries()) {
         if (i < at) continue
         if (log.judge(entry(stamp, each.target)) !== 'dead') throw new Error(`${each.target.slice(0, 9)} lives`)
-        if (!log.mayMatch(stamp, 'a.example', each.target)) throw new Error('may be shared')
+        if (!log.mayMatch(stamp, { authority: 'a.example', target: each.target })) throw new Error('may be shared')
         for (const one of each.tags) if (log.judge(entry(stamp, '/none', [one])) !== 'dead') throw new Error(`${one} lives`)
         // Between its stamp and the record another record named it: the entry may not survive that one.
         const until = stamps[i + 1] as string

@@ -135,8 +135,8 @@ void t.test('a purge wins over a fill that was in flight on another replica', as
   const asked = two.log.applied
   await one.log.append(purge({ prefixes: [{ authority: 'a.example', target: '/v1/' }] }), longMs)
   test.equal(two.log.judge(entry(asked)), 'dead')
-  test.equal(two.log.mayMatch(asked, 'a.example', '/v1/other'), true)
-  test.equal(two.log.mayMatch(asked, 'b.example', '/v1/other'), false)
+  test.equal(two.log.mayMatch(asked, { authority: 'a.example', target: '/v1/other' }), true)
+  test.equal(two.log.mayMatch(asked, { authority: 'b.example', target: '/v1/other' }), false)
 })
 
 void t.test('a soft purge makes entries stale, and is reported as soft', async (test) => {
@@ -177,7 +177,7 @@ void t.test('before it has read the log once, a replica is not current, and ever
   })
   test.equal(log.isCaughtUp(), false)
   test.equal(log.judge(entry(log.applied)), 'dead')
-  test.equal(log.mayMatch(log.applied, 'a.example', '/'), true)
+  test.equal(log.mayMatch(log.applied, { authority: 'a.example', target: '/' }), true)
   await test.rejects(log.append(purge({ all: true }), 10), { code: 'PURGE_NOT_WRITTEN' })
   const early = log.applied
   await server.restart()

@@ -1,5 +1,4 @@
 // The lease of a key: among all processes one leader fetches, and the others wait for it.
-import { normalTarget } from '../../http/normal-target.ts'
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { RoutedRequest } from '../routed-request.ts'
@@ -34,7 +33,7 @@ const mostWaitedMs = 60_000
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
 export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
-  const { request, key } = asked
+  const { key } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
   let waited = false
@@ -50,7 +49,7 @@ export async function acquireLease({ leases, purgeLog, observer }: ContendParts,
       if (takes > 1) observer.count('leasesTakenOver')
       return taking.lease.hasEntry ? 'look' : 'fetch'
     }
-    if (purgeLog.mayMatch(taking.stamp, request.authority, normalTarget(request.target))) {
+    if (purgeLog.mayMatch(taking.stamp, asked.url)) {
       // That fetch began before a purge, which this request came after: what it brings is not for this one.
       taking.leave()
       if (++usurpations > maxUsurped || !purgeLog.isCaughtUp()) return 'fetch'

@@ -1,6 +1,5 @@
 // The coalescer: per key and process one request leads a fetch, and its followers wait.
-import { normalTarget } from '../../http/normal-target.ts'
-import type { LogPosition } from '../../policy/stored.ts'
+import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 
@@ -48,9 +47,9 @@ export class Coalescer {
    * The lead to wait for, if there is one that this request may share. One that began before a purge that may touch the
    * URL is not shared: its response may be older than the purge, and this request is younger.
    */
-  joinFetch(key: string, authority: string, target: string): Fetch | undefined {
+  joinFetch(key: string, asked: { readonly url: Addressed }): Fetch | undefined {
     const lead = this.#leads.get(key)
-    if (lead === undefined || this.#log.mayMatch(lead.stamp, authority, normalTarget(target))) return undefined
+    if (lead === undefined || this.#log.mayMatch(lead.stamp, asked.url)) return undefined
     lead.joined = true
     return lead
   }

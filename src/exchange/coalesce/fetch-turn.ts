@@ -61,7 +61,7 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: RoutedExchange, d
   // While purges may have been missed, nothing that another fetch brings could be used, nor kept.
   if (!mayShare(exchange) || alone || !coalesce || !purgeLog.isCaughtUp()) return { kind: 'fetch', attempt, asClientMade: alone }
   const mayWait = attempt.waits < maxWaits && mayFollow(decision)
-  const other = mayWait ? coalescer.joinFetch(key, request.authority, request.target) : undefined
+  const other = mayWait ? coalescer.joinFetch(key, exchange.routed) : undefined
   // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
   if (exchange.response.hasLeft) return handled
   if (other !== undefined) return waitForLeader(parts, decision, other, attempt)

@@ -109,7 +109,7 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   onInterim(status: number, fields: FieldLines): void {
-    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields)
+    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields, this.exchange.routed.cacheOnly)
   }
 
   onHead(status: number, fields: FieldLines): void {
@@ -188,8 +188,8 @@ export class Fill implements ResponseSink, ServedFill {
       if (!this.storer.open) this.#giveUp()
       return
     }
-    const { routed: { request }, response } = this.exchange
-    const head = clientFields(fields, this.parts.via, this.cacheStatus(status, this.storer.notStored))
+    const { routed: { request, cacheOnly }, response } = this.exchange
+    const head = clientFields(fields, cacheOnly, this.parts.via, this.cacheStatus(status, this.storer.notStored))
     // The origin was asked without conditions. The client asked whether the response has changed (RFC 9110 §13.2.2).
     if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
       if (sendHead(this.exchange, 304, notModifiedFields(head))) response.end()
@@ -252,7 +252,7 @@ export class Fill implements ResponseSink, ServedFill {
       return
     }
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
-    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange, clientTrailers(trailers))
+    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange, clientTrailers(trailers, this.exchange.routed.cacheOnly))
     const committed = this.#freshening === undefined ? this.storer.commit() : this.#freshening.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))

@@ -3,7 +3,7 @@ import { formatHttpDate } from '../../http/date.ts'
 import { hasField, withoutFields, type FieldLines } from '../../http/fields.ts'
 import { initialAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
-import { assessResponse, cacheOnlyFieldNames, type ReceivedHead } from '../../policy/storable.ts'
+import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { confirms, mergedFields } from '../../policy/validation.ts'
 import type { RoutedRequest } from '../routed-request.ts'
@@ -26,9 +26,6 @@ export function saysNothingOfOthers(reason: NotStoredReason): boolean {
   return askerReasons.has(reason)
 }
 
-// Told to this cache alone, or made anew for each answer.
-const notShown: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, 'age'])
-
 /**
  * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
  * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
@@ -41,7 +38,8 @@ export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: 
   const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
   // The asker sees what the 304 says; it is as young as the answer that confirmed it.
-  const shown = mergedFields(validated.fields, withoutFields(news, notShown))
+  const { cacheOnly } = asked.route.rules.tags
+  const shown = mergedFields(validated.fields, withoutFields(news, { has: name => name === 'age' || cacheOnly.has(name) }))
   const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }
   return { meta, keep: saysNothingOfOthers(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
 }

@@ -1,8 +1,9 @@
 // What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
+import { purgeHost } from '../../http/authority.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { normalTarget } from '../../http/normal-target.ts'
 import { groupInvalidations } from '../../http/tags.ts'
-import { invalidatedUrls } from '../../policy/invalidation.ts'
+import { invalidatedTargets } from '../../policy/invalidation.ts'
 import type { CacheRequest } from '../../policy/request.ts'
 import type { Purge, PurgeLog, PurgeReceipt, UrlPattern } from '../../store/purge/log.ts'
 import type { ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
@@ -20,23 +21,38 @@ export interface InvalidateParts {
   readonly purgeWaitMs: number
 }
 
+/** A request, and what a trusted proxy reports of the URL that its client requested. */
+export interface InvalidatingRequest {
+  readonly request: CacheRequest
+  readonly publicHosts: readonly string[]
+  readonly context: { readonly trusted: boolean }
+}
+
 /**
  * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless something
  * may have been stored under other routes.
  */
-export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
-  const named = invalidatedUrls(request, status, fields)
-  if (named.length === 0) return undefined
+export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, context }: InvalidatingRequest, status: number, fields: FieldLines): Purge | undefined {
+  const { method, scheme, authority, target: own } = request
+  const targets = invalidatedTargets({ method, scheme, authority, target: own, publicHosts, anyScheme: context.trusted }, status, fields)
+  if (targets.length === 0) return undefined
   const all = otherRoutes()
-  const urls: UrlPattern[] = []
-  for (const { authority, target } of named) {
-    const route = matchRoute(routes(), authority, target)
-    if (all || route?.rules.enabled === true) urls.push({ authority, target: normalTarget(route === undefined ? target : keyedTarget(route, target)) })
+  const urls = new Map<string, UrlPattern>()
+  const add = (host: string, target: string): void => {
+    for (const form of new Set([target, normalTarget(target)])) {
+      // The host that routes know may be this one, or the Host under which a proxy in front forwards it.
+      for (const route of new Set([matchRoute(routes(), host, form), matchRoute(routes(), authority, form)])) {
+        if (!all && route?.rules.enabled !== true) continue
+        const keyed = normalTarget(route === undefined ? form : keyedTarget(route, form))
+        urls.set(`${host} ${keyed}`, { authority: host, target: keyed })
+      }
+    }
   }
+  for (const host of [purgeHost(authority), ...publicHosts]) for (const target of targets) add(host, target)
   // RFC 9875 §3: groups that the response names go with it.
   const tags = all || routes().some(({ rules }) => rules.enabled) ? groupInvalidations(fields) : []
-  if (urls.length === 0 && tags.length === 0) return undefined
-  return { urls, prefixes: [], tags, tagsMatch: 'any', all: false, soft: false, implicit: true }
+  if (urls.size === 0 && tags.length === 0) return undefined
+  return { urls: [...urls.values()], prefixes: [], tags, tagsMatch: 'any', all: false, soft: false, implicit: true }
 }
 
 /**

@@ -60,7 +60,7 @@ export class Pass {
    * body is to be piped through, if a copy of it is to be stored. Never rejects.
    */
   onResponse(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts, this.routed.request, status, fields)
+    const purge = invalidationBy(this.#parts, this.routed, status, fields)
     return purge === undefined ? undefined : this.#changed(purge, status, fields)
   }
 

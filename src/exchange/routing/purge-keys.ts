@@ -13,9 +13,10 @@ const charsPerTurn = 65_536
  * Adds to each URL of a purge the target under which its route keys it (less ignored parameters, sorted), so that a URL
  * copied from a browser, `utm_source` and all, purges what it was answered from. A path alone is keyed by every route.
  * URLs and prefixes are brought to their normal form, so that a purge reaches every equivalent spelling (RFC 3986 §6.2.2).
+ * @param anyHost true if a trusted proxy may forward requests under another Host than a purge names: then every route may key them
  * @param nextTurn called between two pieces of work: a purge may name a thousand URLs, and there may be many routes
  */
-export async function keyedPurge(routes: readonly Route[], purge: Purge, nextTurn: () => Promise<void>): Promise<Purge> {
+export async function keyedPurge(routes: readonly Route[], purge: Purge, anyHost: boolean, nextTurn: () => Promise<void>): Promise<Purge> {
   const urls = new Map<string, UrlPattern>()
   const add = ({ authority }: UrlPattern, keyed: string): void => {
     const target = normalTarget(keyed)
@@ -25,8 +26,10 @@ export async function keyedPurge(routes: readonly Route[], purge: Purge, nextTur
   let chars = 0
   for (const url of purge.urls) {
     add(url, url.target)
-    for (const route of keyingRoutes(routes, different, url)) {
+    const normal = normalTarget(url.target)
+    for (const route of anyHost ? different : keyingRoutes(routes, different, url)) {
       add(url, keyedTarget(route, url.target))
+      if (normal !== url.target) add(url, keyedTarget(route, normal))
       chars += url.target.length
       if (chars < charsPerTurn) continue
       chars = 0

@@ -4,7 +4,7 @@ import { compileNames, type NameTest } from '../../http/name-globs.ts'
 import { removeQueryParameters } from '../../http/target.ts'
 import { dashed } from '../../forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../policy/keyed-fields.ts'
-import type { KeyRules, Rules } from '../../policy/rules.ts'
+import { compileTags, type KeyRules, type Rules } from '../../policy/rules.ts'
 import { caseTellsApart, compileMatch } from './match.ts'
 import { sharingDigest } from './sharing.ts'
 import type { Route, Forwarding } from './route.ts'
@@ -39,6 +39,7 @@ export function allowedFields(setting: Config['routes'][number]['requestHeaders'
 export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
   const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
   const ignored = sharedTests()
+  const tags = compileTags(config.cache.tags)
   return config.routes.map(route => {
     const { cache, key } = route
     const rules: Rules = {
@@ -55,6 +56,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       cookies: typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key,
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
+      tags,
     }
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }

@@ -13,11 +13,13 @@ import { readServerAddress } from '../../server-address.ts'
  * servers are part of the digest, lest two services with one Redis be answered from each other's entries.
  * @param allowed the request fields that reach the origin; undefined: every one
  */
-export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins }: Pick<Config, 'proxy' | 'origins'>): string {
+export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
   const deciding = [
     cache.cookies, cache.setCookie, key.query.ignore, key.query.sort, key.headers,
     allowed === undefined ? 'all' : [...allowed].sort(),
     trustProxy,
+    // A purge would miss an entry that was stored while another field carried its tags.
+    tags,
     ...(origin === 'default' ? [serversOf(origins[origin])] : []),
   ]
   return digest(deciding)
@@ -29,8 +31,8 @@ function serversOf(origin: OriginConfig | undefined): string[] {
 }
 
 /** Digests of what replicas of one service have in common: how they treat requests, and whom they ask. */
-export function configurationFingerprint({ routes, proxy: { trustProxy }, origins }: Pick<Config, 'routes' | 'proxy' | 'origins'>): { readonly routes: string, readonly origins: string } {
-  return { routes: digest([routes, trustProxy]), origins: digest(origins) }
+export function configurationFingerprint({ routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>): { readonly routes: string, readonly origins: string } {
+  return { routes: digest([routes, trustProxy, tags]), origins: digest(origins) }
 }
 
 function digest(value: unknown): string {

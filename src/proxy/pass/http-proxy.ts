@@ -161,6 +161,7 @@ function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void
 function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
   const { pass: { routed, exchange }, request, kept } = message
   const { response } = exchange
+  const { cacheOnly } = routed
   // undici takes the socket off a request whose body it breaks off.
   const connection = request instanceof Http2Request ? undefined : request.socket
   return {
@@ -187,8 +188,8 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
         // This head has been relayed. If `onResponse` still holds it, relayResponse sends it alone.
         if (response.headersSent) sendHeadAlone(exchange)
       },
-      onInterim: (status, fields) => sendInterim(response, status, fields),
-      onTrailers: (trailers) => sendTrailers(exchange, clientTrailers(trailers)),
+      onInterim: (status, fields) => sendInterim(response, status, fields, cacheOnly),
+      onTrailers: (trailers) => sendTrailers(exchange, clientTrailers(trailers, cacheOnly)),
     },
   } as ExactHeaders
 }
@@ -197,7 +198,7 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
 function respond(message: PassedMessage, body: Readable, via: string): void {
   const { pass, status, fields } = message
   const relay = (copy?: Duplex): void => {
-    relayResponse(pass.exchange, { status, fields, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
+    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
     message.done()
   }
   const refuse = (error: unknown): void => {

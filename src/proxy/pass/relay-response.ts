@@ -12,6 +12,8 @@ import type { PassReason } from '../../policy/reasons.ts'
 export interface PassedHead {
   readonly status: number
   readonly fields: FieldLines
+  /** The names of fields that the client does not receive. */
+  readonly cacheOnly: ReadonlySet<string>
   /** True if none of the body came with it. */
   readonly headAlone: boolean
   readonly reason: PassReason
@@ -23,12 +25,12 @@ export interface PassedHead {
  * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
  * head from within a write of the body, where nothing can guard it.
  */
-export function relayResponse(exchange: ClientExchange, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
   const { response } = exchange
   // Destroying an unread body emits an error too.
   body.on('error', () => cutUnlessEnded(response))
   if (response.hasLeft) return end(exchange, body)
-  const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
+  const head = clientFields(fields, cacheOnly, via, passStatus(reason, copy !== undefined))
   // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
   if (response.hasUnreadBody) head.push('connection', 'close')
   if (!sendHead(exchange, status, head)) return end(exchange, body)

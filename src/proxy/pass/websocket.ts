@@ -102,8 +102,8 @@ class Relay implements UpgradeSink {
   }
 
   #responseFields(fields: FieldLines): string[] {
-    const { viaName, pass: { reason } } = this.#handshake
-    return clientFields(fields, `1.1 ${viaName}`, passStatus(reason))
+    const { viaName, pass: { reason, routed } } = this.#handshake
+    return clientFields(fields, routed.cacheOnly, `1.1 ${viaName}`, passStatus(reason))
   }
 }
 

@@ -41,6 +41,17 @@ const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => st
   },
 })
 
+/** The reason of a request after a purge of the tag `a`, for a response with `X-Tags: a`. */
+const tagged = (values: readonly [unknown, unknown], others: Settings, expected: readonly [unknown, unknown] = ['uri-miss', 'fresh']): Probe => each({
+  values, with: others, expected,
+  origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'X-Tags': 'a' }).end(),
+  see: async (house) => {
+    await house.get('/')
+    await house.purge({ tags: ['a'] })
+    return reasonOf(house)
+  },
+})
+
 export const storage: Readonly<Record<string, Probe>> = {
   'cache.memory.maxBytes': each({
     values: ['256MiB', '64KiB'], with: { 'cache.memory.maxEntryBytes': '32KiB' }, origin: stored(8000), expected: ['fresh', 'uri-miss'],
@@ -70,6 +81,12 @@ export const storage: Readonly<Record<string, Probe>> = {
       await house.get('/')
       return house.origin.requests[1]?.header('if-none-match')
     },
+  }),
+  'cache.tags.fields[].name': tagged(['x-tags', 'x-other'], { 'cache.tags.fields': [{ separator: 'comma' }] }),
+  'cache.tags.fields[].separator': tagged(['both', 'structured'], { 'cache.tags.fields': [{ name: 'x-tags' }] }, ['uri-miss', 'bad-cache-groups']),
+  'cache.tags.forward': each({
+    values: [false, true], origin: (_request, response) => void response.writeHead(200, { 'Cache-Tag': 'a' }).end(), expected: [undefined, 'a'],
+    see: async (house) => (await house.get('/')).header('cache-tag'),
   }),
   'cache.coalesce': pair({
     values: [true, false], origin: () => {}, expected: [1, 2],
