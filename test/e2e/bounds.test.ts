@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -16,12 +16,12 @@ const collect = runInNewContext('gc') as () => void
 
 const mib = 1_048_576
 
-async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: House<Clock>, raw: Redis }> {
+async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: TestProxy<Clock>, raw: Redis }> {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const raw = new Redis(server.url)
   t.teardown(() => raw.disconnect())
-  const house = await startHouse(t, { origin, redis: server.url, clock: systemClock, config })
+  const house = await startProxy(t, { origin, redis: server.url, clock: systemClock, config })
   await eventually(() => well(house, '/well'))
   return { house, raw }
 }

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { startHeldOrigin, type HeldOrigin } from '../support/held-origin.ts'
-import { adminSettings, detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { adminSettings, detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
@@ -31,16 +31,16 @@ const pairs: readonly (readonly [name: string, before: Setting, after: Setting])
 
 const stores = ['memory', 'redis', 'tiered'] as const
 
-async function start(t: Test, store: typeof stores[number], origin: ScriptedOrigin, route: Setting, more: Setting = {}, redis?: string): Promise<House<Clock>> {
+async function start(t: Test, store: typeof stores[number], origin: ScriptedOrigin, route: Setting, more: Setting = {}, redis?: string): Promise<TestProxy<Clock>> {
   const over = store === 'memory' ? {} : overRedis(redis ?? '')
-  const house = await startHouse<Clock>(t, {
+  const house = await startProxy<Clock>(t, {
     origin, clock: systemClock, host: 'api.example',
     config: { ...over, ...(store === 'redis' && { cache: { memory: { maxBytes: 0 } } }), routes: [{ match: {}, origin: 'api', ...route }], ...more },
   })
   return house
 }
 
-function reload(house: House<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
+function reload(house: TestProxy<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
   return house.app.reload(resolveConfig({ admin: adminSettings, origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api', ...route }] }))
 }
 
@@ -119,7 +119,7 @@ for (const store of ['redis', 'tiered'] as const) {
 const fresh = { 'Cache-Control': 'max-age=600' }
 
 /** What happens over a reload to what is under way. */
-function whileReloading(sentence: string, prove: (t: Test, house: House<Clock>, held: HeldOrigin, cache: Setting) => Promise<void>): void {
+function whileReloading(sentence: string, prove: (t: Test, house: TestProxy<Clock>, held: HeldOrigin, cache: Setting) => Promise<void>): void {
   for (const store of stores) {
     void t.test(`${store}: ${sentence}`, async t => {
       const redis = store === 'memory' ? undefined : await startRedis()

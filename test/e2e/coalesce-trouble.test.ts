@@ -1,13 +1,13 @@
 // What becomes of those who wait for another process when that one dies, is held up, or Redis goes.
 import t from 'tap'
-import { detail } from '../support/house.ts'
+import { detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
-import { askAll, countFrom, startSite, tally, type ReplicaProcess } from '../support/processes.ts'
+import { askAll, countFrom, startReplicas, tally, type ReplicaProcess } from '../support/processes.ts'
 
 const fields = { 'Cache-Control': 'max-age=600' }
 
 t.test('a process that is killed while it fetches is replaced within its lease, and all who waited elsewhere are answered', async t => {
-  const { replicas, asked, nth } = await startSite(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '1000' } })
+  const { replicas, asked, nth } = await startReplicas(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '1000' } })
   const count = await countFrom(replicas)
   const answers = Promise.allSettled(askAll(replicas, 200, '/a'))
   await nth('/a', 1)
@@ -28,7 +28,7 @@ t.test('a process that is killed while it fetches is replaced within its lease, 
 })
 
 t.test('a process that was stopped for longer than its lease goes on beside the next, and its older answer replaces nothing', async t => {
-  const { replicas, asked, nth } = await startSite(t, { count: 2, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '300' } })
+  const { replicas, asked, nth } = await startReplicas(t, { count: 2, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '300' } })
   const [a, b] = replicas as [ReplicaProcess, ReplicaProcess]
   const older = a.get('/a')
   const first = await nth('/a', 1)
@@ -54,7 +54,7 @@ for (const [how, signal] of [['is killed', 'SIGKILL'], ['hangs', 'SIGSTOP']] as 
   t.test(`those who wait when Redis ${how} do not wait for the end of a lease: each process asks`, async t => {
     // A lease as long as the test may take.
     const env = { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '1000' }
-    const { redis, replicas, asked, nth } = await startSite(t, { count: 3, env })
+    const { redis, replicas, asked, nth } = await startReplicas(t, { count: 3, env })
     const count = await countFrom(replicas)
     const all = askAll(replicas, 30, '/a')
     await nth('/a', 1)

@@ -1,11 +1,11 @@
 // One fetch for many over four processes: real processes, one Redis, and an origin that answers when the test says so.
 import t from 'tap'
-import { detail } from '../support/house.ts'
+import { detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
-import { askAll, countFrom, startSite, tally } from '../support/processes.ts'
+import { askAll, countFrom, startReplicas, tally } from '../support/processes.ts'
 
 // Longer than the tests may take: nothing here may be owed to the end of a lease.
-const site = await startSite(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000' } })
+const site = await startReplicas(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000' } })
 const { replicas, asked, nth } = site
 const [a, b, c] = replicas as [typeof replicas[number], typeof replicas[number], typeof replicas[number], typeof replicas[number]]
 const timed = (from: number): string => `${Math.round(performance.now() - from)} ms`

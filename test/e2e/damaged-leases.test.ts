@@ -3,12 +3,12 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 
 interface Site {
-  readonly house: House<Clock>
+  readonly house: TestProxy<Clock>
   readonly raw: Redis
   /** Where the purge log stands: a lease with this stamp is waited for. */
   readonly stamp: string
@@ -19,7 +19,7 @@ interface Site {
 // Long: without word on purges no lease is asked for.
 const maxLagMs = 20_000
 
-async function startSite(test: Test, leaseMs: number): Promise<Site> {
+async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
   const redis = await startRedis()
   const raw = new Redis(redis.url, { retryStrategy: () => 20 })
   raw.on('error', () => {})
@@ -27,7 +27,7 @@ async function startSite(test: Test, leaseMs: number): Promise<Site> {
     raw.disconnect()
     await redis.stop()
   })
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     origin: (_request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('body'),
     host: 'api.example',
     clock: systemClock,
@@ -66,7 +66,7 @@ const monthMs = 30 * 24 * 3600 * 1000
 
 // Guard: takeScript gives what has no sensible time to live that of a lease, and takes what is no lease for none.
 t.test('a request ends within a lease or two, whatever lies under the name of the lease', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 300)
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 300)
   const name = await leaseOf('/a')
   const put = (fields: Record<string, string>, ttlMs?: number) => async (): Promise<void> => {
     await raw.hset(name, fields)
@@ -109,7 +109,7 @@ t.test('a request ends within a lease or two, whatever lies under the name of th
 
 // Guard: acquireLease() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
 t.test('nothing is asked of Redis for a client that has left', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 50)
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 50)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
   // Never let go: its time to live is for ever a minute.
@@ -135,7 +135,7 @@ t.test('nothing is asked of Redis for a client that has left', async (test) => {
 
 // Guard: acquireLease() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
 t.test('those who waited in the same process for a client that has left go on without it', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 60_000)
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 60_000)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
   const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))

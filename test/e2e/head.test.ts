@@ -1,7 +1,7 @@
 // RFC 9111 §4.3.5: what the answer to a HEAD does to what GET stored.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -34,11 +34,11 @@ function scripted(): { script: Script; origin: OriginHandler } {
   return { script, origin }
 }
 
-async function startAt(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<{ script: Script; house: House<Clock> }> {
+async function startAt(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<{ script: Script; house: TestProxy<Clock> }> {
   const { script, origin } = scripted()
   const redis = kind === 'redis' ? await startRedis() : undefined
   if (redis !== undefined) t.teardown(() => redis.stop())
-  const house = await startHouse<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
+  const house = await startProxy<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
   await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   return { script, house }
 }
@@ -155,7 +155,7 @@ for (const kind of ['memory', 'redis']) {
 
 t.test('a HEAD for what is stale makes it fresh again, from the moment of the HEAD, for the lifetime that it gives', async t => {
   const { script, origin } = scripted()
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60' }
   await house.get('/a')
   house.clock.advance(100_000)
@@ -171,7 +171,7 @@ t.test('a HEAD for what is stale makes it fresh again, from the moment of the HE
 
 t.test('one that contradicts what is stale is not outdone by stale-while-revalidate or a failing origin', async t => {
   const { script, origin } = scripted()
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60, stale-while-revalidate=600, stale-if-error=600' }
   await house.get('/a')
   house.clock.advance(61_000)

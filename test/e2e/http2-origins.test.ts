@@ -10,7 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, open } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { answer, data, goaway, head, resetStream, startFrameOrigin, startHttp2Origin, type FrameConnection, type Http2Origin, type StreamHandler } from '../support/http2-origin.ts'
 import { frameType } from '../hostile/frames.ts'
 
@@ -23,8 +23,8 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 
 interface Tap { teardown(close: () => Promise<void>): void }
 
-function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): Promise<House> {
-  return startHouse(tap, {
+function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): Promise<TestProxy> {
+  return startProxy(tap, {
     origin: () => undefined,
     config: {
       origins: { api: { servers, http2: true, tls: { ca }, balance: 'round-robin' } },
@@ -34,7 +34,7 @@ function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): 
   })
 }
 
-async function before(tap: Tap, handler: StreamHandler, proxy?: object): Promise<{ house: House; origin: Http2Origin }> {
+async function before(tap: Tap, handler: StreamHandler, proxy?: object): Promise<{ house: TestProxy; origin: Http2Origin }> {
   const origin = await startHttp2Origin(handler)
   const house = await houseBefore(tap, [origin.url], proxy)
   tap.teardown(() => origin.close())
@@ -242,7 +242,7 @@ t.test('many requests for one cold key are one stream', async t => {
 t.test('the setting is off by default, and says so', async t => {
   t.equal(resolveConfig({ origins: { api: { servers: ['https://api:1'] } } }).origins['api']?.http2, false)
   const origin = await startFrameOrigin((connection, stream) => connection.send(answer(stream, 'h2')))
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url], tls: { ca } } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url], tls: { ca } } }, routes: [{ match: {}, origin: 'api' }] } })
   t.teardown(() => origin.close())
   t.equal((await house.get('/')).status, 502)
   t.notOk(origin.connections.some(({ heard }) => heard.some(({ type }) => type === frameType.headers)))

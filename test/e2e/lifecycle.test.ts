@@ -3,11 +3,11 @@ import { Agent } from 'node:http'
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { open } from '../support/client.ts'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { counting, detail, startProxy } from '../support/proxy.ts'
 
 t.test('a stop waits for the answer that is under way, and not for what its client keeps open afterwards', async t => {
   let finish: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'no-store' })
       response.write('first ')
@@ -32,7 +32,7 @@ t.test('a stop waits for the answer that is under way, and not for what its clie
 })
 
 t.test('a reload whose routes lead to an origin that is not there is refused, and what runs stays', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const servers = [house.origin.url]
   const next = resolveConfig({ origins: { api: { servers }, other: { servers } }, routes: [{ match: {}, origin: 'other' }] })

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, overRedis, startHouse } from '../support/house.ts'
+import { detail, overRedis, startProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Recorded } from '../support/scripted-origin.ts'
 
@@ -27,7 +27,7 @@ const redis = await startRedis()
 t.teardown(() => redis.stop())
 const raw = new Redis(redis.url)
 t.teardown(() => raw.disconnect())
-const house = await startHouse(t, {
+const house = await startProxy(t, {
   origin: (_request, response, recorded) => answers(response, recorded),
   clock: systemClock,
   config: { ...overRedis(redis.url), cache: { memory: { maxBytes: 0 } } },

@@ -4,24 +4,24 @@ import t from 'tap'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from '../hostile/frames.ts'
 import { rawRequest } from '../support/client.ts'
 import { startCannedAnswers } from '../support/canned-answers.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { data, head, startFrameOrigin } from '../support/http2-origin.ts'
 import { secureClients, type SecureClients } from '../support/secure-clients.ts'
 import { tlsFiles } from '../support/tls-files.ts'
 
 const tls = tlsFiles(t)
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
-async function before(tap: Tap, canned: (target: string, method: string, count: number) => string, route: object = {}): Promise<{ house: House; clients: SecureClients; asked: string[] }> {
+async function before(tap: Tap, canned: (target: string, method: string, count: number) => string, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients; asked: string[] }> {
   const asked: string[] = []
   const origin = await startCannedAnswers((target, method) => canned(target, method, asked.push(`${method} ${target}`)))
   tap.teardown(() => origin.close())
   return { ...await houseBefore(tap, { servers: [origin.url] }, route), asked }
 }
 
-async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{ house: House; clients: SecureClients }> {
-  const house = await startHouse(tap, { origin: () => undefined, config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
+async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients }> {
+  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
   const clients = secureClients(house.port)
   tap.teardown(async () => clients.close())
   return { house, clients }
@@ -168,7 +168,7 @@ t.test('a handshake that is accepted in two ways, or refused with two targets, i
   ]
   const origin = await startCannedAnswers(() => answers.shift() as string)
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
   for (let times = 0; times < 4; times++) t.match(await rawRequest(house.port, handshake), /^HTTP\/1\.1 502 /)
   const refused = await rawRequest(house.port, handshake)
   t.match(refused, /^HTTP\/1\.1 403 [^]*hello$/)

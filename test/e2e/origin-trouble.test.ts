@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { detail, startHouse } from '../support/house.ts'
+import { detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
 /** An origin whose next behaviour a test sets. */
@@ -18,7 +18,7 @@ const answer = (body: string, fields: Readonly<Record<string, string>>) => (_: I
 
 t.test('a stale response is validated, and a 304 makes it fresh with the fields it brings', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"', 'X-A': 'old', 'X-B': 'stays' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -41,7 +41,7 @@ t.test('a stale response is validated, and a 304 makes it fresh with the fields 
 t.test('a large stale response that a 304 confirms is answered whole', async t => {
   const body = randomBytes(5 * 1024 * 1024)
   const { script, origin } = scripted((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body) })
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'max-age=60' }).end() }
@@ -53,7 +53,7 @@ t.test('a large stale response that a 304 confirms is answered whole', async t =
 
 t.test('a client that has the validated response gets 304, and the origin is asked with the stored validator', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -65,7 +65,7 @@ t.test('a client that has the validated response gets 304, and the origin is ask
 
 t.test('a 200 to a validation replaces what was stored', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = answer('two', { 'Cache-Control': 'max-age=60', ETag: '"v2"' })
@@ -77,7 +77,7 @@ t.test('a 200 to a validation replaces what was stored', async t => {
 
 t.test('a 304 that names another tag confirms nothing: the origin is asked again for the whole', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -90,7 +90,7 @@ t.test('a 304 that names another tag confirms nothing: the origin is asked again
 
 t.test('those who wait for a validation wait on when its 304 was of no use', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   const held: (() => void)[] = []
@@ -113,7 +113,7 @@ t.test('those who wait for a validation wait on when its 304 was of no use', asy
 
 t.test('a 304 that says no-store takes the entry away', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'no-store' }).end() }
@@ -126,7 +126,7 @@ t.test('a 304 that says no-store takes the entry away', async t => {
 
 t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
+  const house = await startProxy(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"' }).end() }
@@ -138,7 +138,7 @@ t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came',
 
 t.test('what a 304 tells this cache alone reaches no client, also when it is not kept', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Surrogate-Control': 'no-store', 'Cache-Tag': 'x', Age: '7' }).end() }
@@ -152,7 +152,7 @@ t.test('what a 304 tells this cache alone reaches no client, also when it is not
 t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', async t => {
   const fields = { 'Cache-Control': 'max-age=60, stale-while-revalidate=30', 'X-Who': '' }
   const { script, origin } = scripted(answer('one', fields))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(70_000)
   let release: () => void = () => {}
@@ -174,7 +174,7 @@ t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', 
 
 t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connection', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60, stale-if-error=300' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(503).end('no') }
@@ -192,7 +192,7 @@ t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connec
 
 t.test('without an allowance a stale answer stands in while the origin cannot be reached', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = request => { request.socket.destroy() }
@@ -204,7 +204,7 @@ t.test('without an allowance a stale answer stands in while the origin cannot be
 for (const forbidding of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) {
   t.test(`${forbidding}: never stale, a real 502 instead`, async t => {
     const { script, origin } = scripted(answer('one', { 'Cache-Control': `max-age=60, ${forbidding}, stale-if-error=300`, ETag: '"v1"' }))
-    const house = await startHouse(t, { origin })
+    const house = await startProxy(t, { origin })
     await house.get('/a')
     house.clock.advance(61_000)
     script.next = request => { request.socket.destroy() }

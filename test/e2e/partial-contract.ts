@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { manualClock, type ManualClock } from '../support/manual-clock.ts'
 import { ranged, type Ranged } from '../support/ranged-origin.ts'
@@ -15,7 +15,7 @@ export const small = Buffer.from('0123456789')
 // In Redis bodies over 16 KiB lie in chunks of 256 KiB.
 export const large = randomBytes(700_000)
 
-export interface Scene extends House {
+export interface Scene extends TestProxy {
   readonly has: Ranged
   /** The Range and If-Range of each request that the origin got. */
   asked(): string[]
@@ -46,7 +46,7 @@ export async function scene(t: Test, redis: Shared | undefined, options: { has?:
     ...(!redis.tiered && { cache: { memory: { maxBytes: 0 } } }),
   }
   const config = { ...shared, ...options.config }
-  const house = await startHouse(t, { origin: (options.origin ?? ranged)(has), clock, config })
+  const house = await startProxy(t, { origin: (options.origin ?? ranged)(has), clock, config })
   const current = async (): Promise<void> => {
     if (redis !== undefined) await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   }
@@ -62,7 +62,7 @@ export async function scene(t: Test, redis: Shared | undefined, options: { has?:
 export const bytes = (first: number | '', last: number | ''): { Range: string } => ({ Range: `bytes=${first}-${last}` })
 
 /** What is stored, as `206 0-4/10`. */
-export async function parts(house: Pick<House, 'admin'>): Promise<string[]> {
+export async function parts(house: Pick<TestProxy, 'admin'>): Promise<string[]> {
   const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as { entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[] }
   return entries.map(({ status, part }) => `${status} ${part === undefined ? 'whole' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' unsound'}`}`).toSorted()
 }

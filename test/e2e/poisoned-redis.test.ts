@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { encodeValue, entryName, fieldName } from '../../src/store/redis/entries/value.ts'
-import { counting, overRedis, startHouse, type House } from '../support/house.ts'
+import { counting, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { metadata } from '../support/metadata.ts'
 import { startRedis } from '../support/redis.ts'
@@ -17,7 +17,7 @@ t.setTimeout(120_000)
 const tls = tlsFiles(t)
 
 interface Stage {
-  readonly house: House<Clock>
+  readonly house: TestProxy<Clock>
   readonly clients: SecureClients
   readonly client: Redis
   /** Puts a value under what `target` is looked up by. */
@@ -27,7 +27,7 @@ interface Stage {
 async function stage(test: Test, memory: number): Promise<Stage> {
   const redis = await startRedis()
   test.teardown(() => redis.stop())
-  const house = await startHouse<Clock>(test, {
+  const house = await startProxy<Clock>(test, {
     origin: counting({ 'Cache-Control': 'max-age=60' }), clock: systemClock,
     config: { ...overRedis(redis.url), cache: { memory: { maxBytes: memory } }, proxy: { host: '127.0.0.1', port: 0, tls } },
   })

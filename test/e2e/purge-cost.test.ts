@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import { eventually } from '../support/log.ts'
 import { callsSince, commandCalls, targetOf, writeEntries } from '../support/many-entries.ts'
 import { startRedis } from '../support/redis.ts'
-import { json, startSite, well } from '../support/site.ts'
+import { json, startReplicas, well } from '../support/site.ts'
 
 const entries = 20_000
 
@@ -14,7 +14,7 @@ t.test('purges of a tag, all tags, a URL, a prefix and all over 20,000 entries: 
   t.teardown(() => server.stop())
   const raw = new Redis(server.url)
   t.teardown(() => raw.disconnect())
-  const site = await startSite(t, server.url)
+  const site = await startReplicas(t, server.url)
   const [a, b] = site.replicas
   await eventually(async () => await well(a, '/well') && await well(b, '/well'))
   const explained = (i: number) => json<{ key: string, variants: { verdict: string }[] }>(b.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${targetOf(i)}`)}`))

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { commands, costOf } from '../../src/store/redis/connect/commands.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House, type LogLine } from '../support/house.ts'
+import { detail, startProxy, type TestProxy, type LogLine } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { startWatchedRedis } from '../support/redis-sentinel.ts'
@@ -18,7 +18,7 @@ import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
 t.setTimeout(600_000)
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const { username, password } = serverUser
 const patient = { commandTimeoutMs: 20_000 }
@@ -90,7 +90,7 @@ async function degraded(replica: Replica): Promise<readonly string[]> {
 }
 
 async function startReplica(test: Test, origin: ScriptedOrigin, redis: Readonly<Record<string, unknown>>, cache: object = {}): Promise<Replica> {
-  const house = await startHouse(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis }, cache } })
+  const house = await startProxy(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis }, cache } })
   await eventually(async () => json<{ purgeLog: { current: boolean } }>(await house.admin('/v1/stats')).purgeLog.current)
   return house
 }
@@ -251,7 +251,7 @@ t.test('keys and channels out of reach are told as such, and not command by comm
   if (raw === undefined) throw new Error('no server')
   await raw.call('ACL', 'SETUSER', username, 'on', `>${password}`, '~other:*', 'resetchannels', '+@all')
   const origin = await startFullOrigin(test)
-  const replica = await startHouse(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
+  const replica = await startProxy(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
   const told = (): string[] => replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not completed').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
   await eventually(() => told().length >= 2)
   for (let i = 0; i < 3; i++) await everything(replica, i)

@@ -2,13 +2,13 @@
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startCluster, type ClusterNode, type RedisCluster } from '../support/redis-cluster.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { bodyOf, stampedOrigin, startLoad, versionOf, type LoadReport, type SteadyLoad } from '../support/steady-load.ts'
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const host = 'api.example'
 const logKey = 'sh:{log}'
@@ -31,7 +31,7 @@ const server = await startOrigin(origin.handler)
 t.teardown(() => server.close())
 
 async function startReplica(cache: object): Promise<Replica> {
-  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] }, cache } })
+  const replica = await startProxy(t, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] }, cache } })
   await eventually(() => follows(replica))
   return replica
 }

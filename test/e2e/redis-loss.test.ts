@@ -3,13 +3,13 @@ import t from 'tap'
 import { eventually } from '../support/log.ts'
 import { bodyOf } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
-import { ends, paths, purges, recovered, settled, startScene, withoutMemory } from '../support/trouble.ts'
+import { ends, paths, purges, recovered, settled, startUnderLoad, withoutMemory } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
 t.setTimeout(360_000)
 
 t.test('Redis flushed again and again under load: no purge that was acknowledged is undone', async t => {
-  const { raw, site } = await startScene(t)
+  const { raw, site } = await startUnderLoad(t)
   const load = site.load(paths)
   for (let round = 0; round < 8; round++) {
     await load.more(30)
@@ -23,7 +23,7 @@ t.test('Redis flushed again and again under load: no purge that was acknowledged
 
 for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
   t.test(`Redis that evicts by ${policy}`, async t => {
-    const { raw, site } = await startScene(t)
+    const { raw, site } = await startUnderLoad(t)
     const load = site.load([...paths, ...Array.from({ length: 300 }, (_, i) => `/many/${i}`), ...Array.from({ length: 9 }, (_, i) => `/large/${i + 3}`)])
     await load.more(200)
     await raw.config('SET', 'maxmemory-policy', policy)
@@ -44,7 +44,7 @@ for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
 }
 
 t.test('connections that are reset in the middle of a reply: what had come of it is not taken for the whole', async t => {
-  const { line, site } = await startScene(t, { config: withoutMemory })
+  const { line, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   await load.more(60)
   let cuts = 0
@@ -63,7 +63,7 @@ t.test('connections that are reset in the middle of a reply: what had come of it
 })
 
 t.test('values of other types, cut short or of garbage under every one of our names', async t => {
-  const { raw, site } = await startScene(t, { config: withoutMemory })
+  const { raw, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   const spoils: readonly ((key: string, type: string) => Promise<unknown>)[] = [
     key => raw.set(key, 'a string where there was none'),

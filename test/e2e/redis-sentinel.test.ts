@@ -3,14 +3,14 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startWatchedRedis } from '../support/redis-sentinel.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { stampedOrigin, startLoad, versionOf, type LoadReport, type SteadyLoad } from '../support/steady-load.ts'
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const host = 'api.example'
 const paths = [...Array.from({ length: 20 }, (_, i) => `/k/${i}`), '/large/1', '/large/2']
@@ -33,7 +33,7 @@ t.teardown(() => raws.forEach((raw) => raw.disconnect()))
 
 async function startReplica(cache: object): Promise<Replica> {
   const sentinel = { master: watched.name, nodes: [...watched.sentinels], password: sentinelPassword }
-  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password }, cache } })
+  const replica = await startProxy(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password }, cache } })
   await eventually(async () => (await json<{ purgeLog: { current: boolean } }>(replica.admin('/v1/stats'))).purgeLog.current)
   return replica
 }

@@ -8,7 +8,7 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { redisTls } from '../../src/tls.ts'
 import { freePort } from '../cli/command.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../support/certificate.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 
@@ -39,8 +39,8 @@ async function start(test: Test, options: { clients?: 'yes' | 'no', more?: reado
 
 type Settings = Readonly<Record<string, unknown>>
 
-async function house(test: Test, redis: Settings): Promise<House<typeof systemClock>> {
-  return startHouse(test, {
+async function house(test: Test, redis: Settings): Promise<TestProxy<typeof systemClock>> {
+  return startProxy(test, {
     origin: (_request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('body'),
     clock: systemClock,
     // Redis alone: a hit has come over TLS.

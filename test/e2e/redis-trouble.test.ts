@@ -4,7 +4,7 @@ import { eventually } from '../support/log.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { allSay, json } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
-import { ends, paths, purges, recovered, settled, startScene, withoutMemory, type Scene } from '../support/trouble.ts'
+import { ends, paths, purges, recovered, settled, startUnderLoad, withoutMemory, type Scene } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
 t.setTimeout(360_000)
@@ -69,7 +69,7 @@ const tiers = [['memory in front of it', {}], ['nothing in front of it', without
 
 for (const trouble of troubles) for (const [tier, config] of tiers) {
   t.test(`Redis ${trouble.name}; ${tier}`, async t => {
-    const scene = await startScene(t, { config, ...(trouble.before !== undefined && { before: trouble.before }) })
+    const scene = await startUnderLoad(t, { config, ...(trouble.before !== undefined && { before: trouble.before }) })
     const { site } = scene
     const [a, b] = site.replicas
     const load = site.load(paths)

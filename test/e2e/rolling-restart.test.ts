@@ -5,7 +5,7 @@ import { Agent } from 'node:http'
 import t from 'tap'
 import { endWithUs } from '../support/children.ts'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { freePort } from '../cli/command.ts'
 
 t.setTimeout(360_000)
@@ -36,11 +36,11 @@ interface Load {
 }
 
 /** Two backends, the proxy before them, and clients that ask by these methods in turn, one request after the other. */
-async function startLoad(test: Parameters<typeof startHouse>[0], clients: number, methods: readonly string[]): Promise<Load> {
+async function startLoad(test: Parameters<typeof startProxy>[0], clients: number, methods: readonly string[]): Promise<Load> {
   const ports = [await freePort(), await freePort()]
   const children = await Promise.all(ports.map(start))
   test.teardown(async () => children.forEach(child => child.kill('SIGKILL')))
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     origin: (_, response) => response.end(),
     config: { origins: { api: { servers: ports.map(port => `http://127.0.0.1:${port}`) } } },
   })

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 
@@ -13,15 +13,15 @@ const cached = { 'Cache-Control': 'max-age=3600' }
 const piece = Buffer.alloc(65_536, 'x')
 
 interface Held {
-  readonly house: House
+  readonly house: TestProxy
   /** The origin's responses, as it began them. */
   readonly responses: ServerResponse[]
 }
 
 /** An origin that announces `announced` bytes, or none, and sends what a test has it send. */
-async function holding(t: Parameters<typeof startHouse>[0], announced: number | undefined, config: Readonly<Record<string, unknown>>): Promise<Held> {
+async function holding(t: Parameters<typeof startProxy>[0], announced: number | undefined, config: Readonly<Record<string, unknown>>): Promise<Held> {
   const responses: ServerResponse[] = []
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     clock: systemClock as never,
     config: { cache: { memory: { maxBytes: '8MiB' } }, ...config },
     origin: (_, response) => {
@@ -34,7 +34,7 @@ async function holding(t: Parameters<typeof startHouse>[0], announced: number | 
 }
 
 /** A client that reads what comes, until it is destroyed. */
-function reading(house: House): ReturnType<typeof open> {
+function reading(house: TestProxy): ReturnType<typeof open> {
   const request = open(house.port, { path: '/big' }, response => void response.on('error', () => undefined).resume())
   return request.on('error', () => undefined)
 }

@@ -1,11 +1,11 @@
 // requestHeaders: what of a client's fields reaches an origin whose answer others may be given.
 import t from 'tap'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 
 const steering = { 'X-Feature': 'beta', 'User-Agent': 'odd', 'Accept-Language': 'de', 'X-Tenant': 'a', 'Authorization': 'Bearer x' }
 
-async function house(tap: Parameters<typeof startHouse>[0], requestHeaders: unknown, key: object = {}): Promise<House> {
-  return startHouse(tap, {
+async function house(tap: Parameters<typeof startProxy>[0], requestHeaders: unknown, key: object = {}): Promise<TestProxy> {
+  return startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60, public' })
       response.end(JSON.stringify(request.headers))
@@ -24,7 +24,7 @@ t.test('strict: only what is keyed, negotiated or judged', async t => {
 })
 
 t.test('strict: the answer to a POST, which is sent every field, is for nobody else', async t => {
-  const { get } = await startHouse(t, {
+  const { get } = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Location': '/a' })
       response.end(`${request.method} ${String(request.headers['x-feature'])}`)

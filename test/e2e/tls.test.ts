@@ -11,7 +11,7 @@ import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'springhouse-tls-'))
@@ -21,13 +21,13 @@ writeFileSync(cert, testCertificate)
 writeFileSync(key, testKey)
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
-async function secure(tap: Tap, origin: OriginHandler, proxy: object = {}): Promise<House> {
-  return startHouse(tap, { origin, config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key }, ...proxy } } })
+async function secure(tap: Tap, origin: OriginHandler, proxy: object = {}): Promise<TestProxy> {
+  return startProxy(tap, { origin, config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key }, ...proxy } } })
 }
 
-function session(tap: Tap, house: House): ClientHttp2Session {
+function session(tap: Tap, house: TestProxy): ClientHttp2Session {
   const client = connect(house.app.proxyUrl, { ca: testCertificate })
   client.on('error', () => undefined)
   tap.teardown(async () => client.destroy())
@@ -224,7 +224,7 @@ t.test('WebSockets over TLS, and http2: false', async t => {
   echo.on('connection', (peer) => peer.on('message', (data) => peer.send(data)))
   await once(echo, 'listening')
   const { port } = echo.address() as { port: number }
-  const other = await startHouse(t, { origin: (_, response) => response.end(), config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
+  const other = await startProxy(t, { origin: (_, response) => response.end(), config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
   const client = new WebSocket(other.app.proxyUrl.replace('https', 'wss'), { ca: testCertificate })
   client.on('open', () => client.send('sealed'))
   const [data] = (await once(client, 'message')) as [Buffer]

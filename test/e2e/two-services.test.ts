@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
-import { adminSettings, counting, detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { adminSettings, counting, detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -25,8 +25,8 @@ async function service(t: Test, name: string): Promise<ScriptedOrigin> {
   return origin
 }
 
-function replica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Setting = {}): Promise<House<Clock>> {
-  return startHouse<Clock>(t, { origin, clock: systemClock, host: 'shop.example', config: { ...overRedis(redis.url), ...config } })
+function replica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Setting = {}): Promise<TestProxy<Clock>> {
+  return startProxy<Clock>(t, { origin, clock: systemClock, host: 'shop.example', config: { ...overRedis(redis.url), ...config } })
 }
 
 /** As `--origin` makes it. */
@@ -62,15 +62,15 @@ interface Configuration {
   readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
 }
 
-async function configuration(house: House<Clock>): Promise<Configuration | undefined> {
+async function configuration(house: TestProxy<Clock>): Promise<Configuration | undefined> {
   return (await json<{ configuration?: Configuration }>(house.admin('/v1/stats'))).configuration
 }
 
-async function differs(house: House<Clock>): Promise<readonly string[]> {
+async function differs(house: TestProxy<Clock>): Promise<readonly string[]> {
   return (await configuration(house))?.differing.map(each => each.differs.join('+')) ?? ['nothing is compared']
 }
 
-const warnings = (house: House<Clock>): readonly string[] => house.log.filter(({ level, msg }) => level === 40 && msg.includes('keyPrefix')).map(({ msg }) => msg)
+const warnings = (house: TestProxy<Clock>): readonly string[] => house.log.filter(({ level, msg }) => level === 40 && msg.includes('keyPrefix')).map(({ msg }) => msg)
 
 // Fails without Fingerprints.
 t.test('a replica whose routes or origins are other than those of the others says so at its start, and both tell it', async t => {
@@ -138,6 +138,6 @@ t.test('registrations that are damaged, over or from the future are dropped, and
 
 t.test('the embedded store is compared with nobody', async t => {
   const origin = await service(t, 'one')
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   t.equal((await json<{ configuration?: unknown }>(house.admin('/v1/stats'))).configuration, undefined)
 })

@@ -1,7 +1,7 @@
 // How often a request looks, and how far: one look where all lies equally near, and no second one for a plain fresh answer.
 import t from 'tap'
 import type { LocalTier, Store } from '../../src/store/store.ts'
-import { counting, detail } from '../support/house.ts'
+import { counting, detail } from '../support/proxy.ts'
 import { purge } from '../support/purge.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 

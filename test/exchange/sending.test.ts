@@ -12,7 +12,7 @@ import { sendHint, sendHead, sendHeadAlone, sendTrailers } from '../../src/excha
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
-import { startProxy } from '../proxy/proxy-under-test.ts'
+import { startProxyAlone } from '../proxy/proxy-under-test.ts'
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
 
@@ -62,7 +62,7 @@ const unsendable: readonly (readonly [status: number, fields: readonly string[]]
 t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request is answered', async t => {
   let told = 0
   const taken: unknown[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     unsendable: () => { told++ },
     handle: (request, response) => {
@@ -99,7 +99,7 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
   let held: ClientResponse | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: ({ url }, response) => {
       if (url === '/held') held = response
@@ -124,7 +124,7 @@ t.test('many short fields end their own exchange, and leave the other streams of
 })
 
 t.test('a second head cuts what the first has begun', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (_request, response) => {
       sendHead(response, 200, [])
@@ -139,7 +139,7 @@ t.test('a second head cuts what the first has begun', async t => {
 })
 
 t.test('trailers that cannot be sent cut the response, and the process goes on', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: ({ url }, response) => {
       sendHead(response, 200, [])

@@ -8,7 +8,7 @@ import t from 'tap'
 import { namedCookies } from '../../src/policy/cookies.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 /** Says which Cookie it was sent. */
@@ -17,7 +17,7 @@ const mirror: OriginHandler = (request, response) => {
   response.end(`${request.method} cookie: ${request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === 'cookie').join('|')}`)
 }
 
-function send(house: House, path: string, cookies: readonly string[], method = 'GET', more: readonly string[] = []): Promise<Answer> {
+function send(house: TestProxy, path: string, cookies: readonly string[], method = 'GET', more: readonly string[] = []): Promise<Answer> {
   return ask(house.port, { path, method, headers: ['Host', 'h', ...cookies.flatMap(line => ['Cookie', line]), ...more] })
 }
 
@@ -35,7 +35,7 @@ const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
 // The guard is `withNamedCookies` in exchange/routed-request.ts.
 t.test('an origin is sent the cookies that the key names, and nothing else', async tap => {
   for (const requestHeaders of ['all', 'strict']) {
-    const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, cache: { cookies: { key: ['lang', 'tz'] } } }] } })
+    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, cache: { cookies: { key: ['lang', 'tz'] } } }] } })
     for (const [number, [said, sent]] of lines.entries()) {
       const path = `/c/${number}`
       tap.equal(String((await send(house, path, said)).body), `GET cookie: ${sent}`, said.join('|'))
@@ -50,7 +50,7 @@ t.test('an origin is sent the cookies that the key names, and nothing else', asy
 })
 
 t.test('a request that is passed has its cookies, and what it brings is stored only if it had no others', async tap => {
-  const house = await startHouse(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   tap.equal(String((await send(house, '/p', ['lang=de; sid=1', 'a'], 'POST')).body), 'POST cookie: lang=de; sid=1; a')
   tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the answer to a POST with others is not stored')
   await send(house, '/q', ['lang[x]=evil'], 'POST')
@@ -62,7 +62,7 @@ t.test('a request that is passed has its cookies, and what it brings is stored o
 
 t.test('private and ignore send what the client sent', async tap => {
   for (const cookies of ['private', 'ignore']) {
-    const house = await startHouse(tap, { origin: mirror, cache: { cookies } })
+    const house = await startProxy(tap, { origin: mirror, cache: { cookies } })
     for (const [number, [said]] of lines.entries()) {
       tap.equal(String((await send(house, `/${number}`, said)).body), `GET cookie: ${said.map(line => line.replace(/^[\t ]+|[\t ]+$/g, '')).join('; ')}`, said.join('|'))
     }
@@ -70,7 +70,7 @@ t.test('private and ignore send what the client sent', async tap => {
 })
 
 t.test('Vary: Cookie tells apart what the origin was sent', async tap => {
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Vary': 'Cookie' }).end(request.headers.cookie ?? '') },
     cache: { cookies: { key: ['lang'] } },
   })
@@ -80,7 +80,7 @@ t.test('Vary: Cookie tells apart what the origin was sent', async tap => {
 })
 
 t.test('explain has the same key', async tap => {
-  const house = await startHouse(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   await send(house, '/e', ['lang=de; sid=1'])
   const reason = async (cookie: string | string[]): Promise<string> => (JSON.parse(String((await house.admin('/v1/explain', { url: 'http://h/e', headers: { cookie } })).body)) as { decision: { reason: string } }).decision.reason
   tap.equal(await reason('lang=de'), 'fresh')
@@ -93,7 +93,7 @@ t.test('cookies that HTTP/2 sends in crumbs are read as one line (RFC 9113 §8.2
   tap.teardown(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'cert.pem'), testCertificate)
   writeFileSync(join(folder, 'key.pem'), testKey)
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: mirror,
     config: {
       proxy: { host: '127.0.0.1', port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } },

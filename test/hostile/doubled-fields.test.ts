@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { singleLineFields } from '../../src/http/field-section.ts'
-import { overRedis, startHouse } from '../support/house.ts'
+import { overRedis, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startCannedAnswers } from '../support/canned-answers.ts'
@@ -33,12 +33,12 @@ function canned(target: string): string {
   return `HTTP/1.1 200 OK\r\nCache-Control: ${control}\r\n${field}: ${first}\r\n${field}: ${second}\r\nContent-Length: 5\r\n\r\nhello`
 }
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
 async function stage(tap: Tap, config: object = {}, redis?: string) {
   const origin = await startCannedAnswers(canned)
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: () => undefined,
     ...(redis !== undefined && { redis, clock: systemClock }),
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls }, ...config },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { singleLineFields } from '../../src/http/field-section.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { data, startFrameOrigin, type FrameConnection } from '../support/http2-origin.ts'
 import { startRawOrigin } from '../support/scripted-origin.ts'
 import { secureClients, type SecureClients } from '../support/secure-clients.ts'
@@ -90,8 +90,8 @@ interface Asked {
 
 interface Stage {
   readonly asked: Asked
-  readonly plain: House
-  readonly secure: House
+  readonly plain: TestProxy
+  readonly secure: TestProxy
   readonly clients: SecureClients
   close(): Promise<void>
 }
@@ -125,7 +125,7 @@ async function stage(): Promise<Stage> {
     origins: { api: { servers: [raw.url] }, api2: { servers: [frames.url], http2: true, tls: { ca: tls.cert } } },
     routes: [{ match: { path: '/2/' }, origin: 'api2' }, { match: {}, origin: 'api' }],
   }
-  const houseOf = (proxy: object): Promise<House> => startHouse({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
+  const houseOf = (proxy: object): Promise<TestProxy> => startProxy({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
   const plain = await houseOf({})
   const secure = await houseOf({ tls })
   const clients = secureClients(secure.port)
@@ -178,7 +178,7 @@ export async function fuzzResponses(seed: number, enough: (tried: number) => boo
 }
 
 /** What is settled when it is received never comes to the last guard. */
-async function guarded(house: House, batch: readonly number[]): Promise<string[]> {
+async function guarded(house: TestProxy, batch: readonly number[]): Promise<string[]> {
   const metrics = (await house.admin('/metrics')).body.toString()
   return /^springhouse_responses_unsendable_total 0$/m.test(metrics) ? [] : [`responses ${batch[0]} to ${batch.at(-1)}: Node would not send one`]
 }

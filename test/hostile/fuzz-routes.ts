@@ -2,7 +2,7 @@
 import { Agent } from 'node:http'
 import { posix } from 'node:path'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { randomFrom } from './mutate.ts'
 import type { Fuzzed } from './through.ts'
 
@@ -119,7 +119,7 @@ const readingsOfEach = 120
 export async function fuzzRoutes(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
   const closers: (() => Promise<void>)[] = []
   const seen = new Set<string>()
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: (request, response) => {
       seen.add(`${request.headers.host} ${request.url}`)
       response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`page of ${request.headers.cookie ?? 'nobody'}`)

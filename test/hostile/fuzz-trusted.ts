@@ -3,7 +3,7 @@ import { Agent } from 'node:http'
 import { fieldLines, type FieldLines } from '../../src/http/fields.ts'
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { understood } from '../support/loose-reader.ts'
 import { randomFrom } from './mutate.ts'
 import type { Fuzzed } from './through.ts'
@@ -73,7 +73,7 @@ const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { cons
 export async function fuzzTrusted(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
   const closers: (() => Promise<void>)[] = []
   const agent = new Agent({ keepAlive: true, maxSockets: together })
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=600' })
       response.end(JSON.stringify(understood(about(fieldLines(request.rawHeaders)))))

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { testCertificate, testKey } from '../support/certificate.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import type { Recorded } from '../support/scripted-origin.ts'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from './frames.ts'
@@ -18,13 +18,13 @@ writeFileSync(tls.cert, testCertificate)
 writeFileSync(tls.key, testKey)
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 type Fields = readonly (readonly [string, string])[]
 
 async function before(tap: Tap) {
   const origin = await startRecorder()
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
+  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
   return { house, origin }
 }
 
@@ -149,7 +149,7 @@ t.test('content: the length that was announced and the end that was meant', asyn
 })
 
 t.test('an upload that stops, or that is answered before it is through, ends with its answer, and never looks whole', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => { if (request.url === '/early') response.end('enough') },
     config: { proxy: { host: '127.0.0.1', port: 0, tls, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 } },
   })

@@ -2,12 +2,12 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { startRawOrigin } from '../support/scripted-origin.ts'
 import { exchange } from './exchange.ts'
 import { readResponses, statusOf, wireField } from './wire.ts'
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 type How = 'stays' | 'end' | 'reset'
 
 const fresh = 'Cache-Control: max-age=600\r\n'
@@ -124,7 +124,7 @@ async function house(tap: Tap, cases: readonly (readonly [string, string, ...unk
     })
   })
   tap.teardown(() => origin.close())
-  const made = await startHouse(tap, {
+  const made = await startProxy(tap, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url], retries: 0, timeouts: { connectMs: 5_000, headersMs: 2_000, idleMs: 2_000 } } }, routes: [{ match: {}, origin: 'api' }] },
   })

@@ -1,6 +1,6 @@
 // What an origin is sent has one reading, whatever the client sent; and after what is refused a connection carries nothing more.
 import t from 'tap'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
 import { chunks, framing, hosts, lines, refusedTargets, requestLines, targets, type Case, type Outcome } from './requests.ts'
@@ -8,10 +8,10 @@ import { readResponses, statusOf } from './wire.ts'
 
 type Tap = Pick<typeof t, 'teardown' | 'ok' | 'equal' | 'same' | 'pass' | 'fail'>
 
-async function before(tap: Tap): Promise<{ house: House; origin: Recorder }> {
+async function before(tap: Tap): Promise<{ house: TestProxy; origin: Recorder }> {
   const origin = await startRecorder()
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0 } },
   })

@@ -1,5 +1,5 @@
 // Mutated requests through a whole Springhouse, and what the origin makes of them.
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
 import { mutated, randomFrom } from './mutate.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
@@ -42,7 +42,7 @@ interface Stage {
 async function stage(): Promise<Stage> {
   const closers: (() => Promise<void>)[] = []
   const origin = await startRecorder()
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100 } },
   })

@@ -9,14 +9,14 @@ import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { startProxyAlone } from './proxy-under-test.ts'
 
 const tls = { cert: testCertificate, key: testKey, http2: true }
 
 /** A listener that hands out each response, and the URL of it. */
 async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientResponse> }> {
   const waiting: ((response: ClientResponse) => void)[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (_request, response) => {
       waiting.shift()?.(response)
@@ -97,7 +97,7 @@ for (const protocol of ['h1', 'h2'] as const) {
 
   // The guard over HTTP/2: Http2Response.write and end ask whether Node has ended the stream. Without it the stream fails.
   t.test(`${protocol}: a response that is cut is not whole, and one to HEAD has no content`, async (t) => {
-    const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+    const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
       options: { tls },
       handle: ({ url, method }, response) => {
         sendHead(response, url === '/304' ? 304 : 200, [])

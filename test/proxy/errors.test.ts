@@ -7,7 +7,7 @@ import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
 import type { ProxyParts } from '../../src/proxy/proxy.ts'
-import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
 function isProblem(t: Pick<typeof tap, 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
   const { status, sentence, proxyError } = errorCatalogue[code]
@@ -37,7 +37,7 @@ tap.test('each way in which an origin fails is a problem of its own, which names
     ['ORIGIN_TLS', plain.url.replace('http:', 'https:')],
   ] as const
   for (const [code, url] of cases) {
-    const proxy = await startProxy({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50 } })
+    const proxy = await startProxyAlone({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50 } })
     for (const method of ['GET', 'POST', 'PROPFIND']) {
       const answer = await ask(proxy.port, method === 'GET' ? {} : { method, body: 'x'.repeat(100_000) })
       isProblem(t, answer, code, `${method} ${code}`)
@@ -49,7 +49,7 @@ tap.test('each way in which an origin fails is a problem of its own, which names
 
 tap.test('an origin\'s own errors are its own: passed as they are, and never repeated', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(503, { 'retry-after': '1' }).end('busy'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await ask(proxy.port)
   t.equal(answer.status, 503)
@@ -58,14 +58,14 @@ tap.test('an origin\'s own errors are its own: passed as they are, and never rep
 })
 
 tap.test('a request that no route takes is a 404 problem', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
   t.teardown(() => proxy.close())
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
 
 tap.test('a pool that is full answers 503', async (t) => {
   const origin = await startOrigin(() => undefined)
-  const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
+  const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   ask(proxy.port).catch(() => undefined)
   await origin.nth(1)
@@ -80,20 +80,20 @@ tap.test('a fault inside is a 500 that tells nothing', async (t) => {
     'the pool is unknown': { handle: (request, _response, context) => new Pass(passParts, routedTo('elsewhere', request, context), 'method') },
   }
   for (const [name, parts] of Object.entries(faults)) {
-    const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)
+    const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, parts)
     isProblem(t, await ask(proxy.port), 'INTERNAL', name)
     await proxy.close()
   }
 })
 
 tap.test('what handle throws from the catalogue is answered in its words', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port), 'NOT_CACHED', 'only-if-cached')
 })
 
 tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] })
   t.teardown(() => proxy.close())
   const trace = await ask(proxy.port, { method: 'TRACE' })
   isProblem(t, trace, 'METHOD_NOT_ALLOWED', 'TRACE')
@@ -104,7 +104,7 @@ tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
 
 tap.test('what is not HTTP is a 400 problem, and the connection is closed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const messages = {
     'no HTTP at all': 'hello\r\n\r\n',
@@ -125,7 +125,7 @@ tap.test('what is not HTTP is a 400 problem, and the connection is closed', asyn
 
 tap.test('a body that is malformed is refused in its turn, behind what was asked before it', async (t) => {
   const origin = await startOrigin((request, response) => response.end(request.url))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const before of [['/a'], ['/a', '/b']]) {
     const asked = before.map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).join('')
@@ -137,7 +137,7 @@ tap.test('a body that is malformed is refused in its turn, behind what was asked
 
 tap.test('a Host that two readers may read differently is a 400 problem', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const host of ['Host: a\r\nHost: b', 'Host: a\r\nhOST: a', 'Host: a/b', 'Host: u@a', 'Host: a b', 'Host: a?b', 'Host: "a"', 'Host: a\\b']) {
     t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\n${host}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 [^]*BAD_REQUEST/, host)
@@ -150,7 +150,7 @@ tap.test('a Host that two readers may read differently is a 400 problem', async 
 
 tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
   const origin = await startOrigin((_request, response) => { response.write('in '); response.end('chunks') })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await rawRequest(proxy.port, 'GET /old HTTP/1.0\r\n\r\n')
   t.match(answer, /^HTTP\/1\.1 200 [^]*\r\n\r\nin chunks$/)
@@ -160,7 +160,7 @@ tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
 
 tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ยง3.2.2)', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const [target, host, path] of [['http://a.example/x/./y?z', 'a.example', '/x/./y?z'], ['HTTP://a.example:81', 'a.example:81', '/'], ['https://a.example?q', 'a.example', '/?q']] as const) {
     t.match(await rawRequest(proxy.port, `GET ${target} HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 200 /, target)
@@ -174,7 +174,7 @@ tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ย
 
 tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops left counts them down', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   t.match(await rawRequest(proxy.port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 204 [^]*Allow: /)
   t.equal((await ask(proxy.port, { method: 'OPTIONS', headers: ['Max-Forwards', '0'] })).status, 204)
@@ -184,7 +184,7 @@ tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops
 })
 
 tap.test('what is too long is refused: the target with 414, the fields with 431', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port, { path: `/${'x'.repeat(8_192)}` }), 'URI_TOO_LONG', 'target')
   const answer = await rawRequest(proxy.port, `GET / HTTP/1.1\r\nHost: a\r\nX-A: ${'x'.repeat(40_000)}\r\n\r\n`)
@@ -193,7 +193,7 @@ tap.test('what is too long is refused: the target with 414, the fields with 431'
 
 tap.test('a request that goes in circles is cut, and two tiers of one name are not', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   isProblem(t, await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 springhouse', 'Via', '1.0 springhouse (x)'] }), 'LOOP', 'three times')
   t.equal((await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 other'] })).status, 200)
@@ -203,13 +203,13 @@ tap.test('a request that goes in circles is cut, and two tiers of one name are n
 })
 
 tap.test('a head that does not arrive in time is a 408', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000, stalledMs: 0 } } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000, stalledMs: 0 } } })
   t.teardown(() => proxy.close())
   t.match(await rawRequest(proxy.port, 'GET / HTTP/1.1\r\nHost:'), /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/)
 })
 
 tap.test('an upload that is refused early leaves its connection closed, not confused', async (t) => {
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`] })
   t.teardown(() => proxy.close())
   const answer = await new Promise<string>((resolve) => {
     let seen = ''
@@ -225,7 +225,7 @@ tap.test('an upload that is refused early leaves its connection closed, not conf
 tap.test('while the proxy closes, what is under way is answered and no connection kept', async (t) => {
   const held: (() => void)[] = []
   const origin = await startOrigin((_request, response) => held.push(() => response.end('late')))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(() => origin.close())
   const agent = new Agent({ keepAlive: true })
   const pending = ask(proxy.port, { agent })

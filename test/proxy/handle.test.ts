@@ -3,12 +3,12 @@ import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
-import { passFor, startProxy } from './proxy-under-test.ts'
+import { passFor, startProxyAlone } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
 tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: (request, response, context) => {
       if (request.url === '/miss') return passFor(request, context, 'request-body')
       if (request.url === '/late-miss') return Promise.resolve(passFor(request, context))
@@ -37,7 +37,7 @@ tap.test('what handle takes is handle\'s, at once or later, and no one else writ
 tap.test('handle sees the exact target, the client, and no request that is not fit to be seen', async (t) => {
   const seen: string[] = []
   let client: RequestContext | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     handle: (request, response, from) => {
       seen.push(request.url as string)
       client = from
@@ -59,7 +59,7 @@ tap.test('handle sees the exact target, the client, and no request that is not f
 tap.test('a request injected through Fastify came past the listener, and reaches neither handle nor an origin', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   let asked = 0
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: (request, _response, context) => {
       asked++
       return passFor(request, context)

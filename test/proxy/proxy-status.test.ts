@@ -3,7 +3,7 @@ import t from 'tap'
 import { errorCatalogue, SpringhouseError } from '../../src/errors.ts'
 import { problemFields } from '../../src/exchange/client/problem-fields.ts'
 import { fieldValue } from '../../src/http/fields.ts'
-import { counting, startHouse } from '../support/house.ts'
+import { counting, startProxy } from '../support/proxy.ts'
 
 /** RFC 9209 §2.3: the registered types, and the status that each recommends; undefined: whatever fits. */
 const registered: Readonly<Record<string, number | undefined>> = {
@@ -40,7 +40,7 @@ t.test('a member holds this proxy\'s name and the type, and nothing of what is i
 })
 
 t.test('members of an origin side pass on, by either way, and are not stored for others', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Proxy-Status': ['inner.example; received-status=200', 'outer; details="x, y"'] }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Proxy-Status': ['inner.example; received-status=200', 'outer; details="x, y"'] }) })
   const members = 'inner.example; received-status=200, outer; details="x, y"'
   t.equal((await house.get('/a')).header('proxy-status'), members, 'through the cache')
   t.equal((await house.get('/a', {}, { method: 'OPTIONS' })).header('proxy-status'), members, 'past it')
@@ -48,7 +48,7 @@ t.test('members of an origin side pass on, by either way, and are not stored for
 })
 
 t.test('an answer that is only to come from cache says that it is the proxy\'s own', async t => {
-  const house = await startHouse(t, { origin: counting({}) })
+  const house = await startProxy(t, { origin: counting({}) })
   const refused = await house.get('/a', { 'Cache-Control': 'only-if-cached' })
   t.equal(refused.header('proxy-status'), 'springhouse; error=proxy_internal_response')
   t.equal(refused.header('cache-status'), 'springhouse; detail=only-if-cached')

@@ -67,7 +67,7 @@ export interface ProcessSite extends HeldOrigin {
   readonly replicas: readonly ReplicaProcess[]
 }
 
-export async function startSite(t: Test, { count, env }: Pick<ProcessesOptions, 'count' | 'env'>): Promise<ProcessSite> {
+export async function startReplicas(t: Test, { count, env }: Pick<ProcessesOptions, 'count' | 'env'>): Promise<ProcessSite> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const held = await startHeldOrigin(t)

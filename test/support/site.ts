@@ -2,11 +2,11 @@
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
-import { detail, startHouse, type House } from './house.ts'
+import { detail, startProxy, type TestProxy } from './proxy.ts'
 import { eventually } from './log.ts'
 import { startOrigin, type ScriptedOrigin } from './scripted-origin.ts'
 
-export type Replica = House<Clock>
+export type Replica = TestProxy<Clock>
 
 export interface Site {
   readonly origin: ScriptedOrigin
@@ -52,7 +52,7 @@ export function bodyOf(path: string, version: number): string {
   return body
 }
 
-export async function startSite(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
+export async function startReplicas(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
   let version = 1
   let least = 0
   const origin = await startOrigin((request, response) => {
@@ -60,7 +60,7 @@ export async function startSite(t: Test, redis: string, config: Readonly<Record<
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'all' }).end(bodyOf(path, version))
   })
   t.teardown(() => origin.close())
-  const start = (): Promise<Replica> => startHouse(t, { origin, host: 'api.example', redis, clock: systemClock, config })
+  const start = (): Promise<Replica> => startProxy(t, { origin, host: 'api.example', redis, clock: systemClock, config })
   const replicas = [await start(), await start()] as const
   return {
     origin, replicas,

@@ -2,7 +2,7 @@
 import { Agent } from 'node:http'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
-import { detail, type House } from './house.ts'
+import { detail, type TestProxy } from './proxy.ts'
 import { eventually } from './log.ts'
 import type { OriginHandler } from './scripted-origin.ts'
 
@@ -67,7 +67,7 @@ export interface SteadyLoad {
 }
 
 export interface SteadyLoadOptions {
-  readonly replicas: readonly House<Clock>[]
+  readonly replicas: readonly TestProxy<Clock>[]
   readonly origin: StampedOrigin
   readonly paths: readonly string[]
   /** The host that the replicas are asked as. */
@@ -97,7 +97,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
     if (detail(answer) === 'fresh') hits++
   }
   const asking = Array.from({ length: clients }, async (_, client) => {
-    const replica = replicas[client % replicas.length] as House<Clock>
+    const replica = replicas[client % replicas.length] as TestProxy<Clock>
     while (!run.signal.aborted) {
       const path = paths[Math.floor(Math.random() * paths.length)] as string
       const least = floor.get(path) ?? 0
@@ -122,7 +122,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
       const [body, touched] = round % 3 === 0 ? [{ urls: [`http://${host}${path}`] }, [path]] as const
         : round % 3 === 1 ? [{ tags: [tagOf(path)] }, [path]] as const
           : [{ tags: ['x'] }, paths] as const
-      const { status } = await (replicas[round % replicas.length] as House<Clock>).purge(body)
+      const { status } = await (replicas[round % replicas.length] as TestProxy<Clock>).purge(body)
       purges[status] = (purges[status] ?? 0) + 1
       if (status === 200) for (const each of touched) floor.set(each, now)
       else if (status !== 202 && status !== 503) wrong.push(`purge: ${status}`)

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { eventually } from './log.ts'
 import { startRedis, type RedisServer } from './redis.ts'
-import { json, startSite, well, type Load, type Site } from './site.ts'
+import { json, startReplicas, well, type Load, type Site } from './site.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 // What Redis may cost an answer at its worst, by the default deadlines: 100 ms for a look-up and as much for a commit; for a
@@ -22,7 +22,7 @@ export interface Scene {
   readonly site: Site
 }
 
-export async function startScene(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
+export async function startUnderLoad(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await before?.(redis)
@@ -31,7 +31,7 @@ export async function startScene(t: Test, { before, config }: { before?: (redis:
   raw.on('error', () => {})
   t.teardown(() => raw.disconnect())
   t.teardown(() => line.close())
-  const site = await startSite(t, `redis://127.0.0.1:${line.port}`, config)
+  const site = await startReplicas(t, `redis://127.0.0.1:${line.port}`, config)
   if (redis.pid !== undefined) await eventually(async () => await allWell(site))
   return { redis, line, raw, site }
 }

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { ask, open, rawRequest } from '../../support/client.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
-import { token } from '../../support/house.ts'
+import { token } from '../../support/proxy.ts'
 import { freePort } from '../../cli/command.ts'
 import { each, pair, raced, type Probe, type Under } from './probe.ts'
 

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../../src/clock.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
-import { startHouse, token, type House } from '../../support/house.ts'
+import { startProxy, token, type TestProxy } from '../../support/proxy.ts'
 import { manualClock, type ManualClock } from '../../support/manual-clock.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../../support/scripted-origin.ts'
 
@@ -48,7 +48,7 @@ export interface Options {
 }
 
 /** A house, the value that it has, and the number of that value: 0 or 1. */
-export type Under = House<Clock> & { readonly value: unknown; readonly index: 0 | 1; readonly manual: ManualClock }
+export type Under = TestProxy<Clock> & { readonly value: unknown; readonly index: 0 | 1; readonly manual: ManualClock }
 
 const plain: OriginHandler = (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('body')
 
@@ -58,7 +58,7 @@ async function start(t: Test, path: string, { values, with: others = {}, origin:
   let config = withSetting(settled, 'origins', { api: { servers: [origin.url] } })
   for (const [other, value] of Object.entries(typeof others === 'function' ? others(index) : others)) config = withSetting(config, other, value)
   config = withSetting(config, path, values[index])
-  const house = await startHouse<Clock>(t, { origin, clock, config })
+  const house = await startProxy<Clock>(t, { origin, clock, config })
   return Object.assign(house, { value: values[index], index, manual: clock as ManualClock })
 }
 

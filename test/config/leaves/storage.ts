@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { systemClock } from '../../../src/clock.ts'
-import { detail } from '../../support/house.ts'
+import { detail } from '../../support/proxy.ts'
 import { eventually } from '../../support/log.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 import type { OriginHandler } from '../../support/scripted-origin.ts'

@@ -12,7 +12,7 @@ interface Teardown {
   teardown(close: () => Promise<void>): void
 }
 
-export interface House<C extends Clock = ManualClock> {
+export interface TestProxy<C extends Clock = ManualClock> {
   readonly app: App
   readonly origin: ScriptedOrigin
   readonly clock: C
@@ -32,7 +32,7 @@ export interface LogLine {
   readonly msg: string
 }
 
-export interface HouseOptions<C extends Clock = ManualClock> {
+export interface TestProxyOptions<C extends Clock = ManualClock> {
   /** One that runs already is left running: for several houses before one origin. */
   readonly origin: OriginHandler | ScriptedOrigin
   /** URL of the Redis that it shares with others; the embedded store without. Give the system's clock with it. */
@@ -52,7 +52,7 @@ export const token = 'a-token-for-the-tests-of-the-house'
 /** Settings of the admin listener of each house; a reload without them would take its token away. */
 export const adminSettings = { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token, scopes: ['read', 'purge'] }] } as const
 
-export async function startHouse<C extends Clock = ManualClock>(t: Teardown, options: HouseOptions<C>): Promise<House<C>> {
+export async function startProxy<C extends Clock = ManualClock>(t: Teardown, options: TestProxyOptions<C>): Promise<TestProxy<C>> {
   const origin = typeof options.origin === 'function' ? await startOrigin(options.origin) : options.origin
   // Safe: C is another than ManualClock only where a clock is given.
   const clock = options.clock ?? (manualClock() as Clock as C)
