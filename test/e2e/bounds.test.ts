@@ -1,4 +1,4 @@
-// What has a bound keeps it over Redis too: an entry's size while it arrives, the variants of a key.
+// Bounds hold over Redis too: the size of an entry while it arrives, and the number of variants of a key.
 import { Redis } from 'ioredis'
 import { runInNewContext } from 'node:vm'
 import { setFlagsFromString } from 'node:v8'
@@ -97,7 +97,7 @@ t.test('the variants of a key are bounded, and so are their chunks', async t => 
   const lengths = await Promise.all((await raw.keys('sh:{???????????????????????????????????????????}')).map(key => raw.hlen(key)))
   t.equal(Math.max(...lengths), 3)
   for (const way of ['7', '8', '9']) t.equal(detail(await house.get('/a', { 'X-Way': way })), 'fresh', 'the last ones are there')
-  // Those of variants that were let go stay for whoever reads them, a minute at the most.
+  // Bodies of dropped variants stay for clients that are reading them, for at most a minute.
   const ttls = await Promise.all((await raw.keys('*:b:*')).map(key => raw.pttl(key)))
   t.ok(ttls.filter(ttl => ttl > 60_000).length <= 3, `${ttls}`)
 })

@@ -1,4 +1,4 @@
-// Rules that decide who shares a response: when they change, nothing that was stored under the ones before is served.
+// Rules that decide which requests share a response. When such a rule changes, nothing stored under the former rules is served.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
@@ -73,7 +73,7 @@ for (const store of stores) {
   })
 }
 
-t.test('what changes nothing about sharing leaves what is stored where it is', async t => {
+t.test('a change of rules that does not affect sharing leaves stored responses in place', async t => {
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')
@@ -118,7 +118,7 @@ for (const store of ['redis', 'tiered'] as const) {
 
 const fresh = { 'Cache-Control': 'max-age=600' }
 
-/** What happens over a reload to what is under way. */
+/** Proves how a reload treats requests in flight. */
 function whileReloading(sentence: string, prove: (t: Test, house: TestProxy<Clock>, held: HeldOrigin, cache: Setting) => Promise<void>): void {
   for (const store of stores) {
     void t.test(`${store}: ${sentence}`, async t => {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
-t.test('an answer that is stale when the wait for it is over says why it is given all the same', async t => {
+t.test('a response that is stale at the end of the wait for it says why it is served all the same', async t => {
   let release: () => void = () => {}
   const house = await startProxy(t, {
     origin: (_, response) => {

@@ -1,16 +1,16 @@
-// Who may be answered with whose response: RFC 9111 §3.5, and a route's rules for cookies.
+// Credentials decide which clients may share a response: RFC 9111 §3.5, and a route's rules for cookies.
 import t from 'tap'
 import { detail, startProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
-/** Says who asked, with these directives. */
+/** An origin that names the credentials of the request, with these directives. */
 const who = (control: string): OriginHandler => (request, response) => {
   response.writeHead(200, { 'Cache-Control': control }).end(`${request.headers.authorization ?? ''}${request.headers.cookie ?? ''}` || 'nobody')
 }
 
 for (const control of ['public, max-age=60', 'must-revalidate, max-age=60', 's-maxage=60']) {
   for (const credential of ['Authorization', 'Cookie']) {
-    t.test(`${control}: the answer to ${credential} is for all, and the origin was told who asked`, async t => {
+    t.test(`${control}: the response to ${credential} is for all, and the origin received the credentials`, async t => {
       const house = await startProxy(t, { origin: who(control) })
       t.equal((await house.get('/a', { [credential]: 'ann' })).body.toString(), 'ann')
       for (const headers of [{ [credential]: 'bob' }, {}]) {
@@ -24,7 +24,7 @@ for (const control of ['public, max-age=60', 'must-revalidate, max-age=60', 's-m
 
 for (const control of ['max-age=60', 'proxy-revalidate, max-age=60', 's-maxage=x, max-age=60', 's-maxage="60"', 'public=yes, max-age=60', 'immutable, max-age=60', 'max-age=60, must-revalidate=1', 'max-age=60, must-revalidate="a"', 'must-revalidate, must-revalidate=, max-age=60']) {
   for (const credential of ['Authorization', 'Cookie']) {
-    t.test(`${control}: the answer to ${credential} is for that one`, async t => {
+    t.test(`${control}: the response to ${credential} is for that client alone`, async t => {
       const house = await startProxy(t, { origin: who(control) })
       t.equal(detail(await house.get('/a', { [credential]: 'ann' })), credential.toLowerCase())
       t.equal((await house.get('/a', { [credential]: 'bob' })).body.toString(), 'bob')

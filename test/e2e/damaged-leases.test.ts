@@ -16,7 +16,7 @@ interface Site {
   leaseOf(path: string): Promise<string>
 }
 
-// Long: without word on purges no lease is asked for.
+// Long: a replica that lags behind the purge log takes no lease.
 const maxLagMs = 20_000
 
 async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
@@ -53,7 +53,7 @@ async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
   }
 }
 
-/** How often a lease was asked for: only the script that takes one runs HMGET. */
+/** Counts the attempts to take a lease: only the script that takes one runs HMGET. */
 async function takes(raw: Redis): Promise<number> {
   return calls(raw, 'hmget')
 }
@@ -107,15 +107,15 @@ t.test('a request ends within a lease or two, whatever lies under the name of th
   }
 })
 
-// Guard: acquireLease() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
-t.test('nothing is asked of Redis for a client that has left', async (test) => {
+// Guard: acquireLease() stops when its client has left. Without it the attempts go on while another process holds the lease.
+t.test('no command is sent to Redis for a client that has left', async (test) => {
   const { house, raw, stamp, leaseOf } = await startReplicas(test, 50)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
   // Never let go: its time to live is for ever a minute.
   const kept = new AbortController()
   const keep = (async () => { while (!kept.signal.aborted) await raw.pexpire(name, 60_000) })()
-  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))
   client.on('error', () => {})
   const before = await takes(raw)
   await eventually(async () => await takes(raw) > before + 3)
@@ -127,18 +127,18 @@ t.test('nothing is asked of Redis for a client that has left', async (test) => {
     await eventually(async () => await calls(raw, 'xread') > read + 2)
     return await takes(raw) - taken
   }
-  // What was under way when it left may still come; then there is nothing more.
+  // A command in flight when the client left may still arrive. After it there are none.
   await eventually(async () => await stats() === 0)
   kept.abort()
   await keep
 })
 
 // Guard: acquireLease() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
-t.test('those who waited in the same process for a client that has left go on without it', async (test) => {
+t.test('requests that waited in the same process for a client that has left go on without it', async (test) => {
   const { house, raw, stamp, leaseOf } = await startReplicas(test, 60_000)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
-  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))
   client.on('error', () => {})
   await eventually(async () => await raw.exists(name) === 1 && await raw.hlen(name) === 3)
   const waits = async (): Promise<number> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { waits: number }).waits

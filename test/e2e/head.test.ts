@@ -1,4 +1,4 @@
-// RFC 9111 §4.3.5: what the answer to a HEAD does to what GET stored.
+// RFC 9111 §4.3.5: the effect of a response to HEAD on the response stored for GET.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
@@ -78,7 +78,7 @@ const rows: readonly [sentence: string, stored: Fields, head: Fields, expected: 
 
 for (const kind of ['memory', 'redis']) {
   t.test(`over ${kind}`, async t => {
-    t.test('what a HEAD brings', async t => {
+    t.test('the effect of a response to HEAD', async t => {
       const { script, house } = await startAt(t, kind)
       for (const [sentence, stored, head, expected, more = {}] of rows) {
         t.test(sentence, async t => {
@@ -119,7 +119,7 @@ for (const kind of ['memory', 'redis']) {
       t.not(detail(await house.get('/a', { Accept: 'a/a' })), 'fresh', 'an older one that matches as well does not come forward')
     })
 
-    t.test('a purge that came while it was asked wins over what it confirms', async t => {
+    t.test('a purge that came while the HEAD was in flight wins over the response that the HEAD confirms', async t => {
       const { script, house } = await startAt(t, kind)
       for (const [body, expected] of [[{ urls: ['/a'] }, 'uri-miss'], [{ urls: ['/a'], soft: true }, 'soft-purged']] as const) {
         await house.get('/a')
@@ -135,14 +135,14 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('what was asked for after the HEAD is not judged by it', async t => {
+    t.test('a response requested after the HEAD is not judged by it', async t => {
       const { script, house } = await startAt(t, kind)
       let release = (): void => {}
       script.beforeHead = new Promise(resolve => { release = resolve })
       script.head = { ETag: '"v0"' }
       const answer = house.get('/a', {}, { method: 'HEAD' })
       await house.origin.nth(1)
-      // The clock that the two requests are told apart by has whole milliseconds.
+      // The clock that orders the two requests has whole milliseconds.
       const then = systemClock.now()
       await eventually(() => systemClock.now() > then)
       await house.get('/a')
@@ -169,7 +169,7 @@ t.test('a HEAD for what is stale makes it fresh again, from the moment of the HE
   t.equal(detail(await house.get('/a', {}, { method: 'HEAD' })), 'request-method')
 })
 
-t.test('one that contradicts what is stale is not outdone by stale-while-revalidate or a failing origin', async t => {
+t.test('a HEAD response that contradicts a stale response is not outdone by stale-while-revalidate or a failing origin', async t => {
   const { script, origin } = scripted()
   const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60, stale-while-revalidate=600, stale-if-error=600' }

@@ -64,7 +64,7 @@ t.test('miss, hit, validation, HEAD, and what is not stored', async t => {
   t.equal(origin.sessions.length, 1)
 })
 
-t.test('what was cut is never stored, and cut for the client: a GET and a POST', async t => {
+t.test('a truncated response is never stored, and is truncated for the client: a GET and a POST', async t => {
   const ways: Record<string, (connection: FrameConnection, stream: number) => void> = {
     'RST_STREAM, NO_ERROR': (connection, stream) => connection.send(resetStream(stream, 0)),
     'RST_STREAM, CANCEL': (connection, stream) => connection.send(resetStream(stream, 8)),
@@ -89,7 +89,7 @@ t.test('what was cut is never stored, and cut for the client: a GET and a POST',
   }
 })
 
-t.test('an answer with a malformed field is a 502, and nothing of it is stored', async t => {
+t.test('a response with a malformed field is a 502, and nothing of it is stored', async t => {
   const origin = await startFrameOrigin((connection, stream) => connection.send(head(stream, [['last-modified', 'Thu, 01 Jan 2015 00:00:00 GMT'], ['cache-control', 'private\0']]), data(stream, 'for one', true)))
   const house = await houseBefore(t, [origin.url])
   t.teardown(() => origin.close())
@@ -147,7 +147,7 @@ t.test('HTTP/2 on both sides: streams to streams', async t => {
   t.equal(origin.sessions.length, 1)
 })
 
-t.test('an upload that the client cuts never looks whole to the origin', async t => {
+t.test('an upload that the client aborts is never complete for the origin', async t => {
   const { house, origin } = await before(t, stream => stream.resume())
   const request = open(house.port, { method: 'POST' }, () => undefined)
   request.on('error', () => undefined)

@@ -1,4 +1,4 @@
-// Unsafe requests (RFC 9111 §4.4): what they invalidate is gone everywhere, whatever Redis does, and nothing else goes with it.
+// Unsafe requests (RFC 9111 §4.4) invalidate their targets at every replica, whatever Redis does, and nothing else.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
@@ -103,7 +103,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
 const readyz = async (port: number): Promise<string[]> => JSON.parse((await ask(port, { path: '/readyz' })).body.toString()).degraded
 
 // The guard: what could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
-t.test('a POST while Redis hangs: gone from this replica at once, and from the other when Redis is well', async t => {
+t.test('a POST while Redis hangs invalidates at this replica at once, and at the other when Redis is well', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const config = { redis: { url: redis.url, commandTimeoutMs: 1_000 }, coherence: { maxLagMs: 60_000, purgeWaitMs: 500 } }

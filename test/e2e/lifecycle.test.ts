@@ -1,11 +1,11 @@
-// Stopping and reloading with requests under way.
+// Stopping and reloading with requests in flight.
 import { Agent } from 'node:http'
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { open } from '../support/client.ts'
 import { counting, detail, startProxy } from '../support/proxy.ts'
 
-t.test('a stop waits for the answer that is under way, and not for what its client keeps open afterwards', async t => {
+t.test('a stop waits for the response in flight, and not for connections that its client keeps open afterwards', async t => {
   let finish: () => void = () => {}
   const house = await startProxy(t, {
     origin: (_, response) => {

@@ -17,7 +17,7 @@ const body = randomBytes(4 * chunkBytes + 1000)
 const otherFrom = (at: number): Buffer => Buffer.concat([body.subarray(0, at), randomBytes(body.length - at)])
 
 type Answers = (response: ServerResponse, request: Recorded) => unknown
-/** What the origin answers from now on. */
+/** The origin's response from now on. */
 let answers: Answers
 const whole = (bytes: Buffer, fields: Readonly<Record<string, string>> = {}): Answers => response => {
   response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Length': bytes.length, ...fields }).end(bytes)
@@ -56,7 +56,7 @@ const same: Readonly<Record<string, { fields?: Readonly<Record<string, string>>,
   'what has changed since only behind what was sent': { later: whole(changed), expected: changed },
 }
 for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
-  t.test(`the origin answers with ${what}: the client gets all of it`, async t => {
+  t.test(`the origin responds with ${what}: the client gets all of it`, async t => {
     const path = `/${what.replaceAll(/\W/g, '-')}`
     await lose(path, 2, fields)
     answers = later
@@ -71,7 +71,7 @@ for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
   })
 }
 
-t.test('a part, too, and what asks for it asks the origin for the whole, without conditions', async t => {
+t.test('a part too: a request for it fetches the whole response, without conditions', async t => {
   await lose('/part', 2, described)
   answers = whole(body, described)
   const answer = await house.get('/part', { Range: `bytes=1000-${4 * chunkBytes + 9}`, 'If-Range': '"one"' })
@@ -110,7 +110,7 @@ const other: Readonly<Record<string, Answers>> = {
   'the same, cut off': response => { response.writeHead(200, { 'Content-Length': body.length }).write(body.subarray(0, -1), () => response.destroy()) },
 }
 for (const [what, later] of Object.entries(other)) {
-  t.test(`the origin answers with ${what}: the answer is cut`, async t => {
+  t.test(`the origin responds with ${what}: the response is truncated`, async t => {
     const path = `/other/${what.replaceAll(/\W/g, '-')}`
     await lose(path, 2)
     answers = later
@@ -121,14 +121,14 @@ for (const [what, later] of Object.entries(other)) {
   })
 }
 
-t.test('a client that wants nothing to be asked for: the answer is cut', async t => {
+t.test('a client that forbids contacting the origin: the response is truncated', async t => {
   await lose('/only-if-cached', 2)
   const asked = house.origin.requests.length
   t.equal((await house.get('/only-if-cached', { 'Cache-Control': 'only-if-cached' })).complete, false)
   t.equal(house.origin.requests.length, asked)
 })
 
-t.test('what was lost before anything was sent is a miss', async t => {
+t.test('a body that was lost before anything was sent is a miss', async t => {
   await lose('/first', 0)
   const answer = await house.get('/first')
   t.equal(detail(answer), 'uri-miss')

@@ -67,7 +67,7 @@ async function degraded({ adminPort }: Serving): Promise<readonly string[]> {
 const secrets = Object.values(marks).flatMap((mark) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
 
 // Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
-/** Tests a program that meets the error: it answers every request, says so in the log where it should, and stops in order. */
+/** Tests a program that meets the error: it responds to every request, logs the error where it should, and stops in order. */
 export function meet(error: RedisError): void {
   t.test(error.name, async (test) => {
     const { redis, begin, end } = await error.start(test)

@@ -1,4 +1,4 @@
-// What an origin may say in odd ways, and what a client is sent of it: doubled fields, trailers, interim responses, upgrades.
+// Odd responses of an origin, and what a client receives: doubled fields, trailers, interim responses, upgrades.
 import { once } from 'node:events'
 import t from 'tap'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from '../hostile/frames.ts'
@@ -71,7 +71,7 @@ t.test('a HEAD with two entity tags makes nothing young again', async t => {
   t.notMatch(values(lines, 'cache-status')[0], /hit/)
 })
 
-t.test('of several Age, Date and Expires the most restrictive counts, and is what clients are sent', async t => {
+t.test('the most restrictive of several Age, Date and Expires counts, and is sent to clients', async t => {
   const { clients } = await before(t, target => `HTTP/1.1 200 OK\r\n${target === '/age' ? 'Cache-Control: max-age=60\r\nAge: 0\r\nAge: 70' : 'Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2033 22:13:20 GMT\r\nExpires: 0'}\r\n${hello}`)
   for (const target of ['/age', '/expires']) {
     await clients.ask('h2', target)

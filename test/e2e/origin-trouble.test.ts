@@ -1,4 +1,4 @@
-// Validation and stale answers, over real sockets: RFC 9111 §4.2.4 and §4.3, RFC 5861.
+// Validation and stale responses, over real sockets: RFC 9111 §4.2.4 and §4.3, RFC 5861.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -38,7 +38,7 @@ t.test('a stale response is validated, and a 304 makes it fresh with the fields 
   t.equal(hit.body.toString(), 'one')
 })
 
-t.test('a large stale response that a 304 confirms is answered whole', async t => {
+t.test('a large stale response that a 304 confirms is sent whole', async t => {
   const body = randomBytes(5 * 1024 * 1024)
   const { script, origin } = scripted((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body) })
   const house = await startProxy(t, { origin })
@@ -51,7 +51,7 @@ t.test('a large stale response that a 304 confirms is answered whole', async t =
   t.equal(validated.body.equals(body), true)
 })
 
-t.test('a client that has the validated response gets 304, and the origin is asked with the stored validator', async t => {
+t.test('a client that has the validated response gets 304, and the origin gets the stored validator', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -75,7 +75,7 @@ t.test('a 200 to a validation replaces what was stored', async t => {
   t.equal(detail(hit), 'fresh')
 })
 
-t.test('a 304 that names another tag confirms nothing: the origin is asked again for the whole', async t => {
+t.test('a 304 that names another tag confirms nothing: the whole response is requested from the origin', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -88,7 +88,7 @@ t.test('a 304 that names another tag confirms nothing: the origin is asked again
   t.equal(house.origin.requests.length, 3)
 })
 
-t.test('those who wait for a validation wait on when its 304 was of no use', async t => {
+t.test('requests that wait for a validation wait on when its 304 was of no use', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -136,7 +136,7 @@ t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came',
   t.equal(hit.header('age'), '0')
 })
 
-t.test('what a 304 tells this cache alone reaches no client, also when it is not kept', async t => {
+t.test('fields of a 304 meant for this cache alone reach no client, also when they are not kept', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -149,7 +149,7 @@ t.test('what a 304 tells this cache alone reaches no client, also when it is not
   t.equal(shown.header('age'), '7', 'and its age is told once')
 })
 
-t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', async t => {
+t.test('stale-while-revalidate: the stale response at once, one fetch behind it', async t => {
   const fields = { 'Cache-Control': 'max-age=60, stale-while-revalidate=30', 'X-Who': '' }
   const { script, origin } = scripted(answer('one', fields))
   const house = await startProxy(t, { origin })
@@ -172,7 +172,7 @@ t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', 
   t.equal(house.origin.requests.filter(request => request.target === '/a').length, 2, 'two requests, one refresh')
 })
 
-t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connection', async t => {
+t.test('stale-if-error: a stale response stands in for a 5xx and for a lost connection', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60, stale-if-error=300' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -190,7 +190,7 @@ t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connec
   t.equal(beyond.header('content-type'), 'application/problem+json')
 })
 
-t.test('without an allowance a stale answer stands in while the origin cannot be reached', async t => {
+t.test('without an allowance a stale response stands in while the origin cannot be reached', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')

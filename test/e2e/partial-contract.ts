@@ -1,4 +1,4 @@
-// What every store makes of parts, through the whole house: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
+// Incomplete responses over every store, through the whole proxy: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -61,7 +61,7 @@ export async function scene(t: Test, redis: Shared | undefined, options: { has?:
 
 export const bytes = (first: number | '', last: number | ''): { Range: string } => ({ Range: `bytes=${first}-${last}` })
 
-/** What is stored, as `206 0-4/10`. */
+/** Returns the stored incomplete responses, as `206 0-4/10`. */
 export async function parts(house: Pick<TestProxy, 'admin'>): Promise<string[]> {
   const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as { entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[] }
   return entries.map(({ status, part }) => `${status} ${part === undefined ? 'whole' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' unsound'}`}`).toSorted()
@@ -75,7 +75,7 @@ export function is(t: Test, answer: Answer, status: number, body: Buffer | strin
 }
 
 export function partialContract(t: Test, redis: Shared | undefined): void {
-  void t.test('a part is stored, and answers what lies in it', async t => {
+  void t.test('a part is stored, and satisfies ranges within it', async t => {
     const house = await scene(t, redis)
     const first = await house.get('/a', bytes(4, 8))
     is(t, first, 206, '45678')
@@ -126,7 +126,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('§3.3: what a part lacks is asked for, and the client is sent the whole', async t => {
+  void t.test('§3.3: the missing rest of a part is requested from the origin, and the client is sent the whole', async t => {
     for (const [body, first, last, rest] of [
       [small, 0, 4, 'bytes=5-'], [small, 5, 9, 'bytes=0-4'],
       [large, 0, 299_999, 'bytes=300000-'], [large, 300_000, 699_999, 'bytes=0-299999'],
@@ -146,7 +146,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     }
   })
 
-  void t.test('a gap in the middle is asked for alone; two are not worth it', async t => {
+  void t.test('a gap in the middle is requested alone; two are not worth it', async t => {
     const house = await scene(t, redis)
     await house.get('/a', bytes(0, 1))
     await house.get('/a', bytes(8, 9))
@@ -176,7 +176,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('an origin that does not heed If-Range is asked once more, for the whole', async t => {
+  void t.test('an origin that does not heed If-Range gets a second request, for the whole', async t => {
     const house = await scene(t, redis, {
       origin: has => (request, response, recorded) => {
         delete request.headers['if-range']
@@ -192,7 +192,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('an origin that has shrunk answers 416, and is asked once more', async t => {
+  void t.test('an origin whose representation has shrunk responds with 416, and gets a second request', async t => {
     const house = await scene(t, redis, { has: { fields: { 'Cache-Control': fresh } } })
     await house.get('/a', bytes(0, 4))
     house.has.body = Buffer.from('abc')
@@ -227,7 +227,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('If-Range with another version is the origin\'s to answer', async t => {
+  void t.test('If-Range with another version is left to the origin', async t => {
     const house = await scene(t, redis)
     await house.get('/a', bytes(0, 4))
     is(t, await house.get('/a', { ...bytes(0, 1), 'If-Range': '"v0"' }), 200, small)
@@ -235,7 +235,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'], 'a 200 to a Range is the whole')
   })
 
-  void t.test('a part that was cut short is not stored', async t => {
+  void t.test('a truncated part is not stored', async t => {
     for (const framing of ['a length', 'chunks']) {
       let cut = true
       const house = await scene(t, redis, {
@@ -260,7 +260,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     }
   })
 
-  void t.test('a part that has other bytes than it says answers the very same words, and nothing else', async t => {
+  void t.test('a part whose bytes do not match its ranges satisfies the very same request fields, and nothing else', async t => {
     const house = await scene(t, redis, {
       origin: has => (request, response) => {
         if (request.headers.range === undefined) response.writeHead(200, has.fields).end(small)
@@ -321,7 +321,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     is(t, await house.get('/a'), 200, 'abcdefghij', 'fresh')
   })
 
-  void t.test('what is made of two parts is as young as the older one to purges, and has the tags of both', async t => {
+  void t.test('a response made of two parts is as young as the older one to purges, and has the tags of both', async t => {
     let tag = 'one'
     const house = await scene(t, redis, { origin: has => (request, response, recorded) => ranged({ ...has, fields: { ...has.fields, 'Cache-Tag': tag } })(request, response, recorded) })
     const both = async (path: string, between: () => Promise<unknown>): Promise<void> => {

@@ -12,7 +12,7 @@ const server = await startRedis()
 t.teardown(() => server.stop())
 partialContract(t, { server, tiered: true })
 
-t.test('what one replica has begun another completes, for all of them', async t => {
+t.test('a part that one replica has begun another completes, for all of them', async t => {
   const has = { body: large, fields: { 'Cache-Control': fresh, ETag: '"v1"' } }
   const origin = await startOrigin(ranged(has))
   t.teardown(() => origin.close())

@@ -38,7 +38,7 @@ async function stage(test: Test, memory: number): Promise<Stage> {
   test.teardown(async () => client.disconnect())
   const clients = secureClients(house.port)
   test.teardown(async () => clients.close())
-  // What the house stores tells the prefix of the keys.
+  // The names of the stored keys show the prefix.
   await clients.ask('h1', '/model')
   const names = await client.keys('*{*}')
   const prefix = names.map(name => /^(.*):\{[\w-]{43}\}$/.exec(name)?.[1]).find(found => found !== undefined) ?? ''
@@ -91,7 +91,7 @@ for (const [kind, memory] of [['redis', 0], ['tiered', 1_000_000]] as const) {
     test.equal(house.log.filter(({ level }) => level >= 50).length, 0)
   })
 
-  t.test(`${kind}: what makes no sense is dropped at the first look, and what is another version's stays`, async test => {
+  t.test(`${kind}: a value that makes no sense is dropped when first read, and a value of another version stays`, async test => {
     const { clients, put, client } = await stage(test, memory)
     const resealed = (edit: (value: Buffer) => void) => (value: Buffer): Buffer => {
       edit(value)

@@ -28,7 +28,7 @@ interface Teardown {
   teardown(close: () => Promise<void>): void
 }
 
-/** A proxy that gives uploads an hour, before an origin that answers each of them, and remembers none. */
+/** A proxy with an hour's limit for uploads, before an origin that responds to each upload and keeps none. */
 async function uploadsTo(t: Teardown, proxy: object = {}): Promise<number> {
   const origin = createServer((request, response) => {
     request.resume().once('end', () => { response.writeHead(200, { 'Content-Length': 2 }).end('no') })
@@ -84,7 +84,7 @@ async function postsOverHttp2(port: number, total: number): Promise<void> {
   session.close()
 }
 
-/** What each of the last two thirds adds to the heap of this process, in MB. */
+/** Returns how much each of the last two thirds adds to the heap of this process, in MB. */
 async function growth(third: () => Promise<void>): Promise<number[]> {
   const heaps: number[] = []
   for (let i = 0; i < 3; i++) {

@@ -1,4 +1,5 @@
-// RFC 9110 §9.3.3, RFC 9111 §4 and §4.4: an answer to POST that answers a later GET, and outlives its own purge alone.
+// RFC 9110 §9.3.3, RFC 9111 §4 and §4.4: a response to POST that serves a later GET, and survives only the invalidation of its
+// own POST.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
@@ -15,7 +16,7 @@ type Fields = Readonly<Record<string, string | string[]>>
 const post = { method: 'POST', body: 'change' } as const
 const month = 30 * 86_400_000
 
-/** What a test sets of the origin: the fields of its answers to POST, and something to wait for before its head and its end. */
+/** Settings of the origin: the fields of its responses to POST, and events to wait for before the head and the end of a response. */
 interface Script {
   fields: Fields
   status: number
@@ -74,7 +75,7 @@ function gate(): { opened: Promise<void>; open(): void } {
 
 for (const kind of ['memory', 'redis']) {
   t.test(`over ${kind}`, async t => {
-    t.test('a POST whose answer is its own URL\'s representation answers later GETs and HEADs, here and elsewhere', async t => {
+    t.test('a POST whose response represents its own URL serves later GETs and HEADs, here and elsewhere', async t => {
       const { script, origin, a, b } = await startReplicas(t, kind)
       script.fields = own('http://api.example/a', { 'Content-Encoding': 'x-own', ETag: '"p1"', 'Cache-Tag': 'x', 'X-A': '1', 'Content-Length': String(script.body.length) })
       const answer = await a.get('/a', {}, post)
@@ -127,7 +128,7 @@ for (const kind of ['memory', 'redis']) {
       ['to a request with Cookie', { request: { Cookie: 'a=b' } }],
       ['that varies by everything', { fields: own('/a', { Vary: '*' }) }],
     ]
-    t.test('an answer that may not be shared is not stored', async t => {
+    t.test('a response that may not be shared is not stored', async t => {
       const { script, a } = await startReplicas(t, kind)
       for (const [sentence, change] of unfit) {
         script.status = change.status ?? 200
@@ -148,7 +149,7 @@ for (const kind of ['memory', 'redis']) {
       t.equal(detail(await a.get('/a', { Accept: 'b/b' })), 'vary-miss')
     })
 
-    t.test('what was stored before is gone, whether or not the answer is stored', async t => {
+    t.test('the response stored before is invalidated, whether or not the response to POST is stored', async t => {
       const { script, a, b } = await startReplicas(t, kind)
       await a.get('/a')
       await a.get('/a', {}, post)
@@ -191,7 +192,7 @@ for (const kind of ['memory', 'redis']) {
       t.equal((await b.get('/a')).body.toString(), 'made by post', 'nor one that names something else')
     })
 
-    t.test('of two POSTs under way at once neither is stored: nobody knows which the origin did last', async t => {
+    t.test('two POSTs in flight at once: neither is stored, because their order at the origin is unknown', async t => {
       const { script, origin, a, b } = await startReplicas(t, kind)
       const held = gate()
       script.beforeHead = held.opened
@@ -226,7 +227,7 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('a body that is cut is cut for the client, and not stored', async t => {
+    t.test('a truncated body is truncated for the client, and not stored', async t => {
       const { script, origin, a } = await startReplicas(t, kind)
       for (const fields of [own('/a'), own('/a', { 'Content-Length': String(script.body.length) })]) {
         script.fields = fields

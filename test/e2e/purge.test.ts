@@ -120,7 +120,7 @@ t.test('a request that comes after a purge does not wait for a fetch that began 
   t.equal((await house.get('/a')).body.toString(), 'answer 2', 'and the late end of the first does not replace it')
 })
 
-t.test('a 304 does not bring back what was purged while it was asked for', async t => {
+t.test('a 304 does not bring back a response that was purged while the validation was in flight', async t => {
   let confirm: () => void = () => {}
   let count = 0
   const house = await startProxy(t, {
@@ -139,7 +139,7 @@ t.test('a 304 does not bring back what was purged while it was asked for', async
   t.equal((await house.get('/a')).body.toString(), 'answer 2')
 })
 
-t.test('a stale answer that was purged does not stand in when the origin fails', async t => {
+t.test('a stale response that was purged does not stand in when the origin fails', async t => {
   let fail: () => void = () => {}
   let count = 0
   const house = await startProxy(t, {
@@ -195,7 +195,7 @@ t.test('RFC 9875: an unsafe request may invalidate groups', async t => {
   t.equal(detail(await house.get('/a')), 'uri-miss')
 })
 
-t.test('explain tells what would be done, and why', async t => {
+t.test('explain shows the decision that would be taken, and why', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Tag': 'x' }) })
   const explain = async (url: string) => JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(url)}`)).body.toString())
   t.match(await explain('http://api.example/a'), { decision: { action: 'fetch', reason: 'uri-miss' }, variants: [] })

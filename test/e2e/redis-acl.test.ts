@@ -100,7 +100,7 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     const { redis, raws } = await setUp(test)
     for (const raw of raws.slice(0, how === 'Sentinels' ? 2 : raws.length)) await serverUser.make(raw)
     const origin = await startFullOrigin(test)
-    // One with a memory of its own, and one whose every hit comes out of Redis.
+    // Replica `a` has a memory tier; every hit of `b` comes from Redis.
     const [a, b] = [await startReplica(test, origin, redis), await startReplica(test, origin, redis, { memory: { maxBytes: 0 } })]
     await eventually(async () => {
       await a.get('/warm')
@@ -136,12 +136,13 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
       test.same(await degraded(replica), [])
       test.same(replica.log.filter(({ level }) => level > 30).map(({ msg }) => msg), [])
     }
-    // The client library tells Sentinels its name, since Redis 7.2, whether or not it may; ACLs of 7.0 do not know that command.
+    // Since Redis 7.2, the client library sends its name to Sentinels, whether or not it may. ACLs of 7.0 do not know that
+    // command.
     for (const raw of raws) test.same((await refusals(raw)).filter((refusal) => !refusal.includes('client|setinfo')), [])
   })
 }
 
-/** Makes a replica do all that it ever asks of Redis, whether or not it succeeds. */
+/** Makes a replica send every command that it ever sends to Redis, whether or not the command succeeds. */
 async function everything(replica: Replica, i: number): Promise<void> {
   for (const path of [`/small/${i}`, `/large/${i % 3}`, '/stale']) {
     await replica.get(path)
@@ -151,7 +152,7 @@ async function everything(replica: Replica, i: number): Promise<void> {
   await replica.admin('/v1/entries')
 }
 
-/** What it has warned of, each once. */
+/** Returns its distinct warnings. */
 function warnings(replica: Replica): string[] {
   const lines = replica.log.filter(({ level }) => level >= 40) as (LogLine & { err?: { message: string } })[]
   return [...new Set(lines.map(({ msg, err }) => (err === undefined ? msg : `${msg} (${err.message})`)))].toSorted()
@@ -161,8 +162,8 @@ function linesOf(replica: Replica, command: string): string[] {
   return replica.log.filter(({ level, msg }) => level === 40 && msg.includes(`the Redis user may not run ${command}: `)).map(({ msg }) => msg)
 }
 
-// Guards: Permissions tells each command once, and notes it as an impairment; Script passes on what `publish` was refused.
-t.test('each command that is forbidden is told once, in one line, stands in `degraded`, and is told again only after it worked', async (test) => {
+// Guards: Permissions reports each command once, and notes it as an impairment; Script passes on the refusal of `publish`.
+t.test('each command that is forbidden is reported once, in one line, stands in `degraded`, and is reported again only after it worked', async (test) => {
   const { redis, raws: [raw] } = await single(test)
   if (raw === undefined) throw new Error('no server')
   await serverUser.make(raw)
@@ -196,7 +197,7 @@ t.test('each command that is forbidden is told once, in one line, stands in `deg
       return (await degraded(replica)).length === 0
     })
   }
-  // Purges that could not be recorded are told one by one, and connections that the test has cut.
+  // Each purge that could not be recorded is logged, and each connection that the test has closed.
   const others = warnings(replica).filter((msg) => !/^the Redis user may not run |^admin request not completed|^Redis is out of reach/.test(msg))
   test.same(others, [])
 })
@@ -234,7 +235,7 @@ for (const command of ['PUBLISH', 'SUBSCRIBE', 'XREAD', 'WAIT', 'INFO', 'PING', 
   })
 }
 
-t.test('commands that the server does not know are told in the same way', async (test) => {
+t.test('commands that the server does not know are reported in the same way', async (test) => {
   const { redis, raws: [raw] } = await single(test, ['--rename-command', 'XREAD', '', '--rename-command', 'PUBLISH', 'SAY'])
   if (raw === undefined) throw new Error('no server')
   const origin = await startFullOrigin(test)
@@ -246,7 +247,7 @@ t.test('commands that the server does not know are told in the same way', async 
   test.same(await degraded(replica), ['redis'])
 })
 
-t.test('keys and channels out of reach are told as such, and not command by command', async (test) => {
+t.test('keys and channels out of reach are reported as such, and not command by command', async (test) => {
   const { redis, raws: [raw] } = await single(test)
   if (raw === undefined) throw new Error('no server')
   await raw.call('ACL', 'SETUSER', username, 'on', `>${password}`, '~other:*', 'resetchannels', '+@all')

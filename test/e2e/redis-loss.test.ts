@@ -62,7 +62,7 @@ t.test('connections that are reset in the middle of a reply: what had come of it
   await ends(t, load, 60)
 })
 
-t.test('values of other types, cut short or of garbage under every one of our names', async t => {
+t.test('values of other types, truncated or of garbage under every one of our names', async t => {
   const { raw, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   const spoils: readonly ((key: string, type: string) => Promise<unknown>)[] = [
@@ -79,7 +79,7 @@ t.test('values of other types, cut short or of garbage under every one of our na
   for (let round = 0; round < spoils.length * 2; round++) {
     await load.more(30)
     const spoil = spoils[round % spoils.length] as (typeof spoils)[number]
-    // What a replica puts in its place meanwhile may be of another type: that too is part of it.
+    // A replica may write a value of another type in its place meanwhile. That, too, is part of the test.
     await Promise.all((await raw.keys('*')).map(async key => spoil(key, await raw.type(key)).catch(() => {})))
     for (const status of await purges(t, site, 1)) t.ok([200, 202, 503].includes(status), `${status}`)
   }

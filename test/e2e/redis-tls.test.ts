@@ -81,7 +81,7 @@ t.test('a certificate that does not verify is no connection, and one line says w
   await refuses(test, { url, tls: { ca: files.ca, servername: 'another.test' } }, /^Redis is not used: its certificate is for another name .* redis\.tls\.servername$/)
 })
 
-t.test('a server that asks for a certificate of its clients', async (test) => {
+t.test('a server that requires a certificate of its clients', async (test) => {
   const { tlsPort } = await start(test, { clients: 'yes' })
   const url = `rediss://127.0.0.1:${tlsPort}`
   await works(test, { url, tls: { ca: files.ca, cert: files.ca, key: files.key } })
@@ -118,7 +118,7 @@ t.test('a cluster, whose nodes are found by name', async (test) => {
   await refuses(test, { cluster: [`127.0.0.1:${tlsPort}`], tls: { ca: files.strange } }, /^Redis is not used: its certificate is of an authority that is not trusted/)
 })
 
-t.test('files that are no certificates are told of at the start', (test) => {
+t.test('files that are no certificates are reported at the start', (test) => {
   const tls = (settings: Settings) => (): unknown => redisTls(resolveConfig({ origins: { api: { servers: ['http://h'] } }, redis: { url: 'rediss://h', tls: settings } }).redis ?? { tls: undefined } as never)
   test.throws(tls({ ca: files.empty }), { message: `redis.tls.ca: ${files.empty} holds no certificate` })
   test.throws(tls({ cert: files.ca, key: files.strangeKey }), { message: /^redis\.tls: \S+ca\.pem, \S+strange-key\.pem are not/ })

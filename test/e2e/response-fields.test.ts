@@ -1,4 +1,4 @@
-// Fields that tell clients, and caches on the way, what was done: RFC 9211, RFC 9213, RFC 9110 §7.6.3.
+// Response fields that report the cache's decision to clients and to other caches: RFC 9211, RFC 9213, RFC 9110 §7.6.3.
 import t from 'tap'
 import { counting, detail, startProxy } from '../support/proxy.ts'
 
@@ -10,7 +10,7 @@ t.test('RFC 9211 §2: members of caches before it come first, in their order, an
   t.equal((await house.get('/a', {}, { method: 'DELETE' })).header('cache-status'), `${before}, springhouse; fwd=method; detail=method`)
 })
 
-t.test('RFC 9211 §2.7: no key, whoever asks: it names the route and the origin', async t => {
+t.test('RFC 9211 §2.7: no key, whatever the request: it names the route and the origin', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: true } } })
   for (const _ of ['miss', 'hit']) t.notMatch((await house.get('/a', { 'Cache-Status': 'key', 'X-Cache-Debug': '1', Pragma: 'x-get-cache-key' })).header('cache-status'), /key/)
   const explained = JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(`http://127.0.0.1:${house.port}/a`)}`)).body.toString()) as { key: string }
@@ -34,7 +34,7 @@ t.test('RFC 8586: the origin finds this proxy in CDN-Loop, by way of the cache a
   for (const request of house.origin.requests) t.equal(request.header('cdn-loop'), 'other.example; v=1, springhouse', request.method)
 })
 
-t.test('RFC 8297: interim answers are told on a miss, and none on a hit', async t => {
+t.test('RFC 8297: interim responses are forwarded on a miss, and none is sent on a hit', async t => {
   const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })

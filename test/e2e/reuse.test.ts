@@ -1,8 +1,8 @@
-// Answers from cache, over real sockets: RFC 9111 §4 and RFC 9110 §13, §14.
+// Hits, over real sockets: RFC 9111 §4 and RFC 9110 §13, §14.
 import t from 'tap'
 import { counting, detail, startProxy } from '../support/proxy.ts'
 
-t.test('a second request is answered from cache, with its age and the reason', async t => {
+t.test('a second request is served from cache, with its age and the reason', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'X-Own': 'kept' }) })
   const miss = await house.get('/a')
   t.equal(miss.status, 200)
@@ -19,7 +19,7 @@ t.test('a second request is answered from cache, with its age and the reason', a
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HEAD is answered from what GET stored, with the length and no body', async t => {
+t.test('HEAD is served from the response stored for GET, with the length and no body', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const head = await house.get('/a', {}, { method: 'HEAD' })
@@ -29,7 +29,7 @@ t.test('HEAD is answered from what GET stored, with the length and no body', asy
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HEAD for what is not stored is asked as HEAD, and leaves nothing behind', async t => {
+t.test('a HEAD that misses is forwarded as HEAD, and leaves nothing behind', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   t.equal(detail(await house.get('/a', {}, { method: 'HEAD' })), 'request-method')
   t.equal(house.origin.requests[0]?.method, 'HEAD')
@@ -139,7 +139,7 @@ t.test('request directives: only-if-cached, max-age, min-fresh, max-stale, no-ca
   t.equal(detail(await house.get('/b')), 'uri-miss')
 })
 
-t.test('fields told to this cache alone do not reach a client, on a miss nor on a hit', async t => {
+t.test('fields meant for this cache alone do not reach a client, on a miss nor on a hit', async t => {
   const house = await startProxy(t, { origin: counting({ 'Surrogate-Control': 'max-age=60', 'Cache-Tag': 'a', 'Surrogate-Key': 'b', 'CDN-Cache-Control': 'max-age=60' }) })
   for (const expected of ['uri-miss', 'fresh']) {
     const answer = await house.get('/a')

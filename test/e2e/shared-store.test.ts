@@ -1,4 +1,5 @@
-// Several replicas over one real Redis, with a memory tier each and without: one cache, purges that all of them follow, and trouble that costs hits, not answers.
+// Several replicas over one real Redis, with a memory tier each and without. They are one cache, all follow purges, and trouble
+// costs hits, not responses.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
@@ -33,8 +34,7 @@ async function siteOver(config: Record<string, unknown>, t: Test, handler: Origi
 }
 
 async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Record<string, unknown> = {}): Promise<Replica> {
-  // One name for all of them, as behind a load balancer.
-  // A machine that is busy with something else must not read as a Redis that is gone.
+  // All replicas share one host name, as behind a load balancer. A busy machine must not be taken for a lost Redis.
   const patient = { redis: { url: redis.url, commandTimeoutMs: 400 }, ...config }
   const replica = await startProxy(t, { origin, host: 'api.example', clock: systemClock, config: patient })
   if (redis.pid !== undefined) await eventually(() => follows(replica))
@@ -62,13 +62,13 @@ async function degraded(replica: Replica): Promise<readonly string[]> {
   return (JSON.parse(ready.body.toString()) as { degraded: string[] }).degraded
 }
 
-/** Whether what is asked for twice now comes from cache. */
+/** True if a target requested twice now comes from cache. */
 async function caches(replica: Replica, path: string): Promise<boolean> {
   await replica.get(path)
   return detail(await replica.get(path)) === 'fresh'
 }
 
-t.test('what is asked for as soon as a replica has started is stored', async t => {
+t.test('a response requested as soon as a replica has started is stored', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=60' }))
@@ -119,7 +119,7 @@ overBoth('under load nobody who asks after a purge is answered with what was bef
   let version = 1
   const { a, b } = await startReplicas(t, async (_, response) => {
     const body = String(version)
-    // Some answers are slow, so that there is always one in flight.
+    // Some responses are slow, so that there is always one in flight.
     for (let turn = Math.random() * 20; turn > 0; turn--) await new Promise(setImmediate)
     response.writeHead(200, { 'Cache-Control': 'max-age=600, stale-while-revalidate=600', 'Cache-Tag': 'x' }).end(body)
   })
@@ -178,7 +178,7 @@ overBoth('what a 304 brings one replica the other serves', async (t, startReplic
   })
   await a.get('/a')
   const validated = await b.get('/a')
-  // It may have waited a moment for the first one's fetch, whose lease is given back just after its answer.
+  // It may have waited a moment for the first fetch, whose lease is released just after its response.
   t.match(validated.header('cache-status'), /^springhouse; fwd=stale; fwd-status=304; stored; (collapsed=\?0; )?detail=stale$/)
   t.equal(validated.body.toString(), 'one')
   const hit = await a.get('/a')
@@ -249,11 +249,11 @@ overBoth('without a Redis it starts, answers and says so; and takes it up when i
 
 interface Asking {
   answered(): number
-  /** What was not as it should be with any answer. */
+  /** Ends the load, and returns the faults of all responses. */
   stop(): Promise<string[]>
 }
 
-/** Clients that ask both replicas for things small and large until they are told to stop. */
+/** Clients that send both replicas requests for small and large targets until they are stopped. */
 function keepAsking({ a, b }: Site): Asking {
   const run = new AbortController()
   const wrong: string[] = []
@@ -278,7 +278,7 @@ function keepAsking({ a, b }: Site): Asking {
   }
 }
 
-/** Resolves when `count` more answers have come. */
+/** Resolves when `count` more responses have come. */
 async function more(asking: Asking, count: number): Promise<void> {
   const enough = asking.answered() + count
   await eventually(() => asking.answered() >= enough)

@@ -1,4 +1,4 @@
-// Who shares what with whom: one fetch for many, and nothing private for anyone else.
+// Sharing between clients: one fetch for many, and nothing private for any other client.
 import t from 'tap'
 import { counting, detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
@@ -36,7 +36,7 @@ t.test('requests for what may not be stored do not queue behind one another', as
   t.equal((await Promise.all(all)).every(one => one.status === 200), true)
 })
 
-t.test('a client that knows its answer is current does not keep others from sharing the next one', async t => {
+t.test('a client whose response is current does not keep others from sharing the next one', async t => {
   let count = 0
   const house = await startProxy(t, {
     origin: (request, response) => {
@@ -53,7 +53,7 @@ t.test('a client that knows its answer is current does not keep others from shar
   t.equal(detail(await house.get('/a')), 'fresh')
 })
 
-t.test('those who waited for a private answer each get their own', async t => {
+t.test('requests that waited for a private response each get their own', async t => {
   let release: () => void = () => {}
   const gate = new Promise<void>(resolve => { release = resolve })
   const house = await startProxy(t, {
@@ -69,7 +69,7 @@ t.test('those who waited for a private answer each get their own', async t => {
   t.same((await Promise.all(all)).map(one => one.body.toString()), users)
 })
 
-t.test('a lead that fails is replaced, and its followers are answered', async t => {
+t.test('a lead that fails is replaced, and its followers get a response', async t => {
   let count = 0
   let fail: () => void = () => {}
   const house = await startProxy(t, {
@@ -86,7 +86,7 @@ t.test('a lead that fails is replaced, and its followers are answered', async t 
   t.equal((await second).body.toString(), 'fine')
 })
 
-t.test('RFC 9111 §3.5: the answer to Authorization is for that one, unless the origin says otherwise', async t => {
+t.test('RFC 9111 §3.5: the response to Authorization is for that client, unless the origin says otherwise', async t => {
   const house = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': request.url === '/public' ? 'public, max-age=60' : 'max-age=60' }).end(request.headers.authorization ?? 'nobody')
@@ -98,7 +98,7 @@ t.test('RFC 9111 §3.5: the answer to Authorization is for that one, unless the 
   t.equal(detail(await house.get('/public', { Authorization: 'Bearer bob' })), 'fresh')
 })
 
-t.test('the answer to Cookie is for that one; one stored without a cookie may answer one that has it', async t => {
+t.test('the response to Cookie is for that client; one stored without a cookie may serve a request that has one', async t => {
   const house = await startProxy(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody') } })
   t.equal(detail(await house.get('/a', { Cookie: 'sid=ann' })), 'cookie')
   t.equal((await house.get('/a', { Cookie: 'sid=bob' })).body.toString(), 'sid=bob')
@@ -106,7 +106,7 @@ t.test('the answer to Cookie is for that one; one stored without a cookie may an
   t.equal(detail(await house.get('/a', { Cookie: 'sid=bob' })), 'fresh')
 })
 
-t.test('a cookie that is set goes to whoever it was set for, and nobody else', async t => {
+t.test('a Set-Cookie reaches the client that it was sent to, and no other', async t => {
   const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x') } })
   t.equal((await house.get('/a')).header('set-cookie'), 'sid=1')
   const hit = await house.get('/a')
@@ -124,7 +124,7 @@ t.test('fields that steer an application without being in the key do not reach i
   t.equal(seen?.header('x-forwarded-for'), '127.0.0.1')
 })
 
-t.test('a GET with content is passed on and neither stored nor answered from cache', async t => {
+t.test('a GET with content is passed on and neither stored nor served from cache', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const passed = await house.get('/a', {}, { body: 'content' })

@@ -1,4 +1,5 @@
-// What the store can never keep: told at once, waited for by nobody, and not fetched for a client that has left.
+// Responses that the store can never keep: followers learn it at once, none waits, and no fetch goes on for a client that has
+// left.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
@@ -70,7 +71,8 @@ t.test('announced, and its client leaves: the origin need not send it', async t 
   t.notOk(response.writableFinished)
 })
 
-// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the others wait for the end, and then ask one by one.
+// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the followers wait for the end, and then fetch
+// one by one.
 t.test('not announced: once it has grown too long the others go on, and the origin need not send it to nobody', async t => {
   const { house, responses } = await holding(t, undefined, {})
   const first = reading(house)
@@ -101,7 +103,7 @@ t.test('not announced, and its client has left before: the origin is let go when
   t.notOk(response.writableFinished)
 })
 
-t.test('what fits is stored as ever', async t => {
+t.test('a response that fits is stored as ever', async t => {
   const { house, responses } = await holding(t, MiB / 2, {})
   const answer = house.get('/fits')
   await eventually(() => responses.length === 1)

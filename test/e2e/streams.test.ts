@@ -1,4 +1,5 @@
-// Bodies on their way to client and store at once: what is cut is never whole, and who leaves stops nothing.
+// Bodies that stream to the client and the store at once. A truncated body is never complete, and a client that leaves stops
+// nothing.
 import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import t from 'tap'
@@ -8,7 +9,7 @@ import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 
 const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Asks until the answer comes from cache: what is stored behind a client's back takes its own time. */
+/** Requests the path until it comes from cache: storing may end after the client has its response. */
 async function untilStored(house: TestProxy, path: string): Promise<Answer> {
   for (;;) {
     const answer = await house.get(path, { 'Cache-Control': 'only-if-cached' })
@@ -120,7 +121,7 @@ t.test('the first bytes reach the client before the origin has sent the last', a
 })
 
 for (const [framing, fields] of [['a length', { 'Content-Length': '100' }], ['chunks', {}]] as const) {
-  t.test(`an answer with ${framing} that is cut never looks whole and is never stored`, async t => {
+  t.test(`a truncated response with ${framing} is never complete and is never stored`, async t => {
     const house = await startProxy(t, {
       origin: (_, response) => {
         response.writeHead(200, { 'Cache-Control': 'max-age=60', ...fields })
@@ -172,7 +173,7 @@ t.test('a client that leaves before the origin has begun does not stop the fill,
   }
 })
 
-t.test('what clients have left is given up where others would have to wait for its place', async t => {
+t.test('a fetch that its clients have left is aborted where others would have to wait for its slot', async t => {
   const origin = await startOrigin((request, response) => {
     if (request.url === '/wanted') response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('wanted')
   })
@@ -187,7 +188,7 @@ t.test('what clients have left is given up where others would have to wait for i
   t.equal((await house.get('/wanted')).body.toString(), 'wanted')
 })
 
-t.test('a client that leaves an answer that may not be stored takes the fetch with it', async t => {
+t.test('a client that leaves a response that may not be stored takes the fetch with it', async t => {
   let dropped: () => void = () => {}
   const gone = new Promise<void>(resolve => { dropped = resolve })
   const house = await startProxy(t, {
@@ -223,7 +224,7 @@ t.test('a body beyond maxEntryBytes is passed on whole and not stored, announced
   }
 })
 
-t.test('an empty body and a 204 are answered from cache as they were', async t => {
+t.test('an empty body and a 204 are served from cache as they were', async t => {
   const house = await startProxy(t, { origin: (request, response) => { response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end() } })
   for (const [path, status] of [['/none', 204], ['/empty', 200]] as const) {
     t.equal((await house.get(path)).status, status)
@@ -235,7 +236,7 @@ t.test('an empty body and a 204 are answered from cache as they were', async t =
 })
 
 for (const method of ['GET', 'POST']) {
-  t.test(`RFC 9112 §8: to an HTTP/1.0 client, who knows no chunks, a cut answer to ${method} ends in a reset`, async t => {
+  t.test(`RFC 9112 §8: for an HTTP/1.0 client, which knows no chunks, a truncated response to ${method} ends in a reset`, async t => {
     const house = await startProxy(t, {
       origin: (_, response) => {
         response.writeHead(200, { 'Cache-Control': 'max-age=60' })
@@ -252,7 +253,7 @@ for (const method of ['GET', 'POST']) {
   })
 }
 
-t.test('a client that leaves an answer that waits behind another holds nothing up', async t => {
+t.test('a client that leaves a response that waits behind another holds nothing up', async t => {
   const body = randomBytes(1024 * 1024)
   let finish: () => void = () => {}
   const house = await startProxy(t, {

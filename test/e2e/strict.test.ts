@@ -1,4 +1,4 @@
-// requestHeaders: what of a client's fields reaches an origin whose answer others may be given.
+// requestHeaders: which fields of a client reach an origin whose response others may share.
 import t from 'tap'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 
@@ -23,7 +23,7 @@ t.test('strict: only what is keyed, negotiated or judged', async t => {
   t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'what is passed is for nobody else')
 })
 
-t.test('strict: the answer to a POST, which is sent every field, is for nobody else', async t => {
+t.test('strict: the response to a POST, which is forwarded with every field, is for no other client', async t => {
   const { get } = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Location': '/a' })

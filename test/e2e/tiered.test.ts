@@ -1,4 +1,4 @@
-// Replicas with memory tiers over one real Redis: hits that ask nobody, and copies that never outlive what they are copies of.
+// Replicas with memory tiers over one real Redis: hits without Redis, and copies that never outlive their originals.
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -84,7 +84,7 @@ async function reads(raw: Redis): Promise<number> {
 
 const forTenMinutes = { 'Cache-Control': 'max-age=600' }
 
-t.test('a hit in memory asks Redis nothing', async t => {
+t.test('a hit in memory sends Redis nothing', async t => {
   const { raw, origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, forTenMinutes).end(Buffer.alloc(100_000, 'x')) })
   t.equal(a.app.storeKind, 'tiered')
   await a.get('/a')
@@ -111,7 +111,7 @@ t.test('memory.maxBytes 0 is Redis alone', async t => {
   t.match(await json(house.admin('/v1/stats')), { store: { kind: 'redis' } })
 })
 
-t.test('what a replica replaces the others answer with', async t => {
+t.test('a response that a replica replaces is served by the others', async t => {
   const { origin, a, b } = await startReplicas(t, counting(forTenMinutes))
   await a.get('/a')
   for (let round = 2; round <= 5; round++) {
@@ -159,7 +159,7 @@ t.test('a variant that another replica has stored is found, beside those at hand
   t.equal(origin.requests.length, 2)
 })
 
-t.test('what a 304 renews at one replica is renewed for those that have a stale copy', async t => {
+t.test('a response that a 304 freshens at one replica is fresh for replicas that have a stale copy', async t => {
   let lifetime = 0
   const { origin, a, b } = await startReplicas(t, (request, response) => {
     const fields = { ETag: '"v"', 'Cache-Control': `max-age=${lifetime}` }
@@ -207,7 +207,7 @@ t.test('while Redis hangs, hits come out of memory, for as long as the lag allow
   redis.kill('SIGSTOP')
   for (let i = 0; i < 100; i++) t.equal(detail(await a.get(i % 2 === 0 ? '/a' : '/b')), 'fresh')
   t.equal(origin.requests.length, 2)
-  // What is not at hand is fetched, and kept in memory.
+  // A response outside the local tier is fetched, and kept in memory.
   t.equal((await a.get('/c')).body.toString(), 'answer 3')
   t.equal(detail(await a.get('/c')), 'fresh')
   t.equal((await a.purge({ all: true })).status, 503)
@@ -264,6 +264,6 @@ t.test('every key in Redis has a time to live, but the purge log', async t => {
   } while (cursor !== '0')
   t.ok(kept.size > 20, `${kept.size} keys`)
   t.ok([...kept.keys()].some(name => name.includes(':b:')), 'chunks among them')
-  // Of which what unsafe requests invalidate is a part.
+  // `sh:{log}:unsafe` is the part of the log for unsafe requests.
   t.same([...kept].filter(([, ttl]) => ttl === -1).map(([name]) => name).sort(), ['sh:{log}', 'sh:{log}:unsafe'])
 })

@@ -90,7 +90,7 @@ t.test('HTTP/1.1 and HTTP/2 share what is stored', async t => {
   t.equal(answer.httpVersion, '1.1')
 })
 
-t.test('what the origin is sent is HTTP/1.1, in one reading', async t => {
+t.test('the origin receives HTTP/1.1, in one reading', async t => {
   const house = await secure(t, (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -110,7 +110,7 @@ t.test('what the origin is sent is HTTP/1.1, in one reading', async t => {
   t.match(await get(client, '/', { ':method': 'TRACE' }), { status: 405 })
 })
 
-t.test('an upload that the client breaks off never looks whole to the origin', async t => {
+t.test('an upload that the client breaks off is never complete for the origin', async t => {
   const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
     const head = Buffer.alloc(9)
     head.writeUIntBE(payload.length, 0, 3)
@@ -146,7 +146,7 @@ t.test('an upload that the client breaks off never looks whole to the origin', a
   }
 })
 
-t.test('an answer that the origin breaks off never looks whole to the client', async t => {
+t.test('a response that the origin breaks off is never complete for the client', async t => {
   const house = await secure(t, (_, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=60' })
     response.write('half', () => response.socket?.resetAndDestroy())
@@ -193,7 +193,7 @@ t.test('a large body goes through both ways, at the pace of the slower', async t
   t.equal((await answerTo(upload)).body, String(size))
 })
 
-t.test('many streams at once are answered each with its own', async t => {
+t.test('many streams at once get each its own response', async t => {
   const house = await secure(t, (request, response) => response.writeHead(200, { 'Cache-Control': Number(request.url?.slice(1)) % 2 === 0 ? 'max-age=60' : 'no-store' }).end(request.url))
   const client = session(t, house)
   const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => get(client, `/${n % 100}`).then(({ body }) => body === `/${n % 100}`)))
@@ -246,7 +246,7 @@ t.test('certificates are read again on a reload, and one that does not fit is re
   t.match(await get(session(t, house), '/'), { status: 200 })
 })
 
-t.test('files that cannot be read are told of by check', async t => {
+t.test('files that cannot be read are reported by check', async t => {
   const problems = (): unknown => {
     try {
       return resolveConfig({ proxy: { tls: { cert: '/nowhere/cert.pem', key } }, origins: { api: { servers: ['https://api:1'], tls: { ca: '/nowhere/ca.pem' } } } })

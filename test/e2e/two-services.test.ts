@@ -1,4 +1,4 @@
-// Two services that share a Redis and a key prefix by mistake: what keeps them apart, and how their operators hear of it.
+// Two services that share a Redis and a key prefix by mistake: the guards that keep them apart, and how operators learn of it.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
@@ -33,7 +33,7 @@ function replica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Se
 const nameless = (...servers: string[]): Setting => ({ origins: { default: { servers } }, routes: [] })
 
 // Fails without the servers in sharingDigest.
-t.test('two services that were started with --origin, over one Redis and for one host, answer with their own', async t => {
+t.test('two services that were started with --origin, over one Redis and for one host, serve their own responses', async t => {
   const redis = await redisFor(t)
   const [first, second] = [await service(t, 'first'), await service(t, 'second')]
   const a = await replica(t, redis, first, nameless(first.url))
@@ -73,7 +73,7 @@ async function differs(house: TestProxy<Clock>): Promise<readonly string[]> {
 const warnings = (house: TestProxy<Clock>): readonly string[] => house.log.filter(({ level, msg }) => level === 40 && msg.includes('keyPrefix')).map(({ msg }) => msg)
 
 // Fails without Fingerprints.
-t.test('a replica whose routes or origins are other than those of the others says so at its start, and both tell it', async t => {
+t.test('a replica whose routes or origins differ from the other replicas says so at its start, and both report it', async t => {
   const redis = await redisFor(t)
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
@@ -100,7 +100,7 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.same(await differs(elsewhere), [], 'with a prefix of its own it is nobody\'s replica')
 })
 
-// Fails without mayDiffer in app.ts: the replica that stores nothing would tell nobody.
+// Fails without mayDiffer in app.ts: the replica that stores nothing would invalidate at no other replica.
 t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates what others have stored', async t => {
   const redis = await redisFor(t)
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))

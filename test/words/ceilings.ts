@@ -16,14 +16,13 @@ export const ceilings: Readonly<Record<string, number>> = {
   'test/cli': 18,
   'test/config': 23,
   'test/conformance': 33,
-  'test/e2e': 289,
   'test/engines': 2,
   'test/exchange': 63,
   'test/hostile': 174,
   'test/log': 7,
   'test/proxy': 59,
   'test/soak': 50,
-  'test/support': 130,
+  'test/support': 131,
 }
 
 /** Each entry names why its wording is right. An entry that accepts nothing is an error. */
