@@ -1,4 +1,4 @@
-// Clients that are slow, gone, or many: nothing is dropped without a word, nobody waits for ever, and others are served.
+// Clients that are slow, lost, or many: nothing is dropped without a report, no client waits for ever, and others are served.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'
@@ -33,7 +33,7 @@ t.test('every field reaches the origin, or the request is refused', async t => {
   }
 })
 
-t.test('what is too long is refused, and the limit is where it says', async t => {
+t.test('a request that is too long is refused, and the limit is where it says', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
   const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxTargetBytes: 2_000, maxHeaderBytes: 8_000 } } })
@@ -59,7 +59,7 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
   }
 })
 
-t.test('who is refused while still sending hears why', async t => {
+t.test('a client that is refused while still sending learns why', async t => {
   const house = await startProxy(t, { origin: (_, response) => response.end() })
   const body = `Content-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`
   const cases: readonly (readonly [string, string, number])[] = [
@@ -79,7 +79,7 @@ t.test('who is refused while still sending hears why', async t => {
   }
 })
 
-t.test('every field of an answer reaches the client', async t => {
+t.test('every field of a response reaches the client', async t => {
   const origin = await startRawOrigin((socket) => socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')}Content-Length: 2\r\n\r\nok`)))
   t.teardown(() => origin.close())
   const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
@@ -89,7 +89,7 @@ t.test('every field of an answer reaches the client', async t => {
   }
 })
 
-t.test('half a head and half a body are cut, also when they come drop by drop', async t => {
+t.test('half a head and half a body are cut off, also when they come drop by drop', async t => {
   const house = await startProxy(t, {
     origin: (request, response) => { request.on('end', () => response.end('whole')).resume() },
     config: { proxy: { host: '127.0.0.1', port: 0, headersTimeoutMs: 300, requestTimeoutMs: 1_000 } },
@@ -125,7 +125,7 @@ async function crowd(t: { teardown(close: () => void): void }, house: { readonly
   return sockets
 }
 
-/** The time within which 99 of 100 are answered, in milliseconds. */
+/** Returns the time within which 99 of 100 requests get their response, in milliseconds. */
 async function p99(house: { readonly port: number }, path: (i: number) => string): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < 200; i++) {
@@ -158,7 +158,7 @@ t.test('a crowd of slow and hostile clients delays nobody', async t => {
     const hits = await p99(house, () => '/hot')
     const misses = await p99(house, i => `/cold/${name}/${i}`.replaceAll(' ', '-'))
     t.comment(`${name}: p99 of hits ${hits.toFixed(1)} ms, of misses ${misses.toFixed(1)} ms`)
-    // Far beyond what is measured, and still far less than a client that waits for one of them would see.
+    // Far beyond the measured times, and still far less than a client would see that waits for a slow client.
     t.ok(hits < 5_000 && misses < 5_000, name)
   }
 })
@@ -216,7 +216,7 @@ t.test('a client that is slow, but takes what it is sent, is left in peace', asy
   t.ok(bytes > large.length)
 })
 
-t.test('requests that come at once on one connection are answered in their order', async t => {
+t.test('requests that come at once on one connection get their responses in order', async t => {
   const house = await startProxy(t, { origin: (request, response) => { setTimeout(() => response.end(`answer to ${request.url}`), Number(request.url?.slice(1)) % 3) } })
   const sent = Array.from({ length: 60 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: h\r\n${i === 59 ? 'Connection: close\r\n' : ''}\r\n`).join('')
   const { messages, fault, rest } = readResponses(await rawRequest(house.port, sent))
@@ -224,7 +224,7 @@ t.test('requests that come at once on one connection are answered in their order
   t.same(messages.map(({ body }) => body), Array.from({ length: 60 }, (_, i) => `answer to /${i}`))
 })
 
-t.test('of a flood of requests on one connection only so many are taken in, and all are answered in the end', async t => {
+t.test('a flood of requests on one connection: only so many are taken in, and all get a response in the end', async t => {
   const held: (() => void)[] = []
   let free = false
   const house = await startProxy(t, { origin: (_, response) => { response.setHeader('Cache-Control', 'max-age=60'); if (free) response.end('x'); else held.push(() => response.end('x')) } })

@@ -69,7 +69,7 @@ t.test('private and ignore send what the client sent', async tap => {
   }
 })
 
-t.test('Vary: Cookie tells apart what the origin was sent', async tap => {
+t.test('Vary: Cookie separates the cookies that the origin was sent', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Vary': 'Cookie' }).end(request.headers.cookie ?? '') },
     cache: { cookies: { key: ['lang'] } },
@@ -113,7 +113,7 @@ t.test('cookies that HTTP/2 sends in crumbs are read as one line (RFC 9113 §8.2
   tap.equal(await get(['lang=2', 'lang=1']), 'GET cookie: lang=2; lang=1')
 })
 
-t.test('what is kept is kept again, and holds no other name before its first equals sign', async tap => {
+t.test('a field of kept cookies is kept again, and holds no other name before its first equals sign', async tap => {
   const piece = fc.constantFrom('lang', 'tz', 'sid', '=', ';', '; ', ' ', '\t', ',', '"', '[x]', '.x', '%', '\xa0', '\xe9', '$', '__proto__', 'a=b')
   fc.assert(fc.property(fc.array(piece, { maxLength: 12 }).map(parts => parts.join('')), field => {
     const kept = namedCookies(field, ['lang', 'tz'])

@@ -33,9 +33,9 @@ export function fieldBlock(fields: readonly (readonly [string, string])[]): Buff
 
 export interface Connection2 {
   readonly socket: TLSSocket
-  /** What the other side sent: type, flags, stream, payload. */
+  /** Frames of the other side: type, flags, stream, payload. */
   readonly heard: { type: number; flags: number; stream: number; payload: Buffer }[]
-  /** Resolves when a frame is among what was heard, or the connection is closed. */
+  /** Resolves when such a frame is among the received ones, or the connection is closed. */
   until(holds: (frame: { type: number; flags: number; stream: number }) => boolean): Promise<void>
 }
 

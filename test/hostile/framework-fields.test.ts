@@ -27,7 +27,7 @@ const refused: readonly string[] = [
 ]
 
 // The guards are `steeringPrefixes` and `steeringFields` in forwarding/untrusted-fields.ts.
-t.test('what a framework says to itself reaches no origin from a client, however it is written', async tap => {
+t.test('a field internal to a framework reaches no origin from a client, however it is written', async tap => {
   const house = await startProxy(tap, { origin: mirror })
   let number = 0
   for (const name of refused) {
@@ -41,7 +41,7 @@ t.test('what a framework says to itself reaches no origin from a client, however
   for (const prefix of steeringPrefixes) tap.ok(refused.some(name => name.toLowerCase().startsWith(prefix)), `${prefix} is tried`)
 })
 
-t.test('a trusted proxy may say it, and it is in the key; but not who sends this hop', async tap => {
+t.test('a trusted proxy may send such a field, and it is in the key; but not a field that names the sender of this hop', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
   for (const name of ['X-Middleware-Rewrite', 'X-React-Router-SPA-Mode', 'X-Envoy-Original-Path', 'X-Vercel-IP-Country', 'X-Envoy-External-Address', 'X_Nextjs_Data']) {
     tap.match(String((await send(house, `/${name}`, [name, 'odd'])).body), /odd/)
@@ -74,7 +74,7 @@ t.test('a field that browsers send for another form of a page is in the key, and
   }
 })
 
-t.test('the answer to a POST is stored for requests that say the same', async tap => {
+t.test('the response to a POST is stored for requests with the same fields', async tap => {
   const house = await startProxy(tap, { origin: mirror })
   await send(house, '/posted', ['x-nextjs-data', '1'], 'POST')
   tap.notMatch(String((await send(house, '/posted', [])).body), /nextjs/)

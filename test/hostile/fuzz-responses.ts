@@ -20,7 +20,7 @@ const oddValues = [
   'Tue, 14 Nov 2023 22:13:20 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'max-age=60', 'no-store', 'private="set-cookie"', 'must-revalidate=1', 'public, s-maxage=60', 'text/html', 'gzip', 'chunked', 'identity', 'close', 'keep-alive', 'x-own', 'upgrade, x-own', 'h2c', 'websocket', 'trailers',
   'bytes 0-4/5', 'bytes 9-1/2', 'bytes */5', 'nosniff', 'true', '/a', '//evil/', '*', 'accept, x-own', '</a>; rel=preload', '<'.repeat(50), 'a=b; Path=/', 'springhouse; hit',
 ]
-// Those that a stored response is made of, so that most are stored and sent again.
+// Fields of a typical stored response, so that most are stored and sent again.
 const usual = ['Cache-Control: max-age=60', 'ETag: "a"', 'Content-Type: text/plain', 'Date: Tue, 14 Nov 2023 22:13:20 GMT', 'Vary: x-own', 'Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT', 'Age: 1', 'Expires: 0', 'Set-Cookie: a=b']
 const statuses = [200, 200, 200, 200, 200, 200, 201, 204, 205, 206, 226, 299, 301, 302, 304, 400, 404, 410, 416, 418, 499, 500, 503, 511, 599, 600, 999, 100, 101, 0, 99]
 const interims = [100, 102, 103, 103, 103, 104, 199, 101]
@@ -58,7 +58,7 @@ function meant(random: () => number): Meant {
 
 const body = 'hello'
 
-/** The bytes over HTTP/1.1, perhaps with one of them changed. */
+/** The bytes over HTTP/1.1, perhaps with a single byte changed. */
 function asHttp1({ interim, status, fields, framing, trailers }: Meant, method: string, random: () => number): string {
   const section = (lines: Lines): string => lines.map(([field, value]) => `${field}: ${value}\r\n`).join('')
   const bodiless = method === 'HEAD' || status === 204 || status === 304
@@ -82,7 +82,7 @@ function asHttp2({ interim, status, fields, framing, trailers }: Meant, method: 
   return [...frames, data(stream, body), headers(undefined, trailers, true)]
 }
 
-/** What the origin that speaks HTTP/2 is asked for: its requests come one at a time, for their fields are compressed. */
+/** The request that the HTTP/2 origin receives next. Its requests come one at a time, because their fields are compressed. */
 interface Asked {
   number: number
   method: string
@@ -96,7 +96,7 @@ interface Stage {
   close(): Promise<void>
 }
 
-/** Two houses, one for clients of each protocol, before two origins. `/1/N` and `/2/N` are answered with response number N. */
+/** Two proxies, for clients of each protocol, before two origins. The response to `/1/N` and `/2/N` is number N. */
 async function stage(): Promise<Stage> {
   const closers: (() => unknown)[] = []
   const teardown = (close: () => unknown): void => void closers.push(close)
@@ -177,7 +177,7 @@ export async function fuzzResponses(seed: number, enough: (tried: number) => boo
   return { tried, passed, failures }
 }
 
-/** What is settled when it is received never comes to the last guard. */
+/** A fault that is handled on receipt never comes to the last guard. */
 async function guarded(house: TestProxy, batch: readonly number[]): Promise<string[]> {
   const metrics = (await house.admin('/metrics')).body.toString()
   return /^springhouse_responses_unsendable_total 0$/m.test(metrics) ? [] : [`responses ${batch[0]} to ${batch.at(-1)}: Node would not send one`]

@@ -66,7 +66,7 @@ function neighbours(seed: number): readonly (readonly Line[])[] {
 }
 
 const together = 8
-/** Nothing that tells a request from others but these fields reaches the reader. */
+/** Returns the fields that distinguish requests. The reader receives no others. */
 const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { const name = fields[i - (i % 2)] as string; return name === 'forwarded' || isUntrustedField(name) })
 
 /** Tries one family of requests after another, from `seed` on, until `enough` says so. `passed` counts those that were given a stored response. */

@@ -148,7 +148,7 @@ t.test('content: the length that was announced and the end that was meant', asyn
   }
 })
 
-t.test('an upload that stops, or that is answered before it is through, ends with its answer, and never looks whole', async t => {
+t.test('an upload that stops, or whose response comes before its end, ends with its response, and is never complete', async t => {
   const house = await startProxy(t, {
     origin: (request, response) => { if (request.url === '/early') response.end('enough') },
     config: { proxy: { host: '127.0.0.1', port: 0, tls, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 } },
@@ -167,7 +167,7 @@ t.test('an upload that stops, or that is answered before it is through, ends wit
   }
   t.equal(house.origin.requests.length, 2)
   await t.rejects((house.origin.requests[0] as Recorded).body, 'the origin is not told that it was whole')
-  // Of what it has answered its server hears no more.
+  // After an early response, the origin receives no more of the request.
   await eventually(() => house.origin.requests[1]?.socket.destroyed === true)
 })
 
@@ -209,7 +209,7 @@ t.test('floods are cut off, and others are served', async t => {
     origin.forget()
     const rss = process.memoryUsage().rss
     const client = await connect2(house.port)
-    // One listener for the whole flood: its end is aborted once, however often the socket is full.
+    // A single listener for the whole flood: its end is aborted once, however often the socket is full.
     const cut = new AbortController()
     client.socket.once('close', () => cut.abort())
     for (const part of flood()) {

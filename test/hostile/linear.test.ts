@@ -1,4 +1,5 @@
-// Work grows in proportion to what is read. Nothing here looks at a clock: a matcher counts its steps, and V8 what it runs.
+// Work grows in proportion to the input. Nothing here reads a clock: a matcher counts its steps, and V8 the blocks that it
+// runs.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -66,20 +67,22 @@ t.test('expressions are found wherever they stand in a source, and nowhere else'
   t.equal(expressionsOf('new RegExp(`a`); new RegExp("b"); RegExp').constructed, 2)
 })
 
-t.test('what reads a text runs a bounded number of blocks for each character', async (t) => {
+t.test('each reader of a text runs a bounded number of blocks for each character', async (t) => {
   const { readers } = await import('./reading.ts')
   for (const [name, read] of Object.entries(readers)) {
     const { most, over } = blocksPerChar(blocks, read, 1_000)
-    // The busiest runs 22. What looks at all characters for each runs 500 over one run of ten, so 50 or more over all.
+    // The busiest runs 22. A reader that scans all characters for each character runs 500 over one run of ten, so 50 or more
+    // over all.
     t.ok(most < 40, `${name}: ${most.toFixed(1)} over ${over}`)
   }
 })
 
-t.test('what reads lines runs a bounded number of blocks for each line', async (t) => {
+t.test('each reader of lines runs a bounded number of blocks for each line', async (t) => {
   const { lineReaders } = await import('./reading.ts')
   for (const [name, read] of Object.entries(lineReaders)) {
     const { most, over } = blocksPerLine(blocks, read, 1_000)
-    // The busiest reads each line's name several times over, and runs 200. Of what looks at all lines for each there would be 1,000.
+    // The busiest reads each line's name several times over, and runs 200. A reader that scans all lines for each line would
+    // run 1,000.
     t.ok(most < 400, `${name}: ${most.toFixed(1)} over ${over}`)
   }
 })

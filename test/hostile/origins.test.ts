@@ -1,4 +1,5 @@
-// Origins whose answers are malformed, cut or more than was asked for: an error or a cut, nothing stored, the connection not used again.
+// Origins whose responses are malformed, truncated or surplus: an error or a truncated response, nothing stored, the connection
+// not used again.
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { ask } from '../support/client.ts'
@@ -15,7 +16,7 @@ const ok = `HTTP/1.1 200 OK\r\n${fresh}`
 const chunkedOk = `${ok}Transfer-Encoding: chunked\r\n\r\n`
 const long = (length: string): string => `${ok}Content-Length: ${length}\r\n\r\nhello`
 
-/** Answers that are not to be believed, and what the origin does behind each. `method`: GET unless said. */
+/** Responses that are not to be believed, and the origin's behaviour after each. `method`: GET unless given. */
 const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] = [
   ['two lengths', `${ok}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`],
   ['two equal lengths', `${ok}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`],
@@ -81,8 +82,8 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
 const tooLongToTell = 32_768
 
 /**
- * Origins that send more than the message. The message may be given; what stands behind it to nobody, and it is not stored,
- * unless its length says where it ends and nothing behind it looks like an answer (RFC 9112 §6.3).
+ * Origins that send more than the message. Clients may receive the message, but nothing behind it. The message is not stored,
+ * unless its length says where it ends and nothing behind it resembles a response (RFC 9112 §6.3).
  */
 const surplus: readonly (readonly [name: string, bytes: string, status: number, stored?: 'stored'])[] = [
   ['an answer behind a length', `${long('5')}HTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
@@ -104,7 +105,7 @@ const surplus: readonly (readonly [name: string, bytes: string, status: number, 
 
 const finish: Record<How, (socket: Socket) => void> = { stays: () => undefined, end: socket => void socket.end(), reset: socket => void setTimeout(() => socket.resetAndDestroy(), 20) }
 
-/** Answers each first request of a path with the bytes of the case of that number, and the others with a mark. */
+/** Responds to each first request of a path with the bytes of the case of that number, and to the others with a mark. */
 async function house(tap: Tap, cases: readonly (readonly [string, string, ...unknown[]])[]) {
   const asked = new Map<string, number>()
   const used = new Map<Socket, string[]>()
@@ -128,12 +129,12 @@ async function house(tap: Tap, cases: readonly (readonly [string, string, ...unk
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url], retries: 0, timeouts: { connectMs: 5_000, headersMs: 2_000, idleMs: 2_000 } } }, routes: [{ match: {}, origin: 'api' }] },
   })
-  /** Whether the connection that had this path asked was asked for anything else afterwards. */
+  /** True if the connection that carried the request for this path carried any other request afterwards. */
   const usedAgain = (path: string): boolean => [...used.values()].some(paths => paths.includes(path) && paths.at(-1) !== path)
   return { made, usedAgain, asked }
 }
 
-t.test('what is malformed is a 502 or a cut, is not stored, and ends its connection', async tap => {
+t.test('a malformed response is a 502 or truncated, is not stored, and ends its connection', async tap => {
   const { made, usedAgain } = await house(tap, malformed)
   for (const method of ['GET', 'POST']) {
     for (const [i, [name, bytes, how = 'stays']] of malformed.entries()) {
@@ -158,7 +159,7 @@ t.test('what is malformed is a 502 or a cut, is not stored, and ends its connect
   }
 })
 
-t.test('what comes behind a message is nobody\'s answer, what it came behind is not stored, and its connection ends', async tap => {
+t.test('bytes behind a message reach no client, the message before them is not stored, and its connection ends', async tap => {
   const { made, usedAgain } = await house(tap, surplus)
   for (const method of ['GET', 'POST', 'HEAD']) {
     for (const [i, [name, , status, stored]] of surplus.entries()) {
@@ -180,7 +181,7 @@ t.test('what comes behind a message is nobody\'s answer, what it came behind is 
   }
 })
 
-t.test('trailers that a parser may take for fields of the head spoil no answer that comes after them', async tap => {
+t.test('trailers that a parser may take for fields of the head spoil no response that comes after them', async tap => {
   const trailers = ['Connection: close', 'Connection: keep-alive', 'Transfer-Encoding: gzip', 'Transfer-Encoding: chunked']
   const { made, usedAgain } = await house(tap, trailers.map((line): [string, string] => [line, `${chunkedOk}5\r\nhello\r\n0\r\n${line}\r\n\r\n`]))
   for (const [i, line] of trailers.entries()) {
@@ -204,7 +205,7 @@ t.test('a body behind the response to HEAD is dropped with its connection (RFC 9
   }
 })
 
-t.test('an answer to HEAD may announce the length of what it does not bring', async tap => {
+t.test('a response to HEAD may announce a length without bringing a body', async tap => {
   const { made } = await house(tap, [['', `${ok}Content-Length: 5\r\n\r\n`]])
   const heard = await exchange(made.port, 'HEAD /case0 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
   const [message] = readResponses(heard.bytes, ['HEAD']).messages

@@ -56,7 +56,7 @@ t.test('a path that leads out of a shared route at some origins is not shared', 
   t.equal(detail(await house.get('/public/a%2fb')), 'fresh', 'an odd path that stays within its route is cached')
 })
 
-t.test('the reason is told, and explained', async t => {
+t.test('the reason is in Cache-Status, and explained', async t => {
   const house = await guarded(t, '/account', { mode: 'bypass' })
   const host = `127.0.0.1:${house.port}`
   t.equal((await house.get('//account')).header('cache-status'), 'springhouse; fwd=bypass; detail=ambiguous-path')
@@ -64,7 +64,7 @@ t.test('the reason is told, and explained', async t => {
   t.match(JSON.parse(String((await house.admin('/v1/explain', { url: `http://${host}//account` })).body)), { decision: { action: 'pass', reason: 'ambiguous-path' }, variants: [] })
 })
 
-t.test('the answer to a POST is not stored for a path that is ambiguous', async t => {
+t.test('the response to a POST is not stored for a path that is ambiguous', async t => {
   const posted: OriginHandler = (request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Location': request.url as string }).end(`${request.method} of ${request.headers.cookie ?? 'nobody'}`)
   }

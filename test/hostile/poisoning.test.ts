@@ -1,4 +1,4 @@
-// What one client sends shows in nothing that another is given, and nobody gets what was fetched for somebody else.
+// Bytes from one client show in no response to another, and no client receives a response fetched for another user.
 import t from 'tap'
 import { ask, type Answer } from '../support/client.ts'
 import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
@@ -17,7 +17,7 @@ function send(house: TestProxy, path: string, fields: readonly string[], method 
 
 const evil = 'evil.example'
 
-/** Fields with which applications have been steered. Each by itself, from a client whom nobody trusts. */
+/** Fields with which applications have been steered. Each by itself, from an untrusted client. */
 const steering: readonly string[] = [
   'X-Forwarded-Host', 'X-Forwarded-Server', 'X-Forwarded-Scheme', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Ssl', 'X-Forwarded-For', 'X-Forwarded', 'X-Forwarded-Path', 'X-Forwarded-Uri', 'X-Forwarded-Anything',
   'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'X-Host-Override', 'Forwarded', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-Uri', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Url-Scheme', 'Front-End-Https',
@@ -49,7 +49,7 @@ t.test('a trusted proxy may say what it knows', async tap => {
 
 const balanced = { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } }
 
-t.test('what a trusted proxy passes on is in the key, as far as it steers', async tap => {
+t.test('a field that a trusted proxy passes on is in the key, as far as it steers', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   const apart: readonly (readonly [string, string, string])[] = [
     ...['X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Host', 'X-Original-URL', 'X-HTTP-Method-Override'].map((name): [string, string, string] => [name, 'a.example', 'b.example']),
@@ -70,7 +70,7 @@ t.test('what a trusted proxy passes on is in the key, as far as it steers', asyn
   }
 })
 
-t.test('who asks is not in the key, nor what says no more than Host and scheme', async tap => {
+t.test('fields that name the client are not in the key, nor fields that say no more than Host and scheme', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   await send(house, '/together', [])
   for (const lines of [
@@ -78,7 +78,7 @@ t.test('who asks is not in the key, nor what says no more than Host and scheme',
   ]) tap.equal(detail(await send(house, '/together', lines)), 'fresh', lines.join(': '))
 })
 
-t.test('two spellings of one host share an entry, and the origin is told one of them', async tap => {
+t.test('two spellings of one host share an entry, and the origin receives a single spelling', async tap => {
   const house = await startProxy(tap, { origin: mirror })
   const bodies = new Set<string>()
   for (const host of ['api.example.com', 'API.EXAMPLE.COM', 'Api.Example.Com', 'api.example.com:80', 'api.example.com:', 'api.example.com:080', 'API.example.com:0080']) {
@@ -146,14 +146,15 @@ t.test('cookies in the key: however they are spread, an origin reads what the ke
   for (const { rawHeaders } of house.origin.requests) tap.equal(rawHeaders.filter(name => name.toLowerCase() === 'cookie').length <= 1, true, 'one Cookie line')
 })
 
-/** How an origin that dislikes something about one request answers it, without a word about freshness. */
+/** The statuses with which an origin that dislikes something about one request may respond, without fields about freshness. */
 const dislikes = [400, 403, 404, 405, 408, 410, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505]
 
 t.test('an error that one client provokes is for that client', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => {
       const status = Number(request.headers['x-provoke'] ?? 200)
-      // Those that RFC 9111 §4.2.2 lets a cache guess about are not dated: who dates an error speaks of the resource.
+      // Statuses that RFC 9111 §4.2.2 lets a cache guess about are not dated: an origin that dates an error speaks of the
+      // resource.
       const dated = ![404, 405, 410, 414, 501].includes(status)
       if (status === 200) response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('good')
       else response.writeHead(status, { ...(dated && { 'Last-Modified': 'Sat, 01 Jan 2000 00:00:00 GMT' }), 'ETag': '"e"' }).end('evil')
@@ -168,7 +169,7 @@ t.test('an error that one client provokes is for that client', async tap => {
   }
 })
 
-t.test('what a client asks of the message shapes no entry', async tap => {
+t.test('ranges, conditions and hop-by-hop fields of one request shape no entry', async tap => {
   const body = '0123456789'
   const house = await startProxy(tap, {
     origin: (request, response) => {
@@ -201,7 +202,7 @@ t.test('what a client asks of the message shapes no entry', async tap => {
   }
 })
 
-/** Answers to one user that another must not be given. */
+/** Responses to one user that another user must not receive. */
 const personal: readonly (readonly [name: string, answer: readonly string[], asked?: readonly string[]])[] = [
   ['private', ['Cache-Control', 'private, max-age=600']],
   ['private in capitals', ['CACHE-CONTROL', 'PRIVATE, MAX-AGE=600']],
@@ -263,7 +264,7 @@ const personal: readonly (readonly [name: string, answer: readonly string[], ask
   ['Expires twice', ['Expires', 'Sat, 01 Jan 2050 00:00:00 GMT', 'Expires', 'Sat, 01 Jan 2000 00:00:00 GMT']],
 ]
 
-t.test('what was fetched for one user is never another\'s, waiting for it included', async tap => {
+t.test('a response fetched for one user is never sent to another, even to one that waited for it', async tap => {
   const held: (() => void)[] = []
   let hold = false
   const house = await startProxy(tap, {
@@ -284,7 +285,7 @@ t.test('what was fetched for one user is never another\'s, waiting for it includ
     await new Promise(resolve => { setTimeout(resolve, 10) })
     hold = false
     for (const release of held.splice(0)) release()
-    // Whoever came to the origin late.
+    // Requests that reached the origin late.
     const flushed = setInterval(() => { for (const release of held.splice(0)) release() }, 5)
     tap.same((await Promise.all(all)).map(one => String(one.body)), ['ann', 'bob', 'cat', 'dan'].map(user => `for ${user}`), `${name}: all at once`)
     clearInterval(flushed)
@@ -314,7 +315,7 @@ t.test('an origin\'s own fields of the hop are neither sent on nor stored', asyn
   }
 })
 
-t.test('what a client names in Connection takes nothing off that the proxy adds', async tap => {
+t.test('a name in a client\'s Connection removes no field that the proxy adds', async tap => {
   const house = await startProxy(tap, { origin: mirror })
   for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'X-Forwarded-Host', 'Forwarded', 'Via', 'X-Request-Id', 'Host', 'Cookie', 'Authorization', 'close, X-Forwarded-For', 'keep-alive,Via', 'Cache-Control', 'If-None-Match']) {
     const { body } = await send(house, `/conn/${encodeURIComponent(name)}`, ['Connection', name, 'Connection', name])

@@ -1,4 +1,5 @@
-// What an origin is sent has one reading, whatever the client sent; and after what is refused a connection carries nothing more.
+// Every request that an origin receives has one reading, whatever the client sent. After a refused request a connection carries
+// nothing more.
 import t from 'tap'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
@@ -18,7 +19,7 @@ async function before(tap: Tap): Promise<{ house: TestProxy; origin: Recorder }>
   return { house, origin }
 }
 
-/** What is wrong with what became of a case; undefined: nothing. */
+/** Returns the fault in the outcome of a case, or undefined if there is none. */
 function wrong(origin: Recorder, heard: { bytes: string; closed: boolean }, sent: string, outcome: Outcome): string | undefined {
   const faults = origin.readings().flatMap(({ fault }) => fault ?? [])
   if (faults.length > 0) return `the origin was sent: ${faults.join('; ')}`
@@ -39,7 +40,7 @@ function isList(outcome: Outcome): outcome is readonly string[] {
   return Array.isArray(outcome)
 }
 
-// In any order: the origin may have been asked over two connections.
+// In any order: the requests may have reached the origin over two connections.
 function isSeen(seen: readonly string[], expected: readonly string[]): boolean {
   return JSON.stringify(seen.toSorted()) === JSON.stringify(expected.toSorted())
 }

@@ -1,4 +1,4 @@
-// What a client slips past a trusted proxy shows in nothing that another client is given: promises 6 and 7 of docs/security.md.
+// A field that one client slips past a trusted proxy shows in no response to another: promises 6 and 7 of docs/security.md.
 import t from 'tap'
 import { ask, type Answer } from '../support/client.ts'
 import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
@@ -73,7 +73,7 @@ t.test('only addresses of Forwarded are out of the key', async tap => {
   }
 })
 
-t.test('who asks is not in the key, however the balancer writes it', async tap => {
+t.test('fields that name the client are not in the key, however the balancer writes them', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   const same = async (path: string, ...all: readonly (readonly string[])[]): Promise<void> => {
     for (const [i, lines] of all.entries()) tap.equal(detail(await send(house, path, lines)), i === 0 ? 'uri-miss' : 'fresh', lines.join())
@@ -94,7 +94,7 @@ const goesByOne: OriginHandler = (request, response) => {
   response.end(JSON.stringify([forwarded, others]))
 }
 
-/** What a client says ahead of what the balancer says, and what the balancer says of everybody. */
+/** Fields of a client that come before the balancer's, and fields that the balancer sends for every client. */
 const ahead: readonly (readonly [says: readonly string[], balancer: readonly string[]])[] = [
   [['Forwarded', 'for=6.6.6.6'], ['Forwarded', 'for=1.1.1.1;host=www;proto=https']],
   [['Forwarded', 'for=6.6.6.6, for=7.7.7.7'], ['Forwarded', 'for=1.1.1.1;proto=https']],
@@ -117,7 +117,7 @@ const ahead: readonly (readonly [says: readonly string[], balancer: readonly str
 ]
 
 // The guards are in forwarding/trusted-fields.ts: keyedProvenance judges a field by all of its lines, and keeps their order.
-t.test('whoever is given what another was given is understood as that one was, whichever line the origin goes by', async tap => {
+t.test('two clients that share a response mean the same to the origin, whichever line the origin goes by', async tap => {
   const house = await startProxy(tap, { origin: goesByOne, config: balanced })
   const alone = await startProxy(tap, { origin: goesByOne, config: balanced })
   for (const [number, [says, balancer]] of ahead.entries()) {

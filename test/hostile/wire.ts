@@ -1,4 +1,4 @@
-// A strict reader of HTTP/1.1 bytes (RFC 9112): whoever reads otherwise than this one could be told something else.
+// A strict reader of HTTP/1.1 bytes (RFC 9112). A reader that differs from it could be misled.
 
 /** A message as it stood on the wire. */
 export interface WireMessage {
@@ -10,12 +10,12 @@ export interface WireMessage {
   readonly trailers: readonly (readonly [name: string, value: string])[]
 }
 
-/** What a run of bytes holds: whole messages, and then nothing, the beginning of another, or something that is not to be read. */
+/** The content of a run of bytes: whole messages, and then nothing, the beginning of another, or bytes that cannot be read. */
 export interface Reading {
   readonly messages: readonly WireMessage[]
   /** Bytes of a message that has not come to its end. */
   readonly rest: string
-  /** What is wrong, and where nothing behind it can be trusted; undefined: nothing. */
+  /** The first fault, behind which nothing can be trusted, or undefined if there is none. */
   readonly fault: string | undefined
 }
 
@@ -172,8 +172,8 @@ export function readClient(bytes: string): Reading {
 }
 
 /**
- * Reads what a client was sent on one connection (latin1), up to the end of the connection.
- * @param methods of the requests, in order, for HEAD has no body; GET where there are none left
+ * Reads the bytes that a client received on one connection (latin1), up to the end of the connection.
+ * @param methods the methods of the requests, in order, for HEAD has no body; GET where there are none left
  */
 export function readResponses(bytes: string, methods: readonly string[] = []): Reading {
   let final = 0
