@@ -51,7 +51,7 @@ export async function startHttp2Origin(handler: StreamHandler, { secure = true, 
   }
 }
 
-/** A frame as it was heard. */
+/** A received frame. */
 export interface Heard {
   readonly type: number
   readonly flags: number
@@ -134,7 +134,7 @@ export function data(stream: number, body: string, end = false): Buffer {
   return frame(frameType.data, end ? endStream : 0, stream, body)
 }
 
-/** A whole answer. */
+/** Returns the frames of a whole response. */
 export function answer(stream: number, body: string): Buffer {
   return Buffer.concat([head(stream), data(stream, body, true)])
 }

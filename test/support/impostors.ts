@@ -23,7 +23,7 @@ function impostor(name: string, serve: (socket: Socket) => void, more: Pick<Redi
   }
 }
 
-/** Listens on a free port of 127.0.0.1, and tells it. Closed with the test. */
+/** Listens on a free port of 127.0.0.1, and returns the port. Closed with the test. */
 export async function listen(t: Test, serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const listener = createServer((socket) => {
@@ -123,7 +123,7 @@ export const impostors: readonly RedisError[] = [
   impostor('one that closes at once', cut, { way: 'cluster' }),
 ]
 
-/** Replies as Redis makes them, that answer nothing which was asked. */
+/** Replies in the form of Redis that fit no command. */
 export const oddReplies: readonly string[] = [
   '$-1\r\n', '*-1\r\n', '_\r\n', ':1\r\n', '+OK\r\n', '*0\r\n', '*1\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$-1\r\n:1\r\n',
   '*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*2\r\n$1\r\nh\r\n:1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$9\r\n127.0.0.1\r\n:99999999\r\n', '*2\r\n$9\r\n127.0.0.1\r\n$8\r\n99999999\r\n',

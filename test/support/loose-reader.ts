@@ -1,4 +1,4 @@
-// What applications make of the fields that tell where a request came from: each in its own way, and none of them strictly.
+// Readings that applications make of fields about a request's source: each in its own way, and none of them strictly.
 import { fieldValue, type FieldLines } from '../../src/http/fields.ts'
 
 const address = '(?:\\d{1,3}(?:\\.\\d{1,3}){3}(?::\\d+)?|\\[[\\da-f:.]+\\](?::\\d+)?|[\\da-f:.]*:[\\da-f:.]*|unknown(?::\\d+)?)'
@@ -19,7 +19,7 @@ function ofElements(forwarded: string): unknown {
   return {
     chosen: [0, -1, -2].map(at => ['host', 'proto', 'secret'].map(name => search(elements.at(at) ?? own, name)[0] ?? 'its own')),
     searched: ['host', 'proto', 'secret'].map(name => search(forwarded, name)),
-    // Whatever is neither an address nor told by the proxy of every request.
+    // The parts that are neither an address nor sent by the proxy with every request.
     others: forwarded.split(/[;,]/).filter(part => !addressPair.test(part) && !told.has(part.trim())),
   }
 }

@@ -1,4 +1,4 @@
-// Every kind of error that a real Redis can answer with: how to provoke each of them.
+// Every kind of error that a real Redis can send, and how to provoke each.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -97,7 +97,7 @@ export const singleErrors: readonly RedisError[] = [
       return { redis: { url: urlOf(redis, 'house') } }
     },
   },
-  // Not asked of the ACL of this user: it is who it is from then on.
+  // This user's ACL does not apply to HELLO: HELLO is the command that authenticates the connection.
   restricted('NOPERM for HELLO', ['+@all', '-hello']),
   restricted('NOPERM for SELECT', ['+@all', '-select'], { refuses: /NOPERM/, database: '/3' }),
   restricted('NOPERM for scripts', ['+@all', '-eval', '-evalsha'], { logs: /NOPERM/ }),
@@ -271,7 +271,7 @@ export const clusterErrors: readonly RedisError[] = [
         redis: { cluster: [...cluster.addresses], username: 'house', password },
         begin: async () => {
           if (first === undefined || second === undefined) throw new Error('no two masters')
-          // Every slot of the first is on its way to the second, which is never done: what is not there is asked for over there.
+          // Every slot of the first is on its way to the second, for ever: a missing key is looked up at the second.
           const slots = (await first.raw.cluster('SLOTS')).filter(([, , owner]) => owner?.[1] === first.server.port)
           for (const [from, to] of slots) for (let slot = from; slot <= to; slot++) {
             void second.raw.cluster('SETSLOT', slot, 'IMPORTING', first.id).catch(() => {})
