@@ -79,7 +79,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   }
 }
 
-/** The same store, further away: it answers later, as one across a network does. */
+/** The same store, further away: it replies later, like a store across a network. */
 export function faraway(store: Store): Store {
   return {
     lookup: async key => { await later(); return (await store.lookup(key)).map(remote) },

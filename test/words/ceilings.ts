@@ -17,7 +17,6 @@ export const ceilings: Readonly<Record<string, number>> = {
   'test/config': 23,
   'test/conformance': 33,
   'test/engines': 2,
-  'test/exchange': 63,
   'test/log': 7,
   'test/proxy': 59,
   'test/soak': 50,
