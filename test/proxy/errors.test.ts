@@ -63,7 +63,7 @@ tap.test('a request that no route takes is a 404 problem', async (t) => {
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
 
-tap.test('a pool that is full answers 503', async (t) => {
+tap.test('a pool that is full responds with 503', async (t) => {
   const origin = await startOrigin(() => undefined)
   const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -72,7 +72,7 @@ tap.test('a pool that is full answers 503', async (t) => {
   isProblem(t, await ask(proxy.port), 'ORIGIN_BUSY', 'busy')
 })
 
-tap.test('a fault inside is a 500 that tells nothing', async (t) => {
+tap.test('a fault inside is a 500 that reveals nothing', async (t) => {
   const faults: Record<string, Pick<ProxyParts, 'handle'>> = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
@@ -86,7 +86,7 @@ tap.test('a fault inside is a 500 that tells nothing', async (t) => {
   }
 })
 
-tap.test('what handle throws from the catalogue is answered in its words', async (t) => {
+tap.test('an error of the catalogue that handle throws becomes its problem', async (t) => {
   const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port), 'NOT_CACHED', 'only-if-cached')
@@ -102,7 +102,7 @@ tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
   t.match(tunnel, /^HTTP\/1\.1 501 Not Implemented\r\n[^]*application\/problem\+json[^]*METHOD_NOT_IMPLEMENTED/)
 })
 
-tap.test('what is not HTTP is a 400 problem, and the connection is closed', async (t) => {
+tap.test('a message that is not HTTP is a 400 problem, and the connection is closed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -123,7 +123,7 @@ tap.test('what is not HTTP is a 400 problem, and the connection is closed', asyn
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('a body that is malformed is refused in its turn, behind what was asked before it', async (t) => {
+tap.test('a body that is malformed is refused in its turn, behind the requests before it', async (t) => {
   const origin = await startOrigin((request, response) => response.end(request.url))
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -142,7 +142,7 @@ tap.test('a Host that two readers may read differently is a 400 problem', async 
   for (const host of ['Host: a\r\nHost: b', 'Host: a\r\nhOST: a', 'Host: a/b', 'Host: u@a', 'Host: a b', 'Host: a?b', 'Host: "a"', 'Host: a\\b']) {
     t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\n${host}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 [^]*BAD_REQUEST/, host)
   }
-  // Past the thousand fields that Node keeps unless told otherwise.
+  // Past the thousand fields that Node keeps by default.
   const many = Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')
   t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\nHost: a\r\n${many}Host: b\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 /)
   t.equal(origin.requests.length, 0)
@@ -172,7 +172,7 @@ tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 Â
   }
 })
 
-tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops left counts them down', async (t) => {
+tap.test('the proxy itself responds to an OPTIONS about itself, and counts down the hops of one with hops left', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -183,7 +183,7 @@ tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops
   t.equal(origin.requests[0]?.header('max-forwards'), '2')
 })
 
-tap.test('what is too long is refused: the target with 414, the fields with 431', async (t) => {
+tap.test('a request that is too long is refused: the target with 414, the fields with 431', async (t) => {
   const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port, { path: `/${'x'.repeat(8_192)}` }), 'URI_TOO_LONG', 'target')
@@ -191,7 +191,7 @@ tap.test('what is too long is refused: the target with 414, the fields with 431'
   t.match(answer, /^HTTP\/1\.1 431 [^]*Connection: close[^]*FIELDS_TOO_LARGE/i)
 })
 
-tap.test('a request that goes in circles is cut, and two tiers of one name are not', async (t) => {
+tap.test('a request that goes in circles is refused, and two tiers of one name are not', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -222,7 +222,7 @@ tap.test('an upload that is refused early leaves its connection closed, not conf
   t.equal(answer.match(/HTTP\/1\.1/g)?.length, 1)
 })
 
-tap.test('while the proxy closes, what is under way is answered and no connection kept', async (t) => {
+tap.test('while the proxy closes, requests in flight get their responses and no connection is kept', async (t) => {
   const held: (() => void)[] = []
   const origin = await startOrigin((_request, response) => held.push(() => response.end('late')))
   const proxy = await startProxyAlone({ servers: [origin.url] })

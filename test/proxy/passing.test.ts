@@ -10,7 +10,7 @@ import type { RequestHead } from '../../src/exchange/routed-request.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
-/** A pass that acts as it is told on the head of its response. */
+/** A pass that calls `onResponse` on the head of its response. */
 function actingPass(head: RequestHead, context: RequestContext, onResponse: Pass['onResponse']): Pass {
   return new class extends Pass {
     override onResponse = onResponse
@@ -76,7 +76,7 @@ tap.test('a target that climbs out of its path is refused', async (t) => {
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('the origin hears who asked, and nothing that the client made up', async (t) => {
+tap.test('the origin learns the client\'s address, and nothing that the client made up', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -162,7 +162,7 @@ tap.test('a body that stops short at the origin stops short at the client, in ea
   }
 })
 
-tap.test('a client that announces its body with Expect is told to continue, and the origin hears of no Expect', async (t) => {
+tap.test('a client that announces its body with Expect gets a 100, and the origin gets no Expect', async (t) => {
   const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -230,7 +230,7 @@ tap.test('a client that leaves in the middle of its upload takes the origin requ
   t.equal(await broken, 'broken off')
 })
 
-tap.test('a small upload by an idempotent method survives a server that is killed before it answers', async (t) => {
+tap.test('a small upload by an idempotent method survives a server that is killed before it responds', async (t) => {
   const received: string[] = []
   // Takes the whole request, and dies of it.
   const dying = await startRawOrigin((socket) => socket.on('data', (chunk) => {
@@ -256,7 +256,7 @@ tap.test('a small upload by an idempotent method survives a server that is kille
   t.equal(well.requests.length, 4, 'what may not be sent twice was not')
 })
 
-tap.test('a small upload that its client cuts is not sent at all', async (t) => {
+tap.test('a small upload that its client aborts is not sent at all', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -281,7 +281,7 @@ tap.test('a client that leaves while it waits frees the origin of it', async (t)
   t.pass('closed at the origin')
 })
 
-tap.test('what a passed request is answered can be acted on before the client sees it', async (t) => {
+tap.test('the response to a passed request can be acted on before the client sees it', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
   const proxy = await startProxyAlone({ servers: [origin.url] }, {
@@ -302,7 +302,7 @@ tap.test('what a passed request is answered can be acted on before the client se
   t.notMatch(failed.body.toString(), /secret/)
 })
 
-tap.test('a client that leaves while its answer is acted on harms nobody', async (t) => {
+tap.test('a client that leaves while its response is acted on harms nobody', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('x'.repeat(1_000_000)))
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })

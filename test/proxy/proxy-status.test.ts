@@ -47,7 +47,7 @@ t.test('members of an origin side pass on, by either way, and are not stored for
   t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they told of one passage')
 })
 
-t.test('an answer that is only to come from cache says that it is the proxy\'s own', async t => {
+t.test('a response that may only come from cache says that it is the proxy\'s own', async t => {
   const house = await startProxy(t, { origin: counting({}) })
   const refused = await house.get('/a', { 'Cache-Control': 'only-if-cached' })
   t.equal(refused.header('proxy-status'), 'springhouse; error=proxy_internal_response')

@@ -17,7 +17,7 @@ function handshakeFor(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`
 }
 
-/** The status of the answer in place of a WebSocket. */
+/** Returns the status of the response in place of a WebSocket. */
 async function refusal(socket: WebSocket): Promise<number | undefined> {
   const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   socket.on('error', () => undefined)
@@ -109,7 +109,7 @@ tap.test('an origin that cannot be reached is a 502 before the WebSocket opens',
   t.equal((await ask(proxy.port)).status, 502, 'the proxy is alive')
 })
 
-tap.test('another server takes the handshake when one cannot be reached, or resets before it has answered', async (t) => {
+tap.test('another server takes the handshake when one cannot be reached, or resets before it has responded', async (t) => {
   const echo = await startEcho()
   const resetting = await startRawOrigin((socket) => socket.once('data', () => socket.resetAndDestroy()))
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`, resetting.url, `http://127.0.0.1:${echo.port}`], balance: 'round-robin', retries: 2 })
@@ -124,7 +124,7 @@ tap.test('another server takes the handshake when one cannot be reached, or rese
   }
 })
 
-tap.test('what an origin answers in place of a WebSocket is the answer', async (t) => {
+tap.test('an origin\'s response in place of a WebSocket is forwarded', async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(request.url === '/old' ? 426 : 401, ['WWW-Authenticate', 'Bearer', 'Connection', 'keep-alive, X-Hop', 'X-Hop', '1', 'X-Kept', '1', 'Cache-Tag', 't'])
     response.end('x'.repeat(200_000))
@@ -160,7 +160,7 @@ tap.test('only a 101 that names WebSocket opens a tunnel', async (t) => {
   }
 })
 
-tap.test('an answer in place of a WebSocket that is cut is cut', async (t) => {
+tap.test('a truncated response in place of a WebSocket is truncated for the client', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => {
     socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy())
   }))
@@ -274,7 +274,7 @@ tap.test('a WebSocket without a route, or with a target that is not fit, is refu
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('no protocol but WebSocket is changed to: the request is answered as if it had not asked', async (t) => {
+tap.test('no protocol but WebSocket is changed to: the request is handled as if it had no Upgrade', async (t) => {
   const body = 'x'.repeat(3_000_000)
   const origin = await startOrigin((_request, response) => response.end(body))
   const proxy = await startProxyAlone({ servers: [origin.url] }, {
@@ -297,7 +297,7 @@ tap.test('no protocol but WebSocket is changed to: the request is answered as if
   t.equal(origin.requests.length, 1)
 })
 
-tap.test('a client that is gone before its upgrade is sorted harms nobody', async (t) => {
+tap.test('a client that leaves before its upgrade is sorted harms nobody', async (t) => {
   const echo = await startEcho()
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
   t.teardown(async () => { await proxy.close(); await echo.close() })
