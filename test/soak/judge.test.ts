@@ -1,4 +1,4 @@
-// The soak can fail: servers that lie in each of the ways that it looks for, and processes that grow.
+// The soak can fail: servers that lie in each of the ways that it checks for, and processes that grow.
 import t from 'tap'
 import { Oracle } from '../coherence/oracle.ts'
 import { Random } from '../coherence/random.ts'
@@ -74,7 +74,7 @@ for (const [name, { path, status = 200, body, length, during, found }] of Object
   })
 }
 
-t.test('what grows for as long as it runs is not flat; what comes and goes is', async (test) => {
+t.test('memory that grows for as long as it runs is not flat; memory that comes and goes is', async (test) => {
   const course = (rss: (i: number) => number): boolean =>
     courseOf({ name: 'one', samples: Array.from({ length: 90 }, (_, i) => ({ atMs: i * 10_000, rss: rss(i) * 2 ** 20, handles: 1, sockets: 1 })) }, 'rss').flat
   test.equal(course((i) => 150 + 4 * i), false)

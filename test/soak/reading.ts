@@ -1,4 +1,5 @@
-// One request of a client of the soak, and what its answer is held to: the right bytes, all of them, for this asker, and no error.
+// A request of a client of the soak, and the demands on its response: the right bytes, all of them, for this client, and no
+// error.
 import type { Agent } from 'node:http'
 import type { Oracle, Violation } from '../coherence/oracle.ts'
 import { exchange, field, NotAnswered, patiently, type Message, type PurgeScene } from '../coherence/reading.ts'
@@ -8,7 +9,7 @@ import type { SoakOrigin } from './origin.ts'
 import { readBody, type Page } from './site.ts'
 import type { Troubles } from './troubles.ts'
 
-/** Whoever is asked: a replica, as far as a request is concerned. */
+/** The receiver of a request: a replica, as far as a request is concerned. */
 export type Asked = Pick<Replica, 'name' | 'proxyPort' | 'up'>
 
 export interface Scene extends PurgeScene {
@@ -29,10 +30,10 @@ export interface Read {
   readonly leaves: 'at once' | 'midway' | undefined
 }
 
-/** Of a body this large, a part may be cut when Redis goes away as it is sent: docs/coherence.md. */
+/** Such a large body may be truncated when Redis goes away as it is sent: docs/coherence.md. */
 const inChunksBytes = 256 * 1024
 
-/** Sends it and judges what comes. Sent again, as clients do, if whoever was asked closed the connection as it was sent. */
+/** Sends it and judges the response. Sends it again, as clients do, if the replica closed the connection as it was sent. */
 export async function read(scene: Scene, asked: Read, replica: Asked, again = true): Promise<void> {
   const { trail, origin, troubles } = scene
   const { page, who, method } = asked
