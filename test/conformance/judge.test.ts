@@ -29,11 +29,11 @@ t.test('a reason that no longer holds is named', async t => {
   t.strictSame(surprises(tests, all, { gone: 'a choice' }), ['gone is expected to fail, and the suite does not have it'])
 })
 
-t.test('a reason is asked for', async t => {
+t.test('a reason is required', async t => {
   t.strictSame(surprises(tests, { ...all, could: no }, { could: ' ' }), ['could is expected to fail, and no reason is given'])
 })
 
-t.test('a check has no right answer to miss', async t => {
+t.test('a check has no right result to miss', async t => {
   t.strictSame(surprises(tests, { ...all, 'does-it': no }, {}), [])
   t.strictSame(surprises(tests, { ...all, 'does-it': no }, { 'does-it': 'a choice' }), ['does-it is expected to fail, and is a check, which has no right answer to miss'])
 })
@@ -48,7 +48,7 @@ t.test('the reasons of a run are those that hold everywhere, with its settings a
   t.strictSame(reasonsFor(expected, 'other', 'redis'), { a: 'always', c: 'otherwise' })
 })
 
-t.test('the score counts each kind by itself, and the failures are told kind by kind', async t => {
+t.test('the score counts each kind by itself, and the failures are listed kind by kind', async t => {
   const results: Results = { ...all, 'must-too': no, 'does-it': no }
   t.strictSame(score(tests, results), { required: { passed: 1, of: 2 }, optimal: { passed: 1, of: 1 }, check: { passed: 0, of: 1 } })
   t.strictSame(failures(tests, results), ['required must-too: Assertion: Response 2 comes from cache', 'check does-it: Assertion: Response 2 comes from cache'])

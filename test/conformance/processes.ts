@@ -10,7 +10,7 @@ const clientTimeoutMs = 300_000
 const startTimeoutMs = 60_000
 
 export interface Running {
-  /** What the process says of where it listens. */
+  /** The address that the process prints. */
   readonly at: string
   stop(): void
 }
@@ -28,7 +28,7 @@ export async function startSpringhouse(root: string, args: readonly string[], en
   return start([join(root, 'dist/cli/main.js'), 'serve', ...args, ...listen], root, { ...secrets, ...env }, /^springhouse is ready\n\s+proxy\s+(\S+)\n/m)
 }
 
-/** What the suite's client prints when it asks a proxy: the results as JSON, or with `id` the whole exchange of one test. */
+/** Returns the output of the suite's client for a proxy: the results as JSON, or with `id` the whole exchange of one test. */
 export async function runClient(suite: Suite, proxy: string, id: string): Promise<string> {
   const env = { ...process.env, npm_config_base: proxy, npm_config_id: id, npm_package_config_id: id }
   const child = spawn(process.execPath, suite.client, { cwd: suite.directory, env, timeout: clientTimeoutMs, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,4 +1,4 @@
-// Where the public cache tests are, which revision they are, and what they ask: as npm has them, or as a checkout does.
+// The public cache tests: their place, their revision and their requirements, from npm or from a checkout.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
