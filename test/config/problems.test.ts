@@ -62,7 +62,7 @@ test('a lifetime for a status that is never stored is refused, with its section'
   t.end()
 })
 
-test('false is taken for the word off, and for nothing else', (t) => {
+test('false is taken for the value off, and for nothing else', (t) => {
   for (const access of [false, 'false', 'off']) t.equal(resolveConfig({ origins, log: { access } }).log.access, 'off')
   t.equal(loadConfig({ env: { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_LOG_ACCESS: 'false' } }).config.log.access, 'off')
   t.equal(resolveConfig({ origins, proxy: { trustProxy: false } }).proxy.trustProxy, false)

@@ -6,7 +6,7 @@ import { startProxy, token, type TestProxy } from '../../support/proxy.ts'
 import { manualClock, type ManualClock } from '../../support/manual-clock.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../../support/scripted-origin.ts'
 
-/** What is seen with each of the two values, and what should be. */
+/** The observation for each of the two values, and the expected one. */
 export interface Seen {
   readonly seen: readonly [unknown, unknown]
   readonly expected: readonly [unknown, unknown]
@@ -19,7 +19,7 @@ export type Settings = Readonly<Record<string, unknown>>
 
 type Tree = Record<string, unknown>
 
-/** A copy of settings with one of them changed: `[]` is the first of a list, `<name>` the origin `api`. `undefined` takes it out. */
+/** Returns a copy of settings with one setting changed: `[]` is the first of a list, `<name>` the origin `api`. `undefined` removes it. */
 export function withSetting(settings: Settings, path: string, value: unknown): Settings {
   const keys = path.replaceAll('[]', '.0').replaceAll('<name>', 'api').split('.')
   const copy = structuredClone(settings) as Tree
@@ -62,7 +62,7 @@ async function start(t: Test, path: string, { values, with: others = {}, origin:
   return Object.assign(house, { value: values[index], index, manual: clock as ManualClock })
 }
 
-/** Looks at each value in turn. A configuration that is refused is seen as `refused`. */
+/** Observes each value in turn. A configuration that is refused is seen as `refused`. */
 export function each(options: Options & { readonly expected: readonly [unknown, unknown]; readonly clock?: Clock; readonly see: (house: Under) => unknown }): Probe {
   return async (t, path) => {
     const seen: unknown[] = []
@@ -89,7 +89,7 @@ export function pair(options: Options & { readonly expected: readonly [unknown, 
   }
 }
 
-/** What becomes of both when the second is done: for deadlines, of which the first is far off. No time is measured. */
+/** Observes both when the second is done: for deadlines, of which the first is far off. No time is measured. */
 export function raced(options: Options & { readonly ends: unknown; readonly see: (house: Under) => Promise<unknown> }): Probe {
   const { ends, see } = options
   return pair({

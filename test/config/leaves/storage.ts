@@ -12,7 +12,7 @@ const stored = (bytes: number): OriginHandler => (_request, response) => void re
 
 const reasonOf = async (house: Under, path = '/'): Promise<string | undefined> => detail(await house.get(path))
 
-/** What a second request finds of a body of so many bytes. */
+/** Observes a second request for a body of so many bytes. */
 const fits = (values: readonly [unknown, unknown], bytes: number, others: Settings = {}): Probe => each({
   values, with: others, origin: stored(bytes), expected: ['fresh', 'uri-miss'],
   see: async (house) => {
@@ -31,7 +31,7 @@ async function redis(t: Test): Promise<{ server: RedisServer; client: Redis; set
   return { server, client, settings: { 'redis.url': server.url, 'redis.commandTimeoutMs': '10s' } }
 }
 
-/** What is left of an entry after so many purges of something else. */
+/** Observes an entry after so many purges of something else. */
 const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => string): Probe => each({
   values, origin: stored(10), expected: ['fresh', 'uri-miss'],
   see: async (house) => {
