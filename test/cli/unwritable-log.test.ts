@@ -1,4 +1,4 @@
-// Real processes whose log, or standard error, cannot be written: they answer, reload, stop and crash as they would otherwise.
+// Real processes whose log, or standard error, cannot be written: they serve, reload, stop and crash as they would otherwise.
 import { execFileSync, spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmdirSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
@@ -27,7 +27,7 @@ interface Start {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A proxy before an origin that is down, so each request is a line in the log. What it says of itself cannot be read. */
+/** Starts a proxy before an origin that is down, so each request is a line in the log. Its output cannot be read. */
 async function start(t: Test, { stdio, args = [], env = {} }: Start): Promise<Unwritable> {
   const [proxy, admin] = [await freePort(), await freePort()]
   const flags = ['serve', '--origin', 'http://127.0.0.1:9', '--host', '127.0.0.1', '--port', String(proxy), '--admin-port', String(admin)]
@@ -44,7 +44,7 @@ async function start(t: Test, { stdio, args = [], env = {} }: Start): Promise<Un
   return { child, proxy, admin, ended }
 }
 
-/** Sends requests on ten connections, and tells how many were answered. */
+/** Sends requests on ten connections, and returns how many got a response. */
 async function answered({ proxy }: Unwritable, count: number): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 10 })
   const answers = await Promise.all(Array.from({ length: count }, (_, i) => ask(proxy, { agent, path: `/${i}` }).then(({ status }) => status)))
@@ -104,7 +104,7 @@ const full = (): number => openSync('/dev/full', 'w')
 
 interface Case {
   readonly name: string
-  /** What the process is given for standard output and standard error, and what happens to it once it serves. */
+  /** The standard output and standard error of the process, and an action once it serves. */
   readonly given: (t: Test) => { stdio: StdioOptions; once?: () => void }
 }
 
@@ -128,7 +128,7 @@ const cases: readonly Case[] = [
 // Guard: descriptor.ts and sink.ts. With pino's own destination each case hangs, and only SIGKILL ends the process.
 for (const { name, given } of cases) {
   for (const pretty of name === 'nobody reads the pipe of both' ? ['false', 'true'] : ['false']) {
-    test(`${name}: requests are answered, and SIGTERM ends the process in order; pretty: ${pretty}`, async (t) => {
+    test(`${name}: requests get responses, and SIGTERM ends the process in order; pretty: ${pretty}`, async (t) => {
       const { stdio, once } = given(t)
       const serve = await start(t, { stdio, env: { SPRINGHOUSE_LOG_PRETTY: pretty } })
       once?.()
