@@ -13,7 +13,7 @@ export interface Package {
   readonly program: string
 }
 
-// What a release later than this machine's is: its packages come from the mirror that this machine uses.
+// The suites of a release later than this machine's: its packages come from the mirror that this machine uses.
 const suites = ['trixie', 'trixie-backports']
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 

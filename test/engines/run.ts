@@ -8,7 +8,7 @@ import { unpacked } from './debian.ts'
 
 interface Engine {
   readonly name: string
-  /** What its version begins with. */
+  /** The beginning of its version. */
   readonly version: string
   program(cache: string): Promise<string>
 }
