@@ -9,7 +9,7 @@ const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../..
 
 const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/decisions', import.meta.url))).map(name => `docs/decisions/${name}`)
 
-/** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
+/** The rows of a page's tables whose first cell is a name in code type: that name, and the other cells. */
 function rows(text: string): Map<string, string[]> {
   const found = [...text.matchAll(/^\| `([^`]+)` \|(.*)\|$/gm)]
   return new Map(found.map(([, word = '', rest = '']) => [word, rest.split(' |').map(cell => cell.trim())]))

@@ -37,7 +37,7 @@ function importsOf(file: string): Import[] {
   }))
 }
 
-// What the composition root is made of, beside app.ts itself.
+// The parts of the composition root, beside app.ts itself.
 const partsOfApp = new Set(['drain', 'error-summary', 'log', 'storage', 'tls'])
 
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
