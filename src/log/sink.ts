@@ -30,7 +30,7 @@ export class LineSink {
   #start = 0
   #end = 0
   #startsWithinLine = false
-  /** The length of the file where a full disk cut a line. */
+  /** The length of the file at which a full disk truncated a line. */
   #cutAt = 0
   #dropped = 0
   #unreported = 0
@@ -156,7 +156,7 @@ export class LineSink {
     this.#start = 0
   }
 
-  // The rest of a line that a full disk has cut is kept: it completes the line when there is room again.
+  // The rest of a line that a full disk has truncated is kept: it completes the line when there is room again.
   #dropHeld(): void {
     const keepsRest = this.#startsWithinLine && this.#to.isFile
     const from = keepsRest ? this.#buffer.indexOf(newline, this.#start) + 1 : this.#start

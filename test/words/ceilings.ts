@@ -9,11 +9,13 @@ export const ceilings: Readonly<Record<string, number>> = {
   'src/cli': 6,
   'src/config': 11,
   'src/exchange': 251,
-  'src/log': 27,
+  'src/log': 1,
   'src/origin': 3,
   'src/proxy': 136,
 }
 
 /** Each entry names why its wording is right. An entry that accepts nothing is an error. */
 export const allowed: readonly Allowed[] = [
+  { text: 'English words', file: 'src/log/masking.ts', reason: 'the words of a language, which a token must not be taken for' },
+  { text: 'looks like words', file: 'src/log/masking.ts', reason: 'the words of a language' },
 ]
