@@ -19,11 +19,11 @@ import type { UploadWatch } from './pass/upload-timeout.ts'
 import { relayWebSocket } from './pass/websocket.ts'
 import { writeProblem, writeRawProblem } from './problem.ts'
 
-/** The cache, as the dispatcher asks it. */
+/** The cache, as the dispatcher calls it. */
 export interface RequestHandler {
   /**
-   * Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. Must not touch the
-   * response before it returns a pass.
+   * Sends the response to a request, or returns the pass with which it goes to its origin. A hit is sent synchronously. Must
+   * not touch the response before it returns a pass.
    */
   handle(request: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
@@ -98,7 +98,7 @@ export class RequestDispatcher {
   }
 }
 
-/** Answers a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
+/** Sends the response to a request about the proxy itself. The body of the request is not read, so the connection ends as in sendProblem. */
 function answerLocally(response: ClientResponse): void {
   const unread = response.hasUnreadBody
   if (unread) response.endConnection()

@@ -13,7 +13,7 @@ function cacheStatus(error: SpringhouseError): string {
   return error.source === 'origin' ? 'springhouse; fwd=bypass' : 'springhouse'
 }
 
-/** Answers with an error, as an RFC 9457 problem document, or cuts an answer that has begun. */
+/** Sends an error, as an RFC 9457 problem document, or truncates a response that has begun. */
 export function writeProblem(response: ClientResponse, error: SpringhouseError, extra: readonly string[] = []): void {
   sendProblem(response, error, cacheStatus(error), extra)
 }

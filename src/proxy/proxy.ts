@@ -6,7 +6,7 @@ import type { BaseLogger } from 'pino'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
-import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener/http1.ts'
+import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
 import { onUnsendable, type UnsendableListener } from './listener/http1-response.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
@@ -36,7 +36,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   let closing = false
   let http2: Http2Listener | undefined
-  let tellLast: () => void
+  let closeLast: () => void
   const unsendable: UnsendableListener = (error, target) => {
     dispatcher.report(error, target)
     parts.unsendable?.()
@@ -49,21 +49,21 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const server = createListener(options, isLast, dispatcher.dispatch)
       if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, unsendable, onStream: stream => stalls.watchStream(stream) })
       // After it, which takes over the connections.
-      tellLast = lastAnswers(server)
+      closeLast = closeAfterResponses(server)
       onUnsendable(server, unsendable)
       sortUpgrades(server, dispatcher)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },
     clientErrorHandler: onClientError,
-    // Requests in flight are answered while the proxy closes. New connections are not accepted.
+    // Requests in flight get their responses while the proxy closes. New connections are not accepted.
     return503OnClosing: false,
     genReqId: () => '',
   })
   httpProxy.register(app)
   app.addHook('preClose', (done) => {
     closing = true
-    tellLast()
+    closeLast()
     http2?.close()
     done()
   })

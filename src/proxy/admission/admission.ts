@@ -1,4 +1,4 @@
-// What is checked of every request before anybody looks at it: one pass over what Node's parser lets through.
+// Checks every request before any other part reads it: one pass over the requests that Node's parser lets through.
 import type { ErrorCode } from '../../errors.ts'
 import { SpringhouseError } from '../../errors.ts'
 import { cdnLoopPasses, viaPasses } from '../../forwarding/loop.ts'
@@ -32,18 +32,19 @@ export function validateRequest(request: ClientRequest, limits: AdmissionLimits)
   const target = request.url as string
   if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
-  // Of HTTP/1.1 the parser counts; over HTTP/2 the limit is only told to the client (RFC 9113 §6.5.2), who may not care.
+  // Over HTTP/1.1 the parser counts. Over HTTP/2 the limit is only announced to the client (RFC 9113 §6.5.2), which may ignore
+  // it.
   if (request.httpVersionMajor === 2 && bytesOf(request.rawHeaders) > limits.maxHeaderBytes) refuse('FIELDS_TOO_LARGE')
   const wrongMethod = methodFault(request.method)
   if (wrongMethod !== undefined) refuse(wrongMethod)
-  // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
+  // `*` is the proxy's own if it is the only way left to name a server: OPTIONS alone may use it (RFC 9112 §3.2.4).
   const aboutServer = target === '*' && request.method === 'OPTIONS'
   checkFields(request, limits.viaName)
   if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
-  // RFC 9112 §3.2: no form of a target has a fragment. Some origins cut it off, and others take it for a part of the path.
+  // RFC 9112 §3.2: no form of a target has a fragment. Some origins remove it, and others take it for a part of the path.
   if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
-  // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
-  // resolves it. Clients resolve it before they ask. `..;a=b` climbs at origins that take parameters off first.
+  // RFC 9110 §17.13 and plain caution: at an origin that resolves `..`, it would leave the path that chose the route. Clients
+  // resolve it before they send a request. `..;a=b` climbs at origins that remove parameters first.
   if (mayClimb(target) && hasDotSegments(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
   return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'answer-locally' : 'admitted'
 }
@@ -52,7 +53,10 @@ function refuse(code: ErrorCode, detail?: string): never {
   throw new SpringhouseError(code, detail === undefined ? {} : { detail })
 }
 
-/** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
+/**
+ * The parser lets unknown versions through, and request lines without one (RFC 9112 §2.3). The version of an HTTP/2 request
+ * does not come from the parser.
+ */
 function isKnownVersion(request: ClientRequest): boolean {
   return request.httpVersion === '1.1' || request.httpVersion === '1.0' || request instanceof Http2Request
 }
@@ -108,7 +112,7 @@ function toOriginForm(request: ClientRequest, target: string): void {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
-  // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
+  // In place, for all later readers. For an HTTP/1.1 request Node has made `headers` already: Host must not be read there.
   for (const [i, part] of kept.entries()) rawHeaders[i] = part
   rawHeaders.length = kept.length
 }

@@ -37,7 +37,7 @@ export class Framing {
     else if (value.toLowerCase() !== 'chunked') this.#fault ??= unknownCoding
   }
 
-  /** @param request whose lines were told */
+  /** @param request the request that the lines belong to */
   fault(request: { readonly httpVersion: string }): FramingFault | undefined {
     if (this.#codings > 0 && this.#lengths > 0) return twoFramings
     if (this.#codings > 0 && request.httpVersion === '1.0') return codingToHttp10

@@ -7,7 +7,7 @@ const ended: unique symbol = Symbol('springhouse.ended')
 /** undici takes the socket off a request whose body it breaks off. */
 type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
 
-/** Takes no more requests from this connection. Connection: close tells the client; Node's parser goes on with the bytes it has. */
+/** Takes no more requests from this connection. The client sees Connection: close; Node's parser goes on with the bytes it has. */
 export function endConnection(request: IncomingMessage): void {
   const socket = request.socket as EndedSocket
   if (socket === null) return

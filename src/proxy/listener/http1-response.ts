@@ -1,4 +1,4 @@
-// A response over HTTP/1.1: Node's own, with what the exchange asks of one besides. A server makes it in place of Node's.
+// A response over HTTP/1.1: Node's own, with the methods that the exchange needs besides. A server makes it in place of Node's.
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -20,8 +20,8 @@ export function onUnsendable(server: Server, listener: UnsendableListener): void
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
-   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would hold
-   * the bytes for ever. The request tells then, unless it has a body: the reader of a body may close it.
+   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would
+   * hold the bytes for ever. The request shows it then, unless it has a body: the reader of a body may close it.
    */
   get hasLeft(): boolean {
     return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
@@ -96,7 +96,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 }
 
-/** Field lines as writeEarlyHints takes them: it looks at each link by itself. */
+/** Returns field lines as writeEarlyHints takes them: it checks each link by itself. */
 function hints(fields: FieldLines): Record<string, string | string[]> {
   const link: string[] = []
   // Without a prototype: a field may be named as one of its properties.

@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 
-/** Those that are open, from now on. */
+/** Returns the open sockets of a server, kept up to date from now on. */
 export function openSockets(server: Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
