@@ -103,8 +103,8 @@ const shortestMixedToken = 19
  * - It begins as a JWT does (`eyJ`) and has a dot.
  *
  * So English words, numbers of any length, slugs and names such as `getOrdersV2` are no tokens. Neither is a UUID in its
- * usual form: resources are named so, and RFC 9562 §8 forbids to take one for a secret. One in twenty random base64url values
- * of 128 bits looks like words and is shown, and one in a thousand of 256 bits: a secret belongs in a field, not in a path.
+ * usual form: resources are named so, and RFC 9562 §8 forbids to take one for a secret. Random base64url may look like words, and
+ * is then shown: one in twenty values of 128 bits, one in a thousand of 256 bits. A secret belongs in a field, not in a path.
  */
 export function looksLikeToken(text: string): boolean {
   if (text.startsWith('eyJ') && text.includes('.')) return true
