@@ -1,4 +1,4 @@
-// One client request while it is being answered: what was asked, on which route, and by whom.
+// A client request while it is being handled: its fields, its route, and its client.
 import { normaliseAuthority } from '../http/authority.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields } from '../forwarding/request-fields.ts'
@@ -22,7 +22,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[]
 }
 
-/** A request that was understood and has a route. What is costly is made when it is first asked for. */
+/** A request that was understood and has a route. Costly properties are made when they are first read. */
 export class RoutedRequest {
   readonly request: CacheRequest
   readonly route: Route
@@ -83,7 +83,7 @@ export class RoutedRequest {
     return forwardFields(fieldLines(this.#raw), this.context, this.#viaName)
   }
 
-  // What is passed has every field: nobody else is given its answer.
+  // A passed request has every field: no other client receives its response.
   #allowed(fields: FieldLines): FieldLines {
     const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
     const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
@@ -101,7 +101,7 @@ export class RoutedRequest {
 }
 
 const nothing: FieldLines = []
-// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+// For most requests a field or two is read, and a scan of the lines is cheapest. An origin may name thousands in Vary.
 const fewAsked = 16
 
 /** `fields` with the named cookies alone, in the line that Cookie has by now (forwarding/request-fields.ts). */
@@ -112,7 +112,7 @@ function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLi
   return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
 }
 
-/** A request, and the response on which it is answered. */
+/** A request, and its response. */
 export interface ClientExchange {
   readonly routed: RoutedRequest
   readonly response: ClientResponse

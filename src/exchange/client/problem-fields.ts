@@ -1,7 +1,7 @@
 // The fields of an error response: problem document (RFC 9457), Proxy-Status (RFC 9209) where the error is the proxy's own.
 import type { SpringhouseError } from '../../errors.ts'
 
-/** The fields of an answer that the proxy makes itself: name, value, name, value. */
+/** The fields of a response that the proxy makes itself: name, value, name, value. */
 export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
   const fields = [
     'content-type', 'application/problem+json',

@@ -1,4 +1,4 @@
-// The client's side of an exchange: all that the exchange asks of a response, whatever protocol carries it.
+// The client's side of an exchange: all that the exchange needs of a response, whatever protocol carries it.
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 

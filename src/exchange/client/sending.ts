@@ -8,8 +8,8 @@ import type { ClientResponse } from './response.ts'
 // nothing here should ever fail. If it does, the fault is in this program, and the process and all other exchanges go on.
 
 /**
- * Sends a response head. False if Node refuses it: then the exchange has ended here, with a 500 if nothing had been sent, else by a
- * cut. The caller sends nothing more.
+ * Sends a response head. Returns false if Node refuses it: then the exchange has ended here, with a 500 if nothing had been
+ * sent, else by truncation. The caller sends nothing more.
  */
 export function sendHead(response: ClientResponse, status: number, fields: FieldLines): boolean {
   try {
@@ -44,7 +44,7 @@ export function sendHint(response: ClientResponse, status: 102 | 103, fields: Fi
   } catch { /* see above */ }
 }
 
-// The head has been sent, or the body follows: only a cut shows that the response is not whole.
+// The head has been sent, or the body follows: only truncation shows that the response is not whole.
 function guarded(response: ClientResponse, what: string, send: () => void): void {
   try {
     send()

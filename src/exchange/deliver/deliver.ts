@@ -1,4 +1,4 @@
-// Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
+// Sends stored responses: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
 import { contentFields, selectRanges } from '../../policy/part.ts'
@@ -36,14 +36,13 @@ export interface DeliverParts {
 }
 
 /**
- * Sends a stored response. false: its body turned out to be gone before anything was sent, so it is a miss.
- * A body that fails later, and that the origin does not have any more either, cuts the connection, so that it never looks
- * complete.
+ * Sends a stored response. Returns false if its body was found to be lost before anything was sent: then it is a miss. If a
+ * body is lost later, and the origin no longer has it either, the response is truncated, so that it never seems complete.
  */
 export function deliverStored(exchange: ClientExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
   const { routed: { request }, response } = exchange
   const { meta } = stored
-  const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
+  const body = stored.body.bytes === undefined && mayRefetch(exchange, meta) ? continued(exchange, stored, parts) : stored.body
   const head = headOf(meta, occasion, parts.via)
   if (isNotModified(request, meta.status, meta.fields, occasion.nowMs)) {
     if (sendHead(response, 304, notModifiedFields(head))) response.end()
@@ -70,8 +69,9 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
   return send(exchange, 206, multipartHead, multipart, 0, multipart.length)
 }
 
-// Of a stored part it is not known what the whole was; only-if-cached asks that nothing be asked for (RFC 9111 §5.2.1.7).
-function mayAskAgain({ routed: { request } }: ClientExchange, { part }: Metadata): boolean {
+// An incomplete response cannot be resumed: its full length is unknown. `only-if-cached` forbids contacting the origin (RFC
+// 9111 §5.2.1.7).
+function mayRefetch({ routed: { request } }: ClientExchange, { part }: Metadata): boolean {
   return part === undefined && !request.directives.onlyIfCached
 }
 
@@ -116,7 +116,7 @@ async function streamBody(response: ClientResponse, status: number, head: string
   const chunks = body.read(start, end)[Symbol.asyncIterator]()
   let first: IteratorResult<Buffer>
   try {
-    // Nothing is sent before the first bytes are at hand: until then a body that is gone is only a miss.
+    // Nothing is sent before the first bytes are at hand: until then a lost body is only a miss.
     first = await chunks.next()
   } catch {
     return false

@@ -1,4 +1,4 @@
-// What would become of a request now, and why, without asking the origin.
+// Finds the decision for a request now, and its reason, without contacting the origin.
 import type { Clock } from '../../clock.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { decide, passReason } from '../../policy/decide.ts'
@@ -52,7 +52,7 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
 async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: number): Promise<{ action: string; reason: Reason }> {
   const pass = passReason(asked.request, asked.route.rules)
   if (pass !== undefined) return { action: 'pass', reason: pass }
-  // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
+  // In two lookups, as for a request: a plain fresh response in the local tier is used without the second.
   const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
     const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs, asked.route.rules)
     return { action, reason }

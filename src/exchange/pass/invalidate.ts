@@ -1,4 +1,4 @@
-// What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
+// Invalidations by the response to an unsafe request, put in the purge log before the client gets the response: RFC 9111 §4.4.
 import type { FieldLines } from '../../http/fields.ts'
 import { normalTarget } from '../../http/normal-target.ts'
 import { groupInvalidations } from '../../http/tags.ts'
@@ -14,7 +14,7 @@ export interface InvalidateParts {
   routes(): readonly Route[]
   readonly purgeLog: PurgeLog
   readonly counters: Counters
-  /** Whether something may have been stored under other routes: those before a reload, or those of another replica. */
+  /** Returns true if responses may have been stored under other routes: those before a reload, or those of another replica. */
   otherRoutes(): boolean
   /** How long the response may be held back until every replica knows, in milliseconds. */
   readonly purgeWaitMs: number
@@ -23,8 +23,8 @@ export interface InvalidateParts {
 }
 
 /**
- * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless something
- * may have been stored under other routes.
+ * Returns the purge for the response to a request, or undefined if it invalidates nothing. URLs whose route stores nothing
+ * are left out, unless responses may have been stored under other routes.
  */
 export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, request: CacheRequest, status: number, fields: FieldLines): Purge | undefined {
   const named = invalidatedUrls(request, status, fields)
@@ -42,9 +42,9 @@ export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'r
 }
 
 /**
- * Records it. A client that made the change and asks again must not be shown what was before it, so the response waits for this, a
- * bounded time. It never fails the request, for the change has been made: undefined when it could not be recorded, and is in
- * force in this process alone until it is.
+ * Records the purge. The next request of this client must not receive an older response, so the response waits for the
+ * record, a bounded time. It never fails the request, because the change has been made. Returns undefined if
+ * the purge could not be recorded; until it is, it is in force in this process alone.
  */
 export async function invalidate(parts: InvalidateParts, purge: Purge, target: string): Promise<PurgeReceipt | undefined> {
   try {

@@ -10,9 +10,9 @@ import type { Route } from './route.ts'
 const charsPerTurn = 65_536
 
 /**
- * Adds to each URL of a purge the target under which its route keys it (less ignored parameters, sorted), so that a URL
- * copied from a browser, `utm_source` and all, purges what it was answered from. A path alone is keyed by every route.
- * URLs and prefixes are brought to their normal form, so that a purge reaches every equivalent spelling (RFC 3986 §6.2.2).
+ * Adds to each URL of a purge the target under which its route keys it (less ignored parameters, sorted). So a URL copied
+ * from a browser, `utm_source` and all, purges the response that it was served. A path alone is keyed by every route. URLs
+ * and prefixes are brought to their normal form, so that a purge reaches every equivalent spelling (RFC 3986 §6.2.2).
  * @param nextTurn called between two pieces of work: a purge may name a thousand URLs, and there may be many routes
  */
 export async function keyedPurge(routes: readonly Route[], purge: Purge, nextTurn: () => Promise<void>): Promise<Purge> {
@@ -43,7 +43,7 @@ function keyingRoutes(routes: readonly Route[], different: readonly Route[], { a
   return route === undefined ? [] : [route]
 }
 
-/** One route for each way to key a target: most have the same. */
+/** Returns a route for each way to key a target: most have the same. */
 function differentlyKeyed(routes: readonly Route[]): readonly Route[] {
   const ways = new Map<string, Route>()
   const names = new Map<KeyRules['ignoreQuery'], number>()

@@ -15,13 +15,13 @@ export function keyedTarget(route: Route, target: string): string {
   return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
 }
 
-// What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
-// matter of course, and what says who asks: storable.ts judges those. The rest of a client's fields could steer an origin
-// and show in what others are given.
+// With these, two requests that share an entry can differ in three kinds of fields: keyed fields, fields that origins usually
+// name in Vary, and fields that name the client. storable.ts judges those. The rest of a client's fields could steer an origin,
+// and show in responses to other clients.
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
   'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
-  // What the proxy makes itself.
+  // Made by the proxy itself.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
 
@@ -65,7 +65,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
   })
 }
 
-/** Compiles lists of ignored parameters: equal lists get one test, so that routes which key alike can be told by it. */
+/** Compiles lists of ignored parameters: equal lists get one test, so that the test shows which routes key alike. */
 function sharedTests(): (patterns: readonly string[]) => NameTest | undefined {
   const tests = new Map<string, NameTest>()
   return (patterns) => {
