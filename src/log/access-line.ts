@@ -46,7 +46,7 @@ export interface AccessRecord {
   readonly worker?: string | undefined
 }
 
-// pino's numbers: errors stand out in what reads its lines.
+// pino's numbers, by which readers of the log find errors.
 const infoLevel = 30
 const errorLevel = 50
 

@@ -18,8 +18,8 @@ type Attempt = 'written' | 'slow' | 'failed'
 
 /**
  * Writes lines to a descriptor that does not block. If the reader is slow, up to 64 KiB of lines are held and tried again
- * soon; further lines are dropped. If a write fails (a full disk, a closed pipe), its lines are dropped. After a loss no line
- * is taken until what is held, and then a line that says how many were lost, can be written.
+ * soon; further lines are dropped. If a write fails (a full disk, a closed pipe), its lines are dropped. After a loss, the
+ * held lines are written first, then a line with the number of lost lines. No line is taken before that.
  */
 export class LineSink {
   /** Makes the line that reports a loss. */
@@ -54,7 +54,7 @@ export class LineSink {
     if (this.#take(line) && this.#retry === undefined) this.#flush()
   }
 
-  /** Takes a line (with its newline), to be written at the end of this turn of the event loop, or once there is no more room. */
+  /** Takes a line (with its newline). It is written at the end of this turn of the event loop, or once there is no more room. */
   append(line: string): void {
     if (!this.#take(line) || this.#scheduled || this.#retry !== undefined) return
     this.#scheduled = true

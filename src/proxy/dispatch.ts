@@ -38,7 +38,7 @@ export interface DispatcherParts {
   readonly trusts: (address: string) => boolean
   readonly uploads: UploadWatch
   readonly logger: BaseLogger
-  /** Sends a request to its origin and relays the response. Rejects with why there is none. */
+  /** Sends a request to its origin and relays the response. Rejects with the error if there is none. */
   passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void>
 }
 
@@ -70,7 +70,7 @@ export class RequestDispatcher {
     passThrough(outcome, request, response).catch((error: unknown) => this.fail(error, request, response))
   }
 
-  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade = (request: IncomingMessage, client: Socket, head: Buffer): void => {
     const { handler, origins, limits, trusts } = this.#parts
     const failed = (cause: unknown): void => writeRawProblem(client, this.report(cause, request.url))

@@ -48,7 +48,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       httpProxy.routeBy(router)
       const server = createListener(options, isLast, dispatcher.dispatch)
       if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, unsendable, onStream: stream => stalls.watchStream(stream) })
-      // After it, which takes over the connections.
+      // After `openHttp2`, which takes over the connections.
       closeLast = closeAfterResponses(server)
       onUnsendable(server, unsendable)
       sortUpgrades(server, dispatcher)

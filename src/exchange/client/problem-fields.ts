@@ -6,7 +6,7 @@ export function problemFields(error: SpringhouseError, document: string, cacheSt
   const fields = [
     'content-type', 'application/problem+json',
     'content-length', String(Buffer.byteLength(document)),
-    'cache-control', 'no-store', // an error of the proxy's is of this moment: nobody downstream may keep it
+    'cache-control', 'no-store', // errors of the proxy itself are momentary: no downstream cache may store them
     'cache-status', cacheStatus,
   ]
   if (error.proxyError !== undefined) fields.push('proxy-status', `springhouse; error=${error.proxyError}`)

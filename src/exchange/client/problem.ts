@@ -12,8 +12,8 @@ import { sendHead } from './sending.ts'
 export function sendProblem(response: ClientResponse, error: SpringhouseError, cacheStatus: string, extra: readonly string[] = []): void {
   if (response.headersSent) return response.cut()
   const document = problemDocument(error)
-  // Nothing more is read on the connection after a request that could be read in two ways, for what stands behind it may be part
-  // of it; nor after one whose body has not come to its end, for what is left of it would be taken for the next.
+  // Nothing more is read on the connection after a request that can be read in two ways: the bytes behind it may be part of it.
+  // The same holds after a request whose body has not ended: the rest of the body would be taken for the next request.
   const last = ambiguous.has(error.code) || response.hasUnreadBody
   if (last) response.endConnection()
   const close = last ? ['connection', 'close'] : []

@@ -50,7 +50,7 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
   }
   const wanted = request.range === undefined && meta.part === undefined ? undefined : selectRanges(request, meta, occasion.nowMs)
   if (wanted === undefined) return send(exchange, meta.status, head, body, 0, meta.bodyBytes)
-  // Nobody is sent a part for the whole, or for another part: rather a miss.
+  // A part is never sent in place of the whole, or of another part: that is a miss instead.
   if (wanted === 'not-covered') return false
   const cutHead = withoutFields(head, contentFields)
   if (wanted === 'unsatisfiable') {

@@ -7,7 +7,7 @@ import type { Body } from '../../store/store.ts'
 export class MultipartBody implements Body {
   readonly bytes = undefined
   readonly contentType: string
-  /** Length of it all, exactly. */
+  /** The exact length of the whole. */
   readonly length: number
   readonly #body: Body
   readonly #parts: readonly { readonly head: Buffer; readonly slice: Slice }[]

@@ -23,7 +23,7 @@ export class ResumedBody implements Body {
     this.#refetch = refetch
   }
 
-  /** @throws BodyGone before the first chunk, when the store has nothing; or later, when the origin has not the same either. */
+  /** @throws BodyGone before the first chunk if the store has nothing, or later if the origin does not have the same either. */
   async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     const sent = { start, end: start, checksum: 0 }
     try {

@@ -28,7 +28,7 @@ export interface ExplainRequest {
   readonly fields: FieldLines
 }
 
-/** Explains a request as if a client without any trust had sent it; undefined when it cannot be read or has no route. */
+/** Explains a request as if an untrusted client had sent it. Returns undefined if it cannot be read or has no route. */
 export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
   const https = question.url.startsWith('https://')
   const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const

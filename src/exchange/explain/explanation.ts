@@ -17,7 +17,7 @@ export interface ExplainedVariant {
   readonly keepUntilMs: number
   readonly tags: readonly string[]
   readonly bytes: number
-  /** Which bytes of the representation it holds, where that is not all of them. */
+  /** The bytes of the representation that it holds, if not all. */
   readonly part?: ShownPart
   /** Where it would be served from: `memory` if it lies there (in Redis too, as a rule), or `redis`. */
   readonly tier: string

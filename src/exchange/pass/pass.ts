@@ -16,8 +16,8 @@ export interface PassParts extends InvalidateParts {
 }
 
 /**
- * Made before the request is sent, and synchronously once it is routed: the purge log's place is read here, so that a purge
- * that comes later finds what the response leaves behind.
+ * Made before the request is sent, and synchronously once it is routed. The position in the purge log is read here, so that a
+ * later purge covers the stored response.
  */
 export class Pass {
   readonly kind = 'pass'

@@ -30,7 +30,7 @@ function normalRoutePath(path = '/'): string {
 
 /**
  * The first route that matches, or undefined. Paths match in normal form. A target is ambiguous if its bytes, its normal form
- * and its plainest forms do not take the same route: origins differ in which of these they read. Then the route of the normal
+ * and its plainest forms do not take the same route. Origins differ in which of these they read. So the route of the normal
  * form is given without its cache, because the route of the origin's response is unknown.
  */
 export function matchRoute(routes: readonly Route[], authority: string, target: string): Route | undefined {

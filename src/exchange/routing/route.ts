@@ -4,8 +4,8 @@ import type { Rules, KeyRules } from '../../policy/rules.ts'
 /** A route, compiled from the configuration. */
 export interface Route {
   /**
-   * Names the route for people. Made of what it matches and where it leads, not of its place in the list, so that a route
-   * put before it by a reload does not hand its entries to another.
+   * Names the route for people. Made of its match and its origin, not of its place in the list. So a route that a reload puts
+   * before it does not take over its entries.
    */
   readonly id: string
   /** Names the route in keys: its id, and a digest of the rules that decide which requests share its responses. */

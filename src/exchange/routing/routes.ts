@@ -15,9 +15,9 @@ export function keyedTarget(route: Route, target: string): string {
   return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
 }
 
-// With these, two requests that share an entry can differ in three kinds of fields: keyed fields, fields that origins usually
-// name in Vary, and fields that name the client. storable.ts judges those. The rest of a client's fields could steer an origin,
-// and show in responses to other clients.
+// The fields that reach an origin under `strict`: keyed fields, fields that origins usually name in Vary, and fields that name
+// the client, which storable.ts judges. Any other field of a client could steer an origin, and show in responses to other
+// clients.
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
   'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
@@ -25,7 +25,7 @@ const strictFields: ReadonlySet<string> = new Set([
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
 
-/** The names of fields, of those that an origin is sent, that `strict` would keep back. */
+/** Returns the names of forwarded fields that `strict` would remove. */
 export function unkeyedNames(route: Route, names: Iterable<string>): string[] {
   return [...new Set(names)].filter(name => !strictFields.has(name) && !route.keyRules.headers.includes(name))
 }

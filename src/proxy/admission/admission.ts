@@ -10,7 +10,7 @@ import { methodFault } from './methods.ts'
 /** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
 const maxPasses = 3
 
-// RFC 9110 §4.2: no user information, and nothing that ends an authority; nor a comma, at which a list would part.
+// RFC 9110 §4.2: no user information, no delimiter that ends an authority, and no comma, which would separate list members.
 const validHost = /^[\w.~!$&'()*+;=%:[\]-]*$/
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 
@@ -24,9 +24,9 @@ export interface AdmissionLimits {
 }
 
 /**
- * Checks a request, and brings it to the one form that the rest of the house knows: a target that starts with a slash, and
- * one Host. Otherwise the target keeps its exact bytes.
- * @throws SpringhouseError, source client, for what must not be passed on.
+ * Checks a request, and brings it to the one form that other parts know: a target that starts with a slash, and one Host.
+ * Otherwise the target keeps its exact bytes.
+ * @throws SpringhouseError, source client, for a request that must not be passed on.
  */
 export function validateRequest(request: ClientRequest, limits: AdmissionLimits): Admission {
   const target = request.url as string
@@ -61,7 +61,7 @@ function isKnownVersion(request: ClientRequest): boolean {
   return request.httpVersion === '1.1' || request.httpVersion === '1.0' || request instanceof Http2Request
 }
 
-/** As the lines would take in HTTP/1.1. */
+/** Returns the bytes that the lines would take in HTTP/1.1. */
 function bytesOf(rawHeaders: readonly string[]): number {
   let bytes = 0
   for (const part of rawHeaders) bytes += part.length + 2
@@ -93,14 +93,14 @@ function checkFields(request: ClientRequest, viaName: string): void {
   }
   const fault = framing?.fault(request)
   if (fault !== undefined) refuse(fault.code, fault.detail)
-  // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
+  // RFC 9112 §3.2: more than one Host is a 400. So is none, except in HTTP/1.0. Node takes the first, an origin may take the
   // second.
   if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
-  // Each pass leaves its mark in both; RFC 8586 §1.1: others on the way may have taken Via off, or turned it off.
+  // Each pass adds a member to both fields. RFC 8586 §1.1: another intermediary may have removed Via, or may not send it.
   if (byVia >= maxPasses || byCdnLoop >= maxPasses) refuse('LOOP')
 }
 
-/** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */
+/** RFC 9112 §3.2.2: the authority of an absolute-form target counts, and not Host. */
 function toOriginForm(request: ClientRequest, target: string): void {
   const match = absoluteForm.exec(target)
   const authority = match?.[1]
@@ -117,7 +117,7 @@ function toOriginForm(request: ClientRequest, target: string): void {
   rawHeaders.length = kept.length
 }
 
-/** Cheap, and true for all that `climbs` is: most targets have neither. */
+/** A cheap check, true for every target with dot segments: most targets contain neither. */
 function mayClimb(target: string): boolean {
   return target.includes('..') || target.includes('%2')
 }

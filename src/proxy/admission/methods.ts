@@ -1,4 +1,4 @@
-// Which methods are passed on, and what becomes of the others.
+// The methods that are passed on, and the errors for the others.
 import { METHODS } from 'node:http'
 import { SpringhouseError } from '../../errors.ts'
 
@@ -31,7 +31,7 @@ export function methodFault(method: string | undefined): 'METHOD_NOT_ALLOWED' | 
   return notPassed.has(method as string) ? 'METHOD_NOT_ALLOWED' : 'METHOD_NOT_IMPLEMENTED'
 }
 
-// A request line as far as its version, at the start of what came.
+// A request line as far as its version, at the start of the received bytes.
 const requestLine = /^(?:\r\n)*([!#$%&'*+.^_`|~\w-]{1,64}) [^ \r\n]+ HTTP\/1\.[01]\r\n/
 
 /**

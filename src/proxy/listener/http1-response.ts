@@ -27,7 +27,10 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
     return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
   }
 
-  /** While a response waits behind another (pipelining), Node would put it between that one's head and body. HTTP/1.0 has no 1xx. */
+  /**
+   * While a response waits behind another (pipelining), Node would put an interim response between the other's head and body.
+   * HTTP/1.0 has no 1xx.
+   */
   get takesInterim(): boolean {
     return !this.headersSent && this.socket !== null && this.req.httpVersion !== '1.0'
   }
@@ -37,7 +40,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   putHead(status: number, fields: FieldLines): void {
-    // With the phrase: Node would reuse that of a head which it refused.
+    // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
   }
 

@@ -1,4 +1,4 @@
-// The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
+// The node:http server under Fastify: its limits, and its handling of bytes that never become a request.
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -36,7 +36,7 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
   const limits = {
     ServerResponse: Http1Response,
     maxHeaderSize: options.maxHeaderBytes,
-    // Node's own would be for a whole body, however large: see upload-timeout.ts.
+    // Node's own limit would be for a whole body, however large: see upload-timeout.ts.
     requestTimeout: 0,
     headersTimeout: requestMs === 0 ? headersMs : Math.min(headersMs, requestMs),
     keepAliveTimeout: keepAliveMs,
@@ -49,7 +49,7 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
     ...limits,
     cert: tls.cert,
     key: tls.key,
-    // Half a handshake is half a head.
+    // Half a handshake is treated as half a head.
     handshakeTimeout: headersMs,
     ALPNProtocols: tls.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
   }, onRequest)
@@ -82,7 +82,7 @@ function continueInTurn(request: IncomingMessage, response: Http1Response): void
 
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
 
-/** Node's clientError: what its parser refused, or waited for too long. */
+/** Handles Node's clientError: bytes that its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
   if (isLingering(socket)) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -144,7 +144,7 @@ function isFirstLine(packet: unknown, parsedBytes = 0): boolean {
 /** Where the requests of an upgrade go. */
 export interface UpgradeDispatch {
   readonly dispatch: Dispatch
-  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade: (request: IncomingMessage, client: Socket, head: Buffer) => void
 }
 
@@ -155,7 +155,7 @@ export interface UpgradeDispatch {
  */
 export function sortUpgrades(server: Server, { dispatch, dispatchUpgrade }: UpgradeDispatch): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // A client that leaves before anybody else listens must not take the process with it.
+    // An error of a client that leaves before there is another listener must not end the process.
     socket.on('error', () => undefined)
     // A client need not wait for one response before it requests the upgrade; bytes of two would mix.
     afterResponses(socket, () => {

@@ -1,4 +1,4 @@
-// The connections of a listener; over TLS those that have shaken hands, as what is written to and read from.
+// The connections of a listener. Over TLS these are the decrypted streams, once the handshake is complete.
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'

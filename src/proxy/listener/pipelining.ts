@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** Beyond it nothing is read from the connection; what Node's parser has been given already may be some 2,400 more. */
+/** Beyond it nothing is read from the connection. Node's parser may already hold some 2,400 more. */
 const mostWaiting = 64
 /** Beyond it the connection is closed. Node reads on whenever a response is written, and a client that sends this many waits for none. */
 const mostEver = 4_096
@@ -22,7 +22,7 @@ export function countPipelined(request: IncomingMessage, response: ServerRespons
   socket[waiting] = now
   if (now > mostEver) socket.destroy()
   else if (now > mostWaiting && socket._paused !== true) {
-    // By itself a pause would be undone at the end of each request that is in the parser's hands.
+    // Otherwise the pause would be undone at the end of each request that the parser holds.
     socket._paused = true
     socket.pause()
   }

@@ -58,7 +58,8 @@ function hasStalled(it: Socket | ServerHttp2Stream, waiting: number, taken: numb
   return watched[quiet] >= checks
 }
 
-// Writes that are over, and of the one that is not what the system has taken: Node's own measure of progress (net.js, _onTimeout).
+// Bytes of finished writes, and those of the pending write that the system has taken. This is Node's own measure of progress
+// (net.js, _onTimeout).
 function takenBy(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null }
   return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0)

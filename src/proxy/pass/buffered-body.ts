@@ -1,4 +1,5 @@
-// Small bodies of requests that may be sent twice: read before they are sent, so that a server that is killed loses none.
+// Small bodies of requests that may be sent twice. They are read before they are sent, so that a killed server loses no
+// request.
 import type { Readable } from 'node:stream'
 import { isIdempotent } from '../../origin/request/idempotency.ts'
 import { announcedBody } from '../admission/framing.ts'
@@ -18,7 +19,7 @@ export function readBody(request: Readable): Promise<Buffer | undefined> {
     request.on('data', (chunk: Buffer) => void chunks.push(chunk))
     request.on('end', () => resolve(Buffer.concat(chunks)))
     request.on('error', () => resolve(undefined))
-    // Behind the end, or in place of it.
+    // After the end, or in place of it.
     request.on('close', () => resolve(undefined))
   })
 }

@@ -21,8 +21,8 @@ import { relayResponse } from './relay-response.ts'
 export type FastifyRouter = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes, and so refuses or changes, targets that the origin
- * must judge; a URL and an object of fields would change what is sent. So neither is given anything of the request, which
+ * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes targets, and so refuses or changes some that the
+ * origin must judge. A URL and an object of fields would change the request. So neither sees anything of the request, which
  * travels beside them as it is (origin/request/dispatcher.ts).
  */
 class PassedMessage {
@@ -86,7 +86,7 @@ export class HttpProxy {
     this.#parts = parts
   }
 
-  /** Sends a request to its origin and relays the response. Rejects with why there is none. */
+  /** Sends a request to its origin and relays the response. Rejects with the error if there is none. */
   passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void> {
     if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, response, undefined)
     return readBody(request).then((body) => (body === undefined ? undefined : this.#send(pass, request, response, body)))
@@ -123,7 +123,7 @@ export class HttpProxy {
       handler: (request, reply, dest, options) => {
         const message = messageOf(request.raw)
         if (message.kept === undefined && hasBody(message.request)) request.body = message.request
-        // As a POST, for reply-from forbids a GET its body. The method that is sent travels with the exact request.
+        // As a POST, because reply-from forbids a body for GET. The actual method travels with the exact request.
         reply.from(dest, { ...options, method: 'POST' })
       },
       replyOptions: {
@@ -155,7 +155,7 @@ function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
 function exactHeaders(message: PassedMessage): ExactHeaders {
   const { pass: { routed }, request, response, kept } = message
-  // undici takes the socket off a request whose body it breaks off.
+  // undici removes the socket from a request whose body it breaks off.
   const connection = request instanceof Http2Request ? undefined : request.socket
   return {
     [exactRequest]: {

@@ -1,17 +1,17 @@
-// Uploads that do not come: a client that has begun a body must go on with it, for a connection to the origin waits with it.
+// Uploads that stop: a client that has begun a body must go on with it, because an origin connection waits with it.
 import type { ClientRequest } from '../listener/client-request.ts'
 import { Http2Request } from '../listener/http2-request.ts'
 
 /** If a client sends so many bytes of a body within the time limit, the time begins anew. */
 const pieceBytes = 16_384
-/** How often it is looked in that time. */
+/** The number of checks within the time limit. */
 const checks = 4
 
 /** An upload, between its neighbours in a ring. */
 class Upload {
   readonly request: ClientRequest
   readonly late: () => void
-  /** Where the piece that is waited for began. */
+  /** The bytes received when the awaited piece began. */
   fromBytes: number
   /** The number of checks since then at which the client was to blame. */
   quiet = 0

@@ -12,7 +12,7 @@ import { Http1Response } from '../listener/http1-response.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
 import { relayBody } from './relay-response.ts'
 
-/** A WebSocket's handshake, and what relays it. */
+/** A WebSocket's handshake, and the parts that relay it. */
 export interface WebSocketHandshake {
   readonly origins: Origins
   readonly viaName: string
@@ -50,7 +50,7 @@ class Relay implements UpgradeSink {
 
   start(): void {
     const { origins, pass: { routed } } = this.#handshake
-    // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
+    // Both fields belong to one hop (§7.6.1): the client's were removed, and this hop adds its own.
     const fields = [...routed.allFields(), 'connection', 'Upgrade', 'upgrade', 'websocket']
     this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket' }, this)
     this.#client.on('close', () => this.#upgrade?.abort())
@@ -75,7 +75,7 @@ class Relay implements UpgradeSink {
       return
     }
     body.on('error', () => response.cut())
-    // A body that the end of the connection delimits is not whole when that end was a reset.
+    // A body that the end of the connection delimits is incomplete if that end was a reset.
     relayBody(body, response, () => { if (sound()) response.end(); else response.cut() })
   }
 
@@ -89,12 +89,12 @@ class Relay implements UpgradeSink {
   }
 }
 
-/** An ordinary response on a connection that Node has given up, which it closes. */
+/** Returns an ordinary response on a connection that Node has given up. The response closes the connection. */
 export function responseOn(request: IncomingMessage, socket: Duplex): Http1Response {
   const response = new Http1Response(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as IncomingMessage['socket'])
-  // Node took its own listener off when it gave the socket up.
+  // Node removed its own listener when it gave the socket up.
   socket.on('drain', () => response.emit('drain'))
   response.on('finish', () => socket.end())
   return response
