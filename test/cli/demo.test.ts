@@ -123,7 +123,7 @@ async function run(test: Test, chapters: readonly Chapter[], runner: Runner): Pr
             return
           }
           const answers = await runner.request(step)
-          one.equal(answers.length, step.urls.length, 'every server answers')
+          one.equal(answers.length, step.urls.length, 'every server responds')
           for (const [index, answer] of answers.entries()) {
             const key = `${step.method} ${step.urls[index]}`
             check(one, answer, step.expect, lastBody.get(key))

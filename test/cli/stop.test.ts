@@ -75,7 +75,7 @@ test('with a delay, it serves as before while it is not ready, until the delay i
   for (const agent of agents) {
     const answer = await ask(portOf(proxy), { agent })
     t.equal(answer.body.toString(), 'as before', 'new connections are taken, and those that there are kept')
-    t.equal(answer.header('connection'), 'close', 'until they have their next answer')
+    t.equal(answer.header('connection'), 'close', 'until they have their next response')
   }
   waiting.child.kill('SIGTERM')
   t.equal((await waiting.ended).code, 1)

@@ -17,6 +17,6 @@ void t.test('a purge is final, on several replicas, whatever goes wrong', async 
     const report = await check({ ...options, seed })
     test.comment(summary(report))
     test.same(report.found.map(account), [], `again: npm run check:coherence -- --seed ${seed} --steps ${options.steps}`)
-    test.ok(report.trail.figure('answers judged') > 0)
+    test.ok(report.trail.figure('responses judged') > 0)
   }
 })

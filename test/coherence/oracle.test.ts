@@ -85,7 +85,7 @@ void t.test('a purge that one replica promises alone holds for that one', async 
 void t.test('a response for one user is made for each request, and no-cache reaches the origin', async (test) => {
   const oracle = new Oracle()
   const own = resourceByPath.get('/c/private') as Resource
-  test.match(oracle.judge(seen({ resource: own })), { rule: /one asker alone/ })
+  test.match(oracle.judge(seen({ resource: own })), { rule: /one client alone/ })
   test.equal(oracle.judge(seen({ resource: own, made: made(51), lastHeardOf: 51 })), undefined)
   test.match(oracle.judge(seen({ noCache: true })), { rule: /no-cache/ })
   test.equal(oracle.judge(seen({ noCache: true, lastHeardOf: 51 })), undefined)

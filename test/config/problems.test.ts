@@ -180,7 +180,7 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
     SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
   }
-  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'what Kubernetes says of its services is not meant for us')
+  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'service links of Kubernetes are not meant for us')
   t.end()
 })
 
@@ -204,7 +204,7 @@ test('Kubernetes service links and deployment variables are distinguished from m
   t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
     `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is a Kubernetes service link for a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
     + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
-  )), 'those that have the name of a setting')
+  )), 'variables that have the name of a setting')
   t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
   for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
     t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)

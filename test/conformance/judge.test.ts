@@ -35,7 +35,7 @@ t.test('a reason is required', async t => {
 
 t.test('a check has no right result to miss', async t => {
   t.strictSame(surprises(tests, { ...all, 'does-it': no }, {}), [])
-  t.strictSame(surprises(tests, { ...all, 'does-it': no }, { 'does-it': 'a choice' }), ['does-it is expected to fail, and is a check, which has no right answer to miss'])
+  t.strictSame(surprises(tests, { ...all, 'does-it': no }, { 'does-it': 'a choice' }), ['does-it is expected to fail, and is a check, which has no right result to miss'])
 })
 
 t.test('the reasons of a run are those that hold everywhere, with its settings and with its store', async t => {

@@ -48,7 +48,7 @@ export function surprises(tests: Tests, results: Results, reasons: Reasons): str
     .map(([id, kind]) => `${id} (${kind}) does not pass, and is not expected to fail: ${said(results[id])}`)
   const wrong = Object.entries(reasons).flatMap(([id, reason]) => {
     if (!tests.has(id)) return `${id} is expected to fail, and the suite does not have it`
-    if (tests.get(id) === 'check') return `${id} is expected to fail, and is a check, which has no right answer to miss`
+    if (tests.get(id) === 'check') return `${id} is expected to fail, and is a check, which has no right result to miss`
     if (results[id] === true) return `${id} is expected to fail, and passes`
     return reason.trim() === '' ? `${id} is expected to fail, and no reason is given` : []
   })

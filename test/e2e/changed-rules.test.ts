@@ -110,7 +110,7 @@ for (const store of ['redis', 'tiered'] as const) {
     await lax.get('/a', { Cookie: 'victim' })
     t.equal(detail(await again.get('/a')), 'fresh')
     t.equal(String((await careful.get('/a')).body), 'page of nobody')
-    t.equal(detail(await believing.get('/a')), 'uri-miss', 'who is trusted decides what reaches the origin')
+    t.equal(detail(await believing.get('/a')), 'uri-miss', 'the trusted proxies decide what reaches the origin')
     await careful.purge({ urls: ['/a'] })
     for (const replica of [lax, again, careful, believing]) t.equal(detail(await replica.get('/a', { 'Cache-Control': 'only-if-cached' })), 'only-if-cached', 'a purge on one reaches all')
   })
@@ -130,7 +130,7 @@ function whileReloading(sentence: string, prove: (t: Test, house: TestProxy<Cloc
   }
 }
 
-whileReloading('a fetch that began before the reload is for nobody who comes after it', async (t, house, held) => {
+whileReloading('a fetch that began before the reload serves no request that comes after it', async (t, house, held) => {
   const victim = house.get('/a', { Cookie: 'victim' })
   const first = await held.nth('/a', 1)
   await reload(house, held.origin, strict)
@@ -144,7 +144,7 @@ whileReloading('a fetch that began before the reload is for nobody who comes aft
   t.equal(String((await house.get('/a')).body), 'page of nobody', 'and what it brought is found by nobody')
 })
 
-whileReloading('a refresh in the background that began before the reload brings nothing for those who come after it', async (t, house, held) => {
+whileReloading('a background refresh that began before the reload brings nothing for requests after it', async (t, house, held) => {
   const filled = house.get('/a', { Cookie: 'victim' })
   ;(await held.nth('/a', 1)).answer(200, { 'Cache-Control': 'max-age=600, stale-while-revalidate=600' }, 'page of victim')
   await filled

@@ -41,7 +41,7 @@ t.test('a process that was stopped for longer than its lease goes on beside the 
   a.kill('SIGCONT')
   first.answer(200, fields, 'older')
   // Its last bytes come after the commit.
-  t.equal((await older).body.toString(), 'older', 'its own client gets what it asked for')
+  t.equal((await older).body.toString(), 'older', 'its own client gets its response')
   for (const replica of [a, b]) {
     const hit = await replica.get('/a')
     t.equal(hit.body.toString(), 'younger')

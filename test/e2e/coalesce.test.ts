@@ -149,7 +149,7 @@ for (const [name, purge] of [['url', { urls: ['/purge-url'] }], ['tag', { tags: 
     t.equal((await after).body.toString(), 'new')
     t.equal((await third).body.toString(), 'new')
     old.answer(200, fields, 'old')
-    t.equal((await before).body.toString(), 'old', 'who asked before it gets what there was')
+    t.equal((await before).body.toString(), 'old', 'an earlier request gets the earlier response')
     for (const replica of replicas) t.equal((await replica.get(path)).body.toString(), 'new', 'and nobody else does')
     t.equal(asked(path).length, 2)
   })

@@ -65,14 +65,14 @@ const rows: readonly [sentence: string, stored: Fields, head: Fields, expected: 
   ['a 302 leaves it', tagged, { Location: '/b' }, 'as it was', { status: 302 }],
   ['a 200 removes a stored 404', { 'Cache-Control': 'max-age=600', 'X-A': 'old' }, {}, 'gone', { getStatus: 404 }],
   ['a 404 leaves a stored 404', { 'Cache-Control': 'max-age=600', 'X-A': 'old' }, {}, 'as it was', { getStatus: 404, status: 404 }],
-  ['one that may not be stored removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'no-store' }, 'gone'],
-  ['one that is private removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'private' }, 'gone'],
+  ['a response that may not be stored removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'no-store' }, 'gone'],
+  ['a private response removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'private' }, 'gone'],
   ['the same tag to Authorization leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
   ['another tag to Authorization leaves it: it may be that client\'s own', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
   ['another tag to a Cookie leaves it', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Cookie: 'a=b' } }],
   ['a 404 to Authorization leaves it', tagged, {}, 'as it was', { status: 404, asked: { Authorization: 'Bearer x' } }],
-  ['the same tag to Authorization updates it where the answer is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', { asked: { Authorization: 'Bearer x' } }],
-  ['another tag to Authorization removes it where the answer is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', { asked: { Authorization: 'Bearer x' } }],
+  ['the same tag to Authorization updates it if the response is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', { asked: { Authorization: 'Bearer x' } }],
+  ['another tag to Authorization removes it if the response is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', { asked: { Authorization: 'Bearer x' } }],
   ['a request that says no-store leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { 'Cache-Control': 'no-cache, no-store' } }],
 ]
 

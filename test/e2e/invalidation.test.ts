@@ -88,7 +88,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   location = '/stored'
   await put()
   const after = await applied()
-  t.ok(after > before, 'what its response names may be another route’s')
+  t.ok(after > before, 'the URL that its response names may be another route’s')
   location = undefined
   // The route stores for a while, and then does not any more: what it stored meanwhile must still go.
   const reload = (mode: 'cache' | 'bypass'): Promise<void> => house.app.reload(resolveConfig({

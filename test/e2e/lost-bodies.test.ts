@@ -53,7 +53,7 @@ const same: Readonly<Record<string, { fields?: Readonly<Record<string, string>>,
   'the same': { later: whole(body) },
   'the same, described': { fields: described, later: whole(body, described) },
   'the same, of no announced length': { later: response => { response.writeHead(200); response.write(body.subarray(0, 70_000)); response.end(body.subarray(70_000)) } },
-  'what has changed since only behind what was sent': { later: whole(changed), expected: changed },
+  'a change only behind the sent bytes': { later: whole(changed), expected: changed },
 }
 for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
   t.test(`the origin responds with ${what}: the client gets all of it`, async t => {
@@ -117,7 +117,7 @@ for (const [what, later] of Object.entries(other)) {
     const answer = await house.get(path)
     t.equal(answer.status, 200)
     t.equal(answer.complete, false)
-    t.ok(body.equals(Buffer.concat([answer.body, body.subarray(answer.body.length)])), 'what had come of it was right')
+    t.ok(body.equals(Buffer.concat([answer.body, body.subarray(answer.body.length)])), 'the received beginning was right')
   })
 }
 

@@ -77,7 +77,7 @@ export function meet(error: RedisError): void {
     for (let round = 1; round < 4; round++) answers.push(await use(serving, round))
     if (error.refuses !== undefined) await eventually(async () => (await degraded(serving)).includes('redis'))
     await end?.()
-    test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request is answered')
+    test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request gets a response')
     test.equal((await ask(serving.adminPort, { path: '/healthz' })).status, 200)
     serving.running.child.kill('SIGTERM')
     const { code, stdout, stderr } = await serving.running.ended

@@ -146,7 +146,7 @@ t.test('fields of a 304 meant for this cache alone reach no client, also when th
   t.equal(detail(shown), 'no-store')
   t.equal(shown.header('surrogate-control'), undefined)
   t.equal(shown.header('cache-tag'), undefined)
-  t.equal(shown.header('age'), '7', 'and its age is told once')
+  t.equal(shown.header('age'), '7', 'and its age is sent once')
 })
 
 t.test('stale-while-revalidate: the stale response at once, one fetch behind it', async t => {

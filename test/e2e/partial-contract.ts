@@ -253,7 +253,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
       cut = false
       is(t, await house.get('/a', bytes(0, 499_999)), 206, large.subarray(0, 500_000))
       cut = true
-      t.equal((await house.get('/a')).status, 502, 'nor is one that was to complete another: the client hears of it')
+      t.equal((await house.get('/a')).status, 502, 'nor is a part that was to complete another: the client gets an error')
       t.same(await parts(house), ['206 0-499999/700000'])
       cut = false
       is(t, await house.get('/a'), 200, large)

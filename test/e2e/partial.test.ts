@@ -135,7 +135,7 @@ t.test('HEAD, and what is not 200, take no notice of Range', async t => {
 
 t.test('a client\'s own precondition does not shape a stored part', async t => {
   const house = await scene(t, undefined)
-  t.equal((await house.get('/a', { ...bytes(0, 4), 'If-None-Match': '"v1"' })).status, 304, 'it is told that it has it')
+  t.equal((await house.get('/a', { ...bytes(0, 4), 'If-None-Match': '"v1"' })).status, 304, 'it gets a 304')
   t.equal(house.origin.requests[0]?.header('if-none-match'), undefined)
   is(t, await house.get('/a', bytes(1, 4)), 206, '1234', 'fresh')
 })

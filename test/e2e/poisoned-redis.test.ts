@@ -77,7 +77,7 @@ for (const [kind, memory] of [['redis', 0], ['tiered', 1_000_000]] as const) {
   t.test(`${kind}: each is a miss for either protocol, and the response takes its place`, async test => {
     const { clients, house, put, client } = await stage(test, memory)
     await put('/sound', {})
-    test.match(await clients.ask('h2', '/sound'), { status: 200, body: 'poison' }, 'what is in order is a hit, so the others are looked at')
+    test.match(await clients.ask('h2', '/sound'), { status: 200, body: 'poison' }, 'an intact entry is a hit, so the others are read too')
     let number = 0
     for (const [said, change] of Object.entries(poison)) {
       for (const protocol of ['h1', 'h2'] as const) {

@@ -201,7 +201,7 @@ for (const kind of ['memory', 'redis']) {
       script.beforeHead = Promise.resolve()
       script.body = Buffer.from('second')
       await b.get('/a', {}, post)
-      t.equal((await a.get('/a')).body.toString(), 'second', 'until the first is answered the second counts')
+      t.equal((await a.get('/a')).body.toString(), 'second', 'until the first has its response the second counts')
       held.open()
       t.notMatch((await first).header('cache-status'), /stored/)
       for (const house of [a, b]) t.match((await house.get('/a')).body.toString(), /^get/)

@@ -95,7 +95,7 @@ t.test('a purge wins over a fetch that was in flight when it came', async t => {
     await house.origin.nth(house.origin.requests.length + 1)
     t.equal((await house.purge(purge)).status, 200)
     answer()
-    t.equal((await early).body.toString(), 'answer 1', 'who asked before gets what there was')
+    t.equal((await early).body.toString(), 'answer 1', 'an earlier request gets the earlier response')
     t.equal((await house.get('/a')).body.toString(), 'answer 2', 'nobody after it does')
   }
 })
@@ -135,7 +135,7 @@ t.test('a 304 does not bring back a response that was purged while the validatio
   await house.origin.nth(2)
   await house.purge({ all: true })
   confirm()
-  t.equal((await validating).body.toString(), 'answer 2', 'the whole is asked for instead')
+  t.equal((await validating).body.toString(), 'answer 2', 'the whole is requested instead')
   t.equal((await house.get('/a')).body.toString(), 'answer 2')
 })
 
@@ -207,5 +207,5 @@ t.test('explain shows the decision that would be taken, and why', async t => {
   })
   await house.purge({ tags: ['x'] })
   t.match(await explain('http://api.example/a'), { decision: { action: 'fetch', reason: 'uri-miss' } })
-  t.equal(house.origin.requests.length, 1, 'the origin is not asked')
+  t.equal(house.origin.requests.length, 1, 'the origin is not contacted')
 })

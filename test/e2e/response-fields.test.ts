@@ -6,7 +6,7 @@ t.test('RFC 9211 §2: members of caches before it come first, in their order, an
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Status': ['OriginCache; hit; ttl=30, "Shield, north"; fwd=stale', 'edge; fwd=uri-miss; key="a, b"'] }) })
   const before = 'OriginCache; hit; ttl=30, "Shield, north"; fwd=stale, edge; fwd=uri-miss; key="a, b"'
   t.equal((await house.get('/a')).header('cache-status'), `${before}, springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss`)
-  t.equal((await house.get('/a')).header('cache-status'), `${before}, springhouse; hit; ttl=60; detail=fresh`, 'on a hit they tell how the stored response came')
+  t.equal((await house.get('/a')).header('cache-status'), `${before}, springhouse; hit; ttl=60; detail=fresh`, 'on a hit they say how the stored response came')
   t.equal((await house.get('/a', {}, { method: 'DELETE' })).header('cache-status'), `${before}, springhouse; fwd=method; detail=method`)
 })
 
@@ -14,7 +14,7 @@ t.test('RFC 9211 §2.7: no key, whatever the request: it names the route and the
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: true } } })
   for (const _ of ['miss', 'hit']) t.notMatch((await house.get('/a', { 'Cache-Status': 'key', 'X-Cache-Debug': '1', Pragma: 'x-get-cache-key' })).header('cache-status'), /key/)
   const explained = JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(`http://127.0.0.1:${house.port}/a`)}`)).body.toString()) as { key: string }
-  t.match(explained.key, /\/a$/, 'explain tells it')
+  t.match(explained.key, /\/a$/, 'explain shows it')
 })
 
 t.test('RFC 9213 §2.2: CDN-Cache-Control governs here, and passes on with what it overrides', async t => {

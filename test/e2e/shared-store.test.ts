@@ -80,7 +80,7 @@ t.test('a response requested as soon as a replica has started is stored', async 
   }
 })
 
-overBoth('what one replica has stored another serves', async (t, startReplicas) => {
+overBoth('a response that one replica has stored another serves', async (t, startReplicas) => {
   const { redis, origin, a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
   t.equal(detail(await a.get('/a')), 'uri-miss')
   const hit = await b.get('/a')
@@ -98,7 +98,7 @@ for (const [how, purge] of [
   ['prefix', { prefixes: ['/v1/'] }],
   ['all', { all: true }],
 ] as const) {
-  overBoth(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old answer after it`, async (t, startReplicas) => {
+  overBoth(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old response after it`, async (t, startReplicas) => {
     const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
     const fetch = (replica: Replica): Promise<Answer> => replica.get('/v1/a?b=c')
     const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
@@ -115,7 +115,7 @@ for (const [how, purge] of [
   })
 }
 
-overBoth('under load nobody who asks after a purge is answered with what was before it, by either replica', async (t, startReplicas) => {
+overBoth('under load no request after a purge gets a response from before it, by either replica', async (t, startReplicas) => {
   let version = 1
   const { a, b } = await startReplicas(t, async (_, response) => {
     const body = String(version)
@@ -165,13 +165,13 @@ overBoth('a purge wins over a fetch that is in flight at another replica', async
     await origin.nth(origin.requests.length + 1)
     t.match(JSON.parse((await a.purge(purge)).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
     release()
-    t.equal((await early).body.toString(), 'answer 1', 'who asked before gets what there was')
+    t.equal((await early).body.toString(), 'answer 1', 'an earlier request gets the earlier response')
     t.equal((await b.get('/a')).body.toString(), 'answer 2', 'nobody after it does')
     t.equal((await a.get('/a')).body.toString(), 'answer 2')
   }
 })
 
-overBoth('what a 304 brings one replica the other serves', async (t, startReplicas) => {
+overBoth('a response that a 304 freshens at one replica the other serves', async (t, startReplicas) => {
   const { origin, a, b } = await startReplicas(t, (request, response) => {
     if (request.headers['if-none-match'] === '"v"') response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=600', 'X-A': 'new' }).end()
     else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=0', 'X-A': 'old', 'X-B': 'stays' }).end('one')
@@ -187,7 +187,7 @@ overBoth('what a 304 brings one replica the other serves', async (t, startReplic
   t.equal(origin.requests.length, 2)
 })
 
-overBoth('a POST through one replica invalidates for the other, before its answer', async (t, startReplicas) => {
+overBoth('a POST through one replica invalidates for the other, before its response', async (t, startReplicas) => {
   const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }))
   await b.get('/a')
   t.equal(detail(await b.get('/a')), 'fresh')
@@ -222,7 +222,7 @@ overBoth('each variant is shared, and none is mistaken for another', async (t, s
   t.equal(origin.requests.length, 4)
 })
 
-overBoth('without a Redis it starts, answers and says so; and takes it up when it comes', async (t, startReplicas) => {
+overBoth('without a Redis it starts, serves and says so; and uses Redis when it comes', async (t, startReplicas) => {
   const redis = await startRedis()
   await redis.stop()
   const { a } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }), redis)
@@ -288,7 +288,7 @@ const large = randomBytes(600_000)
 const bodyOf = (path: string): Buffer => path.startsWith('/large') ? large : Buffer.from(`of ${path}`)
 const pathIsBody: OriginHandler = (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? '')) }
 
-overBoth('a Redis that is killed costs hits, not answers; an empty one in its place is taken up', async (t, startReplicas) => {
+overBoth('a killed Redis costs hits, not responses; an empty one in its place is used', async (t, startReplicas) => {
   const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))
@@ -309,7 +309,7 @@ overBoth('a Redis that is killed costs hits, not answers; an empty one in its pl
   t.equal(a.log.filter(({ level }) => level >= 50).length, 0)
 })
 
-overBoth('a Redis that hangs delays answers for a moment, and they come all the same', async (t, startReplicas) => {
+overBoth('a Redis that hangs delays responses for a moment, and they come all the same', async (t, startReplicas) => {
   const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))

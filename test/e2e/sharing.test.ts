@@ -46,10 +46,10 @@ t.test('a client whose response is current does not keep others from sharing the
   })
   t.equal(detail(await house.get('/a')), 'no-store')
   house.clock.advance(50_000)
-  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304, 'it is asked as the client asks')
+  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304, 'it gets the request as the client sent it')
   house.clock.advance(50_000)
   t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304)
-  t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'a minute after it was found uncacheable the whole is asked for again')
+  t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'a minute after it was found uncacheable the whole is requested again')
   t.equal(detail(await house.get('/a')), 'fresh')
 })
 

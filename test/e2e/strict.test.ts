@@ -20,7 +20,7 @@ t.test('strict: only what is keyed, negotiated or judged', async t => {
   t.match(seen, { 'accept-language': 'de', 'authorization': 'Bearer x', 'x-tenant': 'a', 'via': '1.1 springhouse', 'x-forwarded-for': '127.0.0.1' })
   t.strictSame([seen['x-feature'], seen['user-agent']], [undefined, undefined])
   const posted = JSON.parse(String((await get('/a', steering, { method: 'POST' })).body)) as Record<string, string>
-  t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'what is passed is for nobody else')
+  t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'a passed response is for no other client')
 })
 
 t.test('strict: the response to a POST, which is forwarded with every field, is for no other client', async t => {

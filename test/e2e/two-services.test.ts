@@ -84,7 +84,7 @@ t.test('a replica whose routes or origins differ from the other replicas says so
   t.same(warnings(other), ['2 of the replicas with this Redis and redis.keyPrefix "sh" have other routes: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix'])
   t.same(await differs(other), ['routes', 'routes'])
   await eventually(async () => (await differs(a)).join() === 'routes' && (await differs(same)).join() === 'routes')
-  t.same([...warnings(a), ...warnings(same)], [], 'those that were there before say nothing')
+  t.same([...warnings(a), ...warnings(same)], [], 'the earlier replicas say nothing')
   t.match(await configuration(a), { routes: /^[\w-]{16}$/, origins: /^[\w-]{16}$/, differing: [{ replica: /-/ }] })
 
   const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })

@@ -92,7 +92,7 @@ t.test('a response that was looked up before is not used once purges may have be
   bench.clock.advance(61_000)
   const confirmed = await bench.get('/a')
   t.equal(confirmed.body.toString(), 'stored')
-  t.equal(bench.origin.requests.length, 3, 'the whole is asked for after the 304')
+  t.equal(bench.origin.requests.length, 3, 'the whole is requested after the 304')
   bench.clock.advance(61_000)
   current = true
   broken = true

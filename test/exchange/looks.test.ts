@@ -58,7 +58,7 @@ t.test('a fresh response in the local tier is used alone; for all else the share
     return [detail(await get('/a', headers)), { ...looks }]
   }
   t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 0 }])
-  t.same(await look(), ['fresh', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'what is used comes nearer')
+  t.same(await look(), ['fresh', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'a used entry is promoted')
   atHand = true
   t.same(await look(), ['fresh', { near: 1, far: 0, kept: 0, forgotten: 0 }])
   t.same(await look({ 'Cache-Control': 'no-cache' }), ['request-no-cache', { near: 1, far: 1, kept: 0, forgotten: 0 }])
@@ -69,5 +69,5 @@ t.test('a fresh response in the local tier is used alone; for all else the share
   await log.append(purge({ all: true, soft: true }), 0)
   t.same(await look(), ['soft-purged', { near: 1, far: 1, kept: 0, forgotten: 0 }])
   await log.append(purge({ all: true }), 0)
-  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 1 }], 'what is dead gives its memory back')
+  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 1 }], 'a dead entry frees its memory')
 })

@@ -108,7 +108,7 @@ t.test('half a head and half a body are cut off, also when they come drop by dro
     clearInterval(drip)
     t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
   })))
-  for (const { body } of house.origin.requests) await t.rejects(body, 'the origin is not told that it was whole')
+  for (const { body } of house.origin.requests) await t.rejects(body, 'for the origin it was not complete')
 })
 
 async function crowd(t: { teardown(close: () => void): void }, house: { readonly port: number }, count: number, each: (socket: Socket, i: number) => void): Promise<Socket[]> {

@@ -52,7 +52,7 @@ t.test('an origin is sent the cookies that the key names, and nothing else', asy
 t.test('a request that is passed has its cookies, and what it brings is stored only if it had no others', async tap => {
   const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   tap.equal(String((await send(house, '/p', ['lang=de; sid=1', 'a'], 'POST')).body), 'POST cookie: lang=de; sid=1; a')
-  tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the answer to a POST with others is not stored')
+  tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the response to a POST with others is not stored')
   await send(house, '/q', ['lang[x]=evil'], 'POST')
   tap.equal(String((await send(house, '/q', [])).body), 'GET cookie: ')
   await send(house, '/r', ['lang=de'], 'POST')

@@ -60,7 +60,7 @@ t.test('a response whose END_STREAM was not seen is truncated, however it broke 
     const origins = http2([origin])
     const got = await fetchFrom(origins)
     t.match(got, { status: 200, headSeen: true, error: { code: 'ORIGIN_TRUNCATED' } }, how)
-    t.equal((await fetchFrom(origins)).body.toString(), 'whole', 'the next one is answered')
+    t.equal((await fetchFrom(origins)).body.toString(), 'whole', 'the next one gets its response')
     t.strictSame([origins.status()[0]?.pending, requests], [0, 2])
     await origins.close()
     await origin.close()
@@ -137,7 +137,7 @@ t.test('a head that is too large is said to be', async t => {
   const { origins } = await standing(t, (connection, stream) => connection.send(head(stream, Array.from({ length: 300 }, (_, i) => [`a${i}`, '']), { end: true })))
   t.equal((await fetchFrom(origins)).fields.length, 600, 'many fields are all there')
   const { origins: calmed } = await standing(t, (connection, stream) => connection.send(resetStream(stream, calm)))
-  t.equal((await fetchFrom(calmed)).error?.code, 'ORIGIN_RESET', 'of which a server that wants it calmer says nothing')
+  t.equal((await fetchFrom(calmed)).error?.code, 'ORIGIN_RESET', 'a server that refuses for its load does not say so')
 })
 
 t.test('100 is skipped, and 103 forwarded', async t => {

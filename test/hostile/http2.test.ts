@@ -166,7 +166,7 @@ t.test('an upload that stops, or whose response comes before its end, ends with 
     session.destroy()
   }
   t.equal(house.origin.requests.length, 2)
-  await t.rejects((house.origin.requests[0] as Recorded).body, 'the origin is not told that it was whole')
+  await t.rejects((house.origin.requests[0] as Recorded).body, 'for the origin it was not complete')
   // After an early response, the origin receives no more of the request.
   await eventually(() => house.origin.requests[1]?.socket.destroyed === true)
 })

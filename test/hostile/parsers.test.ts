@@ -83,7 +83,7 @@ t.test('none throws, and each says the same of the same', async t => {
       const value = anything(random)
       for (const parse of parsers) {
         try {
-          if (JSON.stringify(parse(value)) !== JSON.stringify(parse(value))) wrong = `two answers to ${JSON.stringify(value)}`
+          if (JSON.stringify(parse(value)) !== JSON.stringify(parse(value))) wrong = `two results for ${JSON.stringify(value)}`
         } catch (error) {
           wrong = `${String(error)} for ${JSON.stringify(value)}`
         }

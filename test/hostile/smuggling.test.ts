@@ -26,7 +26,7 @@ function wrong(origin: Recorder, heard: { bytes: string; closed: boolean }, sent
   const seen = origin.requests().map(({ line, body }) => `${line.replace(/ HTTP\/1\.1$/, '')} ${body}`)
   const methods = [...sent.matchAll(/(?:^|\n)([A-Z]+) [^\n]* HTTP\/1\.[01]\r/g)].map(([, method = '']) => method)
   const answers = readResponses(heard.bytes, methods[0] === 'HEAD' ? ['HEAD'] : [])
-  if (answers.fault !== undefined || answers.rest !== '') return `the client was sent: ${answers.fault ?? 'half an answer'}: ${answers.rest.slice(0, 80)}`
+  if (answers.fault !== undefined || answers.rest !== '') return `the client was sent: ${answers.fault ?? 'half a response'}: ${answers.rest.slice(0, 80)}`
   const statuses = answers.messages.map(statusOf)
   const refused = statuses.length === 1 && Number(statuses[0]) >= 400 && heard.closed && seen.length === 0
   if (outcome === 'refused') { if (refused) return undefined }

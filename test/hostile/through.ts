@@ -77,7 +77,7 @@ export async function fuzzThrough(seed: number, enough: (tried: number) => boole
       tried += together
     }
     const { bytes } = await exchange(port, next, 5_000)
-    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request is not answered any more')
+    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request gets no response any more')
   } finally {
     await close()
   }

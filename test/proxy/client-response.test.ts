@@ -67,7 +67,7 @@ for (const protocol of ['h1', 'h2'] as const) {
     response.write(Buffer.from('nobody reads it'))
     response.end()
     response.cut()
-    t.pass('what is written to nobody harms nobody, and nobody waits for room')
+    t.pass('writes without a client are harmless, and nothing waits for room')
   })
 
   t.test(`${protocol}: a response that is full has room again when its client reads`, async (t) => {

@@ -234,7 +234,7 @@ tap.test('while the proxy closes, requests in flight get their responses and no 
   held[0]?.()
   const answer = await pending
   t.equal(answer.body.toString(), 'late')
-  t.equal(answer.header('connection'), 'close', 'and its client told so')
+  t.equal(answer.header('connection'), 'close', 'and its client gets the error')
   agent.destroy()
   await closed
   await proxy.origins.close()

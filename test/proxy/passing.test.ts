@@ -253,7 +253,7 @@ tap.test('a small upload by an idempotent method survives a server that is kille
     if (status === 200) t.equal(String(answer.body), sent)
     await proxy.close()
   }
-  t.equal(well.requests.length, 4, 'what may not be sent twice was not')
+  t.equal(well.requests.length, 4, 'a request that may not be sent twice was not')
 })
 
 tap.test('a small upload that its client aborts is not sent at all', async (t) => {

@@ -44,7 +44,7 @@ t.test('members of an origin side pass on, by either way, and are not stored for
   const members = 'inner.example; received-status=200, outer; details="x, y"'
   t.equal((await house.get('/a')).header('proxy-status'), members, 'through the cache')
   t.equal((await house.get('/a', {}, { method: 'OPTIONS' })).header('proxy-status'), members, 'past it')
-  t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they told of one passage')
+  t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they describe one passage')
 })
 
 t.test('a response that may only come from cache says that it is the proxy\'s own', async t => {

@@ -246,7 +246,7 @@ tap.test('the end of either side is the end of both', async (t) => {
   }
   const pending = (): number | undefined => proxy.origins.status()[0]?.pending
   const first = await opened()
-  t.equal(pending(), 1, 'a tunnel is something under way')
+  t.equal(pending(), 1, 'a tunnel is in flight')
   const ended = once(first, 'close')
   sockets.at(-1)?.resetAndDestroy()
   await ended

@@ -57,7 +57,7 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
       trail.count(stopping ? 'sent again: the replica was told to stop as it was sent' : 'sent again: a kept connection was closed as it was sent')
       return read(scene, { ...asked, agent: undefined }, other, false)
     }
-    return scene.violated({ rule: 'a request was not answered', purge: undefined }, page.path, told)
+    return scene.violated({ rule: 'a request got no response', purge: undefined }, page.path, told)
   }
   if (message === undefined) return trail.count('broken off by the client')
   const status = message.response.statusCode ?? 0
@@ -65,7 +65,7 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
   const tookMs = trail.elapsedMs - beganMs
   trail.count(`status ${status}`)
   if (/; hit/.test(cacheStatus)) trail.count('hits')
-  if (asked.slowMs === 0 && page.kind === 'hot') trail.most('slowest answer for a hot key, ms', Math.round(tookMs))
+  if (asked.slowMs === 0 && page.kind === 'hot') trail.most('slowest response for a hot key, ms', Math.round(tookMs))
   const told = `${who} is answered by ${replica.name} (#${sent}) after ${Math.round(tookMs)} ms: ${status}, ${message.body.length} bytes, generation ${field(message.response, 'x-generation')} body ${JSON.stringify(readBody(message.body))} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(page.path, told)
   const wrong = judge(scene, asked, replica, message, { status, sent, counterAtSend, beganMs, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
@@ -96,13 +96,13 @@ function judge(scene: Scene, { page, who, flavour, method }: Read, replica: Aske
     if (found.path !== page.path) return 'the body is that of another URL'
     if (found.variant !== (page.kind === 'vary' ? flavour : '-')) return 'the body is that of another variant'
     if (found.user !== (page.kind === 'me' ? who : '-')) return 'the body is that of another user'
-    if (complete && !found.whole) return 'the body looks whole, and is not'
+    if (complete && !found.whole) return 'the body claims to be whole, and is not'
   }
   if (!complete) {
     if (originFailed) trail.count('cut, visibly, while the origin failed')
     else if (troubles.ended('killed', replica.name, told.beganMs, nowMs)) trail.count('cut, visibly, with a replica that was killed')
     else if (page.bytes > inChunksBytes && troubles.during('redis', told.beganMs, nowMs)) trail.count('large, cut visibly while Redis was in trouble')
-    else return 'a body was cut, though nothing had failed'
+    else return 'a body was truncated, though nothing had failed'
     return undefined
   }
   const { generation } = found as { generation: number }

@@ -125,8 +125,8 @@ export async function soak(options: SoakOptions): Promise<Report> {
       const stopMs = trail.elapsedMs
       stopped(replica, await replica.drain(), trail.elapsedMs - stopMs)
     }
-    trail.count('answers of the origin', origin.answered)
-    trail.count('answers judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
+    trail.count('responses of the origin', origin.answered)
+    trail.count('responses judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
     for (const [target, story] of doubtful) if (!notRecorded.has(target)) broken(story)
     if (options.timed) for (const what of growing(samples, seconds)) broken(what)
     return { seed: options.seed, seconds, trail, samples, violations }
@@ -192,7 +192,7 @@ function clock(ms: number): string {
 async function inTime(load: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('clients still wait for answers long after the last request: something hangs')), lastAnswersMs)
+    timer = setTimeout(() => reject(new Error('clients still wait for responses long after the last request: something hangs')), lastAnswersMs)
   })
   try {
     await Promise.race([load, late])

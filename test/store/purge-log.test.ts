@@ -34,7 +34,7 @@ void t.test('an entry is valid until a purge that matches it', async (test) => {
   test.equal(log.judge(before), 'valid')
   await log.append(purge({ tags: ['thing-1'] }), 0)
   test.equal(log.judge(before), 'dead')
-  test.equal(log.judge(entry(log)), 'valid', 'what is asked for afterwards is not touched')
+  test.equal(log.judge(entry(log)), 'valid', 'a later request is not touched')
 })
 
 void t.test('a purge wins over a fill that was in flight', async (test) => {
@@ -198,7 +198,7 @@ void t.test('the index gives the same result as all records one by one', async (
       const forgotten = from < purges.length - maxRecords
       const expected = forgotten || later.some((one) => !one.soft) ? 'dead' : later.length > 0 ? 'stale' : 'valid'
       test.equal(table.judge({ ...each, stamp: stamp(from) }), expected)
-      if (expected !== 'valid') test.ok(table.mayTouch(stamp(from), each.authority, each.target), 'what is touched may be touched')
+      if (expected !== 'valid') test.ok(table.mayTouch(stamp(from), each.authority, each.target), 'an entry that matches may match')
       for (let until = from + 1; until <= purges.length; until++) {
         const between = forgotten || purges.slice(from, until - 1).some((one) => matches(one, each))
         test.equal(table.touchedBefore({ ...each, stamp: stamp(from) }, stamp(until)), between)

@@ -110,10 +110,10 @@ export const impostors: readonly RedisError[] = [
   impostor('a port that speaks TLS', secure, { way: 'sentinel' }),
   impostor('a port that speaks TLS', secure, { way: 'cluster' }),
   garbled('replies that are replaced by nonsense', (reply) => reply.toString('latin1').replaceAll(/[$+:*]/g, '?')),
-  garbled('replies that are replaced by what nobody asked for', () => `$${marks.body.length}\r\n${marks.body}\r\n$-1\r\n_\r\n*-1\r\n`),
+  garbled('replies that are replaced by unsolicited ones', () => `$${marks.body.length}\r\n${marks.body}\r\n$-1\r\n_\r\n*-1\r\n`),
   garbled('replies that are replaced by errors', () => `-${marks.token} ${marks.body}\r\n`),
   // RESP3: pushes that say too little, or are none.
-  garbled('pushes that are cut short', (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
+  garbled('pushes that are truncated', (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
   impostor('an echo', echo, { way: 'sentinel' }),
   impostor('errors that repeat what was sent', repeat, { way: 'sentinel' }),
   impostor('one that closes at once', cut, { way: 'sentinel' }),

@@ -60,7 +60,7 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
         // This one hangs, or is on its way back.
       }
     }
-    throw new Error('no node of the cluster answers')
+    throw new Error('no node of the cluster responds')
   }
   const owners = async (): Promise<ClusterNode[]> => (await described()).filter(([, , flags = '', , , , , , ...slots]) => /master/.test(flags) && !/fail/.test(flags) && slots.length > 0).map(([id]) => byId(id))
   const slotOf = async (key: string): Promise<number> => Number(await (live()[0] as ClusterNode).raw.cluster('KEYSLOT', key))

@@ -172,7 +172,7 @@ export const singleErrors: readonly RedisError[] = [
     }
   }),
   {
-    name: 'a name that is gone',
+    name: 'a name that no longer resolves',
     refuses: /redis\.invalid/,
     start: async () => ({ redis: { url: `redis://:${password}@redis.invalid:6379` } }),
   },
@@ -209,7 +209,7 @@ export const sentinelErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'names of Sentinels that are gone',
+    name: 'names of Sentinels that no longer resolve',
     refuses: /no Sentinel can be reached/,
     start: async () => ({ redis: { sentinel: { master: 'cache', nodes: ['sentinel.invalid:26379'], password: marks.sentinel }, password } }),
   },
@@ -247,7 +247,7 @@ export const clusterErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'names of a cluster that are gone',
+    name: 'names of a cluster that no longer resolve',
     refuses: /redis\.invalid/,
     start: async () => ({ redis: { cluster: ['redis.invalid:6379'], password } }),
   },
@@ -262,7 +262,7 @@ export const clusterErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'slots on their way while ASKING is not allowed, and connections are killed',
+    name: 'slots that move while ASKING is not allowed, and connections are killed',
     start: async (t) => {
       const cluster = await clusterOf(t, [])
       for (const { raw: node } of cluster.nodes) await node.call('ACL', 'SETUSER', 'house', 'on', `>${password}`, '~*', '&*', '+@all', '-asking')

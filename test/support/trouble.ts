@@ -66,7 +66,7 @@ export async function purges(t: Test, site: Site, count: number): Promise<Set<nu
     answered.add(await site.purge(site.replicas[i % 2 as 0 | 1]))
     const tookMs = systemClock.monotonic() - began
     // Recorded within 4 s or not at all, then waited for for 2 s more.
-    t.ok(tookMs < 15_000, `a purge answers within its deadline: ${Math.round(tookMs)} ms`)
+    t.ok(tookMs < 15_000, `a purge responds within its deadline: ${Math.round(tookMs)} ms`)
   }
   return answered
 }
@@ -84,8 +84,8 @@ export function settled(t: Test, load: Load, label: string): void {
 /** Stops the load. Every response was right. No more large ones were truncated than lost their body while the origin had a newer version. */
 export async function ends(t: Test, load: Load, mostCut: number): Promise<void> {
   const { wrong, cut } = await load.stop()
-  t.same(wrong, [], 'every answer was right')
-  t.comment(`large bodies that were cut on their way out of Redis: ${cut}`)
+  t.same(wrong, [], 'every response was right')
+  t.comment(`large bodies that were truncated on their way out of Redis: ${cut}`)
   t.ok(cut <= mostCut, `${cut} were cut`)
 }
 
