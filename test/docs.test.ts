@@ -1,4 +1,4 @@
-// The pages that people read at night say what the program says, in both directions.
+// The pages that people read at night agree with the program, in both directions.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

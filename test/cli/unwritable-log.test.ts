@@ -58,7 +58,7 @@ async function dropped({ admin }: Unwritable): Promise<number> {
   return samples.reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
-/** A pipe: the end that a process is given, and the end that this one reads, or closes. */
+/** A pipe: the end that a process writes to, and the end that this process reads, or closes. */
 function pipe(t: Test): { writeEnd: number; read(): string; close(): void } {
   const path = `${t.testdir()}/${Math.random()}`
   execFileSync('mkfifo', [path])
@@ -141,7 +141,7 @@ for (const { name, given } of cases) {
     })
   }
 
-  test(`${name}: an exception that nobody caught ends the process with 1`, async (t) => {
+  test(`${name}: an uncaught exception ends the process with 1`, async (t) => {
     const { stdio, once } = given(t)
     const serve = await start(t, { stdio })
     once?.()
@@ -164,7 +164,7 @@ for (const { name, given } of cases.filter((each) => /both/.test(each.name))) {
       const { body } = await ask(serve.admin, { path: '/v1/stats', headers: ['Authorization', `Bearer ${token}`] })
       return (JSON.parse(body.toString()) as { workers: { pid: number }[] }).workers.map(({ pid }) => pid)
     }
-    // Each worker that ends restores how it found what it shares with the others.
+    // Each worker that ends restores the state in which it found the shared descriptors.
     for (let crash = 0; crash < 2; crash++) {
       const [first = 0] = await pids()
       process.kill(first, 'SIGUSR2')

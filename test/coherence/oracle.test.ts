@@ -63,7 +63,7 @@ void t.test('the subject of a soft purge is served as stale, or confirmed again,
   test.equal(after(soft, { lastHeardOf: 21 }), undefined)
 })
 
-void t.test('a purge that may not have been recorded does not hide one that was, in whatever order they come', async (test) => {
+void t.test('a purge that may not have been recorded does not hide one that was, in either order', async (test) => {
   const oracle = new Oracle()
   const certain = oracle.sent({ ...nothing, all: true }, 20)
   const doubtful = oracle.sent({ ...nothing, all: true }, 15, '/a/long?post=1')

@@ -1,4 +1,4 @@
-// The responses that are allowed after a purge: the promise, as a judge of what clients received.
+// The responses that are allowed after a purge: the promise, as a judge of the responses that clients received.
 import type { Resource } from './resources.ts'
 
 /** The subject of a purge. */
@@ -87,7 +87,7 @@ export class Oracle {
     purge.confirmed = moment
   }
 
-  /** Returns what a response breaks; undefined if nothing. */
+  /** Returns the rule that a response breaks; undefined if none. */
   judge(seen: Seen): Violation | undefined {
     const { resource, made, lastHeardOf = seen.status === 304 ? made.generation : 0, counterAtSend } = seen
     if (resource.neverShared && made.generation <= counterAtSend) {

@@ -96,7 +96,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(resource.path, told)
   countUse(trail, cacheStatus)
-  // A replica with lax rules may give to one client what belongs to another: its rules allow that.
+  // A replica with lax rules may send one client a response that belongs to another: its rules allow that.
   if (resource.variesBy === 'cookie' && (laxBefore || replica.lax)) return undefined
   const wrong = judge(scene, asked, message, { status, sent, counterAtSend, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
   if (wrong !== undefined) scene.violated(wrong, resource.path, told)
@@ -134,7 +134,7 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
   return scene.oracle.judge({ ...told, resource, replica: asked.replica.name, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
 }
 
-/** Returns what is wrong with a body that claims to be whole: every byte is known beforehand. */
+/** Returns the fault of a body that claims to be whole: every byte is known beforehand. */
 function badBytes({ resource, flavour, who, range }: Read, { response, body }: Message, made: Generated): string | undefined {
   const variant = variantOf(resource, flavour, who)
   const expected = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })

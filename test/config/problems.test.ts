@@ -72,7 +72,7 @@ test('false is taken for the value off, and for nothing else', (t) => {
   t.end()
 })
 
-test('a wrong value is shown, with what would be right', (t) => {
+test('a wrong value is shown, with a right one', (t) => {
   const cases: readonly [Record<string, unknown>, string][] = [
     [{ proxy: 3 }, 'proxy: expected a map of settings, got 3'],
     [{ proxy: { trustProxy: 'yes' } }, 'proxy.trustProxy: expected true, false, or a list of IP addresses and CIDR ranges, got "yes"'],
@@ -148,7 +148,7 @@ test('settings that are not supported yet are refused, not ignored', (t) => {
   t.end()
 })
 
-test('one mistake is one line: what depends on it is not judged as well', (t) => {
+test('one mistake is one line: settings that depend on it are not judged as well', (t) => {
   t.strictSame(wrong({ origins: { api: 3 }, routes: [{ origin: 'api' }] }), ['origins.api: expected a map of settings, got 3'])
   t.strictSame(wrong({ admin: { host: 3, tokens: 'x' } }).length, 2)
   t.end()

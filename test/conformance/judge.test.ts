@@ -1,4 +1,4 @@
-// The judge of a run, over results that were made up: it has to see what is wrong in either direction.
+// The judge of a run, over invented results: it has to find differences in either direction.
 import t from 'tap'
 import { type Expected, failures, reasonsFor, type Results, score, surprises, type Tests } from './judge.ts'
 
@@ -6,12 +6,12 @@ const tests: Tests = new Map([['must', 'required'], ['must-too', 'required'], ['
 const all: Results = { must: true, 'must-too': true, could: true, 'does-it': true }
 const no = ['Assertion', 'Response 2 comes from cache'] as const
 
-t.test('a run that is as expected surprises nobody', async t => {
+t.test('an expected run has no surprises', async t => {
   t.strictSame(surprises(tests, all, {}), [])
   t.strictSame(surprises(tests, { ...all, could: no }, { could: 'a choice' }), [])
 })
 
-t.test('a test that fails without being expected to is named, with what is wrong', async t => {
+t.test('a test that fails unexpectedly is named, with its failure', async t => {
   t.strictSame(surprises(tests, { ...all, must: no }, {}), ['must (required) does not pass, and is not expected to fail: Assertion: Response 2 comes from cache'])
   t.strictSame(surprises(tests, { ...all, could: no }, { must: 'a choice' }), [
     'could (optimal) does not pass, and is not expected to fail: Assertion: Response 2 comes from cache',

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { endWithUs } from '../support/children.ts'
 import type { Suite } from './suite.ts'
 
-/** Ten times what the whole suite takes: a client that takes longer hangs. */
+/** Ten times the duration of the whole suite: a client that takes longer hangs. */
 const clientTimeoutMs = 300_000
 const startTimeoutMs = 60_000
 
@@ -40,7 +40,7 @@ export async function runClient(suite: Suite, proxy: string, id: string): Promis
   return printed
 }
 
-/** Starts a Node program; resolves when it has printed what `ready` matches, with its group. @throws when it ends before, or does not come up. */
+/** Starts a Node program. Resolves with the group of `ready` once the output matches it. @throws when it ends before, or does not come up. */
 async function start(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, ready: RegExp): Promise<Running> {
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)

@@ -1,4 +1,4 @@
-// The score in the README: written by the command between two markers, and held to what was run.
+// The score in the README: written by the command between two markers, and compared with the run.
 import type { Score } from './judge.ts'
 
 /** A row: the settings and store of a run, and its scores. */

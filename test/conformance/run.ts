@@ -1,4 +1,4 @@
-// npm run conformance: the public cache tests over each store and with each setting, scored and held to what is expected.
+// npm run conformance: the public cache tests over each store and with each setting, scored and compared with the expectations.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -94,7 +94,7 @@ async function settled(suite: Suite, origin: string, its: Settings, store: Store
   return [results, found]
 }
 
-/** Prints what one run came to. */
+/** Prints the result of one run. */
 function report(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined): Row {
   const row = { settings: its.shown, store: store.name, score: score(suite.tests, results) }
   console.log(`${its.name.padEnd(12)}${store.name.padEnd(8)}${kinds.map(kind => `${kind} ${row.score[kind].passed}/${row.score[kind].of}`).join('   ')}`)

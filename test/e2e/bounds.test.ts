@@ -30,7 +30,7 @@ t.test('a body that turns out to be beyond maxEntryBytes: its client gets every 
   const [pieces, piece] = [64, Buffer.alloc(mib)]
   const live: number[] = []
   const { house, raw } = await overRedis(t, async (request, response) => {
-    response.writeHead(200, { 'Cache-Control': 'max-age=600' }) // no Content-Length: nobody knows before the end
+    response.writeHead(200, { 'Cache-Control': 'max-age=600' }) // no Content-Length: the length is unknown before the end
     if (request.url === '/well') return response.end('well')
     for (let i = 0; i < pieces; i++) {
       const body = Buffer.from(piece.fill(i))
@@ -65,10 +65,10 @@ t.test('a body that turns out to be beyond maxEntryBytes: its client gets every 
   })
   t.same(sums, Array.from({ length: pieces }, () => mib), 'every byte, in order')
   const peak = Number(/used_memory_peak:(\d+)/.exec(await raw.info('memory'))?.[1])
-  // The collector frees buffers in its own time; but what is held on to, from the first half on, is in every sample.
+  // The collector frees buffers in its own time. Memory that is retained from the first half on is in every sample.
   const held = Math.min(...live) - liveBefore
   t.comment(`Redis held at most ${((peak - before) / mib).toFixed(1)} MiB of it, this process ${(held / mib).toFixed(1)} MiB, origin and client in it`)
-  // The bound, what is on its way beside it, and what Redis itself takes for the connections.
+  // The bound, the bytes in flight beside it, and Redis's own memory for the connections.
   t.ok(peak - before < 8 * mib, `${peak - before}`)
   t.ok(held < 16 * mib, `${held}`)
   await eventually(async () => (await raw.keys('*:b:*')).length === 0)

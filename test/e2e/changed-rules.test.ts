@@ -83,7 +83,7 @@ t.test('a change of rules that does not affect sharing leaves stored responses i
   t.equal(detail(await house.get('/a')), 'route-uncached')
 })
 
-t.test('purges and explain find what a route stores under its new rules, and purges what it stored under the old ones', async t => {
+t.test('purges and explain find the entries of a route under its new rules, and purges those under the old ones', async t => {
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')

@@ -65,7 +65,7 @@ t.test('2,000 requests for a key that may be served stale meanwhile get a respon
   t.equal(asked('/swr').length, 2)
 })
 
-t.test('1,000 at once for what may not be stored are at the origin at once, as soon as one has found it out', async t => {
+t.test('1,000 requests at once for a response that may not be stored reach the origin at once, as soon as one has found that out', async t => {
   const count = await countFrom(replicas)
   const all = askAll(replicas, 1000, '/no-store')
   const first = await nth('/no-store', 1)

@@ -1,4 +1,4 @@
-// Leases that no replica wrote: whatever lies in Redis under the name of a lease, requests end, and Redis is left alone.
+// Leases that no replica wrote: whatever value has the name of a lease, requests end, and Redis is left alone.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis.ts'
 interface Site {
   readonly house: TestProxy<Clock>
   readonly raw: Redis
-  /** Where the purge log stands: a lease with this stamp is waited for. */
+  /** The position of the purge log: requests wait for a lease with this stamp. */
   readonly stamp: string
   /** The name of the lease of a URL. */
   leaseOf(path: string): Promise<string>
@@ -64,8 +64,8 @@ async function calls(raw: Redis, command: string): Promise<number> {
 
 const monthMs = 30 * 24 * 3600 * 1000
 
-// Guard: takeScript gives what has no sensible time to live that of a lease, and takes what is no lease for none.
-t.test('a request ends within a lease or two, whatever lies under the name of the lease', async (test) => {
+// Guard: takeScript sets a lease's time to live where there is no sensible one, and ignores a value that is no lease.
+t.test('a request ends within a lease or two, whatever value has the name of the lease', async (test) => {
   const { house, raw, stamp, leaseOf } = await startReplicas(test, 300)
   const name = await leaseOf('/a')
   const put = (fields: Record<string, string>, ttlMs?: number) => async (): Promise<void> => {
@@ -112,7 +112,7 @@ t.test('no command is sent to Redis for a client that has left', async (test) =>
   const { house, raw, stamp, leaseOf } = await startReplicas(test, 50)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
-  // Never let go: its time to live is for ever a minute.
+  // Never released: its time to live stays at a minute.
   const kept = new AbortController()
   const keep = (async () => { while (!kept.signal.aborted) await raw.pexpire(name, 60_000) })()
   const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))

@@ -98,7 +98,7 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('only what the request selects is touched, and all of that', async t => {
+    t.test('only the variants that the request selects are touched, and all of those', async t => {
       const { script, house } = await startAt(t, kind)
       for (const language of ['de', 'fr']) {
         script.get = { ...tagged, Vary: 'Accept-Language', 'X-A': language }
@@ -153,7 +153,7 @@ for (const kind of ['memory', 'redis']) {
   })
 }
 
-t.test('a HEAD for what is stale makes it fresh again, from the moment of the HEAD, for the lifetime that it gives', async t => {
+t.test('a HEAD freshens a stale response, from the moment of the HEAD, for the lifetime that it gives', async t => {
   const { script, origin } = scripted()
   const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60' }

@@ -1,4 +1,4 @@
-// A whole Springhouse before origins that speak HTTP/2 over TLS: what is stored, what passes by, and what breaks off.
+// A whole proxy before origins that speak HTTP/2 over TLS: stored responses, passes, and responses that break off.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
@@ -41,7 +41,7 @@ async function before(tap: Tap, handler: StreamHandler, proxy?: object): Promise
   return { house, origin }
 }
 
-t.test('miss, hit, validation, HEAD, and what is not stored', async t => {
+t.test('miss, hit, validation, HEAD, and a response that is not stored', async t => {
   const { house, origin } = await before(t, (stream, headers) => {
     const fields = { 'cache-control': 'max-age=50', 'etag': '"1"', 'x-a': ['1', '2'] }
     if (headers['if-none-match'] === '"1"') return stream.respond({ ...fields, ':status': 304 }, { endStream: true })
@@ -98,7 +98,7 @@ t.test('a response with a malformed field is a 502, and nothing of it is stored'
   t.match(await ask(house.port, { method: 'POST', path: '/a', body: 'x' }), { status: 502 })
 })
 
-t.test('uploads, 103 and trailers, on what passes the cache by', async t => {
+t.test('uploads, 103 and trailers, on requests that pass the cache by', async t => {
   const { house } = await before(t, async stream => {
     let length = 0
     for await (const chunk of stream) length += (chunk as Buffer).length

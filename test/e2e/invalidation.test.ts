@@ -35,7 +35,7 @@ async function posts(port: number, count: number, target: (i: number) => string)
 const long = (i: number): string => `/any?${i}${'x'.repeat(7_900)}`
 
 // The guard: implicit purges raise no floor (store/purge/table.ts, invalidate).
-t.test('more POSTs to long URLs by one client than the log may hold: what others stored is still there, and what was posted to is not', async t => {
+t.test('more POSTs to long URLs by one client than the log may hold: other entries are still there, and those of the POSTs are not', async t => {
   const house = await startProxy(t, { origin: redirecting(), config: { coherence: { maxLogBytes: '1MiB', maxLogRecords: 300 } } })
   for (const path of ['/kept', long(1), '/things/7']) t.equal(detail(await house.get(path)), 'uri-miss')
   await posts(house.port, 1_000, i => i % 100 === 0 ? `/things/${i / 100}` : long(i))
@@ -67,7 +67,7 @@ t.test('the same over Redis, for two replicas', async t => {
   t.equal(detail(await two.get(long(1))), 'uri-miss')
 })
 
-// The guard: invalidationBy leaves out what no route stores (exchange/pass/invalidate.ts).
+// The guard: invalidationBy leaves out URLs whose route stores nothing (exchange/pass/invalidate.ts).
 t.test('a URL whose route stores nothing is not recorded; after a reload it is', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
@@ -90,7 +90,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   const after = await applied()
   t.ok(after > before, 'the URL that its response names may be another route’s')
   location = undefined
-  // The route stores for a while, and then does not any more: what it stored meanwhile must still go.
+  // The route stores for a while, and then no longer: responses stored meanwhile must still be invalidated.
   const reload = (mode: 'cache' | 'bypass'): Promise<void> => house.app.reload(resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(mode),
   }))
@@ -102,7 +102,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
 
 const readyz = async (port: number): Promise<string[]> => JSON.parse((await ask(port, { path: '/readyz' })).body.toString()).degraded
 
-// The guard: what could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
+// The guard: an invalidation that could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
 t.test('a POST while Redis hangs invalidates at this replica at once, and at the other when Redis is well', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())

@@ -31,7 +31,7 @@ t.test('a stop waits for the response in flight, and not for connections that it
   agent.destroy()
 })
 
-t.test('a reload whose routes lead to an origin that is not there is refused, and what runs stays', async t => {
+t.test('a reload whose routes lead to an origin that is not there is refused, and the running configuration stays', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const servers = [house.origin.url]

@@ -1,4 +1,4 @@
-// Odd responses of an origin, and what a client receives: doubled fields, trailers, interim responses, upgrades.
+// Odd responses of an origin, and the client's view of them: doubled fields, trailers, interim responses, upgrades.
 import { once } from 'node:events'
 import t from 'tap'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from '../hostile/frames.ts'
@@ -90,7 +90,7 @@ t.test('lists keep their lines over both protocols', async t => {
   }
 })
 
-t.test('trailers that are doubled, odd or not trailers reach nobody, and the response is whole', async t => {
+t.test('trailers that are doubled, odd or not trailers reach no client, and the response is whole', async t => {
   const trailers = ['ETag: "a"', 'ETag: "b"', 'Age: 1', 'X-Sum: 1', 'X-Sum: 2', '__proto__: x', 'Location: /a', 'Location: /b', 'TE: gzip', 'Upgrade: h2c', 'Content-MD5: 1', 'Content-MD5: 2']
   const { clients } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`)
   for (const protocol of ['h1', 'h2'] as const) {
@@ -101,7 +101,7 @@ t.test('trailers that are doubled, odd or not trailers reach nobody, and the res
   }
 })
 
-t.test('interim responses with doubled and odd fields harm nobody', async t => {
+t.test('interim responses with doubled and odd fields do no harm', async t => {
   const hint = ['Link: </a.css>; rel=preload', 'Content-Type: a', 'Content-Type: b', 'ETag: "a"', 'ETag: "b"', 'Set-Cookie: a=b', 'Keep-Alive: 1', 'TE: gzip', '__proto__: x', 'Date: x', 'Date: y']
   const { clients } = await before(t, target => `HTTP/1.1 ${target.slice(1)} Odd\r\n${hint.join('\r\n')}\r\n\r\nHTTP/1.1 200 OK\r\n${hello}`)
   for (const status of [102, 103, 104, 199]) {
@@ -175,7 +175,7 @@ t.test('a handshake that is accepted in two ways, or refused with two targets, i
   t.notMatch(refused, /etag/i)
 })
 
-t.test('a client that resets its stream while it waits for 100 (Continue) harms nobody', async t => {
+t.test('a client that resets its stream while it waits for 100 (Continue) does no harm', async t => {
   const { house, clients } = await before(t, () => `HTTP/1.1 200 OK\r\n${hello}`)
   const connection = await connect2(house.port)
   for (let stream = 1; stream < 100; stream += 2) {

@@ -63,7 +63,7 @@ t.test('a client that has the validated response gets 304, and the origin gets t
   t.equal((await house.get('/a', { 'If-None-Match': '"v1"' })).status, 304)
 })
 
-t.test('a 200 to a validation replaces what was stored', async t => {
+t.test('a 200 to a validation replaces the stored response', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
   const house = await startProxy(t, { origin })
   await house.get('/a')
@@ -104,7 +104,7 @@ t.test('requests that wait for a validation wait on when its 304 was of no use',
   await eventually(async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).waits === 2)
   held[0]?.()
   await house.origin.nth(3)
-  // The connection of the 304 has come to rest: what was to be let go would have been.
+  // The connection of the 304 is idle by now: followers that were to be released would have been.
   await house.get('/b', { 'Cache-Control': 'only-if-cached' })
   held[1]?.()
   t.same((await Promise.all([validating, ...waiting])).map(({ body }) => body.toString()), ['nine', 'nine', 'nine'])

@@ -37,7 +37,7 @@ export interface Shared {
 
 let scenes = 0
 
-/** A house before an origin that has `small`, fresh for a minute; over the embedded store, or over a Redis that is its own by its prefix. */
+/** A proxy before an origin that has `small`, fresh for a minute. It uses the embedded store, or a Redis with a prefix of its own. */
 export async function scene(t: Test, redis: Shared | undefined, options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
   const clock = redis === undefined ? manualClock() : movableClock()
   const has: Ranged = { now: clock.now, body: small, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain' }, ...options.has }
@@ -101,7 +101,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     is(t, await house.get('/a', bytes(8, '')), 206, '89', 'fresh')
   })
 
-  void t.test('parts that together are everything become the whole, whatever the order and the size', async t => {
+  void t.test('parts that together are everything become the whole, in any order and size', async t => {
     for (const [body, ranges] of [[small, [[6, 9], [0, 2], [2, 7]]], [large, [[400_000, 599_999], [0, 99_999], [600_000, 699_999], [90_000, 410_000]]]] as const) {
       void t.test(`${body.length} bytes`, async t => {
         const house = await scene(t, redis, { has: { body } })
@@ -213,7 +213,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     }
   })
 
-  void t.test('parts of unknown whole length: what lies in them, and nothing that is counted from the end', async t => {
+  void t.test('parts of unknown whole length satisfy ranges within them, and none that is counted from the end', async t => {
     const house = await scene(t, redis, { has: { complete: '*' } })
     is(t, await house.get('/a', bytes(0, 4)), 206, '01234')
     const part = await house.get('/a', bytes(1, 3))
@@ -294,7 +294,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['206 0-4/10'])
   })
 
-  void t.test('a purge between two parts kills what they would have become', async t => {
+  void t.test('a purge between two parts kills the whole that they would have become', async t => {
     let hold: (() => void) | undefined
     let holding = false
     const house = await scene(t, redis, {
@@ -308,7 +308,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.equal((await house.purge({ urls: ['/a'] })).status, 200)
     is(t, await house.get('/a', bytes(0, 1)), 206, '01', 'range-miss')
     t.same(house.asked().at(-1), 'bytes=0-1')
-    // Purged while the rest is on its way: the origin's bytes of before the purge must reach nobody after it.
+    // Purged while the rest is in flight: the origin's bytes of before the purge must reach no client after it.
     holding = true
     const answer = house.get('/a')
     await eventually(() => hold !== undefined)

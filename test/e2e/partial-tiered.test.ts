@@ -1,4 +1,4 @@
-// Partial content over memory in front of a real Redis: the same promises, and replicas that put together what others began.
+// Partial content over memory in front of a real Redis: the same promises, and replicas that complete the parts of others.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { startProxy } from '../support/proxy.ts'

@@ -1,4 +1,4 @@
-// Partial content through the whole house, over the embedded store: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
+// Partial content through the whole proxy, over the embedded store: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
 import t from 'tap'
 import { open, rawRequest } from '../support/client.ts'
 import { eventually } from '../support/log.ts'
@@ -115,7 +115,7 @@ t.test('nothing is put together that is longer than the route takes', async t =>
   t.same(await parts(house), ['206 300000-599999/700000'])
 })
 
-t.test('HEAD, and what is not 200, take no notice of Range', async t => {
+t.test('HEAD, and statuses other than 200, take no notice of Range', async t => {
   const house = await scene(t, undefined, {
     origin: has => (request, response, recorded) => {
       if (request.url !== '/gone') return ranged(has)(request, response, recorded)

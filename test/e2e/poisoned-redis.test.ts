@@ -20,7 +20,7 @@ interface Stage {
   readonly house: TestProxy<Clock>
   readonly clients: SecureClients
   readonly client: Redis
-  /** Puts a value under what `target` is looked up by. */
+  /** Puts a value under the key of a target. */
   put(target: string, change: Partial<Metadata>, edit?: (value: Buffer) => Buffer): Promise<string>
 }
 

@@ -97,7 +97,7 @@ async function growth(third: () => Promise<void>): Promise<number[]> {
 
 // The guard: an upload leaves the watch when its request closes (proxy/pass/upload-timeout.ts). Without it each one is retained for a quarter
 // of requestTimeoutMs, some 20 KB at a time: 30 MB in each third.
-t.test('4,500 uploads in an hour that each of them may take: the heap is what it was', async (t) => {
+t.test('4,500 uploads with an hour\'s limit each: the heap does not grow', async (t) => {
   const port = await uploadsTo(t)
   const more = await growth(() => postsOverHttp1(port, 1_500))
   t.ok(more.every((megabytes) => megabytes < 8), `grew by ${more.map((megabytes) => megabytes.toFixed(1)).join(' and ')} MB`)

@@ -30,11 +30,11 @@ interface Site {
   readonly script: Script
   readonly origin: ScriptedOrigin
   readonly a: Replica
-  /** Over Redis the other replica, in memory the same house. */
+  /** Over Redis the other replica, in memory the same proxy. */
   readonly b: Replica
 }
 
-/** The time of the origin is the real one: over Redis the houses' is too, and in memory it makes no difference. */
+/** The time of the origin is the real one: over Redis the proxies' is too, and in memory it makes no difference. */
 function own(url: string, more: Fields = {}): Fields {
   return { 'Content-Location': url, Date: new Date().toUTCString(), Expires: new Date(Date.now() + month).toUTCString(), ...more }
 }

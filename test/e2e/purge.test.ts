@@ -1,4 +1,4 @@
-// Purges and invalidation, over real sockets: what was purged is not served again, and nothing in flight brings it back.
+// Purges and invalidation, over real sockets: a purged response is not served again, and no response in flight brings it back.
 import t from 'tap'
 import { rawRequest } from '../support/client.ts'
 import { counting, detail, startProxy } from '../support/proxy.ts'
@@ -48,7 +48,7 @@ for (const [how, body] of kinds) {
   })
 }
 
-t.test('a purge leaves alone what it does not name', async t => {
+t.test('a purge leaves entries alone that it does not name', async t => {
   const house = await startProxy(t, { origin: tagged })
   await house.get('/v1/a?b=c', { Host: 'api.example' })
   for (const body of [
@@ -176,7 +176,7 @@ t.test('RFC 9111 §4.4: an unsafe request invalidates its URL, Location and Cont
   t.same((await details())[0], 'uri-miss', 'a method that is not known counts as unsafe')
 })
 
-t.test('RFC 9112 §3.2.2: an unsafe request in absolute-form invalidates what its target names, whatever Host says', async t => {
+t.test('RFC 9112 §3.2.2: an unsafe request in absolute-form invalidates the URL of its target, whatever Host says', async t => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600' }) })
   await house.get('/a', { Host: 'api.example' })
   await rawRequest(house.port, 'POST http://api.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')

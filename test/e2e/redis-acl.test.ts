@@ -1,4 +1,4 @@
-// Everything under exactly the Redis user that docs/redis.md names; and what is said when it may not run a command.
+// Everything under exactly the Redis user of docs/redis.md, and the reports when that user may not run a command.
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -167,7 +167,7 @@ t.test('each command that is forbidden is reported once, in one line, stands in 
   const { redis, raws: [raw] } = await single(test)
   if (raw === undefined) throw new Error('no server')
   await serverUser.make(raw)
-  // Without a Redis replica nobody waits for one.
+  // Without a Redis replica there is no wait for one.
   const follower = await startRedis({ args: ['--replicaof', '127.0.0.1', new URL(String(redis['url'])).port, '--repl-diskless-sync-delay', '0'] })
   test.teardown(() => follower.stop())
   await eventually(async () => /^connected_slaves:1/m.test(await raw.info('replication')))
@@ -202,7 +202,7 @@ t.test('each command that is forbidden is reported once, in one line, stands in 
   test.same(others, [])
 })
 
-t.test('every command that is sent is known by what it costs to be without it, and those of scripts are tried', (test) => {
+t.test('for every command that is sent its absence has a known cost, and the commands of scripts are tried', (test) => {
   const folder = fileURLToPath(new URL('../../../src/store/redis/', import.meta.url))
   const source = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).map(name => readFileSync(join(folder, name), 'utf8')).join('\n')
   const found = (pattern: RegExp): string[] => [...new Set([...source.matchAll(pattern)].map(([, name = '']) => name))].toSorted()

@@ -16,7 +16,7 @@ const logKey = 'sh:{log}'
 const small = Array.from({ length: 40 }, (_, i) => `/k/${i}`)
 const large = ['/large/1', '/large/2', '/large/3']
 const paths = [...small, ...large]
-// No request may wait for much longer than Redis is given; far more than that, for the sake of machines that are busy.
+// No request may wait for much longer than the deadlines of Redis. The bound is far longer, because machines may be busy.
 const slowestMs = 5000
 // Errors that a cluster sends to a correct client while slots move and masters come and go. Older servers send ERR to a client
 // library that sends its name. An ERR from a script would be in our log.
@@ -57,7 +57,7 @@ async function caches(replica: Replica, path: string): Promise<boolean> {
   return detail(await replica.get(path)) === 'fresh'
 }
 
-/** Both replicas store and find again whatever master it lies on, purge, and say that nothing is amiss. */
+/** Both replicas store and find entries on every master, purge, and report nothing amiss. */
 async function well(): Promise<boolean> {
   for (const replica of [a, b]) {
     if ((await degraded(replica)).length > 0) return false
@@ -180,7 +180,7 @@ for (const [which, victim] of [
   })
 }
 
-t.test('slots move with what is in them, that of the purge log as well, under load', async (test) => {
+t.test('slots move with their entries under load, the slot of the purge log as well', async (test) => {
   const from = await cluster.ownerOf(logKey)
   const to = (await cluster.masters()).find((master) => master !== from) as ClusterNode
   const { purges } = await underLoad(test, async (load) => {

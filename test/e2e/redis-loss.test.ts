@@ -1,4 +1,5 @@
-// Redis that works and has lost or spoilt what it was given: what is not whole, or not known to survive every purge, is not served.
+// Redis that works and has lost or spoilt its data. A value that is incomplete, or may not have survived every purge, is not
+// served.
 import t from 'tap'
 import { eventually } from '../support/log.ts'
 import { bodyOf } from '../support/site.ts'
@@ -43,7 +44,7 @@ for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
   })
 }
 
-t.test('connections that are reset in the middle of a reply: what had come of it is not taken for the whole', async t => {
+t.test('connections that are reset in the middle of a reply: the received beginning is not taken for the whole', async t => {
   const { line, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   await load.more(60)

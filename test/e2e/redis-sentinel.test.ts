@@ -16,7 +16,7 @@ const host = 'api.example'
 const paths = [...Array.from({ length: 20 }, (_, i) => `/k/${i}`), '/large/1', '/large/2']
 const password = 'of the servers'
 const sentinelPassword = 'of-those-who-watch'
-// No request may wait for much longer than Redis is given; far more than that, for the sake of machines that are busy.
+// No request may wait for much longer than the deadlines of Redis. The bound is far longer, because machines may be busy.
 const slowestMs = 5000
 
 // For machines that are busy: it takes a fraction of it.

@@ -1,4 +1,4 @@
-// Redis over TLS, with an authority of one's own: a server, a Sentinel and what it watches, a node of a cluster.
+// Redis over TLS, with a private authority: a server, a Sentinel and the servers it watches, a node of a cluster.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,14 +66,14 @@ async function refuses(test: Test, redis: Settings, reason: RegExp): Promise<voi
   test.match(told, [reason], 'one line says why')
 }
 
-t.test('a server whose certificate is of an authority that is given', async (test) => {
+t.test('a server whose certificate is of the configured authority', async (test) => {
   const { tlsPort } = await start(test)
   await works(test, { url: `rediss://127.0.0.1:${tlsPort}/2`, tls: { ca: files.ca } })
   await works(test, { url: `valkeys://localhost:${tlsPort}`, tls: { ca: files.ca, servername: 'origin.test' } })
   await works(test, { url: `rediss://127.0.0.1:${tlsPort}`, tls: { rejectUnauthorized: false } })
 })
 
-t.test('a certificate that does not verify is no connection, and one line says what to do', async (test) => {
+t.test('a certificate that does not verify means no connection, and one line says how to mend it', async (test) => {
   const { tlsPort } = await start(test)
   const url = `rediss://127.0.0.1:${tlsPort}`
   await refuses(test, { url }, /^Redis is not used: its certificate is of an authority that is not trusted \(DEPTH_ZERO_SELF_SIGNED_CERT\); give the authority as redis\.tls\.ca$/)

@@ -17,7 +17,7 @@ t.test('RFC 9211 §2.7: no key, whatever the request: it names the route and the
   t.match(explained.key, /\/a$/, 'explain shows it')
 })
 
-t.test('RFC 9213 §2.2: CDN-Cache-Control governs here, and passes on with what it overrides', async t => {
+t.test('RFC 9213 §2.2: CDN-Cache-Control governs here, and is forwarded with the fields that it overrides', async t => {
   const house = await startProxy(t, { origin: counting({ 'CDN-Cache-Control': 'max-age=60', 'Cache-Control': 'no-store', Expires: '0' }) })
   await house.get('/a')
   const hit = await house.get('/a')

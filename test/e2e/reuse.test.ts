@@ -66,7 +66,7 @@ t.test('a client that has it already gets 304 from cache', async t => {
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('a client\'s own precondition does not shape what is stored', async t => {
+t.test('a client\'s own precondition does not shape the stored response', async t => {
   const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.headers['if-none-match'] !== undefined) {
@@ -86,7 +86,7 @@ t.test('a client\'s own precondition does not shape what is stored', async t => 
   t.equal(detail(second), 'fresh')
 })
 
-t.test('RFC 9110 §14: parts of what is stored', async t => {
+t.test('RFC 9110 §14: parts of a stored response', async t => {
   const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end('0123456789') } })
   await house.get('/a')
   const part = await house.get('/a', { Range: 'bytes=2-4' })

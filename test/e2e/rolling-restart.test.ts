@@ -1,4 +1,4 @@
-// Backends that are restarted one after the other, as real processes, under load: nobody notices.
+// Backends that are restarted one after the other, as real processes, under load: clients do not notice.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'

@@ -304,7 +304,8 @@ overBoth('a killed Redis costs hits, not responses; an empty one in its place is
   t.same(await asking.stop(), [])
   await eventually(async () => (await degraded(a)).length === 0 && (await degraded(b)).length === 0)
   await eventually(async () => (await json<{ replicas: unknown[] }>(a.admin('/v1/replicas'))).replicas.length === 2)
-  // The registrations went with the old one. Until nobody can go by what was before, a purge counts one that it cannot name.
+  // The registrations went with the old Redis. While a replica may still use older knowledge, a purge counts one replica that
+  // it cannot name.
   t.match(JSON.parse((await b.purge({ all: true, waitMs: 30_000 })).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
   t.equal(a.log.filter(({ level }) => level >= 50).length, 0)
 })

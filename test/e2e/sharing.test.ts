@@ -19,7 +19,7 @@ t.test('a hundred at once for one cold key make one request to the origin', asyn
   t.match(await stats(), { hits: 0, coalesced: 99 })
 })
 
-t.test('requests for what may not be stored do not queue behind one another', async t => {
+t.test('requests for a response that may not be stored do not queue behind one another', async t => {
   const held: (() => void)[] = []
   const house = await startProxy(t, {
     origin: (request, response) => {

@@ -1,4 +1,4 @@
-// Downloads to clients that read slowly, or not at all: what they hold of the proxy's memory.
+// Downloads to clients that read slowly, or not at all: their share of the proxy's memory.
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -73,7 +73,7 @@ for (const path of ['/stream', '/sized', '/cached', '/cached-sized']) {
     const serve = new Running(t, ['serve', '--origin', source.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
     const { proxy, admin } = await urls(serve)
     const port = Number(new URL(proxy).port)
-    // Warm: what the first requests cost is not the readers'.
+    // Warm: the cost of the first requests is not the readers'.
     for (let i = 0; i < 20; i++) await ask(port, { method: 'HEAD', path: `/warm${i}` })
     const before = residentBytes(serve.child.pid as number)
     const sockets = await Promise.all(Array.from({ length: 30 }, (_, n) => reader(port, `GET ${path}/${n} HTTP/1.1\r\nHost: x\r\n\r\n`, 100_000)))

@@ -54,7 +54,8 @@ t.test('a chunked body is stored whole, and its length is known afterwards', asy
   t.equal(hit.header('content-length'), '7')
 })
 
-// The guards: onHeadAlone (fill.ts), and for what passes, which is relayed at once or once it has invalidated, onHeadAlone (http-proxy.ts).
+// The guards: onHeadAlone (fill.ts), and for passes onHeadAlone (http-proxy.ts). A pass is relayed at once or once it has
+// invalidated.
 for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false], ['POST', 200, true], ['POST', 404, true], ['PUT', 500, true]] as const) {
   t.test(`the head of the ${status} to ${method}${enabled ? '' : ' on a route without a cache'} reaches the client before there is a body`, async t => {
     let finish: () => void = () => {}
@@ -77,7 +78,7 @@ for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false]
   })
 }
 
-t.test('nobody waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
+t.test('no request waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
   const closed: Promise<unknown>[] = []
   const house = await startProxy(t, {
     origin: (request, response) => {

@@ -14,7 +14,7 @@ async function house(tap: Parameters<typeof startProxy>[0], requestHeaders: unkn
   })
 }
 
-t.test('strict: only what is keyed, negotiated or judged', async t => {
+t.test('strict: only fields that are keyed, negotiated or judged', async t => {
   const { get } = await house(t, 'strict', { headers: ['x-tenant'] })
   const seen = JSON.parse(String((await get('/a', steering)).body)) as Record<string, string>
   t.match(seen, { 'accept-language': 'de', 'authorization': 'Bearer x', 'x-tenant': 'a', 'via': '1.1 springhouse', 'x-forwarded-for': '127.0.0.1' })
@@ -35,7 +35,7 @@ t.test('strict: the response to a POST, which is forwarded with every field, is 
   t.equal(String((await get('/a')).body), 'GET undefined')
 })
 
-t.test('strict, and what the route allows beside it; all', async t => {
+t.test('strict, and the fields that the route allows beside it; all', async t => {
   const allowing = await house(t, { allow: ['User-Agent'] })
   const seen = JSON.parse(String((await allowing.get('/a', steering)).body)) as Record<string, string>
   t.equal(seen['user-agent'], 'odd')

@@ -10,7 +10,7 @@ import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
 t.setTimeout(360_000)
-// Where no deadline is what is tested, none is to be missed on a machine that is busy.
+// Unless a test is about a deadline, none may be missed on a busy machine.
 const patientMs = 20_000
 
 type Replica = TestProxy<Clock>
@@ -34,7 +34,7 @@ async function startRaw(t: Test): Promise<{ redis: RedisServer; raw: Redis }> {
   return { redis, raw }
 }
 
-/** Two replicas before one origin, over one Redis, once both follow the purge log and keep what they are given. */
+/** Two replicas before one origin, over one Redis, once both follow the purge log and store responses. */
 async function startReplicas(t: Test, handler: OriginHandler, options: { config?: Record<string, unknown>; clock?: Clock; commandTimeoutMs?: number } = {}): Promise<Site> {
   const { redis, raw } = await startRaw(t)
   const origin = await startOrigin((request, response, recorded) => {
@@ -76,7 +76,7 @@ async function tierOf(replica: Replica, path: string): Promise<string | undefine
   return (await explain(replica, path)).variants[0]?.tier
 }
 
-/** How often anyone has read an entry, or a chunk of one, out of Redis. */
+/** Counts the reads of entries, or of their chunks, from Redis by all replicas. */
 async function reads(raw: Redis): Promise<number> {
   const told = await raw.info('commandstats')
   return ['hvals', 'get', 'getrange'].reduce((sum, name) => sum + Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(told)?.[1] ?? 0), 0)
@@ -143,7 +143,7 @@ t.test('a purge at one replica reaches the copies of all, and their memory comes
   t.equal((await b.get('/a')).body.toString(), 'answer 6')
 })
 
-t.test('a variant that another replica has stored is found, beside those at hand', async t => {
+t.test('a variant that another replica has stored is found, beside those in memory', async t => {
   const { origin, a, b } = await startReplicas(t, (request, response) => {
     response.writeHead(200, { ...forTenMinutes, Vary: 'Accept-Language' }).end(request.headers['accept-language'])
   })
@@ -194,7 +194,7 @@ t.test('a body too long for memory is served out of Redis', async t => {
   t.equal(origin.requests.length, 1)
 })
 
-/** A clock of the test's own over the real one: what it adds has passed for one replica alone. */
+/** A clock of the test's own over the real one: added time has passed for one replica alone. */
 function shiftedClock(): Clock & { add(ms: number): void } {
   let added = 0
   return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: ms => { added += ms } }

@@ -79,7 +79,7 @@ t.test('HTTP/2: miss, hit, 304, HEAD, ranges, an error of the proxy\'s', async t
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HTTP/1.1 and HTTP/2 share what is stored', async t => {
+t.test('HTTP/1.1 and HTTP/2 share stored responses', async t => {
   const house = await secure(t, (_, response) => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('shared'))
   await get(session(t, house), '/a')
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -101,7 +101,7 @@ t.test('a replica whose routes or origins differ from the other replicas says so
 })
 
 // Fails without mayDiffer in app.ts: the replica that stores nothing would invalidate at no other replica.
-t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates what others have stored', async t => {
+t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates the entries of others', async t => {
   const redis = await redisFor(t)
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
@@ -136,7 +136,7 @@ t.test('registrations that are damaged, over or from the future are dropped, and
   t.equal(await raw.exists(key), 0, 'a replica that stops takes its registration off')
 })
 
-t.test('the embedded store is compared with nobody', async t => {
+t.test('the embedded store is not compared', async t => {
   const origin = await service(t, 'one')
   const house = await startProxy(t, { origin })
   t.equal((await json<{ configuration?: unknown }>(house.admin('/v1/stats'))).configuration, undefined)

@@ -69,7 +69,7 @@ async function ownConfiguration(folder: string): Promise<string[]> {
   ].flatMap(option => ['-o', option])
 }
 
-// The tools package holds the program itself; of all else that is needed, only what is loaded: libraries.
+// The tools package holds the program itself. From all other packages only the libraries that it loads are needed.
 async function librariesOf(name: string, options: readonly string[]): Promise<string[]> {
   const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(kind => `--no-${kind}`)
   const { stdout } = await run('apt-cache', [...options, 'depends', '--recurse', ...without, name])

@@ -161,7 +161,7 @@ t.test('a response that must be validated each time is fetched by all at once, o
   await leading
 })
 
-t.test('nobody waits while purges may have been missed, since nothing could be kept', async t => {
+t.test('no request waits while purges may have been missed, since nothing could be kept', async t => {
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, {

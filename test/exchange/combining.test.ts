@@ -1,4 +1,4 @@
-// Parts put together byte by byte: whatever comes, in whatever order, what is stored is what the origin has.
+// Parts put together byte by byte: in any order, the stored bytes are the origin's.
 import fc from 'fast-check'
 import t from 'tap'
 import { CombiningWriter } from '../../src/exchange/fill/combining-writer.ts'
@@ -90,7 +90,7 @@ t.test('a stored body that turns out to be lost, or short, costs the entry and n
   }
 })
 
-t.test('a writer that is aborted stores nothing, and stops reading what is stored', async t => {
+t.test('a writer that is aborted stores nothing, and stops reading the stored part', async t => {
   const store = emptyStore()
   let read = 0
   let ended = false

@@ -99,7 +99,7 @@ export function faraway(store: Store): Store {
   }
 }
 
-// A body that is not at hand: every part of it must be read.
+// A body outside memory: every part of it must be read.
 function remote({ meta, body }: Stored): Stored {
   const far: Body = {
     bytes: undefined,
@@ -111,7 +111,7 @@ function remote({ meta, body }: Stored): Stored {
   return { meta, body: far }
 }
 
-/** A turn of the event loop: whatever was already at hand comes before it. */
+/** A turn of the event loop: all pending events come before it. */
 function later(): Promise<void> {
   return new Promise(resolve => { setImmediate(resolve) })
 }

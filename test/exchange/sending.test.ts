@@ -1,4 +1,4 @@
-// The guard around what puts fields on the wire: what Node refuses ends one exchange.
+// The guard around the methods that put fields on the wire: a refusal by Node ends one exchange.
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -35,7 +35,7 @@ function misplaced(files: readonly (readonly [file: string, text: string])[]): s
   return [...put.filter(call => !call.startsWith(sending)), ...sent.filter(call => !call.startsWith(http1) && !call.startsWith(http2))]
 }
 
-t.test('nothing else in the sources calls what Node throws from', async t => {
+t.test('nothing else in the sources calls the methods that Node throws from', async t => {
   const files = readdirSync(source, { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
     .map(entry => relative(source, join(entry.parentPath, entry.name)))

@@ -137,7 +137,7 @@ async function p99(house: { readonly port: number }, path: (i: number) => string
   return times.toSorted((a, b) => a - b)[197] as number
 }
 
-t.test('a crowd of slow and hostile clients delays nobody', async t => {
+t.test('a crowd of slow and hostile clients delays no other client', async t => {
   const large = Buffer.alloc(8_000_000, 'x')
   const house = await startProxy(t, {
     clock: systemClock,
@@ -204,7 +204,7 @@ t.test('clients that take nothing do not keep the origin to themselves, over HTT
   }
 })
 
-t.test('a client that is slow, but takes what it is sent, is left in peace', async t => {
+t.test('a slow client that still reads is left in peace', async t => {
   const large = Buffer.alloc(4_000_000)
   const house = await startProxy(t, { clock: systemClock, origin: (_, response) => { response.end(large) }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
   const socket = connect(house.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'))
@@ -255,7 +255,7 @@ t.test('a flood of requests on one connection: only so many are taken in, and al
   t.equal(answers, count)
 })
 
-t.test('the dialects of purging are refused on the public listener, and reach nobody', async t => {
+t.test('the dialects of purging are refused on the public listener, and reach no origin', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
   const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })

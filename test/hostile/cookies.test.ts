@@ -1,4 +1,4 @@
-// Cookies in the key: an origin is sent what the key has read, and nothing that it could read in another way.
+// Cookies in the key: an origin receives the cookies that the key has read, and nothing that it could read in another way.
 import { connect } from 'node:http2'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ function send(house: TestProxy, path: string, cookies: readonly string[], method
   return ask(house.port, { path, method, headers: ['Host', 'h', ...cookies.flatMap(line => ['Cookie', line]), ...more] })
 }
 
-/** Cookie lines, and what of them an origin is sent where `lang` and `tz` are named. */
+/** Cookie lines, and the cookies that an origin receives if `lang` and `tz` are named. */
 const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
   [['lang=de'], 'lang=de'], [['lang=de; tz=x'], 'lang=de; tz=x'], [['tz=x; lang=de'], 'lang=de; tz=x'], [['a=b; lang=de; c=d'], 'lang=de'], [['lang=de', 'tz=x'], 'lang=de; tz=x'], [['lang=de;tz=x'], 'lang=de; tz=x'], [['\tlang\t=\tde ;x'], 'lang=de'],
   [['lang=1; lang=2'], 'lang=1; lang=2'], [['lang=2; lang=1'], 'lang=2; lang=1'], [['lang=1', 'lang=2'], 'lang=1; lang=2'], [['lang=1; tz=x; lang=2'], 'lang=1; lang=2; tz=x'], [['lang='], 'lang='], [['lang=;lang'], 'lang='], [['lang=a=b'], 'lang=a=b'], [['lang==evil'], 'lang==evil'],
@@ -49,7 +49,7 @@ t.test('an origin is sent the cookies that the key names, and nothing else', asy
   }
 })
 
-t.test('a request that is passed has its cookies, and what it brings is stored only if it had no others', async tap => {
+t.test('a passed request has its cookies, and its response is stored only if it had no others', async tap => {
   const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   tap.equal(String((await send(house, '/p', ['lang=de; sid=1', 'a'], 'POST')).body), 'POST cookie: lang=de; sid=1; a')
   tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the response to a POST with others is not stored')
@@ -60,7 +60,7 @@ t.test('a request that is passed has its cookies, and what it brings is stored o
   tap.equal(String((await send(house, '/s', ['lang=de; sid=1'], 'GET', ['If-Match', '"a"'])).body), 'GET cookie: lang=de; sid=1')
 })
 
-t.test('private and ignore send what the client sent', async tap => {
+t.test('private and ignore forward the cookies of the client', async tap => {
   for (const cookies of ['private', 'ignore']) {
     const house = await startProxy(tap, { origin: mirror, cache: { cookies } })
     for (const [number, [said]] of lines.entries()) {

@@ -1,4 +1,4 @@
-// HTTP/2 by hand (RFC 9113, RFC 7541), for what no client library would send.
+// HTTP/2 by hand (RFC 9113, RFC 7541), for frames that no client library would send.
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { testCertificate } from '../support/certificate.ts'

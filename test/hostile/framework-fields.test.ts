@@ -22,7 +22,7 @@ const refused: readonly string[] = [
   'X-Prerender-Revalidate', 'X-Prerender-Revalidate-If-Generated', 'X-Prerender-Bypass-Mode', 'X-Now-Route-Matches', 'X-Matched-Path', 'X-Next-Revalidated-Tags', 'X-Next-Revalidate-Tag-Token', 'X-Next-Cache-Tags', 'Next-Resume', 'X-Astro-Path', 'X-Astro-Locals', 'X-Astro-Middleware-Secret',
   'X-Nuxt-No-SSR', 'X-Nuxt-Error', 'X-Envoy-Original-Path', 'X-Envoy-Original-Host', 'X-Envoy-Original-Method', 'X-Envoy-External-Address', 'X-Envoy-Internal', 'X-Envoy-Upstream-RQ-Timeout-Ms', 'X-Envoy-Peer-Metadata', 'X-Vercel-IP-Country', 'X-Vercel-Forwarded-For', 'X-Vercel-Isr', 'CloudFront-Forwarded-Proto', 'CF-Visitor',
   'X-Sendfile-Type', 'X-Original-URL', 'X-Rewrite-URL', 'X-HTTP-Method-Override', 'X-Forwarded-Prefix',
-  // Other spellings of what is keyed.
+  // Other spellings of keyed fields.
   'X_Nextjs_Data', 'x.nextjs.data', 'Next_Router_State_Tree', 'next_url', 'X_SvelteKit_Pathname',
 ]
 

@@ -6,7 +6,7 @@ import { randomFrom } from './mutate.ts'
 import { lineReaders, readers } from './reading.ts'
 import { expressionsOf } from './regex-sources.ts'
 
-/** Something that takes time, by what it is given: `size` is about how many characters, or lines. */
+/** Work whose time depends on its input: `size` is about the number of characters, or lines. */
 interface Subject {
   readonly name: string
   /** An input of any size; the same pieces in each. */
@@ -17,7 +17,7 @@ interface Subject {
 const source = fileURLToPath(new URL('../../../src/', import.meta.url))
 const oneOf = <T>(list: readonly T[], random: () => number): T => list[Math.floor(random() * list.length)] as T
 
-/** A run of one or two repeated pieces, with something before and behind: by then most of what can go wrong does. */
+/** A run of one or two repeated pieces, with text before and behind it: most faults show by then. */
 function textOf(random: () => number, pieces: readonly string[]): (size: number) => string {
   const piece = (): string => (random() < 0.3 ? '' : oneOf(pieces, random) + (random() < 0.3 ? oneOf(pieces, random) : ''))
   const run = oneOf(pieces, random) + (random() < 0.4 ? oneOf(pieces, random) : '') || 'a'
@@ -70,7 +70,7 @@ const subjects: readonly Subject[] = [
   })),
 ]
 
-/** The shortest of a few times that it takes, in milliseconds: what else the machine does only adds, and little to what takes long. */
+/** Returns the shortest of a few times of the work, in milliseconds. Other work of the machine only adds, and little to long work. */
 function timeOf(work: () => unknown, times: number): number {
   let least = Infinity
   for (let i = 0; i < times && (least === Infinity || least * i < 200); i++) {

@@ -110,7 +110,7 @@ async function stage(): Promise<Stage> {
       seen = ''
       if (target.startsWith('/plain')) return void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain')
       const random = randomFrom(Number(target.split(/\D+/)[2]))
-      // The end of the connection ends whatever is not whole: nobody waits for more.
+      // The end of the connection ends an incomplete message: no reader waits for more.
       socket.end(Buffer.from(asHttp1(meant(random), method, random), 'latin1'))
     })
   })
@@ -183,7 +183,7 @@ async function guarded(house: TestProxy, batch: readonly number[]): Promise<stri
   return /^springhouse_responses_unsendable_total 0$/m.test(metrics) ? [] : [`responses ${batch[0]} to ${batch.at(-1)}: Node would not send one`]
 }
 
-/** `passed`, `refused`, or what is wrong with the bytes that an HTTP/1.1 client was sent. */
+/** Returns `passed`, `refused`, or the fault in the bytes that an HTTP/1.1 client received. */
 async function over1(port: number, method: string, target: string): Promise<string> {
   const length = method === 'POST' ? 'Content-Length: 0\r\n' : ''
   const { bytes, closed } = await exchange(port, `${method} ${target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n${length}\r\n`, 20_000)
@@ -197,7 +197,7 @@ async function over1(port: number, method: string, target: string): Promise<stri
   return / 50[02] /.test(final.line) ? 'refused' : 'passed'
 }
 
-/** The same over HTTP/2, where Node's client refuses what is malformed by itself. */
+/** The same over HTTP/2, where Node's client itself refuses malformed messages. */
 async function over2(clients: SecureClients, method: string, target: string): Promise<string> {
   const { status, lines, trailers, broken } = await clients.ask('h2', target, method)
   if (broken !== undefined) return /INTERNAL_ERROR|closed with 2/.test(broken) ? 'refused' : broken

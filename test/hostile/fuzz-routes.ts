@@ -1,4 +1,4 @@
-// Odd spellings of guarded and of shared paths through a whole Springhouse, and what origins of many kinds read in them.
+// Odd spellings of guarded and of shared paths through a whole Springhouse, and the readings of many kinds of origins.
 import { Agent } from 'node:http'
 import { posix } from 'node:path'
 import { ask } from '../support/client.ts'

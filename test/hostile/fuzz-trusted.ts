@@ -1,4 +1,5 @@
-// Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely: what is shared was understood in one way.
+// Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely. Requests that share
+// a response must have one meaning.
 import { Agent } from 'node:http'
 import { fieldLines, type FieldLines } from '../../src/http/fields.ts'
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'

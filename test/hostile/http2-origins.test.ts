@@ -225,7 +225,7 @@ t.test('a body of which more was taken than is kept is not sent again', async t 
   t.equal(await (await post(origins, 'x')).body.text(), 'taken')
 })
 
-t.test('GOAWAY: what it leaves out is sent over a new session, what it lets in is finished, POSTs among them (§6.8)', async t => {
+t.test('GOAWAY: streams beyond it are sent over a new session, streams within it are finished, POSTs among them (§6.8)', async t => {
   for (const error of [noError, internalError]) {
     let sessions: FrameConnection | undefined
     const origin = await startFrameOrigin((connection, stream, before) => {
@@ -281,7 +281,7 @@ t.test('a server that is restarted in order again and again loses no request', a
   t.ok(origin.sessions.length > 10, `${origin.sessions.length} sessions`)
 })
 
-t.test('any other reset follows the rule of HTTP/1.1: only what may be repeated, only before the first byte, only elsewhere', async t => {
+t.test('any other reset follows the rule of HTTP/1.1: only repeatable requests, only before the first byte, only elsewhere', async t => {
   for (const [how, breakOff] of [
     ['a reset', (connection, stream) => connection.send(resetStream(stream, internalError))],
     ['NO_ERROR', (connection, stream) => connection.send(resetStream(stream, noError))],
@@ -348,7 +348,7 @@ t.test('a destroyed session is one failure, however many requests it carried; th
   t.ok(origins.status()[0]?.healthy)
 })
 
-t.test('an upload that is given up is reset, and never ended; its stream is released then', async t => {
+t.test('an aborted upload is reset, and never ended; its stream is released then', async t => {
   const clock = handClock()
   const origin = await startFrameOrigin((connection, stream, before) => {
     if (before > 2) connection.send(answer(stream, 'whole'))
@@ -430,7 +430,7 @@ t.test('a stream whose reader pauses is sent a window, and the other streams go 
   t.equal(origin.connections.length, 1)
 })
 
-t.test('a pool that is closed lets nobody wait', async t => {
+t.test('a closed pool lets no request wait', async t => {
   const origin = await startFrameOrigin(() => undefined)
   const origins = http2([origin], { maxConnections: 1 })
   const all = [fetchFrom(origins), fetchFrom(origins)]

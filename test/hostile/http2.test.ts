@@ -1,4 +1,4 @@
-// HTTP/2 from hostile clients: what the origin is sent is HTTP/1.1 with one reading, or nothing; and floods delay nobody.
+// HTTP/2 from hostile clients: an origin receives HTTP/1.1 with one reading, or nothing; and floods delay no other client.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'

@@ -42,8 +42,8 @@ export function linesOf(attack: (typeof lineAttacks)[number], count: number): st
 }
 
 /**
- * Counts the blocks of code that are run, in the files whose address has one of these in it. V8 counts only in functions that
- * it compiles from now on: to be made before what is measured is loaded.
+ * Counts the blocks of code that run, in files whose address contains one of these texts. V8 counts only in functions that it
+ * compiles from now on: make this before loading the code to measure.
  */
 export class Blocks {
   readonly #session = new Session()

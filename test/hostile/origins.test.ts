@@ -78,7 +78,7 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['the same, in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}\r\nhello`, 'reset'],
 ]
 
-/** Longer than what is read in one go: the fault may come after the head has been passed on. */
+/** Longer than a single read: the fault may come after the head has been passed on. */
 const tooLongToTell = 32_768
 
 /**

@@ -42,7 +42,7 @@ t.test('fields that steer applications do not reach them, however they are writt
   }
 })
 
-t.test('a trusted proxy may say what it knows', async tap => {
+t.test('a trusted proxy may send such fields', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
   tap.match(String((await send(house, '/', ['X-Forwarded-Prefix', '/app'])).body), /x-forwarded-prefix\n\/app/)
 })
@@ -128,7 +128,7 @@ t.test('nor with a request that passes the cache by', async tap => {
   }
 })
 
-t.test('cookies in the key: however they are spread, an origin reads what the key read', async tap => {
+t.test('cookies in the key: however they are spread, an origin reads the same as the key', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=600' })

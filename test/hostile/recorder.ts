@@ -6,14 +6,14 @@ import { readRequests, type Reading, type WireMessage } from './wire.ts'
 export interface Recorder extends RawOrigin {
   /** The bytes of each connection, in one string of latin1 each. */
   readonly received: string[]
-  /** Every whole request, as it came, and what could not be read. */
+  /** Every whole request, as it came, and the bytes that could not be read. */
   readonly read: WireMessage[]
   readonly faults: string[]
   /** Readings of all connections. */
   readings(): Reading[]
   /** Every whole request, in the order of the connections. */
   requests(): WireMessage[]
-  /** Forgets what it was sent so far. Connections that are open begin anew. */
+  /** Forgets all received bytes. Open connections begin anew. */
   forget(): void
 }
 

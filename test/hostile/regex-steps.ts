@@ -9,7 +9,7 @@ export type Node =
   | { readonly type: 'look'; readonly of: Node; readonly wanted: boolean; readonly back: number }
   | { readonly type: 'at'; readonly test: (text: string, at: number) => boolean }
 
-/** Parses what the sources use; throws for what it does not know, so that nothing goes untested. */
+/** Parses the syntax that the sources use. Throws for other syntax, so that nothing goes untested. */
 export function parseExpression({ source, flags }: RegExp): Node {
   const charFlags = flags.replace(/[dgmy]/g, '')
   const known = new Map<string, (char: string) => boolean>()
@@ -171,7 +171,7 @@ function walk(node: Node, visit: (node: Node) => void): void {
   else if (node.type === 'repeat' || node.type === 'look') walk(node.of, visit)
 }
 
-/** A text that the node takes, with `times` rounds of what may be left out. */
+/** A text that the node takes, with `times` rounds of optional parts. */
 function sample(node: Node, times: number): string {
   switch (node.type) {
     case 'char':

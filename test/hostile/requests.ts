@@ -1,4 +1,4 @@
-// Requests as attackers write them, and what may become of each.
+// Requests as attackers write them, and the permitted outcomes of each.
 
 /**
  * An expected outcome of the bytes. `refused`: one response of 4xx or 5xx, the connection closed, nothing at the origin. A

@@ -50,7 +50,7 @@ async function tryAll(tap: Tap, cases: readonly Case[]): Promise<void> {
   for (const [name, sent, outcome] of cases) {
     origin.forget()
     const heard = await exchange(house.port, sent, outcome === 'unfinished' ? 400 : undefined)
-    // Nothing of what never came to its end may be taken for the next case's.
+    // Bytes of an unfinished request must not be taken for the next case's.
     if (outcome === 'unfinished') for (const connection of origin.connections.splice(0)) connection.destroy()
     const complaint = wrong(origin, heard, sent, outcome)
     tap.equal(complaint, undefined, name)

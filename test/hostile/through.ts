@@ -1,4 +1,4 @@
-// Mutated requests through a whole Springhouse, and what the origin makes of them.
+// Mutated requests through a whole Springhouse, and the origin's reading of them.
 import { startProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
 import { mutated, randomFrom } from './mutate.ts'

@@ -59,7 +59,7 @@ const oddForwarded: readonly (readonly string[])[] = [
   ['for=1.2.3.4\xa0host=evil.example'], ['for=1.2.3.4\\;host=evil.example'], ['for=\'1.2.3.4 host=evil.example\''], ['for="\\1.2.3.4 host=evil.example"'], ['host=h;host=evil.example'], ['proto=http;host=h;proto=evil.example'],
 ]
 
-// The guard is `readForwarded` in forwarding/forwarded.ts: what it does not understand is in the key as it is.
+// The guard is `readForwarded` in forwarding/forwarded.ts: a value that it does not understand is in the key as it is.
 t.test('only addresses of Forwarded are out of the key', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   for (const [number, values] of oddForwarded.entries()) {
@@ -83,7 +83,7 @@ t.test('fields that name the client are not in the key, however the balancer wri
   await same('/3', ['Forwarded', 'proto=https;for=1.2.3.4; host=www.example'], ['Forwarded', 'proto=https;for=5.6.7.8; host=www.example'])
 })
 
-/** An application that goes by the first of what it is sent, or by the last, or by its own defaults. */
+/** An application that uses the first of several values, or the last, or its own defaults. */
 const goesByOne: OriginHandler = (request, response) => {
   const values = (name: string): string[] => request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase().replaceAll(/[^a-z]/g, '-') === name)
   const elements = values('forwarded').join().split(',')

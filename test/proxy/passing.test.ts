@@ -302,7 +302,7 @@ tap.test('the response to a passed request can be acted on before the client see
   t.notMatch(failed.body.toString(), /secret/)
 })
 
-tap.test('a client that leaves while its response is acted on harms nobody', async (t) => {
+tap.test('a client that leaves while its response is acted on does no harm', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('x'.repeat(1_000_000)))
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })

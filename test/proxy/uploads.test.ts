@@ -108,7 +108,7 @@ test('a client that is through, or has left, is not watched any more', async (t)
   t.same([through.late, gone.late], [0, 0])
 })
 
-test('without a time for it nobody is late', async (t) => {
+test('without a limit no upload is late', async (t) => {
   const { request } = await uploading(t)
   const watch = watchUploads(0)
   let late = 0

@@ -176,7 +176,7 @@ tap.test('a truncated response in place of a WebSocket is truncated for the clie
   t.equal(response.complete, false)
 })
 
-tap.test('extensions are between client and origin; what is sent before the handshake is over is not lost', async (t) => {
+tap.test('extensions are between client and origin; bytes sent before the handshake is over are not lost', async (t) => {
   const server = createServer()
   const deflating = new WebSocketServer({ server, perMessageDeflate: true })
   deflating.on('connection', (socket) => {
@@ -220,7 +220,7 @@ tap.test('a reader that stalls holds its sender back, and no memory', async (t) 
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const socket = connect(proxy.port, '127.0.0.1', () => socket.write(handshakeFor('/')))
   await once(socket, 'readable')
-  // It reads no further. Whatever the system's buffers take is taken once; then nothing moves.
+  // It reads no further. The system's buffers fill once; then nothing moves.
   let before = -1
   while (before !== taken) {
     before = taken
@@ -297,7 +297,7 @@ tap.test('no protocol but WebSocket is changed to: the request is handled as if 
   t.equal(origin.requests.length, 1)
 })
 
-tap.test('a client that leaves before its upgrade is sorted harms nobody', async (t) => {
+tap.test('a client that leaves before its upgrade is sorted does no harm', async (t) => {
   const echo = await startEcho()
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
   t.teardown(async () => { await proxy.close(); await echo.close() })

@@ -50,7 +50,7 @@ export class SoakOrigin {
     })))
   }
 
-  /** Breaks every connection, in the middle of whatever it carries. */
+  /** Breaks every connection, in the middle of its message. */
   resetAll(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
@@ -77,7 +77,7 @@ export class SoakOrigin {
       return
     }
     this.answered++
-    // RFC 9111 §4.4: what Content-Location names is invalidated as well.
+    // RFC 9111 §4.4: the URL in Content-Location is invalidated as well.
     if (request.method === 'POST') {
       this.change(page.path)
       response.writeHead(200, { 'Content-Location': page.path, 'X-Generation': ++this.#counter, 'Content-Length': 0 }).end()

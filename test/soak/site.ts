@@ -64,7 +64,7 @@ export function bodyOf({ path, variant, user, generation }: BodyName, bytes: num
   return Buffer.concat([Buffer.from(`springhouse-soak ${name} ${rest.length} ${crc32(rest)}\n`), rest])
 }
 
-/** Whose a body, or its beginning, says that it is, and whether it is all of it; undefined: nobody's. */
+/** Returns the name in a body, or in its beginning, and whether the body is whole; undefined if it has none. */
 export function readBody(body: Buffer): (BodyName & { readonly whole: boolean }) | undefined {
   const end = body.indexOf(10)
   const found = /^springhouse-soak (\S+) (\S+) (\S+) (\d+) (\d+) (\d+)$/.exec(body.toString('latin1', 0, Math.max(0, Math.min(end, 300))))

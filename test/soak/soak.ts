@@ -106,7 +106,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
       for (let i = 0; i < options.faults; i++) {
         await wait(Math.max(0, beganMs + i * options.periodMs + options.periodMs / 4 - trail.elapsedMs))
         const fault = faults[i % faults.length] as Fault
-        // The third lives from the first moment to the last: its memory is what is judged.
+        // The third lives from the first moment to the last: its memory is judged.
         const replica = replicas[(i + Math.floor(i / faults.length)) % 2] as Replica
         if (fault.one === true) expected.add(replica)
         await undergo(fault, { replica, number: i + 1 })

@@ -1,4 +1,4 @@
-// When something was wrong, and what that excuses.
+// The periods of trouble, and the faults that they excuse.
 
 export type Sort = 'redis' | 'origin' | 'killed' | 'stopped' | 'none'
 

@@ -1,4 +1,4 @@
-// Origins that speak HTTP/2: node:http2 servers, and ones whose frames are made by hand for what no library would send.
+// Origins that speak HTTP/2: node:http2 servers, and others whose frames are made by hand, as no library would send them.
 import { createSecureServer, createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream, type ServerOptions } from 'node:http2'
 import { createServer as createRawServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'

@@ -7,7 +7,7 @@ import { marks, server, type RedisError } from './redis-errors.ts'
 
 const { password } = marks
 
-/** Something that listens and is no Redis: what it does with each connection. */
+/** A listener that is no Redis: `serve` handles each connection. */
 function impostor(name: string, serve: (socket: Socket) => void, more: Pick<RedisError, 'refuses'> & { way?: 'single' | 'sentinel' | 'cluster' } = {}): RedisError {
   const { way = 'single', ...rest } = more
   return {
@@ -40,7 +40,7 @@ export async function listen(t: Test, serve: (socket: Socket) => void): Promise<
   return (listener.address() as AddressInfo).port
 }
 
-/** A Redis with a part of its replies replaced: `replace` is given each that follows the handshake. */
+/** A Redis with a part of its replies replaced: `replace` receives each reply behind the handshake. */
 function garbled(name: string, replace: (reply: Buffer) => Buffer | string): RedisError {
   return {
     name,
@@ -60,7 +60,7 @@ function garbled(name: string, replace: (reply: Buffer) => Buffer | string): Red
   }
 }
 
-/** The reply of a server that repeats what it was sent. */
+/** The reply of a server that repeats its input. */
 const repeats = (bytes: Buffer): string => `-ERR cannot do ${bytes.toString('latin1').replaceAll('\r\n', ' ')}\r\n`
 
 const echo = (socket: Socket): void => {

@@ -5,7 +5,7 @@ const address = '(?:\\d{1,3}(?:\\.\\d{1,3}){3}(?::\\d+)?|\\[[\\da-f:.]+\\](?::\\
 const onlyAddress = new RegExp(`^${address}$`, 'i')
 const addressPair = new RegExp(`^[\\t ]*(?:for|by)=("?)(?:${address}|(?:_[\\w.-]+|unknown|[\\d.]+|\\[[\\da-f:.]+\\])(?::(?:_[\\w.-]+|\\d+))?)\\1[\\t ]*$`, 'i')
 
-/** The first and the last value of a parameter, wherever it stands. */
+/** The first and the last value of a parameter, anywhere in the text. */
 function search(text: string, name: string): readonly (string | undefined)[] {
   const found = [...text.matchAll(new RegExp(`${name}[\\t ]*=[\\t ]*"?([^";,\\s]*)`, 'gi'))].map(([, value]) => value)
   return [found[0], found.at(-1)]

@@ -19,7 +19,7 @@ export interface TestProxy<C extends Clock = ManualClock> {
   readonly port: number
   /** The lines logged so far, from `info` on. */
   readonly log: readonly LogLine[]
-  /** GET, or what `options` say, as a client of the proxy. */
+  /** Sends GET, or the request of `options`, as a client of the proxy. */
   get(path: string, headers?: Readonly<Record<string, string>>, options?: Ask): Promise<Answer>
   /** A request to the admin API, with the token. */
   admin(path: string, body?: unknown): Promise<Answer>
@@ -54,7 +54,7 @@ export const adminSettings = { host: '127.0.0.1', port: 0, tokens: [{ name: 'tes
 
 export async function startProxy<C extends Clock = ManualClock>(t: Teardown, options: TestProxyOptions<C>): Promise<TestProxy<C>> {
   const origin = typeof options.origin === 'function' ? await startOrigin(options.origin) : options.origin
-  // Safe: C is another than ManualClock only where a clock is given.
+  // Safe: C differs from ManualClock only if a clock is given.
   const clock = options.clock ?? (manualClock() as Clock as C)
   const config = resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 },

@@ -1,4 +1,5 @@
-// An origin that has one thing and serves parts of it, as RFC 9110 §13 and §14 say; a test may change what it has.
+// An origin with a single representation that serves parts of it, by RFC 9110 §13 and §14. A test may change the
+// representation.
 import type { ServerResponse } from 'node:http'
 import { formatHttpDate } from '../../src/http/date.ts'
 import { strongMatch } from '../../src/http/etag.ts'

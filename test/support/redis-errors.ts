@@ -14,7 +14,7 @@ export const marks = { password: 'mark.of.a.password', sentinel: 'mark-of-a-sent
 export interface Provoked {
   /** The `redis` section of the configuration. */
   readonly redis: Readonly<Record<string, unknown>>
-  /** Begins what `name` says, once the replica serves. Left out: it is so from the start. */
+  /** Begins the trouble that `name` says, once the replica serves. If left out, it exists from the start. */
   begin?(): Promise<unknown>
   /** Ends it, so that the server can be stopped. */
   end?(): Promise<unknown>
@@ -63,7 +63,7 @@ function single(name: string, args: readonly string[], begin: (client: Redis, re
   }
 }
 
-/** A server whose only user may do what `rules` say. */
+/** A server whose only user may do no more than `rules` say. */
 function restricted(name: string, rules: readonly string[], more: Pick<RedisError, 'refuses' | 'logs'> & { database?: string } = {}): RedisError {
   const { database = '', ...rest } = more
   return {

@@ -88,14 +88,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     },
     restart: async (from) => {
       await ended
-      // It also writes one when it becomes a replica of another server, and loads what it finds.
+      // Redis also writes a snapshot when it becomes a replica of another server, and loads the file that it finds.
       if (from === undefined) rmSync(join(directory, 'dump.rdb'), { force: true })
       await start()
     },
   }
 }
 
-// A Sentinel writes what it learns into its file.
+// A Sentinel writes its findings into its file.
 function fileOf(directory: string, text: string): string {
   const path = join(directory, 'sentinel.conf')
   writeFileSync(path, text)

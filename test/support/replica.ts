@@ -64,11 +64,12 @@ export class Replica {
     return this.#options.config
   }
 
-  /** Resolves when it serves. @throws Error when it ends instead, with what it said. */
+  /** Resolves when it serves. @throws Error when it ends instead, with its output. */
   async start(): Promise<void> {
     const file = join(directory, `${this.name}.json`)
     writeFileSync(file, JSON.stringify({ ...this.config, workers: this.workers }))
-    // env(1) takes off what tap gives to every child; a group of its own, so that workers are signalled with their primary.
+    // env(1) removes the variables that tap gives to every child. A group of its own, so that workers are signalled with their
+    // primary.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
       env: { PATH: process.env['PATH'], ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     })

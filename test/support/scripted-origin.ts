@@ -1,4 +1,4 @@
-// Origins for tests: real servers on real sockets, whose behaviour a test scripts, and which remember what they saw.
+// Origins for tests: real servers on real sockets, whose behaviour a test scripts, and which record their requests.
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createRawServer } from 'node:net'
@@ -122,7 +122,7 @@ export function startCannedOrigin(bytes: string | Buffer, after?: (socket: Socke
   })
 }
 
-/** A port that nobody listens on: one that was just given up. */
+/** A port without a listener: it was just released. */
 export async function closedPort(): Promise<number> {
   const origin = await startRawOrigin(() => undefined)
   await origin.close()

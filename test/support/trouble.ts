@@ -1,4 +1,4 @@
-// A site over a Redis that a test is about to harm, and what must hold of it whatever happens.
+// Replicas over a Redis that a test is about to harm, and the promises that must hold whatever happens.
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'

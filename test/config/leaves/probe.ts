@@ -1,4 +1,4 @@
-// A probe: the program is started with two values of one setting, and what is seen of it from outside must differ.
+// A probe: the program is started with two values of one setting, and its visible behaviour must differ.
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../../src/clock.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
@@ -47,7 +47,7 @@ export interface Options {
   readonly origin?: OriginHandler
 }
 
-/** A house, the value that it has, and the number of that value: 0 or 1. */
+/** A proxy, the value that it has, and the number of that value: 0 or 1. */
 export type Under = TestProxy<Clock> & { readonly value: unknown; readonly index: 0 | 1; readonly manual: ManualClock }
 
 const plain: OriginHandler = (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('body')
@@ -70,7 +70,7 @@ export function each(options: Options & { readonly expected: readonly [unknown, 
       try {
         const house = await start(t, path, options, index, options.clock ?? manualClock())
         seen.push(await options.see(house))
-        // Before the next one: what it holds must not be seen for that.
+        // Before the next one: entries of this one must not be seen there.
         await house.app.close()
       } catch (error) {
         if (!(error instanceof ConfigError) && !/certificate/.test((error as Error).message)) throw error
@@ -81,7 +81,7 @@ export function each(options: Options & { readonly expected: readonly [unknown, 
   }
 }
 
-/** Two houses at once: for what the one does while the other waits. */
+/** Two proxies at once: for the behaviour of one while the other waits. */
 export function pair(options: Options & { readonly expected: readonly [unknown, unknown]; readonly see: (first: Under, second: Under) => Promise<readonly [unknown, unknown]> }): Probe {
   return async (t, path) => {
     const [first, second] = await Promise.all([start(t, path, options, 0, systemClock), start(t, path, options, 1, systemClock)])

@@ -1,4 +1,4 @@
-// Probes of the store and of what replicas share.
+// Probes of the store and of the state that replicas share.
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { systemClock } from '../../../src/clock.ts'
@@ -79,7 +79,7 @@ export const storage: Readonly<Record<string, Probe>> = {
       return [first.origin.requests.length, second.origin.requests.length]
     },
   }),
-  // Redis hangs: how long a replica still goes by what it knows.
+  // Redis hangs: how long a replica still uses its last knowledge.
   'coherence.maxLagMs': async (t, path) => {
     const { server, settings } = await redis(t)
     let hangs: Promise<void> | undefined
@@ -114,7 +114,7 @@ export const storage: Readonly<Record<string, Probe>> = {
   },
   'coherence.maxLogRecords': afterPurges([1000, 100], (i) => `tag-${i}`),
   'coherence.maxLogBytes': afterPurges(['1MiB', '64KiB'], (i) => `tag-${i}-${'x'.repeat(800)}`),
-  // A replica that never acknowledges: what a frozen process leaves behind for a while.
+  // A replica that never acknowledges: a frozen process stays registered for a while.
   'coherence.purgeWaitMs': async (t, path) => {
     const { client, settings } = await redis(t)
     return raced({
