@@ -1,4 +1,4 @@
-// The plain integers that the request path counts in; whoever shows them reads a snapshot.
+// The plain integers that the request path counts in; readers take a snapshot.
 import { errorCatalogue, type ErrorCode } from '../errors.ts'
 
 /** The counters at one moment. All of them only ever go up while the process lives. */
@@ -66,11 +66,11 @@ class NamedCounts {
 const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
 
 /**
- * What the request path counts. Counting allocates nothing and calls nothing outside this file; the fields are
- * incremented directly (`counters.hits++`). One per process.
+ * The counters of the request path. Counting allocates nothing and calls nothing outside this file; the fields are
+ * incremented directly (`counters.hits++`). Each process has one object.
  */
 export class Counters {
-  /** Requests answered with a stored response that was there when they came, without asking the origin, 304 to the client included. */
+  /** Requests that were served a stored response that was there when they came, without contacting the origin, 304 to the client included. */
   hits = 0
   /** Fetches whose response was to be stored, and how they ended. */
   fillsBegun = 0
@@ -80,17 +80,17 @@ export class Counters {
   purges = 0
   /** Unsafe responses whose invalidation could not be recorded at once. */
   invalidationsDeferred = 0
-  /** Requests that waited for another request's fetch and were answered with what it brought. */
+  /** Requests that waited for another request's fetch and were served its response. */
   coalesced = 0
   /** Times that somebody began to wait for another's fetch, in this process or in another. */
   waits = 0
   /** Leases taken: fetches for which other processes would have waited. */
   leases = 0
-  /** Those among them that were another's first, who had died, was held up for too long, or began before a purge. */
+  /** The part of these leases that were taken from a holder that had died, was held up for too long, or began before a purge. */
   leasesTakenOver = 0
-  /** Fetches made after the client had its stale answer (RFC 5861 §3). */
+  /** Fetches made after the client had its stale response (RFC 5861 §3). */
   backgroundRefreshes = 0
-  /** Answers whose stored body was lost in their middle, and for whose rest the origin was asked. */
+  /** Responses whose stored body was lost in their middle, and whose rest was requested from the origin. */
   bodiesContinued = 0
   /** Responses that Node would not send: each ended its exchange alone. */
   unsendable = 0
@@ -145,7 +145,7 @@ export class Counters {
 
 const snapshotNames = Object.keys(new Counters([], []).snapshot()) as (keyof CountersSnapshot)[]
 
-/** What several processes have counted together; what none of several counts is not there. */
+/** Returns the sum of the counters of several processes. A counter that none of them has is left out. */
 export function totalOf(snapshots: readonly CountersSnapshot[]): CountersSnapshot {
   const total: Record<string, number | Record<string, number>> = {}
   for (const snapshot of snapshots) {

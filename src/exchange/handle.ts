@@ -62,7 +62,7 @@ export class Handler {
     return this.#fills.count
   }
 
-  /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
+  /** Responds to a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
   handle(head: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
     const routed = this.#route(head, context)
     if (typeof routed === 'string') return this.#refuse(response, routed)
@@ -213,7 +213,7 @@ export class Handler {
     const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fills.start(exchange, {
       reason: decision.reason,
-      // Read before the origin is asked: a purge that comes later matches what the fetch brings.
+      // Read before the origin is contacted: a later purge matches the response of the fetch.
       stamp: this.#parts.purgeLog.applied,
       validating,
       staleFallback: decision.entry,

@@ -59,8 +59,8 @@ export class RoutedRequest {
   }
 
   /**
-   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
-   * then does its response answer to the key.
+   * True if an origin receives all the fields of the client, if the response may be stored. A passed request forwards all in
+   * any case, so only then does its response match the key.
    */
   get forwardsAll(): boolean {
     const whole = this.allFields()

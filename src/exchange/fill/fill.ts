@@ -184,7 +184,7 @@ export class Fill implements ResponseSink, ServedFill {
     }
     const { routed: { request }, response } = this.exchange
     const head = clientFields(fields, this.parts.via, this.cacheStatus(status, this.storer.notStored))
-    // The origin was asked without conditions. The client asked whether the response has changed (RFC 9110 §13.2.2).
+    // The request to the origin had no conditions. The client's request had one (RFC 9110 §13.2.2).
     if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
       if (sendHead(response, 304, notModifiedFields(head))) response.end()
       this.clientServed()
@@ -281,7 +281,7 @@ export class Fill implements ResponseSink, ServedFill {
     this.parts.originFailed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
     if (this.#clientWaits) {
-      // After the head only a broken connection is honest: an incomplete response must not look complete.
+      // After the head only truncation is honest: an incomplete response must not seem complete.
       if (this.exchange.response.headersSent) this.exchange.response.cut()
       else sendProblem(this.exchange.response, error, this.cacheStatus(undefined, undefined))
       this.clientServed()
