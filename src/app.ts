@@ -32,14 +32,17 @@ import { listenerTls, originConfigs } from './tls.ts'
 export interface App {
   readonly proxyUrl: string
   readonly adminUrl: string
-  /** What the store is: `memory`, `redis` or `tiered`. */
+  /** The kind of the store: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
-  /** Says that it is not ready any more and waits for that to be heard; then stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
+  /**
+   * Reports that it is not ready, and waits until load balancers have noticed. Then it stops accepting, finishes requests in
+   * flight within the grace time, lets fills end, and closes everything.
+   */
   close(): Promise<void>
   /**
    * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
-   * change at the next request; the users of Redis at the next connection. What cannot change while it runs stays as it
-   * was, and the log names it.
+   * change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay as
+   * they were, and the log names them.
    * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
    */
   reload(config: Config): Promise<void>
@@ -107,12 +110,12 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)
   const closeAll = async (): Promise<void> => {
-    const heard = ready
+    const wasReady = ready
     ready = false
     const { shutdownDelayMs, shutdownGraceMs } = config.proxy
-    // Until the delay is over all goes on as before, but that connections are given up as they are answered.
-    if (heard && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
-    // One grace for all of it: what the first takes is not there for the next.
+    // Until the delay is over all goes on as before, except that connections are closed after their responses.
+    if (wasReady && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
+    // All steps share one grace time: time that the first takes is not there for the next.
     const deadline = clock.monotonic() + shutdownGraceMs
     const left = (): number => Math.max(0, deadline - clock.monotonic())
     // The admin listener goes last: until then /readyz says 503.
@@ -137,7 +140,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
-      // What is asked of an origin that is not there would be answered with an error: better refused whole.
+      // A request to an origin that is not there would get an error: better to refuse the whole configuration.
       const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
       if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
       const waiting = changedForGood(config, next)

@@ -69,7 +69,7 @@ function addTotal(registry: Registry, name: string, help: string, read: () => nu
   })
 }
 
-/** A gauge without labels. What cannot be told is left out rather than reported as 0. */
+/** A gauge without labels. An unknown value is left out rather than reported as 0. */
 function addGauge(registry: Registry, name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
   const gauge: Gauge = new Gauge({
     name: prefix + name,
@@ -134,7 +134,7 @@ export function metricsRegistry(parts: AdminParts): Registry {
   addStoreMetrics(registry, parts)
   addOriginMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
-  new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label tells the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
+  new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
   collectDefaultMetrics({ register: registry, prefix })
   return registry
 }

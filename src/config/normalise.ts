@@ -13,7 +13,7 @@ interface Reading {
 /** Returns the normalised value of a setting. Never throws; a value that cannot be read is left as it is. */
 export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
   let value: unknown = given ?? undefined // YAML: a key with nothing after it
-  // `keepStale: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
+  // `keepStale: 60` could be meant as seconds or as milliseconds: the operator has to say.
   if (node.unit === 'duration' && typeof value === 'number' && value !== 0) {
     reading.problems.push({ path, message: `expected a duration with its unit, such as 30s, 5m or 1h, got ${value}` })
     return undefined

@@ -1,4 +1,4 @@
-// Settings that had another name once: a file that still has the old one is told the new one.
+// Settings that once had another name. A file with the old name gets an error with the new one.
 
 /** From the path of an old name (`[]` for any index) to what takes its place. */
 export const renamedSettings: Readonly<Record<string, string>> = {

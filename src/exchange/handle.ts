@@ -216,7 +216,7 @@ export class Handler {
     const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fills.start(exchange, {
       reason: decision.reason,
-      // Read before the origin is asked: a purge that comes later matches what the fetch brings.
+      // Read before the origin is contacted: a later purge matches the response of the fetch.
       stamp: this.#parts.purgeLog.applied,
       validating,
       staleFallback: decision.entry,

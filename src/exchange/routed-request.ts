@@ -1,4 +1,4 @@
-// One client request while it is being answered: what was asked, on which route, and by whom.
+// A client request while it is being handled: its fields, its route, and its client.
 import { normaliseAuthority } from '../http/authority.ts'
 import { normalTarget } from '../http/normal-target.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
@@ -23,7 +23,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[]
 }
 
-/** A request that was understood and has a route. What is costly is made when it is first asked for. */
+/** A request that was understood and has a route. Costly properties are made when they are first read. */
 export class RoutedRequest {
   readonly request: CacheRequest
   readonly route: Route
@@ -77,8 +77,8 @@ export class RoutedRequest {
   }
 
   /**
-   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
-   * then does its response answer to the key.
+   * True if an origin receives all the fields of the client, if the response may be stored. A passed request forwards all in
+   * any case, so only then does its response match the key.
    */
   get forwardsAll(): boolean {
     const whole = this.allFields()
@@ -101,7 +101,7 @@ export class RoutedRequest {
     return forwardFields(fieldLines(this.#raw), this.context, this.#viaName)
   }
 
-  // What is passed has every field: nobody else is given its answer.
+  // A passed request has every field: no other client receives its response.
   #allowed(fields: FieldLines): FieldLines {
     const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
     const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
@@ -119,7 +119,7 @@ export class RoutedRequest {
 }
 
 const nothing: FieldLines = []
-// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+// For most requests a field or two is read, and a scan of the lines is cheapest. An origin may name thousands in Vary.
 const fewAsked = 16
 
 /** `fields` with the named cookies alone, in the line that Cookie has by now (forwarding/request-fields.ts). */

@@ -18,7 +18,7 @@ import type { UploadWatch } from './pass/upload-timeout.ts'
 import { answerOn, relayWebSocket } from './pass/websocket.ts'
 import { writeProblem } from './problem.ts'
 
-/** The cache, as the dispatcher asks it. */
+/** The cache, as the dispatcher calls it. */
 export interface RequestHandler {
   /**
    * Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. Must not touch the
@@ -76,7 +76,7 @@ export class RequestDispatcher {
     passThrough(result, request).catch((error: unknown) => fail(error, exchange))
   }
 
-  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade = (request: IncomingMessage, client: Socket, head: Buffer): void => {
     const { handler, origins, limits, clock } = this.#parts
     const exchange = this.#exchange(request, answerOn(request, client))

@@ -9,7 +9,7 @@ import { problemFields } from '../exchange/client/problem-fields.ts'
 import type { ClientExchange } from '../exchange/client/exchange.ts'
 import { linger } from './listener/connection.ts'
 
-/** RFC 9211 §2.2: only a request that was forwarded says why. */
+/** RFC 9211 §2.2: only a forwarded request has a reason. */
 function cacheStatus(error: SpringhouseError): string {
   return error.source === 'origin' ? 'springhouse; fwd=bypass' : 'springhouse'
 }
@@ -19,7 +19,7 @@ export function writeProblem(exchange: ClientExchange, error: SpringhouseError, 
   sendProblem(exchange, error, cacheStatus(error), extra)
 }
 
-/** The same on a bare socket, for what never became a request. Closes it. */
+/** The same on a bare socket, for bytes that never became a request. Closes it. */
 export function writeRawProblem(socket: Duplex, error: SpringhouseError, extra: readonly string[] = []): void {
   const requestId = randomUUID()
   const document = problemDocument(error, { requestId })

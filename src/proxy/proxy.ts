@@ -51,14 +51,14 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       return server
     },
     clientErrorHandler: onClientError,
-    // Requests in flight are answered while the proxy closes. New connections are not accepted.
+    // Requests in flight get their responses while the proxy closes. New connections are not accepted.
     return503OnClosing: false,
     genReqId: () => '',
   })
   httpProxy.register(app)
   app.addHook('preClose', (done) => {
     closing = true
-    tellLast()
+    closeLast()
     http2?.close()
     done()
   })

@@ -147,11 +147,11 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     purgeLog,
     origins: {
       request: () => {
-        throw new Error('the admin listener asks no origin')
+        throw new Error('the admin listener contacts no origin')
       },
       dispatcher,
       upgrade: () => {
-        throw new Error('the admin listener asks no origin')
+        throw new Error('the admin listener contacts no origin')
       },
       status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, consecutiveFailures: 0 }],
       close: () => dispatcher.close(),

@@ -79,7 +79,7 @@ test('an address that this machine does not have is one clear line', async (t) =
   t.match(stderr, /^springhouse: cannot listen on 192\.0\.2\.1(:0)?: this machine does not have that address \(EADDRNOTAVAIL\)\n$/)
 })
 
-test('a service link with the name of a setting is one line in the log, and in what check says', async (t) => {
+test('a service link with the name of a setting is one line in the log, and in the output of check', async (t) => {
   const env = { SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80', SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_VERSION: '1' }
   const serve = new Running(t, ['serve', ...origin, ...anyPort], env)
   await urls(serve)

@@ -12,12 +12,12 @@ import { editorSchema, referencePage } from '../../src/config/reference.ts'
 const published = (name: string) => new URL(`../../../config/${name}`, import.meta.url)
 const read = (name: string) => readFileSync(published(name), 'utf8')
 
-test('config/reference.md is what the schema gives', (t) => {
+test('config/reference.md is generated from the schema', (t) => {
   t.equal(read('reference.md'), referencePage(), 'run `npm run generate`')
   t.end()
 })
 
-test('config/springhouse.schema.json is what the schema gives', (t) => {
+test('config/springhouse.schema.json is generated from the schema', (t) => {
   t.equal(read('springhouse.schema.json'), editorSchema(), 'run `npm run generate`')
   t.end()
 })

@@ -1,4 +1,4 @@
-// Each setting does something: the program is given another value of every leaf of the schema, and a difference is seen from
+// Each setting does something: the program gets another value of every leaf of the schema, and a difference is seen from
 // outside. A setting that nothing reads fails its probe, or keeps it waiting.
 import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
@@ -18,7 +18,7 @@ t.setTimeout(360_000)
 
 const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...storage, ...processes }
 
-/** Every setting that is no section: what is in a map or a list of sections too. */
+/** Every setting that is no section, including those in a map or a list of sections. */
 function leavesOf(node: SchemaNode, path: string): string[] {
   const section = node.properties ?? memberSchema(node)?.properties ?? node.items?.properties
   if (section === undefined) return [path]

@@ -39,7 +39,7 @@ test('an origin alone is enough: everything else has a default', (t) => {
   t.end()
 })
 
-test('the example of the contract loads as it stands', (t) => {
+test('the example of the contract loads unchanged', (t) => {
   const config = load(t, `
 proxy:   { host: 0.0.0.0, port: 8080, trustProxy: false }        # tls: { cert, key }
 admin:   { host: 127.0.0.1, port: 8081, tokens: [ { name: deploy, token: \${DEPLOY_TOKEN}, scopes: [read, purge] } ] }
@@ -153,7 +153,7 @@ test('SPRINGHOUSE_CONFIG names the file when no flag does', (t) => {
   t.end()
 })
 
-test('--origin stands in place of the origins and routes of the file', (t) => {
+test('--origin replaces the origins and routes of the file', (t) => {
   const config = load(t, `${origin}routes: [{ match: { path: /x }, origin: api }]\ncache: { maxVariants: 3 }`, {}, { origin: ['http://127.0.0.1:9'] })
   t.strictSame(Object.keys(config.origins), ['default'])
   t.strictSame(config.routes.map((route) => [route.match, route.origin]), [[{}, 'default']])
@@ -161,7 +161,7 @@ test('--origin stands in place of the origins and routes of the file', (t) => {
   t.end()
 })
 
-test('${NAME} in the file is replaced from the environment, and what it holds is never read as YAML', (t) => {
+test('${NAME} in the file is replaced from the environment, and its value is never read as YAML', (t) => {
   const text = `
 proxy: { port: \${PORT}, trustProxy: \${TRUST} }
 redis: { url: "redis://:\${PASSWORD}@redis:6379" }
@@ -227,7 +227,7 @@ test('host patterns and field names are compared in lower case', (t) => {
   t.end()
 })
 
-test('settings at hand become a Config without any file', (t) => {
+test('settings in memory become a Config without any file', (t) => {
   const config = resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 0 } })
   t.equal(config.proxy.port, 0)
   t.equal(config.routes[0]?.origin, 'api')

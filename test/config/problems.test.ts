@@ -62,7 +62,7 @@ test('a lifetime for a status that is never stored is refused, with its section'
   t.end()
 })
 
-test('false is taken for the word off, and for nothing else', (t) => {
+test('false is taken for the value off, and for nothing else', (t) => {
   for (const access of [false, 'false', 'off']) t.equal(resolveConfig({ origins, log: { access } }).log.access, 'off')
   t.equal(loadConfig({ env: { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_LOG_ACCESS: 'false' } }).config.log.access, 'off')
   t.equal(resolveConfig({ origins, proxy: { trustProxy: false } }).proxy.trustProxy, false)
@@ -74,7 +74,7 @@ test('false is taken for the word off, and for nothing else', (t) => {
   t.end()
 })
 
-test('a wrong value is shown, with what would be right', (t) => {
+test('a wrong value is shown, with a right one', (t) => {
   const cases: readonly [Record<string, unknown>, string][] = [
     [{ proxy: 3 }, 'proxy: expected a map of settings, got 3'],
     [{ proxy: { trustProxy: 'yes' } }, 'proxy.trustProxy: expected true, false, or a list of IP addresses and CIDR ranges, got "yes"'],
@@ -154,7 +154,7 @@ test('settings that are not supported yet are refused, not ignored', (t) => {
   t.end()
 })
 
-test('one mistake is one line: what depends on it is not judged as well', (t) => {
+test('one mistake is one line: settings that depend on it are not judged as well', (t) => {
   t.strictSame(wrong({ origins: { api: 3 }, routes: [{ origin: 'api' }] }), ['origins.api: expected a map of settings, got 3'])
   t.strictSame(wrong({ admin: { host: 3, tokens: 'x' } }).length, 2)
   t.end()
@@ -186,7 +186,7 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
     SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
   }
-  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'what Kubernetes says of its services is not meant for us')
+  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'service links of Kubernetes are not meant for us')
   t.end()
 })
 
@@ -210,7 +210,7 @@ test('Kubernetes service links and deployment variables are distinguished from m
   t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
     `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is a Kubernetes service link for a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
     + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
-  )), 'those that have the name of a setting')
+  )), 'variables that have the name of a setting')
   t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
   for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
     t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)

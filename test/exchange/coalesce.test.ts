@@ -1,4 +1,4 @@
-// One fetch for many in one process: who asks next when a fetch brings nothing, and what is not waited for.
+// Coalescing in one process: which request fetches next when a fetch brings nothing, and waits that do not happen.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
@@ -42,7 +42,7 @@ t.test('a lead that began before a purge that may touch it is not joined', async
 
 const stored = { 'Cache-Control': 'max-age=60' }
 
-/** An origin whose answers the test gives, one by one. */
+/** An origin whose responses the test sends, one by one. */
 function scripted(): { held: ServerResponse[]; origin: (request: IncomingMessage, response: ServerResponse) => void } {
   const held: ServerResponse[] = []
   return { held, origin: (_, response) => { held.push(response) } }
@@ -55,7 +55,7 @@ function breakOff(response: ServerResponse | undefined): void {
 
 const counters = (): Counters => new Counters()
 for (const [where, store] of [['near', undefined], ['far away', faraway]] as const) {
-  t.test(`with a store that is ${where}, one of those who waited asks in place of a lead that failed; the third time each for itself`, async t => {
+  t.test(`with a store that is ${where}, a follower fetches in place of a lead that failed; the third time each for itself`, async t => {
     const { held, origin } = scripted()
     const counted = counters()
     const bench = await startHandler(t, { origin, parts: { observer: counted }, ...(store !== undefined && { store }) })
@@ -73,7 +73,7 @@ for (const [where, store] of [['near', undefined], ['far away', faraway]] as con
   })
 }
 
-t.test('a client that does not read its answer is waited for no longer: one of those who waited asks, and the others wait for that one', async t => {
+t.test('followers stop waiting for a client that does not read its response: one follower fetches, and the others wait for that one', async t => {
   const body = randomBytes(10_000_000)
   let asked = 0
   let release: () => void = () => {}
@@ -101,7 +101,7 @@ t.test('a client that does not read its answer is waited for no longer: one of t
   await eventually(() => bench.handler.filling === 0)
 })
 
-t.test('those who wait for a validation do not wait for its client to read the answer', async t => {
+t.test('requests that wait for a validation do not wait for its client to read the response', async t => {
   const body = randomBytes(10_000_000)
   const { held, origin } = scripted()
   const counted = counters()
@@ -128,7 +128,7 @@ t.test('those who wait for a validation do not wait for its client to read the a
   await eventually(() => bench.handler.filling === 0)
 })
 
-t.test('what must be validated each time is asked for by all at once, once that is known', async t => {
+t.test('a response that must be validated each time is fetched by all at once, once that is known', async t => {
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, { origin, parts: { observer: counted } })
@@ -146,7 +146,7 @@ t.test('what must be validated each time is asked for by all at once, once that 
   }
   t.equal((await Promise.all(all)).every(answer => answer.body.toString() === 'one'), true)
 
-  // Once an answer may be used without asking, they wait for one another again.
+  // Once a response may be used without validation, they wait for one another again.
   bench.clock.advance(1000)
   const turning = bench.get('/a')
   await eventually(() => held.length === 12)
@@ -162,7 +162,7 @@ t.test('what must be validated each time is asked for by all at once, once that 
   await leading
 })
 
-t.test('nobody waits while purges may have been missed, since nothing could be kept', async t => {
+t.test('no request waits while purges may have been missed, since nothing could be kept', async t => {
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, {

@@ -1,4 +1,4 @@
-// Each request is answered, or returned as the one Pass that holds it as it was routed.
+// Each request gets a response, or is returned as the one Pass that holds it as it was routed.
 import t from 'tap'
 import { handled } from '../../src/exchange/handle.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'

@@ -77,7 +77,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   }
 }
 
-/** The same store, further away: it answers later, as one across a network does. */
+/** The same store, further away: it replies later, like a store across a network. */
 export function faraway(store: Store): Store {
   return {
     lookup: async key => { await later(); return (await store.lookup(key)).map(remote) },
@@ -97,7 +97,7 @@ export function faraway(store: Store): Store {
   }
 }
 
-// A body that is not at hand: every part of it must be read.
+// A body outside memory: every part of it must be read.
 function remote({ meta, body }: Stored): Stored {
   const far: Body = {
     bytes: undefined,
@@ -109,7 +109,7 @@ function remote({ meta, body }: Stored): Stored {
   return { meta, body: far }
 }
 
-/** A turn of the event loop: whatever was already at hand comes before it. */
+/** A turn of the event loop: all pending events come before it. */
 function later(): Promise<void> {
   return new Promise(resolve => { setImmediate(resolve) })
 }

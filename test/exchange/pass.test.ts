@@ -1,4 +1,4 @@
-// An answer to POST whose own purge did not go as it should: it is passed on, and not stored.
+// A response to POST whose own purge failed: it is passed on, and not stored.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { routeRequest, type RoutedRequest } from '../../src/exchange/routed-request.ts'
@@ -30,11 +30,11 @@ function passed(change: (log: PurgeLog) => PurgeLog = log => log) {
   return { made, log, failures }
 }
 
-t.test('one that all replicas know of is copied', async t => {
+t.test('a response whose purge all replicas know of is copied', async t => {
   t.ok(await passed().made.onResponse(200, own))
 })
 
-t.test('a purge that could not be recorded: told to the log, nothing stored', async t => {
+t.test('a purge that could not be recorded: reported in the log, nothing stored', async t => {
   const { made, failures } = passed(log => overLog(log, { append: () => Promise.reject(new SpringhouseError('PURGE_NOT_WRITTEN')) }))
   t.equal(await made.onResponse(200, own), undefined)
   t.equal(failures.length, 1)

@@ -1,4 +1,4 @@
-// The guard around what puts fields on the wire: what Node refuses ends one exchange.
+// The guard around the methods that put fields on the wire: a refusal by Node ends one exchange.
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -37,11 +37,11 @@ function misplaced(files: readonly (readonly [file: string, text: string])[]): s
   return [...put.filter(call => !call.startsWith(sending)), ...sent.filter(call => !call.startsWith(http1) && !call.startsWith(http2))]
 }
 
-t.test('nothing else in the sources calls what Node throws from', async t => {
+t.test('nothing else in the sources calls the methods that Node throws from', async t => {
   const files = readdirSync(source, { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
     .map(entry => relative(source, join(entry.parentPath, entry.name)))
-    .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, which answers as it is scripted
+    .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, with scripted responses
     .map(file => [file, readFileSync(join(source, file), 'utf8')] as const)
   const callers = (file: string, calls: RegExp): string[] => [...new Set(files.filter(([name]) => name === file).flatMap(([name, text]) => callsIn(name, text, calls)))].sort()
   t.same(callers(sending, guarded), ['Head', 'HeadAlone', 'Interim', 'Trailers'].map(name => `${sending}: .put${name}(`), 'the check finds those that are guarded')
@@ -61,10 +61,10 @@ const unsendable: readonly (readonly [status: number, fields: readonly string[]]
   [200, ['x', 'y'.repeat(70_000)]], [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)], [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
 ]
 
-t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request is answered', async t => {
+t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request gets its response', async t => {
   let told = 0
   const taken: unknown[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     observer: { ...noObserver, count: (event) => { if (event === 'unsendable') told++ } },
     handle: (exchange) => {
@@ -127,8 +127,8 @@ t.test('many short fields end their own exchange, and leave the other streams of
   t.match(await first, { status: 200, body: 'first', broken: undefined })
 })
 
-t.test('a second head cuts what the first has begun', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+t.test('a second head truncates the response that the first has begun', async t => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (exchange) => {
       sendHead(exchange, 200, [])
@@ -142,8 +142,8 @@ t.test('a second head cuts what the first has begun', async t => {
   for (const protocol of ['h1', 'h2'] as const) t.ok((await clients.ask(protocol, '/')).broken, protocol)
 })
 
-t.test('trailers that cannot be sent cut the response, and the process goes on', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+t.test('trailers that cannot be sent truncate the response, and the process goes on', async t => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (exchange) => {
       const { head: { url }, response } = exchange

@@ -1,4 +1,4 @@
-// Everything in src that reads what a client, an origin, Redis or an admin client has written: by its name, what it is given, and how.
+// Every reader in src of text from a client, an origin, Redis or an admin client: its name, its input, and the call.
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
@@ -92,7 +92,7 @@ function assess(fields: readonly string[], requestLines: readonly string[] = [])
 function interim(fields: readonly string[]): void {
   const request = message([])
   const response = new Http1Response(request)
-  // Nobody is at its other end, which it notices when it writes.
+  // There is no peer, which the socket notices when it writes.
   response.assignSocket(new Socket().on('error', () => undefined))
   sendInterim(response, 103, fields, cacheOnly)
 }
@@ -177,7 +177,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   'printable': printable,
 }
 
-/** By name: what is given many short lines. */
+/** By name: readers that get many short lines. */
 export const lineReaders: Readonly<Record<string, LineReader>> = {
   'fieldLines': (lines) => fieldValue(fieldLines(lines), 'x'),
   'connection': (lines) => [connectionNamed(lines), connectionOptions(lines)],

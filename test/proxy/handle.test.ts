@@ -3,10 +3,10 @@ import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
-import { passFor, startProxy } from './proxy-under-test.ts'
+import { passFor, startProxyAlone } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
-tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
+tap.test('a request that handle takes is handle\'s, at once or later, and no one else writes to its response', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxy({ servers: [origin.url] }, {
     handle: (exchange) => {

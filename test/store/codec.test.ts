@@ -41,7 +41,7 @@ const impossible: Readonly<Record<string, Partial<Metadata>>> = {
   'an empty tag': { tags: [''] }, 'a long tag': { tags: ['x'.repeat(1025)] }, 'a tag of two lines': { tags: ['a\nb'] }, 'a tag with half a pair': { tags: ['a\ud83d'] }, 'a stamp of two lines': { stamp: 'a\n' }, 'a long stamp': { stamp: 'x'.repeat(129) },
   ...Object.fromEntries(([[], [[5, 5]], [[5, 4]], [[4, 6], [5, 7]], [[8, 9], [1, 2]], [[-1, 2]], [[0, Number.NaN]], [[0.5, 2]], [[0, 2 ** 60]], Array.from({ length: 17 }, (_, i) => [i * 2, i * 2 + 1])] as [number, number][][])
     .map(ranges => [`ranges ${JSON.stringify(ranges)}`, { status: 206, part: { ranges: ranges.map(([start, end]) => ({ start, end })), complete: undefined, requestedRange: 'bytes=0-' } }])),
-  'a part longer than the whole': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: 5, requestedRange: 'bytes=0-' } }, 'a part that nobody asked for': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: undefined, requestedRange: 'x' } },
+  'a part longer than the whole': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: 5, requestedRange: 'bytes=0-' } }, 'a part that was not requested': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: undefined, requestedRange: 'x' } },
   'content fields of a part': { status: 206, fields: ['content-range', 'bytes 0-1/2'], etag: undefined, part: { ranges: [{ start: 0, end: 2 }], complete: undefined, requestedRange: 'bytes=0-' } },
 }
 

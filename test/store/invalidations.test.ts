@@ -39,7 +39,7 @@ void t.test('5,000 POSTs to URLs of 8,000 bytes: their entries are dead, and no 
   test.equal(log.judge(entry(before, '/other')), 'valid')
   test.equal(log.judge(entry(before, long(5_000))), 'valid')
   test.equal(log.judge(entry(before, '/other', ['of an operator'])), 'dead')
-  test.equal(log.judge(entry(log.applied, long(0))), 'valid', 'what is asked for afterwards')
+  test.equal(log.judge(entry(log.applied, long(0))), 'valid', 'a later request')
   test.equal(log.recent(10).length, 1, 'operators are shown their own')
   test.equal(log.mayMatch(before, { authority: 'a.example', target: long(0) }), true)
 })
@@ -244,7 +244,7 @@ void t.test('a replica that missed records that were dropped reads the buckets, 
   for (let i = 0; i < 300; i += 50) await Promise.all(Array.from({ length: 50 }, (_, n) => one.append(unsafe(`/things/${i + n}`), 0)))
   await one.append(purge({ tags: ['amidst'] }), 0)
   for (let i = 0; i < 30; i++) await one.append(unsafe(`/later/${i}`), 0)
-  test.equal(two.judge(entry(before, '/things/1')), 'valid', 'it has not heard of it')
+  test.equal(two.judge(entry(before, '/things/1')), 'valid', 'it has not received it')
   release()
   line.requests = pass
   test.same((await one.append(unsafe('/last'), longMs)).replicas, { live: 2, acknowledged: 2 })

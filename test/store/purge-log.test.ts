@@ -34,7 +34,7 @@ void t.test('an entry is valid until a purge that matches it', async (test) => {
   test.equal(log.judge(before), 'valid')
   await log.append(purge({ tags: ['thing-1'] }), 0)
   test.equal(log.judge(before), 'dead')
-  test.equal(log.judge(entry(log)), 'valid', 'what is asked for afterwards is not touched')
+  test.equal(log.judge(entry(log)), 'valid', 'a later request is not touched')
 })
 
 void t.test('a purge wins over a fill that was in flight', async (test) => {

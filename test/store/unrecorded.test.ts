@@ -77,7 +77,7 @@ for (const [name, begin, end] of troubles) {
     test.equal(one.judge(entry(before, '/y')), 'valid')
     test.equal(one.mayMatch(before, { authority: 'a.example', target: '/x' }), true, 'nobody waits for what was under way')
     test.equal(one.matchedBetween(entry(before, '/x'), before), true)
-    await test.rejects(one.append(purge({ tags: ['of an operator'] }), 10), { code: 'PURGE_NOT_WRITTEN' }, 'an operator is told, and nothing is kept')
+    await test.rejects(one.append(purge({ tags: ['of an operator'] }), 10), { code: 'PURGE_NOT_WRITTEN' }, 'the operator gets an error, and nothing is kept')
     test.equal(one.unrecorded, 2)
     await end(made)
     for (const log of [one, two]) {

@@ -70,7 +70,7 @@ for (const status of [401, 403, 407]) {
   t.test(`a stored ${status} is not served to a request with credentials`, async test => {
     const site = await story(test, [{ status, fields: minute, body: 'who are you?' }, { fields: { 'cache-control': 'no-store' }, body: 'welcome' }])
     test.equal((await site.get('/a')).status, status)
-    test.equal(site.tell(await site.get('/a')), `${status} who are you? fresh`, 'a stranger is told so again')
+    test.equal(site.tell(await site.get('/a')), `${status} who are you? fresh`, 'a stranger gets the same again')
     test.equal(site.tell(await site.get('/a', { Authorization: 'Bearer good' })), '200 welcome no-store')
     test.equal(site.tell(await site.get('/a', { Cookie: 'session=1' })), '200 welcome no-store')
     test.equal(site.tell(await site.get('/a')), `${status} who are you? fresh`)

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Answer } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 
 /** A response of the origin. A field whose value is undefined is not sent. */
 export interface Scripted {
@@ -13,7 +13,7 @@ export interface Scripted {
   readonly delayMs?: number
 }
 
-export interface Story extends House {
+export interface Story extends TestProxy {
   /** The requests that the origin has had, as `METHOD target`. */
   readonly requests: readonly string[]
   /** The fields of the last of them. */
@@ -26,7 +26,7 @@ export interface Story extends House {
 export async function story(test: Pick<Test, 'teardown'>, script: readonly Scripted[], options: { readonly cache?: Readonly<Record<string, unknown>>; readonly config?: Readonly<Record<string, unknown>> } = {}): Promise<Story> {
   const requests: string[] = []
   const seen: ((name: string) => string | undefined)[] = []
-  const house = await startHouse(test as Parameters<typeof startHouse>[0], {
+  const house = await startProxy(test as Parameters<typeof startProxy>[0], {
     host: 'api.example.com',
     ...options,
     origin: async (request, response) => {

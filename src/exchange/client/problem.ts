@@ -5,8 +5,8 @@ import type { ClientExchange } from './exchange.ts'
 import { sendHead } from './sending.ts'
 
 /**
- * Sends an error in place of a response. Where a response has begun nothing honest can be said any more, and the
- * connection is cut, so that the client sees that it is not whole.
+ * Sends an error in place of a response. If a response has begun, it is truncated, so that the client sees that it is not
+ * whole.
  * @param extra more fields: name, value, name, value
  */
 export function sendProblem(exchange: ClientExchange, error: SpringhouseError, cacheStatus: string, extra: readonly string[] = []): void {

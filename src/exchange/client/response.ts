@@ -12,7 +12,7 @@ export interface ClientResponse {
   readonly status: number
   /** True once `end` has been called. */
   readonly writableEnded: boolean
-  /** True once nothing that is written reaches the client any more. */
+  /** True once written bytes no longer reach the client. */
   readonly hasLeft: boolean
   /** True while an interim response may be sent: the client knows them, and it would precede this response and no other. */
   readonly takesInterim: boolean
@@ -26,7 +26,7 @@ export interface ClientResponse {
   putInterim(status: 100 | 102 | 103, fields: FieldLines): void
   /** Trailers, to go out behind the body. @throws for what Node refuses */
   putTrailers(fields: FieldLines): void
-  /** Sends bytes of the body. false: no more until it drains. */
+  /** Sends bytes of the body. Returns false if the caller must wait for a drain. */
   write(chunk: Buffer): boolean
   end(chunk?: Buffer | string, encoding?: BufferEncoding): unknown
   onDrain(listener: () => void): void

@@ -1,4 +1,5 @@
-// The only caller of what puts fields on the wire. Node throws for fields that it will not send; here that ends one exchange.
+// The only caller of the methods that put fields on the wire. Node throws for fields that it will not send; here that ends one
+// exchange.
 import { problemDocument, SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { problemFields } from './problem-fields.ts'

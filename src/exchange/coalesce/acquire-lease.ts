@@ -21,7 +21,7 @@ export interface ContendParts {
  */
 export type LeaseTurn = 'fetch' | 'look' | 'left' | Outcome
 
-// Leases that are taken from their holders one after the other, before going without: each of them is of one who holds
+// The most leases that are taken from their holders one after the other, before going without a lease. Such a holder takes
 // another log to be true, or began before a purge, so there is hardly ever more than one.
 const maxUsurped = 2
 // How long leases that end in nothing are waited for, one after the other, before going without. A holder that is alive
@@ -29,8 +29,9 @@ const maxUsurped = 2
 const mostWaitedMs = 60_000
 
 /**
- * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
- * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
+ * Waits for the turn of this leader: at once, or when the process that holds the lease is done. Never rejects.
+ * @param response the response to the client of this leader: once the client has left, nothing is waited for or sent to
+ * Redis; undefined: no client
  */
 export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
   const { key } = asked
@@ -72,7 +73,7 @@ async function overOrLeft(taking: HeldElsewhere, response: ClientResponse | unde
   const leave = (): void => taking.leave()
   response.onClose(leave)
   try {
-    // It may have left while Redis was asked: then nobody calls any more.
+    // The client may have left during the call to Redis. Then the listener is not called any more.
     if (response.hasLeft) leave()
     return await taking.ended()
   } finally {

@@ -8,7 +8,7 @@ export class Fetch {
   readonly stamp: LogPosition
   /** True once a follower in this process has waited for it. */
   joined = false
-  /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
+  /** Settles with the outcome of the fetch when another lookup is worthwhile. Never rejects. */
   readonly settled: Promise<Outcome>
   readonly #leave: () => void
   #resolve: ((outcome: Outcome) => void) | undefined
@@ -25,7 +25,7 @@ export class Fetch {
     this.#lease = lease
   }
 
-  /** Tells all who wait, here and elsewhere. The first call counts. */
+  /** Releases all followers, here and elsewhere. The first call counts. */
   settle(outcome: Outcome): void {
     this.#leave()
     this.#resolve?.(outcome)
@@ -34,7 +34,7 @@ export class Fetch {
   }
 }
 
-/** The fetches under way in this process, by key. */
+/** The fetches in flight in this process, by key. */
 export class Coalescer {
   readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog
@@ -44,8 +44,8 @@ export class Coalescer {
   }
 
   /**
-   * The lead to wait for, if there is one that this request may share. One that began before a purge that may touch the
-   * URL is not shared: its response may be older than the purge, and this request is younger.
+   * Returns the lead to wait for, if there is one that this request may share. A lead that began before a purge that may
+   * match the URL is not shared. Its response may be older than the purge, and this request is younger.
    */
   joinFetch(key: string, asked: { readonly url: Addressed }): Fetch | undefined {
     const lead = this.#leads.get(key)

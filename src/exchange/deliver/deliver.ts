@@ -1,4 +1,4 @@
-// Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
+// Sends stored responses: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
 import { contentFields, selectRanges } from '../../policy/part.ts'
@@ -35,14 +35,13 @@ export interface DeliverParts {
 }
 
 /**
- * Sends a stored response. false: its body turned out to be gone before anything was sent, so it is a miss.
- * A body that fails later, and that the origin does not have any more either, cuts the connection, so that it never looks
- * complete.
+ * Sends a stored response. Returns false if its body was found to be lost before anything was sent: then it is a miss. If a
+ * body is lost later, and the origin no longer has it either, the response is truncated, so that it never seems complete.
  */
 export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
   const { routed: { request }, response } = exchange
   const { meta } = stored
-  const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
+  const body = stored.body.bytes === undefined && mayRefetch(exchange, meta) ? continued(exchange, stored, parts) : stored.body
   const head = headOf(meta, occasion, parts.via)
   exchange.reason = occasion.reason
   exchange.ageMs = occasion.ageMs
@@ -53,7 +52,7 @@ export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion
   }
   const wanted = request.range === undefined && meta.part === undefined ? undefined : selectRanges(request, meta, occasion.nowMs)
   if (wanted === undefined) return send(exchange, meta.status, head, body, 0, meta.bodyBytes)
-  // Nobody is sent a part for the whole, or for another part: rather a miss.
+  // A part is never sent in place of the whole, or of another part: that is a miss instead.
   if (wanted === 'not-covered') return false
   const cutHead = withoutFields(head, contentFields)
   if (wanted === 'unsatisfiable') {
@@ -121,7 +120,7 @@ async function streamBody(exchange: ClientExchange, status: number, head: string
   const chunks = body.read(start, end)[Symbol.asyncIterator]()
   let first: IteratorResult<Buffer>
   try {
-    // Nothing is sent before the first bytes are at hand: until then a body that is gone is only a miss.
+    // Nothing is sent before the first bytes are at hand: until then a lost body is only a miss.
     first = await chunks.next()
   } catch {
     return false

@@ -287,7 +287,7 @@ export class Fill implements ResponseSink, ServedFill {
     this.parts.observer.failed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
     if (this.#clientWaits) {
-      // After the head only a broken connection is honest: an incomplete response must not look complete.
+      // After the head only truncation is honest: an incomplete response must not seem complete.
       if (this.exchange.response.headersSent) this.exchange.response.cut()
       else sendProblem(this.exchange, error, this.cacheStatus(undefined, undefined))
       this.clientServed()

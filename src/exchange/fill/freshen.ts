@@ -1,4 +1,4 @@
-// What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
+// The effect of a 304 on the entry that it confirms: RFC 9111 §4.3.4, and when its fields must not be stored.
 import { formatHttpDate } from '../../http/date.ts'
 import { hasField, withoutFields, type FieldLines } from '../../http/fields.ts'
 import { initialAgeMs } from '../../policy/freshness.ts'
@@ -8,7 +8,7 @@ import type { Metadata } from '../../policy/stored.ts'
 import { confirms, mergedFields } from '../../policy/validation.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 
-/** What the client is answered with, and what becomes of the entry. */
+/** The response to the client, and the fate of the entry. */
 export interface Freshening {
   readonly meta: Metadata
   /** merged: the entry takes the new metadata; as-it-was: it stays; nothing: it goes. */
@@ -21,15 +21,15 @@ export interface Freshening {
 // 304 goes to its client alone.
 const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method', 'set-cookie'])
 
-/** Whether an answer that is not stored for this reason leaves what is stored for others as it is. */
+/** Returns true if a response that is not stored for this reason leaves the entry as it is for other clients. */
 export function saysNothingOfOthers(reason: NotStoredReason): boolean {
   return askerReasons.has(reason)
 }
 
 /**
- * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
- * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
- * @param method whose answer results: `GET` also where it was a HEAD that confirmed it
+ * Merges a 304 into the metadata that it validated. Returns undefined if it names another representation. The result is
+ * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach another client.
+ * @param method the method of the resulting response: `GET` also where a HEAD confirmed it
  */
 export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: ReceivedHead, method = asked.request.method): Freshening | undefined {
   if (!confirms(validated, head.fields)) return undefined

@@ -1,4 +1,4 @@
-// What a fill works with, and what is decided before it begins.
+// The parts that a fill works with, and the decisions made before it begins.
 import type { Clock } from '../../clock.ts'
 import type { RangeAsked } from '../../policy/combine.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
@@ -15,11 +15,11 @@ export interface FillParts extends DeliverParts {
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
-  /** How long those who wait for a fetch bear with a client that holds it up, in milliseconds. */
+  /** How long followers wait for a fetch that its client holds up, in milliseconds. */
   readonly slowClientMs: number
 }
 
-/** Why the origin is asked, and what follows from its answer. */
+/** The reason of the request to the origin, and the consequences of its response. */
 export interface FillPlan {
   readonly reason: ForwardReason
   /** The purge log's place when the decision was made. */
@@ -31,18 +31,21 @@ export interface FillPlan {
   /** A stored part of the same: what comes is combined with it, or takes its place. */
   readonly part: Stored | undefined
   /**
-   * The Range that the origin is asked with: the client's, or one for what `part` lacks, which it then completes for a client
-   * that wants the whole. undefined: the whole is asked for.
+   * The Range of the request to the origin: the client's, or the range that `part` lacks, for a client that wants the whole.
+   * undefined: the whole is requested.
    */
   readonly range: RangeAsked | undefined
-  /** Whether the answer may become an entry: it is to a GET. */
+  /** True if the response may become an entry: it is to a GET. */
   readonly mayStore: boolean
-  /** Whether the client's own preconditions are taken off, so that they do not shape what is stored; else it goes as the client made it. */
+  /**
+   * True if the client's own preconditions are removed, so that they do not shape the stored response; else the request goes
+   * as the client made it.
+   */
   readonly unconditional: boolean
   /** false: nobody is waiting; a background refresh. */
   readonly answering: boolean
   readonly lead: Fetch | undefined
-  /** Whether the client had waited for another's fetch before, which was of no use to it. */
+  /** True if the client had waited for another's fetch before, which was of no use to it. */
   readonly waited: boolean
 }
 

@@ -30,7 +30,7 @@ export interface ServedFill {
   releaseClient(): void
   /** Ends the fill. Followers are released with this outcome, unless they have been before. */
   settle(outcome?: Outcome): void
-  /** Fetches again, for what the client asked for. */
+  /** Fetches again, for the client's own request. */
   refetch(): void
 }
 

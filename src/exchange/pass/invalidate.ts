@@ -29,8 +29,8 @@ export interface InvalidatingRequest {
 }
 
 /**
- * What the response to a request invalidates; undefined: nothing. URLs whose route stores nothing are left out, unless something
- * may have been stored under other routes.
+ * Returns the purge for the response to a request, or undefined if it invalidates nothing. URLs whose route stores nothing
+ * are left out, unless responses may have been stored under other routes.
  */
 export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, context }: InvalidatingRequest, status: number, fields: FieldLines): Purge | undefined {
   const { method, scheme, authority, target: own } = request
@@ -56,9 +56,9 @@ export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'r
 }
 
 /**
- * Records it. A client that made the change and asks again must not be shown what was before it, so the response waits for this, a
- * bounded time. It never fails the request, for the change has been made: undefined when it could not be recorded, and is in
- * force in this process alone until it is.
+ * Records the purge. The next request of this client must not receive an older response, so the response waits for the
+ * record, a bounded time. It never fails the request, because the change has been made. Returns undefined if
+ * the purge could not be recorded; until it is, it is in force in this process alone.
  */
 export async function invalidate(parts: InvalidateParts, purge: Purge, exchange: RoutedExchange): Promise<PurgeReceipt | undefined> {
   try {

@@ -18,8 +18,8 @@ export interface PassParts extends InvalidateParts {
 }
 
 /**
- * Made before the request is sent, and synchronously once it is routed: the purge log's place is read here, so that a purge
- * that comes later finds what the response leaves behind.
+ * Made before the request is sent, and synchronously once it is routed. The position in the purge log is read here, so that a
+ * later purge covers the stored response.
  */
 export class Pass {
   readonly kind = 'pass'
@@ -70,11 +70,11 @@ export class Pass {
     return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
   }
 
-  /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
+  /** Returns the response as it would be stored, with its age counted from the request; undefined if it must not be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
     const { request, requestField, route: { rules, forwarding } } = this.routed
     if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
-    // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
+    // The origin received every field of its client. Another client with the same key may have sent other fields.
     if (forwarding.allowedFields !== undefined || !this.routed.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
@@ -83,9 +83,9 @@ export class Pass {
   }
 
   /**
-   * The answer invalidates its own URL, and outlives that one purge alone: it is stamped with it, so that every later one
-   * counts, if none that matches came between the request and it. All replicas must know of that one, and it must be one
-   * that lasts.
+   * Copies a response that invalidates its own URL, and survives that purge alone. It is stamped with the purge, so that
+   * every later purge counts. No matching purge may have come between the request and its own. All replicas must know its own
+   * purge, and that purge must be durable.
    */
   #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
     const { purgeLog, store, observer } = this.#parts
@@ -96,7 +96,7 @@ export class Pass {
     return new BodyCopy(store.write(this.routed.key, kept), {
       announcedBytes,
       maxBytes: this.routed.route.rules.maxEntryBytes,
-      // As for every fill: what was purged on its way would be found dead at every look.
+      // As for every fill: every lookup would find a response dead that was purged in flight.
       stillValid: () => purgeLog.judge(kept) !== 'dead',
       settled: stored => observer.count(stored ? 'fillsCommitted' : 'fillsAborted'),
     })

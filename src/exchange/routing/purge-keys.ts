@@ -1,4 +1,4 @@
-// From a purge as people name URLs to a purge as entries are keyed.
+// Translates a purge with URLs as people write them into a purge with URLs as entries are keyed.
 import { normalPrefix, normalTarget } from '../../http/normal-target.ts'
 import type { KeyRules } from '../../policy/rules.ts'
 import type { Purge, UrlPattern } from '../../store/purge/log.ts'
@@ -6,7 +6,7 @@ import { matchRoute } from './match.ts'
 import { keyedTarget } from './routes.ts'
 import type { Route } from './route.ts'
 
-// How much is worked out before others have a turn: characters of targets, each as often as a route reads it.
+// The work between two turns: characters of targets, counted once for each route that reads them.
 const charsPerTurn = 65_536
 
 /**
@@ -46,7 +46,7 @@ function keyingRoutes(routes: readonly Route[], different: readonly Route[], { a
   return route === undefined ? [] : [route]
 }
 
-/** One route for each way to key a target: most have the same. */
+/** Returns a route for each way to key a target: most have the same. */
 function differentlyKeyed(routes: readonly Route[]): readonly Route[] {
   const ways = new Map<string, Route>()
   const names = new Map<KeyRules['ignoreQuery'], number>()

@@ -4,13 +4,13 @@ import type { Config, OriginConfig, RouteConfig } from '../../config/schema.ts'
 import { readServerAddress } from '../../server-address.ts'
 
 /**
- * A digest of every rule that decides who may be given a stored response: which requests have one key, which may be stored at
- * all, and what of a request reaches the origin. A route whose rules change, or a replica whose rules differ, therefore shares
- * nothing with the keys before. What decides how long a response is fresh or kept is left out: it holds for responses that are
- * stored from then on.
+ * A digest of every rule that decides which clients may share a stored response. These rules say which requests have one key,
+ * which may be stored at all, and which fields reach the origin. A route whose rules change, or a replica whose rules differ,
+ * therefore shares nothing with the keys before. Rules for freshness and storage times are left out: they hold for responses
+ * that are stored from then on.
  *
- * The key names an origin by its name. `default` is the name of every origin that `--origin` gives, and so names none: there the
- * servers are part of the digest, lest two services with one Redis be answered from each other's entries.
+ * The key names an origin by its name. `default` is the name of every origin that `--origin` gives, and so names none. There
+ * the servers are part of the digest, lest two services with one Redis share each other's entries.
  * @param allowed the request fields that reach the origin; undefined: every one
  */
 export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {

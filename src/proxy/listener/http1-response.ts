@@ -1,4 +1,4 @@
-// A response over HTTP/1.1: Node's own, with what the exchange asks of one besides. A server makes it in place of Node's.
+// A response over HTTP/1.1: Node's own, with the methods that the exchange needs besides. A server makes it in place of Node's.
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { ClientResponse } from '../../exchange/client/response.ts'
@@ -8,14 +8,17 @@ import { endConnection } from './connection.ts'
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
-   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would hold
-   * the bytes for ever. The request tells then, unless it has a body: the reader of a body may close it.
+   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would
+   * hold the bytes for ever. The request shows it then, unless it has a body: the reader of a body may close it.
    */
   get hasLeft(): boolean {
     return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
   }
 
-  /** While a response waits behind another (pipelining), Node would put it between that one's head and body. HTTP/1.0 has no 1xx. */
+  /**
+   * While a response waits behind another (pipelining), Node would put an interim response between the other's head and body.
+   * HTTP/1.0 has no 1xx.
+   */
   get takesInterim(): boolean {
     return !this.headersSent && this.socket !== null && this.req.httpVersion !== '1.0'
   }
@@ -29,7 +32,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   putHead(status: number, fields: FieldLines): void {
-    // With the phrase: Node would reuse that of a head which it refused.
+    // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
   }
 
@@ -82,7 +85,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 }
 
-/** Field lines as writeEarlyHints takes them: it looks at each link by itself. */
+/** Returns field lines as writeEarlyHints takes them: it checks each link by itself. */
 function hints(fields: FieldLines): Record<string, string | string[]> {
   const link: string[] = []
   // Without a prototype: a field may be named as one of its properties.

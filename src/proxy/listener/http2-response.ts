@@ -5,8 +5,8 @@ import { isSettled, sectionBytes } from '../../http/field-section.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import type { Http2Request } from './http2-request.ts'
 
-// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts what a section may come to at the
-// most: its names and values, and 12 bytes for each line (nghttp2_hd_deflate_bound). The status and Date are lines too.
+// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts the most that a section may take:
+// its names and values, and 12 bytes for each line (nghttp2_hd_deflate_bound). The status and Date are lines too.
 const longestSection = 65_000
 const bytesOfLine = 12
 
@@ -96,7 +96,7 @@ export class Http2Response implements ClientResponse {
     this.#stream.off('close', listener)
   }
 
-  /** Resets the stream with an error: an end without one would look like the end of the message. */
+  /** Resets the stream with an error: an end without one would be taken for the end of the message. */
   cut(): void {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
@@ -109,7 +109,7 @@ function isTooLong(lines: FieldLines): boolean {
   return sectionBytes(lines) + bytesOfLine * (lines.length / 2) > longestSection
 }
 
-// Fields of the connection, which there are none of (§8.2.2): Node would refuse the head for them.
+// Connection fields, which HTTP/2 does not have (§8.2.2): Node would refuse the head for them.
 const ofConnection: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
 
 /** Field lines as node:http2 takes them: an array for a name that has several lines. */

@@ -10,7 +10,7 @@ import { Http2Response } from './http2-response.ts'
 import type { ProxyOptions } from './options.ts'
 
 const mostStreams = 128
-// More fields than fit into the bytes that are allowed: bytes are what is limited.
+// More fields than fit into the allowed bytes: the limit is in bytes.
 const mostFields = 4_096
 
 export interface Http2Parts {
@@ -21,7 +21,7 @@ export interface Http2Parts {
 
 /** The sessions of a listener. */
 export interface Http2Listener {
-  /** No new streams from now on (GOAWAY); a session ends with the last one that it has. */
+  /** Opens no new streams from now on (GOAWAY). A session ends with its last stream. */
   close(): void
 }
 
@@ -37,7 +37,7 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
   inner.on('session', (session) => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
-    // Its own end, and nobody else's.
+    // An error ends this session, and no other.
     session.on('error', () => undefined)
     let open = 0
     // The fourth argument is missing in the types of Node 20.

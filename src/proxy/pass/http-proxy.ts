@@ -22,8 +22,8 @@ import { relayResponse } from './relay-response.ts'
 export type FastifyRouter = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes, and so refuses or changes, targets that the origin
- * must judge; a URL and an object of fields would change what is sent. So neither is given anything of the request, which
+ * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes targets, and so refuses or changes some that the
+ * origin must judge. A URL and an object of fields would change the request. So neither sees anything of the request, which
  * travels beside them as it is (origin/request/dispatcher.ts).
  */
 class PassedMessage {
@@ -128,7 +128,7 @@ export class HttpProxy {
       handler: (request, reply, dest, options) => {
         const message = messageOf(request.raw)
         if (message.kept === undefined && hasBody(message.request)) request.body = message.request
-        // As a POST, for reply-from forbids a GET its body. The method that is sent travels with the exact request.
+        // As a POST, because reply-from forbids a body for GET. The actual method travels with the exact request.
         reply.from(dest, { ...options, method: 'POST' })
       },
       replyOptions: {

@@ -13,7 +13,7 @@ import { Http1Response } from '../listener/http1-response.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
 import { relayBody } from './relay-response.ts'
 
-/** A WebSocket's handshake, and what relays it. */
+/** A WebSocket's handshake, and the parts that relay it. */
 export interface WebSocketHandshake {
   readonly origins: Origins
   readonly clock: Clock
@@ -22,15 +22,15 @@ export interface WebSocketHandshake {
   readonly client: Socket
   /** Bytes that the client sent behind its request. */
   readonly head: Buffer
-  /** Logs an error and answers the client with it. */
+  /** Logs an error and sends the client its problem. */
   failed(cause: unknown): void
 }
 
-// A peer that is gone without a word is found out by the system: a WebSocket may be silent for hours, and has no timeout here.
+// The system finds a peer that is lost without a signal: a WebSocket may be silent for hours, and has no timeout here.
 const probeAfterMs = 60_000
 
-/** Whether a request asks for a WebSocket. To HTTP/1.0 there are no upgrades (RFC 9110 §7.8). */
-export function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
+/** Returns true if a request is a WebSocket handshake. HTTP/1.0 has no upgrades (RFC 9110 §7.8). */
+export function isWebSocketHandshake({ method, headers, httpVersion }: IncomingMessage): boolean {
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.trim().toLowerCase() === 'websocket'
 }
 
@@ -107,12 +107,12 @@ class Relay implements UpgradeSink {
   }
 }
 
-/** An ordinary response on a connection that Node has given up, which it closes. */
-export function answerOn(request: IncomingMessage, socket: Duplex): Http1Response {
+/** Returns an ordinary response on a connection that Node has given up. The response closes the connection. */
+export function responseOn(request: IncomingMessage, socket: Duplex): Http1Response {
   const response = new Http1Response(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as IncomingMessage['socket'])
-  // Node took its own listener off when it gave the socket up.
+  // Node removed its own listener when it gave the socket up.
   socket.on('drain', () => response.emit('drain'))
   response.on('finish', () => socket.end())
   return response
@@ -124,7 +124,7 @@ function headOf(status: number, phrase: string, fields: FieldLines): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** What one side sends the other gets, at the pace of the slower; the end of either is the end of both. */
+/** Relays the bytes of each side to the other, at the pace of the slower. The end of either ends both. */
 function join(client: Socket, origin: Socket): void {
   for (const [side, other] of [[client, origin], [origin, client]] as const) {
     side.setTimeout(0)

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { ask, open, rawRequest } from '../../support/client.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
-import { token } from '../../support/house.ts'
+import { token } from '../../support/proxy.ts'
 import { freePort } from '../../cli/command.ts'
 import { each, pair, raced, type Probe, type Under } from './probe.ts'
 
@@ -47,7 +47,7 @@ function handshake(port: number): Promise<string | false | null> {
   })
 }
 
-/** Reads the answer to bytes on a connection of their own, until the proxy closes it. */
+/** Returns the status of the response to bytes on a connection of their own, once the proxy closes it. */
 const statusOf = async (house: Under, bytes: string): Promise<string | undefined> => /^HTTP\/1\.1 (\d+)/.exec(await rawRequest(house.port, bytes))?.[1]
 
 export const listeners: Readonly<Record<string, Probe>> = {
@@ -91,7 +91,7 @@ export const listeners: Readonly<Record<string, Probe>> = {
         response.on('error', () => resolve('disconnected'))
         response.on('close', () => resolve('disconnected'))
         response.socket.on('close', () => resolve('disconnected'))
-        // A paused socket does not notice its end: one that is asked to write does.
+        // A paused socket does not notice its end. A socket that writes does.
         const look = setInterval(() => response.socket.write('\r\n'), 50)
         look.unref()
       })

@@ -1,6 +1,6 @@
-// Probes of routes: what matches, what is keyed, how responses are kept.
+// Probes of routes: matches, keys, and the storage of responses.
 import type { Test } from 'tap'
-import { detail } from '../../support/house.ts'
+import { detail } from '../../support/proxy.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
 import { each, type Probe, type Under } from './probe.ts'
 
