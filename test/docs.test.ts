@@ -12,7 +12,7 @@ const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/
 /** True for a path below the root or below src. */
 const exists = (path: string): boolean => ['', 'src/'].some(folder => existsSync(fileURLToPath(new URL(`../../${folder}${path}`, import.meta.url))))
 
-/** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
+/** The rows of a page's tables whose first cell is a term in code type: the term, and the other cells. */
 function rows(text: string): Map<string, string[]> {
   const found = [...text.matchAll(/^\| `([^`]+)` \|(.*)\|$/gm)]
   return new Map(found.map(([, word = '', rest = '']) => [word, rest.split(' |').map(cell => cell.trim())]))

@@ -40,7 +40,7 @@ export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonl
   }
 }
 
-/** The share of requests that the cache answered, among those that are the cache's; null if there were none. */
+/** The share of hits and stale responses among the requests that are not passed; null if all are passed. */
 export function hitRatio({ requests, outcomes: { hit, stale, pass } }: CountersSnapshot): number | null {
   return requests === pass ? null : (hit + stale) / (requests - pass)
 }

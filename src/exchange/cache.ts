@@ -1,4 +1,4 @@
-// The cache, put together: the one way to build it, and what is asked of it.
+// The cache, put together: the only way to build it, and its interface.
 import type { Purge, PurgeReceipt } from '../store/purge/log.ts'
 import { HitForMiss } from './coalesce/hit-for-miss.ts'
 import type { ClientExchange, ExchangeObserver } from './client/exchange.ts'
@@ -15,7 +15,7 @@ export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purg
   readonly routes: readonly Route[]
   /** How long followers bear with a client that holds their leader up, in milliseconds. */
   readonly slowClientMs?: number
-  /** True if a trusted proxy may tell the public host, so that a purge by it concerns each host. */
+  /** True if a trusted proxy may name the public host. Then a purge by that host concerns each host. */
   readonly publicHosts?: boolean
   /** True if another replica may have stored responses under other routes. */
   othersDiffer?(): boolean
@@ -23,15 +23,15 @@ export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purg
 
 /** A cache in front of origins. */
 export interface Cache {
-  /** Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. */
+  /** Responds to a request, or returns the pass with which it goes to its origin. A hit is served synchronously. */
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
   passUpgrade(exchange: ClientExchange): Pass
-  /** Explains the decision for a request now; undefined if no route matches. Asks no origin. */
+  /** Explains the decision for a request now; undefined if no route matches. Contacts no origin. */
   explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Adds to a purge the targets under which routes key its URLs: see keyedPurge. */
   keyed(purge: Purge, nextTurn: () => Promise<void>): Promise<Purge>
-  /** Records a keyed purge, and waits at most `waitMs` milliseconds for the other replicas. @throws what PurgeLog.append throws */
+  /** Records a keyed purge, and waits at most `waitMs` milliseconds for the other replicas. @throws as PurgeLog.append does */
   purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** Takes up other routes: they count from the next request on. */
   reload(routes: readonly Route[]): void

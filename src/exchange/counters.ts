@@ -70,7 +70,7 @@ class NamedCounts<Name extends string> {
 
 const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
 
-/** Counts what happens to exchanges. Counting allocates nothing and calls nothing outside this file. One per process. */
+/** Counts what happens to exchanges. Counting allocates nothing and calls nothing outside this file. Each process has one. */
 export class Counters implements ExchangeObserver {
   // Each reason stands in the metrics from the start, at 0.
   readonly #outcomes = new NamedCounts(requestOutcomes, 'error')

@@ -61,7 +61,7 @@ export class Handler {
     return this.#fills.count
   }
 
-  /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
+  /** Responds to a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled> {
     const routed = this.#route(exchange)
     if (typeof routed === 'string') return this.#refuse(exchange, routed)

@@ -15,13 +15,13 @@ import { allow } from './admission/methods.ts'
 import { IncomingClient } from './client.ts'
 import type { ClientRequest } from './listener/client-request.ts'
 import type { UploadWatch } from './pass/upload-timeout.ts'
-import { answerOn, relayWebSocket } from './pass/websocket.ts'
+import { responseOn, relayWebSocket } from './pass/websocket.ts'
 import { writeProblem } from './problem.ts'
 
 /** The cache, as the dispatcher calls it. */
 export interface RequestHandler {
   /**
-   * Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. Must not touch the
+   * Responds to a request, or returns the pass with which it goes to its origin. A hit is served synchronously. Must not touch the
    * response before it returns a pass. Ends the exchange, unless it returns a pass.
    */
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
@@ -79,7 +79,7 @@ export class RequestDispatcher {
   /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade = (request: IncomingMessage, client: Socket, head: Buffer): void => {
     const { handler, origins, limits, clock } = this.#parts
-    const exchange = this.#exchange(request, answerOn(request, client))
+    const exchange = this.#exchange(request, responseOn(request, client))
     try {
       validateRequest(request, limits)
       const pass = handler.passUpgrade(exchange)
@@ -98,7 +98,7 @@ function fail(cause: unknown, exchange: ClientExchange): void {
   exchange.end()
 }
 
-/** Answers a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
+/** Responds to a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
 function answerLocally(exchange: ClientExchange): void {
   const { response } = exchange
   exchange.outcome = 'pass'

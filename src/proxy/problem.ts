@@ -14,7 +14,7 @@ function cacheStatus(error: SpringhouseError): string {
   return error.source === 'origin' ? 'springhouse; fwd=bypass' : 'springhouse'
 }
 
-/** Answers with an error, as an RFC 9457 problem document, or cuts an answer that has begun. */
+/** Sends an error as an RFC 9457 problem document, or aborts a response that has begun. */
 export function writeProblem(exchange: ClientExchange, error: SpringhouseError, extra: readonly string[] = []): void {
   sendProblem(exchange, error, cacheStatus(error), extra)
 }

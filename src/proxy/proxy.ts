@@ -7,7 +7,7 @@ import type { ExchangeObserver } from '../exchange/client/exchange.ts'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
-import { createListener, lastAnswers, onClientError, sortUpgrades } from './listener/http1.ts'
+import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
 import { watchStalled } from './listener/stalled-clients.ts'
@@ -36,7 +36,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   })
   let closing = false
   let http2: Http2Listener | undefined
-  let tellLast: () => void
+  let closeLast: () => void
   const isLast = (): boolean => closing || parts.leaving?.() === true
 
   const app = fastify({
@@ -45,7 +45,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       const server = createListener(options, isLast, dispatcher.dispatch)
       if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream) })
       // After it, which takes over the connections.
-      tellLast = lastAnswers(server)
+      closeLast = closeAfterResponses(server)
       sortUpgrades(server, dispatcher)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server

@@ -1,16 +1,16 @@
 // Each request has one outcome, one reason and one id: in the numbers, in the access log, in its response and at the origin.
 import t from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
-import { startHouse, type House, type HouseOptions } from '../support/house.ts'
+import { startProxy, type TestProxy, type TestProxyOptions } from '../support/proxy.ts'
 
 type Line = Readonly<Record<string, unknown>>
 
 /** A house that logs every request. */
-function loggingHouse(test: Parameters<typeof startHouse>[0], options: Omit<HouseOptions<never>, 'clock'>): Promise<House> {
-  return startHouse(test, { host: 'api.example', ...options, config: { log: { access: 'all' }, ...options.config } })
+function loggingHouse(test: Parameters<typeof startProxy>[0], options: Omit<TestProxyOptions<never>, 'clock'>): Promise<TestProxy> {
+  return startProxy(test, { host: 'api.example', ...options, config: { log: { access: 'all' }, ...options.config } })
 }
 
-async function stats(house: House): Promise<{ requests: number; outcomes: Record<string, number>; requestsByReason: Record<string, number>; hitRatio: number | null; savedOriginMs: number }> {
+async function stats(house: TestProxy): Promise<{ requests: number; outcomes: Record<string, number>; requestsByReason: Record<string, number>; hitRatio: number | null; savedOriginMs: number }> {
   return JSON.parse((await house.admin('/v1/stats')).body.toString()) as never
 }
 
@@ -151,7 +151,7 @@ t.test('a failure has one shape in the log, whichever way its request went', asy
   test.same(Object.keys(failures[0] as Line), Object.keys(failures[1] as Line))
 })
 
-t.test('a line tells what the origin did, and what was served', async test => {
+t.test('a line has the part of the origin and the served response', async test => {
   const house = await loggingHouse(test, {
     origin: (request, response) => response.writeHead(200, { 'cache-control': request.url === '/c' ? 'no-store' : 'max-age=10' }).end('hello'),
   })
@@ -167,7 +167,7 @@ t.test('a line tells what the origin did, and what was served', async test => {
 
 t.test('by default only errors have a line, and `off` writes none', async test => {
   for (const [access, lines] of [[undefined, 2], ['errors', 2], ['off', 0], ['all', 4]] as const) {
-    const house = await startHouse(test, {
+    const house = await startProxy(test, {
       origin: (request, response) => response.writeHead(request.url === '/5xx' ? 500 : 200, { 'cache-control': 'max-age=10' }).end('a'),
       ...(access !== undefined && { config: { log: { access } } }),
     })

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { formatHttpDate } from '../../src/http/date.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
@@ -23,7 +23,7 @@ for (const store of ['redis', 'tiered'] as const) {
         count++
         response.writeHead(503, { 'date': formatHttpDate(nowMs), 'retry-after': String(count), ...fields }).end(`error ${count}`)
       })
-      const start = (): Promise<House<Clock>> => startHouse(test, {
+      const start = (): Promise<TestProxy<Clock>> => startProxy(test, {
         origin, clock, host: 'api.example',
         config: {
           redis: { url: redis.url, commandTimeoutMs: 20_000 },
@@ -36,13 +36,13 @@ for (const store of ['redis', 'tiered'] as const) {
         await origin.close()
         await redis.stop()
       })
-      const get = async (house: House<Clock>): Promise<string> => {
+      const get = async (house: TestProxy<Clock>): Promise<string> => {
         const { status, body } = await house.get('/a')
         return `${status} ${body.toString()}`
       }
-      const isCurrent = async (house: House<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
+      const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
       /** Past each of the lifetimes, and within each allowance. */
-      const later = async (...houses: readonly House<Clock>[]): Promise<void> => {
+      const later = async (...houses: readonly TestProxy<Clock>[]): Promise<void> => {
         nowMs += 601_000
         for (const house of houses) await eventually(() => isCurrent(house))
       }

@@ -13,7 +13,7 @@ import { faraway, startHandler } from './handler-under-test.ts'
 
 const url = { authority: 'a.example', target: '/' }
 
-t.test('the first to settle a lead is the one who tells, and a later lead is not disturbed by it', async t => {
+t.test('only the first settling of a fetch counts, and a later fetch is not disturbed by it', async t => {
   const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
@@ -91,7 +91,7 @@ t.test('followers stop waiting for a client that does not read its response: one
   stuck.pause()
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => asked === 2 && counted.snapshot().waits >= 9)
-  // Whoever came while the first was still waited for has waited twice now, the others once; nobody else asks.
+  // Requests that came during the first wait have waited twice now, the others once. No other request goes to the origin.
   await bench.get('/another', { 'Cache-Control': 'only-if-cached' })
   t.equal(asked, 2)
   release()

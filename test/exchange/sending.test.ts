@@ -14,7 +14,7 @@ import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
 import { exchangeFor } from '../support/exchange.ts'
-import { startProxy } from '../proxy/proxy-under-test.ts'
+import { startProxyAlone } from '../proxy/proxy-under-test.ts'
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
 
@@ -102,7 +102,7 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
   let held: ClientExchange | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (exchange) => {
       const { head: { url }, response } = exchange

@@ -17,7 +17,7 @@ const tls = { cert: testCertificate, key: testKey, http2: true }
 /** A listener that hands out each response, and the URL of it. */
 async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientExchange> }> {
   const waiting: ((exchange: ClientExchange) => void)[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
     handle: (exchange) => {
       waiting.shift()?.(exchange)

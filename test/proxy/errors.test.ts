@@ -7,7 +7,7 @@ import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
 import type { RequestHandler } from '../../src/proxy/dispatch.ts'
-import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
 function isProblem(t: Pick<typeof tap, 'ok' | 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
   const { status, sentence, proxyError } = errorCatalogue[code]
@@ -74,7 +74,7 @@ tap.test('a pool that is full responds with 503', async (t) => {
   isProblem(t, await ask(proxy.port), 'ORIGIN_BUSY', 'busy')
 })
 
-tap.test('a fault inside is a 500 that tells nothing', async (t) => {
+tap.test('an internal fault is a 500 without details', async (t) => {
   const faults: Record<string, Pick<RequestHandler, 'handle'>> = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },

@@ -8,7 +8,7 @@ import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
 tap.test('a request that handle takes is handle\'s, at once or later, and no one else writes to its response', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: (exchange) => {
       const { head: request, response } = exchange
       if (request.url === '/miss') return passFor(exchange, 'request-body')
@@ -38,7 +38,7 @@ tap.test('a request that handle takes is handle\'s, at once or later, and no one
 tap.test('handle sees the exact target, the client, and no request that is not fit to be seen', async (t) => {
   const seen: string[] = []
   let client: RequestContext | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     handle: ({ head, response, context }) => {
       seen.push(head.url as string)
       client = context
@@ -60,7 +60,7 @@ tap.test('handle sees the exact target, the client, and no request that is not f
 tap.test('a request injected through Fastify came past the listener, and reaches neither handle nor an origin', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   let asked = 0
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: (exchange) => {
       asked++
       return passFor(exchange)

@@ -7,9 +7,9 @@ import { ask, open, rawRequest } from '../support/client.ts'
 import { rawHeader, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
 import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
-import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
-/** A pass that acts as it is told on the head of its response. */
+/** A pass with the given action on the head of its response. */
 function actingPass(exchange: ClientExchange, onResponse: Pass['onResponse']): Pass {
   return new class extends Pass {
     override onResponse = onResponse
@@ -283,7 +283,7 @@ tap.test('a client that leaves while it waits frees the origin of it', async (t)
 tap.test('the response to a passed request can be acted on before the client sees it', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: exchange => actingPass(exchange, async (status, fields) => {
       const { head: request } = exchange
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
@@ -306,7 +306,7 @@ tap.test('a client that leaves while its response is acted on does no harm', asy
   const origin = await startOrigin((_request, response) => response.end('x'.repeat(1_000_000)))
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
-  const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
+  const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
     handle: exchange => actingPass(exchange, () => {
       const { head, response } = exchange
       if (head.method !== 'POST') return undefined

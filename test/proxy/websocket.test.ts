@@ -260,7 +260,7 @@ tap.test('the end of either side is the end of both', async (t) => {
 
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     passUpgrade: exchange => {
       if (exchange.head.url === '/none') throw new SpringhouseError('NO_ROUTE')
       return passFor(exchange, 'upgrade')
@@ -277,7 +277,7 @@ tap.test('a WebSocket without a route, or with a target that is not fit, is refu
 tap.test('no protocol but WebSocket is changed to: the request is handled as if it had no Upgrade', async (t) => {
   const body = 'x'.repeat(3_000_000)
   const origin = await startOrigin((_request, response) => response.end(body))
-  const proxy = await startProxy({ servers: [origin.url] }, {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: exchange => {
       if (exchange.head.url !== '/hit') return passFor(exchange, 'upgrade')
       exchange.response.end('hit')

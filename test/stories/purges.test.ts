@@ -1,7 +1,7 @@
 // A purge that gets 200 reaches what the operator named, in every spelling that clients use.
 import t from 'tap'
 import { ask, rawRequest, type Answer } from '../support/client.ts'
-import { counting, detail, startHouse, type House } from '../support/house.ts'
+import { counting, detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { secureClients } from '../support/secure-clients.ts'
 import { tlsFiles } from '../support/tls-files.ts'
 import { onEachStore, utf8Bytes } from './replicas.ts'
@@ -12,7 +12,7 @@ const matched = (answer: { readonly body: Buffer }): unknown => (JSON.parse(answ
 
 // The guard: countMatched() in admin/matched.ts.
 t.test('a receipt says how many stored responses the purge named', async (t) => {
-  const house = await startHouse(t, { origin: page('x'), host: 'api.example.com' })
+  const house = await startProxy(t, { origin: page('x'), host: 'api.example.com' })
   for (const path of ['/a', '/b', '/c/1', '/c/2?x=1']) await house.get(path)
   await house.get('/a', { Accept: 'text/html' })
   for (const [body, count] of [
@@ -34,7 +34,7 @@ t.test('a receipt says unknown where counting would cost something', async (t) =
     await first.get('/a')
     t.equal(matched(await second.purge({ urls: ['/a'] })), first === second ? 1 : 'unknown')
   })
-  const house = await startHouse(t, { origin: page('x') })
+  const house = await startProxy(t, { origin: page('x') })
   for (let i = 0; i < 70; i++) await house.get(`/${i}`)
   t.equal(matched(await house.purge({ tags: ['x'], soft: true })), 70)
   t.equal(matched(await house.purge({ tags: Array.from({ length: 1000 }, (_, i) => `t${i}`) })), 'unknown', 'too many names')
@@ -63,7 +63,7 @@ const forwarded: Readonly<Record<string, readonly string[]>> = {
   'with Host in another case': ['Host', 'Www.Example.com', 'X-Forwarded-Proto', 'https'],
 }
 
-const send = (house: Pick<House, 'port'>, headers: readonly string[], more = {}): Promise<Answer> => ask(house.port, { path: '/a?b=c', headers, ...more })
+const send = (house: Pick<TestProxy, 'port'>, headers: readonly string[], more = {}): Promise<Answer> => ask(house.port, { path: '/a?b=c', headers, ...more })
 
 const publicUrls = ['https://www.example.com/a?b=c', 'http://WWW.example.com/a?b=c', 'https://www.example.com:443/a?b=c', 'http://www.example.com:443/a?b=c', 'https://www.example.com./a?b=c', 'https://www.example.com/%61?b=%63']
 const publicPrefixes = ['https://www.example.com/', 'https://www.example.com./%61', 'http://www.example.com:443/a?b']
@@ -92,7 +92,7 @@ for (const [how, headers] of Object.entries(forwarded)) {
 }
 
 t.test('a port that a proxy in front reports apart is part of the URL', async (t) => {
-  const house = await startHouse(t, { origin: page(), config: behindProxy })
+  const house = await startProxy(t, { origin: page(), config: behindProxy })
   for (const headers of [['Host', 'www.example.com', 'X-Forwarded-Port', '8443'], ['Host', 'internal', 'X-Forwarded-Host', 'www.example.com', 'X-Forwarded-Port', '8443'], ['Host', 'internal', 'X-Forwarded-Host', 'www.example.com:8443']]) {
     await send(house, headers)
     await house.purge({ urls: ['https://www.example.com:8443/a?b=c'] })
@@ -114,7 +114,7 @@ t.test('a request in absolute-form is purged by its target, of either scheme', (
 
 // The guard: RequestContext.trusted in forwarding/trusted-fields.ts, which writes the lines that publicHosts() reads.
 t.test('an untrusted client chooses no host: neither for a purge, nor for what it invalidates', async (t) => {
-  const house = await startHouse(t, { origin: page() })
+  const house = await startProxy(t, { origin: page() })
   const claims = [['X-Forwarded-Host', 'victim.example'], ['Forwarded', 'host=victim.example'], ['X-Original-Host', 'victim.example'], ['X-Forwarded-Port', '8443'], ['x_forwarded_host', 'victim.example']]
   for (const claim of claims) {
     await send(house, ['Host', 'own.example', ...claim])
@@ -131,7 +131,7 @@ t.test('an untrusted client chooses no host: neither for a purge, nor for what i
 })
 
 t.test('a host that a trusted proxy reports is part of the key as before, so no client gets the page of another host', async (t) => {
-  const house = await startHouse(t, { config: behindProxy, origin: (request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`links to ${String(request.headers['x-forwarded-host'])}`) })
+  const house = await startProxy(t, { config: behindProxy, origin: (request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`links to ${String(request.headers['x-forwarded-host'])}`) })
   for (const host of ['a.example', 'b.example', 'a.example.', 'A.example']) {
     t.equal((await send(house, ['Host', 'internal', 'X-Forwarded-Host', host])).body.toString(), `links to ${host}`)
   }
@@ -143,7 +143,7 @@ t.test('Location and Content-Location at the public host are invalidated', (t) =
   else response.writeHead(201, { 'Location': String(request.headers['x-location']), 'Content-Location': '/c%7e' }).end()
 }, behindProxy, async (t, { first, second }) => {
   const ways = [['Host', 'internal', 'X-Forwarded-Host', 'www.example.com', 'X-Forwarded-Proto', 'https'], ['Host', 'internal', 'Forwarded', 'host=www.example.com;proto=https'], ['Host', 'www.example.com', 'X-Forwarded-Proto', 'https'], ['Host', 'www.example.com', 'X-Forwarded-Ssl', 'on'], ['Host', 'internal', 'X-Forwarded-Host', 'www.example.com']]
-  const at = async (house: Pick<House, 'port'>, headers: readonly string[], path: string): Promise<string | undefined> => detail(await ask(house.port, { path, headers }))
+  const at = async (house: Pick<TestProxy, 'port'>, headers: readonly string[], path: string): Promise<string | undefined> => detail(await ask(house.port, { path, headers }))
   for (const headers of ways) {
     for (const location of ['https://www.example.com/b', 'https://WWW.example.com:443/%62', 'https://www.example.com./b', '/b', 'b']) {
       for (const path of ['/b', '/c~']) await at(first, headers, path)
@@ -161,7 +161,7 @@ t.test('Location and Content-Location at the public host are invalidated', (t) =
 // The guard: `anyHost` of keyedPurge() in exchange/routing/purge-keys.ts.
 t.test('a purge by the public URL reaches what a route for the internal host keys without its ignored parameters', async (t) => {
   const route = (host: string, ignore: string[]): object => ({ match: { host }, origin: 'api', key: { query: { ignore } } })
-  const house = await startHouse(t, { origin: page(), config: { ...behindProxy, routes: [route('www.example.com', []), route('internal', ['utm_*'])] } })
+  const house = await startProxy(t, { origin: page(), config: { ...behindProxy, routes: [route('www.example.com', []), route('internal', ['utm_*'])] } })
   const headers = ['Host', 'internal', 'X-Forwarded-Host', 'www.example.com']
   for (const body of [{ urls: ['https://www.example.com/a?b=c&utm_source=x'] }, { urls: ['https://www.example.com/a?b=c&%75tm_source=x'] }]) {
     await send(house, headers)
@@ -174,7 +174,7 @@ t.test('a purge by the public URL reaches what a route for the internal host key
 
 // The guard: the second matchRoute() of invalidationBy() in exchange/pass/invalidate.ts.
 t.test('an unsafe request invalidates what another internal host keyed without the ignored parameters', async (t) => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.method === 'GET') response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('page')
       else response.writeHead(201, { Location: '/b?utm_source=x' }).end()
@@ -191,7 +191,7 @@ t.test('an unsafe request invalidates what another internal host keyed without t
 t.test('a purge by the public URL beats a fetch in flight, and a later request does not join it', async (t) => {
   let count = 0
   let send1: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     config: behindProxy,
     origin: (_request, response) => {
       const body = `answer ${++count}`
@@ -212,7 +212,7 @@ t.test('a purge by the public URL beats a fetch in flight, and a later request d
 
 t.test('an HTTP/2 client is served as one of HTTP/1.1: its authority, and the hosts that it reports if it is trusted', async (t) => {
   const { cert, key } = tlsFiles(t)
-  const house = await startHouse(t, { origin: page('größe'), config: { proxy: { ...behindProxy.proxy, tls: { cert, key } }, cache: { tags: { forward: true } } } })
+  const house = await startProxy(t, { origin: page('größe'), config: { proxy: { ...behindProxy.proxy, tls: { cert, key } }, cache: { tags: { forward: true } } } })
   const clients = secureClients(house.port)
   t.teardown(async () => clients.close())
   const reason = async (fields: Readonly<Record<string, string>>, method = 'GET'): Promise<string | undefined> => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate } from '../support/certificate.ts'
-import { adminSettings, counting, detail, startHouse } from '../support/house.ts'
+import { adminSettings, counting, detail, startProxy } from '../support/proxy.ts'
 import { startHttp2Origin } from '../support/http2-origin.ts'
 import { onEachStore, utf8Bytes } from './replicas.ts'
 
@@ -54,7 +54,7 @@ t.test('a tag in UTF-8 from an HTTP/2 origin is purged by its text', async (t) =
     stream.respond({ 'cache-control': 'max-age=600', 'cache-tag': utf8Bytes('größe, 鞄') })
     stream.end('page')
   })
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url], http2: true, tls: { ca: join(folder, 'ca.pem') } } }, routes: [{ origin: 'api' }] },
   })
@@ -86,7 +86,7 @@ const carried: readonly (readonly [field: string, value: string, tags: readonly 
 
 for (const [field, value, tags] of carried) {
   t.test(`${field}: ${value} carries ${tags.join(' and ')}`, async (t) => {
-    const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', [field]: value }) })
+    const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', [field]: value }) })
     for (const tag of tags) {
       t.equal((await house.get('/a')).header(field.toLowerCase()), field === 'Cache-Groups' ? value : undefined, 'for this cache alone')
       t.equal(detail(await house.get('/a')), 'fresh')
@@ -129,7 +129,7 @@ t.test('with cache.tags.forward, a CDN in front receives the tags: of a miss, a 
 }))
 
 t.test('after a change of the tag fields nothing is served that a purge by the new ones would miss', async (t) => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a', 'Cache-Tag': 'a' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a', 'Cache-Tag': 'a' }) })
   await house.get('/a')
   t.equal(detail(await house.get('/a')), 'fresh')
   await house.app.reload(resolveConfig({
@@ -143,7 +143,7 @@ t.test('after a change of the tag fields nothing is served that a purge by the n
 // The guard: `fault` of responseTags() in http/tags.ts.
 for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cache-groups'], [utf8Bytes('"größe"'), 'bad-cache-groups'], [`"${'x'.repeat(1025)}"`, 'too-many-tags'], ['"a"', 'uri-miss']] as const) {
   t.test(`Cache-Groups: ${value.slice(0, 20)} gives the reason ${reason}`, async (t) => {
-    const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Groups': value }) })
+    const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Groups': value }) })
     t.equal(detail(await house.get('/a')), reason)
     t.equal((await house.get('/a')).body.toString(), reason === 'uri-miss' ? 'answer 1' : 'answer 2')
   })
@@ -151,7 +151,7 @@ for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cac
 
 // The guard: the format `tag` in admin/validation.ts.
 t.test('a tag that no response can carry is refused, with its place, and nothing is purged', async (t) => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a' }) })
   await house.get('/a')
   const wrong: readonly (readonly [string, RegExp])[] = [
     [' a', /^begins or ends with a space or tab/], ['a ', /^begins or ends/], ['a\t', /^begins or ends/],

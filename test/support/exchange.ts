@@ -7,7 +7,7 @@ import type { RequestHead, RoutedRequest } from '../../src/exchange/routed-reque
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 import type { RequestReason } from '../../src/policy/reasons.ts'
 
-/** A client whom nobody trusts. */
+/** An untrusted client. */
 export const someClient: RequestContext = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' }
 
 const neverAsked = new Proxy({}, {
@@ -16,7 +16,7 @@ const neverAsked = new Proxy({}, {
   },
 }) as ClientResponse
 
-/** An exchange. Without a response, asking for anything of it throws. */
+/** An exchange. Without a given response, every use of the response throws. */
 export function exchangeFor(head: RequestHead, { response = neverAsked, context = someClient, observer = noObserver }: { response?: ClientResponse; context?: RequestContext; observer?: ExchangeObserver } = {}): ClientExchange {
   return new ClientExchange(head, response, context, observer, 0)
 }

@@ -2,29 +2,7 @@
 import type { Allowed } from './findings.ts'
 
 /** Folders that are not named have none. A number only ever falls: lower it in the commit that rewrites the folder. */
-export const ceilings: Readonly<Record<string, number>> = {
-  docs: 6,
-  src: 9,
-  'src/admin': 4,
-  'src/cli': 6,
-  'src/config': 11,
-  'src/exchange': 190,
-  'src/log': 27,
-  'src/origin': 3,
-  'src/proxy': 136,
-  test: 3,
-  'test/cli': 18,
-  'test/config': 23,
-  'test/conformance': 33,
-  'test/e2e': 290,
-  'test/engines': 2,
-  'test/exchange': 63,
-  'test/hostile': 174,
-  'test/log': 7,
-  'test/proxy': 59,
-  'test/soak': 50,
-  'test/support': 133,
-}
+export const ceilings: Readonly<Record<string, number>> = {}
 
 /** Each entry names why its wording is right. An entry that accepts nothing is an error. */
 export const allowed: readonly Allowed[] = [

@@ -1,4 +1,4 @@
-// One client request on its way through the proxy: what was received, the response, and what became of it.
+// A client's request on its way through the proxy, with its response and its outcome.
 import type { SpringhouseError } from '../../errors.ts'
 import type { RequestContext } from '../../forwarding/request-context.ts'
 import type { NotStoredReason, RequestReason } from '../../policy/reasons.ts'
@@ -6,7 +6,7 @@ import type { RequestHead, RoutedRequest } from '../routed-request.ts'
 import type { RequestOutcome } from './outcome.ts'
 import type { ClientResponse } from './response.ts'
 
-/** What is counted besides requests. */
+/** Events that are counted besides requests. */
 export type ExchangeEvent =
   | 'fillsBegun' | 'fillsCommitted' | 'fillsAborted' | 'purges' | 'invalidationsDeferred' | 'waits' | 'leases' | 'leasesTakenOver'
   | 'backgroundRefreshes' | 'bodiesContinued' | 'unsendable'
@@ -24,9 +24,9 @@ export interface ExchangeObserver {
   count(event: ExchangeEvent): void
 }
 
-/** What an origin did for an exchange. */
+/** The origin's part in an exchange. */
 export interface OriginPart {
-  /** The server that was asked last, by its base URL. */
+  /** The base URL of the last server that the request was sent to. */
   server: string
   /** Requests sent. */
   tries: number
@@ -37,7 +37,7 @@ export interface OriginPart {
 }
 
 /**
- * One client request and its response. Whoever responds to it notes what happens in its fields. `end` reports them to the
+ * A client's request and its response. The part that responds notes the outcome in its fields. `end` reports them to the
  * observer, once.
  */
 export class ClientExchange {
@@ -58,7 +58,7 @@ export class ClientExchange {
   storedFetchMs = 0
   /** Why the fetched response is not stored. */
   notStored: NotStoredReason | undefined
-  /** undefined if no origin was asked. */
+  /** undefined if no origin was contacted. */
   origin: OriginPart | undefined
   /** True once the connection speaks another protocol. */
   hasSwitched = false
@@ -86,7 +86,7 @@ export class ClientExchange {
     return this.hasSwitched ? 101 : this.response.status
   }
 
-  /** Notes that the origin is asked, for the first time or again. */
+  /** Notes that the request is sent to an origin, for the first time or again. */
   tried(server: string, nowMs: number): void {
     if (this.origin === undefined) this.origin = { server, tries: 1, startedMs: nowMs, headMs: undefined }
     else {

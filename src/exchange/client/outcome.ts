@@ -9,7 +9,7 @@
  * | `stale` | served from the store while stale: during a refresh, or in place of a failing or slow origin |
  * | `revalidated` | the origin responded 304, and the stored response was served |
  * | `coalesced` | served with the response to another request's fetch |
- * | `miss` | the origin responded to what the cache had looked for |
+ * | `miss` | the cache had no usable response, and the origin responded |
  * | `pass` | the request is not the cache's |
  * | `error` | the proxy's own problem document |
  */

@@ -1,4 +1,4 @@
-// The client's side of an exchange: all that the exchange asks of a response, whatever protocol carries it.
+// The client's side of an exchange: a response as the exchange uses it, over any protocol.
 import type { FieldLines } from '../../http/fields.ts'
 
 /**

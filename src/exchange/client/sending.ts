@@ -10,8 +10,8 @@ import type { ClientResponse } from './response.ts'
 // nothing here should ever fail. If it does, the fault is in this program, and the process and all other exchanges go on.
 
 /**
- * Sends a response head, with the id of the request. False if Node refuses it: then the exchange has ended here, with a 500 if
- * nothing had been sent, else by a cut. The caller sends nothing more.
+ * Sends a response head, with the id of the request. False if Node refuses it: then the exchange has ended here. It ends with a
+ * 500 if nothing had been sent, and with an abort otherwise. The caller sends nothing more.
  * @param fields made for this response: the id is added to them
  */
 export function sendHead(exchange: ClientExchange, status: number, fields: string[]): boolean {
@@ -55,7 +55,7 @@ export function sendHint(response: ClientResponse, status: 102 | 103, fields: Fi
   } catch { /* see above */ }
 }
 
-// The head has been sent, or the body follows: only a cut shows that the response is not whole.
+// The head has been sent, or the body follows: only an abort shows that the response is incomplete.
 function guarded(exchange: ClientExchange, what: string, send: () => void): void {
   try {
     send()

@@ -95,7 +95,7 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
   }
 }
 
-/** The Range that the origin is asked for: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
+/** The Range of the request to the origin: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
 export function rangeToFetch({ routed: { request: { range, ifRange } } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
   if (range !== undefined) return { range, ifRange }
   return decision.action === 'complete' && !asClientMade ? decision.rest : undefined

@@ -21,7 +21,7 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
   }
   // An error says nothing about the next response, stored or not: followers look it up, and coalesce again.
   if (meta.status >= 400) return 'stored'
-  // Each has to ask whether it still holds: waiting for one another would only make a line of them.
+  // Each request has to validate: if they waited for one another, they would form a queue.
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }

@@ -71,8 +71,8 @@ export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion
   return send(exchange, 206, multipartHead, multipart, 0, multipart.length)
 }
 
-// Of a stored part it is not known what the whole was; only-if-cached asks that nothing be asked for (RFC 9111 §5.2.1.7).
-function mayAskAgain({ routed: { request } }: RoutedExchange, { part }: Metadata): boolean {
+// An incomplete response cannot be resumed: its full length is unknown. `only-if-cached` forbids contacting the origin (RFC 9111 §5.2.1.7).
+function mayRefetch({ routed: { request } }: RoutedExchange, { part }: Metadata): boolean {
   return part === undefined && !request.directives.onlyIfCached
 }
 

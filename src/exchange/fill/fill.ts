@@ -190,7 +190,7 @@ export class Fill implements ResponseSink, ServedFill {
     }
     const { routed: { request, cacheOnly }, response } = this.exchange
     const head = clientFields(fields, cacheOnly, this.parts.via, this.cacheStatus(status, this.storer.notStored))
-    // The origin was asked without conditions. The client asked whether the response has changed (RFC 9110 §13.2.2).
+    // The request to the origin had no conditions. The client's request had one (RFC 9110 §13.2.2).
     if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
       if (sendHead(this.exchange, 304, notModifiedFields(head))) response.end()
       this.clientServed()

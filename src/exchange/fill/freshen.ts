@@ -37,7 +37,7 @@ export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: 
   const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)
   const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
-  // The asker sees what the 304 says; it is as young as the answer that confirmed it.
+  // This client sees the fields of the 304; the response is as young as the one that confirmed it.
   const { cacheOnly } = asked.route.rules.tags
   const shown = mergedFields(validated.fields, withoutFields(news, { has: name => name === 'age' || cacheOnly.has(name) }))
   const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }

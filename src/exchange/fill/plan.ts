@@ -49,7 +49,7 @@ export interface FillPlan {
   readonly waited: boolean
 }
 
-/** True if the origin is asked with a condition that a 304 or 412 responds to: this cache's or, if the request goes as the client made it, the client's. */
+/** True if the request to the origin has a condition that a 304 or 412 responds to: this cache's or, if the request goes as the client made it, the client's. */
 export function isConditional({ validating, unconditional }: FillPlan, { ifNoneMatch, ifModifiedSince }: CacheRequest): boolean {
   return validating !== undefined || (!unconditional && (ifNoneMatch !== undefined || ifModifiedSince !== undefined))
 }

@@ -1,4 +1,4 @@
-// What an unsafe request's answer makes invalid, put in the purge log before the client hears of it: RFC 9111 §4.4.
+// Invalidation by unsafe requests: recorded in the purge log before the client gets the response (RFC 9111 §4.4).
 import { purgeHost } from '../../http/authority.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { normalTarget } from '../../http/normal-target.ts'
@@ -15,7 +15,7 @@ export interface InvalidateParts {
   routes(): readonly Route[]
   readonly purgeLog: PurgeLog
   readonly observer: ExchangeObserver
-  /** Whether something may have been stored under other routes: those before a reload, or those of another replica. */
+  /** True if responses may have been stored under other routes: those before a reload, or those of another replica. */
   otherRoutes(): boolean
   /** How long the response may be held back until every replica knows, in milliseconds. */
   readonly purgeWaitMs: number

@@ -24,7 +24,7 @@ export interface PassParts extends InvalidateParts {
 export class Pass {
   readonly kind = 'pass'
   readonly exchange: RoutedExchange
-  /** Why the cache does not answer it. */
+  /** Why the cache does not handle it. */
   readonly reason: PassReason
   readonly #parts: PassParts
   readonly #stamp: LogPosition

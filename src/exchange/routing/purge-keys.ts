@@ -11,7 +11,7 @@ const charsPerTurn = 65_536
 
 /**
  * Adds to each URL of a purge the target under which its route keys it (less ignored parameters, sorted), so that a URL
- * copied from a browser, `utm_source` and all, purges what it was answered from. A path alone is keyed by every route.
+ * copied from a browser, `utm_source` and all, purges the response that was served for it. A path alone is keyed by every route.
  * URLs and prefixes are brought to their normal form, so that a purge reaches every equivalent spelling (RFC 3986 §6.2.2).
  * @param anyHost true if a trusted proxy may forward requests under another Host than a purge names: then every route may key them
  * @param nextTurn called between two pieces of work: a purge may name a thousand URLs, and there may be many routes

@@ -30,7 +30,7 @@ function serversOf(origin: OriginConfig | undefined): string[] {
   return (origin?.servers ?? []).map(server => readServerAddress(server)?.url ?? server).sort()
 }
 
-/** Digests of what replicas of one service have in common: how they treat requests, and whom they ask. */
+/** Digests of the configuration that replicas of one service share: how they treat requests, and which servers they contact. */
 export function configurationFingerprint({ routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>): { readonly routes: string, readonly origins: string } {
   return { routes: digest([routes, trustProxy, tags]), origins: digest(origins) }
 }
