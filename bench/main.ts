@@ -1,4 +1,4 @@
-// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|memory|purge] [--entries 1000000]: side by side, in turns, in one run.
+// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|memory|purge|log] [--entries 1000000]: side by side, in turns, in one run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -7,12 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ask, type Contestant, field, originCount, sharedStores, startBare, startHttpProxy, startOrigin, startPeers, startSpringhouse } from './contestants.ts'
 import { footprint } from './footprint.ts'
+import { accessLogs } from './log.ts'
 import { generator, load, type Measured } from './load.ts'
 import { pinned } from './process.ts'
 import { purges } from './purge.ts'
 import { type Series, table, type Target } from './table.ts'
 
-const sections = ['hit', 'miss', 'peers', 'memory', 'purge'] as const
+const sections = ['hit', 'miss', 'peers', 'memory', 'purge', 'log'] as const
 
 const { values: options } = parseArgs({
   options: {
@@ -138,6 +139,7 @@ async function main(): Promise<void> {
   const memory = wanted('memory') ? memoryTier() : undefined
   if (memory !== undefined) parts.push(memory)
   if (wanted('purge')) parts.push(await purges(await startOrigin(), entries, 200))
+  if (wanted('log')) parts.push(await accessLogs(await startOrigin(), connections, rounds))
   const conditions = [
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cpus().length} cores.`,
     pinned ? 'Each server on core 0, load generator and origin on core 1.' : '**Not pinned to cores** (no taskset, or one core): the numbers say less.',
