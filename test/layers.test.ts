@@ -11,7 +11,7 @@ const source = join(root, 'src')
 // From left to right. proxy and admin stand side by side: neither imports the other.
 const layers = ['http', 'policy', 'forwarding', 'store', 'origin', 'exchange', 'session', 'proxy', 'admin', 'app', 'cli'] as const
 const besideEachOther = new Set(['proxy admin', 'admin proxy'])
-const forAll = new Set(['clock', 'errors', 'json-schema', 'redis-address', 'server-address'])
+const forAll = new Set(['clock', 'errors', 'json-schema', 'nearest-name', 'redis-address', 'server-address'])
 // Config types are for all; the functions that load a configuration are for the composition root alone.
 const configTypes = new Set([join('config', 'schema.ts')])
 const mayLoadConfig = new Set(['config', 'app', 'cli'])

@@ -55,7 +55,7 @@ function asProblem(error: unknown, bodyLimit?: number): SpringhouseError {
 }
 
 /** Sends a problem document, as bytes, so that Fastify adds no charset (RFC 8259 §11: JSON has none). */
-export function sendProblem(reply: FastifyReply, error: SpringhouseError): FastifyReply {
+export function replyWithProblem(reply: FastifyReply, error: SpringhouseError): FastifyReply {
   const members = error instanceof AdminProblem ? error.members : {}
   if (error instanceof AdminProblem) reply.headers(error.fields)
   return reply
@@ -70,7 +70,7 @@ export function answerError(thrown: unknown, request: FastifyRequest, reply: Fas
   const error = asProblem(thrown, request.routeOptions.bodyLimit)
   if (error.source === 'internal') request.log.error({ err: thrown, code: error.code, token: request.tokenName, url: request.url }, 'admin request failed')
   else if (error.status >= 500) request.log.warn({ err: thrown, code: error.code, token: request.tokenName, url: request.url, detail: error.detail }, 'admin request not completed')
-  void sendProblem(reply, error)
+  void replyWithProblem(reply, error)
 }
 
 /** Responds to bytes that the HTTP parser refused, before there is a request. */

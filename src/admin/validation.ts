@@ -1,10 +1,10 @@
 // Validates bodies and queries against their schemas, and reports every problem at once in readable sentences.
 import { Ajv, type ErrorObject, type Options } from 'ajv'
-import { closest, distance } from 'fastest-levenshtein'
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import { requestProblem, type AdminProblem, type RequestError } from './problems.ts'
 import { tagFault } from '../http/tags.ts'
 import { readAbsoluteUrl, readUrlPattern } from './url-pattern.ts'
+import { nearestName } from '../nearest-name.ts'
 
 /** The most listed errors. Further errors are counted only, so that the response stays smaller than the request. */
 const maxErrors = 100
@@ -43,12 +43,10 @@ function cut(name: string): string {
   return name.length <= maxNameChars ? name : `${name.slice(0, maxNameChars)}…`
 }
 
-function nearest(name: string, known: readonly string[]): string {
+function suggestion(name: string, known: readonly string[]): string {
   if (known.length === 0) return 'no name is accepted here'
-  const candidate = closest(name.slice(0, maxNameChars), known)
-  // A guess that shares less than half of its letters does not help. The whole list does.
-  if (distance(name.slice(0, maxNameChars).toLowerCase(), candidate.toLowerCase()) <= Math.ceil(candidate.length / 2)) return `did you mean ${JSON.stringify(candidate)}?`
-  return `known are ${known.map((key) => JSON.stringify(key)).join(', ')}`
+  const near = nearestName(name, known)
+  return near === undefined ? `known are ${known.map((key) => JSON.stringify(key)).join(', ')}` : `did you mean ${JSON.stringify(near)}?`
 }
 
 function expectation(error: Partial<ErrorObject>): string | undefined {
@@ -63,7 +61,7 @@ function readableError(error: FastifySchemaValidationError & Partial<ErrorObject
       const name = String(error.params['additionalProperty'])
       const properties: unknown = error.parentSchema?.['properties']
       const known = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
-      return { path: readablePath(error.instancePath, name), message: `is not known here; ${nearest(name, known)}` }
+      return { path: readablePath(error.instancePath, name), message: `is not known here; ${suggestion(name, known)}` }
     }
     case 'required':
       return { path: readablePath(error.instancePath, String(error.params['missingProperty'])), message: 'is needed' }

@@ -1,11 +1,11 @@
 // Validates a configuration against the schema and describes each problem in one sentence.
-import { closest, distance } from 'fastest-levenshtein'
 import { faultsOf, type Fault } from './faults.ts'
 import { textFormat } from './formats.ts'
 import { notShown, showValue } from './mask.ts'
 import { configNode, expectation, memberSchema, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
 import { renamed } from './renamed.ts'
+import { nearestName } from '../nearest-name.ts'
 
 /**
  * Returns every problem of a normalised configuration; [] if it is a Config. The values at the paths `unshown` came from
@@ -40,14 +40,6 @@ function describe({ node, place, value, kind, member = '' }: Fault, unshown: Rea
 
 function unknownKey(node: SchemaNode, name: string): string {
   if (memberSchema(node) !== undefined) return `unusable name; expected ${expectation(node)}`
-  const near = nearest(name, Object.keys(node.properties ?? {}))
+  const near = nearestName(name, Object.keys(node.properties ?? {}))
   return near === undefined ? `unknown key; known are ${Object.keys(node.properties ?? {}).join(', ')}` : `unknown key; did you mean ${near}?`
-}
-
-/** Returns the known name that a mistyped name probably stands for; undefined if none is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  if (known.length === 0) return undefined
-  const lower = name.toLowerCase()
-  const near = closest(lower, known.map((each) => each.toLowerCase()))
-  return distance(lower, near) <= Math.max(2, name.length / 3) ? known.find((each) => each.toLowerCase() === near) : undefined
 }

@@ -1,5 +1,5 @@
 // Environment variables: the name for every setting, and the settings that an environment gives.
-import { nearest } from './check.ts'
+import { nearestName } from '../nearest-name.ts'
 import { configNode, type SchemaNode } from './node.ts'
 import { memberPath, type Problem } from './problem.ts'
 import type { Environment } from './substitute.ts'
@@ -59,7 +59,7 @@ export function unknownVariables(env: Environment): Problem[] {
     .filter(([name, text = '']) => name.startsWith(prefix) && !known.includes(name) && !isServiceLink(name, text) && !isAboutDeployment(name))
     .map(([name]) => {
       // SPRINGHOUSE_PORT lacks a section. By edit distance SPRINGHOUSE_ROUTES would be nearer than SPRINGHOUSE_PROXY_PORT.
-      const near = known.find((each) => each.endsWith(name.slice(prefix.length - 1))) ?? nearest(name, known)
+      const near = known.find((each) => each.endsWith(name.slice(prefix.length - 1))) ?? nearestName(name, known)
       return { path: name, message: near === undefined ? 'unknown variable; config/reference.md lists those that are known' : `unknown variable; did you mean ${near}?` }
     })
 }

@@ -32,10 +32,8 @@ export const configSchema = section({
  */
 export type Config = Static<typeof configSchema>
 export type ProxyConfig = Static<typeof proxySchema>
-export type AdminConfig = Static<typeof adminSchema>
 export type RedisConfig = Static<typeof redisSchema>
 export type OriginConfig = Static<typeof originSchema>
 export type RouteConfig = Static<typeof routeSchema>
 export type CacheConfig = Static<typeof cacheSchema>
-export type CoherenceConfig = Static<typeof coherenceSchema>
 export type LogConfig = Static<typeof logSchema>

@@ -66,6 +66,7 @@ function memberEnd(value: string, start: number): number {
   return end < 0 ? value.length : end
 }
 
-function withoutWeakness(tag: string): string {
+/** Returns an entity-tag without its weakness indicator. */
+export function withoutWeakness(tag: string): string {
   return tag.startsWith('W/"') ? tag.slice(2) : tag
 }

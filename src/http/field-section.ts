@@ -119,7 +119,7 @@ export function settleSection(lines: FieldLines, nowMs: number): FieldLines {
   return isSettled(lines) ? lines : settle(lines, nowMs).fields
 }
 
-interface Outcome {
+interface Settled {
   readonly fields: string[]
   /** True if a line was left out because it is not a valid field. */
   readonly malformed: boolean
@@ -128,7 +128,7 @@ interface Outcome {
   readonly validatorsGone: boolean
 }
 
-function settle(lines: FieldLines, nowMs: number): Outcome {
+function settle(lines: FieldLines, nowMs: number): Settled {
   const sound: string[] = []
   const given = new Map<string, string[]>()
   for (let i = 0; i < lines.length; i += 2) {

@@ -5,15 +5,13 @@ import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../ht
 import type { Governing } from './directives.ts'
 import { heuristicFraction, type Rules } from './rules.ts'
 import type { LifetimeSource, Metadata } from './stored.ts'
+import { maxDeltaSeconds } from '../http/directives.ts'
 
 /**
  * RFC 9110 §15.1: statuses whose responses may have a heuristic lifetime. 206 is among them; partial responses are stored by
  * another rule.
  */
 export const heuristicallyCacheable: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501])
-
-// §1.2.2: a delta-seconds that is larger than a recipient can hold is read as this, about 68 years.
-const maxDeltaSeconds = 2_147_483_648
 
 /** Returns the age that upstream caches report, in milliseconds. §5.1: the first member that is a valid delta-seconds. */
 export function reportedAgeMs(fields: FieldLines): number {

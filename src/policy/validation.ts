@@ -1,5 +1,5 @@
 // Conditional requests (RFC 9111 §4.3): to the origin, the merge of its 304, and from clients.
-import { matchesList } from '../http/etag.ts'
+import { matchesList, withoutWeakness } from '../http/etag.ts'
 import { parseHttpDate } from '../http/date.ts'
 import { connectionNamed, fieldValue, hasField, isHopByHop, listMembers, type FieldLines } from '../http/fields.ts'
 import type { CacheRequest } from './request.ts'
@@ -54,10 +54,6 @@ function charsetOf(contentType: string | undefined): string | undefined {
 
 function isWeak(etag: string): boolean {
   return etag.startsWith('W/')
-}
-
-function withoutWeakness(etag: string): string {
-  return isWeak(etag) ? etag.slice(2) : etag
 }
 
 // §3.2: the only field that is never updated. It frames the stored bytes, which are kept as received. Everything else that

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import type { FieldLines } from '../../http/fields.ts'
+import { linePairs, type FieldLines } from '../../http/fields.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { OriginRequest } from './origin-request.ts'
 
@@ -116,7 +116,7 @@ class DispatchedRequest extends OriginRequest {
     const handler = this.#handler
     if (handler.onResponseStart !== undefined) {
       handler.onRequestStart?.(controller, null)
-      handler.onResponseStart(controller, status, Object.fromEntries(pairs(fields)), '')
+      handler.onResponseStart(controller, status, Object.fromEntries(linePairs(fields)), '')
       return
     }
     handler.onConnect?.((reason) => controller.abort(reason ?? new SpringhouseError('CLIENT_GONE')))
@@ -156,10 +156,6 @@ const noController: Dispatcher.DispatchController = {
   abort: () => undefined,
   pause: () => undefined,
   resume: () => undefined,
-}
-
-function* pairs(fields: FieldLines): Generator<[string, string]> {
-  for (let i = 0; i < fields.length; i += 2) yield [fields[i] as string, fields[i + 1] as string]
 }
 
 /** Converts the forms of headers that undici accepts to field lines, for callers without `exactRequest`. */

@@ -34,7 +34,7 @@ export interface RedisStoreOptions {
 }
 
 /** `overtaken`: a response that was requested later is stored. `refused`: any other reason, including Redis out of reach. */
-export type Outcome = 'taken' | 'overtaken' | 'refused'
+export type CommitOutcome = 'taken' | 'overtaken' | 'refused'
 
 /** A store with the additional results that a tiered store needs. */
 export interface SharedStore extends Store {
@@ -44,7 +44,7 @@ export interface SharedStore extends Store {
   /** As `write`. */
   begin(key: StoreKey, meta: Metadata): SharedWriter
   /** As `refresh`. */
-  renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome>
+  renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<CommitOutcome>
   /** Reports what other replicas replace and remove, until the connections are closed. */
   follow(follower: InvalidationListener): void
   /** True if Redis is out of reach, or was when last tried. */
@@ -53,7 +53,7 @@ export interface SharedStore extends Store {
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
   readonly gaveUp: Refusal | undefined
-  commit(): Promise<Outcome>
+  commit(): Promise<CommitOutcome>
 }
 
 // The bounds of one page of a listing.
@@ -198,7 +198,7 @@ class RedisStore implements SharedStore {
     }
   }
 
-  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<Outcome | 'unknown'> {
+  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<CommitOutcome | 'unknown'> {
     const value = encodeValue(key, meta, length, body)
     const { channel } = this.#replacements
     const args = [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs, channel, this.#replacements.message(key, meta.variant)]
@@ -214,7 +214,7 @@ class RedisStore implements SharedStore {
     return await this.renew(key, was, meta) === 'taken'
   }
 
-  async renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<Outcome> {
+  async renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<CommitOutcome> {
     if (this.#closed) return 'refused'
     const { channel } = this.#replacements
     const message = this.#replacements.message(key, was.variant, meta.variant)
@@ -339,7 +339,7 @@ class RedisStore implements SharedStore {
 }
 
 // The outcome for a script's reply.
-function outcomeOf(reply: unknown): Outcome {
+function outcomeOf(reply: unknown): CommitOutcome {
   return reply === 1 ? 'taken' : reply === 0 ? 'overtaken' : 'refused'
 }
 
