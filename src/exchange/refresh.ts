@@ -38,7 +38,9 @@ async function refreshWithLease(parts: RefreshParts, exchange: ClientExchange, s
   const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead)
   if (turn === 'fetch') return fill(parts, exchange, stale, lead)
   if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
-  const decision = decide(routed.request, await lookup(store, purgeLog, routed.key), purgeStateBy(purgeLog), routed.requestField, clock.now(), routed.route.rules)
+  const variants = await lookup(store, purgeLog, routed.key)
+  routed.learn(variants)
+  const decision = decide(routed.request, variants, purgeStateBy(purgeLog), routed.requestField, clock.now(), routed.route.rules)
   if (decision.action === 'serve') lead.settle('stored')
   else fill(parts, exchange, decision.action === 'refuse' ? stale : decision.entry, lead)
 }

@@ -8,7 +8,8 @@ import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
-import type { RequestField } from '../policy/vary.ts'
+import { knowsFieldsOf, knownFields, type RequestField } from '../policy/vary.ts'
+import type { Stored } from '../store/store.ts'
 import type { ClientResponse } from './client/response.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
@@ -32,6 +33,8 @@ export class RoutedRequest {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
+  #known: readonly string[] = nothing
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
@@ -51,6 +54,22 @@ export class RoutedRequest {
   get #provenance(): FieldLines {
     if (!this.context.trusted) return nothing
     return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.context, this.request.authority)), this.request)
+  }
+
+  /** Records the stored responses of its URL that its last look-up found, before it is forwarded. */
+  learn(variants: readonly Stored[]): void {
+    this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
+    this.#known = knownFields(variants)
+  }
+
+  /** The fields that are known to select among the responses of its URL. */
+  get known(): readonly string[] {
+    return this.#known
+  }
+
+  /** The variants that were found, and that match no request once a response with this Vary is stored. */
+  outdatedBy(meta: Metadata): string[] {
+    return this.#found.filter(({ vary }) => !knowsFieldsOf(vary, meta)).map(({ variant }) => variant)
   }
 
   /** The fields that an origin is sent if the response may be stored. */
@@ -75,7 +94,10 @@ export class RoutedRequest {
     const { request } = this
     if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
     const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
-    return new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
+    const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
+    refreshing.#found = this.#found
+    refreshing.#known = this.#known
+    return refreshing
   }
 
   /** The fields for the origin if no other client gets the response: all that may be forwarded. Made anew at each call. */

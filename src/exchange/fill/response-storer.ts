@@ -78,10 +78,10 @@ export class ResponseStorer {
   }
 
   #assess(head: ReceivedHead): ReturnType<typeof assessResponse> {
-    const { request, requestField, route: { rules } } = this.#asked
+    const { request, requestField, route: { rules }, known } = this.#asked
     const content = receivedContent(this.#plan.range?.range, head.status, head.fields)
     if (content === undefined) return { store: false, reason: 'partial' }
-    return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content)
+    return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content, request.method, known)
   }
 
   #open(key: string, meta: Metadata): void {
@@ -125,8 +125,8 @@ export class ResponseStorer {
   }
 
   #reassess(head: ReceivedHead, part: Part | undefined): Metadata | undefined {
-    const { request, requestField, route: { rules } } = this.#asked
-    const verdict = assessResponse(request, requestField, head, rules, part)
+    const { request, requestField, route: { rules }, known } = this.#asked
+    const verdict = assessResponse(request, requestField, head, rules, part, request.method, known)
     return verdict.store ? verdict.meta : undefined
   }
 
@@ -160,15 +160,23 @@ export class ResponseStorer {
     }
     const taken = this.#writer.commit()
     const { part } = this.#plan
-    if (part !== undefined) return this.#supersede(taken, this.#meta, part.meta.variant)
+    const outdated = this.#asked.outdatedBy(this.#meta)
+    if (part !== undefined || outdated.length > 0) return this.#supersede(taken, this.#meta, part?.meta.variant, outdated)
     return typeof taken === 'boolean' ? this.#outcome(this.#meta, taken) : taken.then(there => this.#outcome(this.#meta as Metadata, there))
   }
 
   // When the whole is there, the part of it that was is of no more use; nor is one whose bytes are gone.
-  async #supersede(taking: Awaitable<boolean>, meta: Metadata, variant: string): Promise<Outcome> {
+  async #supersede(taking: Awaitable<boolean>, meta: Metadata, part: string | undefined, outdated: readonly string[]): Promise<Outcome> {
     const taken = await taking
-    if (taken ? this.whole : this.#combining?.lost === true) await this.forget(variant)
+    if (part !== undefined && (taken ? this.whole : this.#combining?.lost === true)) await this.forget(part)
+    if (taken) await this.#forgetAll(outdated)
     return this.#outcome(meta, taken)
+  }
+
+  // They match no request any more. Another replica may hold a copy of one alone, without the response that says so: the
+  // removal reaches that copy too.
+  async #forgetAll(variants: readonly string[]): Promise<void> {
+    for (const variant of variants) await this.forget(variant)
   }
 
   // A part says nothing of whether the whole could be stored.
@@ -198,7 +206,9 @@ export class ResponseStorer {
     if (keep === 'nothing') await this.forget(meta.variant)
     if (keep !== 'merged') return false
     try {
-      return await this.#parts.store.refresh(this.#asked.key, was, meta)
+      const kept = await this.#parts.store.refresh(this.#asked.key, was, meta)
+      if (kept) await this.#forgetAll(this.#asked.outdatedBy(meta).filter(variant => variant !== was.variant))
+      return kept
     } catch {
       return false
     }
