@@ -21,12 +21,12 @@ export interface RefreshParts {
   readonly fills: Fills
 }
 
-/** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its key is in flight. */
+/** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its variant is in flight. */
 export function refresh(parts: RefreshParts, exchange: ClientExchange, stale: Stored): void {
-  const { routed: { request, key } } = exchange
+  const { routed: { request, fetchKey } } = exchange
   const { coalescer, leases, purgeLog } = parts
-  if (request.method !== 'GET' || coalescer.joinFetch(key, request.authority, request.target) !== undefined) return
-  const lead = coalescer.beginFetch(key, purgeLog.applied)
+  if (request.method !== 'GET' || coalescer.joinFetch(fetchKey, request.authority, request.target) !== undefined) return
+  const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   if (leases === undefined) fill(parts, exchange, stale, lead)
   else void refreshWithLease(parts, exchange, stale, lead, leases)
 }

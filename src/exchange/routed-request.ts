@@ -8,7 +8,7 @@ import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import type { Metadata } from '../policy/stored.ts'
-import { knowsFieldsOf, knownFields, type RequestField } from '../policy/vary.ts'
+import { knowsFieldsOf, knownFields, selectedBy, variantName, type RequestField } from '../policy/vary.ts'
 import type { Stored } from '../store/store.ts'
 import type { ClientResponse } from './client/response.ts'
 import { matchRoute } from './routing/match.ts'
@@ -35,6 +35,7 @@ export class RoutedRequest {
   #key: string | undefined
   #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
   #known: readonly string[] = nothing
+  #fetchVariant: string | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
@@ -60,11 +61,22 @@ export class RoutedRequest {
   learn(variants: readonly Stored[]): void {
     this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
     this.#known = knownFields(variants)
+    this.#fetchVariant = undefined
   }
 
   /** The fields that are known to select among the responses of its URL. */
   get known(): readonly string[] {
     return this.#known
+  }
+
+  /** Names the variant that it fetches, as far as the fields that select it are known; '' if none is. */
+  get fetchVariant(): string {
+    return this.#fetchVariant ??= variantName(selectedBy(this.#known, this.requestField))
+  }
+
+  /** Requests with the same value can wait for one fetch. No key holds a line feed. */
+  get fetchKey(): string {
+    return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
   }
 
   /** The variants that were found, and that match no request once a response with this Vary is stored. */

@@ -32,15 +32,21 @@ export function told(answer: Answer): string {
   return `${answer.body.toString()} ${/detail=([\w-]+)/.exec(answer.header('cache-status') ?? '')?.[1]}`
 }
 
-/** Proves a sentence over memory, Redis and both. The handler is made anew for each. */
-export function everywhere(sentence: string, handler: () => OriginHandler, prove: (t: Test, fleet: Fleet) => Promise<void>, options: FleetOptions = {}): void {
-  for (const kind of ['memory', 'redis', 'tiered'] as const) {
-    void t.test(`${kind}: ${sentence}`, async test => prove(test, await start(test, kind, handler(), options)))
-  }
+export const everyStore = {
+  /** Proves a sentence over memory, Redis and both. The handler is made anew for each. */
+  test(sentence: string, handler: () => OriginHandler, prove: (t: Test, fleet: Fleet) => Promise<void>, options: FleetOptions = {}): void {
+    for (const kind of ['memory', 'redis', 'tiered'] as const) {
+      void t.test(`${kind}: ${sentence}`, async test => prove(test, await start(test, kind, handler(), options)))
+    }
+  },
 }
 
 async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: OriginHandler, { cache = {}, config = {} }: FleetOptions): Promise<Fleet> {
-  const origin = await startOrigin(handler)
+  const origin = await startOrigin((request, response, recorded) => {
+    // Its clock is not the one that `advance` moves. Without Date, a response is of when it was received.
+    response.sendDate = false
+    return handler(request, response, recorded)
+  })
   test.teardown(() => origin.close())
   let passed = 0
   const clock: Clock = { now: () => systemClock.now() + passed, monotonic: () => systemClock.monotonic() }

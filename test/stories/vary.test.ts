@@ -2,7 +2,7 @@
 import t from 'tap'
 import { eventually } from '../support/log.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
-import { everywhere, told } from './fleet.ts'
+import { everyStore, told } from './fleet.ts'
 import { story } from './site.ts'
 
 t.setTimeout(240_000)
@@ -24,7 +24,7 @@ const acao = 'access-control-allow-origin'
 
 // RFC 9111 §4.1. The guard: knowsAllFields() in policy/vary.ts.
 for (const [name, always] of [['no Vary', {}], ['another Vary', { vary: 'Accept-Language' }]] as const) {
-  everywhere(`where Origin is not permitted the response has ${name}: each client gets the response to its own Origin`, cors(always), async (test, { a, b, asked }) => {
+  everyStore.test(`where Origin is not permitted the response has ${name}: each client gets the response to its own Origin`, cors(always), async (test, { a, b, asked }) => {
     test.equal((await a.get('/a', fromA)).header(acao), fromA.Origin)
     test.equal((await b.get('/a')).header(acao), undefined)
     const third = await a.get('/a', fromA)
@@ -51,7 +51,7 @@ t.test('the response to a preference stays when one without Vary is stored after
 })
 
 // The guard: #forgetAll in exchange/fill/response-storer.ts, without which b goes on serving its own copy.
-everywhere('a copy that another replica made before Vary was known is not served any more', cors(), async (test, { a, b, asked }) => {
+everyStore.test('a copy that another replica made before Vary was known is not served any more', cors(), async (test, { a, b, asked }) => {
   await b.get('/a')
   test.equal(told(await b.get('/a')), 'page fresh')
   test.equal((await a.get('/a', { ...fromA, 'Cache-Control': 'no-cache' })).header(acao), fromA.Origin)
@@ -60,7 +60,7 @@ everywhere('a copy that another replica made before Vary was known is not served
   test.equal(asked(), 3)
 })
 
-everywhere('a range of what varies is selected in the same way', cors(), async (test, { a, b }) => {
+everyStore.test('a range of what varies is selected in the same way', cors(), async (test, { a, b }) => {
   await a.get('/a', fromA)
   await b.get('/a')
   const part = await a.get('/a', { ...fromA, Range: 'bytes=0-1' })
@@ -70,7 +70,7 @@ everywhere('a range of what varies is selected in the same way', cors(), async (
 })
 
 // The guard: `known` in freshenFrom304 (exchange/fill/freshen.ts).
-everywhere('a response that took over a name keeps it when a 304 confirms it', () => (request, response) => {
+everyStore.test('a response that took over a name keeps it when a 304 confirms it', () => (request, response) => {
   const { accept } = request.headers
   const fields = { 'cache-control': 'max-age=1', 'etag': `"${accept}"` }
   if (request.headers['if-none-match'] !== undefined) response.writeHead(304, fields).end()
@@ -88,7 +88,7 @@ everywhere('a response that took over a name keeps it when a 304 confirms it', (
 })
 
 // The guard: `knownFields` counts what a response's own Vary names, and not what it took over.
-everywhere('names are forgotten with the last response whose Vary names them', () => {
+everyStore.test('names are forgotten with the last response whose Vary names them', () => {
   let varies = true
   return (request, response) => {
     if (request.url === '/stop') varies = false

@@ -1,4 +1,4 @@
-// The lease of a key: among all processes one leader fetches, and the others wait for it.
+// The lease of a variant: among all processes one leader fetches, and the others wait for it.
 import { normalTarget } from '../../http/normal-target.ts'
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
@@ -34,14 +34,14 @@ const mostWaitedMs = 60_000
  * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
  */
 export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
-  const { request, key } = asked
+  const { request, key, fetchVariant } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
   let waited = false
   let waitedMs = 0
   for (let takes = 1, usurpations = 0; ; takes++) {
     if (response?.hasLeft === true) return 'left'
-    const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom)
+    const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom, fetchVariant)
     if (taking.kind === 'unavailable') return 'fetch'
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
     if (taking.kind === 'acquired') {

@@ -1,4 +1,4 @@
-// The coalescer: per key and process one request leads a fetch, and its followers wait.
+// The coalescer: for each variant one request in a process leads a fetch, and its followers wait.
 import { normalTarget } from '../../http/normal-target.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
@@ -35,7 +35,7 @@ export class Fetch {
   }
 }
 
-/** The fetches under way in this process, by key. */
+/** The fetches under way in this process, by `fetchKey` (../routed-request.ts). */
 export class Coalescer {
   readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog

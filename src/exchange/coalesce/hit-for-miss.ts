@@ -91,10 +91,11 @@ function digest(key: string): string {
 
 /**
  * Under which name a request's key is remembered. With credentials it is a name of its own: that an answer is not for
- * others says nothing of what those without credentials are given.
+ * others says nothing of what those without credentials are given. It is one name for all variants, because with
+ * `Vary: Cookie` each client has its own.
  */
-export function hitForMissKey({ key, request }: RoutedRequest): string {
-  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : key
+export function hitForMissKey({ key, fetchKey, request }: RoutedRequest): string {
+  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : fetchKey
 }
 
 /** Returns the outcome that followers get if the response cannot be shared. */
