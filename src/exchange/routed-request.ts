@@ -60,7 +60,7 @@ export class RoutedRequest {
   /** Records the stored responses of its URL that its last look-up found, before it is forwarded. */
   learn(variants: readonly Stored[]): void {
     this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
-    this.#known = knownFields(variants)
+    this.#known = knownFields(variants, this.requestField)
     this.#fetchVariant = undefined
   }
 

@@ -1,6 +1,7 @@
 // Selects the stored variant for a request: RFC 9111 §4.1.
 import { createHash } from 'node:crypto'
-import { fieldLineValues, type FieldLines } from '../http/fields.ts'
+import { acceptsCodings } from '../http/content-codings.ts'
+import { fieldLineValues, fieldValue, type FieldLines } from '../http/fields.ts'
 import { normaliseSelecting } from '../http/negotiation.ts'
 import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Metadata, Selecting } from './stored.ts'
@@ -47,11 +48,15 @@ export function selectedBy(names: readonly string[], requestField: RequestField)
  * Returns the names of the request fields that are known to select among the stored responses of a URL: what their Vary fields
  * name. Sorted and unique. Names that a response took over from others are not among them, so that they are forgotten with
  * the last response whose Vary names them.
+ *
+ * If a response has a content coding that this request excludes, then Accept-Encoding selects too. So the response to this
+ * request is stored beside that one, and serves requests with the same Accept-Encoding, whatever its own coding is.
  */
-export function knownFields(variants: readonly Variant[]): readonly string[] {
+export function knownFields(variants: readonly Variant[], requestField: RequestField): readonly string[] {
   const names = new Set<string>()
   for (const { meta } of variants) {
     if (meta.vary.length > 0) for (const [name] of ownSelecting(meta)) names.add(name)
+    if (isExcluded(meta, requestField)) names.add('accept-encoding')
   }
   return names.size === 0 ? none : [...names].toSorted()
 }
@@ -101,6 +106,27 @@ export function matchesVary(selecting: readonly Selecting[], requestField: Reque
 }
 
 /**
+ * Returns whether a request matches a stored response: its selecting fields are equal, and it does not exclude the content
+ * coding.
+ */
+export function matches(meta: Pick<Metadata, 'fields' | 'vary'>, requestField: RequestField): boolean {
+  return matchesVary(meta.vary, requestField) && !isExcluded(meta, requestField)
+}
+
+/**
+ * RFC 9110 §12.5.3: true if the request excludes a content coding of the response. Not if Accept-Encoding has selected it: then
+ * the origin has chosen this coding for an equal Accept-Encoding. Without that field every coding is acceptable, and a response
+ * without a coding always is: an origin sends it even to `identity;q=0`.
+ */
+function isExcluded({ fields, vary }: Pick<Metadata, 'fields' | 'vary'>, requestField: RequestField): boolean {
+  const codings = fieldValue(fields, 'content-encoding')
+  if (codings === undefined) return false
+  for (const [name] of vary) if (name === 'accept-encoding') return false
+  const accepted = requestField('accept-encoding')
+  return accepted !== undefined && !acceptsCodings(accepted, codings)
+}
+
+/**
  * Returns the variant's name within its key: '' without Vary, else a digest of names and values, each preceded by its
  * length.
  */
@@ -134,7 +160,7 @@ export function selectPart<V extends { readonly meta: Metadata }>(variants: read
 function select<V extends { readonly meta: Metadata }>(variants: readonly V[], ofParts: boolean, requestField: RequestField): V | undefined {
   for (const variant of variants) {
     const { meta } = variant
-    if ((meta.part !== undefined) === ofParts && matchesVary(meta.vary, requestField) && knowsAllFields(meta.vary, variants)) return variant
+    if ((meta.part !== undefined) === ofParts && matches(meta, requestField) && knowsAllFields(meta.vary, variants)) return variant
   }
   return undefined
 }
