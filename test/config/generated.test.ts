@@ -59,7 +59,7 @@ test('the effective configuration, as it is printed, loads as the same one', (t)
     admin: { tokens: [{ name: 'a', token: 'b' }] },
     proxy: { trustProxy: ['10.0.0.0/8'] },
     origins: { api: { servers: ['http://x:80/'], tls: {}, health: { path: '/healthz?a=b' } } },
-    routes: [{ origin: 'api', cache: { cookies: { key: ['lang'] }, negativeTtl: { 404: '5s' }, ttl: { default: '90s' }, maxEntryBytes: 1000 } }],
+    routes: [{ origin: 'api', key: { cookies: ['lang'] }, cache: { negativeTtl: { 404: '5s' }, ttl: { default: '90s' }, maxEntryBytes: 1000 } }],
     workers: 'auto',
   })
   t.strictSame(resolveConfig(parse(stringify(humanise(config)))), config)

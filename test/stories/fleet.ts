@@ -24,6 +24,7 @@ export interface Fleet {
 
 export interface FleetOptions {
   readonly cache?: Readonly<Record<string, unknown>>
+  readonly key?: Readonly<Record<string, unknown>>
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
@@ -41,7 +42,7 @@ export const everyStore = {
   },
 }
 
-async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: OriginHandler, { cache = {}, config = {} }: FleetOptions): Promise<Fleet> {
+async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: OriginHandler, { cache = {}, key = {}, config = {} }: FleetOptions): Promise<Fleet> {
   const origin = await startOrigin((request, response, recorded) => {
     // Its clock is not the one that `advance` moves. Without Date, a response is of when it was received.
     response.sendDate = false
@@ -50,7 +51,7 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
   test.teardown(() => origin.close())
   let passed = 0
   const clock: Clock = { now: () => systemClock.now() + passed, monotonic: () => systemClock.monotonic() }
-  const common = { origin, host: 'api.example.com', clock, cache }
+  const common = { origin, host: 'api.example.com', clock, cache, key }
   const asked = (): number => origin.requests.length
   if (kind === 'memory') {
     const a = await startHouse(test, { ...common, config })
