@@ -147,6 +147,7 @@ export class Handler {
       ? { reason, ageMs, nowMs }
       : { reason: attempt.reason, ageMs, nowMs, cacheStatus: collapsedStatus(attempt.reason, entry.meta.lifetimeMs - ageMs) }
     this.#parts.counters.count(occasion.reason)
+    entry.used?.(nowMs)
     const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, attempt)
     this.#countServed(attempt)
