@@ -79,6 +79,11 @@ export class RoutedRequest {
     return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
   }
 
+  /** The number of variants beside this one that were found. */
+  foundBeside(name: string): number {
+    return this.#found.filter(({ variant }) => variant !== name).length
+  }
+
   /** The variants that were found, and that match no request once a response with this Vary is stored. */
   outdatedBy(meta: Metadata): string[] {
     return this.#found.filter(({ vary }) => !knowsFieldsOf(vary, meta)).map(({ variant }) => variant)

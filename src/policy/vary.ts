@@ -165,6 +165,11 @@ function select<V extends { readonly meta: Metadata }>(variants: readonly V[], o
   return undefined
 }
 
+/** Returns the stored responses that match no request, because they do not know all fields that the others name. */
+export function outdatedAmong<V extends Variant>(variants: readonly V[]): V[] {
+  return variants.filter(({ meta }) => !knowsAllFields(meta.vary, variants))
+}
+
 function knowsAllFields(vary: readonly Selecting[], variants: readonly Variant[]): boolean {
   for (const { meta } of variants) {
     if (meta.vary !== vary && !knowsFieldsOf(vary, meta)) return false

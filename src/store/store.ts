@@ -54,6 +54,8 @@ export interface Writer {
   write(chunk: Buffer): Awaitable<void>
   /** Why nothing written will be kept: then commit resolves to false. Left out by a writer that does not know. */
   readonly gaveUp?: Refusal | undefined
+  /** After a commit: how many other variants of the key the store holds. Left out if each lookup knows them all. */
+  readonly others?: number | undefined
   /**
    * Makes the whole entry visible at once, with the written length as its `bodyBytes`. Resolves to false if the store did
    * not take it (no room, out of reach, lost a race with a newer entry). Never throws.

@@ -60,6 +60,35 @@ everyStore.test('a copy that another replica made before Vary was known is not s
   test.equal(asked(), 3)
 })
 
+// The guard: #forgetOutdated in exchange/fill/response-storer.ts, and `others` of a writer.
+for (const first of ['with Vary', 'without Vary'] as const) {
+  let held = new Map<string, () => void>()
+  everyStore.test(`two fetches at once do not know of each other, and the response ${first} is stored first`, () => {
+    held = new Map()
+    const origin = cors()()
+    return (request, response, recorded) => {
+      const respond = (): unknown => origin(request, response, recorded)
+      if (held.size < 2) held.set(request.headers.origin === undefined ? 'without Vary' : 'with Vary', respond)
+      else respond()
+    }
+  }, async (test, { a, b }) => {
+    const answers = { 'with Vary': a.get('/a', fromA), 'without Vary': b.get('/a') }
+    await eventually(() => held.size === 2)
+    held.get(first)?.()
+    await answers[first]
+    const second = first === 'with Vary' ? 'without Vary' : 'with Vary'
+    held.get(second)?.()
+    await answers[second]
+    await eventually(async () => (await b.get('/a', fromA)).header(acao) === fromA.Origin)
+    for (const each of [a, b]) {
+      test.equal((await each.get('/a', fromA)).header(acao), fromA.Origin)
+      test.equal((await each.get('/a', fromB)).header(acao), fromB.Origin)
+      test.equal((await each.get('/a')).header(acao), undefined)
+    }
+    test.equal(told(await b.get('/a')), 'page fresh')
+  }, { config: { cache: { coalesce: false } } })
+}
+
 everyStore.test('a range of what varies is selected in the same way', cors(), async (test, { a, b }) => {
   await a.get('/a', fromA)
   await b.get('/a')

@@ -7,6 +7,7 @@ import type { NotStoredReason } from '../../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata, Part } from '../../policy/stored.ts'
 import { mergedFields } from '../../policy/validation.ts'
+import { outdatedAmong } from '../../policy/vary.ts'
 import type { Outcome } from '../../store/lease.ts'
 import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
 import type { RoutedRequest } from '../routed-request.ts'
@@ -161,8 +162,8 @@ export class ResponseStorer {
     const taken = this.#writer.commit()
     const { part } = this.#plan
     const outdated = this.#asked.outdatedBy(this.#meta)
-    if (part !== undefined || outdated.length > 0) return this.#supersede(taken, this.#meta, part?.meta.variant, outdated)
-    return typeof taken === 'boolean' ? this.#outcome(this.#meta, taken) : taken.then(there => this.#outcome(this.#meta as Metadata, there))
+    if (typeof taken === 'boolean' && part === undefined && outdated.length === 0) return this.#outcome(this.#meta, taken)
+    return this.#supersede(taken, this.#meta, part?.meta.variant, outdated)
   }
 
   // When the whole is there, the part of it that was is of no more use; nor is one whose bytes are gone.
@@ -170,7 +171,17 @@ export class ResponseStorer {
     const taken = await taking
     if (part !== undefined && (taken ? this.whole : this.#combining?.lost === true)) await this.forget(part)
     if (taken) await this.#forgetAll(outdated)
+    if (taken && (this.#writer?.others ?? 0) > this.#asked.foundBeside(meta.variant)) await this.#forgetOutdated()
     return this.#outcome(meta, taken)
+  }
+
+  // Another process has stored a variant since the last look-up. The two may not know each other's selecting fields, and each may be
+  // alone in the memory of its replica.
+  async #forgetOutdated(): Promise<void> {
+    try {
+      const variants = await lookup(this.#parts.store, this.#parts.purgeLog, this.#asked.key)
+      await this.#forgetAll(outdatedAmong(variants).map(({ meta: { variant } }) => variant))
+    } catch { /* A store that is out of reach: nobody finds what it holds. */ }
   }
 
   // They match no request any more. Another replica may hold a copy of one alone, without the response that says so: the

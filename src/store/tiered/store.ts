@@ -172,6 +172,9 @@ class Tiered implements TieredStore {
       get gaveUp() {
         return near.gaveUp && shared.gaveUp
       },
+      get others() {
+        return shared.others
+      },
       commit: async () => {
         const { epoch } = this.#recentInvalidations
         const outcome = await shared.commit()

@@ -78,8 +78,8 @@ ${publishing}`
  * A reported use counts until the end of its period, because no later one is reported before. Among variants that were used in
  * one period, the last report decides.
  *
- * KEYS: entry, its uses. ARGV: field, value, most variants, now, grace, channel, message for replicas with copies. Returns 1; 0 if a
- * newer value exists; -1 if a chunk is missing.
+ * KEYS: entry, its uses. ARGV: field, value, most variants, now, grace, channel, message for replicas with copies. Returns the
+ * number of variants, of which this is one; 0 if a newer value exists; -1 if a chunk is missing.
  */
 export const commitScript = new Script(`${common}
 local key, field, value = KEYS[1], ARGV[1], ARGV[2]
@@ -140,7 +140,7 @@ redis.call('HSET', key, field, value)
 redis.call('PEXPIRE', key, expiry(until_ - now))
 -- Other replicas may have a copy.
 if replaces then publish(ARGV[6], ARGV[7]) end
-return answer(1)
+return answer(math.min(#others + 1, most))
 `)
 
 /**

@@ -56,6 +56,7 @@ export interface SharedStore extends Store {
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
   readonly gaveUp: Refusal | undefined
+  readonly others: number | undefined
   commit(): Promise<Outcome>
 }
 
@@ -170,6 +171,9 @@ class RedisStore implements SharedStore {
       get gaveUp() {
         return writer.gaveUp
       },
+      get others() {
+        return writer.others
+      },
       commit: async () => await writer.commit() === 'taken',
       abort: () => writer.abort(),
     }
@@ -184,6 +188,7 @@ class RedisStore implements SharedStore {
     const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
     let open = true
     let gaveUp: Refusal | undefined
+    let others: number | undefined
     return {
       write: (chunk) => {
         if (!open) return
@@ -196,11 +201,14 @@ class RedisStore implements SharedStore {
       get gaveUp() {
         return gaveUp
       },
+      get others() {
+        return others
+      },
       commit: async () => {
         if (!open) return 'refused'
         open = false
         const gathered = this.#closed || this.#clock.now() > meta.keepUntilMs ? undefined : await sink.finish()
-        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered)
+        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered, variants => { others = variants - 1 })
         // Not after a commit that may still run: then the time to live frees them.
         if (outcome === 'overtaken' || outcome === 'refused') sink.discard()
         return outcome === 'unknown' ? 'refused' : outcome
@@ -213,13 +221,16 @@ class RedisStore implements SharedStore {
     }
   }
 
-  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<Outcome | 'unknown'> {
+  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>, counted: (variants: number) => void): Promise<Outcome | 'unknown'> {
     const value = encodeValue(key, meta, length, body)
     const { channel } = this.#replacements
     const args = [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs, channel, this.#replacements.message(key, meta.variant)]
     try {
       this.#uses.onCommit(name)
-      return outcomeOf(await commitScript.run(this.#redis.small, [name, usesName(name)], args))
+      const reply = await commitScript.run(this.#redis.small, [name, usesName(name)], args)
+      if (typeof reply !== 'number' || reply < 1) return outcomeOf(reply)
+      counted(reply)
+      return 'taken'
     } catch (error) {
       this.#tell('commit', error)
       return error instanceof RedisUnavailable ? 'unknown' : 'refused'
