@@ -12,7 +12,7 @@ const meta: Metadata = {
   requestTimeMs: 1_700_000_000_000, responseTimeMs: 1_700_000_000_020, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
   staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
   etag: 'W/"400-abcdefghijklmnop"', lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT', vary: [['accept-encoding', 'gzip']],
-  variant: 'accept-encoding=gzip', authority: 'api.example.com', target: '/v1/things/17?fields=all', tags: ['things', 'thing-17'],
+  variant: 'accept-encoding=gzip', authority: 'api.example.com', publicHosts: [], target: '/v1/things/17?fields=all', tags: ['things', 'thing-17'],
   stamp: '0000000000000000', keepUntilMs: 1_700_003_600_000, bodyBytes: 1024, part: undefined,
 }
 

@@ -1,4 +1,4 @@
-// Who takes part: how each is started, and how it is made sure that it does what is measured.
+// The contestants: how each is started, and the checks that it does the work that is measured.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ export interface Answer {
 
 const contestantPath = (name: string): string => fileURLToPath(new URL(`contestants/${name}.js`, import.meta.url))
 
-/** One GET, its fields as they came over the wire. */
+/** Sends a GET. The response's fields are as they came over the wire. */
 export function ask(url: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     get(url, (response) => {
@@ -46,12 +46,12 @@ export async function startOrigin(): Promise<Contestant> {
   return { name: 'origin', base }
 }
 
-/** How often the origin has been asked. */
+/** Returns the number of requests that reached the origin. */
 export async function originCount(origin: Contestant): Promise<number> {
   return Number((await ask(`${origin.base}/count`)).body)
 }
 
-/** What the admin listener of a Springhouse takes here. */
+/** The token of a Springhouse's admin listener here. */
 export const adminToken = 'only-for-this-benchmark'
 
 /** How responses are kept, where that is not memory alone. */
@@ -86,10 +86,10 @@ export async function startSpringhouse(origin: Contestant, shared?: Shared): Pro
   return { name: shared?.name ?? 'springhouse', base: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, pid }
 }
 
-// Node writes these itself on every answer.
+// Node writes these itself on every response.
 const writtenByNode: ReadonlySet<string> = new Set(['date', 'connection', 'keep-alive'])
 
-/** A node:http server that writes an answer's bytes over and over. */
+/** A node:http server that writes the bytes of a response over and over. */
 export async function startBare(answer: Answer): Promise<Contestant> {
   const port = await freePort()
   const base = `http://127.0.0.1:${port}`

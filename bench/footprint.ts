@@ -1,4 +1,4 @@
-// What the whole process takes when it holds 100,000 entries of 1 KB, each fetched through it like any other.
+// The memory of the whole process when it holds 100,000 entries of 1 KB, each fetched through it like any other.
 import { readFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import type { Contestant } from './contestants.ts'
@@ -6,7 +6,7 @@ import type { Contestant } from './contestants.ts'
 const entries = 100_000
 const connections = 20
 
-/** Resident memory of a process in MiB, now and at its highest, as Linux tells it; undefined elsewhere. */
+/** Resident memory of a process in MiB, now and at its highest, as Linux reports it; undefined elsewhere. */
 function residentMiB(pid: number): { readonly now: number; readonly highest: number } | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -36,7 +36,7 @@ export async function footprint(springhouse: Contestant & { readonly pid: number
   }))
   agent.destroy()
   const full = residentMiB(springhouse.pid)
-  if (empty === undefined || full === undefined) return '## Memory of the whole process\n\nOnly Linux tells it.\n'
+  if (empty === undefined || full === undefined) return '## Memory of the whole process\n\nOnly Linux reports it.\n'
   return [
     '## Memory of the whole process', '',
     '| entries of 1 KB | resident, MiB | highest, MiB |', '|---:|---:|---:|',

@@ -1,4 +1,5 @@
-// The load generator where wrk is not installed: raw keep-alive sockets, each asking again as soon as it has its answer.
+// The load generator where wrk is not installed: raw keep-alive sockets. Each sends the next request as soon as it has its
+// response.
 import { connect } from 'node:net'
 import { systemClock } from '../src/clock.ts'
 
@@ -13,7 +14,7 @@ let answers = 0
 let errors = 0
 let open = 0
 
-/** Length of the answer at the start of the buffer, 0 when it is not whole yet. */
+/** Length of the response at the start of the buffer, 0 when it is not whole yet. */
 function answerLength(buffer: Buffer): number {
   const headEnd = buffer.indexOf('\r\n\r\n')
   if (headEnd < 0) return 0

@@ -1,17 +1,17 @@
-// One round of load on one URL: wrk where it is installed, the built-in generator where it is not.
+// A round of load on one URL: wrk where it is installed, the built-in generator where it is not.
 import { fileURLToPath } from 'node:url'
 import { generatorCore, hasProgram, outputOf } from './process.ts'
 
 export interface Measured {
   readonly perSecond: number
   readonly p99Ms: number
-  /** Answers other than 2xx, and broken connections. */
+  /** Responses other than 2xx, and broken connections. */
   readonly errors: number
 }
 
 export const generator = hasProgram('wrk') ? 'wrk' : 'built-in'
 
-/** Asks for `url` on so many connections at once, each asking again as soon as it is answered. */
+/** Requests `url` on so many connections at once. Each sends the next request as soon as it has its response. */
 export async function load(url: string, connections: number, seconds: number): Promise<Measured> {
   if (generator === 'wrk') {
     return parseWrk(await outputOf('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url], generatorCore))

@@ -40,10 +40,10 @@ function positive(name: string, text: string): number {
   process.exit(2)
 }
 
-/** What a round must have been for its number to count. */
+/** The proof that a round must give for its number to count. */
 interface Proof {
   readonly path: string
-  /** `never`: the origin was not asked, so all were hits. `always`: it was asked for every answer. */
+  /** `never`: no request reached the origin, so all were hits. `always`: each request reached it. */
   readonly originAsked: 'never' | 'always'
 }
 
@@ -53,12 +53,12 @@ async function measure(contestant: Contestant, origin: Contestant, proof: Proof,
   const measured = await load(url, connections, forSeconds)
   const asked = (await originCount(origin)) - before
   const doubt = (why: string): Error => new Error(`${contestant.name}: ${why}; the round counts for nothing`)
-  if (measured.errors > 0) throw doubt(`${measured.errors} answers were not 200, or did not come`)
-  if (proof.originAsked === 'never' && asked > 0) throw doubt(`the origin was asked ${asked} times, so these were not all hits`)
+  if (measured.errors > 0) throw doubt(`${measured.errors} responses were not 200, or did not come`)
+  if (proof.originAsked === 'never' && asked > 0) throw doubt(`${asked} requests reached the origin, so these were not all hits`)
   // wrk's clock is not ours: its rate over the whole seconds may be a little above what it counted.
-  if (proof.originAsked === 'always' && asked < measured.perSecond * forSeconds * 0.95) throw doubt('the origin was asked less often than answers came')
+  if (proof.originAsked === 'always' && asked < measured.perSecond * forSeconds * 0.95) throw doubt('fewer requests reached the origin than responses came')
   const answer = await ask(url)
-  if (answer.status !== 200) throw doubt(`it answers ${answer.status}`)
+  if (answer.status !== 200) throw doubt(`its status is ${answer.status}`)
   if (contestant.name.startsWith('springhouse')) {
     const said = field(answer, 'cache-status') ?? 'nothing'
     if (/;\s*hit/.test(said) !== (proof.originAsked === 'never')) throw doubt(`Cache-Status says ${said}`)
@@ -69,7 +69,7 @@ async function measure(contestant: Contestant, origin: Contestant, proof: Proof,
 /** Rounds in turns, so that what slows the machine for a while slows all alike; every other round begins at the other end. */
 async function race(contestants: readonly Contestant[], origin: Contestant, proof: Proof): Promise<Series[]> {
   for (const contestant of contestants) {
-    await ask(contestant.base + proof.path) // a cache's first answer is a miss
+    await ask(contestant.base + proof.path) // a cache's first response is a miss
     await measure(contestant, origin, proof, 2) // compilers are done before it counts
   }
   const measured = new Map<Contestant, Measured[]>(contestants.map((contestant) => [contestant, []]))

@@ -1,4 +1,4 @@
-// What 100,000 entries of 1 KB with ten response fields cost in the memory tier. Run with --expose-gc.
+// The cost of 100,000 entries of 1 KB with ten response fields in the memory tier. Run with --expose-gc.
 import { systemClock } from '../src/clock.ts'
 import type { Metadata } from '../src/policy/stored.ts'
 import { createMemoryStore } from '../src/store/memory/store.ts'
@@ -19,7 +19,7 @@ function meta(i: number): Metadata {
     requestTimeMs: now - 12.5, responseTimeMs: now + 0.25, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
     staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
     etag: `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`, lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT',
-    vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', target: `/v1/things/${i}?fields=all`,
+    vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', publicHosts: [], target: `/v1/things/${i}?fields=all`,
     tags: ['things', `thing-${i}`], stamp: '0000000000000000', keepUntilMs: now + 3_600_000, bodyBytes: 1024, part: undefined,
   }
 }
@@ -55,7 +55,7 @@ console.log(`${store.stats().entries} entries: ${before.toFixed(0)} -> ${after.t
 // The hot path: a look-up whose view is there; and one that has to decode.
 const rounds = 2_000_000
 let found = 0
-for (const [name, spread] of [['of 1,000 hot keys', 1000], ['of all keys', entries]] as const) {
+for (const [name, spread] of [['among 1,000 hot keys', 1000], ['among all keys', entries]] as const) {
   const keys = Array.from({ length: spread }, (_, i) => key(i))
   for (const each of keys) found += store.lookup(each).length
   const start = performance.now()
@@ -79,7 +79,7 @@ for (let i = 0; i < entries * 2; i++) {
 }
 console.log(`with eviction: ${((performance.now() - churnBegan) * 1000 / entries / 2).toFixed(1)} us a write, the slowest ${worst.toFixed(1)} ms; ${churned.stats().entries} entries in ${((churned.stats().bytes ?? 0) / 1_048_576).toFixed(1)} of 64 MiB`)
 
-// A flood of URLs that are asked for once, with some hot ones among them: the bound holds, and the hot ones stay.
+// A flood of URLs that are requested once, with some hot ones among them: the bound holds, and the hot ones stay.
 const distinct = 10_000_000
 const hot = 1_000
 const bounded = createMemoryStore({ maxBytes: 67_108_864, maxEntryBytes: 1_048_576, maxVariants: 8, clock: systemClock })
@@ -107,4 +107,4 @@ for (let i = 0; i < distinct; i++) {
     mostResident = Math.max(mostResident, process.memoryUsage.rss())
   }
 }
-console.log(`${distinct.toLocaleString('en')} distinct URLs: at most ${(mostCounted / 1_048_576).toFixed(1)} of 64 MiB counted, at most ${(mostResident / 1_048_576 - beforeFlood).toFixed(0)} MiB RSS more; ${((performance.now() - floodBegan) * 1000 / distinct).toFixed(1)} us each; ${(100 * kept / asked).toFixed(1)}% of look-ups of ${hot} hot ones found`)
+console.log(`${distinct.toLocaleString('en')} distinct URLs: at most ${(mostCounted / 1_048_576).toFixed(1)} of 64 MiB counted, at most ${(mostResident / 1_048_576 - beforeFlood).toFixed(0)} MiB RSS more; ${((performance.now() - floodBegan) * 1000 / distinct).toFixed(1)} us each; ${(100 * kept / asked).toFixed(1)}% of lookups of ${hot} hot ones found`)

@@ -9,7 +9,7 @@ export function hasProgram(name: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
 }
 
-/** Whether processes are kept on cores of their own; without it the numbers say less. */
+/** True if processes are kept on cores of their own; without it the numbers say less. */
 export const pinned = hasProgram('taskset') && cpus().length > 1
 /** The contestants share one core, and take turns on it; the generator and the origin share the other. */
 export const serverCore = 0
@@ -24,7 +24,7 @@ export function pin(pid: number, core: number): void {
   if (pinned) spawnSync('taskset', ['-cp', String(core), String(pid)])
 }
 
-/** What a program writes to standard output. @throws Error when it exits with anything but 0. */
+/** Returns the standard output of a program. @throws Error when it exits with anything but 0. */
 export async function outputOf(program: string, args: readonly string[], core: number): Promise<string> {
   const child = spawn(...onCore(core, program, args), { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
@@ -44,8 +44,8 @@ process.once('exit', killAll)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 /**
- * Starts a server and waits until `url` is answered; resolves to its process id.
- * @throws Error when it ends, or does not answer within ten seconds; what it wrote is in the message.
+ * Starts a server and waits until `url` responds; resolves to its process id.
+ * @throws Error when it ends, or does not respond within ten seconds; the message shows its output.
  */
 export async function startServer(
   program: string, args: readonly string[], options: { url: string; core: number; env?: Readonly<Record<string, string>> },
@@ -54,7 +54,7 @@ export async function startServer(
   children.add(child)
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
-    // Read for as long as it lives: a full pipe would stop it. Only its first words are kept.
+    // Read for as long as it lives: a full pipe would stop it. Only the beginning is kept.
     stream.setEncoding('utf8').on('data', (text: string) => {
       if (said.length < 4000) said += text
     })

@@ -1,4 +1,4 @@
-// What a purge of one tag on a million entries costs, with three replicas to acknowledge it: npm run bench -- --only purge.
+// The cost of a purge of one tag on a million entries, with three replicas to acknowledge it: npm run bench -- --only purge.
 import { Redis } from 'ioredis'
 import { systemClock } from '../src/clock.ts'
 import { callsSince, commandCalls, targetOf, writeEntries } from '../test/support/many-entries.ts'
@@ -33,12 +33,12 @@ interface Explained {
   readonly variants: readonly { readonly verdict: string }[]
 }
 
-/** What a replica has for one of the URLs, and what purges say of it. */
+/** Returns a replica's entries for a URL, with the verdict of the purges. */
 async function explained(replica: Replica, entry: number): Promise<Explained> {
   return (await admin<Explained>(replica, `/v1/explain?url=${encodeURIComponent(`http://${authority}${targetOf(entry)}`)}`)).json
 }
 
-/** MiB of heap in use in a replica, as its own metrics tell. */
+/** MiB of heap in use in a replica, from its own metrics. */
 async function heap(replica: Replica): Promise<number> {
   const response = await fetch(`${replica.admin}/metrics`, { headers: { Authorization: `Bearer ${adminToken}` } })
   return Number(/^springhouse_nodejs_heap_size_used_bytes (\S+)/m.exec(await response.text())?.[1]) / 1_048_576
@@ -74,7 +74,7 @@ export async function purges(origin: Contestant, entries: number, rounds: number
   }
   const after = await commandCalls(redis)
   const slow = await redis.call('SLOWLOG', 'GET', '128') as [number, number, number, string[]][]
-  // What the bench itself asks is not on the request path.
+  // Commands of the bench itself are not on the request path.
   const theirs = slow.filter(([, , , [command = '']]) => !/^(?:info|slowlog|latency|memory|config)$/i.test(command))
   const slowestMs = Math.max(0, ...theirs.map(([, , micros]) => micros / 1000))
   const latency = await redis.call('LATENCY', 'LATEST') as [string, number, number, number][]
@@ -97,7 +97,7 @@ export async function purges(origin: Contestant, entries: number, rounds: number
     '| | measured | target |', '|---|---:|---|',
     `| median until acknowledged by all three, ms | ${median(times).toFixed(1)} | ≤ 50: ${met(median(times) <= 50)} |`,
     `| p99, ms | ${p99.toFixed(1)} | |`,
-    `| answered 200 with 3 of 3 | ${whole} of ${rounds} | all: ${met(whole === rounds)} |`,
+    `| status 200 with 3 of 3 | ${whole} of ${rounds} | all: ${met(whole === rounds)} |`,
     `| slowest command of theirs in Redis, ms | ${slowestMs === 0 ? 'under 1' : slowestMs.toFixed(1)} | ≤ 5: ${met(slowestMs <= 5)} |`,
     `| latency monitor (over 1 ms) | ${latency.length === 0 ? 'nothing' : latency.map(([event, , , most]) => `${event} ${most} ms`).join(', ')} | |`,
     `| KEYS and SCAN issued | ${scans.length === 0 ? 'none' : scans.map(([name, count]) => `${name} ${count}`).join(', ')} | none: ${met(scans.length === 0)} |`,

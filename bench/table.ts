@@ -1,4 +1,4 @@
-// What the rounds add up to, as Markdown.
+// The sum of the rounds, as Markdown.
 import type { Measured } from './load.ts'
 
 export interface Series {
@@ -6,7 +6,7 @@ export interface Series {
   readonly rounds: readonly Measured[]
 }
 
-/** What a series must reach, as a part of the first series of its table. */
+/** The target of a series, as a part of the first series of its table. */
 export interface Target {
   readonly name: string
   readonly ratio: number

@@ -12,18 +12,18 @@ import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
 import { drainable } from './drain.ts'
-import { safeMessage } from './error-summary.ts'
 import { Counters } from './exchange/counters.ts'
-import { explain } from './exchange/explain/explain.ts'
-import { Handler } from './exchange/handle.ts'
-import { keyedPurge } from './exchange/routing/purge-keys.ts'
+import { createCache, type Cache } from './exchange/cache.ts'
+import { BothObservers } from './exchange/client/observer.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
-import { HitForMiss } from './exchange/coalesce/hit-for-miss.ts'
-import { createLogger } from './log/logger.ts'
-import { linesDropped } from './log/outputs.ts'
+import { AccessLog } from './log/access-log.ts'
+import { createLogger, lineFormat } from './log/logger.ts'
+import { targetMask } from './log/masking.ts'
+import { linesDropped, standardOutput } from './log/outputs.ts'
+import { RequestLog } from './log/request-log.ts'
+import type { LineSink } from './log/sink.ts'
 import { createOrigins } from './origin/origins.ts'
-import { decisionReasons, notStoredReasons } from './policy/reasons.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
@@ -32,51 +32,56 @@ import { listenerTls, originConfigs } from './tls.ts'
 export interface App {
   readonly proxyUrl: string
   readonly adminUrl: string
-  /** What the store is: `memory`, `redis` or `tiered`. */
+  /** The kind of the store: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
-  /** Says that it is not ready any more and waits for that to be heard; then stops accepting, answers what is in flight within the grace time, lets fills end, closes everything. */
+  /**
+   * Reports that it is not ready, and waits until load balancers have noticed. Then it stops accepting, finishes requests in
+   * flight within the grace time, lets fills end, and closes everything.
+   */
   close(): Promise<void>
   /**
    * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
-   * change at the next request; the users of Redis at the next connection. What cannot change while it runs stays as it
-   * was, and the log names it.
+   * change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay as
+   * they were, and the log names them.
    * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
    */
   reload(config: Config): Promise<void>
 }
 
+/** Takes no lines: a caller that brings a logger brings a sink of access lines too, if it wants them. */
+const discarded: Pick<LineSink, 'append'> = { append() {} }
+
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; crew?: WorkerGroup }): Promise<App> {
+export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup }): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
-  let routes = compileRoutes(config)
   let ready = false
-  let reloaded = false
-  const counters = new Counters(decisionReasons, notStoredReasons)
+  const counters = new Counters()
+  const requestLog = new RequestLog({
+    access: new AccessLog(config.log, { sink: options.accessSink ?? (options.logger === undefined ? standardOutput : discarded), format: lineFormat(config.log) }),
+    logger, clock,
+    mask: targetMask(config.log.query),
+    ...(options.crew !== undefined && { worker: String(process.pid) }),
+  })
+  const observer = new BothObservers(counters, requestLog)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
-  const handler = new Handler({
-    clock, store, purgeLog, leases, origins, counters, viaName,
-    routes: () => routes,
-    hitForMiss: new HitForMiss(clock),
-    via: `1.1 ${viaName}`,
+  const cache = createCache({
+    clock, store, purgeLog, leases, origins, observer, viaName,
+    routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
-    slowClientMs: 5_000,
-    originFailed: (error, { routed }) => logger.warn({ code: error.code, origin: routed.route.origin, target: routed.request.target, cause: causeOf(error) }, error.message),
-    otherRoutes: () => reloaded || storage.fingerprints?.mayDiffer === true,
     purgeWaitMs: config.coherence.purgeWaitMs,
-    invalidationFailed: (cause, target) => logger.error({ err: cause, target }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet'),
+    publicHosts: config.proxy.trustProxy !== false,
+    othersDiffer: () => storage.fingerprints?.mayDiffer === true,
   })
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
-    handle: (request, response, context) => handler.handle(request, response, context),
-    passUpgrade: (request, context) => handler.passUpgrade(request, context),
-    origins, logger,
-    unsendable: () => { counters.unsendable++ },
+    handler: cache,
+    origins, observer, clock,
     leaving: () => !ready,
     options: {
       ...listening,
@@ -91,8 +96,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     store, purgeLog, origins, counters, clock, logger,
     fingerprints: storage.fingerprints,
     linesDropped,
-    explain: question => explain({ routes: () => routes, store, purgeLog, clock, viaName }, question),
-    keyed: (purge, nextTurn) => keyedPurge(routes, purge, nextTurn),
+    explain: cache.explain,
+    keyed: cache.keyed,
+    purge: cache.purge,
     nextTurn: () => setImmediate(),
     defaultPurgeWaitMs: config.coherence.purgeWaitMs,
     config: () => maskSecrets(config),
@@ -104,17 +110,17 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)
   const closeAll = async (): Promise<void> => {
-    const heard = ready
+    const wasReady = ready
     ready = false
     const { shutdownDelayMs, shutdownGraceMs } = config.proxy
-    // Until the delay is over all goes on as before, but that connections are given up as they are answered.
-    if (heard && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
-    // One grace for all of it: what the first takes is not there for the next.
+    // Until the delay is over all goes on as before, except that connections are closed after their responses.
+    if (wasReady && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
+    // All steps share one grace time: time that the first takes is not there for the next.
     const deadline = clock.monotonic() + shutdownGraceMs
     const left = (): number => Math.max(0, deadline - clock.monotonic())
     // The admin listener goes last: until then /readyz says 503.
     await proxyDrain.drain(() => proxy.close(), left())
-    await untilFilled(handler, clock, deadline)
+    await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
     await origins.close()
     await storage.close()
@@ -134,7 +140,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
-      // What is asked of an origin that is not there would be answered with an error: better refused whole.
+      // A request to an origin that is not there would get an error: better to refuse the whole configuration.
       const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
       if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
       const waiting = changedForGood(config, next)
@@ -152,11 +158,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
         routes: next.routes,
-        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes },
+        cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
-      routes = compileRoutes(config)
+      const routes = compileRoutes(config)
+      cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
-      reloaded = true
       logger.info({ routes: routes.length }, 'configuration reloaded')
     },
   }
@@ -179,16 +185,12 @@ function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...othe
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
-async function untilFilled(handler: Handler, clock: Clock, deadline: number): Promise<void> {
-  while (handler.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
+async function untilFilled(cache: Cache, clock: Clock, deadline: number): Promise<void> {
+  while (cache.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
 }
 
 function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https' = 'http'): string {
   const { port } = listener.server.address() as AddressInfo
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
-}
-
-function causeOf(error: Error & { detail?: string | undefined }): string | undefined {
-  return error.cause instanceof Error ? safeMessage(error.cause) : error.detail
 }

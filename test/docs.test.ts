@@ -1,15 +1,18 @@
 // The pages that people read at night say what the program says, in both directions.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorCatalogue } from '../src/errors.ts'
-import { decisionReasons, notStoredReasons, reasonMeaning } from '../src/policy/reasons.ts'
+import { decisionReasons, notStoredReasons, reasonAdvice, reasonMeaning } from '../src/policy/reasons.ts'
 
 const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
 const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/decisions', import.meta.url))).map(name => `docs/decisions/${name}`)
 
-/** The rows of a page's tables whose first cell is a word in code type: that word, and the other cells. */
+/** True for a path below the root or below src. */
+const exists = (path: string): boolean => ['', 'src/'].some(folder => existsSync(fileURLToPath(new URL(`../../${folder}${path}`, import.meta.url))))
+
+/** The rows of a page's tables whose first cell is a term in code type: the term, and the other cells. */
 function rows(text: string): Map<string, string[]> {
   const found = [...text.matchAll(/^\| `([^`]+)` \|(.*)\|$/gm)]
   return new Map(found.map(([, word = '', rest = '']) => [word, rest.split(' |').map(cell => cell.trim())]))
@@ -18,7 +21,7 @@ function rows(text: string): Map<string, string[]> {
 t.test('docs/reasons.md explains every reason and every error, and no others', async t => {
   const described = rows(page('docs/reasons.md'))
   t.same([...described.keys()].toSorted(), [...new Set([...decisionReasons, ...notStoredReasons, ...Object.keys(errorCatalogue)])].toSorted())
-  for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason)?.[0], reasonMeaning[reason])
+  for (const reason of [...decisionReasons, ...notStoredReasons]) t.same(described.get(reason), [reasonMeaning[reason], reasonAdvice[reason]])
   for (const [code, row] of Object.entries(errorCatalogue)) {
     const proxyError = 'proxyError' in row && row.proxyError !== undefined ? `\`${row.proxyError}\`` : ''
     t.same(described.get(code)?.slice(0, 4), [String(row.status), row.source, proxyError, row.sentence], code)
@@ -26,17 +29,41 @@ t.test('docs/reasons.md explains every reason and every error, and no others', a
 })
 
 t.test('the README and the docs link to nothing that is not there', async t => {
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/glossary.md', 'docs/incidents.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
     for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
       t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
     }
   }
 })
 
+t.test('the glossary has each term once, in the order of the alphabet, and names files that there are', async t => {
+  const terms = [...page('docs/glossary.md').matchAll(/^\| (?!term |---)([^|]+?) \|/gm)].map(([, term = '']) => term)
+  t.ok(terms.length > 50)
+  t.same(terms, [...new Set(terms)].toSorted())
+  for (const [, file = ''] of page('docs/glossary.md').matchAll(/`((?:[\w-]+\/)+(?:[\w-]+\.(?:ts|md))?)`/g)) t.ok(exists(file), file)
+})
+
 t.test('the README and CONTRIBUTING.md name only scripts that there are', async t => {
   const { scripts } = JSON.parse(page('package.json')) as { scripts: Record<string, string> }
   for (const [, name = ''] of `${page('README.md')}\n${page('CONTRIBUTING.md')}`.matchAll(/npm (?:run )?(start|test|demo|bench|[a-z:]+)(?= --|`|\s+#|$)/gm)) {
     if (!['ci', 'run'].includes(name)) t.ok(name in scripts, `npm run ${name}`)
+  }
+})
+
+t.test('docs/incidents.md has three lines for each kind, with tests that there are, and names every story', async t => {
+  const text = page('docs/incidents.md')
+  const kinds = text.split(/^## /m).slice(1)
+  t.same(kinds.map(kind => kind[0]), [...'ABCDEFGHIJ'])
+  for (const kind of kinds) {
+    const [title = '', ...lines] = kind.split('\n').filter(line => line !== '')
+    t.match(title, /^[A-J]\. \S/)
+    t.same(lines.map(line => /^- ([A-Z][\w ]+): \S/.exec(line)?.[1]), ['Wrong', 'Here', 'Held by'], title)
+    const tests = [...(lines[2] ?? '').matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, path = '']) => path)
+    t.ok(tests.length > 0, title)
+    for (const path of tests) t.match(page(path), /\btest\(/, path)
+  }
+  for (const name of readdirSync(fileURLToPath(new URL('../../test/stories', import.meta.url)))) {
+    if (name.endsWith('.test.ts')) t.ok(text.includes(`](../test/stories/${name})`), `names ${name}`)
   }
 })
 

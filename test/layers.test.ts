@@ -1,10 +1,10 @@
-// The house: a folder of src imports only from those to its left, and nobody but the clock reads the time.
+// The layers: a folder of src imports only from those to its left, and the clock alone reads the time.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
-// The tests run compiled, from .build/test; the sources are what is read.
+// The tests run compiled, from .build/test, and read the sources.
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const source = join(root, 'src')
 
@@ -12,7 +12,7 @@ const source = join(root, 'src')
 const layers = ['http', 'policy', 'forwarding', 'store', 'origin', 'exchange', 'session', 'proxy', 'admin', 'app', 'cli'] as const
 const besideEachOther = new Set(['proxy admin', 'admin proxy'])
 const forAll = new Set(['clock', 'errors', 'json-schema', 'redis-address', 'server-address'])
-// Config types are for all; what loads a configuration is for the composition root alone.
+// Config types are for all; the functions that load a configuration are for the composition root alone.
 const configTypes = new Set([join('config', 'schema.ts')])
 const mayLoadConfig = new Set(['config', 'app', 'cli'])
 
@@ -37,7 +37,7 @@ function importsOf(file: string): Import[] {
   }))
 }
 
-// What the composition root is made of, beside app.ts itself.
+// The parts of the composition root, beside app.ts itself.
 const partsOfApp = new Set(['drain', 'error-summary', 'log', 'storage', 'tls'])
 
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
@@ -61,10 +61,10 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
   return undefined
 }
 
-// Within a room, from left to right. A file that stands in the room itself belongs to the part named '', or to its own.
+// Within a room, from left to right. A file directly in the room belongs to the part named '', or to its own.
 const partsOf: Readonly<Record<string, readonly string[]>> = {
   origin: ['', 'transport', 'pool', 'request', 'origins'],
-  exchange: ['counters', 'routing', 'client', 'routed-request', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle'],
+  exchange: ['routing', 'routed-request', 'client', 'counters', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle', 'cache'],
 }
 
 function partOf(file: string, parts: readonly string[]): string {
@@ -157,7 +157,7 @@ t.test('http, policy and forwarding do no I/O', async t => {
   t.same(impure.map(file => relative(source, file)), [])
 })
 
-// exchange/ writes to a ClientResponse (exchange/client/response.ts): what carries it is the listener's business.
+// exchange/ writes to a ClientResponse (exchange/client/response.ts): only the listener knows its protocol.
 const carriers = /from '(?:node:(?:http|http2|https)|fastify)'|import\('(?:node:(?:http|http2|https)|fastify)'\)/
 
 t.test('the exchange knows no server: neither node:http and its kin nor Fastify, not even by their types', async t => {
@@ -170,7 +170,7 @@ t.test('the exchange knows no server: neither node:http and its kin nor Fastify,
   }
 })
 
-t.test('every file opens with one line that says what it is', async t => {
+t.test('every file opens with one line that describes it', async t => {
   const silent = files.filter(file => !/^(#!.*\n)?\/\/ \S/.test(readFileSync(file, 'utf8')))
   t.same(silent.map(file => relative(source, file)), [])
 })

@@ -41,7 +41,7 @@ function stateOfSources(name) {
   return createHash('sha256').update(lines.join('\n')).digest('hex')
 }
 
-/** What a target is made of: each file with its size and time. */
+/** Returns the sources of a target: each file with its size and time. */
 export function sources(name) {
   const files = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'tools', ...targets[name].folders].flatMap(filesOf)
   return new Map(files.sort().map(file => [file, `${statSync(join(root, file)).size} ${statSync(join(root, file)).mtimeMs}`]))
@@ -56,7 +56,7 @@ function filesOf(path) {
     .filter(entry => entry.isFile()).map(entry => relative(root, join(entry.parentPath, entry.name)))
 }
 
-/** Removes outputs whose source is gone: a removed test must not run on. */
+/** Removes outputs without a source: a removed test must not run on. */
 function prune(name) {
   const { output, base } = targets[name]
   for (const file of filesOf(output)) {
@@ -65,7 +65,7 @@ function prune(name) {
   }
 }
 
-/** What compiled tests need beside themselves: the version of the program, and tap with this project's deadlines. */
+/** Adds files that compiled tests need: the version of the program, and tap with this project's deadlines. */
 function equipTests() {
   copyFileSync(join(root, 'package.json'), join(root, '.build/package.json'))
   const tap = join(root, '.build/node_modules/tap')

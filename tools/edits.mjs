@@ -3,7 +3,7 @@ import { sources } from './build.mjs'
 
 const lookEveryMs = 300
 
-/** Looks at the times of the files, because watching folders is unreliable over shares and with editors that replace files. */
+/** Compares the times of the files, because watching folders is unreliable over shares and with editors that replace files. */
 export async function onEdits(target, changed) {
   let known = sources(target)
   let pending = new Set()

@@ -5,10 +5,10 @@ import { createFromBuffer } from '@dprint/formatter'
 import { getPath } from '@dprint/typescript'
 import { root } from './build.mjs'
 
-/** What `npm run format` formats without names. */
+/** The folders that `npm run format` formats without names. */
 const folders = ['bin', 'tools', 'src', 'test', 'bench']
 
-/** What `--check` reads without names. Becomes `folders` with the commit that formats them all. */
+/** The folders that `--check` reads without names. Becomes `folders` with the commit that formats them all. */
 const held = ['bin', 'tools']
 
 // The formatter that changes least of this code: it keeps the line breaks that an author chose, except in lists that span lines.

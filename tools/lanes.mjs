@@ -10,7 +10,7 @@ const tests = join(root, 'test')
 
 /** The first that fits is a file's lane. Each names what a file reaches by its imports, within test/ alone. */
 const lanes = {
-  // Failovers, cuts, floods of faults over time.
+  // Failovers, lost connections, floods of faults over time.
   chaos: ['test/coherence/fleet.ts', 'test/soak/soak.ts', 'test/support/trouble.ts', 'test/support/steady-load.ts', 'test/support/redis-cluster.ts',
     'test/support/redis-sentinel.ts', 'test/support/redis-errors.ts'],
   redis: ['test/support/redis.ts'],
@@ -37,7 +37,7 @@ export function laneOf(file) {
   return laneNames.find(name => lanes[name].length === 0 || lanes[name].some(mark => reached.has(mark)))
 }
 
-/** What a file imports, directly or not. The imports of src do not decide a lane, and are followed only if `within` says so. */
+/** Returns the files that a file imports, directly or not. The imports of src do not decide a lane, and are followed only if `within` says so. */
 export function reaches(file, within = 'test/') {
   const found = new Set([file])
   for (const each of found) {

@@ -1,4 +1,5 @@
-// `npm run test:nodes -- [major]...`: install, fast tests and demo of a fresh copy on each supported Node. One line for each.
+// `npm run test:nodes -- [major]...`: install, fast tests and demo of a fresh copy on each supported Node. Prints a line for
+// each.
 import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
@@ -58,7 +59,7 @@ function stopWithUs(child) {
   child.once('close', () => running.delete(child))
 }
 
-/** Starts the demo, asks its proxy twice, and stops it. */
+/** Starts the demo, sends its proxy two requests, and stops it. */
 async function tryDemo(options) {
   const demo = spawn('node', ['dist/cli/main.js', 'demo'], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   stopWithUs(demo)

@@ -20,16 +20,16 @@ export async function runFiles(files, { jobs = availableParallelism() + 1 } = {}
   const totals = Object.fromEntries(kinds.map(kind => [kind, 0]))
   const failed = []
   const running = new Set()
-  let interrupted = false
+  const interrupted = new AbortController()
   const interrupt = signal => {
-    interrupted = true
+    interrupted.abort()
     for (const child of running) child.kill(signal)
   }
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const signal of signals) process.on(signal, interrupt)
   const queue = [...files]
   await Promise.all(Array.from({ length: jobs }, async () => {
-    for (let file = queue.shift(); file !== undefined && !interrupted; file = queue.shift()) {
+    for (let file = queue.shift(); file !== undefined && !interrupted.signal.aborted; file = queue.shift()) {
       const { code, printed, seconds } = await runFile(file, running)
       const counts = countsOf(printed)
       // A file that ends without its summary has failed, whatever it printed before.
@@ -37,7 +37,7 @@ export async function runFiles(files, { jobs = availableParallelism() + 1 } = {}
       for (const kind of kinds) totals[kind] += counts?.[kind] ?? 0
       const passed = code === 0 && counts !== undefined
       const name = relative('.build', file).replace(/\.js$/, '')
-      if (!passed && !interrupted) {
+      if (!passed && !interrupted.signal.aborted) {
         failed.push(name)
         process.stdout.write(printed)
       }
@@ -51,7 +51,7 @@ export async function runFiles(files, { jobs = availableParallelism() + 1 } = {}
   for (const signal of signals) process.off(signal, interrupt)
   if (failed.length > 0) process.stdout.write(`\nfailed:\n${failed.map(name => `  ${name}\n`).join('')}`)
   process.stdout.write(`# { ${kinds.filter(kind => totals[kind] > 0).map(kind => `${kind}: ${totals[kind]}`).join(', ')} }\n`)
-  return interrupted ? 130 : failed.length > 0 ? 1 : 0
+  return interrupted.signal.aborted ? 130 : failed.length > 0 ? 1 : 0
 }
 
 /** Runs one file. Its channel closes with this process, which ends it (tools/deadline.mjs). */

@@ -1,4 +1,4 @@
-// The limit for a hit: a node:http server that knows one answer, given as JSON in BENCH_ANSWER, and writes it.
+// The limit for a hit: a node:http server that writes a single response, given as JSON in BENCH_ANSWER.
 import { createServer } from 'node:http'
 
 const { fields, body } = JSON.parse(process.env.BENCH_ANSWER ?? '{}') as { fields: string[]; body: string }

@@ -1,12 +1,13 @@
-// The origin that every contestant asks: `/hit…` may be cached, anything else may not. `/count` tells how often it was asked.
-// It shares a core with the load generator, so it is made of bare sockets and canned bytes: the contestants are to be the bottleneck.
+// The origin of every contestant: `/hit…` may be cached, anything else may not. `/count` returns the number of requests. It
+// shares a core with the load generator, so it is made of bare sockets and canned bytes: the contestants are to be the
+// bottleneck.
 import { createServer } from 'node:net'
 import { systemClock } from '../../src/clock.ts'
 import { formatHttpDate } from '../../src/http/date.ts'
 
 const body = JSON.stringify({ filler: 'x'.repeat(1024 - '{"filler":""}'.length) })
 
-// One Date for all is true enough for a benchmark: nothing here is fresh for less than a day.
+// A single Date for all is true enough for a benchmark: nothing here is fresh for less than a day.
 const startedAt = formatHttpDate(systemClock.now())
 
 function canned(text: string, fields: readonly string[]): Buffer {

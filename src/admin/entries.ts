@@ -6,6 +6,7 @@ import { currentAgeMs } from '../policy/freshness.ts'
 import { shownPart } from '../policy/part.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { UrlPattern } from '../store/purge/log.ts'
+import { onHost } from '../store/purge/match.ts'
 import { UnknownCursor } from '../store/store.ts'
 import { Type, type Static } from '../json-schema.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
@@ -21,7 +22,7 @@ const defaultLimit = 100
 const entriesQuery = Type.Object(
   {
     prefix: Type.Optional(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins with this: absolute, or a path for every host.' })),
-    tag: Type.Optional(Type.String({ minLength: 1, maxLength: maxTagBytes, description: 'Only entries that carry this tag.' })),
+    tag: Type.Optional(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag', description: 'Only entries that carry this tag.' })),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'Most entries in the response. A page may have fewer, or none, and a cursor. The last page has no cursor.' })),
   },
@@ -31,7 +32,7 @@ const entriesQuery = Type.Object(
 function matches(meta: Metadata, prefix: UrlPattern | undefined, tag: string | undefined): boolean {
   if (tag !== undefined && !meta.tags.includes(tag)) return false
   if (prefix === undefined) return true
-  return (prefix.authority === undefined || prefix.authority === meta.authority) && meta.target.startsWith(prefix.target)
+  return meta.target.startsWith(prefix.target) && onHost(prefix, meta)
 }
 
 /** Normalises a prefix, because entries are listed by their URL in normal form. */
@@ -44,6 +45,7 @@ function showEntry(key: string, meta: Metadata, parts: AdminParts, nowMs: number
   return {
     key,
     url: showPattern(meta),
+    publicHosts: meta.publicHosts,
     variant: meta.variant,
     status: meta.status,
     bytes: meta.bodyBytes,

@@ -20,13 +20,15 @@ interface CounterRow {
 
 // Counters of the request path, read at a scrape, so that the request path never calls prom-client.
 const counterRows: readonly CounterRow[] = [
-  { name: 'requests_total', help: 'Requests by the reason of their decision.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
-  { name: 'hits_total', help: 'Requests served with a response that was stored when they arrived.', read: (c) => c.hits },
+  { name: 'request_outcomes_total', help: 'Requests by their outcome. The sum of all outcomes is the number of requests.', read: (c) => ({ label: 'outcome', values: c.outcomes }) },
+  { name: 'requests_total', help: 'Requests by the reason of their outcome.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
+  { name: 'hits_total', help: 'Requests with the outcome hit.', read: (c) => c.hits },
   { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
   { name: 'fills_committed_total', help: 'Fetches whose response was stored.', read: (c) => c.fillsCommitted },
   { name: 'fills_aborted_total', help: 'Fetches whose response turned out not to be stored.', read: (c) => c.fillsAborted },
   { name: 'origin_errors_total', help: 'Failed origin requests by error code.', read: (c) => ({ label: 'code', values: c.originErrors }) },
   { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
+  { name: 'origin_saved_seconds_total', help: 'Seconds that the origin took for the stored responses of all hits and stale responses, when they were fetched.', read: (c) => c.savedOriginMs / 1000 },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
   { name: 'invalidations_deferred_total', help: 'Successful unsafe requests whose invalidation could not be recorded at once.', read: (c) => c.invalidationsDeferred },
   { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch and were served with its response.', read: (c) => c.coalesced },
@@ -67,7 +69,7 @@ function addTotal(registry: Registry, name: string, help: string, read: () => nu
   })
 }
 
-/** A gauge without labels. What cannot be told is left out rather than reported as 0. */
+/** A gauge without labels. An unknown value is left out rather than reported as 0. */
 function addGauge(registry: Registry, name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
   const gauge: Gauge = new Gauge({
     name: prefix + name,
@@ -132,7 +134,7 @@ export function metricsRegistry(parts: AdminParts): Registry {
   addStoreMetrics(registry, parts)
   addOriginMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
-  new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label tells the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
+  new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
   collectDefaultMetrics({ register: registry, prefix })
   return registry
 }

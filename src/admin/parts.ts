@@ -1,7 +1,7 @@
 // The parts of the process that the admin endpoints use.
 import type { AdminToken } from './auth.ts'
 import type { Store } from '../store/store.ts'
-import type { PurgeLog, Purge } from '../store/purge/log.ts'
+import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
@@ -23,6 +23,8 @@ export interface AdminParts {
   explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
+  /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
+  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */

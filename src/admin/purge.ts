@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { maxTagBytes } from '../http/tags.ts'
 import type { Purge, PurgeRecord, UrlPattern } from '../store/purge/log.ts'
 import { Type, type Static } from '../json-schema.ts'
+import { countMatched } from './matched.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
@@ -17,7 +18,7 @@ const patterns = (description: string) => Type.Array(Type.String({ minLength: 1,
 const purgeBody = Type.Object(
   {
     urls: Type.Optional(patterns('URLs, with all their variants: absolute (the scheme does not matter), or a path for every host.')),
-    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes }), { maxItems, description: 'Tags that the origin put on its responses.' })),
+    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag' }), { maxItems, description: 'Tags that the origin put on its responses, as text.' })),
     prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
     soft: Type.Optional(Type.Boolean({ description: 'Makes entries stale instead of invalid, so that they can be revalidated or served stale.' })),
@@ -89,13 +90,14 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turn
     const keyed = await parts.keyed(purge, () => turns.next())
     const chars = keyed.urls.reduce((sum, url) => sum + url.target.length, 0)
     if (chars > maxKeyedChars) throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
-    const receipt = await parts.purgeLog.append(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
-    parts.counters.purges++
+    // Before the purge is recorded: afterwards it is not known which entries earlier purges had invalidated.
+    const matched = await countMatched(parts, keyed, turns)
+    const receipt = await parts.purge(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
     const { replicas: { live, acknowledged }, copied } = receipt
-    request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied }, 'purge')
+    request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied, matched }, 'purge')
     // 202: recorded, but a replica that has not acknowledged the purge may still serve what it names; or only the Redis master has
     // it, although a Redis replica follows the master.
-    return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged } })
+    return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged }, matched })
   })
 
   app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request, reply) => {

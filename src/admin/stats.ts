@@ -40,8 +40,9 @@ export function statsOfAll(own: Stats, all: readonly Stats[]): Stats & { readonl
   }
 }
 
-export function hitRatio({ requests, hits }: CountersSnapshot): number | null {
-  return requests === 0 ? null : hits / requests
+/** The share of hits and stale responses among the requests that are not passed; null if all are passed. */
+export function hitRatio({ requests, outcomes: { hit, stale, pass } }: CountersSnapshot): number | null {
+  return requests === pass ? null : (hit + stale) / (requests - pass)
 }
 
 /** Sums a value over all workers; undefined if a worker does not know it. */

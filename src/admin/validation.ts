@@ -3,6 +3,7 @@ import { Ajv, type ErrorObject, type Options } from 'ajv'
 import { closest, distance } from 'fastest-levenshtein'
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import { requestProblem, type AdminProblem, type RequestError } from './problems.ts'
+import { tagFault } from '../http/tags.ts'
 import { readAbsoluteUrl, readUrlPattern } from './url-pattern.ts'
 
 /** The most listed errors. Further errors are counted only, so that the response stays smaller than the request. */
@@ -13,6 +14,7 @@ const maxNameChars = 100
 const formats: Readonly<Record<string, (text: string) => string | undefined>> = {
   'url-pattern': (text) => readUrlPattern(text).problem,
   'absolute-url': (text) => readAbsoluteUrl(text).problem,
+  'tag': tagFault,
 }
 
 function makeAjv(options: Options): Ajv {

@@ -8,7 +8,7 @@ export interface Stats extends CountersSnapshot {
   readonly version: string
   readonly pid: number
   readonly uptimeMs: number
-  /** Hits per decided request; null before the first. */
+  /** (hit + stale) / (requests - pass); null if that divides by 0. */
   readonly hitRatio: number | null
   readonly store: StoreStats
   readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }

@@ -1,8 +1,13 @@
 // The client of the admin API for the commands, and its error messages.
 import type { Command } from 'commander'
 import { safeMessage } from '../error-summary.ts'
+import type { RequestError } from '../admin/problems.ts'
 import { givenToken, type TokenOptions } from './admin-token.ts'
+import { printable } from './columns.ts'
 import { CommandFailure, USAGE } from './failure.ts'
+
+/** The most problems of a request that a message lists. */
+const maxErrors = 10
 
 /** The URL of the admin API and the token. */
 export interface AdminAccess extends TokenOptions {
@@ -105,9 +110,16 @@ function unreachable(base: string, error: unknown): string {
 }
 
 function refusal(base: string, status: number, body: unknown): string {
-  const { title, detail } = (typeof body === 'object' && body !== null ? body : {}) as { title?: unknown; detail?: unknown }
+  const { title, detail, errors } = (typeof body === 'object' && body !== null ? body : {}) as { title?: unknown; detail?: unknown; errors?: unknown }
   if (typeof title !== 'string') return `${base} responded ${status}: is it the admin listener of springhouse?`
-  return typeof detail === 'string' ? `${title} ${detail}` : title
+  const told = typeof detail === 'string' ? `${title} ${detail}` : title
+  return Array.isArray(errors) && errors.length > 0 ? `${told} ${errors.slice(0, maxErrors).map(errorLine).join('; ')}` : told
+}
+
+/** Formats a problem of the request: its place, and what is wrong there. */
+function errorLine(error: unknown): string {
+  const { path, message } = error as Partial<RequestError>
+  return printable(path === undefined || path === '' ? `${message}` : `${path} ${message}`)
 }
 
 function parseJson(text: string): unknown {

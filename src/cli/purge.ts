@@ -19,6 +19,8 @@ interface PurgeAnswer {
   readonly id: string
   readonly soft: boolean
   readonly replicas: { readonly live: number; readonly acknowledged: number }
+  /** Absent from a listener that does not count. */
+  readonly matched?: number | 'unknown'
 }
 
 const collect = (value: string, before: string[]) => [...before, value]
@@ -56,14 +58,20 @@ async function purge(options: PurgeOptions): Promise<void> {
     timeoutMs: (waitMs ?? 300_000) + 10_000,
   })
   if (options.json === true) printJson(body)
-  const { id, soft, replicas } = body as PurgeAnswer
+  const { id, soft, replicas, matched } = body as PurgeAnswer
   if (status === 202 && replicas.acknowledged === replicas.live) {
     throw new CommandFailure(`recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`)
   }
   if (status === 202) {
     throw new CommandFailure(`recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`)
   }
-  if (options.json !== true) process.stdout.write(`${soft ? 'marked stale' : 'purged'} (id ${id}), acknowledged by ${replicas.acknowledged} of ${count(replicas.live)}\n`)
+  if (options.json !== true) process.stdout.write(`${soft ? 'marked stale' : 'purged'} (id ${id}), acknowledged by ${replicas.acknowledged} of ${count(replicas.live)}${matchedText(matched)}\n`)
+}
+
+function matchedText(matched: number | 'unknown' | undefined): string {
+  if (matched === undefined) return ''
+  if (matched === 'unknown') return '; matched responses: unknown'
+  return `; matched ${matched === 1 ? '1 stored response' : `${matched} stored responses`}`
 }
 
 function count(replicas: number): string {

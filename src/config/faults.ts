@@ -81,7 +81,7 @@ function walkMap(node: SchemaNode, map: Readonly<Record<string, unknown>>, place
   }
 }
 
-/** A schema holds the sources of expressions. Those of this one are known, so none is made at run time. */
+/** A schema holds the sources of expressions. The expressions of this schema are known, so none is made at run time. */
 function isMemberName(pattern: string, name: string): boolean {
   const known = Object.values(memberNames).find(({ source }) => source === pattern)
   if (known === undefined) throw new Error(`no expression has the source ${pattern}`)

@@ -21,6 +21,8 @@ export interface Flags {
   readonly adminPort?: string | undefined
   readonly redis?: string | undefined
   readonly workers?: string | undefined
+  /** `--default-ttl`: `cache.ttl.default` of every route. */
+  readonly defaultTtl?: string | undefined
 }
 
 const flagPaths = {
@@ -97,7 +99,7 @@ function resolve(input: unknown, { problems, unread, read }: Reading): { config?
 }
 
 /** Adds a route for every request if there is one origin and no route. */
-function withOnlyRoute(input: unknown): unknown {
+function withOnlyRoute<T>(input: T): T | PlainObject {
   if (!isPlainObject(input) || !isPlainObject(input.origins)) return input
   const [name, ...others] = Object.keys(input.origins)
   const none = (input.routes ?? undefined) === undefined || (Array.isArray(input.routes) && input.routes.length === 0)
@@ -138,6 +140,17 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
     const node = variables.find((variable) => variable.path === path)?.node ?? {}
     place(input, path, fromText(node, text))
     sources.set(path, `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+  }
+  if (flags.defaultTtl !== undefined) applyDefaultTtl(input, flags.defaultTtl, sources)
+}
+
+function applyDefaultTtl(input: PlainObject, text: string, sources: Map<string, string>): void {
+  Object.assign(input, withOnlyRoute(input))
+  if (!Array.isArray(input.routes)) return
+  for (const [index, route] of (input.routes as unknown[]).entries()) {
+    if (!isPlainObject(route)) continue
+    place(route, 'cache.ttl.default', text)
+    sources.set(`routes[${index}].cache.ttl.default`, '--default-ttl')
   }
 }
 

@@ -32,7 +32,7 @@ export function isPlainObject(value: unknown): value is PlainObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Returns the schema of a map's members (`origins`, `negativeTtl`); undefined if the node is not a map. */
+/** Returns the schema of a map's members (`origins`, `ttl.status`); undefined if the node is not a map. */
 export function memberSchema(node: SchemaNode): SchemaNode | undefined {
   return node.patternProperties === undefined ? undefined : Object.values(node.patternProperties)[0]
 }

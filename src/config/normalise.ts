@@ -13,13 +13,13 @@ interface Reading {
 /** Returns the normalised value of a setting. Never throws; a value that cannot be read is left as it is. */
 export function normalise(node: SchemaNode, given: unknown, path: string, reading: Reading): unknown {
   let value: unknown = given ?? undefined // YAML: a key with nothing after it
-  // `keepStale: 60` could be meant as seconds or as milliseconds: whoever writes it has to say.
+  // `keepStale: 60` could be meant as seconds or as milliseconds: the operator has to say.
   if (node.unit === 'duration' && typeof value === 'number' && value !== 0) {
     reading.problems.push({ path, message: `expected a duration with its unit, such as 30s, 5m or 1h, got ${value}` })
     return undefined
   }
   if (value === undefined) value = structuredClone(node.default)
-  if (node.anyOf !== undefined) return normaliseUnion(node.anyOf, value, path, reading)
+  if (node.anyOf !== undefined) return normaliseUnion(node, node.anyOf, value, path, reading)
   if (node.properties !== undefined) return normaliseSection(node, value ?? {}, path, reading)
   if (Array.isArray(value) && node.items !== undefined) {
     const { items } = node
@@ -54,15 +54,19 @@ function normaliseSection(node: SchemaNode, value: unknown, path: string, readin
   return section
 }
 
-function normaliseUnion(members: readonly SchemaNode[], value: unknown, path: string, reading: Reading): unknown {
+function normaliseUnion(node: SchemaNode, members: readonly SchemaNode[], value: unknown, path: string, reading: Reading): unknown {
   const kind = Array.isArray(value) ? 'array' : isPlainObject(value) ? 'object' : undefined
   const member = members.find((each) => each.type === kind)
-  return member === undefined ? value : normalise(member, value, path, reading)
+  return member === undefined ? normaliseLeaf(node, value) : normalise(member, value, path, reading)
+}
+
+function takesOff(node: SchemaNode): boolean {
+  return node.enum?.includes('off') === true || node.anyOf?.some((member) => member.const === 'off') === true
 }
 
 function normaliseLeaf(node: SchemaNode, value: unknown): unknown {
   // YAML 1.1, which many tools still write and read, takes `off` for false.
-  if ((value === false || value === 'false') && node.enum?.includes('off') === true) return 'off'
+  if ((value === false || value === 'false') && takesOff(node)) return 'off'
   if (typeof value === 'string') {
     if (node.unit === 'bytes') return parseSize(value) ?? value
     if (node.unit !== undefined) return (node.unit === 'ms' && /^\d{1,15}$/.test(value) ? Number(value) : parseDuration(value)) ?? value

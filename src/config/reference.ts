@@ -32,7 +32,7 @@ function forEditors(node: SchemaNode): PlainObject {
     return { ...about, anyOf: [bare, reference] }
   }
   if (node.enum !== undefined) return { ...about, anyOf: [{ enum: node.enum.includes('off') ? [...node.enum, false] : node.enum }, reference] }
-  if (node.const !== undefined) return { const: node.const }
+  if (node.const !== undefined) return node.const === 'off' ? { enum: ['off', false] } : { const: node.const }
   if (node.anyOf !== undefined) return { ...about, anyOf: node.anyOf.map(forEditors) }
   if (node.type === 'array') {
     return { ...about, type: 'array', items: forEditors(node.items ?? {}), ...(node.minItems !== undefined && { minItems: node.minItems }) }
@@ -85,15 +85,15 @@ once.
     errors, so that no reference silently becomes a password or a token. \`springhouse check\` names the line and column.
     A \`$\` before anything else is itself (\`pa$5\`).
   - Names of settings, comments, environment variables and flags are taken as they are: nothing is replaced in them.
-- Where a setting takes the word \`off\`, \`false\` is taken for it: to YAML 1.1, and many tools write that, they are the same.
+- Where a setting takes the value \`off\`, \`false\` is taken for it: to YAML 1.1, and many tools write that, they are the same.
 - A relative path is relative to the working directory of the process.
-- In the environment, a list of words is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
+- In the environment, a list of plain values is a comma list, and a map or a list of maps (\`SPRINGHOUSE_ORIGINS\`) is YAML or JSON.
   An empty variable counts as unset. An unknown \`SPRINGHOUSE_…\` is an error, as is an unknown key.
   - Kubernetes service links for services named \`springhouse\` or \`springhouse-…\` are ignored
     (\`SPRINGHOUSE_SERVICE_HOST\`, \`SPRINGHOUSE_PORT_8080_TCP\`, \`SPRINGHOUSE_PORT=tcp://…\`). If one has the name of a setting
     (\`SPRINGHOUSE_PROXY_PORT=tcp://…\`), a log line says so; \`enableServiceLinks: false\` in the pod's spec turns them off.
   - Names that describe the deployment are ignored too: \`SPRINGHOUSE_VERSION\`, \`SPRINGHOUSE_IMAGE_TAG\`, and others that end in
-    a word such as \`RELEASE\`, \`REVISION\`, \`COMMIT\` or \`NAMESPACE\`, unless they begin with a section (\`SPRINGHOUSE_CACHE_…\`).
+    a name such as \`RELEASE\`, \`REVISION\`, \`COMMIT\` or \`NAMESPACE\`, unless they begin with a section (\`SPRINGHOUSE_CACHE_…\`).
 - Every secret setting, such as \`redis.password\`, can come from a file: give the file's path in \`redis.passwordFile\` or
   \`SPRINGHOUSE_REDIS_PASSWORD_FILE\`. Docker and Kubernetes mount secrets as such files. Give one of the two; the environment
   beats the file.

@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
 import type { Config } from './schema.ts'
+import { tagProblems } from './tag-rules.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
 
 /** Returns whether the value at a path is valid. A rule skips invalid values: they are reported already. */
@@ -11,7 +12,7 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, origins, routes, routePaths, cookies, statuses, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, cookies, statuses, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -75,6 +76,8 @@ const memory: Rule = ({ cache, redis: shared }, sound) => {
   return [{ path: 'cache.memory.maxBytes', message }]
 }
 
+const tags: Rule = ({ cache }, sound) => (sound('cache') && sound('cache.tags') && sound('cache.tags.fields') ? tagProblems(cache.tags, sound) : [])
+
 const origins: Rule = (config, sound) => {
   if (!sound('origins') || Object.keys(config.origins).length > 0) return []
   return [{ path: 'origins', message: 'none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file' }]
@@ -117,17 +120,17 @@ const cookies: Rule = (config, sound) => {
   })
 }
 
-// RFC 6585 §3 to §6: a cache must not store 428, 429, 431 and 511. 412 and 416 respond to a condition or a Range, which other requests
-// do not have. The same list stands in policy/storable.ts; a test compares them.
-const neverStored: Readonly<Record<string, string>> = {
-  412: 'RFC 9110 §15.5.13', 416: 'RFC 9110 §15.5.17', 428: 'RFC 6585 §3', 429: 'RFC 6585 §4', 431: 'RFC 6585 §5', 511: 'RFC 6585 §6',
-}
+// RFC 6585 §3 to §6: a cache must not store these. The same list stands in policy/storable.ts; a test compares them.
+const neverStored: Readonly<Record<string, string>> = { 428: 'RFC 6585 §3', 429: 'RFC 6585 §4', 431: 'RFC 6585 §5', 511: 'RFC 6585 §6' }
 
 const statuses: Rule = (config, sound) => {
   if (!sound('routes')) return []
-  return config.routes.flatMap((route, index) => Object.keys(route.cache?.negativeTtl ?? {})
-    .filter((status) => neverStored[status] !== undefined && sound(`routes[${index}].cache.negativeTtl.${status}`))
-    .map((status) => ({ path: `routes[${index}].cache.negativeTtl.${status}`, message: `a ${status} is never stored (${neverStored[status]}); leave it out` })))
+  return config.routes.flatMap((route, index) => {
+    const path = `routes[${index}].cache.ttl.status`
+    return Object.keys(sound(path) ? route.cache.ttl.status : {})
+      .filter((status) => neverStored[status] !== undefined && sound(`${path}.${status}`))
+      .map((status) => ({ path: `${path}.${status}`, message: `a ${status} is never stored (${neverStored[status]}); leave it out` }))
+  })
 }
 
 const workers: Rule = (config, sound) => {

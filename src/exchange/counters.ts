@@ -1,12 +1,19 @@
-// The plain integers that the request path counts in; whoever shows them reads a snapshot.
-import { errorCatalogue, type ErrorCode } from '../errors.ts'
+// The plain integers that the request path counts in. Metrics and statistics read a snapshot.
+import { errorCatalogue, type SpringhouseError } from '../errors.ts'
+import { notStoredReasons, requestReasons } from '../policy/reasons.ts'
+import type { ClientExchange, ExchangeEvent, ExchangeObserver } from './client/exchange.ts'
+import { requestOutcomes, type RequestOutcome } from './client/outcome.ts'
 
-/** The counters at one moment. All of them only ever go up while the process lives. */
+/** The counters at one moment. All of them only go up while the process lives. */
 export interface CountersSnapshot {
-  /** Requests that were decided on: the sum of `requestsByReason`. */
+  /** Requests that have ended: the sum of `outcomes`, and of `requestsByReason`. */
   readonly requests: number
+  readonly outcomes: Readonly<Record<RequestOutcome, number>>
   readonly requestsByReason: Readonly<Record<string, number>>
+  /** The outcome `hit`. */
   readonly hits: number
+  /** Milliseconds that the origin took for the stored responses of all hits and stale responses, when they were fetched. */
+  readonly savedOriginMs: number
   readonly fillsBegun: number
   readonly fillsCommitted: number
   readonly fillsAborted: number
@@ -15,6 +22,7 @@ export interface CountersSnapshot {
   readonly notStoredByReason: Readonly<Record<string, number>>
   readonly purges: number
   readonly invalidationsDeferred: number
+  /** The outcome `coalesced`. */
   readonly coalesced: number
   readonly waits: number
   readonly leases: number
@@ -24,22 +32,19 @@ export interface CountersSnapshot {
   readonly unsendable: number
 }
 
-/** Where reasons that were not named at the start are counted: a metric's labels must stay a closed set. */
-const otherReason = 'other'
-
 /** Integers under a closed set of names, so that counting is one look-up and one addition in place. */
-class NamedCounts {
-  readonly #names: readonly string[]
+class NamedCounts<Name extends string> {
+  readonly #names: readonly Name[]
   readonly #indexes: Readonly<Record<string, number>>
   // Doubles in place: a plain array's element would be boxed anew once it outgrew a small integer.
   readonly #counts: Float64Array
   readonly #rest: number
 
-  /** @param rest the name under which every other name is counted; it must be one of `names` */
-  constructor(names: readonly string[], rest: string) {
+  /** @param rest the name under which every other name is counted; it is one of `names` */
+  constructor(names: readonly Name[], rest: Name) {
     const indexes: Record<string, number> = Object.create(null) as Record<string, number>
     for (const name of names) indexes[name] ??= Object.keys(indexes).length
-    this.#names = Object.keys(indexes)
+    this.#names = Object.keys(indexes) as Name[]
     this.#indexes = indexes
     this.#counts = new Float64Array(this.#names.length)
     this.#rest = indexes[rest] as number
@@ -56,8 +61,8 @@ class NamedCounts {
     return sum
   }
 
-  snapshot(): Record<string, number> {
-    const counts: Record<string, number> = {}
+  snapshot(): Record<Name, number> {
+    const counts = {} as Record<Name, number>
     for (const [index, name] of this.#names.entries()) counts[name] = this.#counts[index] as number
     return counts
   }
@@ -65,87 +70,60 @@ class NamedCounts {
 
 const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
 
-/**
- * What the request path counts. Counting allocates nothing and calls nothing outside this file; the fields are
- * incremented directly (`counters.hits++`). One per process.
- */
-export class Counters {
-  /** Requests answered with a stored response that was there when they came, without asking the origin, 304 to the client included. */
-  hits = 0
-  /** Fetches whose response was to be stored, and how they ended. */
-  fillsBegun = 0
-  fillsCommitted = 0
-  fillsAborted = 0
-  /** Purges recorded by this process, through the admin API or by an unsafe response. */
-  purges = 0
-  /** Unsafe responses whose invalidation could not be recorded at once. */
-  invalidationsDeferred = 0
-  /** Requests that waited for another request's fetch and were answered with what it brought. */
-  coalesced = 0
-  /** Times that somebody began to wait for another's fetch, in this process or in another. */
-  waits = 0
-  /** Leases taken: fetches for which other processes would have waited. */
-  leases = 0
-  /** Those among them that were another's first, who had died, was held up for too long, or began before a purge. */
-  leasesTakenOver = 0
-  /** Fetches made after the client had its stale answer (RFC 5861 §3). */
-  backgroundRefreshes = 0
-  /** Answers whose stored body was lost in their middle, and for whose rest the origin was asked. */
-  bodiesContinued = 0
-  /** Responses that Node would not send: each ended its exchange alone. */
-  unsendable = 0
-
-  readonly #reasons: NamedCounts
-  readonly #notStored: NamedCounts
+/** Counts what happens to exchanges. Counting allocates nothing and calls nothing outside this file. Each process has one. */
+export class Counters implements ExchangeObserver {
+  // Each reason stands in the metrics from the start, at 0.
+  readonly #outcomes = new NamedCounts(requestOutcomes, 'error')
+  readonly #reasons = new NamedCounts(requestReasons, 'refused')
+  readonly #notStored = new NamedCounts(notStoredReasons, 'store-refused')
   readonly #originErrors = new NamedCounts([...originErrorCodes, 'INTERNAL'], 'INTERNAL')
-
-  /** @param decisions and @param notStored every reason there is: each stands in the metrics from the start, at 0 */
-  constructor(decisions: readonly string[], notStored: readonly string[]) {
-    this.#reasons = new NamedCounts([...decisions, otherReason], otherReason)
-    this.#notStored = new NamedCounts([...notStored, otherReason], otherReason)
+  readonly #events: Record<ExchangeEvent, number> = {
+    fillsBegun: 0, fillsCommitted: 0, fillsAborted: 0, purges: 0, invalidationsDeferred: 0, waits: 0, leases: 0, leasesTakenOver: 0,
+    backgroundRefreshes: 0, bodiesContinued: 0, unsendable: 0,
   }
+  #savedOriginMs = 0
 
-  /** Counts one request under the reason of its decision. A reason that was not named at the start counts as `other`. */
-  count(reason: string): void {
+  delivered({ outcome, reason, storedFetchMs }: ClientExchange): void {
+    this.#outcomes.count(outcome)
     this.#reasons.count(reason)
+    if (outcome === 'hit' || outcome === 'stale') this.#savedOriginMs += storedFetchMs
   }
 
-  /** Counts one response that is not stored, under its reason. */
+  failed({ source, code }: SpringhouseError): void {
+    if (source === 'origin' || source === 'internal') this.#originErrors.count(code)
+  }
+
   notStored(reason: string): void {
     this.#notStored.count(reason)
   }
 
-  /** Counts one failed exchange with an origin under its code; a code that is no origin's counts as `INTERNAL`. */
-  originError(code: ErrorCode): void {
-    this.#originErrors.count(code)
+  deferred(): void {
+    this.#events.invalidationsDeferred++
+  }
+
+  count(event: ExchangeEvent): void {
+    this.#events[event]++
   }
 
   snapshot(): CountersSnapshot {
+    const outcomes = this.#outcomes.snapshot()
     return {
-      requests: this.#reasons.total(),
+      requests: this.#outcomes.total(),
+      outcomes,
       requestsByReason: this.#reasons.snapshot(),
-      hits: this.hits,
-      fillsBegun: this.fillsBegun,
-      fillsCommitted: this.fillsCommitted,
-      fillsAborted: this.fillsAborted,
+      hits: outcomes.hit,
+      savedOriginMs: Math.round(this.#savedOriginMs),
       originErrors: this.#originErrors.snapshot(),
       notStoredByReason: this.#notStored.snapshot(),
-      purges: this.purges,
-      invalidationsDeferred: this.invalidationsDeferred,
-      coalesced: this.coalesced,
-      waits: this.waits,
-      leases: this.leases,
-      leasesTakenOver: this.leasesTakenOver,
-      backgroundRefreshes: this.backgroundRefreshes,
-      bodiesContinued: this.bodiesContinued,
-      unsendable: this.unsendable,
+      coalesced: outcomes.coalesced,
+      ...this.#events,
     }
   }
 }
 
-const snapshotNames = Object.keys(new Counters([], []).snapshot()) as (keyof CountersSnapshot)[]
+const snapshotNames = Object.keys(new Counters().snapshot()) as (keyof CountersSnapshot)[]
 
-/** What several processes have counted together; what none of several counts is not there. */
+/** The counts of several processes together. */
 export function totalOf(snapshots: readonly CountersSnapshot[]): CountersSnapshot {
   const total: Record<string, number | Record<string, number>> = {}
   for (const snapshot of snapshots) {

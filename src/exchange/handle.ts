@@ -1,13 +1,12 @@
 // THE PAGE: one client request from key to last byte.
 import { setTimeout as delay } from 'node:timers/promises'
 import { SpringhouseError, unreachable } from '../errors.ts'
-import type { RequestContext } from '../forwarding/request-context.ts'
 import { collapsedStatus, refusedStatus } from '../policy/cache-status.ts'
 import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { sendProblem } from './client/problem.ts'
-import type { ClientResponse } from './client/response.ts'
+import type { ClientExchange, RoutedExchange } from './client/exchange.ts'
 import { Coalescer } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
 import { deliverStored } from './deliver/deliver.ts'
@@ -17,7 +16,7 @@ import { lookup, lookupLocal, purgeStateBy } from './lookup.ts'
 import { Pass, type PassParts } from './pass/pass.ts'
 import { refresh, type RefreshParts } from './refresh.ts'
 import { staleFallback } from './stale-fallback.ts'
-import { routeRequest, type ClientExchange, type Fault, type RequestHead, type RoutedRequest } from './routed-request.ts'
+import { routeRequest, type Fault } from './routed-request.ts'
 import type { Route } from './routing/route.ts'
 
 export interface HandlerParts extends FillParts, PassParts {
@@ -62,33 +61,35 @@ export class Handler {
     return this.#fills.count
   }
 
-  /** Answers a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
-  handle(head: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled> {
-    const routed = this.#route(head, context)
-    if (typeof routed === 'string') return this.#refuse(response, routed)
-    const reason = passReason(routed.request, routed.route.rules)
-    if (reason === undefined) return this.#look({ routed, response }, firstAttempt)
-    this.#parts.counters.count(reason)
-    return new Pass(this.#parts, routed, reason)
+  /** Responds to a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
+  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled> {
+    const routed = this.#route(exchange)
+    if (typeof routed === 'string') return this.#refuse(exchange, routed)
+    const reason = passReason(routed.routed.request, routed.routed.route.rules)
+    return reason === undefined ? this.#look(routed, firstAttempt) : new Pass(this.#parts, routed, reason)
   }
 
-  /** Returns the pass of a WebSocket handshake, which is not counted. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  passUpgrade(head: RequestHead, context: RequestContext): Pass {
-    const routed = this.#route(head, context)
+  /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
+  passUpgrade(exchange: ClientExchange): Pass {
+    const routed = this.#route(exchange)
     if (typeof routed === 'string') throw faultError(routed)
     return new Pass(this.#parts, routed, 'upgrade')
   }
 
-  #route(head: RequestHead, context: RequestContext): RoutedRequest | Fault {
-    return routeRequest(this.#parts.routes(), head, context, this.#parts.viaName)
+  #route(exchange: ClientExchange): RoutedExchange | Fault {
+    const routed = routeRequest(this.#parts.routes(), exchange.head, exchange.context, this.#parts.viaName)
+    if (typeof routed === 'string') return routed
+    exchange.routed = routed
+    // Safe: the line above.
+    return exchange as RoutedExchange
   }
 
-  #look(exchange: ClientExchange, attempt: Attempt): Handled | Promise<Handled> {
+  #look(exchange: RoutedExchange, attempt: Attempt): Handled | Promise<Handled> {
     return this.#serveLocal(exchange, attempt) ?? this.#lookFurther(exchange, attempt)
   }
 
   /** Serves a plain fresh response of the local tier. For anything else the shared tier may hold a later one. */
-  #serveLocal(exchange: ClientExchange, attempt: Attempt): Handled | Promise<Handled> | undefined {
+  #serveLocal(exchange: RoutedExchange, attempt: Attempt): Handled | Promise<Handled> | undefined {
     const variants = lookupLocal(this.#parts.store, this.#parts.purgeLog, exchange.routed.key)
     if (variants.length === 0) return undefined
     const nowMs = this.#parts.clock.now()
@@ -98,16 +99,16 @@ export class Handler {
     return this.#serve(exchange, decision, decision.entry, nowMs, attempt)
   }
 
-  #lookFurther(exchange: ClientExchange, attempt: Attempt): Handled | Promise<Handled> {
+  #lookFurther(exchange: RoutedExchange, attempt: Attempt): Handled | Promise<Handled> {
     const variants = lookup(this.#parts.store, this.#parts.purgeLog, exchange.routed.key)
     return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, attempt)) : this.#act(exchange, variants, attempt)
   }
 
-  #decide({ routed }: ClientExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
+  #decide({ routed }: RoutedExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
     return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules)
   }
 
-  #act(exchange: ClientExchange, variants: readonly Stored[], attempt: Attempt): Handled | Promise<Handled> {
+  #act(exchange: RoutedExchange, variants: readonly Stored[], attempt: Attempt): Handled | Promise<Handled> {
     const nowMs = this.#parts.clock.now()
     const decision = this.#decide(exchange, variants, nowMs)
     switch (decision.action) {
@@ -127,8 +128,9 @@ export class Handler {
         return this.#fetchInTurn(exchange, decision, attempt)
       case 'refuse':
         attempt.lead?.settle('failed')
-        this.#parts.counters.count(decision.reason)
-        sendProblem(exchange.response, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
+        exchange.reason = decision.reason
+        sendProblem(exchange, new SpringhouseError('NOT_CACHED'), refusedStatus(decision.reason))
+        exchange.end()
         return handled
       default:
         return unreachable(decision)
@@ -136,40 +138,36 @@ export class Handler {
   }
 
   /** Copies an entry of the shared tier that is in use into the local one. */
-  #promote(exchange: ClientExchange, entry: Stored): Stored {
+  #promote(exchange: RoutedExchange, entry: Stored): Stored {
     const { local } = this.#parts.store
     return local === undefined ? entry : local.promote(exchange.routed.key, entry)
   }
 
-  #serve(exchange: ClientExchange, { reason, ageMs }: ServeDecision, entry: Stored, nowMs: number, attempt: Attempt): Handled | Promise<Handled> {
+  #serve(exchange: RoutedExchange, { action, reason, ageMs }: ServeDecision, entry: Stored, nowMs: number, attempt: Attempt): Handled | Promise<Handled> {
     // RFC 9211 §2.6: a request that waited was forwarded, collapsed with another, and is no hit.
     const occasion = attempt.reason === undefined
       ? { reason, ageMs, nowMs }
       : { reason: attempt.reason, ageMs, nowMs, cacheStatus: collapsedStatus(attempt.reason, entry.meta.lifetimeMs - ageMs) }
-    this.#parts.counters.count(occasion.reason)
     entry.used?.(nowMs)
+    exchange.outcome = attempt.reason !== undefined ? 'coalesced' : action === 'serve' ? 'hit' : 'stale'
     const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, attempt)
-    this.#countServed(attempt)
+    return this.#ended(exchange)
+  }
+
+  #ended(exchange: RoutedExchange): Handled {
+    exchange.end()
     return handled
   }
 
-  async #served(exchange: ClientExchange, delivered: false | Promise<boolean>, attempt: Attempt): Promise<Handled> {
-    if (await delivered) {
-      this.#countServed(attempt)
-      return handled
-    }
+  async #served(exchange: RoutedExchange, delivered: false | Promise<boolean>, attempt: Attempt): Promise<Handled> {
+    if (await delivered) return this.#ended(exchange)
     // The body was lost: a miss. The store has noticed, so the next look-up will not find it.
     const next: Attempt = { waits: attempt.waits + 1, reason: attempt.reason, lead: undefined }
     return next.waits <= maxWaits ? this.#look(exchange, next) : this.#fetchInTurn(exchange, { action: 'fetch', reason: 'uri-miss', entry: undefined }, next)
   }
 
-  #countServed(attempt: Attempt): void {
-    if (attempt.reason === undefined) this.#parts.counters.hits++
-    else this.#parts.counters.coalesced++
-  }
-
-  #fetchInTurn(exchange: ClientExchange, decision: FetchDecision, attempt: Attempt): Handled | Promise<Handled> {
+  #fetchInTurn(exchange: RoutedExchange, decision: FetchDecision, attempt: Attempt): Handled | Promise<Handled> {
     const turn = takeFetchTurn(this.#turns, exchange, decision, attempt)
     if (!(turn instanceof Promise)) return this.#onTurn(exchange, decision, turn)
     const { staleIfSlowMs } = exchange.routed.route.rules
@@ -178,7 +176,7 @@ export class Handler {
   }
 
   /** Waits for the turn, and serves a stale response instead if that takes too long. */
-  async #waitOrServeStale(exchange: ClientExchange, decision: FetchDecision, turn: Promise<FetchTurn>, staleIfSlowMs: number): Promise<Handled> {
+  async #waitOrServeStale(exchange: RoutedExchange, decision: FetchDecision, turn: Promise<FetchTurn>, staleIfSlowMs: number): Promise<Handled> {
     const waited = new AbortController()
     const slow = delay(staleIfSlowMs, undefined, { signal: waited.signal }).catch(() => undefined)
     const first = await Promise.race([turn, slow])
@@ -187,36 +185,41 @@ export class Handler {
     if (fallback === undefined) return this.#onTurn(exchange, decision, first ?? await turn)
     // If this request should lead after all, another one may instead.
     void turn.then(known => { if (known.kind !== 'handled') known.attempt.lead?.settle('failed') })
-    this.#parts.counters.count(fallback.occasion.reason)
+    exchange.outcome = 'stale'
     const delivered = deliverStored(exchange, fallback.stored, fallback.occasion, this.#parts)
-    return delivered === true ? handled : this.#served(exchange, delivered, firstAttempt)
+    return delivered === true ? this.#ended(exchange) : this.#served(exchange, delivered, firstAttempt)
   }
 
-  #onTurn(exchange: ClientExchange, decision: FetchDecision, turn: FetchTurn): Handled | Promise<Handled> {
+  #onTurn(exchange: RoutedExchange, decision: FetchDecision, turn: FetchTurn): Handled | Promise<Handled> {
     switch (turn.kind) {
       case 'fetch':
         return this.#fetch(exchange, decision, turn.attempt, turn.asClientMade)
       case 'look-again':
         return this.#look(exchange, turn.attempt)
       case 'handled':
-        return handled
+        return this.#left(exchange, decision)
       default:
         return unreachable(turn)
     }
   }
 
-  #fetch(exchange: ClientExchange, decision: FetchDecision, { lead, waits, reason }: Attempt, asClientMade: boolean): Handled {
+  #left(exchange: RoutedExchange, { reason }: FetchDecision): Handled {
+    exchange.outcome = 'miss'
+    exchange.reason = reason
+    return this.#ended(exchange)
+  }
+
+  #fetch(exchange: RoutedExchange, decision: FetchDecision, { lead, waits, reason }: Attempt, asClientMade: boolean): Handled {
     // The client may have left while it waited. Then it needs no response.
     if (exchange.response.hasLeft) {
       lead?.settle('failed')
-      return handled
+      return this.#left(exchange, decision)
     }
-    this.#parts.counters.count(decision.reason)
     const mayStore = exchange.routed.request.method === 'GET'
     const validating = mayStore && decision.action === 'validate' ? decision.entry : undefined
     this.#fills.start(exchange, {
       reason: decision.reason,
-      // Read before the origin is asked: a purge that comes later matches what the fetch brings.
+      // Read before the origin is contacted: a later purge matches the response of the fetch.
       stamp: this.#parts.purgeLog.applied,
       validating,
       staleFallback: decision.entry,
@@ -231,8 +234,9 @@ export class Handler {
     return handled
   }
 
-  #refuse(response: ClientResponse, fault: Fault): Handled {
-    sendProblem(response, faultError(fault), `springhouse; detail=${fault}`)
+  #refuse(exchange: ClientExchange, fault: Fault): Handled {
+    sendProblem(exchange, faultError(fault), `springhouse; detail=${fault}`)
+    exchange.end()
     return handled
   }
 }

@@ -1,4 +1,4 @@
-// What is stored for a key and has survived every purge.
+// Stored responses for a key that have survived every purge.
 import type { PurgeState } from '../policy/decide.ts'
 import type { Metadata } from '../policy/stored.ts'
 import type { PurgeLog, Verdict } from '../store/purge/log.ts'
@@ -7,8 +7,8 @@ import type { Awaitable, LocalTier, Store, Stored } from '../store/store.ts'
 const nothing: readonly Stored[] = []
 
 /**
- * What is at hand in this process without asking any further, less what a hard purge has killed: perhaps not all there is,
- * nor the latest. [] where nothing lies nearer than the rest.
+ * Looks in the local tier only, without responses that a hard purge invalidated. May be incomplete or out of date. Returns []
+ * if there is no local tier.
  */
 export function lookupLocal({ local }: Store, log: PurgeLog, key: string): readonly Stored[] {
   if (local === undefined) return nothing
@@ -18,7 +18,7 @@ export function lookupLocal({ local }: Store, log: PurgeLog, key: string): reado
   return living
 }
 
-// What is dead stays so; its memory may serve another.
+// A purged response never becomes valid again; its memory may serve another.
 function giveBack(near: LocalTier, key: string, found: readonly Stored[], log: PurgeLog): void {
   for (const { meta } of found) {
     if (log.judge(meta) === 'dead') near.drop(key, meta.variant)
@@ -41,12 +41,12 @@ function survivors(variants: readonly Stored[], log: PurgeLog): readonly Stored[
   return variants
 }
 
-/** Whether a soft purge made an entry stale, as `decide` asks it. Made once, so that a look makes no closure. */
+/** Returns the function by which `decide` checks for soft purges. Made once, so that a lookup makes no closure. */
 export function purgeStateBy(log: PurgeLog): (entry: Stored) => PurgeState {
   return entry => (log.judge(entry.meta) === 'valid' ? 'valid' : 'stale')
 }
 
-/** What purges say now of what was looked up before the origin was asked. Where they may not be known, the worst counts. */
+/** Returns the present verdict on a response that was looked up before the origin was contacted. If purges may have been missed, it is the worst. */
 export function verdictNow(log: PurgeLog, meta: Metadata): Verdict {
   return log.isCaughtUp() ? log.judge(meta) : 'dead'
 }

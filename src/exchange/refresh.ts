@@ -6,10 +6,9 @@ import type { PurgeLog } from '../store/purge/log.ts'
 import type { Store, Stored } from '../store/store.ts'
 import { acquireLease } from './coalesce/acquire-lease.ts'
 import type { Coalescer, Fetch } from './coalesce/coalescer.ts'
-import type { Counters } from './counters.ts'
 import type { Fills } from './fill/fills.ts'
 import { lookup, purgeStateBy } from './lookup.ts'
-import type { ClientExchange } from './routed-request.ts'
+import type { ExchangeObserver, RoutedExchange } from './client/exchange.ts'
 
 export interface RefreshParts {
   readonly clock: Clock
@@ -17,25 +16,25 @@ export interface RefreshParts {
   readonly purgeLog: PurgeLog
   readonly coalescer: Coalescer
   readonly leases: Leases | undefined
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
   readonly fills: Fills
 }
 
 /** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its variant is in flight. */
-export function refresh(parts: RefreshParts, exchange: ClientExchange, stale: Stored): void {
+export function refresh(parts: RefreshParts, exchange: RoutedExchange, stale: Stored): void {
   const { routed: { request, fetchKey } } = exchange
   const { coalescer, leases, purgeLog } = parts
-  if (request.method !== 'GET' || coalescer.joinFetch(fetchKey, request.authority, request.target) !== undefined) return
+  if (request.method !== 'GET' || coalescer.joinFetch(fetchKey, exchange.routed) !== undefined) return
   const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   if (leases === undefined) fill(parts, exchange, stale, lead)
   else void refreshWithLease(parts, exchange, stale, lead, leases)
 }
 
 /** Refreshes unless another process does. Until that one has ended, no request here tries again. Never rejects. */
-async function refreshWithLease(parts: RefreshParts, exchange: ClientExchange, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
-  const { clock, store, purgeLog, counters } = parts
+async function refreshWithLease(parts: RefreshParts, exchange: RoutedExchange, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
+  const { clock, store, purgeLog, observer } = parts
   const { routed } = exchange
-  const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead)
+  const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead)
   if (turn === 'fetch') return fill(parts, exchange, stale, lead)
   if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
   const variants = await lookup(store, purgeLog, routed.key)
@@ -45,9 +44,10 @@ async function refreshWithLease(parts: RefreshParts, exchange: ClientExchange, s
   else fill(parts, exchange, decision.action === 'refuse' ? stale : decision.entry, lead)
 }
 
-function fill({ counters, fills, purgeLog }: RefreshParts, { routed, response }: ClientExchange, entry: Stored | undefined, lead: Fetch): void {
-  const exchange = { routed: entry === undefined ? routed : routed.forRefreshOf(entry.meta), response }
-  counters.backgroundRefreshes++
+function fill({ observer, fills, purgeLog }: RefreshParts, client: RoutedExchange, entry: Stored | undefined, lead: Fetch): void {
+  const { routed } = client
+  const exchange = client.inBackground(entry === undefined ? routed : routed.forRefreshOf(entry.meta))
+  observer.count('backgroundRefreshes')
   const canBeValidated = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
   fills.start(exchange, {
     reason: 'stale', stamp: purgeLog.applied, validating: canBeValidated ? entry : undefined, staleFallback: entry,

@@ -1,5 +1,6 @@
-// One client request while it is being answered: what was asked, on which route, and by whom.
+// A client request while it is being handled: its fields, its route, and its client.
 import { normaliseAuthority } from '../http/authority.ts'
+import { normalTarget } from '../http/normal-target.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
 import { forwardFields } from '../forwarding/request-fields.ts'
 import { keyedProvenance, provenanceLines } from '../forwarding/trusted-fields.ts'
@@ -7,10 +8,10 @@ import { dashed } from '../forwarding/untrusted-fields.ts'
 import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
-import type { Metadata } from '../policy/stored.ts'
+import { publicHosts } from '../policy/public-hosts.ts'
+import type { Addressed, Metadata } from '../policy/stored.ts'
 import { knowsFieldsOf, knownFields, selectedBy, variantName, type RequestField } from '../policy/vary.ts'
 import type { Stored } from '../store/store.ts'
-import type { ClientResponse } from './client/response.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -23,7 +24,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[]
 }
 
-/** A request that was understood and has a route. What is costly is made when it is first asked for. */
+/** A request that was understood and has a route. Costly properties are made when they are first read. */
 export class RoutedRequest {
   readonly request: CacheRequest
   readonly route: Route
@@ -36,6 +37,7 @@ export class RoutedRequest {
   #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
   #known: readonly string[] = nothing
   #fetchVariant: string | undefined
+  #url: Addressed | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
@@ -89,14 +91,30 @@ export class RoutedRequest {
     return this.#found.filter(({ vary }) => !knowsFieldsOf(vary, meta)).map(({ variant }) => variant)
   }
 
+  /** The names by which a purge of a URL finds its response. */
+  get url(): Addressed {
+    const { authority, target } = this.request
+    return this.#url ??= { authority, publicHosts: this.publicHosts, target: normalTarget(target) }
+  }
+
+  /** The hosts that a trusted proxy reports, beside Host. */
+  get publicHosts(): readonly string[] {
+    return this.context.trusted ? publicHosts(this.request.authority, this.requestField) : nothing
+  }
+
+  /** The names of response fields that its client does not receive, because they are for this cache. */
+  get cacheOnly(): ReadonlySet<string> {
+    return this.route.rules.tags.cacheOnly
+  }
+
   /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
     return this.#forwarded ??= this.#allowed(this.allFields())
   }
 
   /**
-   * Whether an origin is sent all that the client said, if the response may be stored. A passed request sends all in any case, so only
-   * then does its response answer to the key.
+   * True if an origin receives all the fields of the client, if the response may be stored. A passed request forwards all in
+   * any case, so only then does its response match the key.
    */
   get forwardsAll(): boolean {
     const whole = this.allFields()
@@ -122,7 +140,7 @@ export class RoutedRequest {
     return forwardFields(fieldLines(this.#raw), this.context, this.#viaName)
   }
 
-  // What is passed has every field: nobody else is given its answer.
+  // A passed request has every field: no other client receives its response.
   #allowed(fields: FieldLines): FieldLines {
     const { forwarding: { allowedFields, keyedSpellings }, keyRules, rules } = this.route
     const named = typeof rules.cookies === 'string' || !this.request.hasCookie ? fields : withNamedCookies(fields, rules.cookies)
@@ -140,7 +158,7 @@ export class RoutedRequest {
 }
 
 const nothing: FieldLines = []
-// Most requests are asked for a field or two, and going through their lines is cheapest. An origin may name thousands in Vary.
+// For most requests a field or two is read, and a scan of the lines is cheapest. An origin may name thousands in Vary.
 const fewAsked = 16
 
 /** `fields` with the named cookies alone, in the line that Cookie has by now (forwarding/request-fields.ts). */
@@ -149,12 +167,6 @@ function withNamedCookies(fields: FieldLines, names: readonly string[]): FieldLi
   if (at === -1) return fields
   const cookies = namedCookies(fields[at + 1] as string, names)
   return cookies === undefined ? fields.toSpliced(at, 2) : fields.with(at + 1, cookies)
-}
-
-/** A request, and the response on which it is answered. */
-export interface ClientExchange {
-  readonly routed: RoutedRequest
-  readonly response: ClientResponse
 }
 
 /** Why a request is refused before anything is looked up. */

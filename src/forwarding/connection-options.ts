@@ -4,8 +4,8 @@ import { connectionNamed } from '../http/fields.ts'
 import { keyedFields } from '../policy/keyed-fields.ts'
 
 /**
- * Fields that no connection option removes. RFC 9110 §7.6.1 says that an intermediary removes every field that Connection
- * names, and that a sender must not name one "that is intended for all recipients of the content". A sender that breaks the
+ * Fields that no connection option removes. RFC 9110 §7.6.1 has two rules. An intermediary removes every field that
+ * Connection names. A sender must not name one "that is intended for all recipients of the content". A sender that breaks the
  * second rule turns the first into a weapon:
  * - `Connection: Authorization` would make a private request public on its way to the origin.
  * - `Connection: Cache-Control` would make a private response storable.
@@ -23,7 +23,7 @@ export const endToEndAlways: ReadonlySet<string> = new Set([
   'if-unmodified-since', 'if-range', ...keyedFields,
   // Fields that decide which caches may keep the response, and what invalidates it.
   'cache-control', 'cdn-cache-control', 'surrogate-control', 'pragma', 'expires', 'age', 'vary', 'etag', 'last-modified',
-  'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation',
+  'cache-tag', 'surrogate-key', 'xkey', 'cache-tags', 'edge-cache-tag', 'x-magento-tags', 'cache-groups', 'cache-group-invalidation',
   // Fields that proxies add. RFC 8586 §2: nothing may remove CDN-Loop.
   'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id',
 ])

@@ -1,11 +1,10 @@
 // The fields of a response that cross the proxy: from the origin, and to the client (RFC 9110 §7.6.1).
 import { type FieldLines, isHopByHop, connectionNamed, withoutFields } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
-import { cacheOnlyFieldNames } from '../policy/storable.ts'
 
 /**
- * Returns the lines without the fields of the origin's connection (RFC 9110 §7.6.1), and without the length of a body that
- * the status does not have (§8.6: no Content-Length on 1xx and 204).
+ * Returns the lines without the fields of the origin's connection (RFC 9110 §7.6.1). If the status has no body, the length is
+ * removed too (§8.6: no Content-Length on 1xx and 204).
  */
 export function responseFields(status: number, lines: FieldLines): string[] {
   const named = connectionOptions(lines)
@@ -20,24 +19,24 @@ export function responseFields(status: number, lines: FieldLines): string[] {
 }
 
 /**
- * Returns the names in a field section that clients do not receive: fields of the origin's connection, and cache-only
- * fields.
+ * Returns the names in a field section that clients do not receive: fields of the origin's connection, cache-only fields
+ * (policy/rules.ts), and X-Request-Id, which this proxy sends itself.
  */
-export function fieldsNotForClients(fields: FieldLines): { has(name: string): boolean } {
+export function fieldsNotForClients(fields: FieldLines, cacheOnly: ReadonlySet<string>): { has(name: string): boolean } {
   const named = connectionNamed(fields)
-  return { has: name => isHopByHop(name, named) || cacheOnlyFieldNames.has(name) }
+  return { has: name => isHopByHop(name, named) || cacheOnly.has(name) || name === 'x-request-id' }
 }
 
 /** Returns the fields that a client receives: the origin's fields (RFC 9110 §7.6.1), and those that this hop adds. */
-export function clientFields(fields: FieldLines, via: string, cacheStatus: string): string[] {
-  const kept = withoutFields(fields, fieldsNotForClients(fields))
+export function clientFields(fields: FieldLines, cacheOnly: ReadonlySet<string>, via: string, cacheStatus: string): string[] {
+  const kept = withoutFields(fields, fieldsNotForClients(fields, cacheOnly))
   kept.push('via', via, 'cache-status', cacheStatus)
   return kept
 }
 
 /** Returns the trailers that a client receives. They stay trailers: they are neither merged into the fields nor stored. */
-export function clientTrailers(trailers: FieldLines): string[] {
-  const notForClients = fieldsNotForClients(trailers)
+export function clientTrailers(trailers: FieldLines, cacheOnly: ReadonlySet<string>): string[] {
+  const notForClients = fieldsNotForClients(trailers, cacheOnly)
   return withoutFields(trailers, { has: name => neverTrailers.has(name) || notForClients.has(name) })
 }
 

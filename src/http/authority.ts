@@ -65,6 +65,22 @@ function normaliseHost(name: string): string | undefined {
 }
 
 /**
+ * Returns an authority as purges compare it: without the final dot of its name, and without port 80 or 443. Purges name no
+ * scheme, so both are default ports. `example.com.` is the same host in DNS. Keys distinguish these spellings.
+ */
+export function purgeHost(authority: string): string {
+  // Runs at lookups. Nearly always nothing changes.
+  const end = authority.endsWith(':80') ? -3 : authority.endsWith(':443') ? -4 : authority.length
+  const host = withoutFinalDot(authority.slice(0, end))
+  return host.includes('.:') ? host.replace('.:', ':') : host
+}
+
+/** Returns a host name without a final dot. */
+export function withoutFinalDot(host: string): string {
+  return host.endsWith('.') ? host.slice(0, -1) : host
+}
+
+/**
  * The parts of a request target in absolute-form (RFC 9112 §3.2.2). The authority is as received; `normaliseAuthority`
  * judges it.
  */

@@ -10,7 +10,7 @@ export interface ResponseDirectives {
   readonly maxAge: number | undefined
   /** Parsed as maxAge. */
   readonly sMaxage: number | undefined
-  /** True if a max-age or s-maxage could not be read: the response is stale by mistake, not by intent. */
+  /** True if the lifetime that counts (s-maxage, else max-age) could not be read: the response is stale by mistake, not by intent. */
   readonly lifetimeMalformed: boolean
   readonly noStore: boolean
   /** An array is the qualified form: the field names, in lower case, that may not be reused without validation. */
@@ -85,13 +85,14 @@ const lately = new Map<string, ResponseDirectives>()
 
 function readResponseDirectives(value: string): ResponseDirectives {
   const directives = emptyResponse()
-  const reading: Reading = { directives, permitted: 0, spoilt: 0 }
+  const reading: Reading = { directives, permitted: 0, spoilt: 0, badMaxAge: false, badSMaxage: false }
   // A quote never closes: everything in the value has been taken as malformed, so it restricts and permits nothing. The response
   // is stale as well.
   if (!scanDirectives(value, reading, takeResponseDirective)) {
     directives.maxAge = 0
-    directives.lifetimeMalformed = true
+    reading.badMaxAge = true
   }
+  directives.lifetimeMalformed = directives.sMaxage === undefined ? reading.badMaxAge : reading.badSMaxage
   const permitted = reading.permitted & ~reading.spoilt
   directives.public = (permitted & permits.public) !== 0
   directives.immutable = (permitted & permits.immutable) !== 0
@@ -110,6 +111,9 @@ interface Reading {
   permitted: number
   /** The permissions that malformed or contradicting directives revoke, wherever they stand in the value. */
   spoilt: number
+  /** True if a max-age could not be read. */
+  badMaxAge: boolean
+  badSMaxage: boolean
 }
 
 /** Records a directive that permits something. A malformed one revokes the permission of all directives of its name. */
@@ -143,11 +147,11 @@ function takeResponseDirective(reading: Reading, name: string, argument: Argumen
   switch (name) {
     case 'max-age':
       into.maxAge = lesser(into.maxAge, deltaSeconds(argument) ?? 0)
-      into.lifetimeMalformed ||= deltaSeconds(argument) === undefined
+      reading.badMaxAge ||= deltaSeconds(argument) === undefined
       return
     case 's-maxage': {
       const seconds = deltaSeconds(argument) ?? 0
-      into.lifetimeMalformed ||= deltaSeconds(argument) === undefined
+      reading.badSMaxage ||= deltaSeconds(argument) === undefined
       const contradicted = into.sMaxage !== undefined && into.sMaxage !== seconds
       // §5.2.2.10: a sender must not quote it. A quoted s-maxage sets a lifetime, but does not permit sharing.
       note(reading, permits.sMaxage, seconds > 0 && !quoted && !contradicted)

@@ -33,8 +33,8 @@ function endsSegment(target: string, at: number): boolean {
  * form of the path that it reads is among these forms. There are several because an origin may also take the text after `//`
  * for a host, and may fold characters beyond ASCII.
  *
- * Returns `undefined` if the path has no plainest form: it climbs (`..`), decodes to invalid UTF-8 (RFC 3629), or has a `%`
- * that encodes nothing, or an encoded slash that may end a parameter or a host.
+ * Returns `undefined` if the path has no plainest form. It climbs (`..`), decodes to invalid UTF-8 (RFC 3629), has a `%` that
+ * encodes nothing, or has an encoded slash that may end a parameter or a host.
  * @param foldCase true if `/Account` and `/account` have the same form
  */
 export function plainestForms(path: string, foldCase: boolean): readonly string[] | undefined {

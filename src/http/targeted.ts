@@ -24,12 +24,13 @@ export function targetedDirectives(lines: FieldLines, fieldName: string): Respon
 
   const seconds = (name: string): number | undefined => least(given.get(name))
   const orStale = (name: string): number | undefined => (given.has(name) ? (seconds(name) ?? 0) : undefined)
+  const orMalformed = (name: string): boolean => given.has(name) && seconds(name) === undefined
   const permits = (name: string): boolean => given.get(name)?.every(one => one === true) === true
   const sMaxages = new Set(given.get('s-maxage'))
   return {
     maxAge: orStale('max-age'),
     sMaxage: orStale('s-maxage'),
-    lifetimeMalformed: ['max-age', 's-maxage'].some(name => given.has(name) && seconds(name) === undefined),
+    lifetimeMalformed: orMalformed(given.has('s-maxage') ? 's-maxage' : 'max-age'),
     noStore: given.has('no-store'),
     noCache: fieldNames(given.get('no-cache')),
     private: fieldNames(given.get('private')),

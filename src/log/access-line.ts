@@ -5,7 +5,7 @@ import { shownTargetChars, type TargetMask } from './masking.ts'
 export interface AccessRecord {
   /** When the response ended, in milliseconds since the epoch. */
   readonly timeMs: number
-  /** How the request was answered, from the closed set of outcomes (`hit`, `miss`, `pass`, `error`, …). */
+  /** How the request was handled, from the closed set of outcomes (`hit`, `miss`, `pass`, `error`, …). */
   readonly outcome: string
   /** Why, from the closed set of reasons. */
   readonly reason: string
@@ -38,15 +38,15 @@ export interface AccessRecord {
   readonly notStored?: string | undefined
   /** The age of the stored response that was served. */
   readonly ageMs?: number | undefined
-  /** The address of the client, as far as trusted proxies tell it. */
+  /** The address of the client, as far as trusted proxies report it. */
   readonly client?: string | undefined
   /** The trace that the request belongs to (W3C Trace Context). */
   readonly traceId?: string | undefined
-  /** The process that answered, if there are several workers. */
+  /** The worker process that handled the request, if there are several. */
   readonly worker?: string | undefined
 }
 
-// pino's numbers: errors stand out in what reads its lines.
+// pino's numbers, by which readers of the log find errors.
 const infoLevel = 30
 const errorLevel = 50
 
@@ -76,7 +76,7 @@ export function accessLine(record: AccessRecord, shown: TargetMask): string {
   return `${line}}\n`
 }
 
-// JSON has no word for these, and a line must be one.
+// JSON has no notation for NaN and infinities, and a line must be JSON.
 function whole(value: number): number {
   return Number.isFinite(value) ? Math.round(value) : 0
 }
@@ -85,13 +85,13 @@ function tenths(value: number): number {
   return whole(value * 10) / 10
 }
 
-// With every character escaped all of a line still fits into what a sink holds. A mask cuts targets at its own bound.
+// With every character escaped all of a line still fits into what a sink holds. A mask truncates targets at its own bound.
 const mostChars = 512
 const mostTargetChars = shownTargetChars + 16
 
 /**
- * A JSON string of ASCII characters. What a client sent may hold control characters, which would steer a terminal, half a
- * surrogate pair, or bytes that are no UTF-8: all but printable ASCII is escaped.
+ * A JSON string of printable ASCII; all else is escaped. Text from a client may hold control characters, which would steer a
+ * terminal. It may also hold half a surrogate pair, or bytes that are no UTF-8.
  */
 function quoted(given: string, most = mostChars): string {
   const text = given.length > most ? `${given.slice(0, most)}...` : given

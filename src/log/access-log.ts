@@ -4,7 +4,7 @@ import { accessLine, isErrorStatus, type AccessRecord } from './access-line.ts'
 import { targetMask, type TargetMask } from './masking.ts'
 import type { LineSink } from './sink.ts'
 
-/** How the log is told of a line; `format` changes it for people. */
+/** The parts through which lines reach the log; `format` changes a line for people. */
 export interface AccessLogParts {
   readonly sink: Pick<LineSink, 'append'>
   readonly format: (line: string) => string
@@ -35,8 +35,8 @@ export class AccessLog {
 
   /**
    * Returns true if a request gets a line. Call it once per request: `sampled` chooses at random.
-   * @param status of the final response
-   * @param isError whether the response is the proxy's own problem document
+   * @param status the status of the final response
+   * @param isError true if the response is the proxy's own problem document
    * @param ms how long the request took
    */
   wants(status: number, isError: boolean, ms: number): boolean {

@@ -13,10 +13,10 @@ export interface Descriptor {
 /**
  * Returns a descriptor for the same file, pipe, terminal or socket as `fd`.
  *
- * A pipe or terminal that nobody reads would block the process, and process.exit() with it. O_NONBLOCK belongs to the open
- * file description, which parent, workers and shell share, and any of them may switch it off again: Node does so for each
- * child that it starts. So a pipe or terminal is opened anew, which gives this process a description of its own. A regular
- * file is not: a new description would begin at offset 0.
+ * A pipe or terminal without a reader would block the process, and process.exit() with it. O_NONBLOCK belongs to the open
+ * file description, which parent, workers and shell share. Any of them may switch it off again: Node does so for each child
+ * that it starts. So a pipe or terminal is opened anew, which gives this process a description of its own. A regular file is
+ * not: a new description would begin at offset 0.
  */
 export function nonBlocking(fd: 1 | 2): Descriptor {
   const kind = kindOf(fd)

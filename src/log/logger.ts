@@ -6,8 +6,8 @@ import { safeMessage, summarise } from '../error-summary.ts'
 import { standardOutput } from './outputs.ts'
 
 /**
- * How errors reach the log, whoever logs them: as a summary, under whatever name they are given, and in place of a message
- * that would be theirs. Fastify's loggers and those of its plugins are children of the one that has this, and inherit it.
+ * Keeps details of errors out of the log: every logged error becomes a summary, under any property name, and in place of its
+ * own message. Fastify's loggers and those of its plugins are children of the logger with these options, and inherit them.
  */
 export const safeErrors = {
   serializers: { err: summarise },

@@ -7,15 +7,15 @@ const mask = '***'
 const ampersand = 0x26
 const semicolon = 0x3b
 
-/** Longer targets are cut: a line of the log stays a line. */
+/** Longer targets are truncated: a line of the log stays a line. */
 export const shownTargetChars = 2048
 
 /**
  * Makes the mask for a list of query parameters whose values are shown (`log.query`).
  *
- * - The value of a query parameter becomes `***`, unless its name is listed. A parameter without `=` becomes `***` too: a
- *   bare word may be the secret itself. `;` separates parameters as `&` does, since some origins read it so. The same holds
- *   for the parameters of a path segment (`/page;session=1`).
+ * - The value of a query parameter becomes `***`, unless its name is listed. A parameter without `=` becomes `***` too: the
+ *   whole parameter may be the secret. `;` separates parameters as `&` does, since some origins read it so. The same holds for
+ *   the parameters of a path segment (`/page;session=1`).
  * - A path segment or parameter name that is shaped like a token becomes `***`: see `looksLikeToken`.
  * - User info of a target in absolute-form becomes `***`.
  */
@@ -67,7 +67,7 @@ function mayHoldSecret(path: string): boolean {
   return false
 }
 
-// The part in which a target was cut could be the beginning of a token, and too short to look like one.
+// Masks the part in which a target was truncated: it may be the beginning of a token, too short to be recognised.
 function withoutLastPart(cut: string): string {
   const query = cut.indexOf('?')
   let end = cut.length
@@ -83,7 +83,7 @@ function withoutUserInfo(path: string): string {
   return at < from ? path : `${path.slice(0, from)}${mask}${path.slice(at)}`
 }
 
-/** Characters that look random, from which on a text is taken for a token: 80 bits in base 32. */
+/** A text with so many random characters is taken for a token: 80 bits in base 32. */
 const shortestToken = 16
 /** Hexadecimal digits of a token: 128 bits. Shorter ones are identifiers (an ObjectId has 24) and short hashes. */
 const shortestHexToken = 32
@@ -102,9 +102,9 @@ const shortestMixedToken = 19
  *   short pieces.
  * - It begins as a JWT does (`eyJ`) and has a dot.
  *
- * So words, numbers of any length, slugs and names such as `getOrdersV2` are none. Neither is a UUID in its usual form:
- * resources are named so, and RFC 9562 §8 forbids to take one for a secret. Of random base64url of 128 bits one in twenty
- * looks like words and is shown, of 256 bits one in a thousand: a secret belongs in a field, not in a path.
+ * So English words, numbers of any length, slugs and names such as `getOrdersV2` are no tokens. Neither is a UUID in its
+ * usual form: resources are named so, and RFC 9562 §8 forbids to take one for a secret. Random base64url may look like words, and
+ * is then shown: one in twenty values of 128 bits, one in a thousand of 256 bits. A secret belongs in a field, not in a path.
  */
 export function looksLikeToken(text: string): boolean {
   if (text.startsWith('eyJ') && text.includes('.')) return true
@@ -172,7 +172,7 @@ function pieceAt(text: string, start: number): Piece {
     else if (kind === small) smalls++
     else capitals++
     if (kind !== digit && (code | 0x20) > 0x66) hex = false
-    // A capital before small letters begins a word: that is no change.
+    // A capital before small letters begins a name: that is no change.
     if (before !== other && kind !== before && !(before === capital && kind === small)) changes++
     before = kind
   }

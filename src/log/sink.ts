@@ -18,8 +18,8 @@ type Attempt = 'written' | 'slow' | 'failed'
 
 /**
  * Writes lines to a descriptor that does not block. If the reader is slow, up to 64 KiB of lines are held and tried again
- * soon; further lines are dropped. If a write fails (a full disk, a closed pipe), its lines are dropped. After a loss no line
- * is taken until what is held, and then a line that says how many were lost, can be written.
+ * soon; further lines are dropped. If a write fails (a full disk, a closed pipe), its lines are dropped. After a loss, the
+ * held lines are written first, then a line with the number of lost lines. No line is taken before that.
  */
 export class LineSink {
   /** Makes the line that reports a loss. */
@@ -30,7 +30,7 @@ export class LineSink {
   #start = 0
   #end = 0
   #startsWithinLine = false
-  /** The length of the file where a full disk cut a line. */
+  /** The length of the file at which a full disk truncated a line. */
   #cutAt = 0
   #dropped = 0
   #unreported = 0
@@ -54,7 +54,7 @@ export class LineSink {
     if (this.#take(line) && this.#retry === undefined) this.#flush()
   }
 
-  /** Takes a line (with its newline), to be written at the end of this turn of the event loop, or once there is no more room. */
+  /** Takes a line (with its newline). It is written at the end of this turn of the event loop, or once there is no more room. */
   append(line: string): void {
     if (!this.#take(line) || this.#scheduled || this.#retry !== undefined) return
     this.#scheduled = true
@@ -156,7 +156,7 @@ export class LineSink {
     this.#start = 0
   }
 
-  // The rest of a line that a full disk has cut is kept: it completes the line when there is room again.
+  // The rest of a line that a full disk has truncated is kept: it completes the line when there is room again.
   #dropHeld(): void {
     const keepsRest = this.#startsWithinLine && this.#to.isFile
     const from = keepsRest ? this.#buffer.indexOf(newline, this.#start) + 1 : this.#start

@@ -24,6 +24,8 @@ export interface RequestForOrigin {
  * is a close-delimited body that a reset ends.
  */
 export interface ResponseSink {
+  /** The request is sent, for the first time or again, to the server with this base URL. */
+  onTry?(server: string): void
   /** An interim response (1xx) other than 101. */
   onInterim?(status: number, fields: FieldLines): void
   onHead(status: number, fields: FieldLines): void
@@ -59,6 +61,8 @@ export interface UpgradeRequest {
   readonly fields: FieldLines
   /** The requested protocol of Upgrade, in lower case. */
   readonly protocol: string
+  /** The handshake is sent, for the first time or again, to the server with this base URL. */
+  onTry?(server: string): void
 }
 
 /** Takes the result of an upgrade: exactly one of these calls, once. */

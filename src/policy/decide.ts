@@ -197,17 +197,20 @@ export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, soft
   // A stored error is no better than the one that has come.
   if (meta.status >= 400) return undefined
   const ageMs = currentAgeMs(meta, nowMs)
-  const staleForMs = ageMs - meta.lifetimeMs
+  const isStaleNow = ageMs >= meta.lifetimeMs || softness === 'stale'
   // Never a part for the whole, nor for another part (§3.3).
   if (meta.part !== undefined && selectRanges(request, meta, nowMs) === 'not-covered') return undefined
   // If the request refused stored responses, or the response forbids it, the client receives the error.
   if (meta.alwaysValidate || request.directives.noCache) return undefined
   const unknownAge = isAhead(meta.responseTimeMs, nowMs)
-  if (meta.neverStale && (ageMs >= meta.lifetimeMs || unknownAge || softness === 'stale')) return undefined
+  if (meta.neverStale && (isStaleNow || unknownAge)) return undefined
   const { staleIfError } = request.directives
-  // RFC 5861 §4: either side may say how long; what the origin says first. An explicit zero is a bound as any other.
-  const allowedMs = meta.staleIfErrorMs ?? (staleIfError === undefined ? undefined : staleIfError * 1000)
-  const isAllowed = allowedMs === undefined ? nowMs <= meta.keepUntilMs : staleForMs <= allowedMs && !unknownAge
+  // RFC 5861 §4: response and request may each say how long; if both do, the shorter time counts. Zero means never: a soft purge or the
+  // end of the lifetime makes a response stale at once.
+  const allowedMs = staleIfError === undefined ? meta.staleIfErrorMs : Math.min(staleIfError * 1000, meta.staleIfErrorMs ?? Infinity)
+  const isAllowed = allowedMs === undefined
+    ? nowMs <= meta.keepUntilMs
+    : !unknownAge && (!isStaleNow || (allowedMs > 0 && ageMs - meta.lifetimeMs <= allowedMs))
   if (!isAllowed) return undefined
   if (failure === 'slow') return 'stale-if-slow'
   if (allowedMs !== undefined) return 'stale-if-error'

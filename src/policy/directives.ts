@@ -9,6 +9,8 @@ export interface Governing {
   readonly directives: ResponseDirectives
   /** True if they come from a targeted field: then Cache-Control and Expires do not count. */
   readonly targeted: boolean
+  /** True if a field that is ignored, because it cannot be read, was meant to give a lifetime. */
+  readonly lifetimeIgnored: boolean
 }
 
 /**
@@ -22,18 +24,19 @@ export interface Governing {
  */
 export function governingDirectives(fields: FieldLines): Governing {
   const cdn = targetedDirectives(fields, 'cdn-cache-control')
-  if (cdn !== undefined && !isOnlyMalformed(fields, 'cdn-cache-control')) return { directives: cdn, targeted: true }
+  if (cdn !== undefined && !isOnlyMalformed(fields, 'cdn-cache-control')) return { directives: cdn, targeted: true, lifetimeIgnored: false }
   const governing = ofOtherFields(fields)
-  if (cdn !== undefined) return { directives: restrictedByBoth(governing.directives, cdn), targeted: governing.targeted }
+  if (cdn !== undefined) return { ...governing, directives: restrictedByBoth(governing.directives, cdn) }
   const unread = fieldValue(fields, 'cdn-cache-control')
   if (unread === undefined) return governing
-  return { directives: restrictedBy(governing.directives, parseResponseDirectives(unread)), targeted: governing.targeted }
+  const ignored = parseResponseDirectives(unread)
+  return { ...governing, directives: restrictedBy(governing.directives, ignored), lifetimeIgnored: ignored.maxAge !== undefined || ignored.sMaxage !== undefined }
 }
 
 function ofOtherFields(fields: FieldLines): Governing {
   const surrogate = fieldValue(fields, 'surrogate-control')
   const directives = surrogateDirectives(surrogate)
-  if (surrogate !== undefined && directives !== undefined && isPartlyWellFormed(surrogate)) return { directives, targeted: true }
+  if (surrogate !== undefined && directives !== undefined && isPartlyWellFormed(surrogate)) return { directives, targeted: true, lifetimeIgnored: false }
   const untargeted = parseResponseDirectives(fieldValue(fields, 'cache-control'))
-  return { directives: directives === undefined ? untargeted : restrictedByBoth(untargeted, directives), targeted: false }
+  return { directives: directives === undefined ? untargeted : restrictedByBoth(untargeted, directives), targeted: false, lifetimeIgnored: false }
 }

@@ -2,9 +2,10 @@
 import { parseHttpDate } from '../http/date.ts'
 import { fieldValue, type FieldLines } from '../http/fields.ts'
 import { hasFieldBytes, isFieldName, isFieldValue, isSettled, longestStoredSection, sectionBytes } from '../http/field-section.ts'
-import { maxTagBytes } from '../http/tags.ts'
+import { isPossibleTag } from '../http/tags.ts'
 import { maxRanges } from './part.ts'
-import { isStorableStatus, mayBeKept, cacheOnlyFieldNames } from './storable.ts'
+import { maxPublicHosts } from './public-hosts.ts'
+import { isStorableStatus, mayBeKept } from './storable.ts'
 import type { Metadata, Part, Selecting } from './stored.ts'
 
 // The largest number that a Date holds. Durations and times of day are at most this.
@@ -28,14 +29,18 @@ export function isPossible(meta: Metadata): boolean {
     && (bodyBytes === 0 || (status !== 204 && status !== 205))
     && areTimes(meta)
     && areFields(meta)
-    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? cacheOnlyFieldNames.has(text) : isFieldValue(text)))
+    && meta.cacheOnlyFields.every((text, i) => (i % 2 === 0 ? isFieldName(text) : isFieldValue(text)))
     && areValidators(meta)
     && areSelecting(meta.vary)
-    && meta.authority !== '' && meta.authority.length <= longestAuthority && visible.test(meta.authority)
+    && isAuthority(meta.authority) && meta.publicHosts.length <= maxPublicHosts && meta.publicHosts.every(isAuthority)
     && targetBytes.test(meta.target)
     && meta.stamp.length <= longestStamp && printable.test(meta.stamp)
-    && meta.tags.length <= mostTags && meta.tags.every((tag) => tag !== '' && tag.length <= maxTagBytes && hasFieldBytes(tag))
+    && meta.tags.length <= mostTags && meta.tags.every((tag) => isPossibleTag(tag))
     && (part === undefined || isPart(part))
+}
+
+function isAuthority(text: string): boolean {
+  return text !== '' && text.length <= longestAuthority && visible.test(text)
 }
 
 function isCount(value: number): boolean {

@@ -3,7 +3,7 @@ import { parseResponseDirectives, type ResponseDirectives } from '../http/cache-
 import { parseHttpDate } from '../http/date.ts'
 import { fieldLineValues, fieldValue, listMembers, type FieldLines } from '../http/fields.ts'
 import type { Governing } from './directives.ts'
-import { heuristicFraction, heuristicMaxMs, type Rules } from './rules.ts'
+import { heuristicFraction, type Rules } from './rules.ts'
 import type { LifetimeSource, Metadata } from './stored.ts'
 
 /**
@@ -77,20 +77,20 @@ export interface Lifetime {
   readonly source: LifetimeSource
 }
 
-/** §4.2.1: s-maxage, then max-age, then Expires, then the operator's TTLs, then a heuristic. Bounded by `maxTtlMs`. */
+/** §4.2.1: s-maxage, then max-age, then Expires, then the operator's lifetime of the status, then a guess, then the default. */
 export function lifetimeOf(status: number, fields: FieldLines, governing: Governing, responseTimeMs: number, rules: Rules): Lifetime {
   const explicit = explicitLifetimeMs(fields, governing, responseTimeMs)
   if (explicit !== undefined) return { ms: Math.min(explicit, rules.maxTtlMs), source: explicit === 0 && isMalformed(fields, governing) ? 'malformed' : 'explicit' }
-  const negative = rules.negativeTtlMs.get(status)
-  if (negative !== undefined) return { ms: Math.min(negative, rules.maxTtlMs), source: 'configured' }
+  const ofStatus = rules.statusTtlMs.get(status)
+  if (ofStatus !== undefined) return { ms: Math.min(ofStatus, rules.maxTtlMs), source: 'configured' }
   // §4.2.2: a heuristic is allowed if the status is defined as heuristically cacheable, or the response says public.
-  const guessable = heuristicallyCacheable.has(status) || governing.directives.public
-  if (!guessable) return { ms: 0, source: 'none' }
-  const guess = rules.heuristics ? heuristicLifetimeMs(fields, responseTimeMs) : 0
-  if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
-  // An operator's default applies only to successful responses: an error that one client provoked must not be served to all.
-  if (rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
-  return { ms: 0, source: 'none' }
+  if (heuristicallyCacheable.has(status) || governing.directives.public) {
+    const guess = heuristicLifetimeMs(fields, responseTimeMs, rules)
+    if (guess > 0) return { ms: Math.min(guess, rules.maxTtlMs), source: 'heuristic' }
+    // An operator's default applies only to successful responses: an error that one client provoked must not be served to all.
+    if (rules.defaultTtlMs !== undefined && rules.defaultTtlMs > 0 && status < 400) return { ms: Math.min(rules.defaultTtlMs, rules.maxTtlMs), source: 'configured' }
+  }
+  return { ms: 0, source: governing.lifetimeIgnored ? 'malformed' : 'none' }
 }
 
 function explicitLifetimeMs(fields: FieldLines, governing: Governing, responseTimeMs: number): number | undefined {
@@ -120,18 +120,22 @@ function expiresLifetimeMs(fields: FieldLines, responseTimeMs: number): number |
   return Math.min(lifetime, maxDeltaSeconds * 1000)
 }
 
-function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number): number {
+// An operator who sets a default has said how long an unsaid lifetime is: a guess is never longer.
+function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number, { heuristicTtlMs, defaultTtlMs = Infinity }: Rules): number {
   const value = fieldValue(fields, 'last-modified')
   const lastModified = value === undefined ? undefined : parseHttpDate(value, responseTimeMs)
   if (lastModified === undefined) return 0
   const unchangedMs = dateValueMs(fields, responseTimeMs) - lastModified
-  return Math.min(Math.max(0, unchangedMs * heuristicFraction), heuristicMaxMs)
+  return Math.min(Math.max(0, unchangedMs * heuristicFraction), heuristicTtlMs, defaultTtlMs)
 }
 
-/** RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. */
-export function staleAllowances(directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
+/**
+ * RFC 5861 §3 and §4: the times beyond the lifetime, from the response or else the route's defaults; bounded as lifetimes are. The
+ * defaults are for pages: an error that says nothing itself is not served for longer than its lifetime.
+ */
+export function staleAllowances(status: number, directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
   return {
-    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? rules.staleWhileRevalidateMs : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
+    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? (status < 400 ? rules.staleWhileRevalidateMs : 0) : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
     ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : Math.min(directives.staleIfError * 1000, rules.maxTtlMs),
   }
 }

@@ -1,4 +1,5 @@
 // The operator's settings for a route, as policy reads them.
+import type { TagField } from '../http/tags.ts'
 import type { NameTest } from '../http/name-globs.ts'
 
 /** Caching rules of one route. Durations in milliseconds, sizes in bytes. */
@@ -7,12 +8,12 @@ export interface Rules {
   readonly enabled: boolean
   /** True if the origin may read the request's path as one of another route: nothing is stored or served from the cache. */
   readonly ambiguous: boolean
-  /** Lifetime if the origin gives none and no heuristic applies; 0: such a response is not fresh. */
-  readonly defaultTtlMs: number
-  /** Lifetimes by status for responses that give none; wins over defaultTtlMs. */
-  readonly negativeTtlMs: ReadonlyMap<number, number>
-  /** True if a lifetime may be derived from Last-Modified (RFC 9111 §4.2.2). */
-  readonly heuristics: boolean
+  /** Lifetime of a success that gives none; no guess is longer. 0: such a response is not fresh. undefined: the same, but guesses count. */
+  readonly defaultTtlMs: number | undefined
+  /** Lifetimes by status for errors that give none. Statuses that judge one message are stored only if they are named here. */
+  readonly statusTtlMs: ReadonlyMap<number, number>
+  /** Longest lifetime that is derived from Last-Modified (RFC 9111 §4.2.2); 0: none is. */
+  readonly heuristicTtlMs: number
   /** RFC 5861 defaults for responses that say nothing. */
   readonly staleWhileRevalidateMs: number
   /** undefined: not said. 0: never. */
@@ -32,6 +33,20 @@ export interface Rules {
   readonly setCookie: 'skip' | 'store'
   /** A response with a larger body is delivered, and not stored. */
   readonly maxEntryBytes: number
+  readonly tags: TagRules
+}
+
+/** The fields that carry tags, and those of all fields that clients do not receive. */
+export interface TagRules {
+  readonly fields: readonly TagField[]
+  /** Fields for this cache only: Surrogate-Control, and the tag fields unless they are forwarded. */
+  readonly cacheOnly: ReadonlySet<string>
+}
+
+/** Compiles the settings for tags. Cache-Groups is for every cache (RFC 9875), so clients receive it in any case. */
+export function compileTags({ fields, forward }: { readonly fields: readonly TagField[]; readonly forward: boolean }): TagRules {
+  const own = forward ? [] : fields.map(({ name }) => name).filter(name => name !== 'cache-groups')
+  return { fields, cacheOnly: new Set(['surrogate-control', ...own]) }
 }
 
 /** The parts of a request, beside method, scheme, host and target, that distinguish entries of a route. */
@@ -44,6 +59,5 @@ export interface KeyRules {
   readonly headers: readonly string[]
 }
 
-// A heuristic lifetime is a tenth of the time since the last change, as RFC 9111 §4.2.2 suggests, and at most a day.
+/** The part of the time since the last change that a heuristic lifetime takes, as RFC 9111 §4.2.2 suggests. */
 export const heuristicFraction = 0.1
-export const heuristicMaxMs = 24 * 60 * 60 * 1000

@@ -9,6 +9,7 @@ import { governingDirectives } from './directives.ts'
 import { forbidsStale, heuristicallyCacheable, initialAgeMs, lifetimeOf, staleAllowances } from './freshness.ts'
 import { contentFields, partVariant } from './part.ts'
 import { representsTarget } from './post.ts'
+import { publicHosts } from './public-hosts.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
@@ -29,12 +30,12 @@ export type Storability =
   | { readonly store: true; readonly meta: Metadata }
   | { readonly store: false; readonly reason: NotStoredReason }
 
-// 304 and 412 respond to a precondition, and 416 to a Range: a request without one would never get them. RFC 6585 §3 to §6: the
-// others MUST NOT be stored by a cache.
-export const neverStored: ReadonlySet<number> = new Set([304, 412, 416, 428, 429, 431, 511])
+// A 304 responds to a precondition: a request without one would never get it. RFC 6585 §3 to §6: the others MUST NOT be stored by
+// a cache.
+export const neverStored: ReadonlySet<number> = new Set([304, 428, 429, 431, 511])
 // Statuses that judge the message of one client. If they were stored for their max-age alone, one client with an oversized
 // field could replace a page for everybody (CPDoS). The operator may name them in the route's lifetimes by status.
-const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426])
 // Statuses whose meaning this cache knows (RFC 9111 §5.2.2.3).
 const understood: ReadonlySet<number> = new Set([
   200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
@@ -58,22 +59,23 @@ export function assessResponse(
 
   const vary = selectingFields(head.fields, requestField, known)
   if (vary === '*') return { store: false, reason: 'vary-star' }
-  const tags = responseTags(head.fields)
-  if (!tags.complete) return { store: false, reason: 'too-many-tags' } // a purge could not find it: not storing is the safe side
+  const tags = responseTags(head.fields, rules.tags.fields)
+  if (tags.fault !== undefined) return { store: false, reason: tags.fault } // a purge could not find it: not storing is the safe side
 
   const lifetime = lifetimeOf(head.status, head.fields, governing, head.responseTimeMs, rules)
   // RFC 9110 §9.3.3: a response to POST is cacheable only with explicit freshness.
   if (method === 'POST' && lifetime.source !== 'explicit') return { store: false, reason: 'request-method' }
-  const allowances = staleAllowances(directives, rules)
+  const allowances = staleAllowances(head.status, directives, rules)
   const etag = storedEntityTag(head.fields)
   const lastModified = storedLastModified(head.fields, head.responseTimeMs)
   // §3: without explicit freshness only heuristically cacheable statuses qualify. Without any freshness, storing pays only
   // if the response can be validated. An error without freshness is never kept: one client may have provoked it.
   const validatable = head.status < 400 && (etag !== undefined || lastModified !== undefined)
   if (lifetime.source === 'none' && !heuristicallyCacheable.has(head.status)) return { store: false, reason: 'status' }
-  if (lifetime.ms <= 0 && !validatable) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
+  const qualifies = lifetime.source !== 'malformed' || heuristicallyCacheable.has(head.status)
+  if (lifetime.ms <= 0 && !(validatable && qualifies)) return { store: false, reason: reasonWithoutLifetime[lifetime.source] ?? 'not-fresh' }
 
-  const fields = storedFields(head, directives, part !== undefined)
+  const fields = storedFields(head, directives, part !== undefined, rules.tags.cacheOnly)
   // Every 304 may add fields with other names: this bounds them.
   if (sectionBytes(fields) > longestStoredSection) return { store: false, reason: 'too-large' }
 
@@ -85,7 +87,7 @@ export function assessResponse(
     meta: {
       status: head.status,
       fields,
-      cacheOnlyFields: head.fields.filter((_, i) => cacheOnlyFieldNames.has(head.fields[i - (i % 2)] as string)),
+      cacheOnlyFields: head.fields.filter((_, i) => rules.tags.cacheOnly.has(head.fields[i - (i % 2)] as string)),
       requestTimeMs: head.requestTimeMs,
       responseTimeMs: head.responseTimeMs,
       initialAgeMs: initialAgeMs(head.fields, head.requestTimeMs, head.responseTimeMs),
@@ -102,6 +104,7 @@ export function assessResponse(
       vary,
       variant: part === undefined ? variantName(vary) : partVariant(variantName(vary)),
       authority: request.authority,
+      publicHosts: publicHosts(request.authority, requestField),
       target: normalTarget(request.target),
       tags: tags.tags,
       stamp: head.stamp,
@@ -114,7 +117,7 @@ export function assessResponse(
 
 function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, directives: ResponseDirectives, rules: Rules): NotStoredReason | undefined {
   if (method !== 'GET' && !(method === 'POST' && representsTarget(request, head.status, head.fields))) return 'request-method'
-  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.negativeTtlMs.has(head.status))) return 'status'
+  if (!isStorableStatus(head.status) || (judgesOneMessage.has(head.status) && !rules.statusTtlMs.has(head.status))) return 'status'
   if (request.directives.noStore) return 'request-no-store' // §5.2.1.5
   // §5.2.2.3: with must-understand, an understood status lifts no-store. Another status forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
@@ -137,14 +140,8 @@ function keptBack({ private: privateTo, noCache }: ResponseDirectives): Readonly
   return names
 }
 
-/**
- * Fields for this cache only, which clients never receive. Cache-Groups is for every cache (RFC 9875), so clients receive
- * it.
- */
-export const cacheOnlyFieldNames: ReadonlySet<string> = new Set(['surrogate-control', 'surrogate-key', 'cache-tag'])
-
 // Fields that are new in each response, or that concern one transfer or one connection.
-const neverKept: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, ...alwaysHopByHop, 'age', 'content-length', 'proxy-status'])
+const neverKept: ReadonlySet<string> = new Set(['surrogate-control', ...alwaysHopByHop, 'age', 'content-length', 'proxy-status', 'x-request-id'])
 
 /** True if a field may be stored, as far as its name shows. `named`: the fields in Connection of the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
@@ -164,16 +161,16 @@ export function isStorableStatus(status: number): boolean {
 }
 
 /**
- * §3.1: returns the fields to store. It removes hop-by-hop fields, and those that a qualified private or no-cache withholds
+ * §3.1: returns the fields to store. It removes hop-by-hop and cache-only fields, and those that a qualified private or no-cache withholds
  * (§5.2.2.4, §5.2.2.7). From a part it also removes fields about its exact bytes. A missing Date is added (RFC 9110 §6.6.1).
  */
-function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean): FieldLines {
+function storedFields(head: ReceivedHead, directives: ResponseDirectives, ofPart: boolean, cacheOnly: ReadonlySet<string>): FieldLines {
   const named = connectionNamed(head.fields)
   const withheld = keptBack(directives)
   const kept: string[] = []
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i] as string
-    if (!mayBeKept(name, ofPart, named) || withheld.has(name)) continue
+    if (!mayBeKept(name, ofPart, named) || withheld.has(name) || cacheOnly.has(name)) continue
     kept.push(name, head.fields[i + 1] as string)
   }
   if (!hasField(kept, 'date')) kept.push('date', formatHttpDate(head.responseTimeMs))

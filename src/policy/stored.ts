@@ -29,6 +29,12 @@ export type LifetimeSource = 'explicit' | 'heuristic' | 'configured' | 'none' | 
 
 export const lifetimeSources: readonly LifetimeSource[] = ['explicit', 'heuristic', 'configured', 'none', 'malformed']
 
+/** The names by which a purge of a URL finds a response. Without `publicHosts`, its Host is the only one. */
+export type Addressed = Pick<Metadata, 'authority' | 'target'> & Partial<Pick<Metadata, 'publicHosts'>>
+
+/** All names by which purges find a response. */
+export type Named = Addressed & Pick<Metadata, 'tags'>
+
 /** The metadata of one stored response (one variant of a key). Times are milliseconds; times of day since the epoch. */
 export interface Metadata {
   readonly status: number
@@ -37,7 +43,7 @@ export interface Metadata {
    * Cache-Status).
    */
   readonly fields: FieldLines
-  /** Surrogate-Control and the tag fields: for this cache, never forwarded, kept in case a 304 omits them. */
+  /** Surrogate-Control, and the tag fields unless they are forwarded: for this cache, kept in case a 304 omits them. */
   readonly cacheOnlyFields: FieldLines
   /**
    * When the request that brought or last validated it was sent, and when the response head was received (RFC 9111 §4.2.3).
@@ -71,6 +77,8 @@ export interface Metadata {
   readonly variant: string
   /** Host and port by which purges find it. */
   readonly authority: string
+  /** Other hosts by which purges find it: those that a trusted proxy reports (policy/public-hosts.ts). Nearly always []. */
+  readonly publicHosts: readonly string[]
   /** In normal form (RFC 3986 §6.2.2), as purges and invalidations name it; the key has the exact bytes. */
   readonly target: string
   readonly tags: readonly string[]

@@ -1,4 +1,4 @@
-// The client of one request, asked for only as far as somebody wants to know.
+// The client of one request. Its properties are computed only when they are read.
 import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { plainAddress } from '../forwarding/trusted-proxies.ts'
@@ -8,7 +8,10 @@ import type { ClientRequest } from './listener/client-request.ts'
 // RFC 9110 §5.6.2 token characters: safe in a log line, a header and a URL.
 const safeToken = /^[!#$%&'*+.^_`|~\w-]{1,128}$/
 
-/** Computed on demand, for a hit asks for hardly any of it; but what the socket knows is noted at once, for a request that is over has none. */
+/**
+ * Computed on demand, because a hit needs hardly any of it. The socket's properties are noted at once, because a request that
+ * is over has no socket.
+ */
 export class IncomingClient implements RequestContext {
   readonly #request: ClientRequest
   readonly #trusts: (address: string) => boolean
@@ -52,7 +55,8 @@ export class IncomingClient implements RequestContext {
     return id !== undefined && safeToken.test(id) ? id : undefined
   }
 
-  // Where TLS ends in front of the proxy, the one who ended it says so; the origin is told, and so it is part of the key.
+  // If a trusted proxy ends TLS, its X-Forwarded-Proto names the scheme. The field is forwarded to the origin, so it is part of
+  // the key.
   #trustedScheme(): 'http' | 'https' | undefined {
     const scheme = this.#trustedField('x-forwarded-proto')?.trim().toLowerCase()
     return scheme === 'http' || scheme === 'https' ? scheme : undefined

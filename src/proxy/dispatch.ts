@@ -1,14 +1,13 @@
 // The dispatcher: each request is validated, then handled by the cache or passed to its origin; each error ends here.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { BaseLogger } from 'pino'
+import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
+import { ClientExchange, type ExchangeObserver } from '../exchange/client/exchange.ts'
 import type { ClientResponse } from '../exchange/client/response.ts'
 import { sendHead } from '../exchange/client/sending.ts'
 import type { Handled } from '../exchange/handle.ts'
 import type { Pass } from '../exchange/pass/pass.ts'
-import type { RequestHead } from '../exchange/routed-request.ts'
-import type { RequestContext } from '../forwarding/request-context.ts'
 import type { Origins } from '../origin/origin.ts'
 import { validateRequest, type AdmissionLimits } from './admission/admission.ts'
 import { hasBody } from './admission/framing.ts'
@@ -16,18 +15,18 @@ import { allow } from './admission/methods.ts'
 import { IncomingClient } from './client.ts'
 import type { ClientRequest } from './listener/client-request.ts'
 import type { UploadWatch } from './pass/upload-timeout.ts'
-import { relayWebSocket } from './pass/websocket.ts'
-import { writeProblem, writeRawProblem } from './problem.ts'
+import { responseOn, relayWebSocket } from './pass/websocket.ts'
+import { writeProblem } from './problem.ts'
 
-/** The cache, as the dispatcher asks it. */
+/** The cache, as the dispatcher calls it. */
 export interface RequestHandler {
   /**
-   * Answers a request, or returns the pass with which it goes to its origin. A hit answers synchronously. Must not touch the
-   * response before it returns a pass.
+   * Responds to a request, or returns the pass with which it goes to its origin. A hit is served synchronously. Must not touch the
+   * response before it returns a pass. Ends the exchange, unless it returns a pass.
    */
-  handle(request: RequestHead, response: ClientResponse, context: RequestContext): Handled | Pass | Promise<Handled | Pass>
+  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  passUpgrade(request: RequestHead, context: RequestContext): Pass
+  passUpgrade(exchange: ClientExchange): Pass
 }
 
 export interface DispatcherParts {
@@ -37,9 +36,10 @@ export interface DispatcherParts {
   /** True if a peer's X-Forwarded-* and Forwarded are believed. */
   readonly trusts: (address: string) => boolean
   readonly uploads: UploadWatch
-  readonly logger: BaseLogger
-  /** Sends a request to its origin and relays the response. Rejects with why there is none. */
-  passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void>
+  readonly observer: ExchangeObserver
+  readonly clock: Clock
+  /** Sends a request to its origin and relays the response. Ends the exchange, or rejects with why there is no response. */
+  passThrough(pass: Pass, request: ClientRequest): Promise<void>
 }
 
 /** Calls `handle` before Fastify sees a request. A hit therefore costs no routing, no header object and no log line. */
@@ -52,55 +52,59 @@ export class RequestDispatcher {
 
   /** Sees a request through to its response. Never throws. */
   readonly dispatch = (request: ClientRequest, response: ClientResponse): void => {
+    const exchange = this.#exchange(request, response)
     try {
-      const { handler, limits, trusts } = this.#parts
-      if (validateRequest(request, limits) === 'answer-locally') return answerLocally(response)
-      const outcome = handler.handle(request, response, new IncomingClient(request, trusts))
-      if (!(outcome instanceof Promise)) this.#proceed(outcome, request, response)
-      else outcome.then((settled) => this.#proceed(settled, request, response)).catch((error: unknown) => this.fail(error, request, response))
+      const { handler, limits } = this.#parts
+      if (validateRequest(request, limits) === 'answer-locally') return answerLocally(exchange)
+      const result = handler.handle(exchange)
+      if (!(result instanceof Promise)) this.#proceed(result, request, exchange)
+      else result.then((settled) => this.#proceed(settled, request, exchange)).catch((error: unknown) => fail(error, exchange))
     } catch (error) {
-      this.fail(error, request, response)
+      fail(error, exchange)
     }
   }
 
-  #proceed(outcome: Handled | Pass, request: ClientRequest, response: ClientResponse): void {
-    if (outcome.kind === 'handled') return
-    const { uploads, passThrough } = this.#parts
-    if (hasBody(request)) uploads.watch(request, () => this.fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), request, response))
-    passThrough(outcome, request, response).catch((error: unknown) => this.fail(error, request, response))
+  #exchange(request: ClientRequest, response: ClientResponse): ClientExchange {
+    const { trusts, observer, clock } = this.#parts
+    return new ClientExchange(request, response, new IncomingClient(request, trusts), observer, clock.monotonic())
   }
 
-  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  #proceed(result: Handled | Pass, request: ClientRequest, exchange: ClientExchange): void {
+    if (result.kind === 'handled') return
+    const { uploads, passThrough } = this.#parts
+    if (hasBody(request)) uploads.watch(request, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
+    passThrough(result, request).catch((error: unknown) => fail(error, exchange))
+  }
+
+  /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade = (request: IncomingMessage, client: Socket, head: Buffer): void => {
-    const { handler, origins, limits, trusts } = this.#parts
-    const failed = (cause: unknown): void => writeRawProblem(client, this.report(cause, request.url))
+    const { handler, origins, limits, clock } = this.#parts
+    const exchange = this.#exchange(request, responseOn(request, client))
     try {
       validateRequest(request, limits)
-      const pass = handler.passUpgrade(request, new IncomingClient(request, trusts))
-      relayWebSocket({ origins, viaName: limits.viaName, pass, request, client, head, failed })
+      const pass = handler.passUpgrade(exchange)
+      relayWebSocket({ origins, clock, viaName: limits.viaName, pass, client, head, failed: (cause) => fail(cause, exchange) })
     } catch (error) {
-      failed(error)
+      fail(error, exchange)
     }
-  }
-
-  /** Logs an error and sends it as the response. */
-  fail(cause: unknown, request: ClientRequest, response: ClientResponse): void {
-    const error = this.report(cause, request.url)
-    writeProblem(response, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
-  }
-
-  /** Logs an error in the one form of this log, and returns it as one of the catalogue. */
-  report(cause: unknown, target: string | undefined): SpringhouseError {
-    const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
-    const level = error.source === 'client' ? 'debug' : error.source === 'internal' ? 'error' : 'warn'
-    this.#parts.logger[level]({ err: error.cause ?? error, code: error.code, detail: error.detail, target }, error.message)
-    return error
   }
 }
 
-/** Answers a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
-function answerLocally(response: ClientResponse): void {
+/** Reports an error, sends it as the response, and ends the exchange. */
+function fail(cause: unknown, exchange: ClientExchange): void {
+  const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
+  exchange.observer.failed(error, exchange)
+  writeProblem(exchange, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
+  exchange.end()
+}
+
+/** Responds to a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */
+function answerLocally(exchange: ClientExchange): void {
+  const { response } = exchange
+  exchange.outcome = 'pass'
+  exchange.reason = 'options'
   const unread = response.hasUnreadBody
   if (unread) response.endConnection()
-  if (sendHead(response, 204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])) response.end()
+  if (sendHead(exchange, 204, ['Allow', allow, ...(unread ? ['Connection', 'close'] : [])])) response.end()
+  exchange.end()
 }

@@ -12,8 +12,8 @@ import { wordAt, wordNumber } from './codec-dictionary.ts'
 //   0 u8 version   1 u8 flags   2 u16 status   4 u32 total length   8 u32 offset of the text
 //  12 f64 requestTimeMs   20 f64 responseTimeMs   28 f64 keepUntilMs   36 …
 // The stamp is the first string, for the scripts compare it too: its length is the first number, its bytes begin the text.
-/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. */
-export const metadataVersion = 4
+/** An entry of another version reads as absent. 2: parts. 3: the stamp comes first. 4: the source of the lifetime, and credentials. 5: tags as text, and public hosts. */
+export const metadataVersion = 5
 const fixedBytes = 36
 const checksumBytes = 4
 
@@ -89,6 +89,11 @@ function putReference(fields: FieldLines, name: string, value: string | undefine
   putString(value)
 }
 
+function putStrings(values: readonly string[]): void {
+  numbers.push(values.length)
+  for (const value of values) putString(value)
+}
+
 function putLines(lines: FieldLines): void {
   numbers.push(lines.length >>> 1)
   for (let i = 0; i + 1 < lines.length; i += 2) {
@@ -133,10 +138,10 @@ export function encodeMetadata(meta: Metadata, bodyBytes: number = meta.bodyByte
     numbers.push(value === null ? 0 : 1)
     if (value !== null) putString(value)
   }
-  numbers.push(tags.length)
-  for (const tag of tags) putString(tag)
+  putStrings(tags)
   putString(meta.variant)
   putString(meta.authority)
+  putStrings(meta.publicHosts)
   putString(meta.target)
   putPart(meta.part)
 
@@ -221,6 +226,12 @@ function takeString(): string {
   return known
 }
 
+function takeStrings(): string[] {
+  const values: string[] = []
+  for (let left = takeCount(); left > 0; left--) values.push(takeString())
+  return values
+}
+
 function takeLines(): string[] {
   const lines: string[] = []
   for (let left = takeCount(); left > 0; left--) lines.push(takeString(), takeString())
@@ -294,10 +305,10 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
   const lastModified = takeReference(fields)
   const vary: Selecting[] = []
   for (let left = takeCount(); left > 0; left--) vary.push([takeString(), takeNumber() === 0 ? null : takeString()])
-  const tags: string[] = []
-  for (let left = takeCount(); left > 0; left--) tags.push(takeString())
+  const tags = takeStrings()
   const variant = takeString()
   const authority = takeString()
+  const publicHosts = takeStrings()
   const target = takeString()
   const part = takePart()
   const flags = bytes[start + 1] as number
@@ -323,6 +334,7 @@ function decodeParts(bytes: Buffer, start: number, textStart: number, textEnd: n
     vary,
     variant,
     authority,
+    publicHosts,
     target,
     tags,
     stamp,

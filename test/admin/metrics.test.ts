@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import tap from 'tap'
 import { listen, overLog, TwoWorkers } from './support.ts'
+import { SpringhouseError } from '../../src/errors.ts'
+import { endMany } from '../support/exchange.ts'
 
 const namesIn = (text: string, pattern: RegExp): Set<string> => new Set(Array.from(text.matchAll(pattern), (match) => match[1] as string))
 
@@ -39,10 +41,8 @@ tap.test('counters have the counted values, and closed sets of labels start at 0
   t.match(before, /^springhouse_origin_errors_total\{code="ORIGIN_TIMEOUT"\} 0$/m)
   t.match(before, /^springhouse_hits_total 0$/m)
 
-  parts.counters.count('fresh')
-  parts.counters.count('fresh')
-  parts.counters.hits += 2
-  parts.counters.originError('ORIGIN_RESET')
+  endMany(parts.counters, 2, 'hit', 'fresh')
+  parts.counters.failed(new SpringhouseError('ORIGIN_RESET'))
   await store('a', '/x')
   await purge({ all: true })
   for (let scrape = 0; scrape < 2; scrape++) {
@@ -50,6 +50,7 @@ tap.test('counters have the counted values, and closed sets of labels start at 0
     t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/)
     t.match(text, /^springhouse_requests_total\{reason="fresh"\} 2$/m)
     t.match(text, /^springhouse_hits_total 2$/m)
+    t.match(text, /^springhouse_request_outcomes_total\{outcome="hit"\} 2$/m)
     t.match(text, /^springhouse_origin_errors_total\{code="ORIGIN_RESET"\} 1$/m)
     t.match(text, /^springhouse_purges_total 1$/m)
     t.match(text, /^springhouse_store_entries 1$/m)
@@ -78,7 +79,7 @@ tap.test('a scrape leaves out values that cannot be read', async (t) => {
 tap.test('two listeners in one process keep their metrics apart', async (t) => {
   const one = await listen(t)
   const other = await listen(t)
-  one.parts.counters.hits = 5
+  endMany(one.parts.counters, 5, 'hit', 'fresh')
   t.match((await one.ask('/metrics')).text, /^springhouse_hits_total 5$/m)
   t.match((await other.ask('/metrics')).text, /^springhouse_hits_total 0$/m)
 })
@@ -87,14 +88,13 @@ tap.test('with several workers each has its label, whichever worker is scraped',
   const crew = new TwoWorkers()
   const one = await listen(t, () => ({ workers: crew.member('one') }))
   const other = await listen(t, () => ({ workers: crew.member('other') }))
-  one.parts.counters.hits = 5
-  other.parts.counters.hits = 7
-  other.parts.counters.count('fresh')
+  endMany(one.parts.counters, 5, 'hit', 'fresh')
+  endMany(other.parts.counters, 7, 'hit', 'fresh')
   for (const { ask } of [one, other]) {
     const { text, headers } = await ask('/metrics')
     t.match(headers['content-type'], /^text\/plain; version=0\.0\.4/)
     t.match(text, /^springhouse_hits_total\{worker="one"\} 5\nspringhouse_hits_total\{worker="other"\} 7$/m)
-    t.match(text, /^springhouse_requests_total\{reason="fresh",worker="other"\} 1$/m)
+    t.match(text, /^springhouse_requests_total\{reason="fresh",worker="other"\} 7$/m)
     t.match(text, /^springhouse_process_resident_memory_bytes\{worker="one"\} \d+$/m)
   }
 })

@@ -9,7 +9,7 @@ tap.test('a purge that every live replica acknowledged returns 200, and the name
   const before = storedAt('api.example.com', '/v1/a?b=c', { stamp: parts.purgeLog.applied })
   const answer = await purge({ urls: ['https://API.example.com:443/v1/a?b=c'] })
   t.equal(answer.status, 200)
-  t.same(answer.json(), { id: parts.purgeLog.applied, soft: false, replicas: { live: 1, acknowledged: 1 } })
+  t.same(answer.json(), { id: parts.purgeLog.applied, soft: false, replicas: { live: 1, acknowledged: 1 }, matched: 0 })
   t.equal(parts.purgeLog.judge(before), 'dead')
   t.equal(parts.purgeLog.judge({ ...before, target: '/v1/a' }), 'valid')
   t.equal(parts.counters.snapshot().purges, 1)
@@ -42,7 +42,7 @@ tap.test('not acknowledged by all in time is a 202 of the same shape', async (t)
   }))
   const answer = await purge({ all: true, soft: true })
   t.equal(answer.status, 202)
-  t.same(answer.json(), { id: '7', soft: true, replicas: { live: 3, acknowledged: 2 } })
+  t.same(answer.json(), { id: '7', soft: true, replicas: { live: 3, acknowledged: 2 }, matched: 0 })
 })
 
 tap.test('nor is one done that would be lost with the only server that has it', async (t) => {
@@ -51,7 +51,7 @@ tap.test('nor is one done that would be lost with the only server that has it', 
   }))
   const answer = await purge({ all: true })
   t.equal(answer.status, 202)
-  t.same(answer.json(), { id: '7', soft: false, replicas: { live: 3, acknowledged: 3 } })
+  t.same(answer.json(), { id: '7', soft: false, replicas: { live: 3, acknowledged: 3 }, matched: 0 })
 })
 
 tap.test('a log that cannot be written is a 503, and is logged with whose purge it was', async (t) => {

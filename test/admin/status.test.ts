@@ -2,6 +2,7 @@
 import tap from 'tap'
 import { SpringhouseError } from '../../src/errors.ts'
 import { errorsOf, listen, overLog, T0, TwoWorkers, type Answer } from './support.ts'
+import { endMany } from '../support/exchange.ts'
 
 interface Entry {
   readonly url: string
@@ -50,16 +51,19 @@ tap.test('/v1/stats shows the counters, the hit ratio, the store and the log', a
   const { ask, parts, store } = await listen(t)
   t.equal((await ask('/v1/stats')).json()['hitRatio'], null)
   await store('a', '/x')
-  for (const reason of ['fresh', 'fresh', 'fresh', 'vary-miss']) parts.counters.count(reason)
-  parts.counters.hits += 3
-  parts.counters.originError('ORIGIN_TIMEOUT')
+  endMany(parts.counters, 2, 'hit', 'fresh')
+  endMany(parts.counters, 1, 'stale', 'stale-while-revalidate')
+  endMany(parts.counters, 1, 'miss', 'vary-miss')
+  endMany(parts.counters, 6, 'pass', 'method')
+  parts.counters.failed(new SpringhouseError('ORIGIN_TIMEOUT'))
   const stats = (await ask('/v1/stats')).json()
   t.match(stats, {
     version: '1.2.3',
     uptimeMs: 0,
-    requests: 4,
-    requestsByReason: { fresh: 3, 'vary-miss': 1, other: 0 },
-    hits: 3,
+    requests: 10,
+    outcomes: { hit: 2, stale: 1, revalidated: 0, coalesced: 0, miss: 1, pass: 6, error: 0 },
+    requestsByReason: { fresh: 2, 'stale-while-revalidate': 1, 'vary-miss': 1, method: 6, refused: 0 },
+    hits: 2,
     hitRatio: 0.75,
     originErrors: { ORIGIN_TIMEOUT: 1, ORIGIN_REFUSED: 0 },
     store: { kind: 'memory', entries: 1, degraded: [] },
@@ -151,9 +155,8 @@ tap.test('/v1/stats of several workers sums their counters and stores, and shows
   const one = await listen(t, () => ({ workers: crew.member('one') }))
   const other = await listen(t, () => ({ workers: crew.member('other') }))
   for (const [{ parts: { counters } }, hits] of [[one, 2], [other, 1]] as const) {
-    counters.hits = hits
-    for (let i = 0; i < hits; i++) counters.count('fresh')
-    counters.count('vary-miss')
+    endMany(counters, hits, 'hit', 'fresh')
+    endMany(counters, 1, 'miss', 'vary-miss')
     counters.notStored('no-store')
   }
   await other.store('a', '/x')

@@ -137,6 +137,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const purgeLog = createLocalPurgeLog({ clock })
   const dispatcher = new Agent()
+  const counters = new Counters()
   const defaults: AdminParts = {
     tokens: [
       { name: 'dashboard', token: reader, scopes: ['read'] },
@@ -146,18 +147,23 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     purgeLog,
     origins: {
       request: () => {
-        throw new Error('the admin listener asks no origin')
+        throw new Error('the admin listener contacts no origin')
       },
       dispatcher,
       upgrade: () => {
-        throw new Error('the admin listener asks no origin')
+        throw new Error('the admin listener contacts no origin')
       },
       status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, consecutiveFailures: 0 }],
       close: () => dispatcher.close(),
     },
     explain: async () => undefined,
     keyed: async purge => purge,
-    counters: new Counters(['fresh', 'vary-miss'], ['no-store']),
+    purge: async (purge, waitMs) => {
+      const receipt = await parts.purgeLog.append(purge, waitMs)
+      counters.count('purges')
+      return receipt
+    },
+    counters,
     linesDropped: () => 0,
     defaultPurgeWaitMs: 2_000,
     config: () => ({ redis: { url: 'redis://***@redis:6379' } }),
@@ -168,7 +174,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     workers: undefined,
     nextTurn: () => setImmediate(),
   }
-  const parts = { ...defaults, ...change(defaults) }
+  const parts: AdminParts = { ...defaults, ...change(defaults) }
   const app = createAdmin(parts)
   await app.listen({ port: 0, host })
   t.teardown(async () => {

@@ -24,6 +24,23 @@ test('purge --all --soft marks everything stale', async (t) => {
   t.strictSame(admin.asked, [{ method: 'POST', url: '/v1/purge', authorization: 'Bearer from-env', body: { all: true, soft: true } }])
 })
 
+test('purge prints how many stored responses matched, if the listener says', async (t) => {
+  const texts = { 0: '; matched 0 stored responses', 1: '; matched 1 stored response', 7: '; matched 7 stored responses', unknown: '; matched responses: unknown' }
+  for (const [matched, text] of Object.entries(texts)) {
+    const admin = await adminServer(t, () => ({ status: 200, body: { ...receipt(3), matched: matched === 'unknown' ? matched : Number(matched) } }))
+    t.equal((await run(t, ['purge', '--all', '--admin', admin.url])).stdout, `purged (id 1700000000000-0), acknowledged by 3 of 3 replicas${text}\n`)
+  }
+})
+
+// The guard: errorLine() in cli/admin-client.ts.
+test('a purge that the listener refuses names the place of each problem', async (t) => {
+  const errors = [{ path: 'tags[1]', message: 'begins or ends with a space or tab, which is no part of a tag: remove it' }, { path: '', message: 'and \u001b 3 more' }]
+  const admin = await adminServer(t, () => ({ status: 400, body: { title: 'The request is malformed.', status: 400, errors } }))
+  t.strictSame(await run(t, ['purge', '--tag', 'a', '--tag', ' b', '--admin', admin.url]), {
+    code: 1, stdout: '', stderr: 'springhouse: The request is malformed. tags[1] begins or ends with a space or tab, which is no part of a tag: remove it; and \\x1b 3 more\n',
+  })
+})
+
 test('a purge that not every replica acknowledged in time ends with 1', async (t) => {
   const admin = await adminServer(t, () => ({ status: 202, body: receipt(2) }))
   t.strictSame(await run(t, ['purge', '--all', '--wait', '2s', '--admin', admin.url]), {

@@ -1,4 +1,4 @@
-// The compiled program as a real process, and what it says.
+// The compiled program as a real process, and its output.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createListener, type AddressInfo } from 'node:net'
@@ -22,9 +22,9 @@ export class Running {
   #waiting: (() => void)[] = []
 
   constructor(t: Test, args: readonly string[], env: Record<string, string> = {}, file: string = program) {
-    // Without the variables of the test run: a SPRINGHOUSE_ variable would change the test.
-    // tap sets NODE_OPTIONS for every child, which makes each start several times as slow, so env(1) takes it off again;
-    // it then becomes the program, so that signals reach that.
+    // Without the variables of the test run: a SPRINGHOUSE_ variable would change the test. tap sets NODE_OPTIONS for every
+    // child, which makes each start several times as slow. So env(1) removes it; env then becomes the program, so that signals
+    // reach the program.
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     endWithUs(this.child)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
@@ -41,7 +41,7 @@ export class Running {
     })
   }
 
-  /** The first match in what it has said on standard error, now or later; fails when it ends without. */
+  /** Returns the first match on standard error, now or later; fails when the process ends without one. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.#stderr)

@@ -1,4 +1,4 @@
-// The demo's backend: what the demonstration is built on.
+// The demo's backend, on which the demonstration is built.
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
@@ -93,7 +93,7 @@ t.test('/private is each caller’s own, and is not to be stored', async (test) 
   test.equal(answer.fields['cache-control'], 'private, no-store')
 })
 
-t.test('an unsafe request names what it changed', async (test) => {
+t.test('an unsafe request names the URL that it changed', async (test) => {
   const { ask } = await backend(test, 'a')
   const answer = await ask('/items', { method: 'POST' })
   test.equal(answer.status, 201)

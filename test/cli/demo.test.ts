@@ -23,7 +23,7 @@ interface Demo {
   printed(): string
 }
 
-/** Starts the demo and reads from what it prints where everything runs: what a person would go by. */
+/** Starts the demo and reads its addresses from its output, as a person would. */
 async function startDemo(test: Test): Promise<Demo> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', `import { demo } from ${JSON.stringify(demoModule)}; await demo(); process.exit()`], { stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)
@@ -123,7 +123,7 @@ async function run(test: Test, chapters: readonly Chapter[], runner: Runner): Pr
             return
           }
           const answers = await runner.request(step)
-          one.equal(answers.length, step.urls.length, 'every server answers')
+          one.equal(answers.length, step.urls.length, 'every server responds')
           for (const [index, answer] of answers.entries()) {
             const key = `${step.method} ${step.urls[index]}`
             check(one, answer, step.expect, lastBody.get(key))
@@ -146,7 +146,7 @@ async function holdOn(url: string): Promise<{ gone: Promise<void> }> {
 // Several processes start and stop, one backend takes two seconds: on a busy machine that adds up.
 t.setTimeout(360_000)
 
-t.test('every printed line does what is said of it', async (test) => {
+t.test('every printed line does as its description says', async (test) => {
   const demo = await startDemo(test)
   const { place } = demo
   test.equal(place.backends.length, 2)
@@ -165,7 +165,7 @@ t.test('every printed line does what is said of it', async (test) => {
   })
 })
 
-t.test('pasted into a shell, every printed line does what is said of it', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' }, async (test) => {
+t.test('pasted into a shell, every printed line does as its description says', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' }, async (test) => {
   const { place } = await startDemo(test)
   await run(test, script(place), pasted)
 })

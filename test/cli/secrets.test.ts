@@ -1,4 +1,4 @@
-// Secrets that files hold, in a process that runs: what SIGHUP takes up, and what it refuses.
+// Secrets in files, in a running process: the changes that SIGHUP takes up, and those that it refuses.
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { test, type Test } from 'tap'
@@ -131,7 +131,7 @@ test('a start with a file that is of no use is refused', async (t) => {
   })
 })
 
-test('check --print shows the path of the file, and not what is in it', async (t) => {
+test('check --print shows the path of the file, and not its content', async (t) => {
   const dir = t.testdir({ token: 'hush' })
   writeFileSync(`${dir}/a.yaml`, `admin: { tokens: [ { name: a, tokenFile: ${dir}/token } ] }\norigins: { api: { servers: [http://a] } }`)
   const { code, stdout, stderr } = await run(t, ['check', '--config', `${dir}/a.yaml`, '--print'])

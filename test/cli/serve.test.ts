@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'tap'
+import { startOrigin } from '../support/scripted-origin.ts'
 import { anyPort, freePort, origin, run, Running, urls } from './command.ts'
 
 test('serve prints its listeners, its store and its origins', async (t) => {
@@ -44,6 +45,25 @@ test('serve refuses a bad configuration with every problem, one line each', asyn
   ])
 })
 
+test('--default-ttl is the lifetime of responses that give none, also after a reload', async (t) => {
+  const unsaid = await startOrigin((request, response) => void response.writeHead(200, request.url === '/said' ? { 'Cache-Control': 'max-age=0' } : {}).end('body'))
+  t.teardown(() => unsaid.close())
+  const serve = new Running(t, ['serve', '--origin', unsaid.url, ...anyPort, '--default-ttl', '1h'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const { proxy } = await urls(serve)
+  const status = async (path: string): Promise<string | null> => (await fetch(`${proxy}${path}`)).headers.get('cache-status')
+  for (const path of ['/before', '/after']) {
+    t.match(await status(path), /stored; detail=uri-miss/)
+    t.match(await status(path), /hit; ttl=3[56]\d\d; detail=fresh/)
+    serve.child.kill('SIGHUP')
+    await serve.says(/reloaded/)
+  }
+  await status('/said')
+  t.match(await status('/said'), /detail=not-fresh/, 'a lifetime that the origin gives comes first')
+  t.strictSame(await run(t, ['serve', '--origin', unsaid.url, ...anyPort, '--default-ttl', '60']), {
+    code: 1, stdout: '', stderr: 'springhouse: config: routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "60" (from --default-ttl)\n',
+  })
+})
+
 test('a port that is taken is one clear line that names it', async (t) => {
   const port = await freePort()
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
@@ -59,7 +79,7 @@ test('an address that this machine does not have is one clear line', async (t) =
   t.match(stderr, /^springhouse: cannot listen on 192\.0\.2\.1(:0)?: this machine does not have that address \(EADDRNOTAVAIL\)\n$/)
 })
 
-test('a service link with the name of a setting is one line in the log, and in what check says', async (t) => {
+test('a service link with the name of a setting is one line in the log, and in the output of check', async (t) => {
   const env = { SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80', SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_VERSION: '1' }
   const serve = new Running(t, ['serve', ...origin, ...anyPort], env)
   await urls(serve)

@@ -45,9 +45,11 @@ for (const workers of [1, 2]) {
     // A worker without requests in flight has ended; the other one serves alone.
     const readiness = (): Promise<number> => ask(portOf(admin), { path: '/readyz' }).then(({ status }: Answer) => status, () => 0)
     await eventually(async () => await readiness() === 503)
-    // One worker may be told a moment later than the other, and take connections until then: refused is what all have given up.
+    // A worker may get the signal a moment later than the other, and take connections until then. A connection is refused once
+    // all workers have stopped listening.
     await eventually(() => ask(portOf(proxy), { path: '/at-once' }).then(() => false, (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED'))
-    // A worker that has nothing left to do may break off an answer as it ends; the other one says it still, to whoever balances.
+    // A worker that has nothing left to do may break off a response as it ends. The other still reports its state to a load
+    // balancer.
     const said: number[] = []
     await eventually(async () => said.push(await readiness()) > 0 && said.at(-1) === 503)
     t.notOk(said.includes(200), 'and nobody says anything else')
@@ -73,7 +75,7 @@ test('with a delay, it serves as before while it is not ready, until the delay i
   for (const agent of agents) {
     const answer = await ask(portOf(proxy), { agent })
     t.equal(answer.body.toString(), 'as before', 'new connections are taken, and those that there are kept')
-    t.equal(answer.header('connection'), 'close', 'until they have their next answer')
+    t.equal(answer.header('connection'), 'close', 'until they have their next response')
   }
   waiting.child.kill('SIGTERM')
   t.equal((await waiting.ended).code, 1)

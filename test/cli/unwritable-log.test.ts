@@ -1,4 +1,4 @@
-// Real processes whose log, or standard error, cannot be written: they answer, reload, stop and crash as they would otherwise.
+// Real processes whose log, or standard error, cannot be written: they serve, reload, stop and crash as they would otherwise.
 import { execFileSync, spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmdirSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
@@ -27,7 +27,7 @@ interface Start {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A proxy before an origin that is down, so each request is a line in the log. What it says of itself cannot be read. */
+/** Starts a proxy before an origin that is down, so each request is a line in the log. Its output cannot be read. */
 async function start(t: Test, { stdio, args = [], env = {} }: Start): Promise<Unwritable> {
   const [proxy, admin] = [await freePort(), await freePort()]
   const flags = ['serve', '--origin', 'http://127.0.0.1:9', '--host', '127.0.0.1', '--port', String(proxy), '--admin-port', String(admin)]
@@ -44,7 +44,7 @@ async function start(t: Test, { stdio, args = [], env = {} }: Start): Promise<Un
   return { child, proxy, admin, ended }
 }
 
-/** Sends requests on ten connections, and tells how many were answered. */
+/** Sends requests on ten connections, and returns how many got a response. */
 async function answered({ proxy }: Unwritable, count: number): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 10 })
   const answers = await Promise.all(Array.from({ length: count }, (_, i) => ask(proxy, { agent, path: `/${i}` }).then(({ status }) => status)))
@@ -58,7 +58,7 @@ async function dropped({ admin }: Unwritable): Promise<number> {
   return samples.reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
-/** A pipe: the end that a process is given, and the end that this one reads, or closes. */
+/** A pipe: the end that a process writes to, and the end that this process reads, or closes. */
 function pipe(t: Test): { writeEnd: number; read(): string; close(): void } {
   const path = `${t.testdir()}/${Math.random()}`
   execFileSync('mkfifo', [path])
@@ -104,7 +104,7 @@ const full = (): number => openSync('/dev/full', 'w')
 
 interface Case {
   readonly name: string
-  /** What the process is given for standard output and standard error, and what happens to it once it serves. */
+  /** The standard output and standard error of the process, and an action once it serves. */
   readonly given: (t: Test) => { stdio: StdioOptions; once?: () => void }
 }
 
@@ -128,7 +128,7 @@ const cases: readonly Case[] = [
 // Guard: descriptor.ts and sink.ts. With pino's own destination each case hangs, and only SIGKILL ends the process.
 for (const { name, given } of cases) {
   for (const pretty of name === 'nobody reads the pipe of both' ? ['false', 'true'] : ['false']) {
-    test(`${name}: requests are answered, and SIGTERM ends the process in order; pretty: ${pretty}`, async (t) => {
+    test(`${name}: requests get responses, and SIGTERM ends the process in order; pretty: ${pretty}`, async (t) => {
       const { stdio, once } = given(t)
       const serve = await start(t, { stdio, env: { SPRINGHOUSE_LOG_PRETTY: pretty } })
       once?.()
@@ -141,7 +141,7 @@ for (const { name, given } of cases) {
     })
   }
 
-  test(`${name}: an exception that nobody caught ends the process with 1`, async (t) => {
+  test(`${name}: an uncaught exception ends the process with 1`, async (t) => {
     const { stdio, once } = given(t)
     const serve = await start(t, { stdio })
     once?.()
@@ -164,7 +164,7 @@ for (const { name, given } of cases.filter((each) => /both/.test(each.name))) {
       const { body } = await ask(serve.admin, { path: '/v1/stats', headers: ['Authorization', `Bearer ${token}`] })
       return (JSON.parse(body.toString()) as { workers: { pid: number }[] }).workers.map(({ pid }) => pid)
     }
-    // Each worker that ends restores how it found what it shares with the others.
+    // Each worker that ends restores the state in which it found the shared descriptors.
     for (let crash = 0; crash < 2; crash++) {
       const [first = 0] = await pids()
       process.kill(first, 'SIGUSR2')
@@ -241,7 +241,7 @@ test('a small disk that fills and is emptied costs lines, and nothing else', { s
   truncateSync(file)
   await eventually(() => readFileSync(file, 'utf8').includes('log lines were dropped'))
   const logged = readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as { msg: string; lines: number })
-  t.match(logged[0], { msg: /^log lines were dropped/ }, 'the half line of before is gone with the file')
+  t.match(logged[0], { msg: /^log lines were dropped/ }, 'the half line from before went with the file')
   t.ok((logged[0]?.lines ?? 0) >= lost)
   writeFileSync(`${folder}/other`, Buffer.alloc(40 * 1024))
   t.equal(await answered(serve, 1000), 1000)
@@ -250,7 +250,7 @@ test('a small disk that fills and is emptied costs lines, and nothing else', { s
   unlinkSync(`${folder}/other`)
   await eventually(() => readFileSync(file, 'utf8').length > cut.length && readFileSync(file, 'utf8').endsWith('\n'))
   const unreadable = readFileSync(file, 'utf8').trimEnd().split('\n').filter((line) => !line.startsWith('{') || !isJson(line))
-  t.same(unreadable, [], 'the line that was cut is completed')
+  t.same(unreadable, [], 'the truncated line is completed')
   serve.child.kill('SIGTERM')
   t.equal(await serve.ended, 0)
 })

@@ -1,4 +1,4 @@
-// How the command is used, and what it says when it is used otherwise.
+// The usage of the command, and its errors for other usage.
 import { test } from 'tap'
 import { run } from './command.ts'
 

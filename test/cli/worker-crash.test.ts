@@ -86,7 +86,7 @@ test('workers share their fetches, and a crashed worker loses only its requests 
       const lost = failed.slice(before)
       t.comment(`${lost.length} requests were under way at the worker that was killed; ${begun - first} went on at the other`)
       t.ok(lost.length <= clients.length)
-      t.same(lost.filter(number => number > last), [], 'none of those that came when it was gone')
+      t.same(lost.filter(number => number > last), [], 'none of the connections that came after its end')
     }
     load.abort()
     await Promise.all(clients)

@@ -4,7 +4,7 @@ import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { test, type Test } from 'tap'
 import { ask, type Answer } from '../support/client.ts'
-import { counting, detail } from '../support/house.ts'
+import { counting, detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
@@ -69,7 +69,7 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
     return ((await answer.json()) as { replicas: { id: string }[] }).replicas
   }
   const [, ...workers] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
-  // Each worker is a replica. Whoever answers counts itself in any case, so all of several answers are looked at.
+  // Each worker is a replica. The worker that responds counts itself in any case, so several responses are compared.
   const bothAreThere = async (): Promise<boolean> => (await replicas()).map(({ id }) => id.split('-').at(-2)).toSorted().join() === workers.toSorted().join()
   await eventually(async () => (await Promise.all([bothAreThere(), bothAreThere(), bothAreThere(), bothAreThere()])).every(Boolean))
 
@@ -80,7 +80,7 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
   const everywhere = (): Promise<Answer[]> => Promise.all(agents.map((agent) => ask(port, { path: '/a', agent })))
   const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
 
-  // The first answers may come while a worker is still reading the purge log: it then keeps nothing.
+  // The first responses may come while a worker is still reading the purge log: it then keeps nothing.
   await eventually(async () => (await everywhere()).every((answer) => detail(answer) === 'fresh'))
   for (const body of [{ tags: ['things'] }, { urls: ['/a'] }, { prefixes: ['/'] }, { all: true }, { tags: ['things'] }, { all: true }]) {
     const before = Math.max(...(await everywhere()).map(number))
@@ -101,7 +101,7 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
 test('a connection that the last worker returns as it stops is closed: no worker is left to serve it', async (t) => {
   const primary = new Running(t, [], {}, givingBack)
   const [, worker, port] = await primary.says(/worker (\d+) listens on (\d+)/)
-  // It cannot read until it has been told to stop and has been given a connection, in that order.
+  // It cannot read until it has been sent the stop and a connection, in that order.
   process.kill(Number(worker), 'SIGSTOP')
   primary.child.kill('SIGTERM')
   await primary.says(/told/)
@@ -144,7 +144,7 @@ test('statistics cover all workers, at any worker; a worker that hangs is left o
 
   const [hanging, other] = workers as [string, string]
   process.kill(Number(hanging), 'SIGSTOP')
-  // Of those that are asked in turn every second one waits for it to go on.
+  // Every second request of these goes to the hanging worker, and waits for it to go on.
   const asked = [stats(), stats()]
   const first = await Promise.race(asked)
   t.same(first.workers.map(({ pid }) => String(pid)), [other])

@@ -90,7 +90,7 @@ export async function check(options: CheckOptions): Promise<Report> {
       else if (found.push(one) >= options.mostViolations) steps.over = true
     },
     hung: (what) => {
-      trail.count('not answered at all')
+      trail.count('no response at all')
       hung.push(`${what}\n${trail.about(new Set(['trouble']), 20)}`)
     },
   }
@@ -116,8 +116,8 @@ export async function check(options: CheckOptions): Promise<Report> {
     await watch
     trail.count('304s of the origin', origin.notModified)
     trail.count('failures of the origin', origin.failed)
-    trail.count('answers judged after a confirmed purge of theirs', oracle.judgedByPurge)
-    trail.count('unsafe answers whose invalidation was not recorded, and said so', notRecorded.size)
+    trail.count('responses judged after a confirmed purge of theirs', oracle.judgedByPurge)
+    trail.count('unsafe responses whose invalidation was not recorded, and said so', notRecorded.size)
     const seconds = (trail.elapsedMs - beganMs) / 1000
     for (const [target, one] of doubtful) if (!notRecorded.has(target)) found.push(one)
     return { seed: options.seed, steps: steps.taken, seconds, found, hung, leftOut, trail }
@@ -134,7 +134,7 @@ async function inTime(clients: Promise<unknown>, steps: { readonly left: boolean
   const hang = new Promise<never>((_resolve, reject) => {
     let lateMs = 0
     watch = setInterval(() => {
-      if (!steps.left && (lateMs += 200) > lastAnswersMs) reject(new Error('clients still wait for answers long after the last step: something hangs'))
+      if (!steps.left && (lateMs += 200) > lastAnswersMs) reject(new Error('clients still wait for responses long after the last step: something hangs'))
     }, 200)
   })
   try {

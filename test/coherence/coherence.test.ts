@@ -11,12 +11,12 @@ const options: CheckOptions = {
 
 t.setTimeout(360_000)
 
-void t.test('a purge is final, on several replicas, whatever goes wrong', async (test) => {
+void t.test('a purge is final, on several replicas, through every trouble', async (test) => {
   for (const seed of [20_260, Math.floor(Math.random() * 2 ** 31)]) {
     test.comment(`seed ${seed}`)
     const report = await check({ ...options, seed })
     test.comment(summary(report))
     test.same(report.found.map(account), [], `again: npm run check:coherence -- --seed ${seed} --steps ${options.steps}`)
-    test.ok(report.trail.figure('answers judged') > 0)
+    test.ok(report.trail.figure('responses judged') > 0)
   }
 })

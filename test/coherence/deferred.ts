@@ -77,7 +77,7 @@ export class Deferred {
     if (one.processes !== processesOf(one.replica)) return
     await wait(maxLagMs * 1.1 + 100)
     oracle.confirmed(oracle.sent(one.named, one.floor), trail.note('purge', `${one.replica.name} has been well since the post to ${one.target}: all replicas know of it`))
-    trail.count('unsafe answers that were recorded later')
+    trail.count('unsafe responses that were recorded later')
   }
 }
 

@@ -63,7 +63,7 @@ void t.test('the subject of a soft purge is served as stale, or confirmed again,
   test.equal(after(soft, { lastHeardOf: 21 }), undefined)
 })
 
-void t.test('a purge that may not have been recorded does not hide one that was, in whatever order they come', async (test) => {
+void t.test('a purge that may not have been recorded does not hide one that was, in either order', async (test) => {
   const oracle = new Oracle()
   const certain = oracle.sent({ ...nothing, all: true }, 20)
   const doubtful = oracle.sent({ ...nothing, all: true }, 15, '/a/long?post=1')
@@ -85,7 +85,7 @@ void t.test('a purge that one replica promises alone holds for that one', async 
 void t.test('a response for one user is made for each request, and no-cache reaches the origin', async (test) => {
   const oracle = new Oracle()
   const own = resourceByPath.get('/c/private') as Resource
-  test.match(oracle.judge(seen({ resource: own })), { rule: /one asker alone/ })
+  test.match(oracle.judge(seen({ resource: own })), { rule: /one client alone/ })
   test.equal(oracle.judge(seen({ resource: own, made: made(51), lastHeardOf: 51 })), undefined)
   test.match(oracle.judge(seen({ noCache: true })), { rule: /no-cache/ })
   test.equal(oracle.judge(seen({ noCache: true, lastHeardOf: 51 })), undefined)

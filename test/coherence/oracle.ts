@@ -1,4 +1,4 @@
-// The responses that are allowed after a purge: the promise, as a judge of what clients received.
+// The responses that are allowed after a purge: the promise, as a judge of the responses that clients received.
 import type { Resource } from './resources.ts'
 
 /** The subject of a purge. */
@@ -87,14 +87,14 @@ export class Oracle {
     purge.confirmed = moment
   }
 
-  /** Returns what a response breaks; undefined if nothing. */
+  /** Returns the rule that a response breaks; undefined if none. */
   judge(seen: Seen): Violation | undefined {
     const { resource, made, lastHeardOf = seen.status === 304 ? made.generation : 0, counterAtSend } = seen
     if (resource.neverShared && made.generation <= counterAtSend) {
-      return { rule: 'an answer for one asker alone was made before the request for it was sent', purge: undefined }
+      return { rule: 'a response for one client alone was made before its request was sent', purge: undefined }
     }
     if (seen.noCache && Math.max(made.generation, lastHeardOf) <= counterAtSend) {
-      return { rule: 'a request with no-cache was answered with what the origin had said before it was sent', purge: undefined }
+      return { rule: 'a request with no-cache got a response that the origin had made before it was sent', purge: undefined }
     }
     this.#count(seen)
     let doubtful: Violation | undefined

@@ -10,7 +10,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** A separate stream for `name`: the same for the same seed, whatever was drawn from this one. */
+  /** A separate stream for `name`: the same for the same seed, however much was drawn from this one. */
   fork(name: string): Random {
     let hash = 0x811c9dc5 ^ this.#seed
     for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)

@@ -82,7 +82,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   try {
     message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(replica.proxyPort, { ...asked, path: resource.path, headers: headersOf(asked) }))
   } catch (error) {
-    trail.count('reads without an answer')
+    trail.count('reads without a response')
     trail.note(resource.path, `${who} was not answered by ${replica.name} (#${sent}): ${String(error)}`)
     return undefined
   }
@@ -96,7 +96,7 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(resource.path, told)
   countUse(trail, cacheStatus)
-  // A replica with lax rules may give to one client what belongs to another: its rules allow that.
+  // A replica with lax rules may send one client a response that belongs to another: its rules allow that.
   if (resource.variesBy === 'cookie' && (laxBefore || replica.lax)) return undefined
   const wrong = judge(scene, asked, message, { status, sent, counterAtSend, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
   if (wrong !== undefined) scene.violated(wrong, resource.path, told)
@@ -126,15 +126,15 @@ function judge(scene: Scene, asked: Read, message: Message, told: { status: numb
     if (made === undefined) return { rule: 'a 304 names a version that the origin never gave', purge: undefined }
   } else {
     made = bodyGeneration === undefined ? undefined : scene.origin.generated(bodyGeneration)
-    if (made === undefined || made.path !== resource.path) return { rule: 'the answer is not one that the origin gave for this URL', purge: undefined }
+    if (made === undefined || made.path !== resource.path) return { rule: 'the response is not one that the origin made for this URL', purge: undefined }
     const bytes = complete && asked.method === 'GET' ? badBytes(asked, message, made) : undefined
     if (bytes !== undefined) return { rule: bytes, purge: undefined }
   }
-  scene.trail.count('answers judged')
+  scene.trail.count('responses judged')
   return scene.oracle.judge({ ...told, resource, replica: asked.replica.name, detail, noCache: asked.cacheControl === 'no-cache', made, lastHeardOf: generation })
 }
 
-/** Returns what is wrong with a body that claims to be whole: every byte is known beforehand. */
+/** Returns the fault of a body that claims to be whole: every byte is known beforehand. */
 function badBytes({ resource, flavour, who, range }: Read, { response, body }: Message, made: Generated): string | undefined {
   const variant = variantOf(resource, flavour, who)
   const expected = bodyOf({ path: resource.path, variant, stamp: resource.validator === 'strong' ? made.version : made.generation })
@@ -145,9 +145,9 @@ function badBytes({ resource, flavour, who, range }: Read, { response, body }: M
     return `the body is not the one that its head names: ${looks}, where ${expected.length} bytes of ${variant} ${made.generation} belong`
   }
   const part = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(field(response, 'content-range') ?? '')
-  if (part === null || range === undefined) return 'a part without a range, or that nobody asked for'
+  if (part === null || range === undefined) return 'a part without a range, or that was not requested'
   const [first, last, length] = part.slice(1).map(Number) as [number, number, number]
-  if (length !== expected.length || first !== range[0] || last !== Math.min(range[1], length - 1)) return 'a part that is another than was asked for'
+  if (length !== expected.length || first !== range[0] || last !== Math.min(range[1], length - 1)) return 'a part other than the requested one'
   return body.equals(expected.subarray(first, last + 1)) ? undefined : 'the bytes of a part are not those of its representation'
 }
 

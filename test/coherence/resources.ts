@@ -32,7 +32,7 @@ function resource(path: string, control: string | Resource['control'], more: Par
   }
 }
 
-/** Its requests carry a cookie. A separate route states what that means. */
+/** Its requests carry a cookie. A separate route states the cookie's meaning. */
 export const withCookie = '/c/cookie'
 
 const colours = ['red', 'green', 'blue']

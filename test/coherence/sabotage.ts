@@ -24,7 +24,7 @@ export const deaf = 'deaf'
 
 const table = {
   'unrecorded-forgotten': {
-    about: 'what an unsafe request invalidates while Redis is in trouble is lost',
+    about: 'an invalidation by an unsafe request is lost while Redis is in trouble',
     trouble: 'posts without Redis',
     edits: [{ file: 'store/redis/purge-log/log.js', text: 'this.#unrecorded.add(invalidation);', replacement: '' }],
   },

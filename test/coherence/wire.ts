@@ -49,7 +49,7 @@ export class Wire {
     this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms).unref() })
   }
 
-  /** Breaks every connection, in the middle of whatever it carries. */
+  /** Breaks every connection, in the middle of its message. */
   cut(): void {
     for (const { replica, redis } of this.#pairs) {
       replica.destroy()

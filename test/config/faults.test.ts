@@ -48,7 +48,7 @@ const whole = resolveConfig({
 
 type Holder = Record<string | number, unknown>
 
-/** Every place of a value: what holds it, and its key. */
+/** Every place of a value: its container, and its key. */
 function placesOf(value: unknown): [Holder, string | number][] {
   if (typeof value !== 'object' || value === null) return []
   const holder = value as Holder

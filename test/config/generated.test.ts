@@ -12,12 +12,12 @@ import { editorSchema, referencePage } from '../../src/config/reference.ts'
 const published = (name: string) => new URL(`../../../config/${name}`, import.meta.url)
 const read = (name: string) => readFileSync(published(name), 'utf8')
 
-test('config/reference.md is what the schema gives', (t) => {
+test('config/reference.md is generated from the schema', (t) => {
   t.equal(read('reference.md'), referencePage(), 'run `npm run generate`')
   t.end()
 })
 
-test('config/springhouse.schema.json is what the schema gives', (t) => {
+test('config/springhouse.schema.json is generated from the schema', (t) => {
   t.equal(read('springhouse.schema.json'), editorSchema(), 'run `npm run generate`')
   t.end()
 })
@@ -36,6 +36,9 @@ test('the example file loads, and editors find nothing wrong with it', (t) => {
   t.equal(inEditor({ proxy: { port: '${PORT}' }, cache: { keepStale: '1h', maxEntryBytes: '1MB' } }), true)
   t.equal(inEditor({ cache: { keepStale: 60 } }), false)
   t.equal(inEditor({ proxy: { prot: 1 } }), false)
+  for (const [heuristic, right] of [['5m', true], ['off', true], [false, true], [0, true], ['on', false], [true, false], [60, false]] as const) {
+    t.equal(inEditor({ routes: [{ origin: 'api', cache: { ttl: { heuristic } } }] }), right, String(heuristic))
+  }
   t.end()
 })
 
@@ -59,7 +62,7 @@ test('the effective configuration, as it is printed, loads as the same one', (t)
     admin: { tokens: [{ name: 'a', token: 'b' }] },
     proxy: { trustProxy: ['10.0.0.0/8'] },
     origins: { api: { servers: ['http://x:80/'], tls: {}, health: { path: '/healthz?a=b' } } },
-    routes: [{ origin: 'api', key: { cookies: ['lang'] }, cache: { negativeTtl: { 404: '5s' }, ttl: { default: '90s' }, maxEntryBytes: 1000 } }],
+    routes: [{ origin: 'api', key: { cookies: ['lang'] }, cache: { ttl: { default: '90s', status: { 404: '5s' } }, maxEntryBytes: 1000 } }, { origin: 'api', cache: { ttl: { heuristic: 'off' } } }],
     workers: 'auto',
   })
   t.strictSame(resolveConfig(parse(stringify(humanise(config)))), config)

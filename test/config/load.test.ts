@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { test, type Test } from 'tap'
 import { loadConfig, resolveConfig, type Flags } from '../../src/config/load.ts'
-import { ConfigError, type Problem } from '../../src/config/problem.ts'
+import { ConfigError, problemLine, type Problem } from '../../src/config/problem.ts'
 import type { Config } from '../../src/config/schema.ts'
 
 const origin = 'origins: { api: { servers: [http://127.0.0.1:3000] } }\n'
@@ -39,7 +39,7 @@ test('an origin alone is enough: everything else has a default', (t) => {
   t.end()
 })
 
-test('the example of the contract loads as it stands', (t) => {
+test('the example of the contract loads unchanged', (t) => {
   const config = load(t, `
 proxy:   { host: 0.0.0.0, port: 8080, trustProxy: false }        # tls: { cert, key }
 admin:   { host: 127.0.0.1, port: 8081, tokens: [ { name: deploy, token: \${DEPLOY_TOKEN}, scopes: [read, purge] } ] }
@@ -50,12 +50,12 @@ routes:                                                          # first match w
   - match: { host: api.example.com, path: /v1/ }
     origin: api
     key:   { query: { ignore: [ utm_*, fbclid ], sort: true }, headers: [ ] }
-    cache: { ttl: { default: 0s }, negativeTtl: { 404: 5s }, cookies: private }
+    cache: { ttl: { default: 0s, status: { 404: 5s } }, cookies: private }
 cache:   { memory: { maxBytes: 256MiB }, maxEntryBytes: 64MiB }
 sessions: { enabled: false }
 workers: 1
 `, { DEPLOY_TOKEN: 's3:#cret' })
-  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { negativeTtl: { 404: 5000 } } })
+  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { ttl: { default: 0, status: { 404: 5000 } } } })
   t.equal(config.origins.api?.health?.intervalMs, 2000)
   t.end()
 })
@@ -82,6 +82,29 @@ test('flags beat the environment, which beats the file, which beats the defaults
   t.end()
 })
 
+test('--default-ttl is the default lifetime of every route, in place of the file’s', (t) => {
+  const text = `${origin}routes: [{ match: { path: /a }, origin: api, cache: { ttl: { default: 1h, max: 2h } } }, { origin: api, cache: }, { origin: api }]\n`
+  t.strictSame(load(t, text, {}, { defaultTtl: '30s' }).routes.map(({ cache: { ttl } }) => [ttl.default, ttl.max]), [[30_000, 7_200_000], [30_000, 31_536_000_000], [30_000, 31_536_000_000]])
+  t.strictSame(load(t, text).routes.map(({ cache }) => cache.ttl.default), [3_600_000, undefined, undefined])
+  t.strictSame(load(t, text, {}, { defaultTtl: '0' }).routes.map(({ cache }) => cache.ttl.default), [0, 0, 0])
+  const only = { origin: ['http://127.0.0.1:1'] }
+  t.strictSame(loadConfig({ env: {}, flags: { ...only, defaultTtl: '5m' } }).config.routes.map(({ origin: name, cache }) => [name, cache.ttl.default]), [['default', 300_000]])
+  t.strictSame(load(t, origin, {}, { defaultTtl: '5m' }).routes.map(({ cache }) => cache.ttl.default), [300_000], 'of the only route, which no file gives')
+  for (const [defaultTtl, line] of [
+    ['60', 'routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "60" (from --default-ttl)'],
+    ['1 fortnight', 'routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "1 fortnight" (from --default-ttl)'],
+    ['400d', 'routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got 400d (from --default-ttl)'],
+  ] as const) {
+    try {
+      loadConfig({ env: {}, flags: { ...only, defaultTtl } })
+      t.fail(defaultTtl)
+    } catch (error) {
+      t.strictSame((error as ConfigError).problems.map(problemLine), [line])
+    }
+  }
+  t.end()
+})
+
 test('every kind of setting can come from the environment', (t) => {
   const { config } = loadConfig({
     env: {
@@ -97,7 +120,7 @@ test('every kind of setting can come from the environment', (t) => {
       SPRINGHOUSE_ADMIN_TOKENS: '[{ name: a, token: abc, scopes: [purge] }]',
     },
   })
-  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.ttl.default]), [['/b/', 'b', 0], [undefined, 'a', 5000]])
+  t.strictSame(config.routes.map((route) => [route.match.path, route.origin, route.cache.ttl.default]), [['/b/', 'b', undefined], [undefined, 'a', 5000]])
   t.match(config, {
     redis: { url: 'redis://127.0.0.1:6379', commandTimeoutMs: 250 },
     proxy: { trustProxy: ['10.0.0.0/8', '127.0.0.1'] },
@@ -130,7 +153,7 @@ test('SPRINGHOUSE_CONFIG names the file when no flag does', (t) => {
   t.end()
 })
 
-test('--origin stands in place of the origins and routes of the file', (t) => {
+test('--origin replaces the origins and routes of the file', (t) => {
   const config = load(t, `${origin}routes: [{ match: { path: /x }, origin: api }]\ncache: { maxVariants: 3 }`, {}, { origin: ['http://127.0.0.1:9'] })
   t.strictSame(Object.keys(config.origins), ['default'])
   t.strictSame(config.routes.map((route) => [route.match, route.origin]), [[{}, 'default']])
@@ -138,7 +161,7 @@ test('--origin stands in place of the origins and routes of the file', (t) => {
   t.end()
 })
 
-test('${NAME} in the file is replaced from the environment, and what it holds is never read as YAML', (t) => {
+test('${NAME} in the file is replaced from the environment, and its value is never read as YAML', (t) => {
   const text = `
 proxy: { port: \${PORT}, trustProxy: \${TRUST} }
 redis: { url: "redis://:\${PASSWORD}@redis:6379" }
@@ -204,7 +227,7 @@ test('host patterns and field names are compared in lower case', (t) => {
   t.end()
 })
 
-test('settings at hand become a Config without any file', (t) => {
+test('settings in memory become a Config without any file', (t) => {
   const config = resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 0 } })
   t.equal(config.proxy.port, 0)
   t.equal(config.routes[0]?.origin, 'api')

@@ -37,7 +37,7 @@ test('every problem is reported at once', (t) => {
 })
 
 test('each old name of a setting is refused with a line that gives the new one, wherever it was written', (t) => {
-  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h' }
+  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h', 'routes[].cache.negativeTtl': { 404: '5s' }, 'routes[].cache.heuristics': false }
   t.strictSame(Object.keys(values), Object.keys(renamedSettings))
   for (const [path, now] of Object.entries(renamedSettings)) {
     const name = path.slice(path.lastIndexOf('.') + 1)
@@ -55,24 +55,26 @@ test('each old name of a setting is refused with a line that gives the new one, 
 
 test('a lifetime for a status that is never stored is refused, with its section', (t) => {
   for (let status = 400; status < 600; status++) {
-    const found = wrong({ routes: [{ origin: 'api', cache: { negativeTtl: { [status]: '5s' } } }] })
-    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.negativeTtl\\.${status}: a ${status} is never stored \\(RFC \\d+ §[\\d.]+\\); leave it out$`)])
+    const found = wrong({ routes: [{ origin: 'api', cache: { ttl: { status: { [status]: '5s' } } } }] })
+    if (neverStored.has(status)) t.match(found, [new RegExp(`^routes\\[0\\]\\.cache\\.ttl\\.status\\.${status}: a ${status} is never stored \\(RFC 6585 §\\d\\); leave it out$`)])
     else t.strictSame(found, [])
   }
   t.end()
 })
 
-test('false is taken for the word off, and for nothing else', (t) => {
+test('false is taken for the value off, and for nothing else', (t) => {
   for (const access of [false, 'false', 'off']) t.equal(resolveConfig({ origins, log: { access } }).log.access, 'off')
   t.equal(loadConfig({ env: { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_LOG_ACCESS: 'false' } }).config.log.access, 'off')
   t.equal(resolveConfig({ origins, proxy: { trustProxy: false } }).proxy.trustProxy, false)
+  const heuristic = (given: unknown) => resolveConfig({ origins, routes: [{ origin: 'api', cache: { ttl: { heuristic: given } } }] }).routes[0]?.cache.ttl.heuristic
+  t.strictSame([false, 'false', 'off', '90s', '0s', 0, undefined].map(heuristic), ['off', 'off', 'off', 90_000, 0, 0, 300_000])
   t.strictSame(wrong({ log: { access: true } }), ['log.access: expected one of off, errors, sampled, all, got true'])
   t.strictSame(wrong({ log: { level: false } }), ['log.level: expected one of trace, debug, info, warn, error, fatal, silent, got false'])
   t.strictSame(wrong({ routes: [{ origin: 'api', cache: { mode: false } }] }), ['routes[0].cache.mode: expected one of cache, bypass, got false'])
   t.end()
 })
 
-test('a wrong value is shown, with what would be right', (t) => {
+test('a wrong value is shown, with a right one', (t) => {
   const cases: readonly [Record<string, unknown>, string][] = [
     [{ proxy: 3 }, 'proxy: expected a map of settings, got 3'],
     [{ proxy: { trustProxy: 'yes' } }, 'proxy.trustProxy: expected true, false, or a list of IP addresses and CIDR ranges, got "yes"'],
@@ -94,8 +96,12 @@ test('a wrong value is shown, with what would be right', (t) => {
     [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 'on' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got "on"'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: true } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got true'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 60 } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
     [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
-    [{ routes: [{ origin: 'api', cache: { negativeTtl: { 200: '5s' } } }] }, 'routes[0].cache.negativeTtl.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] }, 'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
     [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],
@@ -149,7 +155,7 @@ test('settings that are not supported yet are refused, not ignored', (t) => {
   t.end()
 })
 
-test('one mistake is one line: what depends on it is not judged as well', (t) => {
+test('one mistake is one line: settings that depend on it are not judged as well', (t) => {
   t.strictSame(wrong({ origins: { api: 3 }, routes: [{ origin: 'api' }] }), ['origins.api: expected a map of settings, got 3'])
   t.strictSame(wrong({ admin: { host: 3, tokens: 'x' } }).length, 2)
   t.end()
@@ -181,7 +187,7 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
     SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
   }
-  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'what Kubernetes says of its services is not meant for us')
+  t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'service links of Kubernetes are not meant for us')
   t.end()
 })
 
@@ -205,7 +211,7 @@ test('Kubernetes service links and deployment variables are distinguished from m
   t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
     `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is a Kubernetes service link for a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
     + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
-  )), 'those that have the name of a setting')
+  )), 'variables that have the name of a setting')
   t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
   for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
     t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)
@@ -235,5 +241,21 @@ test('a file that cannot be read is one clear line', (t) => {
   const dir = t.testdir({})
   t.strictSame(lines(() => loadConfig({ file: `${dir}/none.yaml`, env: {} })), [`cannot read ${dir}/none.yaml: there is no such file`])
   t.strictSame(lines(() => loadConfig({ file: dir, env: {} })), [`cannot read ${dir}: it is a directory`])
+  t.end()
+})
+
+// The guard: config/tag-rules.ts.
+test('a field that cannot carry tags is refused', (t) => {
+  const fields = (...listed: unknown[]): string[] => wrong({ cache: { tags: { fields: listed } } })
+  t.strictSame(fields({ name: 'X-Tags' }, { name: 'x-tags', separator: 'space' }), ['cache.tags.fields[1].name: x-tags is listed twice; list each field once'])
+  for (const name of ['Content-Type', 'set-cookie', 'Cache-Control', 'cdn-cache-control', 'vary', 'proxy-authenticate', 'surrogate-control']) {
+    t.match(fields({ name }), [new RegExp(`^cache\\.tags\\.fields\\[0\\]\\.name: ${name.toLowerCase()} has another meaning in HTTP`)])
+  }
+  t.strictSame(fields({ name: 'Cache-Groups', separator: 'comma' }), ['cache.tags.fields[0].separator: cache-groups is a list of strings in quotes (RFC 9875 §2); write structured'])
+  t.match(fields({ name: 'x y' }), [/^cache\.tags\.fields\[0\]\.name: expected the name of a header field/])
+  t.match(fields({ name: 'x', separator: 'semicolon' }), [/^cache\.tags\.fields\[0\]\.separator: expected one of comma, space, both, structured/])
+  t.strictSame(fields(), [])
+  t.strictSame(wrong({ cache: { tags: { fields: [{ separator: 'comma' }] } } }).length, 1)
+  t.strictSame(wrong({ cache: { tags: { fields: ['x'] } } }).length, 1)
   t.end()
 })

@@ -1,4 +1,4 @@
-// Where Redis is: what its URL may say, what is refused, and that a refusal shows no password.
+// Where Redis is: the permitted forms of its URL, the refused ones, and that a refusal shows no password.
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { loadConfig, resolveConfig } from '../../src/config/load.ts'
@@ -44,7 +44,7 @@ t.test('a URL says host, port, database, user, password and TLS', (t) => {
   t.end()
 })
 
-t.test('a URL that says anything else is refused, with what would be right and without its password', (t) => {
+t.test('any other URL is refused, with the right form and without its password', (t) => {
   const refused: [string, RegExp][] = [
     ['redis://h/cache', /expected the number of a database after the host, as in redis:\/\/redis:6379\/5, or nothing, got "redis:\/\/h\/cache"/],
     ...['/-1', '/1.0', '/0x5', '/05', '/00', '/5/', '/5/6', '//5', '/1e3', '/ 5', '/%35', '/99999999999', '/2147483648'].map((path): [string, RegExp] => [`redis://h${path}`, /number of a database/]),

@@ -1,4 +1,4 @@
-// References in the file: which are replaced, with what, and that no other text with a $ is taken for what it looks like.
+// References in the file: which are replaced, and by which value. No other text with a $ is taken for a reference.
 import { test, type Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import { ConfigError, problemLine } from '../../src/config/problem.ts'
@@ -69,7 +69,7 @@ test('any other ${…}, and $NAME, is refused with its place', (t) => {
   t.end()
 })
 
-test('no message shows what stands around a reference that is refused: it may be a password', (t) => {
+test('no message shows the text around a refused reference: it may be a password', (t) => {
   for (const written of ['redis://:pa$hush@h', 'redis://:${X-hush}@h', 'redis://:${X:-hush@h', 'redis://:hush${X}@h']) {
     const told = lines(t, `${origin}redis: { url: "${written}" }`)
     t.equal(told.length, 1, written)
@@ -78,7 +78,7 @@ test('no message shows what stands around a reference that is refused: it may be
   t.end()
 })
 
-test('$$ is a $ that is meant, wherever it stands', (t) => {
+test('$$ is a literal $, anywhere', (t) => {
   const env = { NAME: 'n' }
   t.equal(token(load(t, withToken('pa$$')), ), 'pa$')
   t.equal(token(load(t, withToken('$$NAME'), env)), '$NAME')
@@ -123,7 +123,7 @@ test('the content of a variable is neither parsed as YAML nor searched for refer
   t.end()
 })
 
-test('a default may hold what YAML would take for its own', (t) => {
+test('a default may hold characters that YAML would interpret', (t) => {
   for (const held of ['a,b', 'a:b', 'a#b', '[x]', '*a', '&a', '!t', '%x', '@x', '`x', '|', '>', 'a]', '?']) {
     t.equal(token(load(t, withToken(`\${X:-${held}}`))), held, `in a flow map: ${held}`)
     t.equal(token(load(t, `${origin}admin:\n  tokens:\n    - token: \${X:-${held}} # a comment\n      name: a\n`)), held, `in a block: ${held}`)
@@ -144,7 +144,7 @@ cache: { coalesce: \${COALESCE:-false}, maxEntryBytes: \${MOST:-1MiB}, keepStale
 log: { level: \${LEVEL:-warn} }
 workers: \${WORKERS:-1}
 origins: { api: { servers: \${SERVERS:-http://a, http://b} }, other: { servers: [ "http://\${HOST:-c}:81", \${D:-http://d} ] } }
-routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { negativeTtl: { 404: \${TTL:-5s} } } } ]
+routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { ttl: { status: { 404: \${TTL:-5s} } } } } ]
 `
   const config = load(t, text)
   t.match(config, {
@@ -153,7 +153,7 @@ routes: [ { origin: \${ORIGIN:-api}, retryOn: [ \${STATUS:-503} ], cache: { nega
     log: { level: 'warn' },
     workers: 1,
     origins: { api: { servers: ['http://a', 'http://b'] }, other: { servers: ['http://c:81', 'http://d'] } },
-    routes: [{ origin: 'api', retryOn: [503], cache: { negativeTtl: { 404: 5000 } } }],
+    routes: [{ origin: 'api', retryOn: [503], cache: { ttl: { status: { 404: 5000 } } } }],
   })
   t.match(load(t, text, { TRUST: 'true', PORT: '0' }).proxy, { port: 0, trustProxy: true })
   t.strictSame(lines(t, text, { PORT: 'http' }), ['proxy.port: expected a whole number from 0 to 65535, got "http"'])
@@ -169,7 +169,7 @@ test('JSON is taken as YAML is', (t) => {
   t.end()
 })
 
-test('comments are nobody’s business, and names are taken as they are', (t) => {
+test('comments are ignored, and names are taken as they are', (t) => {
   t.equal(load(t, `# $X \${X \${Y} \${Z:?no} "\${\n${origin}log: { level: warn } # costs $5 \${`).log.level, 'warn')
   t.strictSame(lines(t, 'origins: { "${NAME:-api}": { servers: [http://a] } }'), ['origins.${NAME:-api}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)'])
   t.strictSame(lines(t, 'origins: { ${NAME}: { servers: [http://a] } }', { NAME: 'api' }), ['origins.${NAME}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)'])
@@ -187,7 +187,7 @@ test('the place is found in long strings, blocks, lists, aliases and merged maps
   t.end()
 })
 
-test('nothing is replaced in what comes from the environment or a flag', (t) => {
+test('nothing is replaced in values from the environment or a flag', (t) => {
   const flags = { origin: ['http://127.0.0.1:1'] }
   const env = { SPRINGHOUSE_REDIS_PASSWORD: 'pa$x${Y}$$', SPRINGHOUSE_REDIS_SENTINEL_MASTER: '$m', SPRINGHOUSE_REDIS_SENTINEL_NODES: 's:1', SPRINGHOUSE_ADMIN_TOKEN: '${T}$$' }
   const { config } = loadConfig({ env, flags })

@@ -39,7 +39,8 @@ test('no time that can be set is too long for a timer, ten times over', (t) => {
     if (typeof node !== 'object' || node === null) return
     if ('unit' in node && node.unit === 'ms') {
       found++
-      // Some deadlines are a multiple of what is set. Beyond 2^31 - 1 a timer of Node's ends at once, and a wait becomes a loop.
+      // Some deadlines are a multiple of the setting. Beyond 2^31 - 1 a timer of Node's ends at once, and a wait becomes a
+      // loop.
       t.ok('maximum' in node && Number(node.maximum) * 10 < 2 ** 31, path)
     }
     for (const [name, value] of Object.entries(node)) walk(value, `${path}.${name}`)

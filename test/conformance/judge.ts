@@ -1,4 +1,4 @@
-// What a run of the suite comes to: its score, and where it is not what was expected, in either direction.
+// The result of a run of the suite: its score, and each difference from the expected results, in either direction.
 
 export const kinds = ['required', 'optimal', 'check'] as const
 export type Kind = (typeof kinds)[number]
@@ -6,7 +6,7 @@ export type Kind = (typeof kinds)[number]
 /** Every test of a suite, with its kind. */
 export type Tests = ReadonlyMap<string, Kind>
 
-/** What the suite's client says: true, or what is wrong. */
+/** The result of each test, as the suite's client reports it: true, or the failure. */
 export type Results = Readonly<Record<string, true | readonly [name: string, message: string]>>
 
 export type Score = Readonly<Record<Kind, { readonly passed: number; readonly of: number }>>
@@ -34,21 +34,21 @@ export function score(tests: Tests, results: Results): Score {
   return { required: of('required'), optimal: of('optimal'), check: of('check') }
 }
 
-/** One line for each test that does not pass: kind, test, and what the client says of it. */
+/** Returns a line for each test that does not pass: kind, test, and the report of the client. */
 export function failures(tests: Tests, results: Results): string[] {
   return kinds.flatMap(kind => [...tests]
     .filter(([id, its]) => its === kind && results[id] !== true)
     .map(([id]) => `${kind} ${id}: ${said(results[id])}`))
 }
 
-/** One line for each way in which a run is not as expected; none is as it should be. */
+/** Returns a line for each way in which a run is not as expected. */
 export function surprises(tests: Tests, results: Results, reasons: Reasons): string[] {
   const missed = [...tests]
-    .filter(([id, kind]) => kind !== 'check' && results[id] !== true && !(id in reasons)) // a check asks what a cache does; it has no right answer to miss
+    .filter(([id, kind]) => kind !== 'check' && results[id] !== true && !(id in reasons)) // a check shows what a cache does; it has no right result to miss
     .map(([id, kind]) => `${id} (${kind}) does not pass, and is not expected to fail: ${said(results[id])}`)
   const wrong = Object.entries(reasons).flatMap(([id, reason]) => {
     if (!tests.has(id)) return `${id} is expected to fail, and the suite does not have it`
-    if (tests.get(id) === 'check') return `${id} is expected to fail, and is a check, which has no right answer to miss`
+    if (tests.get(id) === 'check') return `${id} is expected to fail, and is a check, which has no right result to miss`
     if (results[id] === true) return `${id} is expected to fail, and passes`
     return reason.trim() === '' ? `${id} is expected to fail, and no reason is given` : []
   })

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { endWithUs } from '../support/children.ts'
 import type { Suite } from './suite.ts'
 
-/** Ten times what the whole suite takes: a client that takes longer hangs. */
+/** Ten times the duration of the whole suite: a client that takes longer hangs. */
 const clientTimeoutMs = 300_000
 const startTimeoutMs = 60_000
 
 export interface Running {
-  /** What the process says of where it listens. */
+  /** The address that the process prints. */
   readonly at: string
   stop(): void
 }
@@ -28,7 +28,7 @@ export async function startSpringhouse(root: string, args: readonly string[], en
   return start([join(root, 'dist/cli/main.js'), 'serve', ...args, ...listen], root, { ...secrets, ...env }, /^springhouse is ready\n\s+proxy\s+(\S+)\n/m)
 }
 
-/** What the suite's client prints when it asks a proxy: the results as JSON, or with `id` the whole exchange of one test. */
+/** Returns the output of the suite's client for a proxy: the results as JSON, or with `id` the whole exchange of one test. */
 export async function runClient(suite: Suite, proxy: string, id: string): Promise<string> {
   const env = { ...process.env, npm_config_base: proxy, npm_config_id: id, npm_package_config_id: id }
   const child = spawn(process.execPath, suite.client, { cwd: suite.directory, env, timeout: clientTimeoutMs, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -40,7 +40,7 @@ export async function runClient(suite: Suite, proxy: string, id: string): Promis
   return printed
 }
 
-/** Starts a Node program; resolves when it has printed what `ready` matches, with its group. @throws when it ends before, or does not come up. */
+/** Starts a Node program. Resolves with the group of `ready` once the output matches it. @throws when it ends before, or does not come up. */
 async function start(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>, ready: RegExp): Promise<Running> {
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   endWithUs(child)

@@ -1,4 +1,4 @@
-// The scores in a README: written between the markers, and told from others.
+// The scores in a README: written between the markers, and compared with others.
 import t from 'tap'
 import { hasScores, scoreTable, withScores } from './readme.ts'
 
@@ -23,7 +23,7 @@ t.test('it is written between the markers, and nothing else is touched', async t
   t.equal(withScores(readme, table(158)), `# A\n\n${begin}\n\n${table(158)}\n\n${end}\n\nB\n`)
 })
 
-t.test('what was written is known again, and another score, another revision or none is not', async t => {
+t.test('written scores are recognised, and another score, another revision or none is not', async t => {
   const written = withScores(readme, table(158))
   t.ok(hasScores(written, table(158)))
   t.notOk(hasScores(written, table(157)))
@@ -32,7 +32,7 @@ t.test('what was written is known again, and another score, another revision or 
   t.equal(withScores(written, table(159)), withScores(readme, table(159)), 'and it is replaced, not added to')
 })
 
-t.test('a README without the markers, or with one of them twice, is refused', async t => {
+t.test('a README without the markers, or with a marker twice, is refused', async t => {
   for (const bad of ['# A', `${begin}\n`, `${end}\n`, `${end}\n${begin}\n`, `${readme}${begin}\n`, `${readme}${end}\n`]) {
     t.throws(() => withScores(bad, table(158)), { message: /^README.md needs these two lines/ }, JSON.stringify(bad))
   }

@@ -1,7 +1,7 @@
-// The score in the README: written by the command between two markers, and held to what was run.
+// The score in the README: written by the command between two markers, and compared with the run.
 import type { Score } from './judge.ts'
 
-/** One row: what was run, and what came of it. */
+/** A row: the settings and store of a run, and its scores. */
 export interface Row {
   readonly settings: string
   readonly store: string
@@ -11,10 +11,10 @@ export interface Row {
 const begin = '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->'
 const end = '<!-- End of the scores. -->'
 
-// Checks are not scored: they ask what a cache does, some at the very end of what it holds for fresh.
+// Checks are not scored: they show what a cache does, some at the very end of a response's freshness.
 const scored = ['required', 'optimal'] as const
 
-/** What stands between the markers. */
+/** Returns the text between the markers. */
 export function scoreTable(revision: string, rows: readonly Row[]): string {
   const lines = [
     ['settings', 'store', ...scored],
@@ -30,7 +30,7 @@ export function withScores(readme: string, table: string): string {
   return `${readme.slice(0, from)}\n\n${table}\n\n${readme.slice(to)}`
 }
 
-/** Whether this table is what the README has. */
+/** True if the README has this table. */
 export function hasScores(readme: string, table: string): boolean {
   return withScores(readme, table) === readme
 }

@@ -1,4 +1,4 @@
-// npm run conformance: the public cache tests over each store and with each setting, scored and held to what is expected.
+// npm run conformance: the public cache tests over each store and with each setting, scored and compared with the expectations.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -26,7 +26,10 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 const here = join(root, 'test/conformance')
 const readmePath = join(root, 'README.md')
 
-/** Whether more wants to run than there are processors. Some tests store what lives for two seconds and ask for it at once: then they measure the machine. */
+/**
+ * True if more wants to run than there are processors. Some tests store responses that live for two seconds and request them at
+ * once: then they measure the machine.
+ */
 const busy = (): boolean => (loadavg()[0] as number) > availableParallelism()
 
 const { values: options } = parseArgs({
@@ -41,14 +44,14 @@ const { values: options } = parseArgs({
   },
 })
 
-/** Those of a table that were asked for by name; all when none were. @throws for a name that is not in it. */
+/** Returns the rows of a table that were named; all if none was named. @throws for a name that is not in it. */
 function chosen<T extends { readonly name: string }>(all: readonly T[], names: readonly string[] | undefined, option: string): readonly T[] {
   const unknown = names?.find(name => !all.some(one => one.name === name))
   if (unknown !== undefined) throw new Error(`--${option} takes ${all.map(({ name }) => name).join(' or ')}, not ${unknown}`)
   return all.filter(({ name }) => names === undefined || names.includes(name))
 }
 
-/** What the suite's client prints when it asks a Springhouse with these settings and this store. */
+/** Returns the output of the suite's client for a Springhouse with these settings and this store. */
 async function runOnce(suite: Suite, origin: string, its: Settings, store: Store): Promise<string> {
   const redis = store.redis ? await startRedis() : undefined
   const args = [...its.args(origin), ...(redis === undefined ? [] : ['--redis', redis.url])]
@@ -61,7 +64,10 @@ async function runOnce(suite: Suite, origin: string, its: Settings, store: Store
   }
 }
 
-/** What --expected names; for the packaged suite what is kept here; for another suite nothing, so that nothing is judged. */
+/**
+ * Returns the expectations of --expected; by default those kept here for the packaged suite. For another suite there are none,
+ * so that nothing is judged.
+ */
 function readExpected(): Expected | undefined {
   if (options.suite !== undefined && options.expected === undefined) return undefined
   return JSON.parse(readFileSync(resolve(options.expected ?? join(here, 'expected.json')), 'utf8')) as Expected
@@ -88,7 +94,7 @@ async function settled(suite: Suite, origin: string, its: Settings, store: Store
   return [results, found]
 }
 
-/** Prints what one run came to. */
+/** Prints the result of one run. */
 function report(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined): Row {
   const row = { settings: its.shown, store: store.name, score: score(suite.tests, results) }
   console.log(`${its.name.padEnd(12)}${store.name.padEnd(8)}${kinds.map(kind => `${kind} ${row.score[kind].passed}/${row.score[kind].of}`).join('   ')}`)
@@ -103,7 +109,7 @@ function settle(table: string, wrong: string[]): void {
   else if (!hasScores(readme, table)) wrong.push(`README.md has other scores than these; npm run conformance -- --write writes them:\n\n${table}\n`)
 }
 
-/** One line for each thing that is not as it should be. */
+/** Returns a line for each fault. */
 async function main(): Promise<string[]> {
   const [itsStores, itsSettings] = [chosen(stores, options.store, 'store'), chosen(settings, options.settings, 'settings')]
   const whole = options.store === undefined && options.settings === undefined && options.suite === undefined && options.id === ''

@@ -1,15 +1,14 @@
-// What is run: the suite over every store, with each of the settings.
+// The runs: the suite over every store, with each of the settings.
 import { fileURLToPath } from 'node:url'
 
 export interface Store {
   readonly name: string
-  /** Whether a Redis is started for it. */
+  /** True if a Redis is started for it. */
   readonly redis: boolean
   readonly env: Readonly<Record<string, string>>
 }
 
-// The tests are about what is kept and used, not about speed: a machine that is busy with something else must not read as a
-// Redis that is gone, which costs hits.
+// The tests are about storing and reuse, not about speed. A busy machine must not be taken for a lost Redis, which costs hits.
 const patience = { SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '10s' }
 
 export const stores: readonly Store[] = [
@@ -22,7 +21,7 @@ export interface Settings {
   readonly name: string
   /** In the README. */
   readonly shown: string
-  /** What `springhouse serve` is told, before the store that it is to use. */
+  /** The arguments of `springhouse serve`, before those of the store. */
   args(origin: string): readonly string[]
 }
 

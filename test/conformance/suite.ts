@@ -1,4 +1,4 @@
-// Where the public cache tests are, which revision they are, and what they ask: as npm has them, or as a checkout does.
+// The public cache tests: their place, their revision and their requirements, from npm or from a checkout.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -10,7 +10,7 @@ export interface Suite {
   readonly directory: string
   /** `http-cache-tests 0.4.5`, or of a checkout `http-cache-tests at bb49f1d`. */
   readonly revision: string
-  /** The programs of the suite, from its directory, with what Node needs before them. */
+  /** The programs of the suite, from its directory, with the arguments that Node needs before them. */
   readonly server: readonly string[]
   readonly client: readonly string[]
   readonly tests: Tests
@@ -26,9 +26,9 @@ export async function packagedSuite(here: string): Promise<Suite> {
   return suiteAt(directory)
 }
 
-/** @throws when there is no suite in the directory, or what it needs is not installed there. */
+/** @throws when there is no suite in the directory, or its dependencies are not installed there. */
 export async function suiteAt(directory: string): Promise<Suite> {
-  // Later revisions keep what runs the tests in a directory of its own.
+  // Later revisions keep the runner of the tests in a directory of its own.
   const engine = ['test-engine', '.'].find(name => existsSync(join(directory, name, 'cli.mjs')))
   if (engine === undefined) throw new Error(`${directory} does not hold the public cache tests: neither test-engine/cli.mjs nor cli.mjs is there`)
   return {

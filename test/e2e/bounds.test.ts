@@ -1,11 +1,11 @@
-// What has a bound keeps it over Redis too: an entry's size while it arrives, the variants of a key.
+// Bounds hold over Redis too: the size of an entry while it arrives, and the number of variants of a key.
 import { Redis } from 'ioredis'
 import { runInNewContext } from 'node:vm'
 import { setFlagsFromString } from 'node:v8'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -16,12 +16,12 @@ const collect = runInNewContext('gc') as () => void
 
 const mib = 1_048_576
 
-async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: House<Clock>, raw: Redis }> {
+async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: TestProxy<Clock>, raw: Redis }> {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const raw = new Redis(server.url)
   t.teardown(() => raw.disconnect())
-  const house = await startHouse(t, { origin, redis: server.url, clock: systemClock, config })
+  const house = await startProxy(t, { origin, redis: server.url, clock: systemClock, config })
   await eventually(() => well(house, '/well'))
   return { house, raw }
 }
@@ -30,7 +30,7 @@ t.test('a body that turns out to be beyond maxEntryBytes: its client gets every 
   const [pieces, piece] = [64, Buffer.alloc(mib)]
   const live: number[] = []
   const { house, raw } = await overRedis(t, async (request, response) => {
-    response.writeHead(200, { 'Cache-Control': 'max-age=600' }) // no Content-Length: nobody knows before the end
+    response.writeHead(200, { 'Cache-Control': 'max-age=600' }) // no Content-Length: the length is unknown before the end
     if (request.url === '/well') return response.end('well')
     for (let i = 0; i < pieces; i++) {
       const body = Buffer.from(piece.fill(i))
@@ -65,10 +65,10 @@ t.test('a body that turns out to be beyond maxEntryBytes: its client gets every 
   })
   t.same(sums, Array.from({ length: pieces }, () => mib), 'every byte, in order')
   const peak = Number(/used_memory_peak:(\d+)/.exec(await raw.info('memory'))?.[1])
-  // The collector frees buffers in its own time; but what is held on to, from the first half on, is in every sample.
+  // The collector frees buffers in its own time. Memory that is retained from the first half on is in every sample.
   const held = Math.min(...live) - liveBefore
   t.comment(`Redis held at most ${((peak - before) / mib).toFixed(1)} MiB of it, this process ${(held / mib).toFixed(1)} MiB, origin and client in it`)
-  // The bound, what is on its way beside it, and what Redis itself takes for the connections.
+  // The bound, the bytes in flight beside it, and Redis's own memory for the connections.
   t.ok(peak - before < 8 * mib, `${peak - before}`)
   t.ok(held < 16 * mib, `${held}`)
   await eventually(async () => (await raw.keys('*:b:*')).length === 0)
@@ -97,7 +97,7 @@ t.test('the variants of a key are bounded, and so are their chunks', async t => 
   const lengths = await Promise.all((await raw.keys('sh:{???????????????????????????????????????????}')).map(key => raw.hlen(key)))
   t.equal(Math.max(...lengths), 3)
   for (const way of ['7', '8', '9']) t.equal(detail(await house.get('/a', { 'X-Way': way })), 'fresh', 'the last ones are there')
-  // Those of variants that were let go stay for whoever reads them, a minute at the most.
+  // Bodies of dropped variants stay for clients that are reading them, for at most a minute.
   const ttls = await Promise.all((await raw.keys('*:b:*')).map(key => raw.pttl(key)))
   t.ok(ttls.filter(ttl => ttl > 60_000).length <= 3, `${ttls}`)
 })

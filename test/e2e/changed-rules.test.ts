@@ -1,9 +1,9 @@
-// Rules that decide who shares a response: when they change, nothing that was stored under the ones before is served.
+// Rules that decide which requests share a response. When such a rule changes, nothing stored under the former rules is served.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { startHeldOrigin, type HeldOrigin } from '../support/held-origin.ts'
-import { adminSettings, detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { adminSettings, detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
@@ -33,16 +33,16 @@ const pairs: readonly (readonly [name: string, before: Setting, after: Setting])
 
 const stores = ['memory', 'redis', 'tiered'] as const
 
-async function start(t: Test, store: typeof stores[number], origin: ScriptedOrigin, route: Setting, more: Setting = {}, redis?: string): Promise<House<Clock>> {
+async function start(t: Test, store: typeof stores[number], origin: ScriptedOrigin, route: Setting, more: Setting = {}, redis?: string): Promise<TestProxy<Clock>> {
   const over = store === 'memory' ? {} : overRedis(redis ?? '')
-  const house = await startHouse<Clock>(t, {
+  const house = await startProxy<Clock>(t, {
     origin, clock: systemClock, host: 'api.example',
     config: { ...over, ...(store === 'redis' && { cache: { memory: { maxBytes: 0 } } }), routes: [{ match: {}, origin: 'api', ...route }], ...more },
   })
   return house
 }
 
-function reload(house: House<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
+function reload(house: TestProxy<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
   return house.app.reload(resolveConfig({ admin: adminSettings, origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api', ...route }] }))
 }
 
@@ -75,17 +75,17 @@ for (const store of stores) {
   })
 }
 
-t.test('what changes nothing about sharing leaves what is stored where it is', async t => {
+t.test('a change of rules that does not affect sharing leaves stored responses in place', async t => {
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')
-  await reload(house, origin, { cache: { cookies: 'ignore', ttl: { default: '5s', max: '1h' }, staleIfError: '1m', heuristics: false, negativeTtl: { 404: '1s' } }, retryOn: [503] })
+  await reload(house, origin, { cache: { cookies: 'ignore', ttl: { default: '5s', max: '1h', heuristic: 'off', status: { 404: '1s' } }, staleIfError: '1m' }, retryOn: [503] })
   t.equal(detail(await house.get('/a')), 'fresh')
   await reload(house, origin, { cache: { cookies: 'ignore', mode: 'bypass' } })
   t.equal(detail(await house.get('/a')), 'route-uncached')
 })
 
-t.test('purges and explain find what a route stores under its new rules, and purges what it stored under the old ones', async t => {
+t.test('purges and explain find the entries of a route under its new rules, and purges those under the old ones', async t => {
   const origin = await page(t)
   const house = await start(t, 'memory', origin, { cache: { cookies: 'ignore' } })
   await house.get('/a')
@@ -112,7 +112,7 @@ for (const store of ['redis', 'tiered'] as const) {
     await lax.get('/a', { Cookie: 'victim' })
     t.equal(detail(await again.get('/a')), 'fresh')
     t.equal(String((await careful.get('/a')).body), 'page of nobody')
-    t.equal(detail(await believing.get('/a')), 'uri-miss', 'who is trusted decides what reaches the origin')
+    t.equal(detail(await believing.get('/a')), 'uri-miss', 'the trusted proxies decide what reaches the origin')
     await careful.purge({ urls: ['/a'] })
     for (const replica of [lax, again, careful, believing]) t.equal(detail(await replica.get('/a', { 'Cache-Control': 'only-if-cached' })), 'only-if-cached', 'a purge on one reaches all')
   })
@@ -120,8 +120,8 @@ for (const store of ['redis', 'tiered'] as const) {
 
 const fresh = { 'Cache-Control': 'max-age=600' }
 
-/** What happens over a reload to what is under way. */
-function whileReloading(sentence: string, prove: (t: Test, house: House<Clock>, held: HeldOrigin, cache: Setting) => Promise<void>): void {
+/** Proves how a reload treats requests in flight. */
+function whileReloading(sentence: string, prove: (t: Test, house: TestProxy<Clock>, held: HeldOrigin, cache: Setting) => Promise<void>): void {
   for (const store of stores) {
     void t.test(`${store}: ${sentence}`, async t => {
       const redis = store === 'memory' ? undefined : await startRedis()
@@ -132,7 +132,7 @@ function whileReloading(sentence: string, prove: (t: Test, house: House<Clock>, 
   }
 }
 
-whileReloading('a fetch that began before the reload is for nobody who comes after it', async (t, house, held) => {
+whileReloading('a fetch that began before the reload serves no request that comes after it', async (t, house, held) => {
   const victim = house.get('/a', { Cookie: 'victim' })
   const first = await held.nth('/a', 1)
   await reload(house, held.origin, strict)
@@ -146,7 +146,7 @@ whileReloading('a fetch that began before the reload is for nobody who comes aft
   t.equal(String((await house.get('/a')).body), 'page of nobody', 'and what it brought is found by nobody')
 })
 
-whileReloading('a refresh in the background that began before the reload brings nothing for those who come after it', async (t, house, held) => {
+whileReloading('a background refresh that began before the reload brings nothing for requests after it', async (t, house, held) => {
   const filled = house.get('/a', { Cookie: 'victim' })
   ;(await held.nth('/a', 1)).answer(200, { 'Cache-Control': 'max-age=600, stale-while-revalidate=600' }, 'page of victim')
   await filled

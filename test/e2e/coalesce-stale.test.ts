@@ -1,11 +1,11 @@
 // A request that waited for another's fetch, and is then given something stale: it says so.
 import t from 'tap'
-import { detail, startHouse } from '../support/house.ts'
+import { detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
-t.test('an answer that is stale when the wait for it is over says why it is given all the same', async t => {
+t.test('a response that is stale at the end of the wait for it says why it is served all the same', async t => {
   let release: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       release = () => response.writeHead(200, { 'Cache-Control': 'max-age=1, stale-while-revalidate=60', 'Age': '5' }).end('old')
     },

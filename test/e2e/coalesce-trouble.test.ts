@@ -1,13 +1,13 @@
-// What becomes of those who wait for another process when that one dies, is held up, or Redis goes.
+// Requests that wait for another process: that process dies, is held up, or Redis is lost.
 import t from 'tap'
-import { detail } from '../support/house.ts'
+import { detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
-import { askAll, countFrom, startSite, tally, type ReplicaProcess } from '../support/processes.ts'
+import { askAll, countFrom, startReplicas, tally, type ReplicaProcess } from '../support/processes.ts'
 
 const fields = { 'Cache-Control': 'max-age=600' }
 
-t.test('a process that is killed while it fetches is replaced within its lease, and all who waited elsewhere are answered', async t => {
-  const { replicas, asked, nth } = await startSite(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '1000' } })
+t.test('a process that is killed while it fetches is replaced within its lease, and all requests that wait elsewhere get a response', async t => {
+  const { replicas, asked, nth } = await startReplicas(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '1000' } })
   const count = await countFrom(replicas)
   const answers = Promise.allSettled(askAll(replicas, 200, '/a'))
   await nth('/a', 1)
@@ -27,8 +27,8 @@ t.test('a process that is killed while it fetches is replaced within its lease, 
   t.equal(asked('/a').length, 2)
 })
 
-t.test('a process that was stopped for longer than its lease goes on beside the next, and its older answer replaces nothing', async t => {
-  const { replicas, asked, nth } = await startSite(t, { count: 2, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '300' } })
+t.test('a process that was stopped for longer than its lease goes on beside the next, and its older response replaces nothing', async t => {
+  const { replicas, asked, nth } = await startReplicas(t, { count: 2, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '300' } })
   const [a, b] = replicas as [ReplicaProcess, ReplicaProcess]
   const older = a.get('/a')
   const first = await nth('/a', 1)
@@ -41,7 +41,7 @@ t.test('a process that was stopped for longer than its lease goes on beside the 
   a.kill('SIGCONT')
   first.answer(200, fields, 'older')
   // Its last bytes come after the commit.
-  t.equal((await older).body.toString(), 'older', 'its own client gets what it asked for')
+  t.equal((await older).body.toString(), 'older', 'its own client gets its response')
   for (const replica of [a, b]) {
     const hit = await replica.get('/a')
     t.equal(hit.body.toString(), 'younger')
@@ -51,16 +51,16 @@ t.test('a process that was stopped for longer than its lease goes on beside the 
 })
 
 for (const [how, signal] of [['is killed', 'SIGKILL'], ['hangs', 'SIGSTOP']] as const) {
-  t.test(`those who wait when Redis ${how} do not wait for the end of a lease: each process asks`, async t => {
+  t.test(`requests that wait when Redis ${how} do not wait for the end of a lease: each process fetches`, async t => {
     // A lease as long as the test may take.
     const env = { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '1000' }
-    const { redis, replicas, asked, nth } = await startSite(t, { count: 3, env })
+    const { redis, replicas, asked, nth } = await startReplicas(t, { count: 3, env })
     const count = await countFrom(replicas)
     const all = askAll(replicas, 30, '/a')
     await nth('/a', 1)
     await eventually(async () => await count('waits') === 29)
     redis.kill(signal)
-    // A hung Redis is found out by the calls that it does not answer.
+    // Only calls without a reply reveal that Redis hangs.
     const others = askAll(replicas, 30, '/other', () => ({ 'Cache-Control': 'only-if-cached' }))
     await nth('/a', 3)
     t.same(tally((await Promise.all(others)).map(({ status }) => String(status))), { 504: 30 })

@@ -1,11 +1,11 @@
-// One fetch for many over four processes: real processes, one Redis, and an origin that answers when the test says so.
+// Coalescing over four processes: real processes, one Redis, and an origin that responds when the test says so.
 import t from 'tap'
-import { detail } from '../support/house.ts'
+import { detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
-import { askAll, countFrom, startSite, tally } from '../support/processes.ts'
+import { askAll, countFrom, startReplicas, tally } from '../support/processes.ts'
 
 // Longer than the tests may take: nothing here may be owed to the end of a lease.
-const site = await startSite(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000' } })
+const site = await startReplicas(t, { count: 4, env: { SPRINGHOUSE_COHERENCE_LEASE_MS: '60000' } })
 const { replicas, asked, nth } = site
 const [a, b, c] = replicas as [typeof replicas[number], typeof replicas[number], typeof replicas[number], typeof replicas[number]]
 const timed = (from: number): string => `${Math.round(performance.now() - from)} ms`
@@ -47,7 +47,7 @@ t.test('2,000 at once for a cold key, and 2,000 when it is stale, make one reque
   t.equal(await count('leasesTakenOver'), 0)
 })
 
-t.test('2,000 on a key that may be served stale meanwhile are answered at once, and it is refreshed once', async t => {
+t.test('2,000 requests for a key that may be served stale meanwhile get a response at once, and it is refreshed once', async t => {
   const fields = { 'Cache-Control': 'max-age=600, stale-while-revalidate=600' }
   const early = a.get('/swr')
   ;(await nth('/swr', 1)).answer(200, fields, 'one')
@@ -65,13 +65,13 @@ t.test('2,000 on a key that may be served stale meanwhile are answered at once, 
   t.equal(asked('/swr').length, 2)
 })
 
-t.test('1,000 at once for what may not be stored are at the origin at once, as soon as one has found it out', async t => {
+t.test('1,000 requests at once for a response that may not be stored reach the origin at once, as soon as one has found that out', async t => {
   const count = await countFrom(replicas)
   const all = askAll(replicas, 1000, '/no-store')
   const first = await nth('/no-store', 1)
   await eventually(async () => await count('waits') === 999)
   first.answer(200, { 'Cache-Control': 'no-store' }, 'x')
-  // None of the others has been answered when the last of them is there.
+  // When the last of the others reaches the origin, none of them has its response yet.
   await nth('/no-store', 1000)
   t.equal(await count('waits'), 999, 'nobody waited a second time')
   for (const one of asked('/no-store').slice(1)) one.answer(200, { 'Cache-Control': 'no-store' }, 'x')
@@ -85,7 +85,7 @@ t.test('1,000 at once for what may not be stored are at the origin at once, as s
   await Promise.all(known)
 })
 
-t.test('what must be validated each time is not waited for in turn: one fetch, and then each asks whether it still holds', async t => {
+t.test('requests that must be validated each time do not wait in turn: one fetch, and then each request validates', async t => {
   const fields = { 'Cache-Control': 'no-cache', 'ETag': '"v"' }
   const count = await countFrom(replicas)
   const all = askAll(replicas, 100, '/no-cache')
@@ -103,7 +103,7 @@ for (const [what, fields, credentials] of [
   ['to-authorization', { 'Cache-Control': 'max-age=600' }, (user: string) => ({ 'X-User': user, 'Authorization': `Bearer ${user}` })],
   ['to-cookie', { 'Cache-Control': 'max-age=600' }, (user: string) => ({ 'X-User': user, 'Cookie': `sid=${user}` })],
 ] as const) {
-  t.test(`an answer that is ${what} reaches only the one who asked, however many waited for it`, async t => {
+  t.test(`a response that is ${what} reaches only the client that requested it, however many waited for it`, async t => {
     const path = `/${what}`
     const count = await countFrom(replicas)
     const all = askAll(replicas, 100, path, i => credentials(`user ${i}`))
@@ -116,7 +116,7 @@ for (const [what, fields, credentials] of [
   })
 }
 
-t.test('those without credentials who waited for one with credentials share the next fetch', async t => {
+t.test('requests without credentials that waited for one with credentials share the next fetch', async t => {
   const count = await countFrom(replicas)
   const ann = a.get('/mixed', { Authorization: 'Bearer ann' })
   const first = await nth('/mixed', 1)
@@ -132,7 +132,7 @@ t.test('those without credentials who waited for one with credentials share the 
 })
 
 for (const [name, purge] of [['url', { urls: ['/purge-url'] }], ['tag', { tags: ['x'] }], ['prefix', { prefixes: ['/purge-prefix'] }], ['all', { all: true }]] as const) {
-  t.test(`who asks after a purge by ${name} does not wait for a fetch that began before it at another process`, async t => {
+  t.test(`a request after a purge by ${name} does not wait for a fetch that began before it at another process`, async t => {
     const path = `/purge-${name}`
     const fields = { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'x' }
     const count = await countFrom(replicas)
@@ -142,14 +142,14 @@ for (const [name, purge] of [['url', { urls: ['/purge-url'] }], ['tag', { tags: 
     const after = b.get(path)
     const young = await nth(path, 2)
     t.equal(await count('leasesTakenOver'), 1)
-    // The lease is that of the younger fetch now: who comes to a third process waits for that one.
+    // The younger fetch holds the lease now: a request at a third process waits for that fetch.
     const third = c.get(path)
     await eventually(async () => await count('waits') === 1)
     young.answer(200, fields, 'new')
     t.equal((await after).body.toString(), 'new')
     t.equal((await third).body.toString(), 'new')
     old.answer(200, fields, 'old')
-    t.equal((await before).body.toString(), 'old', 'who asked before it gets what there was')
+    t.equal((await before).body.toString(), 'old', 'an earlier request gets the earlier response')
     for (const replica of replicas) t.equal((await replica.get(path)).body.toString(), 'new', 'and nobody else does')
     t.equal(asked(path).length, 2)
   })

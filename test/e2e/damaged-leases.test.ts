@@ -1,25 +1,25 @@
-// Leases that no replica wrote: whatever lies in Redis under the name of a lease, requests end, and Redis is left alone.
+// Leases that no replica wrote: whatever value has the name of a lease, requests end, and Redis is left alone.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 
 interface Site {
-  readonly house: House<Clock>
+  readonly house: TestProxy<Clock>
   readonly raw: Redis
-  /** Where the purge log stands: a lease with this stamp is waited for. */
+  /** The position of the purge log: requests wait for a lease with this stamp. */
   readonly stamp: string
   /** The name of the lease of a URL. */
   leaseOf(path: string): Promise<string>
 }
 
-// Long: without word on purges no lease is asked for.
+// Long: a replica that lags behind the purge log takes no lease.
 const maxLagMs = 20_000
 
-async function startSite(test: Test, leaseMs: number): Promise<Site> {
+async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
   const redis = await startRedis()
   const raw = new Redis(redis.url, { retryStrategy: () => 20 })
   raw.on('error', () => {})
@@ -27,7 +27,7 @@ async function startSite(test: Test, leaseMs: number): Promise<Site> {
     raw.disconnect()
     await redis.stop()
   })
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     origin: (_request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('body'),
     host: 'api.example',
     clock: systemClock,
@@ -53,7 +53,7 @@ async function startSite(test: Test, leaseMs: number): Promise<Site> {
   }
 }
 
-/** How often a lease was asked for: only the script that takes one runs HMGET. */
+/** Counts the attempts to take a lease: only the script that takes one runs HMGET. */
 async function takes(raw: Redis): Promise<number> {
   return calls(raw, 'hmget')
 }
@@ -64,9 +64,9 @@ async function calls(raw: Redis, command: string): Promise<number> {
 
 const monthMs = 30 * 24 * 3600 * 1000
 
-// Guard: takeScript gives what has no sensible time to live that of a lease, and takes what is no lease for none.
-t.test('a request ends within a lease or two, whatever lies under the name of the lease', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 300)
+// Guard: takeScript sets a lease's time to live where there is no sensible one, and ignores a value that is no lease.
+t.test('a request ends within a lease or two, whatever value has the name of the lease', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 300)
   const name = await leaseOf('/a')
   const put = (fields: Record<string, string>, ttlMs?: number) => async (): Promise<void> => {
     await raw.hset(name, fields)
@@ -87,10 +87,10 @@ t.test('a request ends within a lease or two, whatever lies under the name of th
     ['a stamp of a megabyte', put({ token: 'foreign', stamp: 'x'.repeat(1_000_000) })],
     ['fields of no lease', put({ a: 'b' })],
     ['thousands that wait for nobody', put(waiting)],
-    ['thousands that wait for a holder who is none', put({ ...waiting, token: 'foreign', stamp })],
-    ['a word that was left behind for ever', put({ told: 'uncacheable' })],
-    ['a word that was left behind for a month', put({ told: 'uncacheable' }, monthMs)],
-    ['a word that nobody says', put({ told: 'nonsense' })],
+    ['thousands that wait for a holder that does not exist', put({ ...waiting, token: 'foreign', stamp })],
+    ['an outcome that was left behind for ever', put({ told: 'uncacheable' })],
+    ['an outcome that was left behind for a month', put({ told: 'uncacheable' }, monthMs)],
+    ['an unknown outcome', put({ told: 'nonsense' })],
     ['a string', () => raw.set(name, 'x')],
     ['a list', () => raw.rpush(name, 'x')],
     ['a stream', () => raw.xadd(name, '*', 'token', 'x')],
@@ -107,15 +107,15 @@ t.test('a request ends within a lease or two, whatever lies under the name of th
   }
 })
 
-// Guard: acquireLease() stops when its client has left; without it the lease is asked for as long as another hand keeps it.
-t.test('nothing is asked of Redis for a client that has left', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 50)
+// Guard: acquireLease() stops when its client has left. Without it the attempts go on while another process holds the lease.
+t.test('no command is sent to Redis for a client that has left', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 50)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
-  // Never let go: its time to live is for ever a minute.
+  // Never released: its time to live stays at a minute.
   const kept = new AbortController()
   const keep = (async () => { while (!kept.signal.aborted) await raw.pexpire(name, 60_000) })()
-  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))
   client.on('error', () => {})
   const before = await takes(raw)
   await eventually(async () => await takes(raw) > before + 3)
@@ -127,18 +127,18 @@ t.test('nothing is asked of Redis for a client that has left', async (test) => {
     await eventually(async () => await calls(raw, 'xread') > read + 2)
     return await takes(raw) - taken
   }
-  // What was under way when it left may still come; then there is nothing more.
+  // A command in flight when the client left may still arrive. After it there are none.
   await eventually(async () => await stats() === 0)
   kept.abort()
   await keep
 })
 
 // Guard: acquireLease() settles its lead when the client leaves; without it the others would wait for a fetch that never comes.
-t.test('those who waited in the same process for a client that has left go on without it', async (test) => {
-  const { house, raw, stamp, leaseOf } = await startSite(test, 60_000)
+t.test('requests that waited in the same process for a client that has left go on without it', async (test) => {
+  const { house, raw, stamp, leaseOf } = await startReplicas(test, 60_000)
   const name = await leaseOf('/a')
   await raw.hset(name, { token: 'foreign', stamp })
-  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('nobody answers'))
+  const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))
   client.on('error', () => {})
   await eventually(async () => await raw.exists(name) === 1 && await raw.hlen(name) === 3)
   const waits = async (): Promise<number> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { waits: number }).waits

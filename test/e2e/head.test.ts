@@ -1,7 +1,7 @@
-// RFC 9111 §4.3.5: what the answer to a HEAD does to what GET stored.
+// RFC 9111 §4.3.5: the effect of a response to HEAD on the response stored for GET.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -34,11 +34,11 @@ function scripted(): { script: Script; origin: OriginHandler } {
   return { script, origin }
 }
 
-async function startAt(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<{ script: Script; house: House<Clock> }> {
+async function startAt(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<{ script: Script; house: TestProxy<Clock> }> {
   const { script, origin } = scripted()
   const redis = kind === 'redis' ? await startRedis() : undefined
   if (redis !== undefined) t.teardown(() => redis.stop())
-  const house = await startHouse<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
+  const house = await startProxy<Clock>(t, { origin, clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
   await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   return { script, house }
 }
@@ -65,20 +65,20 @@ const rows: readonly [sentence: string, stored: Fields, head: Fields, expected: 
   ['a 302 leaves it', tagged, { Location: '/b' }, 'as it was', { status: 302 }],
   ['a 200 removes a stored 404', { 'Cache-Control': 'max-age=600', 'X-A': 'old' }, {}, 'gone', { getStatus: 404 }],
   ['a 404 leaves a stored 404', { 'Cache-Control': 'max-age=600', 'X-A': 'old' }, {}, 'as it was', { getStatus: 404, status: 404 }],
-  ['one that may not be stored removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'no-store' }, 'gone'],
-  ['one that is private removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'private' }, 'gone'],
+  ['a response that may not be stored removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'no-store' }, 'gone'],
+  ['a private response removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'private' }, 'gone'],
   ['the same tag to Authorization leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
   ['another tag to Authorization leaves it: it may be that client\'s own', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
   ['another tag to a Cookie leaves it', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Cookie: 'a=b' } }],
   ['a 404 to Authorization leaves it', tagged, {}, 'as it was', { status: 404, asked: { Authorization: 'Bearer x' } }],
-  ['the same tag to Authorization updates it where the answer is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', { asked: { Authorization: 'Bearer x' } }],
-  ['another tag to Authorization removes it where the answer is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', { asked: { Authorization: 'Bearer x' } }],
+  ['the same tag to Authorization updates it if the response is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', { asked: { Authorization: 'Bearer x' } }],
+  ['another tag to Authorization removes it if the response is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', { asked: { Authorization: 'Bearer x' } }],
   ['a request that says no-store leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { 'Cache-Control': 'no-cache, no-store' } }],
 ]
 
 for (const kind of ['memory', 'redis']) {
   t.test(`over ${kind}`, async t => {
-    t.test('what a HEAD brings', async t => {
+    t.test('the effect of a response to HEAD', async t => {
       const { script, house } = await startAt(t, kind)
       for (const [sentence, stored, head, expected, more = {}] of rows) {
         t.test(sentence, async t => {
@@ -98,7 +98,7 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('only what the request selects is touched, and all of that', async t => {
+    t.test('only the variants that the request selects are touched, and all of those', async t => {
       const { script, house } = await startAt(t, kind)
       for (const language of ['de', 'fr']) {
         script.get = { ...tagged, Vary: 'Accept-Language', 'X-A': language }
@@ -119,7 +119,7 @@ for (const kind of ['memory', 'redis']) {
       t.not(detail(await house.get('/a', { Accept: 'a/a' })), 'fresh', 'an older one that matches as well does not come forward')
     })
 
-    t.test('a purge that came while it was asked wins over what it confirms', async t => {
+    t.test('a purge that came while the HEAD was in flight wins over the response that the HEAD confirms', async t => {
       const { script, house } = await startAt(t, kind)
       for (const [body, expected] of [[{ urls: ['/a'] }, 'uri-miss'], [{ urls: ['/a'], soft: true }, 'soft-purged']] as const) {
         await house.get('/a')
@@ -135,14 +135,14 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('what was asked for after the HEAD is not judged by it', async t => {
+    t.test('a response requested after the HEAD is not judged by it', async t => {
       const { script, house } = await startAt(t, kind)
       let release = (): void => {}
       script.beforeHead = new Promise(resolve => { release = resolve })
       script.head = { ETag: '"v0"' }
       const answer = house.get('/a', {}, { method: 'HEAD' })
       await house.origin.nth(1)
-      // The clock that the two requests are told apart by has whole milliseconds.
+      // The clock that orders the two requests has whole milliseconds.
       const then = systemClock.now()
       await eventually(() => systemClock.now() > then)
       await house.get('/a')
@@ -153,9 +153,9 @@ for (const kind of ['memory', 'redis']) {
   })
 }
 
-t.test('a HEAD for what is stale makes it fresh again, from the moment of the HEAD, for the lifetime that it gives', async t => {
+t.test('a HEAD freshens a stale response, from the moment of the HEAD, for the lifetime that it gives', async t => {
   const { script, origin } = scripted()
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60' }
   await house.get('/a')
   house.clock.advance(100_000)
@@ -169,9 +169,9 @@ t.test('a HEAD for what is stale makes it fresh again, from the moment of the HE
   t.equal(detail(await house.get('/a', {}, { method: 'HEAD' })), 'request-method')
 })
 
-t.test('one that contradicts what is stale is not outdone by stale-while-revalidate or a failing origin', async t => {
+t.test('a HEAD response that contradicts a stale response is not outdone by stale-while-revalidate or a failing origin', async t => {
   const { script, origin } = scripted()
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   script.get = { ...tagged, 'Cache-Control': 'max-age=60, stale-while-revalidate=600, stale-if-error=600' }
   await house.get('/a')
   house.clock.advance(61_000)

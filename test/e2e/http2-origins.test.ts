@@ -1,4 +1,4 @@
-// A whole Springhouse before origins that speak HTTP/2 over TLS: what is stored, what passes by, and what breaks off.
+// A whole proxy before origins that speak HTTP/2 over TLS: stored responses, passes, and responses that break off.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
@@ -10,7 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, open } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { answer, data, goaway, head, resetStream, startFrameOrigin, startHttp2Origin, type FrameConnection, type Http2Origin, type StreamHandler } from '../support/http2-origin.ts'
 import { frameType } from '../hostile/frames.ts'
 
@@ -23,8 +23,8 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 
 interface Tap { teardown(close: () => Promise<void>): void }
 
-function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): Promise<House> {
-  return startHouse(tap, {
+function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): Promise<TestProxy> {
+  return startProxy(tap, {
     origin: () => undefined,
     config: {
       origins: { api: { servers, http2: true, tls: { ca }, balance: 'round-robin' } },
@@ -34,14 +34,14 @@ function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): 
   })
 }
 
-async function before(tap: Tap, handler: StreamHandler, proxy?: object): Promise<{ house: House; origin: Http2Origin }> {
+async function before(tap: Tap, handler: StreamHandler, proxy?: object): Promise<{ house: TestProxy; origin: Http2Origin }> {
   const origin = await startHttp2Origin(handler)
   const house = await houseBefore(tap, [origin.url], proxy)
   tap.teardown(() => origin.close())
   return { house, origin }
 }
 
-t.test('miss, hit, validation, HEAD, and what is not stored', async t => {
+t.test('miss, hit, validation, HEAD, and a response that is not stored', async t => {
   const { house, origin } = await before(t, (stream, headers) => {
     const fields = { 'cache-control': 'max-age=50', 'etag': '"1"', 'x-a': ['1', '2'] }
     if (headers['if-none-match'] === '"1"') return stream.respond({ ...fields, ':status': 304 }, { endStream: true })
@@ -64,7 +64,7 @@ t.test('miss, hit, validation, HEAD, and what is not stored', async t => {
   t.equal(origin.sessions.length, 1)
 })
 
-t.test('what was cut is never stored, and cut for the client: a GET and a POST', async t => {
+t.test('a truncated response is never stored, and is truncated for the client: a GET and a POST', async t => {
   const ways: Record<string, (connection: FrameConnection, stream: number) => void> = {
     'RST_STREAM, NO_ERROR': (connection, stream) => connection.send(resetStream(stream, 0)),
     'RST_STREAM, CANCEL': (connection, stream) => connection.send(resetStream(stream, 8)),
@@ -89,7 +89,7 @@ t.test('what was cut is never stored, and cut for the client: a GET and a POST',
   }
 })
 
-t.test('an answer with a malformed field is a 502, and nothing of it is stored', async t => {
+t.test('a response with a malformed field is a 502, and nothing of it is stored', async t => {
   const origin = await startFrameOrigin((connection, stream) => connection.send(head(stream, [['last-modified', 'Thu, 01 Jan 2015 00:00:00 GMT'], ['cache-control', 'private\0']]), data(stream, 'for one', true)))
   const house = await houseBefore(t, [origin.url])
   t.teardown(() => origin.close())
@@ -98,7 +98,7 @@ t.test('an answer with a malformed field is a 502, and nothing of it is stored',
   t.match(await ask(house.port, { method: 'POST', path: '/a', body: 'x' }), { status: 502 })
 })
 
-t.test('uploads, 103 and trailers, on what passes the cache by', async t => {
+t.test('uploads, 103 and trailers, on requests that pass the cache by', async t => {
   const { house } = await before(t, async stream => {
     let length = 0
     for await (const chunk of stream) length += (chunk as Buffer).length
@@ -147,7 +147,7 @@ t.test('HTTP/2 on both sides: streams to streams', async t => {
   t.equal(origin.sessions.length, 1)
 })
 
-t.test('an upload that the client cuts never looks whole to the origin', async t => {
+t.test('an upload that the client aborts is never complete for the origin', async t => {
   const { house, origin } = await before(t, stream => stream.resume())
   const request = open(house.port, { method: 'POST' }, () => undefined)
   request.on('error', () => undefined)
@@ -242,7 +242,7 @@ t.test('many requests for one cold key are one stream', async t => {
 t.test('the setting is off by default, and says so', async t => {
   t.equal(resolveConfig({ origins: { api: { servers: ['https://api:1'] } } }).origins['api']?.http2, false)
   const origin = await startFrameOrigin((connection, stream) => connection.send(answer(stream, 'h2')))
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url], tls: { ca } } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url], tls: { ca } } }, routes: [{ match: {}, origin: 'api' }] } })
   t.teardown(() => origin.close())
   t.equal((await house.get('/')).status, 502)
   t.notOk(origin.connections.some(({ heard }) => heard.some(({ type }) => type === frameType.headers)))

@@ -1,13 +1,13 @@
-// What comes before and after an answer: 1xx and trailers, RFC 9110 §15.2 and §6.5.
+// Messages before and after the final response: 1xx and trailers, RFC 9110 §15.2 and §6.5.
 import t from 'tap'
 import { readResponses, statusOf } from '../hostile/wire.ts'
 import { rawRequest } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 
 const ask = (target: string, version = '1.1'): string => `GET ${target} HTTP/${version}\r\nHost: x\r\nConnection: close\r\n\r\n`
 
-t.test('103 and 102 reach the client who waits for the origin, and nobody else', async t => {
-  const house = await startHouse(t, {
+t.test('103 and 102 reach the client that waits for the origin, and no other', async t => {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeProcessing()
       response.writeEarlyHints({ 'link': ['</a.css>; rel=preload; as=style', '</b,c.js>; rel=preload'], 'X-Other': '1', 'Cache-Tag': 'secret' })
@@ -20,9 +20,9 @@ t.test('103 and 102 reach the client who waits for the origin, and nobody else',
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /^HTTP\/1\.1 200 OK\r\n/, 'HTTP/1.0 knows none')
 })
 
-t.test('of an answer that waits for its turn nothing comes ahead, nor in its midst', async t => {
+t.test('a response that waits for its turn sends nothing ahead of its turn, nor amid another response', async t => {
   let answerFirst = (): void => undefined
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.url === '/first') {
         answerFirst = () => response.end('first')
@@ -34,7 +34,7 @@ t.test('of an answer that waits for its turn nothing comes ahead, nor in its mid
       }
       request.resume().on('end', () => {
         response.end('second')
-        // When the second answer has come to the house, or nearly.
+        // When the second response has reached the proxy, or nearly.
         setTimeout(answerFirst, 50)
       })
     },
@@ -46,15 +46,15 @@ t.test('of an answer that waits for its turn nothing comes ahead, nor in its mid
   }
 })
 
-t.test('who is refused is not asked for the body first', async t => {
-  const house = await startHouse(t, { origin: (_, response) => response.end() })
+t.test('a client whose request is refused gets no 100 before it', async t => {
+  const house = await startProxy(t, { origin: (_, response) => response.end() })
   const expecting = (host: string): string => `POST /a HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n`
   t.match(await rawRequest(house.port, expecting('a/b')), /^HTTP\/1\.1 400 /)
   t.match(await rawRequest(house.port, `${expecting('a')}abc`), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
 })
 
 t.test('a hint that cannot be read is left out', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       request.socket.write('HTTP/1.1 103 Early Hints\r\nLink: nonsense\r\n\r\n')
       response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('done')
@@ -64,7 +64,7 @@ t.test('a hint that cannot be read is left out', async t => {
 })
 
 t.test('trailers reach the client as trailers, and are not kept', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Trailer': 'X-Sum' })
       response.write('abc')
@@ -79,8 +79,8 @@ t.test('trailers reach the client as trailers, and are not kept', async t => {
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /\r\n\r\nabc$/, 'without chunks there is no place for them')
 })
 
-t.test('a passed request has its 1xx answers and its trailers too', async t => {
-  const house = await startHouse(t, {
+t.test('a passed request has its 1xx responses and its trailers too', async t => {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' })
       response.writeHead(200)
@@ -97,7 +97,7 @@ t.test('a passed request has its 1xx answers and its trailers too', async t => {
   t.match(old, /\r\n\r\nabc$/)
 })
 
-t.test('a 100 that nobody asked for is skipped, however it comes', async t => {
+t.test('a 100 that no client expects is skipped, however it comes', async t => {
   const final = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok'
   const unasked = 'HTTP/1.1 100 Continue\r\n\r\n'
   const ways: Record<string, string[]> = {
@@ -109,7 +109,7 @@ t.test('a 100 that nobody asked for is skipped, however it comes', async t => {
     'not at all': [final],
   }
   for (const [way, parts] of Object.entries(ways)) {
-    const house = await startHouse(t, {
+    const house = await startProxy(t, {
       origin: async (request) => {
         for (const part of parts) {
           request.socket.write(part)

@@ -1,9 +1,9 @@
-// Unsafe requests (RFC 9111 §4.4): what they invalidate is gone everywhere, whatever Redis does, and nothing else goes with it.
+// Unsafe requests (RFC 9111 §4.4) invalidate their targets at every replica, whatever Redis does, and nothing else.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
 import { ask } from '../support/client.ts'
-import { adminSettings, detail, overRedis, startHouse, token } from '../support/house.ts'
+import { adminSettings, detail, overRedis, startProxy, token } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -35,8 +35,8 @@ async function posts(port: number, count: number, target: (i: number) => string)
 const long = (i: number): string => `/any?${i}${'x'.repeat(7_900)}`
 
 // The guard: implicit purges raise no floor (store/purge/table.ts, invalidate).
-t.test('more POSTs to long URLs by one client than the log may hold: what others stored is still there, and what was posted to is not', async t => {
-  const house = await startHouse(t, { origin: redirecting(), config: { coherence: { maxLogBytes: '1MiB', maxLogRecords: 300 } } })
+t.test('more POSTs to long URLs by one client than the log may hold: other entries are still there, and those of the POSTs are not', async t => {
+  const house = await startProxy(t, { origin: redirecting(), config: { coherence: { maxLogBytes: '1MiB', maxLogRecords: 300 } } })
   for (const path of ['/kept', long(1), '/things/7']) t.equal(detail(await house.get(path)), 'uri-miss')
   await posts(house.port, 1_000, i => i % 100 === 0 ? `/things/${i / 100}` : long(i))
   t.equal(detail(await house.get('/kept')), 'fresh')
@@ -46,7 +46,7 @@ t.test('more POSTs to long URLs by one client than the log may hold: what others
 })
 
 t.test('a group that the origin names goes, however many POSTs there were', async t => {
-  const house = await startHouse(t, { origin: redirecting() })
+  const house = await startProxy(t, { origin: redirecting() })
   await house.get('/kept')
   await posts(house.port, 1, () => '/x?group')
   t.equal(detail(await house.get('/kept')), 'uri-miss')
@@ -57,8 +57,8 @@ t.test('the same over Redis, for two replicas', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const options = { clock: systemClock, redis: redis.url, host: 'a.example', config: { ...overRedis(redis.url), coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000, maxLogBytes: '64KiB', maxLogRecords: 100 } } }
-  const one = await startHouse(t, { ...options, origin: redirecting() })
-  const two = await startHouse(t, { ...options, origin: one.origin })
+  const one = await startProxy(t, { ...options, origin: redirecting() })
+  const two = await startProxy(t, { ...options, origin: one.origin })
   for (const path of ['/kept', long(1)]) await one.get(path)
   await posts(one.port, 300, i => `/other?${i}`)
   // With the Host under which it was stored.
@@ -67,13 +67,13 @@ t.test('the same over Redis, for two replicas', async t => {
   t.equal(detail(await two.get(long(1))), 'uri-miss')
 })
 
-// The guard: invalidationBy leaves out what no route stores (exchange/pass/invalidate.ts).
+// The guard: invalidationBy leaves out URLs whose route stores nothing (exchange/pass/invalidate.ts).
 t.test('a URL whose route stores nothing is not recorded; after a reload it is', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const routes = (mode: 'cache' | 'bypass'): object[] => [{ match: { path: '/api' }, origin: 'api', cache: { mode } }, { match: {}, origin: 'api' }]
   let location: string | undefined
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     clock: systemClock, redis: redis.url, config: { ...overRedis(redis.url), routes: routes('bypass') },
     origin: (request, response) => {
       request.resume()
@@ -88,9 +88,9 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   location = '/stored'
   await put()
   const after = await applied()
-  t.ok(after > before, 'what its response names may be another route’s')
+  t.ok(after > before, 'the URL that its response names may be another route’s')
   location = undefined
-  // The route stores for a while, and then does not any more: what it stored meanwhile must still go.
+  // The route stores for a while, and then no longer: responses stored meanwhile must still be invalidated.
   const reload = (mode: 'cache' | 'bypass'): Promise<void> => house.app.reload(resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(mode),
   }))
@@ -102,14 +102,14 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
 
 const readyz = async (port: number): Promise<string[]> => JSON.parse((await ask(port, { path: '/readyz' })).body.toString()).degraded
 
-// The guard: what could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
-t.test('a POST while Redis hangs: gone from this replica at once, and from the other when Redis is well', async t => {
+// The guard: an invalidation that could not be recorded is kept (store/redis/purge-log/unrecorded.ts).
+t.test('a POST while Redis hangs invalidates at this replica at once, and at the other when Redis is well', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const config = { redis: { url: redis.url, commandTimeoutMs: 1_000 }, coherence: { maxLagMs: 60_000, purgeWaitMs: 500 } }
   const options = { clock: systemClock, redis: redis.url, host: 'a.example', config }
   let version = 1
-  const one = await startHouse(t, {
+  const one = await startProxy(t, {
     ...options,
     origin: (request, response) => {
       if (request.method === 'POST') version++
@@ -117,7 +117,7 @@ t.test('a POST while Redis hangs: gone from this replica at once, and from the o
       response.writeHead(200, request.method === 'GET' ? cached : {}).end(`version ${version}`)
     },
   })
-  const two = await startHouse(t, { ...options, origin: one.origin })
+  const two = await startProxy(t, { ...options, origin: one.origin })
   await eventually(async () => {
     await one.get('/x')
     return detail(await two.get('/x')) === 'fresh'

@@ -1,13 +1,13 @@
-// Stopping and reloading with requests under way.
+// Stopping and reloading with requests in flight.
 import { Agent } from 'node:http'
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { open } from '../support/client.ts'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { counting, detail, startProxy } from '../support/proxy.ts'
 
-t.test('a stop waits for the answer that is under way, and not for what its client keeps open afterwards', async t => {
+t.test('a stop waits for the response in flight, and not for connections that its client keeps open afterwards', async t => {
   let finish: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'no-store' })
       response.write('first ')
@@ -31,8 +31,8 @@ t.test('a stop waits for the answer that is under way, and not for what its clie
   agent.destroy()
 })
 
-t.test('a reload whose routes lead to an origin that is not there is refused, and what runs stays', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+t.test('a reload whose routes lead to an origin that is not there is refused, and the running configuration stays', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const servers = [house.origin.url]
   const next = resolveConfig({ origins: { api: { servers }, other: { servers } }, routes: [{ match: {}, origin: 'other' }] })

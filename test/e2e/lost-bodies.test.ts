@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, overRedis, startHouse } from '../support/house.ts'
+import { detail, overRedis, startProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Recorded } from '../support/scripted-origin.ts'
 
@@ -17,7 +17,7 @@ const body = randomBytes(4 * chunkBytes + 1000)
 const otherFrom = (at: number): Buffer => Buffer.concat([body.subarray(0, at), randomBytes(body.length - at)])
 
 type Answers = (response: ServerResponse, request: Recorded) => unknown
-/** What the origin answers from now on. */
+/** The origin's response from now on. */
 let answers: Answers
 const whole = (bytes: Buffer, fields: Readonly<Record<string, string>> = {}): Answers => response => {
   response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Length': bytes.length, ...fields }).end(bytes)
@@ -27,7 +27,7 @@ const redis = await startRedis()
 t.teardown(() => redis.stop())
 const raw = new Redis(redis.url)
 t.teardown(() => raw.disconnect())
-const house = await startHouse(t, {
+const house = await startProxy(t, {
   origin: (_request, response, recorded) => answers(response, recorded),
   clock: systemClock,
   config: { ...overRedis(redis.url), cache: { memory: { maxBytes: 0 } } },
@@ -53,10 +53,10 @@ const same: Readonly<Record<string, { fields?: Readonly<Record<string, string>>,
   'the same': { later: whole(body) },
   'the same, described': { fields: described, later: whole(body, described) },
   'the same, of no announced length': { later: response => { response.writeHead(200); response.write(body.subarray(0, 70_000)); response.end(body.subarray(70_000)) } },
-  'what has changed since only behind what was sent': { later: whole(changed), expected: changed },
+  'a change only behind the sent bytes': { later: whole(changed), expected: changed },
 }
 for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
-  t.test(`the origin answers with ${what}: the client gets all of it`, async t => {
+  t.test(`the origin responds with ${what}: the client gets all of it`, async t => {
     const path = `/${what.replaceAll(/\W/g, '-')}`
     await lose(path, 2, fields)
     answers = later
@@ -71,7 +71,7 @@ for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
   })
 }
 
-t.test('a part, too, and what asks for it asks the origin for the whole, without conditions', async t => {
+t.test('a part too: a request for it fetches the whole response, without conditions', async t => {
   await lose('/part', 2, described)
   answers = whole(body, described)
   const answer = await house.get('/part', { Range: `bytes=1000-${4 * chunkBytes + 9}`, 'If-Range': '"one"' })
@@ -110,25 +110,25 @@ const other: Readonly<Record<string, Answers>> = {
   'the same, cut off': response => { response.writeHead(200, { 'Content-Length': body.length }).write(body.subarray(0, -1), () => response.destroy()) },
 }
 for (const [what, later] of Object.entries(other)) {
-  t.test(`the origin answers with ${what}: the answer is cut`, async t => {
+  t.test(`the origin responds with ${what}: the response is truncated`, async t => {
     const path = `/other/${what.replaceAll(/\W/g, '-')}`
     await lose(path, 2)
     answers = later
     const answer = await house.get(path)
     t.equal(answer.status, 200)
     t.equal(answer.complete, false)
-    t.ok(body.equals(Buffer.concat([answer.body, body.subarray(answer.body.length)])), 'what had come of it was right')
+    t.ok(body.equals(Buffer.concat([answer.body, body.subarray(answer.body.length)])), 'the received beginning was right')
   })
 }
 
-t.test('a client that wants nothing to be asked for: the answer is cut', async t => {
+t.test('a client that forbids contacting the origin: the response is truncated', async t => {
   await lose('/only-if-cached', 2)
   const asked = house.origin.requests.length
   t.equal((await house.get('/only-if-cached', { 'Cache-Control': 'only-if-cached' })).complete, false)
   t.equal(house.origin.requests.length, asked)
 })
 
-t.test('what was lost before anything was sent is a miss', async t => {
+t.test('a body that was lost before anything was sent is a miss', async t => {
   await lose('/first', 0)
   const answer = await house.get('/first')
   t.equal(detail(answer), 'uri-miss')

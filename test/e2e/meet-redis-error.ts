@@ -67,7 +67,7 @@ async function degraded({ adminPort }: Serving): Promise<readonly string[]> {
 const secrets = Object.values(marks).flatMap((mark) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
 
 // Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
-/** Tests a program that meets the error: it answers every request, says so in the log where it should, and stops in order. */
+/** Tests a program that meets the error: it responds to every request, logs the error where it should, and stops in order. */
 export function meet(error: RedisError): void {
   t.test(error.name, async (test) => {
     const { redis, begin, end } = await error.start(test)
@@ -77,7 +77,7 @@ export function meet(error: RedisError): void {
     for (let round = 1; round < 4; round++) answers.push(await use(serving, round))
     if (error.refuses !== undefined) await eventually(async () => (await degraded(serving)).includes('redis'))
     await end?.()
-    test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request is answered')
+    test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request gets a response')
     test.equal((await ask(serving.adminPort, { path: '/healthz' })).status, 200)
     serving.running.child.kill('SIGTERM')
     const { code, stdout, stderr } = await serving.running.ended

@@ -1,27 +1,27 @@
-// What an origin may say in odd ways, and what a client is sent of it: doubled fields, trailers, interim responses, upgrades.
+// Odd responses of an origin, and the client's view of them: doubled fields, trailers, interim responses, upgrades.
 import { once } from 'node:events'
 import t from 'tap'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from '../hostile/frames.ts'
 import { rawRequest } from '../support/client.ts'
 import { startCannedAnswers } from '../support/canned-answers.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { data, head, startFrameOrigin } from '../support/http2-origin.ts'
 import { secureClients, type SecureClients } from '../support/secure-clients.ts'
 import { tlsFiles } from '../support/tls-files.ts'
 
 const tls = tlsFiles(t)
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
-async function before(tap: Tap, canned: (target: string, method: string, count: number) => string, route: object = {}): Promise<{ house: House; clients: SecureClients; asked: string[] }> {
+async function before(tap: Tap, canned: (target: string, method: string, count: number) => string, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients; asked: string[] }> {
   const asked: string[] = []
   const origin = await startCannedAnswers((target, method) => canned(target, method, asked.push(`${method} ${target}`)))
   tap.teardown(() => origin.close())
   return { ...await houseBefore(tap, { servers: [origin.url] }, route), asked }
 }
 
-async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{ house: House; clients: SecureClients }> {
-  const house = await startHouse(tap, { origin: () => undefined, config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
+async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients }> {
+  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
   const clients = secureClients(house.port)
   tap.teardown(async () => clients.close())
   return { house, clients }
@@ -71,7 +71,7 @@ t.test('a HEAD with two entity tags makes nothing young again', async t => {
   t.notMatch(values(lines, 'cache-status')[0], /hit/)
 })
 
-t.test('of several Age, Date and Expires the most restrictive counts, and is what clients are sent', async t => {
+t.test('the most restrictive of several Age, Date and Expires counts, and is sent to clients', async t => {
   const { clients } = await before(t, target => `HTTP/1.1 200 OK\r\n${target === '/age' ? 'Cache-Control: max-age=60\r\nAge: 0\r\nAge: 70' : 'Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2033 22:13:20 GMT\r\nExpires: 0'}\r\n${hello}`)
   for (const target of ['/age', '/expires']) {
     await clients.ask('h2', target)
@@ -90,7 +90,7 @@ t.test('lists keep their lines over both protocols', async t => {
   }
 })
 
-t.test('trailers that are doubled, odd or not trailers reach nobody, and the response is whole', async t => {
+t.test('trailers that are doubled, odd or not trailers reach no client, and the response is whole', async t => {
   const trailers = ['ETag: "a"', 'ETag: "b"', 'Age: 1', 'X-Sum: 1', 'X-Sum: 2', '__proto__: x', 'Location: /a', 'Location: /b', 'TE: gzip', 'Upgrade: h2c', 'Content-MD5: 1', 'Content-MD5: 2']
   const { clients } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`)
   for (const protocol of ['h1', 'h2'] as const) {
@@ -101,7 +101,7 @@ t.test('trailers that are doubled, odd or not trailers reach nobody, and the res
   }
 })
 
-t.test('interim responses with doubled and odd fields harm nobody', async t => {
+t.test('interim responses with doubled and odd fields do no harm', async t => {
   const hint = ['Link: </a.css>; rel=preload', 'Content-Type: a', 'Content-Type: b', 'ETag: "a"', 'ETag: "b"', 'Set-Cookie: a=b', 'Keep-Alive: 1', 'TE: gzip', '__proto__: x', 'Date: x', 'Date: y']
   const { clients } = await before(t, target => `HTTP/1.1 ${target.slice(1)} Odd\r\n${hint.join('\r\n')}\r\n\r\nHTTP/1.1 200 OK\r\n${hello}`)
   for (const status of [102, 103, 104, 199]) {
@@ -168,14 +168,14 @@ t.test('a handshake that is accepted in two ways, or refused with two targets, i
   ]
   const origin = await startCannedAnswers(() => answers.shift() as string)
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
   for (let times = 0; times < 4; times++) t.match(await rawRequest(house.port, handshake), /^HTTP\/1\.1 502 /)
   const refused = await rawRequest(house.port, handshake)
   t.match(refused, /^HTTP\/1\.1 403 [^]*hello$/)
   t.notMatch(refused, /etag/i)
 })
 
-t.test('a client that resets its stream while it waits for 100 (Continue) harms nobody', async t => {
+t.test('a client that resets its stream while it waits for 100 (Continue) does no harm', async t => {
   const { house, clients } = await before(t, () => `HTTP/1.1 200 OK\r\n${hello}`)
   const connection = await connect2(house.port)
   for (let stream = 1; stream < 100; stream += 2) {

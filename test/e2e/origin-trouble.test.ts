@@ -1,8 +1,8 @@
-// Validation and stale answers, over real sockets: RFC 9111 §4.2.4 and §4.3, RFC 5861.
+// Validation and stale responses, over real sockets: RFC 9111 §4.2.4 and §4.3, RFC 5861.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { detail, startHouse } from '../support/house.ts'
+import { detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
 /** An origin whose next behaviour a test sets. */
@@ -18,7 +18,7 @@ const answer = (body: string, fields: Readonly<Record<string, string>>) => (_: I
 
 t.test('a stale response is validated, and a 304 makes it fresh with the fields it brings', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"', 'X-A': 'old', 'X-B': 'stays' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -38,10 +38,10 @@ t.test('a stale response is validated, and a 304 makes it fresh with the fields 
   t.equal(hit.body.toString(), 'one')
 })
 
-t.test('a large stale response that a 304 confirms is answered whole', async t => {
+t.test('a large stale response that a 304 confirms is sent whole', async t => {
   const body = randomBytes(5 * 1024 * 1024)
   const { script, origin } = scripted((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body) })
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'max-age=60' }).end() }
@@ -51,9 +51,9 @@ t.test('a large stale response that a 304 confirms is answered whole', async t =
   t.equal(validated.body.equals(body), true)
 })
 
-t.test('a client that has the validated response gets 304, and the origin is asked with the stored validator', async t => {
+t.test('a client that has the validated response gets 304, and the origin gets the stored validator', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -63,9 +63,9 @@ t.test('a client that has the validated response gets 304, and the origin is ask
   t.equal((await house.get('/a', { 'If-None-Match': '"v1"' })).status, 304)
 })
 
-t.test('a 200 to a validation replaces what was stored', async t => {
+t.test('a 200 to a validation replaces the stored response', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = answer('two', { 'Cache-Control': 'max-age=60', ETag: '"v2"' })
@@ -75,9 +75,9 @@ t.test('a 200 to a validation replaces what was stored', async t => {
   t.equal(detail(hit), 'fresh')
 })
 
-t.test('a 304 that names another tag confirms nothing: the origin is asked again for the whole', async t => {
+t.test('a 304 that names another tag confirms nothing: the whole response is requested from the origin', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (request, response) => {
@@ -88,9 +88,9 @@ t.test('a 304 that names another tag confirms nothing: the origin is asked again
   t.equal(house.origin.requests.length, 3)
 })
 
-t.test('those who wait for a validation wait on when its 304 was of no use', async t => {
+t.test('requests that wait for a validation wait on when its 304 was of no use', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   const held: (() => void)[] = []
@@ -104,7 +104,7 @@ t.test('those who wait for a validation wait on when its 304 was of no use', asy
   await eventually(async () => JSON.parse((await house.admin('/v1/stats')).body.toString()).waits === 2)
   held[0]?.()
   await house.origin.nth(3)
-  // The connection of the 304 has come to rest: what was to be let go would have been.
+  // The connection of the 304 is idle by now: followers that were to be released would have been.
   await house.get('/b', { 'Cache-Control': 'only-if-cached' })
   held[1]?.()
   t.same((await Promise.all([validating, ...waiting])).map(({ body }) => body.toString()), ['nine', 'nine', 'nine'])
@@ -113,7 +113,7 @@ t.test('those who wait for a validation wait on when its 304 was of no use', asy
 
 t.test('a 304 that says no-store takes the entry away', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'no-store' }).end() }
@@ -126,7 +126,7 @@ t.test('a 304 that says no-store takes the entry away', async t => {
 
 t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
+  const house = await startProxy(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"' }).end() }
@@ -136,9 +136,9 @@ t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came',
   t.equal(hit.header('age'), '0')
 })
 
-t.test('what a 304 tells this cache alone reaches no client, also when it is not kept', async t => {
+t.test('fields of a 304 meant for this cache alone reach no client, also when they are not kept', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Surrogate-Control': 'no-store', 'Cache-Tag': 'x', Age: '7' }).end() }
@@ -146,13 +146,13 @@ t.test('what a 304 tells this cache alone reaches no client, also when it is not
   t.equal(detail(shown), 'no-store')
   t.equal(shown.header('surrogate-control'), undefined)
   t.equal(shown.header('cache-tag'), undefined)
-  t.equal(shown.header('age'), '7', 'and its age is told once')
+  t.equal(shown.header('age'), '7', 'and its age is sent once')
 })
 
-t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', async t => {
+t.test('stale-while-revalidate: the stale response at once, one fetch behind it', async t => {
   const fields = { 'Cache-Control': 'max-age=60, stale-while-revalidate=30', 'X-Who': '' }
   const { script, origin } = scripted(answer('one', fields))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(70_000)
   let release: () => void = () => {}
@@ -172,9 +172,9 @@ t.test('stale-while-revalidate: the stale answer at once, one fetch behind it', 
   t.equal(house.origin.requests.filter(request => request.target === '/a').length, 2, 'two requests, one refresh')
 })
 
-t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connection', async t => {
+t.test('stale-if-error: a stale response stands in for a 5xx and for a lost connection', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60, stale-if-error=300' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = (_, response) => { response.writeHead(503).end('no') }
@@ -190,9 +190,9 @@ t.test('stale-if-error: a stale answer stands in for a 5xx and for a lost connec
   t.equal(beyond.header('content-type'), 'application/problem+json')
 })
 
-t.test('without an allowance a stale answer stands in while the origin cannot be reached', async t => {
+t.test('without an allowance a stale response stands in while the origin cannot be reached', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60' }))
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
   script.next = request => { request.socket.destroy() }
@@ -204,7 +204,7 @@ t.test('without an allowance a stale answer stands in while the origin cannot be
 for (const forbidding of ['must-revalidate', 'proxy-revalidate', 's-maxage=60']) {
   t.test(`${forbidding}: never stale, a real 502 instead`, async t => {
     const { script, origin } = scripted(answer('one', { 'Cache-Control': `max-age=60, ${forbidding}, stale-if-error=300`, ETag: '"v1"' }))
-    const house = await startHouse(t, { origin })
+    const house = await startProxy(t, { origin })
     await house.get('/a')
     house.clock.advance(61_000)
     script.next = request => { request.socket.destroy() }

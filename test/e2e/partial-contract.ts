@@ -1,9 +1,9 @@
-// What every store makes of parts, through the whole house: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
+// Incomplete responses over every store, through the whole proxy: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { manualClock, type ManualClock } from '../support/manual-clock.ts'
 import { ranged, type Ranged } from '../support/ranged-origin.ts'
@@ -15,7 +15,7 @@ export const small = Buffer.from('0123456789')
 // In Redis bodies over 16 KiB lie in chunks of 256 KiB.
 export const large = randomBytes(700_000)
 
-export interface Scene extends House {
+export interface Scene extends TestProxy {
   readonly has: Ranged
   /** The Range and If-Range of each request that the origin got. */
   asked(): string[]
@@ -37,7 +37,7 @@ export interface Shared {
 
 let scenes = 0
 
-/** A house before an origin that has `small`, fresh for a minute; over the embedded store, or over a Redis that is its own by its prefix. */
+/** A proxy before an origin that has `small`, fresh for a minute. It uses the embedded store, or a Redis with a prefix of its own. */
 export async function scene(t: Test, redis: Shared | undefined, options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
   const clock = redis === undefined ? manualClock() : movableClock()
   const has: Ranged = { now: clock.now, body: small, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain' }, ...options.has }
@@ -46,7 +46,7 @@ export async function scene(t: Test, redis: Shared | undefined, options: { has?:
     ...(!redis.tiered && { cache: { memory: { maxBytes: 0 } } }),
   }
   const config = { ...shared, ...options.config }
-  const house = await startHouse(t, { origin: (options.origin ?? ranged)(has), clock, config })
+  const house = await startProxy(t, { origin: (options.origin ?? ranged)(has), clock, config })
   const current = async (): Promise<void> => {
     if (redis !== undefined) await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   }
@@ -61,8 +61,8 @@ export async function scene(t: Test, redis: Shared | undefined, options: { has?:
 
 export const bytes = (first: number | '', last: number | ''): { Range: string } => ({ Range: `bytes=${first}-${last}` })
 
-/** What is stored, as `206 0-4/10`. */
-export async function parts(house: Pick<House, 'admin'>): Promise<string[]> {
+/** Returns the stored incomplete responses, as `206 0-4/10`. */
+export async function parts(house: Pick<TestProxy, 'admin'>): Promise<string[]> {
   const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as { entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[] }
   return entries.map(({ status, part }) => `${status} ${part === undefined ? 'whole' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' unsound'}`}`).toSorted()
 }
@@ -75,7 +75,7 @@ export function is(t: Test, answer: Answer, status: number, body: Buffer | strin
 }
 
 export function partialContract(t: Test, redis: Shared | undefined): void {
-  void t.test('a part is stored, and answers what lies in it', async t => {
+  void t.test('a part is stored, and satisfies ranges within it', async t => {
     const house = await scene(t, redis)
     const first = await house.get('/a', bytes(4, 8))
     is(t, first, 206, '45678')
@@ -101,7 +101,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     is(t, await house.get('/a', bytes(8, '')), 206, '89', 'fresh')
   })
 
-  void t.test('parts that together are everything become the whole, whatever the order and the size', async t => {
+  void t.test('parts that together are everything become the whole, in any order and size', async t => {
     for (const [body, ranges] of [[small, [[6, 9], [0, 2], [2, 7]]], [large, [[400_000, 599_999], [0, 99_999], [600_000, 699_999], [90_000, 410_000]]]] as const) {
       void t.test(`${body.length} bytes`, async t => {
         const house = await scene(t, redis, { has: { body } })
@@ -126,7 +126,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('§3.3: what a part lacks is asked for, and the client is sent the whole', async t => {
+  void t.test('§3.3: the missing rest of a part is requested from the origin, and the client is sent the whole', async t => {
     for (const [body, first, last, rest] of [
       [small, 0, 4, 'bytes=5-'], [small, 5, 9, 'bytes=0-4'],
       [large, 0, 299_999, 'bytes=300000-'], [large, 300_000, 699_999, 'bytes=0-299999'],
@@ -146,7 +146,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     }
   })
 
-  void t.test('a gap in the middle is asked for alone; two are not worth it', async t => {
+  void t.test('a gap in the middle is requested alone; two are not worth it', async t => {
     const house = await scene(t, redis)
     await house.get('/a', bytes(0, 1))
     await house.get('/a', bytes(8, 9))
@@ -176,7 +176,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('an origin that does not heed If-Range is asked once more, for the whole', async t => {
+  void t.test('an origin that does not heed If-Range gets a second request, for the whole', async t => {
     const house = await scene(t, redis, {
       origin: has => (request, response, recorded) => {
         delete request.headers['if-range']
@@ -192,7 +192,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('an origin that has shrunk answers 416, and is asked once more', async t => {
+  void t.test('an origin whose representation has shrunk responds with 416, and gets a second request', async t => {
     const house = await scene(t, redis, { has: { fields: { 'Cache-Control': fresh } } })
     await house.get('/a', bytes(0, 4))
     house.has.body = Buffer.from('abc')
@@ -213,7 +213,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     }
   })
 
-  void t.test('parts of unknown whole length: what lies in them, and nothing that is counted from the end', async t => {
+  void t.test('parts of unknown whole length satisfy ranges within them, and none that is counted from the end', async t => {
     const house = await scene(t, redis, { has: { complete: '*' } })
     is(t, await house.get('/a', bytes(0, 4)), 206, '01234')
     const part = await house.get('/a', bytes(1, 3))
@@ -227,7 +227,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'])
   })
 
-  void t.test('If-Range with another version is the origin\'s to answer', async t => {
+  void t.test('If-Range with another version is left to the origin', async t => {
     const house = await scene(t, redis)
     await house.get('/a', bytes(0, 4))
     is(t, await house.get('/a', { ...bytes(0, 1), 'If-Range': '"v0"' }), 200, small)
@@ -235,7 +235,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['200 whole'], 'a 200 to a Range is the whole')
   })
 
-  void t.test('a part that was cut short is not stored', async t => {
+  void t.test('a truncated part is not stored', async t => {
     for (const framing of ['a length', 'chunks']) {
       let cut = true
       const house = await scene(t, redis, {
@@ -253,14 +253,14 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
       cut = false
       is(t, await house.get('/a', bytes(0, 499_999)), 206, large.subarray(0, 500_000))
       cut = true
-      t.equal((await house.get('/a')).status, 502, 'nor is one that was to complete another: the client hears of it')
+      t.equal((await house.get('/a')).status, 502, 'nor is a part that was to complete another: the client gets an error')
       t.same(await parts(house), ['206 0-499999/700000'])
       cut = false
       is(t, await house.get('/a'), 200, large)
     }
   })
 
-  void t.test('a part that has other bytes than it says answers the very same words, and nothing else', async t => {
+  void t.test('a part whose bytes do not match its ranges satisfies the very same request fields, and nothing else', async t => {
     const house = await scene(t, redis, {
       origin: has => (request, response) => {
         if (request.headers.range === undefined) response.writeHead(200, has.fields).end(small)
@@ -294,7 +294,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.same(await parts(house), ['206 0-4/10'])
   })
 
-  void t.test('a purge between two parts kills what they would have become', async t => {
+  void t.test('a purge between two parts kills the whole that they would have become', async t => {
     let hold: (() => void) | undefined
     let holding = false
     const house = await scene(t, redis, {
@@ -308,7 +308,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     t.equal((await house.purge({ urls: ['/a'] })).status, 200)
     is(t, await house.get('/a', bytes(0, 1)), 206, '01', 'range-miss')
     t.same(house.asked().at(-1), 'bytes=0-1')
-    // Purged while the rest is on its way: the origin's bytes of before the purge must reach nobody after it.
+    // Purged while the rest is in flight: the origin's bytes of before the purge must reach no client after it.
     holding = true
     const answer = house.get('/a')
     await eventually(() => hold !== undefined)
@@ -321,7 +321,7 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     is(t, await house.get('/a'), 200, 'abcdefghij', 'fresh')
   })
 
-  void t.test('what is made of two parts is as young as the older one to purges, and has the tags of both', async t => {
+  void t.test('a response made of two parts is as young as the older one to purges, and has the tags of both', async t => {
     let tag = 'one'
     const house = await scene(t, redis, { origin: has => (request, response, recorded) => ranged({ ...has, fields: { ...has.fields, 'Cache-Tag': tag } })(request, response, recorded) })
     const both = async (path: string, between: () => Promise<unknown>): Promise<void> => {

@@ -9,7 +9,7 @@ t.teardown(() => server.stop())
 const redis = { server, tiered: false }
 partialContract(t, redis)
 
-t.test('a stored part whose bytes are gone costs the entry, and no answer', async t => {
+t.test('a stored part whose bytes are lost costs the entry, and no response', async t => {
   const house = await scene(t, redis, { has: { body: large } })
   const client = new Redis(server.url)
   t.teardown(() => client.disconnect())

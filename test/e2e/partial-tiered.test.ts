@@ -1,7 +1,7 @@
-// Partial content over memory in front of a real Redis: the same promises, and replicas that put together what others began.
+// Partial content over memory in front of a real Redis: the same promises, and replicas that complete the parts of others.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { ranged } from '../support/ranged-origin.ts'
 import { startRedis } from '../support/redis.ts'
@@ -12,11 +12,11 @@ const server = await startRedis()
 t.teardown(() => server.stop())
 partialContract(t, { server, tiered: true })
 
-t.test('what one replica has begun another completes, for all of them', async t => {
+t.test('a part that one replica has begun another completes, for all of them', async t => {
   const has = { body: large, fields: { 'Cache-Control': fresh, ETag: '"v1"' } }
   const origin = await startOrigin(ranged(has))
   t.teardown(() => origin.close())
-  const replica = () => startHouse(t, { origin, host: 'api.example', redis: server.url, clock: systemClock })
+  const replica = () => startProxy(t, { origin, host: 'api.example', redis: server.url, clock: systemClock })
   const [a, b] = [await replica(), await replica()]
   for (const each of [a, b]) await eventually(async () => (JSON.parse((await each.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
   is(t, await a.get('/a', bytes(0, 299_999)), 206, large.subarray(0, 300_000))

@@ -1,4 +1,4 @@
-// Partial content through the whole house, over the embedded store: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
+// Partial content through the whole proxy, over the embedded store: RFC 9110 §14 and §15.3.7, RFC 9111 §3.3 and §3.4.
 import t from 'tap'
 import { open, rawRequest } from '../support/client.ts'
 import { eventually } from '../support/log.ts'
@@ -7,7 +7,7 @@ import { bytes, is, large, partialContract, parts, scene, small } from './partia
 
 partialContract(t, undefined)
 
-t.test('what a Range may have shaped is never stored as the whole', async t => {
+t.test('a response that a Range may have shaped is never stored as the whole', async t => {
   const shapes: Record<string, { range: string; status: number; fields?: Record<string, string> }> = {
     '/unit': { range: 'items=0-4', status: 200 },
     '/no-unit': { range: '0-4', status: 200 },
@@ -35,7 +35,7 @@ t.test('what a Range may have shaped is never stored as the whole', async t => {
   }
 })
 
-t.test('an answer to If-Range that leaves out what that client has is no part for others', async t => {
+t.test('a response to If-Range without the fields that the client already has is no part for others', async t => {
   const house = await scene(t, undefined, {
     origin: has => (request, response, recorded) => {
       const { 'Content-Type': _, ...fields } = has.fields
@@ -64,7 +64,7 @@ t.test('each variant has parts of its own', async t => {
   t.same(await parts(house), ['200 whole', '206 0-4/10'])
 })
 
-t.test('those who want the whole wait for one who completes it', async t => {
+t.test('requests for the whole wait for the request that completes it', async t => {
   let release: (() => void) | undefined
   const house = await scene(t, undefined, {
     origin: has => async (request, response, recorded) => {
@@ -75,14 +75,14 @@ t.test('those who want the whole wait for one who completes it', async t => {
   await house.get('/a', bytes(0, 4))
   const answers = [house.get('/a'), house.get('/a'), house.get('/a')]
   await eventually(() => release !== undefined)
-  // A part is asked for beside it, and waits for nobody.
+  // A request for a part goes to the origin beside it, and waits for no other.
   is(t, await house.get('/a', bytes(6, 7)), 206, '67')
   release?.()
   for (const answer of await Promise.all(answers)) is(t, answer, 200, small)
   t.same(house.asked(), ['bytes=0-4', 'bytes=5- "v1"', 'bytes=6-7'])
 })
 
-t.test('a client that leaves while a part is on its way leaves it to those who come', async t => {
+t.test('a client that leaves while a part is in flight leaves it to later clients', async t => {
   const house = await scene(t, undefined, { has: { body: large } })
   await new Promise<void>(resolve => {
     const request = open(house.port, { path: '/a', headers: ['Range', 'bytes=0-599999'] }, response => {
@@ -115,7 +115,7 @@ t.test('nothing is put together that is longer than the route takes', async t =>
   t.same(await parts(house), ['206 300000-599999/700000'])
 })
 
-t.test('HEAD, and what is not 200, take no notice of Range', async t => {
+t.test('HEAD, and statuses other than 200, take no notice of Range', async t => {
   const house = await scene(t, undefined, {
     origin: has => (request, response, recorded) => {
       if (request.url !== '/gone') return ranged(has)(request, response, recorded)
@@ -135,12 +135,12 @@ t.test('HEAD, and what is not 200, take no notice of Range', async t => {
 
 t.test('a client\'s own precondition does not shape a stored part', async t => {
   const house = await scene(t, undefined)
-  t.equal((await house.get('/a', { ...bytes(0, 4), 'If-None-Match': '"v1"' })).status, 304, 'it is told that it has it')
+  t.equal((await house.get('/a', { ...bytes(0, 4), 'If-None-Match': '"v1"' })).status, 304, 'it gets a 304')
   t.equal(house.origin.requests[0]?.header('if-none-match'), undefined)
   is(t, await house.get('/a', bytes(1, 4)), 206, '1234', 'fresh')
 })
 
-t.test('on the wire, a part is framed so that the next answer on the connection begins where it should', async t => {
+t.test('on the wire, a part is framed so that the next response on the connection begins where it should', async t => {
   const house = await scene(t, undefined)
   await house.get('/a', bytes(0, 4))
   const host = `Host: 127.0.0.1:${house.port}`

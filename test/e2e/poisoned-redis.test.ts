@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { encodeValue, entryName, fieldName } from '../../src/store/redis/entries/value.ts'
-import { counting, overRedis, startHouse, type House } from '../support/house.ts'
+import { counting, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { metadata } from '../support/metadata.ts'
 import { startRedis } from '../support/redis.ts'
@@ -17,17 +17,17 @@ t.setTimeout(120_000)
 const tls = tlsFiles(t)
 
 interface Stage {
-  readonly house: House<Clock>
+  readonly house: TestProxy<Clock>
   readonly clients: SecureClients
   readonly client: Redis
-  /** Puts a value under what `target` is looked up by. */
+  /** Puts a value under the key of a target. */
   put(target: string, change: Partial<Metadata>, edit?: (value: Buffer) => Buffer): Promise<string>
 }
 
 async function stage(test: Test, memory: number): Promise<Stage> {
   const redis = await startRedis()
   test.teardown(() => redis.stop())
-  const house = await startHouse<Clock>(test, {
+  const house = await startProxy<Clock>(test, {
     origin: counting({ 'Cache-Control': 'max-age=60' }), clock: systemClock,
     config: { ...overRedis(redis.url), cache: { memory: { maxBytes: memory } }, proxy: { host: '127.0.0.1', port: 0, tls } },
   })
@@ -38,7 +38,7 @@ async function stage(test: Test, memory: number): Promise<Stage> {
   test.teardown(async () => client.disconnect())
   const clients = secureClients(house.port)
   test.teardown(async () => clients.close())
-  // What the house stores tells the prefix of the keys.
+  // The names of the stored keys show the prefix.
   await clients.ask('h1', '/model')
   const names = await client.keys('*{*}')
   const prefix = names.map(name => /^(.*):\{[\w-]{43}\}$/.exec(name)?.[1]).find(found => found !== undefined) ?? ''
@@ -77,7 +77,7 @@ for (const [kind, memory] of [['redis', 0], ['tiered', 1_000_000]] as const) {
   t.test(`${kind}: each is a miss for either protocol, and the response takes its place`, async test => {
     const { clients, house, put, client } = await stage(test, memory)
     await put('/sound', {})
-    test.match(await clients.ask('h2', '/sound'), { status: 200, body: 'poison' }, 'what is in order is a hit, so the others are looked at')
+    test.match(await clients.ask('h2', '/sound'), { status: 200, body: 'poison' }, 'an intact entry is a hit, so the others are read too')
     let number = 0
     for (const [said, change] of Object.entries(poison)) {
       for (const protocol of ['h1', 'h2'] as const) {
@@ -91,7 +91,7 @@ for (const [kind, memory] of [['redis', 0], ['tiered', 1_000_000]] as const) {
     test.equal(house.log.filter(({ level }) => level >= 50).length, 0)
   })
 
-  t.test(`${kind}: what makes no sense is dropped at the first look, and what is another version's stays`, async test => {
+  t.test(`${kind}: a value that makes no sense is dropped when first read, and a value of another version stays`, async test => {
     const { clients, put, client } = await stage(test, memory)
     const resealed = (edit: (value: Buffer) => void) => (value: Buffer): Buffer => {
       edit(value)

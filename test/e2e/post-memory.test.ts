@@ -28,7 +28,7 @@ interface Teardown {
   teardown(close: () => Promise<void>): void
 }
 
-/** A proxy that gives uploads an hour, before an origin that answers each of them, and remembers none. */
+/** A proxy with an hour's limit for uploads, before an origin that responds to each upload and keeps none. */
 async function uploadsTo(t: Teardown, proxy: object = {}): Promise<number> {
   const origin = createServer((request, response) => {
     request.resume().once('end', () => { response.writeHead(200, { 'Content-Length': 2 }).end('no') })
@@ -84,7 +84,7 @@ async function postsOverHttp2(port: number, total: number): Promise<void> {
   session.close()
 }
 
-/** What each of the last two thirds adds to the heap of this process, in MB. */
+/** Returns how much each of the last two thirds adds to the heap of this process, in MB. */
 async function growth(third: () => Promise<void>): Promise<number[]> {
   const heaps: number[] = []
   for (let i = 0; i < 3; i++) {
@@ -97,7 +97,7 @@ async function growth(third: () => Promise<void>): Promise<number[]> {
 
 // The guard: an upload leaves the watch when its request closes (proxy/pass/upload-timeout.ts). Without it each one is retained for a quarter
 // of requestTimeoutMs, some 20 KB at a time: 30 MB in each third.
-t.test('4,500 uploads in an hour that each of them may take: the heap is what it was', async (t) => {
+t.test('4,500 uploads with an hour\'s limit each: the heap does not grow', async (t) => {
   const port = await uploadsTo(t)
   const more = await growth(() => postsOverHttp1(port, 1_500))
   t.ok(more.every((megabytes) => megabytes < 8), `grew by ${more.map((megabytes) => megabytes.toFixed(1)).join(' and ')} MB`)

@@ -1,21 +1,22 @@
-// RFC 9110 §9.3.3, RFC 9111 §4 and §4.4: an answer to POST that answers a later GET, and outlives its own purge alone.
+// RFC 9110 §9.3.3, RFC 9111 §4 and §4.4: a response to POST that serves a later GET, and survives only the invalidation of its
+// own POST.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 type Fields = Readonly<Record<string, string | string[]>>
 
 const post = { method: 'POST', body: 'change' } as const
 const month = 30 * 86_400_000
 
-/** What a test sets of the origin: the fields of its answers to POST, and something to wait for before its head and its end. */
+/** Settings of the origin: the fields of its responses to POST, and events to wait for before the head and the end of a response. */
 interface Script {
   fields: Fields
   status: number
@@ -29,16 +30,16 @@ interface Site {
   readonly script: Script
   readonly origin: ScriptedOrigin
   readonly a: Replica
-  /** Over Redis the other replica, in memory the same house. */
+  /** Over Redis the other replica, in memory the same proxy. */
   readonly b: Replica
 }
 
-/** The time of the origin is the real one: over Redis the houses' is too, and in memory it makes no difference. */
+/** The time of the origin is the real one: over Redis the proxies' is too, and in memory it makes no difference. */
 function own(url: string, more: Fields = {}): Fields {
   return { 'Content-Location': url, Date: new Date().toUTCString(), Expires: new Date(Date.now() + month).toUTCString(), ...more }
 }
 
-async function startSite(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<Site> {
+async function startReplicas(t: Test, kind: string, cache: Record<string, unknown> = {}): Promise<Site> {
   const nothing = Promise.resolve()
   const script: Script = { fields: own('/a'), status: 200, body: Buffer.from('made by post'), beforeHead: nothing, beforeEnd: nothing, made: 0 }
   const origin = await startOrigin(async (request: IncomingMessage, response: ServerResponse) => {
@@ -58,7 +59,7 @@ async function startSite(t: Test, kind: string, cache: Record<string, unknown> =
   const redis = kind === 'redis' ? await startRedis() : undefined
   if (redis !== undefined) t.teardown(() => redis.stop())
   const start = async (): Promise<Replica> => {
-    const house = await startHouse<Clock>(t, { origin, host: 'api.example', clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
+    const house = await startProxy<Clock>(t, { origin, host: 'api.example', clock: systemClock, cache, ...(redis !== undefined && { config: overRedis(redis.url) }) })
     await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current)
     return house
   }
@@ -74,8 +75,8 @@ function gate(): { opened: Promise<void>; open(): void } {
 
 for (const kind of ['memory', 'redis']) {
   t.test(`over ${kind}`, async t => {
-    t.test('a POST whose answer is its own URL\'s representation answers later GETs and HEADs, here and elsewhere', async t => {
-      const { script, origin, a, b } = await startSite(t, kind)
+    t.test('a POST whose response represents its own URL serves later GETs and HEADs, here and elsewhere', async t => {
+      const { script, origin, a, b } = await startReplicas(t, kind)
       script.fields = own('http://api.example/a', { 'Content-Encoding': 'x-own', ETag: '"p1"', 'Cache-Tag': 'x', 'X-A': '1', 'Content-Length': String(script.body.length) })
       const answer = await a.get('/a', {}, post)
       t.equal(answer.body.toString(), 'made by post')
@@ -99,7 +100,7 @@ for (const kind of ['memory', 'redis']) {
     })
 
     t.test('the bytes are the same, with and without an announced length, and a body over the bound is only passed on', async t => {
-      const { script, a } = await startSite(t, kind, { maxEntryBytes: '2MiB' })
+      const { script, a } = await startReplicas(t, kind, { maxEntryBytes: '2MiB' })
       for (const [size, announced, stored] of [[1_500_000, true, true], [1_500_000, false, true], [3_000_000, true, false], [3_000_000, false, false], [0, true, true], [0, false, true]] as const) {
         script.body = randomBytes(size)
         script.fields = own('/a', announced ? { 'Content-Length': String(size) } : {})
@@ -127,8 +128,8 @@ for (const kind of ['memory', 'redis']) {
       ['to a request with Cookie', { request: { Cookie: 'a=b' } }],
       ['that varies by everything', { fields: own('/a', { Vary: '*' }) }],
     ]
-    t.test('an answer that may not be shared is not stored', async t => {
-      const { script, a } = await startSite(t, kind)
+    t.test('a response that may not be shared is not stored', async t => {
+      const { script, a } = await startReplicas(t, kind)
       for (const [sentence, change] of unfit) {
         script.status = change.status ?? 200
         script.fields = change.fields ?? own('/a')
@@ -141,15 +142,15 @@ for (const kind of ['memory', 'redis']) {
     })
 
     t.test('Vary is read from the POST\'s fields, and Authorization may be shared where the origin says so', async t => {
-      const { script, a } = await startSite(t, kind)
+      const { script, a } = await startReplicas(t, kind)
       script.fields = own('/a', { Vary: 'Accept', 'Cache-Control': 'public, max-age=60' })
       await a.get('/a', { Accept: 'a/a', Authorization: 'Bearer x' }, post)
       t.equal(detail(await a.get('/a', { Accept: 'a/a' })), 'fresh')
       t.equal(detail(await a.get('/a', { Accept: 'b/b' })), 'vary-miss')
     })
 
-    t.test('what was stored before is gone, whether or not the answer is stored', async t => {
-      const { script, a, b } = await startSite(t, kind)
+    t.test('the response stored before is invalidated, whether or not the response to POST is stored', async t => {
+      const { script, a, b } = await startReplicas(t, kind)
       await a.get('/a')
       await a.get('/a', {}, post)
       t.equal((await b.get('/a')).body.toString(), 'made by post')
@@ -163,7 +164,7 @@ for (const kind of ['memory', 'redis']) {
       ['prefix', { prefixes: ['/'] }], ['all', { all: true }],
     ]
     t.test('a purge that comes while the origin works on it keeps it out, from any replica', async t => {
-      const { script, origin, a, b } = await startSite(t, kind)
+      const { script, origin, a, b } = await startReplicas(t, kind)
       script.fields = own('/a', { 'Cache-Tag': 'x, y' })
       for (const soft of [false, true]) {
         for (const [by, body] of purges) {
@@ -191,8 +192,8 @@ for (const kind of ['memory', 'redis']) {
       t.equal((await b.get('/a')).body.toString(), 'made by post', 'nor one that names something else')
     })
 
-    t.test('of two POSTs under way at once neither is stored: nobody knows which the origin did last', async t => {
-      const { script, origin, a, b } = await startSite(t, kind)
+    t.test('two POSTs in flight at once: neither is stored, because their order at the origin is unknown', async t => {
+      const { script, origin, a, b } = await startReplicas(t, kind)
       const held = gate()
       script.beforeHead = held.opened
       const first = a.get('/a', {}, post)
@@ -200,14 +201,14 @@ for (const kind of ['memory', 'redis']) {
       script.beforeHead = Promise.resolve()
       script.body = Buffer.from('second')
       await b.get('/a', {}, post)
-      t.equal((await a.get('/a')).body.toString(), 'second', 'until the first is answered the second counts')
+      t.equal((await a.get('/a')).body.toString(), 'second', 'until the first has its response the second counts')
       held.open()
       t.notMatch((await first).header('cache-status'), /stored/)
       for (const house of [a, b]) t.match((await house.get('/a')).body.toString(), /^get/)
     })
 
     t.test('a purge that comes while its body is on its way keeps it out; a soft one makes it stale', async t => {
-      const { script, a, b } = await startSite(t, kind)
+      const { script, a, b } = await startReplicas(t, kind)
       for (const [body, expected] of [[{ tags: ['x'] }, 'uri-miss'], [{ urls: ['/a'] }, 'uri-miss'], [{ tags: ['x'], soft: true }, 'soft-purged']] as const) {
         script.fields = own('/a', { 'Cache-Tag': 'x' })
         const held = gate()
@@ -226,8 +227,8 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('a body that is cut is cut for the client, and not stored', async t => {
-      const { script, origin, a } = await startSite(t, kind)
+    t.test('a truncated body is truncated for the client, and not stored', async t => {
+      const { script, origin, a } = await startReplicas(t, kind)
       for (const fields of [own('/a'), own('/a', { 'Content-Length': String(script.body.length) })]) {
         script.fields = fields
         const held = gate()
@@ -247,7 +248,7 @@ for (const kind of ['memory', 'redis']) {
     })
 
     t.test('a client that leaves takes the copy with it', async t => {
-      const { script, a, origin } = await startSite(t, kind)
+      const { script, a, origin } = await startReplicas(t, kind)
       const held = gate()
       script.beforeEnd = held.opened
       const request = open(a.port, { method: 'POST', path: '/a', headers: ['Host', 'api.example'] }, () => request.destroy())
@@ -259,7 +260,7 @@ for (const kind of ['memory', 'redis']) {
     })
 
     t.test('a route that does not cache stores no POST either', async t => {
-      const { a } = await startSite(t, kind, { mode: 'bypass' })
+      const { a } = await startReplicas(t, kind, { mode: 'bypass' })
       await a.get('/a', {}, post)
       t.match((await a.get('/a')).body.toString(), /^get/)
     })

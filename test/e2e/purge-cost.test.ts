@@ -1,11 +1,11 @@
-// A purge costs one append, whatever it names and however much is stored: told by the commands that Redis was given.
+// A purge costs one append, whatever it names and however much is stored. The counts of Redis commands show it.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { eventually } from '../support/log.ts'
 import { callsSince, commandCalls, targetOf, writeEntries } from '../support/many-entries.ts'
 import { startRedis } from '../support/redis.ts'
-import { json, startSite, well } from '../support/site.ts'
+import { json, startReplicas, well } from '../support/site.ts'
 
 const entries = 20_000
 
@@ -14,12 +14,12 @@ t.test('purges of a tag, all tags, a URL, a prefix and all over 20,000 entries: 
   t.teardown(() => server.stop())
   const raw = new Redis(server.url)
   t.teardown(() => raw.disconnect())
-  const site = await startSite(t, server.url)
+  const site = await startReplicas(t, server.url)
   const [a, b] = site.replicas
   await eventually(async () => await well(a, '/well') && await well(b, '/well'))
   const explained = (i: number) => json<{ key: string, variants: { verdict: string }[] }>(b.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${targetOf(i)}`)}`))
   const verdict = async (i: number): Promise<string | undefined> => {
-    // A look-up that Redis did not answer in time finds nothing.
+    // A lookup to which Redis did not reply in time finds nothing.
     let found: string | undefined
     await eventually(async () => (found = (await explained(i)).variants[0]?.verdict) !== undefined)
     return found
@@ -33,7 +33,7 @@ t.test('purges of a tag, all tags, a URL, a prefix and all over 20,000 entries: 
   await write(entries)
   for (const soft of [false, true]) {
     for (const body of [{ tags: ['every'] }, { tags: ['one', 'every'], tagsMatch: 'all' }, { urls: [`http://api.example${targetOf(1)}`] }, { prefixes: ['/thin'] }, { all: true }]) {
-      // As if these had been asked for again; the others are purged again and again.
+      // As if clients had requested these again; the others are purged again and again.
       await write(20)
       t.equal(await verdict(1), 'valid')
       const before = await commandCalls(raw)

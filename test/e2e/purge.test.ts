@@ -1,7 +1,7 @@
-// Purges and invalidation, over real sockets: what was purged is not served again, and nothing in flight brings it back.
+// Purges and invalidation, over real sockets: a purged response is not served again, and no response in flight brings it back.
 import t from 'tap'
 import { rawRequest } from '../support/client.ts'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { counting, detail, startProxy } from '../support/proxy.ts'
 
 const tagged = counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1', ETag: '"same"' })
 
@@ -18,7 +18,7 @@ const kinds = [
 
 for (const [how, body] of kinds) {
   t.test(`a purge by ${how} makes it a miss`, async t => {
-    const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1' }) })
+    const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things, thing-1' }) })
     const fetch = () => house.get('/v1/a?b=c', { Host: 'api.example' })
     await fetch()
     const receipt = await house.purge(body)
@@ -33,7 +33,7 @@ for (const [how, body] of kinds) {
 
 for (const [how, body] of kinds) {
   t.test(`a soft purge by ${how} makes it stale, and a hard one after it a miss`, async t => {
-    const house = await startHouse(t, { origin: tagged })
+    const house = await startProxy(t, { origin: tagged })
     const fetch = () => house.get('/v1/a?b=c', { Host: 'api.example' })
     await fetch()
     const receipt = await house.purge({ ...body, soft: true })
@@ -48,8 +48,8 @@ for (const [how, body] of kinds) {
   })
 }
 
-t.test('a purge leaves alone what it does not name', async t => {
-  const house = await startHouse(t, { origin: tagged })
+t.test('a purge leaves entries alone that it does not name', async t => {
+  const house = await startProxy(t, { origin: tagged })
   await house.get('/v1/a?b=c', { Host: 'api.example' })
   for (const body of [
     { urls: ['http://other.example/v1/a?b=c', '/v1/a', '/v1/*'] },
@@ -61,7 +61,7 @@ t.test('a purge leaves alone what it does not name', async t => {
 })
 
 t.test('a purge of a URL means all its variants', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', Vary: 'Accept' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', Vary: 'Accept' }) })
   for (const accept of ['a/a', 'b/b']) await house.get('/a', { Accept: accept })
   await house.purge({ urls: ['/a'] })
   for (const accept of ['a/a', 'b/b']) t.not(detail(await house.get('/a', { Accept: accept })), 'fresh')
@@ -70,7 +70,7 @@ t.test('a purge of a URL means all its variants', async t => {
 })
 
 t.test('a soft purge makes it stale: it is validated, and may still stand in', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600', ETag: '"v"', 'Cache-Tag': 'x' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', ETag: '"v"', 'Cache-Tag': 'x' }) })
   await house.get('/a')
   t.match(JSON.parse((await house.purge({ tags: ['x'], soft: true })).body.toString()), { soft: true })
   const after = await house.get('/a')
@@ -82,7 +82,7 @@ t.test('a soft purge makes it stale: it is validated, and may still stand in', a
 t.test('a purge wins over a fetch that was in flight when it came', async t => {
   let answer: () => void = () => {}
   let count = 0
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       const body = `answer ${++count}`
       answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'x' }).end(body)
@@ -95,7 +95,7 @@ t.test('a purge wins over a fetch that was in flight when it came', async t => {
     await house.origin.nth(house.origin.requests.length + 1)
     t.equal((await house.purge(purge)).status, 200)
     answer()
-    t.equal((await early).body.toString(), 'answer 1', 'who asked before gets what there was')
+    t.equal((await early).body.toString(), 'answer 1', 'an earlier request gets the earlier response')
     t.equal((await house.get('/a')).body.toString(), 'answer 2', 'nobody after it does')
   }
 })
@@ -103,7 +103,7 @@ t.test('a purge wins over a fetch that was in flight when it came', async t => {
 t.test('a request that comes after a purge does not wait for a fetch that began before it', async t => {
   let count = 0
   const held: (() => void)[] = []
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       const body = `answer ${++count}`
       const send = () => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body)
@@ -120,10 +120,10 @@ t.test('a request that comes after a purge does not wait for a fetch that began 
   t.equal((await house.get('/a')).body.toString(), 'answer 2', 'and the late end of the first does not replace it')
 })
 
-t.test('a 304 does not bring back what was purged while it was asked for', async t => {
+t.test('a 304 does not bring back a response that was purged while the validation was in flight', async t => {
   let confirm: () => void = () => {}
   let count = 0
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.headers['if-none-match'] === undefined) response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v"' }).end(`answer ${++count}`)
       else confirm = () => response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=600' }).end()
@@ -135,14 +135,14 @@ t.test('a 304 does not bring back what was purged while it was asked for', async
   await house.origin.nth(2)
   await house.purge({ all: true })
   confirm()
-  t.equal((await validating).body.toString(), 'answer 2', 'the whole is asked for instead')
+  t.equal((await validating).body.toString(), 'answer 2', 'the whole is requested instead')
   t.equal((await house.get('/a')).body.toString(), 'answer 2')
 })
 
-t.test('a stale answer that was purged does not stand in when the origin fails', async t => {
+t.test('a stale response that was purged does not stand in when the origin fails', async t => {
   let fail: () => void = () => {}
   let count = 0
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       if (++count === 1) response.writeHead(200, { 'Cache-Control': 'max-age=60, stale-if-error=600' }).end('old')
       else fail = () => response.writeHead(503).end('no')
@@ -158,7 +158,7 @@ t.test('a stale answer that was purged does not stand in when the origin fails',
 })
 
 t.test('RFC 9111 §4.4: an unsafe request invalidates its URL, Location and Content-Location, when it succeeds', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.method === 'GET') response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('x')
       else response.writeHead(request.headers['x-fail'] === undefined ? 201 : 500, { Location: '/b', 'Content-Location': '/c' }).end()
@@ -176,15 +176,15 @@ t.test('RFC 9111 §4.4: an unsafe request invalidates its URL, Location and Cont
   t.same((await details())[0], 'uri-miss', 'a method that is not known counts as unsafe')
 })
 
-t.test('RFC 9112 §3.2.2: an unsafe request in absolute-form invalidates what its target names, whatever Host says', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=600' }) })
+t.test('RFC 9112 §3.2.2: an unsafe request in absolute-form invalidates the URL of its target, whatever Host says', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600' }) })
   await house.get('/a', { Host: 'api.example' })
   await rawRequest(house.port, 'POST http://api.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   t.equal(detail(await house.get('/a', { Host: 'api.example' })), 'uri-miss')
 })
 
 t.test('RFC 9875: an unsafe request may invalidate groups', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.method === 'GET') response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Groups': '"list", "other"' }).end('x')
       else response.writeHead(204, { 'Cache-Group-Invalidation': '"list"' }).end()
@@ -195,8 +195,8 @@ t.test('RFC 9875: an unsafe request may invalidate groups', async t => {
   t.equal(detail(await house.get('/a')), 'uri-miss')
 })
 
-t.test('explain tells what would be done, and why', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Tag': 'x' }) })
+t.test('explain shows the decision that would be taken, and why', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Tag': 'x' }) })
   const explain = async (url: string) => JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(url)}`)).body.toString())
   t.match(await explain('http://api.example/a'), { decision: { action: 'fetch', reason: 'uri-miss' }, variants: [] })
   await house.get('/a', { Host: 'api.example' })
@@ -207,5 +207,5 @@ t.test('explain tells what would be done, and why', async t => {
   })
   await house.purge({ tags: ['x'] })
   t.match(await explain('http://api.example/a'), { decision: { action: 'fetch', reason: 'uri-miss' } })
-  t.equal(house.origin.requests.length, 1, 'the origin is not asked')
+  t.equal(house.origin.requests.length, 1, 'the origin is not contacted')
 })

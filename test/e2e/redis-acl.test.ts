@@ -1,4 +1,4 @@
-// Everything under exactly the Redis user that docs/redis.md names; and what is said when it may not run a command.
+// Everything under exactly the Redis user of docs/redis.md, and the reports when that user may not run a command.
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { commands, costOf } from '../../src/store/redis/connect/commands.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House, type LogLine } from '../support/house.ts'
+import { detail, startProxy, type TestProxy, type LogLine } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { startWatchedRedis } from '../support/redis-sentinel.ts'
@@ -18,7 +18,7 @@ import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
 t.setTimeout(600_000)
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const { username, password } = serverUser
 const patient = { commandTimeoutMs: 20_000 }
@@ -90,7 +90,7 @@ async function degraded(replica: Replica): Promise<readonly string[]> {
 }
 
 async function startReplica(test: Test, origin: ScriptedOrigin, redis: Readonly<Record<string, unknown>>, cache: object = {}): Promise<Replica> {
-  const house = await startHouse(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis }, cache } })
+  const house = await startProxy(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis }, cache } })
   await eventually(async () => json<{ purgeLog: { current: boolean } }>(await house.admin('/v1/stats')).purgeLog.current)
   return house
 }
@@ -100,7 +100,7 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     const { redis, raws } = await setUp(test)
     for (const raw of raws.slice(0, how === 'Sentinels' ? 2 : raws.length)) await serverUser.make(raw)
     const origin = await startFullOrigin(test)
-    // One with a memory of its own, and one whose every hit comes out of Redis.
+    // Replica `a` has a memory tier; every hit of `b` comes from Redis.
     const [a, b] = [await startReplica(test, origin, redis), await startReplica(test, origin, redis, { memory: { maxBytes: 0 } })]
     await eventually(async () => {
       await a.get('/warm')
@@ -136,12 +136,13 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
       test.same(await degraded(replica), [])
       test.same(replica.log.filter(({ level }) => level > 30).map(({ msg }) => msg), [])
     }
-    // The client library tells Sentinels its name, since Redis 7.2, whether or not it may; ACLs of 7.0 do not know that command.
+    // Since Redis 7.2, the client library sends its name to Sentinels, whether or not it may. ACLs of 7.0 do not know that
+    // command.
     for (const raw of raws) test.same((await refusals(raw)).filter((refusal) => !refusal.includes('client|setinfo')), [])
   })
 }
 
-/** Makes a replica do all that it ever asks of Redis, whether or not it succeeds. */
+/** Makes a replica send every command that it ever sends to Redis, whether or not the command succeeds. */
 async function everything(replica: Replica, i: number): Promise<void> {
   for (const path of [`/small/${i}`, `/large/${i % 3}`, '/stale']) {
     await replica.get(path)
@@ -151,7 +152,7 @@ async function everything(replica: Replica, i: number): Promise<void> {
   await replica.admin('/v1/entries')
 }
 
-/** What it has warned of, each once. */
+/** Returns its distinct warnings. */
 function warnings(replica: Replica): string[] {
   const lines = replica.log.filter(({ level }) => level >= 40) as (LogLine & { err?: { message: string } })[]
   return [...new Set(lines.map(({ msg, err }) => (err === undefined ? msg : `${msg} (${err.message})`)))].toSorted()
@@ -161,12 +162,12 @@ function linesOf(replica: Replica, command: string): string[] {
   return replica.log.filter(({ level, msg }) => level === 40 && msg.includes(`the Redis user may not run ${command}: `)).map(({ msg }) => msg)
 }
 
-// Guards: Permissions tells each command once, and notes it as an impairment; Script passes on what `publish` was refused.
-t.test('each command that is forbidden is told once, in one line, stands in `degraded`, and is told again only after it worked', async (test) => {
+// Guards: Permissions reports each command once, and notes it as an impairment; Script passes on the refusal of `publish`.
+t.test('each command that is forbidden is reported once, in one line, stands in `degraded`, and is reported again only after it worked', async (test) => {
   const { redis, raws: [raw] } = await single(test)
   if (raw === undefined) throw new Error('no server')
   await serverUser.make(raw)
-  // Without a Redis replica nobody waits for one.
+  // Without a Redis replica there is no wait for one.
   const follower = await startRedis({ args: ['--replicaof', '127.0.0.1', new URL(String(redis['url'])).port, '--repl-diskless-sync-delay', '0'] })
   test.teardown(() => follower.stop())
   await eventually(async () => /^connected_slaves:1/m.test(await raw.info('replication')))
@@ -196,12 +197,12 @@ t.test('each command that is forbidden is told once, in one line, stands in `deg
       return (await degraded(replica)).length === 0
     })
   }
-  // Purges that could not be recorded are told one by one, and connections that the test has cut.
+  // Each purge that could not be recorded is logged, and each connection that the test has closed.
   const others = warnings(replica).filter((msg) => !/^the Redis user may not run |^admin request not completed|^Redis is out of reach/.test(msg))
   test.same(others, [])
 })
 
-t.test('every command that is sent is known by what it costs to be without it, and those of scripts are tried', (test) => {
+t.test('for every command that is sent its absence has a known cost, and the commands of scripts are tried', (test) => {
   const folder = fileURLToPath(new URL('../../../src/store/redis/', import.meta.url))
   const source = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts')).map(name => readFileSync(join(folder, name), 'utf8')).join('\n')
   const found = (pattern: RegExp): string[] => [...new Set([...source.matchAll(pattern)].map(([, name = '']) => name))].toSorted()
@@ -234,7 +235,7 @@ for (const command of ['PUBLISH', 'SUBSCRIBE', 'XREAD', 'WAIT', 'INFO', 'PING', 
   })
 }
 
-t.test('commands that the server does not know are told in the same way', async (test) => {
+t.test('commands that the server does not know are reported in the same way', async (test) => {
   const { redis, raws: [raw] } = await single(test, ['--rename-command', 'XREAD', '', '--rename-command', 'PUBLISH', 'SAY'])
   if (raw === undefined) throw new Error('no server')
   const origin = await startFullOrigin(test)
@@ -246,12 +247,12 @@ t.test('commands that the server does not know are told in the same way', async 
   test.same(await degraded(replica), ['redis'])
 })
 
-t.test('keys and channels out of reach are told as such, and not command by command', async (test) => {
+t.test('keys and channels out of reach are reported as such, and not command by command', async (test) => {
   const { redis, raws: [raw] } = await single(test)
   if (raw === undefined) throw new Error('no server')
   await raw.call('ACL', 'SETUSER', username, 'on', `>${password}`, '~other:*', 'resetchannels', '+@all')
   const origin = await startFullOrigin(test)
-  const replica = await startHouse(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
+  const replica = await startProxy(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
   const told = (): string[] => replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not completed').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
   await eventually(() => told().length >= 2)
   for (let i = 0; i < 3; i++) await everything(replica, i)

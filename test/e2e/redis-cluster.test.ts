@@ -1,24 +1,25 @@
-// Replicas over a real Redis Cluster: what is stored is spread over it, and a failover or a slot that moves costs hits, not answers.
+// Replicas over a real Redis Cluster. Entries are spread over it, and a failover or a slot that moves costs hits, not
+// responses.
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startCluster, type ClusterNode, type RedisCluster } from '../support/redis-cluster.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { bodyOf, stampedOrigin, startLoad, versionOf, type LoadReport, type SteadyLoad } from '../support/steady-load.ts'
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const host = 'api.example'
 const logKey = 'sh:{log}'
 const small = Array.from({ length: 40 }, (_, i) => `/k/${i}`)
 const large = ['/large/1', '/large/2', '/large/3']
 const paths = [...small, ...large]
-// No request may wait for much longer than Redis is given; far more than that, for the sake of machines that are busy.
+// No request may wait for much longer than the deadlines of Redis. The bound is far longer, because machines may be busy.
 const slowestMs = 5000
-// What a cluster says to a client that does as it should, while slots move and masters come and go. ERR is what older
-// servers say to a client library that tells them its name; one that a script met with would be in our log.
+// Errors that a cluster sends to a correct client while slots move and masters come and go. Older servers send ERR to a client
+// library that sends its name. An ERR from a script would be in our log.
 const expectedErrors = new Set(['ERR', 'NOSCRIPT', 'MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'UNBLOCKED', 'LOADING', 'MASTERDOWN', 'NOREPLICAS'])
 
 // For machines that are busy: it takes a fraction of it.
@@ -31,12 +32,12 @@ const server = await startOrigin(origin.handler)
 t.teardown(() => server.close())
 
 async function startReplica(cache: object): Promise<Replica> {
-  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] }, cache } })
+  const replica = await startProxy(t, { origin: server, host, clock: systemClock, config: { redis: { cluster: [...cluster.addresses] }, cache } })
   await eventually(() => follows(replica))
   return replica
 }
 
-// One with a memory of its own, and one whose every hit comes out of Redis.
+// Replica `a` has a memory tier; every hit of `b` comes from Redis.
 const [a, b] = [await startReplica({}), await startReplica({ memory: { maxBytes: 0 } })]
 
 async function json<T>(answer: Promise<Answer>): Promise<T> {
@@ -56,7 +57,7 @@ async function caches(replica: Replica, path: string): Promise<boolean> {
   return detail(await replica.get(path)) === 'fresh'
 }
 
-/** Both replicas store and find again whatever master it lies on, purge, and say that nothing is amiss. */
+/** Both replicas store and find entries on every master, purge, and report nothing amiss. */
 async function well(): Promise<boolean> {
   for (const replica of [a, b]) {
     if ((await degraded(replica)).length > 0) return false
@@ -71,7 +72,7 @@ async function storedOn({ raw }: ClusterNode): Promise<number> {
   return await raw.dbsize()
 }
 
-/** What the nodes have refused that they should not have been asked, and what the replicas say was refused to them. */
+/** Returns unexpected kinds of errors of the nodes, and the refusals that the replicas have logged. */
 async function refused({ nodes }: RedisCluster): Promise<string[]> {
   const kinds = new Set([...a.log, ...b.log].filter(({ msg }) => /refused|cannot be followed/.test(msg)).map((line) => JSON.stringify(line)))
   for (const { raw, server: { pid } } of nodes) {
@@ -83,12 +84,12 @@ async function refused({ nodes }: RedisCluster): Promise<string[]> {
   return [...kinds]
 }
 
-/** How often it has found that the log was gone, or had lost its end. */
+/** Counts how often the replica found that the log was lost, or had lost its end. */
 function lost({ log }: Replica): number {
   return log.filter(({ msg }) => msg.startsWith('the purge log was lost:')).length
 }
 
-/** Under load: what `happens` must cost no answer, and be over by itself once it is over for Redis. */
+/** Under load: `happens` must cost no response, and its effects must end by themselves once Redis has recovered. */
 async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void>): Promise<LoadReport> {
   await eventually(well)
   const load = startLoad({ replicas: [a, b], origin, paths, host })
@@ -101,7 +102,7 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   await load.more(300)
   const report = await load.stop()
   const { answered, hits, cut, purges, p99Ms, slowestMs: slowest } = report
-  test.comment(`${answered} answers, ${hits} hits, ${cut} cut, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after the cluster`)
+  test.comment(`${answered} responses, ${hits} hits, ${cut} truncated, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after the cluster`)
   test.same(report.wrong.slice(0, 5), [])
   test.ok(slowest < slowestMs, `${slowest} ms was the longest that anybody waited`)
   test.ok(hits > 0)
@@ -109,7 +110,7 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   return report
 }
 
-t.test('what is stored is spread over the masters, and each replica finds what another has stored', async (test) => {
+t.test('entries are spread over the masters, and each replica finds the entries of another', async (test) => {
   // More than once on a machine so busy that Redis is slower than it may be.
   await eventually(async () => {
     for (const path of paths) await a.get(path)
@@ -133,7 +134,7 @@ t.test('what is stored is spread over the masters, and each replica finds what a
   test.same([...listed].sort(), paths.toSorted(), 'the list has what lies on every master')
 })
 
-t.test('a purge is acknowledged by both, and everything that it names is gone, whatever master it lies on', async (test) => {
+t.test('a purge is acknowledged by both, and everything that it names is invalidated, whatever master it lies on', async (test) => {
   for (const [purge, touched] of [[{ tags: ['x'] }, paths], [{ prefixes: ['/k/'] }, small], [{ all: true }, paths], [{ urls: [`http://${host}/large/1`] }, ['/large/1']]] as const) {
     for (const path of paths) await a.get(path)
     const version = origin.advance()
@@ -179,7 +180,7 @@ for (const [which, victim] of [
   })
 }
 
-t.test('slots move with what is in them, that of the purge log as well, under load', async (test) => {
+t.test('slots move with their entries under load, the slot of the purge log as well', async (test) => {
   const from = await cluster.ownerOf(logKey)
   const to = (await cluster.masters()).find((master) => master !== from) as ClusterNode
   const { purges } = await underLoad(test, async (load) => {
@@ -205,7 +206,7 @@ t.test('a master that hangs, and comes back as a replica', async (test) => {
   })
 })
 
-t.test('the whole cluster hangs: answers come all the same, no purge is said to be done, and it is taken up again', async (test) => {
+t.test('the whole cluster hangs: responses come all the same, no purge is said to be done, and the cluster is used again', async (test) => {
   await underLoad(test, async (load) => {
     for (const { server: { kill } } of cluster.nodes) kill('SIGSTOP')
     await eventually(async () => (await degraded(a)).includes('redis') && (await degraded(b)).includes('redis'))
@@ -218,7 +219,7 @@ t.test('the whole cluster hangs: answers come all the same, no purge is said to 
   })
 })
 
-t.test('the purge log is gone, under load: what was stored before it is gone too', async (test) => {
+t.test('the purge log is lost, under load: responses stored before it are lost too', async (test) => {
   const owner = await cluster.ownerOf(logKey)
   const { purges } = await underLoad(test, async (load) => {
     for (let i = 0; i < 5; i++) {
@@ -229,7 +230,7 @@ t.test('the purge log is gone, under load: what was stored before it is gone too
   test.same(Object.keys(purges).filter((status) => status !== '200' && status !== '202'), [])
 })
 
-t.test('a purge that was answered outlives the master that took it, and costs nothing else', async (test) => {
+t.test('an acknowledged purge outlives the master that took it, and costs nothing else', async (test) => {
   await eventually(well)
   const owner = await cluster.ownerOf(logKey)
   const replica = await cluster.replicaOf(owner)
@@ -243,7 +244,7 @@ t.test('a purge that was answered outlives the master that took it, and costs no
   test.equal(versionOf((await a.get(purged)).body), version)
   test.equal(versionOf((await b.get(purged)).body), version)
   test.same([a, b].map(lost), before, 'the log goes on where it was')
-  // What lay on the other masters, at least, is as it was.
+  // At least the entries on the other masters are as they were.
   test.ok((await Promise.all(others.map((path) => b.get(path)))).filter((hit) => detail(hit) === 'fresh' && versionOf(hit.body) < version).length > others.length / 4)
   await owner.server.restart()
   await eventually(() => cluster.settled())
@@ -260,13 +261,13 @@ t.test('a purge of which only one server knows is not said to be done while anot
   await eventually(async () => (await a.purge({ all: true })).status === 200)
 })
 
-t.test('a purge that was answered and that only the dead master knew stays in force', async (test) => {
+t.test('an acknowledged purge that only the dead master knew stays in force', async (test) => {
   await eventually(well)
   const owner = await cluster.ownerOf(logKey)
   const replica = await cluster.replicaOf(owner)
   for (const path of paths) await a.get(path)
   const before = [a, b].map(lost)
-  // Cut off from its master and frozen, so that it neither hears of what comes now nor asks for it.
+  // The server is disconnected from its master and frozen, so that it neither receives nor requests new writes.
   replica.server.kill('SIGSTOP')
   await owner.raw.call('CLIENT', 'KILL', 'TYPE', 'replica')
   const version = origin.advance()

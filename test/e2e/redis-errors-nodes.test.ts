@@ -1,4 +1,4 @@
-// Every error that Sentinels and the nodes of a cluster can answer with, met by real processes.
+// Every error of Sentinels and of the nodes of a cluster, met by real processes.
 import { clusterErrors, sentinelErrors } from '../support/redis-errors.ts'
 import { meet } from './meet-redis-error.ts'
 

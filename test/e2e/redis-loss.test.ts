@@ -1,15 +1,16 @@
-// Redis that works and has lost or spoilt what it was given: what is not whole, or not known to survive every purge, is not served.
+// Redis that works and has lost or spoilt its data. A value that is incomplete, or may not have survived every purge, is not
+// served.
 import t from 'tap'
 import { eventually } from '../support/log.ts'
 import { bodyOf } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
-import { ends, paths, purges, recovered, settled, startScene, withoutMemory } from '../support/trouble.ts'
+import { ends, paths, purges, recovered, settled, startUnderLoad, withoutMemory } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
 t.setTimeout(360_000)
 
 t.test('Redis flushed again and again under load: no purge that was acknowledged is undone', async t => {
-  const { raw, site } = await startScene(t)
+  const { raw, site } = await startUnderLoad(t)
   const load = site.load(paths)
   for (let round = 0; round < 8; round++) {
     await load.more(30)
@@ -23,7 +24,7 @@ t.test('Redis flushed again and again under load: no purge that was acknowledged
 
 for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
   t.test(`Redis that evicts by ${policy}`, async t => {
-    const { raw, site } = await startScene(t)
+    const { raw, site } = await startUnderLoad(t)
     const load = site.load([...paths, ...Array.from({ length: 300 }, (_, i) => `/many/${i}`), ...Array.from({ length: 9 }, (_, i) => `/large/${i + 3}`)])
     await load.more(200)
     await raw.config('SET', 'maxmemory-policy', policy)
@@ -43,8 +44,8 @@ for (const policy of ['volatile-lru', 'allkeys-lru', 'volatile-ttl']) {
   })
 }
 
-t.test('connections that are reset in the middle of a reply: what had come of it is not taken for the whole', async t => {
-  const { line, site } = await startScene(t, { config: withoutMemory })
+t.test('connections that are reset in the middle of a reply: the received beginning is not taken for the whole', async t => {
+  const { line, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   await load.more(60)
   let cuts = 0
@@ -62,8 +63,8 @@ t.test('connections that are reset in the middle of a reply: what had come of it
   await ends(t, load, 60)
 })
 
-t.test('values of other types, cut short or of garbage under every one of our names', async t => {
-  const { raw, site } = await startScene(t, { config: withoutMemory })
+t.test('values of other types, truncated or of garbage under every one of our names', async t => {
+  const { raw, site } = await startUnderLoad(t, { config: withoutMemory })
   const load = site.load(paths)
   const spoils: readonly ((key: string, type: string) => Promise<unknown>)[] = [
     key => raw.set(key, 'a string where there was none'),
@@ -79,7 +80,7 @@ t.test('values of other types, cut short or of garbage under every one of our na
   for (let round = 0; round < spoils.length * 2; round++) {
     await load.more(30)
     const spoil = spoils[round % spoils.length] as (typeof spoils)[number]
-    // What a replica puts in its place meanwhile may be of another type: that too is part of it.
+    // A replica may write a value of another type in its place meanwhile. That, too, is part of the test.
     await Promise.all((await raw.keys('*')).map(async key => spoil(key, await raw.type(key)).catch(() => {})))
     for (const status of await purges(t, site, 1)) t.ok([200, 202, 503].includes(status), `${status}`)
   }

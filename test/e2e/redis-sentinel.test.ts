@@ -1,22 +1,22 @@
-// Replicas over a real Redis that Sentinels watch: whoever is master is found, and a change of it costs hits, not answers.
+// Replicas over a real Redis that Sentinels watch: they find the master, and a change of master costs hits, not responses.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startWatchedRedis } from '../support/redis-sentinel.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { stampedOrigin, startLoad, versionOf, type LoadReport, type SteadyLoad } from '../support/steady-load.ts'
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 const host = 'api.example'
 const paths = [...Array.from({ length: 20 }, (_, i) => `/k/${i}`), '/large/1', '/large/2']
 const password = 'of the servers'
 const sentinelPassword = 'of-those-who-watch'
-// No request may wait for much longer than Redis is given; far more than that, for the sake of machines that are busy.
+// No request may wait for much longer than the deadlines of Redis. The bound is far longer, because machines may be busy.
 const slowestMs = 5000
 
 // For machines that are busy: it takes a fraction of it.
@@ -33,12 +33,12 @@ t.teardown(() => raws.forEach((raw) => raw.disconnect()))
 
 async function startReplica(cache: object): Promise<Replica> {
   const sentinel = { master: watched.name, nodes: [...watched.sentinels], password: sentinelPassword }
-  const replica = await startHouse(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password }, cache } })
+  const replica = await startProxy(t, { origin: server, host, clock: systemClock, config: { redis: { sentinel, password }, cache } })
   await eventually(async () => (await json<{ purgeLog: { current: boolean } }>(replica.admin('/v1/stats'))).purgeLog.current)
   return replica
 }
 
-// One with a memory of its own, and one whose every hit comes out of Redis.
+// Replica `a` has a memory tier; every hit of `b` comes from Redis.
 const [a, b] = [await startReplica({}), await startReplica({ memory: { maxBytes: 0 } })]
 
 async function json<T>(answer: Promise<Answer>): Promise<T> {
@@ -62,7 +62,7 @@ async function master(): Promise<{ server: RedisServer, raw: Redis, other: { ser
   return { ...pair(number), other: pair(1 - number) }
 }
 
-/** Both servers answer, and one follows the other: which the Sentinels see to as well, but take their time for. */
+/** Waits until one server follows the other. The Sentinels see to that as well, but take their time. */
 async function together(): Promise<void> {
   await eventually(async () => {
     const { server: { host: address, port }, other } = await master()
@@ -77,7 +77,7 @@ function lost({ log }: Replica): number {
   return log.filter(({ msg }) => msg.startsWith('the purge log was lost:')).length
 }
 
-/** Under load: what `happens` must cost no answer, and be over by itself. */
+/** Under load: `happens` must cost no response, and its effects must end by themselves. */
 async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void>): Promise<LoadReport> {
   await together()
   await eventually(async () => await well(a) && await well(b))
@@ -90,13 +90,13 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   await load.more(300)
   const report = await load.stop()
   const { answered, hits, cut, purges, p99Ms, slowestMs: slowest } = report
-  test.comment(`${answered} answers, ${hits} hits, ${cut} cut, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after there was a master`)
+  test.comment(`${answered} responses, ${hits} hits, ${cut} truncated, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after there was a master`)
   test.same(report.wrong.slice(0, 5), [])
   test.ok(slowest < slowestMs, `${slowest} ms was the longest that anybody waited`)
   return report
 }
 
-t.test('what one replica has stored another serves, and both acknowledge a purge', async (test) => {
+t.test('a response that one replica has stored another serves, and both acknowledge a purge', async (test) => {
   await eventually(async () => {
     for (const path of paths) await a.get(path)
     return (await Promise.all(paths.map((path) => b.get(path)))).every((hit) => detail(hit) === 'fresh')
@@ -133,13 +133,13 @@ t.test('the master dies, under load', async (test) => {
   await dead.restart()
 })
 
-t.test('a purge that was answered and that only the dead master knew stays in force', async (test) => {
+t.test('an acknowledged purge that only the dead master knew stays in force', async (test) => {
   await together()
   await eventually(async () => await well(a) && await well(b))
   const { server: dead, raw, other } = await master()
   for (const path of paths) await a.get(path)
   const before = [a, b].map(lost)
-  // Cut off from its master and frozen, so that it neither hears of what comes now nor asks for it.
+  // The server is disconnected from its master and frozen, so that it neither receives nor requests new writes.
   other.server.kill('SIGSTOP')
   await raw.call('CLIENT', 'KILL', 'TYPE', 'replica')
   const version = origin.advance()

@@ -1,4 +1,4 @@
-// Redis over TLS, with an authority of one's own: a server, a Sentinel and what it watches, a node of a cluster.
+// Redis over TLS, with a private authority: a server, a Sentinel and the servers it watches, a node of a cluster.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { redisTls } from '../../src/tls.ts'
 import { freePort } from '../cli/command.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../support/certificate.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 
@@ -39,8 +39,8 @@ async function start(test: Test, options: { clients?: 'yes' | 'no', more?: reado
 
 type Settings = Readonly<Record<string, unknown>>
 
-async function house(test: Test, redis: Settings): Promise<House<typeof systemClock>> {
-  return startHouse(test, {
+async function house(test: Test, redis: Settings): Promise<TestProxy<typeof systemClock>> {
+  return startProxy(test, {
     origin: (_request, response) => response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('body'),
     clock: systemClock,
     // Redis alone: a hit has come over TLS.
@@ -66,14 +66,14 @@ async function refuses(test: Test, redis: Settings, reason: RegExp): Promise<voi
   test.match(told, [reason], 'one line says why')
 }
 
-t.test('a server whose certificate is of an authority that is given', async (test) => {
+t.test('a server whose certificate is of the configured authority', async (test) => {
   const { tlsPort } = await start(test)
   await works(test, { url: `rediss://127.0.0.1:${tlsPort}/2`, tls: { ca: files.ca } })
   await works(test, { url: `valkeys://localhost:${tlsPort}`, tls: { ca: files.ca, servername: 'origin.test' } })
   await works(test, { url: `rediss://127.0.0.1:${tlsPort}`, tls: { rejectUnauthorized: false } })
 })
 
-t.test('a certificate that does not verify is no connection, and one line says what to do', async (test) => {
+t.test('a certificate that does not verify means no connection, and one line says how to mend it', async (test) => {
   const { tlsPort } = await start(test)
   const url = `rediss://127.0.0.1:${tlsPort}`
   await refuses(test, { url }, /^Redis is not used: its certificate is of an authority that is not trusted \(DEPTH_ZERO_SELF_SIGNED_CERT\); give the authority as redis\.tls\.ca$/)
@@ -81,7 +81,7 @@ t.test('a certificate that does not verify is no connection, and one line says w
   await refuses(test, { url, tls: { ca: files.ca, servername: 'another.test' } }, /^Redis is not used: its certificate is for another name .* redis\.tls\.servername$/)
 })
 
-t.test('a server that asks for a certificate of its clients', async (test) => {
+t.test('a server that requires a certificate of its clients', async (test) => {
   const { tlsPort } = await start(test, { clients: 'yes' })
   const url = `rediss://127.0.0.1:${tlsPort}`
   await works(test, { url, tls: { ca: files.ca, cert: files.ca, key: files.key } })
@@ -118,7 +118,7 @@ t.test('a cluster, whose nodes are found by name', async (test) => {
   await refuses(test, { cluster: [`127.0.0.1:${tlsPort}`], tls: { ca: files.strange } }, /^Redis is not used: its certificate is of an authority that is not trusted/)
 })
 
-t.test('files that are no certificates are told of at the start', (test) => {
+t.test('files that are no certificates are reported at the start', (test) => {
   const tls = (settings: Settings) => (): unknown => redisTls(resolveConfig({ origins: { api: { servers: ['http://h'] } }, redis: { url: 'rediss://h', tls: settings } }).redis ?? { tls: undefined } as never)
   test.throws(tls({ ca: files.empty }), { message: `redis.tls.ca: ${files.empty} holds no certificate` })
   test.throws(tls({ cert: files.ca, key: files.strangeKey }), { message: /^redis\.tls: \S+ca\.pem, \S+strange-key\.pem are not/ })

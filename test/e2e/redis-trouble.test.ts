@@ -1,10 +1,10 @@
-// Redis that cannot be used for a while, whatever the reason: it costs hits, never an answer, a purge, or the truth.
+// Redis that cannot be used for a while, whatever the reason: it costs hits, never a response, a purge, or the truth.
 import t from 'tap'
 import { eventually } from '../support/log.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { allSay, json } from '../support/site.ts'
 import { pass } from '../support/tcp-proxy.ts'
-import { ends, paths, purges, recovered, settled, startScene, withoutMemory, type Scene } from '../support/trouble.ts'
+import { ends, paths, purges, recovered, settled, startUnderLoad, withoutMemory, type Scene } from '../support/trouble.ts'
 
 // Trouble takes its time, and a machine that others use as well takes more.
 t.setTimeout(360_000)
@@ -15,11 +15,11 @@ interface Trouble {
   before?(redis: RedisServer): Promise<void>
   begin(scene: Scene): unknown
   end(scene: Scene): unknown
-  /** Whether it shows as `degraded`; otherwise it is over as soon as it has begun. */
+  /** True if the trouble shows as `degraded`; otherwise it ends as soon as it has begun. */
   readonly shows: boolean
-  /** What a purge may answer while it lasts. */
+  /** Statuses that a purge may have while the trouble lasts. */
   readonly purges: readonly number[]
-  /** Whether what was stored before is still there afterwards. */
+  /** True if entries stored before the trouble are still there afterwards. */
   readonly keeps: boolean
 }
 
@@ -60,7 +60,7 @@ const troubles: readonly Trouble[] = [
     name: 'out of memory, with noeviction',
     begin: ({ raw }) => raw.config('SET', 'maxmemory', '1'),
     end: ({ raw }) => raw.config('SET', 'maxmemory', '0'),
-    // A Redis that is full of entries can be told to forget them.
+    // A Redis that is full of entries can evict them.
     shows: true, purges: [200], keeps: false,
   },
 ]
@@ -69,7 +69,7 @@ const tiers = [['memory in front of it', {}], ['nothing in front of it', without
 
 for (const trouble of troubles) for (const [tier, config] of tiers) {
   t.test(`Redis ${trouble.name}; ${tier}`, async t => {
-    const scene = await startScene(t, { config, ...(trouble.before !== undefined && { before: trouble.before }) })
+    const scene = await startUnderLoad(t, { config, ...(trouble.before !== undefined && { before: trouble.before }) })
     const { site } = scene
     const [a, b] = site.replicas
     const load = site.load(paths)

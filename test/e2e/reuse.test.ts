@@ -1,9 +1,9 @@
-// Answers from cache, over real sockets: RFC 9111 §4 and RFC 9110 §13, §14.
+// Hits, over real sockets: RFC 9111 §4 and RFC 9110 §13, §14.
 import t from 'tap'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { counting, detail, startProxy } from '../support/proxy.ts'
 
-t.test('a second request is answered from cache, with its age and the reason', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'X-Own': 'kept' }) })
+t.test('a second request is served from cache, with its age and the reason', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'X-Own': 'kept' }) })
   const miss = await house.get('/a')
   t.equal(miss.status, 200)
   t.equal(miss.header('cache-status'), 'springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss')
@@ -19,8 +19,8 @@ t.test('a second request is answered from cache, with its age and the reason', a
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HEAD is answered from what GET stored, with the length and no body', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+t.test('HEAD is served from the response stored for GET, with the length and no body', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const head = await house.get('/a', {}, { method: 'HEAD' })
   t.equal(detail(head), 'fresh')
@@ -29,15 +29,15 @@ t.test('HEAD is answered from what GET stored, with the length and no body', asy
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HEAD for what is not stored is asked as HEAD, and leaves nothing behind', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+t.test('a HEAD that misses is forwarded as HEAD, and leaves nothing behind', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   t.equal(detail(await house.get('/a', {}, { method: 'HEAD' })), 'request-method')
   t.equal(house.origin.requests[0]?.method, 'HEAD')
   t.equal(detail(await house.get('/a')), 'uri-miss')
 })
 
 t.test('each variant that Vary names is stored beside the others', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', Vary: 'Accept-Language' })
       response.end(request.headers['accept-language'] ?? 'none')
@@ -54,7 +54,7 @@ t.test('each variant that Vary names is stored beside the others', async t => {
 })
 
 t.test('a client that has it already gets 304 from cache', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60', ETag: '"v1"', 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', 'Content-Type': 'text/plain' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', ETag: '"v1"', 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', 'Content-Type': 'text/plain' }) })
   await house.get('/a')
   const byTag = await house.get('/a', { 'If-None-Match': '"x", W/"v1"' })
   t.equal(byTag.status, 304)
@@ -66,8 +66,8 @@ t.test('a client that has it already gets 304 from cache', async t => {
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('a client\'s own precondition does not shape what is stored', async t => {
-  const house = await startHouse(t, {
+t.test('a client\'s own precondition does not shape the stored response', async t => {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.headers['if-none-match'] !== undefined) {
         response.writeHead(304, { ETag: '"v1"' })
@@ -79,15 +79,15 @@ t.test('a client\'s own precondition does not shape what is stored', async t => 
     },
   })
   const first = await house.get('/a', { 'If-None-Match': '"v1"' })
-  t.equal(first.status, 304, 'the client is told that it has it')
-  t.equal(house.origin.requests[0]?.header('if-none-match'), undefined, 'the origin was asked for the whole')
+  t.equal(first.status, 304, 'the client gets a 304')
+  t.equal(house.origin.requests[0]?.header('if-none-match'), undefined, 'the whole was requested from the origin')
   const second = await house.get('/a')
   t.equal(second.body.toString(), 'whole')
   t.equal(detail(second), 'fresh')
 })
 
-t.test('RFC 9110 §14: parts of what is stored', async t => {
-  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end('0123456789') } })
+t.test('RFC 9110 §14: parts of a stored response', async t => {
+  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end('0123456789') } })
   await house.get('/a')
   const part = await house.get('/a', { Range: 'bytes=2-4' })
   t.equal(part.status, 206)
@@ -106,7 +106,7 @@ t.test('RFC 9110 §14: parts of what is stored', async t => {
 
 t.test('RFC 9110 §13.1.5: If-Range with a date holds for a date that can stand for one version only', async t => {
   const modified = 'Tue, 14 Nov 2023 22:13:19 GMT'
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       const date = request.url === '/old' ? 'Tue, 14 Nov 2023 22:13:20 GMT' : modified
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Last-Modified': modified, Date: date }).end('0123456789')
@@ -119,7 +119,7 @@ t.test('RFC 9110 §13.1.5: If-Range with a date holds for a date that can stand 
 })
 
 t.test('request directives: only-if-cached, max-age, min-fresh, max-stale, no-cache, no-store', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   const refused = await house.get('/a', { 'Cache-Control': 'only-if-cached' })
   t.equal(refused.status, 504)
   t.equal(refused.header('content-type'), 'application/problem+json')
@@ -133,14 +133,14 @@ t.test('request directives: only-if-cached, max-age, min-fresh, max-stale, no-ca
   house.clock.advance(60_000)
   t.equal(detail(await house.get('/a', { 'Cache-Control': 'max-stale=5' })), 'max-stale')
   t.equal(detail(await house.get('/a', { 'Cache-Control': 'no-cache' })), 'request-no-cache')
-  t.equal((await house.get('/a')).body.toString(), 'answer 3', 'what it brought is stored')
+  t.equal((await house.get('/a')).body.toString(), 'answer 3', 'its response is stored')
   t.equal(detail(await house.get('/a', { 'Cache-Control': 'no-cache', Range: 'bytes=0-1' })), 'request-no-cache', 'a 200 to a Range is the whole')
   t.equal(detail(await house.get('/b', { 'Cache-Control': 'no-store' })), 'request-no-store')
   t.equal(detail(await house.get('/b')), 'uri-miss')
 })
 
-t.test('fields told to this cache alone do not reach a client, on a miss nor on a hit', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Surrogate-Control': 'max-age=60', 'Cache-Tag': 'a', 'Surrogate-Key': 'b', 'CDN-Cache-Control': 'max-age=60' }) })
+t.test('fields meant for this cache alone do not reach a client, on a miss nor on a hit', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Surrogate-Control': 'max-age=60', 'Cache-Tag': 'a', 'Surrogate-Key': 'b', 'CDN-Cache-Control': 'max-age=60' }) })
   for (const expected of ['uri-miss', 'fresh']) {
     const answer = await house.get('/a')
     t.equal(detail(answer), expected)
@@ -152,7 +152,7 @@ t.test('fields told to this cache alone do not reach a client, on a miss nor on 
 })
 
 t.test('query parameters that the route ignores reach neither the key nor the origin', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: counting({ 'Cache-Control': 'max-age=60' }),
     config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } } }] },
   })
@@ -164,14 +164,14 @@ t.test('query parameters that the route ignores reach neither the key nor the or
 })
 
 t.test('a host or a scheme of its own is an entry of its own', async t => {
-  const house = await startHouse(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.host) } })
+  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.host) } })
   t.equal((await house.get('/a', { Host: 'one.example' })).body.toString(), 'one.example')
   t.equal((await house.get('/a', { Host: 'two.example' })).body.toString(), 'two.example')
   t.equal(detail(await house.get('/a', { Host: 'ONE.example:80' })), 'fresh', 'case and the default port make no difference')
 })
 
 t.test('ignored query parameters are globs with stars anywhere: they reach neither the key nor the origin', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm*source', '*click*'] } } }] } })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm*source', '*click*'] } } }] } })
   await house.get('/a?utm_source=x&b=1&gclickid=2')
   t.equal(house.origin.requests[0]?.target, '/a?b=1')
   for (const query of ['b=1', 'b=1&utmsource', 'click=1&b=1&utm_x_source=2']) t.equal(detail(await house.get(`/a?${query}`)), 'fresh', query)

@@ -1,16 +1,16 @@
-// Backends that are restarted one after the other, as real processes, under load: nobody notices.
+// Backends that are restarted one after the other, as real processes, under load: clients do not notice.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import t from 'tap'
 import { endWithUs } from '../support/children.ts'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { freePort } from '../cli/command.ts'
 
 t.setTimeout(360_000)
 
-// A well-behaved server: at SIGTERM it takes no new connections, closes the idle ones, and answers what it has.
+// A well-behaved server: at SIGTERM it takes no new connections, closes the idle ones, and responds to the requests it has.
 const backend = `
 const server = require('node:http').createServer((request, response) => {
   request.resume().on('end', () => setTimeout(() => response.writeHead(200, { 'Cache-Control': 'no-store' }).end(request.method + ' ' + request.url), Math.random() * 20))
@@ -31,16 +31,16 @@ interface Load {
   readonly ports: readonly number[]
   /** How often each outcome was seen. */
   readonly seen: Record<string, number>
-  /** Ends it; resolves when the last answer is there. */
+  /** Ends the load; resolves when the last response is there. */
   end(): Promise<void>
 }
 
-/** Two backends, the proxy before them, and clients that ask by these methods in turn, one request after the other. */
-async function startLoad(test: Parameters<typeof startHouse>[0], clients: number, methods: readonly string[]): Promise<Load> {
+/** Two backends, the proxy before them, and clients that send these methods in turn, one request after the other. */
+async function startLoad(test: Parameters<typeof startProxy>[0], clients: number, methods: readonly string[]): Promise<Load> {
   const ports = [await freePort(), await freePort()]
   const children = await Promise.all(ports.map(start))
   test.teardown(async () => children.forEach(child => child.kill('SIGKILL')))
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     origin: (_, response) => response.end(),
     config: { origins: { api: { servers: ports.map(port => `http://127.0.0.1:${port}`) } } },
   })
@@ -67,9 +67,9 @@ async function startLoad(test: Parameters<typeof startHouse>[0], clients: number
   }
 }
 
-// A connection that the system took in just as the server stopped listening is reset, and nobody knows whether what was sent on
-// it was read: a POST is not sent again, so one may be lost there, rarely, and is told so.
-t.test('a rolling restart loses no GET, and gives no POST a wrong answer', async t => {
+// The system may accept a connection just as the server stops listening, and then reset it. Nothing shows whether it read the
+// request. A POST is not sent again, so one may be lost there, rarely, and its client gets an error.
+t.test('a rolling restart loses no GET, and gives no POST a wrong response', async t => {
   const load = await startLoad(t, 12, ['GET', 'POST'])
   for (let round = 0; round < 3; round++) {
     for (const [n, port] of load.ports.entries()) {
@@ -87,7 +87,7 @@ t.test('a rolling restart loses no GET, and gives no POST a wrong answer', async
   t.ok(gets > 0 && posts > 10 * lost, `${lost} of ${posts + lost} POSTs lost`)
 })
 
-t.test('one of two backends that is killed loses no GET', async t => {
+t.test('killing one of two backends loses no GET', async t => {
   const load = await startLoad(t, 50, ['GET'])
   const answered = async (count: number): Promise<void> => {
     while ((load.seen['GET 200'] ?? 0) < count) await new Promise(resolve => { setImmediate(resolve) })

@@ -1,9 +1,10 @@
-// Several replicas over one real Redis, with a memory tier each and without: one cache, purges that all of them follow, and trouble that costs hits, not answers.
+// Several replicas over one real Redis, with a memory tier each and without. They are one cache, all follow purges, and trouble
+// costs hits, not responses.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { counting, detail, startHouse, type House } from '../support/house.ts'
+import { counting, detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -11,7 +12,7 @@ import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support
 // Everything here is proved twice.
 t.setTimeout(360_000)
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 interface Site {
   readonly redis: RedisServer
@@ -20,7 +21,7 @@ interface Site {
   readonly b: Replica
 }
 
-type StartSite = (t: Test, handler: OriginHandler, redis?: RedisServer) => Promise<Site>
+type StartReplicas = (t: Test, handler: OriginHandler, redis?: RedisServer) => Promise<Site>
 
 /** Two replicas before one origin, over one Redis, once both follow the purge log. */
 async function siteOver(config: Record<string, unknown>, t: Test, handler: OriginHandler, given?: RedisServer): Promise<Site> {
@@ -33,16 +34,15 @@ async function siteOver(config: Record<string, unknown>, t: Test, handler: Origi
 }
 
 async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Record<string, unknown> = {}): Promise<Replica> {
-  // One name for all of them, as behind a load balancer.
-  // A machine that is busy with something else must not read as a Redis that is gone.
+  // All replicas share one host name, as behind a load balancer. A busy machine must not be taken for a lost Redis.
   const patient = { redis: { url: redis.url, commandTimeoutMs: 400 }, ...config }
-  const replica = await startHouse(t, { origin, host: 'api.example', clock: systemClock, config: patient })
+  const replica = await startProxy(t, { origin, host: 'api.example', clock: systemClock, config: patient })
   if (redis.pid !== undefined) await eventually(() => follows(replica))
   return replica
 }
 
 /** The same must hold whether or not each replica has copies of its own. */
-function overBoth(sentence: string, prove: (t: Test, startSite: StartSite) => Promise<void>): void {
+function overBoth(sentence: string, prove: (t: Test, startReplicas: StartReplicas) => Promise<void>): void {
   for (const [kind, config] of [['redis', { cache: { memory: { maxBytes: 0 } } }], ['tiered', {}]] as const) {
     void t.test(`${kind}: ${sentence}`, t => prove(t, (t, handler, redis) => siteOver(config, t, handler, redis)))
   }
@@ -62,26 +62,26 @@ async function degraded(replica: Replica): Promise<readonly string[]> {
   return (JSON.parse(ready.body.toString()) as { degraded: string[] }).degraded
 }
 
-/** Whether what is asked for twice now comes from cache. */
+/** True if a target requested twice now comes from cache. */
 async function caches(replica: Replica, path: string): Promise<boolean> {
   await replica.get(path)
   return detail(await replica.get(path)) === 'fresh'
 }
 
-t.test('what is asked for as soon as a replica has started is stored', async t => {
+t.test('a response requested as soon as a replica has started is stored', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=60' }))
   t.teardown(() => origin.close())
   for (let start = 1; start <= 5; start++) {
-    const replica = await startHouse(t, { origin, host: 'api.example', clock: systemClock, config: { redis: { url: redis.url, commandTimeoutMs: 400 } } })
+    const replica = await startProxy(t, { origin, host: 'api.example', clock: systemClock, config: { redis: { url: redis.url, commandTimeoutMs: 400 } } })
     await replica.get(`/start/${start}`)
     t.equal(detail(await replica.get(`/start/${start}`)), 'fresh', `start ${start}`)
   }
 })
 
-overBoth('what one replica has stored another serves', async (t, startSite) => {
-  const { redis, origin, a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
+overBoth('a response that one replica has stored another serves', async (t, startReplicas) => {
+  const { redis, origin, a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
   t.equal(detail(await a.get('/a')), 'uri-miss')
   const hit = await b.get('/a')
   t.match(hit.header('cache-status'), /^springhouse; hit; ttl=\d+; detail=fresh$/)
@@ -98,8 +98,8 @@ for (const [how, purge] of [
   ['prefix', { prefixes: ['/v1/'] }],
   ['all', { all: true }],
 ] as const) {
-  overBoth(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old answer after it`, async (t, startSite) => {
-    const { a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
+  overBoth(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old response after it`, async (t, startReplicas) => {
+    const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
     const fetch = (replica: Replica): Promise<Answer> => replica.get('/v1/a?b=c')
     const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
     await fetch(a)
@@ -115,11 +115,11 @@ for (const [how, purge] of [
   })
 }
 
-overBoth('under load nobody who asks after a purge is answered with what was before it, by either replica', async (t, startSite) => {
+overBoth('under load no request after a purge gets a response from before it, by either replica', async (t, startReplicas) => {
   let version = 1
-  const { a, b } = await startSite(t, async (_, response) => {
+  const { a, b } = await startReplicas(t, async (_, response) => {
     const body = String(version)
-    // Some answers are slow, so that there is always one in flight.
+    // Some responses are slow, so that there is always one in flight.
     for (let turn = Math.random() * 20; turn > 0; turn--) await new Promise(setImmediate)
     response.writeHead(200, { 'Cache-Control': 'max-age=600, stale-while-revalidate=600', 'Cache-Tag': 'x' }).end(body)
   })
@@ -150,10 +150,10 @@ overBoth('under load nobody who asks after a purge is answered with what was bef
   t.same(wrong, [])
 })
 
-overBoth('a purge wins over a fetch that is in flight at another replica', async (t, startSite) => {
+overBoth('a purge wins over a fetch that is in flight at another replica', async (t, startReplicas) => {
   let count = 0
   let release: () => void = () => {}
-  const { origin, a, b } = await startSite(t, (_, response) => {
+  const { origin, a, b } = await startReplicas(t, (_, response) => {
     const body = `answer ${++count}`
     const send = (): unknown => response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'x' }).end(body)
     if (count === 1) release = send
@@ -165,20 +165,20 @@ overBoth('a purge wins over a fetch that is in flight at another replica', async
     await origin.nth(origin.requests.length + 1)
     t.match(JSON.parse((await a.purge(purge)).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
     release()
-    t.equal((await early).body.toString(), 'answer 1', 'who asked before gets what there was')
+    t.equal((await early).body.toString(), 'answer 1', 'an earlier request gets the earlier response')
     t.equal((await b.get('/a')).body.toString(), 'answer 2', 'nobody after it does')
     t.equal((await a.get('/a')).body.toString(), 'answer 2')
   }
 })
 
-overBoth('what a 304 brings one replica the other serves', async (t, startSite) => {
-  const { origin, a, b } = await startSite(t, (request, response) => {
+overBoth('a response that a 304 freshens at one replica the other serves', async (t, startReplicas) => {
+  const { origin, a, b } = await startReplicas(t, (request, response) => {
     if (request.headers['if-none-match'] === '"v"') response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=600', 'X-A': 'new' }).end()
     else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=0', 'X-A': 'old', 'X-B': 'stays' }).end('one')
   })
   await a.get('/a')
   const validated = await b.get('/a')
-  // It may have waited a moment for the first one's fetch, whose lease is given back just after its answer.
+  // It may have waited a moment for the first fetch, whose lease is released just after its response.
   t.match(validated.header('cache-status'), /^springhouse; fwd=stale; fwd-status=304; stored; (collapsed=\?0; )?detail=stale$/)
   t.equal(validated.body.toString(), 'one')
   const hit = await a.get('/a')
@@ -187,17 +187,17 @@ overBoth('what a 304 brings one replica the other serves', async (t, startSite) 
   t.equal(origin.requests.length, 2)
 })
 
-overBoth('a POST through one replica invalidates for the other, before its answer', async (t, startSite) => {
-  const { a, b } = await startSite(t, counting({ 'Cache-Control': 'max-age=600' }))
+overBoth('a POST through one replica invalidates for the other, before its response', async (t, startReplicas) => {
+  const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }))
   await b.get('/a')
   t.equal(detail(await b.get('/a')), 'fresh')
   t.equal((await a.get('/a', {}, { method: 'POST', body: 'x' })).status, 200)
   t.equal((await b.get('/a')).body.toString(), 'answer 3')
 })
 
-overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', async (t, startSite) => {
+overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', async (t, startReplicas) => {
   const body = randomBytes(1024 * 1024)
-  const { origin, a, b } = await startSite(t, (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
+  const { origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
   t.equal((await a.get('/a')).body.equals(body), true)
   const hit = await b.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -208,8 +208,8 @@ overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', 
   t.equal(origin.requests.length, 1)
 })
 
-overBoth('each variant is shared, and none is mistaken for another', async (t, startSite) => {
-  const { origin, a, b } = await startSite(t, (request, response) => {
+overBoth('each variant is shared, and none is mistaken for another', async (t, startReplicas) => {
+  const { origin, a, b } = await startReplicas(t, (request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', Vary: 'Accept-Language' }).end(request.headers['accept-language'])
   })
   for (const language of ['de', 'fr', 'it']) await a.get('/a', { 'Accept-Language': language })
@@ -222,10 +222,10 @@ overBoth('each variant is shared, and none is mistaken for another', async (t, s
   t.equal(origin.requests.length, 4)
 })
 
-overBoth('without a Redis it starts, answers and says so; and takes it up when it comes', async (t, startSite) => {
+overBoth('without a Redis it starts, serves and says so; and uses Redis when it comes', async (t, startReplicas) => {
   const redis = await startRedis()
   await redis.stop()
-  const { a } = await startSite(t, counting({ 'Cache-Control': 'max-age=600' }), redis)
+  const { a } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }), redis)
   t.equal((await a.get('/a')).body.toString(), 'answer 1')
   const second = await a.get('/a')
   t.equal(second.body.toString(), 'answer 2')
@@ -249,11 +249,11 @@ overBoth('without a Redis it starts, answers and says so; and takes it up when i
 
 interface Asking {
   answered(): number
-  /** What was not as it should be with any answer. */
+  /** Ends the load, and returns the faults of all responses. */
   stop(): Promise<string[]>
 }
 
-/** Clients that ask both replicas for things small and large until they are told to stop. */
+/** Clients that send both replicas requests for small and large targets until they are stopped. */
 function keepAsking({ a, b }: Site): Asking {
   const run = new AbortController()
   const wrong: string[] = []
@@ -278,7 +278,7 @@ function keepAsking({ a, b }: Site): Asking {
   }
 }
 
-/** Resolves when `count` more answers have come. */
+/** Resolves when `count` more responses have come. */
 async function more(asking: Asking, count: number): Promise<void> {
   const enough = asking.answered() + count
   await eventually(() => asking.answered() >= enough)
@@ -288,8 +288,8 @@ const large = randomBytes(600_000)
 const bodyOf = (path: string): Buffer => path.startsWith('/large') ? large : Buffer.from(`of ${path}`)
 const pathIsBody: OriginHandler = (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? '')) }
 
-overBoth('a Redis that is killed costs hits, not answers; an empty one in its place is taken up', async (t, startSite) => {
-  const site = await startSite(t, pathIsBody)
+overBoth('a killed Redis costs hits, not responses; an empty one in its place is used', async (t, startReplicas) => {
+  const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))
   const asking = keepAsking(site)
@@ -304,13 +304,14 @@ overBoth('a Redis that is killed costs hits, not answers; an empty one in its pl
   t.same(await asking.stop(), [])
   await eventually(async () => (await degraded(a)).length === 0 && (await degraded(b)).length === 0)
   await eventually(async () => (await json<{ replicas: unknown[] }>(a.admin('/v1/replicas'))).replicas.length === 2)
-  // The registrations went with the old one. Until nobody can go by what was before, a purge counts one that it cannot name.
+  // The registrations went with the old Redis. While a replica may still use older knowledge, a purge counts one replica that
+  // it cannot name.
   t.match(JSON.parse((await b.purge({ all: true, waitMs: 30_000 })).body.toString()), { replicas: { live: 2, acknowledged: 2 } })
   t.equal(a.log.filter(({ level }) => level >= 50).length, 0)
 })
 
-overBoth('a Redis that hangs delays answers for a moment, and they come all the same', async (t, startSite) => {
-  const site = await startSite(t, pathIsBody)
+overBoth('a Redis that hangs delays responses for a moment, and they come all the same', async (t, startReplicas) => {
+  const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))
   const asking = keepAsking(site)

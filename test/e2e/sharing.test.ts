@@ -1,11 +1,11 @@
-// Who shares what with whom: one fetch for many, and nothing private for anyone else.
+// Sharing between clients: one fetch for many, and nothing private for any other client.
 import t from 'tap'
-import { counting, detail, startHouse } from '../support/house.ts'
+import { counting, detail, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
 t.test('a hundred at once for one cold key make one request to the origin', async t => {
   let answer: () => void = () => {}
-  const house = await startHouse(t, { origin: (_, response) => { answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('one') } })
+  const house = await startProxy(t, { origin: (_, response) => { answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('one') } })
   const all = Array.from({ length: 100 }, () => house.get('/a'))
   await house.origin.nth(1)
   const stats = async () => JSON.parse((await house.admin('/v1/stats')).body.toString()) as { hits: number; coalesced: number; waits: number }
@@ -19,9 +19,9 @@ t.test('a hundred at once for one cold key make one request to the origin', asyn
   t.match(await stats(), { hits: 0, coalesced: 99 })
 })
 
-t.test('requests for what may not be stored do not queue behind one another', async t => {
+t.test('requests for a response that may not be stored do not queue behind one another', async t => {
   const held: (() => void)[] = []
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       const send = () => response.writeHead(200, { 'Cache-Control': 'no-store' }).end('x')
       if (request.url === '/a' && held.length < 50 && request.headers['x-hold'] !== undefined) held.push(send)
@@ -36,9 +36,9 @@ t.test('requests for what may not be stored do not queue behind one another', as
   t.equal((await Promise.all(all)).every(one => one.status === 200), true)
 })
 
-t.test('a client that knows its answer is current does not keep others from sharing the next one', async t => {
+t.test('a client whose response is current does not keep others from sharing the next one', async t => {
   let count = 0
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.headers['if-none-match'] !== undefined) response.writeHead(304, { ETag: '"v"' }).end()
       else response.writeHead(200, { 'Cache-Control': ++count === 1 ? 'no-store' : 'max-age=60', ETag: '"v"' }).end('x')
@@ -46,17 +46,17 @@ t.test('a client that knows its answer is current does not keep others from shar
   })
   t.equal(detail(await house.get('/a')), 'no-store')
   house.clock.advance(50_000)
-  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304, 'it is asked as the client asks')
+  t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304, 'it gets the request as the client sent it')
   house.clock.advance(50_000)
   t.equal((await house.get('/a', { 'If-None-Match': '"v"' })).status, 304)
-  t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'a minute after it was found uncacheable the whole is asked for again')
+  t.equal(house.origin.requests[2]?.header('if-none-match'), undefined, 'a minute after it was found uncacheable the whole is requested again')
   t.equal(detail(await house.get('/a')), 'fresh')
 })
 
-t.test('those who waited for a private answer each get their own', async t => {
+t.test('requests that waited for a private response each get their own', async t => {
   let release: () => void = () => {}
   const gate = new Promise<void>(resolve => { release = resolve })
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: async (request, response) => {
       await gate
       response.writeHead(200, { 'Cache-Control': 'private, max-age=60' }).end(request.headers['x-user'])
@@ -69,10 +69,10 @@ t.test('those who waited for a private answer each get their own', async t => {
   t.same((await Promise.all(all)).map(one => one.body.toString()), users)
 })
 
-t.test('a lead that fails is replaced, and its followers are answered', async t => {
+t.test('a lead that fails is replaced, and its followers get a response', async t => {
   let count = 0
   let fail: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       if (++count === 1) fail = () => response.writeHead(500).end('broken')
       else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('fine')
@@ -86,8 +86,8 @@ t.test('a lead that fails is replaced, and its followers are answered', async t 
   t.equal((await second).body.toString(), 'fine')
 })
 
-t.test('RFC 9111 §3.5: the answer to Authorization is for that one, unless the origin says otherwise', async t => {
-  const house = await startHouse(t, {
+t.test('RFC 9111 §3.5: the response to Authorization is for that client, unless the origin says otherwise', async t => {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': request.url === '/public' ? 'public, max-age=60' : 'max-age=60' }).end(request.headers.authorization ?? 'nobody')
     },
@@ -98,16 +98,16 @@ t.test('RFC 9111 §3.5: the answer to Authorization is for that one, unless the 
   t.equal(detail(await house.get('/public', { Authorization: 'Bearer bob' })), 'fresh')
 })
 
-t.test('the answer to Cookie is for that one; one stored without a cookie may answer one that has it', async t => {
-  const house = await startHouse(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody') } })
+t.test('the response to Cookie is for that client; one stored without a cookie may serve a request that has one', async t => {
+  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody') } })
   t.equal(detail(await house.get('/a', { Cookie: 'sid=ann' })), 'cookie')
   t.equal((await house.get('/a', { Cookie: 'sid=bob' })).body.toString(), 'sid=bob')
   t.equal((await house.get('/a')).body.toString(), 'nobody')
   t.equal(detail(await house.get('/a', { Cookie: 'sid=bob' })), 'fresh')
 })
 
-t.test('a cookie that is set goes to whoever it was set for, and nobody else', async t => {
-  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x') } })
+t.test('a Set-Cookie reaches the client that it was sent to, and no other', async t => {
+  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x') } })
   t.equal((await house.get('/a')).header('set-cookie'), 'sid=1')
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -115,7 +115,7 @@ t.test('a cookie that is set goes to whoever it was set for, and nobody else', a
 })
 
 t.test('fields that steer an application without being in the key do not reach it', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a', { 'X-Forwarded-Host': 'evil.example', 'X-Original-URL': '/admin', 'X-HTTP-Method-Override': 'DELETE', 'X-Forwarded-For': '9.9.9.9' })
   const [seen] = house.origin.requests
   t.equal(seen?.header('x-forwarded-host'), `127.0.0.1:${house.port}`)
@@ -124,8 +124,8 @@ t.test('fields that steer an application without being in the key do not reach i
   t.equal(seen?.header('x-forwarded-for'), '127.0.0.1')
 })
 
-t.test('a GET with content is passed on and neither stored nor answered from cache', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+t.test('a GET with content is passed on and neither stored nor served from cache', async t => {
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   await house.get('/a')
   const passed = await house.get('/a', {}, { body: 'content' })
   t.equal(detail(passed), 'request-body')
@@ -134,7 +134,7 @@ t.test('a GET with content is passed on and neither stored nor answered from cac
 })
 
 t.test('two Host fields are refused', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
   const refused = await house.get('/a', {}, { headers: ['Host', 'a.example', 'Host', 'b.example'] })
   t.equal(refused.status, 400)
   t.equal(house.origin.requests.length, 0)

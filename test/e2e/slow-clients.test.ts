@@ -1,4 +1,4 @@
-// Downloads to clients that read slowly, or not at all: what they hold of the proxy's memory.
+// Downloads to clients that read slowly, or not at all: their share of the proxy's memory.
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -42,7 +42,7 @@ function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }
 
-/** A client that asks, and reads `wanted` bytes and no more; resolves when it has them. */
+/** A client that sends a request, and reads no more than `wanted` bytes. Resolves when it has them. */
 async function reader(port: number, request: string, wanted: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1', () => socket.write(request))
   socket.on('error', () => undefined)
@@ -73,12 +73,12 @@ for (const path of ['/stream', '/sized', '/cached', '/cached-sized']) {
     const serve = new Running(t, ['serve', '--origin', source.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
     const { proxy, admin } = await urls(serve)
     const port = Number(new URL(proxy).port)
-    // Warm: what the first requests cost is not the readers'.
+    // Warm: the cost of the first requests is not the readers'.
     for (let i = 0; i < 20; i++) await ask(port, { method: 'HEAD', path: `/warm${i}` })
     const before = residentBytes(serve.child.pid as number)
     const sockets = await Promise.all(Array.from({ length: 30 }, (_, n) => reader(port, `GET ${path}/${n} HTTP/1.1\r\nHost: x\r\n\r\n`, 100_000)))
     const sent = await stalled(source.sent)
-    // What is on its way into the store is the store's, within its own bound.
+    // Bytes in flight to the store count as the store's, within its own bound.
     const stats = (await (await fetch(`${admin}/v1/stats`, { headers: { Authorization: 'Bearer abc' } })).json()) as { store: { bytes: number } }
     const grown = residentBytes(serve.child.pid as number) - before - stats.store.bytes
     t.comment(`${path}: ${(grown / MiB).toFixed(1)} MiB more beside the store's ${(stats.store.bytes / MiB).toFixed(1)} for 30 stalled readers; the origin could send ${(sent / MiB).toFixed(1)} MiB of 30 GiB`)

@@ -1,10 +1,11 @@
-// What the store can never keep: told at once, waited for by nobody, and not fetched for a client that has left.
+// Responses that the store can never keep: followers learn it at once, none waits, and no fetch goes on for a client that has
+// left.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
-import { detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 
@@ -13,15 +14,15 @@ const cached = { 'Cache-Control': 'max-age=3600' }
 const piece = Buffer.alloc(65_536, 'x')
 
 interface Held {
-  readonly house: House
+  readonly house: TestProxy
   /** The origin's responses, as it began them. */
   readonly responses: ServerResponse[]
 }
 
-/** An origin that announces `announced` bytes, or none, and sends what a test has it send. */
-async function holding(t: Parameters<typeof startHouse>[0], announced: number | undefined, config: Readonly<Record<string, unknown>>): Promise<Held> {
+/** An origin that announces `announced` bytes, or no length, and sends the bytes that a test chooses. */
+async function holding(t: Parameters<typeof startProxy>[0], announced: number | undefined, config: Readonly<Record<string, unknown>>): Promise<Held> {
   const responses: ServerResponse[] = []
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     clock: systemClock as never,
     config: { cache: { memory: { maxBytes: '8MiB' } }, ...config },
     origin: (_, response) => {
@@ -33,8 +34,8 @@ async function holding(t: Parameters<typeof startHouse>[0], announced: number | 
   return { house, responses }
 }
 
-/** A client that reads what comes, until it is destroyed. */
-function reading(house: House): ReturnType<typeof open> {
+/** A client that reads all that comes, until it is destroyed. */
+function reading(house: TestProxy): ReturnType<typeof open> {
   const request = open(house.port, { path: '/big' }, response => void response.on('error', () => undefined).resume())
   return request.on('error', () => undefined)
 }
@@ -46,7 +47,7 @@ async function send(response: ServerResponse, bytes: number): Promise<void> {
 }
 
 // The guard: Store.refuses (exchange/fill/response-storer.ts, begin). Without it the response says stored, and the others wait for all of it.
-t.test('announced: not stored, and nobody waits for it', async t => {
+t.test('announced: not stored, and no request waits for it', async t => {
   const { house, responses } = await holding(t, 2 * MiB, {})
   const answers = Array.from({ length: 5 }, () => house.get('/big'))
   await eventually(() => responses.length === 5)
@@ -70,8 +71,9 @@ t.test('announced, and its client leaves: the origin need not send it', async t 
   t.notOk(response.writableFinished)
 })
 
-// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the others wait for the end, and then ask one by one.
-t.test('not announced: once it has grown too long the others go on, and the origin need not send it to nobody', async t => {
+// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the followers wait for the end, and then fetch
+// one by one.
+t.test('not announced: once it has grown too long the others go on, and it is not fetched without a client', async t => {
   const { house, responses } = await holding(t, undefined, {})
   const first = reading(house)
   await eventually(() => responses.length === 1)
@@ -88,20 +90,20 @@ t.test('not announced: once it has grown too long the others go on, and the orig
   for (const answer of await Promise.all(others)) t.equal(answer.body.toString(), 'short')
 })
 
-t.test('not announced, and its client has left before: the origin is let go when it has grown too long', async t => {
+t.test('not announced, and its client has left before: the fetch is aborted when it has grown too long', async t => {
   const { house, responses } = await holding(t, undefined, {})
   const client = reading(house)
   await eventually(() => responses.length === 1)
   client.destroy()
   const [response] = responses as [ServerResponse]
   const closed = once(response, 'close')
-  // As what may yet be stored it is fetched on.
+  // The fetch goes on while the response may still be stored.
   void send(response, 60 * MiB)
   await closed
   t.notOk(response.writableFinished)
 })
 
-t.test('what fits is stored as ever', async t => {
+t.test('a response that fits is stored as ever', async t => {
   const { house, responses } = await holding(t, MiB / 2, {})
   const answer = house.get('/fits')
   await eventually(() => responses.length === 1)
@@ -112,7 +114,7 @@ t.test('what fits is stored as ever', async t => {
 })
 
 for (const [name, memory] of [['in front of it', { maxBytes: '8MiB' }], ['not in front of it', { maxBytes: 0 }]] as const) {
-  t.test(`Redis keeps what memory cannot; memory ${name}`, async t => {
+  t.test(`Redis keeps entries that memory cannot; memory ${name}`, async t => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
     const { house, responses } = await holding(t, 2 * MiB, { ...overRedis(redis.url), cache: { memory, maxEntryBytes: '4MiB' } })
@@ -125,7 +127,7 @@ for (const [name, memory] of [['in front of it', { maxBytes: '8MiB' }], ['not in
     t.equal(detail(await house.get('/big')), 'fresh')
   })
 
-  t.test(`beyond what Redis may keep: not announced, the others go on; memory ${name}`, async t => {
+  t.test(`beyond the limit of Redis: not announced, the others go on; memory ${name}`, async t => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
     const { house, responses } = await holding(t, undefined, { ...overRedis(redis.url), cache: { memory, maxEntryBytes: '4MiB' } })

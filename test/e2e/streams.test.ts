@@ -1,15 +1,16 @@
-// Bodies on their way to client and store at once: what is cut is never whole, and who leaves stops nothing.
+// Bodies that stream to the client and the store at once. A truncated body is never complete, and a client that leaves stops
+// nothing.
 import { createHash, randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import t from 'tap'
 import { open, type Answer } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 
 const sum = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Asks until the answer comes from cache: what is stored behind a client's back takes its own time. */
-async function untilStored(house: House, path: string): Promise<Answer> {
+/** Requests the path until it comes from cache: storing may end after the client has its response. */
+async function untilStored(house: TestProxy, path: string): Promise<Answer> {
   for (;;) {
     const answer = await house.get(path, { 'Cache-Control': 'only-if-cached' })
     if (answer.status === 200) return answer
@@ -18,7 +19,7 @@ async function untilStored(house: House, path: string): Promise<Answer> {
 
 t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
   const body = randomBytes(5 * 1024 * 1024)
-  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
   t.equal(sum((await house.get('/a')).body), sum(body))
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -29,7 +30,7 @@ t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
 
 t.test('a small body of every byte there is comes back as it was, whole and in part', async t => {
   const body = Buffer.from(Array.from({ length: 1024 }, (_, i) => i % 256))
-  const house = await startHouse(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
   t.equal(sum((await house.get('/a')).body), sum(body))
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -38,7 +39,7 @@ t.test('a small body of every byte there is comes back as it was, whole and in p
 })
 
 t.test('a chunked body is stored whole, and its length is known afterwards', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60' })
       response.write('one ')
@@ -53,11 +54,12 @@ t.test('a chunked body is stored whole, and its length is known afterwards', asy
   t.equal(hit.header('content-length'), '7')
 })
 
-// The guards: onHeadAlone (fill.ts), and for what passes, which is relayed at once or once it has invalidated, onHeadAlone (http-proxy.ts).
+// The guards: onHeadAlone (fill.ts), and for passes onHeadAlone (http-proxy.ts). A pass is relayed at once or once it has
+// invalidated.
 for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false], ['POST', 200, true], ['POST', 404, true], ['PUT', 500, true]] as const) {
   t.test(`the head of the ${status} to ${method}${enabled ? '' : ' on a route without a cache'} reaches the client before there is a body`, async t => {
     let finish: () => void = () => {}
-    const house = await startHouse(t, {
+    const house = await startProxy(t, {
       cache: { mode: enabled ? 'cache' : 'bypass' },
       origin: (_, response) => {
         response.writeHead(status, { 'Content-Type': 'text/event-stream' }).flushHeaders()
@@ -76,9 +78,9 @@ for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false]
   })
 }
 
-t.test('nobody waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
+t.test('no request waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
   const closed: Promise<unknown>[] = []
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       closed.push(new Promise(resolve => { request.socket.on('close', resolve) }))
       response.writeHead(200, { 'Content-Type': 'text/event-stream;charset=utf-8', 'Cache-Control': 'max-age=60' }).flushHeaders()
@@ -99,7 +101,7 @@ t.test('nobody waits for another\'s stream of events, whatever lifetime it has, 
 
 t.test('the first bytes reach the client before the origin has sent the last', async t => {
   let finish: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60' })
       response.write('first')
@@ -120,8 +122,8 @@ t.test('the first bytes reach the client before the origin has sent the last', a
 })
 
 for (const [framing, fields] of [['a length', { 'Content-Length': '100' }], ['chunks', {}]] as const) {
-  t.test(`an answer with ${framing} that is cut never looks whole and is never stored`, async t => {
-    const house = await startHouse(t, {
+  t.test(`a truncated response with ${framing} is never complete and is never stored`, async t => {
+    const house = await startProxy(t, {
       origin: (_, response) => {
         response.writeHead(200, { 'Cache-Control': 'max-age=60', ...fields })
         response.write('only the beginning', () => response.socket?.destroy())
@@ -135,7 +137,7 @@ for (const [framing, fields] of [['a length', { 'Content-Length': '100' }], ['ch
 
 t.test('a client that leaves does not stop the fill', async t => {
   let finish: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Length': '9' })
       response.write('first')
@@ -158,7 +160,7 @@ t.test('a client that leaves does not stop the fill', async t => {
 t.test('a client that leaves before the origin has begun does not stop the fill, with or without coalescing', async t => {
   for (const coalesce of [true, false]) {
     let finish: () => void = () => {}
-    const house = await startHouse(t, {
+    const house = await startProxy(t, {
       origin: (_, response) => { finish = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('whole') },
       config: { cache: { coalesce } },
     })
@@ -172,12 +174,12 @@ t.test('a client that leaves before the origin has begun does not stop the fill,
   }
 })
 
-t.test('what clients have left is given up where others would have to wait for its place', async t => {
+t.test('a fetch that its clients have left is aborted where others would have to wait for its slot', async t => {
   const origin = await startOrigin((request, response) => {
     if (request.url === '/wanted') response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('wanted')
   })
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin, config: { origins: { api: { servers: [origin.url], maxConnections: 1, timeouts: { headersMs: 3_600_000 } } } } })
+  const house = await startProxy(t, { origin, config: { origins: { api: { servers: [origin.url], maxConnections: 1, timeouts: { headersMs: 3_600_000 } } } } })
   const leaving = ['/first', '/queued'].map(path => {
     const socket = connect(house.port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
     return socket
@@ -187,10 +189,10 @@ t.test('what clients have left is given up where others would have to wait for i
   t.equal((await house.get('/wanted')).body.toString(), 'wanted')
 })
 
-t.test('a client that leaves an answer that may not be stored takes the fetch with it', async t => {
+t.test('a client that leaves a response that may not be stored takes the fetch with it', async t => {
   let dropped: () => void = () => {}
   const gone = new Promise<void>(resolve => { dropped = resolve })
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'no-store' })
       response.write('first')
@@ -207,7 +209,7 @@ t.test('a client that leaves an answer that may not be stored takes the fetch wi
 
 t.test('a body beyond maxEntryBytes is passed on whole and not stored, announced or not', async t => {
   const body = randomBytes(300_000)
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', ...(request.url === '/announced' ? { 'Content-Length': String(body.length) } : {}) })
       response.write(body.subarray(0, 200_000))
@@ -223,8 +225,8 @@ t.test('a body beyond maxEntryBytes is passed on whole and not stored, announced
   }
 })
 
-t.test('an empty body and a 204 are answered from cache as they were', async t => {
-  const house = await startHouse(t, { origin: (request, response) => { response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end() } })
+t.test('an empty body and a 204 are served from cache as they were', async t => {
+  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end() } })
   for (const [path, status] of [['/none', 204], ['/empty', 200]] as const) {
     t.equal((await house.get(path)).status, status)
     const hit = await house.get(path)
@@ -235,8 +237,8 @@ t.test('an empty body and a 204 are answered from cache as they were', async t =
 })
 
 for (const method of ['GET', 'POST']) {
-  t.test(`RFC 9112 §8: to an HTTP/1.0 client, who knows no chunks, a cut answer to ${method} ends in a reset`, async t => {
-    const house = await startHouse(t, {
+  t.test(`RFC 9112 §8: for an HTTP/1.0 client, which knows no chunks, a truncated response to ${method} ends in a reset`, async t => {
+    const house = await startProxy(t, {
       origin: (_, response) => {
         response.writeHead(200, { 'Cache-Control': 'max-age=60' })
         response.write('only the beginning', () => response.socket?.destroy())
@@ -252,10 +254,10 @@ for (const method of ['GET', 'POST']) {
   })
 }
 
-t.test('a client that leaves an answer that waits behind another holds nothing up', async t => {
+t.test('a client that leaves a response that waits behind another holds nothing up', async t => {
   const body = randomBytes(1024 * 1024)
   let finish: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.url === '/slow') finish = () => response.end()
       else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
@@ -272,7 +274,7 @@ t.test('a client that leaves while it waits for another\'s fetch does not become
   const body = randomBytes(1024 * 1024)
   let count = 0
   let fail: () => void = () => {}
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: (_, response) => {
       if (++count === 1) fail = () => response.socket?.destroy()
       else response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)

@@ -1,11 +1,11 @@
-// requestHeaders: what of a client's fields reaches an origin whose answer others may be given.
+// requestHeaders: which fields of a client reach an origin whose response others may share.
 import t from 'tap'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 
 const steering = { 'X-Feature': 'beta', 'User-Agent': 'odd', 'Accept-Language': 'de', 'X-Tenant': 'a', 'Authorization': 'Bearer x' }
 
-async function house(tap: Parameters<typeof startHouse>[0], requestHeaders: unknown, key: object = {}): Promise<House> {
-  return startHouse(tap, {
+async function house(tap: Parameters<typeof startProxy>[0], requestHeaders: unknown, key: object = {}): Promise<TestProxy> {
+  return startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60, public' })
       response.end(JSON.stringify(request.headers))
@@ -14,17 +14,17 @@ async function house(tap: Parameters<typeof startHouse>[0], requestHeaders: unkn
   })
 }
 
-t.test('strict: only what is keyed, negotiated or judged', async t => {
+t.test('strict: only fields that are keyed, negotiated or judged', async t => {
   const { get } = await house(t, 'strict', { headers: ['x-tenant'] })
   const seen = JSON.parse(String((await get('/a', steering)).body)) as Record<string, string>
   t.match(seen, { 'accept-language': 'de', 'authorization': 'Bearer x', 'x-tenant': 'a', 'via': '1.1 springhouse', 'x-forwarded-for': '127.0.0.1' })
   t.strictSame([seen['x-feature'], seen['user-agent']], [undefined, undefined])
   const posted = JSON.parse(String((await get('/a', steering, { method: 'POST' })).body)) as Record<string, string>
-  t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'what is passed is for nobody else')
+  t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'a passed response is for no other client')
 })
 
-t.test('strict: the answer to a POST, which is sent every field, is for nobody else', async t => {
-  const { get } = await startHouse(t, {
+t.test('strict: the response to a POST, which is forwarded with every field, is for no other client', async t => {
+  const { get } = await startProxy(t, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Content-Location': '/a' })
       response.end(`${request.method} ${String(request.headers['x-feature'])}`)
@@ -35,7 +35,7 @@ t.test('strict: the answer to a POST, which is sent every field, is for nobody e
   t.equal(String((await get('/a')).body), 'GET undefined')
 })
 
-t.test('strict, and what the route allows beside it; all', async t => {
+t.test('strict, and the fields that the route allows beside it; all', async t => {
   const allowing = await house(t, { allow: ['User-Agent'] })
   const seen = JSON.parse(String((await allowing.get('/a', steering)).body)) as Record<string, string>
   t.equal(seen['user-agent'], 'odd')

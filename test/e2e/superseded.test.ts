@@ -3,7 +3,7 @@ import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { Random } from '../coherence/random.ts'
 import { Wire } from '../coherence/wire.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
@@ -23,15 +23,15 @@ for (const silent of [false, true]) {
     })
     let aheadMs = 0
     const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
-    const start = (port: number): Promise<House<Clock>> => startHouse(test, { origin, host: 'api.example', clock, config: { redis: { url: `redis://127.0.0.1:${port}`, commandTimeoutMs: 20_000 } } })
+    const start = (port: number): Promise<TestProxy<Clock>> => startProxy(test, { origin, host: 'api.example', clock, config: { redis: { url: `redis://127.0.0.1:${port}`, commandTimeoutMs: 20_000 } } })
     const [a, b] = [await start(redis.port), await start(wire.port)]
     test.teardown(async () => {
       await origin.close()
       await wire.close()
       await redis.stop()
     })
-    const isCurrent = async (house: House<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
-    const tier = async (house: House<Clock>, path: string): Promise<string> => (await house.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${path}`)}`)).body.toString()
+    const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
+    const tier = async (house: TestProxy<Clock>, path: string): Promise<string> => (await house.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${path}`)}`)).body.toString()
     for (const url of urls) {
       await a.get(url)
       await eventually(async () => {

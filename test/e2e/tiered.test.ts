@@ -1,19 +1,19 @@
-// Replicas with memory tiers over one real Redis: hits that ask nobody, and copies that never outlive what they are copies of.
+// Replicas with memory tiers over one real Redis: hits without Redis, and copies that never outlive their originals.
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from '../support/client.ts'
-import { counting, detail, startHouse, type House } from '../support/house.ts'
+import { counting, detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../support/scripted-origin.ts'
 
 t.setTimeout(360_000)
-// Where no deadline is what is tested, none is to be missed on a machine that is busy.
+// Unless a test is about a deadline, none may be missed on a busy machine.
 const patientMs = 20_000
 
-type Replica = House<Clock>
+type Replica = TestProxy<Clock>
 
 interface Site {
   readonly redis: RedisServer
@@ -34,8 +34,8 @@ async function startRaw(t: Test): Promise<{ redis: RedisServer; raw: Redis }> {
   return { redis, raw }
 }
 
-/** Two replicas before one origin, over one Redis, once both follow the purge log and keep what they are given. */
-async function startSite(t: Test, handler: OriginHandler, options: { config?: Record<string, unknown>; clock?: Clock; commandTimeoutMs?: number } = {}): Promise<Site> {
+/** Two replicas before one origin, over one Redis, once both follow the purge log and store responses. */
+async function startReplicas(t: Test, handler: OriginHandler, options: { config?: Record<string, unknown>; clock?: Clock; commandTimeoutMs?: number } = {}): Promise<Site> {
   const { redis, raw } = await startRaw(t)
   const origin = await startOrigin((request, response, recorded) => {
     if (request.url?.startsWith('/warm-up') === true) response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('warm')
@@ -43,7 +43,7 @@ async function startSite(t: Test, handler: OriginHandler, options: { config?: Re
   })
   t.teardown(() => origin.close())
   const config = { ...options.config, redis: { url: redis.url, commandTimeoutMs: options.commandTimeoutMs ?? patientMs } }
-  const start = (clock: Clock): Promise<Replica> => startHouse(t, { origin, host: 'api.example', clock, config })
+  const start = (clock: Clock): Promise<Replica> => startProxy(t, { origin, host: 'api.example', clock, config })
   const [a, b] = [await start(options.clock ?? systemClock), await start(systemClock)]
   await eventually(async () => await raw.pubsub('NUMSUB', 'sh:0:replaced').then(([, count]) => count === 2))
   for (const [name, replica] of [['a', a], ['b', b]] as const) {
@@ -76,7 +76,7 @@ async function tierOf(replica: Replica, path: string): Promise<string | undefine
   return (await explain(replica, path)).variants[0]?.tier
 }
 
-/** How often anyone has read an entry, or a chunk of one, out of Redis. */
+/** Counts the reads of entries, or of their chunks, from Redis by all replicas. */
 async function reads(raw: Redis): Promise<number> {
   const told = await raw.info('commandstats')
   return ['hvals', 'get', 'getrange'].reduce((sum, name) => sum + Number(new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(told)?.[1] ?? 0), 0)
@@ -84,8 +84,8 @@ async function reads(raw: Redis): Promise<number> {
 
 const forTenMinutes = { 'Cache-Control': 'max-age=600' }
 
-t.test('a hit in memory asks Redis nothing', async t => {
-  const { raw, origin, a, b } = await startSite(t, (_, response) => { response.writeHead(200, forTenMinutes).end(Buffer.alloc(100_000, 'x')) })
+t.test('a hit in memory sends Redis nothing', async t => {
+  const { raw, origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, forTenMinutes).end(Buffer.alloc(100_000, 'x')) })
   t.equal(a.app.storeKind, 'tiered')
   await a.get('/a')
   t.same([await tierOf(a, '/a'), await tierOf(b, '/a')], ['memory', 'redis'])
@@ -102,7 +102,7 @@ t.test('a hit in memory asks Redis nothing', async t => {
 
 t.test('memory.maxBytes 0 is Redis alone', async t => {
   const { redis, raw } = await startRaw(t)
-  const house = await startHouse(t, { origin: counting(forTenMinutes), redis: redis.url, clock: systemClock as Clock, config: { cache: { memory: { maxBytes: 0 } } } })
+  const house = await startProxy(t, { origin: counting(forTenMinutes), redis: redis.url, clock: systemClock as Clock, config: { cache: { memory: { maxBytes: 0 } } } })
   t.equal(house.app.storeKind, 'redis')
   await eventually(async () => detail(await house.get('/a')) === 'fresh')
   const before = await reads(raw)
@@ -111,8 +111,8 @@ t.test('memory.maxBytes 0 is Redis alone', async t => {
   t.match(await json(house.admin('/v1/stats')), { store: { kind: 'redis' } })
 })
 
-t.test('what a replica replaces the others answer with', async t => {
-  const { origin, a, b } = await startSite(t, counting(forTenMinutes))
+t.test('a response that a replica replaces is served by the others', async t => {
+  const { origin, a, b } = await startReplicas(t, counting(forTenMinutes))
   await a.get('/a')
   for (let round = 2; round <= 5; round++) {
     t.equal(detail(await b.get('/a')), 'fresh')
@@ -125,7 +125,7 @@ t.test('what a replica replaces the others answer with', async t => {
 })
 
 t.test('a purge at one replica reaches the copies of all, and their memory comes back', async t => {
-  const { a, b } = await startSite(t, counting({ ...forTenMinutes, 'Cache-Tag': 'things' }))
+  const { a, b } = await startReplicas(t, counting({ ...forTenMinutes, 'Cache-Tag': 'things' }))
   const entries = async (replica: Replica): Promise<number> => (await json<{ store: { entries: number } }>(replica.admin('/v1/stats'))).store.entries
   for (const [round, purge] of [{ tags: ['things'] }, { urls: ['/a'] }, { prefixes: ['/'] }, { all: true }].entries()) {
     await a.get('/a')
@@ -143,8 +143,8 @@ t.test('a purge at one replica reaches the copies of all, and their memory comes
   t.equal((await b.get('/a')).body.toString(), 'answer 6')
 })
 
-t.test('a variant that another replica has stored is found, beside those at hand', async t => {
-  const { origin, a, b } = await startSite(t, (request, response) => {
+t.test('a variant that another replica has stored is found, beside those in memory', async t => {
+  const { origin, a, b } = await startReplicas(t, (request, response) => {
     response.writeHead(200, { ...forTenMinutes, Vary: 'Accept-Language' }).end(request.headers['accept-language'])
   })
   await a.get('/a', { 'Accept-Language': 'de' })
@@ -159,9 +159,9 @@ t.test('a variant that another replica has stored is found, beside those at hand
   t.equal(origin.requests.length, 2)
 })
 
-t.test('what a 304 renews at one replica is renewed for those that have a stale copy', async t => {
+t.test('a response that a 304 freshens at one replica is fresh for replicas that have a stale copy', async t => {
   let lifetime = 0
-  const { origin, a, b } = await startSite(t, (request, response) => {
+  const { origin, a, b } = await startReplicas(t, (request, response) => {
     const fields = { ETag: '"v"', 'Cache-Control': `max-age=${lifetime}` }
     if (request.headers['if-none-match'] === '"v"') response.writeHead(304, fields).end()
     else response.writeHead(200, fields).end('one')
@@ -183,7 +183,7 @@ t.test('what a 304 renews at one replica is renewed for those that have a stale 
 
 t.test('a body too long for memory is served out of Redis', async t => {
   const body = randomBytes(300_000)
-  const { origin, a, b } = await startSite(t, (_, response) => { response.writeHead(200, forTenMinutes).end(body) }, { config: { cache: { memory: { maxEntryBytes: '100KiB' } } } })
+  const { origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, forTenMinutes).end(body) }, { config: { cache: { memory: { maxEntryBytes: '100KiB' } } } })
   await a.get('/a')
   for (const replica of [a, b, b]) {
     const hit = await replica.get('/a')
@@ -194,7 +194,7 @@ t.test('a body too long for memory is served out of Redis', async t => {
   t.equal(origin.requests.length, 1)
 })
 
-/** A clock of the test's own over the real one: what it adds has passed for one replica alone. */
+/** A clock of the test's own over the real one: added time has passed for one replica alone. */
 function shiftedClock(): Clock & { add(ms: number): void } {
   let added = 0
   return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: ms => { added += ms } }
@@ -202,12 +202,12 @@ function shiftedClock(): Clock & { add(ms: number): void } {
 
 t.test('while Redis hangs, hits come out of memory, for as long as the lag allows and no longer', async t => {
   const clock = shiftedClock()
-  const { redis, origin, a } = await startSite(t, counting(forTenMinutes), { clock, commandTimeoutMs: 100, config: { coherence: { maxLagMs: 60_000 } } })
+  const { redis, origin, a } = await startReplicas(t, counting(forTenMinutes), { clock, commandTimeoutMs: 100, config: { coherence: { maxLagMs: 60_000 } } })
   for (const path of ['/a', '/b']) await a.get(path)
   redis.kill('SIGSTOP')
   for (let i = 0; i < 100; i++) t.equal(detail(await a.get(i % 2 === 0 ? '/a' : '/b')), 'fresh')
   t.equal(origin.requests.length, 2)
-  // What is not at hand is fetched, and kept in memory.
+  // A response outside the local tier is fetched, and kept in memory.
   t.equal((await a.get('/c')).body.toString(), 'answer 3')
   t.equal(detail(await a.get('/c')), 'fresh')
   t.equal((await a.purge({ all: true })).status, 503)
@@ -222,7 +222,7 @@ t.test('while Redis hangs, hits come out of memory, for as long as the lag allow
 })
 
 t.test('a purge log that is lost takes every copy with it', async t => {
-  const { raw, origin, a, b } = await startSite(t, counting(forTenMinutes))
+  const { raw, origin, a, b } = await startReplicas(t, counting(forTenMinutes))
   await a.get('/a')
   await b.get('/a')
   t.equal(await raw.del('sh:{log}'), 1)
@@ -233,7 +233,7 @@ t.test('a purge log that is lost takes every copy with it', async t => {
 
 t.test('every key in Redis has a time to live, but the purge log', async t => {
   let version = 0
-  const { raw, a, b } = await startSite(t, (request, response) => {
+  const { raw, a, b } = await startReplicas(t, (request, response) => {
     const [, kind = ''] = request.url?.split('/') ?? []
     if (kind === 'renewed' && request.headers['if-none-match'] !== undefined) return response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=0' }).end()
     if (kind === 'cut') {
@@ -264,6 +264,6 @@ t.test('every key in Redis has a time to live, but the purge log', async t => {
   } while (cursor !== '0')
   t.ok(kept.size > 20, `${kept.size} keys`)
   t.ok([...kept.keys()].some(name => name.includes(':b:')), 'chunks among them')
-  // Of which what unsafe requests invalidate is a part.
+  // `sh:{log}:unsafe` is the part of the log for unsafe requests.
   t.same([...kept].filter(([, ttl]) => ttl === -1).map(([name]) => name).sort(), ['sh:{log}', 'sh:{log}:unsafe'])
 })

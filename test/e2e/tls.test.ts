@@ -11,7 +11,7 @@ import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { resolveConfig } from '../../src/config/load.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'springhouse-tls-'))
@@ -21,13 +21,13 @@ writeFileSync(cert, testCertificate)
 writeFileSync(key, testKey)
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
-async function secure(tap: Tap, origin: OriginHandler, proxy: object = {}): Promise<House> {
-  return startHouse(tap, { origin, config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key }, ...proxy } } })
+async function secure(tap: Tap, origin: OriginHandler, proxy: object = {}): Promise<TestProxy> {
+  return startProxy(tap, { origin, config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key }, ...proxy } } })
 }
 
-function session(tap: Tap, house: House): ClientHttp2Session {
+function session(tap: Tap, house: TestProxy): ClientHttp2Session {
   const client = connect(house.app.proxyUrl, { ca: testCertificate })
   client.on('error', () => undefined)
   tap.teardown(async () => client.destroy())
@@ -79,7 +79,7 @@ t.test('HTTP/2: miss, hit, 304, HEAD, ranges, an error of the proxy\'s', async t
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('HTTP/1.1 and HTTP/2 share what is stored', async t => {
+t.test('HTTP/1.1 and HTTP/2 share stored responses', async t => {
   const house = await secure(t, (_, response) => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('shared'))
   await get(session(t, house), '/a')
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -90,7 +90,7 @@ t.test('HTTP/1.1 and HTTP/2 share what is stored', async t => {
   t.equal(answer.httpVersion, '1.1')
 })
 
-t.test('what the origin is sent is HTTP/1.1, in one reading', async t => {
+t.test('the origin receives HTTP/1.1, in one reading', async t => {
   const house = await secure(t, (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -110,7 +110,7 @@ t.test('what the origin is sent is HTTP/1.1, in one reading', async t => {
   t.match(await get(client, '/', { ':method': 'TRACE' }), { status: 405 })
 })
 
-t.test('an upload that the client breaks off never looks whole to the origin', async t => {
+t.test('an upload that the client breaks off is never complete for the origin', async t => {
   const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
     const head = Buffer.alloc(9)
     head.writeUIntBE(payload.length, 0, 3)
@@ -146,7 +146,7 @@ t.test('an upload that the client breaks off never looks whole to the origin', a
   }
 })
 
-t.test('an answer that the origin breaks off never looks whole to the client', async t => {
+t.test('a response that the origin breaks off is never complete for the client', async t => {
   const house = await secure(t, (_, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=60' })
     response.write('half', () => response.socket?.resetAndDestroy())
@@ -193,7 +193,7 @@ t.test('a large body goes through both ways, at the pace of the slower', async t
   t.equal((await answerTo(upload)).body, String(size))
 })
 
-t.test('many streams at once are answered each with its own', async t => {
+t.test('many streams at once get each its own response', async t => {
   const house = await secure(t, (request, response) => response.writeHead(200, { 'Cache-Control': Number(request.url?.slice(1)) % 2 === 0 ? 'max-age=60' : 'no-store' }).end(request.url))
   const client = session(t, house)
   const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => get(client, `/${n % 100}`).then(({ body }) => body === `/${n % 100}`)))
@@ -224,7 +224,7 @@ t.test('WebSockets over TLS, and http2: false', async t => {
   echo.on('connection', (peer) => peer.on('message', (data) => peer.send(data)))
   await once(echo, 'listening')
   const { port } = echo.address() as { port: number }
-  const other = await startHouse(t, { origin: (_, response) => response.end(), config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
+  const other = await startProxy(t, { origin: (_, response) => response.end(), config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
   const client = new WebSocket(other.app.proxyUrl.replace('https', 'wss'), { ca: testCertificate })
   client.on('open', () => client.send('sealed'))
   const [data] = (await once(client, 'message')) as [Buffer]
@@ -246,7 +246,7 @@ t.test('certificates are read again on a reload, and one that does not fit is re
   t.match(await get(session(t, house), '/'), { status: 200 })
 })
 
-t.test('files that cannot be read are told of by check', async t => {
+t.test('files that cannot be read are reported by check', async t => {
   const problems = (): unknown => {
     try {
       return resolveConfig({ proxy: { tls: { cert: '/nowhere/cert.pem', key } }, origins: { api: { servers: ['https://api:1'], tls: { ca: '/nowhere/ca.pem' } } } })

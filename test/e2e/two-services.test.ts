@@ -1,9 +1,9 @@
-// Two services that share a Redis and a key prefix by mistake: what keeps them apart, and how their operators hear of it.
+// Two services that share a Redis and a key prefix by mistake: the guards that keep them apart, and how operators learn of it.
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { resolveConfig } from '../../src/config/load.ts'
-import { adminSettings, counting, detail, overRedis, startHouse, type House } from '../support/house.ts'
+import { adminSettings, counting, detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -25,15 +25,15 @@ async function service(t: Test, name: string): Promise<ScriptedOrigin> {
   return origin
 }
 
-function replica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Setting = {}): Promise<House<Clock>> {
-  return startHouse<Clock>(t, { origin, clock: systemClock, host: 'shop.example', config: { ...overRedis(redis.url), ...config } })
+function replica(t: Test, redis: RedisServer, origin: ScriptedOrigin, config: Setting = {}): Promise<TestProxy<Clock>> {
+  return startProxy<Clock>(t, { origin, clock: systemClock, host: 'shop.example', config: { ...overRedis(redis.url), ...config } })
 }
 
 /** As `--origin` makes it. */
 const nameless = (...servers: string[]): Setting => ({ origins: { default: { servers } }, routes: [] })
 
 // Fails without the servers in sharingDigest.
-t.test('two services that were started with --origin, over one Redis and for one host, answer with their own', async t => {
+t.test('two services that were started with --origin, over one Redis and for one host, serve their own responses', async t => {
   const redis = await redisFor(t)
   const [first, second] = [await service(t, 'first'), await service(t, 'second')]
   const a = await replica(t, redis, first, nameless(first.url))
@@ -62,18 +62,18 @@ interface Configuration {
   readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
 }
 
-async function configuration(house: House<Clock>): Promise<Configuration | undefined> {
+async function configuration(house: TestProxy<Clock>): Promise<Configuration | undefined> {
   return (await json<{ configuration?: Configuration }>(house.admin('/v1/stats'))).configuration
 }
 
-async function differs(house: House<Clock>): Promise<readonly string[]> {
+async function differs(house: TestProxy<Clock>): Promise<readonly string[]> {
   return (await configuration(house))?.differing.map(each => each.differs.join('+')) ?? ['nothing is compared']
 }
 
-const warnings = (house: House<Clock>): readonly string[] => house.log.filter(({ level, msg }) => level === 40 && msg.includes('keyPrefix')).map(({ msg }) => msg)
+const warnings = (house: TestProxy<Clock>): readonly string[] => house.log.filter(({ level, msg }) => level === 40 && msg.includes('keyPrefix')).map(({ msg }) => msg)
 
 // Fails without Fingerprints.
-t.test('a replica whose routes or origins are other than those of the others says so at its start, and both tell it', async t => {
+t.test('a replica whose routes or origins differ from the other replicas says so at its start, and both report it', async t => {
   const redis = await redisFor(t)
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
@@ -84,7 +84,7 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.same(warnings(other), ['2 of the replicas with this Redis and redis.keyPrefix "sh" have other routes: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix'])
   t.same(await differs(other), ['routes', 'routes'])
   await eventually(async () => (await differs(a)).join() === 'routes' && (await differs(same)).join() === 'routes')
-  t.same([...warnings(a), ...warnings(same)], [], 'those that were there before say nothing')
+  t.same([...warnings(a), ...warnings(same)], [], 'the earlier replicas say nothing')
   t.match(await configuration(a), { routes: /^[\w-]{16}$/, origins: /^[\w-]{16}$/, differing: [{ replica: /-/ }] })
 
   const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })
@@ -100,8 +100,8 @@ t.test('a replica whose routes or origins are other than those of the others say
   t.same(await differs(elsewhere), [], 'with a prefix of its own it is nobody\'s replica')
 })
 
-// Fails without mayDiffer in app.ts: the replica that stores nothing would tell nobody.
-t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates what others have stored', async t => {
+// Fails without mayDiffer in app.ts: the replica that stores nothing would invalidate at no other replica.
+t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates the entries of others', async t => {
   const redis = await redisFor(t)
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
@@ -136,8 +136,8 @@ t.test('registrations that are damaged, over or from the future are dropped, and
   t.equal(await raw.exists(key), 0, 'a replica that stops takes its registration off')
 })
 
-t.test('the embedded store is compared with nobody', async t => {
+t.test('the embedded store is not compared', async t => {
   const origin = await service(t, 'one')
-  const house = await startHouse(t, { origin })
+  const house = await startProxy(t, { origin })
   t.equal((await json<{ configuration?: unknown }>(house.admin('/v1/stats'))).configuration, undefined)
 })

@@ -1,14 +1,14 @@
-// A process that is killed and started again finds in Redis what it had stored, as a real process.
+// A process that is killed and started again finds its entries in Redis, as a real process.
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { anyPort, Running, urls } from '../cli/command.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { counting, detail } from '../support/house.ts'
+import { counting, detail } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 
-t.test('after kill -9 and a new start, what lies in Redis is served at once; what another version wrote is a miss', async t => {
+t.test('after kill -9 and a new start, entries in Redis are served at once; entries of another version are misses', async t => {
   const redis = await startRedis()
   const raw = new Redis(redis.url)
   t.teardown(async () => {

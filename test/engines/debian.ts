@@ -13,7 +13,7 @@ export interface Package {
   readonly program: string
 }
 
-// What a release later than this machine's is: its packages come from the mirror that this machine uses.
+// The suites of a release later than this machine's: its packages come from the mirror that this machine uses.
 const suites = ['trixie', 'trixie-backports']
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -69,7 +69,7 @@ async function ownConfiguration(folder: string): Promise<string[]> {
   ].flatMap(option => ['-o', option])
 }
 
-// The tools package holds the program itself; of all else that is needed, only what is loaded: libraries.
+// The tools package holds the program itself. From all other packages only the libraries that it loads are needed.
 async function librariesOf(name: string, options: readonly string[]): Promise<string[]> {
   const without = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(kind => `--no-${kind}`)
   const { stdout } = await run('apt-cache', [...options, 'depends', '--recurse', ...without, name])

@@ -8,7 +8,7 @@ import { unpacked } from './debian.ts'
 
 interface Engine {
   readonly name: string
-  /** What its version begins with. */
+  /** The beginning of its version. */
   readonly version: string
   program(cache: string): Promise<string>
 }
@@ -36,7 +36,7 @@ const built = fileURLToPath(new URL('../', import.meta.url))
 const root = resolve(built, '../..')
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'springhouse', 'engines')
 
-/** The test files of the store, and of the whole over it, that start a Redis, by what they import. */
+/** The test files of the store, and of the whole proxy over it, that start a Redis, by their imports. */
 function testFiles(parts: readonly string[]): string[] {
   const redis = join(built, 'support/redis.js')
   const known = new Map<string, boolean>()
@@ -57,7 +57,7 @@ function versionOf(program: string): string {
   return /v=([\w.]+)/.exec(execFileSync(program, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
 }
 
-/** Runs the files one after the other, and shows what fails as it fails. */
+/** Runs the files one after the other, and shows each failure as it happens. */
 async function run(engine: string, version: string, program: string, files: readonly string[]): Promise<Row> {
   const failed: string[] = []
   let passed = 0

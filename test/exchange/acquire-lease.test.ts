@@ -6,7 +6,6 @@ import { Fetch } from '../../src/exchange/coalesce/coalescer.ts'
 import { acquireLease } from '../../src/exchange/coalesce/acquire-lease.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
-import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import type { Leases } from '../../src/store/lease.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { manualClock } from '../support/manual-clock.ts'
@@ -28,9 +27,9 @@ t.test('a request goes alone once it has waited for a minute for leases that end
       },
       close: async () => {},
     }
-    const counters = new Counters(decisionReasons, notStoredReasons)
-    test.equal(await acquireLease({ leases, purgeLog, counters }, asked, new Fetch(purgeLog.applied, () => {})), 'fetch')
+    const observer = new Counters()
+    test.equal(await acquireLease({ leases, purgeLog, observer }, asked, new Fetch(purgeLog.applied, () => {})), 'fetch')
     test.equal(takes, 60_000 / waitMs, `waits of ${waitMs} ms`)
-    test.equal(counters.waits, 1, 'however often it tries again, it waits once')
+    test.equal(observer.snapshot().waits, 1, 'however often it tries again, it waits once')
   }
 })

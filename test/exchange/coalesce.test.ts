@@ -1,4 +1,4 @@
-// One fetch for many in one process: who asks next when a fetch brings nothing, and what is not waited for.
+// Coalescing in one process: which request fetches next when a fetch brings nothing, and waits that do not happen.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
@@ -11,21 +11,23 @@ import { manualClock } from '../support/manual-clock.ts'
 import { purge } from '../support/purge.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
-t.test('the first to settle a lead is the one who tells, and a later lead is not disturbed by it', async t => {
+const url = { authority: 'a.example', target: '/' }
+
+t.test('only the first settling of a fetch counts, and a later fetch is not disturbed by it', async t => {
   const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
   lead.hold({ hasEntry: false, release: outcome => { released.push(outcome) } })
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
+  t.equal(coalescer.joinFetch('k', { url }), lead)
   const next = coalescer.beginFetch('k', stamp)
   lead.settle('stored')
   lead.settle('failed')
   t.equal(await lead.settled, 'stored')
   t.same(released, ['stored'])
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), next)
+  t.equal(coalescer.joinFetch('k', { url }), next)
   next.settle('failed')
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', { url }), undefined)
 })
 
 t.test('a lead that began before a purge that may touch it is not joined', async t => {
@@ -33,14 +35,14 @@ t.test('a lead that began before a purge that may touch it is not joined', async
   const coalescer = new Coalescer(log)
   const lead = coalescer.beginFetch('k', log.applied)
   await log.append(purge({ urls: [{ authority: 'a.example', target: '/other' }] }), 0)
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), lead)
+  t.equal(coalescer.joinFetch('k', { url }), lead)
   await log.append(purge({ tags: ['its tags are not known yet'] }), 0)
-  t.equal(coalescer.joinFetch('k', 'a.example', '/'), undefined)
+  t.equal(coalescer.joinFetch('k', { url }), undefined)
 })
 
 const stored = { 'Cache-Control': 'max-age=60' }
 
-/** An origin whose answers the test gives, one by one. */
+/** An origin whose responses the test sends, one by one. */
 function scripted(): { held: ServerResponse[]; origin: (request: IncomingMessage, response: ServerResponse) => void } {
   const held: ServerResponse[] = []
   return { held, origin: (_, response) => { held.push(response) } }
@@ -51,16 +53,16 @@ function breakOff(response: ServerResponse | undefined): void {
   response?.writeHead(200, { ...stored, 'Content-Length': 10 }).write('half', () => response.destroy())
 }
 
-const counters = (): Counters => new Counters([], [])
+const counters = (): Counters => new Counters()
 for (const [where, store] of [['near', undefined], ['far away', faraway]] as const) {
-  t.test(`with a store that is ${where}, one of those who waited asks in place of a lead that failed; the third time each for itself`, async t => {
+  t.test(`with a store that is ${where}, a follower fetches in place of a lead that failed; the third time each for itself`, async t => {
     const { held, origin } = scripted()
     const counted = counters()
-    const bench = await startHandler(t, { origin, parts: { counters: counted }, ...(store !== undefined && { store }) })
+    const bench = await startHandler(t, { origin, parts: { observer: counted }, ...(store !== undefined && { store }) })
     const all = Array.from({ length: 20 }, () => bench.get('/a'))
-    await eventually(() => held.length === 1 && counted.waits === 19)
+    await eventually(() => held.length === 1 && counted.snapshot().waits === 19)
     breakOff(held[0])
-    await eventually(() => held.length === 2 && counted.waits === 19 + 18)
+    await eventually(() => held.length === 2 && counted.snapshot().waits === 19 + 18)
     breakOff(held[1])
     await eventually(() => held.length === 2 + 18)
     for (const one of held.slice(2)) one.writeHead(200, stored).end('x')
@@ -71,7 +73,7 @@ for (const [where, store] of [['near', undefined], ['far away', faraway]] as con
   })
 }
 
-t.test('a client that does not read its answer is waited for no longer: one of those who waited asks, and the others wait for that one', async t => {
+t.test('followers stop waiting for a client that does not read its response: one follower fetches, and the others wait for that one', async t => {
   const body = randomBytes(10_000_000)
   let asked = 0
   let release: () => void = () => {}
@@ -83,13 +85,13 @@ t.test('a client that does not read its answer is waited for no longer: one of t
       await gate
       return response.writeHead(200, stored).end('small')
     },
-    parts: { slowClientMs: 1, counters: counted },
+    parts: { slowClientMs: 1, observer: counted },
   })
   const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
   stuck.pause()
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
-  await eventually(() => asked === 2 && counted.waits >= 9)
-  // Whoever came while the first was still waited for has waited twice now, the others once; nobody else asks.
+  await eventually(() => asked === 2 && counted.snapshot().waits >= 9)
+  // Requests that came during the first wait have waited twice now, the others once. No other request goes to the origin.
   await bench.get('/another', { 'Cache-Control': 'only-if-cached' })
   t.equal(asked, 2)
   release()
@@ -99,11 +101,11 @@ t.test('a client that does not read its answer is waited for no longer: one of t
   await eventually(() => bench.handler.filling === 0)
 })
 
-t.test('those who wait for a validation do not wait for its client to read the answer', async t => {
+t.test('requests that wait for a validation do not wait for its client to read the response', async t => {
   const body = randomBytes(10_000_000)
   const { held, origin } = scripted()
   const counted = counters()
-  const bench = await startHandler(t, { store: faraway, origin, parts: { counters: counted } })
+  const bench = await startHandler(t, { store: faraway, origin, parts: { observer: counted } })
   const fields = { ...stored, ETag: '"v"' }
   const first = bench.get('/a')
   await eventually(() => held.length === 1)
@@ -118,7 +120,7 @@ t.test('those who wait for a validation do not wait for its client to read the a
   })
   await eventually(() => held.length === 2)
   const waiting = bench.get('/a')
-  await eventually(() => counted.waits === 1)
+  await eventually(() => counted.snapshot().waits === 1)
   held[1]?.writeHead(304, fields).end()
   t.equal((await waiting).body.equals(body), true)
   t.equal(held.length, 2);
@@ -126,10 +128,10 @@ t.test('those who wait for a validation do not wait for its client to read the a
   await eventually(() => bench.handler.filling === 0)
 })
 
-t.test('what must be validated each time is asked for by all at once, once that is known', async t => {
+t.test('a response that must be validated each time is fetched by all at once, once that is known', async t => {
   const { held, origin } = scripted()
   const counted = counters()
-  const bench = await startHandler(t, { origin, parts: { counters: counted } })
+  const bench = await startHandler(t, { origin, parts: { observer: counted } })
   const fields = { 'Cache-Control': 'max-age=0', 'ETag': '"v"' }
   const first = bench.get('/a')
   await eventually(() => held.length === 1)
@@ -137,14 +139,14 @@ t.test('what must be validated each time is asked for by all at once, once that 
   await first
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => held.length === 11)
-  t.equal(counted.waits, 0)
+  t.equal(counted.snapshot().waits, 0)
   for (const one of held.slice(1)) {
     t.equal(one.req.headers['if-none-match'], '"v"')
     one.writeHead(304, fields).end()
   }
   t.equal((await Promise.all(all)).every(answer => answer.body.toString() === 'one'), true)
 
-  // Once an answer may be used without asking, they wait for one another again.
+  // Once a response may be used without validation, they wait for one another again.
   bench.clock.advance(1000)
   const turning = bench.get('/a')
   await eventually(() => held.length === 12)
@@ -154,22 +156,22 @@ t.test('what must be validated each time is asked for by all at once, once that 
   const leading = bench.get('/a')
   await eventually(() => held.length === 13)
   const following = bench.get('/a')
-  await eventually(() => counted.waits === 1)
+  await eventually(() => counted.snapshot().waits === 1)
   held[12]?.writeHead(304, { ...fields, 'Cache-Control': 'max-age=60' }).end()
   t.equal((await following).header('cache-status'), 'springhouse; fwd=stale; collapsed; ttl=60; detail=stale')
   await leading
 })
 
-t.test('nobody waits while purges may have been missed, since nothing could be kept', async t => {
+t.test('no request waits while purges may have been missed, since nothing could be kept', async t => {
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, {
-    origin, parts: { counters: counted },
+    origin, parts: { observer: counted },
     log: log => Object.defineProperty(Object.create(log), 'isCaughtUp', { value: () => false }),
   })
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => held.length === 10)
   for (const one of held) one.writeHead(200, stored).end('x')
   await Promise.all(all)
-  t.equal(counted.waits, 0)
+  t.equal(counted.snapshot().waits, 0)
 })

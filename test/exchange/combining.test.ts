@@ -1,4 +1,4 @@
-// Parts put together byte by byte: whatever comes, in whatever order, what is stored is what the origin has.
+// Parts put together byte by byte: in any order, the stored bytes are the origin's.
 import fc from 'fast-check'
 import t from 'tap'
 import { CombiningWriter } from '../../src/exchange/fill/combining-writer.ts'
@@ -22,7 +22,7 @@ function partMeta(start: number, end: number, complete: number | undefined): Met
   return metadata({ status: 206, variant: ' part', part: { ranges: [{ start, end }], complete, requestedRange: `bytes=${start}-${end - 1}` }, bodyBytes: end - start })
 }
 
-/** What a fill does with a range that arrives: joined with what is stored, or in its place. */
+/** Does the work of a fill with a range that arrives: it joins the range with the stored ones, or puts it in their place. */
 async function arrive(store: MemoryStore, fresh: Metadata, bytes: Buffer, cutAt: readonly number[]): Promise<boolean> {
   const old = store.lookup(key).find(({ meta }) => meta.part !== undefined)
   const together = old === undefined ? undefined : combinedPart(old.meta, fresh, 1_000_000)
@@ -31,7 +31,7 @@ async function arrive(store: MemoryStore, fresh: Metadata, bytes: Buffer, cutAt:
   const inner = store.write(key, together === 'whole' ? metadata() : { ...fresh, part: together })
   const writer = new CombiningWriter(inner, { part: old.meta.part, body: old.body, bodyBytes: old.meta.bodyBytes }, arriving)
   const cuts = [0, ...cutAt.filter(at => at < bytes.length).toSorted((a, b) => a - b), bytes.length]
-  // Not each awaited: an origin may send on before it hears that it should wait.
+  // Not each awaited: an origin may send on before it gets the signal to wait.
   for (let i = 1; i < cuts.length; i++) void writer.write(bytes.subarray(cuts[i - 1], cuts[i]))
   const committed = await writer.commit()
   if (together === 'whole') store.remove(key, ' part')
@@ -60,7 +60,7 @@ t.test('random ranges of a random body in random order give slices of the true b
         const expected = Buffer.concat(meta.part.ranges.map(range => truth.subarray(range.start, range.end)))
         t.ok(lengthMatchesRanges(meta) && bytes.equals(expected), 'a part is what its ranges say')
         const asked = selectRanges(request({ Range: `bytes=${start}-${end - 1}` }), meta, t0)
-        if (typeof asked !== 'object') return t.fail('what has just come is held')
+        if (typeof asked !== 'object') return t.fail('the newest chunk is held')
         t.ok((await readBody(held, asked[0]?.start ?? 0, asked[0]?.end ?? 0)).equals(truth.subarray(start, end)), 'and is sent as it is')
       }
     }
@@ -68,7 +68,7 @@ t.test('random ranges of a random body in random order give slices of the true b
   t.ok(wholes > 20 && joined > 20, `the runs came to wholes (${wholes}) and to parts in pieces (${joined})`)
 })
 
-t.test('a stored body that turns out to be gone, or short, costs the entry and nothing else', async t => {
+t.test('a stored body that turns out to be lost, or short, costs the entry and nothing else', async t => {
   const truth = Buffer.from('0123456789')
   const failing = (first: Buffer[], failure: Error | undefined): Body => ({
     bytes: undefined,
@@ -90,7 +90,7 @@ t.test('a stored body that turns out to be gone, or short, costs the entry and n
   }
 })
 
-t.test('a writer that is aborted stores nothing, and stops reading what is stored', async t => {
+t.test('a writer that is aborted stores nothing, and stops reading the stored part', async t => {
   const store = emptyStore()
   let read = 0
   let ended = false
@@ -119,7 +119,7 @@ t.test('a writer that is aborted stores nothing, and stops reading what is store
   t.same(store.lookup(key), [])
 })
 
-t.test('what is longer than its parts say, or all of it, is told', async t => {
+t.test('parts that are all of a response are recognised by its complete length', async t => {
   const whole: Stored['meta'] = partMeta(0, 10, 10)
   t.equal(whole.part !== undefined && isAll(whole.part) && partBytes(whole.part), 10)
   t.equal(isAll({ ranges: [{ start: 0, end: 10 }], complete: undefined, requestedRange: '' }), false)

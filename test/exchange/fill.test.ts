@@ -1,8 +1,8 @@
-// A fill from its first look to its end, over stores that are far away, and with clients and origins that leave.
+// A fill from its first lookup to its end, over stores that are far away, and with clients and origins that leave.
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
-import { detail } from '../support/house.ts'
+import { detail } from '../support/proxy.ts'
 import { open } from '../support/client.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
@@ -11,7 +11,7 @@ const validated = (body: string | Buffer) => (request: IncomingMessage, response
   else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=60' }).end(body)
 }
 
-t.test('a 304 is answered with the stored body, also from a store that takes its time', async t => {
+t.test('a 304 yields a response with the stored body, also from a store that takes its time', async t => {
   const bench = await startHandler(t, { store: faraway, origin: validated('stored') })
   await bench.get('/a')
   bench.clock.advance(61_000)
@@ -23,7 +23,7 @@ t.test('a 304 is answered with the stored body, also from a store that takes its
   t.equal(bench.handler.filling, 0)
 })
 
-t.test('a 304 from an origin that then cuts the connection is answered once, and whole', async t => {
+t.test('a 304 from an origin that then closes the connection yields one response, and a whole one', async t => {
   const bench = await startHandler(t, {
     store: faraway,
     origin: (request, response) => {
@@ -39,7 +39,7 @@ t.test('a 304 from an origin that then cuts the connection is answered once, and
   t.equal(answer.complete, true)
 })
 
-t.test('a stale answer stands in, also from a store that takes its time', async t => {
+t.test('a stale response stands in, also from a store that takes its time', async t => {
   let broken = false
   const bench = await startHandler(t, {
     store: faraway,
@@ -57,7 +57,7 @@ t.test('a stale answer stands in, also from a store that takes its time', async 
   t.equal(bench.handler.filling, 0)
 })
 
-t.test('a store that fails costs nobody an answer', async t => {
+t.test('a store that fails costs no client its response', async t => {
   const failing = async (): Promise<never> => { throw new Error('lost') }
   const bench = await startHandler(t, {
     store: store => ({ ...faraway(store), refresh: failing, remove: failing, write: (key, meta) => ({ ...store.write(key, meta), commit: failing }) }),
@@ -68,7 +68,7 @@ t.test('a store that fails costs nobody an answer', async t => {
   t.equal(bench.handler.filling, 0)
 })
 
-t.test('a route to an origin that is not there is answered with a problem, every time', async t => {
+t.test('a route to an origin that is not there yields a problem, every time', async t => {
   const bench = await startHandler(t, {
     origin: validated('x'),
     parts: { origins: { request: () => { throw new Error('no such origin') } } as never },
@@ -77,7 +77,7 @@ t.test('a route to an origin that is not there is answered with a problem, every
   t.equal(bench.handler.filling, 0)
 })
 
-t.test('what was looked up before is not used once purges may have been missed', async t => {
+t.test('a response that was looked up before is not used once purges may have been missed', async t => {
   let current = true
   let broken = false
   const bench = await startHandler(t, {
@@ -92,14 +92,14 @@ t.test('what was looked up before is not used once purges may have been missed',
   bench.clock.advance(61_000)
   const confirmed = await bench.get('/a')
   t.equal(confirmed.body.toString(), 'stored')
-  t.equal(bench.origin.requests.length, 3, 'the whole is asked for after the 304')
+  t.equal(bench.origin.requests.length, 3, 'the whole is requested after the 304')
   bench.clock.advance(61_000)
   current = true
   broken = true
   t.equal((await bench.get('/a')).status, 503, 'and a stale one does not stand in')
 })
 
-t.test('those who wait for a fetch do not wait for a client that does not read', async t => {
+t.test('requests that wait for a fetch do not wait for a client that does not read', async t => {
   const body = randomBytes(10_000_000)
   const bench = await startHandler(t, {
     origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) },

@@ -3,10 +3,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolveConfig } from '../../src/config/load.ts'
 import { Counters } from '../../src/exchange/counters.ts'
+import { exchangeFor } from '../support/exchange.ts'
 import { Handler, type HandlerParts } from '../../src/exchange/handle.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { HitForMiss } from '../../src/exchange/coalesce/hit-for-miss.ts'
-import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
@@ -44,11 +44,12 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   const routes = compileRoutes(config)
   const memory = createMemoryStore({ maxBytes: 64_000_000, maxEntryBytes: 16_000_000, maxVariants: 8, clock })
   const log = createLocalPurgeLog({ clock })
+  const observer = options.parts?.observer ?? new Counters()
   const handler = new Handler({
     clock, origins,
     store: options.store?.(memory) ?? memory,
     purgeLog: options.log?.(log) ?? log,
-    counters: new Counters(decisionReasons, notStoredReasons),
+    observer,
     hitForMiss: new HitForMiss(clock),
     routes: () => routes,
     viaName: 'springhouse',
@@ -56,15 +57,12 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     coalesce: true,
     leases: undefined,
     slowClientMs: 5_000,
-    originFailed: () => undefined,
     otherRoutes: () => false,
     purgeWaitMs: 0,
-    invalidationFailed: () => undefined,
     ...options.parts,
   })
-  const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
   const outcomes: ReturnType<Handler['handle']>[] = []
-  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { outcomes.push(handler.handle(request, response, client)) })
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { outcomes.push(handler.handle(exchangeFor(request, { response, observer }))) })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(async () => {
     server.closeAllConnections()
@@ -79,7 +77,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   }
 }
 
-/** The same store, further away: it answers later, as one across a network does. */
+/** The same store, further away: it replies later, like a store across a network. */
 export function faraway(store: Store): Store {
   return {
     lookup: async key => { await later(); return (await store.lookup(key)).map(remote) },
@@ -99,7 +97,7 @@ export function faraway(store: Store): Store {
   }
 }
 
-// A body that is not at hand: every part of it must be read.
+// A body outside memory: every part of it must be read.
 function remote({ meta, body }: Stored): Stored {
   const far: Body = {
     bytes: undefined,
@@ -111,7 +109,7 @@ function remote({ meta, body }: Stored): Stored {
   return { meta, body: far }
 }
 
-/** A turn of the event loop: whatever was already at hand comes before it. */
+/** A turn of the event loop: all pending events come before it. */
 function later(): Promise<void> {
   return new Promise(resolve => { setImmediate(resolve) })
 }

@@ -1,7 +1,8 @@
-// How often a request looks, and how far: one look where all lies equally near, and no second one for a plain fresh answer.
+// How often, and how far, a request looks up: one lookup where all lies equally near, and no second one for a plain fresh
+// response.
 import t from 'tap'
 import type { LocalTier, Store } from '../../src/store/store.ts'
-import { counting, detail } from '../support/house.ts'
+import { counting, detail } from '../support/proxy.ts'
 import { purge } from '../support/purge.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
@@ -12,7 +13,7 @@ interface Looks {
   forgotten: number
 }
 
-/** The store as it is, with what is asked of it counted. */
+/** The store as it is, with its calls counted. */
 function counted(store: Store, looks: Looks, local?: LocalTier): Store {
   return {
     ...(local !== undefined && { local }),
@@ -28,7 +29,7 @@ function counted(store: Store, looks: Looks, local?: LocalTier): Store {
 
 const forAMinute = counting({ 'Cache-Control': 'max-age=60', ETag: '"v"' })
 
-t.test('a store that lies in one place is looked at once, for a miss as for a hit', async t => {
+t.test('a store that lies in one place gets a single lookup, for a miss as for a hit', async t => {
   const looks: Looks = { near: 0, far: 0, kept: 0, forgotten: 0 }
   const { get } = await startHandler(t, { origin: forAMinute, store: store => counted(store, looks) })
   t.equal(detail(await get('/a')), 'uri-miss')
@@ -37,7 +38,7 @@ t.test('a store that lies in one place is looked at once, for a miss as for a hi
   t.equal(looks.far, 2)
 })
 
-t.test('what is at hand answers alone when it is fresh; for all else the rest is asked', async t => {
+t.test('a fresh response in the local tier is used alone; for all else the shared tier is read', async t => {
   const looks: Looks = { near: 0, far: 0, kept: 0, forgotten: 0 }
   let atHand = false
   const { get, clock, log } = await startHandler(t, {
@@ -57,7 +58,7 @@ t.test('what is at hand answers alone when it is fresh; for all else the rest is
     return [detail(await get('/a', headers)), { ...looks }]
   }
   t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 0 }])
-  t.same(await look(), ['fresh', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'what is used comes nearer')
+  t.same(await look(), ['fresh', { near: 1, far: 1, kept: 1, forgotten: 0 }], 'a used entry is promoted')
   atHand = true
   t.same(await look(), ['fresh', { near: 1, far: 0, kept: 0, forgotten: 0 }])
   t.same(await look({ 'Cache-Control': 'no-cache' }), ['request-no-cache', { near: 1, far: 1, kept: 0, forgotten: 0 }])
@@ -68,5 +69,5 @@ t.test('what is at hand answers alone when it is fresh; for all else the rest is
   await log.append(purge({ all: true, soft: true }), 0)
   t.same(await look(), ['soft-purged', { near: 1, far: 1, kept: 0, forgotten: 0 }])
   await log.append(purge({ all: true }), 0)
-  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 1 }], 'what is dead gives its memory back')
+  t.same(await look(), ['uri-miss', { near: 1, far: 1, kept: 0, forgotten: 1 }], 'a dead entry frees its memory')
 })

@@ -10,11 +10,11 @@ import { faraway, startHandler } from './handler-under-test.ts'
 
 const length = 60_000
 const tempers = ['well', 'well', 'well', 'heedless of If-Range', 'heedless of Range', 'cut', 'reset', 'error', 'unsatisfiable', 'chunked', 'shy of lengths', 'not to be stored'] as const
-// Mostly parts: once the whole is stored, it answers everything for a minute.
+// Mostly parts: once the whole is stored, it serves all requests for a minute.
 const ranges = ['0-9999', '5000-29999', '30000-39999', '25000-34999', '40000-', '59999-59999', '0-', '1-3', '-1', '-30000', '0-0,59999-59999', '60000-', '9-1']
 const wants = fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 6, arbitrary: fc.constantFrom(...ranges).map(range => `bytes=${range}`) })
 
-/** What the origin has in a version: no two have a byte in common at any place. */
+/** Returns the origin's body in a version: no two have a byte in common at any place. */
 function truth(version: number): Buffer {
   const body = Buffer.allocUnsafe(length)
   for (let i = 0; i < length; i++) body[i] = i * 31 + version * 17
@@ -36,7 +36,7 @@ interface Seen {
   readonly version: number | undefined
 }
 
-/** Rejects when an answer looks whole and is not what one version has there. */
+/** Rejects when a response seems complete and is not what one version has there. */
 function visit(port: number, range: string | undefined, leaves: boolean): Promise<Seen> {
   return new Promise((resolve, reject) => {
     const request = open(port, { path: '/a', headers: range === undefined ? [] : ['Range', range] }, response => {

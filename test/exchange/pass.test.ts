@@ -1,12 +1,12 @@
-// An answer to POST whose own purge did not go as it should: it is passed on, and not stored.
+// A response to POST whose own purge failed: it is passed on, and not stored.
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { routeRequest, type RoutedRequest } from '../../src/exchange/routed-request.ts'
-import { Counters } from '../../src/exchange/counters.ts'
+import { noObserver } from '../../src/exchange/client/observer.ts'
+import { routedExchange } from '../support/exchange.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { SpringhouseError } from '../../src/errors.ts'
-import { decisionReasons, notStoredReasons } from '../../src/policy/reasons.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import type { PurgeLog } from '../../src/store/purge/log.ts'
@@ -25,17 +25,16 @@ function passed(change: (log: PurgeLog) => PurgeLog = log => log) {
   const log = createLocalPurgeLog({ clock })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const made = new Pass({
-    clock, store, counters: new Counters(decisionReasons, notStoredReasons), routes: () => routes, otherRoutes: () => false, purgeLog: change(log), purgeWaitMs: 0,
-    invalidationFailed: cause => failures.push(cause),
-  }, asked as RoutedRequest, 'method')
+    clock, store, observer: { ...noObserver, deferred: cause => failures.push(cause) }, routes: () => routes, otherRoutes: () => false, purgeLog: change(log), purgeWaitMs: 0,
+  }, routedExchange(asked as RoutedRequest), 'method')
   return { made, log, failures }
 }
 
-t.test('one that all replicas know of is copied', async t => {
+t.test('a response whose purge all replicas know of is copied', async t => {
   t.ok(await passed().made.onResponse(200, own))
 })
 
-t.test('a purge that could not be recorded: told to the log, nothing stored', async t => {
+t.test('a purge that could not be recorded: reported in the log, nothing stored', async t => {
   const { made, failures } = passed(log => overLog(log, { append: () => Promise.reject(new SpringhouseError('PURGE_NOT_WRITTEN')) }))
   t.equal(await made.onResponse(200, own), undefined)
   t.equal(failures.length, 1)

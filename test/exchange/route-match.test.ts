@@ -65,7 +65,7 @@ t.test('a path that lacks the last slash of a route is ambiguous', async t => {
   t.same(['/a', '/a/', '/ab'].map(target => routing({ path: '/a/' }, { path: '/a' }, {})(target)), ['o1?', 'o0', 'o1'])
 })
 
-t.test('what begins with the path of a route is of it, whatever follows', async t => {
+t.test('a target that begins with the path of a route is of the route, whatever follows', async t => {
   const take = routing({ path: '/account' }, {})
   for (const target of ['/account;x=1', '/account%20', '/account%00', '/account%2fx', '/account%3Fx', '/account.', '/account//', '/account/Settings', '/account\\x', '/account;jsessionid=1']) t.equal(take(target), 'o0', target)
 })

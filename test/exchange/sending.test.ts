@@ -1,4 +1,4 @@
-// The guard around what puts fields on the wire: what Node refuses ends one exchange.
+// The guard around the methods that put fields on the wire: a refusal by Node ends one exchange.
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -6,13 +6,15 @@ import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { ClientResponse } from '../../src/exchange/client/response.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
+import { noObserver } from '../../src/exchange/client/observer.ts'
 import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { sendHint, sendHead, sendHeadAlone, sendTrailers } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
-import { startProxy } from '../proxy/proxy-under-test.ts'
+import { exchangeFor } from '../support/exchange.ts'
+import { startProxyAlone } from '../proxy/proxy-under-test.ts'
 
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
 
@@ -35,11 +37,11 @@ function misplaced(files: readonly (readonly [file: string, text: string])[]): s
   return [...put.filter(call => !call.startsWith(sending)), ...sent.filter(call => !call.startsWith(http1) && !call.startsWith(http2))]
 }
 
-t.test('nothing else in the sources calls what Node throws from', async t => {
+t.test('nothing else in the sources calls the methods that Node throws from', async t => {
   const files = readdirSync(source, { withFileTypes: true, recursive: true })
     .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
     .map(entry => relative(source, join(entry.parentPath, entry.name)))
-    .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, which answers as it is scripted
+    .filter(file => !file.startsWith(join('cli', 'demo'))) // an origin of its own, with scripted responses
     .map(file => [file, readFileSync(join(source, file), 'utf8')] as const)
   const callers = (file: string, calls: RegExp): string[] => [...new Set(files.filter(([name]) => name === file).flatMap(([name, text]) => callsIn(name, text, calls)))].sort()
   t.same(callers(sending, guarded), ['Head', 'HeadAlone', 'Interim', 'Trailers'].map(name => `${sending}: .put${name}(`), 'the check finds those that are guarded')
@@ -59,19 +61,20 @@ const unsendable: readonly (readonly [status: number, fields: readonly string[]]
   [200, ['x', 'y'.repeat(70_000)]], [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)], [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
 ]
 
-t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request is answered', async t => {
+t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request gets its response', async t => {
   let told = 0
   const taken: unknown[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    unsendable: () => { told++ },
-    handle: (request, response) => {
-      const found = unsendable[Number(request.url?.slice(1))]
+    observer: { ...noObserver, count: (event) => { if (event === 'unsendable') told++ } },
+    handle: (exchange) => {
+      const { head, response } = exchange
+      const found = unsendable[Number(head.url?.slice(1))]
       if (found === undefined) {
-        if (sendHead(response, 200, ['content-length', '5'])) response.end('plain')
+        if (sendHead(exchange, 200, ['content-length', '5'])) response.end('plain')
         return handled
       }
-      const sent = sendHead(response, ...found)
+      const sent = sendHead(exchange, found[0], [...found[1]])
       taken.push(sent)
       if (sent) response.end()
       return handled
@@ -98,16 +101,17 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
 // The guard: isTooLong (proxy/listener/http2-response.ts), with its bytes for each line. Without them nghttp2 ends the session, and every stream on it.
 t.test('many short fields end their own exchange, and leave the other streams of the session', async t => {
   const short = Array.from({ length: 5_000 }, (_, i) => [i.toString(36).padStart(3, '0'), '']).flat()
-  let held: ClientResponse | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  let held: ClientExchange | undefined
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: ({ url }, response) => {
-      if (url === '/held') held = response
-      else if (url === '/head') sendHead(response, 200, short)
+    handle: (exchange) => {
+      const { head: { url }, response } = exchange
+      if (url === '/held') held = exchange
+      else if (url === '/head') sendHead(exchange, 200, [...short])
       else {
         if (url === '/hints') sendHint(response, 103, [...short.map((part, i) => (i % 2 === 0 ? part : 'a')), 'link', '</a>; rel=preload'])
-        sendHead(response, 200, [])
-        if (url === '/trailers') sendTrailers(response, short)
+        sendHead(exchange, 200, [])
+        if (url === '/trailers') sendTrailers(exchange, short)
         response.end('plain')
       }
       return handled
@@ -119,17 +123,17 @@ t.test('many short fields end their own exchange, and leave the other streams of
   t.match(await clients.ask('h2', '/head'), { status: 500 })
   t.match(await clients.ask('h2', '/hints'), { status: 200, interim: [], body: 'plain' }, 'a client that gets no hints loses nothing')
   t.ok((await clients.ask('h2', '/trailers')).broken)
-  if (held !== undefined && sendHead(held, 200, [])) held.end('first')
+  if (held !== undefined && sendHead(held, 200, [])) held.response.end('first')
   t.match(await first, { status: 200, body: 'first', broken: undefined })
 })
 
-t.test('a second head cuts what the first has begun', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+t.test('a second head truncates the response that the first has begun', async t => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: (_request, response) => {
-      sendHead(response, 200, [])
-      response.write(Buffer.from('half'))
-      sendHead(response, 200, [])
+    handle: (exchange) => {
+      sendHead(exchange, 200, [])
+      exchange.response.write(Buffer.from('half'))
+      sendHead(exchange, 200, [])
       return handled
     },
   })
@@ -138,14 +142,15 @@ t.test('a second head cuts what the first has begun', async t => {
   for (const protocol of ['h1', 'h2'] as const) t.ok((await clients.ask(protocol, '/')).broken, protocol)
 })
 
-t.test('trailers that cannot be sent cut the response, and the process goes on', async t => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+t.test('trailers that cannot be sent truncate the response, and the process goes on', async t => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: ({ url }, response) => {
-      sendHead(response, 200, [])
-      sendHeadAlone(response)
+    handle: (exchange) => {
+      const { head: { url }, response } = exchange
+      sendHead(exchange, 200, [])
+      sendHeadAlone(exchange)
       response.write(Buffer.from('half'))
-      sendTrailers(response, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
+      sendTrailers(exchange, url === '/good' ? ['x', '1', 'x', '2', 'y', '3'] : url === '/twice' ? ['etag', '1', 'etag', '2'] : ['x', 'a\nb'])
       response.end()
       return handled
     },
@@ -160,7 +165,7 @@ t.test('trailers that cannot be sent cut the response, and the process goes on',
 })
 
 t.test('over a plain connection the 500 has its own phrase', async t => {
-  const server = createServer({ ServerResponse: Http1Response }, (_request, response) => { sendHead(response, 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { sendHead(exchangeFor(request, { response }), 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(async () => { server.closeAllConnections(); server.close() })
   const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)

@@ -26,7 +26,7 @@ function answer(kind: typeof kinds[number], request: IncomingMessage, response: 
   }
 }
 
-/** A client's visit: resolves when it has what it wanted, or has left. Rejects when an answer looks whole and is not. */
+/** A client's visit: resolves when it has its response, or has left. Rejects when a response seems complete and is not. */
 function visit(port: number, path: string, leaving: typeof leavings[number]): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = open(port, { path }, response => {
@@ -54,7 +54,7 @@ function visit(port: number, path: string, leaving: typeof leavings[number]): Pr
 }
 
 for (const [where, store] of [['near', undefined], ['far away', faraway]] as const) {
-  t.test(`with a store that is ${where}, every fill comes to its end whoever leaves or breaks off`, async t => {
+  t.test(`with a store that is ${where}, every fill comes to its end although clients leave and origins break off`, async t => {
     const script: (typeof kinds[number])[] = []
     const bench = await startHandler(t, {
       origin: (request, response) => answer(script.shift() ?? 'whole', request, response),
@@ -70,7 +70,7 @@ for (const [where, store] of [['near', undefined], ['far away', faraway]] as con
       await Promise.all(visits)
       await eventually(() => bench.handler.filling === 0)
       await bench.log.append({ urls: [], prefixes: ['/a', '/b'].map(target => ({ authority: undefined, target })), tags: [], tagsMatch: 'any', all: false, soft: false }, 0)
-      // Whoever comes next is served, whatever was left behind.
+      // The next client is served, whatever was left behind.
       script.length = 0
       await visit(bench.port, '/a', 'never')
     }), { numRuns: 60 })

@@ -1,4 +1,4 @@
-// The memory of keys whose responses were lately found not to be storable: bounded in bytes, whatever clients ask for.
+// The memory of keys whose responses were lately found not to be storable: bounded in bytes, whatever clients request.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
@@ -21,7 +21,7 @@ t.test('a key is remembered for a minute, and no other', async t => {
   t.equal(keys.size, 0, 'and nothing is kept of it')
 })
 
-t.test('one that is found again and again stays, and one that is forgotten does not', async t => {
+t.test('a key that is found again and again stays, and one that is forgotten does not', async t => {
   const clock = manualClock()
   const keys = new HitForMiss(clock)
   for (let i = 0; i < 20; i++) {

@@ -1,4 +1,4 @@
-// Clients that are slow, gone, or many: nothing is dropped without a word, nobody waits for ever, and others are served.
+// Clients that are slow, lost, or many: nothing is dropped without a report, no client waits for ever, and others are served.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'
@@ -9,7 +9,7 @@ import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, rawRequest } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { exchange } from './exchange.ts'
 import { startRecorder } from './recorder.ts'
@@ -18,7 +18,7 @@ import { readResponses, statusOf, wireField } from './wire.ts'
 t.test('every field reaches the origin, or the request is refused', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxHeaderBytes: 65_536 } } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxHeaderBytes: 65_536 } } })
   for (const method of ['GET', 'POST']) {
     for (const count of [10, 999, 1_000, 1_001, 1_999, 2_001, 4_000, 8_000, 20_000]) {
       origin.forget()
@@ -33,10 +33,10 @@ t.test('every field reaches the origin, or the request is refused', async t => {
   }
 })
 
-t.test('what is too long is refused, and the limit is where it says', async t => {
+t.test('a request that is too long is refused, and the limit is where it says', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxTargetBytes: 2_000, maxHeaderBytes: 8_000 } } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxTargetBytes: 2_000, maxHeaderBytes: 8_000 } } })
   const cases: readonly (readonly [string, string, number[]])[] = [
     ['a target that just fits', `GET /${'x'.repeat(1_999)} HTTP/1.1\r\nHost: h\r\n`, [200]],
     ['a target one byte too long', `GET /${'x'.repeat(2_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
@@ -59,8 +59,8 @@ t.test('what is too long is refused, and the limit is where it says', async t =>
   }
 })
 
-t.test('who is refused while still sending hears why', async t => {
-  const house = await startHouse(t, { origin: (_, response) => response.end() })
+t.test('a client that is refused while still sending learns why', async t => {
+  const house = await startProxy(t, { origin: (_, response) => response.end() })
   const body = `Content-Length: 3000000\r\n\r\n${'x'.repeat(3_000_000)}`
   const cases: readonly (readonly [string, string, number])[] = [
     ['a method that is not allowed', 'PURGE / HTTP/1.1\r\nHost: h\r\n', 405],
@@ -79,18 +79,18 @@ t.test('who is refused while still sending hears why', async t => {
   }
 })
 
-t.test('every field of an answer reaches the client', async t => {
+t.test('every field of a response reaches the client', async t => {
   const origin = await startRawOrigin((socket) => socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')}Content-Length: 2\r\n\r\nok`)))
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
   for (const method of ['GET', 'GET', 'POST']) {
     const { bytes } = await exchange(house.port, `${method} / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)
     t.equal(readResponses(bytes).messages[0]?.fields.filter(([name]) => /^a\d+$/.test(name)).length, 1_500, method)
   }
 })
 
-t.test('half a head and half a body are cut, also when they come drop by drop', async t => {
-  const house = await startHouse(t, {
+t.test('half a head and half a body are cut off, also when they come drop by drop', async t => {
+  const house = await startProxy(t, {
     origin: (request, response) => { request.on('end', () => response.end('whole')).resume() },
     config: { proxy: { host: '127.0.0.1', port: 0, headersTimeoutMs: 300, requestTimeoutMs: 1_000 } },
   })
@@ -108,7 +108,7 @@ t.test('half a head and half a body are cut, also when they come drop by drop', 
     clearInterval(drip)
     t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
   })))
-  for (const { body } of house.origin.requests) await t.rejects(body, 'the origin is not told that it was whole')
+  for (const { body } of house.origin.requests) await t.rejects(body, 'for the origin it was not complete')
 })
 
 async function crowd(t: { teardown(close: () => void): void }, house: { readonly port: number }, count: number, each: (socket: Socket, i: number) => void): Promise<Socket[]> {
@@ -125,7 +125,7 @@ async function crowd(t: { teardown(close: () => void): void }, house: { readonly
   return sockets
 }
 
-/** The time within which 99 of 100 are answered, in milliseconds. */
+/** Returns the time within which 99 of 100 requests get their response, in milliseconds. */
 async function p99(house: { readonly port: number }, path: (i: number) => string): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < 200; i++) {
@@ -137,9 +137,9 @@ async function p99(house: { readonly port: number }, path: (i: number) => string
   return times.toSorted((a, b) => a - b)[197] as number
 }
 
-t.test('a crowd of slow and hostile clients delays nobody', async t => {
+t.test('a crowd of slow and hostile clients delays no other client', async t => {
   const large = Buffer.alloc(8_000_000, 'x')
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     clock: systemClock,
     origin: (request, response) => {
       if (request.url?.startsWith('/large') === true) response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(large)
@@ -158,7 +158,7 @@ t.test('a crowd of slow and hostile clients delays nobody', async t => {
     const hits = await p99(house, () => '/hot')
     const misses = await p99(house, i => `/cold/${name}/${i}`.replaceAll(' ', '-'))
     t.comment(`${name}: p99 of hits ${hits.toFixed(1)} ms, of misses ${misses.toFixed(1)} ms`)
-    // Far beyond what is measured, and still far less than a client that waits for one of them would see.
+    // Far beyond the measured times, and still far less than a client would see that waits for a slow client.
     t.ok(hits < 5_000 && misses < 5_000, name)
   }
 })
@@ -175,7 +175,7 @@ t.test('clients that take nothing do not keep the origin to themselves, over HTT
       response.end(request.url === '/plain' ? 'ok' : large)
     })
     t.teardown(() => origin.close())
-    const house = await startHouse(t, {
+    const house = await startProxy(t, {
       origin,
       clock: systemClock,
       config: {
@@ -204,9 +204,9 @@ t.test('clients that take nothing do not keep the origin to themselves, over HTT
   }
 })
 
-t.test('a client that is slow, but takes what it is sent, is left in peace', async t => {
+t.test('a slow client that still reads is left in peace', async t => {
   const large = Buffer.alloc(4_000_000)
-  const house = await startHouse(t, { clock: systemClock, origin: (_, response) => { response.end(large) }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
+  const house = await startProxy(t, { clock: systemClock, origin: (_, response) => { response.end(large) }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
   const socket = connect(house.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'))
   let bytes = 0
   for await (const chunk of socket) {
@@ -216,18 +216,18 @@ t.test('a client that is slow, but takes what it is sent, is left in peace', asy
   t.ok(bytes > large.length)
 })
 
-t.test('requests that come at once on one connection are answered in their order', async t => {
-  const house = await startHouse(t, { origin: (request, response) => { setTimeout(() => response.end(`answer to ${request.url}`), Number(request.url?.slice(1)) % 3) } })
+t.test('requests that come at once on one connection get their responses in order', async t => {
+  const house = await startProxy(t, { origin: (request, response) => { setTimeout(() => response.end(`answer to ${request.url}`), Number(request.url?.slice(1)) % 3) } })
   const sent = Array.from({ length: 60 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: h\r\n${i === 59 ? 'Connection: close\r\n' : ''}\r\n`).join('')
   const { messages, fault, rest } = readResponses(await rawRequest(house.port, sent))
   t.same([fault, rest], [undefined, ''])
   t.same(messages.map(({ body }) => body), Array.from({ length: 60 }, (_, i) => `answer to /${i}`))
 })
 
-t.test('of a flood of requests on one connection only so many are taken in, and all are answered in the end', async t => {
+t.test('a flood of requests on one connection: only so many are taken in, and all get a response in the end', async t => {
   const held: (() => void)[] = []
   let free = false
-  const house = await startHouse(t, { origin: (_, response) => { response.setHeader('Cache-Control', 'max-age=60'); if (free) response.end('x'); else held.push(() => response.end('x')) } })
+  const house = await startProxy(t, { origin: (_, response) => { response.setHeader('Cache-Control', 'max-age=60'); if (free) response.end('x'); else held.push(() => response.end('x')) } })
   const count = 20_000
   const socket = connect(house.port, '127.0.0.1')
   t.teardown(() => socket.destroy())
@@ -255,10 +255,10 @@ t.test('of a flood of requests on one connection only so many are taken in, and 
   t.equal(answers, count)
 })
 
-t.test('the dialects of purging are refused on the public listener, and reach nobody', async t => {
+t.test('the dialects of purging are refused on the public listener, and reach no origin', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
-  const house = await startHouse(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
+  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
   for (const method of ['PURGE', 'BAN', 'REFRESH', 'PURGEKEY']) {
     for (const target of ['/', '/a*', 'http://h/a', '*']) {
       const { bytes, closed } = await exchange(house.port, `${method} ${target} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nX-Purge: 1\r\nConnection: close\r\n\r\n`)

@@ -1,4 +1,4 @@
-// Cookies in the key: an origin is sent what the key has read, and nothing that it could read in another way.
+// Cookies in the key: an origin receives the cookies that the key has read, and nothing that it could read in another way.
 import { connect } from 'node:http2'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import t from 'tap'
 import { namedCookies } from '../../src/policy/cookies.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 /** Says which Cookie it was sent. */
@@ -17,11 +17,11 @@ const mirror: OriginHandler = (request, response) => {
   response.end(`${request.method} cookie: ${request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase() === 'cookie').join('|')}`)
 }
 
-function send(house: House, path: string, cookies: readonly string[], method = 'GET', more: readonly string[] = []): Promise<Answer> {
+function send(house: TestProxy, path: string, cookies: readonly string[], method = 'GET', more: readonly string[] = []): Promise<Answer> {
   return ask(house.port, { path, method, headers: ['Host', 'h', ...cookies.flatMap(line => ['Cookie', line]), ...more] })
 }
 
-/** Cookie lines, and what of them an origin is sent where `lang` and `tz` are named. */
+/** Cookie lines, and the cookies that an origin receives if `lang` and `tz` are named. */
 const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
   [['lang=de'], 'lang=de'], [['lang=de; tz=x'], 'lang=de; tz=x'], [['tz=x; lang=de'], 'lang=de; tz=x'], [['a=b; lang=de; c=d'], 'lang=de'], [['lang=de', 'tz=x'], 'lang=de; tz=x'], [['lang=de;tz=x'], 'lang=de; tz=x'], [['\tlang\t=\tde ;x'], 'lang=de'],
   [['lang=1; lang=2'], 'lang=1; lang=2'], [['lang=2; lang=1'], 'lang=2; lang=1'], [['lang=1', 'lang=2'], 'lang=1; lang=2'], [['lang=1; tz=x; lang=2'], 'lang=1; lang=2; tz=x'], [['lang='], 'lang='], [['lang=;lang'], 'lang='], [['lang=a=b'], 'lang=a=b'], [['lang==evil'], 'lang==evil'],
@@ -35,7 +35,7 @@ const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
 // The guard is `withNamedCookies` in exchange/routed-request.ts.
 t.test('an origin is sent the cookies that the key names, and nothing else', async tap => {
   for (const requestHeaders of ['all', 'strict']) {
-    const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, key: { cookies: ['lang', 'tz'] } }] } })
+    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, key: { cookies: ['lang', 'tz'] } }] } })
     for (const [number, [said, sent]] of lines.entries()) {
       const path = `/c/${number}`
       tap.equal(String((await send(house, path, said)).body), `GET cookie: ${sent}`, said.join('|'))
@@ -49,10 +49,10 @@ t.test('an origin is sent the cookies that the key names, and nothing else', asy
   }
 })
 
-t.test('a request that is passed has its cookies, and what it brings is stored only if it had no others', async tap => {
-  const house = await startHouse(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+t.test('a passed request has its cookies, and its response is stored only if it had no others', async tap => {
+  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   tap.equal(String((await send(house, '/p', ['lang=de; sid=1', 'a'], 'POST')).body), 'POST cookie: lang=de; sid=1; a')
-  tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the answer to a POST with others is not stored')
+  tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the response to a POST with others is not stored')
   await send(house, '/q', ['lang[x]=evil'], 'POST')
   tap.equal(String((await send(house, '/q', [])).body), 'GET cookie: ')
   await send(house, '/r', ['lang=de'], 'POST')
@@ -60,17 +60,17 @@ t.test('a request that is passed has its cookies, and what it brings is stored o
   tap.equal(String((await send(house, '/s', ['lang=de; sid=1'], 'GET', ['If-Match', '"a"'])).body), 'GET cookie: lang=de; sid=1')
 })
 
-t.test('private and ignore send what the client sent', async tap => {
+t.test('private and ignore forward the cookies of the client', async tap => {
   for (const cookies of ['private', 'ignore']) {
-    const house = await startHouse(tap, { origin: mirror, cache: { cookies } })
+    const house = await startProxy(tap, { origin: mirror, cache: { cookies } })
     for (const [number, [said]] of lines.entries()) {
       tap.equal(String((await send(house, `/${number}`, said)).body), `GET cookie: ${said.map(line => line.replace(/^[\t ]+|[\t ]+$/g, '')).join('; ')}`, said.join('|'))
     }
   }
 })
 
-t.test('Vary: Cookie tells apart what the origin was sent', async tap => {
-  const house = await startHouse(tap, {
+t.test('Vary: Cookie separates the cookies that the origin was sent', async tap => {
+  const house = await startProxy(tap, {
     origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Vary': 'Cookie' }).end(request.headers.cookie ?? '') },
     cache: { cookies: { key: ['lang'] } },
   })
@@ -80,7 +80,7 @@ t.test('Vary: Cookie tells apart what the origin was sent', async tap => {
 })
 
 t.test('explain has the same key', async tap => {
-  const house = await startHouse(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
   await send(house, '/e', ['lang=de; sid=1'])
   const reason = async (cookie: string | string[]): Promise<string> => (JSON.parse(String((await house.admin('/v1/explain', { url: 'http://h/e', headers: { cookie } })).body)) as { decision: { reason: string } }).decision.reason
   tap.equal(await reason('lang=de'), 'fresh')
@@ -93,7 +93,7 @@ t.test('cookies that HTTP/2 sends in crumbs are read as one line (RFC 9113 §8.2
   tap.teardown(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'cert.pem'), testCertificate)
   writeFileSync(join(folder, 'key.pem'), testKey)
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: mirror,
     config: {
       proxy: { host: '127.0.0.1', port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } },
@@ -113,7 +113,7 @@ t.test('cookies that HTTP/2 sends in crumbs are read as one line (RFC 9113 §8.2
   tap.equal(await get(['lang=2', 'lang=1']), 'GET cookie: lang=2; lang=1')
 })
 
-t.test('what is kept is kept again, and holds no other name before its first equals sign', async tap => {
+t.test('a field of kept cookies is kept again, and holds no other name before its first equals sign', async tap => {
   const piece = fc.constantFrom('lang', 'tz', 'sid', '=', ';', '; ', ' ', '\t', ',', '"', '[x]', '.x', '%', '\xa0', '\xe9', '$', '__proto__', 'a=b')
   fc.assert(fc.property(fc.array(piece, { maxLength: 12 }).map(parts => parts.join('')), field => {
     const kept = namedCookies(field, ['lang', 'tz'])

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { singleLineFields } from '../../src/http/field-section.ts'
-import { overRedis, startHouse } from '../support/house.ts'
+import { overRedis, startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startCannedAnswers } from '../support/canned-answers.ts'
@@ -33,12 +33,12 @@ function canned(target: string): string {
   return `HTTP/1.1 200 OK\r\nCache-Control: ${control}\r\n${field}: ${first}\r\n${field}: ${second}\r\nContent-Length: 5\r\n\r\nhello`
 }
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 
 async function stage(tap: Tap, config: object = {}, redis?: string) {
   const origin = await startCannedAnswers(canned)
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: () => undefined,
     ...(redis !== undefined && { redis, clock: systemClock }),
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls }, ...config },
@@ -48,7 +48,7 @@ async function stage(tap: Tap, config: object = {}, redis?: string) {
   return { house, clients }
 }
 
-/** Why an answer is none: it must be whole, or refused, and a field that has one value must have one. */
+/** Returns the fault of a response, if any: it must be whole or refused, and a field that has one value must have one. */
 function fault({ status, lines, body, broken }: SecureAnswer): string | undefined {
   if (broken !== undefined) return broken
   if (status !== 502 && (status !== 200 || body !== 'hello')) return `status ${status}, ${JSON.stringify(body)}`
@@ -61,12 +61,12 @@ function fault({ status, lines, body, broken }: SecureAnswer): string | undefine
 
 type Way = readonly [kind: 'stored' | 'unstored', method: string]
 
-/** Asks for each name with each pair; `ways` are the requests that are made for one of them, in their order. */
+/** Sends a request for each name with each pair. `ways` are the requests made for each of these, in their order. */
 async function faults(clients: SecureClients, ways: readonly Way[], protocols: readonly ('h1' | 'h2')[] = ['h1', 'h2']): Promise<string[]> {
   const found: string[] = []
   for (const [name, field] of names.entries()) {
     for (const pair of pairs.keys()) {
-      // Of most names any value is as good as another.
+      // For most names any value is as good as another.
       if (pair > 1 && !singleLineFields.includes(field.toLowerCase())) continue
       for (const protocol of protocols) {
         for (const [kind, method] of ways) {
@@ -84,12 +84,12 @@ async function faults(clients: SecureClients, ways: readonly Way[], protocols: r
 const miss: Way = ['stored', 'GET']
 
 // Without settleHead in receivedHead (origin/request/response-head.ts) the process ends at the first of them.
-t.test('each is answered whole or refused, stored in memory, not stored, and passed, over HTTP/1.1 and HTTP/2', async t => {
+t.test('each response is whole or refused, stored in memory, not stored, and passed, over HTTP/1.1 and HTTP/2', async t => {
   const { clients } = await stage(t)
   t.same(await faults(clients, [miss, miss, ['unstored', 'GET'], ['unstored', 'POST']]), [])
 })
 
-t.test('each is answered whole or refused out of Redis', async t => {
+t.test('each response out of Redis is whole or refused', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const { clients, house } = await stage(t, { ...overRedis(redis.url), cache: { memory: { maxBytes: 0 } } }, redis.url)

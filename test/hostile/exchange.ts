@@ -1,19 +1,17 @@
-// One client connection: bytes out, and everything that came back until it was closed, by the other side or after a silence.
+// A client connection: sends bytes, and collects all that comes back until it is closed, by the other side or after a silence.
 import { connect } from 'node:net'
 
 export interface Heard {
   /** latin1 */
   readonly bytes: string
-  /** Whether the other side closed the connection, rather than falling silent. */
+  /** True if the other side closed the connection, rather than falling silent. */
   readonly closed: boolean
 }
 
-/** How long a connection may be silent before the client goes: longer than any answer takes on a busy machine. */
+/** How long a connection may be silent before the client closes it: longer than any response takes on a busy machine. */
 const patienceMs = 10_000
 
-/**
- * @param send what is written, in one go; or several writes, each after the one before has had time to arrive by itself
- */
+/** @param send the bytes, written in one go; or several writes, each after the one before has had time to arrive by itself */
 export function exchange(port: number, send: string | readonly string[], silenceMs: number = patienceMs): Promise<Heard> {
   return new Promise((resolve) => {
     let bytes = ''

@@ -1,4 +1,4 @@
-// HTTP/2 by hand (RFC 9113, RFC 7541), for what no client library would send.
+// HTTP/2 by hand (RFC 9113, RFC 7541), for frames that no client library would send.
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { testCertificate } from '../support/certificate.ts'
@@ -33,9 +33,9 @@ export function fieldBlock(fields: readonly (readonly [string, string])[]): Buff
 
 export interface Connection2 {
   readonly socket: TLSSocket
-  /** What the other side sent: type, flags, stream, payload. */
+  /** Frames of the other side: type, flags, stream, payload. */
   readonly heard: { type: number; flags: number; stream: number; payload: Buffer }[]
-  /** Resolves when a frame is among what was heard, or the connection is closed. */
+  /** Resolves when such a frame is among the received ones, or the connection is closed. */
   until(holds: (frame: { type: number; flags: number; stream: number }) => boolean): Promise<void>
 }
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { steeringPrefixes } from '../../src/forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../src/policy/keyed-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 /** An application that obeys everything it is sent. */
@@ -13,7 +13,7 @@ const mirror: OriginHandler = (request, response) => {
   response.end(`${request.method} ${request.url}\n${request.rawHeaders.join('\n')}`)
 }
 
-function send(house: House, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
+function send(house: TestProxy, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
   return ask(house.port, { path, method, headers: ['Host', 'h', ...fields] })
 }
 
@@ -22,13 +22,13 @@ const refused: readonly string[] = [
   'X-Prerender-Revalidate', 'X-Prerender-Revalidate-If-Generated', 'X-Prerender-Bypass-Mode', 'X-Now-Route-Matches', 'X-Matched-Path', 'X-Next-Revalidated-Tags', 'X-Next-Revalidate-Tag-Token', 'X-Next-Cache-Tags', 'Next-Resume', 'X-Astro-Path', 'X-Astro-Locals', 'X-Astro-Middleware-Secret',
   'X-Nuxt-No-SSR', 'X-Nuxt-Error', 'X-Envoy-Original-Path', 'X-Envoy-Original-Host', 'X-Envoy-Original-Method', 'X-Envoy-External-Address', 'X-Envoy-Internal', 'X-Envoy-Upstream-RQ-Timeout-Ms', 'X-Envoy-Peer-Metadata', 'X-Vercel-IP-Country', 'X-Vercel-Forwarded-For', 'X-Vercel-Isr', 'CloudFront-Forwarded-Proto', 'CF-Visitor',
   'X-Sendfile-Type', 'X-Original-URL', 'X-Rewrite-URL', 'X-HTTP-Method-Override', 'X-Forwarded-Prefix',
-  // Other spellings of what is keyed.
+  // Other spellings of keyed fields.
   'X_Nextjs_Data', 'x.nextjs.data', 'Next_Router_State_Tree', 'next_url', 'X_SvelteKit_Pathname',
 ]
 
 // The guards are `steeringPrefixes` and `steeringFields` in forwarding/untrusted-fields.ts.
-t.test('what a framework says to itself reaches no origin from a client, however it is written', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+t.test('a field internal to a framework reaches no origin from a client, however it is written', async tap => {
+  const house = await startProxy(tap, { origin: mirror })
   let number = 0
   for (const name of refused) {
     for (const written of new Set([name, name.toUpperCase(), name.replaceAll('-', '_'), name.replaceAll('-', '.'), name.replace('-', '_')])) {
@@ -41,8 +41,8 @@ t.test('what a framework says to itself reaches no origin from a client, however
   for (const prefix of steeringPrefixes) tap.ok(refused.some(name => name.toLowerCase().startsWith(prefix)), `${prefix} is tried`)
 })
 
-t.test('a trusted proxy may say it, and it is in the key; but not who sends this hop', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
+t.test('a trusted proxy may send such a field, and it is in the key; but not a field that names the sender of this hop', async tap => {
+  const house = await startProxy(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
   for (const name of ['X-Middleware-Rewrite', 'X-React-Router-SPA-Mode', 'X-Envoy-Original-Path', 'X-Vercel-IP-Country', 'X-Envoy-External-Address', 'X_Nextjs_Data']) {
     tap.match(String((await send(house, `/${name}`, [name, 'odd'])).body), /odd/)
     tap.notMatch(String((await send(house, `/${name}`, [])).body), /odd/, name)
@@ -57,7 +57,7 @@ t.test('a trusted proxy may say it, and it is in the key; but not who sends this
 t.test('a field that browsers send for another form of a page is in the key, and reaches the origin', async tap => {
   const route = { match: {}, origin: 'api' }
   for (const requestHeaders of ['all', 'strict']) {
-    const house = await startHouse(tap, { origin: mirror, config: { routes: [{ ...route, requestHeaders }] } })
+    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ ...route, requestHeaders }] } })
     for (const name of keyedFields) {
       const path = `/${requestHeaders}/${name}`
       const ways: readonly (readonly string[])[] = [[name, '1'], [name.toUpperCase(), '2'], [], [name, ''], [name, '1', name, '2'], [name, '2', name, '1'], [name, `1 ${name}1:2`]]
@@ -74,15 +74,15 @@ t.test('a field that browsers send for another form of a page is in the key, and
   }
 })
 
-t.test('the answer to a POST is stored for requests that say the same', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+t.test('the response to a POST is stored for requests with the same fields', async tap => {
+  const house = await startProxy(tap, { origin: mirror })
   await send(house, '/posted', ['x-nextjs-data', '1'], 'POST')
   tap.notMatch(String((await send(house, '/posted', [])).body), /nextjs/)
   tap.equal(detail(await send(house, '/posted', ['x-nextjs-data', '1'])), 'fresh')
 })
 
 t.test('explain has the same key', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+  const house = await startProxy(tap, { origin: mirror })
   await send(house, '/explained', ['RSC', '1', 'Next-Url', '/a'])
   const explain = async (headers: object): Promise<{ decision: { reason: string }; unkeyed: string[] }> =>
     JSON.parse(String((await house.admin('/v1/explain', { url: 'http://h/explained', headers })).body)) as { decision: { reason: string }; unkeyed: string[] }
@@ -94,7 +94,7 @@ t.test('explain has the same key', async tap => {
 // The guard is `keyedSpellings` in exchange/routed-request.ts and, for POST, `forwardsAll` in exchange/pass/pass.ts.
 t.test('another spelling of a field that the route keys does not pass for that field', async tap => {
   for (const keyed of ['X-Tenant', 'x_tenant']) {
-    const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { headers: [keyed] } }] } })
+    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { headers: [keyed] } }] } })
     for (const [i, written] of ['X_Tenant', 'x.tenant', 'X-Tenant'].entries()) {
       if (written.toLowerCase() === keyed.toLowerCase()) continue
       await send(house, `/${i}`, [written, 'evil'])

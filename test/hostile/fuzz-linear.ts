@@ -6,7 +6,7 @@ import { randomFrom } from './mutate.ts'
 import { lineReaders, readers } from './reading.ts'
 import { expressionsOf } from './regex-sources.ts'
 
-/** Something that takes time, by what it is given: `size` is about how many characters, or lines. */
+/** Work whose time depends on its input: `size` is about the number of characters, or lines. */
 interface Subject {
   readonly name: string
   /** An input of any size; the same pieces in each. */
@@ -17,7 +17,7 @@ interface Subject {
 const source = fileURLToPath(new URL('../../../src/', import.meta.url))
 const oneOf = <T>(list: readonly T[], random: () => number): T => list[Math.floor(random() * list.length)] as T
 
-/** A run of one or two repeated pieces, with something before and behind: by then most of what can go wrong does. */
+/** A run of one or two repeated pieces, with text before and behind it: most faults show by then. */
 function textOf(random: () => number, pieces: readonly string[]): (size: number) => string {
   const piece = (): string => (random() < 0.3 ? '' : oneOf(pieces, random) + (random() < 0.3 ? oneOf(pieces, random) : ''))
   const run = oneOf(pieces, random) + (random() < 0.4 ? oneOf(pieces, random) : '') || 'a'
@@ -28,7 +28,7 @@ function textOf(random: () => number, pieces: readonly string[]): (size: number)
 function expressionSubjects(): Subject[] {
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
   return files.flatMap((file) => expressionsOf(readFileSync(`${source}${file}`, 'utf8')).literals.map(({ line, expression }): Subject => {
-    // Its own characters, and the words between its signs, are what it can be led astray by.
+    // Its own characters, and the names between its signs, can lead it astray.
     const pieces = [...new Set([...expression.source.replaceAll('\\', ''), ...expression.source.split(/[^\w-]+/).filter((word) => word !== ''), ...runs])]
     return {
       name: `${file}:${line} ${String(expression)}`,
@@ -70,7 +70,7 @@ const subjects: readonly Subject[] = [
   })),
 ]
 
-/** The shortest of a few times that it takes, in milliseconds: what else the machine does only adds, and little to what takes long. */
+/** Returns the shortest of a few times of the work, in milliseconds. Other work of the machine only adds, and little to long work. */
 function timeOf(work: () => unknown, times: number): number {
   let least = Infinity
   for (let i = 0; i < times && (least === Infinity || least * i < 200); i++) {
@@ -81,8 +81,8 @@ function timeOf(work: () => unknown, times: number): number {
   return least
 }
 
-// 64 times the input takes 64 times the time, several times that where memory is collected, and with the square of it 4,096
-// times. What takes seconds before that is not waited for: a character is worth a microsecond, and not thirty.
+// 64 times the input takes 64 times the time, several times that where memory is collected. Quadratic work takes 4,096 times.
+// Work that takes seconds before that is not waited for: a character is worth a microsecond, and not thirty.
 const span = 64
 const tooMuch = 1_000
 const shortestMs = 2
@@ -109,7 +109,7 @@ export async function fuzzLinear(seed: number, enough: (tried: number) => boolea
     const subject = subjects[tried % subjects.length] as Subject
     if (failed.has(subject.name)) continue
     const make = subject.input(randomFrom(seed + tried))
-    // Again and more patiently where it seems so: a machine that was busy with something else is not of its making.
+    // Again with more repetitions where growth seems too fast: the cause may be a busy machine.
     const found = growth(make, subject, 3) && growth(make, subject, 15)
     if (found === undefined) continue
     failed.add(subject.name)

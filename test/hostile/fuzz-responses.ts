@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { singleLineFields } from '../../src/http/field-section.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { data, startFrameOrigin, type FrameConnection } from '../support/http2-origin.ts'
 import { startRawOrigin } from '../support/scripted-origin.ts'
 import { secureClients, type SecureClients } from '../support/secure-clients.ts'
@@ -20,7 +20,7 @@ const oddValues = [
   'Tue, 14 Nov 2023 22:13:20 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'max-age=60', 'no-store', 'private="set-cookie"', 'must-revalidate=1', 'public, s-maxage=60', 'text/html', 'gzip', 'chunked', 'identity', 'close', 'keep-alive', 'x-own', 'upgrade, x-own', 'h2c', 'websocket', 'trailers',
   'bytes 0-4/5', 'bytes 9-1/2', 'bytes */5', 'nosniff', 'true', '/a', '//evil/', '*', 'accept, x-own', '</a>; rel=preload', '<'.repeat(50), 'a=b; Path=/', 'springhouse; hit',
 ]
-// Those that a stored response is made of, so that most are stored and sent again.
+// Fields of a typical stored response, so that most are stored and sent again.
 const usual = ['Cache-Control: max-age=60', 'ETag: "a"', 'Content-Type: text/plain', 'Date: Tue, 14 Nov 2023 22:13:20 GMT', 'Vary: x-own', 'Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT', 'Age: 1', 'Expires: 0', 'Set-Cookie: a=b']
 const statuses = [200, 200, 200, 200, 200, 200, 201, 204, 205, 206, 226, 299, 301, 302, 304, 400, 404, 410, 416, 418, 499, 500, 503, 511, 599, 600, 999, 100, 101, 0, 99]
 const interims = [100, 102, 103, 103, 103, 104, 199, 101]
@@ -58,7 +58,7 @@ function meant(random: () => number): Meant {
 
 const body = 'hello'
 
-/** The bytes over HTTP/1.1, perhaps with one of them changed. */
+/** The bytes over HTTP/1.1, perhaps with a single byte changed. */
 function asHttp1({ interim, status, fields, framing, trailers }: Meant, method: string, random: () => number): string {
   const section = (lines: Lines): string => lines.map(([field, value]) => `${field}: ${value}\r\n`).join('')
   const bodiless = method === 'HEAD' || status === 204 || status === 304
@@ -82,7 +82,7 @@ function asHttp2({ interim, status, fields, framing, trailers }: Meant, method: 
   return [...frames, data(stream, body), headers(undefined, trailers, true)]
 }
 
-/** What the origin that speaks HTTP/2 is asked for: its requests come one at a time, for their fields are compressed. */
+/** The request that the HTTP/2 origin receives next. Its requests come one at a time, because their fields are compressed. */
 interface Asked {
   number: number
   method: string
@@ -90,13 +90,13 @@ interface Asked {
 
 interface Stage {
   readonly asked: Asked
-  readonly plain: House
-  readonly secure: House
+  readonly plain: TestProxy
+  readonly secure: TestProxy
   readonly clients: SecureClients
   close(): Promise<void>
 }
 
-/** Two houses, one for clients of each protocol, before two origins. `/1/N` and `/2/N` are answered with response number N. */
+/** Two proxies, for clients of each protocol, before two origins. The response to `/1/N` and `/2/N` is number N. */
 async function stage(): Promise<Stage> {
   const closers: (() => unknown)[] = []
   const teardown = (close: () => unknown): void => void closers.push(close)
@@ -110,7 +110,7 @@ async function stage(): Promise<Stage> {
       seen = ''
       if (target.startsWith('/plain')) return void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain')
       const random = randomFrom(Number(target.split(/\D+/)[2]))
-      // The end of the connection ends whatever is not whole: nobody waits for more.
+      // The end of the connection ends an incomplete message: no reader waits for more.
       socket.end(Buffer.from(asHttp1(meant(random), method, random), 'latin1'))
     })
   })
@@ -125,7 +125,7 @@ async function stage(): Promise<Stage> {
     origins: { api: { servers: [raw.url] }, api2: { servers: [frames.url], http2: true, tls: { ca: tls.cert } } },
     routes: [{ match: { path: '/2/' }, origin: 'api2' }, { match: {}, origin: 'api' }],
   }
-  const houseOf = (proxy: object): Promise<House> => startHouse({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
+  const houseOf = (proxy: object): Promise<TestProxy> => startProxy({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
   const plain = await houseOf({})
   const secure = await houseOf({ tls })
   const clients = secureClients(secure.port)
@@ -177,13 +177,13 @@ export async function fuzzResponses(seed: number, enough: (tried: number) => boo
   return { tried, passed, failures }
 }
 
-/** What is settled when it is received never comes to the last guard. */
-async function guarded(house: House, batch: readonly number[]): Promise<string[]> {
+/** A fault that is handled on receipt never comes to the last guard. */
+async function guarded(house: TestProxy, batch: readonly number[]): Promise<string[]> {
   const metrics = (await house.admin('/metrics')).body.toString()
   return /^springhouse_responses_unsendable_total 0$/m.test(metrics) ? [] : [`responses ${batch[0]} to ${batch.at(-1)}: Node would not send one`]
 }
 
-/** `passed`, `refused`, or what is wrong with the bytes that an HTTP/1.1 client was sent. */
+/** Returns `passed`, `refused`, or the fault in the bytes that an HTTP/1.1 client received. */
 async function over1(port: number, method: string, target: string): Promise<string> {
   const length = method === 'POST' ? 'Content-Length: 0\r\n' : ''
   const { bytes, closed } = await exchange(port, `${method} ${target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n${length}\r\n`, 20_000)
@@ -197,7 +197,7 @@ async function over1(port: number, method: string, target: string): Promise<stri
   return / 50[02] /.test(final.line) ? 'refused' : 'passed'
 }
 
-/** The same over HTTP/2, where Node's client refuses what is malformed by itself. */
+/** The same over HTTP/2, where Node's client itself refuses malformed messages. */
 async function over2(clients: SecureClients, method: string, target: string): Promise<string> {
   const { status, lines, trailers, broken } = await clients.ask('h2', target, method)
   if (broken !== undefined) return /INTERNAL_ERROR|closed with 2/.test(broken) ? 'refused' : broken

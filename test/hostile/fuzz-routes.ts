@@ -1,8 +1,8 @@
-// Odd spellings of guarded and of shared paths through a whole Springhouse, and what origins of many kinds read in them.
+// Odd spellings of guarded and of shared paths through a whole Springhouse, and the readings of many kinds of origins.
 import { Agent } from 'node:http'
 import { posix } from 'node:path'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { randomFrom } from './mutate.ts'
 import type { Fuzzed } from './through.ts'
 
@@ -18,7 +18,7 @@ const asUrl = (step: (target: string) => string): Step => path => {
   }
 }
 
-/** What origins do to a path before they look for whose it is. Each is a program that there is, or half of one. */
+/** Changes that origins make to a path before they choose its resource. Each belongs to an existing program, or to half of one. */
 const steps: readonly Step[] = [
   decode,
   path => decode(decode(path)),
@@ -45,7 +45,7 @@ const steps: readonly Step[] = [
   path => (/^[\0-\xff]*$/.test(path) ? Buffer.from(path, 'latin1').toString('utf8') : path).normalize('NFKC'),
 ]
 
-/** What an origin reads that takes some of the steps, in some order. */
+/** Returns the path as read by an origin that takes some of the steps, in some order. */
 function reading(path: string, random: Random): string {
   let read = path
   for (let left = Math.floor(random() * 7); left > 0; left--) read = pick(steps, random)(read)
@@ -88,15 +88,15 @@ function spelling(path: string, random: Random): string {
 interface Scene {
   readonly host: string
   readonly paths: readonly string[]
-  /** Whether an origin that reads this may say something there that is not for others. */
+  /** True if an origin that reads this may send a response there that is not for others. */
   guarded(read: string): boolean
 }
 
 const scenes: readonly Scene[] = [
-  // One path is private, all else is shared.
+  // The path /account is private, all else is shared.
   { host: 'guarded.example', paths: ['/account', '/account/settings', '/x/account', '//account'], guarded: read => read.startsWith('/account') },
   { host: 'deeper.example', paths: ['/a/b-c/account', '/a/b-c', '/a/b-c/x.y'], guarded: read => read.startsWith('/a/b-c/account') },
-  // One path is shared, all else is private. Origins that leave out its last slash mean the same by it.
+  // The path /public/ is shared, all else is private. Origins that leave out its last slash mean the same by it.
   { host: 'shared.example', paths: ['/public/a', '/public/', '/public/x/y.css', '/account'], guarded: read => !`${read}/`.startsWith('/public/') },
 ]
 
@@ -113,13 +113,13 @@ const together = 16
 const readingsOfEach = 120
 
 /**
- * Tries one spelling after another, from `seed` on, until `enough` says so. A victim asks for it, then a stranger; if the stranger is
- * given the victim's page, then no origin may read the path as one that is guarded.
+ * Tries spellings one by one, from `seed` on, until `enough` returns true. A victim requests each spelling, then a stranger. If
+ * the stranger receives the victim's page, then no origin may read the path as a guarded one.
  */
 export async function fuzzRoutes(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
   const closers: (() => Promise<void>)[] = []
   const seen = new Set<string>()
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: (request, response) => {
       seen.add(`${request.headers.host} ${request.url}`)
       response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`page of ${request.headers.cookie ?? 'nobody'}`)

@@ -1,9 +1,10 @@
-// Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely: what is shared was understood in one way.
+// Mutated fields of a trusted proxy through a whole Springhouse, before an origin that reads them loosely. Requests that share
+// a response must have one meaning.
 import { Agent } from 'node:http'
 import { fieldLines, type FieldLines } from '../../src/http/fields.ts'
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { understood } from '../support/loose-reader.ts'
 import { randomFrom } from './mutate.ts'
 import type { Fuzzed } from './through.ts'
@@ -66,14 +67,14 @@ function neighbours(seed: number): readonly (readonly Line[])[] {
 }
 
 const together = 8
-/** Nothing that tells a request from others but these fields reaches the reader. */
+/** Returns the fields that distinguish requests. The reader receives no others. */
 const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { const name = fields[i - (i % 2)] as string; return name === 'forwarded' || isUntrustedField(name) })
 
 /** Tries one family of requests after another, from `seed` on, until `enough` says so. `passed` counts those that were given a stored response. */
 export async function fuzzTrusted(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
   const closers: (() => Promise<void>)[] = []
   const agent = new Agent({ keepAlive: true, maxSockets: together })
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=600' })
       response.end(JSON.stringify(understood(about(fieldLines(request.rawHeaders)))))

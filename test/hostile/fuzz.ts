@@ -6,12 +6,12 @@ import { fuzzTrusted } from './fuzz-trusted.ts'
 import { fuzzRoutes } from './fuzz-routes.ts'
 import { fuzzThrough } from './through.ts'
 
-/** What one fuzzer found. */
+/** The result of a fuzzer. */
 interface Fuzzed {
   readonly tried: number
   /** How many inputs got as far as the fuzzer means them to: one that never gets in finds nothing. */
   readonly passed: number
-  /** What went wrong, with the seed that makes it go wrong again. */
+  /** Failures, each with the seed that reproduces it. */
   readonly failures: readonly string[]
 }
 

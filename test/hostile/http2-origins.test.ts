@@ -1,4 +1,5 @@
-// Origins that break HTTP/2, or break off (RFC 9113): their frames are made by hand. Nothing that was cut looks whole, and what was not processed is sent again.
+// Origins that break HTTP/2, or break off (RFC 9113): their frames are made by hand. No truncated response is taken for whole,
+// and unprocessed requests are sent again.
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
@@ -40,7 +41,7 @@ function post(origins: Origins, body: Readable | string, target = '/'): Promise<
 const bodySent = (connection: FrameConnection, stream: number): string =>
   Buffer.concat(connection.heard.filter((heard) => heard.type === frameType.data && heard.stream === stream).map(({ payload }) => payload)).toString()
 
-t.test('an answer whose END_STREAM was not seen is cut, however it broke off', async t => {
+t.test('a response whose END_STREAM was not seen is truncated, however it broke off', async t => {
   const ways: Record<string, (connection: FrameConnection, stream: number) => void> = {
     'NO_ERROR': (connection, stream) => connection.send(head(stream), data(stream, 'half'), resetStream(stream, noError)),
     'CANCEL': (connection, stream) => connection.send(head(stream), data(stream, 'half'), resetStream(stream, cancel)),
@@ -59,14 +60,14 @@ t.test('an answer whose END_STREAM was not seen is cut, however it broke off', a
     const origins = http2([origin])
     const got = await fetchFrom(origins)
     t.match(got, { status: 200, headSeen: true, error: { code: 'ORIGIN_TRUNCATED' } }, how)
-    t.equal((await fetchFrom(origins)).body.toString(), 'whole', 'the next one is answered')
+    t.equal((await fetchFrom(origins)).body.toString(), 'whole', 'the next one gets its response')
     t.strictSame([origins.status()[0]?.pending, requests], [0, 2])
     await origins.close()
     await origin.close()
   }
 })
 
-t.test('an answer that does not agree with itself is malformed, and so is one that HTTP/2 does not have', async t => {
+t.test('a response that does not agree with itself is malformed, and so is one that HTTP/2 does not have', async t => {
   const ok = (...fields: (readonly [string, string])[]) => (stream: number): Buffer => Buffer.concat([head(stream, fields), data(stream, 'half', true)])
   const only = (status: string, fields: (readonly [string, string])[] = []) => (stream: number): Buffer => head(stream, fields, { status, end: true })
   const block = (stream: number, fields: (readonly [string, string])[], flags = endHeaders | endStream): Buffer => frame(frameType.headers, flags, stream, fieldBlock(fields))
@@ -136,10 +137,10 @@ t.test('a head that is too large is said to be', async t => {
   const { origins } = await standing(t, (connection, stream) => connection.send(head(stream, Array.from({ length: 300 }, (_, i) => [`a${i}`, '']), { end: true })))
   t.equal((await fetchFrom(origins)).fields.length, 600, 'many fields are all there')
   const { origins: calmed } = await standing(t, (connection, stream) => connection.send(resetStream(stream, calm)))
-  t.equal((await fetchFrom(calmed)).error?.code, 'ORIGIN_RESET', 'of which a server that wants it calmer says nothing')
+  t.equal((await fetchFrom(calmed)).error?.code, 'ORIGIN_RESET', 'a server that refuses for its load does not say so')
 })
 
-t.test('100 is skipped, and 103 told', async t => {
+t.test('100 is skipped, and 103 forwarded', async t => {
   const { origins } = await standing(t, (connection, stream) => connection.send(head(stream, [], { status: '100' }), head(stream, [['link', 'x']], { status: '103' }), head(stream, [], { status: '100' }), answer(stream, 'whole')))
   const got = await fetchFrom(origins)
   t.match(got, { interims: [103], status: 200, error: undefined })
@@ -154,7 +155,7 @@ t.test('a head with padding, priority and a change of the table is as good as an
   t.match(await fetchFrom(origins), { status: 200, fields: ['x', '1'], error: undefined })
 })
 
-t.test('what a server refused goes elsewhere, with its body, whatever the method (§8.7)', async t => {
+t.test('a request that a server refused goes elsewhere, with its body, whatever the method (§8.7)', async t => {
   const refusing = await startFrameOrigin((connection, stream) => connection.send(resetStream(stream, refused)))
   const other = await startHttp2Origin(async stream => {
     let body = ''
@@ -175,7 +176,7 @@ t.test('what a server refused goes elsewhere, with its body, whatever the method
   await alone.close()
 })
 
-t.test('what was refused over HTTP/2 goes to a server that speaks HTTP/1.1, with its body', async t => {
+t.test('a request that was refused over HTTP/2 goes to a server that speaks HTTP/1.1, with its body', async t => {
   const refusing = await startFrameOrigin((connection, stream) => connection.send(resetStream(stream, refused)))
   const old = createHttpsServer({ cert: testCertificate, key: testKey }, (request, response) => {
     if (request.url === '/healthz') response.end()
@@ -187,13 +188,13 @@ t.test('what was refused over HTTP/2 goes to a server that speaks HTTP/1.1, with
   for (let i = 0; i < 4; i++) t.equal(await (await post(origins, 'not lost')).body.text(), 'not lost')
 })
 
-t.test('a server that refuses for a moment is asked again, its only one', async t => {
+t.test('the only server, which refuses for a moment, gets the request again', async t => {
   const { origin, origins } = await standing(t, (connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
   t.equal(await (await post(origins, 'x')).body.text(), 'taken')
   t.strictSame([origin.connections.length, bodySent(origin.connections[0] as FrameConnection, 3)], [1, 'x'])
 })
 
-t.test('a server that refused is asked again when the others are gone', async t => {
+t.test('a server that refused gets the request again when the others are down', async t => {
   for (const first of [0, 1]) {
     const refusing = await startFrameOrigin((connection, stream, before) => connection.send(before === 0 ? resetStream(stream, refused) : answer(stream, 'taken')))
     const gone = { url: `https://127.0.0.1:${await closedPort()}` }
@@ -224,7 +225,7 @@ t.test('a body of which more was taken than is kept is not sent again', async t 
   t.equal(await (await post(origins, 'x')).body.text(), 'taken')
 })
 
-t.test('GOAWAY: what it leaves out is sent over a new session, what it lets in is finished, POSTs among them (§6.8)', async t => {
+t.test('GOAWAY: streams beyond it are sent over a new session, streams within it are finished, POSTs among them (§6.8)', async t => {
   for (const error of [noError, internalError]) {
     let sessions: FrameConnection | undefined
     const origin = await startFrameOrigin((connection, stream, before) => {
@@ -280,7 +281,7 @@ t.test('a server that is restarted in order again and again loses no request', a
   t.ok(origin.sessions.length > 10, `${origin.sessions.length} sessions`)
 })
 
-t.test('any other reset follows the rule of HTTP/1.1: only what may be repeated, only before the first byte, only elsewhere', async t => {
+t.test('any other reset follows the rule of HTTP/1.1: only repeatable requests, only before the first byte, only elsewhere', async t => {
   for (const [how, breakOff] of [
     ['a reset', (connection, stream) => connection.send(resetStream(stream, internalError))],
     ['NO_ERROR', (connection, stream) => connection.send(resetStream(stream, noError))],
@@ -306,7 +307,7 @@ t.test('any other reset follows the rule of HTTP/1.1: only what may be repeated,
   await other.close()
 })
 
-t.test('a session that had served and is then cut costs one repetition, on the same server if need be', async t => {
+t.test('a session that had served and is then destroyed costs one repetition, on the same server if need be', async t => {
   const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (connection === origin.connections[0] && before > 0) connection.socket.destroy()
     else connection.send(answer(stream, 'ok'))
@@ -316,7 +317,7 @@ t.test('a session that had served and is then cut costs one repetition, on the s
   t.equal(origins.status()[0]?.consecutiveFailures, 0)
 })
 
-t.test('a cut session is one failure, however many requests it carried; three take the server out', async t => {
+t.test('a destroyed session is one failure, however many requests it carried; three take the server out', async t => {
   const clock = handClock()
   let wanted = 6
   let dead = true
@@ -347,7 +348,7 @@ t.test('a cut session is one failure, however many requests it carried; three ta
   t.ok(origins.status()[0]?.healthy)
 })
 
-t.test('an upload that is given up is reset, and never ended; its stream is gone then', async t => {
+t.test('an aborted upload is reset, and never ended; its stream is released then', async t => {
   const clock = handClock()
   const origin = await startFrameOrigin((connection, stream, before) => {
     if (before > 2) connection.send(answer(stream, 'whole'))
@@ -384,7 +385,7 @@ t.test('an upload that is given up is reset, and never ended; its stream is gone
   t.ok(first.socket.destroyed, 'with no stream left the session ends')
 })
 
-t.test('SETTINGS: a server that allows no stream is waited for, one that allows more is taken at its word', async t => {
+t.test('SETTINGS: the proxy waits for a server that allows no stream, and uses all streams of a server that allows more', async t => {
   const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (before === 0) connection.send(frame(frameType.settings, 0, 0, concurrentStreams(2)))
     if (before === 1) connection.send(answer(1, 'first'), answer(stream, 'second'))
@@ -407,7 +408,7 @@ t.test('a server that takes the connection and says nothing is one that cannot b
   t.equal(origins.status()[0]?.consecutiveFailures, 1)
 })
 
-t.test('who pauses is sent a window, and what belongs to others goes on', async t => {
+t.test('a stream whose reader pauses is sent a window, and the other streams go on', async t => {
   let paused: FrameConnection | undefined
   const { origin, origins } = await standing(t, (connection, stream, before) => {
     if (before > 0) return connection.send(answer(stream, 'other'))
@@ -429,7 +430,7 @@ t.test('who pauses is sent a window, and what belongs to others goes on', async 
   t.equal(origin.connections.length, 1)
 })
 
-t.test('a pool that is closed lets nobody wait', async t => {
+t.test('a closed pool lets no request wait', async t => {
   const origin = await startFrameOrigin(() => undefined)
   const origins = http2([origin], { maxConnections: 1 })
   const all = [fetchFrom(origins), fetchFrom(origins)]

@@ -1,4 +1,4 @@
-// HTTP/2 from hostile clients: what the origin is sent is HTTP/1.1 with one reading, or nothing; and floods delay nobody.
+// HTTP/2 from hostile clients: an origin receives HTTP/1.1 with one reading, or nothing; and floods delay no other client.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectSession, type IncomingHttpHeaders } from 'node:http2'
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { testCertificate, testKey } from '../support/certificate.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import type { Recorded } from '../support/scripted-origin.ts'
 import { connect2, endHeaders, endStream, fieldBlock, frame, frameType } from './frames.ts'
@@ -18,13 +18,13 @@ writeFileSync(tls.cert, testCertificate)
 writeFileSync(tls.key, testKey)
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 type Fields = readonly (readonly [string, string])[]
 
 async function before(tap: Tap) {
   const origin = await startRecorder()
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
+  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
   return { house, origin }
 }
 
@@ -148,8 +148,8 @@ t.test('content: the length that was announced and the end that was meant', asyn
   }
 })
 
-t.test('an upload that stops, or that is answered before it is through, ends with its answer, and never looks whole', async t => {
-  const house = await startHouse(t, {
+t.test('an upload that stops, or whose response comes before its end, ends with its response, and is never complete', async t => {
+  const house = await startProxy(t, {
     origin: (request, response) => { if (request.url === '/early') response.end('enough') },
     config: { proxy: { host: '127.0.0.1', port: 0, tls, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 } },
   })
@@ -166,8 +166,8 @@ t.test('an upload that stops, or that is answered before it is through, ends wit
     session.destroy()
   }
   t.equal(house.origin.requests.length, 2)
-  await t.rejects((house.origin.requests[0] as Recorded).body, 'the origin is not told that it was whole')
-  // Of what it has answered its server hears no more.
+  await t.rejects((house.origin.requests[0] as Recorded).body, 'for the origin it was not complete')
+  // After an early response, the origin receives no more of the request.
   await eventually(() => house.origin.requests[1]?.socket.destroyed === true)
 })
 
@@ -209,7 +209,7 @@ t.test('floods are cut off, and others are served', async t => {
     origin.forget()
     const rss = process.memoryUsage().rss
     const client = await connect2(house.port)
-    // One listener for the whole flood: its end is aborted once, however often the socket is full.
+    // A single listener for the whole flood: its end is aborted once, however often the socket is full.
     const cut = new AbortController()
     client.socket.once('close', () => cut.abort())
     for (const part of flood()) {

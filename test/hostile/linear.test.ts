@@ -1,4 +1,5 @@
-// Work grows in proportion to what is read. Nothing here looks at a clock: a matcher counts its steps, and V8 what it runs.
+// Work grows in proportion to the input. Nothing here reads a clock: a matcher counts its steps, and V8 the blocks that it
+// runs.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -15,7 +16,7 @@ const expressions = new Map(files.map((file) => [file, expressionsOf(readFileSyn
 const blocks = new Blocks('/.build/src/', '/test/hostile/linear.test.')
 t.teardown(() => blocks.close())
 
-t.test('no regular expression in src takes more steps than in proportion to what it reads', async (t) => {
+t.test('no regular expression in src takes more steps than in proportion to its input', async (t) => {
   let count = 0
   for (const [file, { literals }] of expressions) {
     for (const { line, expression } of literals) {
@@ -47,7 +48,7 @@ t.test('nor does one that is put together at run time', async (t) => {
   }
 })
 
-t.test('the count of steps finds what grows faster, and nothing else', async (t) => {
+t.test('the count of steps finds work that grows faster, and nothing else', async (t) => {
   for (const bad of [/(a+)+$/, /^(?:a|a)*b/, /\s+$/, /x+y/, /^a*a*$/, /<[^>]*>/g, /[\t ]+$/, /^[\t ]+|[\t ]+$/g, /a.*b/, /(?:x\w*)+z/, /"(?:[^"\\]|\\.)*"/g, /([^=]+)=|[^]/g, /<!--.*?-->/s, /^(?:[ab]+,?)*$/, /^\w+\d+$/u, /(?=.*b)a/g, /\d+(?=px)/, /(a+)+=/y]) {
     t.type(superLinear(bad), 'string', String(bad))
   }
@@ -66,25 +67,27 @@ t.test('expressions are found wherever they stand in a source, and nowhere else'
   t.equal(expressionsOf('new RegExp(`a`); new RegExp("b"); RegExp').constructed, 2)
 })
 
-t.test('what reads a text runs a bounded number of blocks for each character', async (t) => {
+t.test('each reader of a text runs a bounded number of blocks for each character', async (t) => {
   const { readers } = await import('./reading.ts')
   for (const [name, read] of Object.entries(readers)) {
     const { most, over } = blocksPerChar(blocks, read, 1_000)
-    // The busiest runs 22. What looks at all characters for each runs 500 over one run of ten, so 50 or more over all.
+    // The busiest runs 22. A reader that scans all characters for each character runs 500 over one run of ten, so 50 or more
+    // over all.
     t.ok(most < 40, `${name}: ${most.toFixed(1)} over ${over}`)
   }
 })
 
-t.test('what reads lines runs a bounded number of blocks for each line', async (t) => {
+t.test('each reader of lines runs a bounded number of blocks for each line', async (t) => {
   const { lineReaders } = await import('./reading.ts')
   for (const [name, read] of Object.entries(lineReaders)) {
     const { most, over } = blocksPerLine(blocks, read, 1_000)
-    // The busiest reads each line's name several times over, and runs 200. Of what looks at all lines for each there would be 1,000.
+    // The busiest reads each line's name several times over, and runs 200. A reader that scans all lines for each line would
+    // run 1,000.
     t.ok(most < 400, `${name}: ${most.toFixed(1)} over ${over}`)
   }
 })
 
-t.test('the count of blocks finds what grows faster', async (t) => {
+t.test('the count of blocks finds work that grows faster', async (t) => {
   const rescans = (text: string): number => {
     let found = 0
     for (let i = 0; i < text.length; i++) if (text[i] === '<') for (let j = i; j < text.length && text[j] !== '>'; j++) found++

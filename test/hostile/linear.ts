@@ -1,12 +1,13 @@
-// Whether work grows in proportion to what is read: the runs that are tried, and counts of what V8 executes in place of a clock.
+// Checks that work grows in proportion to the input: the runs that are tried, and counts of the blocks that V8 executes, in
+// place of a clock.
 import { Session, type Profiler } from 'node:inspector'
 
-/** What reads one text. It may throw: that is asked elsewhere. */
+/** A function that reads one text. It may throw: other tests check that. */
 export type Reader = (text: string) => unknown
-/** What reads the lines of a message: name, value, name, value. */
+/** A function that reads the lines of a message: name, value, name, value. */
 export type LineReader = (lines: readonly string[]) => unknown
 
-/** What stumbles repeat: one after another, they are what expressions and loops within loops go wrong over. */
+/** Repeated, these runs lead expressions and nested loops into more than linear work. */
 export const runs: readonly string[] = [
   'a', ' ', '\t', ',', '"', '\\', ';', '=', '-', '0', '9', '*', '.', '/', '%', '&', '?', '<', '>', '(', '[', '{', ':', '\0', '\xa0', 'é', '~', 'A', '_',
   'a,', 'a ', ' ,', '\\"', '""', 'a=', '=a,', 'a;', ';a=', ';q=1,', 'a;q=0.1,', '0-1,', '-1,', '"a",', 'W/"', 'a.', '.a', '::', '("a"', 'a;a=', 'a="', 'a"', '&a=', 'utm_&', 'a\\', '<a>,', '<a>;', '<<', '="', 'a="a" ', 'for=', 'for=a;', 'for="a",', '../', '%2e', '%2e/', '/;a', '//', 'bytes=', 'max-age=', 'max-age=1,', 'private="', 'no-cache="a",', 'private=a,', 'a b ', ' \t', '[1,', '"\\',
@@ -41,8 +42,8 @@ export function linesOf(attack: (typeof lineAttacks)[number], count: number): st
 }
 
 /**
- * Counts the blocks of code that are run, in the files whose address has one of these in it. V8 counts only in functions that
- * it compiles from now on: to be made before what is measured is loaded.
+ * Counts the blocks of code that run, in files whose address contains one of these texts. V8 counts only in functions that it
+ * compiles from now on: make this before loading the code to measure.
  */
 export class Blocks {
   readonly #session = new Session()
@@ -55,12 +56,12 @@ export class Blocks {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
   }
 
-  /** How many blocks a piece of work runs. What it throws is nobody's concern here. */
+  /** Returns how many blocks a piece of work runs. Errors that it throws are ignored. */
   of(work: () => unknown): number {
     this.#taken()
     try {
       work()
-    } catch { /* Whether it may throw is asked elsewhere. */ }
+    } catch { /* Other tests check that it does not throw. */ }
     return this.#taken()
   }
 
@@ -84,7 +85,7 @@ export class Blocks {
 export function blocksPerChar(blocks: Blocks, read: Reader, length: number): { most: number; over: string } {
   let most = 0
   let over = ''
-  // Together: asking for the counts costs more than the work does. One bad run of a few stands out all the same.
+  // In groups, because reading the counts costs more than the work does. A bad run stands out in its group all the same.
   for (let from = 0; from < runs.length; from += runsTogether) {
     const texts = runs.slice(from, from + runsTogether).flatMap((run) => attacks(run, length))
     const chars = texts.reduce((sum, text) => sum + text.length, 0)
@@ -112,5 +113,5 @@ export function blocksPerLine(blocks: Blocks, read: LineReader, count: number): 
 export function attempt(work: () => unknown): void {
   try {
     work()
-  } catch { /* Whether it may throw is asked elsewhere. */ }
+  } catch { /* Other tests check that it does not throw. */ }
 }

@@ -1,13 +1,14 @@
-// Origins whose answers are malformed, cut or more than was asked for: an error or a cut, nothing stored, the connection not used again.
+// Origins whose responses are malformed, truncated or surplus: an error or a truncated response, nothing stored, the connection
+// not used again.
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { ask } from '../support/client.ts'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { startRawOrigin } from '../support/scripted-origin.ts'
 import { exchange } from './exchange.ts'
 import { readResponses, statusOf, wireField } from './wire.ts'
 
-type Tap = Parameters<typeof startHouse>[0]
+type Tap = Parameters<typeof startProxy>[0]
 type How = 'stays' | 'end' | 'reset'
 
 const fresh = 'Cache-Control: max-age=600\r\n'
@@ -15,7 +16,7 @@ const ok = `HTTP/1.1 200 OK\r\n${fresh}`
 const chunkedOk = `${ok}Transfer-Encoding: chunked\r\n\r\n`
 const long = (length: string): string => `${ok}Content-Length: ${length}\r\n\r\nhello`
 
-/** Answers that are not to be believed, and what the origin does behind each. `method`: GET unless said. */
+/** Responses that are not to be believed, and the origin's behaviour after each. `method`: GET unless given. */
 const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] = [
   ['two lengths', `${ok}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`],
   ['two equal lengths', `${ok}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`],
@@ -53,7 +54,7 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['101 unasked', `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n${long('5')}`],
   ['101 unasked, to nothing', `HTTP/1.1 101 Switching Protocols\r\n\r\n${long('5')}`],
   ['100 with a length and a body', `HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\nhello`, 'end'],
-  ['1xx and no answer', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', 'end'],
+  ['1xx and no final response', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', 'end'],
   ['1xx without end', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(5_000) + long('5')],
   ['100 without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(5_000) + long('5')],
   ...['g', '-5', '+5', '0x5', ' 5', '5 x', '', '10000000000000005', 'fffffffffffffffff', '5\0'].map((size): [string, string] => [`chunk size ${JSON.stringify(size)}`, `${chunkedOk}${size}\r\nhello\r\n0\r\n\r\n`]),
@@ -67,44 +68,44 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['a trailer with a NUL', `${chunkedOk}5\r\nhello\r\n0\r\nX: 1\0\r\n\r\n`],
   ['300 KB of trailers', `${chunkedOk}5\r\nhello\r\n0\r\n${`X: ${'x'.repeat(990)}\r\n`.repeat(300)}\r\n`],
   ['chunks cut', `${chunkedOk}5\r\nhello\r\n`, 'end'],
-  ['chunks cut before the last line', `${chunkedOk}5\r\nhello\r\n0\r\n`, 'end'],
-  ['chunks cut within one', `${chunkedOk}5\r\nhel`, 'end'],
-  ['chunks cut by a reset', `${chunkedOk}5\r\nhello\r\n`, 'reset'],
-  ['a length cut', long('50'), 'end'],
-  ['a length cut by a reset', long('50'), 'reset'],
+  ['chunks truncated before the last line', `${chunkedOk}5\r\nhello\r\n0\r\n`, 'end'],
+  ['chunks truncated within a chunk', `${chunkedOk}5\r\nhel`, 'end'],
+  ['chunks truncated by a reset', `${chunkedOk}5\r\nhello\r\n`, 'reset'],
+  ['a length truncated', long('50'), 'end'],
+  ['a length truncated by a reset', long('50'), 'reset'],
   ['a body to the end of the connection, reset', `${ok}\r\nhello`, 'reset'],
   ['the same, said so', `${ok}Connection: close\r\n\r\nhello`, 'reset'],
   ['the same, in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}\r\nhello`, 'reset'],
 ]
 
-/** Longer than what is read in one go: the fault may come after the head has been passed on. */
+/** Longer than a single read: the fault may come after the head has been passed on. */
 const tooLongToTell = 32_768
 
 /**
- * Origins that send more than the message. The message may be given; what stands behind it to nobody, and it is not stored,
- * unless its length says where it ends and nothing behind it looks like an answer (RFC 9112 §6.3).
+ * Origins that send more than the message. Clients may receive the message, but nothing behind it. The message is not stored,
+ * unless its length says where it ends and nothing behind it resembles a response (RFC 9112 §6.3).
  */
 const surplus: readonly (readonly [name: string, bytes: string, status: number, stored?: 'stored'])[] = [
-  ['an answer behind a length', `${long('5')}HTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
+  ['a response behind a length', `${long('5')}HTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
   ['bytes behind a length', `${long('5')}EVIL`, 200, 'stored'],
   ['a byte behind a length', `${long('5')}E`, 200, 'stored'],
-  ['a CRLF and an answer behind a length', `${long('5')}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
+  ['a CRLF and a response behind a length', `${long('5')}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
   ['bytes behind a length of 0', `${ok}Content-Length: 0\r\n\r\nEVIL`, 200, 'stored'],
-  ['an answer behind chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
+  ['a response behind chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 200],
   ['bytes behind chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\nEVIL`, 200],
   ['bytes behind a length, on a connection to be closed', `${ok}Connection: close\r\nContent-Length: 5\r\n\r\nhelloEVIL`, 200, 'stored'],
   ['bytes behind chunks, on a connection to be closed', `${ok}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nEVIL`, 200],
   ['a body on 204', `HTTP/1.1 204 No Content\r\n${fresh}\r\nEVIL`, 204],
   ['a body with a length on 204', `HTTP/1.1 204 No Content\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 204],
   ['chunks on 204', `HTTP/1.1 204 No Content\r\n${fresh}Transfer-Encoding: chunked\r\n\r\n4\r\nEVIL\r\n0\r\n\r\n`, 204],
-  ['an answer behind 204', `HTTP/1.1 204 No Content\r\n${fresh}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 204],
+  ['a response behind 204', `HTTP/1.1 204 No Content\r\n${fresh}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 204],
   ['a body on 304', `HTTP/1.1 304 Not Modified\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 304],
-  ['an answer behind 304', `HTTP/1.1 304 Not Modified\r\n${fresh}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 304],
+  ['a response behind 304', `HTTP/1.1 304 Not Modified\r\n${fresh}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 304],
 ]
 
 const finish: Record<How, (socket: Socket) => void> = { stays: () => undefined, end: socket => void socket.end(), reset: socket => void setTimeout(() => socket.resetAndDestroy(), 20) }
 
-/** Answers each first request of a path with the bytes of the case of that number, and the others with a mark. */
+/** Responds to each first request of a path with the bytes of the case of that number, and to the others with a mark. */
 async function house(tap: Tap, cases: readonly (readonly [string, string, ...unknown[]])[]) {
   const asked = new Map<string, number>()
   const used = new Map<Socket, string[]>()
@@ -124,16 +125,16 @@ async function house(tap: Tap, cases: readonly (readonly [string, string, ...unk
     })
   })
   tap.teardown(() => origin.close())
-  const made = await startHouse(tap, {
+  const made = await startProxy(tap, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url], retries: 0, timeouts: { connectMs: 5_000, headersMs: 2_000, idleMs: 2_000 } } }, routes: [{ match: {}, origin: 'api' }] },
   })
-  /** Whether the connection that had this path asked was asked for anything else afterwards. */
+  /** True if the connection that carried the request for this path carried any other request afterwards. */
   const usedAgain = (path: string): boolean => [...used.values()].some(paths => paths.includes(path) && paths.at(-1) !== path)
   return { made, usedAgain, asked }
 }
 
-t.test('what is malformed is a 502 or a cut, is not stored, and ends its connection', async tap => {
+t.test('a malformed response is a 502 or truncated, is not stored, and ends its connection', async tap => {
   const { made, usedAgain } = await house(tap, malformed)
   for (const method of ['GET', 'POST']) {
     for (const [i, [name, bytes, how = 'stays']] of malformed.entries()) {
@@ -158,7 +159,7 @@ t.test('what is malformed is a 502 or a cut, is not stored, and ends its connect
   }
 })
 
-t.test('what comes behind a message is nobody\'s answer, what it came behind is not stored, and its connection ends', async tap => {
+t.test('bytes behind a message reach no client, the message before them is not stored, and its connection ends', async tap => {
   const { made, usedAgain } = await house(tap, surplus)
   for (const method of ['GET', 'POST', 'HEAD']) {
     for (const [i, [name, , status, stored]] of surplus.entries()) {
@@ -180,7 +181,7 @@ t.test('what comes behind a message is nobody\'s answer, what it came behind is 
   }
 })
 
-t.test('trailers that a parser may take for fields of the head spoil no answer that comes after them', async tap => {
+t.test('trailers that a parser may take for fields of the head spoil no response that comes after them', async tap => {
   const trailers = ['Connection: close', 'Connection: keep-alive', 'Transfer-Encoding: gzip', 'Transfer-Encoding: chunked']
   const { made, usedAgain } = await house(tap, trailers.map((line): [string, string] => [line, `${chunkedOk}5\r\nhello\r\n0\r\n${line}\r\n\r\n`]))
   for (const [i, line] of trailers.entries()) {
@@ -204,7 +205,7 @@ t.test('a body behind the response to HEAD is dropped with its connection (RFC 9
   }
 })
 
-t.test('an answer to HEAD may announce the length of what it does not bring', async tap => {
+t.test('a response to HEAD may announce a length without bringing a body', async tap => {
   const { made } = await house(tap, [['', `${ok}Content-Length: 5\r\n\r\n`]])
   const heard = await exchange(made.port, 'HEAD /case0 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
   const [message] = readResponses(heard.bytes, ['HEAD']).messages

@@ -1,7 +1,7 @@
 // A path that is spelt in another way leads to nothing that its own route would not have given.
 import t from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 // It names its visitor, and says nothing about caching that would protect him.
@@ -12,8 +12,8 @@ const personal: OriginHandler = (request, response) => {
 type Setting = Readonly<Record<string, unknown>>
 const lax: Setting = { cookies: 'ignore' }
 
-function guarded(t: Parameters<typeof startHouse>[0], path: string, cache: Setting): Promise<House> {
-  return startHouse(t, { origin: personal, config: { routes: [{ match: { path }, origin: 'api', cache }, { match: {}, origin: 'api', cache: lax }] } })
+function guarded(t: Parameters<typeof startProxy>[0], path: string, cache: Setting): Promise<TestProxy> {
+  return startProxy(t, { origin: personal, config: { routes: [{ match: { path }, origin: 'api', cache }, { match: {}, origin: 'api', cache: lax }] } })
 }
 
 const spellings: readonly string[] = [
@@ -47,7 +47,7 @@ t.test('the same for a configuration that spells its path in another way', async
 })
 
 t.test('a path that leads out of a shared route at some origins is not shared', async t => {
-  const house = await startHouse(t, { origin: personal, config: { routes: [{ match: { path: '/public/' }, origin: 'api', cache: lax }, { match: {}, origin: 'api', cache: { cookies: 'private' } }] } })
+  const house = await startProxy(t, { origin: personal, config: { routes: [{ match: { path: '/public/' }, origin: 'api', cache: lax }, { match: {}, origin: 'api', cache: { cookies: 'private' } }] } })
   for (const path of ['/%70ublic/x', '/./public/x', '/public/%252e%252e/account', '/Public/x', '/public%2fx', '/public;x/y']) {
     await house.get(path, { Cookie: 'victim' })
     t.equal(String((await house.get(path)).body), 'page of nobody', path)
@@ -56,7 +56,7 @@ t.test('a path that leads out of a shared route at some origins is not shared', 
   t.equal(detail(await house.get('/public/a%2fb')), 'fresh', 'an odd path that stays within its route is cached')
 })
 
-t.test('the reason is told, and explained', async t => {
+t.test('the reason is in Cache-Status, and explained', async t => {
   const house = await guarded(t, '/account', { mode: 'bypass' })
   const host = `127.0.0.1:${house.port}`
   t.equal((await house.get('//account')).header('cache-status'), 'springhouse; fwd=bypass; detail=ambiguous-path')
@@ -64,11 +64,11 @@ t.test('the reason is told, and explained', async t => {
   t.match(JSON.parse(String((await house.admin('/v1/explain', { url: `http://${host}//account` })).body)), { decision: { action: 'pass', reason: 'ambiguous-path' }, variants: [] })
 })
 
-t.test('the answer to a POST is not stored for a path that is ambiguous', async t => {
+t.test('the response to a POST is not stored for a path that is ambiguous', async t => {
   const posted: OriginHandler = (request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Location': request.url as string }).end(`${request.method} of ${request.headers.cookie ?? 'nobody'}`)
   }
-  const house = await startHouse(t, { origin: posted, config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] } })
+  const house = await startProxy(t, { origin: posted, config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] } })
   for (const path of ['/%61ccount', '//account', '/Account']) {
     await house.get(path, { Cookie: 'victim' }, { method: 'POST' })
     t.equal(String((await house.get(path)).body), 'GET of nobody', path)
@@ -76,7 +76,7 @@ t.test('the answer to a POST is not stored for a path that is ambiguous', async 
 })
 
 t.test('a host with the dot of its root is guarded as the host without it', async t => {
-  const house = await startHouse(t, {
+  const house = await startProxy(t, {
     origin: personal,
     config: { routes: [{ match: { host: 'a.example', path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] },
   })
@@ -98,7 +98,7 @@ t.test('.. is refused in every spelling that an origin decodes once', async t =>
 })
 
 t.test('a purge reaches every spelling that RFC 3986 takes for the same URL', async t => {
-  const house = await startHouse(t, { origin: personal, cache: lax })
+  const house = await startProxy(t, { origin: personal, cache: lax })
   const spelt = ['/%61ccount', '/account', '/./account', '/%2e/a%63count']
   const hits = async (): Promise<string[]> => (await Promise.all(spelt.map(async path => detail(await house.get(path)) === 'fresh' ? path : ''))).filter(path => path !== '')
   for (const body of [{ urls: ['/account'] }, { urls: ['/%61ccount'] }, { urls: [`http://127.0.0.1:${house.port}/x/../account`] }, { prefixes: ['/acc'] }, { prefixes: ['/%61c'] }]) {
@@ -111,7 +111,7 @@ t.test('a purge reaches every spelling that RFC 3986 takes for the same URL', as
   await house.get('/a%63count', {}, { method: 'POST' })
   t.same(await hits(), [], 'and so does what an unsafe request changes')
   for (const body of [{ urls: ['//account', '/Account', '/account;x'] }, { prefixes: ['//', '/%2561'] }]) await house.purge(body)
-  t.same(await hits(), spelt, 'what is another URL is not touched')
+  t.same(await hits(), spelt, 'another URL is not touched')
   const { entries } = JSON.parse(String((await house.admin('/v1/entries?prefix=/%2561c')).body)) as { entries: { url: string }[] }
   t.same(entries.map(({ url }) => url), spelt.map(() => `http://127.0.0.1:${house.port}/account`), 'they are listed as that URL')
 })

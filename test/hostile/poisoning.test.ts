@@ -1,7 +1,7 @@
-// What one client sends shows in nothing that another is given, and nobody gets what was fetched for somebody else.
+// Bytes from one client show in no response to another, and no client receives a response fetched for another user.
 import t from 'tap'
 import { ask, type Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 
@@ -11,13 +11,13 @@ const mirror: OriginHandler = (request, response) => {
   response.end(`${request.method} ${request.url}\n${request.rawHeaders.join('\n')}`)
 }
 
-function send(house: House, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
+function send(house: TestProxy, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
   return ask(house.port, { path, method, headers: fields[0]?.toLowerCase() === 'host' ? fields : ['Host', 'h', ...fields] })
 }
 
 const evil = 'evil.example'
 
-/** Fields with which applications have been steered. Each by itself, from a client whom nobody trusts. */
+/** Fields with which applications have been steered. Each by itself, from an untrusted client. */
 const steering: readonly string[] = [
   'X-Forwarded-Host', 'X-Forwarded-Server', 'X-Forwarded-Scheme', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Ssl', 'X-Forwarded-For', 'X-Forwarded', 'X-Forwarded-Path', 'X-Forwarded-Uri', 'X-Forwarded-Anything',
   'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'X-Host-Override', 'Forwarded', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-Uri', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Url-Scheme', 'Front-End-Https',
@@ -26,7 +26,7 @@ const steering: readonly string[] = [
 ]
 
 t.test('fields that steer applications do not reach them, however they are written', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+  const house = await startProxy(tap, { origin: mirror })
   let number = 0
   for (const name of steering) {
     for (const written of [name, name.toUpperCase(), name.toLowerCase(), name.replaceAll('-', '_'), name.replace('-', '_').toLowerCase(), name.replaceAll('-', '.')]) {
@@ -42,15 +42,15 @@ t.test('fields that steer applications do not reach them, however they are writt
   }
 })
 
-t.test('a trusted proxy may say what it knows', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
+t.test('a trusted proxy may send such fields', async tap => {
+  const house = await startProxy(tap, { origin: mirror, config: { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } } })
   tap.match(String((await send(house, '/', ['X-Forwarded-Prefix', '/app'])).body), /x-forwarded-prefix\n\/app/)
 })
 
 const balanced = { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } }
 
-t.test('what a trusted proxy passes on is in the key, as far as it steers', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: balanced })
+t.test('a field that a trusted proxy passes on is in the key, as far as it steers', async tap => {
+  const house = await startProxy(tap, { origin: mirror, config: balanced })
   const apart: readonly (readonly [string, string, string])[] = [
     ...['X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Host', 'X-Original-URL', 'X-HTTP-Method-Override'].map((name): [string, string, string] => [name, 'a.example', 'b.example']),
     ['X-Forwarded-Proto', 'http', 'https'],
@@ -70,16 +70,16 @@ t.test('what a trusted proxy passes on is in the key, as far as it steers', asyn
   }
 })
 
-t.test('who asks is not in the key, nor what says no more than Host and scheme', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: balanced })
+t.test('fields that name the client are not in the key, nor fields that say no more than Host and scheme', async tap => {
+  const house = await startProxy(tap, { origin: mirror, config: balanced })
   await send(house, '/together', [])
   for (const lines of [
     ['X-Forwarded-For', '1.1.1.1'], ['X-Real-IP', '2.2.2.2'], ['Forwarded', 'for=1.1.1.1'], ['Forwarded', 'for="[::1]:80", For=unknown;BY=_x'], ['X-Forwarded-Proto', 'http'], ['X-Forwarded-Host', 'h'], ['X-Forwarded-Port', '80'],
   ]) tap.equal(detail(await send(house, '/together', lines)), 'fresh', lines.join(': '))
 })
 
-t.test('two spellings of one host share an entry, and the origin is told one of them', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+t.test('two spellings of one host share an entry, and the origin receives a single spelling', async tap => {
+  const house = await startProxy(tap, { origin: mirror })
   const bodies = new Set<string>()
   for (const host of ['api.example.com', 'API.EXAMPLE.COM', 'Api.Example.Com', 'api.example.com:80', 'api.example.com:', 'api.example.com:080', 'API.example.com:0080']) {
     const answer = await send(house, '/spelt', ['Host', host])
@@ -91,7 +91,7 @@ t.test('two spellings of one host share an entry, and the origin is told one of 
 })
 
 t.test('hosts that are not the same share nothing', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+  const house = await startProxy(tap, { origin: mirror })
   for (const host of ['a.example', 'a.example.', 'a.example:8080', 'a.example:443', 'b.a.example', 'a_example', 'a-example', '[::1]', '127.0.0.1', '127.1']) {
     const answer = await send(house, '/same', ['Host', host])
     tap.not(detail(answer), 'fresh', host)
@@ -100,7 +100,7 @@ t.test('hosts that are not the same share nothing', async tap => {
 })
 
 t.test('targets that are not the same bytes share nothing', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+  const house = await startProxy(tap, { origin: mirror })
   for (const target of ['/p', '/p/', '/P', '//p', '/p?', '/p??', '/p?a', '/p?a=', '/p?a=1', '/p?a=1&', '/p?a=1&a=2', '/p?a=2&a=1', '/p?A=1', '/p?a=%31', '/%70', '/p%2f', '/p%2F', '/p;x', '/p?a;b', '/p?a=1;b=2', '/./p', '/p/.', '/p\\', '/p%00', '/p%0d%0a', '/p%20', '/p+', '/p?__proto__', '/p?__proto__=1', '/p?constructor', '/__proto__', '/p?a=1%26b=2', '/p?a=1&b=2', '/p?b=2&a=1', '/p 4:x'.replace(' ', '%20')]) {
     const answer = await send(house, target, [])
     tap.not(detail(answer), 'fresh', target)
@@ -109,7 +109,7 @@ t.test('targets that are not the same bytes share nothing', async tap => {
 })
 
 t.test('a query parameter that is ignored does not reach the origin', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*', 'cb'] } } }] } })
+  const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*', 'cb'] } } }] } })
   for (const target of ['/q?a=1&utm_source=evil', '/q?utm_source=evil&a=1', '/q?cb=evil&a=1&utm_x=evil&cb', '/q?a=1&utm_source=evil;b=evil', '/q?a=1&utm_=evil']) {
     tap.match(String((await send(house, target, [])).body), /^GET \/q\?a=1\n/, target)
   }
@@ -120,7 +120,7 @@ t.test('a query parameter that is ignored does not reach the origin', async tap 
 })
 
 t.test('nor with a request that passes the cache by', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*'] } } }] } })
+  const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*'] } } }] } })
   for (const [method, lines] of [
     ['GET', ['If-Match', '"a"']], ['GET', ['Content-Length', '0', 'Upgrade', 'h2c', 'Connection', 'upgrade']], ['POST', []], ['PUT', []], ['DELETE', []], ['OPTIONS', []],
   ] as const) {
@@ -128,8 +128,8 @@ t.test('nor with a request that passes the cache by', async tap => {
   }
 })
 
-t.test('cookies in the key: however they are spread, an origin reads what the key read', async tap => {
-  const house = await startHouse(tap, {
+t.test('cookies in the key: however they are spread, an origin reads the same as the key', async tap => {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=600' })
       response.end(`cookie: ${request.rawHeaders.filter((_, i, all) => all[i - (i % 2)]?.toLowerCase() === 'cookie').join('|')}`)
@@ -146,14 +146,15 @@ t.test('cookies in the key: however they are spread, an origin reads what the ke
   for (const { rawHeaders } of house.origin.requests) tap.equal(rawHeaders.filter(name => name.toLowerCase() === 'cookie').length <= 1, true, 'one Cookie line')
 })
 
-/** How an origin that dislikes something about one request answers it, without a word about freshness. */
+/** The statuses with which an origin that dislikes something about one request may respond, without fields about freshness. */
 const dislikes = [400, 403, 404, 405, 408, 410, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 425, 426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505]
 
 t.test('an error that one client provokes is for that client', async tap => {
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       const status = Number(request.headers['x-provoke'] ?? 200)
-      // Those that RFC 9111 §4.2.2 lets a cache guess about are not dated: who dates an error speaks of the resource.
+      // Statuses that RFC 9111 §4.2.2 lets a cache guess about are not dated: an origin that dates an error speaks of the
+      // resource.
       const dated = ![404, 405, 410, 414, 501].includes(status)
       if (status === 200) response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end('good')
       else response.writeHead(status, { ...(dated && { 'Last-Modified': 'Sat, 01 Jan 2000 00:00:00 GMT' }), 'ETag': '"e"' }).end('evil')
@@ -168,9 +169,9 @@ t.test('an error that one client provokes is for that client', async tap => {
   }
 })
 
-t.test('what a client asks of the message shapes no entry', async tap => {
+t.test('ranges, conditions and hop-by-hop fields of one request shape no entry', async tap => {
   const body = '0123456789'
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       const { headers } = request
       const fields = { 'Cache-Control': 'max-age=600', 'ETag': '"v"' }
@@ -201,7 +202,7 @@ t.test('what a client asks of the message shapes no entry', async tap => {
   }
 })
 
-/** Answers to one user that another must not be given. */
+/** Responses to one user that another user must not receive. */
 const personal: readonly (readonly [name: string, answer: readonly string[], asked?: readonly string[]])[] = [
   ['private', ['Cache-Control', 'private, max-age=600']],
   ['private in capitals', ['CACHE-CONTROL', 'PRIVATE, MAX-AGE=600']],
@@ -263,10 +264,10 @@ const personal: readonly (readonly [name: string, answer: readonly string[], ask
   ['Expires twice', ['Expires', 'Sat, 01 Jan 2050 00:00:00 GMT', 'Expires', 'Sat, 01 Jan 2000 00:00:00 GMT']],
 ]
 
-t.test('what was fetched for one user is never another\'s, waiting for it included', async tap => {
+t.test('a response fetched for one user is never sent to another, even to one that waited for it', async tap => {
   const held: (() => void)[] = []
   let hold = false
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       const [, answer = []] = personal[Number(/\d+/.exec(request.url ?? '')?.[0])] ?? []
       const send1 = (): void => { response.writeHead(200, [...answer]).end(`for ${request.headers['x-user']}`) }
@@ -284,7 +285,7 @@ t.test('what was fetched for one user is never another\'s, waiting for it includ
     await new Promise(resolve => { setTimeout(resolve, 10) })
     hold = false
     for (const release of held.splice(0)) release()
-    // Whoever came to the origin late.
+    // Requests that reached the origin late.
     const flushed = setInterval(() => { for (const release of held.splice(0)) release() }, 5)
     tap.same((await Promise.all(all)).map(one => String(one.body)), ['ann', 'bob', 'cat', 'dan'].map(user => `for ${user}`), `${name}: all at once`)
     clearInterval(flushed)
@@ -292,7 +293,7 @@ t.test('what was fetched for one user is never another\'s, waiting for it includ
 })
 
 t.test('a field that private or no-cache keeps back is for the one that it was sent to', async tap => {
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, ['Cache-Control', `max-age=600, ${request.url === '/p' ? 'private' : 'no-cache'}="X-User, set-cookie"`, 'X-User', 'secret', 'x-user', 'secret', 'Set-Cookie', 'sid=secret', 'X-All', '1'])
       response.end('shared')
@@ -308,14 +309,14 @@ t.test('a field that private or no-cache keeps back is for the one that it was s
 })
 
 t.test('an origin\'s own fields of the hop are neither sent on nor stored', async tap => {
-  const house = await startHouse(tap, { origin: (_, response) => { response.writeHead(200, ['Cache-Control', 'max-age=600', 'Connection', 'X-Hop, close', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Authenticate', 'Basic', 'Trailer', 'X-T', 'Upgrade', 'h2c', 'Proxy-Connection', 'close', 'TE', 'x']).end('x') } })
+  const house = await startProxy(tap, { origin: (_, response) => { response.writeHead(200, ['Cache-Control', 'max-age=600', 'Connection', 'X-Hop, close', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Authenticate', 'Basic', 'Trailer', 'X-T', 'Upgrade', 'h2c', 'Proxy-Connection', 'close', 'TE', 'x']).end('x') } })
   for (const answer of [await send(house, '/', []), await send(house, '/', []), await send(house, '/', [], 'POST')]) {
     for (const name of ['x-hop', 'proxy-authenticate', 'trailer', 'upgrade', 'proxy-connection', 'te']) tap.equal(answer.header(name), undefined, name)
   }
 })
 
-t.test('what a client names in Connection takes nothing off that the proxy adds', async tap => {
-  const house = await startHouse(tap, { origin: mirror })
+t.test('a name in a client\'s Connection removes no field that the proxy adds', async tap => {
+  const house = await startProxy(tap, { origin: mirror })
   for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'X-Forwarded-Host', 'Forwarded', 'Via', 'X-Request-Id', 'Host', 'Cookie', 'Authorization', 'close, X-Forwarded-For', 'keep-alive,Via', 'Cache-Control', 'If-None-Match']) {
     const { body } = await send(house, `/conn/${encodeURIComponent(name)}`, ['Connection', name, 'Connection', name])
     tap.match(String(body), /host\nh\n[^]*x-forwarded-for\n127\.0\.0\.1\n[^]*x-forwarded-proto\nhttp\n[^]*x-forwarded-host\nh\n[^]*forwarded\nfor=[^]*via\n1\.1 springhouse\n[^]*x-request-id\n/, name)
@@ -325,7 +326,7 @@ t.test('what a client names in Connection takes nothing off that the proxy adds'
 const odd = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__']
 
 t.test('names that mean something to JavaScript mean nothing here', async tap => {
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       response.writeHead(200, ['Cache-Control', `max-age=600, __proto__=1, constructor, private="__proto__"`, 'Vary', odd.join(), ...odd.flatMap(name => [name, 'x']), 'Cache-Tag', odd.join(), 'Surrogate-Key', odd.join(' '), 'ETag', '"__proto__"'])
       response.end(`answer to ${request.url}`)
@@ -363,7 +364,7 @@ t.test('dates, ages and lifetimes beyond all sense are bounded', async tap => {
     ['Expires in the year 9999', ['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT'], true],
     ['Expires that overflows', ['Expires', 'Sat, 01 Jan 999999999 00:00:00 GMT'], false],
   ]
-  const house = await startHouse(tap, { origin: (request, response) => { response.sendDate = false; response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x') }, cache: { ttl: { max: '1d' } } })
+  const house = await startProxy(tap, { origin: (request, response) => { response.sendDate = false; response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x') }, cache: { ttl: { max: '1d' } } })
   for (const [i, [name, , kept]] of lifetimes.entries()) {
     await send(house, `/${i}`, [])
     const hit = await send(house, `/${i}`, [])
@@ -376,7 +377,7 @@ t.test('dates, ages and lifetimes beyond all sense are bounded', async tap => {
 t.test('validators of odd bytes go back to the origin as they came', async tap => {
   const tags = ['"a"', 'W/"a"', 'a', '"caf\xe9"', '"a\\"b"', '""', '"a", "b"', '"', '*', '"\x80\xff"', 'W/', '"a" ', '"${x}"', '"%0d%0a"']
   let seen: string | undefined
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: (request, response) => {
       seen = request.rawHeaders[request.rawHeaders.findIndex(name => name.toLowerCase() === 'if-none-match') + 1]
       const tag = tags[Number(request.url?.slice(1))] as string

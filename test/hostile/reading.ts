@@ -1,4 +1,4 @@
-// Everything in src that reads what a client, an origin, Redis or an admin client has written: by its name, what it is given, and how.
+// Every reader in src of text from a client, an origin, Redis or an admin client: its name, its input, and the call.
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { tooMuchJson } from '../../src/admin/json-bounds.ts'
@@ -13,7 +13,7 @@ import { routeRequest } from '../../src/exchange/routed-request.ts'
 import { invalidationBy } from '../../src/exchange/pass/invalidate.ts'
 import { sendInterim } from '../../src/exchange/client/interim.ts'
 import { compileRoutes, keyedTarget, unkeyedNames } from '../../src/exchange/routing/routes.ts'
-import { absoluteForm, normaliseAuthority } from '../../src/http/authority.ts'
+import { absoluteForm, normaliseAuthority, purgeHost } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
 import { acceptsCodings } from '../../src/http/content-codings.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
@@ -27,7 +27,7 @@ import { normaliseSelecting } from '../../src/http/negotiation.ts'
 import { normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
 import { plainestForms } from '../../src/http/path-readings.ts'
 import { parseContentRange, parseRange } from '../../src/http/range.ts'
-import { groupInvalidations, responseTags } from '../../src/http/tags.ts'
+import { groupInvalidations, isPossibleTag, responseTags, tagFault } from '../../src/http/tags.ts'
 import { removeQueryParameters, splitTarget } from '../../src/http/target.ts'
 import { isOnlyMalformed, isPartlyWellFormed, surrogateDirectives, targetedDirectives } from '../../src/http/targeted.ts'
 import { withoutOuterSpace } from '../../src/http/white-space.ts'
@@ -40,7 +40,8 @@ import { malformed, receivedHead, receivedLines } from '../../src/origin/request
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 import { namedCookies } from '../../src/policy/cookies.ts'
-import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { publicHosts } from '../../src/policy/public-hosts.ts'
+import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { receivedContent } from '../../src/policy/part.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
@@ -55,6 +56,8 @@ import { decodeMetadata, encodeMetadata } from '../../src/store/codec.ts'
 import { decodeRecords } from '../../src/store/redis/purge-log/record.ts'
 import { decodeValue, encodeValue, entryName } from '../../src/store/redis/entries/value.ts'
 import { defaultRules, T0 } from '../policy/scene.ts'
+
+const { cacheOnly } = defaultRules.tags
 import { metadata } from '../support/metadata.ts'
 import { requestNames, responseNames, type LineReader, type Reader } from './linear.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
@@ -90,9 +93,9 @@ function assess(fields: readonly string[], requestLines: readonly string[] = [])
 function interim(fields: readonly string[]): void {
   const request = message([])
   const response = new Http1Response(request)
-  // Nobody is at its other end, which it notices when it writes.
+  // There is no peer, which the socket notices when it writes.
   response.assignSocket(new Socket().on('error', () => undefined))
-  sendInterim(response, 103, fields)
+  sendInterim(response, 103, fields, cacheOnly)
 }
 
 const onRequest = (name: string): Reader => (text) => {
@@ -119,7 +122,9 @@ export const readers: Readonly<Record<string, Reader>> = {
   'acceptsCodings': (text) => [acceptsCodings(text, 'gzip'), acceptsCodings(`gzip;q=${text}`, 'gzip'), acceptsCodings('gzip', text)],
   'parseRange': (text) => [parseRange(`bytes=${text}`, 1_000, 16), parseRange(text, 0, 16)],
   'parseContentRange': (text) => [parseContentRange(text), parseContentRange(`bytes ${text}`)],
-  ...Object.fromEntries(['cache-tag', 'surrogate-key', 'cache-groups'].map((name) => [`responseTags ${name}`, (text: string) => responseTags([name, text])])),
+  ...Object.fromEntries((['comma', 'space', 'both', 'structured'] as const).map((separator) => [`responseTags ${separator}`, (text: string) => responseTags(['x', text], [{ name: 'x', separator }])])),
+  'tagFault': tagFault,
+  'isPossibleTag': isPossibleTag,
   'groupInvalidations': (text) => groupInvalidations(['cache-group-invalidation', text]),
   'splitTarget': splitTarget,
   'removeQueryParameters': (text) => removeQueryParameters(`/?${text}`, compileNames(ignored), true),
@@ -152,13 +157,14 @@ export const readers: Readonly<Record<string, Reader>> = {
   ...Object.fromEntries(responseNames.map((name) => [`assessResponse ${name}`, (text: string) => assess([name, text])])),
   ...Object.fromEntries(responseNames.map((name) => [`assessResponse max-age and ${name}`, (text: string) => assess(['cache-control', 'max-age=60', name, text])])),
   ...Object.fromEntries(responseNames.map((name) => [`sendInterim ${name}`, (text: string) => interim(['link', '</a>', name, text])])),
-  'clientFields': (text) => [clientFields(['connection', text, 'x', text], 'v', 's'), clientTrailers(['connection', text])],
+  'clientFields': (text) => [clientFields(['connection', text, 'x', text], cacheOnly, 'v', 's'), clientTrailers(['connection', text], cacheOnly)],
   'announcedLength': (text) => announcedLength(['content-length', text]),
   'contentOf': (text) => [receivedContent(`bytes=${text}`, 206, ['content-range', text]), receivedContent('bytes=0-', 206, ['content-type', text])],
   'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
-  'invalidatedUrls': (text) => invalidatedUrls({ ...line, method: 'POST' }, 200, ['location', text, 'content-location', `/${text}`]),
-  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, new CacheRequest(scanFields([]), { ...line, method: 'POST' }), 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'publicHosts': (text) => [publicHosts('a', (name) => (name === 'x-forwarded-port' ? '8443' : text)), purgeHost(text)],
+  'invalidatedTargets': (text) => invalidatedTargets({ ...line, method: 'POST', publicHosts: ['b'], anyScheme: true }, 200, ['location', text, 'content-location', `/${text}`]),
+  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'], context: { trusted: true } }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
   'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
   'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
   'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),
@@ -173,7 +179,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   'printable': printable,
 }
 
-/** By name: what is given many short lines. */
+/** By name: readers that get many short lines. */
 export const lineReaders: Readonly<Record<string, LineReader>> = {
   'fieldLines': (lines) => fieldValue(fieldLines(lines), 'x'),
   'connection': (lines) => [connectionNamed(lines), connectionOptions(lines)],
@@ -194,8 +200,8 @@ export const lineReaders: Readonly<Record<string, LineReader>> = {
   'malformed': (lines) => malformed(200, lines),
   'receivedLines': (lines) => receivedLines(lines.map((text) => Buffer.from(text)) as unknown as Parameters<typeof receivedLines>[0]),
   'plainFields': unconditionalFields,
-  'clientFields': (lines) => clientFields(lines, 'v', 's'),
-  'clientTrailers': clientTrailers,
+  'clientFields': (lines) => clientFields(lines, cacheOnly, 'v', 's'),
+  'clientTrailers': (lines) => clientTrailers(lines, cacheOnly),
   'sendInterim': (lines) => interim(['link', '</a>', ...lines]),
   'assessResponse': (lines) => assess(lines),
   'assessResponse with a lifetime': (lines) => assess(['cache-control', 'max-age=60', ...lines]),

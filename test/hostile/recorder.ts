@@ -1,19 +1,19 @@
-// An origin that writes down every byte it is sent, reads it strictly, and answers what it could read.
+// An origin that records every byte it is sent, reads it strictly, and responds to the requests it could read.
 import type { Socket } from 'node:net'
 import { startRawOrigin, type RawOrigin } from '../support/scripted-origin.ts'
 import { readRequests, type Reading, type WireMessage } from './wire.ts'
 
 export interface Recorder extends RawOrigin {
-  /** What each connection brought, in one string of latin1 each. */
+  /** The bytes of each connection, in one string of latin1 each. */
   readonly received: string[]
-  /** Every whole request, as it came, and what could not be read. */
+  /** Every whole request, as it came, and the bytes that could not be read. */
   readonly read: WireMessage[]
   readonly faults: string[]
   /** Readings of all connections. */
   readings(): Reading[]
   /** Every whole request, in the order of the connections. */
   requests(): WireMessage[]
-  /** Forgets what it was sent so far. Connections that are open begin anew. */
+  /** Forgets all received bytes. Open connections begin anew. */
   forget(): void
 }
 
@@ -24,12 +24,12 @@ const plainAnswer: Respond = ({ line }) => {
   return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\n\r\n${line.startsWith('HEAD ') ? '' : body}`
 }
 
-/** `respond` gives the bytes of an answer (latin1), or undefined for none. What cannot be read closes the connection. */
+/** `respond` returns the bytes of a response (latin1), or undefined for none. Bytes that cannot be read close the connection. */
 export async function startRecorder(respond: Respond = plainAnswer): Promise<Recorder> {
   const received: string[] = []
   const read: WireMessage[] = []
   const faults: string[] = []
-  // What has been read and answered of a connection is not read again.
+  // Requests that were read and responded to are not read again.
   const slots = new Map<Socket, number>()
   const origin = await startRawOrigin((socket) => {
     let pending = ''

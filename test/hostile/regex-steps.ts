@@ -1,6 +1,6 @@
 // A backtracking matcher that counts its steps: how the work of an expression grows, without a clock.
 
-/** One node of an expression. */
+/** A node of an expression. */
 export type Node =
   | { readonly type: 'char'; readonly test: (char: string) => boolean }
   | { readonly type: 'all'; readonly of: readonly Node[] }
@@ -9,7 +9,7 @@ export type Node =
   | { readonly type: 'look'; readonly of: Node; readonly wanted: boolean; readonly back: number }
   | { readonly type: 'at'; readonly test: (text: string, at: number) => boolean }
 
-/** Parses what the sources use; throws for what it does not know, so that nothing goes untested. */
+/** Parses the syntax that the sources use. Throws for other syntax, so that nothing goes untested. */
 export function parseExpression({ source, flags }: RegExp): Node {
   const charFlags = flags.replace(/[dgmy]/g, '')
   const known = new Map<string, (char: string) => boolean>()
@@ -89,7 +89,7 @@ export function parseExpression({ source, flags }: RegExp): Node {
   return node
 }
 
-/** How many characters a node takes, which a look behind must know. */
+/** Returns how many characters a node takes. A lookbehind must know it. */
 function widthOf(node: Node, source: string): number {
   if (node.type === 'char') return 1
   if (node.type === 'all') return node.of.reduce((sum, each) => sum + widthOf(each, source), 0)
@@ -148,10 +148,10 @@ export function stepsOf(node: Node, text: string, search: Search, limit = 200_00
 }
 
 const pool = [...Array.from({ length: 128 }, (_, i) => String.fromCharCode(i)), '\x80', '\xa0', 'é', '\u2028', '\u{212a}', '\ud800', '\ue000', '\uffff']
-// What is printed is read by people.
+// People read the printed characters.
 pool.sort((a, b) => Number(/\w/.test(b)) - Number(/\w/.test(a)))
 
-/** One character of each kind that an expression tells apart. */
+/** Returns one character of each kind that an expression distinguishes. */
 function kindsOf(node: Node): string[] {
   const tests: ((char: string) => boolean)[] = []
   walk(node, (each) => {
@@ -171,7 +171,7 @@ function walk(node: Node, visit: (node: Node) => void): void {
   else if (node.type === 'repeat' || node.type === 'look') walk(node.of, visit)
 }
 
-/** A text that the node takes, with `times` rounds of what may be left out. */
+/** A text that the node takes, with `times` rounds of optional parts. */
 function sample(node: Node, times: number): string {
   switch (node.type) {
     case 'char':
@@ -187,7 +187,7 @@ function sample(node: Node, times: number): string {
   }
 }
 
-/** What comes before each repetition, and what the repetition is of. */
+/** Returns each repetition's body, and the text before it. */
 function repetitions(node: Node, times: number): { before: string; body: string }[] {
   const found: { before: string; body: string }[] = []
   const visit = (each: Node, before: string): string => {

@@ -1,15 +1,15 @@
-// Requests as attackers write them, and what may become of each.
+// Requests as attackers write them, and the permitted outcomes of each.
 
 /**
- * What may become of the bytes. `refused`: one answer of 4xx or 5xx, the connection closed, nothing at the origin. A list: the
- * requests that the origin is sent, `METHOD target body`, and nothing else. `either`: refused, or that list. `unfinished`: the
- * rest is waited for, and nothing whole is at the origin.
+ * An expected outcome of the bytes. `refused`: one response of 4xx or 5xx, the connection closed, nothing at the origin. A
+ * list: the requests that the origin is sent, `METHOD target body`, and nothing else. `either`: refused, or that list.
+ * `unfinished`: the proxy waits for the rest, and nothing whole is at the origin.
  */
 export type Outcome = 'refused' | 'unfinished' | readonly string[] | { readonly either: readonly string[] }
 
 export type Case = readonly [name: string, bytes: string, outcome: Outcome]
 
-/** What a client sends next on the same connection: it must be itself, or never happen. */
+/** The client's next request on the same connection: it must be itself, or never happen. */
 export const next = 'GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
 const nextSeen = 'GET /next '
 const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n'
@@ -112,7 +112,7 @@ export const chunks: readonly Case[] = [
   ...['-3', '+3', '0x3', '0X3', ' 3', '\t3', '3 ', '3\t', '3\v', '\v3', '3_', '3x', 'G', '', ' ', '3 3', '3,', '3"', '3\0', '\x003', '3.0', '3e', '3\x80', "3'", '٣']
     .filter((size) => size !== '3e')
     .map((size): Case => [`a chunk size of ${JSON.stringify(size)}`, chunked(`${size}\r\nabc\r\n${zero}`), { either: posted('abc') }]),
-  // Those that fit into 64 bits are lengths, of a chunk whose end never comes.
+  // Sizes that fit into 64 bits are lengths, of a chunk whose end never comes.
   ...['ffffffffffffffff', '8000000000000003', '100000003', 'fffffff'].map((size): Case => [`a chunk size of ${size}`, chunked(`${size}\r\nabc\r\n${zero}`), 'unfinished']),
   ...['10000000000000003', 'fffffffffffffffff', `${'0'.repeat(40)}3`, `${'0'.repeat(30_000)}3`]
     .map((size): Case => [`a chunk size of ${size.slice(0, 20)}, ${size.length} digits`, chunked(`${size}\r\nabc\r\n${zero}`), { either: posted('abc') }]),
@@ -208,7 +208,7 @@ export const requestLines: readonly Case[] = [
   ...['HTTP/1.2', 'HTTP/1.9', 'HTTP/2.0', 'HTTP/3.0', 'HTTP/2', 'HTTP/1', 'HTTP/11', 'HTTP/1.10', 'HTTP/1.01', 'HTTP/01.1', 'HTTP/ 1.1', 'HTTP/1. 1', 'HTTP /1.1', 'http/1.1', 'Http/1.1', 'HTTPS/1.1', 'HTTP/1.1x', 'HTTP/1.1 ', 'HTTP/1.1\t', 'HTTP/1,1', 'HTTP/1.', 'HTTP/.1', 'HTTP/-1.1', 'HTTP/+1.1', 'HTTP\\1.1', 'ICE/1.0', 'X', 'HTTP/1.1 HTTP/1.1', 'HTTP/1.1\0', 'HTTP/0.0', 'HTTP/9.9', '\u0000HTTP/1.1', 'HTTP/1.1\v']
     .map((version): Case => [`version ${JSON.stringify(version)}`, `GET /a ${version}\r\nHost: h\r\n\r\n${next}`, 'refused']),
   ...['HTTP/0.9', 'HTTP/2.0', 'HTTP/1.2'].map((version): Case => [`${version}, to be kept alive`, `PUT /a ${version}\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`, 'refused']),
-  // Node's parser does not tell it from HTTP/1.0, which is what it is forwarded as having been.
+  // Node's parser takes it for HTTP/1.0, and the request is forwarded so.
   ['RTSP', 'GET /a RTSP/1.0\r\nHost: h\r\n\r\n', { either: ['GET /a '] }],
   ...['DESCRIBE', 'ANNOUNCE', 'SETUP', 'PLAY', 'GET_PARAMETER', 'FLUSH'].map((method): Case => [`a method of RTSP, ${method}`, `${method} /a RTSP/1.0\r\nHost: h\r\n\r\n`, 'refused']),
   ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'refused'],
@@ -256,7 +256,7 @@ export const requestLines: readonly Case[] = [
 
 const hosted = (host: string, target = '/a'): string => `GET ${target} HTTP/1.1\r\n${host}\r\n\r\n${next}`
 
-/** Whom a request is for: RFC 9112 §3.2, RFC 9110 §7.2. */
+/** The host of a request: RFC 9112 §3.2, RFC 9110 §7.2. */
 export const hosts: readonly Case[] = [
   ['no Host', hosted('X: 1'), 'refused'],
   ['an empty Host', hosted('Host:'), 'refused'],

@@ -1,6 +1,7 @@
-// What an origin is sent has one reading, whatever the client sent; and after what is refused a connection carries nothing more.
+// Every request that an origin receives has one reading, whatever the client sent. After a refused request a connection carries
+// nothing more.
 import t from 'tap'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
 import { chunks, framing, hosts, lines, refusedTargets, requestLines, targets, type Case, type Outcome } from './requests.ts'
@@ -8,24 +9,24 @@ import { readResponses, statusOf } from './wire.ts'
 
 type Tap = Pick<typeof t, 'teardown' | 'ok' | 'equal' | 'same' | 'pass' | 'fail'>
 
-async function before(tap: Tap): Promise<{ house: House; origin: Recorder }> {
+async function before(tap: Tap): Promise<{ house: TestProxy; origin: Recorder }> {
   const origin = await startRecorder()
   tap.teardown(() => origin.close())
-  const house = await startHouse(tap, {
+  const house = await startProxy(tap, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0 } },
   })
   return { house, origin }
 }
 
-/** What is wrong with what became of a case; undefined: nothing. */
+/** Returns the fault in the outcome of a case, or undefined if there is none. */
 function wrong(origin: Recorder, heard: { bytes: string; closed: boolean }, sent: string, outcome: Outcome): string | undefined {
   const faults = origin.readings().flatMap(({ fault }) => fault ?? [])
   if (faults.length > 0) return `the origin was sent: ${faults.join('; ')}`
   const seen = origin.requests().map(({ line, body }) => `${line.replace(/ HTTP\/1\.1$/, '')} ${body}`)
   const methods = [...sent.matchAll(/(?:^|\n)([A-Z]+) [^\n]* HTTP\/1\.[01]\r/g)].map(([, method = '']) => method)
   const answers = readResponses(heard.bytes, methods[0] === 'HEAD' ? ['HEAD'] : [])
-  if (answers.fault !== undefined || answers.rest !== '') return `the client was sent: ${answers.fault ?? 'half an answer'}: ${answers.rest.slice(0, 80)}`
+  if (answers.fault !== undefined || answers.rest !== '') return `the client was sent: ${answers.fault ?? 'half a response'}: ${answers.rest.slice(0, 80)}`
   const statuses = answers.messages.map(statusOf)
   const refused = statuses.length === 1 && Number(statuses[0]) >= 400 && heard.closed && seen.length === 0
   if (outcome === 'refused') { if (refused) return undefined }
@@ -39,7 +40,7 @@ function isList(outcome: Outcome): outcome is readonly string[] {
   return Array.isArray(outcome)
 }
 
-// In any order: the origin may have been asked over two connections.
+// In any order: the requests may have reached the origin over two connections.
 function isSeen(seen: readonly string[], expected: readonly string[]): boolean {
   return JSON.stringify(seen.toSorted()) === JSON.stringify(expected.toSorted())
 }
@@ -49,7 +50,7 @@ async function tryAll(tap: Tap, cases: readonly Case[]): Promise<void> {
   for (const [name, sent, outcome] of cases) {
     origin.forget()
     const heard = await exchange(house.port, sent, outcome === 'unfinished' ? 400 : undefined)
-    // Nothing of what never came to its end may be taken for the next case's.
+    // Bytes of an unfinished request must not be taken for the next case's.
     if (outcome === 'unfinished') for (const connection of origin.connections.splice(0)) connection.destroy()
     const complaint = wrong(origin, heard, sent, outcome)
     tap.equal(complaint, undefined, name)

@@ -1,5 +1,5 @@
-// Mutated requests through a whole Springhouse, and what the origin makes of them.
-import { startHouse } from '../support/house.ts'
+// Mutated requests through a whole Springhouse, and the origin's reading of them.
+import { startProxy } from '../support/proxy.ts'
 import { exchange } from './exchange.ts'
 import { mutated, randomFrom } from './mutate.ts'
 import { startRecorder, type Recorder } from './recorder.ts'
@@ -15,7 +15,7 @@ const plain: readonly string[] = [
   `PUT /a;b=c HTTP/1.1\r\nHost: h:8080\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`,
   `GET http://h/a HTTP/1.1\r\nHost: h\r\n\r\n${next}`,
 ]
-// Those that are in order make up a good part: most of what is near to a bad one is refused, and teaches nothing.
+// Valid requests make up a good part: most that resemble a bad one are refused, and teach nothing.
 const seeds: readonly string[] = [
   ...Array.from({ length: 100 }, () => plain).flat(),
   ...[framing, chunks, lines, requestLines, hosts].flat().map(([, sent]) => Buffer.from(sent, 'latin1').toString('latin1')).filter(sent => sent.length < 4_000),
@@ -23,14 +23,14 @@ const seeds: readonly string[] = [
 
 export interface Fuzzed {
   readonly tried: number
-  /** What went wrong, with the seed and number that make it go wrong again. */
+  /** Failures, each with the seed and number that reproduce it. */
   readonly failures: readonly string[]
   /** How many of them reached the origin in some form: a fuzzer that never gets in finds nothing. */
   readonly passed: number
 }
 
 const together = 24
-// The proxy waits for the rest of what is cut; nobody else does.
+// The proxy waits for the rest of a truncated request. The tests do not.
 const silenceMs = 60
 
 interface Stage {
@@ -42,7 +42,7 @@ interface Stage {
 async function stage(): Promise<Stage> {
   const closers: (() => Promise<void>)[] = []
   const origin = await startRecorder()
-  const { port } = await startHouse({ teardown: close => void closers.push(close) }, {
+  const { port } = await startProxy({ teardown: close => void closers.push(close) }, {
     origin: () => undefined,
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100 } },
   })
@@ -55,7 +55,7 @@ async function stage(): Promise<Stage> {
   }
 }
 
-/** One mutation, whose second request is its own: what comes to the origin tells who said it. */
+/** A mutation whose second request is its own: its target at the origin names the seed. */
 function mutation(seed: number): string {
   return mutated(seeds, randomFrom(seed)).replaceAll('/next', `/next-${seed}`)
 }
@@ -63,7 +63,7 @@ function mutation(seed: number): string {
 /** Tries one mutation after another, from `seed` on, until `enough` says so. */
 export async function fuzzThrough(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {
   const { port, origin, close } = await stage()
-  // Of the whole run: a client that has gone does not call back what it said, and some of it may come when others speak.
+  // Covers the whole run: a client that has left does not take back its bytes, and some may come while others speak.
   const said = new Said()
   const failures: string[] = []
   let tried = 0
@@ -77,14 +77,14 @@ export async function fuzzThrough(seed: number, enough: (tried: number) => boole
       tried += together
     }
     const { bytes } = await exchange(port, next, 5_000)
-    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request is not answered any more')
+    if (!bytes.startsWith('HTTP/1.1 200 OK\r\n')) failures.push('a plain request gets no response any more')
   } finally {
     await close()
   }
   return { tried, passed: said.heard, failures }
 }
 
-/** Those of a batch that make it go wrong by themselves, each with a proxy and an origin of its own. */
+/** Returns the seeds of a batch that fail by themselves, each with a proxy and an origin of its own. */
 async function culprits(firstSeed: number): Promise<string[]> {
   const found: string[] = []
   for (let seed = firstSeed; seed < firstSeed + together; seed++) {
@@ -100,16 +100,16 @@ async function culprits(firstSeed: number): Promise<string[]> {
   return found
 }
 
-/** Whatever an answer looks like, a client must be able to tell where it ends. */
+/** A client must find the end of every response. */
 function clientFault(sent: string, heard: string): string | undefined {
   const methods = readClient(sent).messages.map(({ line }) => line.split(' ')[0] ?? '')
-  // In what is malformed nobody can say which answer is for HEAD.
+  // In a malformed request, the method of each response is unknown.
   if (/HEAD/i.test(sent) && methods.length === 0) return undefined
   const { fault } = readResponses(heard, methods)
   return fault === undefined ? undefined : `the client was sent ${fault}`
 }
 
-/** What clients have said, less what has come to the origin of it. */
+/** Requests that clients have sent, without those that reached the origin. */
 class Said {
   readonly #left = new Map<string, number>()
   /** How many requests have come to the origin. */
@@ -122,7 +122,7 @@ class Said {
     }
   }
 
-  /** What the origin was sent since the last time must be well-formed, and among what was said. */
+  /** Requests that the origin received since the last call must be well-formed, and among the sent ones. */
   fault(origin: Recorder): string | undefined {
     const [fault] = origin.faults.splice(0)
     if (fault !== undefined) return `the origin was sent ${fault}`

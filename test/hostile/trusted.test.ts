@@ -1,7 +1,7 @@
-// What a client slips past a trusted proxy shows in nothing that another client is given: promises 6 and 7 of docs/security.md.
+// A field that one client slips past a trusted proxy shows in no response to another: promises 6 and 7 of docs/security.md.
 import t from 'tap'
 import { ask, type Answer } from '../support/client.ts'
-import { detail, startHouse, type House } from '../support/house.ts'
+import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
 /** An application that shows everything it is sent, as one that builds links from fields would. */
@@ -12,7 +12,7 @@ const mirror: OriginHandler = (request, response) => {
 
 const balanced = { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'] } }
 
-function send(house: House, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
+function send(house: TestProxy, path: string, fields: readonly string[], method = 'GET'): Promise<Answer> {
   return ask(house.port, { path, method, headers: ['Host', 'h', ...fields] })
 }
 
@@ -28,7 +28,7 @@ const addressFields: readonly string[] = [
 
 // The guard is `isAddressList` in forwarding/trusted-fields.ts.
 t.test('a field that should hold addresses is out of the key only if it holds nothing else', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: balanced })
+  const house = await startProxy(tap, { origin: mirror, config: balanced })
   let number = 0
   for (const name of addressFields) {
     for (const value of notAddresses) {
@@ -59,9 +59,9 @@ const oddForwarded: readonly (readonly string[])[] = [
   ['for=1.2.3.4\xa0host=evil.example'], ['for=1.2.3.4\\;host=evil.example'], ['for=\'1.2.3.4 host=evil.example\''], ['for="\\1.2.3.4 host=evil.example"'], ['host=h;host=evil.example'], ['proto=http;host=h;proto=evil.example'],
 ]
 
-// The guard is `readForwarded` in forwarding/forwarded.ts: what it does not understand is in the key as it is.
+// The guard is `readForwarded` in forwarding/forwarded.ts: a value that it does not understand is in the key as it is.
 t.test('only addresses of Forwarded are out of the key', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: balanced })
+  const house = await startProxy(tap, { origin: mirror, config: balanced })
   for (const [number, values] of oddForwarded.entries()) {
     const path = `/forwarded/${number}`
     const lines = values.flatMap(value => ['Forwarded', value])
@@ -73,8 +73,8 @@ t.test('only addresses of Forwarded are out of the key', async tap => {
   }
 })
 
-t.test('who asks is not in the key, however the balancer writes it', async tap => {
-  const house = await startHouse(tap, { origin: mirror, config: balanced })
+t.test('fields that name the client are not in the key, however the balancer writes them', async tap => {
+  const house = await startProxy(tap, { origin: mirror, config: balanced })
   const same = async (path: string, ...all: readonly (readonly string[])[]): Promise<void> => {
     for (const [i, lines] of all.entries()) tap.equal(detail(await send(house, path, lines)), i === 0 ? 'uri-miss' : 'fresh', lines.join())
   }
@@ -83,7 +83,7 @@ t.test('who asks is not in the key, however the balancer writes it', async tap =
   await same('/3', ['Forwarded', 'proto=https;for=1.2.3.4; host=www.example'], ['Forwarded', 'proto=https;for=5.6.7.8; host=www.example'])
 })
 
-/** An application that goes by the first of what it is sent, or by the last, or by its own defaults. */
+/** An application that uses the first of several values, or the last, or its own defaults. */
 const goesByOne: OriginHandler = (request, response) => {
   const values = (name: string): string[] => request.rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]?.toLowerCase().replaceAll(/[^a-z]/g, '-') === name)
   const elements = values('forwarded').join().split(',')
@@ -94,7 +94,7 @@ const goesByOne: OriginHandler = (request, response) => {
   response.end(JSON.stringify([forwarded, others]))
 }
 
-/** What a client says ahead of what the balancer says, and what the balancer says of everybody. */
+/** Fields of a client that come before the balancer's, and fields that the balancer sends for every client. */
 const ahead: readonly (readonly [says: readonly string[], balancer: readonly string[]])[] = [
   [['Forwarded', 'for=6.6.6.6'], ['Forwarded', 'for=1.1.1.1;host=www;proto=https']],
   [['Forwarded', 'for=6.6.6.6, for=7.7.7.7'], ['Forwarded', 'for=1.1.1.1;proto=https']],
@@ -117,9 +117,9 @@ const ahead: readonly (readonly [says: readonly string[], balancer: readonly str
 ]
 
 // The guards are in forwarding/trusted-fields.ts: keyedProvenance judges a field by all of its lines, and keeps their order.
-t.test('whoever is given what another was given is understood as that one was, whichever line the origin goes by', async tap => {
-  const house = await startHouse(tap, { origin: goesByOne, config: balanced })
-  const alone = await startHouse(tap, { origin: goesByOne, config: balanced })
+t.test('two clients that share a response mean the same to the origin, whichever line the origin goes by', async tap => {
+  const house = await startProxy(tap, { origin: goesByOne, config: balanced })
+  const alone = await startProxy(tap, { origin: goesByOne, config: balanced })
   for (const [number, [says, balancer]] of ahead.entries()) {
     for (const [way, lines] of [[...says, ...balancer], [...balancer, ...says], balancer, says].entries()) {
       const got = await send(house, `/ahead/${number}`, lines)

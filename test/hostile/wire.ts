@@ -1,4 +1,4 @@
-// A strict reader of HTTP/1.1 bytes (RFC 9112): whoever reads otherwise than this one could be told something else.
+// A strict reader of HTTP/1.1 bytes (RFC 9112). A reader that differs from it could be misled.
 
 /** A message as it stood on the wire. */
 export interface WireMessage {
@@ -10,12 +10,12 @@ export interface WireMessage {
   readonly trailers: readonly (readonly [name: string, value: string])[]
 }
 
-/** What a run of bytes holds: whole messages, and then nothing, the beginning of another, or something that is not to be read. */
+/** The content of a run of bytes: whole messages, and then nothing, the beginning of another, or bytes that cannot be read. */
 export interface Reading {
   readonly messages: readonly WireMessage[]
   /** Bytes of a message that has not come to its end. */
   readonly rest: string
-  /** What is wrong, and where nothing behind it can be trusted; undefined: nothing. */
+  /** The first fault, behind which nothing can be trusted, or undefined if there is none. */
   readonly fault: string | undefined
 }
 
@@ -39,7 +39,7 @@ class Reader {
     this.#extensions = extensions
   }
 
-  /** Empty lines before a request (§2.2), by whatever ends they have. */
+  /** Empty lines before a request (§2.2), with any line end. */
   skipEmptyLines(): void {
     while (this.#text[this.at] === '\r' || this.#text[this.at] === '\n') this.at++
   }
@@ -82,7 +82,7 @@ class Reader {
     }
   }
 
-  /** §7.1. Extensions are for clients: the house sends none. */
+  /** §7.1. Extensions are for clients: the proxy sends none. */
   chunks(): { body: string; trailers: [string, string][] } {
     let body = ''
     for (;;) {
@@ -134,7 +134,7 @@ function framing(fields: readonly (readonly [string, string])[]): 'chunked' | nu
   return Number(length)
 }
 
-/** Reads what an origin was sent on one connection (latin1). Everything that could be read in two ways is a fault. */
+/** Reads the bytes that an origin received on one connection (latin1). Everything that could be read in two ways is a fault. */
 export function readRequests(bytes: string): Reading {
   return parseWith(bytes, (reader) => {
     const line = reader.line()
@@ -153,8 +153,9 @@ export function readRequests(bytes: string): Reading {
 }
 
 /**
- * Reads what a client sent (latin1), with all that RFC 9112 lets a recipient take: empty lines before a request, any form of
- * target, HTTP/1.0 (for which Node's parser takes RTSP/1.0 and ICE/1.0 as well), chunk extensions. Whatever a proxy passes on must be among these messages.
+ * Reads the bytes of a client (latin1), with all that RFC 9112 lets a recipient take. That is empty lines before a request,
+ * any form of target, chunk extensions, and HTTP/1.0, for which Node's parser takes RTSP/1.0 and ICE/1.0 as well. Every
+ * message that a proxy passes on must be among these.
  */
 export function readClient(bytes: string): Reading {
   return parseWith(bytes, (reader) => {
@@ -172,8 +173,8 @@ export function readClient(bytes: string): Reading {
 }
 
 /**
- * Reads what a client was sent on one connection (latin1), up to the end of the connection.
- * @param methods of the requests, in order, for HEAD has no body; GET where there are none left
+ * Reads the bytes that a client received on one connection (latin1), up to the end of the connection.
+ * @param methods the methods of the requests, in order, for HEAD has no body; GET where there are none left
  */
 export function readResponses(bytes: string, methods: readonly string[] = []): Reading {
   let final = 0

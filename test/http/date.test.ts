@@ -101,7 +101,7 @@ test('an HTTP-date is written as IMF-fixdate, whatever the time', async (t) => {
   t.equal(formatHttpDate(example + 999), 'Sun, 06 Nov 1994 08:49:37 GMT')
   t.equal(formatHttpDate(Infinity), 'Fri, 31 Dec 9999 23:59:59 GMT')
   t.equal(formatHttpDate(-Infinity), 'Sat, 01 Jan 0000 00:00:00 GMT')
-  property(t, 'what was written is read back', fc.integer({ min: -62_167_219_200, max: 253_402_300_799 }), (seconds) => {
+  property(t, 'the written date is read back', fc.integer({ min: -62_167_219_200, max: 253_402_300_799 }), (seconds) => {
     return parse(formatHttpDate(seconds * 1000)) === seconds * 1000
   })
 })

@@ -1,4 +1,4 @@
-// Errors in the log: their kind, code and reason are shown, whoever logs them, and nothing that was sent or stored.
+// Errors in the log: their kind, code and reason are shown, from any caller, and nothing that was sent or stored.
 import { fastify } from 'fastify'
 import { Redis } from 'ioredis'
 import { pino, type Logger } from 'pino'
@@ -22,7 +22,7 @@ function replyError(message: string, name = 'evalsha'): Error {
   return error
 }
 
-t.test('a real error of Redis is told by kind, code and name of the command, and its arguments are not', async (t) => {
+t.test('a real error of Redis is logged by kind, code and name of the command, and its arguments are not', async (t) => {
   const server = await startRedis()
   const client = new Redis(server.url)
   t.teardown(async () => {
@@ -110,7 +110,7 @@ t.test('a stack is its frames, without the message before them', (t) => {
   t.end()
 })
 
-t.test('anything that is thrown is told, and nothing throws again', (t) => {
+t.test('anything that is thrown is logged, and nothing throws again', (t) => {
   const circle = new Error('round')
   circle.cause = circle
   t.equal(JSON.stringify(summarise(circle)).match(/round/g)?.length, 5)

@@ -1,4 +1,4 @@
-// What people see of a request target: no value that may be a secret.
+// A request target as people see it: no value that may be a secret.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -46,7 +46,7 @@ t.test('a path segment that is shaped like a token is masked', (t) => {
   t.end()
 })
 
-t.test('words, numbers, slugs, names, short hashes and UUIDs are shown', (t) => {
+t.test('plain terms, numbers, slugs, names, short hashes and UUIDs are shown', (t) => {
   const plain = [
     'List_of_2020_Summer_Olympics_medal_winners', 'how-to-make-10-great-pancakes-in-2024', 'getUserProfileInformationV2', 'internationalization',
     '550e8400-e29b-41d4-a716-446655440000', '550E8400-E29B-41D4-A716-446655440000.json', '507f1f77bcf86cd799439011', 'main.3f2a9c1b.chunk.js',
@@ -57,7 +57,7 @@ t.test('words, numbers, slugs, names, short hashes and UUIDs are shown', (t) => 
 })
 
 // The shares that the docstring and docs/security.md name, over samples that are the same at each run.
-t.test('of random base64url one in twenty of 128 bits is shown, and one in five hundred of 256 bits', (t) => {
+t.test('one in twenty random base64url values of 128 bits is shown, and one in five hundred of 256 bits', (t) => {
   for (const [bytes, oneIn] of [[16, 20], [32, 500]] as const) {
     let missed = 0
     for (let i = 0; i < 10_000; i++) if (!looksLikeToken(createHash('sha256').update(`${i}`).digest().subarray(0, bytes).toString('base64url'))) missed++
@@ -82,7 +82,7 @@ t.test('no value of a parameter, no mixed piece and no hexadecimal secret is eve
     t.notOk(shown(`/${before}?x=${secret}${after.replaceAll(/[&;]/g, '')}`).includes(secret))
     t.notOk(shown(`/a?${before.replaceAll('=', '')}&${secret}&${after}`).includes(secret))
   }))
-  // Wherever a long target is cut.
+  // Wherever a long target is truncated.
   fc.assert(fc.property(fc.nat({ max: 100 }), token, (place, secret) => {
     const line = shown(`/${'a/'.repeat(shownTargetChars / 2 - 60 + place)}${secret}/b`)
     t.ok(line.length <= shownTargetChars + 10)

@@ -76,7 +76,7 @@ tap.test('if a server does not choose h2, HTTP/1.1 is used over the same connect
   t.equal(connections, 1)
   clock.advance(60_001)
   const both = await Promise.all([fetchFrom(origins), fetchFrom(origins)])
-  t.strictSame(both.map(({ body }) => body.toString()), ['old', 'old'], 'it is asked again after a minute')
+  t.strictSame(both.map(({ body }) => body.toString()), ['old', 'old'], 'it gets a request again after a minute')
   t.equal(connections, 2)
   t.strictSame(versions, ['POST 1.1', 'GET 1.1', 'GET 1.1', 'GET 1.1'])
 })

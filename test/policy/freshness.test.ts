@@ -2,7 +2,8 @@
 import t from 'tap'
 import { currentAgeMs, servesUnasked } from '../../src/policy/freshness.ts'
 import { metadata, t0 } from '../support/metadata.ts'
-import { stored, T0, type Fields } from './scene.ts'
+import type { Rules } from '../../src/policy/rules.ts'
+import { assess, stored, T0, type Fields } from './scene.ts'
 
 const lifetimes: readonly [sentence: string, response: Fields, expectedMs: number, heuristic?: boolean][] = [
   ['max-age is its lifetime', { 'Cache-Control': 'max-age=60' }, 60_000],
@@ -16,7 +17,7 @@ const lifetimes: readonly [sentence: string, response: Fields, expectedMs: numbe
   ['a huge max-age is bounded by the rules', { 'Cache-Control': 'max-age=99999999999999999999' }, 365 * 86_400_000],
   ['CDN-Cache-Control comes before all', { 'Cache-Control': 's-maxage=10', 'CDN-Cache-Control': 'max-age=70', Expires: '0' }, 70_000],
   ['a tenth of the time since Last-Modified is guessed', { 'Last-Modified': 'Wed, 31 Dec 2025 23:50:00 GMT' }, 60_000, true],
-  ['a guess is never more than a day', { 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT' }, 86_400_000, true],
+  ['a guess is never longer than the rules permit', { 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT' }, 300_000, true],
 ]
 
 t.test('§4.2.1 freshness lifetime', async t => {
@@ -30,6 +31,25 @@ t.test('§4.2.1 freshness lifetime', async t => {
   t.test('an Expires that is no date means already expired', async t => {
     t.equal(stored({ Expires: '0', ETag: '"x"' }).meta.lifetimeMs, 0)
   })
+})
+
+// The guard: `heuristicTtlMs, defaultTtlMs` in heuristicLifetimeMs().
+t.test('§4.2.2: a guess is bounded by ttl.heuristic, by ttl.default where that is set, and by ttl.max', async t => {
+  const fields = { 'Last-Modified': 'Wed, 31 Dec 2025 22:20:00 GMT' } // 100 minutes: ten are guessed
+  const guess = (rules: Partial<Rules>, status = 200): readonly [number, string] | string => {
+    const verdict = assess(fields, { rules, status })
+    return verdict.store ? [verdict.meta.lifetimeMs, verdict.meta.lifetimeSource] : verdict.reason
+  }
+  t.same(guess({}), [300_000, 'heuristic'])
+  t.same(guess({ heuristicTtlMs: 3_600_000 }), [600_000, 'heuristic'])
+  t.same(guess({ heuristicTtlMs: 0 }), [0, 'none'])
+  t.same(guess({ heuristicTtlMs: 0, defaultTtlMs: 30_000 }), [30_000, 'configured'])
+  t.same(guess({ heuristicTtlMs: 3_600_000, defaultTtlMs: 30_000 }), [30_000, 'heuristic'])
+  t.same(guess({ heuristicTtlMs: 3_600_000, defaultTtlMs: 7_200_000 }), [600_000, 'heuristic'], 'a default makes no guess longer')
+  t.same(guess({ defaultTtlMs: 0 }), [0, 'none'], 'a default of zero is a bound')
+  t.same(guess({ maxTtlMs: 1000 }), [1000, 'heuristic'])
+  t.same(guess({ defaultTtlMs: 30_000 }, 404), [30_000, 'heuristic'], 'for errors too')
+  t.same(guess({ defaultTtlMs: 0 }, 404), 'no-lifetime')
 })
 
 const ages: readonly [sentence: string, response: Fields, delayMs: number, expectedMs: number][] = [

@@ -18,14 +18,14 @@ import { withoutOuterSpace } from '../../src/http/white-space.ts'
 import { decide, mayServeStaleOnError, type PurgeState } from '../../src/policy/decide.ts'
 import { currentAgeMs, reportedAgeMs } from '../../src/policy/freshness.ts'
 import { judgeByHead } from '../../src/policy/head.ts'
-import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { representsTarget } from '../../src/policy/post.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { confirms, isNotModified, mergedFields, notModifiedFields } from '../../src/policy/validation.ts'
 import { selectVariant, selectingFields } from '../../src/policy/vary.ts'
 import { anyMetadata } from '../support/metadata.ts'
-import { assess, dateT0, defaultRules, lines, request, T0, type Fields } from './scene.ts'
+import { assess, dateT0, defaultRules, defaultTags, lines, request, T0, type Fields } from './scene.ts'
 
 // Every byte that Node accepts in a field, whole terms of the grammars, and both mixed.
 const anyByte = fc.string({ unit: fc.integer({ min: 0x09, max: 0xff }).filter(code => code !== 0x0a && code !== 0x0d).map(code => String.fromCharCode(code)), maxLength: 30 })
@@ -101,9 +101,9 @@ t.test('a response to credentials is stored only if the origin permits sharing',
 })
 
 t.test('lifetimes and allowances are bounded, no number is malformed, and what is stored is kept at least while it is fresh', async t => {
-  fc.assert(fc.property(response, fc.constantFrom('max-age=60', 's-maxage=9999999999', 'max-age=60, stale-while-revalidate=99', 'stale-if-error=99, max-age=0, public'), requestFields, status, fc.constantFrom(0, 1000, 30_000, 1e10), fc.boolean(), (more, control, by, code, maxTtlMs, heuristics) => {
+  fc.assert(fc.property(response, fc.constantFrom('max-age=60', 's-maxage=9999999999', 'max-age=60, stale-while-revalidate=99', 'stale-if-error=99, max-age=0, public'), requestFields, status, fc.constantFrom(0, 1000, 30_000, 1e10), fc.constantFrom(0, 1000, 1e10), (more, control, by, code, maxTtlMs, heuristicTtlMs) => {
     const fields = { 'Cache-Control': control, ETag: '"a"', ...more }
-    const verdict = assess(fields, { request: by, status: code, rules: { maxTtlMs, heuristics, cookies: 'ignore', setCookie: 'store' } })
+    const verdict = assess(fields, { request: by, status: code, rules: { maxTtlMs, heuristicTtlMs, cookies: 'ignore', setCookie: 'store' } })
     if (!verdict.store) return true
     const { lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs, initialAgeMs, keepUntilMs, responseTimeMs } = verdict.meta
     for (const bounded of [lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs ?? 0]) if (!(bounded >= 0 && bounded <= maxTtlMs)) return false
@@ -214,11 +214,11 @@ t.test('nothing that reads a field throws, whatever the field', async t => {
     normaliseSelecting: value => ['accept', 'accept-language', 'accept-encoding', 'cookie'].map(name => normaliseSelecting(name, value)),
     parseRange: value => parseRange(value, 10, 4), parseContentRange, cdnLoopPasses: value => cdnLoopPasses(value, 'springhouse'), viaPasses: value => viaPasses(value, 'springhouse'),
     removeQueryParameters: value => removeQueryParameters(value, compileNames(['a*', '*b']), true),
-    targetedDirectives: (_, section) => targetedDirectives(section, 'cdn-cache-control'), responseTags: (_, section) => responseTags(section), groupInvalidations: (_, section) => groupInvalidations(section),
+    targetedDirectives: (_, section) => targetedDirectives(section, 'cdn-cache-control'), responseTags: (_, section) => responseTags(section, defaultTags.fields), groupInvalidations: (_, section) => groupInvalidations(section),
     connectionNamed: (_, section) => connectionNamed(section), fieldLines: (_, section) => fieldLines(section), reportedAgeMs: (_, section) => reportedAgeMs(section),
     selectingFields: (value, section) => selectingFields(section, () => value), notModifiedFields: (_, section) => notModifiedFields(section),
     representsTarget: (value, section) => representsTarget({ scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
-    invalidatedUrls: (value, section) => invalidatedUrls({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
+    invalidatedTargets: (value, section) => invalidatedTargets({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
     cacheKey: value => { const r = request({ Cookie: value, 'X-Own': value }); return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x-own'] }, []) },
     isNotModified: (value, section) => isNotModified(request({ 'If-None-Match': value }), 200, section, T0), notModifiedSince: (value, section) => isNotModified(request({ 'If-Modified-Since': value }), 200, section, T0),
   }

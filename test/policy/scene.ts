@@ -2,7 +2,8 @@
 import { formatHttpDate } from '../../src/http/date.ts'
 import { fieldLines, fieldValue, type FieldLines } from '../../src/http/fields.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
-import type { Rules } from '../../src/policy/rules.ts'
+import { resolveConfig } from '../../src/config/load.ts'
+import { compileTags, type Rules } from '../../src/policy/rules.ts'
 import { assessResponse, type Storability } from '../../src/policy/storable.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import type { RequestField } from '../../src/policy/vary.ts'
@@ -11,9 +12,13 @@ import type { RequestField } from '../../src/policy/vary.ts'
 export const T0 = 1_767_225_600_000
 export const dateT0 = formatHttpDate(T0)
 
+/** The settings for tags that a configuration has if it says nothing. */
+export const defaultTags = resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } } }).cache.tags
+
 export const defaultRules: Rules = {
-  enabled: true, ambiguous: false, defaultTtlMs: 0, negativeTtlMs: new Map(), heuristics: true, staleWhileRevalidateMs: 0, staleIfErrorMs: undefined, staleIfSlowMs: undefined,
+  enabled: true, ambiguous: false, defaultTtlMs: undefined, statusTtlMs: new Map(), heuristicTtlMs: 300_000, staleWhileRevalidateMs: 0, staleIfErrorMs: undefined, staleIfSlowMs: undefined,
   maxTtlMs: 365 * 86_400_000, keepStaleMs: 3_600_000, cookies: 'private', setCookie: 'skip', maxEntryBytes: 1_000_000,
+  tags: compileTags(defaultTags),
 }
 
 /** `{ 'Cache-Control': 'max-age=60' }`, several lines as an array. */

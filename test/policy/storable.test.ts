@@ -32,10 +32,10 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['Vary: * in a second line is not stored', { 'Cache-Control': 'max-age=60', Vary: ['Accept', 'Foo, *'] }, {}, 'vary-star'],
   ['a partial response is not an entry', { 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-1/9' }, { status: 206 }, 'partial'],
   ['a 304 is not an entry', { 'Cache-Control': 'max-age=60' }, { status: 304 }, 'status'],
-  ['a 412 is not an entry, whatever it says', { 'Cache-Control': 'max-age=60' }, { status: 412 }, 'status'],
+  ['a 412 is not an entry, whatever lifetime it gives', { 'Cache-Control': 'max-age=60' }, { status: 412 }, 'status'],
   ['a 404 with max-age is stored', { 'Cache-Control': 'max-age=60' }, { status: 404 }, 'stored'],
   ['a 404 without freshness is not, even with a validator', { ETag: '"e"' }, { status: 404 }, 'no-lifetime'],
-  ['a 404 is stored for the negative TTL', {}, { status: 404, rules: { negativeTtlMs: new Map([[404, 5000]]) } }, 'stored'],
+  ['a 404 is stored for the lifetime of its status', {}, { status: 404, rules: { statusTtlMs: new Map([[404, 5000]]) } }, 'stored'],
   ['a 599 with max-age is stored', { 'Cache-Control': 'max-age=60' }, { status: 599 }, 'stored'],
   ['a 302 without freshness is not guessed about', { 'Last-Modified': lastYear }, { status: 302 }, 'status'],
   ['must-understand with a known status lifts no-store', { 'Cache-Control': 'must-understand, no-store, max-age=60' }, {}, 'stored'],
@@ -88,9 +88,9 @@ t.test('RFC 9110 §6.6.1: a Date is added where the origin sent none', async t =
 // RFC 9110 §15.1 (206 is stored by another rule), and the statuses that concern one request alone.
 const guessed = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]
 // The guard: neverStored. RFC 6585 §3 to §6: 428, 429, 431 and 511 MUST NOT be stored.
-const never = new Set([206, 304, 412, 416, 428, 429, 431, 511])
+const never = new Set([206, 304, 428, 429, 431, 511])
 // The guard: judgesOneMessage. An oversized field of one client must not replace a page for everybody.
-const byName = new Set([400, 408, 411, 413, 415, 417, 421, 425, 426])
+const byName = new Set([400, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426])
 const storedUnnamed = (status: number): boolean => status >= 200 && !never.has(status) && !byName.has(status)
 const statuses = Array.from({ length: 500 }, (_, i) => 100 + i)
 
@@ -104,7 +104,7 @@ t.test('§3: with explicit freshness every final status is stored, known or not,
 t.test('statuses that judge one message are stored only where the operator names them, and those of RFC 6585 not even then', async t => {
   const named = new Map(statuses.filter(status => status >= 400).map(status => [status, 5000]))
   for (const fields of [{}, { 'Cache-Control': 'max-age=60' }]) {
-    const kept = statuses.filter(status => status >= 400 && assess(fields, { status, rules: { negativeTtlMs: named } }).store)
+    const kept = statuses.filter(status => status >= 400 && assess(fields, { status, rules: { statusTtlMs: named } }).store)
     t.same(kept, statuses.filter(status => status >= 400 && !never.has(status)), JSON.stringify(fields))
   }
 })

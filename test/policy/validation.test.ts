@@ -1,7 +1,7 @@
 // RFC 9111 §4.3 and §4.4, RFC 9211: validation, merging, invalidation and Cache-Status.
 import t from 'tap'
 import { collapsedStatus, forwardStatus, hitStatus, passStatus } from '../../src/policy/cache-status.ts'
-import { invalidatedUrls } from '../../src/policy/invalidation.ts'
+import { invalidatedTargets } from '../../src/policy/invalidation.ts'
 import { cacheKey } from '../../src/policy/key.ts'
 import { decisionReasons, notStoredReasons, reasonMeaning } from '../../src/policy/reasons.ts'
 import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFields } from '../../src/policy/validation.ts'
@@ -59,7 +59,7 @@ t.test('RFC 9110 §15.4.5: a 304 carries what a client needs to update what it h
 
 t.test('§4.4: the URLs that an unsafe request invalidates', async t => {
   const after = (method: string, status: number, fields: Fields = {}): string[] =>
-    invalidatedUrls({ method, scheme: 'http', authority: 'api.example.com', target: '/a?b=c' }, status, lines(fields)).map(url => url.target)
+    invalidatedTargets({ method, scheme: 'http', authority: 'api.example.com', target: '/a?b=c' }, status, lines(fields))
   t.same(after('POST', 201), ['/a?b=c'])
   t.same(after('M-SEARCH', 200), ['/a?b=c'], 'a method that is not known counts as unsafe')
   t.same(after('PURGE-LIKE', 302), ['/a?b=c'])
@@ -74,6 +74,7 @@ t.test('§4.4: the URLs that an unsafe request invalidates', async t => {
   t.same(after('PUT', 200, { Location: 'c', 'Content-Location': '?d' }), ['/a?b=c', '/c', '/a?d'])
   t.same(after('PUT', 200, { Location: '/b?', 'Content-Location': 'http://u:p@api.example.com/c?#x' }), ['/a?b=c', '/b?', '/c?'], 'an empty query is one')
   t.same(after('PUT', 200, { Location: '/\\evil.example/b' }), ['/a?b=c'])
+  t.same(after('PUT', 200, { Location: 'http://api.example.com./b' }), ['/a?b=c', '/b'], 'a final dot names the same host')
   t.same(after('PUT', 200, { Location: 'http://[' }), ['/a?b=c'], 'a value that is no URL is ignored')
 })
 

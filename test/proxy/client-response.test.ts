@@ -1,25 +1,26 @@
-// The ClientResponse over HTTP/1.1 and HTTP/2: room, leaving, cuts, and no content where there is none.
+// The ClientResponse over HTTP/1.1 and HTTP/2: room, clients that leave, truncation, and no content where there is none.
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import t from 'tap'
-import { writable, type ClientResponse } from '../../src/exchange/client/response.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
+import { writable } from '../../src/exchange/client/response.ts'
 import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { secureClients } from '../support/secure-clients.ts'
-import { startProxy } from './proxy-under-test.ts'
+import { startProxyAlone } from './proxy-under-test.ts'
 
 const tls = { cert: testCertificate, key: testKey, http2: true }
 
 /** A listener that hands out each response, and the URL of it. */
-async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientResponse> }> {
-  const waiting: ((response: ClientResponse) => void)[] = []
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+async function responses(test: { teardown(close: () => Promise<void>): void }): Promise<{ port: number; next(): Promise<ClientExchange> }> {
+  const waiting: ((exchange: ClientExchange) => void)[] = []
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    handle: (_request, response) => {
-      waiting.shift()?.(response)
+    handle: (exchange) => {
+      waiting.shift()?.(exchange)
       return handled
     },
   })
@@ -27,7 +28,7 @@ async function responses(test: { teardown(close: () => Promise<void>): void }): 
   return { port: proxy.port, next: () => new Promise((resolve) => { waiting.push(resolve) }) }
 }
 
-/** A client that reads the body when it is told to, and the way in which it leaves. */
+/** A client that reads the body on demand, and the way in which it leaves. */
 async function client(protocol: 'h1' | 'h2', port: number): Promise<{ body(): Promise<Duplex>; leave(): void }> {
   if (protocol === 'h1') {
     const sent = httpsRequest({ host: '127.0.0.1', port, ca: testCertificate, agent: false, checkServerIdentity: () => undefined })
@@ -51,7 +52,8 @@ for (const protocol of ['h1', 'h2'] as const) {
     const { port, next } = await responses(t)
     const coming = next()
     const { leave } = await client(protocol, port)
-    const response = await coming
+    const exchange = await coming
+    const { response } = exchange
     let told = 0
     const never = (): void => { told += 100 }
     response.onClose(never)
@@ -63,25 +65,26 @@ for (const protocol of ['h1', 'h2'] as const) {
     t.equal(response.hasLeft, true)
     t.equal(told, 1)
     await writable(response)
-    sendHead(response, 200, [])
+    sendHead(exchange, 200, [])
     response.write(Buffer.from('nobody reads it'))
     response.end()
     response.cut()
-    t.pass('what is written to nobody harms nobody, and nobody waits for room')
+    t.pass('writes without a client are harmless, and nothing waits for room')
   })
 
   t.test(`${protocol}: a response that is full has room again when its client reads`, async (t) => {
     const { port, next } = await responses(t)
     const coming = next()
     const { body, leave } = await client(protocol, port)
-    const response = await coming
-    t.ok(sendHead(response, 200, []))
+    const exchange = await coming
+    const { response } = exchange
+    t.ok(sendHead(exchange, 200, []))
     const chunk = Buffer.alloc(65_536, 'x')
     let written = 0
     do written += chunk.length
     while (response.write(chunk) && written < 256 * 1024 * 1024)
     t.ok(written < 256 * 1024 * 1024, `full after ${written}`)
-    // Asked at once: what the system's buffers take drains without the client.
+    // Checked at once: the system's buffers drain without the client.
     const room = writable(response)
     let read = 0
     const reader = await body()
@@ -95,12 +98,13 @@ for (const protocol of ['h1', 'h2'] as const) {
     leave()
   })
 
-  // The guard over HTTP/2: Http2Response.write and end ask whether Node has ended the stream. Without it the stream fails.
-  t.test(`${protocol}: a response that is cut is not whole, and one to HEAD has no content`, async (t) => {
-    const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
+  // The guard over HTTP/2: Http2Response.write and end check whether Node has ended the stream. Without it the stream fails.
+  t.test(`${protocol}: a truncated response is not whole, and one to HEAD has no content`, async (t) => {
+    const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
       options: { tls },
-      handle: ({ url, method }, response) => {
-        sendHead(response, url === '/304' ? 304 : 200, [])
+      handle: (exchange) => {
+        const { head: { url, method }, response } = exchange
+        sendHead(exchange, url === '/304' ? 304 : 200, [])
         const room = response.write(Buffer.from('half'))
         if (method === 'HEAD' || url === '/304') t.equal(room, true, 'nothing is waited for')
         if (url === '/cut') response.cut()

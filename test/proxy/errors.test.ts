@@ -6,14 +6,16 @@ import type { Answer } from '../support/client.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
-import type { ProxyParts } from '../../src/proxy/proxy.ts'
-import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+import type { RequestHandler } from '../../src/proxy/dispatch.ts'
+import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
-function isProblem(t: Pick<typeof tap, 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
+function isProblem(t: Pick<typeof tap, 'ok' | 'equal' | 'strictSame' | 'notMatch'>, answer: Answer, code: keyof typeof errorCatalogue, name: string): void {
   const { status, sentence, proxyError } = errorCatalogue[code]
   t.equal(answer.status, status, name)
   t.equal(answer.header('content-type'), 'application/problem+json')
-  t.strictSame(JSON.parse(answer.body.toString()), { type: 'about:blank', title: sentence, status, code })
+  const requestId = answer.header('x-request-id')
+  t.ok(requestId)
+  t.strictSame(JSON.parse(answer.body.toString()), { type: 'about:blank', title: sentence, status, code, requestId })
   t.equal(answer.header('proxy-status'), proxyError === undefined ? undefined : `springhouse; error=${proxyError}`)
   t.notMatch(answer.body.toString() + answer.rawHeaders.join(), /127\.0\.0\.1|no-such-host|undici|fastify/i, 'names nothing inside')
 }
@@ -37,7 +39,7 @@ tap.test('each way in which an origin fails is a problem of its own, which names
     ['ORIGIN_TLS', plain.url.replace('http:', 'https:')],
   ] as const
   for (const [code, url] of cases) {
-    const proxy = await startProxy({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50 } })
+    const proxy = await startProxyAlone({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50 } })
     for (const method of ['GET', 'POST', 'PROPFIND']) {
       const answer = await ask(proxy.port, method === 'GET' ? {} : { method, body: 'x'.repeat(100_000) })
       isProblem(t, answer, code, `${method} ${code}`)
@@ -49,7 +51,7 @@ tap.test('each way in which an origin fails is a problem of its own, which names
 
 tap.test('an origin\'s own errors are its own: passed as they are, and never repeated', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(503, { 'retry-after': '1' }).end('busy'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await ask(proxy.port)
   t.equal(answer.status, 503)
@@ -58,42 +60,42 @@ tap.test('an origin\'s own errors are its own: passed as they are, and never rep
 })
 
 tap.test('a request that no route takes is a 404 problem', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
   t.teardown(() => proxy.close())
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
 
-tap.test('a pool that is full answers 503', async (t) => {
+tap.test('a pool that is full responds with 503', async (t) => {
   const origin = await startOrigin(() => undefined)
-  const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
+  const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   ask(proxy.port).catch(() => undefined)
   await origin.nth(1)
   isProblem(t, await ask(proxy.port), 'ORIGIN_BUSY', 'busy')
 })
 
-tap.test('a fault inside is a 500 that tells nothing', async (t) => {
-  const faults: Record<string, Pick<ProxyParts, 'handle'>> = {
+tap.test('an internal fault is a 500 without details', async (t) => {
+  const faults: Record<string, Pick<RequestHandler, 'handle'>> = {
     'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
     'handle returns later, and then rejects': { handle: async () => { await Promise.resolve(); throw new Error('127.0.0.1 secret') } },
-    'the pool is unknown': { handle: (request, _response, context) => new Pass(passParts, routedTo('elsewhere', request, context), 'method') },
+    'the pool is unknown': { handle: exchange => new Pass(passParts, routedTo('elsewhere', exchange), 'method') },
   }
   for (const [name, parts] of Object.entries(faults)) {
-    const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, parts)
+    const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, parts)
     isProblem(t, await ask(proxy.port), 'INTERNAL', name)
     await proxy.close()
   }
 })
 
-tap.test('what handle throws from the catalogue is answered in its words', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
+tap.test('an error of the catalogue that handle throws becomes its problem', async (t) => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port), 'NOT_CACHED', 'only-if-cached')
 })
 
 tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] })
   t.teardown(() => proxy.close())
   const trace = await ask(proxy.port, { method: 'TRACE' })
   isProblem(t, trace, 'METHOD_NOT_ALLOWED', 'TRACE')
@@ -102,9 +104,9 @@ tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
   t.match(tunnel, /^HTTP\/1\.1 501 Not Implemented\r\n[^]*application\/problem\+json[^]*METHOD_NOT_IMPLEMENTED/)
 })
 
-tap.test('what is not HTTP is a 400 problem, and the connection is closed', async (t) => {
+tap.test('a message that is not HTTP is a 400 problem, and the connection is closed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const messages = {
     'no HTTP at all': 'hello\r\n\r\n',
@@ -123,9 +125,9 @@ tap.test('what is not HTTP is a 400 problem, and the connection is closed', asyn
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('a body that is malformed is refused in its turn, behind what was asked before it', async (t) => {
+tap.test('a body that is malformed is refused in its turn, behind the requests before it', async (t) => {
   const origin = await startOrigin((request, response) => response.end(request.url))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const before of [['/a'], ['/a', '/b']]) {
     const asked = before.map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).join('')
@@ -137,12 +139,12 @@ tap.test('a body that is malformed is refused in its turn, behind what was asked
 
 tap.test('a Host that two readers may read differently is a 400 problem', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const host of ['Host: a\r\nHost: b', 'Host: a\r\nhOST: a', 'Host: a/b', 'Host: u@a', 'Host: a b', 'Host: a?b', 'Host: "a"', 'Host: a\\b']) {
     t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\n${host}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 [^]*BAD_REQUEST/, host)
   }
-  // Past the thousand fields that Node keeps unless told otherwise.
+  // Past the thousand fields that Node keeps by default.
   const many = Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')
   t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\nHost: a\r\n${many}Host: b\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 /)
   t.equal(origin.requests.length, 0)
@@ -150,7 +152,7 @@ tap.test('a Host that two readers may read differently is a 400 problem', async 
 
 tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
   const origin = await startOrigin((_request, response) => { response.write('in '); response.end('chunks') })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await rawRequest(proxy.port, 'GET /old HTTP/1.0\r\n\r\n')
   t.match(answer, /^HTTP\/1\.1 200 [^]*\r\n\r\nin chunks$/)
@@ -160,7 +162,7 @@ tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
 
 tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ยง3.2.2)', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const [target, host, path] of [['http://a.example/x/./y?z', 'a.example', '/x/./y?z'], ['HTTP://a.example:81', 'a.example:81', '/'], ['https://a.example?q', 'a.example', '/?q']] as const) {
     t.match(await rawRequest(proxy.port, `GET ${target} HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 200 /, target)
@@ -172,9 +174,9 @@ tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ย
   }
 })
 
-tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops left counts them down', async (t) => {
+tap.test('the proxy itself responds to an OPTIONS about itself, and counts down the hops of one with hops left', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   t.match(await rawRequest(proxy.port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 204 [^]*Allow: /)
   t.equal((await ask(proxy.port, { method: 'OPTIONS', headers: ['Max-Forwards', '0'] })).status, 204)
@@ -183,17 +185,17 @@ tap.test('an OPTIONS about the proxy itself is answered by it, and one with hops
   t.equal(origin.requests[0]?.header('max-forwards'), '2')
 })
 
-tap.test('what is too long is refused: the target with 414, the fields with 431', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] })
+tap.test('a request that is too long is refused: the target with 414, the fields with 431', async (t) => {
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port, { path: `/${'x'.repeat(8_192)}` }), 'URI_TOO_LONG', 'target')
   const answer = await rawRequest(proxy.port, `GET / HTTP/1.1\r\nHost: a\r\nX-A: ${'x'.repeat(40_000)}\r\n\r\n`)
   t.match(answer, /^HTTP\/1\.1 431 [^]*Connection: close[^]*FIELDS_TOO_LARGE/i)
 })
 
-tap.test('a request that goes in circles is cut, and two tiers of one name are not', async (t) => {
+tap.test('a request that goes in circles is refused, and two tiers of one name are not', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   isProblem(t, await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 springhouse', 'Via', '1.0 springhouse (x)'] }), 'LOOP', 'three times')
   t.equal((await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 other'] })).status, 200)
@@ -203,13 +205,13 @@ tap.test('a request that goes in circles is cut, and two tiers of one name are n
 })
 
 tap.test('a head that does not arrive in time is a 408', async (t) => {
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000, stalledMs: 0 } } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { options: { timeouts: { requestMs: 20, headersMs: 20, keepAliveMs: 1_000, stalledMs: 0 } } })
   t.teardown(() => proxy.close())
   t.match(await rawRequest(proxy.port, 'GET / HTTP/1.1\r\nHost:'), /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/)
 })
 
 tap.test('an upload that is refused early leaves its connection closed, not confused', async (t) => {
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`] })
   t.teardown(() => proxy.close())
   const answer = await new Promise<string>((resolve) => {
     let seen = ''
@@ -222,10 +224,10 @@ tap.test('an upload that is refused early leaves its connection closed, not conf
   t.equal(answer.match(/HTTP\/1\.1/g)?.length, 1)
 })
 
-tap.test('while the proxy closes, what is under way is answered and no connection kept', async (t) => {
+tap.test('while the proxy closes, requests in flight get their responses and no connection is kept', async (t) => {
   const held: (() => void)[] = []
   const origin = await startOrigin((_request, response) => held.push(() => response.end('late')))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(() => origin.close())
   const agent = new Agent({ keepAlive: true })
   const pending = ask(proxy.port, { agent })
@@ -234,7 +236,7 @@ tap.test('while the proxy closes, what is under way is answered and no connectio
   held[0]?.()
   const answer = await pending
   t.equal(answer.body.toString(), 'late')
-  t.equal(answer.header('connection'), 'close', 'and its client told so')
+  t.equal(answer.header('connection'), 'close', 'and its client gets the error')
   agent.destroy()
   await closed
   await proxy.origins.close()

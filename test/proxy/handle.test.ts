@@ -3,17 +3,18 @@ import { ask, rawRequest } from '../support/client.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
 import { sendHead } from '../../src/exchange/client/sending.ts'
 import { handled } from '../../src/exchange/handle.ts'
-import { passFor, startProxy } from './proxy-under-test.ts'
+import { passFor, startProxyAlone } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
-tap.test('what handle takes is handle\'s, at once or later, and no one else writes to it', async (t) => {
+tap.test('a request that handle takes is handle\'s, at once or later, and no one else writes to its response', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
-  const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response, context) => {
-      if (request.url === '/miss') return passFor(request, context, 'request-body')
-      if (request.url === '/late-miss') return Promise.resolve(passFor(request, context))
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
+    handle: (exchange) => {
+      const { head: request, response } = exchange
+      if (request.url === '/miss') return passFor(exchange, 'request-body')
+      if (request.url === '/late-miss') return Promise.resolve(passFor(exchange))
       if (request.url === '/hit') {
-        sendHead(response, 200, ['X-From', 'cache'])
+        sendHead(exchange, 200, ['X-From', 'cache'])
         response.end('hit')
         return handled
       }
@@ -37,10 +38,10 @@ tap.test('what handle takes is handle\'s, at once or later, and no one else writ
 tap.test('handle sees the exact target, the client, and no request that is not fit to be seen', async (t) => {
   const seen: string[] = []
   let client: RequestContext | undefined
-  const proxy = await startProxy({ servers: ['http://127.0.0.1:1'] }, {
-    handle: (request, response, from) => {
-      seen.push(request.url as string)
-      client = from
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
+    handle: ({ head, response, context }) => {
+      seen.push(head.url as string)
+      client = context
       response.end()
       return handled
     },
@@ -59,10 +60,10 @@ tap.test('handle sees the exact target, the client, and no request that is not f
 tap.test('a request injected through Fastify came past the listener, and reaches neither handle nor an origin', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   let asked = 0
-  const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, _response, context) => {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
+    handle: (exchange) => {
       asked++
-      return passFor(request, context)
+      return passFor(exchange)
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })

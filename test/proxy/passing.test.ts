@@ -6,20 +6,19 @@ import tap from 'tap'
 import { ask, open, rawRequest } from '../support/client.ts'
 import { rawHeader, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { Pass } from '../../src/exchange/pass/pass.ts'
-import type { RequestHead } from '../../src/exchange/routed-request.ts'
-import type { RequestContext } from '../../src/forwarding/request-context.ts'
-import { passParts, routedTo, startProxy } from './proxy-under-test.ts'
+import type { ClientExchange } from '../../src/exchange/client/exchange.ts'
+import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 
-/** A pass that acts as it is told on the head of its response. */
-function actingPass(head: RequestHead, context: RequestContext, onResponse: Pass['onResponse']): Pass {
+/** A pass with the given action on the head of its response. */
+function actingPass(exchange: ClientExchange, onResponse: Pass['onResponse']): Pass {
   return new class extends Pass {
     override onResponse = onResponse
-  }(passParts, routedTo('Api', head, context), 'method')
+  }(passParts, routedTo('Api', exchange), 'method')
 }
 
 tap.test('every method passes, with its body', async (t) => {
   const origin = await startOrigin(async (request, response, recorded) => response.end(request.method === 'HEAD' ? undefined : await recorded.body))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const method of METHODS.filter((name) => !['CONNECT', 'TRACE', 'PURGE'].includes(name))) {
     const answer = await ask(proxy.port, { method, path: '/m', body: `body of ${method}`, headers: ['Content-Type', 'not a / media type'] })
@@ -40,7 +39,7 @@ tap.test('bodies of 5 MiB pass byte for byte, both ways, by length and in chunks
     response.writeHead(200, request.url === '/sized' ? { 'content-length': String(received.length) } : {})
     response.end(received)
   })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const path of ['/sized', '/chunked']) {
     const answer = await ask(proxy.port, path === '/sized' ? { method: 'PUT', path, body } : { method: 'POST', path, body: Readable.from([body.subarray(0, 7), body.subarray(7)]), headers: ['Transfer-Encoding', 'chunked', 'Content-Type', 'text/plain'] })
@@ -53,7 +52,7 @@ tap.test('bodies of 5 MiB pass byte for byte, both ways, by length and in chunks
 
 tap.test('a target reaches the origin as the very bytes that the client sent', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const targets = ['/a/./b', '/%7Efoo', '/a\\b', '/{x}', '//double//', '/%zz', '/a;b=c', '/x?q=%2F..%2F', '/a|b^c`', '/?', '/a?b?c', '/%E4%BD%A0', '/...', '/a..b/', `/${'p'.repeat(300)}`]
   for (const path of targets) {
@@ -66,7 +65,7 @@ tap.test('a target reaches the origin as the very bytes that the client sent', a
 
 tap.test('a target that climbs out of its path is refused', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const path of ['/a/../b', '/..', '/a/%2e%2E/b', '/a/.%2e', '/a\\..\\b', '/a/..%2fb', '/a/..%5Cb?x', '/../']) {
     const answer = await ask(proxy.port, { path })
@@ -76,9 +75,9 @@ tap.test('a target that climbs out of its path is refused', async (t) => {
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('the origin hears who asked, and nothing that the client made up', async (t) => {
+tap.test('the origin learns the client\'s address, and nothing that the client made up', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   await ask(proxy.port, { method: 'POST', headers: ['Host', 'api.example.com', 'X-Forwarded-For', '1.1.1.1', 'X-Original-URL', '/admin', 'X-A', '1', 'X-A', '2', 'Connection', 'X-Secret', 'X-Secret', '1', 'Cookie', 'a=b'] })
   const seen = origin.requests[0]
@@ -97,7 +96,7 @@ tap.test('the origin hears who asked, and nothing that the client made up', asyn
 
 tap.test('a trusted proxy in front is believed, and its request id kept if it is safe to log', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] }, { options: { trustProxy: ['loopback'] } })
+  const proxy = await startProxyAlone({ servers: [origin.url] }, { options: { trustProxy: ['loopback'] } })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   await ask(proxy.port, { headers: ['X-Forwarded-For', '1.1.1.1', 'X-Request-Id', 'abc-123'] })
   t.equal(origin.requests[0]?.header('x-forwarded-for'), '1.1.1.1, 127.0.0.1')
@@ -111,7 +110,7 @@ tap.test('a trusted proxy in front is believed, and its request id kept if it is
 tap.test('the client gets the origin\'s fields, less those of the connection and those for caches', async (t) => {
   const origin = await startCannedOrigin('HTTP/1.1 418 Teapot\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nX-Hop: 1\r\nConnection: X-Hop\r\nKeep-Alive: timeout=5\r\nVia: 1.1 inner\r\nCache-Status: inner; hit\r\n'
     + 'Surrogate-Control: max-age=1\r\nSurrogate-Key: k\r\nCache-Tag: t\r\nCache-Groups: "g"\r\nX-Latin: caf\xe9\r\nLocation: /a\\b\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok')
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await ask(proxy.port)
   t.equal(answer.status, 418)
@@ -129,12 +128,12 @@ tap.test('HEAD, 204 and 304 pass without a body, and HEAD with its length', asyn
   const origin = await startOrigin((request, response) => {
     response.writeHead(Number(request.url?.slice(1)), request.method === 'HEAD' ? { 'content-length': '10' } : {}).end()
   })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const head = await ask(proxy.port, { method: 'HEAD', path: '/200' })
   t.equal(head.header('content-length'), '10')
   for (const status of [204, 304]) {
-    const answer = await ask(proxy.port, { path: `/${status}` })
+    const answer = await ask(proxy.port, { path: `/${status}`, headers: ['If-None-Match', '"a"'] })
     t.equal(answer.status, status)
     t.equal(answer.header('content-length'), undefined)
     t.ok(answer.complete)
@@ -144,7 +143,7 @@ tap.test('HEAD, 204 and 304 pass without a body, and HEAD with its length', asyn
 tap.test('a body that stops short at the origin stops short at the client, in each framing', async (t) => {
   for (const framing of ['Content-Length: 10', 'Transfer-Encoding: chunked', 'X-By: close']) {
     const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${framing.includes('chunked') ? '5\r\n01234\r\n' : '01234'}`)))
-    const proxy = await startProxy({ servers: [origin.url] })
+    const proxy = await startProxyAlone({ servers: [origin.url] })
     const got = await new Promise<{ body: string; complete: boolean }>((resolve, reject) => {
       open(proxy.port, {}, (response) => {
         let body = ''
@@ -162,9 +161,9 @@ tap.test('a body that stops short at the origin stops short at the client, in ea
   }
 })
 
-tap.test('a client that announces its body with Expect is told to continue, and the origin hears of no Expect', async (t) => {
+tap.test('a client that announces its body with Expect gets a 100, and the origin gets no Expect', async (t) => {
   const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answer = await new Promise<string>((resolve) => {
     let seen = ''
@@ -184,7 +183,7 @@ tap.test('a client that announces its body with Expect is told to continue, and 
 
 tap.test('an upload is read no faster than the origin takes it', async (t) => {
   const origin = await startRawOrigin((socket) => socket.pause())
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const size = 64_000_000
   const body = new PassThrough()
@@ -218,7 +217,7 @@ tap.test('an upload is read no faster than the origin takes it', async (t) => {
 tap.test('a client that leaves in the middle of its upload takes the origin request with it, and harms no server', async (t) => {
   const broken = new Promise<string>((resolve) => {
     void startOrigin((_request, _response, recorded) => recorded.body.then(() => resolve('whole'), () => resolve('broken off'))).then(async (origin) => {
-      const proxy = await startProxy({ servers: [origin.url] })
+      const proxy = await startProxyAlone({ servers: [origin.url] })
       t.teardown(async () => { await proxy.close(); await origin.close() })
       const socket = connect(proxy.port, '127.0.0.1', () => socket.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234'))
       await origin.nth(1)
@@ -230,7 +229,7 @@ tap.test('a client that leaves in the middle of its upload takes the origin requ
   t.equal(await broken, 'broken off')
 })
 
-tap.test('a small upload by an idempotent method survives a server that is killed before it answers', async (t) => {
+tap.test('a small upload by an idempotent method survives a server that is killed before it responds', async (t) => {
   const received: string[] = []
   // Takes the whole request, and dies of it.
   const dying = await startRawOrigin((socket) => socket.on('data', (chunk) => {
@@ -245,7 +244,7 @@ tap.test('a small upload by an idempotent method survives a server that is kille
     ['POST', body, [], 502], ['PATCH', body, [], 502], ['PUT', `${'x'.repeat(65_533)}tail`, [], 502],
   ] as const) {
     // Each its own: a pool remembers which server has failed it.
-    const proxy = await startProxy({ servers: [dying.url, well.url] })
+    const proxy = await startProxyAlone({ servers: [dying.url, well.url] })
     received.length = 0
     const answer = await ask(proxy.port, { method, body: sent, headers })
     t.ok(received.includes('tail'), `${method}: the first was sent it`)
@@ -253,12 +252,12 @@ tap.test('a small upload by an idempotent method survives a server that is kille
     if (status === 200) t.equal(String(answer.body), sent)
     await proxy.close()
   }
-  t.equal(well.requests.length, 4, 'what may not be sent twice was not')
+  t.equal(well.requests.length, 4, 'a request that may not be sent twice was not')
 })
 
-tap.test('a small upload that its client cuts is not sent at all', async (t) => {
+tap.test('a small upload that its client aborts is not sent at all', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const socket = connect(proxy.port, '127.0.0.1')
   socket.end('PUT /cut HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello')
@@ -271,7 +270,7 @@ tap.test('a client that leaves while it waits frees the origin of it', async (t)
   let closed: (() => void) | undefined
   const gone = new Promise<void>((resolve) => { closed = resolve })
   const origin = await startOrigin((request) => void request.socket.on('close', () => closed?.()))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const request = open(proxy.port, {}, () => undefined)
   request.on('error', () => undefined)
@@ -281,11 +280,12 @@ tap.test('a client that leaves while it waits frees the origin of it', async (t)
   t.pass('closed at the origin')
 })
 
-tap.test('what a passed request is answered can be acted on before the client sees it', async (t) => {
+tap.test('the response to a passed request can be acted on before the client sees it', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(201, { 'x-a': '1' }).end('made'))
   const seen: unknown[] = []
-  const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, _response, context) => actingPass(request, context, async (status, fields) => {
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
+    handle: exchange => actingPass(exchange, async (status, fields) => {
+      const { head: request } = exchange
       seen.push(request.method, request.url, status, rawHeader(fields, 'x-a'))
       await new Promise((resolve) => setImmediate(resolve))
       seen.push('acted')
@@ -302,13 +302,14 @@ tap.test('what a passed request is answered can be acted on before the client se
   t.notMatch(failed.body.toString(), /secret/)
 })
 
-tap.test('a client that leaves while its answer is acted on harms nobody', async (t) => {
+tap.test('a client that leaves while its response is acted on does no harm', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('x'.repeat(1_000_000)))
   let entered: (() => void) | undefined
   const inside = new Promise<void>((resolve) => { entered = resolve })
-  const proxy = await startProxy({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
-    handle: (request, response, context) => actingPass(request, context, () => {
-      if (request.method !== 'POST') return undefined
+  const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 1 }, {
+    handle: exchange => actingPass(exchange, () => {
+      const { head, response } = exchange
+      if (head.method !== 'POST') return undefined
       entered?.()
       return new Promise((resolve) => response.onClose(() => setImmediate(() => resolve(undefined))))
     }),
@@ -323,7 +324,7 @@ tap.test('a client that leaves while its answer is acted on harms nobody', async
 
 tap.test('a keep-alive connection carries one passed request after another', async (t) => {
   const origin = await startOrigin(async (request, response, recorded) => response.end(`${request.url} ${(await recorded.body).toString()}`))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const answers = await rawRequest(proxy.port, 'POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none'
     + 'GET /2 HTTP/1.1\r\nHost: h\r\n\r\n'

@@ -1,11 +1,11 @@
-// RFC 9209: what the proxy says of its own errors, and that it leaves others' members alone.
+// RFC 9209: the proxy's report of its own errors, and members of others left as they are.
 import t from 'tap'
 import { errorCatalogue, SpringhouseError } from '../../src/errors.ts'
 import { problemFields } from '../../src/exchange/client/problem-fields.ts'
 import { fieldValue } from '../../src/http/fields.ts'
-import { counting, startHouse } from '../support/house.ts'
+import { counting, startProxy } from '../support/proxy.ts'
 
-/** RFC 9209 §2.3: the registered types, and the status that each recommends; undefined: whatever fits. */
+/** RFC 9209 §2.3: the registered types, and the status that each recommends; undefined: any that fits. */
 const registered: Readonly<Record<string, number | undefined>> = {
   dns_timeout: 504, dns_error: 502, destination_not_found: 500, destination_unavailable: 503, destination_ip_prohibited: 502, destination_ip_unroutable: 502,
   connection_refused: 502, connection_terminated: 502, connection_timeout: 504, connection_read_timeout: 504, connection_write_timeout: 504, connection_limit_reached: 503,
@@ -34,21 +34,21 @@ t.test('every error that a proxy reports of itself has a registered type, and it
   }
 })
 
-t.test('a member holds this proxy\'s name and the type, and nothing of what is inside', async t => {
+t.test('a member holds this proxy\'s name and the type, and nothing about the inside', async t => {
   const error = new SpringhouseError('ORIGIN_REFUSED', { cause: new Error('connect 10.0.0.1:80'), detail: 'api-1.internal' })
   t.equal(fieldValue(problemFields(error, '{}', 'springhouse'), 'proxy-status'), 'springhouse; error=connection_refused')
 })
 
 t.test('members of an origin side pass on, by either way, and are not stored for others', async t => {
-  const house = await startHouse(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Proxy-Status': ['inner.example; received-status=200', 'outer; details="x, y"'] }) })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Proxy-Status': ['inner.example; received-status=200', 'outer; details="x, y"'] }) })
   const members = 'inner.example; received-status=200, outer; details="x, y"'
   t.equal((await house.get('/a')).header('proxy-status'), members, 'through the cache')
   t.equal((await house.get('/a', {}, { method: 'OPTIONS' })).header('proxy-status'), members, 'past it')
-  t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they told of one passage')
+  t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they describe one passage')
 })
 
-t.test('an answer that is only to come from cache says that it is the proxy\'s own', async t => {
-  const house = await startHouse(t, { origin: counting({}) })
+t.test('a response that may only come from cache says that it is the proxy\'s own', async t => {
+  const house = await startProxy(t, { origin: counting({}) })
   const refused = await house.get('/a', { 'Cache-Control': 'only-if-cached' })
   t.equal(refused.header('proxy-status'), 'springhouse; error=proxy_internal_response')
   t.equal(refused.header('cache-status'), 'springhouse; detail=only-if-cached')

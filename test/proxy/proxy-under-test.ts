@@ -2,18 +2,19 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { resolveConfig } from '../../src/config/load.ts'
-import { Counters } from '../../src/exchange/counters.ts'
+import type { ClientExchange, RoutedExchange } from '../../src/exchange/client/exchange.ts'
+import { noObserver } from '../../src/exchange/client/observer.ts'
 import { Pass, type PassParts } from '../../src/exchange/pass/pass.ts'
-import { RoutedRequest, type RequestHead } from '../../src/exchange/routed-request.ts'
+import { RoutedRequest } from '../../src/exchange/routed-request.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
-import type { RequestContext } from '../../src/forwarding/request-context.ts'
 import type { ResolveHost } from '../../src/origin/dns.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
 import type { Origins } from '../../src/origin/origin.ts'
 import { CacheRequest, scanFields } from '../../src/policy/request.ts'
-import { decisionReasons, notStoredReasons, type PassReason } from '../../src/policy/reasons.ts'
+import type { PassReason } from '../../src/policy/reasons.ts'
 import type { ProxyOptions } from '../../src/proxy/listener/options.ts'
+import type { RequestHandler } from '../../src/proxy/dispatch.ts'
 import type { ProxyParts } from '../../src/proxy/proxy.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
@@ -42,33 +43,35 @@ export const passParts: PassParts = {
   clock,
   store: createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock }),
   purgeLog: createLocalPurgeLog({ clock }),
-  counters: new Counters(decisionReasons, notStoredReasons),
+  observer: noObserver,
   routes: () => [],
   otherRoutes: () => false,
   purgeWaitMs: 0,
-  invalidationFailed: () => undefined,
 }
 
 /** A request as it is routed to a pool, whatever its Host. */
-export function routedTo(origin: string, { method = 'GET', url = '/', rawHeaders }: RequestHead, context: RequestContext): RoutedRequest {
+export function routedTo(origin: string, exchange: ClientExchange): RoutedExchange {
+  const { head: { method = 'GET', url = '/', rawHeaders }, context } = exchange
   const request = new CacheRequest(scanFields(rawHeaders), { method, scheme: context.scheme, authority: 'h', target: url })
-  return new RoutedRequest(request, { ...route as NonNullable<typeof route>, origin }, rawHeaders, context, 'springhouse')
+  exchange.routed = new RoutedRequest(request, { ...route as NonNullable<typeof route>, origin }, rawHeaders, context, 'springhouse')
+  return exchange as RoutedExchange
 }
 
 /** A pass to the pool `Api`. */
-export function passFor(head: RequestHead, context: RequestContext, reason: PassReason = head.method === 'GET' || head.method === 'HEAD' ? 'route-uncached' : 'method'): Pass {
-  return new Pass(passParts, routedTo('Api', head, context), reason)
+export function passFor(exchange: ClientExchange, reason: PassReason = exchange.head.method === 'GET' || exchange.head.method === 'HEAD' ? 'route-uncached' : 'method'): Pass {
+  return new Pass(passParts, routedTo('Api', exchange), reason)
 }
 
 /** Everything passes to the pool `Api`, unless the parts say otherwise. */
-export async function startProxy(config: Partial<OriginConfig>, parts: Partial<Omit<ProxyParts, 'options'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
+export async function startProxyAlone(config: Partial<OriginConfig>, parts: Partial<RequestHandler & Omit<ProxyParts, 'options' | 'handler'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
   // A name with a capital: pools are looked up by host name, which has none.
   const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock, logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
+  const { handle = passFor, passUpgrade = (exchange: ClientExchange) => passFor(exchange, 'upgrade') } = parts
   const app = createProxy({
-    handle: (request, _response, context) => passFor(request, context),
-    passUpgrade: (request, context) => passFor(request, context, 'upgrade'),
+    handler: { handle: exchange => handle(exchange), passUpgrade },
     origins,
-    logger: silent,
+    observer: noObserver,
+    clock,
     ...parts,
     options: { ...defaults, ...parts.options },
   })

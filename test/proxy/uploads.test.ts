@@ -1,4 +1,5 @@
-// Bodies that clients send: who stops, or drips, is late; who goes on is not, nor who waits for the origin.
+// Bodies that clients send: a client that stops, or drips, is late. A client that goes on is not, nor one that waits for the
+// origin.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -46,35 +47,35 @@ async function uploading(t: Test): Promise<Upload> {
   return upload
 }
 
-/** So many looks, with something done before each. */
-async function looks({ watch }: Upload, count: number, before: () => unknown = () => undefined): Promise<void> {
+/** Makes so many checks, with an action before each. */
+async function checks({ watch }: Upload, count: number, before: () => unknown = () => undefined): Promise<void> {
   for (let i = 0; i < count; i++) {
     await before()
-    watch.look()
+    watch.check()
   }
 }
 
-test('who stops in the midst of a body is late when the time for it is over, and told so once', async (t) => {
+test('a client that stops in the midst of a body is late when its time is over, and reported once', async (t) => {
   const upload = await uploading(t)
   upload.request.resume()
   await upload.send(1_000)
-  await looks(upload, 3)
+  await checks(upload, 3)
   t.equal(upload.late, 0)
-  await looks(upload, 5)
+  await checks(upload, 5)
   t.equal(upload.late, 1)
 })
 
-test('who sends a byte now and then is late as well', async (t) => {
+test('a client that sends a byte now and then is late as well', async (t) => {
   const upload = await uploading(t)
   upload.request.resume()
-  await looks(upload, 4, () => upload.send(1))
+  await checks(upload, 4, () => upload.send(1))
   t.equal(upload.late, 1)
 })
 
-test('who goes on may take as long as it likes', async (t) => {
+test('a client that goes on may take as long as it likes', async (t) => {
   const upload = await uploading(t)
   upload.request.resume()
-  await looks(upload, 20, () => upload.send(6_000))
+  await checks(upload, 20, () => upload.send(6_000))
   t.equal(upload.late, 0, '16 KiB in less than the time, again and again')
 })
 
@@ -82,15 +83,15 @@ test('while the origin takes nothing, its client is not late', async (t) => {
   const upload = await uploading(t)
   await upload.send(10_000)
   await eventually(() => upload.request.readableLength > 0)
-  await looks(upload, 20)
+  await checks(upload, 20)
   t.equal(upload.late, 0)
   upload.request.resume()
   await eventually(() => upload.request.readableLength === 0)
-  await looks(upload, 4)
+  await checks(upload, 4)
   t.equal(upload.late, 1, 'but from then on it has to go on')
 })
 
-test('who is through, or gone, is not looked after any more', async (t) => {
+test('a client that is through, or has left, is not watched any more', async (t) => {
   const through = await uploading(t)
   through.request.resume()
   await through.send(1_000_000)
@@ -99,24 +100,24 @@ test('who is through, or gone, is not looked after any more', async (t) => {
   gone.request.resume()
   gone.client.destroy()
   await eventually(() => gone.request.destroyed)
-  // At once, without a look: see watchUploads.
+  // At once, without a check: see watchUploads.
   await eventually(() => through.watch.size === 0)
   await eventually(() => gone.watch.size === 0)
-  await looks(through, 8)
-  await looks(gone, 8)
+  await checks(through, 8)
+  await checks(gone, 8)
   t.same([through.late, gone.late], [0, 0])
 })
 
-test('without a time for it nobody is late', async (t) => {
+test('without a limit no upload is late', async (t) => {
   const { request } = await uploading(t)
   const watch = watchUploads(0)
   let late = 0
   watch.watch(request, () => late++)
-  for (let i = 0; i < 8; i++) watch.look()
+  for (let i = 0; i < 8; i++) watch.check()
   t.equal(late, 0)
 })
 
-test('of many uploads those that end leave, in any order, and the others stay looked after', async (t) => {
+test('many uploads: those that end leave, in any order, and the others stay watched', async (t) => {
   const server = createServer()
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const watch = watchUploads(hour)
@@ -147,7 +148,7 @@ test('of many uploads those that end leave, in any order, and the others stay lo
     clients[i]?.write('body')
     await eventually(() => watch.size === 4 - left)
   }
-  for (let i = 0; i < 8; i++) watch.look()
+  for (let i = 0; i < 8; i++) watch.check()
   t.same([...late].sort(), [3, 6, 7])
   t.equal(watch.size, 0)
 })

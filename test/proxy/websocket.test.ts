@@ -11,13 +11,13 @@ import { testCertificate, testKey } from '../support/certificate.ts'
 import { ask, rawRequest } from '../support/client.ts'
 import { closedPort, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
 import { handled } from '../../src/exchange/handle.ts'
-import { passFor, startProxy } from './proxy-under-test.ts'
+import { passFor, startProxyAlone } from './proxy-under-test.ts'
 
 function handshakeFor(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`
 }
 
-/** The status of the answer in place of a WebSocket. */
+/** Returns the status of the response in place of a WebSocket. */
 async function refusal(socket: WebSocket): Promise<number | undefined> {
   const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   socket.on('error', () => undefined)
@@ -47,7 +47,7 @@ async function startEcho(secure = false): Promise<{ port: number; handshakes: In
 
 tap.test('a WebSocket is echoed through, text and binary, with the client\'s fields at the origin', async (t) => {
   const echo = await startEcho()
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${echo.port}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
   t.teardown(async () => { await proxy.close(); await echo.close() })
   const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/chat/./room?x=1`, ['v2.chat', 'v1.chat'], {
     headers: { Cookie: 'session=1', Authorization: 'Bearer x', 'X-Custom': 'y', 'X-Forwarded-For': '1.1.1.1', 'X-Original-URL': '/admin', Host: 'chat.example.com' },
@@ -78,7 +78,7 @@ tap.test('a WebSocket to a TLS origin is verified as the configuration says', as
   const echo = await startEcho(true)
   t.teardown(() => echo.close())
   for (const [tls, works] of [[{ ca: testCertificate }, true], [{ ca: testCertificate, servername: 'origin.test' }, true], [{}, false]] as const) {
-    const proxy = await startProxy({ servers: [`https://127.0.0.1:${echo.port}`], tls })
+    const proxy = await startProxyAlone({ servers: [`https://127.0.0.1:${echo.port}`], tls })
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
     socket.on('open', () => socket.send('sealed'))
     const got = await Promise.race([once(socket, 'message').then(([data]) => String(data)), refusal(socket)])
@@ -92,7 +92,7 @@ tap.test('a WebSocket goes to an address of the server\'s name, and is verified 
   for (const secure of [false, true]) {
     const echo = await startEcho(secure)
     const server = `${secure ? 'https' : 'http'}://origin.test:${echo.port}`
-    const proxy = await startProxy({ servers: [server], ...(secure && { tls: { ca: testCertificate } }) }, { resolve: async () => ['127.0.0.1'] })
+    const proxy = await startProxyAlone({ servers: [server], ...(secure && { tls: { ca: testCertificate } }) }, { resolve: async () => ['127.0.0.1'] })
     t.teardown(async () => { await proxy.close(); await echo.close() })
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`, { headers: { Host: 'chat.example.com' } })
     socket.on('open', () => socket.send('hello'))
@@ -103,16 +103,16 @@ tap.test('a WebSocket goes to an address of the server\'s name, and is verified 
 })
 
 tap.test('an origin that cannot be reached is a 502 before the WebSocket opens', async (t) => {
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`] })
   t.teardown(() => proxy.close())
   t.equal(await refusal(new WebSocket(`ws://127.0.0.1:${proxy.port}/`)), 502)
   t.equal((await ask(proxy.port)).status, 502, 'the proxy is alive')
 })
 
-tap.test('another server takes the handshake when one cannot be reached, or resets before it has answered', async (t) => {
+tap.test('another server takes the handshake when one cannot be reached, or resets before it has responded', async (t) => {
   const echo = await startEcho()
   const resetting = await startRawOrigin((socket) => socket.once('data', () => socket.resetAndDestroy()))
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${await closedPort()}`, resetting.url, `http://127.0.0.1:${echo.port}`], balance: 'round-robin', retries: 2 })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`, resetting.url, `http://127.0.0.1:${echo.port}`], balance: 'round-robin', retries: 2 })
   t.teardown(async () => { await proxy.close(); await echo.close(); await resetting.close() })
   for (let i = 1; i <= 3; i++) {
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
@@ -124,12 +124,12 @@ tap.test('another server takes the handshake when one cannot be reached, or rese
   }
 })
 
-tap.test('what an origin answers in place of a WebSocket is the answer', async (t) => {
+tap.test('an origin\'s response in place of a WebSocket is forwarded', async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(request.url === '/old' ? 426 : 401, ['WWW-Authenticate', 'Bearer', 'Connection', 'keep-alive, X-Hop', 'X-Hop', '1', 'X-Kept', '1', 'Cache-Tag', 't'])
     response.end('x'.repeat(200_000))
   })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   for (const [path, status] of [['/', 401], ['/old', 426]] as const) {
     const answer = await rawRequest(proxy.port, handshakeFor(path))
@@ -152,7 +152,7 @@ tap.test('only a 101 that names WebSocket opens a tunnel', async (t) => {
     'nonsense\r\n\r\n',
   ]) {
     const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write(answer)))
-    const proxy = await startProxy({ servers: [origin.url] })
+    const proxy = await startProxyAlone({ servers: [origin.url] })
     const seen = await rawRequest(proxy.port, handshakeFor('/'))
     t.match(seen, /^HTTP\/1\.1 502 [^]*problem\+json/, answer)
     await proxy.close()
@@ -160,11 +160,11 @@ tap.test('only a 101 that names WebSocket opens a tunnel', async (t) => {
   }
 })
 
-tap.test('an answer in place of a WebSocket that is cut is cut', async (t) => {
+tap.test('a truncated response in place of a WebSocket is truncated for the client', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => {
     socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy())
   }))
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const request = httpRequest({ host: '127.0.0.1', port: proxy.port, headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version': '13' } })
   request.end()
@@ -176,7 +176,7 @@ tap.test('an answer in place of a WebSocket that is cut is cut', async (t) => {
   t.equal(response.complete, false)
 })
 
-tap.test('extensions are between client and origin; what is sent before the handshake is over is not lost', async (t) => {
+tap.test('extensions are between client and origin; bytes sent before the handshake is over are not lost', async (t) => {
   const server = createServer()
   const deflating = new WebSocketServer({ server, perMessageDeflate: true })
   deflating.on('connection', (socket) => {
@@ -184,7 +184,7 @@ tap.test('extensions are between client and origin; what is sent before the hand
     socket.on('message', (data) => socket.send(data))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] })
   t.teardown(async () => {
     for (const client of deflating.clients) client.terminate()
     await proxy.close()
@@ -216,11 +216,11 @@ tap.test('a reader that stalls holds its sender back, and no memory', async (t) 
       push()
     })
   })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const socket = connect(proxy.port, '127.0.0.1', () => socket.write(handshakeFor('/')))
   await once(socket, 'readable')
-  // It reads no further. Whatever the system's buffers take is taken once; then nothing moves.
+  // It reads no further. The system's buffers fill once; then nothing moves.
   let before = -1
   while (before !== taken) {
     before = taken
@@ -236,7 +236,7 @@ tap.test('the end of either side is the end of both', async (t) => {
     sockets.push(socket)
     socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'))
   })
-  const proxy = await startProxy({ servers: [origin.url] })
+  const proxy = await startProxyAlone({ servers: [origin.url] })
   t.teardown(async () => { await proxy.close(); await origin.close() })
   const opened = async (): Promise<Socket> => {
     const socket = connect(proxy.port, '127.0.0.1', () => socket.write(handshakeFor('/')))
@@ -246,7 +246,7 @@ tap.test('the end of either side is the end of both', async (t) => {
   }
   const pending = (): number | undefined => proxy.origins.status()[0]?.pending
   const first = await opened()
-  t.equal(pending(), 1, 'a tunnel is something under way')
+  t.equal(pending(), 1, 'a tunnel is in flight')
   const ended = once(first, 'close')
   sockets.at(-1)?.resetAndDestroy()
   await ended
@@ -260,10 +260,10 @@ tap.test('the end of either side is the end of both', async (t) => {
 
 tap.test('a WebSocket without a route, or with a target that is not fit, is refused before it opens', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
-  const proxy = await startProxy({ servers: [origin.url] }, {
-    passUpgrade: (request, context) => {
-      if (request.url === '/none') throw new SpringhouseError('NO_ROUTE')
-      return passFor(request, context, 'upgrade')
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
+    passUpgrade: exchange => {
+      if (exchange.head.url === '/none') throw new SpringhouseError('NO_ROUTE')
+      return passFor(exchange, 'upgrade')
     },
   })
   t.teardown(async () => { await proxy.close(); await origin.close() })
@@ -274,13 +274,13 @@ tap.test('a WebSocket without a route, or with a target that is not fit, is refu
   t.equal(origin.requests.length, 0)
 })
 
-tap.test('no protocol but WebSocket is changed to: the request is answered as if it had not asked', async (t) => {
+tap.test('no protocol but WebSocket is changed to: the request is handled as if it had no Upgrade', async (t) => {
   const body = 'x'.repeat(3_000_000)
   const origin = await startOrigin((_request, response) => response.end(body))
-  const proxy = await startProxy({ servers: [origin.url] }, {
-    handle: (request, response, context) => {
-      if (request.url !== '/hit') return passFor(request, context, 'upgrade')
-      response.end('hit')
+  const proxy = await startProxyAlone({ servers: [origin.url] }, {
+    handle: exchange => {
+      if (exchange.head.url !== '/hit') return passFor(exchange, 'upgrade')
+      exchange.response.end('hit')
       return handled
     },
   })
@@ -297,9 +297,9 @@ tap.test('no protocol but WebSocket is changed to: the request is answered as if
   t.equal(origin.requests.length, 1)
 })
 
-tap.test('a client that is gone before its upgrade is sorted harms nobody', async (t) => {
+tap.test('a client that leaves before its upgrade is sorted does no harm', async (t) => {
   const echo = await startEcho()
-  const proxy = await startProxy({ servers: [`http://127.0.0.1:${echo.port}`] })
+  const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
   t.teardown(async () => { await proxy.close(); await echo.close() })
   for (let i = 0; i < 20; i++) {
     await new Promise<void>((resolve) => {

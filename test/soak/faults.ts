@@ -1,4 +1,4 @@
-// What goes wrong, each in its turn, how it ends, and how long after that everything is as before.
+// The faults of the soak, each in its turn: how each ends, and how long after that everything is as before.
 import { connect } from 'node:net'
 import { host, token } from '../coherence/replica.ts'
 import { wait } from '../coherence/random.ts'
@@ -21,7 +21,7 @@ export interface FaultParts {
   readonly scene: Scene
   readonly redis: RedisServer
   readonly replica: Replica
-  /** Told how a stop ended. */
+  /** Called with the result of a stop. */
   readonly stopped: (replica: Replica, code: number | NodeJS.Signals, tookMs: number) => void
 }
 
@@ -90,8 +90,9 @@ const longestRecoveryMs = 60_000
 const probeEveryMs = 20
 
 /**
- * How long it takes from now until a replica is as before: a new URL is fetched from the origin, and at once a hit; and what
- * may not be stored is answered. As often in a row as it has workers, and again. undefined: it does not come back.
+ * Returns how long it takes from now until a replica is as before. A new URL is fetched from the origin, and at once a hit; a
+ * response that may not be stored arrives. As often in a row as it has workers, and again. Returns undefined if it does not
+ * come back.
  */
 export async function recovery({ trail }: Scene, replica: Replica, name: string): Promise<number | undefined> {
   const beganMs = trail.elapsedMs

@@ -1,4 +1,4 @@
-// The soak can fail: servers that lie in each of the ways that it looks for, and processes that grow.
+// The soak can fail: servers that lie in each of the ways that it checks for, and processes that grow.
 import t from 'tap'
 import { Oracle } from '../coherence/oracle.ts'
 import { Random } from '../coherence/random.ts'
@@ -31,17 +31,17 @@ interface Lie {
 const lies: Record<string, Lie> = {
   'the truth': { path: '/hot/2', body: named('/hot/2'), found: undefined },
   'a purged body': { path: '/hot/1', body: named('/hot/1'), found: /from before a purge was served after it/ },
-  'one that is newer than the purge': { path: '/hot/1', body: named('/hot/1', { generation: 11 }), found: undefined },
-  'a byte that is another': { path: '/hot/2', body: wrongByte(named('/hot/2')), found: /looks whole, and is not/ },
-  'a cut body that looks whole': { path: '/hot/2', body: named('/hot/2').subarray(0, 400), found: /looks whole, and is not/ },
-  'a cut body, though nothing had failed': { path: '/hot/2', body: named('/hot/2'), length: 9_000, found: /was cut/ },
-  'a cut body while the origin fails': { path: '/hot/2', body: named('/hot/2'), length: 9_000, during: 'origin', found: undefined },
-  'a small cut body while Redis fails': { path: '/hot/2', body: named('/hot/2'), length: 9_000, during: 'redis', found: /was cut/ },
+  'a body that is newer than the purge': { path: '/hot/1', body: named('/hot/1', { generation: 11 }), found: undefined },
+  'a byte that is another': { path: '/hot/2', body: wrongByte(named('/hot/2')), found: /claims to be whole, and is not/ },
+  'a truncated body that claims to be whole': { path: '/hot/2', body: named('/hot/2').subarray(0, 400), found: /claims to be whole, and is not/ },
+  'a truncated body, though nothing had failed': { path: '/hot/2', body: named('/hot/2'), length: 9_000, found: /was truncated/ },
+  'a truncated body while the origin fails': { path: '/hot/2', body: named('/hot/2'), length: 9_000, during: 'origin', found: undefined },
+  'a small truncated body while Redis fails': { path: '/hot/2', body: named('/hot/2'), length: 9_000, during: 'redis', found: /was truncated/ },
   'another key': { path: '/hot/2', body: named('/hot/3'), found: /another URL/ },
   'another key, cut, while the origin fails': { path: '/hot/2', body: named('/hot/3'), length: 9_000, during: 'origin', found: /another URL/ },
   'another variant': { path: '/vary/2', body: named('/vary/2', { variant: 'sweet' }), found: /another variant/ },
   'another user': { path: '/me/2', body: named('/me/2', { user: 'c2' }), found: /another user/ },
-  'an old answer of what is not stored': { path: '/none/2', body: named('/none/2', { generation: 0 }), found: /before the request for it was sent/ },
+  'an old response that must not be stored': { path: '/none/2', body: named('/none/2', { generation: 0 }), found: /before its request was sent/ },
   'something else': { path: '/hot/2', body: Buffer.from('hello'), found: /not one of this origin/ },
   'an error': { path: '/hot/2', status: 503, body: Buffer.from(''), during: 'redis', found: /the origin did not fail/ },
   'an error while the origin fails': { path: '/hot/2', status: 503, body: Buffer.from(''), during: 'origin', found: undefined },
@@ -74,7 +74,7 @@ for (const [name, { path, status = 200, body, length, during, found }] of Object
   })
 }
 
-t.test('what grows for as long as it runs is not flat; what comes and goes is', async (test) => {
+t.test('memory that grows for as long as it runs is not flat; memory that comes and goes is', async (test) => {
   const course = (rss: (i: number) => number): boolean =>
     courseOf({ name: 'one', samples: Array.from({ length: 90 }, (_, i) => ({ atMs: i * 10_000, rss: rss(i) * 2 ** 20, handles: 1, sockets: 1 })) }, 'rss').flat
   test.equal(course((i) => 150 + 4 * i), false)

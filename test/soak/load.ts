@@ -12,7 +12,7 @@ export interface Scene extends Judged {
   readonly replicas: readonly Replica[]
 }
 
-/** Percent of all that is asked; the last five are private, large, and unsafe requests. */
+/** Percent of all requests; the last five are private, large, and unsafe requests. */
 const shares = { hot: 70, unique: 15, vary: 5, none: 5, me: 2, large: 2, post: 1 }
 const flavours = ['sweet', 'sour', 'salt', 'bitter']
 
@@ -56,7 +56,7 @@ export async function runClient(scene: Scene, random: Random, who: string, over:
   agent.destroy()
 }
 
-/** An unsafe request, which nobody may send twice: its answer must come, and be no error but the origin's. */
+/** Sends an unsafe request, which no program may send twice. Its response must come, and be no error but the origin's. */
 async function send({ trail, troubles, ...scene }: Scene, random: Random, who: string, replica: Replica): Promise<void> {
   const beganMs = trail.elapsedMs
   const path = `/hot/${zipf(random)}`
@@ -78,7 +78,7 @@ function anyUp({ replicas }: Scene, random: Random): Replica | undefined {
   return up.length === 0 ? undefined : random.pick(up)
 }
 
-/** Purges until `over` says so, and asks everywhere after each that was confirmed. */
+/** Purges until `over` returns true, and requests the targets everywhere after each purge that was confirmed. */
 export async function runPurger(scene: Scene, random: Random, over: () => boolean): Promise<void> {
   while (!over()) {
     await wait(random.between(100, 1000))

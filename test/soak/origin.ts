@@ -1,10 +1,10 @@
-// Two servers of one origin: what they do has one order, and they can be told to fail.
+// Two servers of one origin: their actions have one order, and a test can make them fail.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { hesitation, wait, type Random } from '../coherence/random.ts'
 import { bodyOf, pageOf, type Page } from './site.ts'
 
-/** well: they answer; resetting: connections break, before an answer or within it; failing: they answer 502, 503 or 504. */
+/** well: they respond; resetting: connections break, before a response or within it; failing: they respond with 502, 503 or 504. */
 export type Mode = 'well' | 'resetting' | 'failing'
 
 const longestMs = 60
@@ -15,7 +15,7 @@ export class SoakOrigin {
   readonly #random: Random
   readonly #servers: Server[]
   readonly #sockets = new Set<Socket>()
-  /** Of what has changed. What is asked for once never does, so this does not grow. */
+  /** The versions of changed targets. A target requested once never changes, so this does not grow. */
   readonly #versions = new Map<string, number>()
   #counter = 0
 
@@ -30,7 +30,7 @@ export class SoakOrigin {
     }))
   }
 
-  /** Every answer and every change takes the next number. */
+  /** Every response and every change takes the next number. */
   get counter(): number {
     return this.#counter
   }
@@ -50,7 +50,7 @@ export class SoakOrigin {
     })))
   }
 
-  /** Breaks every connection, in the middle of whatever it carries. */
+  /** Breaks every connection, in the middle of its message. */
   resetAll(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
@@ -77,7 +77,7 @@ export class SoakOrigin {
       return
     }
     this.answered++
-    // RFC 9111 §4.4: what Content-Location names is invalidated as well.
+    // RFC 9111 §4.4: the URL in Content-Location is invalidated as well.
     if (request.method === 'POST') {
       this.change(page.path)
       response.writeHead(200, { 'Content-Location': page.path, 'X-Generation': ++this.#counter, 'Content-Length': 0 }).end()
@@ -100,7 +100,7 @@ export class SoakOrigin {
     const variant = kind === 'vary' ? String(headers['x-flavour']) : '-'
     const user = kind === 'me' ? String(headers['x-asker']) : '-'
     const body = bodyOf({ path, variant, user, generation }, bytes)
-    // Half of the large ones in chunks, whose end nothing tells beforehand.
+    // Half of the large ones in chunks, whose end nothing announces.
     if (kind !== 'large' || generation % 2 === 0) fields['Content-Length'] = body.length
     response.writeHead(200, fields)
     if (method === 'HEAD') {

@@ -1,4 +1,5 @@
-// One request of a client of the soak, and what its answer is held to: the right bytes, all of them, for this asker, and no error.
+// A request of a client of the soak, and the demands on its response: the right bytes, all of them, for this client, and no
+// error.
 import type { Agent } from 'node:http'
 import type { Oracle, Violation } from '../coherence/oracle.ts'
 import { exchange, field, NotAnswered, patiently, type Message, type PurgeScene } from '../coherence/reading.ts'
@@ -8,7 +9,7 @@ import type { SoakOrigin } from './origin.ts'
 import { readBody, type Page } from './site.ts'
 import type { Troubles } from './troubles.ts'
 
-/** Whoever is asked: a replica, as far as a request is concerned. */
+/** The receiver of a request: a replica, as far as a request is concerned. */
 export type Asked = Pick<Replica, 'name' | 'proxyPort' | 'up'>
 
 export interface Scene extends PurgeScene {
@@ -29,10 +30,10 @@ export interface Read {
   readonly leaves: 'at once' | 'midway' | undefined
 }
 
-/** Of a body this large, a part may be cut when Redis goes away as it is sent: docs/coherence.md. */
+/** Such a large body may be truncated when Redis goes away as it is sent: docs/coherence.md. */
 const inChunksBytes = 256 * 1024
 
-/** Sends it and judges what comes. Sent again, as clients do, if whoever was asked closed the connection as it was sent. */
+/** Sends it and judges the response. Sends it again, as clients do, if the replica closed the connection as it was sent. */
 export async function read(scene: Scene, asked: Read, replica: Asked, again = true): Promise<void> {
   const { trail, origin, troubles } = scene
   const { page, who, method } = asked
@@ -56,7 +57,7 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
       trail.count(stopping ? 'sent again: the replica was told to stop as it was sent' : 'sent again: a kept connection was closed as it was sent')
       return read(scene, { ...asked, agent: undefined }, other, false)
     }
-    return scene.violated({ rule: 'a request was not answered', purge: undefined }, page.path, told)
+    return scene.violated({ rule: 'a request got no response', purge: undefined }, page.path, told)
   }
   if (message === undefined) return trail.count('broken off by the client')
   const status = message.response.statusCode ?? 0
@@ -64,7 +65,7 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
   const tookMs = trail.elapsedMs - beganMs
   trail.count(`status ${status}`)
   if (/; hit/.test(cacheStatus)) trail.count('hits')
-  if (asked.slowMs === 0 && page.kind === 'hot') trail.most('slowest answer for a hot key, ms', Math.round(tookMs))
+  if (asked.slowMs === 0 && page.kind === 'hot') trail.most('slowest response for a hot key, ms', Math.round(tookMs))
   const told = `${who} is answered by ${replica.name} (#${sent}) after ${Math.round(tookMs)} ms: ${status}, ${message.body.length} bytes, generation ${field(message.response, 'x-generation')} body ${JSON.stringify(readBody(message.body))} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(page.path, told)
   const wrong = judge(scene, asked, replica, message, { status, sent, counterAtSend, beganMs, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
@@ -95,13 +96,13 @@ function judge(scene: Scene, { page, who, flavour, method }: Read, replica: Aske
     if (found.path !== page.path) return 'the body is that of another URL'
     if (found.variant !== (page.kind === 'vary' ? flavour : '-')) return 'the body is that of another variant'
     if (found.user !== (page.kind === 'me' ? who : '-')) return 'the body is that of another user'
-    if (complete && !found.whole) return 'the body looks whole, and is not'
+    if (complete && !found.whole) return 'the body claims to be whole, and is not'
   }
   if (!complete) {
     if (originFailed) trail.count('cut, visibly, while the origin failed')
     else if (troubles.ended('killed', replica.name, told.beganMs, nowMs)) trail.count('cut, visibly, with a replica that was killed')
     else if (page.bytes > inChunksBytes && troubles.during('redis', told.beganMs, nowMs)) trail.count('large, cut visibly while Redis was in trouble')
-    else return 'a body was cut, though nothing had failed'
+    else return 'a body was truncated, though nothing had failed'
     return undefined
   }
   const { generation } = found as { generation: number }

@@ -1,4 +1,4 @@
-// What a run of the soak has to say, for people.
+// The report of a run of the soak, for people.
 import type { Report } from './soak.ts'
 import { lived } from './soak.ts'
 import { courseOf, type Course, type Series } from './samples.ts'

@@ -1,4 +1,4 @@
-// What the processes hold: memory, descriptors and sockets of each, sampled while it runs, and whether they stay flat.
+// The resources of the processes: memory, descriptors and sockets of each, sampled while it runs, and whether they stay flat.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const MiB = 1024 * 1024
@@ -10,7 +10,7 @@ interface Sample {
   readonly sockets: number
 }
 
-/** One process, from its start, or the run's, to its end. */
+/** A process, from its start, or the run's, to its end. */
 export interface Series {
   readonly name: string
   readonly samples: Sample[]
@@ -18,7 +18,7 @@ export interface Series {
 
 export type Measure = 'rss' | 'handles' | 'sockets'
 
-// What a collector that has not run yet may hold, and what a fault may keep open for a while.
+// Allows for memory that a collector has not freed yet, and for descriptors that a fault keeps open for a while.
 const allowed: Record<Measure, (before: number) => number> = {
   rss: (before) => before * 1.25 + 32 * MiB,
   handles: (before) => before * 1.25 + 32,
@@ -28,7 +28,7 @@ const allowed: Record<Measure, (before: number) => number> = {
 export class Samples {
   readonly #series = new Map<number, Series>()
 
-  /** Looks at a process now. One that has just ended is left out. */
+  /** Samples a process now. A process that has just ended is left out. */
   take(name: string, pid: number, atMs: number): void {
     const sample = look(pid, atMs)
     if (sample === undefined) return

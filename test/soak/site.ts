@@ -1,4 +1,4 @@
-// What the origins of the soak have to give: the kinds of things, and bodies that say whose they are and that they are whole.
+// The content of the soak's origins: the kinds of targets, and bodies that name their client and prove that they are whole.
 import { crc32 } from 'node:zlib'
 
 export type Kind = 'hot' | 'unique' | 'vary' | 'none' | 'me' | 'large' | 'probe'
@@ -7,7 +7,7 @@ export const hotKeys = 200
 export const varyKeys = 20
 export const largeKeys = 8
 
-/** What one path is. It follows from the path alone, so that nothing need be remembered of what is asked for once. */
+/** The properties of a path. They follow from the path alone, so that targets requested once need not be remembered. */
 export interface Page {
   readonly path: string
   readonly kind: Kind
@@ -15,7 +15,7 @@ export interface Page {
   readonly tags: readonly string[]
   /** Bytes of its body, about. */
   readonly bytes: number
-  /** Its answers are for one asker alone, or for one request: each must come from the origin. */
+  /** Its responses are for one client alone, or for one request: each must come from the origin. */
   readonly neverShared: boolean
 }
 
@@ -47,14 +47,14 @@ export function pageOf(path: string): Page | undefined {
   }
 }
 
-/** What a body says in its first line. */
+/** The first line of a body. */
 export interface BodyName {
   readonly path: string
-  /** The flavour that was asked for, of what varies by it. */
+  /** The requested flavour, if the response varies by it. */
   readonly variant: string
-  /** Whom it is for, where it is for one alone. */
+  /** The client, if the response is for one client alone. */
   readonly user: string
-  /** The place of the answer in the order of all that the origins do. */
+  /** The position of the response in the order of all actions of the origins. */
   readonly generation: number
 }
 
@@ -64,7 +64,7 @@ export function bodyOf({ path, variant, user, generation }: BodyName, bytes: num
   return Buffer.concat([Buffer.from(`springhouse-soak ${name} ${rest.length} ${crc32(rest)}\n`), rest])
 }
 
-/** Whose a body, or its beginning, says that it is, and whether it is all of it; undefined: nobody's. */
+/** Returns the name in a body, or in its beginning, and whether the body is whole; undefined if it has none. */
 export function readBody(body: Buffer): (BodyName & { readonly whole: boolean }) | undefined {
   const end = body.indexOf(10)
   const found = /^springhouse-soak (\S+) (\S+) (\S+) (\d+) (\d+) (\d+)$/.exec(body.toString('latin1', 0, Math.max(0, Math.min(end, 300))))

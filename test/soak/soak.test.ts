@@ -6,7 +6,7 @@ import { soak } from './soak.ts'
 
 t.setTimeout(360_000)
 
-void t.test('whatever fails, nobody gets a wrong, cut, foreign or purged body, nor an error that the origin did not make', async (test) => {
+void t.test('whatever fails, no client gets a wrong, truncated, foreign or purged body, nor an error that the origin did not make', async (test) => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   test.comment(`seed ${seed}`)
   const report = await soak({

@@ -19,9 +19,9 @@ export interface SoakOptions {
   readonly faultMs: number
   readonly sampleMs: number
   readonly clients: number
-  /** Whether what depends on how fast the machine is counts: recovery, the time of a stop, and memory. */
+  /** True if measures that depend on the machine's speed count: recovery, the time of a stop, and memory. */
   readonly timed: boolean
-  /** Told of each fault as it is over. */
+  /** Called with a line for each fault as it is over. */
   readonly tell: (line: string) => void
 }
 
@@ -37,7 +37,7 @@ const mostViolations = 20
 const longestRecoveryMs = 2_000
 const longestStopMs = 15_000
 const maxLagMs = 1_000
-// By then what was asked last must have been answered.
+// By then the last requests must have their responses.
 const lastAnswersMs = 60_000
 
 /** @throws Error when a replica does not start, or something hangs. */
@@ -89,7 +89,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
     ]
     const stopped = (replica: Replica, code: number | NodeJS.Signals, tookMs: number): void => {
       trail.most('slowest stop, ms', Math.round(tookMs))
-      // Its primary replaces it, so nothing else would tell.
+      // Its primary replaces it, so there is no other sign.
       if (/worker \d+ ended/.test(replica.said)) broken(`a worker of ${replica.name} ended by itself: ${replica.said}`)
       if (code !== 0) broken(`${replica.name} was told to stop, and ended with ${code}: ${replica.said}`)
       else if (options.timed && tookMs > longestStopMs) broken(`${replica.name} took ${Math.round(tookMs)} ms to stop`)
@@ -106,7 +106,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
       for (let i = 0; i < options.faults; i++) {
         await wait(Math.max(0, beganMs + i * options.periodMs + options.periodMs / 4 - trail.elapsedMs))
         const fault = faults[i % faults.length] as Fault
-        // The third lives from the first moment to the last: its memory is what is judged.
+        // The third lives from the first moment to the last: its memory is judged.
         const replica = replicas[(i + Math.floor(i / faults.length)) % 2] as Replica
         if (fault.one === true) expected.add(replica)
         await undergo(fault, { replica, number: i + 1 })
@@ -125,8 +125,8 @@ export async function soak(options: SoakOptions): Promise<Report> {
       const stopMs = trail.elapsedMs
       stopped(replica, await replica.drain(), trail.elapsedMs - stopMs)
     }
-    trail.count('answers of the origin', origin.answered)
-    trail.count('answers judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
+    trail.count('responses of the origin', origin.answered)
+    trail.count('responses judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
     for (const [target, story] of doubtful) if (!notRecorded.has(target)) broken(story)
     if (options.timed) for (const what of growing(samples, seconds)) broken(what)
     return { seed: options.seed, seconds, trail, samples, violations }
@@ -172,7 +172,7 @@ function configFor(redis: RedisServer, origin: SoakOrigin): object {
 
 const measures: readonly Measure[] = ['rss', 'handles', 'sockets']
 
-/** What was there for most of the run and did not stay flat. */
+/** Returns the measures that did not stay flat, of processes that lived for most of the run. */
 function growing(samples: Samples, seconds: number): string[] {
   return samples.all.filter((series) => lived(series, seconds)).flatMap((series) => measures.filter((measure) => !courseOf(series, measure).flat).map((measure) => {
     const { before, after } = courseOf(series, measure)
@@ -192,7 +192,7 @@ function clock(ms: number): string {
 async function inTime(load: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('clients still wait for answers long after the last request: something hangs')), lastAnswersMs)
+    timer = setTimeout(() => reject(new Error('clients still wait for responses long after the last request: something hangs')), lastAnswersMs)
   })
   try {
     await Promise.race([load, late])

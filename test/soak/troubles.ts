@@ -1,4 +1,4 @@
-// When something was wrong, and what that excuses.
+// The periods of trouble, and the faults that they excuse.
 
 export type Sort = 'redis' | 'origin' | 'killed' | 'stopped' | 'none'
 
@@ -21,12 +21,12 @@ export class Troubles {
     return (endMs) => { window.untilMs = endMs }
   }
 
-  /** Whether one of this sort was on at any time between the two. */
+  /** True if a trouble of this sort was on at any time between the two. */
   during(sort: Sort, fromMs: number, untilMs: number): boolean {
     return this.#windows.some((one) => one.sort === sort && one.fromMs <= untilMs && one.untilMs >= fromMs)
   }
 
-  /** Whether this replica was killed, or told to stop, when a request that was sent to it at `fromMs` was under way. */
+  /** True if this replica was killed, or stopped, while a request that was sent to it at `fromMs` was in flight. */
   ended(sort: 'killed' | 'stopped', name: string, fromMs: number, untilMs: number): boolean {
     return this.#windows.some((one) => one.sort === sort && one.name === name && one.fromMs >= fromMs && one.fromMs <= untilMs)
   }

@@ -98,7 +98,7 @@ void t.test('an append whose reply is lost is found again, and made once', async
       return round % 2 === 0 ? 0 : 9
     }
     test.same((await one.log.append(purge({ tags: [tag] }), longMs)).replicas, { live: 1, acknowledged: 1 })
-    test.ok(cut, 'its answer was cut off')
+    test.ok(cut, 'its reply was cut off')
     test.equal(await recorded(raw, tag), 1)
   }
 })

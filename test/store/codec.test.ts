@@ -25,23 +25,23 @@ void t.test('any metadata that a response could have comes back from elsewhere, 
 
 /** Changes that make metadata impossible for a response, each alone. */
 const impossible: Readonly<Record<string, Partial<Metadata>>> = {
-  'status 999': { status: 999 }, 'status 101': { status: 101 }, 'status 0': { status: 0 }, 'status 600': { status: 600 }, 'status 304': { status: 304, bodyBytes: 0 }, 'status 412': { status: 412 },
+  'status 999': { status: 999 }, 'status 101': { status: 101 }, 'status 0': { status: 0 }, 'status 600': { status: 600 }, 'status 304': { status: 304, bodyBytes: 0 }, 'status 429': { status: 429 },
   '206 without a part': { status: 206 }, 'a part that is a 200': { part: { ranges: [{ start: 0, end: 1 }], complete: 2, requestedRange: 'bytes=0-0' } },
   'a body on 204': { status: 204, bodyBytes: 5 }, 'a body on 205': { status: 205, bodyBytes: 5 },
   ...Object.fromEntries((['requestTimeMs', 'responseTimeMs', 'keepUntilMs', 'initialAgeMs', 'lifetimeMs', 'staleWhileRevalidateMs', 'staleIfErrorMs'] as const).flatMap(name => [Number.NaN, -1, Infinity, -Infinity, 1e300].map(value => [`${name} ${value}`, { [name]: value }]))),
   ...Object.fromEntries([Number.NaN, -1, 1.5, Infinity, 2 ** 60].map(value => [`bodyBytes ${value}`, { bodyBytes: value }])),
   ...Object.fromEntries([
     ['etag', '"a"', 'etag', '"b"'], ['content-type', 'a', 'content-type', 'a'], ['content-length', '5'], ['content-length', '5', 'content-length', '6'], ['transfer-encoding', 'chunked'], ['connection', 'x'], ['keep-alive', '1'], ['upgrade', 'h2c'], ['te', 'x'], ['trailer', 'x'], ['proxy-authenticate', 'x'],
-    [':status', '200'], ['X', '1'], ['', '1'], ['x y', '1'], ['x\r\ny', '1'], ['x', 'a\r\nb: c'], ['x', 'a\0'], ['x', ' a'], ['x', 'a '], ['x', '\u0100'], ['age', '1'], ['age', 'NaN'], ['cache-tag', 'x'], ['surrogate-control', 'x'], ['proxy-status', 'x'],
+    [':status', '200'], ['X', '1'], ['', '1'], ['x y', '1'], ['x\r\ny', '1'], ['x', 'a\r\nb: c'], ['x', 'a\0'], ['x', ' a'], ['x', 'a '], ['x', '\u0100'], ['age', '1'], ['age', 'NaN'], ['surrogate-control', 'x'], ['proxy-status', 'x'],
   ].map(fields => [`fields ${JSON.stringify(fields)}`, { fields, etag: undefined, lastModified: undefined }])),
-  'a cache-only field that is none': { cacheOnlyFields: ['x', '1'] }, 'a cache-only field that is malformed': { cacheOnlyFields: ['cache-tag', 'a\n'] },
+  'a cache-only field that is none': { cacheOnlyFields: ['x y', '1'] }, 'a cache-only field that is malformed': { cacheOnlyFields: ['cache-tag', 'a\n'] },
   'an etag that is not its field': { etag: '"other"' }, 'an empty etag': { etag: '', fields: [] }, 'an etag of two lines': { etag: 'a\r\nb', fields: [] }, 'a Last-Modified that is no date': { lastModified: 'x', fields: [], etag: undefined },
   'Vary of no name': { vary: [['', null]] }, 'Vary of a name in capitals': { vary: [['Accept', null]] }, 'Vary twice': { vary: [['a', null], ['a', null]] }, 'Vary out of order': { vary: [['b', null], ['a', null]] }, 'Vary with a malformed value': { vary: [['a', 'x\n']] },
   'no authority': { authority: '' }, 'an authority of two words': { authority: 'a b' }, 'a target that is none': { target: 'a' }, 'a target with a space': { target: '/a b' }, 'a target of two lines': { target: '/a\r\n' },
-  'an empty tag': { tags: [''] }, 'a long tag': { tags: ['x'.repeat(1025)] }, 'a tag of two lines': { tags: ['a\nb'] }, 'a stamp of two lines': { stamp: 'a\n' }, 'a long stamp': { stamp: 'x'.repeat(129) },
+  'an empty tag': { tags: [''] }, 'a long tag': { tags: ['x'.repeat(1025)] }, 'a tag of two lines': { tags: ['a\nb'] }, 'a tag with half a pair': { tags: ['a\ud83d'] }, 'a stamp of two lines': { stamp: 'a\n' }, 'a long stamp': { stamp: 'x'.repeat(129) },
   ...Object.fromEntries(([[], [[5, 5]], [[5, 4]], [[4, 6], [5, 7]], [[8, 9], [1, 2]], [[-1, 2]], [[0, Number.NaN]], [[0.5, 2]], [[0, 2 ** 60]], Array.from({ length: 17 }, (_, i) => [i * 2, i * 2 + 1])] as [number, number][][])
     .map(ranges => [`ranges ${JSON.stringify(ranges)}`, { status: 206, part: { ranges: ranges.map(([start, end]) => ({ start, end })), complete: undefined, requestedRange: 'bytes=0-' } }])),
-  'a part longer than the whole': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: 5, requestedRange: 'bytes=0-' } }, 'a part that nobody asked for': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: undefined, requestedRange: 'x' } },
+  'a part longer than the whole': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: 5, requestedRange: 'bytes=0-' } }, 'a part that was not requested': { status: 206, part: { ranges: [{ start: 0, end: 9 }], complete: undefined, requestedRange: 'x' } },
   'content fields of a part': { status: 206, fields: ['content-range', 'bytes 0-1/2'], etag: undefined, part: { ranges: [{ start: 0, end: 2 }], complete: undefined, requestedRange: 'bytes=0-' } },
 }
 

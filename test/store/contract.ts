@@ -130,8 +130,8 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
       test.same(await bodies(store), [Buffer.alloc(bytes, 'new ').toString()])
       const chunks = [first.value as Buffer]
       for (let next = await reader.next(); next.done !== true; next = await reader.next()) chunks.push(next.value)
-      test.ok(Buffer.concat(chunks).equals(old), 'the one who had begun')
-      test.ok((await readBody(before.body, 0, bytes)).equals(old), 'the one who had not begun yet')
+      test.ok(Buffer.concat(chunks).equals(old), 'the write that had begun')
+      test.ok((await readBody(before.body, 0, bytes)).equals(old), 'the write that had not begun yet')
     })
 
     promise(`a body of ${bytes} bytes stays readable for its readers, although it is removed meanwhile`, async (test, { store }) => {
@@ -146,10 +146,10 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
 
   promise('a commit that lost a race with a newer one is not taken', async (test, { store }) => {
     const late = store.write(key, metadata({ requestTimeMs: t0 - 500 }))
-    await late.write(Buffer.from('asked for first'))
-    await put(store, key, metadata({ requestTimeMs: t0 - 100 }), Buffer.from('asked for later'))
+    await late.write(Buffer.from('requested first'))
+    await put(store, key, metadata({ requestTimeMs: t0 - 100 }), Buffer.from('requested later'))
     test.equal(await late.commit(), false)
-    test.same(await bodies(store), ['asked for later'])
+    test.same(await bodies(store), ['requested later'])
   })
 
   // The guards of these four: outlasts and isAhead, in src/store/ and in the scripts for Redis.
@@ -199,7 +199,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     clock.advance(4000)
     test.same(await store.lookup(key), [])
     test.same((await store.list(undefined, 10)).entries, [])
-    test.equal(await put(store, key, metadata({ keepUntilMs: t0 })), false, 'what would be absent at once is not taken')
+    test.equal(await put(store, key, metadata({ keepUntilMs: t0 })), false, 'an entry that would be absent at once is not taken')
   })
 
   promise('variants lie side by side, the youngest responseTimeMs first', async (test, { store }) => {
@@ -246,7 +246,7 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
       const [after] = await store.lookup(key)
       test.same(after?.meta, { ...renewed, bodyBytes: bytes })
       if (after !== undefined) test.ok((await readBody(after.body, 0, bytes)).equals(body))
-      test.equal(found.meta.keepUntilMs, t0 + 1000, 'what was handed out is not changed')
+      test.equal(found.meta.keepUntilMs, t0 + 1000, 'a returned entry is not changed')
     })
   }
 

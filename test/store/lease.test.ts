@@ -236,7 +236,7 @@ t.test('a process that receives no messages does not wait; and followers are wok
 
   let waiting = (await elsewhere(take(b))).ended()
   await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
-  t.equal(await waiting, 'expired', 'its subscription is gone: it may have missed the word')
+  t.equal(await waiting, 'expired', 'its subscription is lost: it may have missed the message')
   // Until messages arrive again it takes no lease; then it waits, and is notified.
   let again: LeaseResult = { kind: 'unavailable' }
   await eventually(async () => (again = await take(b)).kind !== 'unavailable')
@@ -266,7 +266,7 @@ t.test('a Redis that hangs delays nothing: there is no lease, within the deadlin
   const takings = await Promise.all(Array.from({ length: 5 }, () => b.take('another', 'stamp', 'uncacheable')))
   t.same(takings.map(({ kind }) => kind), Array.from({ length: 5 }, () => 'unavailable'))
   t.equal(redis.degraded, true)
-  t.equal(await waiting, 'expired', 'and whoever waited is woken')
+  t.equal(await waiting, 'expired', 'and waiting calls are woken')
   server.kill('SIGCONT')
 })
 

@@ -70,7 +70,7 @@ void t.test('200,000 purges faster than any can be let go by age: the oldest are
   test.equal(judge(table, 179_999, 'none'), 'dead', 'a record that was let go may have matched it')
   test.equal(judge(table, 180_000, 'none'), 'valid')
   test.equal(judge(table, 180_000, 'tag-190000'), 'dead')
-  test.equal(table.mayTouch(stamp(179_999), 'b', '/y'), true)
+  test.equal(table.mayTouch(stamp(179_999), { authority: 'b', target: '/y' }), true)
 })
 
 void t.test('purges that name much count for what they name', async (test) => {

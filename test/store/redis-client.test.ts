@@ -92,7 +92,7 @@ void t.test('maxmemory-policies that are unfit when Redis is full', (test) => {
     test.equal(unfitMemory(info(0, policy)), undefined, 'without a limit nothing is evicted or refused')
   }
   for (const policy of ['volatile-ttl', 'volatile-lfu', 'volatile-lru']) test.equal(unfitMemory(info(1_000_000, policy)), undefined)
-  test.equal(unfitMemory(''), undefined, 'what is not told is not guessed')
+  test.equal(unfitMemory(''), undefined, 'an unknown value is not guessed')
   test.end()
 })
 

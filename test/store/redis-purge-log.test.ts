@@ -135,8 +135,8 @@ void t.test('a purge wins over a fill that was in flight on another replica', as
   const asked = two.log.applied
   await one.log.append(purge({ prefixes: [{ authority: 'a.example', target: '/v1/' }] }), longMs)
   test.equal(two.log.judge(entry(asked)), 'dead')
-  test.equal(two.log.mayMatch(asked, 'a.example', '/v1/other'), true)
-  test.equal(two.log.mayMatch(asked, 'b.example', '/v1/other'), false)
+  test.equal(two.log.mayMatch(asked, { authority: 'a.example', target: '/v1/other' }), true)
+  test.equal(two.log.mayMatch(asked, { authority: 'b.example', target: '/v1/other' }), false)
 })
 
 void t.test('a soft purge makes entries stale, and is reported as soft', async (test) => {
@@ -177,12 +177,12 @@ void t.test('before it has read the log once, a replica is not current, and ever
   })
   test.equal(log.isCaughtUp(), false)
   test.equal(log.judge(entry(log.applied)), 'dead')
-  test.equal(log.mayMatch(log.applied, 'a.example', '/'), true)
+  test.equal(log.mayMatch(log.applied, { authority: 'a.example', target: '/' }), true)
   await test.rejects(log.append(purge({ all: true }), 10), { code: 'PURGE_NOT_WRITTEN' })
   const early = log.applied
   await server.restart()
   await eventually(() => log.isCaughtUp())
-  test.equal(log.judge(entry(early)), 'dead', 'what was asked for without a log can have missed any purge')
+  test.equal(log.judge(entry(early)), 'dead', 'an entry requested without a log can have missed any purge')
   test.equal(log.judge(entry(log.applied)), 'valid')
 })
 
@@ -285,7 +285,7 @@ void t.test('a flush: a purge is not acknowledged while a replica that cannot be
   stall()
   await raw.flushall()
   const { replicas } = await one.log.append(purge({ all: true }), 500)
-  test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
+  test.equal(two.log.judge(entry(before)), 'valid', 'it has not received it')
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
   test.same((await one.log.replicas()).map(({ id }) => id), ['one'])
 })
@@ -311,7 +311,7 @@ void t.test('a replica that follows another log afterwards notices a flush, howe
   // For longer than a registration lasts: a missing registration does not prove that there were others.
   clock.add(10 * longMs)
   const { replicas } = await one.log.append(purge({ all: true }), 1500)
-  test.equal(two.log.judge(entry(before)), 'valid', 'it has not heard of it')
+  test.equal(two.log.judge(entry(before)), 'valid', 'it has not received it')
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
@@ -328,7 +328,7 @@ void t.test('a flush: a purge waits for a replica even if its lag is longer than
   stall()
   await raw.flushall()
   const { replicas } = await one.log.append(purge({ all: true }), 2500)
-  test.not(two.log.judge(entry(before, ['y'])), 'dead', 'it has not heard of it')
+  test.not(two.log.judge(entry(before, ['y'])), 'dead', 'it has not received it')
   test.ok(replicas.acknowledged < replicas.live, JSON.stringify(replicas))
 })
 
@@ -425,8 +425,8 @@ void t.test('a replica that has applied more than there is in the log acknowledg
       ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, 10_000, '', ''])
     return raw.hget(list, 'two')
   }
-  test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'what is in the log is acknowledged')
-  test.match(await follow(`${Number(ms) + 1}-5`), /^ /, 'what was lost is not')
+  test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'a purge in the log is acknowledged')
+  test.match(await follow(`${Number(ms) + 1}-5`), /^ /, 'a lost purge is not')
 })
 
 void t.test('ids of records are not given twice, also while the clock of Redis is behind the last of them', async (test) => {
@@ -510,7 +510,7 @@ void t.test('an older log that has come back, from a snapshot or by a failover, 
   const two = await replica('two')
   await eventually(() => one.log.applied === two.log.applied)
   for (const { log } of [one, two]) {
-    test.equal(log.judge(entry(old)), 'dead', 'what was stored under the old log lacks the purge')
+    test.equal(log.judge(entry(old)), 'dead', 'an entry stored under the old log lacks the purge')
     test.equal(log.judge(entry(followed)), 'dead')
     test.equal(log.judge(entry(log.applied)), 'valid')
   }

@@ -40,7 +40,7 @@ void t.test('connections that are made after a change use the new password, be i
     await eventually(() => own.status === 'ready')
     const next = `${now}@2`
     await raw.config('SET', 'requirepass', next)
-    test.equal(await takes(redis), true, 'what is connected stays')
+    test.equal(await takes(redis), true, 'existing connections stay')
     await killAll(raw)
     await eventually(() => redis.degraded)
     redis.renewUsers(servers(next))

@@ -166,7 +166,7 @@ void t.test('a body that is lost between metadata and read is BodyGone, before t
   await raw.setrange(chunkName(name, id, 2), 1_000, 'xxxx')
   await test.rejects(readBody(found.body, 0, 1_200_000), { name: 'BodyGone' })
   const reader = found.body.read(0, 1_200_000)[Symbol.asyncIterator]()
-  test.equal(((await reader.next()).value as Buffer).length, 262_144, 'what is there comes first')
+  test.equal(((await reader.next()).value as Buffer).length, 262_144, 'existing entries come first')
   await reader.return?.()
   const second = chunkName(name, id, 1)
   const sound = await raw.getBuffer(second) as Buffer

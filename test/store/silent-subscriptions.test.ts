@@ -120,10 +120,10 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     const [used] = await b.store.lookup(key)
     if (used !== undefined) b.store.local.promote(key, used)
     await version(4)
-    test.same(await bodies(b.store, key), ['version 4'], 'what has come into memory meanwhile is not used')
+    test.same(await bodies(b.store, key), ['version 4'], 'an entry that came into memory meanwhile is not used')
     test.same(b.store.local.lookup(key), [])
     test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'acquired')
-    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'unavailable', 'who would not be told does not wait')
+    test.equal((await b.leases.take(key, 'stamp', 'uncacheable')).kind, 'unavailable', 'a process that would not be notified does not wait')
     test.same((await b.log.append(purge({ tags: ['x'] }), 20_000)).replicas, { live: 2, acknowledged: 2 })
     test.same(a.store.stats().degraded, [], 'another process has nothing to complain of')
     await eventually(() => told(b).length === 3)
@@ -137,7 +137,7 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     await version(5)
     await eventually(() => b.store.local.lookup(key).length === 0)
     await eventually(() => b.lines.filter(({ message }) => message === 'messages of other replicas arrive again').length === 3)
-    test.equal(told(b).length, 3, 'each was told of once')
+    test.equal(told(b).length, 3, 'each was reported once')
   })
 }
 

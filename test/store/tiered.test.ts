@@ -125,7 +125,7 @@ void t.test('an entry is in memory at once where it was written, and where it is
   test.same(near(a).map((each) => each.meta), [{ ...meta, bodyBytes: 4 }])
   test.same(near(b), [])
   test.equal((await b.lookup(key)).length, 1)
-  test.same(near(b), [], 'to look is not to use')
+  test.same(near(b), [], 'a check is not a use')
   await use(b)
   test.same(near(b).map((each) => each.meta), [{ ...meta, bodyBytes: 4 }], 'a copy has the stamp and the times of what it is a copy of')
   test.same(nearBodies(b), ['body'])
@@ -142,7 +142,7 @@ void t.test('a long body is copied into memory for the first reader that reads a
   const given = kept.body.read(0, body.length)[Symbol.asyncIterator]()
   await given.next()
   await given.return?.()
-  test.same(near(b), [], 'neither a part nor one who breaks off')
+  test.same(near(b), [], 'neither a part nor an aborted write')
   const [one, two] = await Promise.all([readBody(kept.body, 0, body.length), readBody(kept.body, 0, body.length)])
   test.ok(one.equals(body) && two.equals(body))
   test.equal(near(b)[0]?.body.bytes?.equals(body), true)
@@ -186,7 +186,7 @@ for (const cluster of [false, true]) {
     test.equal(near(b).length, 2)
 
     test.equal(await put(a, key, metadata({ variant: 'one', requestTimeMs: t0 - 10 }), Buffer.from('one, new')), true)
-    test.ok(nearBodies(a).includes('one, new'), 'what it has stored itself it keeps')
+    test.ok(nearBodies(a).includes('one, new'), 'it keeps its own entries')
     await hearEachOther(both)
     test.same(nearBodies(b), ['two'], 'the others lose what was replaced, and nothing else')
     test.equal((await use(b, key, 'one'))?.toString(), 'one, new')
@@ -213,11 +213,11 @@ for (const cluster of [false, true]) {
 void t.test('a commit that lost the race to another replica is not kept in memory either', async (test) => {
   const { a, b } = await replicas(test as Test)
   const late = a.write(key, metadata({ requestTimeMs: t0 - 500 }))
-  await late.write(Buffer.from('asked for first'))
-  await put(b, key, metadata({ requestTimeMs: t0 - 100 }), Buffer.from('asked for later'))
+  await late.write(Buffer.from('requested first'))
+  await put(b, key, metadata({ requestTimeMs: t0 - 100 }), Buffer.from('requested later'))
   test.equal(await late.commit(), false)
   test.same(near(a), [])
-  test.same(await bodies(a), ['asked for later'])
+  test.same(await bodies(a), ['requested later'])
 })
 
 void t.test('a value that was read before its invalidation message is not kept after it', async (test) => {
@@ -351,5 +351,5 @@ void t.test('memory stays within its bytes, whatever is written and read through
   test.ok(most <= 524_288, `${most} bytes`)
   test.ok(a.stats().evictions > 1000 && b.stats().evictions > 1000)
   test.equal(a.stats().maxBytes, 524_288)
-  for (let i = 0; i < 3000; i += 100) test.equal((await a.lookup(`key ${i}`)).length, 1, 'what memory let go Redis has')
+  for (let i = 0; i < 3000; i += 100) test.equal((await a.lookup(`key ${i}`)).length, 1, 'Redis has the entries that memory evicted')
 })

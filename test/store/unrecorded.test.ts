@@ -75,9 +75,9 @@ for (const [name, begin, end] of troubles) {
     test.equal(one.judge(entry(before, '/x')), 'dead')
     test.equal(one.judge(entry(before, '/y', ['group'])), 'dead')
     test.equal(one.judge(entry(before, '/y')), 'valid')
-    test.equal(one.mayMatch(before, 'a.example', '/x'), true, 'nobody waits for what was under way')
+    test.equal(one.mayMatch(before, { authority: 'a.example', target: '/x' }), true, 'nobody waits for what was under way')
     test.equal(one.matchedBetween(entry(before, '/x'), before), true)
-    await test.rejects(one.append(purge({ tags: ['of an operator'] }), 10), { code: 'PURGE_NOT_WRITTEN' }, 'an operator is told, and nothing is kept')
+    await test.rejects(one.append(purge({ tags: ['of an operator'] }), 10), { code: 'PURGE_NOT_WRITTEN' }, 'the operator gets an error, and nothing is kept')
     test.equal(one.unrecorded, 2)
     await end(made)
     for (const log of [one, two]) {
@@ -87,7 +87,7 @@ for (const [name, begin, end] of troubles) {
     }
     await eventually(() => one.unrecorded === 0)
     await eventually(() => one.applied === two.applied && one.judge(entry(one.applied, '/x')) === 'valid')
-    test.equal(one.mayMatch(one.applied, 'a.example', '/x'), false)
+    test.equal(one.mayMatch(one.applied, { authority: 'a.example', target: '/x' }), false)
     const { log: three } = await made.replica('three')
     test.equal(three.judge(entry(before, '/x')), 'dead')
   })

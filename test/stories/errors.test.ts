@@ -1,6 +1,8 @@
 // Errors: what a stored response may stand in for, and how long.
 import t from 'tap'
-import { story } from './site.ts'
+import { rawRequest } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
+import { story, type Scripted } from './site.ts'
 
 // The guard: `status >= 400` in mayServeStaleOnError.
 t.test('a stored error never stands in for another', async test => {
@@ -15,6 +17,47 @@ t.test('a stored error never stands in for another', async test => {
   site.clock.advance(1_500)
   test.equal((await site.get('/a')).body.toString(), 'page', 'and the next good response is taken')
   test.equal(site.tell(await site.get('/a')), '200 page fresh')
+})
+
+// The guard: `entry.meta.status < 400` in supersede().
+for (const [name, later] of [
+  ['another 503', { status: 503, fields: { 'retry-after': '2' }, body: 'error 2' }],
+  ['a 500', { status: 500, body: 'error 2' }],
+  ['a 502 that says no-store', { status: 502, fields: { 'cache-control': 'no-store' }, body: 'error 2' }],
+] as const) {
+  t.test(`a stored error that may be served during its refresh is superseded by ${name}`, async test => {
+    for (const status of [404, 503]) {
+      const site = await story(test, [{ status, fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600', 'retry-after': '1' }, body: 'error 1' }, later])
+      await site.get('/a')
+      site.clock.advance(1_500)
+      test.equal(site.tell(await site.get('/a')), `${status} error 1 stale-while-revalidate`)
+      await eventually(async () => (await site.get('/a')).body.toString() === 'error 2')
+      const next = await site.get('/a')
+      test.equal(next.body.toString(), 'error 2')
+      test.equal(next.status, later.status)
+    }
+  })
+}
+
+t.test('a page is not superseded by an error of its refresh', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600' }, body: 'page' }, { status: 503, body: 'down' }])
+  await site.get('/a')
+  site.clock.advance(1_500)
+  for (let i = 2; i < 6; i++) {
+    test.equal(site.tell(await site.get('/a')), '200 page stale-while-revalidate')
+    await eventually(() => site.requests.length === i)
+  }
+})
+
+// The guard: `status < 400` in staleAllowances().
+t.test('staleWhileRevalidate of the route is for pages: an error is not served for longer than ttl.status', async test => {
+  const site = await story(test, [{ status: 503, body: 'down' }, { fields: { 'cache-control': 'max-age=1' }, body: 'page' }], { cache: { staleWhileRevalidate: '1h', ttl: { status: { 503: '1s' } } } })
+  await site.get('/a')
+  test.equal(site.tell(await site.get('/a')), '503 down fresh')
+  site.clock.advance(1_500)
+  test.equal(site.tell(await site.get('/a')), '200 page stale')
+  site.clock.advance(1_500)
+  test.equal(site.tell(await site.get('/a')), '200 page stale-while-revalidate')
 })
 
 // RFC 5861 §4. The guard: `allowedMs !== undefined` in mayServeStaleOnError.
@@ -48,13 +91,60 @@ t.test('a response without a lifetime says so, and one with a lifetime that cann
   test.equal(site.tell(await site.get('/d')), '200 d bad-lifetime')
 })
 
-// The guard: `askedConditionally` in exchange/fill/fill.ts.
+// The guard: isConditional() in exchange/fill/plan.ts.
 t.test('a 304 to a request without conditions is a 502, and is not stored', async test => {
   const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }, { status: 304 }])
   test.equal((await site.get('/a')).status, 502)
   test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 200)
   test.equal((await site.get('/a')).body.toString(), 'page')
   test.equal((await site.get('/b', {}, { method: 'HEAD' })).status, 502)
+})
+
+// The guard: refused() in exchange/pass/pass.ts.
+for (const [name, cache, request, options] of [
+  ['bypasses the cache', { mode: 'bypass' }, {}, {}],
+  ['is a HEAD that bypasses the cache', { mode: 'bypass' }, {}, { method: 'HEAD' }],
+  ['has a condition of another kind', {}, { 'If-Match': '"a"' }, {}],
+  ['has a range and no condition', { mode: 'bypass' }, { 'Range': 'bytes=0-1', 'If-Range': '"a"' }, {}],
+  ['has a body', {}, { 'Content-Length': '1' }, { body: 'x' }],
+] as const) {
+  t.test(`a 304 is a 502 if its request ${name}, and is not stored`, async test => {
+    const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }], { cache })
+    const first = await site.get('/a', request, options)
+    test.equal(first.status, 502)
+    test.match(first.header('proxy-status'), /http_protocol_error/)
+    test.equal((await site.get('/a')).body.toString(), 'page', 'and the next request is forwarded')
+  })
+}
+
+// The guard: refused() in onRefused() (proxy/pass/websocket.ts).
+t.test('a 304 to a WebSocket handshake is a 502 too', async test => {
+  const site = await story(test, [{ status: 304 }])
+  const handshake = 'GET /a HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+  test.match(await rawRequest(site.port, handshake), /^HTTP\/1\.1 502 /)
+  test.equal(site.requests.length, 1)
+})
+
+t.test('a 304 to a condition of the client passes, and so does one to another method', async test => {
+  for (const [request, options] of [[{ 'If-None-Match': '"a"' }, {}], [{ 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { method: 'HEAD' }], [{}, { method: 'POST' }], [{}, { method: 'DELETE' }]] as const) {
+    const site = await story(test, [{ status: 304, fields: { etag: '"a"' } }], { cache: { mode: 'bypass' } })
+    test.equal((await site.get('/a', request, options)).status, 304)
+  }
+})
+
+// The guard: isConditional() in exchange/fill/plan.ts.
+t.test('a 304 to the request of an uncacheable key is a 502 too', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'page' }, { status: 304, fields: { 'cache-control': 'max-age=60' } }, { status: 304 }, { fields: { 'cache-control': 'max-age=60' }, body: 'new' }])
+  await site.get('/a')
+  test.equal((await site.get('/a')).status, 502)
+  test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 304, 'the client’s own condition')
+  test.equal(site.tell(await site.get('/a')), '200 new uri-miss')
+})
+
+t.test('a 304 to a request for a range is a 502, and the next one is forwarded', async test => {
+  const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+  test.equal((await site.get('/a', { Range: 'bytes=0-1' })).status, 502)
+  test.equal((await site.get('/a')).body.toString(), 'page')
 })
 
 // The guard: contradictsBody() in policy/validation.ts.
@@ -84,12 +174,40 @@ t.test('a 304 with another name of the same coding is believed', async test => {
   test.equal(site.requests.length, 2)
 })
 
-// The guard: `status >= 400` in unstoredOutcome().
-t.test('after an error requests wait for one fetch again', async test => {
-  const site = await story(test, [{ status: 500, body: 'oops' }, { status: 404, body: 'none' }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+// The guards: `status >= 400` in unstoredOutcome(), and `meta.status >= 400` in storedOutcome().
+const errors: readonly (readonly [name: string, error: Scripted])[] = [
+  ...[400, 404, 410, 429, 500, 502, 503, 504].map(status => [`a ${status}`, { status, body: 'no' }] as const),
+  ['a 404 that says no-store', { status: 404, fields: { 'cache-control': 'no-store' }, body: 'no' }],
+  ['a 500 that says private', { status: 500, fields: { 'cache-control': 'private' }, body: 'no' }],
+  ['a 404 that sets a cookie', { status: 404, fields: { 'cache-control': 'max-age=60', 'set-cookie': 'a=1' }, body: 'no' }],
+  ['a 404 that varies by everything', { status: 404, fields: { 'cache-control': 'max-age=60', 'vary': '*' }, body: 'no' }],
+  ['a stored 404 that is validated at each use', { status: 404, fields: { 'cache-control': 'max-age=60, no-cache', 'etag': '"a"' }, body: 'no' }],
+  ['a stored 503 that is stale from the start', { status: 503, fields: { 'cache-control': 'max-age=1', 'age': '5' }, body: 'no' }],
+]
+
+for (const [name, error] of errors) {
+  t.test(`after ${name} requests wait for one fetch again`, async test => {
+    const site = await story(test, [error, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
+    test.equal((await site.get('/a')).status, error.status)
+    const all = await Promise.all(Array.from({ length: 30 }, async () => (await site.get('/a')).body.toString()))
+    test.same(new Set(all), new Set(['page']))
+    test.equal(site.requests.length, 2)
+  })
+}
+
+t.test('a 304 that confirms a stored error marks nothing either', async test => {
+  const error = { status: 404, fields: { 'cache-control': 'max-age=60, no-cache', 'etag': '"a"' }, body: 'no' }
+  const site = await story(test, [error, { status: 304 }, { fields: { 'cache-control': 'max-age=60' }, body: 'page' }])
   await site.get('/a')
-  await site.get('/a')
+  test.equal((await site.get('/a')).status, 404)
   const all = await Promise.all(Array.from({ length: 30 }, async () => (await site.get('/a')).body.toString()))
   test.same(new Set(all), new Set(['page']))
   test.equal(site.requests.length, 3)
+})
+
+t.test('a success that may not be shared still marks its key, so that nobody queues for it', async test => {
+  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'mine' }])
+  await site.get('/a')
+  await Promise.all(Array.from({ length: 30 }, () => site.get('/a')))
+  test.equal(site.requests.length, 31)
 })

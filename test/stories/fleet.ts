@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer, Ask } from '../support/client.ts'
-import { startHouse, type House } from '../support/house.ts'
+import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin, type OriginHandler } from '../support/scripted-origin.ts'
@@ -54,7 +54,7 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
   const common = { origin, host: 'api.example.com', clock, cache, key }
   const asked = (): number => origin.requests.length
   if (kind === 'memory') {
-    const a = await startHouse(test, { ...common, config })
+    const a = await startProxy(test, { ...common, config })
     return { a, b: a, advance: async ms => { passed += ms }, asked, purge: a.purge }
   }
   const redis = await startRedis()
@@ -65,7 +65,7 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
     coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000 },
     cache: { ...config['cache'], ...(kind === 'redis' && { memory: { maxBytes: 0 } }) },
   }
-  const [a, b] = [await startHouse(test, { ...common, config: own }), await startHouse(test, { ...common, config: own })]
+  const [a, b] = [await startProxy(test, { ...common, config: own }), await startProxy(test, { ...common, config: own })]
   const bothFollow = async (): Promise<void> => { for (const each of [a, b]) await eventually(() => follows(each)) }
   await bothFollow()
   return {
@@ -77,6 +77,6 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
   }
 }
 
-async function follows(house: House<Clock>): Promise<boolean> {
-  return (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
+async function follows(proxy: TestProxy<Clock>): Promise<boolean> {
+  return (JSON.parse((await proxy.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
 }

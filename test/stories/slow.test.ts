@@ -1,13 +1,13 @@
 // An origin that hangs: with staleIfSlow a stale response is served, and the fetch goes on.
 import t from 'tap'
-import { startHouse } from '../support/house.ts'
+import { startProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 
 // The guards: #originIsSlow in exchange/fill/fill.ts, and #waitOrServeStale in exchange/handle.ts for those that wait for a leader.
 t.test('the leader and its followers get the stale response, and the next request the new one', async test => {
   let hold: (() => void) | undefined
   let version = 'old'
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     cache: { staleIfSlow: '20ms' },
     origin: async (_request, response) => {
       const body = version
@@ -31,7 +31,7 @@ t.test('the leader and its followers get the stale response, and the next reques
 
 t.test('a request that wants no stale response waits', async test => {
   let requests = 0
-  const house = await startHouse(test, {
+  const house = await startProxy(test, {
     cache: { staleIfSlow: '5ms' },
     origin: async (_request, response) => {
       if (++requests > 1) await new Promise(resolve => setTimeout(resolve, 50))

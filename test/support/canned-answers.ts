@@ -1,7 +1,7 @@
-// An origin that answers each request with bytes that its target names, whatever HTTP says of them.
+// An origin that responds to each request with bytes that its target names, valid HTTP or not.
 import { startRawOrigin, type RawOrigin } from './scripted-origin.ts'
 
-/** @param bytesFor the bytes (latin1) of the answer to a target. They go out in one write. */
+/** @param bytesFor the bytes (latin1) of the response to a target. They go out in one write. */
 export function startCannedAnswers(bytesFor: (target: string, method: string) => string): Promise<RawOrigin> {
   return startRawOrigin((socket) => {
     let seen = ''

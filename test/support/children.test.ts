@@ -1,5 +1,5 @@
-// No process outlives the test that started it. The guard in children.ts ends them after a signal, and the listener for
-// 'disconnect' in tools/deadline.mjs ends a test whose runner is gone: without either, one of these tests never ends.
+// No process outlives the test that started it. The guard in children.ts ends them after a signal. The listener for
+// 'disconnect' in tools/deadline.mjs ends a test whose runner has ended. Without either, one of these tests never ends.
 import { fork, type ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
@@ -12,7 +12,7 @@ const endings: Readonly<Record<string, (test: ChildProcess) => void>> = {
   'the end of its runner': test => { test.disconnect() },
 }
 
-/** A zombie has ended: whether its parent has asked for its exit code is another matter. */
+/** False for a zombie: it has ended, even if its parent has not read its exit code. */
 function lives(pid: number): boolean {
   const file = `/proc/${pid}/stat`
   if (existsSync('/proc/self/stat')) return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, 'utf8'))

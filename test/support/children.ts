@@ -16,8 +16,8 @@ process.on('exit', () => {
 })
 
 /**
- * Binds a child to the life of this process. Of a child started with `detached`, `group` ends its whole process group,
- * so that its own children end too.
+ * Binds a child to the life of this process. For a child started with `detached`, `group` ends its whole process group, so that
+ * its own children end too.
  */
 export function endWithUs(child: ChildProcess, { group = false } = {}): void {
   const { pid } = child
@@ -33,8 +33,8 @@ export function endWithUs(child: ChildProcess, { group = false } = {}): void {
   })
 }
 
-// A process that a signal kills emits no 'exit'. The guard waits for the end of its input, which is this process's, and
-// then ends all that it has been told of and not told the end of, frozen or not.
+// A process that a signal kills emits no 'exit'. The guard waits for the end of its input, which is this process's. Then it
+// ends all processes that it knows of and that have not ended, frozen or not.
 const guarding = `
 all=
 while read -r sign id; do

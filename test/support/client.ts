@@ -1,4 +1,4 @@
-// Clients for tests: one that reads answers as they are on the wire, and one that sends any bytes at all.
+// Clients for tests: one that reads responses as they are on the wire, and one that sends any bytes at all.
 import { request as httpRequest } from 'node:http'
 import type { Agent, IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
@@ -11,7 +11,7 @@ export interface Answer {
   /** The combined value of a field, by its lower-case name. */
   header(name: string): string | undefined
   readonly body: Buffer
-  /** Whether the message came to its end. */
+  /** True if the message came to its end. */
   readonly complete: boolean
 }
 
@@ -25,7 +25,7 @@ export interface Ask {
   readonly agent?: Agent
 }
 
-/** Sends a request to 127.0.0.1 and reads the answer to its end, or to where it broke off. Rejects when there is none. */
+/** Sends a request to 127.0.0.1 and reads the response to its end, or to the point where it broke off. Rejects when there is none. */
 export function ask(port: number, options: Ask = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = open(port, options, (response) => {

@@ -1,9 +1,9 @@
-// An origin that answers nothing until the test says so.
+// An origin that sends no response until the test says so.
 import type { Test } from 'tap'
 import { eventually } from './log.ts'
 import { startOrigin, type Recorded, type ScriptedOrigin } from './scripted-origin.ts'
 
-/** An answer that is held back. */
+/** A request whose response is held back. */
 export interface Held {
   readonly recorded: Recorded
   answer(status: number, fields: Readonly<Record<string, string>>, body?: string): void

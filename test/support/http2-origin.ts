@@ -1,4 +1,4 @@
-// Origins that speak HTTP/2: node:http2 servers, and ones whose frames are made by hand for what no library would send.
+// Origins that speak HTTP/2: node:http2 servers, and others whose frames are made by hand, as no library would send them.
 import { createSecureServer, createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream, type ServerOptions } from 'node:http2'
 import { createServer as createRawServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
@@ -51,7 +51,7 @@ export async function startHttp2Origin(handler: StreamHandler, { secure = true, 
   }
 }
 
-/** A frame as it was heard. */
+/** A received frame. */
 export interface Heard {
   readonly type: number
   readonly flags: number
@@ -134,7 +134,7 @@ export function data(stream: number, body: string, end = false): Buffer {
   return frame(frameType.data, end ? endStream : 0, stream, body)
 }
 
-/** A whole answer. */
+/** Returns the frames of a whole response. */
 export function answer(stream: number, body: string): Buffer {
   return Buffer.concat([head(stream), data(stream, body, true)])
 }

@@ -7,7 +7,7 @@ import { marks, server, type RedisError } from './redis-errors.ts'
 
 const { password } = marks
 
-/** Something that listens and is no Redis: what it does with each connection. */
+/** A listener that is no Redis: `serve` handles each connection. */
 function impostor(name: string, serve: (socket: Socket) => void, more: Pick<RedisError, 'refuses'> & { way?: 'single' | 'sentinel' | 'cluster' } = {}): RedisError {
   const { way = 'single', ...rest } = more
   return {
@@ -23,7 +23,7 @@ function impostor(name: string, serve: (socket: Socket) => void, more: Pick<Redi
   }
 }
 
-/** Listens on a free port of 127.0.0.1, and tells it. Closed with the test. */
+/** Listens on a free port of 127.0.0.1, and returns the port. Closed with the test. */
 export async function listen(t: Test, serve: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const listener = createServer((socket) => {
@@ -40,7 +40,7 @@ export async function listen(t: Test, serve: (socket: Socket) => void): Promise<
   return (listener.address() as AddressInfo).port
 }
 
-/** A Redis with a part of its replies replaced: `replace` is given each that follows the handshake. */
+/** A Redis with a part of its replies replaced: `replace` receives each reply behind the handshake. */
 function garbled(name: string, replace: (reply: Buffer) => Buffer | string): RedisError {
   return {
     name,
@@ -60,7 +60,7 @@ function garbled(name: string, replace: (reply: Buffer) => Buffer | string): Red
   }
 }
 
-/** The reply of a server that repeats what it was sent. */
+/** The reply of a server that repeats its input. */
 const repeats = (bytes: Buffer): string => `-ERR cannot do ${bytes.toString('latin1').replaceAll('\r\n', ' ')}\r\n`
 
 const echo = (socket: Socket): void => {
@@ -110,10 +110,10 @@ export const impostors: readonly RedisError[] = [
   impostor('a port that speaks TLS', secure, { way: 'sentinel' }),
   impostor('a port that speaks TLS', secure, { way: 'cluster' }),
   garbled('replies that are replaced by nonsense', (reply) => reply.toString('latin1').replaceAll(/[$+:*]/g, '?')),
-  garbled('replies that are replaced by what nobody asked for', () => `$${marks.body.length}\r\n${marks.body}\r\n$-1\r\n_\r\n*-1\r\n`),
+  garbled('replies that are replaced by unsolicited ones', () => `$${marks.body.length}\r\n${marks.body}\r\n$-1\r\n_\r\n*-1\r\n`),
   garbled('replies that are replaced by errors', () => `-${marks.token} ${marks.body}\r\n`),
   // RESP3: pushes that say too little, or are none.
-  garbled('pushes that are cut short', (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
+  garbled('pushes that are truncated', (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
   impostor('an echo', echo, { way: 'sentinel' }),
   impostor('errors that repeat what was sent', repeat, { way: 'sentinel' }),
   impostor('one that closes at once', cut, { way: 'sentinel' }),
@@ -123,7 +123,7 @@ export const impostors: readonly RedisError[] = [
   impostor('one that closes at once', cut, { way: 'cluster' }),
 ]
 
-/** Replies as Redis makes them, that answer nothing which was asked. */
+/** Replies in the form of Redis that fit no command. */
 export const oddReplies: readonly string[] = [
   '$-1\r\n', '*-1\r\n', '_\r\n', ':1\r\n', '+OK\r\n', '*0\r\n', '*1\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$-1\r\n:1\r\n',
   '*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*2\r\n$1\r\nh\r\n:1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$9\r\n127.0.0.1\r\n:99999999\r\n', '*2\r\n$9\r\n127.0.0.1\r\n$8\r\n99999999\r\n',

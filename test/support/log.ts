@@ -21,6 +21,6 @@ const mostPauseMs = 25
 
 /** Waits for something to become so, for as long as the test may run: never for time to pass. */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  // Rarer and rarer: looking may cost a request to each of several processes.
+  // At growing intervals: a check may cost a request to each of several processes.
   for (let pauseMs = 2; !await holds(); pauseMs = Math.min(pauseMs * 1.5, mostPauseMs)) await new Promise((resolve) => setTimeout(resolve, pauseMs))
 }

@@ -1,11 +1,11 @@
-// What applications make of the fields that tell where a request came from: each in its own way, and none of them strictly.
+// Readings that applications make of fields about a request's source: each in its own way, and none of them strictly.
 import { fieldValue, type FieldLines } from '../../src/http/fields.ts'
 
 const address = '(?:\\d{1,3}(?:\\.\\d{1,3}){3}(?::\\d+)?|\\[[\\da-f:.]+\\](?::\\d+)?|[\\da-f:.]*:[\\da-f:.]*|unknown(?::\\d+)?)'
 const onlyAddress = new RegExp(`^${address}$`, 'i')
 const addressPair = new RegExp(`^[\\t ]*(?:for|by)=("?)(?:${address}|(?:_[\\w.-]+|unknown|[\\d.]+|\\[[\\da-f:.]+\\])(?::(?:_[\\w.-]+|\\d+))?)\\1[\\t ]*$`, 'i')
 
-/** The first and the last value of a parameter, wherever it stands. */
+/** The first and the last value of a parameter, anywhere in the text. */
 function search(text: string, name: string): readonly (string | undefined)[] {
   const found = [...text.matchAll(new RegExp(`${name}[\\t ]*=[\\t ]*"?([^";,\\s]*)`, 'gi'))].map(([, value]) => value)
   return [found[0], found.at(-1)]
@@ -19,7 +19,7 @@ function ofElements(forwarded: string): unknown {
   return {
     chosen: [0, -1, -2].map(at => ['host', 'proto', 'secret'].map(name => search(elements.at(at) ?? own, name)[0] ?? 'its own')),
     searched: ['host', 'proto', 'secret'].map(name => search(forwarded, name)),
-    // Whatever is neither an address nor told by the proxy of every request.
+    // The parts that are neither an address nor sent by the proxy with every request.
     others: forwarded.split(/[;,]/).filter(part => !addressPair.test(part) && !told.has(part.trim())),
   }
 }

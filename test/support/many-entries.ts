@@ -5,13 +5,13 @@ import { metadata } from './metadata.ts'
 
 export interface ManyEntries {
   readonly count: number
-  /** What every key in Redis begins with. */
+  /** The beginning of every key in Redis. */
   readonly prefix: string
   readonly authority: string
-  /** The cache key of the first of them, as a replica tells it. */
+  /** The cache key of the first entry, as reported by a replica. */
   readonly firstKey: string
   readonly tags: readonly string[]
-  /** The place in the purge log as of which they were asked for. */
+  /** The position in the purge log at which the entries were requested. */
   readonly stamp: string
   readonly body: Buffer
   readonly nowMs: number
@@ -54,7 +54,7 @@ export async function commandCalls(redis: Redis): Promise<Map<string, number>> {
   return new Map([...stats.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name = '', count]) => [name, Number(count)]))
 }
 
-/** Those that were called since, less what whoever looks has called itself. */
+/** Returns the commands called since, without those that tests inspect a server with. */
 export function callsSince(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): Map<string, number> {
   const since = [...after].map(([name, count]) => [name, count - (before.get(name) ?? 0)] as const)
   return new Map(since.filter(([name, count]) => count > 0 && !/^(?:info|slowlog|latency|memory|config|dbsize|xlen)\b/.test(name)))

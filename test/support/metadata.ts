@@ -1,4 +1,4 @@
-// Stored metadata for tests: a plain fresh response, of which a test changes what it is about.
+// Stored metadata for tests: a plain fresh response, of which a test changes the properties that matter to it.
 import * as fc from 'fast-check'
 import { lifetimeSources, type Metadata, type Part } from '../../src/policy/stored.ts'
 
@@ -26,6 +26,7 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
     vary: [],
     variant: '',
     authority: 'api.example.com',
+    publicHosts: [],
     target: '/v1/things?page=1',
     tags: [],
     stamp: '0000000000000000',
@@ -47,7 +48,7 @@ const anyPart: fc.Arbitrary<Part> = fc.record({
   requestedRange: text,
 }, { noNullPrototype: true })
 
-/** Any metadata whatever, with every byte that a field can hold and every character that a key can. */
+/** Any metadata at all, with every byte that a field can hold and every character that a key can. */
 export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   status: fc.integer({ min: 100, max: 999 }),
   fields: fc.array(fc.tuple(fc.constantFrom('etag', 'last-modified', 'cache-control', 'x-own'), text), { maxLength: 12 }).map((lines) => lines.flat()),
@@ -68,6 +69,7 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
   vary: fc.array(fc.tuple<[string, string | null]>(text, fc.option(text, { nil: null })), { maxLength: 3 }),
   variant: text,
   authority: text,
+  publicHosts: fc.array(text, { maxLength: 2 }),
   target: text,
   tags: fc.array(text, { maxLength: 4 }),
   stamp: text,
@@ -81,7 +83,7 @@ const value = fc.stringMatching(/^[!-~\x80-\xff]([\t -~\x80-\xff]{0,20}[!-~\x80-
 const span = fc.oneof(fc.nat(), fc.double({ noNaN: true, min: 0, max: 8.64e15 }), fc.constantFrom(0, 8.64e15))
 const ownLines = fc.array(fc.tuple(fc.oneof(fc.constantFrom('cache-control', 'set-cookie', 'x-own', '__proto__'), word.map((name) => `x-${name}`)), value), { maxLength: 8 }).map((lines) => lines.flat())
 
-/** Any metadata that a response could have: what is read from elsewhere must be among it. */
+/** Any metadata that a response could have: metadata read from elsewhere must be among it. */
 export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
   part: fc.option(fc.record({
     ranges: fc.array(fc.tuple(fc.nat({ max: 2 ** 20 }), fc.integer({ min: 1, max: 2 ** 20 })), { minLength: 1, maxLength: 16 }).map((gaps) => {
@@ -110,8 +112,9 @@ export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
   vary: fc.uniqueArray(word, { maxLength: 3 }).chain((names) => fc.tuple(...names.toSorted().map((name) => fc.tuple(fc.constant(name), fc.option(value, { nil: null }))))),
   variant: text,
   authority: fc.constantFrom('api.example.com', '[::1]:8080'),
+  publicHosts: fc.constantFrom([], ['www.example.com'], ['www.example.com', '[::1]:8443']),
   target: fc.constantFrom('/', '/a?b=c', '/caf\xe9', '*'),
-  tags: fc.array(value, { maxLength: 4 }),
+  tags: fc.array(fc.oneof(value, fc.constantFrom('größe', '鞄 👜')), { maxLength: 4 }),
   stamp: fc.constantFrom('', '0000000000000000', 'abcdef.00012abc9000001'),
   keepUntilMs: span,
   bodyBytes: fc.nat({ max: 2 ** 40 }),

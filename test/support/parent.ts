@@ -6,7 +6,7 @@ import { endWithUs } from './children.ts'
 const frozen = spawn('sleep', ['1000'], { stdio: 'ignore' })
 endWithUs(frozen)
 frozen.kill('SIGSTOP')
-// The shell is the group's first process; its child is told of on its output.
+// The shell is the group's first process; its output names its child.
 const group = spawn('sh', ['-c', 'sleep 1000 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'], detached: true })
 endWithUs(group, { group: true })
 group.stdout.once('data', (text: Buffer) => process.send?.([frozen.pid, group.pid, Number(text.toString())]))

@@ -8,7 +8,7 @@ import { startRedis, type RedisServer } from './redis.ts'
 
 const token = 'a-token-for-the-tests-of-processes'
 
-/** The part of /v1/stats that tests of several processes look at. */
+/** The part of /v1/stats that tests of several processes read. */
 export interface ProcessStats {
   readonly hits: number
   readonly coalesced: number
@@ -20,7 +20,7 @@ export interface ProcessStats {
 
 export interface ReplicaProcess {
   readonly pid: number
-  /** GET as a client of all of them would ask: the name is the same at each. */
+  /** Sends a GET as a client of all replicas does: with the same Host at each. */
   get(path: string, headers?: Readonly<Record<string, string>>, more?: Ask): Promise<Answer>
   stats(): Promise<ProcessStats>
   purge(body: unknown): Promise<Answer>
@@ -61,13 +61,13 @@ async function startProcess(t: Test, { redis, origin, env = {} }: ProcessesOptio
   return replica
 }
 
-/** Several processes over one Redis, before an origin that answers when it is told to. */
+/** Several processes over one Redis, before an origin that responds on demand. */
 export interface ProcessSite extends HeldOrigin {
   readonly redis: RedisServer
   readonly replicas: readonly ReplicaProcess[]
 }
 
-export async function startSite(t: Test, { count, env }: Pick<ProcessesOptions, 'count' | 'env'>): Promise<ProcessSite> {
+export async function startReplicas(t: Test, { count, env }: Pick<ProcessesOptions, 'count' | 'env'>): Promise<ProcessSite> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const held = await startHeldOrigin(t)
@@ -82,7 +82,7 @@ export function askAll(replicas: readonly ReplicaProcess[], count: number, path:
 
 type Counted = { [Name in keyof ProcessStats]: ProcessStats[Name] extends number ? Name : never }[keyof ProcessStats]
 
-/** What replicas count together, from now on. */
+/** Returns a function that sums a statistic of the replicas, from now on. */
 export async function countFrom(replicas: readonly ReplicaProcess[]): Promise<(what: Counted) => Promise<number>> {
   const sums = async (): Promise<(what: Counted) => number> => {
     const all = await Promise.all(replicas.map(replica => replica.stats()))

@@ -1,4 +1,5 @@
-// An origin that has one thing and serves parts of it, as RFC 9110 §13 and §14 say; a test may change what it has.
+// An origin with a single representation that serves parts of it, by RFC 9110 §13 and §14. A test may change the
+// representation.
 import type { ServerResponse } from 'node:http'
 import { formatHttpDate } from '../../src/http/date.ts'
 import { strongMatch } from '../../src/http/etag.ts'
@@ -7,15 +8,15 @@ import type { OriginHandler } from './scripted-origin.ts'
 
 export interface Ranged {
   body: Buffer
-  /** Sent on every answer; ETag and Last-Modified are the validators that it goes by. */
+  /** Sent on every response; ETag and Last-Modified are the validators that conditions are compared with. */
   fields: Record<string, string>
-  /** What it says of the length of the whole: `*` where it does not know. */
+  /** The complete length in Content-Range: `*` if unknown. */
   complete?: string
   /** Its clock, for Date; the system's without. */
   now?: () => number
-  /** Whether bodies come in chunks, without a Content-Length. */
+  /** True if bodies come in chunks, without a Content-Length. */
   chunked?: boolean
-  /** Whether it breaks off in the middle of a body. */
+  /** True if it breaks off in the middle of a body. */
   cut?: boolean
 }
 

@@ -17,14 +17,14 @@ export interface RedisCluster {
   readonly addresses: readonly string[]
   /** The nodes that own slots, as those that live see it. */
   masters(): Promise<ClusterNode[]>
-  /** Who owns the slot of a key. */
+  /** Returns the node that owns the slot of a key. */
   ownerOf(key: string): Promise<ClusterNode>
   replicaOf(master: ClusterNode): Promise<ClusterNode>
   /** Fails over to a replica in the orderly way: the master hands over. */
   failOver(master: ClusterNode): Promise<ClusterNode>
   /** Moves a slot with its keys, one key at a time; `between` is waited for before each key, and before the slot changes hands. */
   moveSlot(key: string, to: ClusterNode, between?: () => Promise<void>): Promise<void>
-  /** Whether every slot is served, and every node that lives is in its place and sees the same. */
+  /** True if every slot is served, and every live node is in its place and has the same view. */
   settled(): Promise<boolean>
   stop(): Promise<void>
 }
@@ -38,7 +38,7 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
   const servers = await Promise.all(Array.from({ length: size }, () => startRedis({
     args: [
       '--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-node-timeout', String(nodeTimeoutMs),
-      // A replica that was cut off for long may take over all the same: the tests cut them off.
+      // A replica that was disconnected for long may take over all the same: the tests disconnect them.
       '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args,
     ],
   })))
@@ -60,7 +60,7 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
         // This one hangs, or is on its way back.
       }
     }
-    throw new Error('no node of the cluster answers')
+    throw new Error('no node of the cluster responds')
   }
   const owners = async (): Promise<ClusterNode[]> => (await described()).filter(([, , flags = '', , , , , , ...slots]) => /master/.test(flags) && !/fail/.test(flags) && slots.length > 0).map(([id]) => byId(id))
   const slotOf = async (key: string): Promise<number> => Number(await (live()[0] as ClusterNode).raw.cluster('KEYSLOT', key))
@@ -80,7 +80,7 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
       throw new Error(`nobody owns slot ${slot}`)
     },
     replicaOf: async (master) => {
-      // After a failover it takes a moment until it is known who follows whom.
+      // After a failover it takes a moment until the new master of each replica is known.
       const follower = async (): Promise<ClusterNode | undefined> => {
         const [id] = (await described()).find(([, , flags = '', of]) => of === master.id && !/fail/.test(flags)) ?? []
         return id === undefined ? undefined : byId(id)
@@ -105,7 +105,7 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
         if (name === undefined) break
         await from.raw.call('MIGRATE', [to.server.host, to.server.port, name, 0, 5000])
       }
-      // First the new owner, then the old one, then who only needs to know: then a client always finds one who answers.
+      // First the new owner, then the old one, then the other nodes: so a client always finds a node that serves the slot.
       for (const node of [to, from, ...await owners()]) await node.raw.cluster('SETSLOT', slot, 'NODE', to.id)
     },
     settled: async () => {
@@ -128,17 +128,17 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
     },
   }
   await eventually(() => cluster.settled())
-  // What was refused on the way here is nobody's fault.
+  // Errors during the setup do not count.
   for (const { raw } of nodes) await raw.config('RESETSTAT')
   return cluster
 }
 
-// Who owns what, as a node sees it.
+// Returns the owners of the slots, as a node sees them.
 function ownersIn(described: string): string {
   return described.trim().split('\n').map((line) => line.split(' ')).map(([id, , , , , , , , ...slots]) => `${id} ${slots.join(' ')}`).sort().join('\n')
 }
 
-// What `redis-cli --cluster create` does, without its waiting.
+// Does the work of `redis-cli --cluster create`, without its waiting.
 async function form(nodes: readonly ClusterNode[]): Promise<void> {
   const [first] = nodes as [ClusterNode, ...ClusterNode[]]
   await Promise.all(nodes.map(async ({ raw }, i) => {

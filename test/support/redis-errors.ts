@@ -1,4 +1,4 @@
-// Every kind of error that a real Redis can answer with: how to provoke each of them.
+// Every kind of error that a real Redis can send, and how to provoke each.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ export const marks = { password: 'mark.of.a.password', sentinel: 'mark-of-a-sent
 export interface Provoked {
   /** The `redis` section of the configuration. */
   readonly redis: Readonly<Record<string, unknown>>
-  /** Begins what `name` says, once the replica serves. Left out: it is so from the start. */
+  /** Begins the trouble that `name` says, once the replica serves. If left out, it exists from the start. */
   begin?(): Promise<unknown>
   /** Ends it, so that the server can be stopped. */
   end?(): Promise<unknown>
@@ -63,7 +63,7 @@ function single(name: string, args: readonly string[], begin: (client: Redis, re
   }
 }
 
-/** A server whose only user may do what `rules` say. */
+/** A server whose only user may do no more than `rules` say. */
 function restricted(name: string, rules: readonly string[], more: Pick<RedisError, 'refuses' | 'logs'> & { database?: string } = {}): RedisError {
   const { database = '', ...rest } = more
   return {
@@ -97,7 +97,7 @@ export const singleErrors: readonly RedisError[] = [
       return { redis: { url: urlOf(redis, 'house') } }
     },
   },
-  // Not asked of the ACL of this user: it is who it is from then on.
+  // This user's ACL does not apply to HELLO: HELLO is the command that authenticates the connection.
   restricted('NOPERM for HELLO', ['+@all', '-hello']),
   restricted('NOPERM for SELECT', ['+@all', '-select'], { refuses: /NOPERM/, database: '/3' }),
   restricted('NOPERM for scripts', ['+@all', '-eval', '-evalsha'], { logs: /NOPERM/ }),
@@ -172,7 +172,7 @@ export const singleErrors: readonly RedisError[] = [
     }
   }),
   {
-    name: 'a name that is gone',
+    name: 'a name that no longer resolves',
     refuses: /redis\.invalid/,
     start: async () => ({ redis: { url: `redis://:${password}@redis.invalid:6379` } }),
   },
@@ -209,7 +209,7 @@ export const sentinelErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'names of Sentinels that are gone',
+    name: 'names of Sentinels that no longer resolve',
     refuses: /no Sentinel can be reached/,
     start: async () => ({ redis: { sentinel: { master: 'cache', nodes: ['sentinel.invalid:26379'], password: marks.sentinel }, password } }),
   },
@@ -247,7 +247,7 @@ export const clusterErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'names of a cluster that are gone',
+    name: 'names of a cluster that no longer resolve',
     refuses: /redis\.invalid/,
     start: async () => ({ redis: { cluster: ['redis.invalid:6379'], password } }),
   },
@@ -262,7 +262,7 @@ export const clusterErrors: readonly RedisError[] = [
     },
   },
   {
-    name: 'slots on their way while ASKING is not allowed, and connections are killed',
+    name: 'slots that move while ASKING is not allowed, and connections are killed',
     start: async (t) => {
       const cluster = await clusterOf(t, [])
       for (const { raw: node } of cluster.nodes) await node.call('ACL', 'SETUSER', 'house', 'on', `>${password}`, '~*', '&*', '+@all', '-asking')
@@ -271,7 +271,7 @@ export const clusterErrors: readonly RedisError[] = [
         redis: { cluster: [...cluster.addresses], username: 'house', password },
         begin: async () => {
           if (first === undefined || second === undefined) throw new Error('no two masters')
-          // Every slot of the first is on its way to the second, which is never done: what is not there is asked for over there.
+          // Every slot of the first is on its way to the second, for ever: a missing key is looked up at the second.
           const slots = (await first.raw.cluster('SLOTS')).filter(([, , owner]) => owner?.[1] === first.server.port)
           for (const [from, to] of slots) for (let slot = from; slot <= to; slot++) {
             void second.raw.cluster('SETSLOT', slot, 'IMPORTING', first.id).catch(() => {})

@@ -21,10 +21,10 @@ function userOf(line: string): RedisUser {
   }
 }
 
-/** Of the servers, and of Sentinels. */
+/** The users of the servers, and of Sentinels. */
 export const [serverUser, sentinelUser] = lines.map(userOf) as [RedisUser, RedisUser]
 
-/** What users were refused since the server started, each in a line. */
+/** Returns the refusals to users since the server started, each in a line. */
 export async function refusals(raw: Redis): Promise<string[]> {
   const entries = await raw.call('ACL', 'LOG') as unknown[][]
   return entries.map(entry => {

@@ -1,4 +1,4 @@
-// A real Redis of the test's own, on a free port, gone when the test is.
+// A real Redis of the test's own, on a free port. It ends with the test.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -25,7 +25,7 @@ export interface RedisServerOptions {
   readonly args?: readonly string[]
   /** Environment variables for it, beside those of this process. */
   readonly env?: Readonly<Record<string, string>>
-  /** What a Sentinel is told of the masters that it watches: then it is one. */
+  /** The configuration of a Sentinel: the masters that it watches. If given, the server is a Sentinel. */
   readonly sentinel?: string
 }
 
@@ -88,14 +88,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     },
     restart: async (from) => {
       await ended
-      // It also writes one when it becomes a replica of another server, and loads what it finds.
+      // Redis also writes a snapshot when it becomes a replica of another server, and loads the file that it finds.
       if (from === undefined) rmSync(join(directory, 'dump.rdb'), { force: true })
       await start()
     },
   }
 }
 
-// A Sentinel writes what it learns into its file.
+// A Sentinel writes its findings into its file.
 function fileOf(directory: string, text: string): string {
   const path = join(directory, 'sentinel.conf')
   writeFileSync(path, text)
@@ -125,7 +125,7 @@ async function freePort(host: string): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-// Whether it comes to answer PING, be it to ask for a password; false when it ends instead.
+// Resolves to true once it replies to PING, if only with a demand for a password; false if it ends instead.
 async function answers(child: ChildProcess, host: string, port: number): Promise<boolean> {
   for (let attempt = 0; attempt < 500 && child.exitCode === null && child.signalCode === null; attempt++) {
     if (await ping(host, port)) return true

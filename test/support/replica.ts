@@ -1,4 +1,4 @@
-// One replica: the real program as a process of its own, alone or with workers, which can be frozen, killed and started again.
+// A replica: the real program as a process of its own, alone or with workers, which can be frozen, killed and started again.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,11 +15,11 @@ process.on('exit', () => {
 export interface ReplicaOptions {
   readonly name: string
   readonly workers: number
-  /** What its file says, but for `workers`. Listeners are on 127.0.0.1, at ports that it chooses. */
+  /** The content of its file, without `workers`. Listeners are on 127.0.0.1, at ports that it chooses. */
   readonly config: object
   /** Environment variables for it. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** The compiled program; the one beside the tests unless told. */
+  /** The compiled program; by default the program beside the tests. */
   readonly program?: string | undefined
   /** Called with each line that it writes on standard output: its log. */
   readonly logged?: (line: string) => void
@@ -54,21 +54,22 @@ export class Replica {
     return this.#adminPort
   }
 
-  /** Of its workers, as far as they are known. */
+  /** The process ids of its workers, as far as they are known. */
   get workerPids(): readonly number[] {
     return this.#workerPids
   }
 
-  /** What its file says at its next start. */
+  /** The content of its file at its next start. */
   protected get config(): object {
     return this.#options.config
   }
 
-  /** Resolves when it serves. @throws Error when it ends instead, with what it said. */
+  /** Resolves when it serves. @throws Error when it ends instead, with its output. */
   async start(): Promise<void> {
     const file = join(directory, `${this.name}.json`)
     writeFileSync(file, JSON.stringify({ ...this.config, workers: this.workers }))
-    // env(1) takes off what tap gives to every child; a group of its own, so that workers are signalled with their primary.
+    // env(1) removes the variables that tap gives to every child. A group of its own, so that workers are signalled with their
+    // primary.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
       env: { PATH: process.env['PATH'], ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     })
@@ -89,7 +90,7 @@ export class Replica {
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         this.#said += text
         this.#findWorkers()
-        // What it says later, as it stops, does not make it ready again.
+        // Lines that it writes later, as it stops, do not make it ready again.
         if (ready) return
         const found = /^springhouse is ready\n\s+proxy\s+\S+:(\d+)\n\s+admin\s+\S+:(\d+)\n[^]*origin.*\n/m.exec(this.#said)
         if (found === null) return
@@ -125,17 +126,17 @@ export class Replica {
     return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child.pid
   }
 
-  /** What it has said on standard error since its start. */
+  /** Its standard error since its start. */
   get said(): string {
     return this.#said
   }
 
-  /** Asks it to take up its file again. */
+  /** Makes it read its file again. */
   reload(): void {
     this.#child?.kill('SIGHUP')
   }
 
-  /** Asks it to stop, and waits until it has. Gives what it ended with: an exit code, or the signal that ended it. */
+  /** Stops it, and waits until it has ended. Returns its exit code, or the signal that ended it. */
   async drain(): Promise<number | NodeJS.Signals> {
     this.#up = false
     return this.#end((child) => { child.kill('SIGTERM') })

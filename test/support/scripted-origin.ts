@@ -1,4 +1,4 @@
-// Origins for tests: real servers on real sockets, whose behaviour a test scripts, and which remember what they saw.
+// Origins for tests: real servers on real sockets, whose behaviour a test scripts, and which record their requests.
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer as createRawServer } from 'node:net'
@@ -21,7 +21,7 @@ export interface Recorded {
 export type OriginHandler = (request: IncomingMessage, response: ServerResponse, recorded: Recorded) => unknown
 
 export interface ScriptedOrigin {
-  /** `http://127.0.0.1:port`, or where it was told to listen. */
+  /** `http://127.0.0.1:port`, or the given place. */
   readonly url: string
   readonly port: number
   /** Every request, in the order in which they came. */
@@ -39,14 +39,14 @@ export interface Place {
   readonly port?: number
 }
 
-/** A node:http origin. A handler that throws, or rejects, answers 500. */
+/** A node:http origin. If a handler throws, or rejects, the response is a 500. */
 export async function startOrigin(handler: OriginHandler, place?: Place): Promise<ScriptedOrigin> {
   const requests: Recorded[] = []
   const awaited = new Map<number, (recorded: Recorded) => void>()
   const server = createServer({ maxHeaderSize: 65_536 }, (request, response) => {
     const recorded = record(request)
     requests.push(recorded)
-    // Within the call, so that whoever awaits `nth` finds the handler's work done up to its first await.
+    // Within the call, so that a test that awaits `nth` finds the handler's work done up to its first await.
     const handled = (async () => handler(request, response, recorded))()
     awaited.get(requests.length)?.(recorded)
     handled.catch((error: unknown) => {
@@ -72,7 +72,7 @@ function record(request: IncomingMessage): Recorded {
     request.on('end', () => resolve(Buffer.concat(chunks)))
     request.on('error', reject)
   })
-  // A test that does not look at the body must not fail for it.
+  // A test that does not read the body must not fail for it.
   body.catch(() => undefined)
   return {
     method: request.method ?? '',
@@ -109,7 +109,7 @@ export async function startRawOrigin(onConnection: (socket: Socket, number: numb
   return { ...(await listen(server)), connections }
 }
 
-/** A bare origin that answers each request head with these bytes, and then does `after` to the socket. */
+/** A bare origin that responds to each request head with these bytes, and then does `after` to the socket. */
 export function startCannedOrigin(bytes: string | Buffer, after?: (socket: Socket) => void): Promise<RawOrigin> {
   return startRawOrigin((socket) => {
     let seen = ''
@@ -122,7 +122,7 @@ export function startCannedOrigin(bytes: string | Buffer, after?: (socket: Socke
   })
 }
 
-/** A port that nobody listens on: one that was just given up. */
+/** A port without a listener: it was just released. */
 export async function closedPort(): Promise<number> {
   const origin = await startRawOrigin(() => undefined)
   await origin.close()

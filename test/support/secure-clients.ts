@@ -1,4 +1,4 @@
-// One client that speaks HTTP/1.1 and HTTP/2 with a TLS listener, and tells of each answer in the same words.
+// A client that speaks HTTP/1.1 and HTTP/2 with a TLS listener, and describes each response in the same form.
 import { connect, constants, type ClientHttp2Session } from 'node:http2'
 import { Agent, request } from 'node:https'
 import { testCertificate } from './certificate.ts'
@@ -23,7 +23,7 @@ export interface SecureClients {
 /** How long a response may keep silent: longer than any takes on a busy machine. */
 const patienceMs = 20_000
 
-/** One connection for each protocol, made anew when the other side closed it. */
+/** Opens a connection for each protocol, and again when the other side closed it. */
 export function secureClients(port: number): SecureClients {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: testCertificate })
   let session: ClientHttp2Session | undefined

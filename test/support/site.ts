@@ -1,21 +1,21 @@
-// Several replicas over one real Redis, under load that knows what it must be answered.
+// Several replicas over one real Redis, under load that knows the right responses.
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
-import { detail, startHouse, type House } from './house.ts'
+import { detail, startProxy, type TestProxy } from './proxy.ts'
 import { eventually } from './log.ts'
 import { startOrigin, type ScriptedOrigin } from './scripted-origin.ts'
 
-export type Replica = House<Clock>
+export type Replica = TestProxy<Clock>
 
 export interface Site {
   readonly origin: ScriptedOrigin
   readonly replicas: readonly [Replica, Replica]
-  /** Puts out a new version of everything. The origin answers with it from now on. */
+  /** Publishes a new version of everything. The origin serves it from now on. */
   publish(): number
-  /** Purges what was before the version that is out now, and tells the status. Who asks after a 200 must not be given less. */
+  /** Purges all versions before the current one, and returns the status. After a 200, no request may be served an older version. */
   purge(replica: Replica): Promise<number>
-  /** Clients that ask until they are stopped, without a pause while `more` waits for them. */
+  /** Clients that send requests until they are stopped, without a pause while `more` waits for them. */
   load(paths: readonly string[]): Load
 }
 
@@ -28,11 +28,14 @@ export interface Times {
 }
 
 export interface Load {
-  /** Resolves when so many more answers have come. */
+  /** Resolves when so many more responses have come. */
   more(count: number): Promise<void>
-  /** Times of the answers since the last call. */
+  /** Times of the responses since the last call. */
   times(): { readonly small: Times, readonly large: Times }
-  /** `wrong`: each answer that was not as it must be. `cut`: large ones that broke off, right as far as they went, when the origin had a newer one. */
+  /**
+   * `wrong`: each response that was not as it must be. `cut`: large ones that broke off when the origin had a newer version,
+   * and were right as far as they went.
+   */
   stop(): Promise<{ readonly wrong: readonly string[], readonly cut: number }>
 }
 
@@ -40,7 +43,7 @@ const largeBytes = 600_000
 const pauseMs = 10
 const made = new Map<string, string>()
 
-/** What the origin answers for a path at a version: long where the path says so, and nowhere the same. */
+/** Returns the origin's body for a path at a version: long if the path says so, and nowhere the same. */
 export function bodyOf(path: string, version: number): string {
   const line = `${path} at version ${version}\n`
   if (!path.startsWith('/large')) return line
@@ -52,7 +55,7 @@ export function bodyOf(path: string, version: number): string {
   return body
 }
 
-export async function startSite(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
+export async function startReplicas(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
   let version = 1
   let least = 0
   const origin = await startOrigin((request, response) => {
@@ -60,7 +63,7 @@ export async function startSite(t: Test, redis: string, config: Readonly<Record<
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'all' }).end(bodyOf(path, version))
   })
   t.teardown(() => origin.close())
-  const start = (): Promise<Replica> => startHouse(t, { origin, host: 'api.example', redis, clock: systemClock, config })
+  const start = (): Promise<Replica> => startProxy(t, { origin, host: 'api.example', redis, clock: systemClock, config })
   const replicas = [await start(), await start()] as const
   return {
     origin, replicas,
@@ -82,7 +85,7 @@ function startLoad(replicas: readonly Replica[], paths: readonly string[], least
   let [answered, wanted, cut] = [0, 0, 0]
   const clients = Array.from({ length: 4 }, async (_, client) => {
     for (let i = client; !run.signal.aborted; i++) {
-      // Some that nobody has asked for before, so that there is always something to store.
+      // Some paths are new, so that there is always something to store.
       const path = i % 7 === 0 ? `/new/${client}/${i}` : paths[i % paths.length] as string
       const atLeast = least()
       const began = systemClock.monotonic()
@@ -117,8 +120,8 @@ function summary(times: number[]): Times {
   return { count: times.length, median: at(0.5), p99: at(0.99), most: at(1) }
 }
 
-// A body names its path and version: all of it must be of one version, of this path, no older than the last purge that
-// was acknowledged before it was asked for.
+// A body names its path and version. All of it must be of one version, of this path, no older than the last purge that was
+// acknowledged before the request.
 function faultOf(answer: Answer, path: string, least: number, most: number): 'cut' | string | undefined {
   const text = answer.body.toString('latin1')
   const version = Number(/ at version (\d+)\n/.exec(text)?.[1])
@@ -133,7 +136,7 @@ export async function json<T>(answer: Promise<Answer>): Promise<T> {
   return JSON.parse((await answer).body.toString()) as T
 }
 
-/** What both /readyz and the statistics tell to be out of order; throws where they differ, or it is not ready. */
+/** Returns the degraded parts that both /readyz and the statistics report. Throws if they differ, or the replica is not ready. */
 export async function degraded(replica: Replica): Promise<readonly string[]> {
   return (await json<{ status: 'ready', degraded: string[] }>(replica.admin('/readyz'))).degraded
 }
@@ -143,7 +146,7 @@ export async function allSay({ replicas }: Site, parts: readonly string[]): Prom
   return true
 }
 
-/** Whether a replica is what it should be: nothing out of order, the log followed, and what is asked for twice a hit. */
+/** True if a replica is well: nothing is degraded, it follows the log, and a repeated request is a hit. */
 export async function well(replica: Replica, path: string): Promise<boolean> {
   if ((await degraded(replica)).length > 0) return false
   await replica.get(path)

@@ -1,12 +1,12 @@
-// Clients that ask and purge without end while something else goes on, and a judgement of every answer that they get.
+// Clients that send requests and purges without end while something else goes on, and a judgement of every response.
 import { Agent } from 'node:http'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
-import { detail, type House } from './house.ts'
+import { detail, type TestProxy } from './proxy.ts'
 import { eventually } from './log.ts'
 import type { OriginHandler } from './scripted-origin.ts'
 
-/** An origin that stamps every body with the path that was asked for and with the version of the moment. */
+/** An origin that stamps every body with the path of the request and with the current version. */
 export interface StampedOrigin {
   readonly handler: OriginHandler
   readonly version: number
@@ -26,14 +26,14 @@ export function stampedOrigin(): StampedOrigin {
     handler: async (request, response) => {
       const path = request.url ?? ''
       const body = bodyOf(path, version)
-      // Some answers are slow, so that there is always one in flight.
+      // Some responses are slow, so that there is always one in flight.
       for (let turn = Math.random() * 20; turn > 0; turn--) await new Promise(setImmediate)
       response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': `x, ${tagOf(path)}` }).end(body)
     },
   }
 }
 
-/** Paths that begin with /large have bodies of several chunks, of which each tells the version. */
+/** Returns a body. If the path begins with /large, the body has several chunks, and each shows the version. */
 export function bodyOf(path: string, version: number): Buffer {
   const stamp = Buffer.from(`${path} ${version}\n`)
   return path.startsWith('/large') ? Buffer.alloc(largeBytes, stamp) : stamp
@@ -48,32 +48,32 @@ function tagOf(path: string): string {
 }
 
 export interface LoadReport {
-  /** Whatever was not as it should be with an answer. */
+  /** Faults of responses. */
   readonly wrong: readonly string[]
   /** Large bodies that broke off on their way out of Redis when the origin had a newer one; all that had come of them was right. */
   readonly cut: number
   readonly answered: number
   readonly hits: number
-  /** How often a purge was answered with each status. */
+  /** Counts the purges by status. */
   readonly purges: Readonly<Record<string, number>>
   readonly p99Ms: number
   readonly slowestMs: number
 }
 
 export interface SteadyLoad {
-  /** Resolves when `count` more answers have come. */
+  /** Resolves when `count` more responses have come. */
   more(count: number): Promise<void>
   stop(): Promise<LoadReport>
 }
 
 export interface SteadyLoadOptions {
-  readonly replicas: readonly House<Clock>[]
+  readonly replicas: readonly TestProxy<Clock>[]
   readonly origin: StampedOrigin
   readonly paths: readonly string[]
-  /** The host that the replicas are asked as. */
+  /** The host of the requests. */
   readonly host: string
   readonly clients?: number
-  /** Answers between one purge and the next. */
+  /** Responses between one purge and the next. */
   readonly answersPerPurge?: number
 }
 
@@ -83,7 +83,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
   const wrong: string[] = []
   const tookMs: number[] = []
   const purges: Record<string, number> = {}
-  // Of each path, the version that the last purge which was answered 200 made the oldest that may be seen.
+  // For each path, the oldest version that may be seen, because of the last purge with a 200.
   const floor = new Map<string, number>(paths.map((path) => [path, 0]))
   let [answered, wanted, hits, cut] = [0, 0, 0, 0]
 
@@ -97,7 +97,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
     if (detail(answer) === 'fresh') hits++
   }
   const asking = Array.from({ length: clients }, async (_, client) => {
-    const replica = replicas[client % replicas.length] as House<Clock>
+    const replica = replicas[client % replicas.length] as TestProxy<Clock>
     while (!run.signal.aborted) {
       const path = paths[Math.floor(Math.random() * paths.length)] as string
       const least = floor.get(path) ?? 0
@@ -122,7 +122,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
       const [body, touched] = round % 3 === 0 ? [{ urls: [`http://${host}${path}`] }, [path]] as const
         : round % 3 === 1 ? [{ tags: [tagOf(path)] }, [path]] as const
           : [{ tags: ['x'] }, paths] as const
-      const { status } = await (replicas[round % replicas.length] as House<Clock>).purge(body)
+      const { status } = await (replicas[round % replicas.length] as TestProxy<Clock>).purge(body)
       purges[status] = (purges[status] ?? 0) + 1
       if (status === 200) for (const each of touched) floor.set(each, now)
       else if (status !== 202 && status !== 503) wrong.push(`purge: ${status}`)

@@ -1,15 +1,15 @@
-// A line to a server that a test can make slow, hold up or cut.
+// A TCP proxy before a server that a test can make slow, hold up or reset.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 /**
- * What becomes of some bytes of a connection, which has a number: undefined lets them pass, a number lets so many of them
- * pass and then resets both sides; what comes after them waits until it is known.
+ * Decides about some bytes of a connection, which has a number. Undefined lets them pass. A number lets so many of them pass
+ * and then resets both sides. Later bytes wait for the decision.
  */
 export type Gate = (bytes: Buffer, connection: number) => Promise<number | undefined> | number | undefined
 
 export interface TcpProxy {
   readonly port: number
-  /** Stands before what clients send, and before what the server answers. */
+  /** Stands before the requests of clients, and before the replies of the server. */
   requests: Gate
   replies: Gate
   close(): Promise<void>
@@ -67,9 +67,9 @@ function pump(from: Socket, to: Socket, gate: (bytes: Buffer) => ReturnType<Gate
 
 /** Connections on which a client subscribes, and which can be held silent, both ways, while all others flow. */
 export interface Subscribers {
-  /** From now on nothing passes on those that have subscribed since this began, or will; neither side is told. */
+  /** From now on nothing passes on connections that have subscribed since the start, or will. Neither side gets a signal. */
   silence(): void
-  /** What was held passes, and all that comes. */
+  /** Held bytes pass, and all later ones. */
   release(): void
 }
 

@@ -1,28 +1,28 @@
-// A site over a Redis that a test is about to harm, and what must hold of it whatever happens.
+// Replicas over a Redis that a test is about to harm, and the promises that must hold whatever happens.
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { eventually } from './log.ts'
 import { startRedis, type RedisServer } from './redis.ts'
-import { json, startSite, well, type Load, type Site } from './site.ts'
+import { json, startReplicas, well, type Load, type Site } from './site.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
-// What Redis may cost an answer at its worst, by the default deadlines: 100 ms for a look-up and as much for a commit; for a
-// body in chunks 500 ms to be read, and where that fails another look-up, and 500 ms to be written.
+// The worst delay that Redis may cause a response, by the default deadlines: 100 ms for a lookup and as much for a commit. For
+// a body in chunks, reading may take 500 ms and writing as much. If the read fails, another lookup follows.
 const deadlinesMs = { small: 200, large: 1300 }
-// What is asserted is ten times that: enough for two slow cores that others use as well.
+// The assertions allow ten times that: enough for two slow cores that others use as well.
 const generous = 10
 
 export interface Scene {
   readonly redis: RedisServer
-  /** What stands between the replicas and Redis. */
+  /** The TCP proxy between the replicas and Redis. */
   readonly line: TcpProxy
   /** A connection that is not the replicas', past the proxy. */
   readonly raw: Redis
   readonly site: Site
 }
 
-export async function startScene(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
+export async function startUnderLoad(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await before?.(redis)
@@ -31,7 +31,7 @@ export async function startScene(t: Test, { before, config }: { before?: (redis:
   raw.on('error', () => {})
   t.teardown(() => raw.disconnect())
   t.teardown(() => line.close())
-  const site = await startSite(t, `redis://127.0.0.1:${line.port}`, config)
+  const site = await startReplicas(t, `redis://127.0.0.1:${line.port}`, config)
   if (redis.pid !== undefined) await eventually(async () => await allWell(site))
   return { redis, line, raw, site }
 }
@@ -51,13 +51,13 @@ export async function recovered(t: Test, site: Site): Promise<void> {
   await eventually(async () => (await json<{ replicas: unknown[] }>(site.replicas[0].admin('/v1/replicas'))).replicas.length === 2)
   for (const replica of site.replicas) {
     site.publish()
-    // After a loss of the list of replicas a purge waits for those whom nobody can name, until their lag bound has passed.
+    // After the list of replicas is lost, a purge waits for unknown replicas until their lag bound has passed.
     for (let i = 0; await site.purge(replica) !== 200; i++) if (i === 20) t.fail('a purge is not acknowledged again')
     t.same((await json<{ store: { degraded: string[] } }>(replica.admin('/v1/stats'))).store.degraded, [])
   }
 }
 
-/** Purges at one and the other, after a new version each time: what they answered. */
+/** Purges at both replicas in turn, after a new version each time. Returns the statuses. */
 export async function purges(t: Test, site: Site, count: number): Promise<Set<number>> {
   const answered = new Set<number>()
   for (let i = 0; i < count; i++) {
@@ -66,12 +66,12 @@ export async function purges(t: Test, site: Site, count: number): Promise<Set<nu
     answered.add(await site.purge(site.replicas[i % 2 as 0 | 1]))
     const tookMs = systemClock.monotonic() - began
     // Recorded within 4 s or not at all, then waited for for 2 s more.
-    t.ok(tookMs < 15_000, `a purge answers within its deadline: ${Math.round(tookMs)} ms`)
+    t.ok(tookMs < 15_000, `a purge responds within its deadline: ${Math.round(tookMs)} ms`)
   }
   return answered
 }
 
-/** Tells what answers have taken since it was last asked, and holds it to the deadlines. */
+/** Reports the times of the responses since the last call, and holds them to the deadlines. */
 export function settled(t: Test, load: Load, label: string): void {
   const times = load.times()
   for (const size of ['small', 'large'] as const) {
@@ -81,11 +81,11 @@ export function settled(t: Test, load: Load, label: string): void {
   }
 }
 
-/** Stops the load: every answer was right, and no more large ones were cut than lost what they were reading when the origin had another. */
+/** Stops the load. Every response was right. No more large ones were truncated than lost their body while the origin had a newer version. */
 export async function ends(t: Test, load: Load, mostCut: number): Promise<void> {
   const { wrong, cut } = await load.stop()
-  t.same(wrong, [], 'every answer was right')
-  t.comment(`large bodies that were cut on their way out of Redis: ${cut}`)
+  t.same(wrong, [], 'every response was right')
+  t.comment(`large bodies that were truncated on their way out of Redis: ${cut}`)
   t.ok(cut <= mostCut, `${cut} were cut`)
 }
 

@@ -11,13 +11,13 @@ export interface Survey {
   readonly unusedEntries: readonly Allowed[]
 }
 
-const folders = ['src', 'docs', 'test']
-const singleFiles = ['README.md', 'config/springhouse.yaml']
+const folders = ['src', 'docs', 'test', 'bench', 'tools']
+const singleFiles = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'config/springhouse.yaml']
 
-/** Reads src, docs, test, the README and the example configuration under `root`. config/reference.md is made from src/config. */
+/** Reads src, docs, test, bench, tools, README.md, CONTRIBUTING.md, SECURITY.md and the example configuration under `root`. config/reference.md is made from src/config. */
 export function survey(root: string, allowed: readonly Allowed[]): Survey {
   const files = folders.flatMap(folder => readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
-    .filter(entry => entry.isFile() && /\.(?:ts|md)$/.test(entry.name))
+    .filter(entry => entry.isFile() && /\.(?:ts|md|mjs)$/.test(entry.name))
     .map(entry => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/')))
     // The conformance suite is installed below test/. Its packages are not this project's text.
     .filter(file => !file.split('/').includes('node_modules'))

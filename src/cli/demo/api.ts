@@ -48,13 +48,13 @@ type Handler = (exchange: Exchange) => void
  * | `GET /items/1`…`/items/100` | one item: `max-age=60`, strong ETag, 304 to a matching If-None-Match, tags `items`, `item-1` |
  * | `GET /slow` | takes two seconds: `max-age=10, stale-while-revalidate=30`, tag `slow` |
  * | `GET /flaky` | `max-age=1, stale-if-error=60`, tag `flaky`; 503 between `POST /flaky/fail` and `POST /flaky/heal` |
- * | `GET /tagged/a/b` | `max-age=60`, its path's words as tags |
+ * | `GET /tagged/a/b` | `max-age=60`, its path's segments as tags |
  * | `GET /private` | `private, no-store`: the user in Authorization |
  * | `GET /events` | server-sent events, one per second, without end |
  * | `GET /healthz` | 200 |
  *
- * The only state is whether `/flaky` fails. It is a switch for demonstrations, not state of the API. Each server has its own switch,
- * so set it on every server.
+ * The only state is whether `/flaky` fails. It is a switch for demonstrations, not state of the API. Each server has its own
+ * switch, so set it on every server.
  */
 export function demoApi(options: { readonly name: string; readonly clock: Clock }): RequestListener {
   const { name, clock } = options
@@ -83,7 +83,7 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
       response.once('close', () => clearTimeout(timer))
     },
     'GET flaky': ({ send }) => {
-      if (failing) send(503, { 'cache-control': 'no-store' }, { error: 'out of order, as told', ...stamp() })
+      if (failing) send(503, { 'cache-control': 'no-store' }, { error: 'out of order, by request', ...stamp() })
       else send(200, { 'cache-control': 'max-age=1, stale-if-error=60', 'cache-tag': 'flaky' }, { order: 'good', ...stamp() })
     },
     'POST flaky': ({ rest, send }) => {

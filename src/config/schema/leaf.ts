@@ -1,6 +1,7 @@
 // Builders for settings: one call gives a setting's type, bounds, default, unit and prose.
 import { Type, type TOptional, type TProperties, type TSchema, type TString } from '../../json-schema.ts'
 import type { FormatName } from '../formats.ts'
+import { formatDuration } from '../units.ts'
 
 /** The project's own annotations beside the JSON Schema keywords. */
 export interface Annotations {
@@ -36,6 +37,16 @@ export const whole = (bounds: Bounds) => bounded(bounds)
 export const duration = (bounds: Bounds) => bounded({ ...bounds, unit: 'duration' })
 export const millis = (bounds: Bounds) => bounded({ ...bounds, unit: 'ms' })
 export const size = (bounds: Bounds & Pick<Annotations, 'derived'>) => bounded({ ...bounds, unit: 'bytes' })
+
+/** A duration, or `off`. */
+export function durationOrOff({ prose, max, default: fallback }: Prose & { readonly max: number; readonly default: number }) {
+  return Type.Union([duration({ max, prose: '' }), Type.Literal('off')], {
+    default: fallback,
+    unit: 'duration',
+    expects: `a duration with its unit, such as 500ms, 30s or 5m, from 0s to ${formatDuration(max)}, or off`,
+    description: prose,
+  })
+}
 
 export function flag(options: Prose & { readonly default: boolean }) {
   return Type.Boolean({ default: options.default, description: options.prose })

@@ -21,7 +21,7 @@ export const proxySchema = section({
   }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
   requestTimeoutMs: millis({ min: 1 * SECOND, max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a request, and then each 16 KiB of its body while the origin reads. After that its connection is closed. A large upload that keeps moving is never aborted; one that stops or trickles is.' }),
   headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND, prose: 'How long a client may take to send the header section of a request; then its connection is closed. At most requestTimeoutMs.' }),
-  keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection stays open. Make it longer than the idle timeout of the load balancer in front. Otherwise the load balancer sends requests on connections that are being closed.' }),
+  keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection stays open. Make it longer than the idle timeout of the load balancer in front. Otherwise the load balancer sends requests on connections that are being closed. 0: no limit.' }),
   stalledTimeoutMs: millis({ min: 0, max: HOUR, default: 60 * SECOND, prose: 'How long a client may stop reading a response before it is disconnected. A stalled client holds an origin connection. 0: no limit.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest header section of a request, all fields together. A larger one gets 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request. A longer one gets 414.' }),

@@ -1,7 +1,7 @@
 // Routes: the origin of each request, its cache key and how its responses are stored.
 import { Type } from '../../json-schema.ts'
-import { DAY, GiB } from '../units.ts'
-import { choice, duration, flag, memberNames, section, size, text, texts } from './leaf.ts'
+import { DAY, GiB, MINUTE } from '../units.ts'
+import { choice, duration, durationOrOff, flag, memberNames, section, size, text, texts } from './leaf.ts'
 
 const year = 365 * DAY
 const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
@@ -9,17 +9,17 @@ const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
 export const routeCacheSchema = section({
   mode: choice(['cache', 'bypass'], { default: 'cache', prose: '`cache`: responses of this route are stored and served from the cache, as far as they permit it. `bypass`: every request is forwarded, and nothing is stored.' }),
   ttl: section({
-    default: lifetime('Freshness lifetime of a storable response that gives none and has no Last-Modified to guess from. 0s: it is validated at each use.'),
-    max: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says.' }),
+    default: Type.Optional(duration({ max: year, prose: 'Freshness lifetime of a successful response that gives none. If it is set, a lifetime guessed from Last-Modified is never longer. 0s: such a response is validated at each use, and no lifetime is guessed. Left out: a guessed lifetime counts; without one the response is validated at each use.' })),
+    max: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says. 0s: every response is validated at each use.' }),
+    heuristic: durationOrOff({ max: year, default: 5 * MINUTE, prose: 'Longest freshness lifetime that is guessed for a response that gives none: a tenth of the time since Last-Modified (RFC 9111 §4.2.2), and at most this. Raise it if most of your responses change rarely and send no lifetime. `off` or 0s: no lifetime is guessed.' }),
+    status: Type.Record(Type.String({ pattern: memberNames.errorStatus.source }), duration({ max: year, prose: '' }), {
+      default: {},
+      additionalProperties: false,
+      expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
+      description: 'Freshness lifetime by status code, such as `{ 404: 10s, 503: 1s }`, for error responses that give none. 0s: such a response is not stored. A 400, 408, 411, 412, 413, 415, 416, 417, 421, 425 or 426 judges one message, and is stored only if it is named here, whatever lifetime it gives. 428, 429, 431 and 511 are refused: they must not be stored (RFC 6585).',
+    }),
   }, 'Freshness lifetimes.'),
-  negativeTtl: Type.Record(Type.String({ pattern: memberNames.errorStatus.source }), duration({ max: year, prose: '' }), {
-    default: {},
-    additionalProperties: false,
-    expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
-    description: 'Freshness lifetime by status code, such as `{ 404: 5s }`, for error responses that give none.',
-  }),
-  heuristics: flag({ default: true, prose: 'Lets the cache derive a freshness lifetime from Last-Modified (RFC 9111 §4.2.2), if the response gives none.' }),
-  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the origin does not say. 0s: never.'),
+  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the response does not say, and is no error. 0s: never.'),
   staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
   staleIfSlow: Type.Optional(duration({ min: 1, max: 60_000, prose: 'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' })),
   cookies: Type.Union([
@@ -32,7 +32,7 @@ export const routeCacheSchema = section({
     description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: as `key.cookies`, which takes its place.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
-  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies.' })),
+  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' })),
 }, 'How responses are stored.')
 
 export const routeSchema = section({

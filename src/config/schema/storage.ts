@@ -1,7 +1,7 @@
 // The stores: memory, and Redis as the tier that replicas share.
 import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, MINUTE, MiB, SECOND } from '../units.ts'
-import { flag, millis, duration, section, size, text, texts, whole, withFile } from './leaf.ts'
+import { choice, flag, millis, duration, section, size, text, texts, whole, withFile } from './leaf.ts'
 
 export const redisSchema = section({
   ...withFile('url', Type.Optional(text('redis-url', { prose: 'One Redis server: `redis://user:password@host:port/database`, `rediss://` for TLS, or `unix:///path/of/socket?db=database`. User and password are percent-encoded. The default database is 0. If the database cannot be selected, Redis is not used; no other database is.' }))),
@@ -41,6 +41,25 @@ export const cacheSchema = section({
   }, 'The in-process tier. With Redis it holds copies of what this process serves; without Redis it is the only store.'),
   maxEntryBytes: size({ min: 0, max: 16 * GiB, default: 64 * MiB, prose: 'Largest response body that is stored. A larger one is forwarded without being stored.' }),
   maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Most variants (by Vary) of one URL. Beyond it the variant that was least recently used is removed.' }),
-  keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long a stale response is kept, so that it can be revalidated instead of fetched again.' }),
+  keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long a stale response is kept, so that it can be revalidated instead of fetched again. 0s: a stale response is dropped, unless it may be served stale.' }),
+  tags: section({
+    fields: Type.Array(section({
+      name: text('field-name', { prose: 'Name of a response field that carries tags.' }),
+      separator: choice(['comma', 'space', 'both', 'structured'], { default: 'comma', prose: 'How the tags of the field are parted. `comma`: by commas, and a tag may hold spaces. `space`: by spaces; if a text between spaces holds commas, it is a tag, and each of its parts too. `both`: by commas and by spaces. `structured`: a list of strings in quotes (RFC 9651).' }),
+    }), {
+      default: [
+        { name: 'cache-tag', separator: 'comma' },
+        { name: 'surrogate-key', separator: 'space' },
+        { name: 'cache-groups', separator: 'structured' },
+        { name: 'xkey', separator: 'space' },
+        { name: 'cache-tags', separator: 'comma' },
+        { name: 'edge-cache-tag', separator: 'comma' },
+        { name: 'x-magento-tags', separator: 'comma' },
+      ],
+      maxItems: 32,
+      description: 'The response fields that carry tags, by which responses are purged. A list replaces the whole default. After a change the cache starts empty, because stored responses have the tags of the earlier list.',
+    }),
+    forward: flag({ default: false, prose: 'Sends the tag fields to clients, for a CDN in front that purges by the same tags. false: they stay here, except Cache-Groups, which is for every cache.' }),
+  }, 'Tags, by which responses are purged.'),
   coalesce: flag({ default: true, prose: 'Lets concurrent requests for the same response wait for one fetch.' }),
 }, 'Limits of the store.')

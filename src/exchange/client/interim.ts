@@ -10,14 +10,14 @@ import { sendHint } from './sending.ts'
  * response has begun, and never ahead of another's (see `takesInterim`). A 103 brings what a response may bring (RFC 8297 §2), less
  * what is not for clients. Without a link it is not passed on: Node has no way to send it.
  */
-export function sendInterim(response: ClientResponse, status: number, fields: FieldLines): void {
+export function sendInterim(response: ClientResponse, status: number, fields: FieldLines, cacheOnly: ReadonlySet<string>): void {
   if (!response.takesInterim) return
   if (status === 102) sendHint(response, 102, [])
   if (status !== 103) return
   const links = fieldLineValues(fields, 'link').flatMap(sendableLinks)
   if (links.length === 0) return
   const hints = new Map<string, string>()
-  const notForClients = fieldsNotForClients(fields)
+  const notForClients = fieldsNotForClients(fields, cacheOnly)
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string
     // RFC 9110 §5.3: Set-Cookie is the one field whose lines cannot be joined, and Node sends one line of a hint.

@@ -1,12 +1,12 @@
 // The fields of an error response: problem document (RFC 9457), Proxy-Status (RFC 9209) where the error is the proxy's own.
 import type { SpringhouseError } from '../../errors.ts'
 
-/** The fields of an answer that the proxy makes itself: name, value, name, value. */
+/** The fields of a response that the proxy makes itself: name, value, name, value. */
 export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
   const fields = [
     'content-type', 'application/problem+json',
     'content-length', String(Buffer.byteLength(document)),
-    'cache-control', 'no-store', // an error of the proxy's is of this moment: nobody downstream may keep it
+    'cache-control', 'no-store', // errors of the proxy itself are momentary: no downstream cache may store them
     'cache-status', cacheStatus,
   ]
   if (error.proxyError !== undefined) fields.push('proxy-status', `springhouse; error=${error.proxyError}`)

@@ -1,5 +1,4 @@
-// The client's side of an exchange: all that the exchange asks of a response, whatever protocol carries it.
-import type { SpringhouseError } from '../../errors.ts'
+// The client's side of an exchange: a response as the exchange uses it, over any protocol.
 import type { FieldLines } from '../../http/fields.ts'
 
 /**
@@ -9,9 +8,11 @@ import type { FieldLines } from '../../http/fields.ts'
 export interface ClientResponse {
   /** True once the head is on its way. */
   readonly headersSent: boolean
+  /** The status of the head that is on its way; 0 before. */
+  readonly status: number
   /** True once `end` has been called. */
   readonly writableEnded: boolean
-  /** True once nothing that is written reaches the client any more. */
+  /** True once written bytes no longer reach the client. */
   readonly hasLeft: boolean
   /** True while an interim response may be sent: the client knows them, and it would precede this response and no other. */
   readonly takesInterim: boolean
@@ -25,7 +26,7 @@ export interface ClientResponse {
   putInterim(status: 100 | 102 | 103, fields: FieldLines): void
   /** Trailers, to go out behind the body. @throws for what Node refuses */
   putTrailers(fields: FieldLines): void
-  /** Sends bytes of the body. false: no more until it drains. */
+  /** Sends bytes of the body. Returns false if the caller must wait for a drain. */
   write(chunk: Buffer): boolean
   end(chunk?: Buffer | string, encoding?: BufferEncoding): unknown
   onDrain(listener: () => void): void
@@ -37,8 +38,6 @@ export interface ClientResponse {
   cut(): void
   /** Takes no more requests from this connection: the bytes behind this request may be part of it. */
   endConnection(): void
-  /** Reports a response that Node would not send: the fault is in this program. */
-  reportUnsendable(error: SpringhouseError): void
 }
 
 /** Resolves when the response takes more, or never will. */

@@ -1,17 +1,16 @@
 // The lease of a variant: among all processes one leader fetches, and the others wait for it.
-import { normalTarget } from '../../http/normal-target.ts'
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import type { Fetch } from './coalescer.ts'
 import type { ClientResponse } from '../client/response.ts'
-import type { Counters } from '../counters.ts'
+import type { ExchangeObserver } from '../client/exchange.ts'
 import { uncacheableOutcome } from './hit-for-miss.ts'
 
 export interface ContendParts {
   readonly leases: Leases
   readonly purgeLog: PurgeLog
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
 }
 
 /**
@@ -22,7 +21,7 @@ export interface ContendParts {
  */
 export type LeaseTurn = 'fetch' | 'look' | 'left' | Outcome
 
-// Leases that are taken from their holders one after the other, before going without: each of them is of one who holds
+// The most leases that are taken from their holders one after the other, before going without a lease. Such a holder takes
 // another log to be true, or began before a purge, so there is hardly ever more than one.
 const maxUsurped = 2
 // How long leases that end in nothing are waited for, one after the other, before going without. A holder that is alive
@@ -30,11 +29,12 @@ const maxUsurped = 2
 const mostWaitedMs = 60_000
 
 /**
- * Whose turn it is, once that is known: at once, or when the process that holds the lease is done. Never rejects.
- * @param response of the client for whom this is done: nothing is waited or asked for once it has left; undefined: nobody's
+ * Waits for the turn of this leader: at once, or when the process that holds the lease is done. Never rejects.
+ * @param response the response to the client of this leader: once the client has left, nothing is waited for or sent to
+ * Redis; undefined: no client
  */
-export async function acquireLease({ leases, purgeLog, counters }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
-  const { request, key, fetchVariant } = asked
+export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
+  const { key, fetchVariant } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
   let waited = false
@@ -46,18 +46,18 @@ export async function acquireLease({ leases, purgeLog, counters }: ContendParts,
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
     if (taking.kind === 'acquired') {
       lead.hold(taking.lease)
-      counters.leases++
-      if (takes > 1) counters.leasesTakenOver++
+      observer.count('leases')
+      if (takes > 1) observer.count('leasesTakenOver')
       return taking.lease.hasEntry ? 'look' : 'fetch'
     }
-    if (purgeLog.mayMatch(taking.stamp, request.authority, normalTarget(request.target))) {
+    if (purgeLog.mayMatch(taking.stamp, asked.url)) {
       // That fetch began before a purge, which this request came after: what it brings is not for this one.
       taking.leave()
       if (++usurpations > maxUsurped || !purgeLog.isCaughtUp()) return 'fetch'
       stealFrom = taking.token
       continue
     }
-    if (!waited) counters.waits++
+    if (!waited) observer.count('waits')
     waited = true
     stealFrom = undefined
     const word = await overOrLeft(taking, response)
@@ -73,7 +73,7 @@ async function overOrLeft(taking: HeldElsewhere, response: ClientResponse | unde
   const leave = (): void => taking.leave()
   response.onClose(leave)
   try {
-    // It may have left while Redis was asked: then nobody calls any more.
+    // The client may have left during the call to Redis. Then the listener is not called any more.
     if (response.hasLeft) leave()
     return await taking.ended()
   } finally {

@@ -1,6 +1,5 @@
 // The coalescer: for each variant one request in a process leads a fetch, and its followers wait.
-import { normalTarget } from '../../http/normal-target.ts'
-import type { LogPosition } from '../../policy/stored.ts'
+import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 
@@ -9,7 +8,7 @@ export class Fetch {
   readonly stamp: LogPosition
   /** True once a follower in this process has waited for it. */
   joined = false
-  /** Settles, never rejects, when looking again is worthwhile: with what became of the fetch. */
+  /** Settles with the outcome of the fetch when another lookup is worthwhile. Never rejects. */
   readonly settled: Promise<Outcome>
   readonly #leave: () => void
   #resolve: ((outcome: Outcome) => void) | undefined
@@ -26,7 +25,7 @@ export class Fetch {
     this.#lease = lease
   }
 
-  /** Tells all who wait, here and elsewhere. The first call counts. */
+  /** Releases all followers, here and elsewhere. The first call counts. */
   settle(outcome: Outcome): void {
     this.#leave()
     this.#resolve?.(outcome)
@@ -35,7 +34,7 @@ export class Fetch {
   }
 }
 
-/** The fetches under way in this process, by `fetchKey` (../routed-request.ts). */
+/** The fetches in flight in this process, by `fetchKey` (../routed-request.ts). */
 export class Coalescer {
   readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog
@@ -45,12 +44,12 @@ export class Coalescer {
   }
 
   /**
-   * The lead to wait for, if there is one that this request may share. One that began before a purge that may touch the
-   * URL is not shared: its response may be older than the purge, and this request is younger.
+   * Returns the lead to wait for, if there is one that this request may share. A lead that began before a purge that may
+   * match the URL is not shared. Its response may be older than the purge, and this request is younger.
    */
-  joinFetch(key: string, authority: string, target: string): Fetch | undefined {
+  joinFetch(key: string, asked: { readonly url: Addressed }): Fetch | undefined {
     const lead = this.#leads.get(key)
-    if (lead === undefined || this.#log.mayMatch(lead.stamp, authority, normalTarget(target))) return undefined
+    if (lead === undefined || this.#log.mayMatch(lead.stamp, asked.url)) return undefined
     lead.joined = true
     return lead
   }

@@ -5,8 +5,7 @@ import type { ForwardReason } from '../../policy/reasons.ts'
 import type { Leases } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
-import type { Counters } from '../counters.ts'
-import type { ClientExchange } from '../routed-request.ts'
+import type { ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { acquireLease } from './acquire-lease.ts'
 import type { Coalescer, Fetch } from './coalescer.ts'
 import { hitForMissKey, type HitForMiss } from './hit-for-miss.ts'
@@ -47,13 +46,13 @@ export interface FetchTurnParts {
   readonly leases: Leases | undefined
   readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
 }
 
 const handled: FetchTurn = Object.freeze({ kind: 'handled' })
 
 /** Finds out whose turn a fetch is. Waits for other fetches if it must. Never rejects. */
-export function takeFetchTurn(parts: FetchTurnParts, exchange: ClientExchange, decision: FetchDecision, attempt: Attempt): FetchTurn | Promise<FetchTurn> {
+export function takeFetchTurn(parts: FetchTurnParts, exchange: RoutedExchange, decision: FetchDecision, attempt: Attempt): FetchTurn | Promise<FetchTurn> {
   const { routed: { request, fetchKey } } = exchange
   const { coalescer, coalesce, leases, purgeLog, hitForMiss } = parts
   if (attempt.lead !== undefined) return { kind: 'fetch', attempt, asClientMade: false }
@@ -62,7 +61,7 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: ClientExchange, d
   // While purges may have been missed, nothing that another fetch brings could be used, nor kept.
   if (!mayShare(exchange) || alone || !coalesce || !purgeLog.isCaughtUp()) return { kind: 'fetch', attempt, asClientMade: alone }
   const mayWait = attempt.waits < maxWaits && mayFollow(decision)
-  const other = mayWait ? coalescer.joinFetch(fetchKey, request.authority, request.target) : undefined
+  const other = mayWait ? coalescer.joinFetch(fetchKey, exchange.routed) : undefined
   // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
   if (exchange.response.hasLeft) return handled
   if (other !== undefined) return waitForLeader(parts, decision, other, attempt)
@@ -72,17 +71,17 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: ClientExchange, d
     : waitForLease(parts, exchange, decision, lead, leases, attempt)
 }
 
-async function waitForLeader({ counters }: FetchTurnParts, { reason }: FetchDecision, fetch: Fetch, { waits }: Attempt): Promise<FetchTurn> {
-  counters.waits++
+async function waitForLeader({ observer }: FetchTurnParts, { reason }: FetchDecision, fetch: Fetch, { waits }: Attempt): Promise<FetchTurn> {
+  observer.count('waits')
   const outcome = await fetch.settled
   return { kind: 'look-again', attempt: { waits: outcome === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
 }
 
 /** Competes for the lease with other processes; meanwhile requests of this process wait for `lead`. */
-async function waitForLease(parts: FetchTurnParts, { routed, response }: ClientExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt): Promise<FetchTurn> {
-  const { purgeLog, counters, hitForMiss } = parts
+async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt): Promise<FetchTurn> {
+  const { purgeLog, observer, hitForMiss } = parts
   for (let waits = attempt.waits; ; waits++) {
-    const turn = await acquireLease({ leases, purgeLog, counters }, routed, lead, response)
+    const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead, response)
     if (turn === 'left') {
       lead.settle('failed')
       return handled
@@ -96,8 +95,8 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: ClientE
   }
 }
 
-/** The Range that the origin is asked for: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
-export function rangeToFetch({ routed: { request: { range, ifRange } } }: ClientExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
+/** The Range of the request to the origin: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
+export function rangeToFetch({ routed: { request: { range, ifRange } } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
   if (range !== undefined) return { range, ifRange }
   return decision.action === 'complete' && !asClientMade ? decision.rest : undefined
 }
@@ -108,6 +107,6 @@ function mayFollow({ reason }: FetchDecision): boolean {
 }
 
 // Followers want the whole response to a GET. A part is of no use to them.
-function mayShare({ routed: { request } }: ClientExchange): boolean {
+function mayShare({ routed: { request } }: RoutedExchange): boolean {
   return request.method === 'GET' && request.range === undefined
 }

@@ -1,4 +1,4 @@
-// Keys whose answers were lately found not to be storable: their requests do not queue behind one another.
+// Keys whose responses were lately found not to be storable: their requests do not queue behind one another.
 import { hash } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { Outcome } from '../../store/lease.ts'
@@ -44,7 +44,7 @@ export class HitForMiss {
     const nowMs = this.#clock.monotonic()
     this.#sweep(nowMs)
     const name = digest(key)
-    // Known well enough: what is asked for all the time is written down now and then, not each time.
+    // Known well enough: a key that is requested all the time is recorded now and then, not each time.
     if (this.#until(name) - nowMs > rememberMs / 2) return
     if (this.#younger.size >= mostOfAGeneration) this.#age()
     if (this.#younger.size === 0) this.#youngerSince = nowMs
@@ -90,9 +90,9 @@ function digest(key: string): string {
 }
 
 /**
- * Under which name a request's key is remembered. With credentials it is a name of its own: that an answer is not for
- * others says nothing of what those without credentials are given. It is one name for all variants, because with
- * `Vary: Cookie` each client has its own.
+ * Returns the name under which a request's key is remembered. A request with credentials has a name of its own. That its
+ * response is not for others says nothing about responses without credentials. It is one name for all
+ * variants, because with `Vary: Cookie` each client has its own.
  */
 export function hitForMissKey({ key, fetchKey, request }: RoutedRequest): string {
   return request.hasAuthorization || request.hasCookie ? withCredentials(key) : fetchKey

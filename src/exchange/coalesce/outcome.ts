@@ -19,7 +19,9 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
     hitForMiss.forget(hitForMissKey(asked))
     return 'stored'
   }
-  // Each has to ask whether it still holds: waiting for one another would only make a line of them.
+  // An error says nothing about the next response, stored or not: followers look it up, and coalesce again.
+  if (meta.status >= 400) return 'stored'
+  // Each request has to validate: if they waited for one another, they would form a queue.
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)
 }
@@ -27,8 +29,8 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
 /** Returns the outcome of a response that is not stored. `status`: the origin's; `mayStore`: true if the response to this request could be stored. */
 export function unstoredOutcome({ hitForMiss }: Memory, asked: RoutedRequest, reason: NotStoredReason, status: number, mayStore: boolean): Outcome {
   if (reason === 'store-refused') return 'refused'
-  // The reason may lie in this request. A 304 to the client's own precondition does not tell whether the whole may be stored. And an
-  // error says nothing about the next response: if it marked the key, requests would not coalesce for a minute.
+  // The reason may lie in this request. A 304 to the client's own precondition does not show whether the whole may be stored.
+  // And an error says nothing about the next response: if it marked the key, requests would not coalesce for a minute.
   if (!mayStore || reason === 'request-no-store' || status === 304 || status >= 400) return 'failed'
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)

@@ -1,15 +1,14 @@
-// Answers from what is stored: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
+// Sends stored responses: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
 import { contentFields, selectRanges } from '../../policy/part.ts'
-import type { Reason } from '../../policy/reasons.ts'
+import type { DecisionReason } from '../../policy/reasons.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import type { Origins } from '../../origin/origin.ts'
 import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Body, Stored } from '../../store/store.ts'
-import type { ClientExchange } from '../routed-request.ts'
-import { writable, type ClientResponse } from '../client/response.ts'
-import type { Counters } from '../counters.ts'
+import type { ClientExchange, ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
+import { writable } from '../client/response.ts'
 import { MultipartBody } from './multipart.ts'
 import { ResumedBody } from './resumed-body.ts'
 import { sendHead } from '../client/sending.ts'
@@ -20,7 +19,7 @@ const joinedBytes = 16_384
 
 /** Why and when a stored response is delivered. */
 export interface Occasion {
-  readonly reason: Reason
+  readonly reason: DecisionReason
   readonly ageMs: number
   readonly nowMs: number
   /** In place of the member that says hit: after a validation, for example. */
@@ -30,33 +29,35 @@ export interface Occasion {
 /** The parts of the cache that delivering a stored response uses. */
 export interface DeliverParts {
   readonly origins: Origins
-  readonly counters: Counters
+  readonly observer: ExchangeObserver
   /** This hop's Via member for responses. */
   readonly via: string
 }
 
 /**
- * Sends a stored response. false: its body turned out to be gone before anything was sent, so it is a miss.
- * A body that fails later, and that the origin does not have any more either, cuts the connection, so that it never looks
- * complete.
+ * Sends a stored response. Returns false if its body was found to be lost before anything was sent: then it is a miss. If a
+ * body is lost later, and the origin no longer has it either, the response is truncated, so that it never seems complete.
  */
-export function deliverStored(exchange: ClientExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
+export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion: Occasion, parts: DeliverParts): boolean | Promise<boolean> {
   const { routed: { request }, response } = exchange
   const { meta } = stored
-  const body = stored.body.bytes === undefined && mayAskAgain(exchange, meta) ? continued(exchange, stored, parts) : stored.body
+  const body = stored.body.bytes === undefined && mayRefetch(exchange, meta) ? continued(exchange, stored, parts) : stored.body
   const head = headOf(meta, occasion, parts.via)
+  exchange.reason = occasion.reason
+  exchange.ageMs = occasion.ageMs
+  exchange.storedFetchMs = meta.responseTimeMs - meta.requestTimeMs
   if (isNotModified(request, meta.status, meta.fields, occasion.nowMs)) {
-    if (sendHead(response, 304, notModifiedFields(head))) response.end()
+    if (sendHead(exchange, 304, notModifiedFields(head))) response.end()
     return true
   }
   const wanted = request.range === undefined && meta.part === undefined ? undefined : selectRanges(request, meta, occasion.nowMs)
   if (wanted === undefined) return send(exchange, meta.status, head, body, 0, meta.bodyBytes)
-  // Nobody is sent a part for the whole, or for another part: rather a miss.
+  // A part is never sent in place of the whole, or of another part: that is a miss instead.
   if (wanted === 'not-covered') return false
   const cutHead = withoutFields(head, contentFields)
   if (wanted === 'unsatisfiable') {
     cutHead.push('content-range', `bytes */${meta.bodyBytes}`, 'content-length', '0')
-    if (sendHead(response, 416, cutHead)) response.end()
+    if (sendHead(exchange, 416, cutHead)) response.end()
     return true
   }
   const [slice, another] = wanted
@@ -70,15 +71,15 @@ export function deliverStored(exchange: ClientExchange, stored: Stored, occasion
   return send(exchange, 206, multipartHead, multipart, 0, multipart.length)
 }
 
-// Of a stored part it is not known what the whole was; only-if-cached asks that nothing be asked for (RFC 9111 §5.2.1.7).
-function mayAskAgain({ routed: { request } }: ClientExchange, { part }: Metadata): boolean {
+// An incomplete response cannot be resumed: its full length is unknown. `only-if-cached` forbids contacting the origin (RFC 9111 §5.2.1.7).
+function mayRefetch({ routed: { request } }: RoutedExchange, { part }: Metadata): boolean {
   return part === undefined && !request.directives.onlyIfCached
 }
 
-function continued({ routed }: ClientExchange, stored: Stored, { origins, counters }: DeliverParts): Body {
+function continued({ routed }: RoutedExchange, stored: Stored, { origins, observer }: DeliverParts): Body {
   const { request: { target }, route: { origin, forwarding: { retryOn } } } = routed
   return new ResumedBody(stored, sink => {
-    counters.bodiesContinued++
+    observer.count('bodiesContinued')
     return origins.request({ origin, method: 'GET', target, fields: unconditionalFields(routed.forwarded), retryOn }, sink)
   })
 }
@@ -86,15 +87,17 @@ function continued({ routed }: ClientExchange, stored: Stored, { origins, counte
 const contentType: ReadonlySet<string> = new Set(['content-type'])
 
 /** Sends a head and the bytes of a body from `start` up to, not including, `end`. */
-function send({ routed, response }: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
+function send(exchange: RoutedExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
+  const { routed, response } = exchange
   if (status !== 204) head.push('content-length', String(end - start)) // RFC 9110 §8.6: none on a 204
   if (routed.request.method === 'HEAD') {
-    if (sendHead(response, status, head)) response.end()
+    if (sendHead(exchange, status, head)) response.end()
     return true
   }
   const { bytes } = body
-  if (bytes === undefined) return streamBody(response, status, head, body, start, end)
-  if (!sendHead(response, status, head)) return true
+  if (bytes === undefined) return streamBody(exchange, status, head, body, start, end)
+  if (!sendHead(exchange, status, head)) return true
+  exchange.bodyBytes += end - start
   // Node joins a string to the head and writes both at once; a buffer takes a second write. latin1 is byte for byte.
   if (end - start <= joinedBytes) response.end(bytes.toString('latin1', start, end), 'latin1')
   else response.end(end - start === bytes.length ? bytes : bytes.subarray(start, end))
@@ -112,19 +115,21 @@ function headOf(meta: Metadata, occasion: Occasion, via: string): string[] {
   return head
 }
 
-async function streamBody(response: ClientResponse, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {
+async function streamBody(exchange: ClientExchange, status: number, head: string[], body: Body, start: number, end: number): Promise<boolean> {
+  const { response } = exchange
   const chunks = body.read(start, end)[Symbol.asyncIterator]()
   let first: IteratorResult<Buffer>
   try {
-    // Nothing is sent before the first bytes are at hand: until then a body that is gone is only a miss.
+    // Nothing is sent before the first bytes are at hand: until then a lost body is only a miss.
     first = await chunks.next()
   } catch {
     return false
   }
   try {
-    if (!sendHead(response, status, head)) return true
+    if (!sendHead(exchange, status, head)) return true
     for (let next = first; next.done !== true; next = await chunks.next()) {
       if (response.hasLeft) break
+      exchange.bodyBytes += next.value.length
       if (!response.write(next.value)) await writable(response)
     }
     response.end()

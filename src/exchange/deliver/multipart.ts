@@ -7,15 +7,15 @@ import type { Body } from '../../store/store.ts'
 export class MultipartBody implements Body {
   readonly bytes = undefined
   readonly contentType: string
-  /** Length of it all, exactly. */
+  /** The exact length of the whole. */
   readonly length: number
   readonly #body: Body
   readonly #parts: readonly { readonly head: Buffer; readonly slice: Slice }[]
   readonly #end: Buffer
 
-  /** @param contentType of the whole, where it has one */
+  /** @param contentType the Content-Type of the whole, if it has one */
   constructor(body: Body, slices: readonly Slice[], contentType: string | undefined) {
-    // RFC 2046 §5.1.1: it must not occur in the parts. Nobody who made them could have known it.
+    // RFC 2046 §5.1.1: it must not occur in the parts. It is random, so no origin could have put it there.
     const boundary = randomBytes(24).toString('base64url')
     const type = contentType === undefined ? '' : `Content-Type: ${contentType}\r\n`
     this.contentType = `multipart/byteranges; boundary=${boundary}`
@@ -28,10 +28,10 @@ export class MultipartBody implements Body {
     this.length = this.#parts.reduce((sum, { head, slice }) => sum + head.length + slice.end - slice.start, this.#end.length)
   }
 
-  /** All of it, whatever is asked for: nobody takes a part of parts. */
+  /** Reads all of it, whatever the arguments: no range is taken of a multipart body. */
   async *read(): AsyncGenerator<Buffer, void, undefined> {
     for (const { head, slice } of this.#parts) {
-      // The head waits for the first of its bytes: until then a body that is gone is only a miss.
+      // The head waits for the first of its bytes: until then a lost body is only a miss.
       let before: Buffer | undefined = head
       for await (const chunk of this.#body.read(slice.start, slice.end)) {
         if (before !== undefined) yield before

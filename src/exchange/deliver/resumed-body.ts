@@ -1,29 +1,29 @@
-// What is left of a stored body that its store lost in the middle of an answer: from the origin, if that has the same still.
+// The rest of a stored body that its store lost in the middle of a response: from the origin, if it still has the same.
 import { crc32 } from 'node:zlib'
 import { fieldValue, type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { BodyGone, type Body, type Stored } from '../../store/store.ts'
 
-/** Asks the origin for the whole of what is stored, without conditions. */
+/** Requests the whole stored response from the origin, without conditions. */
 export type Refetch = (sink: ResponseSink) => OriginExchange
 
 /**
- * A stored body that goes on where its store ends. The head and the first bytes are with the client by then, so what the
- * origin has now must have begun with the same bytes, have the same length and say the same of itself: then what the
- * client has in the end is, byte for byte, what the origin answers now. Otherwise the answer is cut, as nothing else is honest.
+ * A stored body that goes on where its store ends. The client has the head and the first bytes by then. So the origin's
+ * response must begin with the same bytes, and have the same length and the same describing fields. Then the client receives,
+ * byte for byte, what the origin sends now. Otherwise the response is truncated, as nothing else is honest.
  */
 export class ResumedBody implements Body {
   readonly bytes = undefined
   readonly #stored: Stored
-  readonly #askAgain: Refetch
+  readonly #refetch: Refetch
 
-  constructor(stored: Stored, askAgain: Refetch) {
+  constructor(stored: Stored, refetch: Refetch) {
     this.#stored = stored
-    this.#askAgain = askAgain
+    this.#refetch = refetch
   }
 
-  /** @throws BodyGone before the first chunk, when the store has nothing; or later, when the origin has not the same either. */
+  /** @throws BodyGone before the first chunk if the store has nothing, or later if the origin does not have the same either. */
   async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     const sent = { start, end: start, checksum: 0 }
     try {
@@ -34,11 +34,11 @@ export class ResumedBody implements Body {
       }
       return
     } catch (error) {
-      // Nothing was sent: that is a miss, and the next look will fetch and store it.
+      // Nothing was sent: that is a miss, and the next lookup leads to a fetch.
       if (sent.end === start) throw error
     }
     const rest = new OriginRemainder(this.#stored.meta, sent, end)
-    rest.begin(this.#askAgain(rest))
+    rest.begin(this.#refetch(rest))
     try {
       yield* rest.chunks()
     } finally {
@@ -69,7 +69,7 @@ class OriginRemainder implements ResponseSink {
   #waitingBytes = 0
   #wake: () => void = () => {}
 
-  /** @param end where what the client asked for ends */
+  /** @param end where the requested range ends */
   constructor(meta: Metadata, sent: Sent, end: number) {
     this.#meta = meta
     this.#sent = sent
@@ -98,7 +98,7 @@ class OriginRemainder implements ResponseSink {
     }
   }
 
-  // The last is kept back until the end of the message was seen: nothing may look complete that is not.
+  // The last chunk is kept back until the end of the message was seen: no truncated body may seem complete.
   #take(): Buffer | undefined {
     if (this.#state === 'failed' || (this.#waiting.length < 2 && this.#state !== 'whole')) return undefined
     const chunk = this.#waiting.shift()
@@ -150,7 +150,7 @@ class OriginRemainder implements ResponseSink {
   }
 }
 
-// What says which representation it is, and of what (RFC 9110 §8): one that differs here is another, whatever its first bytes.
+// Fields that identify a representation (RFC 9110 §8). If one differs, the representation is another, whatever its first bytes.
 const describing = ['etag', 'last-modified', 'content-type', 'content-encoding', 'content-language', 'content-location']
 
 function slice(chunk: Buffer, from: number, to: number): Buffer {

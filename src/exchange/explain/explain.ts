@@ -1,4 +1,4 @@
-// What would become of a request now, and why, without asking the origin.
+// Finds the decision for a request now, and its reason, without contacting the origin.
 import type { Clock } from '../../clock.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { decide, passReason } from '../../policy/decide.ts'
@@ -28,7 +28,7 @@ export interface ExplainRequest {
   readonly fields: FieldLines
 }
 
-/** Explains a request as if a client without any trust had sent it; undefined when it cannot be read or has no route. */
+/** Explains a request as if an untrusted client had sent it. Returns undefined if it cannot be read or has no route. */
 export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
   const https = question.url.startsWith('https://')
   const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const
@@ -52,7 +52,7 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
 async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: number): Promise<{ action: string; reason: Reason }> {
   const pass = passReason(asked.request, asked.route.rules)
   if (pass !== undefined) return { action: 'pass', reason: pass }
-  // In two looks, as a request takes them: a plain fresh answer at hand is given without the second.
+  // In two lookups, as for a request: a plain fresh response in the local tier is used without the second.
   const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
     const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs, asked.route.rules)
     return { action, reason }

@@ -1,29 +1,29 @@
-// What would become of a request now, and why: the answer of GET /v1/explain.
+// The body of GET /v1/explain: the decision for a request now, and its reason.
 import type { ShownPart } from '../../policy/part.ts'
 import type { Selecting } from '../../policy/stored.ts'
 import type { Verdict } from '../../store/purge/log.ts'
 
-/** One stored variant of the key, as it is at this moment. Times are milliseconds; times of day since the epoch. */
+/** A stored variant of the key, as it is at this moment. Times are milliseconds; times of day since the epoch. */
 export interface ExplainedVariant {
   readonly variant: string
   readonly status: number
   readonly freshness: 'fresh' | 'stale'
   readonly ageMs: number
   readonly lifetimeMs: number
-  /** Whether the lifetime was guessed (RFC 9111 §4.2.2). */
+  /** True if the lifetime was guessed (RFC 9111 §4.2.2). */
   readonly heuristic: boolean
   readonly freshUntilMs: number
-  /** When the store may forget it: never an answer to "is it fresh?". */
+  /** When the store may forget it. It says nothing about freshness. */
   readonly keepUntilMs: number
   readonly tags: readonly string[]
   readonly bytes: number
-  /** Which bytes of the representation it holds, where that is not all of them. */
+  /** The bytes of the representation that it holds, if not all. */
   readonly part?: ShownPart
   /** Where it would be served from: `memory` if it lies there (in Redis too, as a rule), or `redis`. */
   readonly tier: string
   readonly vary: readonly Selecting[]
   readonly etag?: string
-  /** What the purges since its birth say of it. */
+  /** The verdict of the purges since its birth. */
   readonly verdict: Verdict
 }
 
@@ -33,9 +33,9 @@ export interface Explanation {
   /** The route that matched, by the name that the configuration or its match gives it. */
   readonly route: string
   readonly key: string
-  /** What would be done, the reason word of logs, metrics and Cache-Status, and the RFC section that says so. */
+  /** The action that would be taken, the reason as in logs, metrics and Cache-Status, and the RFC section that demands it. */
   readonly decision: { readonly action: string; readonly reason: string; readonly section: string }
   readonly variants: readonly ExplainedVariant[]
-  /** Fields of the request that reach the origin and tell no two entries apart, unless a Vary names them: see `requestHeaders`. */
+  /** Fields of the request that reach the origin and are in no key, unless a Vary names them: see `requestHeaders`. */
   readonly unkeyed: readonly string[]
 }

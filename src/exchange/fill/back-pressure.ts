@@ -1,4 +1,4 @@
-// Who holds up an origin's answer, and when it may go on.
+// The causes that hold up an origin's response, and the moment when it may go on.
 import type { OriginExchange } from '../../origin/origin.ts'
 
 export type Holder = 'client' | 'store'
@@ -18,7 +18,7 @@ export class BackPressure {
     this.#clientTooSlow = clientTooSlow
   }
 
-  /** Whom to pause, once there is one. */
+  /** Sets the exchange to pause. */
   on(origin: OriginExchange): void {
     this.#origin = origin
   }

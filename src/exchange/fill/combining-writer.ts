@@ -5,21 +5,21 @@ import type { Part } from '../../policy/stored.ts'
 import type { Body, Refusal, Writer } from '../../store/store.ts'
 
 /**
- * Writes what is stored before the new range, then the new range as it arrives, then what is stored after it. Where they
- * overlap the new bytes count; by the validator they are the same. A stored body that turns out to be gone costs the
- * entry: nothing is committed.
+ * Writes the stored bytes before the new range, then the new range as it arrives, then the stored bytes after it. Where they
+ * overlap the new bytes count; by the validator they are the same. A stored body that is lost costs the entry: nothing is
+ * committed.
  */
 export class CombiningWriter implements Writer {
   readonly #inner: Writer
   readonly #body: Body
   readonly #bodyBytes: number
   readonly #resumeAt: number
-  /** What is to be written, one after the other: the origin does not always stop at once when it is asked to wait. */
+  /** The pending writes, one after the other: the origin does not always stop at once when it is paused. */
   #queue: Promise<void>
   #failed = false
   #lost = false
 
-  /** @param stored what is there, and how long its body is */
+  /** @param stored the stored part, with its body and the length of the body */
   constructor(inner: Writer, stored: { readonly part: Part; readonly body: Body; readonly bodyBytes: number }, arriving: ByteRange) {
     this.#inner = inner
     this.#body = stored.body
@@ -47,7 +47,7 @@ export class CombiningWriter implements Writer {
     return !this.#failed && this.#inner.commit()
   }
 
-  /** Whether it came to nothing because the stored body is gone. */
+  /** True if nothing was stored because the stored body was lost. */
   get lost(): boolean {
     return this.#lost
   }
@@ -67,7 +67,7 @@ export class CombiningWriter implements Writer {
         copied += chunk.length
         await this.#inner.write(chunk)
       }
-    } catch { /* BodyGone: told by the count */ }
+    } catch { /* BodyGone: the count shows it */ }
     if (copied === end - start) return
     this.#lost = true
     this.abort()

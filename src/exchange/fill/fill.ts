@@ -9,8 +9,8 @@ import type { ReceivedHead } from '../../policy/storable.ts'
 import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
-import type { ClientExchange } from '../routed-request.ts'
-import type { FillParts, FillPlan } from './plan.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
+import { isConditional, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { sendInterim } from '../client/interim.ts'
 import { originFields } from './message-fields.ts'
@@ -39,7 +39,7 @@ type State = 'requesting' | 'relaying' | 'completing' | 'serving-stored' | 'done
 /** A fill in progress. It goes on when the client leaves, if the response may be stored. */
 export class Fill implements ResponseSink, ServedFill {
   readonly parts: FillParts
-  readonly exchange: ClientExchange
+  readonly exchange: RoutedExchange
   readonly plan: FillPlan
   readonly storer: ResponseStorer
   readonly #done: () => void
@@ -62,7 +62,7 @@ export class Fill implements ResponseSink, ServedFill {
   #last: Buffer | undefined
 
   /** @param done called once, when the fill has ended */
-  constructor(parts: FillParts, exchange: ClientExchange, plan: FillPlan, done: () => void) {
+  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, done: () => void) {
     this.parts = parts
     this.exchange = exchange
     this.plan = plan
@@ -79,13 +79,15 @@ export class Fill implements ResponseSink, ServedFill {
   start(): void {
     const { routed: { request, route, forwarded }, response } = this.exchange
     if (this.#clientWaits) {
+      this.exchange.outcome = 'miss'
+      this.exchange.reason = this.plan.reason
       response.onClose(this.#clientLeft)
       response.onDrain(this.#clientDrained)
     }
     if (this.#clientWaits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
       this.#slowTimer = setTimeout(this.#originIsSlow, route.rules.staleIfSlowMs)
     }
-    this.parts.counters.fillsBegun++
+    this.parts.observer.count('fillsBegun')
     try {
       this.#origin = this.parts.origins.request(
         { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(forwarded, this.plan), retryOn: route.forwarding.retryOn },
@@ -102,20 +104,25 @@ export class Fill implements ResponseSink, ServedFill {
     return this.#clientWaits
   }
 
+  onTry(server: string): void {
+    this.exchange.tried(server, this.parts.clock.monotonic())
+  }
+
   onInterim(status: number, fields: FieldLines): void {
-    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields)
+    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields, this.exchange.routed.cacheOnly)
   }
 
   onHead(status: number, fields: FieldLines): void {
     const { parts, exchange: { routed }, plan, storer } = this
     clearTimeout(this.#slowTimer)
+    this.exchange.responded(parts.clock.monotonic())
     const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) {
       this.#state = 'serving-stored'
       void serveConfirmed(this, plan.validating, head)
       return
     }
-    if (status === 304 && !this.#askedConditionally) {
+    if (status === 304 && !isConditional(plan, routed.request)) {
       this.#origin?.abort()
       this.onError(new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a 304 to a request without conditions' }), false)
       return
@@ -148,12 +155,6 @@ export class Fill implements ResponseSink, ServedFill {
     })
   }
 
-  /** True if the request had a condition that a 304 responds to: this cache's or, if it went as the client made it, the client's. */
-  get #askedConditionally(): boolean {
-    const { request } = this.exchange.routed
-    return this.plan.validating !== undefined || (!this.plan.unconditional && (request.ifNoneMatch !== undefined || request.ifModifiedSince !== undefined))
-  }
-
   /** Returns true if the response to a request for the rest of a part does not go to the client, which did not request a part. */
   #takeRest(status: number): boolean {
     if (status === 206 && this.storer.whole) {
@@ -172,9 +173,14 @@ export class Fill implements ResponseSink, ServedFill {
   #willNotStore(status: number): void {
     const reason = this.storer.notStored ?? 'incomplete'
     const { mayStore, range, lead } = this.plan
-    this.parts.counters.notStored(reason)
+    this.#notStored(reason)
     // The response to a Range says nothing about whether the whole may be stored.
     lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && range === undefined))
+  }
+
+  #notStored(reason: NotStoredReason): void {
+    this.exchange.notStored = reason
+    this.parts.observer.notStored(reason)
   }
 
   #relayHead(status: number, fields: FieldLines): void {
@@ -182,16 +188,16 @@ export class Fill implements ResponseSink, ServedFill {
       if (!this.storer.open) this.#giveUp()
       return
     }
-    const { routed: { request }, response } = this.exchange
-    const head = clientFields(fields, this.parts.via, this.cacheStatus(status, this.storer.notStored))
-    // The origin was asked without conditions. The client asked whether the response has changed (RFC 9110 §13.2.2).
+    const { routed: { request, cacheOnly }, response } = this.exchange
+    const head = clientFields(fields, cacheOnly, this.parts.via, this.cacheStatus(status, this.storer.notStored))
+    // The request to the origin had no conditions. The client's request had one (RFC 9110 §13.2.2).
     if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
-      if (sendHead(response, 304, notModifiedFields(head))) response.end()
+      if (sendHead(this.exchange, 304, notModifiedFields(head))) response.end()
       this.clientServed()
       if (!this.storer.open) this.#giveUp()
       return
     }
-    if (sendHead(response, status, head)) return
+    if (sendHead(this.exchange, status, head)) return
     // A response that this client cannot be sent is not stored either.
     this.clientServed()
     this.#giveUp()
@@ -203,8 +209,7 @@ export class Fill implements ResponseSink, ServedFill {
       this.#waiting.push(() => this.onHeadAlone())
       return
     }
-    const { response } = this.exchange
-    if (this.#clientWaits && response.headersSent) sendHeadAlone(response)
+    if (this.#clientWaits && this.exchange.response.headersSent) sendHeadAlone(this.exchange)
   }
 
   cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
@@ -222,8 +227,9 @@ export class Fill implements ResponseSink, ServedFill {
     if (!this.#clientWaits || this.#state !== 'relaying') return
     if (this.storer.open && this.#receivedBytes === this.#announcedBytes) {
       this.#last = chunk
-    } else if (!this.exchange.response.write(chunk)) {
-      this.#pressure.hold('client')
+    } else {
+      this.exchange.bodyBytes += chunk.length
+      if (!this.exchange.response.write(chunk)) this.#pressure.hold('client')
     }
   }
 
@@ -246,7 +252,7 @@ export class Fill implements ResponseSink, ServedFill {
       return
     }
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
-    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange.response, clientTrailers(trailers))
+    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange, clientTrailers(trailers, this.exchange.routed.cacheOnly))
     const committed = this.#freshening === undefined ? this.storer.commit() : this.#freshening.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
@@ -254,8 +260,8 @@ export class Fill implements ResponseSink, ServedFill {
 
   #finish(outcome: Outcome): void {
     if (this.storer.open) {
-      if (isStored(outcome)) this.parts.counters.fillsCommitted++
-      else this.parts.counters.notStored(this.storer.notStored ?? 'store-refused')
+      if (isStored(outcome)) this.parts.observer.count('fillsCommitted')
+      else this.#notStored(this.storer.notStored ?? 'store-refused')
     }
     if (this.#state === 'completing') {
       this.#state = 'serving-stored'
@@ -263,6 +269,7 @@ export class Fill implements ResponseSink, ServedFill {
       return
     }
     if (this.#clientWaits) {
+      this.exchange.bodyBytes += this.#last?.length ?? 0
       this.exchange.response.end(this.#last)
       this.clientServed()
     }
@@ -275,15 +282,14 @@ export class Fill implements ResponseSink, ServedFill {
       return
     }
     if (this.#state === 'serving-stored' || this.#state === 'done') return
-    if (this.storer.open) this.parts.counters.fillsAborted++
+    if (this.storer.open) this.parts.observer.count('fillsAborted')
     this.storer.abort()
-    this.parts.counters.originError(error.code)
-    this.parts.originFailed(error, this.exchange)
+    this.parts.observer.failed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
     if (this.#clientWaits) {
-      // After the head only a broken connection is honest: an incomplete response must not look complete.
+      // After the head only truncation is honest: an incomplete response must not seem complete.
       if (this.exchange.response.headersSent) this.exchange.response.cut()
-      else sendProblem(this.exchange.response, error, this.cacheStatus(undefined, undefined))
+      else sendProblem(this.exchange, error, this.cacheStatus(undefined, undefined))
       this.clientServed()
     }
     this.settle()
@@ -329,6 +335,11 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   clientServed(): void {
+    this.releaseClient()
+    this.exchange.end()
+  }
+
+  releaseClient(): void {
     clearTimeout(this.#slowTimer)
     this.#clientWaits = false
     this.#detach()

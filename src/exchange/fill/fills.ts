@@ -1,5 +1,5 @@
 // The fills in progress: how each begins, and how many there are.
-import type { ClientExchange } from '../routed-request.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
 import { Fill } from './fill.ts'
 import type { FillParts, FillPlan } from './plan.ts'
 
@@ -18,7 +18,7 @@ export class Fills {
     return this.#count
   }
 
-  start(exchange: ClientExchange, plan: FillPlan): void {
+  start(exchange: RoutedExchange, plan: FillPlan): void {
     this.#count++
     new Fill(this.#parts, exchange, plan, this.#done).start()
   }

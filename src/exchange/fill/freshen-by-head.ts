@@ -1,4 +1,4 @@
-// What the answer to a HEAD makes of the stored responses to GET that it might have been answered from: RFC 9111 §4.3.5.
+// The effect of a response to HEAD on the stored responses to GET that could have served it: RFC 9111 §4.3.5.
 import { isHeadRelevant, judgeByHead } from '../../policy/head.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import { matches } from '../../policy/vary.ts'
@@ -10,9 +10,9 @@ import { freshenFrom304, saysNothingOfOthers } from './freshen.ts'
 import { lookup } from '../lookup.ts'
 
 /**
- * Updates or removes every stored response that the request selects, all of them: an older one would come forward where a
- * younger is removed. What was asked for after the HEAD was is left alone. Never rejects: a store that fails costs the
- * next request a look at the origin, and this one nothing.
+ * Updates or removes every stored response that the request selects, all of them: an older one would come forward if a
+ * younger one is removed. Skips responses requested after the HEAD. Never rejects: if the store fails, the next request
+ * revalidates.
  */
 export async function freshenByHead(store: Store, log: PurgeLog, asked: RoutedRequest, head: ReceivedHead): Promise<void> {
   if (asked.request.method !== 'HEAD' || !isHeadRelevant(head.status)) return
@@ -29,14 +29,14 @@ async function updateOne(store: Store, asked: RoutedRequest, { meta }: Stored, h
     case 'inconclusive':
       return
     case 'confirms': {
-      // As a 304 would, and with the same rule about whose answer may change what others are given.
+      // As a 304 would, and with the same rule about which responses may change those of other clients.
       const confirmation = freshenFrom304(asked, meta, head, 'GET')
       if (confirmation?.keep === 'merged') await store.refresh(asked.key, meta, confirmation.meta)
       else if (confirmation?.keep === 'nothing') await store.remove(asked.key, meta.variant)
       return
     }
     case 'contradicts': {
-      // What one client's credentials are answered contradicts nothing that others are given.
+      // A response to one client's credentials contradicts nothing that other clients are served.
       const verdict = assessResponse(asked.request, asked.requestField, head, asked.route.rules, undefined, 'GET')
       if (verdict.store || !saysNothingOfOthers(verdict.reason)) await store.remove(asked.key, meta.variant)
     }

@@ -1,14 +1,14 @@
-// What a 304 makes of the entry that it confirms: RFC 9111 §4.3.4, and when its news must not be kept.
+// The effect of a 304 on the entry that it confirms: RFC 9111 §4.3.4, and when its fields must not be stored.
 import { formatHttpDate } from '../../http/date.ts'
 import { hasField, withoutFields, type FieldLines } from '../../http/fields.ts'
 import { initialAgeMs } from '../../policy/freshness.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
-import { assessResponse, cacheOnlyFieldNames, type ReceivedHead } from '../../policy/storable.ts'
+import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata } from '../../policy/stored.ts'
 import { confirms, mergedFields } from '../../policy/validation.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 
-/** What the client is answered with, and what becomes of the entry. */
+/** The response to the client, and the fate of the entry. */
 export interface Freshening {
   readonly meta: Metadata
   /** merged: the entry takes the new metadata; as-it-was: it stays; nothing: it goes. */
@@ -21,18 +21,15 @@ export interface Freshening {
 // 304 goes to its client alone.
 const askerReasons: ReadonlySet<NotStoredReason> = new Set(['authorization', 'cookie', 'request-no-store', 'request-method', 'set-cookie'])
 
-/** Whether an answer that is not stored for this reason leaves what is stored for others as it is. */
+/** Returns true if a response that is not stored for this reason leaves the entry as it is for other clients. */
 export function saysNothingOfOthers(reason: NotStoredReason): boolean {
   return askerReasons.has(reason)
 }
 
-// Told to this cache alone, or made anew for each answer.
-const notShown: ReadonlySet<string> = new Set([...cacheOnlyFieldNames, 'age'])
-
 /**
- * Merges a 304 into the metadata that it validated; undefined when it speaks of another representation. What results is
- * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach anyone else.
- * @param method whose answer results: `GET` also where it was a HEAD that confirmed it
+ * Merges a 304 into the metadata that it validated. Returns undefined if it names another representation. The result is
+ * assessed like any response: a 304 may bring `no-store` or a cookie that must not reach another client.
+ * @param method the method of the resulting response: `GET` also where a HEAD confirmed it
  */
 export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: ReceivedHead, method = asked.request.method): Freshening | undefined {
   if (!confirms(validated, head.fields)) return undefined
@@ -42,8 +39,9 @@ export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: 
   const known = [...asked.known, ...validated.vary.map(([name]) => name)]
   const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method, known)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
-  // The asker sees what the 304 says; it is as young as the answer that confirmed it.
-  const shown = mergedFields(validated.fields, withoutFields(news, notShown))
+  // This client sees the fields of the 304; the response is as young as the one that confirmed it.
+  const { cacheOnly } = asked.route.rules.tags
+  const shown = mergedFields(validated.fields, withoutFields(news, { has: name => name === 'age' || cacheOnly.has(name) }))
   const meta = { ...validated, fields: shown, initialAgeMs: initialAgeMs(news, head.requestTimeMs, head.responseTimeMs), responseTimeMs: head.responseTimeMs }
   return { meta, keep: saysNothingOfOthers(verdict.reason) ? 'as-it-was' : 'nothing', notStored: verdict.reason }
 }

@@ -1,4 +1,4 @@
-// The fields of the two messages that a fill sends: its request to the origin, and its answer to the client.
+// The fields of the two messages that a fill sends: its request to the origin, and its response to the client.
 import { type FieldLines } from '../../http/fields.ts'
 import { conditionalFields } from '../../policy/validation.ts'
 import type { FillPlan } from './plan.ts'
@@ -10,7 +10,7 @@ export function originFields(forwarded: FieldLines, { unconditional, range, vali
   const fields = unconditionalFields(forwarded)
   if (range !== undefined) fields.push('range', range.range)
   if (range?.ifRange !== undefined) fields.push('if-range', range.ifRange)
-  // RFC 9110 §13.2.2: the origin looks at these first. 304 then says that the stored response will do, ranges and all.
+  // RFC 9110 §13.2.2: the origin evaluates these first. 304 then says that the stored response will do, ranges and all.
   if (validating !== undefined) fields.push(...conditionalFields(validating.meta))
   return fields
 }

@@ -1,4 +1,4 @@
-// The store's side of a fill: what becomes of the origin's answer there; RFC 9111 §3, §3.3 and §3.4.
+// The store's side of a fill: decides how the origin's response is stored; RFC 9111 §3, §3.3 and §3.4.
 import { hasField, withoutFields } from '../../http/fields.ts'
 import { isEventStream } from '../../origin/request/body-timeout.ts'
 import { combinedPart, isAll, maxCombinedBytes } from '../../policy/combine.ts'
@@ -13,7 +13,7 @@ import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import { CombiningWriter } from './combining-writer.ts'
 import { datedFields, type Freshening } from './freshen.ts'
-import type { FillParts, FillPlan } from './plan.ts'
+import { isConditional, type FillParts, type FillPlan } from './plan.ts'
 import { lookup, verdictNow } from '../lookup.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 
@@ -51,7 +51,7 @@ export class ResponseStorer {
     return this.#meta !== undefined && this.#meta.part === undefined
   }
 
-  /** Why it is not stored; undefined: it is, as far as can be told by now. */
+  /** Why it is not stored; undefined: it is, as far as is known by now. */
   get notStored(): NotStoredReason | undefined {
     return this.#notStored
   }
@@ -82,6 +82,8 @@ export class ResponseStorer {
     const { request, requestField, route: { rules }, known } = this.#asked
     const content = receivedContent(this.#plan.range?.range, head.status, head.fields)
     if (content === undefined) return { store: false, reason: 'partial' }
+    // It judges the condition of this request, also where the operator names the status (`ttl.status`).
+    if (head.status === 412 && isConditional(this.#plan, request)) return { store: false, reason: 'status' }
     return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content, request.method, known)
   }
 
@@ -92,7 +94,7 @@ export class ResponseStorer {
 
   #openPart(key: string, meta: Metadata, part: Part, head: ReceivedHead, announcedBytes: number): void {
     const bytes = partBytes(part)
-    // Another length than the ranges say: kept as it came, for whoever asks in the same words (src/policy/README.md).
+    // Another length than the ranges say: kept as it came, for requests with the same Range (src/policy/README.md).
     if (announcedBytes >= 0 && announcedBytes !== bytes) return this.#open(key, meta)
     this.#expectedBytes = bytes
     if (this.#combine(key, meta, part, head)) return
@@ -146,10 +148,10 @@ export class ResponseStorer {
     return reason
   }
 
-  /** The end of the message was seen. What became of it: for those who wait, and to be remembered. */
+  /** Ends the message. Returns the outcome for followers and for hit-for-miss. */
   commit(): Awaitable<Outcome> {
     if (this.#writer === undefined || this.#meta === undefined) return 'failed'
-    // A purge came while it was on its way. It would be found dead at every look; what may have been stored since is not.
+    // A purge came while it was in flight. Every lookup would find it dead; an entry stored since may not be.
     if (this.#parts.purgeLog.judge(this.#meta) === 'dead') {
       this.#writer.abort()
       return 'failed'
@@ -166,7 +168,7 @@ export class ResponseStorer {
     return this.#supersede(taken, this.#meta, part?.meta.variant, outdated)
   }
 
-  // When the whole is there, the part of it that was is of no more use; nor is one whose bytes are gone.
+  // Removes the incomplete response once the complete one is stored, or once its body is lost.
   async #supersede(taking: Awaitable<boolean>, meta: Metadata, part: string | undefined, outdated: readonly string[]): Promise<Outcome> {
     const taken = await taking
     if (part !== undefined && (taken ? this.whole : this.#combining?.lost === true)) await this.forget(part)

@@ -9,7 +9,7 @@ import { sendProblem } from '../client/problem.ts'
 import { storedOutcome } from '../coalesce/outcome.ts'
 import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import { verdictNow } from '../lookup.ts'
-import type { ClientExchange } from '../routed-request.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
 import { freshenFrom304 } from './freshen.ts'
 import type { StaleFallback } from '../stale-fallback.ts'
 import type { FillParts, FillPlan } from './plan.ts'
@@ -18,7 +18,7 @@ import type { ResponseStorer } from './response-storer.ts'
 /** The fill, as serving from the store uses it. */
 export interface ServedFill {
   readonly parts: FillParts
-  readonly exchange: ClientExchange
+  readonly exchange: RoutedExchange
   readonly plan: FillPlan
   readonly storer: ResponseStorer
   /** True while the client waits for a response. */
@@ -26,9 +26,11 @@ export interface ServedFill {
   cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string
   /** The client has its response, or has left. */
   clientServed(): void
+  /** The client waits for this fill no longer. */
+  releaseClient(): void
   /** Ends the fill. Followers are released with this outcome, unless they have been before. */
   settle(outcome?: Outcome): void
-  /** Fetches again, for what the client asked for. */
+  /** Fetches again, for the client's own request. */
   refetch(): void
 }
 
@@ -40,6 +42,7 @@ export async function serveConfirmed(fill: ServedFill, validated: Stored, head: 
   if (freshening === undefined) return fill.refetch()
   const { meta, notStored } = freshening
   const kept = await storer.keep(freshening, validated.meta)
+  fill.exchange.outcome = 'revalidated'
   // Followers do not wait for this client to read its response.
   plan.lead?.settle(kept ? storedOutcome(parts, routed, meta, true) : 'failed')
   return serveStored(fill, { meta, body: validated.body }, 304, notStored)
@@ -69,19 +72,20 @@ async function serveStored(fill: ServedFill, stored: Stored, status: number, not
 export async function serveStale(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
   if (!fill.clientWaits) return fill.settle()
   fill.plan.lead?.settle('failed')
-  fill.parts.counters.count(occasion.reason)
+  fill.exchange.outcome = 'stale'
   const delivered = await deliver(fill, stored, occasion)
-  if (!delivered && fill.clientWaits) sendProblem(fill.exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
+  if (!delivered && fill.clientWaits) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
   fill.clientServed()
   fill.settle()
 }
 
 /** Serves a stale response while the fill goes on without its client. Never rejects. */
 export async function serveStaleMeanwhile(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
-  fill.clientServed()
-  fill.parts.counters.count(occasion.reason)
+  fill.releaseClient()
+  fill.exchange.outcome = 'stale'
   const delivered = await deliver(fill, stored, occasion)
-  if (!delivered) sendProblem(fill.exchange.response, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
+  if (!delivered) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
+  fill.exchange.end()
 }
 
 /** false: the body was lost before anything was sent. Never rejects. */

@@ -18,7 +18,8 @@ import type { FillParts, FillPlan } from './plan.ts'
 export function supersede(parts: FillParts, { key }: RoutedRequest, plan: FillPlan, status: number, notStored: NotStoredReason | undefined, storedAs: string | undefined): Awaitable<void> {
   const entry = plan.staleFallback
   if (entry === undefined || entry.meta.part !== undefined || entry.meta.variant === storedAs || plan.range !== undefined) return
-  if (status >= 500 || concernsOneRequest(status) || notStored === 'authorization' || notStored === 'cookie' || notStored === 'store-refused') return
+  // An error of the origin supersedes no page, which may stand in for it. But a stored error never stands in for another.
+  if ((status >= 500 && entry.meta.status < 400) || concernsOneRequest(status) || notStored === 'authorization' || notStored === 'cookie' || notStored === 'store-refused') return
   // A 200 to HEAD is compared with the stored response instead (freshen-by-head.ts).
   if ((!plan.mayStore && status === 200) || !isStale(parts, entry)) return
   try {

@@ -3,13 +3,13 @@ import { Transform, type TransformCallback } from 'node:stream'
 import type { Writer } from '../../store/store.ts'
 
 export interface BodyCopyOptions {
-  /** The length that the answer announces; -1: none. */
+  /** The announced length of the response; -1: none. */
   readonly announcedBytes: number
   /** A longer body is passed on, and not stored. */
   readonly maxBytes: number
-  /** Asked when the whole is there, before it is committed. */
+  /** Called when the whole is there, before it is committed. */
   readonly stillValid: () => boolean
-  /** Told once what became of the copy. */
+  /** Called once with the result of the copy. */
   readonly settled: (stored: boolean) => void
 }
 
@@ -46,7 +46,7 @@ export class BodyCopy extends Transform {
     if (this.#bytes > this.#options.maxBytes) this.#giveUp()
     const taken = this.#writer?.write(chunk)
     if (this.#writer?.gaveUp !== undefined) this.#giveUp()
-    // The last chunk is kept back until the copy is committed: who has the whole answer will find it stored.
+    // The last chunk is kept back until the copy is committed: a client that has the whole response will find it stored.
     const last = this.#bytes === this.#options.announcedBytes
     if (!last) this.push(chunk)
     try {
@@ -64,7 +64,7 @@ export class BodyCopy extends Transform {
     done()
   }
 
-  // Never rejects: whatever becomes of the copy, the client has its answer.
+  // Never rejects: if the copy fails, the client still has its response.
   async #commit(): Promise<void> {
     const writer = this.#writer
     this.#writer = undefined

@@ -1,5 +1,6 @@
 // A request that passes the cache by: where it goes, what its response invalidates (RFC 9111 §4.4) and leaves behind (RFC 9110 §9.3.3).
 import type { Clock } from '../../clock.ts'
+import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { PassReason } from '../../policy/reasons.ts'
 import { assessResponse } from '../../policy/storable.ts'
@@ -7,6 +8,7 @@ import type { Metadata, LogPosition } from '../../policy/stored.ts'
 import type { Purge, PurgeReceipt } from '../../store/purge/log.ts'
 import type { Store } from '../../store/store.ts'
 import { BodyCopy } from './body-copy.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import { invalidate, invalidationBy, type InvalidateParts } from './invalidate.ts'
 
@@ -16,25 +18,41 @@ export interface PassParts extends InvalidateParts {
 }
 
 /**
- * Made before the request is sent, and synchronously once it is routed: the purge log's place is read here, so that a purge
- * that comes later finds what the response leaves behind.
+ * Made before the request is sent, and synchronously once it is routed. The position in the purge log is read here, so that a
+ * later purge covers the stored response.
  */
 export class Pass {
   readonly kind = 'pass'
-  /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
-  readonly routed: RoutedRequest
-  /** Why the cache does not answer it. */
+  readonly exchange: RoutedExchange
+  /** Why the cache does not handle it. */
   readonly reason: PassReason
   readonly #parts: PassParts
   readonly #stamp: LogPosition
   readonly #requestTimeMs: number
 
-  constructor(parts: PassParts, routed: RoutedRequest, reason: PassReason) {
-    this.routed = routed
+  constructor(parts: PassParts, exchange: RoutedExchange, reason: PassReason) {
+    this.exchange = exchange
+    exchange.outcome = 'pass'
+    exchange.reason = reason
     this.reason = reason
     this.#parts = parts
     this.#stamp = parts.purgeLog.applied
     this.#requestTimeMs = parts.clock.now()
+  }
+
+  /** The request, parsed and routed once. Its fields for the origin, its pool and its target are read from here. */
+  get routed(): RoutedRequest {
+    return this.exchange.routed
+  }
+
+  /**
+   * Returns the error to send in place of a response that its request rules out: a 304 to a GET or HEAD without a condition (RFC 9110
+   * §15.4.5), with which the client could do nothing. undefined: the response may be relayed. Other methods give 304 meanings of their own.
+   */
+  refused(status: number): SpringhouseError | undefined {
+    const { method, ifNoneMatch, ifModifiedSince } = this.routed.request
+    if (status !== 304 || (method !== 'GET' && method !== 'HEAD') || ifNoneMatch !== undefined || ifModifiedSince !== undefined) return undefined
+    return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a 304 to a request without conditions' })
   }
 
   /**
@@ -42,21 +60,21 @@ export class Pass {
    * body is to be piped through, if a copy of it is to be stored. Never rejects.
    */
   onResponse(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts, this.routed.request, status, fields)
+    const purge = invalidationBy(this.#parts, this.routed, status, fields)
     return purge === undefined ? undefined : this.#changed(purge, status, fields)
   }
 
   async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | undefined> {
     const meta = this.#storable(status, fields)
-    const receipt = await invalidate(this.#parts, purge, this.routed.request.target)
+    const receipt = await invalidate(this.#parts, purge, this.exchange)
     return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
   }
 
-  /** What the answer would be stored as, born when the request was sent; undefined: not to be stored. */
+  /** Returns the response as it would be stored, with its age counted from the request; undefined if it must not be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
     const { request, requestField, route: { rules, forwarding } } = this.routed
     if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
-    // It was sent every field of its client: others, whom the key takes for the same, may have said something else.
+    // The origin received every field of its client. Another client with the same key may have sent other fields.
     if (forwarding.allowedFields !== undefined || !this.routed.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }
     const verdict = assessResponse(request, requestField, head, rules)
@@ -65,22 +83,22 @@ export class Pass {
   }
 
   /**
-   * The answer invalidates its own URL, and outlives that one purge alone: it is stamped with it, so that every later one
-   * counts, if none that matches came between the request and it. All replicas must know of that one, and it must be one
-   * that lasts.
+   * Copies a response that invalidates its own URL, and survives that purge alone. It is stamped with the purge, so that
+   * every later purge counts. No matching purge may have come between the request and its own. All replicas must know its own
+   * purge, and that purge must be durable.
    */
   #copy(meta: Metadata, receipt: PurgeReceipt, announcedBytes: number): BodyCopy | undefined {
-    const { purgeLog, store, counters } = this.#parts
+    const { purgeLog, store, observer } = this.#parts
     const { copied, replicas: { live, acknowledged } } = receipt
     if (!copied || acknowledged < live || purgeLog.matchedBetween(meta, receipt.id)) return undefined
     const kept: Metadata = { ...meta, stamp: receipt.id }
-    counters.fillsBegun++
+    observer.count('fillsBegun')
     return new BodyCopy(store.write(this.routed.key, kept), {
       announcedBytes,
       maxBytes: this.routed.route.rules.maxEntryBytes,
-      // As for every fill: what was purged on its way would be found dead at every look.
+      // As for every fill: every lookup would find a response dead that was purged in flight.
       stillValid: () => purgeLog.judge(kept) !== 'dead',
-      settled: stored => { counters[stored ? 'fillsCommitted' : 'fillsAborted']++ },
+      settled: stored => observer.count(stored ? 'fillsCommitted' : 'fillsAborted'),
     })
   }
 }

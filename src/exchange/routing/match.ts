@@ -7,7 +7,7 @@ import type { Route, RouteMatch } from './route.ts'
 /**
  * @param match.host an exact host, at any port; or `*.example.com`: any host below it
  * @param match.path the beginning of a path, in any spelling
- * @param foldCase whether an origin that ignores case would confuse no two routes of the configuration
+ * @param foldCase true if an origin that ignores case would confuse no two routes of the configuration
  */
 export function compileMatch(match: { readonly host?: string | undefined, readonly path?: string | undefined }, foldCase: boolean): RouteMatch {
   const path = normalRoutePath(match.path)
@@ -17,7 +17,7 @@ export function compileMatch(match: { readonly host?: string | undefined, readon
   return { host: match.host, domain, path, lowerPath, bare, plainest: plainestForms(path, foldCase) }
 }
 
-/** Whether two routes differ by the case of their paths alone: then their origins are taken to tell it apart. */
+/** Returns true if two routes differ by the case of their paths alone: then their origins are taken to be case-sensitive. */
 export function caseTellsApart(paths: readonly (string | undefined)[]): boolean {
   const different = new Set(paths.map(normalRoutePath))
   return new Set([...different].map(path => path.toLowerCase())).size < different.size
@@ -30,8 +30,8 @@ function normalRoutePath(path = '/'): string {
 
 /**
  * The first route that matches, or undefined. Paths match in normal form. A target is ambiguous if its bytes, its normal form
- * and its plainest forms do not take the same route: origins differ in which of these they read. Then the route of the normal
- * form is given without its cache, because no cache can know which of the routes the origin answers for.
+ * and its plainest forms do not take the same route. Origins differ in which of these they read. So the route of the normal
+ * form is given without its cache, because the route of the origin's response is unknown.
  */
 export function matchRoute(routes: readonly Route[], authority: string, target: string): Route | undefined {
   const hostEnd = endOfHost(authority)
@@ -69,13 +69,13 @@ function matchesHost(host: string, domain: string | undefined, authority: string
   return domain === undefined ? host.length === end && authority.startsWith(host) : authority.endsWith(domain, end)
 }
 
-/** Whether a path is that of a route but for its last slash: many origins take `/account` for `/account/`. */
+/** Returns true if only a last slash is missing to the path of a route: many origins take `/account` for `/account/`. */
 function lacksLastSlash(target: string, { bare, lowerPath }: RouteMatch): boolean {
   if (bare === undefined || (target.length !== bare.length && target.charCodeAt(bare.length) !== 0x3f)) return false
   return lowerPath === undefined ? target.startsWith(bare) : beginsInLowerCase(target, bare)
 }
 
-/** Compares without making a string: this runs at each look. */
+/** Compares without making a string: this runs for each request. */
 function beginsInLowerCase(target: string, lower: string | undefined): boolean {
   if (lower === undefined || target.length < lower.length) return false
   for (let i = 0; i < lower.length; i++) {

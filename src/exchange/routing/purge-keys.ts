@@ -1,4 +1,4 @@
-// From a purge as people name URLs to a purge as entries are keyed.
+// Translates a purge with URLs as people write them into a purge with URLs as entries are keyed.
 import { normalPrefix, normalTarget } from '../../http/normal-target.ts'
 import type { KeyRules } from '../../policy/rules.ts'
 import type { Purge, UrlPattern } from '../../store/purge/log.ts'
@@ -6,16 +6,17 @@ import { matchRoute } from './match.ts'
 import { keyedTarget } from './routes.ts'
 import type { Route } from './route.ts'
 
-// How much is worked out before others have a turn: characters of targets, each as often as a route reads it.
+// The work between two turns: characters of targets, counted once for each route that reads them.
 const charsPerTurn = 65_536
 
 /**
  * Adds to each URL of a purge the target under which its route keys it (less ignored parameters, sorted), so that a URL
- * copied from a browser, `utm_source` and all, purges what it was answered from. A path alone is keyed by every route.
+ * copied from a browser, `utm_source` and all, purges the response that was served for it. A path alone is keyed by every route.
  * URLs and prefixes are brought to their normal form, so that a purge reaches every equivalent spelling (RFC 3986 §6.2.2).
+ * @param anyHost true if a trusted proxy may forward requests under another Host than a purge names: then every route may key them
  * @param nextTurn called between two pieces of work: a purge may name a thousand URLs, and there may be many routes
  */
-export async function keyedPurge(routes: readonly Route[], purge: Purge, nextTurn: () => Promise<void>): Promise<Purge> {
+export async function keyedPurge(routes: readonly Route[], purge: Purge, anyHost: boolean, nextTurn: () => Promise<void>): Promise<Purge> {
   const urls = new Map<string, UrlPattern>()
   const add = ({ authority }: UrlPattern, keyed: string): void => {
     const target = normalTarget(keyed)
@@ -25,8 +26,10 @@ export async function keyedPurge(routes: readonly Route[], purge: Purge, nextTur
   let chars = 0
   for (const url of purge.urls) {
     add(url, url.target)
-    for (const route of keyingRoutes(routes, different, url)) {
+    const normal = normalTarget(url.target)
+    for (const route of anyHost ? different : keyingRoutes(routes, different, url)) {
       add(url, keyedTarget(route, url.target))
+      if (normal !== url.target) add(url, keyedTarget(route, normal))
       chars += url.target.length
       if (chars < charsPerTurn) continue
       chars = 0
@@ -43,7 +46,7 @@ function keyingRoutes(routes: readonly Route[], different: readonly Route[], { a
   return route === undefined ? [] : [route]
 }
 
-/** One route for each way to key a target: most have the same. */
+/** Returns a route for each way to key a target: most have the same. */
 function differentlyKeyed(routes: readonly Route[]): readonly Route[] {
   const ways = new Map<string, Route>()
   const names = new Map<KeyRules['ignoreQuery'], number>()

@@ -4,11 +4,11 @@ import type { Rules, KeyRules } from '../../policy/rules.ts'
 /** A route, compiled from the configuration. */
 export interface Route {
   /**
-   * Names the route for people. Made of what it matches and where it leads, not of its place in the list, so that a route
-   * put before it by a reload does not hand its entries to another.
+   * Names the route for people. Made of its match and its origin, not of its place in the list. So a route that a reload puts
+   * before it does not take over its entries.
    */
   readonly id: string
-  /** Names the route in keys: its id, and a digest of the rules that decide who shares its responses. */
+  /** Names the route in keys: its id, and a digest of the rules that decide which requests share its responses. */
   readonly keyPart: string
   readonly origin: string
   readonly rules: Rules
@@ -23,13 +23,13 @@ export interface Route {
 export interface Forwarding {
   /** Statuses for which another server is tried instead. */
   readonly retryOn: readonly number[]
-  /** The request fields that reach the origin when the answer may be stored; undefined: every one. */
+  /** The request fields that reach the origin when the response may be stored; undefined: every one. */
   readonly allowedFields: ReadonlySet<string> | undefined
-  /** Names of the route's key as CGI tells them from others: a field that is one of them in another spelling does not reach the origin then. */
+  /** The field names of the route's key, as CGI distinguishes them. Another spelling of such a name does not reach the origin then. */
   readonly keyedSpellings: ReadonlySet<string>
 }
 
-/** What a route matches, compiled. */
+/** The hosts and paths of a route, compiled. */
 export interface RouteMatch {
   /** An exact host, or `*.example.com`; `undefined`: every host. */
   readonly host: string | undefined
@@ -37,9 +37,9 @@ export interface RouteMatch {
   readonly domain: string | undefined
   /** The beginning of a path, in normal form (RFC 3986 §6.2.2). */
   readonly path: string
-  /** The path in lower case; `undefined` where case tells routes apart. */
+  /** The path in lower case; `undefined` if routes differ by case. */
   readonly lowerPath: string | undefined
-  /** The path without its last slash, in lower case unless case tells routes apart; `undefined`: it ends in none, or is `/`. */
+  /** The path without its last slash, in lower case unless routes differ by case; `undefined`: it ends in none, or is `/`. */
   readonly bare: string | undefined
   /** The plainest forms of the path; `undefined`: it has none, and each odd path may be read as one of this route. */
   readonly plainest: readonly string[] | undefined

@@ -4,7 +4,7 @@ import { compileNames, type NameTest } from '../../http/name-globs.ts'
 import { removeQueryParameters } from '../../http/target.ts'
 import { dashed } from '../../forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../policy/keyed-fields.ts'
-import type { KeyRules, Rules } from '../../policy/rules.ts'
+import { compileTags, type KeyRules, type Rules } from '../../policy/rules.ts'
 import { caseTellsApart, compileMatch } from './match.ts'
 import { cookieRule, sharingDigest } from './sharing.ts'
 import type { Route, Forwarding } from './route.ts'
@@ -15,17 +15,17 @@ export function keyedTarget(route: Route, target: string): string {
   return sortQuery || ignoreQuery !== undefined ? removeQueryParameters(target, ignoreQuery, sortQuery) : target
 }
 
-// What may differ between two requests that share an entry is then only what is in the key, what origins name in Vary as a
-// matter of course, and what says who asks: storable.ts judges those. The rest of a client's fields could steer an origin
-// and show in what others are given.
+// The fields that reach an origin under `strict`: keyed fields, fields that origins usually name in Vary, and fields that name
+// the client, which storable.ts judges. Any other field of a client could steer an origin, and show in responses to other
+// clients.
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
   'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
-  // What the proxy makes itself.
+  // Made by the proxy itself.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
 
-/** The names of fields, of those that an origin is sent, that `strict` would keep back. */
+/** Returns the names of forwarded fields that `strict` would remove. */
 export function unkeyedNames(route: Route, names: Iterable<string>): string[] {
   return [...new Set(names)].filter(name => !strictFields.has(name) && !route.keyRules.headers.includes(name))
 }
@@ -39,14 +39,15 @@ export function allowedFields(setting: Config['routes'][number]['requestHeaders'
 export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
   const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
   const ignored = sharedTests()
+  const tags = compileTags(config.cache.tags)
   return config.routes.map(route => {
     const { cache, key } = route
     const rules: Rules = {
       enabled: cache.mode === 'cache',
       ambiguous: false,
       defaultTtlMs: cache.ttl.default,
-      negativeTtlMs: new Map(Object.entries(cache.negativeTtl).map(([status, ttlMs]) => [Number(status), ttlMs])),
-      heuristics: cache.heuristics,
+      statusTtlMs: new Map(Object.entries(cache.ttl.status).map(([status, ttlMs]) => [Number(status), ttlMs])),
+      heuristicTtlMs: cache.ttl.heuristic === 'off' ? 0 : cache.ttl.heuristic,
       staleWhileRevalidateMs: cache.staleWhileRevalidate,
       staleIfErrorMs: cache.staleIfError,
       staleIfSlowMs: cache.staleIfSlow,
@@ -55,6 +56,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       cookies: cookieRule(route),
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
+      tags,
     }
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
@@ -65,7 +67,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
   })
 }
 
-/** Compiles lists of ignored parameters: equal lists get one test, so that routes which key alike can be told by it. */
+/** Compiles lists of ignored parameters: equal lists get one test, so that the test shows which routes key alike. */
 function sharedTests(): (patterns: readonly string[]) => NameTest | undefined {
   const tests = new Map<string, NameTest>()
   return (patterns) => {

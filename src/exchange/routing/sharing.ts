@@ -5,21 +5,23 @@ import type { Rules } from '../../policy/rules.ts'
 import { readServerAddress } from '../../server-address.ts'
 
 /**
- * A digest of every rule that decides who may be given a stored response: which requests have one key, which may be stored at
- * all, and what of a request reaches the origin. A route whose rules change, or a replica whose rules differ, therefore shares
- * nothing with the keys before. What decides how long a response is fresh or kept is left out: it holds for responses that are
- * stored from then on.
+ * A digest of every rule that decides which clients may share a stored response. These rules say which requests have one key,
+ * which may be stored at all, and which fields reach the origin. A route whose rules change, or a replica whose rules differ,
+ * therefore shares nothing with the keys before. Rules for freshness and storage times are left out: they hold for responses
+ * that are stored from then on.
  *
- * The key names an origin by its name. `default` is the name of every origin that `--origin` gives, and so names none: there the
- * servers are part of the digest, lest two services with one Redis be answered from each other's entries.
+ * The key names an origin by its name. `default` is the name of every origin that `--origin` gives, and so names none. There
+ * the servers are part of the digest, lest two services with one Redis share each other's entries.
  * @param allowed the request fields that reach the origin; undefined: every one
  */
-export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins }: Pick<Config, 'proxy' | 'origins'>): string {
+export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
   const cookies = cookieRule({ cache, key })
   const deciding = [
     typeof cookies === 'string' ? cookies : { key: cookies }, cache.setCookie, key.query.ignore, key.query.sort, key.headers,
     allowed === undefined ? 'all' : [...allowed].sort(),
     trustProxy,
+    // A purge would miss an entry that was stored while another field carried its tags.
+    tags,
     ...(origin === 'default' ? [serversOf(origins[origin])] : []),
   ]
   return digest(deciding)
@@ -36,9 +38,9 @@ function serversOf(origin: OriginConfig | undefined): string[] {
   return (origin?.servers ?? []).map(server => readServerAddress(server)?.url ?? server).sort()
 }
 
-/** Digests of what replicas of one service have in common: how they treat requests, and whom they ask. */
-export function configurationFingerprint({ routes, proxy: { trustProxy }, origins }: Pick<Config, 'routes' | 'proxy' | 'origins'>): { readonly routes: string, readonly origins: string } {
-  return { routes: digest([routes, trustProxy]), origins: digest(origins) }
+/** Digests of the configuration that replicas of one service share: how they treat requests, and which servers they contact. */
+export function configurationFingerprint({ routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>): { readonly routes: string, readonly origins: string } {
+  return { routes: digest([routes, trustProxy, tags]), origins: digest(origins) }
 }
 
 function digest(value: unknown): string {

@@ -57,6 +57,10 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
     this.#sink.onEnd(trailers)
   }
 
+  protected override tried(server: string): void {
+    this.#sink.onTry?.(server)
+  }
+
   protected override interim(status: number, fields: FieldLines): void {
     this.#sink.onInterim?.(status, fields)
   }

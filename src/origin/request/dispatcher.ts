@@ -23,6 +23,8 @@ export interface ExactRequest {
   onAbortable?(abort: () => void): void
   /** True if the client that sends the body has left. Then a truncated body is not the server's failure. */
   senderGone?(): boolean
+  /** Called each time that the request is sent, with the server's base URL. */
+  onTry?(server: string): void
   /** Called with the response's head, without the fields of the origin connection. */
   onHead?(status: number, fields: FieldLines): void
   /** Called right after onHead if no byte of the body arrived with the head. */
@@ -95,6 +97,10 @@ class DispatchedRequest extends OriginRequest {
   // The body does not show it: undici destroys the body after a server's error too.
   protected override senderFailed(): boolean {
     return this.#exact?.senderGone?.() ?? false
+  }
+
+  protected override tried(server: string): void {
+    this.#exact?.onTry?.(server)
   }
 
   // reply-from cannot forward interim responses.

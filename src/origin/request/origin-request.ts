@@ -89,6 +89,8 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new ReplayableBody(outgoing.body)
   }
 
+  /** Called each time that the request is sent, with the server's base URL. */
+  protected abstract tried(server: string): void
   protected abstract interim(status: number, fields: FieldLines): void
   /** `fields`: the fields that may be forwarded. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
@@ -152,6 +154,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
+    this.tried((this.#server as OriginServer).url)
     transport.dispatch(options, this)
   }
 

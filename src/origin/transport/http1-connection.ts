@@ -162,7 +162,7 @@ function admitReset(error: NodeJS.ErrnoException): void {
 
 /**
  * Returns whether a socket that reports an orderly end was in fact reset. If a hang-up follows a short read, libuv reports the end
- * of the stream and never reads the error (uv__stream_io), so a body without a length would look complete. The system still
+ * of the stream and never reads the error (uv__stream_io), so a body without a length would seem complete. The system still
  * knows: a reset connection has no peer address, while a half-closed one has. The address is read only here, because Node caches
  * the first one that it gets.
  */

@@ -1,4 +1,4 @@
-// What is checked of every request before anybody looks at it: one pass over what Node's parser lets through.
+// Checks every request before any other part reads it: one pass over the requests that Node's parser lets through.
 import type { ErrorCode } from '../../errors.ts'
 import { SpringhouseError } from '../../errors.ts'
 import { cdnLoopPasses, viaPasses } from '../../forwarding/loop.ts'
@@ -10,7 +10,7 @@ import { methodFault } from './methods.ts'
 /** How often a request may have passed a proxy of this name: tiers of one deployment are fine, a circle is not. */
 const maxPasses = 3
 
-// RFC 9110 §4.2: no user information, and nothing that ends an authority; nor a comma, at which a list would part.
+// RFC 9110 §4.2: no user information, no delimiter that ends an authority, and no comma, which would separate list members.
 const validHost = /^[\w.~!$&'()*+;=%:[\]-]*$/
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/is
 
@@ -24,26 +24,27 @@ export interface AdmissionLimits {
 }
 
 /**
- * Checks a request, and brings it to the one form that the rest of the house knows: a target that starts with a slash, and
- * one Host. Otherwise the target keeps its exact bytes.
- * @throws SpringhouseError, source client, for what must not be passed on.
+ * Checks a request, and brings it to the one form that other parts know: a target that starts with a slash, and one Host.
+ * Otherwise the target keeps its exact bytes.
+ * @throws SpringhouseError, source client, for a request that must not be passed on.
  */
 export function validateRequest(request: ClientRequest, limits: AdmissionLimits): Admission {
   const target = request.url as string
   if (!isKnownVersion(request)) refuse('VERSION_NOT_SUPPORTED')
   if (target.length > limits.maxTargetBytes) refuse('URI_TOO_LONG')
-  // Of HTTP/1.1 the parser counts; over HTTP/2 the limit is only told to the client (RFC 9113 §6.5.2), who may not care.
+  // Over HTTP/1.1 the parser counts. Over HTTP/2 the limit is only announced to the client (RFC 9113 §6.5.2), which may ignore
+  // it.
   if (request.httpVersionMajor === 2 && bytesOf(request.rawHeaders) > limits.maxHeaderBytes) refuse('FIELDS_TOO_LARGE')
   const wrongMethod = methodFault(request.method)
   if (wrongMethod !== undefined) refuse(wrongMethod)
-  // `*` is the proxy's own when no other way to ask for a server is left: OPTIONS alone may (RFC 9112 §3.2.4).
+  // `*` is the proxy's own if it is the only way left to name a server: OPTIONS alone may use it (RFC 9112 §3.2.4).
   const aboutServer = target === '*' && request.method === 'OPTIONS'
   checkFields(request, limits.viaName)
   if (!target.startsWith('/') && !aboutServer) toOriginForm(request, target)
-  // RFC 9112 §3.2: no form of a target has a fragment. Some origins cut it off, and others take it for a part of the path.
+  // RFC 9112 §3.2: no form of a target has a fragment. Some origins remove it, and others take it for a part of the path.
   if (target.includes('#')) refuse('BAD_REQUEST', 'a fragment')
-  // RFC 9110 §17.13 and plain caution: `..` would walk out of the path that the route was chosen by, at an origin that
-  // resolves it. Clients resolve it before they ask. `..;a=b` climbs at origins that take parameters off first.
+  // RFC 9110 §17.13 and plain caution: at an origin that resolves `..`, it would leave the path that chose the route. Clients
+  // resolve it before they send a request. `..;a=b` climbs at origins that remove parameters first.
   if (mayClimb(target) && hasDotSegments(request.url as string)) refuse('BAD_REQUEST', 'dot segments')
   return aboutServer || (request.method === 'OPTIONS' && !hopsLeft(request)) ? 'answer-locally' : 'admitted'
 }
@@ -52,12 +53,15 @@ function refuse(code: ErrorCode, detail?: string): never {
   throw new SpringhouseError(code, detail === undefined ? {} : { detail })
 }
 
-/** The parser lets versions through that there are not, and lines without one (RFC 9112 §2.3). Over HTTP/2 it is not the parser's word. */
+/**
+ * The parser lets unknown versions through, and request lines without one (RFC 9112 §2.3). The version of an HTTP/2 request
+ * does not come from the parser.
+ */
 function isKnownVersion(request: ClientRequest): boolean {
   return request.httpVersion === '1.1' || request.httpVersion === '1.0' || request instanceof Http2Request
 }
 
-/** As the lines would take in HTTP/1.1. */
+/** Returns the bytes that the lines would take in HTTP/1.1. */
 function bytesOf(rawHeaders: readonly string[]): number {
   let bytes = 0
   for (const part of rawHeaders) bytes += part.length + 2
@@ -89,14 +93,14 @@ function checkFields(request: ClientRequest, viaName: string): void {
   }
   const fault = framing?.fault(request)
   if (fault !== undefined) refuse(fault.code, fault.detail)
-  // RFC 9112 §3.2: more than one is a 400, and so is none, but in HTTP/1.0. Node takes the first, an origin may take the
+  // RFC 9112 §3.2: more than one Host is a 400. So is none, except in HTTP/1.0. Node takes the first, an origin may take the
   // second.
   if (hosts !== 1 && (hosts > 1 || request.httpVersion !== '1.0')) refuse('BAD_REQUEST', `${hosts} Host fields`)
-  // Each pass leaves its mark in both; RFC 8586 §1.1: others on the way may have taken Via off, or turned it off.
+  // Each pass adds a member to both fields. RFC 8586 §1.1: another intermediary may have removed Via, or may not send it.
   if (byVia >= maxPasses || byCdnLoop >= maxPasses) refuse('LOOP')
 }
 
-/** RFC 9112 §3.2.2: of an absolute-form target the authority counts, and not Host. */
+/** RFC 9112 §3.2.2: the authority of an absolute-form target counts, and not Host. */
 function toOriginForm(request: ClientRequest, target: string): void {
   const match = absoluteForm.exec(target)
   const authority = match?.[1]
@@ -108,12 +112,12 @@ function toOriginForm(request: ClientRequest, target: string): void {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== 'host') kept.push(rawHeaders[i] as string, rawHeaders[i + 1] as string)
   }
-  // In place, for all who read it later. `headers` Node has made already, for an HTTP/1.1 request: Host is not to be read there.
+  // In place, for all later readers. For an HTTP/1.1 request Node has made `headers` already: Host must not be read there.
   for (const [i, part] of kept.entries()) rawHeaders[i] = part
   rawHeaders.length = kept.length
 }
 
-/** Cheap, and true for all that `climbs` is: most targets have neither. */
+/** A cheap check, true for every target with dot segments: most targets contain neither. */
 function mayClimb(target: string): boolean {
   return target.includes('..') || target.includes('%2')
 }

@@ -1,4 +1,4 @@
-// How long a request's body is, said once and in one way (RFC 9112 §6): what Node's parser reads, the origin must read too.
+// The length of a request's body, defined once (RFC 9112 §6): Node's parser and the origin must read the same.
 import type { ErrorCode } from '../../errors.ts'
 
 /** Why a request is not passed on. */
@@ -17,9 +17,9 @@ const unknownCoding: FramingFault = { code: 'CODING_NOT_IMPLEMENTED', detail: 'T
 const length = /^\d{1,15}$/
 
 /**
- * Gathers the lines that say where a body ends. The parser has judged them already; what it lets through and others read in
- * another way is refused here: a length beyond what numbers hold, codings before chunked, which nobody here decodes (§6.1: 501),
- * an empty one, and any coding in HTTP/1.0 (§6.1).
+ * Gathers the lines that say where a body ends. The parser has checked them already. This refuses forms that the parser lets
+ * through and others may read in another way. They are a length beyond the range of numbers, an empty coding, and any coding
+ * in HTTP/1.0 (§6.1). Codings before chunked are refused too, because this proxy does not decode them (§6.1: 501).
  */
 export class Framing {
   #lengths = 0
@@ -37,7 +37,7 @@ export class Framing {
     else if (value.toLowerCase() !== 'chunked') this.#fault ??= unknownCoding
   }
 
-  /** @param request whose lines were told */
+  /** @param request the request that the lines belong to */
   fault(request: { readonly httpVersion: string }): FramingFault | undefined {
     if (this.#codings > 0 && this.#lengths > 0) return twoFramings
     if (this.#codings > 0 && request.httpVersion === '1.0') return codingToHttp10

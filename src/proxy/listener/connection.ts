@@ -1,13 +1,13 @@
-// How a connection of HTTP/1.1 ends: behind which request, and how long what its client still sends is taken.
+// The end of an HTTP/1.1 connection: behind which request it ends, and how long later bytes are still read.
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 const ended: unique symbol = Symbol('springhouse.ended')
 
-/** undici takes the socket off a request whose body it breaks off. */
+/** undici removes the socket from a request whose body it breaks off. */
 type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
 
-/** Takes no more requests from this connection. Connection: close tells the client; Node's parser goes on with the bytes it has. */
+/** Takes no more requests from this connection. The client sees Connection: close; Node's parser goes on with the bytes it has. */
 export function endConnection(request: IncomingMessage): void {
   const socket = request.socket as EndedSocket
   if (socket === null) return
@@ -16,7 +16,7 @@ export function endConnection(request: IncomingMessage): void {
   socket.destroySoon = () => linger(socket)
 }
 
-/** True if a request came behind one after which there must be none. */
+/** True if a request came behind the last one of its connection. */
 export function isBehindTheEnd(request: IncomingMessage): boolean {
   return (request.socket as EndedSocket)?.[ended] === true
 }
@@ -25,8 +25,8 @@ const lingerMs = 2_000
 const lingering: unique symbol = Symbol('springhouse.lingering')
 
 /**
- * Sends what there is yet to send and nothing after it, and goes on taking what comes, for a while. A connection that is closed
- * with bytes in it that nobody has read is reset, and by the reset the client may lose the response (RFC 9112 §9.6).
+ * Sends the pending bytes and nothing behind them, and goes on reading for a while. If a connection is closed with unread
+ * bytes, it is reset, and the client may lose the response (RFC 9112 §9.6).
  */
 export function linger(socket: Duplex & { [lingering]?: true }, last?: string): void {
   socket[lingering] = true
@@ -36,7 +36,7 @@ export function linger(socket: Duplex & { [lingering]?: true }, last?: string): 
   socket.once('close', () => clearTimeout(timeout))
 }
 
-/** True once nothing that comes on a connection is read as a request. */
+/** True once no bytes of a connection are read as a request any more. */
 export function isLingering(socket: Duplex & { [lingering]?: true }): boolean {
   return socket[lingering] === true
 }

@@ -1,33 +1,24 @@
-// A response over HTTP/1.1: Node's own, with what the exchange asks of one besides. A server makes it in place of Node's.
+// A response over HTTP/1.1: Node's own, with the methods that the exchange needs besides. A server makes it in place of Node's.
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
-import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { SpringhouseError } from '../../errors.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import { linePairs, type FieldLines } from '../../http/fields.ts'
 import { hasBody } from '../admission/framing.ts'
 import { endConnection } from './connection.ts'
 
-const unsendable = 'springhouse.unsendable'
-
-/** Called for each response that Node would not send, with the target of its request. */
-export type UnsendableListener = (error: SpringhouseError, target: string | undefined) => void
-
-/** Calls for each response on a server's connections that Node would not send. */
-export function onUnsendable(server: Server, listener: UnsendableListener): void {
-  server.on(unsendable, listener)
-}
-
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
-   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would hold
-   * the bytes for ever. The request tells then, unless it has a body: the reader of a body may close it.
+   * While a response waits behind another on its connection (pipelining), Node does not report that it was closed, and would
+   * hold the bytes for ever. The request shows it then, unless it has a body: the reader of a body may close it.
    */
   get hasLeft(): boolean {
     return this.destroyed || (this.socket === null && this.req.destroyed && !hasBody(this.req))
   }
 
-  /** While a response waits behind another (pipelining), Node would put it between that one's head and body. HTTP/1.0 has no 1xx. */
+  /**
+   * While a response waits behind another (pipelining), Node would put an interim response between the other's head and body.
+   * HTTP/1.0 has no 1xx.
+   */
   get takesInterim(): boolean {
     return !this.headersSent && this.socket !== null && this.req.httpVersion !== '1.0'
   }
@@ -36,8 +27,12 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
     return !this.req.complete && hasBody(this.req)
   }
 
+  get status(): number {
+    return this.headersSent ? this.statusCode : 0
+  }
+
   putHead(status: number, fields: FieldLines): void {
-    // With the phrase: Node would reuse that of a head which it refused.
+    // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
   }
 
@@ -88,15 +83,9 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   endConnection(): void {
     endConnection(this.req)
   }
-
-  reportUnsendable(error: SpringhouseError): void {
-    // Without a connection there is no server to report to.
-    const socket = (this.socket ?? this.req.socket) as { readonly server?: Server | null } | null
-    socket?.server?.emit(unsendable, error, this.req.url)
-  }
 }
 
-/** Field lines as writeEarlyHints takes them: it looks at each link by itself. */
+/** Returns field lines as writeEarlyHints takes them: it checks each link by itself. */
 function hints(fields: FieldLines): Record<string, string | string[]> {
   const link: string[] = []
   // Without a prototype: a field may be named as one of its properties.

@@ -1,4 +1,4 @@
-// The node:http server under Fastify: its limits, and what it does with bytes that never become a request.
+// The node:http server under Fastify: its limits, and its handling of bytes that never become a request.
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -15,18 +15,18 @@ import { openSockets } from './open-sockets.ts'
 import type { ProxyOptions } from './options.ts'
 import { countPipelined, hasWaiting } from './pipelining.ts'
 import { writeRawProblem } from '../problem.ts'
-import { answerOn, asksForWebSocket } from '../pass/websocket.ts'
+import { responseOn, isWebSocketHandshake } from '../pass/websocket.ts'
 
-/** How often Node looks for requests that take too long; 30 s unless told. */
+/** How often Node checks for requests that take too long; 30 s by default. */
 const timeoutsCheckedEveryMs = 1_000
 
 /**
- * A server, not listening yet.
- * @param isLast whether each connection is to be closed behind its next response
+ * Returns a server that is not listening yet.
+ * @param isLast returns true if each connection is to be closed behind its next response
  */
 export function createListener(options: ProxyOptions, isLast: () => boolean, dispatch: Dispatch): Server {
   const onRequest = (request: IncomingMessage, response: Http1Response): void => {
-    // Never answered: the connection is closed behind the response before it.
+    // This request gets no response: the connection is closed behind the response before it.
     if (isBehindTheEnd(request)) return
     if (response.socket === null) countPipelined(request, response)
     if (isLast()) response.shouldKeepAlive = false
@@ -36,12 +36,12 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
   const limits = {
     ServerResponse: Http1Response,
     maxHeaderSize: options.maxHeaderBytes,
-    // Node's own would be for a whole body, however large: see upload-timeout.ts.
+    // Node's own limit would be for a whole body, however large: see upload-timeout.ts.
     requestTimeout: 0,
     headersTimeout: requestMs === 0 ? headersMs : Math.min(headersMs, requestMs),
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: timeoutsCheckedEveryMs,
-    // Checked by `admit`, which answers with a problem.
+    // Checked by `validateRequest`, whose error becomes a problem.
     requireHostHeader: false,
   }
   const { tls } = options
@@ -49,31 +49,32 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
     ...limits,
     cert: tls.cert,
     key: tls.key,
-    // Half a handshake is half a head.
+    // Half a handshake is treated as half a head.
     handshakeTimeout: headersMs,
     ALPNProtocols: tls.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
   }, onRequest)
-  // Node would drop fields past 1,000 without a word, Host or Connection among them. Bytes are limited, so fields are.
+  // Node would silently drop fields past 1,000, Host or Connection among them. Bytes are limited, so fields are.
   server.maxHeadersCount = 0
-  // RFC 9110 §10.1.1 lets a server ignore what it does not know to be expected, and it goes no further (forwarding/request-fields.ts). Node
-  // would answer 417 before anybody has looked at the message, however it is framed, and go on with what comes behind it.
+  // RFC 9110 §10.1.1 lets a server ignore an unknown expectation, and the field is not forwarded
+  // (forwarding/request-fields.ts). Node would send 417 before the message is checked, however it is framed, and go on with the
+  // bytes behind it.
   server.on('checkExpectation', onRequest)
   server.on('checkContinue', (request: IncomingMessage, response: Http1Response) => {
     onRequest(request, response)
-    askForBody(request, response)
+    continueInTurn(request, response)
   })
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
-    whenAnswered(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))
+    afterResponses(socket, () => writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED')))
   })
   return server
 }
 
 /**
- * RFC 9110 §10.1.1: 100, unless the request has been answered by now, and never ahead of its turn: Node would put it between the
- * head and the body of an answer that waits behind another's (pipelining).
+ * Sends 100 (RFC 9110 §10.1.1), unless the response has begun, and never ahead of its turn. Node would put it between the
+ * head and the body of another response, behind which this one waits (pipelining).
  */
-function askForBody(request: IncomingMessage, response: Http1Response): void {
+function continueInTurn(request: IncomingMessage, response: Http1Response): void {
   if (response.headersSent || isBehindTheEnd(request)) return
   if (response.socket !== null) sendContinue(response)
   else response.once('socket', () => { if (!response.headersSent) sendContinue(response) })
@@ -81,21 +82,21 @@ function askForBody(request: IncomingMessage, response: Http1Response): void {
 
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
 
-/** Node's clientError: what its parser refused, or waited for too long. */
+/** Handles Node's clientError: bytes that its parser refused, or waited for too long. */
 export function onClientError(error: ParserError, socket: Duplex): void {
   if (isLingering(socket)) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy(error)
     return
   }
-  const underWay = answerUnderWay(socket)
-  // What is wrong may be the request that is being answered, whose body goes on; or one that came behind it, whose turn is later.
-  if (underWay?.req.complete === true) {
-    underWay.once('close', () => { if (socket.writable) onClientError(error, socket) })
+  const inFlight = responseInFlight(socket)
+  // The fault may be in the body of the request whose response is in flight. Or it is in a later request, which waits its turn.
+  if (inFlight?.req.complete === true) {
+    inFlight.once('close', () => { if (socket.writable) onClientError(error, socket) })
     return
   }
-  // An answer that has begun cannot be followed by another.
-  if (underWay?.headersSent === true) {
+  // A response that has begun cannot be followed by another.
+  if (inFlight?.headersSent === true) {
     socket.destroy(error)
     return
   }
@@ -103,31 +104,31 @@ export function onClientError(error: ParserError, socket: Duplex): void {
   writeRawProblem(socket, problem, problem.code === 'METHOD_NOT_ALLOWED' ? ['allow', allow] : [])
 }
 
-/** The answer that a connection is busy with, or waits for; Node keeps it there. */
-function answerUnderWay(socket: Duplex): Http1Response | undefined {
+/** The response that a connection is busy with, or waits for; Node keeps it there. */
+function responseInFlight(socket: Duplex): Http1Response | undefined {
   return (socket as Duplex & { _httpMessage?: Http1Response | null })._httpMessage ?? undefined
 }
 
 /**
- * Watches the connections of a server, and makes what tells their clients, when it stops, that the answers under way are the
- * last on them (RFC 9112 §9.6): who was told to keep a connection may be sending its next request as it is closed. Where
- * requests wait behind an answer the last of them is not known here, and all are answered.
+ * Watches the connections of a server. Returns a function that, at shutdown, adds `Connection: close` to the responses in
+ * flight (RFC 9112 §9.6). A client that may keep a connection could be sending its next request as it is closed. If requests
+ * wait behind a response, the last of them is not known here, and all get a response.
  */
-export function lastAnswers(server: Server): () => void {
+export function closeAfterResponses(server: Server): () => void {
   const sockets = openSockets(server)
   return () => {
     for (const socket of sockets) {
-      const answer = answerUnderWay(socket)
-      if (answer !== undefined && !answer.headersSent && !hasWaiting(socket)) answer.shouldKeepAlive = false
+      const response = responseInFlight(socket)
+      if (response !== undefined && !response.headersSent && !hasWaiting(socket)) response.shouldKeepAlive = false
     }
   }
 }
 
-/** Calls when all that was asked before on a connection has been answered, if it is still open then. */
-function whenAnswered(socket: Duplex, then: () => void): void {
-  const before = answerUnderWay(socket)
+/** Calls when all earlier requests on a connection have their responses, if it is still open then. */
+function afterResponses(socket: Duplex, then: () => void): void {
+  const before = responseInFlight(socket)
   if (before === undefined) then()
-  else before.once('close', () => { if (socket.writable) whenAnswered(socket, then) })
+  else before.once('close', () => { if (socket.writable) afterResponses(socket, then) })
 }
 
 function codeOf({ code, rawPacket, bytesParsed }: ParserError): 'URI_TOO_LONG' | 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {
@@ -135,7 +136,7 @@ function codeOf({ code, rawPacket, bytesParsed }: ParserError): 'URI_TOO_LONG' |
   return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'REQUEST_TIMEOUT' : 'BAD_REQUEST'
 }
 
-/** Whether the parser was still in a request's first line. Of one that came in several goes that is not known. */
+/** Returns true if the parser was still in a request's first line. That is not known of a line that came in several pieces. */
 function isFirstLine(packet: unknown, parsedBytes = 0): boolean {
   return Buffer.isBuffer(packet) && /^[A-Z-]+ /.test(packet.toString('latin1', 0, 32)) && !packet.subarray(0, parsedBytes).includes('\n')
 }
@@ -143,24 +144,24 @@ function isFirstLine(packet: unknown, parsedBytes = 0): boolean {
 /** Where the requests of an upgrade go. */
 export interface UpgradeDispatch {
   readonly dispatch: Dispatch
-  /** Relays a WebSocket. `head`: what the client sent behind its handshake. Never throws. */
+  /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade: (request: IncomingMessage, client: Socket, head: Buffer) => void
 }
 
 /**
- * Sorts upgrades: WebSockets are relayed. Any other protocol is not changed to, and its request is answered as if it had not
- * asked (RFC 9110 §7.8 lets a server), once, on a connection that is then closed; unless it has a body, which Node no longer
- * parses here.
+ * Sorts upgrades: WebSockets are relayed. No other protocol is changed to: the request is handled as if it had no Upgrade
+ * (RFC 9110 §7.8 lets a server). It is handled once, on a connection that is then closed. If it has a body, it is refused,
+ * because Node no longer parses the body here.
  */
 export function sortUpgrades(server: Server, { dispatch, dispatchUpgrade }: UpgradeDispatch): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // A client that leaves before anybody else listens must not take the process with it.
+    // An error of a client that leaves before there is another listener must not end the process.
     socket.on('error', () => undefined)
-    // A client need not wait for one response before it asks for the upgrade; bytes of two would mix.
-    whenAnswered(socket, () => {
+    // A client need not wait for one response before it requests the upgrade; bytes of two would mix.
+    afterResponses(socket, () => {
       if (hasBody(request)) writeRawProblem(socket, new SpringhouseError('METHOD_NOT_IMPLEMENTED'))
-      else if (asksForWebSocket(request)) dispatchUpgrade(request, socket as Socket, head)
-      else if (!isBehindTheEnd(request)) dispatch(request, answerOn(request, socket))
+      else if (isWebSocketHandshake(request)) dispatchUpgrade(request, socket as Socket, head)
+      else if (!isBehindTheEnd(request)) dispatch(request, responseOn(request, socket))
     })
   })
 }

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import { fieldLines, fieldValue, type FieldLines } from '../../http/fields.ts'
 
 /**
- * The pseudo-fields are gone, `:authority` is Host (RFC 9113 §8.3.1), Cookie is one line (§8.2.3), and content without a length comes
- * in chunks (RFC 9112 §6.1).
+ * There are no pseudo-fields: `:authority` is Host (RFC 9113 §8.3.1). Cookie is one line (§8.2.3), and content without a
+ * length comes in chunks (RFC 9112 §6.1).
  */
 export class Http2Request extends Readable {
   readonly httpVersion = '2.0'
@@ -42,7 +42,7 @@ export class Http2Request extends Readable {
     stream.once('close', () => { if (!this.#complete) this.#end() })
   }
 
-  /** The socket of the connection; undefined once the session is gone. */
+  /** The socket of the connection; undefined once the session is closed. */
   get socket(): Socket | undefined {
     return this.#stream.session?.socket as Socket | undefined
   }
@@ -62,19 +62,19 @@ export class Http2Request extends Readable {
   }
 
   /**
-   * Tells a client that has the whole response not to send the rest, by a reset without an error (RFC 9113 §8.1). Otherwise the
+   * Stops the upload of a client that has the whole response, by a reset without an error (RFC 9113 §8.1). Otherwise the
    * stream would stay open, and the request to the origin with it, because nothing reads the rest.
    */
   endUpload(): void {
     const stream = this.#stream
     if (stream.readableEnded || stream.destroyed) return
-    this.destroy(new Error('answered before it had been sent'))
+    this.destroy(new Error('the response ended before the request body'))
     stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
   /**
-   * Node also ends the body in order if the stream was reset or the connection lost, so an upload that was cut would look whole.
-   * A body that ended by END_STREAM (§8.1) leaves the stream open until the response ends.
+   * Node also ends the body in order if the stream was reset or the connection lost, so an aborted upload would seem
+   * complete. A body that ended by END_STREAM (§8.1) leaves the stream open until the response ends.
    */
   #end(): void {
     const { aborted, rstCode, readableEnded } = this.#stream

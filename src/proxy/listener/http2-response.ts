@@ -1,29 +1,26 @@
 // A response over HTTP/2 (RFC 9113): one stream, as the exchange writes to it.
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { SpringhouseError } from '../../errors.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import { isSettled, sectionBytes } from '../../http/field-section.ts'
 import type { FieldLines } from '../../http/fields.ts'
-import type { UnsendableListener } from './http1-response.ts'
 import type { Http2Request } from './http2-request.ts'
 
-// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts what a section may come to at the
-// most: its names and values, and 12 bytes for each line (nghttp2_hd_deflate_bound). The status and Date are lines too.
+// nghttp2 takes 65,536 bytes, and gives up the whole session for a longer section. It counts the most that a section may take:
+// its names and values, and 12 bytes for each line (nghttp2_hd_deflate_bound). The status and Date are lines too.
 const longestSection = 65_000
 const bytesOfLine = 12
 
 export class Http2Response implements ClientResponse {
   writableEnded = false
+  status = 0
   /** An unread body ends with its stream, and delays no other request. */
   readonly hasUnreadBody = false
   readonly #stream: ServerHttp2Stream
   readonly #request: Http2Request
-  readonly #unsendable: UnsendableListener
 
-  constructor(stream: ServerHttp2Stream, request: Http2Request, unsendable: UnsendableListener) {
+  constructor(stream: ServerHttp2Stream, request: Http2Request) {
     this.#stream = stream
     this.#request = request
-    this.#unsendable = unsendable
     // A stream that is reset emits an error, which would end the process. Its close event follows.
     stream.on('error', () => undefined)
   }
@@ -44,6 +41,7 @@ export class Http2Response implements ClientResponse {
     if (this.hasLeft) return
     if (isTooLong(fields)) throw new TypeError('a head that HTTP/2 cannot carry')
     this.#stream.respond({ ...streamFields(fields), ':status': status }, { waitForTrailers: true })
+    this.status = status
   }
 
   /** A head is never kept back. */
@@ -98,24 +96,20 @@ export class Http2Response implements ClientResponse {
     this.#stream.off('close', listener)
   }
 
-  /** Resets the stream with an error: an end without one would look like the end of the message. */
+  /** Resets the stream with an error: an end without one would be taken for the end of the message. */
   cut(): void {
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
   /** A stream has no requests behind it; the other streams of its session go on. */
   endConnection(): void {}
-
-  reportUnsendable(error: SpringhouseError): void {
-    this.#unsendable(error, this.#request.url)
-  }
 }
 
 function isTooLong(lines: FieldLines): boolean {
   return sectionBytes(lines) + bytesOfLine * (lines.length / 2) > longestSection
 }
 
-// Fields of the connection, which there are none of (§8.2.2): Node would refuse the head for them.
+// Connection fields, which HTTP/2 does not have (§8.2.2): Node would refuse the head for them.
 const ofConnection: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
 
 /** Field lines as node:http2 takes them: an array for a name that has several lines. */

@@ -3,27 +3,25 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:http2'
 import type { Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { sendContinue, sendHead } from '../../exchange/client/sending.ts'
+import { sendContinue, sendStatus } from '../../exchange/client/sending.ts'
 import type { Dispatch } from './client-request.ts'
-import type { UnsendableListener } from './http1-response.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
 import type { ProxyOptions } from './options.ts'
 
 const mostStreams = 128
-// More fields than fit into the bytes that are allowed: bytes are what is limited.
+// More fields than fit into the allowed bytes: the limit is in bytes.
 const mostFields = 4_096
 
 export interface Http2Parts {
   readonly dispatch: Dispatch
-  readonly unsendable: UnsendableListener
   /** Called with each stream as it opens. */
   onStream(stream: ServerHttp2Stream): void
 }
 
 /** The sessions of a listener. */
 export interface Http2Listener {
-  /** No new streams from now on (GOAWAY); a session ends with the last one that it has. */
+  /** Opens no new streams from now on (GOAWAY). A session ends with its last stream. */
   close(): void
 }
 
@@ -39,7 +37,7 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
   inner.on('session', (session) => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
-    // Its own end, and nobody else's.
+    // An error ends this session, and no other.
     session.on('error', () => undefined)
     let open = 0
     // The fourth argument is missing in the types of Node 20.
@@ -70,14 +68,11 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
   }
 }
 
-function receive(stream: ServerHttp2Stream, rawHeaders: readonly string[], { dispatch, unsendable }: Http2Parts): void {
+function receive(stream: ServerHttp2Stream, rawHeaders: readonly string[], { dispatch }: Http2Parts): void {
   const request = new Http2Request(stream, rawHeaders)
-  const response = new Http2Response(stream, request, unsendable)
+  const response = new Http2Response(stream, request)
   // Not for a gateway (RFC 9110 §9.3.6). It has no target that could be read.
-  if (request.method === 'CONNECT') {
-    if (sendHead(response, 405, [])) response.end()
-    return
-  }
+  if (request.method === 'CONNECT') return sendStatus(response, 405)
   // As over HTTP/1.1 (http1.ts): an expectation that nobody knows is ignored.
   if (request.expectsContinue) sendContinue(response)
   dispatch(request, response)

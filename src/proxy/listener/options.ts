@@ -1,4 +1,4 @@
-// What the proxy listener is told by the configuration.
+// The settings of the proxy listener.
 import type { ProxyConfig } from '../../config/schema.ts'
 
 /** A certificate chain and its private key, as PEM. */
@@ -17,7 +17,7 @@ export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'ma
     readonly headersMs: number
     /** How long an idle connection is kept; longer than the load balancer in front keeps it. */
     readonly keepAliveMs: number
-    /** How long a client may take nothing of an answer that waits for it. 0: for ever. */
+    /** How long a client may stop reading a response. 0: no limit. */
     readonly stalledMs: number
   }
   /** PEM. Without it the listener speaks plain HTTP. */

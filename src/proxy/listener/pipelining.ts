@@ -1,20 +1,20 @@
-// Requests that a client sends before it has the answers to those before them (RFC 9112 §9.3.2), and how many are taken in.
+// Requests that a client sends before it has the responses to earlier ones (RFC 9112 §9.3.2), and a bound on them.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** Beyond it nothing is read from the connection; what Node's parser has been given already may be some 2,400 more. */
+/** Beyond it nothing is read from the connection. Node's parser may already hold some 2,400 more. */
 const mostWaiting = 64
-/** Beyond it the connection is cut: Node reads on whenever an answer is written, and who sends this many does not wait for any. */
+/** Beyond it the connection is closed. Node reads on whenever a response is written, and a client that sends this many waits for none. */
 const mostEver = 4_096
 
 const waiting: unique symbol = Symbol('springhouse.waiting')
 
-/** `_paused` is Node's own word for a connection from which it takes no more for now (_http_server.js, socketOnDrain). */
+/** `_paused` is Node's own name for a connection from which it reads no more for now (_http_server.js, socketOnDrain). */
 type PipelinedSocket = IncomingMessage['socket'] & { [waiting]?: number; _paused?: boolean }
 
 /**
- * Counts a request whose answer has to wait for another's. Node takes in as many as a client writes, and holds each of them in
- * memory; only written answers make it pause. Others pay nothing: an answer that has the connection has it from the start.
+ * Counts a request whose response must wait for another. Node takes in as many as a client writes, and holds each of them in
+ * memory; only written responses make it pause. Other requests pay nothing: their response has the connection from the start.
  */
 export function countPipelined(request: IncomingMessage, response: ServerResponse): void {
   const socket = request.socket as PipelinedSocket
@@ -22,19 +22,19 @@ export function countPipelined(request: IncomingMessage, response: ServerRespons
   socket[waiting] = now
   if (now > mostEver) socket.destroy()
   else if (now > mostWaiting && socket._paused !== true) {
-    // By itself a pause would be undone at the end of each request that is in the parser's hands.
+    // Otherwise the pause would be undone at the end of each request that the parser holds.
     socket._paused = true
     socket.pause()
   }
   response.once('close', () => {
     const left = (socket[waiting] ?? 1) - 1
     socket[waiting] = left
-    // As when what was written has drained; while it has not, Node waits on, and is asked again.
+    // As when written bytes have drained. Before they have, Node waits on, and the event comes again.
     if (left <= mostWaiting >> 1 && socket._paused === true) socket.emit('drain')
   })
 }
 
-/** Whether requests have come on a connection behind the one that is being answered. */
+/** Returns true if requests wait on a connection behind the response in flight. */
 export function hasWaiting(socket: Duplex): boolean {
   return ((socket as PipelinedSocket)[waiting] ?? 0) > 0
 }

@@ -1,30 +1,30 @@
-// Clients that take nothing of what waits for them: they are cut after a time, for the origin's connection waits with them.
+// Disconnects clients that stop reading, because each holds an origin connection.
 import type { Server } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { openSockets } from './open-sockets.ts'
 
-/** How many looks a stalled client is given. */
-const looks = 4
-/** Above it what is written in one piece may be under way for long: then the connection's own progress counts. */
+/** The number of checks within the time limit of a client. */
+const checks = 4
+/** A larger write, in one piece, may be in flight for long: then the connection's own progress counts. */
 const pieceBytes = 262_144
 
 const last: unique symbol = Symbol('springhouse.taken')
 const quiet: unique symbol = Symbol('springhouse.quiet')
 
-/** Anything that is written to, and what was seen of it at the last look. */
+/** A writable, with its state at the last check. */
 interface Watched {
   [last]?: number
   [quiet]?: number
 }
 
-/** Looks after the connections of a listener, and the streams on them. */
+/** Watches the connections of a listener, and the streams on them. */
 export interface StallWatch {
   watchStream(stream: ServerHttp2Stream): void
 }
 
-/** @param stalledMs how long a client may take nothing of an answer that waits for it; 0: for ever */
+/** @param stalledMs how long a client may stop reading a response; 0: no limit */
 export function watchStalled(server: Server, stalledMs: number): StallWatch {
   if (stalledMs === 0) return { watchStream: () => undefined }
   const sockets = openSockets(server)
@@ -33,7 +33,7 @@ export function watchStalled(server: Server, stalledMs: number): StallWatch {
   const timer = setInterval(() => {
     for (const socket of sockets) if (hasStalled(socket, socket.writableLength, takenBy(socket))) cutOff(socket, secure)
     for (const stream of streams) if (hasStalled(stream, stream.writableLength, takenOf(stream))) stream.destroy(new Error('the client takes nothing'))
-  }, stalledMs / looks)
+  }, stalledMs / checks)
   timer.unref()
   server.once('close', () => clearInterval(timer))
   return {
@@ -44,7 +44,7 @@ export function watchStalled(server: Server, stalledMs: number): StallWatch {
   }
 }
 
-// By a reset where there can be one: an answer that only the end of the connection delimits must not look whole.
+// Resets the connection if possible: a response that only the end of the connection delimits must not seem complete.
 function cutOff(socket: Socket, secure: boolean): void {
   if (secure) socket.destroy()
   else socket.resetAndDestroy()
@@ -55,10 +55,11 @@ function hasStalled(it: Socket | ServerHttp2Stream, waiting: number, taken: numb
   const still = waiting > 0 && watched[last] === taken
   watched[last] = taken
   watched[quiet] = still ? (watched[quiet] ?? 0) + 1 : 0
-  return watched[quiet] >= looks
+  return watched[quiet] >= checks
 }
 
-// Writes that are over, and of the one that is not what the system has taken: Node's own measure of progress (net.js, _onTimeout).
+// Bytes of finished writes, and those of the pending write that the system has taken. This is Node's own measure of progress
+// (net.js, _onTimeout).
 function takenBy(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null }
   return socket.bytesWritten - socket.writableLength - (handle?.writeQueueSize ?? 0)

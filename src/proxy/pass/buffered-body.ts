@@ -1,24 +1,25 @@
-// Small bodies of requests that may be sent twice: read before they are sent, so that a server that is killed loses none.
+// Small bodies of requests that may be sent twice. They are read before they are sent, so that a killed server loses no
+// request.
 import type { Readable } from 'node:stream'
 import { isIdempotent } from '../../origin/request/idempotency.ts'
 import { announcedBody } from '../admission/framing.ts'
 import type { ClientRequest } from '../listener/client-request.ts'
 
-/** What is larger, or does not say how large it is, goes on as it comes, and cannot be sent again. */
+/** A larger body, or one of unknown length, is forwarded as it comes, and cannot be sent again. */
 const mostBytes = 65_536
 
 export function keepsBody(request: ClientRequest): boolean {
   return isIdempotent(request.method as string) && announcedBody(request) <= mostBytes
 }
 
-/** The whole body; undefined if it breaks off: then its client is gone, and nothing has been sent. */
+/** Returns the whole body, or undefined if it breaks off: then its client has left, and nothing has been sent. */
 export function readBody(request: Readable): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => void chunks.push(chunk))
     request.on('end', () => resolve(Buffer.concat(chunks)))
     request.on('error', () => resolve(undefined))
-    // Behind the end, or in place of it.
+    // After the end, or in place of it.
     request.on('close', () => resolve(undefined))
   })
 }

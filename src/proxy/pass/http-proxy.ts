@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { sendInterim } from '../../exchange/client/interim.ts'
 import { sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
+import type { Clock } from '../../clock.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
 import { clientTrailers } from '../../forwarding/response-fields.ts'
 import type { FieldLines } from '../../http/fields.ts'
@@ -21,8 +22,8 @@ import { relayResponse } from './relay-response.ts'
 export type FastifyRouter = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
- * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes, and so refuses or changes, targets that the origin
- * must judge; a URL and an object of fields would change what is sent. So neither is given anything of the request, which
+ * A pass as Fastify and reply-from see it: a bare `GET /`. A router decodes targets, and so refuses or changes some that the
+ * origin must judge. A URL and an object of fields would change the request. So neither sees anything of the request, which
  * travels beside them as it is (origin/request/dispatcher.ts).
  */
 class PassedMessage {
@@ -34,7 +35,6 @@ class PassedMessage {
   readonly aborted = false
   readonly pass: Pass
   readonly request: ClientRequest
-  readonly response: ClientResponse
   /** The request's body, if it was read before the request is sent. */
   readonly kept: Buffer | undefined
   readonly done: () => void
@@ -45,10 +45,9 @@ class PassedMessage {
   /** True if none of the body came with the head. */
   headAlone = false
 
-  constructor(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
+  constructor(pass: Pass, request: ClientRequest, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
     this.pass = pass
     this.request = request
-    this.response = response
     this.kept = kept
     this.done = done
     this.failed = failed
@@ -74,6 +73,7 @@ class PassedReply {
 
 export interface HttpProxyParts {
   readonly origins: Origins
+  readonly clock: Clock
   readonly viaName: string
 }
 
@@ -87,16 +87,21 @@ export class HttpProxy {
   }
 
   /** Sends a request to its origin and relays the response. Rejects with why there is none. */
-  passThrough(pass: Pass, request: ClientRequest, response: ClientResponse): Promise<void> {
-    if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, response, undefined)
-    return readBody(request).then((body) => (body === undefined ? undefined : this.#send(pass, request, response, body)))
+  passThrough(pass: Pass, request: ClientRequest): Promise<void> {
+    if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, undefined)
+    return readBody(request).then((body) => {
+      if (body !== undefined) return this.#send(pass, request, body)
+      // The client left while it sent the body.
+      pass.exchange.end()
+      return undefined
+    })
   }
 
-  #send(pass: Pass, request: ClientRequest, response: ClientResponse, kept: Buffer | undefined): Promise<void> {
+  #send(pass: Pass, request: ClientRequest, kept: Buffer | undefined): Promise<void> {
     return new Promise((done, failed) => {
-      const message = new PassedMessage(pass, request, response, kept, done, failed)
+      const message = new PassedMessage(pass, request, kept, done, failed)
       // These two have every property that Fastify and reply-from read or set.
-      this.#router?.(message as unknown as IncomingMessage, new PassedReply(response) as unknown as ServerResponse)
+      this.#router?.(message as unknown as IncomingMessage, new PassedReply(pass.exchange.response) as unknown as ServerResponse)
     })
   }
 
@@ -106,7 +111,7 @@ export class HttpProxy {
   }
 
   register(app: FastifyInstance): void {
-    const { origins, viaName } = this.#parts
+    const { origins, viaName, clock } = this.#parts
     // Fastify's inject bypasses the listener, and so validation: it must reach nothing.
     app.addHook('onRequest', ({ raw }, reply, done) => {
       if ((raw as unknown) instanceof PassedMessage) done()
@@ -123,14 +128,14 @@ export class HttpProxy {
       handler: (request, reply, dest, options) => {
         const message = messageOf(request.raw)
         if (message.kept === undefined && hasBody(message.request)) request.body = message.request
-        // As a POST, for reply-from forbids a GET its body. The method that is sent travels with the exact request.
+        // As a POST, because reply-from forbids a body for GET. The actual method travels with the exact request.
         reply.from(dest, { ...options, method: 'POST' })
       },
       replyOptions: {
         getUpstream: ({ raw }) => upstreamOf(messageOf(raw as IncomingMessage).pass.routed.route.origin),
         // The dispatcher of the pools does failover. reply-from must not retry because of a response.
         retryDelay: () => null,
-        rewriteRequestHeaders: ({ raw }) => exactHeaders(messageOf(raw as IncomingMessage)),
+        rewriteRequestHeaders: ({ raw }) => exactHeaders(messageOf(raw as IncomingMessage), clock),
         // relayResponse sends the fields as the origin sent them.
         rewriteHeaders: () => ({}),
         onResponse: ({ raw }, reply, { stream }) => {
@@ -153,8 +158,10 @@ function fail(reply: FastifyReply, message: PassedMessage, cause: unknown): void
 }
 
 /** The headers for reply-from: nothing but the exact request, under the symbol by which the dispatcher finds it. */
-function exactHeaders(message: PassedMessage): ExactHeaders {
-  const { pass: { routed }, request, response, kept } = message
+function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
+  const { pass: { routed, exchange }, request, kept } = message
+  const { response } = exchange
+  const { cacheOnly } = routed
   // undici takes the socket off a request whose body it breaks off.
   const connection = request instanceof Http2Request ? undefined : request.socket
   return {
@@ -170,26 +177,28 @@ function exactHeaders(message: PassedMessage): ExactHeaders {
         else response.onClose(abort)
       },
       senderGone: () => connection?.destroyed === true || response.hasLeft,
+      onTry: (server) => exchange.tried(server, clock.monotonic()),
       onHead: (status, fields) => {
+        exchange.responded(clock.monotonic())
         message.status = status
         message.fields = fields
       },
       onHeadAlone: () => {
         message.headAlone = true
         // This head has been relayed. If `onResponse` still holds it, relayResponse sends it alone.
-        if (response.headersSent) sendHeadAlone(response)
+        if (response.headersSent) sendHeadAlone(exchange)
       },
-      onInterim: (status, fields) => sendInterim(response, status, fields),
-      onTrailers: (trailers) => sendTrailers(response, clientTrailers(trailers)),
+      onInterim: (status, fields) => sendInterim(response, status, fields, cacheOnly),
+      onTrailers: (trailers) => sendTrailers(exchange, clientTrailers(trailers, cacheOnly)),
     },
   } as ExactHeaders
 }
 
 /** Acts on the head of the origin's response, then relays it to the client. */
 function respond(message: PassedMessage, body: Readable, via: string): void {
-  const { pass, response, status, fields } = message
+  const { pass, status, fields } = message
   const relay = (copy?: Duplex): void => {
-    relayResponse(response, { status, fields, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
+    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
     message.done()
   }
   const refuse = (error: unknown): void => {
@@ -197,6 +206,8 @@ function respond(message: PassedMessage, body: Readable, via: string): void {
     body.destroy()
     message.failed(error)
   }
+  const refused = pass.refused(status)
+  if (refused !== undefined) return refuse(refused)
   try {
     const acted = pass.onResponse(status, fields)
     if (acted === undefined) relay()

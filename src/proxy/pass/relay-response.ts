@@ -1,5 +1,6 @@
 // The response to a passed request on its way to the client: the head from the fields as the origin sent them, then the body.
 import { pipeline, type Duplex, type Readable } from 'node:stream'
+import type { ClientExchange } from '../../exchange/client/exchange.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import { sendHead, sendHeadAlone } from '../../exchange/client/sending.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
@@ -11,6 +12,8 @@ import type { PassReason } from '../../policy/reasons.ts'
 export interface PassedHead {
   readonly status: number
   readonly fields: FieldLines
+  /** The names of fields that the client does not receive. */
+  readonly cacheOnly: ReadonlySet<string>
   /** True if none of the body came with it. */
   readonly headAlone: boolean
   readonly reason: PassReason
@@ -22,20 +25,26 @@ export interface PassedHead {
  * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
  * head from within a write of the body, where nothing can guard it.
  */
-export function relayResponse(response: ClientResponse, { status, fields, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+  const { response } = exchange
   // Destroying an unread body emits an error too.
   body.on('error', () => cutUnlessEnded(response))
-  if (response.hasLeft) return void body.destroy()
-  const head = clientFields(fields, via, passStatus(reason, copy !== undefined))
+  if (response.hasLeft) return end(exchange, body)
+  const head = clientFields(fields, cacheOnly, via, passStatus(reason, copy !== undefined))
   // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
   if (response.hasUnreadBody) head.push('connection', 'close')
-  if (!sendHead(response, status, head)) return void body.destroy()
+  if (!sendHead(exchange, status, head)) return end(exchange, body)
   // If either ends early, the other ends too, and the copy is dropped.
   const source = copy === undefined ? body : pipeline(body, copy, () => undefined)
   source.on('error', () => cutUnlessEnded(response))
-  response.onClose(() => source.destroy())
-  relayBody(source, response, () => response.end())
-  if (headAlone) sendHeadAlone(response)
+  response.onClose(() => end(exchange, source))
+  relayBody(source, exchange, () => response.end())
+  if (headAlone) sendHeadAlone(exchange)
+}
+
+function end(exchange: ClientExchange, body: Readable): void {
+  body.destroy()
+  exchange.end()
 }
 
 function cutUnlessEnded(response: ClientResponse): void {
@@ -43,8 +52,12 @@ function cutUnlessEnded(response: ClientResponse): void {
 }
 
 /** Writes a body to a response, no faster than the client takes it; then calls `ended`. */
-export function relayBody(body: Readable, response: ClientResponse, ended: () => void): void {
-  body.on('data', (chunk: Buffer) => { if (!response.write(chunk)) body.pause() })
+export function relayBody(body: Readable, exchange: ClientExchange, ended: () => void): void {
+  const { response } = exchange
+  body.on('data', (chunk: Buffer) => {
+    exchange.bodyBytes += chunk.length
+    if (!response.write(chunk)) body.pause()
+  })
   body.on('end', ended)
   response.onDrain(() => body.resume())
 }

@@ -1,19 +1,19 @@
-// Uploads that do not come: a client that has begun a body must go on with it, for a connection to the origin waits with it.
+// Uploads that stop: a client that has begun a body must go on with it, because an origin connection waits with it.
 import type { ClientRequest } from '../listener/client-request.ts'
 import { Http2Request } from '../listener/http2-request.ts'
 
-/** What a client must send of a body in the time that it is given, to be given that time again. */
+/** If a client sends so many bytes of a body within the time limit, the time begins anew. */
 const pieceBytes = 16_384
-/** How often it is looked in that time. */
-const looks = 4
+/** The number of checks within the time limit. */
+const checks = 4
 
 /** An upload, between its neighbours in a ring. */
 class Upload {
   readonly request: ClientRequest
   readonly late: () => void
-  /** Where the piece that is waited for began. */
+  /** The bytes received when the awaited piece began. */
   fromBytes: number
-  /** Looks since then at which the client was to blame. */
+  /** The number of checks since then at which the client was to blame. */
   quiet = 0
   before: Upload = this
   after: Upload = this
@@ -41,26 +41,27 @@ class Upload {
 
 /** The uploads of a listener. */
 export interface UploadWatch {
-  /** Looks after a request that brings a body, until that has come or `late` has been called, once. */
+  /** Watches a request with a body, until the body has come or `late` has been called, once. */
   watch(request: ClientRequest, late: () => void): void
-  /** Looks at all of them; comes by itself, four times in the time that each is given. */
-  look(): void
-  /** How many are looked after. */
+  /** Checks all uploads. Runs by itself, four times within the time limit. */
+  check(): void
+  /** The number of watched uploads. */
   readonly size: number
   close(): void
 }
 
 /**
- * A bound on the whole would cut what is large along with what is slow. So the time is for each piece of 16 KiB, or for what
- * is left, and it does not run while the origin is the one that takes nothing. A client that sends a byte now and then is cut
- * as soon as one that sends none.
+ * Bounds the time of each piece of 16 KiB, or of the rest. A bound on the whole would abort large uploads along with slow
+ * ones. The time does not run while the origin is the side that stops reading. A client that trickles bytes is cut off as
+ * soon as one that sends nothing.
  *
- * An upload leaves the watch when its request closes, not at the next look: what is retained does not grow with traffic. A
- * ring, not a Map or a Set, because the tables that those outgrow keep what was in them until the old generation is collected.
+ * An upload leaves the watch when its request closes, not at the next check: what is retained does not grow with traffic. A
+ * ring, not a Map or a Set, because the tables that those outgrow keep what was in them until the old generation is
+ * collected.
  *
- * @param patienceMs how long a piece may take; 0: for ever
+ * @param pieceMs how long a piece may take; 0: no limit
  */
-export function watchUploads(patienceMs: number): UploadWatch {
+export function watchUploads(pieceMs: number): UploadWatch {
   let first: Upload | undefined
   let size = 0
   let timer: NodeJS.Timeout | undefined
@@ -72,7 +73,7 @@ export function watchUploads(patienceMs: number): UploadWatch {
     size--
   }
 
-  function look(): void {
+  function check(): void {
     let upload = first
     for (let left = size; left > 0 && upload !== undefined; left--) {
       const next: Upload = upload.after
@@ -93,15 +94,15 @@ export function watchUploads(patienceMs: number): UploadWatch {
 
   return {
     watch(request, late) {
-      if (patienceMs === 0 || hasEnded(request)) return
+      if (pieceMs === 0 || hasEnded(request)) return
       const upload = new Upload(request, late)
       if (first === undefined) first = upload
       else upload.putBefore(first)
       size++
       request.once('close', () => remove(upload))
-      timer ??= setInterval(look, patienceMs / looks).unref()
+      timer ??= setInterval(check, pieceMs / checks).unref()
     },
-    look,
+    check,
     get size() {
       return size
     },
@@ -116,16 +117,16 @@ function hasEnded(request: ClientRequest): boolean {
 function isLate(upload: Upload): boolean {
   const { request } = upload
   const bytes = bytesOf(request)
-  // What has come and is not taken waits for the origin, and nothing more is read from the client meanwhile.
+  // Received bytes that the origin has not taken yet: meanwhile nothing more is read from the client.
   if (request.readableLength > 0 || bytes - upload.fromBytes >= pieceBytes) {
     upload.fromBytes = bytes
     upload.quiet = 0
     return false
   }
-  return ++upload.quiet >= looks
+  return ++upload.quiet >= checks
 }
 
-/** Of HTTP/2 a request counts for itself, and of HTTP/1.1 its connection, on which nothing else comes before its end. */
+/** Returns the bytes received: of an HTTP/2 request its own, of HTTP/1.1 those of its connection, on which nothing else comes before its end. */
 function bytesOf(request: ClientRequest): number {
   return request instanceof Http2Request ? request.receivedBytes : request.socket.bytesRead
 }

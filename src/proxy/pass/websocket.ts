@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
+import type { Clock } from '../../clock.ts'
 import type { SpringhouseError } from '../../errors.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
@@ -12,24 +13,24 @@ import { Http1Response } from '../listener/http1-response.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
 import { relayBody } from './relay-response.ts'
 
-/** A WebSocket's handshake, and what relays it. */
+/** A WebSocket's handshake, and the parts that relay it. */
 export interface WebSocketHandshake {
   readonly origins: Origins
+  readonly clock: Clock
   readonly viaName: string
   readonly pass: Pass
-  readonly request: IncomingMessage
   readonly client: Socket
   /** Bytes that the client sent behind its request. */
   readonly head: Buffer
-  /** Logs an error and answers the client with it. */
+  /** Logs an error and sends the client its problem. */
   failed(cause: unknown): void
 }
 
-// A peer that is gone without a word is found out by the system: a WebSocket may be silent for hours, and has no timeout here.
+// The system finds a peer that is lost without a signal: a WebSocket may be silent for hours, and has no timeout here.
 const probeAfterMs = 60_000
 
-/** Whether a request asks for a WebSocket. To HTTP/1.0 there are no upgrades (RFC 9110 §7.8). */
-export function asksForWebSocket({ method, headers, httpVersion }: IncomingMessage): boolean {
+/** Returns true if a request is a WebSocket handshake. HTTP/1.0 has no upgrades (RFC 9110 §7.8). */
+export function isWebSocketHandshake({ method, headers, httpVersion }: IncomingMessage): boolean {
   return method === 'GET' && httpVersion === '1.1' && headers.upgrade?.trim().toLowerCase() === 'websocket'
 }
 
@@ -49,34 +50,51 @@ class Relay implements UpgradeSink {
   }
 
   start(): void {
-    const { origins, pass: { routed } } = this.#handshake
+    const { origins, clock, pass: { routed, exchange } } = this.#handshake
     // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
     const fields = [...routed.allFields(), 'connection', 'Upgrade', 'upgrade', 'websocket']
-    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket' }, this)
-    this.#client.on('close', () => this.#upgrade?.abort())
-    if (this.#client.destroyed) this.#upgrade.abort()
+    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket', onTry: server => exchange.tried(server, clock.monotonic()) }, this)
+    this.#client.on('close', () => this.#closed())
+    if (this.#client.destroyed) this.#closed()
+  }
+
+  #closed(): void {
+    this.#upgrade?.abort()
+    this.#handshake.pass.exchange.end()
   }
 
   onSwitched(fields: FieldLines, origin: Socket, head: Buffer): void {
     const client = this.#client
+    const { exchange } = this.#handshake.pass
     origin.on('error', () => undefined)
     if (client.destroyed) return void origin.destroy()
-    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields)]), 'latin1')
+    // The response that an error would have had gives the connection back.
+    ;(exchange.response as Http1Response).detachSocket(client)
+    exchange.hasSwitched = true
+    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields), 'x-request-id', exchange.requestId]), 'latin1')
     if (head.length > 0) client.write(head)
     if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
-    const response = answerOn(this.#handshake.request, this.#client)
-    if (!sendHead(response, status, this.#responseFields(fields))) {
+    const { exchange } = this.#handshake.pass
+    const { response } = exchange
+    exchange.responded(this.#handshake.clock.monotonic())
+    const refused = this.#handshake.pass.refused(status)
+    if (refused !== undefined) {
+      body.on('error', () => undefined)
+      body.destroy()
+      return this.onError(refused)
+    }
+    if (!sendHead(exchange, status, this.#responseFields(fields))) {
       body.on('error', () => undefined)
       body.destroy()
       return
     }
     body.on('error', () => response.cut())
     // A body that the end of the connection delimits is not whole when that end was a reset.
-    relayBody(body, response, () => { if (sound()) response.end(); else response.cut() })
+    relayBody(body, exchange, () => { if (sound()) response.end(); else response.cut() })
   }
 
   onError(error: SpringhouseError): void {
@@ -84,17 +102,17 @@ class Relay implements UpgradeSink {
   }
 
   #responseFields(fields: FieldLines): string[] {
-    const { viaName, pass: { reason } } = this.#handshake
-    return clientFields(fields, `1.1 ${viaName}`, passStatus(reason))
+    const { viaName, pass: { reason, routed } } = this.#handshake
+    return clientFields(fields, routed.cacheOnly, `1.1 ${viaName}`, passStatus(reason))
   }
 }
 
-/** An ordinary response on a connection that Node has given up, which it closes. */
-export function answerOn(request: IncomingMessage, socket: Duplex): Http1Response {
+/** Returns an ordinary response on a connection that Node has given up. The response closes the connection. */
+export function responseOn(request: IncomingMessage, socket: Duplex): Http1Response {
   const response = new Http1Response(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as IncomingMessage['socket'])
-  // Node took its own listener off when it gave the socket up.
+  // Node removed its own listener when it gave the socket up.
   socket.on('drain', () => response.emit('drain'))
   response.on('finish', () => socket.end())
   return response
@@ -106,7 +124,7 @@ function headOf(status: number, phrase: string, fields: FieldLines): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** What one side sends the other gets, at the pace of the slower; the end of either is the end of both. */
+/** Relays the bytes of each side to the other, at the pace of the slower. The end of either ends both. */
 function join(client: Socket, origin: Socket): void {
   for (const [side, other] of [[client, origin], [origin, client]] as const) {
     side.setTimeout(0)

@@ -1,6 +1,6 @@
 // The effects of unsafe requests: the last stamp of each remembered name, and of each bucket of forgotten names.
-import type { Metadata, LogPosition } from '../../policy/stored.ts'
-import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from './invalidation.ts'
+import type { Addressed, LogPosition, Named } from '../../policy/stored.ts'
+import { bucketCount, bucketOf, entryNames, isTagName, tagName, urlName, type Invalidation } from './invalidation.ts'
 
 export interface InvalidationTableOptions {
   /** The most separate names; beyond it the least recently named one is folded into its bucket. */
@@ -8,8 +8,6 @@ export interface InvalidationTableOptions {
   /** The longest time that any store keeps an entry. A name that was last named earlier is folded into its bucket. */
   readonly maxKeepMs?: number
 }
-
-type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
 
 /** A name in the ring of all names, in the order in which they were last named. */
 class Name {
@@ -132,14 +130,15 @@ export class InvalidationTable {
   }
 
   /** True if a record after `stamp` names the URL. */
-  killsUrl(stamp: LogPosition, authority: string, target: string): boolean {
-    return this.#latest > stamp && this.#kills(stamp, urlName(authority, target))
+  killsUrl(stamp: LogPosition, { authority, publicHosts, target }: Addressed): boolean {
+    if (this.#latest <= stamp) return false
+    return this.#kills(stamp, urlName(authority, target)) || publicHosts?.some((host) => this.#kills(stamp, urlName(host, target))) === true
   }
 
   /** True if a record after the entry's stamp names it. */
   kills(stamp: LogPosition, entry: Named): boolean {
     if (this.#latest <= stamp) return false
-    if (this.#kills(stamp, urlName(entry.authority, entry.target))) return true
+    if (this.killsUrl(stamp, entry)) return true
     return this.#latestOfTags > stamp && entry.tags.some((tag) => this.#kills(stamp, tagName(tag)))
   }
 
@@ -160,9 +159,9 @@ export class InvalidationTable {
   }
 
   /** True if a record after `stamp` and before `until` names the entry, or if that is not known any more. */
-  namedBetween(stamp: LogPosition, until: LogPosition, { authority, target, tags }: Named): boolean {
+  namedBetween(stamp: LogPosition, until: LogPosition, entry: Named): boolean {
     if (this.#latest <= stamp) return false
-    return [urlName(authority, target), ...tags.map(tagName)].some((text) => {
+    return entryNames(entry).some((text) => {
       const name = this.#names.get(text)
       if (this.#bucketIsAbove(stamp, text)) return true
       if (name === undefined || name.last <= stamp) return false

@@ -1,5 +1,7 @@
 // The URLs and groups that an unsafe request invalidated, as short names, each of which falls into one of many buckets.
 import { hash } from 'node:crypto'
+import { purgeHost } from '../../http/authority.ts'
+import type { Addressed, Named } from '../../policy/stored.ts'
 import type { Purge } from './log.ts'
 
 /**
@@ -19,8 +21,18 @@ const longestName = 96
 
 /** Returns the name of a URL. No host and no tag contains a line feed. */
 export function urlName(authority: string, target: string): string {
-  const name = `${authority}\n${target}`
+  const name = `${purgeHost(authority)}\n${target}`
   return name.length <= longestName ? name : `#${digest(name)}`
+}
+
+/** Returns the names of a URL: on its host, and on the hosts that a trusted proxy reported. */
+export function urlNames({ authority, publicHosts, target }: Addressed): string[] {
+  return [urlName(authority, target), ...(publicHosts ?? []).map((host) => urlName(host, target))]
+}
+
+/** Returns the names of an entry. */
+export function entryNames(entry: Named): string[] {
+  return [...urlNames(entry), ...entry.tags.map(tagName)]
 }
 
 /** Returns the name of a tag, or of a group (RFC 9875). */

@@ -28,7 +28,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       return table.revision
     },
     judge: (meta) => table.judge(meta),
-    mayMatch: (since, authority, target) => table.mayTouch(since, authority, target),
+    mayMatch: (since, url) => table.mayTouch(since, url),
     matchedBetween: (entry, until) => table.touchedBefore(entry, until),
     append: async (purge) => {
       count++

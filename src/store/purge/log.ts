@@ -1,5 +1,5 @@
 // The ordered log of invalidations: what a purge is, and which purges an entry must survive to be served.
-import type { Metadata, LogPosition } from '../../policy/stored.ts'
+import type { Addressed, LogPosition, Named } from '../../policy/stored.ts'
 
 /** A URL, or a prefix of one, without its scheme. */
 export interface UrlPattern {
@@ -57,18 +57,18 @@ export interface PurgeLog {
   /** Increases with every record applied here: an entry needs to be judged only once per revision. */
   readonly revision: number
   /** Judges an entry by the records after its stamp. */
-  judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict
+  judge(meta: Named & { readonly stamp: LogPosition }): Verdict
   /**
    * True if a record after `stamp` may match a response for this URL whose tags are not known yet. Then no new request may
    * share a fetch that began at `stamp`. The target is in normal form.
    */
-  mayMatch(stamp: LogPosition, authority: string, target: string): boolean
+  mayMatch(stamp: LogPosition, url: Addressed): boolean
   /**
    * True if a record after the entry's stamp and before `until` matches it, hard or soft. Also true if that is not known
    * here, for instance because `until` has not been applied yet. For an entry that must survive the record `until` of its
    * own request, and no other.
    */
-  matchedBetween(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean
+  matchedBetween(entry: Named & { readonly stamp: LogPosition }, until: LogPosition): boolean
   /**
    * Records a purge and waits up to `waitMs` for every live replica to apply it.
    * @throws SpringhouseError PURGE_NOT_WRITTEN if it was not recorded, and never will be. PURGE_UNCONFIRMED if that is not

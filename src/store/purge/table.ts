@@ -1,5 +1,6 @@
 // The effect of a purge log's records on an entry: an index from tags, URLs and prefixes to the last record that named each.
-import type { Metadata, LogPosition } from '../../policy/stored.ts'
+import { purgeHost } from '../../http/authority.ts'
+import type { Addressed, LogPosition, Named } from '../../policy/stored.ts'
 import { InvalidationTable, type InvalidationTableOptions } from './invalidation-table.ts'
 import type { Invalidation } from './invalidation.ts'
 import type { Purge, PurgeRecord, UrlPattern, Verdict } from './log.ts'
@@ -200,13 +201,13 @@ export class PurgeTable {
     }
   }
 
-  judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
+  judge(meta: Named & { readonly stamp: LogPosition }): Verdict {
     const { stamp } = meta
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return 'dead'
     if (stamp >= this.#latest) return 'valid'
     if (this.#invalidations.kills(stamp, meta)) return 'dead'
     let verdict = weigh('valid', this.#all, stamp)
-    if (verdict !== 'dead') verdict = this.#judgeUrl(verdict, stamp, meta.authority, meta.target)
+    if (verdict !== 'dead') verdict = this.#judgeUrl(verdict, stamp, meta)
     for (let i = 0; i < meta.tags.length && verdict !== 'dead'; i++) {
       const tag = meta.tags[i] as string
       verdict = weigh(verdict, this.#tags.get(tag), stamp)
@@ -217,29 +218,33 @@ export class PurgeTable {
     return verdict
   }
 
-  #judgeUrl(before: Verdict, stamp: LogPosition, authority: string, target: string): Verdict {
-    let verdict = weigh(before, this.#urls.get(nameOf(authority, target)), stamp)
-    verdict = weigh(verdict, this.#urls.get(nameOf('', target)), stamp)
+  #judgeUrl(before: Verdict, stamp: LogPosition, { authority, publicHosts, target }: Addressed): Verdict {
+    let verdict = this.#judgeOnHost(before, stamp, '', target)
+    verdict = this.#judgeOnHost(verdict, stamp, purgeHost(authority), target)
+    if (publicHosts !== undefined) for (const host of publicHosts) verdict = this.#judgeOnHost(verdict, stamp, host, target)
+    return verdict
+  }
+
+  // The host '' is every host.
+  #judgeOnHost(before: Verdict, stamp: LogPosition, host: string, target: string): Verdict {
+    let verdict = weigh(before, this.#urls.get(nameOf(host, target)), stamp)
     for (const length of this.#prefixLengths.keys()) {
-      if (length > target.length) continue
-      const beginning = target.slice(0, length)
-      verdict = weigh(verdict, this.#prefixes.get(nameOf(authority, beginning)), stamp)
-      verdict = weigh(verdict, this.#prefixes.get(nameOf('', beginning)), stamp)
       if (verdict === 'dead') break
+      if (length <= target.length) verdict = weigh(verdict, this.#prefixes.get(nameOf(host, target.slice(0, length))), stamp)
     }
     return verdict
   }
 
-  mayTouch(stamp: LogPosition, authority: string, target: string): boolean {
+  mayTouch(stamp: LogPosition, url: Addressed): boolean {
     if (!stamp.startsWith(this.#identity) || stamp < this.#floor) return true
     if (stamp >= this.#latest) return false
-    if (this.#invalidations.namesTagsAfter(stamp) || this.#invalidations.killsUrl(stamp, authority, target)) return true
-    return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, authority, target) !== 'valid'
+    if (this.#invalidations.namesTagsAfter(stamp) || this.#invalidations.killsUrl(stamp, url)) return true
+    return this.#latestOfTags > stamp || this.#judgeUrl(weigh('valid', this.#all, stamp), stamp, url) !== 'valid'
   }
 
   // The indexes know only the last record of each name, and that may be `until` itself. Therefore the records are checked
   // one by one, back from the latest. All records after the floor are there.
-  touchedBefore(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean {
+  touchedBefore(entry: Named & { readonly stamp: LogPosition }, until: LogPosition): boolean {
     const { stamp } = entry
     if (!stamp.startsWith(this.#identity) || !until.startsWith(this.#identity) || stamp < this.#floor || until > this.#latest) return true
     if (this.#invalidations.namedBetween(stamp, until, entry)) return true
@@ -264,7 +269,7 @@ function nameOf(authority: string, target: string): string {
 }
 
 function patternName(pattern: UrlPattern): string {
-  return nameOf(pattern.authority ?? '', pattern.target)
+  return nameOf(purgeHost(pattern.authority ?? ''), pattern.target)
 }
 
 function note(index: Map<string, Last>, name: string, kind: 'hard' | 'soft', id: LogPosition): void {

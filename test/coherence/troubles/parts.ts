@@ -12,7 +12,7 @@ export interface TroubleParts {
   readonly redis: RedisServers
   readonly maxLagMs: number
   readonly random: Random
-  /** Does what must happen at one moment for a trouble to matter. */
+  /** Does the work that must happen at one moment for a trouble to matter. */
   readonly client: Client
 }
 

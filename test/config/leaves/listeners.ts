@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { ask, open, rawRequest } from '../../support/client.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
-import { token } from '../../support/house.ts'
+import { token } from '../../support/proxy.ts'
 import { freePort } from '../../cli/command.ts'
 import { each, pair, raced, type Probe, type Under } from './probe.ts'
 
@@ -47,7 +47,7 @@ function handshake(port: number): Promise<string | false | null> {
   })
 }
 
-/** Reads the answer to bytes on a connection of their own, until the proxy closes it. */
+/** Returns the status of the response to bytes on a connection of their own, once the proxy closes it. */
 const statusOf = async (house: Under, bytes: string): Promise<string | undefined> => /^HTTP\/1\.1 (\d+)/.exec(await rawRequest(house.port, bytes))?.[1]
 
 export const listeners: Readonly<Record<string, Probe>> = {
@@ -80,9 +80,9 @@ export const listeners: Readonly<Record<string, Probe>> = {
     see: (house) => statusOf(house, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'),
   }),
   'proxy.headersTimeoutMs': raced({ values: ['1h', '100ms'], with: { 'proxy.requestTimeoutMs': '1h' }, ends: '408', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n') }),
-  'proxy.keepAliveTimeoutMs': raced({ values: ['1h', '10ms'], ends: '200', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') }),
+  'proxy.keepAliveTimeoutMs': raced({ values: [0, '10ms'], ends: '200', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') }),
   'proxy.stalledTimeoutMs': raced({
-    values: ['1h', '100ms'],
+    values: [0, '100ms'],
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).end(Buffer.alloc(64 << 20)),
     ends: 'disconnected',
     see: (house) => new Promise((resolve) => {
@@ -91,7 +91,7 @@ export const listeners: Readonly<Record<string, Probe>> = {
         response.on('error', () => resolve('disconnected'))
         response.on('close', () => resolve('disconnected'))
         response.socket.on('close', () => resolve('disconnected'))
-        // A paused socket does not notice its end: one that is asked to write does.
+        // A paused socket does not notice its end. A socket that writes does.
         const look = setInterval(() => response.socket.write('\r\n'), 50)
         look.unref()
       })

@@ -29,7 +29,7 @@ async function listening(t: Test, listener: ReturnType<typeof createTcpServer>):
   return (listener.address() as AddressInfo).port
 }
 
-/** An origin over TLS, and the names that clients asked it for. */
+/** Starts an origin over TLS, and records the server names that clients send. */
 async function secure(t: Test): Promise<{ url: string; names: (string | undefined)[] }> {
   const names: (string | undefined)[] = []
   const listener = createTlsServer({ cert: testCertificate, key: testKey }, (_request, response) => response.end('secure'))
@@ -42,7 +42,7 @@ const overTls = async (t: Test, path: string, options: Pick<Options, 'values' | 
   return each({ ...options, with: { 'origins.<name>.servers': [url], ...options.with }, expected, see: async (house) => (await house.get('/')).status })(t, path)
 }
 
-/** Two requests of which the origin answers none: what becomes of the second. */
+/** Two requests to an origin that sends no response: the fate of the second. */
 const second = (values: readonly [unknown, unknown], others: Options['with'], ends: readonly [unknown, unknown]): Probe => pair({
   values, ...(others !== undefined && { with: others }), origin: silent,
   expected: ends,
@@ -63,7 +63,7 @@ export const origins: Readonly<Record<string, Probe>> = {
     const urls = [await server(t, body('a')), await server(t, body('b'))] as const
     return each({ values: [[urls[0]], [urls[1]]], expected: ['a', 'b'], see: async (house) => (await house.get('/')).body.toString() })(t, path)
   },
-  // The first request is held: the fewest under way has the other server, turns come back to the first.
+  // The first request is held: by the fewest requests in flight the other server is chosen, by turns the first again.
   'origins.<name>.balance': async (t, path) => {
     const seen: string[] = []
     const note = (name: string): OriginHandler => (request, response) => {
@@ -101,7 +101,7 @@ export const origins: Readonly<Record<string, Probe>> = {
   },
   'origins.<name>.timeouts.headersMs': raced({ values: ['1h', '20ms'], with: { 'origins.<name>.retries': 0 }, origin: silent, ends: 504, see: async (house) => (await house.get('/')).status }),
   'origins.<name>.timeouts.idleMs': raced({
-    values: ['1h', '20ms'],
+    values: [0, '20ms'],
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).write('half'),
     ends: false,
     see: async (house) => (await house.get('/')).complete,

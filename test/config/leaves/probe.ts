@@ -1,12 +1,12 @@
-// A probe: the program is started with two values of one setting, and what is seen of it from outside must differ.
+// A probe: the program is started with two values of one setting, and its visible behaviour must differ.
 import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../../src/clock.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
-import { startHouse, token, type House } from '../../support/house.ts'
+import { startProxy, token, type TestProxy } from '../../support/proxy.ts'
 import { manualClock, type ManualClock } from '../../support/manual-clock.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from '../../support/scripted-origin.ts'
 
-/** What is seen with each of the two values, and what should be. */
+/** The observation for each of the two values, and the expected one. */
 export interface Seen {
   readonly seen: readonly [unknown, unknown]
   readonly expected: readonly [unknown, unknown]
@@ -19,7 +19,7 @@ export type Settings = Readonly<Record<string, unknown>>
 
 type Tree = Record<string, unknown>
 
-/** A copy of settings with one of them changed: `[]` is the first of a list, `<name>` the origin `api`. `undefined` takes it out. */
+/** Returns a copy of settings with one setting changed: `[]` is the first of a list, `<name>` the origin `api`. `undefined` removes it. */
 export function withSetting(settings: Settings, path: string, value: unknown): Settings {
   const keys = path.replaceAll('[]', '.0').replaceAll('<name>', 'api').split('.')
   const copy = structuredClone(settings) as Tree
@@ -47,8 +47,8 @@ export interface Options {
   readonly origin?: OriginHandler
 }
 
-/** A house, the value that it has, and the number of that value: 0 or 1. */
-export type Under = House<Clock> & { readonly value: unknown; readonly index: 0 | 1; readonly manual: ManualClock }
+/** A proxy, the value that it has, and the number of that value: 0 or 1. */
+export type Under = TestProxy<Clock> & { readonly value: unknown; readonly index: 0 | 1; readonly manual: ManualClock }
 
 const plain: OriginHandler = (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('body')
 
@@ -58,11 +58,11 @@ async function start(t: Test, path: string, { values, with: others = {}, origin:
   let config = withSetting(settled, 'origins', { api: { servers: [origin.url] } })
   for (const [other, value] of Object.entries(typeof others === 'function' ? others(index) : others)) config = withSetting(config, other, value)
   config = withSetting(config, path, values[index])
-  const house = await startHouse<Clock>(t, { origin, clock, config })
+  const house = await startProxy<Clock>(t, { origin, clock, config })
   return Object.assign(house, { value: values[index], index, manual: clock as ManualClock })
 }
 
-/** Looks at each value in turn. A configuration that is refused is seen as `refused`. */
+/** Observes each value in turn. A configuration that is refused is seen as `refused`. */
 export function each(options: Options & { readonly expected: readonly [unknown, unknown]; readonly clock?: Clock; readonly see: (house: Under) => unknown }): Probe {
   return async (t, path) => {
     const seen: unknown[] = []
@@ -70,7 +70,7 @@ export function each(options: Options & { readonly expected: readonly [unknown, 
       try {
         const house = await start(t, path, options, index, options.clock ?? manualClock())
         seen.push(await options.see(house))
-        // Before the next one: what it holds must not be seen for that.
+        // Before the next one: entries of this one must not be seen there.
         await house.app.close()
       } catch (error) {
         if (!(error instanceof ConfigError) && !/certificate/.test((error as Error).message)) throw error
@@ -81,7 +81,7 @@ export function each(options: Options & { readonly expected: readonly [unknown, 
   }
 }
 
-/** Two houses at once: for what the one does while the other waits. */
+/** Two proxies at once: for the behaviour of one while the other waits. */
 export function pair(options: Options & { readonly expected: readonly [unknown, unknown]; readonly see: (first: Under, second: Under) => Promise<readonly [unknown, unknown]> }): Probe {
   return async (t, path) => {
     const [first, second] = await Promise.all([start(t, path, options, 0, systemClock), start(t, path, options, 1, systemClock)])
@@ -89,7 +89,7 @@ export function pair(options: Options & { readonly expected: readonly [unknown, 
   }
 }
 
-/** What becomes of both when the second is done: for deadlines, of which the first is far off. No time is measured. */
+/** Observes both when the second is done: for deadlines, of which the first is far off. No time is measured. */
 export function raced(options: Options & { readonly ends: unknown; readonly see: (house: Under) => Promise<unknown> }): Probe {
   const { ends, see } = options
   return pair({

@@ -10,7 +10,7 @@ import { withSetting, type Probe, type Settings } from './probe.ts'
 
 const least: Settings = { origins: { api: { servers: ['http://127.0.0.1:9'] } } }
 
-/** What the log does with each of two values. */
+/** Observes the log with each of two values. */
 const log = (values: readonly [unknown, unknown], expected: readonly [unknown, unknown], see: (config: LogConfig) => unknown, others: Settings = {}): Probe => (_t, path) => {
   const [first, second] = values.map((value) => {
     let settings = least
@@ -27,7 +27,7 @@ const log = (values: readonly [unknown, unknown], expected: readonly [unknown, u
 
 const requests = [[200, 5], [500, 5], [200, 600]] as const
 
-// To be asked through a running proxy, once its requests are wired to the access log.
+// Becomes a probe of a running proxy once its requests are wired to the access log.
 const lines = (values: readonly [unknown, unknown], expected: readonly [unknown, unknown], others: Settings = {}): Probe => log(values, expected, (config) => {
   const access = new AccessLog(config, { sink: { append: () => {} }, format: (line) => line, random: () => 0.05 })
   return requests.map(([status, ms]) => access.wants(status, false, ms))
@@ -47,7 +47,7 @@ export const processes: Readonly<Record<string, Probe>> = {
   'log.sampleOneIn': lines([100, 10], [[false, true, false], [true, true, true]], { 'log.access': 'sampled' }),
   'log.slowMs': lines(['1s', '500ms'], [[false, true, false], [false, true, true]], { 'log.access': 'sampled' }),
   'log.query': log([[], ['page']], ['/?page=***', '/?page=2'], target),
-  // Nothing is built behind it yet, and a configuration that asks for it is told so.
+  // Nothing is built behind it yet, and a configuration that sets it is refused.
   'sessions.enabled': log([false, true], ['starts', 'refused'], () => 'starts'),
   workers: async (t) => {
     const redis = await startRedis()

@@ -1,4 +1,4 @@
-// Probes of Redis: which servers are contacted, as whom, and how long they are waited for.
+// Probes of Redis: the servers that are contacted, the user, and the time limits.
 import { X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
@@ -32,7 +32,7 @@ const contacted = (address: (port: number) => unknown, others: Settings = {}): P
   })(t, path)
 }
 
-/** What a server is told in the first command of a kind. */
+/** Observes the first command of a kind that a server receives. */
 const told = (settings: (port: number) => Settings, values: readonly [unknown, unknown], command: RegExp, expected: readonly [unknown, unknown]): Probe => async (t, path) => {
   const servers = await two(t)
   return each({
@@ -54,7 +54,7 @@ const files = (t: Test, texts: Readonly<Record<string, string>>): ((name: string
   return (name) => `${folder}/${name}`
 }
 
-/** What is seen of TLS: by a server that asks for a certificate. */
+/** Observes TLS, by a server that requests a certificate. */
 const overTls = (options: (t: Test) => { readonly values: Options['values']; readonly with?: Settings }, expected: readonly [unknown, unknown], look: (server: RespRecorder) => unknown): Probe => async (t, path) => {
   const { values, with: others } = options(t)
   const servers = await two(t, true)

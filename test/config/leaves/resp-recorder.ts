@@ -13,7 +13,7 @@ export interface RespRecorder {
   readonly tls: readonly { readonly servername: string | undefined; readonly client: string | undefined }[]
 }
 
-/** @param secure whether it speaks TLS, and asks for a certificate without holding clients to it */
+/** @param secure true for TLS with a request for a client certificate, which clients need not have */
 export async function startRespRecorder(t: Test, secure = false): Promise<RespRecorder> {
   const commands: string[][] = []
   const tls: { servername: string | undefined; client: string | undefined }[] = []

@@ -1,6 +1,6 @@
-// Probes of routes: what matches, what is keyed, how responses are kept.
+// Probes of routes: matches, keys, and the storage of responses.
 import type { Test } from 'tap'
-import { detail } from '../../support/house.ts'
+import { detail } from '../../support/proxy.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
 import { each, type Probe, type Under } from './probe.ts'
 
@@ -68,8 +68,8 @@ export const routes: Readonly<Record<string, Probe>> = {
   'routes[].cache.mode': later(['cache', 'bypass'], fields({ 'Cache-Control': 'max-age=60' }), ['fresh', 'route-uncached']),
   'routes[].cache.ttl.default': later(['0s', '1m'], fields({ ETag: '"a"' }), ['no-lifetime', 'fresh']),
   'routes[].cache.ttl.max': later(['1h', '1m'], fields({ 'Cache-Control': 'max-age=600' }), ['fresh', 'stale'], 120),
-  'routes[].cache.negativeTtl': later([{}, { 404: '1m' }], fields({}, 404), ['no-lifetime', 'fresh']),
-  'routes[].cache.heuristics': later([true, false], (_request, response) => void response.writeHead(200, { 'Last-Modified': 'Mon, 01 Jan 2001 00:00:00 GMT' }).end(), ['fresh', 'no-lifetime']),
+  'routes[].cache.ttl.status': later([{}, { 404: '1m' }], fields({}, 404), ['no-lifetime', 'fresh']),
+  'routes[].cache.ttl.heuristic': later(['10m', '1m'], fields({ 'Last-Modified': 'Mon, 01 Jan 2001 00:00:00 GMT' }), ['fresh', 'stale'], 120),
   'routes[].cache.staleWhileRevalidate': later(['0s', '1m'], fields({ 'Cache-Control': 'max-age=10', ETag: '"a"' }), ['stale', 'stale-while-revalidate'], 20),
   'routes[].cache.staleIfSlow': each({
     values: ['1ms', '1m'],

@@ -1,8 +1,8 @@
-// Probes of the store and of what replicas share.
+// Probes of the store and of the state that replicas share.
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { systemClock } from '../../../src/clock.ts'
-import { detail } from '../../support/house.ts'
+import { detail } from '../../support/proxy.ts'
 import { eventually } from '../../support/log.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 import type { OriginHandler } from '../../support/scripted-origin.ts'
@@ -12,7 +12,7 @@ const stored = (bytes: number): OriginHandler => (_request, response) => void re
 
 const reasonOf = async (house: Under, path = '/'): Promise<string | undefined> => detail(await house.get(path))
 
-/** What a second request finds of a body of so many bytes. */
+/** Observes a second request for a body of so many bytes. */
 const fits = (values: readonly [unknown, unknown], bytes: number, others: Settings = {}): Probe => each({
   values, with: others, origin: stored(bytes), expected: ['fresh', 'uri-miss'],
   see: async (house) => {
@@ -31,12 +31,23 @@ async function redis(t: Test): Promise<{ server: RedisServer; client: Redis; set
   return { server, client, settings: { 'redis.url': server.url, 'redis.commandTimeoutMs': '10s' } }
 }
 
-/** What is left of an entry after so many purges of something else. */
+/** Observes an entry after so many purges of something else. */
 const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => string): Probe => each({
   values, origin: stored(10), expected: ['fresh', 'uri-miss'],
   see: async (house) => {
     await house.get('/')
     for (let i = 0; i < 110; i++) await house.purge({ tags: Array.from({ length: 2 }, (_, nth) => tag(2 * i + nth)) })
+    return reasonOf(house)
+  },
+})
+
+/** The reason of a request after a purge of the tag `a`, for a response with `X-Tags: a`. */
+const tagged = (values: readonly [unknown, unknown], others: Settings, expected: readonly [unknown, unknown] = ['uri-miss', 'fresh']): Probe => each({
+  values, with: others, expected,
+  origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'X-Tags': 'a' }).end(),
+  see: async (house) => {
+    await house.get('/')
+    await house.purge({ tags: ['a'] })
     return reasonOf(house)
   },
 })
@@ -71,6 +82,12 @@ export const storage: Readonly<Record<string, Probe>> = {
       return house.origin.requests[1]?.header('if-none-match')
     },
   }),
+  'cache.tags.fields[].name': tagged(['x-tags', 'x-other'], { 'cache.tags.fields': [{ separator: 'comma' }] }),
+  'cache.tags.fields[].separator': tagged(['both', 'structured'], { 'cache.tags.fields': [{ name: 'x-tags' }] }, ['uri-miss', 'bad-cache-groups']),
+  'cache.tags.forward': each({
+    values: [false, true], origin: (_request, response) => void response.writeHead(200, { 'Cache-Tag': 'a' }).end(), expected: [undefined, 'a'],
+    see: async (house) => (await house.get('/')).header('cache-tag'),
+  }),
   'cache.coalesce': pair({
     values: [true, false], origin: () => {}, expected: [1, 2],
     see: async (first, second) => {
@@ -79,7 +96,7 @@ export const storage: Readonly<Record<string, Probe>> = {
       return [first.origin.requests.length, second.origin.requests.length]
     },
   }),
-  // Redis hangs: how long a replica still goes by what it knows.
+  // Redis hangs: how long a replica still uses its last knowledge.
   'coherence.maxLagMs': async (t, path) => {
     const { server, settings } = await redis(t)
     let hangs: Promise<void> | undefined
@@ -114,7 +131,7 @@ export const storage: Readonly<Record<string, Probe>> = {
   },
   'coherence.maxLogRecords': afterPurges([1000, 100], (i) => `tag-${i}`),
   'coherence.maxLogBytes': afterPurges(['1MiB', '64KiB'], (i) => `tag-${i}-${'x'.repeat(800)}`),
-  // A replica that never acknowledges: what a frozen process leaves behind for a while.
+  // A replica that never acknowledges: a frozen process stays registered for a while.
   'coherence.purgeWaitMs': async (t, path) => {
     const { client, settings } = await redis(t)
     return raced({

@@ -103,7 +103,7 @@ export type Gathered = { readonly length: number, readonly body: Buffer | Chunks
 
 /**
  * An incoming body. A short one is kept until the end. A longer one is sent chunk by chunk, under a name that is not visible
- * yet, with a time to live that frees the chunks if no commit makes them visible.
+ * yet. A time to live frees the chunks if no commit makes them visible.
  */
 export class BodySink {
   readonly #lane: GuardedClient

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
-import type { Metadata, LogPosition } from '../../../policy/stored.ts'
+import type { Addressed, LogPosition, Named } from '../../../policy/stored.ts'
 import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../../purge/log.ts'
 import { foldedPurge, type Invalidation } from '../../purge/invalidation.ts'
 import { PurgeTable } from '../../purge/table.ts'
@@ -69,9 +69,9 @@ const lastChanceMs = 1000
  * it.
  *
  * Redis may lose the registrations too (a flush, a restart without persistence). A replica notices that its registration is
- * missing although it cannot have expired, or that the log is another one, and records that in Redis. From then on, for as
- * long as any replica may use what it read before, a purge counts one more replica than it can name, which does not
- * acknowledge.
+ * missing although it cannot have expired, or that the log is another one, and records that in Redis. From then on a purge
+ * counts one more replica than it can name, which does not acknowledge. This lasts for as long as any replica may use what
+ * it read before.
  */
 export function createStreamPurgeLog(options: StreamPurgeLogOptions): SharedPurgeLog {
   return new RedisPurgeLog(options)
@@ -156,17 +156,17 @@ class RedisPurgeLog implements SharedPurgeLog {
     return this.#unrecorded.size
   }
 
-  judge(meta: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>): Verdict {
+  judge(meta: Named & { readonly stamp: LogPosition }): Verdict {
     if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.touches(meta))) return 'dead'
     return this.#table.judge(meta)
   }
 
-  mayMatch(stamp: LogPosition, authority: string, target: string): boolean {
-    if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.mayTouch(authority, target))) return true
-    return this.#table.mayTouch(stamp, authority, target)
+  mayMatch(stamp: LogPosition, url: Addressed): boolean {
+    if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.mayTouch(url))) return true
+    return this.#table.mayTouch(stamp, url)
   }
 
-  matchedBetween(entry: Pick<Metadata, 'stamp' | 'authority' | 'target' | 'tags'>, until: LogPosition): boolean {
+  matchedBetween(entry: Named & { readonly stamp: LogPosition }, until: LogPosition): boolean {
     if (!this.isCaughtUp() || (this.#unrecorded.any && this.#unrecorded.touches(entry))) return true
     return this.#table.touchedBefore(entry, until)
   }

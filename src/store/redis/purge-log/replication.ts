@@ -87,7 +87,7 @@ export class ReplicationCheck {
   async #write(): Promise<Redis> {
     const { client, key, keepMs } = this.#options
     const touch = async (server: RedisClient): Promise<void> => {
-      if (await withDeadline(server.pexpire(key, keepMs), waitTimeoutMs) !== 1) throw new Error('nobody follows the log')
+      if (await withDeadline(server.pexpire(key, keepMs), waitTimeoutMs) !== 1) throw new Error('no replica follows the log')
     }
     if (!(client instanceof Cluster)) {
       await touch(client)
@@ -97,7 +97,7 @@ export class ReplicationCheck {
     await touch(client)
     const slot = new Command('PEXPIRE', [key]).getSlot()
     const owner = client.nodes('master').find((node) => nameOf(node) === client.slots[slot ?? 0]?.[0])
-    if (owner === undefined) throw new Error('nobody owns the slot of the log')
+    if (owner === undefined) throw new Error('no node owns the slot of the log')
     try {
       await touch(owner)
       return owner

@@ -1,14 +1,12 @@
 // Invalidations by unsafe requests that Redis could not record: they apply in this process until all replicas can read them.
-import type { Metadata, LogPosition } from '../../../policy/stored.ts'
-import { bucketCount, bucketOf, isTagName, tagName, urlName, type Invalidation } from '../../purge/invalidation.ts'
+import type { Addressed, LogPosition, Named } from '../../../policy/stored.ts'
+import { bucketCount, bucketOf, isTagName, entryNames, urlNames, type Invalidation } from '../../purge/invalidation.ts'
 
 /** The most names that are kept; beyond it only buckets are. */
 const maxNames = 10_000
 /** The most in one record: a script must not keep Redis busy for long. */
 const namesPerRecord = 500
 const bucketsPerRecord = 5_000
-
-type Named = Pick<Metadata, 'authority' | 'target' | 'tags'>
 
 /** Names, and buckets of names: bounded, however many there are. */
 class Invalid {
@@ -146,13 +144,13 @@ export class Unrecorded {
     return this.#recorded.length > 0 || this.#underWay !== undefined || this.#waiting.size > 0
   }
 
-  touches({ authority, target, tags }: Named): boolean {
-    return this.#has(urlName(authority, target)) || tags.some((tag) => this.#has(tagName(tag)))
+  touches(entry: Named): boolean {
+    return entryNames(entry).some((name) => this.#has(name))
   }
 
   /** As PurgeLog.mayMatch. */
-  mayTouch(authority: string, target: string): boolean {
-    return this.#all().some(({ namesTags }) => namesTags) || this.#has(urlName(authority, target))
+  mayTouch(url: Addressed): boolean {
+    return this.#all().some(({ namesTags }) => namesTags) || urlNames(url).some((name) => this.#has(name))
   }
 
   #has(name: string): boolean {

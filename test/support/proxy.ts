@@ -1,4 +1,4 @@
-// A whole Springhouse for end-to-end tests: real sockets on every side, a scripted origin, and a clock that the test sets.
+// A whole proxy for end-to-end tests: real sockets on every side, a scripted origin, and a clock that the test sets.
 import { pino } from 'pino'
 import { startApp, type App } from '../../src/app.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -7,18 +7,20 @@ import { ask, type Answer, type Ask } from './client.ts'
 import { manualClock, type ManualClock } from './manual-clock.ts'
 import { startOrigin, type OriginHandler, type ScriptedOrigin } from './scripted-origin.ts'
 
-/** What every test of the house gives back at its end. */
+/** The part of a test that closes the proxy at its end. */
 interface Teardown {
   teardown(close: () => Promise<void>): void
 }
 
-export interface House<C extends Clock = ManualClock> {
+export interface TestProxy<C extends Clock = ManualClock> {
   readonly app: App
   readonly origin: ScriptedOrigin
   readonly clock: C
   readonly port: number
-  /** What it has logged, from `info` on. */
+  /** The lines logged so far, from `info` on. */
   readonly log: readonly LogLine[]
+  /** The lines of the access log (`log.access`). */
+  readonly accessLines: readonly Readonly<Record<string, unknown>>[]
   /** GET, or what `options` say, as a client of the proxy. */
   get(path: string, headers?: Readonly<Record<string, string>>, options?: Ask): Promise<Answer>
   /** A request to the admin API, with the token. */
@@ -32,14 +34,14 @@ export interface LogLine {
   readonly msg: string
 }
 
-export interface HouseOptions<C extends Clock = ManualClock> {
-  /** One that runs already is left running: for several houses before one origin. */
+export interface TestProxyOptions<C extends Clock = ManualClock> {
+  /** A running origin is left running: for several proxies before one origin. */
   readonly origin: OriginHandler | ScriptedOrigin
   /** URL of the Redis that it shares with others; the embedded store without. Give the system's clock with it. */
   readonly redis?: string
-  /** What clients name as Host; its own address and port unless given. */
+  /** The Host of each request; the proxy's own address and port unless given. */
   readonly host?: string
-  /** One that stands still unless given: deadlines that Redis is held to need one that goes. */
+  /** A clock that stands still unless given. Deadlines of Redis need a clock that runs. */
   readonly clock?: C
   /** Settings of the only route. */
   readonly cache?: Readonly<Record<string, unknown>>
@@ -51,12 +53,12 @@ export interface HouseOptions<C extends Clock = ManualClock> {
 
 export const token = 'a-token-for-the-tests-of-the-house'
 
-/** Settings of the admin listener of each house; a reload without them would take its token away. */
+/** Settings of the admin listener of each proxy; a reload without them would remove its token. */
 export const adminSettings = { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token, scopes: ['read', 'purge'] }] } as const
 
-export async function startHouse<C extends Clock = ManualClock>(t: Teardown, options: HouseOptions<C>): Promise<House<C>> {
+export async function startProxy<C extends Clock = ManualClock>(t: Teardown, options: TestProxyOptions<C>): Promise<TestProxy<C>> {
   const origin = typeof options.origin === 'function' ? await startOrigin(options.origin) : options.origin
-  // Safe: C is another than ManualClock only where a clock is given.
+  // Safe: C differs from ManualClock only if a clock is given.
   const clock = options.clock ?? (manualClock() as Clock as C)
   const config = resolveConfig({
     proxy: { host: '127.0.0.1', port: 0 },
@@ -68,7 +70,9 @@ export async function startHouse<C extends Clock = ManualClock>(t: Teardown, opt
   })
   const log: LogLine[] = []
   const logger = pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line) as LogLine) })
-  const app = await startApp({ config, clock, logger })
+  const accessLines: Readonly<Record<string, unknown>>[] = []
+  const accessSink = { append: (line: string) => void accessLines.push(JSON.parse(line) as Readonly<Record<string, unknown>>) }
+  const app = await startApp({ config, clock, logger, accessSink })
   t.teardown(async () => {
     await app.close()
     if (origin !== options.origin) await origin.close()
@@ -82,23 +86,23 @@ export async function startHouse<C extends Clock = ManualClock>(t: Teardown, opt
   })
   const named = options.host === undefined ? {} : { Host: options.host }
   return {
-    app, origin, clock, port, log, admin,
+    app, origin, clock, port, log, accessLines, admin,
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries({ ...named, ...headers }).flat(), ...more }),
     purge: body => admin('/v1/purge', body),
   }
 }
 
-/** Settings of a house over a Redis that nothing is to go wrong with, however busy the machine is. */
+/** Settings of a proxy over a Redis that must not fail, however busy the machine is. */
 export function overRedis(url: string): Readonly<Record<string, unknown>> {
   return { redis: { url, commandTimeoutMs: 10_000 }, coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000 } }
 }
 
-/** The reason of an answer: the detail of its Cache-Status. */
+/** Returns the reason of a response: the detail of its Cache-Status. */
 export function detail(answer: Answer): string | undefined {
   return /detail=([a-z0-9-]+)$/.exec(answer.header('cache-status') ?? '')?.[1]
 }
 
-/** An origin that counts its answers in their bodies, with these fields on each. */
+/** An origin that numbers its responses in their bodies, with these fields on each. */
 export function counting(fields: Readonly<Record<string, string | string[]>>): OriginHandler {
   let count = 0
   return (_request, response) => {

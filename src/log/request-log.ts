@@ -1,0 +1,104 @@
+// The log's view of requests: a line of the access log for those that are wanted, and a line for each failure.
+import { hash } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import { safeMessage } from '../error-summary.ts'
+import type { SpringhouseError } from '../errors.ts'
+import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
+import type { FieldLines } from '../http/fields.ts'
+import type { AccessRecord } from './access-line.ts'
+import type { AccessLog } from './access-log.ts'
+import type { TargetMask } from './masking.ts'
+
+export interface RequestLogParts {
+  readonly access: AccessLog
+  readonly logger: Pick<Logger, 'debug' | 'warn' | 'error'>
+  readonly clock: Clock
+  /** Shows request targets in lines about failures. */
+  readonly mask: TargetMask
+  /** Names this process, if there are several. */
+  readonly worker?: string | undefined
+}
+
+/** Writes what the log holds of requests. */
+export class RequestLog implements ExchangeObserver {
+  readonly #parts: RequestLogParts
+
+  constructor(parts: RequestLogParts) {
+    this.#parts = parts
+  }
+
+  delivered(exchange: ClientExchange): void {
+    const { access, clock } = this.#parts
+    const ms = clock.monotonic() - exchange.startedMs
+    if (access.wants(exchange.status, exchange.outcome === 'error', ms)) access.write(this.#record(exchange, ms))
+  }
+
+  failed(error: SpringhouseError, exchange: ClientExchange): void {
+    const level = error.source === 'client' ? 'debug' : error.source === 'internal' ? 'error' : 'warn'
+    const { cause } = error
+    const detail = error.detail ?? (cause instanceof Error ? safeMessage(cause) : undefined)
+    // A fault of this program shows where it is.
+    const trace = error.source === 'internal' ? { err: cause ?? error } : undefined
+    this.#parts.logger[level]({ code: error.code, ...this.#shape(exchange), cause: detail, ...trace }, error.message)
+  }
+
+  deferred(cause: unknown, exchange: ClientExchange): void {
+    this.#parts.logger.error({ err: cause, ...this.#shape(exchange) }, 'an unsafe request succeeded, but what it invalidates could not be recorded yet')
+  }
+
+  notStored(): void {}
+
+  count(): void {}
+
+  /** The members of each line about a request. */
+  #shape({ head, routed, requestId }: ClientExchange): Record<string, unknown> {
+    return {
+      method: head.method,
+      host: routed?.request.authority ?? fieldOf(head.rawHeaders, 'host'),
+      target: this.#parts.mask(head.url ?? ''),
+      origin: routed?.route.origin,
+      requestId,
+    }
+  }
+
+  #record(exchange: ClientExchange, ms: number): AccessRecord {
+    const { head, routed, origin, outcome } = exchange
+    const { clock, worker } = this.#parts
+    return {
+      timeMs: clock.now(),
+      outcome,
+      reason: exchange.reason,
+      status: exchange.status,
+      method: head.method ?? '',
+      host: routed?.request.authority ?? fieldOf(head.rawHeaders, 'host') ?? '',
+      target: head.url ?? '',
+      route: routed?.route.id,
+      // A passed request has none.
+      key: routed === undefined || outcome === 'pass' ? undefined : hash('sha256', routed.key, 'hex').slice(0, 12),
+      bytes: exchange.bodyBytes,
+      ms,
+      requestId: exchange.requestId,
+      origin: origin === undefined ? undefined : routed?.route.origin,
+      server: origin?.server,
+      originMs: origin?.headMs,
+      tries: origin === undefined || origin.tries === 1 ? undefined : origin.tries,
+      notStored: exchange.notStored,
+      ageMs: exchange.ageMs,
+      client: clientAddress(exchange),
+      traceId: /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(fieldOf(head.rawHeaders, 'traceparent') ?? '')?.[1],
+      worker,
+    }
+  }
+}
+
+/** The client's address: the peer's, or the one that a trusted peer gives for its own client. */
+function clientAddress({ head, context }: ClientExchange): string {
+  const given = context.trusted ? fieldOf(head.rawHeaders, 'x-forwarded-for')?.split(',').at(-1)?.trim() : undefined
+  return given === undefined || given === '' ? context.address : given
+}
+
+function fieldOf(raw: FieldLines, name: string): string | undefined {
+  for (let i = 0; i < raw.length; i += 2) if ((raw[i] as string).length === name.length && (raw[i] as string).toLowerCase() === name) return raw[i + 1]
+  return undefined
+}
