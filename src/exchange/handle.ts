@@ -117,12 +117,14 @@ export class Handler {
         return this.#serve(exchange, decision, this.#promote(exchange, decision.entry), nowMs, attempt)
       case 'serve-stale':
         attempt.lead?.settle('stored')
+        exchange.routed.learn(variants)
         refresh(this.#refreshes, exchange, decision.entry)
         // A stale response gives its own reason, however long the request waited (RFC 9211 §2.1, §2.7).
         return this.#serve(exchange, decision, decision.entry, nowMs, { waits: attempt.waits, reason: undefined, lead: undefined })
       case 'validate':
       case 'fetch':
       case 'complete':
+        exchange.routed.learn(variants)
         return this.#fetchInTurn(exchange, decision, attempt)
       case 'refuse':
         attempt.lead?.settle('failed')
@@ -146,6 +148,7 @@ export class Handler {
     const occasion = attempt.reason === undefined
       ? { reason, ageMs, nowMs }
       : { reason: attempt.reason, ageMs, nowMs, cacheStatus: collapsedStatus(attempt.reason, entry.meta.lifetimeMs - ageMs) }
+    entry.used?.(nowMs)
     exchange.outcome = attempt.reason !== undefined ? 'coalesced' : action === 'serve' ? 'hit' : 'stale'
     const delivered = deliverStored(exchange, entry, occasion, this.#parts)
     if (delivered !== true) return this.#served(exchange, delivered, attempt)

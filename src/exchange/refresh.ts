@@ -20,12 +20,12 @@ export interface RefreshParts {
   readonly fills: Fills
 }
 
-/** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its key is in flight. */
+/** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its variant is in flight. */
 export function refresh(parts: RefreshParts, exchange: RoutedExchange, stale: Stored): void {
-  const { routed: { request, key } } = exchange
+  const { routed: { request, fetchKey } } = exchange
   const { coalescer, leases, purgeLog } = parts
-  if (request.method !== 'GET' || coalescer.joinFetch(key, exchange.routed) !== undefined) return
-  const lead = coalescer.beginFetch(key, purgeLog.applied)
+  if (request.method !== 'GET' || coalescer.joinFetch(fetchKey, exchange.routed) !== undefined) return
+  const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   if (leases === undefined) fill(parts, exchange, stale, lead)
   else void refreshWithLease(parts, exchange, stale, lead, leases)
 }
@@ -37,7 +37,9 @@ async function refreshWithLease(parts: RefreshParts, exchange: RoutedExchange, s
   const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead)
   if (turn === 'fetch') return fill(parts, exchange, stale, lead)
   if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
-  const decision = decide(routed.request, await lookup(store, purgeLog, routed.key), purgeStateBy(purgeLog), routed.requestField, clock.now(), routed.route.rules)
+  const variants = await lookup(store, purgeLog, routed.key)
+  routed.learn(variants)
+  const decision = decide(routed.request, variants, purgeStateBy(purgeLog), routed.requestField, clock.now(), routed.route.rules)
   if (decision.action === 'serve') lead.settle('stored')
   else fill(parts, exchange, decision.action === 'refuse' ? stale : decision.entry, lead)
 }

@@ -10,7 +10,8 @@ import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
 import { publicHosts } from '../policy/public-hosts.ts'
 import type { Addressed, Metadata } from '../policy/stored.ts'
-import type { RequestField } from '../policy/vary.ts'
+import { knowsFieldsOf, knownFields, selectedBy, variantName, type RequestField } from '../policy/vary.ts'
+import type { Stored } from '../store/store.ts'
 import { matchRoute } from './routing/match.ts'
 import { keyedTarget } from './routing/routes.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -33,6 +34,9 @@ export class RoutedRequest {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
+  #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
+  #known: readonly string[] = nothing
+  #fetchVariant: string | undefined
   #url: Addressed | undefined
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
@@ -53,6 +57,38 @@ export class RoutedRequest {
   get #provenance(): FieldLines {
     if (!this.context.trusted) return nothing
     return keyedProvenance(this.#allowed(provenanceLines(this.#raw, this.context, this.request.authority)), this.request)
+  }
+
+  /** Records the stored responses of its URL that its last look-up found, before it is forwarded. */
+  learn(variants: readonly Stored[]): void {
+    this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
+    this.#known = knownFields(variants, this.requestField)
+    this.#fetchVariant = undefined
+  }
+
+  /** The fields that are known to select among the responses of its URL. */
+  get known(): readonly string[] {
+    return this.#known
+  }
+
+  /** Names the variant that it fetches, as far as the fields that select it are known; '' if none is. */
+  get fetchVariant(): string {
+    return this.#fetchVariant ??= variantName(selectedBy(this.#known, this.requestField))
+  }
+
+  /** Requests with the same value can wait for one fetch. No key holds a line feed. */
+  get fetchKey(): string {
+    return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
+  }
+
+  /** The number of variants beside this one that were found. */
+  foundBeside(name: string): number {
+    return this.#found.filter(({ variant }) => variant !== name).length
+  }
+
+  /** The variants that were found, and that match no request once a response with this Vary is stored. */
+  outdatedBy(meta: Metadata): string[] {
+    return this.#found.filter(({ vary }) => !knowsFieldsOf(vary, meta)).map(({ variant }) => variant)
   }
 
   /** The names by which a purge of a URL finds its response. */
@@ -93,7 +129,10 @@ export class RoutedRequest {
     const { request } = this
     if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
     const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
-    return new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
+    const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
+    refreshing.#found = this.#found
+    refreshing.#known = this.#known
+    return refreshing
   }
 
   /** The fields for the origin if no other client gets the response: all that may be forwarded. Made anew at each call. */

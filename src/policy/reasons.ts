@@ -43,7 +43,7 @@ const decisions: Record<DecisionReason, string> = {
   'origin-unreachable': 'RFC 9111 §4.2.4: stale, served because the origin cannot be reached',
   'origin-5xx': 'RFC 9111 §4.3.3: stale, served because the origin responded to the validation with an error',
   'uri-miss': 'RFC 9211 §2.2: nothing is stored for this URL',
-  'vary-miss': 'RFC 9111 §4.1: the stored responses were selected by other request fields',
+  'vary-miss': 'RFC 9111 §4.1: the stored responses were selected by other request fields, or have a content coding that the request excludes',
   'stale': 'RFC 9111 §4.2.4: past its freshness lifetime',
   'no-lifetime': noLifetime,
   'bad-lifetime': badLifetime,

@@ -46,9 +46,10 @@ const understood: ReadonlySet<number> = new Set([
  * useful in a log. `requestField` reads the forwarded request; `bodyBytes` of the metadata is 0.
  * @param part the received range (part.ts `receivedContent`), if it is not the whole
  * @param method the method of the response; `GET` for an entry that a HEAD updates
+ * @param known the fields that are known to select among the responses of this URL (vary.ts `knownFields`)
  */
 export function assessResponse(
-  request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part, method = request.method,
+  request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part, method = request.method, known?: readonly string[],
 ): Storability {
   const governing = governingDirectives(head.fields)
   const { directives } = governing
@@ -56,7 +57,7 @@ export function assessResponse(
   const refusal = head.status === 206 && part === undefined ? 'partial' : refusalOf(request, method, head, directives, rules)
   if (refusal !== undefined) return { store: false, reason: refusal }
 
-  const vary = selectingFields(head.fields, requestField)
+  const vary = selectingFields(head.fields, requestField, known)
   if (vary === '*') return { store: false, reason: 'vary-star' }
   const tags = responseTags(head.fields, rules.tags.fields)
   if (tags.fault !== undefined) return { store: false, reason: tags.fault } // a purge could not find it: not storing is the safe side

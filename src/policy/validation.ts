@@ -1,7 +1,8 @@
 // Conditional requests (RFC 9111 §4.3): to the origin, the merge of its 304, and from clients.
+import { contentCodings } from '../http/content-codings.ts'
 import { matchesList, withoutWeakness } from '../http/etag.ts'
 import { parseHttpDate } from '../http/date.ts'
-import { connectionNamed, fieldValue, hasField, isHopByHop, listMembers, type FieldLines } from '../http/fields.ts'
+import { connectionNamed, fieldValue, hasField, isHopByHop, type FieldLines } from '../http/fields.ts'
 import type { CacheRequest } from './request.ts'
 import type { Metadata } from './stored.ts'
 
@@ -43,9 +44,8 @@ function contradictsBody(stored: FieldLines, fields304: FieldLines): boolean {
   return before !== undefined && now !== undefined && before !== now
 }
 
-// RFC 9110 §8.4.1: codings are case-insensitive, and x-gzip and x-compress are other names. `identity` is none.
 function normalCoding(value: string): string {
-  return listMembers(value.toLowerCase()).map(coding => coding.replace(/^x-(?=gzip$|compress$)/, '')).filter(coding => coding !== 'identity').join(',')
+  return contentCodings(value).join(',')
 }
 
 function charsetOf(contentType: string | undefined): string | undefined {

@@ -1,4 +1,4 @@
-// A lease decides which of the processes that share a cache fetches a key, and lets the others wait for it.
+// A lease decides which of the processes that share a cache fetches a variant of a key, and lets the others wait for it.
 import type { LogPosition } from '../policy/stored.ts'
 import type { StoreKey } from './store.ts'
 
@@ -49,17 +49,18 @@ export interface HeldElsewhere {
 }
 
 /**
- * Leases, one for each key, among all processes over one store. Holding one is no proof: a process that is held up for longer
+ * Leases, one for each variant of a key, among all processes over one store. Holding one is no proof: a process that is held up for longer
  * than the lease goes on without it, beside the next holder. That costs only a second request to the origin. The store
  * orders commits by the time of their requests, and purges by stamps.
  */
 export interface Leases {
   /**
-   * Takes the lease of a key, or reports its holder. Ends within the deadline of one command, and never rejects.
+   * Takes a lease, or reports its holder. Ends within the deadline of one command, and never rejects.
    * @param stamp the purge log's position when this fetch began
    * @param acceptsOutcome the kind of uncacheable outcome for which no request would wait for this fetch
-   * @param stealFrom the token of a holder that this fetch must not wait for: the lease is taken from it
+   * @param stealFrom the token of a holder that this fetch must not wait for: the lease is taken from it; '': nobody
+   * @param variant the variant that is fetched; '': the fields that select one are not known
    */
-  take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom?: string): Promise<LeaseResult>
+  take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom?: string, variant?: string): Promise<LeaseResult>
   close(): Promise<void>
 }

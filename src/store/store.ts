@@ -35,6 +35,11 @@ export interface Stored {
    * ago: it is not used stale.
    */
   readonly localOnly?: true
+  /**
+   * Reports that the response was used, at this time of day. It costs nearly nothing: a hit does it. Left out if the store does
+   * not hold the response.
+   */
+  used?(nowMs: number): void
 }
 
 /** too-large: the store can never keep it. store-refused: the store cannot keep it now. */
@@ -49,6 +54,8 @@ export interface Writer {
   write(chunk: Buffer): Awaitable<void>
   /** Why nothing written will be kept: then commit resolves to false. Left out by a writer that does not know. */
   readonly gaveUp?: Refusal | undefined
+  /** After a commit: how many other variants of the key the store holds. Left out if each lookup knows them all. */
+  readonly others?: number | undefined
   /**
    * Makes the whole entry visible at once, with the written length as its `bodyBytes`. Resolves to false if the store did
    * not take it (no room, out of reach, lost a race with a newer entry). Never throws.
@@ -115,7 +122,8 @@ export interface StoreStats {
  * - An incomplete entry reads as absent.
  * - Memory is bounded in bytes, counting bodies and metadata.
  * - An unknown metadata version, or a damaged value, reads as absent.
- * - A key has at most `maxVariants` variants; beyond that the one that was stored first is dropped.
+ * - A key has at most `maxVariants` variants; beyond that the one that was least recently stored or used is dropped. Processes
+ *   that share a store report uses to it at most once in ten seconds: within that time the order may be wrong.
  * - The store does not change values that it received or returned.
  * - If the store is out of reach, a lookup returns nothing and a commit false, within its deadline; it never throws.
  */

@@ -133,6 +133,7 @@ test('settings are held to each other', (t) => {
     [{ redis: { cluster: ['a:6379'], username: 'u' } }, 'redis.password: missing; redis.username is given, and a user has a password'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: some nodes have rediss:// and others do not; write it for all nodes or for none'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379'], username: 'u' } } }, 'redis.sentinel.password: missing; redis.sentinel.username is given, and a user has a password'],
+    [{ routes: [{ origin: 'api', key: { cookies: ['a'] }, cache: { cookies: { key: ['a'] } } }] }, 'routes[0].key.cookies: given twice: here, and in cache.cookies.key; leave that one out'],
     [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])

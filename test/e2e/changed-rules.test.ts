@@ -16,6 +16,7 @@ const strict: Setting = { cache: { cookies: 'private' } }
 const looser: Readonly<Record<string, Setting>> = {
   'cookies: ignore': { cache: { cookies: 'ignore' } },
   'cookies: { key }': { cache: { cookies: { key: ['lang'] } } },
+  'key.cookies': { key: { cookies: ['lang'] } },
   'setCookie: store': { cache: { setCookie: 'store' } },
   'key.query.ignore': { key: { query: { ignore: ['user'] } } },
   'key.query.sort': { key: { query: { sort: true } } },
@@ -26,6 +27,7 @@ const pairs: readonly (readonly [name: string, before: Setting, after: Setting])
   ['key.headers', strict, { key: { headers: ['x-tenant'] } }],
   ['requestHeaders', strict, { requestHeaders: 'strict' }],
   ['requestHeaders.allow', { requestHeaders: { allow: ['x-a'] } }, { requestHeaders: { allow: ['x-b'] } }],
+  ['key.cookies: more', { key: { cookies: ['lang'] } }, { key: { cookies: ['lang', 'theme'] } }],
   ['cookies: { key: more }', { cache: { cookies: { key: ['lang'] } } }, { cache: { cookies: { key: ['lang', 'theme'] } } }],
 ]
 

@@ -35,7 +35,7 @@ const lines: readonly (readonly [said: readonly string[], sent: string])[] = [
 // The guard is `withNamedCookies` in exchange/routed-request.ts.
 t.test('an origin is sent the cookies that the key names, and nothing else', async tap => {
   for (const requestHeaders of ['all', 'strict']) {
-    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, cache: { cookies: { key: ['lang', 'tz'] } } }] } })
+    const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', requestHeaders, key: { cookies: ['lang', 'tz'] } }] } })
     for (const [number, [said, sent]] of lines.entries()) {
       const path = `/c/${number}`
       tap.equal(String((await send(house, path, said)).body), `GET cookie: ${sent}`, said.join('|'))
@@ -97,7 +97,7 @@ t.test('cookies that HTTP/2 sends in crumbs are read as one line (RFC 9113 §8.2
     origin: mirror,
     config: {
       proxy: { host: '127.0.0.1', port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } },
-      routes: [{ match: {}, origin: 'api', cache: { cookies: { key: ['lang'] } } }],
+      routes: [{ match: {}, origin: 'api', key: { cookies: ['lang'] } }],
     },
   })
   const client = connect(house.app.proxyUrl, { ca: testCertificate })

@@ -12,6 +12,7 @@ import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/
 import { sendableLinks } from '../../src/http/links.ts'
 import { cdnLoopPasses, viaPasses } from '../../src/forwarding/loop.ts'
 import { compileNames } from '../../src/http/name-globs.ts'
+import { acceptsCodings, contentCodings } from '../../src/http/content-codings.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
 import { evenlyEncoded, normalPath, normalPrefix, normalTarget } from '../../src/http/normal-target.ts'
 import { pathKind, plainestForms } from '../../src/http/path-readings.ts'
@@ -40,6 +41,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'links.ts': [sendableLinks],
   'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
   'name-globs.ts': [compileNames(['utm_*', '*_ref', 'a*a*a*b', '*']), value => compileNames([value])('a')],
+  'content-codings.ts': [contentCodings, value => acceptsCodings(value, 'gzip'), value => acceptsCodings('gzip, *;q=0.5', value)],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
   'normal-target.ts': [normalTarget, normalPath, normalPrefix, evenlyEncoded],
   'path-readings.ts': [pathKind, value => plainestForms(value, true), value => plainestForms(value, false)],

@@ -15,6 +15,7 @@ import { sendInterim } from '../../src/exchange/client/interim.ts'
 import { compileRoutes, keyedTarget, unkeyedNames } from '../../src/exchange/routing/routes.ts'
 import { absoluteForm, normaliseAuthority, purgeHost } from '../../src/http/authority.ts'
 import { parseRequestDirectives, parseResponseDirectives } from '../../src/http/cache-control.ts'
+import { acceptsCodings } from '../../src/http/content-codings.ts'
 import { parseHttpDate } from '../../src/http/date.ts'
 import { deltaSeconds, qualifiedNames, scanDirectives } from '../../src/http/directives.ts'
 import { matchesList, parseEntityTag } from '../../src/http/etag.ts'
@@ -118,6 +119,7 @@ export const readers: Readonly<Record<string, Reader>> = {
   'sendableLinks': sendableLinks,
   'passes': (text) => [viaPasses(text, 'springhouse'), cdnLoopPasses(text, 'springhouse')],
   ...Object.fromEntries(['accept', 'accept-encoding', 'accept-language', 'x'].map((name) => [`normaliseSelecting ${name}`, (text: string) => normaliseSelecting(name, text)])),
+  'acceptsCodings': (text) => [acceptsCodings(text, 'gzip'), acceptsCodings(`gzip;q=${text}`, 'gzip'), acceptsCodings('gzip', text)],
   'parseRange': (text) => [parseRange(`bytes=${text}`, 1_000, 16), parseRange(text, 0, 16)],
   'parseContentRange': (text) => [parseContentRange(text), parseContentRange(`bytes ${text}`)],
   ...Object.fromEntries((['comma', 'space', 'both', 'structured'] as const).map((separator) => [`responseTags ${separator}`, (text: string) => responseTags(['x', text], [{ name: 'x', separator }])])),

@@ -91,8 +91,10 @@ t.test('§4.1: Vary', async t => {
   t.equal(decided({}, [absent], 0), 'serve: fresh', 'absent matches absent')
   t.equal(decided({ 'Accept-Language': '' }, [absent], 0), 'fetch: vary-miss', 'empty does not match absent')
   const forAll = stored({ 'Cache-Control': 'max-age=60' })
-  t.equal(decided({ 'Accept-Language': 'en' }, [forAll, german], 0), 'serve: fresh', 'one without Vary is for all')
-  t.equal(decided({ 'Accept-Language': 'en' }, [german, forAll], 0), 'fetch: vary-miss', 'but not when a later one has said that it varies')
+  t.equal(decided({ 'Accept-Language': 'en' }, [forAll], 0), 'serve: fresh', 'one without Vary is for all')
+  t.equal(decided({ 'Accept-Language': 'en' }, [german, forAll], 0), 'fetch: vary-miss', 'but not when another one says that it varies')
+  t.equal(decided({ 'Accept-Language': 'en' }, [forAll, german], 0), 'fetch: vary-miss', 'whichever is the most recent')
+  t.equal(decided({ 'Accept-Language': 'de' }, [forAll, german], 0), 'serve: fresh')
   t.equal(decided({ 'Accept-Language': 'de' }, [german, forAll], 0), 'serve: fresh', 'and a response that varies only for requests that match')
 })
 

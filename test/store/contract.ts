@@ -209,12 +209,30 @@ export function storeContract(name: string, make: (test: Test) => Promise<Subjec
     test.same(await bodies(store), ['c', 'b', 'a'])
   })
 
-  promise('at most maxVariants variants of a key; beyond it the one that was stored first goes', async (test, { store }) => {
+  promise('at most maxVariants variants of a key; beyond it the one that was stored first goes, if none is used', async (test, { store }) => {
     for (let i = 0; i < contractVariants + 2; i++) {
       test.equal(await put(store, key, metadata({ variant: `v${i}`, responseTimeMs: t0 + i }), Buffer.from(`${i}`)), true)
     }
     test.same(await bodies(store), ['5', '4', '3', '2'])
   })
+
+  for (const period of ['one period', 'many periods']) {
+    promise(`a variant in constant use stays, however many others are stored and used once, in ${period}`, async (test, { store, clock }) => {
+      const use = async (body: string): Promise<void> => {
+        for (const stored of await store.lookup(key)) if (stored.meta.variant === body) stored.used?.(clock.now())
+      }
+      for (let i = 0; i < 3 * contractVariants; i++) {
+        await put(store, key, metadata({ variant: `v${i}`, responseTimeMs: clock.now(), keepUntilMs: t0 + 3_600_000 }), Buffer.from(`v${i}`))
+        await use(`v${i}`)
+        await use('v0')
+        // A use is reported without waiting. Later commands on the same connection follow in order.
+        await store.lookup(key)
+        await store.lookup(key)
+        clock.advance(period === 'one period' ? 1 : 60_000)
+      }
+      test.same((await bodies(store)).toSorted(), ['v0', 'v10', 'v11', 'v9'])
+    })
+  }
 
   for (const bytes of [1000, 1_000_000]) {
     promise(`a refresh puts new metadata on a variant whose body of ${bytes} bytes stays`, async (test, { store, clock }) => {

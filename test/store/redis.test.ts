@@ -358,3 +358,55 @@ void t.test('scripts are sent again to a server that has forgotten them', async 
   test.equal(await put(store, key, metadata({ requestTimeMs: t0 }), Buffer.from('two')), true)
   test.same(await bodies(store, key), ['two'])
 })
+
+void t.test('reports of uses are bounded, live no longer than their entry, and damage to them costs nothing', async (test) => {
+  const { store, raw, clock } = await setting(test as Test)
+  const variants = (from: number): Promise<unknown> => Promise.all(Array.from({ length: 3 }, (_, i) => put(store, key, metadata({ variant: `v${from + i}`, responseTimeMs: clock.now(), keepUntilMs: t0 + 60_000 }))))
+  const useAll = async (): Promise<void> => {
+    for (const stored of await store.lookup(key)) stored.used?.(clock.now())
+    await store.lookup(key)
+    await store.lookup(key)
+  }
+  for (let i = 0; i < 30; i += 3) {
+    await variants(i)
+    await useAll()
+    clock.advance(1)
+  }
+  test.ok(await raw.hlen(`${name}:used`) <= 2 * contractVariants)
+  const [left, entryLeft] = [await raw.pttl(`${name}:used`), await raw.pttl(name)]
+  test.ok(left > 0 && left <= entryLeft + 100, `${left}, ${entryLeft}`)
+  for (const damage of [() => raw.set(`${name}:used`, 'text'), () => raw.del(`${name}:used`).then(() => raw.hset(`${name}:used`, 'a', 'nan', 'b', '1e308', 'c', 'x'))]) {
+    await damage()
+    await variants(100)
+    await useAll()
+    test.equal((await store.lookup(key)).length, contractVariants)
+    clock.advance(20_000)
+  }
+})
+
+void t.test('a use is reported at most once in a period', async (test) => {
+  const { store, raw, clock } = await setting(test as Test)
+  await put(store, key, metadata({ variant: 'v', keepUntilMs: t0 + 60_000 }))
+  const report = async (): Promise<string | null> => {
+    for (const stored of await store.lookup(key)) stored.used?.(clock.now())
+    await store.lookup(key)
+    await store.lookup(key)
+    const [value = null] = await raw.hvals(`${name}:used`)
+    return value
+  }
+  const first = await report()
+  test.equal(first, String(t0))
+  clock.advance(1)
+  test.equal(await report(), first)
+  clock.advance(10_000)
+  test.equal(await report(), String(t0 + 10_001))
+})
+
+void t.test('a process reports at most 1,000 uses in a period', async (test) => {
+  const { store, raw, clock } = await setting(test as Test)
+  const keys = Array.from({ length: 1100 }, (_, i) => `key ${i}`)
+  for (const each of keys) await put(store, each, metadata({ variant: 'v', keepUntilMs: t0 + 60_000 }))
+  for (const each of keys) for (const stored of await store.lookup(each)) stored.used?.(clock.now())
+  await store.lookup(key)
+  test.equal((await raw.keys('test:*:used')).length, 1000)
+})

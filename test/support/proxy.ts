@@ -45,6 +45,8 @@ export interface TestProxyOptions<C extends Clock = ManualClock> {
   readonly clock?: C
   /** Settings of the only route. */
   readonly cache?: Readonly<Record<string, unknown>>
+  /** The key of the only route. */
+  readonly key?: Readonly<Record<string, unknown>>
   /** Any other settings, as a file would hold them. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -62,7 +64,7 @@ export async function startProxy<C extends Clock = ManualClock>(t: Teardown, opt
     proxy: { host: '127.0.0.1', port: 0 },
     admin: adminSettings,
     origins: { api: { servers: [origin.url] } },
-    routes: [{ match: {}, origin: 'api', cache: options.cache ?? {} }],
+    routes: [{ match: {}, origin: 'api', cache: options.cache ?? {}, key: options.key ?? {} }],
     ...(options.redis !== undefined && { redis: { url: options.redis } }),
     ...options.config,
   })

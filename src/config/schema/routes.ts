@@ -29,7 +29,7 @@ export const routeCacheSchema = section({
   ], {
     default: 'private',
     expects: 'private, ignore, or { key: [names of cookies] }',
-    description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: these cookies are part of the key, and no others are forwarded if the response may be stored. Pages that need another cookie, such as a session, need their own route.',
+    description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: as `key.cookies`, which takes its place.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
   maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' })),
@@ -47,6 +47,7 @@ export const routeSchema = section({
       sort: flag({ default: false, prose: 'Treats the same parameters in another order as the same URL.' }),
     }, 'How the query enters the key.'),
     headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, in addition to Vary.' }),
+    cookies: texts('cookie-name', { default: [], prose: 'Cookies that are part of the key. If any is named, no others are forwarded if the response may be stored, and `cache.cookies` does not apply. So the responses satisfy `Vary: Cookie`: clients with equal values of these cookies share them, whatever other cookies they have. Pages that need another cookie, such as a session, need their own route.' }),
   }, 'The cache key: requests with the same key share a response.'),
   requestHeaders: Type.Union([
     Type.Literal('all'),

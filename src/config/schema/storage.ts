@@ -40,7 +40,7 @@ export const cacheSchema = section({
     }),
   }, 'The in-process tier. With Redis it holds copies of what this process serves; without Redis it is the only store.'),
   maxEntryBytes: size({ min: 0, max: 16 * GiB, default: 64 * MiB, prose: 'Largest response body that is stored. A larger one is forwarded without being stored.' }),
-  maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Most variants (by Vary) of one URL. Beyond it the variant that was stored first is removed.' }),
+  maxVariants: whole({ min: 1, max: 1000, default: 32, prose: 'Most variants (by Vary) of one URL. Beyond it the variant that was least recently used is removed.' }),
   keepStale: duration({ max: 365 * DAY, default: 1 * HOUR, prose: 'How long a stale response is kept, so that it can be revalidated instead of fetched again. 0s: a stale response is dropped, unless it may be served stale.' }),
   tags: section({
     fields: Type.Array(section({

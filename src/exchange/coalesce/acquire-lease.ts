@@ -1,4 +1,4 @@
-// The lease of a key: among all processes one leader fetches, and the others wait for it.
+// The lease of a variant: among all processes one leader fetches, and the others wait for it.
 import type { HeldElsewhere, Leases, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { RoutedRequest } from '../routed-request.ts'
@@ -34,14 +34,14 @@ const mostWaitedMs = 60_000
  * Redis; undefined: no client
  */
 export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
-  const { key } = asked
+  const { key, fetchVariant } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
   let stealFrom: string | undefined
   let waited = false
   let waitedMs = 0
   for (let takes = 1, usurpations = 0; ; takes++) {
     if (response?.hasLeft === true) return 'left'
-    const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom)
+    const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom, fetchVariant)
     if (taking.kind === 'unavailable') return 'fetch'
     if (taking.kind === 'knownUncacheable') return acceptsOutcome
     if (taking.kind === 'acquired') {

@@ -1,4 +1,4 @@
-// The coalescer: per key and process one request leads a fetch, and its followers wait.
+// The coalescer: for each variant one request in a process leads a fetch, and its followers wait.
 import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
@@ -34,7 +34,7 @@ export class Fetch {
   }
 }
 
-/** The fetches in flight in this process, by key. */
+/** The fetches in flight in this process, by `fetchKey` (../routed-request.ts). */
 export class Coalescer {
   readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog

@@ -1,4 +1,4 @@
-// The turn of a request: it fetches now, or waits for another fetch of its key in this process or another.
+// The turn of a request: it fetches now, or waits for another fetch of its variant in this process or another.
 import type { RangeAsked } from '../../policy/combine.ts'
 import type { Decision } from '../../policy/decide.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
@@ -40,7 +40,7 @@ export type FetchTurn =
 
 export interface FetchTurnParts {
   readonly coalescer: Coalescer
-  /** True if requests for one key wait for one fetch. */
+  /** True if requests for one variant wait for one fetch. */
   readonly coalesce: boolean
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
@@ -53,7 +53,7 @@ const handled: FetchTurn = Object.freeze({ kind: 'handled' })
 
 /** Finds out whose turn a fetch is. Waits for other fetches if it must. Never rejects. */
 export function takeFetchTurn(parts: FetchTurnParts, exchange: RoutedExchange, decision: FetchDecision, attempt: Attempt): FetchTurn | Promise<FetchTurn> {
-  const { routed: { request, key } } = exchange
+  const { routed: { request, fetchKey } } = exchange
   const { coalescer, coalesce, leases, purgeLog, hitForMiss } = parts
   if (attempt.lead !== undefined) return { kind: 'fetch', attempt, asClientMade: false }
   // A key that was lately uncacheable does not queue. Its request goes as the client made it: its own validators save the body.
@@ -61,11 +61,11 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: RoutedExchange, d
   // While purges may have been missed, nothing that another fetch brings could be used, nor kept.
   if (!mayShare(exchange) || alone || !coalesce || !purgeLog.isCaughtUp()) return { kind: 'fetch', attempt, asClientMade: alone }
   const mayWait = attempt.waits < maxWaits && mayFollow(decision)
-  const other = mayWait ? coalescer.joinFetch(key, exchange.routed) : undefined
+  const other = mayWait ? coalescer.joinFetch(fetchKey, exchange.routed) : undefined
   // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
   if (exchange.response.hasLeft) return handled
   if (other !== undefined) return waitForLeader(parts, decision, other, attempt)
-  const lead = coalescer.beginFetch(key, purgeLog.applied)
+  const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   return leases === undefined || !mayWait
     ? { kind: 'fetch', attempt: { ...attempt, lead }, asClientMade: false }
     : waitForLease(parts, exchange, decision, lead, leases, attempt)
@@ -77,7 +77,7 @@ async function waitForLeader({ observer }: FetchTurnParts, { reason }: FetchDeci
   return { kind: 'look-again', attempt: { waits: outcome === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
 }
 
-/** Competes for the key's lease with other processes; meanwhile requests of this process wait for `lead`. */
+/** Competes for the lease with other processes; meanwhile requests of this process wait for `lead`. */
 async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt): Promise<FetchTurn> {
   const { purgeLog, observer, hitForMiss } = parts
   for (let waits = attempt.waits; ; waits++) {
@@ -89,7 +89,7 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
     if (turn === 'look') return { kind: 'look-again', attempt: { waits, reason, lead } }
     if (turn === 'fetch') return { kind: 'fetch', attempt: { waits, reason, lead }, asClientMade: false }
     if (turn === 'failed' && waits + 1 < maxWaits) continue
-    hitForMiss.record(routed.key, turn)
+    hitForMiss.record(turn === 'uncacheable' ? routed.fetchKey : routed.key, turn)
     lead.settle(turn)
     return { kind: 'look-again', attempt: { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
   }

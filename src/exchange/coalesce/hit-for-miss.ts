@@ -91,10 +91,11 @@ function digest(key: string): string {
 
 /**
  * Returns the name under which a request's key is remembered. A request with credentials has a name of its own. That its
- * response is not for others says nothing about responses without credentials.
+ * response is not for others says nothing about responses without credentials. It is one name for all
+ * variants, because with `Vary: Cookie` each client has its own.
  */
-export function hitForMissKey({ key, request }: RoutedRequest): string {
-  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : key
+export function hitForMissKey({ key, fetchKey, request }: RoutedRequest): string {
+  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : fetchKey
 }
 
 /** Returns the outcome that followers get if the response cannot be shared. */

@@ -37,6 +37,10 @@ export class CombiningWriter implements Writer {
     return this.#inner.gaveUp
   }
 
+  get others(): number | undefined {
+    return this.#inner.others
+  }
+
   async commit(): Promise<boolean> {
     await this.#queue
     await this.#copy(this.#resumeAt, this.#bodyBytes)

@@ -1,7 +1,7 @@
 // The effect of a response to HEAD on the stored responses to GET that could have served it: RFC 9111 §4.3.5.
 import { isHeadRelevant, judgeByHead } from '../../policy/head.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
-import { matchesVary } from '../../policy/vary.ts'
+import { matches } from '../../policy/vary.ts'
 import { outlasts } from '../../store/order.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
@@ -18,7 +18,7 @@ export async function freshenByHead(store: Store, log: PurgeLog, asked: RoutedRe
   if (asked.request.method !== 'HEAD' || !isHeadRelevant(head.status)) return
   try {
     for (const entry of await lookup(store, log, asked.key)) {
-      if (outlasts(entry.meta, head, head.responseTimeMs) || !matchesVary(entry.meta.vary, asked.requestField)) continue
+      if (outlasts(entry.meta, head, head.responseTimeMs) || !matches(entry.meta, asked.requestField)) continue
       await updateOne(store, asked, entry, head)
     }
   } catch { /* see above */ }

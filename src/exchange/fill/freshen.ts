@@ -35,7 +35,9 @@ export function freshenFrom304(asked: RoutedRequest, validated: Metadata, head: 
   if (!confirms(validated, head.fields)) return undefined
   const news = datedFields(head)
   const fields = mergedFields([...validated.fields, ...validated.cacheOnlyFields], news)
-  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method)
+  // A 304 never widens the requests that a response matches: a field that has selected it goes on selecting it.
+  const known = [...asked.known, ...validated.vary.map(([name]) => name)]
+  const verdict = assessResponse(asked.request, asked.requestField, { ...head, status: validated.status, fields }, asked.route.rules, validated.part, method, known)
   if (verdict.store) return { meta: { ...verdict.meta, bodyBytes: validated.bodyBytes }, keep: 'merged', notStored: undefined }
   // This client sees the fields of the 304; the response is as young as the one that confirmed it.
   const { cacheOnly } = asked.route.rules.tags

@@ -7,6 +7,7 @@ import type { NotStoredReason } from '../../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
 import type { Metadata, Part } from '../../policy/stored.ts'
 import { mergedFields } from '../../policy/validation.ts'
+import { outdatedAmong } from '../../policy/vary.ts'
 import type { Outcome } from '../../store/lease.ts'
 import type { Awaitable, Refusal, Stored, Writer } from '../../store/store.ts'
 import type { RoutedRequest } from '../routed-request.ts'
@@ -78,12 +79,12 @@ export class ResponseStorer {
   }
 
   #assess(head: ReceivedHead): ReturnType<typeof assessResponse> {
-    const { request, requestField, route: { rules } } = this.#asked
+    const { request, requestField, route: { rules }, known } = this.#asked
     const content = receivedContent(this.#plan.range?.range, head.status, head.fields)
     if (content === undefined) return { store: false, reason: 'partial' }
     // It judges the condition of this request, also where the operator names the status (`ttl.status`).
     if (head.status === 412 && isConditional(this.#plan, request)) return { store: false, reason: 'status' }
-    return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content)
+    return assessResponse(request, requestField, head, rules, content === 'whole' ? undefined : content, request.method, known)
   }
 
   #open(key: string, meta: Metadata): void {
@@ -127,8 +128,8 @@ export class ResponseStorer {
   }
 
   #reassess(head: ReceivedHead, part: Part | undefined): Metadata | undefined {
-    const { request, requestField, route: { rules } } = this.#asked
-    const verdict = assessResponse(request, requestField, head, rules, part)
+    const { request, requestField, route: { rules }, known } = this.#asked
+    const verdict = assessResponse(request, requestField, head, rules, part, request.method, known)
     return verdict.store ? verdict.meta : undefined
   }
 
@@ -162,15 +163,33 @@ export class ResponseStorer {
     }
     const taken = this.#writer.commit()
     const { part } = this.#plan
-    if (part !== undefined) return this.#supersede(taken, this.#meta, part.meta.variant)
-    return typeof taken === 'boolean' ? this.#outcome(this.#meta, taken) : taken.then(there => this.#outcome(this.#meta as Metadata, there))
+    const outdated = this.#asked.outdatedBy(this.#meta)
+    if (typeof taken === 'boolean' && part === undefined && outdated.length === 0) return this.#outcome(this.#meta, taken)
+    return this.#supersede(taken, this.#meta, part?.meta.variant, outdated)
   }
 
   // Removes the incomplete response once the complete one is stored, or once its body is lost.
-  async #supersede(taking: Awaitable<boolean>, meta: Metadata, variant: string): Promise<Outcome> {
+  async #supersede(taking: Awaitable<boolean>, meta: Metadata, part: string | undefined, outdated: readonly string[]): Promise<Outcome> {
     const taken = await taking
-    if (taken ? this.whole : this.#combining?.lost === true) await this.forget(variant)
+    if (part !== undefined && (taken ? this.whole : this.#combining?.lost === true)) await this.forget(part)
+    if (taken) await this.#forgetAll(outdated)
+    if (taken && (this.#writer?.others ?? 0) > this.#asked.foundBeside(meta.variant)) await this.#forgetOutdated()
     return this.#outcome(meta, taken)
+  }
+
+  // Another process has stored a variant since the last look-up. The two may not know each other's selecting fields, and each may be
+  // alone in the memory of its replica.
+  async #forgetOutdated(): Promise<void> {
+    try {
+      const variants = await lookup(this.#parts.store, this.#parts.purgeLog, this.#asked.key)
+      await this.#forgetAll(outdatedAmong(variants).map(({ meta: { variant } }) => variant))
+    } catch { /* A store that is out of reach: nobody finds what it holds. */ }
+  }
+
+  // They match no request any more. Another replica may hold a copy of one alone, without the response that says so: the
+  // removal reaches that copy too.
+  async #forgetAll(variants: readonly string[]): Promise<void> {
+    for (const variant of variants) await this.forget(variant)
   }
 
   // A part says nothing of whether the whole could be stored.
@@ -200,7 +219,9 @@ export class ResponseStorer {
     if (keep === 'nothing') await this.forget(meta.variant)
     if (keep !== 'merged') return false
     try {
-      return await this.#parts.store.refresh(this.#asked.key, was, meta)
+      const kept = await this.#parts.store.refresh(this.#asked.key, was, meta)
+      if (kept) await this.#forgetAll(this.#asked.outdatedBy(meta).filter(variant => variant !== was.variant))
+      return kept
     } catch {
       return false
     }

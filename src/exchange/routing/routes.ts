@@ -6,7 +6,7 @@ import { dashed } from '../../forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../policy/keyed-fields.ts'
 import { compileTags, type KeyRules, type Rules } from '../../policy/rules.ts'
 import { caseTellsApart, compileMatch } from './match.ts'
-import { sharingDigest } from './sharing.ts'
+import { cookieRule, sharingDigest } from './sharing.ts'
 import type { Route, Forwarding } from './route.ts'
 
 /** A target as the route keys and forwards it: without the query parameters that it ignores, sorted if it sorts. */
@@ -53,7 +53,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       staleIfSlowMs: cache.staleIfSlow,
       maxTtlMs: cache.ttl.max,
       keepStaleMs: config.cache.keepStale,
-      cookies: typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key,
+      cookies: cookieRule(route),
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
       tags,

@@ -1,6 +1,7 @@
 // Digests of the rules that decide which requests share a response: a route's, for its keys, and a configuration's, for replicas to compare.
 import { createHash } from 'node:crypto'
 import type { Config, OriginConfig, RouteConfig } from '../../config/schema.ts'
+import type { Rules } from '../../policy/rules.ts'
 import { readServerAddress } from '../../server-address.ts'
 
 /**
@@ -14,8 +15,9 @@ import { readServerAddress } from '../../server-address.ts'
  * @param allowed the request fields that reach the origin; undefined: every one
  */
 export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
+  const cookies = cookieRule({ cache, key })
   const deciding = [
-    cache.cookies, cache.setCookie, key.query.ignore, key.query.sort, key.headers,
+    typeof cookies === 'string' ? cookies : { key: cookies }, cache.setCookie, key.query.ignore, key.query.sort, key.headers,
     allowed === undefined ? 'all' : [...allowed].sort(),
     trustProxy,
     // A purge would miss an entry that was stored while another field carried its tags.
@@ -23,6 +25,12 @@ export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: Read
     ...(origin === 'default' ? [serversOf(origins[origin])] : []),
   ]
   return digest(deciding)
+}
+
+/** Returns how a route treats cookies: those of its key, or the rule for all. */
+export function cookieRule({ cache, key }: Pick<RouteConfig, 'cache' | 'key'>): Rules['cookies'] {
+  if (key.cookies.length > 0) return key.cookies
+  return typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key
 }
 
 // Without weights, and in any order: they say nothing of what the servers are.

@@ -77,6 +77,10 @@ export class Variant implements Placed {
   body: Body | undefined
   bodyBytes = 0
   charge = 0
+  /** The number of its last use or commit among all of this store: the lowest of a key is the least recently used. */
+  lastUse = 0
+  /** The period in which its use was last reported to the shared tier; -1: since the last commit it was not. */
+  reportedIn = -1
 
   constructor(node: Node, name: string) {
     this.node = node

@@ -10,7 +10,8 @@ import { Incoming } from './writer.ts'
 import { outlasts } from '../order.ts'
 import { Slabs } from './slabs.ts'
 import { Slots } from './slots.ts'
-import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
+import { usePeriod } from '../use-period.ts'
+import { UnknownCursor, type Body, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
 import { DecodedCache } from './decoded-cache.ts'
 
 export interface MemoryStoreOptions {
@@ -31,10 +32,17 @@ export interface MemoryStore extends Store {
   remove(key: StoreKey, variant?: string): void
   /** Removes everything at once. */
   clear(): void
+  /**
+   * Calls `report` for uses of variants that compete with others of their key, here or in the shared tier: at most once for each
+   * in a period of that tier (usePeriodMs) and after a commit to its key.
+   */
+  reportUses(report: ReportUse): void
 }
 
+export type ReportUse = (key: StoreKey, variant: string, nowMs: number) => void
+
 // Measured (bench/memory-tier.ts): the cost of a variant's objects, and of a Buffer, beside their bytes.
-const variantOverheadBytes = 200
+const variantOverheadBytes = 216
 const bufferOverheadBytes = 350
 // Bodies up to this size end in one piece; copying a longer one has no benefit.
 const maxWholeBytes = 1_048_576
@@ -71,6 +79,8 @@ class Memory implements MemoryStore {
   #entries = 0
   #evictions = 0
   #sweep: Iterator<Node> | undefined
+  #uses = 0
+  #report: ReportUse | undefined
 
   constructor(options: MemoryStoreOptions) {
     const { maxBytes, clock } = options
@@ -105,12 +115,28 @@ class Memory implements MemoryStore {
     for (let variant = node.first; variant !== undefined; variant = variant.next) {
       const meta = metadataOf(variant)
       if (meta === undefined) continue
-      variants.push({ meta, body: bodyOf(variant) })
+      variants.push(new Held(meta, bodyOf(variant), variant, this.#onUse))
       charge += 700 + 4 * variant.metaBytes
     }
     Object.freeze(variants)
     this.#views.add(node, variants, charge)
     return variants
+  }
+
+  reportUses(report: ReportUse): void {
+    this.#report = report
+  }
+
+  readonly #onUse = (variant: Variant, nowMs: number): void => {
+    const { node, name } = variant
+    const isAlone = variant === node.first && variant.next === undefined
+    if (!isAlone) variant.lastUse = ++this.#uses
+    // A variant that is alone here may have others beside it in the shared tier, unless nothing selects it.
+    if (this.#report === undefined || (isAlone && name === '')) return
+    const period = usePeriod(nowMs)
+    if (variant.reportedIn === period) return
+    variant.reportedIn = period
+    this.#report(node.key, name, nowMs)
   }
 
   refuses(key: StoreKey, meta: Metadata, bodyBytes: number): Refusal | undefined {
@@ -203,6 +229,8 @@ class Memory implements MemoryStore {
   }
 
   #link(variant: Variant): void {
+    variant.lastUse = ++this.#uses
+    for (let other = variant.node.first; other !== undefined; other = other.next) other.reportedIn = -1
     variant.node.insert(variant)
     this.#queues.grow(variant.node, variant.charge)
     this.#views.drop(variant.node)
@@ -233,17 +261,17 @@ class Memory implements MemoryStore {
     node.first = undefined
   }
 
-  // Evicts the oldest variants except `spared`, down to maxVariants and to the size of the store.
+  // Evicts the least recently used variants except `spared`, down to maxVariants and to the size of the store.
   #trim(node: Node, spared: Variant): void {
     for (;;) {
       let count = 0
-      let oldest: Variant | undefined
+      let least: Variant | undefined
       for (let variant = node.first; variant !== undefined; variant = variant.next) {
         count++
-        if (variant !== spared) oldest = variant
+        if (variant !== spared && (least === undefined || variant.lastUse < least.lastUse)) least = variant
       }
-      if (oldest === undefined || (count <= this.#options.maxVariants && node.charge <= this.#budget)) return
-      this.#dropVariant(oldest)
+      if (least === undefined || (count <= this.#options.maxVariants && node.charge <= this.#budget)) return
+      this.#dropVariant(least)
       this.#evictions++
     }
   }
@@ -375,6 +403,25 @@ class Memory implements MemoryStore {
 
   async close(): Promise<void> {
     this.clear()
+  }
+}
+
+/** A variant as a lookup returns it. */
+class Held implements Stored {
+  readonly meta: Metadata
+  readonly body: Body
+  readonly #variant: Variant
+  readonly #onUse: (variant: Variant, nowMs: number) => void
+
+  constructor(meta: Metadata, body: Body, variant: Variant, onUse: (variant: Variant, nowMs: number) => void) {
+    this.meta = meta
+    this.body = body
+    this.#variant = variant
+    this.#onUse = onUse
+  }
+
+  used(nowMs: number): void {
+    this.#onUse(this.#variant, nowMs)
   }
 }
 

@@ -42,11 +42,35 @@ class Found implements Stored {
   readonly body: Body
   /** The epoch before the shared store was read. */
   readonly mark: Epoch
+  readonly #stored: Stored
 
-  constructor({ meta, body }: Stored, mark: Epoch) {
-    this.meta = meta
-    this.body = body
+  constructor(stored: Stored, mark: Epoch) {
+    this.meta = stored.meta
+    this.body = stored.body
     this.mark = mark
+    this.#stored = stored
+  }
+
+  used(nowMs: number): void {
+    this.#stored.used?.(nowMs)
+  }
+}
+
+/** An entry of memory that the shared store does not hold. */
+class LocalOnly implements Stored {
+  readonly meta: Metadata
+  readonly body: Body
+  readonly localOnly = true
+  readonly #stored: Stored
+
+  constructor(stored: Stored) {
+    this.meta = stored.meta
+    this.body = stored.body
+    this.#stored = stored
+  }
+
+  used(nowMs: number): void {
+    this.#stored.used?.(nowMs)
   }
 }
 
@@ -73,6 +97,7 @@ class Tiered implements TieredStore {
     this.#maxEntryBytes = maxEntryBytes
     this.#maxVariants = maxVariants
     this.#clock = clock
+    memory.reportUses((key, variant, nowMs) => shared.reportUse(key, variant, nowMs))
     this.local = {
       lookup: (key) => (this.#hears || shared.outOfReach ? memory.lookup(key) : none),
       promote: (key, stored) => (stored instanceof Found ? this.#keep(key, stored) : stored),
@@ -104,7 +129,7 @@ class Tiered implements TieredStore {
     const { meta, body } = found
     // An older copy must not outlive the lookup that found a newer one.
     if (meta.bodyBytes > this.#maxEntryBytes) this.#memory.remove(key, meta.variant)
-    else if (body.bytes === undefined) return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) } }
+    else if (body.bytes === undefined) return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) }, used: nowMs => found.used(nowMs) }
     else if (!this.#recentInvalidations.invalidatedSince(found.mark, key)) {
       const writer = this.#memory.write(key, meta)
       void writer.write(body.bytes)
@@ -146,6 +171,9 @@ class Tiered implements TieredStore {
       },
       get gaveUp() {
         return near.gaveUp && shared.gaveUp
+      },
+      get others() {
+        return shared.others
       },
       commit: async () => {
         const { epoch } = this.#recentInvalidations
@@ -219,10 +247,11 @@ function merged(near: readonly Stored[], found: readonly Stored[], most: number,
     const copy = near.find(({ meta }) => meta.variant === far.meta.variant)
     return copy === undefined || replacesCopy(far.meta, copy.meta, nowMs) ? far : copy
   })
+  // The shared store keeps the variants that are in use, of whatever age.
   for (const copy of near) {
-    if (!found.some(({ meta }) => meta.variant === copy.meta.variant)) all.push({ meta: copy.meta, body: copy.body, localOnly: true })
+    if (all.length < most && !found.some(({ meta }) => meta.variant === copy.meta.variant)) all.push(new LocalOnly(copy))
   }
-  return all.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs).slice(0, most)
+  return all.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
 }
 
 // If neither response is newer, the shared one counts: all replicas see it. A copy of that very response stays.

@@ -16,6 +16,9 @@ import { startRespRecorder, type RespRecorder } from './resp-recorder.ts'
 /** Nothing waits for a server that is none. */
 const brief: Settings = { 'redis.connectTimeoutMs': '50ms', 'redis.commandTimeoutMs': '50ms' }
 
+/** A handshake of TLS takes longer on a busy machine. If it timed out, it would look refused. */
+const briefOverTls: Settings = { 'redis.connectTimeoutMs': '600ms', 'redis.commandTimeoutMs': '600ms' }
+
 const two = async (t: Test, secure = false): Promise<readonly [RespRecorder, RespRecorder]> => [await startRespRecorder(t, secure), await startRespRecorder(t, secure)]
 
 /** Which of two servers is contacted. */
@@ -60,7 +63,7 @@ const overTls = (options: (t: Test) => { readonly values: Options['values']; rea
   const servers = await two(t, true)
   return each({
     values, expected,
-    with: (index) => ({ ...brief, 'redis.url': `rediss://127.0.0.1:${servers[index].port}`, ...others }),
+    with: (index) => ({ ...briefOverTls, 'redis.url': `rediss://127.0.0.1:${servers[index].port}`, ...others }),
     see: async ({ index }) => {
       const server = servers[index]
       await eventually(() => server.commands.length > 0 || server.ended > 0)

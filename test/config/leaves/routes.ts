@@ -43,6 +43,7 @@ export const routes: Readonly<Record<string, Probe>> = {
       return detail(await house.get('/', { 'X-Tenant': 'b' }))
     },
   }),
+  'routes[].key.cookies': later([[], ['a']], fields({ 'Cache-Control': 'max-age=60' }), ['cookie', 'fresh'], 0, { Cookie: 'a=b; other=c' }),
   'routes[].requestHeaders': each({
     values: ['all', 'strict'],
     expected: ['a', undefined],

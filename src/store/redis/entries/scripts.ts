@@ -3,6 +3,7 @@ import { clockToleranceMs } from '../../../policy/freshness.ts'
 import { firstNumberOffset, keepUntilOffset, metadataVersion, requestTimeOffset, responseTimeOffset, textStartOffset } from '../../codec.ts'
 import { mostFieldsEver } from './fields.ts'
 import { publishing, Script } from '../connect/script.ts'
+import { usePeriodMs } from '../../use-period.ts'
 import { version } from './value.ts'
 
 // A value begins with its version (1 byte), then the metadata: Lua counts from 1.
@@ -71,11 +72,14 @@ end
 ${publishing}`
 
 /**
- * Makes a value visible if all its chunks exist and no newer value does. Drops the oldest variants beyond the most that a
- * key may have.
+ * Makes a value visible if all its chunks exist and no newer value does. Drops the least recently used variants beyond the
+ * most that a key may have (uses.ts).
  *
- * KEYS: entry. ARGV: field, value, most variants, now, grace, channel, message for replicas with copies. Returns 1; 0 if a
- * newer value exists; -1 if a chunk is missing.
+ * A reported use counts until the end of its period, because no later one is reported before. Among variants that were used in
+ * one period, the last report decides.
+ *
+ * KEYS: entry, its uses. ARGV: field, value, most variants, now, grace, channel, message for replicas with copies. Returns the
+ * number of variants, of which this is one; 0 if a newer value exists; -1 if a chunk is missing.
  */
 export const commitScript = new Script(`${common}
 local key, field, value = KEYS[1], ARGV[1], ARGV[2]
@@ -97,16 +101,36 @@ for i = 1, #all, 2 do
     -- The same value again is the same commit, sent twice.
     if v ~= value then retire(key, v, grace) end
   elseif readable(v) and keepUntil(v) >= now and not ahead(responseTime(v), now) then
-    others[#others + 1] = { name, v, responseTime(v) }
+    others[#others + 1] = { name, v, responseTime(v), responseTime(v) }
   else
     redis.call('HDEL', key, name)
     retire(key, v, grace)
   end
 end
-table.sort(others, function(a, b) return a[3] > b[3] end)
+if #others >= most then
+  local uses = KEYS[2]
+  clear(uses)
+  -- Most of them belong to variants that were dropped.
+  if redis.call('HLEN', uses) > 2 * most then redis.call('UNLINK', uses) end
+  local used = redis.call('HGETALL', uses)
+  local last = {}
+  for i = 1, #used, 2 do last[used[i]] = tonumber(used[i + 1]) end
+  for _, other in ipairs(others) do
+    local use = last[other[1]]
+    if use and use == use and not ahead(use, now) and use > other[4] then
+      other[4] = use
+      other[3] = math.max(other[3], (math.floor(use / ${usePeriodMs}) + 1) * ${usePeriodMs})
+    end
+  end
+end
+table.sort(others, function(a, b)
+  if a[3] ~= b[3] then return a[3] > b[3] end
+  return a[4] > b[4]
+end)
 for i, other in ipairs(others) do
   if i >= most then
     redis.call('HDEL', key, other[1])
+    redis.call('HDEL', KEYS[2], other[1])
     retire(key, other[2], grace)
   else
     until_ = math.max(until_, keepUntil(other[2]))
@@ -116,7 +140,7 @@ redis.call('HSET', key, field, value)
 redis.call('PEXPIRE', key, expiry(until_ - now))
 -- Other replicas may have a copy.
 if replaces then publish(ARGV[6], ARGV[7]) end
-return answer(1)
+return answer(math.min(#others + 1, most))
 `)
 
 /**

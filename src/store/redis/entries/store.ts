@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
 import type { Metadata } from '../../../policy/stored.ts'
 import { BufferBody } from '../../memory/chunks.ts'
-import type { EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../../store.ts'
+import type { Body, EntryPage, Listed, Refusal, Store, Stored, StoreKey, StoreStats, Wanted, Writer } from '../../store.ts'
 import { BodySink, ChunkedBody, type Gathered } from './chunked-body.ts'
 import type { RedisConnections } from '../connect/connections.ts'
 import { readFields } from './fields.ts'
@@ -12,6 +12,7 @@ import { RedisUnavailable, withDeadline, type RedisArgument } from '../connect/g
 import { isRefusal } from '../connect/permissions.ts'
 import { InvalidationChannel, type InvalidationListener } from './invalidation-channel.ts'
 import { ScanPlace } from './scan-cursor.ts'
+import { UseReports, usesName } from './uses.ts'
 import { commitScript, dropScript, refreshScript, removeScript } from './scripts.ts'
 import { decodeValue, encodeHead, encodeValue, entryName, fieldName, isSpoilt, type Value } from './value.ts'
 import type { Log } from '../connect/log.ts'
@@ -45,6 +46,8 @@ export interface SharedStore extends Store {
   begin(key: StoreKey, meta: Metadata): SharedWriter
   /** As `refresh`. */
   renew(key: StoreKey, was: Metadata, meta: Metadata): Promise<CommitOutcome>
+  /** Reports the use of a variant, at most once in a period. */
+  reportUse(key: StoreKey, variant: string, nowMs: number): void
   /** Reports what other replicas replace and remove, until the connections are closed. */
   follow(follower: InvalidationListener): void
   /** True if Redis is out of reach, or was when last tried. */
@@ -53,6 +56,7 @@ export interface SharedStore extends Store {
 
 export interface SharedWriter extends Pick<Writer, 'write' | 'abort'> {
   readonly gaveUp: Refusal | undefined
+  readonly others: number | undefined
   commit(): Promise<CommitOutcome>
 }
 
@@ -88,6 +92,7 @@ class RedisStore implements SharedStore {
   readonly #replacements: InvalidationChannel
   /** Kinds of error that were logged: each only once, because one cause has thousands of errors. */
   readonly #told = new Set<string>()
+  readonly #uses = new UseReports()
   #closed = false
 
   constructor(options: RedisStoreOptions) {
@@ -126,12 +131,23 @@ class RedisStore implements SharedStore {
     const spoilt: string[] = []
     for (const value of decodeAll(values, (bytes) => spoilt.push(sha1(bytes)))) {
       if (value.key !== key || now > value.meta.keepUntilMs) continue
-      found.push({ meta: value.meta, body: this.#bodyOf(name, value) })
+      found.push(new Found(value.meta, this.#bodyOf(name, value), nowMs => {
+        // A response that nothing selects competes only if there are others.
+        if (value.meta.variant !== '' || found.length > 1) this.#reportUse(name, value.meta.variant, nowMs)
+      }))
     }
     // Before anything is fetched: damaged values might otherwise block the commit of the response.
     if (spoilt.length > 0) await this.#drop(name, spoilt)
     if (found.length > 1) found.sort((a, b) => b.meta.responseTimeMs - a.meta.responseTimeMs)
     return found
+  }
+
+  reportUse(key: StoreKey, variant: string, nowMs: number): void {
+    this.#reportUse(entryName(this.#options.prefix, key), variant, nowMs)
+  }
+
+  #reportUse(name: string, variant: string, nowMs: number): void {
+    if (!this.#closed) void this.#uses.report(this.#redis.small, name, fieldName(variant), nowMs)
   }
 
   #bodyOf(name: string, { key, body, meta }: Value): BufferBody | ChunkedBody {
@@ -155,6 +171,9 @@ class RedisStore implements SharedStore {
       get gaveUp() {
         return writer.gaveUp
       },
+      get others() {
+        return writer.others
+      },
       commit: async () => await writer.commit() === 'taken',
       abort: () => writer.abort(),
     }
@@ -169,6 +188,7 @@ class RedisStore implements SharedStore {
     const sink = new BodySink(this.#redis.bodies, name, this.#fillTtlMs)
     let open = true
     let gaveUp: Refusal | undefined
+    let others: number | undefined
     return {
       write: (chunk) => {
         if (!open) return
@@ -181,11 +201,14 @@ class RedisStore implements SharedStore {
       get gaveUp() {
         return gaveUp
       },
+      get others() {
+        return others
+      },
       commit: async () => {
         if (!open) return 'refused'
         open = false
         const gathered = this.#closed || this.#clock.now() > meta.keepUntilMs ? undefined : await sink.finish()
-        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered)
+        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered, variants => { others = variants - 1 })
         // Not after a commit that may still run: then the time to live frees them.
         if (outcome === 'overtaken' || outcome === 'refused') sink.discard()
         return outcome === 'unknown' ? 'refused' : outcome
@@ -198,12 +221,16 @@ class RedisStore implements SharedStore {
     }
   }
 
-  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>): Promise<CommitOutcome | 'unknown'> {
+  async #commit(name: string, key: StoreKey, meta: Metadata, { length, body }: NonNullable<Gathered>, counted: (variants: number) => void): Promise<CommitOutcome | 'unknown'> {
     const value = encodeValue(key, meta, length, body)
     const { channel } = this.#replacements
     const args = [fieldName(meta.variant), value, this.#options.maxVariants, this.#clock.now(), this.#graceMs, channel, this.#replacements.message(key, meta.variant)]
     try {
-      return outcomeOf(await commitScript.run(this.#redis.small, [name], args))
+      this.#uses.onCommit(name)
+      const reply = await commitScript.run(this.#redis.small, [name, usesName(name)], args)
+      if (typeof reply !== 'number' || reply < 1) return outcomeOf(reply)
+      counted(reply)
+      return 'taken'
     } catch (error) {
       this.#tell('commit', error)
       return error instanceof RedisUnavailable ? 'unknown' : 'refused'
@@ -335,6 +362,19 @@ class RedisStore implements SharedStore {
     if (this.#told.has(kind) || this.#told.size >= mostKinds) return
     this.#told.add(kind)
     this.#options.logger.warn({ err: error, operation }, 'Redis refused an operation of the store')
+  }
+}
+
+/** A variant as a lookup returns it. */
+class Found implements Stored {
+  readonly meta: Metadata
+  readonly body: Body
+  readonly used: (nowMs: number) => void
+
+  constructor(meta: Metadata, body: Body, used: (nowMs: number) => void) {
+    this.meta = meta
+    this.body = body
+    this.used = used
   }
 }
 

@@ -1,4 +1,4 @@
-// Leases in Redis: a key for each, which expires with its holder, and a message to the processes that wait for it.
+// Leases in Redis: a key of Redis for each, which expires with its holder, and a message to the processes that wait for it.
 import type { LogPosition } from '../../../policy/stored.ts'
 import type { HeldElsewhere, Lease, Leases, Outcome, LeaseResult } from '../../lease.ts'
 import type { StoreKey } from '../../store.ts'
@@ -50,8 +50,8 @@ class RedisLeases implements Leases {
   readonly #channels: string
   #closed = false
   #taken = 0
-  // By the name of the entry. A taker registers before it sends its command: the release message may arrive before the
-  // reply.
+  // By the name of the entry, with the variant if it is known. A taker registers before it sends its command: the release
+  // message may arrive before the reply.
   readonly #waits = new Map<string, Wait[]>()
 
   constructor(options: RedisLeasesOptions) {
@@ -68,26 +68,28 @@ class RedisLeases implements Leases {
     options.redis.whenDegraded(() => this.#wakeAll())
   }
 
-  async take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom = ''): Promise<LeaseResult> {
+  async take(key: StoreKey, stamp: LogPosition, acceptsOutcome: Outcome, stealFrom = '', variant = ''): Promise<LeaseResult> {
     if (this.#closed) return unavailable
     const { redis, prefix, process, leaseMs } = this.#options
     const entry = entryName(prefix, key)
+    // A variant's name is a digest: no client chooses its characters.
+    const name = variant === '' ? entry : `${entry}:${variant}`
     const token = `${process}.${++this.#taken}`
-    const wait = this.#listen(entry)
+    const wait = this.#listen(name)
     let reply: unknown
     try {
-      reply = await takeScript.run(redis.small, [leaseName(entry), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom])
+      reply = await takeScript.run(redis.small, [leaseName(name), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom])
     } catch (error) {
       wait.leave()
       // The command may still run, and this one after it: otherwise nothing would release that lease.
-      if (error instanceof RedisUnavailable) this.#release(entry, token, 'failed')
+      if (error instanceof RedisUnavailable) this.#release(name, token, 'failed')
       return unavailable
     }
     const [kind, first, second, third] = Array.isArray(reply) ? (reply as unknown[]) : []
     switch (String(kind)) {
       case 'acquired':
         wait.leave()
-        return { kind: 'acquired', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(entry, token), outcome => this.#release(entry, token, outcome)) }
+        return { kind: 'acquired', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(name, token), outcome => this.#release(name, token, outcome)) }
       case 'heldElsewhere':
         if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
@@ -95,14 +97,14 @@ class RedisLeases implements Leases {
     return String(kind) === 'knownUncacheable' ? knownUncacheable : unavailable
   }
 
-  #listen(entry: string): Wait {
+  #listen(name: string): Wait {
     const wait = new Wait(left => {
-      const others = this.#waits.get(entry)?.filter(one => one !== left) ?? []
-      if (others.length > 0) this.#waits.set(entry, others)
-      else this.#waits.delete(entry)
+      const others = this.#waits.get(name)?.filter(one => one !== left) ?? []
+      if (others.length > 0) this.#waits.set(name, others)
+      else this.#waits.delete(name)
     })
-    const others = this.#waits.get(entry)
-    if (others === undefined) this.#waits.set(entry, [wait])
+    const others = this.#waits.get(name)
+    if (others === undefined) this.#waits.set(name, [wait])
     else others.push(wait)
     return wait
   }
@@ -119,18 +121,18 @@ class RedisLeases implements Leases {
   }
 
   // false if another process holds it. Without a reply from Redis, the next third tries again.
-  async #renew(entry: string, token: string): Promise<boolean> {
+  async #renew(name: string, token: string): Promise<boolean> {
     try {
-      return await renewScript.run(this.#options.redis.small, [leaseName(entry)], [token, this.#options.leaseMs]) === 1
+      return await renewScript.run(this.#options.redis.small, [leaseName(name)], [token, this.#options.leaseMs]) === 1
     } catch {
       return true
     }
   }
 
-  #release(entry: string, token: string, outcome: Outcome): void {
+  #release(name: string, token: string, outcome: Outcome): void {
     const lasting = outcome.startsWith('uncacheable') ? outcome : ''
     // Safe to ignore: a lease that is not released expires.
-    void releaseScript.run(this.#options.redis.small, [leaseName(entry)], [token, `${outcome} ${entry}`, this.#channels, lasting, this.#options.leaseMs]).catch(() => {})
+    void releaseScript.run(this.#options.redis.small, [leaseName(name)], [token, `${outcome} ${name}`, this.#channels, lasting, this.#options.leaseMs]).catch(() => {})
   }
 
   async close(): Promise<void> {
@@ -140,8 +142,8 @@ class RedisLeases implements Leases {
   }
 }
 
-function leaseName(entry: string): string {
-  return `${entry}:lease`
+function leaseName(name: string): string {
+  return `${name}:lease`
 }
 
 function elsewhere(wait: Wait, token: string, stamp: LogPosition, waitMs: number): HeldElsewhere {
