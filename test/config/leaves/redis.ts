@@ -16,7 +16,7 @@ import { startRespRecorder, type RespRecorder } from './resp-recorder.ts'
 /** Nothing waits for a server that is none. */
 const brief: Settings = { 'redis.connectTimeoutMs': '50ms', 'redis.commandTimeoutMs': '50ms' }
 
-/** A handshake of TLS takes longer on a busy machine. If it timed out, it would look refused. */
+/** A handshake of TLS takes longer on a busy machine. A timeout would pass for a refusal. */
 const briefOverTls: Settings = { 'redis.connectTimeoutMs': '600ms', 'redis.commandTimeoutMs': '600ms' }
 
 const two = async (t: Test, secure = false): Promise<readonly [RespRecorder, RespRecorder]> => [await startRespRecorder(t, secure), await startRespRecorder(t, secure)]
