@@ -2,7 +2,7 @@
 import t from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { formatHttpDate } from '../../src/http/date.ts'
-import { startProxy, type TestProxy } from '../support/proxy.ts'
+import { overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
@@ -26,7 +26,7 @@ for (const store of ['redis', 'tiered'] as const) {
       const start = (): Promise<TestProxy<Clock>> => startProxy(test, {
         origin, clock, host: 'api.example',
         config: {
-          redis: { url: redis.url, commandTimeoutMs: 20_000 },
+          ...overRedis(redis.url),
           cache: { memory: { maxBytes: store === 'redis' ? 0 : '64MiB' } },
           routes: [{ match: {}, origin: 'api', cache: { staleIfError: '1h', ttl: { status: { 503: '10m' } } } }],
         },

@@ -87,11 +87,11 @@ void t.test('user and password are taken from the URL, or from beside it', async
 
 void t.test('maxmemory-policies that are unfit when Redis is full', (test) => {
   const info = (limit: number, policy: string): string => `# Memory\r\nused_memory:1000\r\nmaxmemory:${limit}\r\nmaxmemory_human:1M\r\nmaxmemory_policy:${policy}\r\n`
-  for (const policy of ['noeviction', 'allkeys-lru', 'allkeys-lfu', 'allkeys-random']) {
+  for (const policy of ['noeviction', 'allkeys-lru', 'allkeys-lfu', 'allkeys-random', 'volatile-ttl', 'volatile-random']) {
     test.match(unfitMemory(info(1_000_000, policy)), new RegExp(`^maxmemory-policy is ${policy}: .*choose volatile-lfu`))
     test.equal(unfitMemory(info(0, policy)), undefined, 'without a limit nothing is evicted or refused')
   }
-  for (const policy of ['volatile-ttl', 'volatile-lfu', 'volatile-lru']) test.equal(unfitMemory(info(1_000_000, policy)), undefined)
+  for (const policy of ['volatile-lfu', 'volatile-lru']) test.equal(unfitMemory(info(1_000_000, policy)), undefined)
   test.equal(unfitMemory(''), undefined, 'an unknown value is not guessed')
   test.end()
 })
