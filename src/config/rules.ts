@@ -12,7 +12,7 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, cookies, statuses, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -109,15 +109,6 @@ function pathFault(path: string): string | undefined {
   const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
   const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
   return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
-}
-
-const cookies: Rule = (config, sound) => {
-  if (!sound('routes')) return []
-  return config.routes.flatMap((route, index) => {
-    const [path, other] = [`routes[${index}].key.cookies`, `routes[${index}].cache.cookies`]
-    if (!sound(path) || !sound(other) || typeof route.cache?.cookies !== 'object' || !Array.isArray(route.key?.cookies) || route.key.cookies.length === 0) return []
-    return [{ path, message: 'given twice: here, and in cache.cookies.key; leave that one out' }]
-  })
 }
 
 // RFC 6585 §3 to §6: a cache must not store these. The same list stands in policy/storable.ts; a test compares them.

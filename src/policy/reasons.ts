@@ -118,7 +118,7 @@ const notStoredAdvice: Record<Exclude<NotStoredReason, DecisionReason>, string> 
   'no-store': 'Send max-age=60 or the like instead, if other clients may have it. CDN-Cache-Control speaks to this cache alone.',
   'private': 'Send public and max-age, if it is the same for all clients. Otherwise nothing: it is right.',
   'authorization': 'Send public, if every client that may request it gets the same. Otherwise nothing: it is right.',
-  'cookie': 'Send public, if it depends on no cookie. If no response of the route does, set cookies: ignore; if on a few, cookies: { key: [names] }.',
+  'cookie': 'Send public, if it depends on no cookie. If no response of the route does, set cookies: ignore; if on a few, name them in key.cookies.',
   'set-cookie': 'Set no cookie in shared responses. Use setCookie: store only if every client may get the same cookie.',
   'vary-star': 'Name the request fields that matter in Vary.',
   'status': 'Send max-age with it, or name the status in ttl.status of the route. 304, 428, 429, 431 and 511 are never stored.',

@@ -48,7 +48,7 @@ export class WiredReplica extends Replica {
         origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } } },
         coherence: { maxLagMs, purgeWaitMs },
         cache: { memory: { maxBytes: '16MiB' } },
-        log: { level: 'warn' },
+        log: { level: 'warn', query: ['post'] },
       },
       logged: hearsNotRecorded((target) => notRecorded(target, this)),
     })

@@ -100,7 +100,7 @@ test('a wrong value is shown, with a right one', (t) => {
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: true } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got true'],
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 60 } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
-    [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private, ignore, or { key: [names of cookies] }, got "share"'],
+    [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got "share"'],
     [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] }, 'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
@@ -133,7 +133,7 @@ test('settings are held to each other', (t) => {
     [{ redis: { cluster: ['a:6379'], username: 'u' } }, 'redis.password: missing; redis.username is given, and a user has a password'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: some nodes have rediss:// and others do not; write it for all nodes or for none'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379'], username: 'u' } } }, 'redis.sentinel.password: missing; redis.sentinel.username is given, and a user has a password'],
-    [{ routes: [{ origin: 'api', key: { cookies: ['a'] }, cache: { cookies: { key: ['a'] } } }] }, 'routes[0].key.cookies: given twice: here, and in cache.cookies.key; leave that one out'],
+    [{ routes: [{ origin: 'api', cache: { cookies: { key: ['a'] } } }] }, 'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got {"key":["a"]}'],
     [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])

@@ -48,7 +48,7 @@ t.test('cookies: ignore: a cookie is no reason, and Authorization still is', asy
 })
 
 t.test('cookies: key: those that are named part the entries, others do not reach the origin', async t => {
-  const house = await startProxy(t, { origin: who('max-age=60'), cache: { cookies: { key: ['tenant', 'tier'] } } })
+  const house = await startProxy(t, { origin: who('max-age=60'), key: { cookies: ['tenant', 'tier'] } })
   await house.get('/a', { Cookie: 'tenant=1; sid=ann' })
   const same = await house.get('/a', { Cookie: 'sid=bob; tenant=1' })
   t.equal(detail(same), 'fresh')

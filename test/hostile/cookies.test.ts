@@ -50,7 +50,7 @@ t.test('an origin is sent the cookies that the key names, and nothing else', asy
 })
 
 t.test('a passed request has its cookies, and its response is stored only if it had no others', async tap => {
-  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+  const house = await startProxy(tap, { origin: mirror, key: { cookies: ['lang'] } })
   tap.equal(String((await send(house, '/p', ['lang=de; sid=1', 'a'], 'POST')).body), 'POST cookie: lang=de; sid=1; a')
   tap.equal(String((await send(house, '/p', ['lang=de'])).body), 'GET cookie: lang=de', 'the response to a POST with others is not stored')
   await send(house, '/q', ['lang[x]=evil'], 'POST')
@@ -72,7 +72,7 @@ t.test('private and ignore forward the cookies of the client', async tap => {
 t.test('Vary: Cookie separates the cookies that the origin was sent', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Vary': 'Cookie' }).end(request.headers.cookie ?? '') },
-    cache: { cookies: { key: ['lang'] } },
+    key: { cookies: ['lang'] },
   })
   await send(house, '/', ['lang=de; sid=1'])
   tap.equal(detail(await send(house, '/', ['sid=2; lang=de'])), 'fresh')
@@ -80,7 +80,7 @@ t.test('Vary: Cookie separates the cookies that the origin was sent', async tap 
 })
 
 t.test('explain has the same key', async tap => {
-  const house = await startProxy(tap, { origin: mirror, cache: { cookies: { key: ['lang'] } } })
+  const house = await startProxy(tap, { origin: mirror, key: { cookies: ['lang'] } })
   await send(house, '/e', ['lang=de; sid=1'])
   const reason = async (cookie: string | string[]): Promise<string> => (JSON.parse(String((await house.admin('/v1/explain', { url: 'http://h/e', headers: { cookie } })).body)) as { decision: { reason: string } }).decision.reason
   tap.equal(await reason('lang=de'), 'fresh')

@@ -134,7 +134,7 @@ t.test('cookies in the key: however they are spread, an origin reads the same as
       response.writeHead(200, { 'Cache-Control': 'max-age=600' })
       response.end(`cookie: ${request.rawHeaders.filter((_, i, all) => all[i - (i % 2)]?.toLowerCase() === 'cookie').join('|')}`)
     },
-    cache: { cookies: { key: ['sid'] } },
+    key: { cookies: ['sid'] },
   })
   const tricks: readonly string[][] = [
     ['Cookie', 'a=1', 'Cookie', 'sid=evil'], ['Cookie', 'sid=evil', 'cookie', 'b=2'], ['Cookie', 'a=1; sid=evil'], ['Cookie', 'a=1;sid=evil'], ['Cookie', 'a=1, sid=evil'], ['Cookie', 'a="1; sid=evil"'], ['Cookie', 'sid="evil"'], ['Cookie', 'sid=evil; sid=ann'], ['Cookie', 'sid=ann; sid=evil'], ['Cookie', ' ; sid=evil'], ['Cookie', 'sid = evil'], ['Cookie', 'sid=evil,sid=ann'],
@@ -331,8 +331,7 @@ t.test('names that mean something to JavaScript mean nothing here', async tap =>
       response.writeHead(200, ['Cache-Control', `max-age=600, __proto__=1, constructor, private="__proto__"`, 'Vary', odd.join(), ...odd.flatMap(name => [name, 'x']), 'Cache-Tag', odd.join(), 'Surrogate-Key', odd.join(' '), 'ETag', '"__proto__"'])
       response.end(`answer to ${request.url}`)
     },
-    cache: { cookies: { key: odd } },
-    config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: odd, sort: true } } }] },
+    config: { routes: [{ match: {}, origin: 'api', key: { cookies: odd, query: { ignore: odd, sort: true } } }] },
   })
   for (const name of odd) {
     const lines = [name, 'evil', 'Cookie', `${name}=evil; a=1`, 'Connection', name, 'X-Forwarded-For', name]

@@ -68,7 +68,7 @@ const trusted: RequestContext = { address: '10.0.0.1', scheme: 'http', httpVersi
 const stranger: RequestContext = { ...trusted, trusted: false }
 const plain = { scheme: 'http', authority: 'h' } as const
 const ignored = ['utm_*', '*_ref', 'a', '*b*c*']
-const rules = { cache: { cookies: { key: ['lang'] } }, key: { query: { ignore: ignored, sort: true }, headers: ['x-key'] } }
+const rules = { key: { cookies: ['lang'], query: { ignore: ignored, sort: true }, headers: ['x-key'] } }
 const [route, everyRoute] = compileRoutes(resolveConfig({
   origins: { api: { servers: ['http://127.0.0.1:1'] } },
   routes: [{ match: { host: '*.example', path: '/account' }, origin: 'api', ...rules }, { match: {}, origin: 'api', ...rules }],

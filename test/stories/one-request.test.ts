@@ -78,7 +78,7 @@ for (const status of [401, 403, 407]) {
 }
 
 t.test('a stored 403 serves requests with the cookie of its key, and none that carries another cookie', async test => {
-  const site = await story(test, [{ status: 403, fields: minute, body: 'no' }, { fields: { 'cache-control': 'no-store' }, body: 'yes' }], { cache: { cookies: { key: ['tenant'] } } })
+  const site = await story(test, [{ status: 403, fields: minute, body: 'no' }, { fields: { 'cache-control': 'no-store' }, body: 'yes' }], { key: { cookies: ['tenant'] } })
   test.equal((await site.get('/a', { Cookie: 'tenant=a' })).status, 403)
   test.equal((await site.get('/a', { Cookie: 'tenant=a' })).status, 403)
   test.equal(site.requests.length, 1)

@@ -22,14 +22,10 @@ export const routeCacheSchema = section({
   staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the response does not say, and is no error. 0s: never.'),
   staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
   staleIfSlow: Type.Optional(duration({ min: 1, max: 60_000, prose: 'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' })),
-  cookies: Type.Union([
-    Type.Literal('private'),
-    Type.Literal('ignore'),
-    section({ key: texts('cookie-name', { minItems: 1, prose: '' }) }),
-  ], {
+  cookies: Type.Enum(['private', 'ignore'], {
     default: 'private',
-    expects: 'private, ignore, or { key: [names of cookies] }',
-    description: 'How a request with a Cookie is cached. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie. `{ key: [names] }`: as `key.cookies`, which takes its place.',
+    expects: 'private or ignore (cookies of the key are key.cookies: [names])',
+    description: 'How a request with a Cookie is cached, unless `key.cookies` names cookies. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie.',
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
   maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' })),

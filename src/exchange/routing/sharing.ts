@@ -30,7 +30,7 @@ export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: Read
 /** Returns how a route treats cookies: those of its key, or the rule for all. */
 export function cookieRule({ cache, key }: Pick<RouteConfig, 'cache' | 'key'>): Rules['cookies'] {
   if (key.cookies.length > 0) return key.cookies
-  return typeof cache.cookies === 'string' ? cache.cookies : cache.cookies.key
+  return cache.cookies
 }
 
 // Without weights, and in any order: they say nothing of what the servers are.
