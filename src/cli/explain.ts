@@ -47,6 +47,7 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
     ['request', `${method} ${url}`],
     ['decision', decision.action],
     ['reason', `${decision.reason} (${decision.section})`],
+    ['change', decision.advice],
     ['route', route],
     ['key', key],
   ])

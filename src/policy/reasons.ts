@@ -137,7 +137,7 @@ const notStoredAdvice: Record<Exclude<NotStoredReason, DecisionReason>, string> 
 /** The meaning of each reason, and the section or setting behind it; for explain, docs and the test that reads them. */
 export const reasonMeaning: Readonly<Record<Reason, string>> = { ...notStored, ...decisions }
 export const requestReasons: readonly RequestReason[] = [...Object.keys(decisions) as DecisionReason[], 'refused']
-/** The change that leads to another result, in plain language, for each reason; for docs. */
+/** The change that leads to another result, in plain language, for each reason; for explain and docs. */
 export const reasonAdvice: Readonly<Record<Reason, string>> = { ...notStoredAdvice, ...decisionAdvice }
 export const decisionReasons = Object.keys(decisions) as readonly DecisionReason[]
 export const notStoredReasons = Object.keys(notStored) as readonly NotStoredReason[]

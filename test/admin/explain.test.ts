@@ -11,7 +11,7 @@ const explanation: Explanation = {
   method: 'GET',
   route: 'api.example.com/v1/',
   key: 'api.example.com/v1/a',
-  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2' },
+  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', advice: 'Nothing.' },
   variants: [
     {
       variant: '', status: 200, freshness: 'fresh', ageMs: 1, lifetimeMs: 60_000, heuristic: false, freshUntilMs: T0, keepUntilMs: T0,

@@ -119,7 +119,7 @@ const explanation: Explanation = {
   route: 'api@*/',
   key: 'api.example.com\n/v1/a',
   unkeyed: [],
-  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2' },
+  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', advice: 'Nothing.' },
   variants: [
     { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh', tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },
     { status: 206, variant: 'fr part', part: { ranges: '0-49,90-139', complete: 200, sound: true }, ageMs: 90_000, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']], verdict: 'valid' },
@@ -134,6 +134,7 @@ test('explain shows the decision, its reason, the key and every variant', async 
 request   GET http://api.example.com/v1/a
 decision  serve
 reason    fresh (RFC 9111 §4.2)
+change    Nothing.
 route     api@*/
 key       api.example.com\\x0a/v1/a
 
@@ -145,9 +146,9 @@ status  freshness  purges  age  lifetime  fresh until           kept until      
 })
 
 test('explain sends the request that -H and -X describe', async (t) => {
-  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4' }, variants: [] } }))
+  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4', advice: 'Nothing.' }, variants: [] } }))
   const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
-  t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\n[^]*nothing is stored for this URL\n$/ })
+  t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\nchange {4}Nothing\.\n[^]*nothing is stored for this URL\n$/ })
   t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })
   const json = await run(t, [...args, '--json'])
   t.match(JSON.parse(json.stdout), { decision: { reason: 'uri-miss' } })

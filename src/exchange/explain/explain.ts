@@ -4,7 +4,7 @@ import type { FieldLines } from '../../http/fields.ts'
 import { decide, passReason } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
 import { shownPart } from '../../policy/part.ts'
-import { reasonMeaning, type Reason } from '../../policy/reasons.ts'
+import { reasonAdvice, reasonMeaning, type Reason } from '../../policy/reasons.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
 import { routeRequest, type RoutedRequest } from '../routed-request.ts'
@@ -43,7 +43,7 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
     method: question.method,
     route: asked.route.id,
     key: asked.key,
-    decision: { ...decision, section: reasonMeaning[decision.reason] },
+    decision: { ...decision, section: reasonMeaning[decision.reason], advice: reasonAdvice[decision.reason] },
     variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
     unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
   }

@@ -33,8 +33,11 @@ export interface Explanation {
   /** The route that matched, by the name that the configuration or its match gives it. */
   readonly route: string
   readonly key: string
-  /** The action that would be taken, the reason as in logs, metrics and Cache-Status, and the RFC section that demands it. */
-  readonly decision: { readonly action: string; readonly reason: string; readonly section: string }
+  /**
+   * The action that would be taken, the reason as in logs, metrics and Cache-Status, and the RFC section that demands it. `advice`
+   * is the change that leads to another decision.
+   */
+  readonly decision: { readonly action: string; readonly reason: string; readonly section: string; readonly advice: string }
   readonly variants: readonly ExplainedVariant[]
   /** Fields of the request that reach the origin and are in no key, unless a Vary names them: see `requestHeaders`. */
   readonly unkeyed: readonly string[]
