@@ -2,11 +2,11 @@
 import { resolveConfig } from '../../../src/config/load.ts'
 import { ConfigError } from '../../../src/config/problem.ts'
 import type { LogConfig } from '../../../src/config/schema.ts'
-import { AccessLog } from '../../../src/log/access-log.ts'
 import { createLogger, lineFormat } from '../../../src/log/logger.ts'
 import { anyPort, origin, Running } from '../../cli/command.ts'
+import { eventually } from '../../support/log.ts'
 import { startRedis } from '../../support/redis.ts'
-import { withSetting, type Probe, type Settings } from './probe.ts'
+import { each, withSetting, type Probe, type Settings } from './probe.ts'
 
 const least: Settings = { origins: { api: { servers: ['http://127.0.0.1:9'] } } }
 
@@ -25,28 +25,44 @@ const log = (values: readonly [unknown, unknown], expected: readonly [unknown, u
   return { seen: [first, second], expected }
 }
 
-const requests = [[200, 5], [500, 5], [200, 600]] as const
-
-// Becomes a probe of a running proxy once its requests are wired to the access log.
-const lines = (values: readonly [unknown, unknown], expected: readonly [unknown, unknown], others: Settings = {}): Probe => log(values, expected, (config) => {
-  const access = new AccessLog(config, { sink: { append: () => {} }, format: (line) => line, random: () => 0.05 })
-  return requests.map(([status, ms]) => access.wants(status, false, ms))
-}, others)
-
-const target = (config: LogConfig): string => {
-  let text = ''
-  const access = new AccessLog(config, { sink: { append: (line) => { text += line } }, format: (line) => line })
-  access.write({ timeMs: 0, outcome: 'hit', reason: 'fresh', status: 200, method: 'GET', host: 'a', target: '/?page=2', bytes: 0, ms: 0, requestId: 'a' })
-  return (JSON.parse(text) as { target: string }).target
+/** Observes which of three requests have a line in the access log: a quick one, a failed one, a slow one. */
+const lines = (values: readonly [unknown, unknown], expected: readonly [unknown, unknown], others: Settings = {}): Probe => {
+  let slow: () => void = () => {}
+  return each({
+    values, expected,
+    with: others,
+    origin: (request, response) => {
+      if (request.url === '/slow') slow()
+      response.writeHead(request.url === '/failed' ? 500 : 200).end()
+    },
+    see: async (proxy) => {
+      slow = () => proxy.manual.advance(600)
+      for (const path of ['/quick', '/failed', '/slow']) await proxy.get(path)
+      const requested = (): boolean => proxy.origin.requests.length === 3
+      await eventually(requested)
+      // The exchange may end a turn after its response.
+      for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => { setImmediate(resolve) })
+      return proxy.accessLines.map(({ target }) => target)
+    },
+  })
 }
 
 export const processes: Readonly<Record<string, Probe>> = {
   'log.level': log(['info', 'error'], [true, false], (config) => createLogger(config).isLevelEnabled('info')),
   'log.pretty': log([false, true], [true, false], (config) => lineFormat(config)('{"level":30,"time":"2026-01-01T00:00:00.000Z","msg":"a"}\n').startsWith('{')),
-  'log.access': lines(['errors', 'all'], [[false, true, false], [true, true, true]]),
-  'log.sampleOneIn': lines([100, 10], [[false, true, false], [true, true, true]], { 'log.access': 'sampled' }),
-  'log.slowMs': lines(['1s', '500ms'], [[false, true, false], [false, true, true]], { 'log.access': 'sampled' }),
-  'log.query': log([[], ['page']], ['/?page=***', '/?page=2'], target),
+  'log.access': lines(['errors', 'all'], [['/failed'], ['/quick', '/failed', '/slow']]),
+  'log.sampleOneIn': lines([1_000_000, 1], [['/failed'], ['/quick', '/failed', '/slow']], { 'log.access': 'sampled' }),
+  'log.slowMs': lines(['1s', '500ms'], [['/failed'], ['/failed', '/slow']], { 'log.access': 'sampled', 'log.sampleOneIn': 1_000_000 }),
+  'log.query': each({
+    values: [[], ['page']],
+    expected: ['/?page=***', '/?page=2'],
+    with: { 'log.access': 'all' },
+    see: async (proxy) => {
+      await proxy.get('/?page=2')
+      await eventually(() => proxy.accessLines.length > 0)
+      return proxy.accessLines[0]?.['target']
+    },
+  }),
   // Nothing is built behind it yet, and a configuration that sets it is refused.
   'sessions.enabled': log([false, true], ['starts', 'refused'], () => 'starts'),
   workers: async (t) => {
