@@ -1,4 +1,6 @@
 // Maps failures between the proxy and an origin to codes of the error catalogue.
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 
@@ -20,7 +22,11 @@ export function systemCode(error: unknown): string {
   return ''
 }
 
+// This machine has no descriptor, local port or memory left for a connection. Says nothing about the server.
+const exhaustionCodes = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EAGAIN'] as const
+
 const byCode: ReadonlyMap<string, ErrorCode> = new Map([
+  ...exhaustionCodes.map((code): [string, ErrorCode] => [code, 'PROXY_EXHAUSTED']),
   ['ECONNREFUSED', 'ORIGIN_REFUSED'],
   ['ENOTFOUND', 'ORIGIN_DNS'],
   ['EAI_AGAIN', 'ORIGIN_DNS'],
@@ -30,7 +36,6 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['ENETUNREACH', 'ORIGIN_UNREACHABLE'],
   ['EHOSTDOWN', 'ORIGIN_UNREACHABLE'],
   ['ENETDOWN', 'ORIGIN_UNREACHABLE'],
-  ['EADDRNOTAVAIL', 'ORIGIN_UNREACHABLE'],
   ['EACCES', 'ORIGIN_UNREACHABLE'],
   ['ETIMEDOUT', 'ORIGIN_CONNECT_TIMEOUT'],
   ['UND_ERR_CONNECT_TIMEOUT', 'ORIGIN_CONNECT_TIMEOUT'],
@@ -77,11 +82,30 @@ function codeOf(code: string, headSeen: boolean): ErrorCode {
   if (known === 'ORIGIN_RESET' || known === 'ORIGIN_CONNECT_TIMEOUT') return headSeen ? 'ORIGIN_TRUNCATED' : known
   // Before the head, undici reports any parse error after a Content-Length line as a length mismatch.
   if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
+  if (known === 'ORIGIN_DNS' && !canOpenFiles()) return 'PROXY_EXHAUSTED'
   if (known !== undefined) return known
   if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
   if (tlsAlertCode.test(code)) return 'ORIGIN_TLS_ALERT'
   if (tlsCode.test(code)) return 'ORIGIN_TLS'
   return headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_UNREACHABLE'
+}
+
+/**
+ * Returns whether this process can open one more file. Without a descriptor the resolver reports that no name exists, because
+ * it cannot open /etc/hosts or a socket.
+ */
+function canOpenFiles(): boolean {
+  try {
+    closeSync(openSync(devNull, 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Returns whether this machine had no resources for a connection. Such a failure must never count against a server. */
+export function isExhaustion(error: SpringhouseError): boolean {
+  return error.code === 'PROXY_EXHAUSTED'
 }
 
 const connectionFailures: ReadonlySet<ErrorCode> = new Set([

@@ -6,7 +6,7 @@ import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
-import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
+import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
 import { BodyTimeout, isEventStream } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
@@ -270,7 +270,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(transport)
     const stale = this.#started && !this.#byteSeen && transport?.stale === true
     // If undici refuses the request's bytes, it has not used the connection, which can be reused.
-    const unmade = !this.#started && mapOriginError(error).source === 'origin'
+    const unmade = !this.#started && mapOriginError(error).source !== 'client'
     queueMicrotask(() => {
       if (transport !== undefined && unmade) this.#server?.discard(transport)
       else if (transport !== undefined) this.#server?.release(transport)
@@ -313,6 +313,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #recover(cause: Error, stale: boolean): void {
     const server = this.#server as OriginServer
     const error = this.senderFailed() ? new SpringhouseError('CLIENT_GONE', { cause }) : mapOriginError(cause, this.#headSeen)
+    if (isExhaustion(error) && !this.#started) {
+      const other = this.#tries.onExhaustion(server)
+      return other === undefined ? this.#fail(error) : this.#again(other)
+    }
     if (!isConnectionFailure(error)) return this.#fail(error)
     const refused = cause instanceof NotProcessed && !this.#headSeen
     if (!stale && !refused) {

@@ -137,6 +137,11 @@ export class Http1Connection implements Transport, ResponseParserState {
     return this.last.includes('HTTP/') ? 'answer' : 'bytes'
   }
 
+  /** True if it has a socket that is not closed. */
+  get isOpen(): boolean {
+    return this.#socket?.destroyed === false
+  }
+
   get broken(): boolean {
     return this.#socket?.errored instanceof Error
   }

@@ -17,6 +17,8 @@ export interface Http2Parts {
   readonly dispatch: Dispatch
   /** Called with each stream as it opens. */
   onStream(stream: ServerHttp2Stream): void
+  /** True if the requests of a connection are refused: its session then ends with its present streams. */
+  isRefused(socket: TLSSocket): boolean
 }
 
 /** The sessions of a listener. */
@@ -46,6 +48,7 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
       stream.once('close', () => open--)
       parts.onStream(stream)
       receive(stream, rawHeaders ?? [], parts)
+      if (parts.isRefused(session.socket as TLSSocket)) session.close()
     })
     session.setTimeout(options.timeouts.keepAliveMs, () => {
       if (open === 0) session.close()

@@ -173,8 +173,13 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
       retryOn: routed.route.forwarding.retryOn,
       // A client that leaves needs no response, and the origin need not go on.
       onAbortable: (abort) => {
-        if (response.hasLeft) abort()
-        else response.onClose(abort)
+        // An aborted request brings neither a response nor an error, which would end the exchange.
+        const leave = (): void => {
+          abort()
+          exchange.end()
+        }
+        if (response.hasLeft) leave()
+        else response.onClose(leave)
       },
       senderGone: () => connection?.destroyed === true || response.hasLeft,
       onTry: (server) => exchange.tried(server, clock.monotonic()),

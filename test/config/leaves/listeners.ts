@@ -98,6 +98,29 @@ export const listeners: Readonly<Record<string, Probe>> = {
       request.on('error', () => resolve('disconnected'))
     }),
   }),
+  // Meanwhile another client is connected.
+  'proxy.maxClients': each({
+    values: [1, 2],
+    expected: [503, 200],
+    see: async (house) => {
+      const other = connect(house.port, '127.0.0.1')
+      await new Promise((resolve) => { other.once('connect', resolve) })
+      const { status } = await house.get('/')
+      other.destroy()
+      return status
+    },
+  }),
+  // Meanwhile another request is in flight.
+  'proxy.maxRequests': each({
+    values: [1, 2],
+    origin: (request, response) => void (request.url === '/held' ? undefined : response.end()),
+    expected: [503, 200],
+    see: async (house) => {
+      ask(house.port, { path: '/held' }).catch(() => {})
+      await house.origin.nth(1)
+      return (await house.get('/')).status
+    },
+  }),
   'proxy.maxHeaderBytes': each({ values: ['16KiB', '1KiB'], expected: [200, 431], see: async (house) => (await house.get('/', { 'X-Long': 'x'.repeat(2000) })).status }),
   'proxy.maxTargetBytes': each({ values: ['8KiB', 256], expected: [200, 414], see: async (house) => (await house.get(`/${'x'.repeat(300)}`)).status }),
   'proxy.shutdownGraceMs': pair({
