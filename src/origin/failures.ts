@@ -49,6 +49,7 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['UND_ERR_DESTROYED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ORIGIN_TRUNCATED'],
   ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
+  ['HPE_HEADER_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
   // If undici refuses to write a request, the client caused it: the configuration adds no bytes.
   ['UND_ERR_INVALID_ARG', 'BAD_REQUEST'],
   ['UND_ERR_NOT_SUPPORTED', 'BAD_REQUEST'],
@@ -84,6 +85,8 @@ function codeOf(code: string, headSeen: boolean): ErrorCode {
   if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
   if (known === 'ORIGIN_DNS' && !canOpenFiles()) return 'PROXY_EXHAUSTED'
   if (known !== undefined) return known
+  // Node's own parser, which reads the responses to upgrades. As with undici's, the message is at fault, and not the connection.
+  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? (headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_RESET') : 'ORIGIN_MALFORMED'
   if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
   if (tlsAlertCode.test(code)) return 'ORIGIN_TLS_ALERT'
   if (tlsCode.test(code)) return 'ORIGIN_TLS'

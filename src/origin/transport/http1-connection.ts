@@ -14,6 +14,8 @@ export interface Http1ConnectionOptions {
   readonly servername: string | undefined
   /** Address to connect to, in place of the URL's host. */
   readonly address: string | undefined
+  /** See OriginConfig. */
+  readonly maxHeaderBytes: number
 }
 
 /** The pool that takes a connection back. */
@@ -46,11 +48,12 @@ export class Http1Connection implements Transport, ResponseParserState {
   /** True if undici returned unread bytes to the socket. */
   #leftOver = false
 
-  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: Http1ConnectionOptions) {
+  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address, maxHeaderBytes }: Http1ConnectionOptions) {
     this.#home = home
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,
+      maxHeaderSize: maxHeaderBytes,
       // See body-timeout.ts.
       bodyTimeout: 0,
       connect: (options, callback) => {
@@ -64,7 +67,7 @@ export class Http1Connection implements Transport, ResponseParserState {
           this.#cut = false
           this.#socket = socket
           this.#leftOver = false
-          guardResponseHeads(socket, this)
+          guardResponseHeads(socket, this, maxHeaderBytes)
           this.#watchLeftOver(socket)
           socket.on('error', admitReset)
           socket.on('end', () => {

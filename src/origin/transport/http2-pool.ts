@@ -190,7 +190,8 @@ class Dial {
   #over = false
 
   /** @throws SpringhouseError PROXY_EXHAUSTED */
-  constructor({ url, address, servername, tls, timeouts, sockets }: Http2PoolOptions, tell: Dialled) {
+  constructor(options: Http2PoolOptions, tell: Dialled) {
+    const { url, address, servername, tls, timeouts, sockets } = options
     this.#tell = tell
     sockets.take()
     const { protocol, port } = new URL(url)
@@ -222,14 +223,14 @@ class Dial {
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       if (this.#over) return
       if (secure && (socket as TLSSocket).alpnProtocol !== 'h2') this.#done(() => tell.http1(socket))
-      else this.#begin(url, timeouts)
+      else this.#begin(options)
     })
     socket.once('close', () => this.giveUp(Object.assign(new Error('closed before the connection was made'), { code: 'ECONNRESET' })))
   }
 
-  #begin(url: string, timeouts: Http2PoolOptions['timeouts']): void {
+  #begin(options: Http2PoolOptions): void {
     let made = false
-    const session: Http2Connection = new Http2Connection(this.#socket, url, timeouts, {
+    const session: Http2Connection = new Http2Connection(this.#socket, options.url, options, {
       ready: () => {
         made = !this.#over
         this.#done(() => this.#tell.session(session))

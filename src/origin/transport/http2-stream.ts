@@ -7,7 +7,7 @@ import { fieldValue } from '../../http/fields.ts'
 import type { Transport } from './transport.ts'
 import { NotProcessed } from '../failures.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
-import { longestHead, type Http2Connection, type StreamOwner } from './http2-connection.ts'
+import type { Http2Connection, StreamOwner } from './http2-connection.ts'
 
 // Without a limit a client would wait as long as interim responses arrive.
 const mostInterims = 100
@@ -121,7 +121,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #section(raw: string[] | undefined): string[] | undefined {
     if (this.#over) return undefined
     const announced = this.#announced.shift()
-    if ((raw ?? []).reduce((sum, text) => sum + text.length, 0) > longestHead) {
+    if ((raw ?? []).reduce((sum, text) => sum + text.length, 0) > this.#session.maxHeaderBytes) {
       this.#fail(new SpringhouseError('ORIGIN_FIELDS_TOO_LARGE'))
       return undefined
     }
