@@ -76,7 +76,7 @@ export class RequestDispatcher {
   #proceed(result: Handled | Pass, request: ClientRequest, exchange: ClientExchange): void {
     if (result.kind === 'handled') return
     const { uploads, passThrough } = this.#parts
-    if (hasBody(request)) uploads.watch(request, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
+    if (hasBody(request)) uploads.watch(request, exchange.response, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
     passThrough(result, request).catch((error: unknown) => fail(error, exchange))
   }
 

@@ -1,5 +1,4 @@
 // The public listener, put together: servers for HTTP/1.1 and HTTP/2, the dispatcher, and the adapter for @fastify/http-proxy.
-import type { Server as TlsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -47,7 +46,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     serverFactory: (router) => {
       httpProxy.routeBy(router)
       const server = createListener(options, isLast, dispatcher.dispatch)
-      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
+      if (options.tls === undefined ? options.h2c : options.tls.http2) http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
       // After it, which takes over the connections.
       load.watch(server)
       closeLast = closeAfterResponses(server)

@@ -33,6 +33,7 @@ const defaults: ProxyOptions = {
   viaName: 'springhouse',
   maxHeaderBytes: 32_768,
   maxTargetBytes: 8_192,
+  h2c: false,
   maxClients: 1_000,
   maxRefused: 100,
   maxRequests: 10_000,

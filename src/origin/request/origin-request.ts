@@ -21,6 +21,11 @@ export interface Outgoing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
+  /**
+   * Sends `TE: trailers` to an HTTP/2 server (RFC 9110 §10.1.4). HTTP/1.1 would need a Connection field with it, and its servers
+   * send trailers in any case.
+   */
+  readonly acceptsTrailers?: boolean | undefined
   readonly body: Readable | Buffer | string | null
   /** Statuses after which the request is sent to another server; none unless the route lists them. */
   readonly retryOn?: readonly number[] | undefined
@@ -105,6 +110,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     return false
   }
 
+  /** True if the head of the response is known to be all of it. */
+  protected get endsAtHead(): boolean {
+    return this.#transport?.endsAtHead === true
+  }
+
   /** Starts the request. No call to the subclass happens before the caller returns. */
   send(): void {
     const server = this.#pool.closed ? undefined : this.#pool.choose()
@@ -145,11 +155,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   start(transport: Transport): void {
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
-    const { method, target, fields, body } = this.#outgoing
+    const { method, target, fields, body, acceptsTrailers } = this.#outgoing
     const options = {
       path: target,
       method: method as Dispatcher.HttpMethod,
-      headers: fields as string[],
+      headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',

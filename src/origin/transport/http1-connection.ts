@@ -31,6 +31,8 @@ export class Http1Connection implements Transport, ResponseParserState {
   readonly client: Client
   atHead = false
   receivedAny = false
+  readonly isHttp2 = false
+  readonly endsAtHead = false
   isHttp10 = false
   last = none
   /** True if the current request has a body. */

@@ -24,6 +24,8 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   rawTrailers: string[] = []
   receivedAny = false
   stale = false
+  readonly isHttp2 = true
+  endsAtHead = false
   readonly isHttp10 = false
   /** Always false: a failure calls the handler at once. */
   readonly broken = false
@@ -87,7 +89,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
       if (this.#bodySent) final.call(stream, done)
     }
     stream.on('headers', (_fields, _flags, raw?: string[]) => this.#interim(raw))
-    stream.on('response', (_fields, _flags, raw?: string[]) => this.#head(raw))
+    stream.on('response', (_fields, flags, raw?: string[]) => this.#head(raw, flags))
     stream.on('trailers', (_fields, _flags, raw?: string[]) => {
       const lines = this.#section(raw)
       if (lines !== undefined) this.rawTrailers = lines
@@ -142,10 +144,11 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#handler?.onResponseStart?.(this, status, {})
   }
 
-  #head(raw: string[] | undefined): void {
+  #head(raw: string[] | undefined, flags: number): void {
     const lines = this.#section(raw)
     if (lines === undefined) return
     this.#headSeen = true
+    this.endsAtHead = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
     this.rawHeaders = lines
     clearTimeout(this.#timer)
     this.#handler?.onResponseStart?.(this, statusOf(raw), {})

@@ -1,4 +1,5 @@
 // Probes of the listeners: proxy and admin.
+import { connect as connectH2 } from 'node:http2'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ask, open, rawRequest } from '../../support/client.ts'
@@ -73,6 +74,19 @@ export const listeners: Readonly<Record<string, Probe>> = {
     const { cert, key } = pems(t)
     return each({ values: [true, false], with: { 'proxy.tls.cert': cert, 'proxy.tls.key': key }, expected: ['h2', 'http/1.1'], see: ({ port }) => handshake(port) })(t, path)
   },
+  'proxy.h2c': each({
+    values: [true, false],
+    expected: [200, 'lost'],
+    see: ({ port }) => new Promise((resolve) => {
+      const session = connectH2(`http://127.0.0.1:${port}`)
+      const end = (what: unknown): void => {
+        session.destroy()
+        resolve(what)
+      }
+      session.on('error', () => end('lost'))
+      session.request({ ':path': '/' }).on('error', () => end('lost')).on('response', (fields) => end(fields[':status']))
+    }),
+  }),
   'proxy.requestTimeoutMs': raced({
     values: ['1h', '1s'], with: { 'proxy.headersTimeoutMs': '500ms' },
     origin: () => {},
