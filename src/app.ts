@@ -11,6 +11,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
+import { openFilesLimit, shareDescriptors } from './descriptors.ts'
 import { drainable } from './drain.ts'
 import { Counters } from './exchange/counters.ts'
 import { createCache, type Cache } from './exchange/cache.ts'
@@ -65,7 +66,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     ...(options.crew !== undefined && { worker: String(process.pid) }),
   })
   const observer = new BothObservers(counters, requestLog)
-  const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger })
+  const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
+  const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
@@ -85,6 +87,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     leaving: () => !ready,
     options: {
       ...listening,
+      maxClients: descriptors.clients,
+      maxRefused: descriptors.refused,
       ...(tls !== undefined && { tls }),
       timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs, stalledMs: config.proxy.stalledTimeoutMs },
     },
@@ -106,6 +110,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     version,
     workers: options.crew,
   })
+
+  // Node closes further connections at once. Without a bound they could take the descriptors of clients.
+  admin.server.maxConnections = descriptors.admin
 
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)

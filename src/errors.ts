@@ -26,6 +26,8 @@ const catalogue = {
   ORIGIN_CONNECT_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not accept the connection in time.', proxyError: 'connection_timeout' },
   ORIGIN_TIMEOUT: { status: 504, source: 'origin', sentence: 'The origin server did not respond in time.', proxyError: 'http_response_timeout' },
   ORIGIN_BUSY: { status: 503, source: 'origin', sentence: 'Every connection to the origin servers is in use.', proxyError: 'connection_limit_reached' },
+  PROXY_EXHAUSTED: { status: 503, source: 'internal', sentence: 'The proxy has no resources left for a connection to the origin server.', proxyError: 'proxy_internal_error' },
+  PROXY_BUSY: { status: 503, source: 'internal', sentence: 'The proxy serves as many clients as it can.', proxyError: 'proxy_internal_response' },
   NO_ROUTE: { status: 404, source: 'client', sentence: 'No route matches this host and path.', proxyError: 'destination_not_found' },
   NOT_CACHED: { status: 504, source: 'client', sentence: 'The request allows only a stored response, and no usable one is stored.', proxyError: 'proxy_internal_response' },
   BAD_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid HTTP.', proxyError: 'http_request_error' },

@@ -3,6 +3,7 @@ import type { App } from '../app.ts'
 import { maskSecrets } from '../config/mask.ts'
 import type { Config, RedisConfig } from '../config/schema.ts'
 import { formatSize } from '../config/units.ts'
+import { descriptorNotice, openFilesLimit } from '../descriptors.ts'
 import { standardError } from '../log/outputs.ts'
 import { columns } from './columns.ts'
 
@@ -10,11 +11,13 @@ import { columns } from './columns.ts'
 export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>, pids: readonly number[] = []): void {
   const memory = formatSize(config.cache.memory.maxBytes)
   const { redis } = maskSecrets(config)
+  const notice = descriptorNotice(openFilesLimit(), config.proxy.maxClients)
   const rows = [
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
     ['store', redis === undefined ? `embedded: ${memory} of memory, in this process alone` : whereabouts(redis)],
     ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(', ')}`]),
+    ...(notice === undefined ? [] : [['clients', notice]]),
     ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),
   ]
   standardError.write(`springhouse is ready\n${columns(rows.map((row) => ['', ...row]))}`)

@@ -12,7 +12,7 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -32,6 +32,11 @@ const ports: Rule = ({ proxy, admin }, sound) => {
   const sameHost = proxy.host === admin.host || everywhere(proxy.host) || everywhere(admin.host)
   if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
   return [{ path: 'admin.port', message: `${admin.port} is also the port of the proxy listener; the ports must differ` }]
+}
+
+const h2c: Rule = ({ proxy }, sound) => {
+  if (!sound('proxy.h2c') || !sound('proxy.tls') || !proxy.h2c || proxy.tls === undefined) return []
+  return [{ path: 'proxy.h2c', message: 'the listener has TLS (proxy.tls), where HTTP/2 is negotiated (proxy.tls.http2); leave h2c false, or remove proxy.tls' }]
 }
 
 const adminAccess: Rule = ({ admin }, sound) => {
@@ -58,7 +63,7 @@ const tokens: Rule = ({ admin }, sound) => {
 }
 
 const timeouts: Rule = ({ proxy }, sound) => {
-  if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
+  if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.requestTimeoutMs === 0 || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
   return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is longer than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}); make it at most that` }]
 }
 

@@ -68,7 +68,8 @@ class NamedCounts<Name extends string> {
   }
 }
 
-const originErrorCodes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
+/** The codes of errors that are not the client's, as the metrics name them. */
+const countedErrorCodes = [...Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code), 'PROXY_EXHAUSTED', 'PROXY_BUSY']
 
 /** Counts what happens to exchanges. Counting allocates nothing and calls nothing outside this file. Each process has one. */
 export class Counters implements ExchangeObserver {
@@ -76,7 +77,7 @@ export class Counters implements ExchangeObserver {
   readonly #outcomes = new NamedCounts(requestOutcomes, 'error')
   readonly #reasons = new NamedCounts(requestReasons, 'refused')
   readonly #notStored = new NamedCounts(notStoredReasons, 'store-refused')
-  readonly #originErrors = new NamedCounts([...originErrorCodes, 'INTERNAL'], 'INTERNAL')
+  readonly #originErrors = new NamedCounts([...countedErrorCodes, 'INTERNAL'], 'INTERNAL')
   readonly #events: Record<ExchangeEvent, number> = {
     fillsBegun: 0, fillsCommitted: 0, fillsAborted: 0, purges: 0, invalidationsDeferred: 0, waits: 0, leases: 0, leasesTakenOver: 0,
     backgroundRefreshes: 0, bodiesContinued: 0, unsendable: 0,

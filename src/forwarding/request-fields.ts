@@ -26,7 +26,7 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  * Makes the origin's fields from the client's. `lines` must have lower-case names; the result begins with Host if the client
  * sent one. Takes one pass, and a second only if a Connection field names something.
  * - Hop-by-hop fields are removed, and those that Connection names (RFC 9110 §7.6.1), except the fields in endToEndAlways.
- *   TE and Trailer are hop-by-hop: the proxy requests no trailers on a client's behalf.
+ *   TE and Trailer are hop-by-hop: see acceptsTrailers.
  * - Fields about the request's source, and other fields that steer an origin, come only from the proxy and from a trusted
  *   client: see provenanceLines.
  * - Via gains this hop, with the version of the received message (RFC 9110 §7.6.3). CDN-Loop gains this proxy's name (RFC
@@ -85,6 +85,20 @@ export function forwardFields(lines: FieldLines, client: RequestContext, viaName
 }
 
 const noOptions: ReadonlySet<string> = new Set()
+
+/**
+ * Returns whether a client accepts trailers (RFC 9110 §10.1.4). If so, a passed request to an HTTP/2 server says the same, because
+ * gRPC servers require it. A request whose response may be stored does not: that response is for other clients too.
+ * @param raw the request's fields as Node gives them
+ */
+export function acceptsTrailers(raw: FieldLines): boolean {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string
+    if (name.length !== 2 || name.toLowerCase() !== 'te') continue
+    for (const member of (raw[i + 1] as string).split(',')) if (member.trim().toLowerCase() === 'trailers') return true
+  }
+  return false
+}
 
 /** Returns the fields of a request for the whole representation, without the client's ranges and conditions. */
 export function unconditionalFields(forwarded: FieldLines): string[] {

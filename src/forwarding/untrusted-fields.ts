@@ -45,6 +45,25 @@ export const steeringFields: ReadonlySet<string> = new Set([
 ])
 
 /**
+ * Fields in which an authenticating proxy names the user of a request: names, groups, and the result of a TLS client certificate.
+ * Applications log their bearer in without a further check. Signed assertions are not listed, because applications verify them,
+ * and neither are fields that clients send themselves, such as X-Api-Key, X-Auth-Token or X-User-Id.
+ */
+export const identityFields: readonly string[] = [
+  'x-client-cert', 'x-client-certificate', 'x-client-dn', 'x-client-verify', 'x-arr-clientcert', 'x-auth-user', 'x-auth-username',
+  'x-auth-email', 'x-auth-groups', 'x-auth-roles', 'x-authenticated-user', 'x-authenticated-userid', 'x-authenticated-groups',
+  'x-authenticated-scope', 'cf-access-authenticated-user-email', 'x-apigateway-api-userinfo', 'x-endpoint-api-userinfo', 'sm-user',
+  'sm-userdn', 'sm-universalid', 'oam-remote-user', 'iv-user', 'iv-groups', 'iv-creds', 'x-anonymous-consumer', 'x-credential-identifier',
+]
+
+/** Prefixes of such fields. RFC 9440 defines Client-Cert and Client-Cert-Chain. */
+export const identityPrefixes: readonly string[] = [
+  'remote-', 'x-remote-', 'x-auth-request-', 'x-ssl-', 'ssl-client-', 'x-client-cert-', 'client-cert', 'x-ms-client-principal', 'x-amzn-mtls-',
+  'x-amzn-oidc-', 'x-goog-authenticated-user-', 'tailscale-', 'x-webauth-', 'x-authentik-', 'x-pomerium-claim-', 'x-vouch-',
+  'x-consumer-', 'oidc-claim-', 'shib-', 'x-tls-client-',
+]
+
+/**
  * Prefixes that belong to a framework or platform, which writes these fields itself and adds new ones with each version.
  * docs/security.md lists the advisories.
  */
@@ -72,7 +91,7 @@ const senderFields: ReadonlySet<string> = new Set(['x-envoy-peer-metadata', 'x-e
  */
 export function isUntrustedField(name: string): boolean {
   const spelling = dashed(name)
-  if (steeringFields.has(spelling) || steeringPrefix.test(spelling)) return true
+  if (steeringFields.has(spelling) || identities.has(spelling) || steeringPrefix.test(spelling)) return true
   return spelling !== name && (spelling === 'expect' || endToEndAlways.has(spelling) || isHopByHop(spelling, none))
 }
 
@@ -90,5 +109,6 @@ export function isClientAddressField(name: string): boolean {
 
 const oddSigns = /[^a-z0-9-]/g
 const hasOddSign = /[^a-z0-9-]/
-const steeringPrefix = new RegExp(`^(?:${steeringPrefixes.join('|')})`)
+const steeringPrefix = new RegExp(`^(?:${[...steeringPrefixes, ...identityPrefixes].join('|')})`)
+const identities: ReadonlySet<string> = new Set(identityFields)
 const none: ReadonlySet<string> = new Set()

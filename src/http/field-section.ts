@@ -93,7 +93,7 @@ export function isSettled(lines: FieldLines): boolean {
   return true
 }
 
-/** The most bytes of stored fields: twice what an origin may send, because a 304 adds to the stored fields. */
+/** The most bytes of stored fields, because each 304 may add some. A response with more is forwarded and not stored. */
 export const longestStoredSection = 32_768
 
 /** Counts the bytes of names and values. */

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { safeMessage } from '../error-summary.ts'
-import type { SpringhouseError } from '../errors.ts'
+import type { ErrorCode, SpringhouseError } from '../errors.ts'
 import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { AccessRecord } from './access-line.ts'
@@ -20,9 +20,15 @@ export interface RequestLogParts {
   readonly worker?: string | undefined
 }
 
+/** Errors of this side that do not concern one request: a line for each would be a flood just when the proxy is short of everything. */
+const repeated: ReadonlySet<ErrorCode> = new Set(['PROXY_EXHAUSTED', 'PROXY_BUSY'])
+const repeatedEveryMs = 60_000
+
 /** Writes what the log holds of requests. */
 export class RequestLog implements ExchangeObserver {
   readonly #parts: RequestLogParts
+  /** The last line of each repeated error, and the errors since then. */
+  readonly #runs = new Map<ErrorCode, { readonly lineMs: number; more: number }>()
 
   constructor(parts: RequestLogParts) {
     this.#parts = parts
@@ -35,12 +41,30 @@ export class RequestLog implements ExchangeObserver {
   }
 
   failed(error: SpringhouseError, exchange: ClientExchange): void {
+    const more = this.#countOf(error.code)
+    if (more === undefined) return
     const level = error.source === 'client' ? 'debug' : error.source === 'internal' ? 'error' : 'warn'
     const { cause } = error
     const detail = error.detail ?? (cause instanceof Error ? safeMessage(cause) : undefined)
     // A fault of this program shows where it is.
-    const trace = error.source === 'internal' ? { err: cause ?? error } : undefined
-    this.#parts.logger[level]({ code: error.code, ...this.#shape(exchange), cause: detail, ...trace }, error.message)
+    const trace = error.source === 'internal' && !repeated.has(error.code) ? { err: cause ?? error } : undefined
+    this.#parts.logger[level]({ code: error.code, ...this.#shape(exchange), cause: detail, ...(more > 0 && { more }), ...trace }, error.message)
+  }
+
+  /**
+   * Counts an error that many requests meet at once, and gets a line once a minute. Returns how many such errors had no line
+   * since the last one; undefined if this one gets none.
+   */
+  #countOf(code: ErrorCode): number | undefined {
+    if (!repeated.has(code)) return 0
+    const nowMs = this.#parts.clock.monotonic()
+    const run = this.#runs.get(code)
+    if (run !== undefined && nowMs - run.lineMs < repeatedEveryMs) {
+      run.more++
+      return undefined
+    }
+    this.#runs.set(code, { lineMs: nowMs, more: 0 })
+    return run?.more ?? 0
   }
 
   deferred(cause: unknown, exchange: ClientExchange): void {

@@ -1,4 +1,6 @@
 // Maps failures between the proxy and an origin to codes of the error catalogue.
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import type { ErrorCode } from '../errors.ts'
 import { SpringhouseError } from '../errors.ts'
 
@@ -20,7 +22,11 @@ export function systemCode(error: unknown): string {
   return ''
 }
 
+// This machine has no descriptor, local port or memory left for a connection. Says nothing about the server.
+const exhaustionCodes = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EAGAIN'] as const
+
 const byCode: ReadonlyMap<string, ErrorCode> = new Map([
+  ...exhaustionCodes.map((code): [string, ErrorCode] => [code, 'PROXY_EXHAUSTED']),
   ['ECONNREFUSED', 'ORIGIN_REFUSED'],
   ['ENOTFOUND', 'ORIGIN_DNS'],
   ['EAI_AGAIN', 'ORIGIN_DNS'],
@@ -30,7 +36,6 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['ENETUNREACH', 'ORIGIN_UNREACHABLE'],
   ['EHOSTDOWN', 'ORIGIN_UNREACHABLE'],
   ['ENETDOWN', 'ORIGIN_UNREACHABLE'],
-  ['EADDRNOTAVAIL', 'ORIGIN_UNREACHABLE'],
   ['EACCES', 'ORIGIN_UNREACHABLE'],
   ['ETIMEDOUT', 'ORIGIN_CONNECT_TIMEOUT'],
   ['UND_ERR_CONNECT_TIMEOUT', 'ORIGIN_CONNECT_TIMEOUT'],
@@ -44,6 +49,7 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['UND_ERR_DESTROYED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ORIGIN_TRUNCATED'],
   ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
+  ['HPE_HEADER_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
   // If undici refuses to write a request, the client caused it: the configuration adds no bytes.
   ['UND_ERR_INVALID_ARG', 'BAD_REQUEST'],
   ['UND_ERR_NOT_SUPPORTED', 'BAD_REQUEST'],
@@ -77,11 +83,32 @@ function codeOf(code: string, headSeen: boolean): ErrorCode {
   if (known === 'ORIGIN_RESET' || known === 'ORIGIN_CONNECT_TIMEOUT') return headSeen ? 'ORIGIN_TRUNCATED' : known
   // Before the head, undici reports any parse error after a Content-Length line as a length mismatch.
   if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
+  if (known === 'ORIGIN_DNS' && !canOpenFiles()) return 'PROXY_EXHAUSTED'
   if (known !== undefined) return known
+  // Node's own parser, which reads the responses to upgrades. As with undici's, the message is at fault, and not the connection.
+  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? (headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_RESET') : 'ORIGIN_MALFORMED'
   if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
   if (tlsAlertCode.test(code)) return 'ORIGIN_TLS_ALERT'
   if (tlsCode.test(code)) return 'ORIGIN_TLS'
   return headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_UNREACHABLE'
+}
+
+/**
+ * Returns whether this process can open one more file. Without a descriptor the resolver reports that no name exists, because
+ * it cannot open /etc/hosts or a socket.
+ */
+function canOpenFiles(): boolean {
+  try {
+    closeSync(openSync(devNull, 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Returns whether this machine had no resources for a connection. Such a failure must never count against a server. */
+export function isExhaustion(error: SpringhouseError): boolean {
+  return error.code === 'PROXY_EXHAUSTED'
 }
 
 const connectionFailures: ReadonlySet<ErrorCode> = new Set([

@@ -8,6 +8,7 @@ import { OriginDispatcher } from './request/dispatcher.ts'
 import type { Origins } from './origin.ts'
 import { OriginPool } from './pool/pool.ts'
 import { CacheFetch } from './request/cache-fetch.ts'
+import { SocketBudget } from './transport/socket-budget.ts'
 import { UpgradeTrip } from './request/upgrade.ts'
 
 /** Opens the pools and resolves their host names. The first request, or health check, makes the first connection. */
@@ -18,10 +19,13 @@ export function createOrigins(parts: {
   /** Resolves host names; the system's resolver unless given. */
   readonly resolve?: ResolveHost
   readonly resolveEveryMs?: number
+  /** Most sockets to all servers together; no bound unless given. */
+  readonly maxSockets?: number
 }): Origins {
+  const sockets = new SocketBudget(parts.maxSockets ?? Infinity)
   const pools = new Map<string, OriginPool>()
   for (const [name, config] of Object.entries(parts.origins)) {
-    pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, ...parts }))
+    pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, sockets, ...parts }))
   }
 
   function poolOf(origin: string): OriginPool {

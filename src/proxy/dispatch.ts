@@ -11,6 +11,7 @@ import type { Pass } from '../exchange/pass/pass.ts'
 import type { Origins } from '../origin/origin.ts'
 import { validateRequest, type AdmissionLimits } from './admission/admission.ts'
 import { hasBody } from './admission/framing.ts'
+import type { ListenerLoad } from './admission/load.ts'
 import { allow } from './admission/methods.ts'
 import { IncomingClient } from './client.ts'
 import type { ClientRequest } from './listener/client-request.ts'
@@ -36,6 +37,7 @@ export interface DispatcherParts {
   /** True if a peer's X-Forwarded-* and Forwarded are believed. */
   readonly trusts: (address: string) => boolean
   readonly uploads: UploadWatch
+  readonly load: ListenerLoad
   readonly observer: ExchangeObserver
   readonly clock: Clock
   /** Sends a request to its origin and relays the response. Ends the exchange, or rejects with why there is no response. */
@@ -53,8 +55,10 @@ export class RequestDispatcher {
   /** Sees a request through to its response. Never throws. */
   readonly dispatch = (request: ClientRequest, response: ClientResponse): void => {
     const exchange = this.#exchange(request, response)
+    const { handler, limits, load } = this.#parts
+    const refused = load.begin(request.socket)
+    if (refused !== undefined) return refuse(refused, exchange, load.isBeyond(request.socket))
     try {
-      const { handler, limits } = this.#parts
       if (validateRequest(request, limits) === 'answer-locally') return answerLocally(exchange)
       const result = handler.handle(exchange)
       if (!(result instanceof Promise)) this.#proceed(result, request, exchange)
@@ -72,14 +76,16 @@ export class RequestDispatcher {
   #proceed(result: Handled | Pass, request: ClientRequest, exchange: ClientExchange): void {
     if (result.kind === 'handled') return
     const { uploads, passThrough } = this.#parts
-    if (hasBody(request)) uploads.watch(request, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
+    if (hasBody(request)) uploads.watch(request, exchange.response, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
     passThrough(result, request).catch((error: unknown) => fail(error, exchange))
   }
 
   /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
   readonly dispatchUpgrade = (request: IncomingMessage, client: Socket, head: Buffer): void => {
-    const { handler, origins, limits, clock } = this.#parts
+    const { handler, origins, limits, clock, load } = this.#parts
     const exchange = this.#exchange(request, responseOn(request, client))
+    const refused = load.begin(client)
+    if (refused !== undefined) return refuse(refused, exchange, true)
     try {
       validateRequest(request, limits)
       const pass = handler.passUpgrade(exchange)
@@ -91,11 +97,19 @@ export class RequestDispatcher {
 }
 
 /** Reports an error, sends it as the response, and ends the exchange. */
-function fail(cause: unknown, exchange: ClientExchange): void {
+function fail(cause: unknown, exchange: ClientExchange, extra: readonly string[] = []): void {
   const error = cause instanceof SpringhouseError ? cause : new SpringhouseError('INTERNAL', { cause })
   exchange.observer.failed(error, exchange)
-  writeProblem(exchange, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : [])
+  writeProblem(exchange, error, error.code === 'METHOD_NOT_ALLOWED' ? ['Allow', allow] : extra)
   exchange.end()
+}
+
+/** Refuses a request that the proxy has no room for. `isLast`: its connection is closed behind the response, to make room. */
+function refuse(error: SpringhouseError, exchange: ClientExchange, isLast: boolean): void {
+  const { response } = exchange
+  if (isLast) response.endConnection()
+  // Otherwise sendProblem adds the field.
+  fail(error, exchange, isLast && !response.hasUnreadBody ? ['connection', 'close'] : [])
 }
 
 /** Responds to a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */

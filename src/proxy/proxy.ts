@@ -1,11 +1,12 @@
 // The public listener, put together: servers for HTTP/1.1 and HTTP/2, the dispatcher, and the adapter for @fastify/http-proxy.
-import type { Server as TlsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
 import type { Clock } from '../clock.ts'
 import type { ExchangeObserver } from '../exchange/client/exchange.ts'
+import { BothObservers } from '../exchange/client/observer.ts'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
+import { ListenerLoad } from './admission/load.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
 import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
@@ -29,8 +30,10 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const { options, origins, observer, clock } = parts
   const uploads = watchUploads(options.timeouts.requestMs)
   const httpProxy = new HttpProxy({ origins, clock, viaName: options.viaName })
+  const load = new ListenerLoad(options)
   const dispatcher = new RequestDispatcher({
-    handler: parts.handler, origins, limits: options, uploads, observer, clock,
+    handler: parts.handler, origins, limits: options, uploads, load, clock,
+    observer: new BothObservers(load, observer),
     trusts: trustedProxyMatcher(options.trustProxy),
     passThrough: (pass, request) => httpProxy.passThrough(pass, request),
   })
@@ -43,8 +46,9 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     serverFactory: (router) => {
       httpProxy.routeBy(router)
       const server = createListener(options, isLast, dispatcher.dispatch)
-      if (options.tls?.http2 === true) http2 = openHttp2(server as TlsServer, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream) })
+      if (options.tls === undefined ? options.h2c : options.tls.http2) http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
       // After it, which takes over the connections.
+      load.watch(server)
       closeLast = closeAfterResponses(server)
       sortUpgrades(server, dispatcher)
       const stalls = watchStalled(server, options.timeouts.stalledMs)

@@ -21,11 +21,13 @@ export class Running {
   #stderr = ''
   #waiting: (() => void)[] = []
 
-  constructor(t: Test, args: readonly string[], env: Record<string, string> = {}, file: string = program) {
+  constructor(t: Test, args: readonly string[], env: Record<string, string> = {}, file: string = program, openFiles?: number) {
     // Without the variables of the test run: a SPRINGHOUSE_ variable would change the test. tap sets NODE_OPTIONS for every
     // child, which makes each start several times as slow. So env(1) removes it; env then becomes the program, so that signals
     // reach the program.
-    this.child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    // `openFiles`: the limit of open files.
+    const limited = openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh']
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     endWithUs(this.child)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#stderr += text; this.#look() })

@@ -38,7 +38,7 @@ t.test('every leaf of the schema has a probe, and nothing else has', (t) => {
 /** Settings for which zero is a value, each with the test that shows what zero does. */
 const zeros: Readonly<Record<string, string>> = {
   'proxy.port': 'cli/serve', 'admin.port': 'cli/serve',
-  'proxy.keepAliveTimeoutMs': 'config/leaves/listeners', 'proxy.stalledTimeoutMs': 'config/leaves/listeners',
+  'proxy.requestTimeoutMs': 'e2e/grpc', 'proxy.keepAliveTimeoutMs': 'config/leaves/listeners', 'proxy.stalledTimeoutMs': 'config/leaves/listeners',
   'proxy.shutdownGraceMs': 'config/leaves/listeners', 'proxy.shutdownDelayMs': 'config/leaves/listeners',
   'origins.<name>.timeouts.idleMs': 'config/leaves/origins', 'origins.<name>.maxQueue': 'config/leaves/origins', 'origins.<name>.retries': 'config/leaves/origins',
   'routes[].cache.ttl.default': 'stories/zeros', 'routes[].cache.ttl.max': 'stories/zeros', 'routes[].cache.ttl.heuristic': 'stories/zeros', 'routes[].cache.ttl.status': 'stories/zeros',

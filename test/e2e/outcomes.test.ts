@@ -93,6 +93,22 @@ t.test('followers are coalesced, and a client that leaves counts too', async tes
   held.shift()?.()
 })
 
+// The guard: `leave` in http-proxy.ts. Without it the request is never counted, and holds its place in proxy.maxRequests for ever.
+t.test('a passed request whose client leaves before its response counts once', async test => {
+  const house = await loggingHouse(test, { origin: () => {}, cache: { mode: 'bypass' } })
+  for (const [method, line] of [['GET', 'pass route-uncached 0'], ['POST', 'pass method 0']] as const) {
+    const before = house.accessLines.length
+    const leaving = new AbortController()
+    const gone = fetch(`http://127.0.0.1:${house.port}/`, { method, signal: leaving.signal, ...(method === 'POST' && { body: 'x' }) }).catch(() => 'left')
+    await house.origin.nth(before + 1)
+    leaving.abort()
+    await gone
+    while (house.accessLines.length === before) await new Promise(resolve => { setImmediate(resolve) })
+    test.equal(told(house.accessLines.at(-1) as Line), line)
+  }
+  test.equal((await stats(house)).requests, 2)
+})
+
 t.test('a WebSocket counts once, when it ends', async test => {
   const house = await loggingHouse(test, { origin: (_request, response) => { response.writeHead(404).end('no') } })
   const answer = await rawRequest(house.port, 'GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')

@@ -23,6 +23,16 @@ t.test('strict: only fields that are keyed, negotiated or judged', async t => {
   t.match(posted, { 'x-feature': 'beta', 'user-agent': 'odd' }, 'a passed response is for no other client')
 })
 
+// The guard: `traceparent` and `tracestate` in strictFields.
+t.test('strict: trace context reaches the origin and is in no key; baggage does not reach it', async t => {
+  const { get } = await house(t, 'strict')
+  const trace = { 'Traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'tracestate': 'congo=t61rcWkgMzE', 'baggage': 'tenant=a' }
+  const seen = JSON.parse(String((await get('/a', trace)).body)) as Record<string, string>
+  t.same([seen['traceparent'], seen['tracestate'], seen['baggage']], [trace.Traceparent, trace.tracestate, undefined])
+  t.match((await get('/a', { ...trace, Traceparent: '00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })).header('cache-status'), /hit/)
+  t.match((await get('/a')).header('cache-status'), /hit/)
+})
+
 t.test('strict: the response to a POST, which is forwarded with every field, is for no other client', async t => {
   const { get } = await startProxy(t, {
     origin: (request, response) => {

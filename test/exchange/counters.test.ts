@@ -48,7 +48,7 @@ tap.test('origin errors count under their codes, and every code of an origin is 
   const { originErrors } = counters.snapshot()
   t.match(originErrors, { ORIGIN_TIMEOUT: 1, INTERNAL: 1 })
   const codes = Object.entries(errorCatalogue).filter(([, row]) => row.source === 'origin').map(([code]) => code)
-  t.same(Object.keys(originErrors).sort(), [...codes, 'INTERNAL'].sort())
+  t.same(Object.keys(originErrors).sort(), [...codes, 'PROXY_EXHAUSTED', 'PROXY_BUSY', 'INTERNAL'].sort())
   t.equal(Object.values(originErrors).reduce((sum, count) => sum + count), 2, 'what a client does is no error of an origin')
 })
 

@@ -24,6 +24,7 @@ export const patience: OriginConfig = {
   timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000 },
   maxConnections: 16,
   maxQueue: 64,
+  maxHeaderBytes: 65_536,
   retries: 1,
 }
 

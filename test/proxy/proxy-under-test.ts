@@ -33,6 +33,10 @@ const defaults: ProxyOptions = {
   viaName: 'springhouse',
   maxHeaderBytes: 32_768,
   maxTargetBytes: 8_192,
+  h2c: false,
+  maxClients: 1_000,
+  maxRefused: 100,
+  maxRequests: 10_000,
   timeouts: { requestMs: 60_000, headersMs: 60_000, keepAliveMs: 75_000, stalledMs: 60_000 },
 }
 

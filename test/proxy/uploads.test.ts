@@ -43,9 +43,24 @@ async function uploading(t: Test): Promise<Upload> {
       await eventually(() => socket.bytesRead >= before + bytes)
     },
   }
-  watch.watch(request, () => { upload.late++ })
+  watch.watch(request, { headersSent: false }, () => { upload.late++ })
   return upload
 }
+
+// The guard: `headersSent` in `check`.
+test('an upload whose response has begun is not watched any more', async (t) => {
+  const { request } = await uploading(t)
+  const watch = watchUploads(hour)
+  t.teardown(() => watch.close())
+  const response = { headersSent: false }
+  let late = 0
+  watch.watch(request, response, () => late++)
+  watch.check()
+  t.equal(watch.size, 1)
+  response.headersSent = true
+  for (let i = 0; i < 9; i++) watch.check()
+  t.same([watch.size, late], [0, 0])
+})
 
 /** Makes so many checks, with an action before each. */
 async function checks({ watch }: Upload, count: number, before: () => unknown = () => undefined): Promise<void> {
@@ -112,7 +127,7 @@ test('without a limit no upload is late', async (t) => {
   const { request } = await uploading(t)
   const watch = watchUploads(0)
   let late = 0
-  watch.watch(request, () => late++)
+  watch.watch(request, { headersSent: false }, () => late++)
   for (let i = 0; i < 8; i++) watch.check()
   t.equal(late, 0)
 })
@@ -129,7 +144,7 @@ test('many uploads: those that end leave, in any order, and the others stay watc
     client.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n')
     const [request] = await once(server, 'request') as [IncomingMessage]
     request.on('error', () => undefined).resume()
-    watch.watch(request, () => {
+    watch.watch(request, { headersSent: false }, () => {
       late.add(i)
       request.destroy()
     })

@@ -1,7 +1,7 @@
 // The servers behind the proxy, in named pools.
 import { Type } from '../../json-schema.ts'
-import { HOUR, MINUTE, SECOND } from '../units.ts'
-import { choice, flag, memberNames, millis, section, text, texts, whole } from './leaf.ts'
+import { HOUR, KiB, MINUTE, SECOND } from '../units.ts'
+import { choice, flag, memberNames, millis, section, size, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
   servers: texts('origin-url', { minItems: 1, prose: 'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
@@ -19,6 +19,7 @@ export const originSchema = section({
   http2: flag({ default: false, prose: 'Use HTTP/2 to the servers. An https server negotiates it by ALPN; if it does not choose `h2`, HTTP/1.1 is used for a minute. An http server gets HTTP/2 from the first byte (prior knowledge, `h2c`), without a fallback. WebSockets always use HTTP/1.1.' }),
   maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
+  maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB, prose: 'Largest header section of a response, all fields together, and of its trailers. A response with a larger one is a 502. Raise it for an application that sends more tags, cookies or policies. Responses with more than 32 KiB of fields are forwarded, and not stored; an HTTP/2 client can receive 65,000 bytes.' }),
   retries: whole({ max: 10, default: 1, prose: 'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file with the certificate authorities to trust in place of the public ones.' })),

@@ -52,7 +52,7 @@ export const routeSchema = section({
   ], {
     default: 'all',
     expects: 'all, strict, or { allow: [names of header fields] }',
-    description: 'Which request fields reach the origin if the response may be stored. `all`: every field. `strict`: content negotiation, conditions, Range, Authorization, Cookie, the fields of the key, and the fields that the proxy sets. `{ allow: [names] }`: these fields too. A field that changes the response but is not in the cache key can poison the cache. `strict` prevents that.',
+    description: 'Which request fields reach the origin if the response may be stored. `all`: every field. `strict`: content negotiation, conditions, Range, Authorization, Cookie, trace context (traceparent, tracestate; not baggage, from which applications read tenants and flags), the fields of the key, and the fields that the proxy sets. `{ allow: [names] }`: these fields too. A field that changes the response but is not in the cache key can poison the cache. `strict` prevents that.',
   }),
   retryOn: Type.Array(Type.Integer({ minimum: 500, maximum: 599 }), {
     default: [],

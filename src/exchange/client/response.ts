@@ -18,6 +18,11 @@ export interface ClientResponse {
   readonly takesInterim: boolean
   /** True if the connection must end behind this response, because the end of the request's body has not been read. */
   readonly hasUnreadBody: boolean
+  /**
+   * Says that neither a body nor trailers follow the next head. Over HTTP/2 the head then ends the stream: gRPC takes only such a
+   * response for an error without a message (`Trailers-Only`).
+   */
+  endAtHead(): void
   /** @throws for a head that Node refuses */
   putHead(status: number, fields: FieldLines): void
   /** Sends the head now. Node would keep it until there are bytes of the body to send with it. */

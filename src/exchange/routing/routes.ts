@@ -21,6 +21,8 @@ export function keyedTarget(route: Route, target: string): string {
 const strictFields: ReadonlySet<string> = new Set([
   'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
   'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
+  // Trace context, without which a trace ends at the proxy. Not `baggage`: applications read tenants and flags from it.
+  'traceparent', 'tracestate',
   // Made by the proxy itself.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])

@@ -1,5 +1,6 @@
 // Active health checks: a request to each server, at an interval.
 import type { Dispatcher } from 'undici'
+import { isExhaustion, mapOriginError } from '../failures.ts'
 import type { Transport, TransportPool } from '../transport/transport.ts'
 
 /** A server, as a health check needs it. */
@@ -23,8 +24,9 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
     try {
       const status = await statusOf(lines, check.path)
       if (!stopped) server.checked(status >= 200 && status < 400)
-    } catch {
-      if (!stopped) server.checked(false)
+    } catch (error) {
+      // If this machine cannot connect, the check says nothing about the server.
+      if (!stopped && !isExhaustion(mapOriginError(error))) server.checked(false)
     } finally {
       asking = false
     }

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { readServerAddress, type ServerAddress } from '../../server-address.ts'
 import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatcher } from '../dns.ts'
 import type { OriginConfig } from '../config.ts'
+import type { SocketBudget } from '../transport/socket-budget.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { OriginServer } from './server.ts'
 import { weightedRoundRobin } from './round-robin.ts'
@@ -15,6 +16,8 @@ export interface OriginPoolParts {
   readonly logger: BaseLogger
   readonly resolve: ResolveHost
   readonly resolveEveryMs: number
+  /** Shared by all origins of the process. */
+  readonly sockets: SocketBudget
 }
 
 /**
@@ -55,7 +58,8 @@ export class OriginPool {
 
   #open(member: number, address: string | undefined): OriginServer {
     const { url, weight } = this.#addresses[member] as ServerAddress
-    return new OriginServer({ origin: this.#origin, url, weight, address, config: this.config, clock: this.#parts.clock, logger: this.#parts.logger })
+    const { clock, logger, sockets } = this.#parts
+    return new OriginServer({ origin: this.#origin, url, weight, address, config: this.config, clock, logger, sockets })
   }
 
   #watch(member: number, url: string): DnsWatcher {

@@ -11,6 +11,7 @@ import { Http1Pool } from '../transport/http1-pool.ts'
 import { watchHealth } from './health-check.ts'
 import type { OriginServerStatus } from '../origin.ts'
 import { Http2Pool } from '../transport/http2-pool.ts'
+import { withinBudget, type SocketBudget } from '../transport/socket-budget.ts'
 import type { Weighted } from './round-robin.ts'
 
 /** Failed connections in a row that eject a server. */
@@ -31,6 +32,8 @@ export interface OriginServerParts {
   readonly config: OriginConfig
   readonly clock: Clock
   readonly logger: BaseLogger
+  /** Shared by all origins of the process. */
+  readonly sockets: SocketBudget
 }
 
 export class OriginServer implements Weighted {
@@ -55,13 +58,14 @@ export class OriginServer implements Weighted {
   readonly #config: OriginConfig
   readonly #clock: Clock
   readonly #logger: BaseLogger
+  readonly #sockets: SocketBudget
   readonly #connector: buildConnector.connector
   readonly #servername: string | undefined
   readonly #lines: TransportPool
   readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
-  constructor({ origin, url, weight, address, config, clock, logger }: OriginServerParts) {
+  constructor({ origin, url, weight, address, config, clock, logger, sockets }: OriginServerParts) {
     const host = plainHost(url)
     this.origin = origin
     this.url = new URL(url).origin
@@ -72,19 +76,20 @@ export class OriginServer implements Weighted {
     this.#logger = logger
     // SNI carries no addresses (RFC 6066 §3). The certificate is then checked against the dialled address.
     this.#servername = config.tls?.servername ?? (isIP(host) === 0 ? host : undefined)
-    this.#connector = buildConnector({
+    this.#sockets = sockets
+    this.#connector = withinBudget(sockets, buildConnector({
       timeout: config.timeouts.connectMs,
       rejectUnauthorized: config.tls?.rejectUnauthorized ?? true,
       ...(config.tls?.ca === undefined ? {} : { ca: config.tls.ca }),
-    })
+    }))
     this.#lines = this.lines(config.maxConnections)
     this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
 
   /** Opens a transport pool to the server, for at most `most` requests at a time. */
   lines(most: number): TransportPool {
-    const { http2 = false, tls, timeouts, reuse } = this.#config
-    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, reuse, most }
+    const { http2 = false, tls, timeouts, reuse, maxHeaderBytes } = this.#config
+    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, sockets: this.#sockets, maxHeaderBytes, reuse, most }
     return http2 ? new Http2Pool({ ...options, tls }) : new Http1Pool(options)
   }
 

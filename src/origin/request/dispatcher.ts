@@ -15,6 +15,8 @@ export interface ExactRequest {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
+  /** True if the client accepts trailers: see Outgoing. */
+  readonly acceptsTrailers?: boolean | undefined
   /** The body, if it was read completely and can therefore be sent again. */
   readonly kept?: Buffer | undefined
   /** Statuses after which the request is sent to another server. */
@@ -25,8 +27,11 @@ export interface ExactRequest {
   senderGone?(): boolean
   /** Called each time that the request is sent, with the server's base URL. */
   onTry?(server: string): void
-  /** Called with the response's head, without the fields of the origin connection. */
-  onHead?(status: number, fields: FieldLines): void
+  /**
+   * Called with the response's head, without the fields of the origin connection.
+   * @param endsAtHead true if the head is known to be all of the response
+   */
+  onHead?(status: number, fields: FieldLines, endsAtHead: boolean): void
   /** Called right after onHead if no byte of the body arrived with the head. */
   onHeadAlone?(): void
   /** Called with each interim response other than 100 and 101. */
@@ -88,6 +93,7 @@ class DispatchedRequest extends OriginRequest {
       fields: exact?.fields ?? flatFields(options.headers),
       body,
       retryOn: exact?.retryOn,
+      acceptsTrailers: exact?.acceptsTrailers,
     })
     this.#exact = exact
     this.#handler = handler
@@ -112,7 +118,7 @@ class DispatchedRequest extends OriginRequest {
   protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
     // If the client has left, reply-from would destroy the body, and nothing would handle the resulting error.
     if (this.senderFailed()) return this.abandon()
-    this.#exact?.onHead?.(status, fields)
+    this.#exact?.onHead?.(status, fields, this.endsAtHead)
     const handler = this.#handler
     if (handler.onResponseStart !== undefined) {
       handler.onRequestStart?.(controller, null)

@@ -49,6 +49,15 @@ export class Failover {
     return next
   }
 
+  /**
+   * Returns a server to use because this machine could not connect to `server`: another one may have an idle connection, or
+   * local ports left. Costs no try and no retry budget, because nothing was sent.
+   */
+  onExhaustion(server: OriginServer): OriginServer | undefined {
+    this.#tried = [...this.#tried, server]
+    return this.#pool.closed ? undefined : this.#pool.another(this.#tried)
+  }
+
   /** Returns the server to try after `server` failed; undefined if there is none. */
   onFailure(server: OriginServer, { refused, stale, sent }: Failure): OriginServer | undefined {
     if ((sent && this.#left <= 0) || this.#pool.closed) return undefined

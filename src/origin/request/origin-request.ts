@@ -6,7 +6,7 @@ import { SpringhouseError } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
-import { isConnectionFailure, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
+import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
 import { BodyTimeout, isEventStream } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
@@ -21,6 +21,11 @@ export interface Outgoing {
   readonly method: string
   readonly target: string
   readonly fields: FieldLines
+  /**
+   * Sends `TE: trailers` to an HTTP/2 server (RFC 9110 §10.1.4). HTTP/1.1 would need a Connection field with it, and its servers
+   * send trailers in any case.
+   */
+  readonly acceptsTrailers?: boolean | undefined
   readonly body: Readable | Buffer | string | null
   /** Statuses after which the request is sent to another server; none unless the route lists them. */
   readonly retryOn?: readonly number[] | undefined
@@ -105,6 +110,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     return false
   }
 
+  /** True if the head of the response is known to be all of it. */
+  protected get endsAtHead(): boolean {
+    return this.#transport?.endsAtHead === true
+  }
+
   /** Starts the request. No call to the subclass happens before the caller returns. */
   send(): void {
     const server = this.#pool.closed ? undefined : this.#pool.choose()
@@ -145,11 +155,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   start(transport: Transport): void {
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
-    const { method, target, fields, body } = this.#outgoing
+    const { method, target, fields, body, acceptsTrailers } = this.#outgoing
     const options = {
       path: target,
       method: method as Dispatcher.HttpMethod,
-      headers: fields as string[],
+      headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
@@ -270,7 +280,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(transport)
     const stale = this.#started && !this.#byteSeen && transport?.stale === true
     // If undici refuses the request's bytes, it has not used the connection, which can be reused.
-    const unmade = !this.#started && mapOriginError(error).source === 'origin'
+    const unmade = !this.#started && mapOriginError(error).source !== 'client'
     queueMicrotask(() => {
       if (transport !== undefined && unmade) this.#server?.discard(transport)
       else if (transport !== undefined) this.#server?.release(transport)
@@ -313,6 +323,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #recover(cause: Error, stale: boolean): void {
     const server = this.#server as OriginServer
     const error = this.senderFailed() ? new SpringhouseError('CLIENT_GONE', { cause }) : mapOriginError(cause, this.#headSeen)
+    if (isExhaustion(error) && !this.#started) {
+      const other = this.#tries.onExhaustion(server)
+      return other === undefined ? this.#fail(error) : this.#again(other)
+    }
     if (!isConnectionFailure(error)) return this.#fail(error)
     const refused = cause instanceof NotProcessed && !this.#headSeen
     if (!stale && !refused) {

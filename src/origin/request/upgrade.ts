@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { SpringhouseError } from '../../errors.ts'
 import { fieldLines, fieldValue } from '../../http/fields.ts'
-import { isConnectionFailure, mapOriginError } from '../failures.ts'
+import { isConnectionFailure, isExhaustion, mapOriginError } from '../failures.ts'
 import type { OriginUpgrade, UpgradeRequest, UpgradeSink } from '../origin.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { receivedHead } from './response-head.ts'
@@ -58,7 +58,7 @@ export class UpgradeTrip implements OriginUpgrade {
   #ask(server: OriginServer, socket: Socket): void {
     const { target, fields } = this.#request
     this.#request.onTry?.(server.url)
-    const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, createConnection: () => socket })
+    const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, maxHeaderSize: this.#pool.config.maxHeaderBytes, createConnection: () => socket })
     // Node would silently drop fields after the first 1,000.
     sent.maxHeadersCount = 0
     this.#sent = sent
@@ -113,12 +113,16 @@ export class UpgradeTrip implements OriginUpgrade {
     clearTimeout(this.#patience)
     if (this.#over) return
     const error = mapOriginError(cause)
-    if (!isConnectionFailure(error)) return this.#fail(error)
-    server.failed(cause)
-    this.#pool.refreshAddressesSoon()
+    // This machine could not connect: that says nothing about the server, and costs no retry.
+    const exhausted = isExhaustion(error)
+    if (!exhausted && !isConnectionFailure(error)) return this.#fail(error)
+    if (!exhausted) {
+      server.failed(cause)
+      this.#pool.refreshAddressesSoon()
+    }
     this.#tried.push(server)
     const next = (!wasSent || this.#retries > 0) && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
-    if (next === undefined || !this.#pool.retryBudget.spend()) return this.#fail(error)
+    if (next === undefined || !(exhausted || this.#pool.retryBudget.spend())) return this.#fail(error)
     if (wasSent) this.#retries--
     this.#try(next)
   }

@@ -14,6 +14,8 @@ export interface Http1ConnectionOptions {
   readonly servername: string | undefined
   /** Address to connect to, in place of the URL's host. */
   readonly address: string | undefined
+  /** See OriginConfig. */
+  readonly maxHeaderBytes: number
 }
 
 /** The pool that takes a connection back. */
@@ -29,6 +31,8 @@ export class Http1Connection implements Transport, ResponseParserState {
   readonly client: Client
   atHead = false
   receivedAny = false
+  readonly isHttp2 = false
+  readonly endsAtHead = false
   isHttp10 = false
   last = none
   /** True if the current request has a body. */
@@ -46,11 +50,12 @@ export class Http1Connection implements Transport, ResponseParserState {
   /** True if undici returned unread bytes to the socket. */
   #leftOver = false
 
-  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address }: Http1ConnectionOptions) {
+  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address, maxHeaderBytes }: Http1ConnectionOptions) {
     this.#home = home
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,
+      maxHeaderSize: maxHeaderBytes,
       // See body-timeout.ts.
       bodyTimeout: 0,
       connect: (options, callback) => {
@@ -64,7 +69,7 @@ export class Http1Connection implements Transport, ResponseParserState {
           this.#cut = false
           this.#socket = socket
           this.#leftOver = false
-          guardResponseHeads(socket, this)
+          guardResponseHeads(socket, this, maxHeaderBytes)
           this.#watchLeftOver(socket)
           socket.on('error', admitReset)
           socket.on('end', () => {
@@ -135,6 +140,11 @@ export class Http1Connection implements Transport, ResponseParserState {
     const error = this.#socket?.errored
     if (!this.#leftOver && !(error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))) return undefined
     return this.last.includes('HTTP/') ? 'answer' : 'bytes'
+  }
+
+  /** True if it has a socket that is not closed. */
+  get isOpen(): boolean {
+    return this.#socket?.destroyed === false
   }
 
   get broken(): boolean {

@@ -2,6 +2,7 @@
 import type { buildConnector } from 'undici'
 import type { Clock } from '../../clock.ts'
 import type { TransportPool, PoolWaiter } from './transport.ts'
+import type { IdleHolder, SocketBudget } from './socket-budget.ts'
 import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
 
 /** With `reuse: always`, how long a connection may have been idle to carry a request that must not be sent twice. */
@@ -20,9 +21,10 @@ export interface Http1PoolOptions extends Http1ConnectionOptions {
   readonly reuse: 'safe' | 'always'
   /** Most connections. */
   readonly most: number
+  readonly sockets: SocketBudget
 }
 
-export class Http1Pool implements TransportPool {
+export class Http1Pool implements TransportPool, IdleHolder {
   readonly #options: Http1PoolOptions
   readonly #all = new Set<Http1Connection>()
   readonly #idle: Http1Connection[] = []
@@ -34,6 +36,7 @@ export class Http1Pool implements TransportPool {
   constructor(options: Http1PoolOptions) {
     this.#options = options
     this.#mostUploads = uploadsAmong(options.most)
+    options.sockets.join(this)
   }
 
   acquire(waiter: PoolWaiter): void {
@@ -126,12 +129,22 @@ export class Http1Pool implements TransportPool {
     return this.#waiting.delete(waiter)
   }
 
+  closeIdle(): boolean {
+    const oldest = this.#idle.shift()
+    if (oldest === undefined) return false
+    const { isOpen } = oldest
+    this.#part(oldest)
+    return isOpen || this.closeIdle()
+  }
+
   retire(): void {
     this.#retired = true
+    this.#options.sockets.leave(this)
     for (const connection of this.#idle.splice(0)) this.#part(connection)
   }
 
   async close(): Promise<void> {
+    this.#options.sockets.leave(this)
     await Promise.all(Array.from(this.#all, (connection) => connection.client.destroy()))
   }
 }

@@ -14,8 +14,6 @@ export interface ResponseParserState {
   last: Buffer
 }
 
-// The longest status line, and the longest head of an interim response.
-const longestBytes = 16_384
 // Without a limit a client would wait as long as interim responses arrive: undici restarts its timeout at each.
 const mostInterims = 100
 const none: Buffer = Buffer.alloc(0)
@@ -26,8 +24,10 @@ const none: Buffer = Buffer.alloc(0)
  * - 100 (Continue) is skipped: RFC 9110 §15.2 requires a client to parse an unexpected 1xx, but undici treats this one as the
  *   end of the request (client-h1.js, onHeadersComplete). Other interim responses are passed one by one, up to a limit.
  * - A status line must match RFC 9112 §4: undici's parser also accepts HTTP/2.0, RTSP/1.0 and NUL in the reason phrase.
+ *
+ * @param longestBytes the longest status line, and the longest head of an interim response
  */
-export function guardResponseHeads(socket: Socket, heading: ResponseParserState): void {
+export function guardResponseHeads(socket: Socket, heading: ResponseParserState, longestBytes: number): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null
   let held: Buffer = none
   let interims = 0

@@ -13,10 +13,10 @@ import { FrameTap } from './http2-frames.ts'
 const streamWindow = 262_144
 /** The flow-control window of the connection. It is replenished as bytes arrive, even if no client has read them yet. */
 const sessionWindow = 8_388_608
-/** The longest response head, as in undici. Node only announces it to the server (§6.5.2). */
-export const longestHead = 16_384
-/** The most fields: more than fit into `longestHead`, so that bytes are the limit. */
+/** The most fields of a section. Node resets the stream of a longer one. */
 const mostFields = 4_096
+/** How much longer the encoded form of a permitted section can be: a few bytes for each field (RFC 7541 §6). */
+const encodingBytes = 16 * mostFields
 /** Megabytes that Node may buffer for a session before it refuses streams. The windows are the actual bound. */
 const sessionMemory = 256
 
@@ -39,9 +39,17 @@ export interface Http2ConnectionEvents {
   lost(error: Error): void
 }
 
+export interface Http2ConnectionOptions {
+  readonly timeouts: OriginTimeouts
+  /** See OriginConfig. */
+  readonly maxHeaderBytes: number
+}
+
 export class Http2Connection {
   readonly timeouts: OriginTimeouts
   readonly scheme: string
+  /** The most bytes of a field section. Node only announces it to the server (§6.5.2). */
+  readonly maxHeaderBytes: number
   readonly #client: ClientHttp2Session
   readonly #socket: FrameTap
   readonly #events: Http2ConnectionEvents
@@ -59,11 +67,12 @@ export class Http2Connection {
   /** When its last stream was released. */
   idleSinceMs = 0
 
-  constructor(socket: Duplex, url: string, timeouts: OriginTimeouts, events: Http2ConnectionEvents) {
+  constructor(socket: Duplex, url: string, { timeouts, maxHeaderBytes }: Http2ConnectionOptions, events: Http2ConnectionEvents) {
     this.timeouts = timeouts
+    this.maxHeaderBytes = maxHeaderBytes
     this.scheme = new URL(url).protocol.slice(0, -1)
     this.#events = events
-    this.#socket = new FrameTap(socket, {
+    this.#socket = new FrameTap(socket, maxHeaderBytes + encodingBytes, {
       section: (stream, fields) => this.#owners.get(stream)?.announced(fields),
       reset: (stream, code) => this.#owners.get(stream)?.wasReset(code),
       onLocalGoaway: (code) => this.#localGoaway(code),
@@ -71,7 +80,7 @@ export class Http2Connection {
     })
     const client = connect(url, {
       createConnection: () => this.#socket,
-      settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: longestHead },
+      settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: maxHeaderBytes },
       maxHeaderListPairs: mostFields,
       maxSessionMemory: sessionMemory,
     })

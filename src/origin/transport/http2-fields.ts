@@ -5,7 +5,7 @@ import type { FieldLines } from '../../http/fields.ts'
 import { withoutOuterSpace } from '../../http/white-space.ts'
 
 /** Fields that are not sent: HTTP/2 forbids connection-specific fields (§8.2.2), and `host` is `:authority` (§8.3.1). */
-const leftOut: ReadonlySet<string> = new Set(['host', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings', 'te'])
+const leftOut: ReadonlySet<string> = new Set(['host', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'])
 
 /** List fields (RFC 9110 §5.6.1) for which Node accepts only one line. */
 const joined: ReadonlySet<string> = new Set(['if-match', 'if-none-match', 'content-encoding', 'content-language'])
@@ -28,7 +28,8 @@ export function requestFields(method: string, target: string, scheme: string, li
     const value = withoutOuterSpace(lines[i + 1] as string)
     if (!token.test(name) || notInValue.test(value)) throw new SpringhouseError('BAD_REQUEST', { detail: `field ${JSON.stringify(name)}` })
     if (name === 'host') fields[':authority'] ??= value
-    if (leftOut.has(name)) continue
+    // §8.2.2: TE may say nothing else.
+    if (leftOut.has(name) || (name === 'te' && value !== 'trailers')) continue
     const before = fields[name]
     if (before === undefined) fields[name] = value
     else if (joined.has(name)) fields[name] = `${String(before)}, ${value}`

@@ -24,8 +24,6 @@ const priority = 0x20
 const headBytes = 9
 /** The length of the client preface, "PRI * HTTP/2.0…" (§3.4). */
 const prefaceBytes = 24
-// The parser refuses a longer section: see Http2Connection.
-const longestSection = 131_072
 
 interface Frame {
   readonly type: number
@@ -97,7 +95,11 @@ export class FrameTap extends Duplex {
   /** Bytes received so far. */
   received = 0
 
-  constructor(socket: Duplex, watch: FrameWatch) {
+  /**
+   * @param longestSection the most bytes of an encoded field section that are kept to count its fields. The parser refuses a
+   * longer one: see Http2Connection.
+   */
+  constructor(socket: Duplex, longestSection: number, watch: FrameWatch) {
     super({ highWaterMark: 65_536 })
     this.#socket = socket
     let block: Buffer[] = []

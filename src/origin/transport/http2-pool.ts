@@ -5,6 +5,7 @@ import type { buildConnector } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { plainHost } from '../dns.ts'
 import type { TransportPool, PoolWaiter } from './transport.ts'
+import type { IdleHolder } from './socket-budget.ts'
 import type { OriginTls } from '../config.ts'
 import { Http1Pool, uploadsAmong, type Http1PoolOptions } from './http1-pool.ts'
 import { Http2Connection } from './http2-connection.ts'
@@ -24,7 +25,7 @@ export interface Http2PoolOptions extends Http1PoolOptions {
  * the server's SETTINGS arrived, so that no request goes to a server without HTTP/2, and no more than the server allows.
  * Another session is opened only if the existing ones have no room.
  */
-export class Http2Pool implements TransportPool {
+export class Http2Pool implements TransportPool, IdleHolder {
   readonly #options: Http2PoolOptions
   readonly #http1: Http1Pool
   #http1UntilMs = -Infinity
@@ -41,6 +42,7 @@ export class Http2Pool implements TransportPool {
   constructor(options: Http2PoolOptions) {
     this.#options = options
     this.#http1 = new Http1Pool(options)
+    options.sockets.join(this)
   }
 
   acquire(waiter: PoolWaiter): void {
@@ -95,8 +97,8 @@ export class Http2Pool implements TransportPool {
     try {
       this.#dialling = this.#begin()
     } catch (error) {
-      // Node rejected the TLS options. Runs after the caller.
-      queueMicrotask(() => this.#refuse(error as Error))
+      // No socket is left, or Node rejected the TLS options. Runs after the caller.
+      queueMicrotask(() => this.#notMade(error as Error))
     }
   }
 
@@ -120,11 +122,24 @@ export class Http2Pool implements TransportPool {
       },
       failed: (error) => {
         this.#dialling = undefined
-        // If another session is usable, the waiters wait for it.
-        for (const session of this.#sessions) if (session.usable) return
-        this.#refuse(error)
+        this.#notMade(error)
       },
     })
+  }
+
+  /** Refuses the waiters, unless another session is usable: then they wait for it. */
+  #notMade(error: Error): void {
+    for (const session of this.#sessions) if (session.usable) return
+    this.#refuse(error)
+  }
+
+  closeIdle(): boolean {
+    for (const session of this.#sessions) {
+      if (!session.idle || !session.usable) continue
+      session.end()
+      return true
+    }
+    return false
   }
 
   #useHttp1(socket: Socket): void {
@@ -144,12 +159,14 @@ export class Http2Pool implements TransportPool {
 
   retire(): void {
     this.#retired = true
+    this.#options.sockets.leave(this)
     for (const session of this.#sessions) session.end()
     this.#http1.retire()
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#options.sockets.leave(this)
     const error = Object.assign(new Error('the pool is closed'), { code: 'UND_ERR_DESTROYED' })
     this.#dialling?.giveUp(error)
     this.#refuse(error)
@@ -172,22 +189,32 @@ class Dial {
   readonly #deadline: NodeJS.Timeout
   #over = false
 
-  constructor({ url, address, servername, tls, timeouts }: Http2PoolOptions, tell: Dialled) {
+  /** @throws SpringhouseError PROXY_EXHAUSTED */
+  constructor(options: Http2PoolOptions, tell: Dialled) {
+    const { url, address, servername, tls, timeouts, sockets } = options
     this.#tell = tell
+    sockets.take()
     const { protocol, port } = new URL(url)
     const host = address ?? plainHost(url)
     const secure = protocol === 'https:'
     const common = { host, port: port === '' ? (secure ? 443 : 80) : Number(port) }
-    const socket = secure
-      ? connectTls({
-          ...common,
-          ALPNProtocols: ['h2', 'http/1.1'],
-          rejectUnauthorized: tls?.rejectUnauthorized ?? true,
-          ...(servername === undefined ? {} : { servername }),
-          ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
-        })
-      : connectPlain(common)
+    let socket: Socket
+    try {
+      socket = secure
+        ? connectTls({
+            ...common,
+            ALPNProtocols: ['h2', 'http/1.1'],
+            rejectUnauthorized: tls?.rejectUnauthorized ?? true,
+            ...(servername === undefined ? {} : { servername }),
+            ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+          })
+        : connectPlain(common)
+    } catch (error) {
+      sockets.giveBack()
+      throw error
+    }
     this.#socket = socket
+    sockets.giveBackAfter(socket)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
     this.#deadline = setTimeout(() => this.giveUp(new SpringhouseError('ORIGIN_CONNECT_TIMEOUT')), timeouts.connectMs)
@@ -196,14 +223,14 @@ class Dial {
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       if (this.#over) return
       if (secure && (socket as TLSSocket).alpnProtocol !== 'h2') this.#done(() => tell.http1(socket))
-      else this.#begin(url, timeouts)
+      else this.#begin(options)
     })
     socket.once('close', () => this.giveUp(Object.assign(new Error('closed before the connection was made'), { code: 'ECONNRESET' })))
   }
 
-  #begin(url: string, timeouts: Http2PoolOptions['timeouts']): void {
+  #begin(options: Http2PoolOptions): void {
     let made = false
-    const session: Http2Connection = new Http2Connection(this.#socket, url, timeouts, {
+    const session: Http2Connection = new Http2Connection(this.#socket, options.url, options, {
       ready: () => {
         made = !this.#over
         this.#done(() => this.#tell.session(session))

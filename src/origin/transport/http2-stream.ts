@@ -7,7 +7,7 @@ import { fieldValue } from '../../http/fields.ts'
 import type { Transport } from './transport.ts'
 import { NotProcessed } from '../failures.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
-import { longestHead, type Http2Connection, type StreamOwner } from './http2-connection.ts'
+import type { Http2Connection, StreamOwner } from './http2-connection.ts'
 
 // Without a limit a client would wait as long as interim responses arrive.
 const mostInterims = 100
@@ -24,6 +24,8 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   rawTrailers: string[] = []
   receivedAny = false
   stale = false
+  readonly isHttp2 = true
+  endsAtHead = false
   readonly isHttp10 = false
   /** Always false: a failure calls the handler at once. */
   readonly broken = false
@@ -87,7 +89,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
       if (this.#bodySent) final.call(stream, done)
     }
     stream.on('headers', (_fields, _flags, raw?: string[]) => this.#interim(raw))
-    stream.on('response', (_fields, _flags, raw?: string[]) => this.#head(raw))
+    stream.on('response', (_fields, flags, raw?: string[]) => this.#head(raw, flags))
     stream.on('trailers', (_fields, _flags, raw?: string[]) => {
       const lines = this.#section(raw)
       if (lines !== undefined) this.rawTrailers = lines
@@ -121,7 +123,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #section(raw: string[] | undefined): string[] | undefined {
     if (this.#over) return undefined
     const announced = this.#announced.shift()
-    if ((raw ?? []).reduce((sum, text) => sum + text.length, 0) > longestHead) {
+    if ((raw ?? []).reduce((sum, text) => sum + text.length, 0) > this.#session.maxHeaderBytes) {
       this.#fail(new SpringhouseError('ORIGIN_FIELDS_TOO_LARGE'))
       return undefined
     }
@@ -142,10 +144,11 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#handler?.onResponseStart?.(this, status, {})
   }
 
-  #head(raw: string[] | undefined): void {
+  #head(raw: string[] | undefined, flags: number): void {
     const lines = this.#section(raw)
     if (lines === undefined) return
     this.#headSeen = true
+    this.endsAtHead = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
     this.rawHeaders = lines
     clearTimeout(this.#timer)
     this.#handler?.onResponseStart?.(this, statusOf(raw), {})

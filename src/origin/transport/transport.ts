@@ -12,8 +12,11 @@ export interface Transport {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
   /** True if a byte of a response arrived, including bytes not reported to the handler. */
   readonly receivedAny: boolean
+  readonly isHttp2: boolean
   /** True if the current response is HTTP/1.0. */
   readonly isHttp10: boolean
+  /** True if the head of the current response is known to be all of it: no body and no trailers follow. */
+  readonly endsAtHead: boolean
   /** True if the transport has failed and its handler is about to be called. */
   readonly broken: boolean
   /** After a failure before any response: whether the server was probably closing an idle connection that had served before. */

@@ -31,6 +31,9 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
     return this.headersSent ? this.statusCode : 0
   }
 
+  /** HTTP/1.1 says it by the framing. */
+  endAtHead(): void {}
+
   putHead(status: number, fields: FieldLines): void {
     // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])

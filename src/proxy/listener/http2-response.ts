@@ -17,6 +17,7 @@ export class Http2Response implements ClientResponse {
   readonly hasUnreadBody = false
   readonly #stream: ServerHttp2Stream
   readonly #request: Http2Request
+  #endsAtHead = false
 
   constructor(stream: ServerHttp2Stream, request: Http2Request) {
     this.#stream = stream
@@ -37,10 +38,14 @@ export class Http2Response implements ClientResponse {
     return !this.headersSent && !this.hasLeft
   }
 
+  endAtHead(): void {
+    this.#endsAtHead = true
+  }
+
   putHead(status: number, fields: FieldLines): void {
     if (this.hasLeft) return
     if (isTooLong(fields)) throw new TypeError('a head that HTTP/2 cannot carry')
-    this.#stream.respond({ ...streamFields(fields), ':status': status }, { waitForTrailers: true })
+    this.#stream.respond({ ...streamFields(fields), ':status': status }, this.#endsAtHead ? { endStream: true } : { waitForTrailers: true })
     this.status = status
   }
 

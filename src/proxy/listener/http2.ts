@@ -1,13 +1,15 @@
-// HTTP/2 on the TLS listener (RFC 9113): sessions, their bounds, and a request and a response for each stream.
+// HTTP/2 on the listener (RFC 9113): sessions, their bounds, and a request and a response for each stream.
 import type { ServerHttp2Stream } from 'node:http2'
-import { createServer } from 'node:http2'
-import type { Server } from 'node:https'
-import type { TLSSocket } from 'node:tls'
+import { createServer, type Http2Server } from 'node:http2'
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { Server as TlsServer, type TLSSocket } from 'node:tls'
 import { sendContinue, sendStatus } from '../../exchange/client/sending.ts'
 import type { Dispatch } from './client-request.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
 import type { ProxyOptions } from './options.ts'
+import { sortByPreface } from './http2-preface.ts'
 
 const mostStreams = 128
 // More fields than fit into the allowed bytes: the limit is in bytes.
@@ -17,6 +19,8 @@ export interface Http2Parts {
   readonly dispatch: Dispatch
   /** Called with each stream as it opens. */
   onStream(stream: ServerHttp2Stream): void
+  /** True if the requests of a connection are refused: its session then ends with its present streams. */
+  isRefused(socket: Socket): boolean
 }
 
 /** The sessions of a listener. */
@@ -25,7 +29,10 @@ export interface Http2Listener {
   close(): void
 }
 
-/** Takes over the connections of a TLS server whose client chose `h2` by ALPN (RFC 7301); the others stay with HTTP/1.1. */
+/**
+ * Takes over the connections of a server whose client uses HTTP/2; the others stay with HTTP/1.1. A client chooses `h2` by ALPN
+ * (RFC 7301), or over plain TCP by the preface (RFC 9113 §3.3).
+ */
 export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Parts): Http2Listener {
   const sessions = new Set<{ close(): void }>()
   let closing = false
@@ -46,6 +53,7 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
       stream.once('close', () => open--)
       parts.onStream(stream)
       receive(stream, rawHeaders ?? [], parts)
+      if (parts.isRefused(session.socket as Socket)) session.close()
     })
     session.setTimeout(options.timeouts.keepAliveMs, () => {
       if (open === 0) session.close()
@@ -54,18 +62,23 @@ export function openHttp2(server: Server, options: ProxyOptions, parts: Http2Par
   })
   inner.on('sessionError', () => undefined)
 
-  const [http1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') inner.emit('connection', socket)
-    else http1?.call(server, socket)
-  })
+  if (server instanceof TlsServer) sortByAlpn(server, inner)
+  else sortByPreface(server, inner, options.timeouts.headersMs)
   return {
     close: () => {
       closing = true
       for (const session of sessions) session.close()
     },
   }
+}
+
+function sortByAlpn(server: TlsServer, inner: Http2Server): void {
+  const [http1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') inner.emit('connection', socket)
+    else http1?.call(server, socket)
+  })
 }
 
 function receive(stream: ServerHttp2Stream, rawHeaders: readonly string[], { dispatch }: Http2Parts): void {

@@ -1,5 +1,6 @@
 // The settings of the proxy listener.
 import type { ProxyConfig } from '../../config/schema.ts'
+import type { LoadLimits } from '../admission/load.ts'
 
 /** A certificate chain and its private key, as PEM. */
 export interface TlsFiles {
@@ -8,7 +9,7 @@ export interface TlsFiles {
 }
 
 /** The settings of the listener, and its TLS files read. The settings are described in config/schema/listeners.ts. */
-export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes'>> {
+export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c'>>, LoadLimits {
   readonly trustProxy: boolean | readonly string[]
   readonly timeouts: {
     /** For the head of a request, and for each 16 KiB of its body. 0: none. See upload-timeout.ts. */

@@ -8,6 +8,7 @@ import { sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import type { Clock } from '../../clock.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
+import { acceptsTrailers } from '../../forwarding/request-fields.ts'
 import { clientTrailers } from '../../forwarding/response-fields.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { exactRequest, upstreamOf, type ExactHeaders } from '../../origin/request/dispatcher.ts'
@@ -44,6 +45,8 @@ class PassedMessage {
   fields: FieldLines = []
   /** True if none of the body came with the head. */
   headAlone = false
+  /** True if the head is all of the response. */
+  endsAtHead = false
 
   constructor(pass: Pass, request: ClientRequest, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
     this.pass = pass
@@ -169,19 +172,26 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
       method: routed.request.method,
       target: routed.request.target,
       fields: routed.allFields(),
+      acceptsTrailers: acceptsTrailers(request.rawHeaders),
       kept,
       retryOn: routed.route.forwarding.retryOn,
       // A client that leaves needs no response, and the origin need not go on.
       onAbortable: (abort) => {
-        if (response.hasLeft) abort()
-        else response.onClose(abort)
+        // An aborted request brings neither a response nor an error, which would end the exchange.
+        const leave = (): void => {
+          abort()
+          exchange.end()
+        }
+        if (response.hasLeft) leave()
+        else response.onClose(leave)
       },
       senderGone: () => connection?.destroyed === true || response.hasLeft,
       onTry: (server) => exchange.tried(server, clock.monotonic()),
-      onHead: (status, fields) => {
+      onHead: (status, fields, endsAtHead) => {
         exchange.responded(clock.monotonic())
         message.status = status
         message.fields = fields
+        message.endsAtHead = endsAtHead
       },
       onHeadAlone: () => {
         message.headAlone = true
@@ -198,7 +208,7 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
 function respond(message: PassedMessage, body: Readable, via: string): void {
   const { pass, status, fields } = message
   const relay = (copy?: Duplex): void => {
-    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, reason: pass.reason, via }, body, copy)
+    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, endsAtHead: message.endsAtHead, reason: pass.reason, via }, body, copy)
     message.done()
   }
   const refuse = (error: unknown): void => {

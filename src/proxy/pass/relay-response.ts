@@ -16,6 +16,8 @@ export interface PassedHead {
   readonly cacheOnly: ReadonlySet<string>
   /** True if none of the body came with it. */
   readonly headAlone: boolean
+  /** True if the head is all of the response. */
+  readonly endsAtHead: boolean
   readonly reason: PassReason
   /** This hop's Via member. */
   readonly via: string
@@ -25,7 +27,7 @@ export interface PassedHead {
  * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
  * head from within a write of the body, where nothing can guard it.
  */
-export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, endsAtHead, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
   const { response } = exchange
   // Destroying an unread body emits an error too.
   body.on('error', () => cutUnlessEnded(response))
@@ -33,6 +35,7 @@ export function relayResponse(exchange: ClientExchange, { status, fields, cacheO
   const head = clientFields(fields, cacheOnly, via, passStatus(reason, copy !== undefined))
   // Over HTTP/1.1 the rest of the request's body would be taken for the next request.
   if (response.hasUnreadBody) head.push('connection', 'close')
+  if (endsAtHead) response.endAtHead()
   if (!sendHead(exchange, status, head)) return end(exchange, body)
   // If either ends early, the other ends too, and the copy is dropped.
   const source = copy === undefined ? body : pipeline(body, copy, () => undefined)

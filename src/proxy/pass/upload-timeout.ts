@@ -1,4 +1,5 @@
 // Uploads that stop: a client that has begun a body must go on with it, because an origin connection waits with it.
+import type { ClientResponse } from '../../exchange/client/response.ts'
 import type { ClientRequest } from '../listener/client-request.ts'
 import { Http2Request } from '../listener/http2-request.ts'
 
@@ -7,9 +8,13 @@ const pieceBytes = 16_384
 /** The number of checks within the time limit. */
 const checks = 4
 
+/** The response to an upload. */
+type UploadResponse = Pick<ClientResponse, 'headersSent'>
+
 /** An upload, between its neighbours in a ring. */
 class Upload {
   readonly request: ClientRequest
+  readonly response: UploadResponse
   readonly late: () => void
   /** The bytes received when the awaited piece began. */
   fromBytes: number
@@ -18,8 +23,9 @@ class Upload {
   before: Upload = this
   after: Upload = this
 
-  constructor(request: ClientRequest, late: () => void) {
+  constructor(request: ClientRequest, response: UploadResponse, late: () => void) {
     this.request = request
+    this.response = response
     this.late = late
     this.fromBytes = bytesOf(request)
   }
@@ -41,8 +47,8 @@ class Upload {
 
 /** The uploads of a listener. */
 export interface UploadWatch {
-  /** Watches a request with a body, until the body has come or `late` has been called, once. */
-  watch(request: ClientRequest, late: () => void): void
+  /** Watches a request with a body, until the body has come, the response begins, or `late` has been called, once. */
+  watch(request: ClientRequest, response: UploadResponse, late: () => void): void
   /** Checks all uploads. Runs by itself, four times within the time limit. */
   check(): void
   /** The number of watched uploads. */
@@ -53,7 +59,9 @@ export interface UploadWatch {
 /**
  * Bounds the time of each piece of 16 KiB, or of the rest. A bound on the whole would abort large uploads along with slow
  * ones. The time does not run while the origin is the side that stops reading. A client that trickles bytes is cut off as
- * soon as one that sends nothing.
+ * soon as one that sends nothing. Once the response has begun, the origin may be silent, and so may the client: in a stream
+ * of both directions (gRPC) each waits for the other. From then on the origin decides how long the request lasts, and its
+ * own pauses are bounded (origin/request/body-timeout.ts).
  *
  * An upload leaves the watch when its request closes, not at the next check: what is retained does not grow with traffic. A
  * ring, not a Map or a Set, because the tables that those outgrow keep what was in them until the old generation is
@@ -77,7 +85,7 @@ export function watchUploads(pieceMs: number): UploadWatch {
     let upload = first
     for (let left = size; left > 0 && upload !== undefined; left--) {
       const next: Upload = upload.after
-      if (hasEnded(upload.request)) remove(upload)
+      if (hasEnded(upload.request) || upload.response.headersSent) remove(upload)
       else if (isLate(upload)) {
         remove(upload)
         upload.late()
@@ -93,9 +101,9 @@ export function watchUploads(pieceMs: number): UploadWatch {
   }
 
   return {
-    watch(request, late) {
+    watch(request, response, late) {
       if (pieceMs === 0 || hasEnded(request)) return
-      const upload = new Upload(request, late)
+      const upload = new Upload(request, response, late)
       if (first === undefined) first = upload
       else upload.putBefore(first)
       size++

@@ -1,4 +1,5 @@
 // Probes of the listeners: proxy and admin.
+import { connect as connectH2 } from 'node:http2'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ask, open, rawRequest } from '../../support/client.ts'
@@ -73,6 +74,19 @@ export const listeners: Readonly<Record<string, Probe>> = {
     const { cert, key } = pems(t)
     return each({ values: [true, false], with: { 'proxy.tls.cert': cert, 'proxy.tls.key': key }, expected: ['h2', 'http/1.1'], see: ({ port }) => handshake(port) })(t, path)
   },
+  'proxy.h2c': each({
+    values: [true, false],
+    expected: [200, 'lost'],
+    see: ({ port }) => new Promise((resolve) => {
+      const session = connectH2(`http://127.0.0.1:${port}`)
+      const end = (what: unknown): void => {
+        session.destroy()
+        resolve(what)
+      }
+      session.on('error', () => end('lost'))
+      session.request({ ':path': '/' }).on('error', () => end('lost')).on('response', (fields) => end(fields[':status']))
+    }),
+  }),
   'proxy.requestTimeoutMs': raced({
     values: ['1h', '1s'], with: { 'proxy.headersTimeoutMs': '500ms' },
     origin: () => {},
@@ -97,6 +111,29 @@ export const listeners: Readonly<Record<string, Probe>> = {
       })
       request.on('error', () => resolve('disconnected'))
     }),
+  }),
+  // Meanwhile another client is connected.
+  'proxy.maxClients': each({
+    values: [1, 2],
+    expected: [503, 200],
+    see: async (house) => {
+      const other = connect(house.port, '127.0.0.1')
+      await new Promise((resolve) => { other.once('connect', resolve) })
+      const { status } = await house.get('/')
+      other.destroy()
+      return status
+    },
+  }),
+  // Meanwhile another request is in flight.
+  'proxy.maxRequests': each({
+    values: [1, 2],
+    origin: (request, response) => void (request.url === '/held' ? undefined : response.end()),
+    expected: [503, 200],
+    see: async (house) => {
+      ask(house.port, { path: '/held' }).catch(() => {})
+      await house.origin.nth(1)
+      return (await house.get('/')).status
+    },
   }),
   'proxy.maxHeaderBytes': each({ values: ['16KiB', '1KiB'], expected: [200, 431], see: async (house) => (await house.get('/', { 'X-Long': 'x'.repeat(2000) })).status }),
   'proxy.maxTargetBytes': each({ values: ['8KiB', 256], expected: [200, 414], see: async (house) => (await house.get(`/${'x'.repeat(300)}`)).status }),

@@ -2,7 +2,7 @@
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:https'
 import type { Test } from 'tap'
-import { ask } from '../../support/client.ts'
+import { ask, rawRequest } from '../../support/client.ts'
 import { strangeCertificate, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
@@ -117,6 +117,12 @@ export const origins: Readonly<Record<string, Probe>> = {
     },
   }),
   'origins.<name>.http2': each({ values: [false, true], origin: body(''), expected: [200, 502], see: async (house) => (await house.get('/')).status }),
+  'origins.<name>.maxHeaderBytes': each({
+    values: ['64KiB', '16KiB'],
+    origin: (_request, response) => void response.writeHead(200, { 'X-Long': 'x'.repeat(20_000) }).end(),
+    expected: ['200', '502'],
+    see: async (house) => /^HTTP\/1\.1 (\d+)/.exec(await rawRequest(house.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))?.[1],
+  }),
   'origins.<name>.maxConnections': second([256, 1], { 'origins.<name>.maxQueue': 0 }, ['sent', 503]),
   'origins.<name>.maxQueue': second([1, 0], { 'origins.<name>.maxConnections': 1 }, ['waits', 503]),
   'origins.<name>.retries': async (t, path) => {
