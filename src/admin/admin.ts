@@ -57,7 +57,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   const routes: RouteOptions[] = []
   app.addHook('onRoute', (route) => void routes.push(route))
 
-  app.setValidatorCompiler(schemaCompiler())
+  app.setValidatorCompiler(schemaCompiler)
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')

@@ -18,19 +18,22 @@ const formats: Readonly<Record<string, (text: string) => string | undefined>> = 
 }
 
 function makeAjv(options: Options): Ajv {
-  const ajv = new Ajv({ allErrors: true, removeAdditional: false, useDefaults: true, verbose: true, strict: true, strictTypes: false, ...options })
+  // The schemas are this program's own, typed by TypeBox. To check them against the meta-schema would take longer than all other
+  // work of a start; `strict` still refuses keywords that ajv does not know.
+  const own = { meta: false, validateSchema: false } as const
+  const ajv = new Ajv({ ...own, allErrors: true, removeAdditional: false, useDefaults: true, verbose: true, strict: true, strictTypes: false, ...options })
   for (const [name, problemOf] of Object.entries(formats)) ajv.addFormat(name, (text) => text === '' || problemOf(text) === undefined) // minLength refuses ''
   // A sentence that describes what a schema expects. It replaces ajv's message for a wrong type or a failed anyOf.
   ajv.addVocabulary(['x-expects'])
   return ajv
 }
 
-/** Creates the schema compiler of the listener. Only query values are coerced, because all of them are strings. */
-export function schemaCompiler(): FastifySchemaCompiler<object> {
-  const typed = makeAjv({ coerceTypes: false })
-  const coercing = makeAjv({ coerceTypes: true })
-  return ({ schema, httpPart }) => (httpPart === 'body' ? typed : coercing).compile(schema)
-}
+// The process has only these two. They remember compiled schemas, and all schemas are constants.
+const typed = makeAjv({ coerceTypes: false })
+const coercing = makeAjv({ coerceTypes: true })
+
+/** The schema compiler of the listener. Only query values are coerced, because all of them are strings. */
+export const schemaCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) => (httpPart === 'body' ? typed : coercing).compile(schema)
 
 /** Converts `/urls/0` (RFC 6901) to `urls[0]`. */
 function readablePath(pointer: string, ...more: readonly string[]): string {

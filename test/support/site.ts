@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
 import { detail, startProxy, type TestProxy } from './proxy.ts'
-import { eventually } from './log.ts'
+import { Pace } from './pace.ts'
 import { startOrigin, type ScriptedOrigin } from './scripted-origin.ts'
 
 export type Replica = TestProxy<Clock>
@@ -30,6 +30,8 @@ export interface Times {
 export interface Load {
   /** Resolves when so many more responses have come. */
   more(count: number): Promise<void>
+  /** Has the next responses come without a pause. */
+  hurry(count: number): void
   /** Times of the responses since the last call. */
   times(): { readonly small: Times, readonly large: Times }
   /**
@@ -39,9 +41,16 @@ export interface Load {
   stop(): Promise<{ readonly wrong: readonly string[], readonly cut: number }>
 }
 
-const largeBytes = 600_000
-const pauseMs = 10
+// While the test waits for something else than responses, a few keep the replicas busy enough.
+const pace = { busyMs: 0, idleMs: 10, longestMs: 80 }
+// So many responses come fast after a purge: only then can they be older than it allows.
+const hurriedByPurge = 12
 const made = new Map<string, string>()
+
+/** In chunks of 256 KiB these are two and three. */
+function largeBytes(path: string): number {
+  return path === '/large/1' ? 600_000 : 300_000
+}
 
 /** Returns the origin's body for a path at a version: long if the path says so, and nowhere the same. */
 export function bodyOf(path: string, version: number): string {
@@ -50,7 +59,7 @@ export function bodyOf(path: string, version: number): string {
   // The last of each path: it is compared many times, and made by the origin as often.
   const before = made.get(path)
   if (before?.startsWith(line) === true) return before
-  const body = line.repeat(Math.ceil(largeBytes / line.length))
+  const body = line.repeat(Math.ceil(largeBytes(path) / line.length))
   made.set(path, body)
   return body
 }
@@ -58,6 +67,7 @@ export function bodyOf(path: string, version: number): string {
 export async function startReplicas(t: Test, redis: string, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
   let version = 1
   let least = 0
+  const loads: Load[] = []
   const origin = await startOrigin((request, response) => {
     const path = request.url ?? ''
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'all' }).end(bodyOf(path, version))
@@ -72,19 +82,24 @@ export async function startReplicas(t: Test, redis: string, config: Readonly<Rec
       const purged = version
       const { status } = await replica.purge({ tags: ['all'] })
       if (status === 200) least = Math.max(least, purged)
+      for (const load of loads) load.hurry(hurriedByPurge)
       return status
     },
-    load: paths => startLoad(replicas, paths, () => least, () => version),
+    load: (paths) => {
+      const load = startLoad(replicas, paths, () => least, () => version)
+      loads.push(load)
+      return load
+    },
   }
 }
 
 function startLoad(replicas: readonly Replica[], paths: readonly string[], least: () => number, most: () => number): Load {
-  const run = new AbortController()
+  const run = new Pace(pace)
   const wrong: string[] = []
   const times = { small: [] as number[], large: [] as number[] }
-  let [answered, wanted, cut] = [0, 0, 0]
+  let cut = 0
   const clients = Array.from({ length: 4 }, async (_, client) => {
-    for (let i = client; !run.signal.aborted; i++) {
+    for (let i = client; !run.stopped; i++) {
       // Some paths are new, so that there is always something to store.
       const path = i % 7 === 0 ? `/new/${client}/${i}` : paths[i % paths.length] as string
       const atLeast = least()
@@ -94,20 +109,15 @@ function startLoad(replicas: readonly Replica[], paths: readonly string[], least
       const fault = faultOf(answer, path, atLeast, most())
       if (fault === 'cut') cut++
       else if (fault !== undefined) wrong.push(fault)
-      answered++
-      // While the test waits for something else than responses, a few keep the replicas busy enough.
-      if (answered >= wanted) await new Promise(resolve => setTimeout(resolve, pauseMs))
+      await run.next()
     }
   })
   return {
-    more: async (count) => {
-      const enough = answered + count
-      wanted = Math.max(wanted, enough)
-      await eventually(() => answered >= enough)
-    },
+    more: count => run.more(count),
+    hurry: count => run.hurry(count),
     times: () => ({ small: summary(times.small.splice(0)), large: summary(times.large.splice(0)) }),
     stop: async () => {
-      run.abort()
+      run.stop()
       await Promise.all(clients)
       return { wrong, cut }
     },

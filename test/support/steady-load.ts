@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../../src/clock.ts'
 import type { Answer } from './client.ts'
 import { detail, type TestProxy } from './proxy.ts'
 import { eventually } from './log.ts'
+import { Pace } from './pace.ts'
 import type { OriginHandler } from './scripted-origin.ts'
 
 /** An origin that stamps every body with the path of the request and with the current version. */
@@ -15,6 +16,8 @@ export interface StampedOrigin {
 }
 
 const largeBytes = 300_000
+// Slower while the test waits for something else than responses, but never so slow that a change of masters meets none.
+const pace = { busyMs: 1, idleMs: 10, longestMs: 40 }
 
 export function stampedOrigin(): StampedOrigin {
   let version = 1
@@ -78,14 +81,14 @@ export interface SteadyLoadOptions {
 }
 
 export function startLoad({ replicas, origin, paths, host, clients = 6, answersPerPurge = 40 }: SteadyLoadOptions): SteadyLoad {
-  const run = new AbortController()
+  const run = new Pace(pace)
   const agent = new Agent({ keepAlive: true, maxSockets: 50 })
   const wrong: string[] = []
   const tookMs: number[] = []
   const purges: Record<string, number> = {}
   // For each path, the oldest version that may be seen, because of the last purge with a 200.
   const floor = new Map<string, number>(paths.map((path) => [path, 0]))
-  let [answered, wanted, hits, cut] = [0, 0, 0, 0]
+  let [hits, cut] = [0, 0]
 
   const judge = (path: string, least: number, answer: Answer): void => {
     if (answer.status !== 200) return void wrong.push(`${path}: ${answer.status} ${answer.body.toString().slice(0, 200)}`)
@@ -98,7 +101,7 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
   }
   const asking = Array.from({ length: clients }, async (_, client) => {
     const replica = replicas[client % replicas.length] as TestProxy<Clock>
-    while (!run.signal.aborted) {
+    while (!run.stopped) {
       const path = paths[Math.floor(Math.random() * paths.length)] as string
       const least = floor.get(path) ?? 0
       const beganMs = systemClock.monotonic()
@@ -108,15 +111,13 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
         wrong.push(`${path}: ${String(error)}`)
       }
       tookMs.push(systemClock.monotonic() - beganMs)
-      answered++
-      // Slower while the test waits for something else than responses.
-      await new Promise((resolve) => setTimeout(resolve, answered < wanted ? 1 : 10))
+      await run.next()
     }
   })
   const purging = (async () => {
-    for (let round = 0; !run.signal.aborted; round++) {
-      const enough = answered + answersPerPurge
-      await eventually(() => answered >= enough || run.signal.aborted)
+    for (let round = 0; !run.stopped; round++) {
+      const enough = run.answered + answersPerPurge
+      await eventually(() => run.answered >= enough || run.stopped)
       const path = paths[round % paths.length] as string
       const now = origin.advance()
       const [body, touched] = round % 3 === 0 ? [{ urls: [`http://${host}${path}`] }, [path]] as const
@@ -129,18 +130,14 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
     }
   })()
   return {
-    more: async (count) => {
-      const enough = answered + count
-      wanted = Math.max(wanted, enough)
-      await eventually(() => answered >= enough)
-    },
+    more: count => run.more(count),
     stop: async () => {
-      run.abort()
+      run.stop()
       await Promise.all([...asking, purging])
       agent.destroy()
       const sorted = tookMs.toSorted((a, b) => a - b)
       const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
-      return { wrong, cut, answered, hits, purges, p99Ms: at(0.99), slowestMs: at(1) }
+      return { wrong, cut, answered: run.answered, hits, purges, p99Ms: at(0.99), slowestMs: at(1) }
     },
   }
 }
