@@ -34,7 +34,9 @@ export class RoutedRequest {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
-  #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
+  #found: readonly Found[] = []
+  /** The responses that its first look-up found; undefined before. */
+  #foundFirst: readonly Found[] | undefined
   #known: readonly string[] = nothing
   #fetchVariant: string | undefined
   #url: Addressed | undefined
@@ -61,7 +63,8 @@ export class RoutedRequest {
 
   /** Records the stored responses of its URL that its last look-up found, before it is forwarded. */
   learn(variants: readonly Stored[]): void {
-    this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
+    this.#found = variants.map(({ meta: { vary, variant, requestTimeMs, responseTimeMs } }) => ({ vary, variant, requestTimeMs, responseTimeMs }))
+    this.#foundFirst ??= this.#found
     this.#known = knownFields(variants, this.requestField)
     this.#fetchVariant = undefined
   }
@@ -79,6 +82,14 @@ export class RoutedRequest {
   /** Requests with the same value can wait for one fetch. No key holds a line feed. */
   get fetchKey(): string {
     return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
+  }
+
+  /**
+   * True if a stored response was not there, or not renewed yet, at the first look-up of this request. Then its fetch had not ended,
+   * and this request is collapsed with it. No clock decides: those of replicas differ.
+   */
+  arrivedSince({ meta }: Pick<Stored, 'meta'>): boolean {
+    return this.#foundFirst?.some(found => found.variant === meta.variant && found.requestTimeMs === meta.requestTimeMs && found.responseTimeMs === meta.responseTimeMs) === false
   }
 
   /** The number of variants beside this one that were found. */
@@ -156,6 +167,9 @@ export class RoutedRequest {
     return this.#byName ??= fieldValues(this.forwarded)
   }
 }
+
+/** A stored response that was found, without its body. */
+type Found = Pick<Metadata, 'vary' | 'variant' | 'requestTimeMs' | 'responseTimeMs'>
 
 const nothing: FieldLines = []
 // For most requests a field or two is read, and a scan of the lines is cheapest. An origin may name thousands in Vary.

@@ -1,0 +1,133 @@
+// Requests that wait for another's fetch: what they get, and for how long they wait.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import t, { type Test } from 'tap'
+import type { Answer } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
+import type { OriginHandler } from '../support/scripted-origin.ts'
+import { tally } from '../support/processes.ts'
+import { everyStore, type Fleet } from './fleet.ts'
+
+t.setTimeout(240_000)
+
+/** Requests that the origin has not responded to yet. */
+let held: { request: IncomingMessage; response: ServerResponse }[] = []
+const holding = (): OriginHandler => {
+  held = []
+  return (request, response) => void held.push({ request, response })
+}
+
+/** Responds to the oldest one. */
+async function respond(status: number, fields: Readonly<Record<string, string>>, body?: string): Promise<void> {
+  await eventually(() => held.length > 0)
+  held.shift()?.response.writeHead(status, fields).end(body)
+}
+
+/** Twenty requests at once, ten at each replica, once all but the first wait. */
+async function twenty(fleet: Fleet, path = '/a', headers: Readonly<Record<string, string>> = {}): Promise<Promise<Answer>[]> {
+  const before = await fleet.waits()
+  const answers = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? fleet.a : fleet.b).get(path, headers))
+  await eventually(async () => await fleet.waits() === before + 19)
+  return answers
+}
+
+async function bodies(answers: readonly Promise<Answer>[]): Promise<Record<string, number>> {
+  return tally((await Promise.all(answers)).map(({ body }) => body.toString()))
+}
+
+// The guards: isAwaited in policy/decide.ts, and `lifetimeMs > 0` in storedOutcome() (exchange/coalesce/outcome.ts).
+for (const lifetime of ['max-age=1', 's-maxage=1', 'max-age=1, stale-while-revalidate=60', 'max-age=1, must-revalidate']) {
+  everyStore.test(`an origin that is slower than the lifetime gets one request for twenty: ${lifetime}`, holding, async (test, fleet) => {
+    const answers = await twenty(fleet)
+    await fleet.advance(1_300)
+    await respond(200, { 'cache-control': lifetime }, 'one')
+    test.same(await bodies(answers), { one: 20 })
+    test.equal(fleet.asked(), 1)
+    test.same(tally((await Promise.all(answers)).map(answer => /fwd=uri-miss; (collapsed(?!=)|fwd-status=200)/.exec(answer.header('cache-status') ?? '')?.[1] ?? '')), { 'collapsed': 19, 'fwd-status=200': 1 })
+    for (const answer of await Promise.all(answers.slice(1))) test.ok(answer.header('age') === undefined || Number(answer.header('age')) >= 1, 'its age says how slow the origin was')
+  })
+}
+
+everyStore.test('requests after that response wait for the next one, once for all', holding, async (test, fleet) => {
+  const first = await twenty(fleet)
+  await fleet.advance(1_300)
+  await respond(200, { 'cache-control': 'max-age=1' }, 'one')
+  await Promise.all(first)
+  const second = await twenty(fleet)
+  await fleet.advance(1_300)
+  await respond(200, { 'cache-control': 'max-age=1' }, 'two')
+  test.same(await bodies(second), { two: 20 })
+  test.equal(fleet.asked(), 2)
+})
+
+everyStore.test('a 304 that takes longer than the lifetime confirms the response for all that waited', holding, async (test, fleet) => {
+  const fields = { 'cache-control': 'max-age=1', 'etag': '"v"' }
+  const early = fleet.a.get('/a')
+  await respond(200, fields, 'one')
+  await early
+  await fleet.advance(5_000)
+  const answers = await twenty(fleet)
+  await fleet.advance(1_300)
+  await respond(304, fields)
+  test.same(await bodies(answers), { one: 20 })
+  test.equal(fleet.asked(), 2)
+})
+
+everyStore.test('a body that takes longer than the lifetime is for all that waited', holding, async (test, fleet) => {
+  const lead = fleet.a.open('/a')
+  await eventually(() => held.length === 1)
+  const answers = Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? fleet.a : fleet.b).get('/a'))
+  await eventually(async () => await fleet.waits() === 10)
+  held[0]?.response.writeHead(200, { 'cache-control': 'max-age=1', 'content-length': '6' }).write('one')
+  ;(await lead).resume()
+  await fleet.advance(1_300)
+  held[0]?.response.end('two')
+  test.same(await bodies(answers), { onetwo: 10 })
+  test.equal(fleet.asked(), 1)
+})
+
+everyStore.test('a response that was stale at its origin serves its own client alone, and the next round waits for one fetch', holding, async (test, fleet) => {
+  const answers = await twenty(fleet)
+  await respond(200, { 'cache-control': 'max-age=1', 'age': '5' }, 'old')
+  await eventually(() => held.length === 1)
+  await eventually(async () => await fleet.waits() === 19 + 18)
+  await respond(200, { 'cache-control': 'max-age=60' }, 'new')
+  test.same(await bodies(answers), { old: 1, new: 19 })
+  test.equal(fleet.asked(), 2)
+})
+
+for (const soft of [false, true]) {
+  everyStore.test(`a request after a ${soft ? 'soft ' : ''}purge does not get the response that is on its way`, holding, async (test, fleet) => {
+    const early = await twenty(fleet)
+    await fleet.advance(1_300)
+    test.equal((await fleet.purge({ urls: ['http://api.example.com/a'], soft })).status, 200)
+    const late = fleet.b.get('/a')
+    await eventually(() => held.length === 2)
+    await respond(200, { 'cache-control': 'max-age=1' }, 'old')
+    await respond(200, { 'cache-control': 'max-age=1' }, 'new')
+    test.equal((await late).body.toString(), 'new')
+    await drain(test, early)
+  })
+}
+
+/** Responds to every request until these have ended. */
+async function drain(test: Test, answers: readonly Promise<Answer>[]): Promise<void> {
+  let done = false
+  const all = Promise.all(answers).then(() => { done = true })
+  await eventually(() => {
+    for (const { response } of held.splice(0)) response.writeHead(200, { 'cache-control': 'max-age=60' }).end('new')
+    return done
+  })
+  await all
+  test.ok(done)
+}
+
+everyStore.test('a client that wants a younger response than the one on its way gets one', holding, async (test, fleet) => {
+  const lead = fleet.a.get('/a')
+  await eventually(() => held.length === 1)
+  const answers = [fleet.a.get('/a', { 'Cache-Control': 'max-age=1' }), fleet.b.get('/a')]
+  await eventually(async () => await fleet.waits() === 2)
+  await fleet.advance(3_000)
+  await respond(200, { 'cache-control': 'max-age=2' }, 'one')
+  await respond(200, { 'cache-control': 'max-age=2' }, 'two')
+  test.same(await Promise.all([lead, ...answers].map(async answer => (await answer).body.toString())), ['one', 'two', 'one'])
+})
