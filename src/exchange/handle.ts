@@ -27,6 +27,8 @@ export interface HandlerParts extends FillParts, PassParts {
   readonly coalesce: boolean
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
+  /** How long a request waits for another's fetch before a follower fetches too, in milliseconds. */
+  readonly coalesceWaitMs: number
 }
 
 /** The cache has responded: the response is written, or will be. */
@@ -49,7 +51,7 @@ export class Handler {
 
   constructor(parts: HandlerParts) {
     this.#parts = parts
-    const coalescer = new Coalescer(parts.purgeLog)
+    const coalescer = new Coalescer(parts.purgeLog, parts.coalesceWaitMs)
     this.#fills = new Fills(parts)
     this.#turns = { ...parts, coalescer }
     this.#refreshes = { ...parts, coalescer, fills: this.#fills }

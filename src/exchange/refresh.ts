@@ -16,6 +16,7 @@ export interface RefreshParts {
   readonly purgeLog: PurgeLog
   readonly coalescer: Coalescer
   readonly leases: Leases | undefined
+  readonly coalesceWaitMs: number
   readonly observer: ExchangeObserver
   readonly fills: Fills
 }
@@ -32,9 +33,9 @@ export function refresh(parts: RefreshParts, exchange: RoutedExchange, stale: St
 
 /** Refreshes unless another process does. Until that one has ended, no request here tries again. Never rejects. */
 async function refreshWithLease(parts: RefreshParts, exchange: RoutedExchange, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
-  const { clock, store, purgeLog, observer } = parts
+  const { clock, store, purgeLog, observer, coalesceWaitMs } = parts
   const { routed } = exchange
-  const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead)
+  const turn = await acquireLease({ leases, purgeLog, observer, coalesceWaitMs }, routed, lead)
   if (turn === 'fetch') return fill(parts, exchange, stale, lead)
   if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
   const variants = await lookup(store, purgeLog, routed.key)

@@ -26,7 +26,7 @@ async function respond(status: number, fields: Readonly<Record<string, string>>,
 async function twenty(fleet: Fleet, path = '/a', headers: Readonly<Record<string, string>> = {}): Promise<Promise<Answer>[]> {
   const before = await fleet.waits()
   const answers = Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? fleet.a : fleet.b).get(path, headers))
-  await eventually(async () => await fleet.waits() === before + 19)
+  await eventually(async () => await fleet.waits() >= before + 19)
   return answers
 }
 
@@ -131,3 +131,40 @@ everyStore.test('a client that wants a younger response than the one on its way 
   await respond(200, { 'cache-control': 'max-age=2' }, 'two')
   test.same(await Promise.all([lead, ...answers].map(async answer => (await answer).body.toString())), ['one', 'two', 'one'])
 })
+
+const impatient = { config: { cache: { coalesceWait: '1s' } } }
+
+// The guards: #arm in exchange/coalesce/coalescer.ts in a process, and HolderWait in exchange/coalesce/acquire-lease.ts among processes.
+everyStore.test('a fetch that hangs binds its followers for coalesceWait: then one more request fetches, and the next after the next wait', holding, async (test, fleet) => {
+  const answers = await twenty(fleet)
+  for (const count of [2, 3]) {
+    await eventually(() => held.length >= count)
+    await fleet.b.get('/another', { 'Cache-Control': 'only-if-cached' })
+    test.equal(held.length, count, 'one more, not all')
+  }
+  held.pop()?.response.writeHead(200, { 'cache-control': 'max-age=60' }).end('third')
+  await eventually(async () => (await fleet.a.get('/a', { 'Cache-Control': 'only-if-cached' })).status === 200)
+  await respond(200, { 'cache-control': 'max-age=60' }, 'first')
+  await respond(200, { 'cache-control': 'max-age=60' }, 'second')
+  test.same(await bodies(answers), { first: 1, second: 1, third: 18 })
+  test.equal(fleet.asked(), 3)
+}, impatient)
+
+everyStore.test('if the fetch that hung ends after all, its response is for all that wait', holding, async (test, fleet) => {
+  const answers = await twenty(fleet)
+  await eventually(() => held.length === 2)
+  await respond(200, { 'cache-control': 'max-age=60' }, 'first')
+  await eventually(async () => (await fleet.a.get('/a', { 'Cache-Control': 'only-if-cached' })).status === 200)
+  const second = held.shift()?.response
+  await settledBut(answers, 1)
+  second?.writeHead(200, { 'cache-control': 'max-age=60' }).end('second')
+  test.same(await bodies(answers), { first: 19, second: 1 })
+  test.equal(fleet.asked(), 2)
+}, impatient)
+
+/** Resolves when all but `count` of them have ended. */
+async function settledBut(answers: readonly Promise<Answer>[], count: number): Promise<void> {
+  let ended = 0
+  for (const answer of answers) void answer.then(() => { ended++ })
+  await eventually(() => ended >= answers.length - count)
+}
