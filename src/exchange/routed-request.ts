@@ -1,4 +1,5 @@
 // A client request while it is being handled: its fields, its route, and its client.
+import { hash } from 'node:crypto'
 import { normaliseAuthority } from '../http/authority.ts'
 import { normalTarget } from '../http/normal-target.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
@@ -74,14 +75,20 @@ export class RoutedRequest {
     return this.#known
   }
 
-  /** Names the variant that it fetches, as far as the fields that select it are known; '' if none is. */
+  /** Names the variant that it fetches, as far as the fields that select it are known, and the range; '' without both. */
   get fetchVariant(): string {
-    return this.#fetchVariant ??= variantName(selectedBy(this.#known, this.requestField))
+    return this.#fetchVariant ??= this.#nameFetchVariant()
+  }
+
+  #nameFetchVariant(): string {
+    const variant = variantName(selectedBy(this.#known, this.requestField))
+    const { range, ifRange } = this.request
+    return range === undefined ? variant : hash('sha256', `${variant}\n${range}\n${ifRange ?? ''}`, 'base64url').slice(0, 22)
   }
 
   /** Requests with the same value can wait for one fetch. No key holds a line feed. */
   get fetchKey(): string {
-    return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
+    return this.fetchVariant === '' ? this.key : `${this.key}\n${this.fetchVariant}`
   }
 
   /**
@@ -133,13 +140,13 @@ export class RoutedRequest {
   }
 
   /**
-   * This request as it refreshes an entry in the background: without credentials that the entry's own request did not carry. The
-   * response to those would be for one client, and could not take the entry's place.
+   * This request as it refreshes an entry in the background: for the whole, and without credentials that the entry's own request did
+   * not carry. The response to those would be for one client, and could not take the entry's place.
    */
   forRefreshOf({ hadAuthorization, hadCookie }: Pick<Metadata, 'hadAuthorization' | 'hadCookie'>): RoutedRequest {
     const { request } = this
-    if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
-    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
+    if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie) && request.range === undefined) return this
+    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) || name === 'range' || name === 'if-range' })
     const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
     refreshing.#found = this.#found
     refreshing.#known = this.#known

@@ -168,3 +168,55 @@ async function settledBut(answers: readonly Promise<Answer>[], count: number): P
   for (const answer of answers) void answer.then(() => { ended++ })
   await eventually(() => ended >= answers.length - count)
 }
+
+const range = { 'accept-ranges': 'bytes', 'cache-control': 'max-age=60', 'etag': '"v"' }
+
+// The guard: the range in fetchVariant (exchange/routed-request.ts). Without it in mayShare() twenty requests fetch twenty times.
+everyStore.test('the same range of a cold object is fetched once for twenty requests', holding, async (test, fleet) => {
+  const answers = await twenty(fleet, '/a', { Range: 'bytes=2-4' })
+  const other = fleet.b.get('/a', { Range: 'bytes=0-1' })
+  const whole = fleet.a.get('/a')
+  await eventually(() => held.length === 3)
+  for (const { request, response } of held.splice(0)) {
+    const [from, to] = /(\d+)-(\d+)/.exec(request.headers.range ?? '')?.slice(1).map(Number) ?? []
+    if (from === undefined || to === undefined) response.writeHead(200, range).end('abcdefghij')
+    else response.writeHead(206, { ...range, 'content-range': `bytes ${from}-${to}/10` }).end('abcdefghij'.slice(from, to + 1))
+  }
+  test.same(await bodies(answers), { cde: 20 })
+  for (const answer of await Promise.all(answers)) test.equal(answer.header('content-range'), 'bytes 2-4/10')
+  test.equal((await other).body.toString(), 'ab')
+  test.equal((await whole).body.toString(), 'abcdefghij')
+})
+
+everyStore.test('an origin that ignores Range, or is slower than the lifetime, is no reason to fetch again', holding, async (test, fleet) => {
+  const first = await twenty(fleet, '/a', { Range: 'bytes=2-4' })
+  await respond(200, range, 'abcdefghij')
+  test.same(await bodies(first), { abcdefghij: 1, cde: 19 })
+  const second = await twenty(fleet, '/b', { Range: 'bytes=2-4' })
+  await fleet.advance(1_300)
+  await respond(206, { ...range, 'cache-control': 'max-age=1', 'content-range': 'bytes 2-4/10' }, 'cde')
+  test.same(await bodies(second), { cde: 20 })
+  test.equal(fleet.asked(), 2)
+})
+
+everyStore.test('a range that may not be stored keeps nobody waiting, and says nothing of the whole', holding, async (test, fleet) => {
+  const answers = await twenty(fleet, '/a', { Range: 'bytes=2-4' })
+  await respond(206, { 'cache-control': 'no-store', 'content-range': 'bytes 2-4/10' }, 'cde')
+  await eventually(() => held.length === 19)
+  for (const { response } of held.splice(0)) response.writeHead(206, { 'cache-control': 'no-store', 'content-range': 'bytes 2-4/10' }).end('cde')
+  test.same(await bodies(answers), { cde: 20 })
+  const whole = await twenty(fleet)
+  await respond(200, range, 'abcdefghij')
+  test.same(await bodies(whole), { abcdefghij: 20 })
+})
+
+everyStore.test('a request for a range after a purge does not wait for a fetch of it from before', holding, async (test, fleet) => {
+  const early = await twenty(fleet, '/a', { Range: 'bytes=2-4' })
+  test.equal((await fleet.purge({ urls: ['http://api.example.com/a'] })).status, 200)
+  const late = fleet.b.get('/a', { Range: 'bytes=2-4' })
+  await eventually(() => held.length === 2)
+  await respond(206, { ...range, 'content-range': 'bytes 2-4/10' }, 'cde')
+  await respond(206, { ...range, 'etag': '"w"', 'content-range': 'bytes 2-4/10' }, 'CDE')
+  test.equal((await late).body.toString(), 'CDE')
+  await drain(test, early)
+})

@@ -101,7 +101,7 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
     if (turn === 'look') return { kind: 'look-again', attempt: { waits, reason, lead } }
     if (turn === 'fetch') return { kind: 'fetch', attempt: { waits, reason, lead }, asClientMade: false }
     if (turn === 'failed' && waits + 1 < maxWaits) continue
-    hitForMiss.record(turn === 'uncacheable' ? routed.fetchKey : routed.key, turn)
+    hitForMiss.record(routed, turn)
     lead.settle(turn)
     return { kind: 'look-again', attempt: { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
   }
@@ -118,7 +118,7 @@ function mayFollow({ reason }: FetchDecision): boolean {
   return reason !== 'request-no-cache' && reason !== 'request-max-age' && reason !== 'request-min-fresh'
 }
 
-// Followers want the whole response to a GET. A part is of no use to them.
+// Followers want the response to a GET: the whole, or the same range.
 function mayShare({ routed: { request } }: RoutedExchange): boolean {
-  return request.method === 'GET' && request.range === undefined
+  return request.method === 'GET'
 }
