@@ -75,6 +75,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     clock, store, purgeLog, leases, origins, observer, viaName,
     routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
+    coalesceWaitMs: config.cache.coalesceWait,
     purgeWaitMs: config.coherence.purgeWaitMs,
     publicHosts: config.proxy.trustProxy !== false,
     othersDiffer: () => storage.fingerprints?.mayDiffer === true,

@@ -9,7 +9,7 @@ import type { Pass } from './pass/pass.ts'
 import { keyedPurge } from './routing/purge-keys.ts'
 import type { Route } from './routing/route.ts'
 
-export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'purgeWaitMs'> {
+export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs'> {
   readonly observer: ExchangeObserver
   /** The routes to begin with. */
   readonly routes: readonly Route[]

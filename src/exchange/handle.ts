@@ -27,6 +27,8 @@ export interface HandlerParts extends FillParts, PassParts {
   readonly coalesce: boolean
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
+  /** How long a request waits for another's fetch before a follower fetches too, in milliseconds. */
+  readonly coalesceWaitMs: number
 }
 
 /** The cache has responded: the response is written, or will be. */
@@ -49,7 +51,7 @@ export class Handler {
 
   constructor(parts: HandlerParts) {
     this.#parts = parts
-    const coalescer = new Coalescer(parts.purgeLog)
+    const coalescer = new Coalescer(parts.purgeLog, parts.coalesceWaitMs)
     this.#fills = new Fills(parts)
     this.#turns = { ...parts, coalescer }
     this.#refreshes = { ...parts, coalescer, fills: this.#fills }
@@ -93,7 +95,7 @@ export class Handler {
     const variants = lookupLocal(this.#parts.store, this.#parts.purgeLog, exchange.routed.key)
     if (variants.length === 0) return undefined
     const nowMs = this.#parts.clock.now()
-    const decision = this.#decide(exchange, variants, nowMs)
+    const decision = this.#decide(exchange, variants, nowMs, attempt)
     if (decision.reason !== 'fresh') return undefined
     attempt.lead?.settle('stored')
     return this.#serve(exchange, decision, decision.entry, nowMs, attempt)
@@ -104,13 +106,14 @@ export class Handler {
     return variants instanceof Promise ? variants.then(found => this.#act(exchange, found, attempt)) : this.#act(exchange, variants, attempt)
   }
 
-  #decide({ routed }: RoutedExchange, variants: readonly Stored[], nowMs: number): Decision<Stored> {
-    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules)
+  #decide({ routed }: RoutedExchange, variants: readonly Stored[], nowMs: number, { reason }: Attempt): Decision<Stored> {
+    const isAwaited = reason === undefined ? undefined : (entry: Stored) => routed.arrivedSince(entry)
+    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules, isAwaited)
   }
 
   #act(exchange: RoutedExchange, variants: readonly Stored[], attempt: Attempt): Handled | Promise<Handled> {
     const nowMs = this.#parts.clock.now()
-    const decision = this.#decide(exchange, variants, nowMs)
+    const decision = this.#decide(exchange, variants, nowMs, attempt)
     switch (decision.action) {
       case 'serve':
         attempt.lead?.settle('stored')

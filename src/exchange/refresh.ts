@@ -9,6 +9,7 @@ import type { Coalescer, Fetch } from './coalesce/coalescer.ts'
 import type { Fills } from './fill/fills.ts'
 import { lookup, purgeStateBy } from './lookup.ts'
 import type { ExchangeObserver, RoutedExchange } from './client/exchange.ts'
+import type { RoutedRequest } from './routed-request.ts'
 
 export interface RefreshParts {
   readonly clock: Clock
@@ -16,25 +17,27 @@ export interface RefreshParts {
   readonly purgeLog: PurgeLog
   readonly coalescer: Coalescer
   readonly leases: Leases | undefined
+  readonly coalesceWaitMs: number
   readonly observer: ExchangeObserver
   readonly fills: Fills
 }
 
 /** Refreshes a stale entry with the fields of the client that it was served to, unless a fetch of its variant is in flight. */
 export function refresh(parts: RefreshParts, exchange: RoutedExchange, stale: Stored): void {
-  const { routed: { request, fetchKey } } = exchange
   const { coalescer, leases, purgeLog } = parts
-  if (request.method !== 'GET' || coalescer.joinFetch(fetchKey, exchange.routed) !== undefined) return
+  if (exchange.routed.request.method !== 'GET') return
+  const asked = exchange.routed.forRefreshOf(stale.meta)
+  const { fetchKey } = asked
+  if (coalescer.joinFetch(fetchKey, asked) !== undefined) return
   const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   if (leases === undefined) fill(parts, exchange, stale, lead)
-  else void refreshWithLease(parts, exchange, stale, lead, leases)
+  else void refreshWithLease(parts, exchange, asked, stale, lead, leases)
 }
 
 /** Refreshes unless another process does. Until that one has ended, no request here tries again. Never rejects. */
-async function refreshWithLease(parts: RefreshParts, exchange: RoutedExchange, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
-  const { clock, store, purgeLog, observer } = parts
-  const { routed } = exchange
-  const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead)
+async function refreshWithLease(parts: RefreshParts, exchange: RoutedExchange, routed: RoutedRequest, stale: Stored, lead: Fetch, leases: Leases): Promise<void> {
+  const { clock, store, purgeLog, observer, coalesceWaitMs } = parts
+  const turn = await acquireLease({ leases, purgeLog, observer, coalesceWaitMs }, routed, lead)
   if (turn === 'fetch') return fill(parts, exchange, stale, lead)
   if (turn !== 'look') return lead.settle(turn === 'left' ? 'failed' : turn)
   const variants = await lookup(store, purgeLog, routed.key)

@@ -1,4 +1,5 @@
 // A client request while it is being handled: its fields, its route, and its client.
+import { hash } from 'node:crypto'
 import { normaliseAuthority } from '../http/authority.ts'
 import { normalTarget } from '../http/normal-target.ts'
 import { fieldLines, fieldValue, fieldValues, withoutFields, type FieldLines } from '../http/fields.ts'
@@ -34,7 +35,9 @@ export class RoutedRequest {
   readonly #viaName: string
   #forwarded: FieldLines | undefined
   #key: string | undefined
-  #found: readonly Pick<Metadata, 'vary' | 'variant'>[] = []
+  #found: readonly Found[] = []
+  /** The responses that its first look-up found; undefined before. */
+  #foundFirst: readonly Found[] | undefined
   #known: readonly string[] = nothing
   #fetchVariant: string | undefined
   #url: Addressed | undefined
@@ -61,7 +64,8 @@ export class RoutedRequest {
 
   /** Records the stored responses of its URL that its last look-up found, before it is forwarded. */
   learn(variants: readonly Stored[]): void {
-    this.#found = variants.map(({ meta: { vary, variant } }) => ({ vary, variant }))
+    this.#found = variants.map(({ meta: { vary, variant, requestTimeMs, responseTimeMs } }) => ({ vary, variant, requestTimeMs, responseTimeMs }))
+    this.#foundFirst ??= this.#found
     this.#known = knownFields(variants, this.requestField)
     this.#fetchVariant = undefined
   }
@@ -71,14 +75,28 @@ export class RoutedRequest {
     return this.#known
   }
 
-  /** Names the variant that it fetches, as far as the fields that select it are known; '' if none is. */
+  /** Names the variant that it fetches, as far as the fields that select it are known, and the range; '' without both. */
   get fetchVariant(): string {
-    return this.#fetchVariant ??= variantName(selectedBy(this.#known, this.requestField))
+    return this.#fetchVariant ??= this.#nameFetchVariant()
+  }
+
+  #nameFetchVariant(): string {
+    const variant = variantName(selectedBy(this.#known, this.requestField))
+    const { range, ifRange } = this.request
+    return range === undefined ? variant : hash('sha256', `${variant}\n${range}\n${ifRange ?? ''}`, 'base64url').slice(0, 22)
   }
 
   /** Requests with the same value can wait for one fetch. No key holds a line feed. */
   get fetchKey(): string {
-    return this.#known.length === 0 ? this.key : `${this.key}\n${this.fetchVariant}`
+    return this.fetchVariant === '' ? this.key : `${this.key}\n${this.fetchVariant}`
+  }
+
+  /**
+   * True if a stored response was not there, or not renewed yet, at the first look-up of this request. Then its fetch had not ended,
+   * and this request is collapsed with it. No clock decides: those of replicas differ.
+   */
+  arrivedSince({ meta }: Pick<Stored, 'meta'>): boolean {
+    return this.#foundFirst?.some(found => found.variant === meta.variant && found.requestTimeMs === meta.requestTimeMs && found.responseTimeMs === meta.responseTimeMs) === false
   }
 
   /** The number of variants beside this one that were found. */
@@ -122,13 +140,13 @@ export class RoutedRequest {
   }
 
   /**
-   * This request as it refreshes an entry in the background: without credentials that the entry's own request did not carry. The
-   * response to those would be for one client, and could not take the entry's place.
+   * This request as it refreshes an entry in the background: for the whole, and without credentials that the entry's own request did
+   * not carry. The response to those would be for one client, and could not take the entry's place.
    */
   forRefreshOf({ hadAuthorization, hadCookie }: Pick<Metadata, 'hadAuthorization' | 'hadCookie'>): RoutedRequest {
     const { request } = this
-    if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie)) return this
-    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) })
+    if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie) && request.range === undefined) return this
+    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) || name === 'range' || name === 'if-range' })
     const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
     refreshing.#found = this.#found
     refreshing.#known = this.#known
@@ -156,6 +174,9 @@ export class RoutedRequest {
     return this.#byName ??= fieldValues(this.forwarded)
   }
 }
+
+/** A stored response that was found, without its body. */
+type Found = Pick<Metadata, 'vary' | 'variant' | 'requestTimeMs' | 'responseTimeMs'>
 
 const nothing: FieldLines = []
 // For most requests a field or two is read, and a scan of the lines is cheapest. An origin may name thousands in Vary.

@@ -1,6 +1,6 @@
 // Decides how to serve a request from the stored responses: RFC 9111 §4, as one pure function.
 import { restOf, type RangeAsked } from './combine.ts'
-import { currentAgeMs, isAhead, purgedAgeMs } from './freshness.ts'
+import { ageWhenRequestedMs, currentAgeMs, isAhead, purgedAgeMs } from './freshness.ts'
 import { selectRanges } from './part.ts'
 import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './reasons.ts'
 import type { CacheRequest } from './request.ts'
@@ -55,6 +55,7 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
  * @param requestField the request's fields as they are forwarded, for Vary
  * @param nowMs time of day in milliseconds
  * @param rules the route's, for the cookies that its key holds
+ * @param isAwaited returns whether an entry was stored while the request waited for it; undefined: it has not waited
  */
 export function decide<V extends Candidate>(
   request: CacheRequest,
@@ -63,9 +64,10 @@ export function decide<V extends Candidate>(
   requestField: RequestField,
   nowMs: number,
   rules: Pick<Rules, 'cookies'>,
+  isAwaited?: (entry: V) => boolean,
 ): Decision<V> {
   const usable = variants.some(deniesCredentials) && hasUnkeyedCredentials(request, rules) ? variants.filter(entry => !deniesCredentials(entry)) : variants
-  const decision = choose(request, usable, softness, requestField, nowMs, variants.length > usable.length)
+  const decision = choose(request, usable, softness, requestField, nowMs, variants.length > usable.length, isAwaited)
   // §5.2.1.7: a 504 rather than a forwarded request. Serving stale within its allowance is a stored response, so it stands.
   if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch' || decision.action === 'complete')) {
     return { action: 'refuse', reason: 'only-if-cached' }
@@ -86,23 +88,23 @@ function hasUnkeyedCredentials(request: CacheRequest, { cookies }: Pick<Rules, '
 }
 
 function choose<V extends Candidate>(
-  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number, denied: boolean,
+  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number, denied: boolean, isAwaited?: (entry: V) => boolean,
 ): Decision<V> {
   const entry = selectVariant(variants, requestField)
-  const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs)
+  const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs, isAwaited?.(entry))
   if (whole?.action === 'serve' && request.range === undefined) return whole
   // If no whole response settles the request, a part may. HEAD concerns a whole representation, so whole responses go first.
   const part = request.method === 'GET' || whole === undefined ? selectPart(variants, requestField) : undefined
   if (part === undefined) return whole ?? { action: 'fetch', reason: denied ? 'other-credentials' : missReason(request, variants.length), entry: undefined }
   if (request.range === undefined) return chooseRest(request, whole, part, softness(part), nowMs)
-  return choosePart(request, whole, part, softness(part), nowMs)
+  return choosePart(request, whole, part, softness(part), nowMs, isAwaited?.(part))
 }
 
-function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, softness: PurgeState, nowMs: number): Decision<V> & { readonly entry: V } {
+function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, softness: PurgeState, nowMs: number, awaited = false): Decision<V> & { readonly entry: V } {
   const { meta } = entry
   const ageMs = currentAgeMs(meta, nowMs)
   const softPurged = softness === 'stale'
-  const reason = notUsableBecause(request, meta, ageMs, softPurged, nowMs)
+  const reason = notUsableBecause(request, meta, ageMs, softPurged, nowMs, awaited)
   if (reason === undefined) return { action: 'serve', reason: 'fresh', entry, ageMs }
   if (isStale(reason)) {
     // A soft purge makes it stale now, however long its lifetime had yet to run.
@@ -126,10 +128,10 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
  * Decides on a range request if a part is stored. The part is used if it covers the range and is younger than a whole
  * response.
  */
-function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
+function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number, awaited?: boolean): Decision<V> {
   const overtaken = whole?.action === 'serve' && whole.entry.meta.responseTimeMs >= part.meta.responseTimeMs
   if (!overtaken && selectRanges(request, part.meta, nowMs) !== 'not-covered') {
-    const held = chooseStored(request, part, softness, nowMs)
+    const held = chooseStored(request, part, softness, nowMs, awaited)
     if (held.action === 'serve') return held
     if (whole === undefined && (held.action === 'validate' || held.action === 'fetch')) return { ...held, part }
   }
@@ -156,13 +158,14 @@ function missReason(request: CacheRequest, variants: number): ForwardReason {
 }
 
 /** Returns why a stored response must not be used without the origin; undefined if it may. */
-function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean, nowMs: number): ForwardReason | undefined {
+function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, softPurged: boolean, nowMs: number, awaited = false): ForwardReason | undefined {
   const { directives } = request
   if (meta.alwaysValidate) return 'no-cache'
   if (directives.noCache) return 'request-no-cache' // §5.2.1.4, and Pragma: no-cache (§5.4)
   if (softPurged) return 'soft-purged'
   // §4.2: fresh while its lifetime is greater than its age.
-  if (ageMs >= meta.lifetimeMs) return (meta.lifetimeMs === 0 ? reasonWithoutLifetime[meta.lifetimeSource] : undefined) ?? 'stale'
+  // §4: a response that was fetched while the request waited serves it, however long the origin took, if it was fresh when requested.
+  if (ageMs >= meta.lifetimeMs && !(awaited && ageWhenRequestedMs(meta) < meta.lifetimeMs)) return (meta.lifetimeMs === 0 ? reasonWithoutLifetime[meta.lifetimeSource] : undefined) ?? 'stale'
   if (isAhead(meta.responseTimeMs, nowMs)) return 'stale' // its age is unknown: a clock was wrong when it was stored, or is now
   if (directives.maxAge !== undefined && ageMs > directives.maxAge * 1000) return 'request-max-age'
   if (directives.minFresh !== undefined && meta.lifetimeMs - ageMs < directives.minFresh * 1000) return 'request-min-fresh'

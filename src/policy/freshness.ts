@@ -70,6 +70,14 @@ export function purgedAgeMs(meta: Metadata, nowMs: number): number {
   return Math.max(currentAgeMs(meta, nowMs), meta.lifetimeMs, sMaxage * 1000, maxAge * 1000, expiresLifetimeMs(meta.fields, meta.responseTimeMs) ?? 0)
 }
 
+/**
+ * The age that a response had when it was requested, in milliseconds: its age at receipt without the time that the origin took for it.
+ * Requests that waited for it are as old as that (RFC 9111 §4, collapsed requests).
+ */
+export function ageWhenRequestedMs({ initialAgeMs: atReceiptMs, requestTimeMs, responseTimeMs }: Pick<Metadata, 'initialAgeMs' | 'requestTimeMs' | 'responseTimeMs'>): number {
+  return Math.max(0, atReceiptMs - Math.max(0, responseTimeMs - requestTimeMs))
+}
+
 export interface Lifetime {
   readonly ms: number
   readonly source: LifetimeSource

@@ -18,6 +18,8 @@ export interface Lease {
    * True if the store had an entry under the key when the lease was taken. It may be newer than the holder's last lookup.
    */
   readonly hasEntry: boolean
+  /** Identifies this holding, for a later fetch of the same process that takes its place. */
+  readonly token: string
   /** Releases the lease and wakes the followers. Later calls do nothing. */
   release(outcome: Outcome): void
 }

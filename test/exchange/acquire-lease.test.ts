@@ -2,7 +2,7 @@
 import t from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
 import { routeRequest } from '../../src/exchange/routed-request.ts'
-import { Fetch } from '../../src/exchange/coalesce/coalescer.ts'
+import { Coalescer } from '../../src/exchange/coalesce/coalescer.ts'
 import { acquireLease } from '../../src/exchange/coalesce/acquire-lease.ts'
 import { Counters } from '../../src/exchange/counters.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
@@ -28,7 +28,7 @@ t.test('a request goes alone once it has waited for a minute for leases that end
       close: async () => {},
     }
     const observer = new Counters()
-    test.equal(await acquireLease({ leases, purgeLog, observer }, asked, new Fetch(purgeLog.applied, () => {})), 'fetch')
+    test.equal(await acquireLease({ leases, purgeLog, observer, coalesceWaitMs: 60_000 }, asked, new Coalescer(purgeLog, 60_000).beginFetch('a', purgeLog.applied)), 'fetch')
     test.equal(takes, 60_000 / waitMs, `waits of ${waitMs} ms`)
     test.equal(observer.snapshot().waits, 1, 'however often it tries again, it waits once')
   }

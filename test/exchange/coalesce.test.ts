@@ -14,16 +14,17 @@ import { faraway, startHandler } from './handler-under-test.ts'
 const url = { authority: 'a.example', target: '/' }
 
 t.test('only the first settling of a fetch counts, and a later fetch is not disturbed by it', async t => {
-  const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }))
+  const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }), 60_000)
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
-  lead.hold({ hasEntry: false, release: outcome => { released.push(outcome) } })
+  lead.hold({ hasEntry: false, token: 'a', release: outcome => { released.push(outcome) } })
   t.equal(coalescer.joinFetch('k', { url }), lead)
+  const waited = lead.follow({ hasLeft: false })
   const next = coalescer.beginFetch('k', stamp)
   lead.settle('stored')
   lead.settle('failed')
-  t.equal(await lead.settled, 'stored')
+  t.same(await waited, { kind: 'ended', outcome: 'stored' })
   t.same(released, ['stored'])
   t.equal(coalescer.joinFetch('k', { url }), next)
   next.settle('failed')
@@ -32,11 +33,32 @@ t.test('only the first settling of a fetch counts, and a later fetch is not dist
 
 t.test('a lead that began before a purge that may touch it is not joined', async t => {
   const log = createLocalPurgeLog({ clock: manualClock() })
-  const coalescer = new Coalescer(log)
+  const coalescer = new Coalescer(log, 60_000)
   const lead = coalescer.beginFetch('k', log.applied)
   await log.append(purge({ urls: [{ authority: 'a.example', target: '/other' }] }), 0)
   t.equal(coalescer.joinFetch('k', { url }), lead)
   await log.append(purge({ tags: ['its tags are not known yet'] }), 0)
+  t.equal(coalescer.joinFetch('k', { url }), undefined)
+})
+
+// The guard: #pass in exchange/coalesce/coalescer.ts.
+t.test('followers of a fetch that takes too long wait for the next one, and clients that have left lead nothing', async t => {
+  const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }), 1)
+  const slow = coalescer.beginFetch('k', '')
+  const gone = slow.follow({ hasLeft: true })
+  const [first, second, third] = [1, 2, 3].map(() => slow.follow({ hasLeft: false }))
+  slow.begin()
+  t.same(await gone, { kind: 'ended', outcome: 'failed' })
+  const taken = await first
+  if (taken?.kind !== 'leads') throw new Error('it leads')
+  t.equal(coalescer.joinFetch('k', { url }), taken.lead, 'requests that come now wait for the younger one')
+  slow.settle('failed')
+  taken.lead.begin()
+  const again = await second
+  if (again?.kind !== 'leads') throw new Error('it leads')
+  taken.lead.settle('stored')
+  t.same(await third, { kind: 'ended', outcome: 'stored' }, 'whichever fetch is first')
+  again.lead.settle('failed')
   t.equal(coalescer.joinFetch('k', { url }), undefined)
 })
 

@@ -56,6 +56,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     via: '1.1 springhouse',
     coalesce: true,
     leases: undefined,
+    coalesceWaitMs: 60_000,
     slowClientMs: 5_000,
     otherRoutes: () => false,
     purgeWaitMs: 0,

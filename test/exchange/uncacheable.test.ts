@@ -2,8 +2,14 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { HitForMiss } from '../../src/exchange/coalesce/hit-for-miss.ts'
+import { resolveConfig } from '../../src/config/load.ts'
+import { HitForMiss, hitForMissKey, uncacheableOutcome } from '../../src/exchange/coalesce/hit-for-miss.ts'
+import { routeRequest, type RoutedRequest } from '../../src/exchange/routed-request.ts'
+import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 import { manualClock } from '../support/manual-clock.ts'
+
+const routes = compileRoutes(resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api' }] }))
+const client = { address: '127.0.0.1', scheme: 'http', httpVersion: '1.1', trusted: false, requestId: 'test' } as const
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -34,11 +40,25 @@ t.test('a key that is found again and again stays, and one that is forgotten doe
   keys.forget('a')
   t.notOk(keys.has('a'))
   t.ok(keys.has('b'))
-  keys.record('c', 'uncacheable')
-  keys.record('d', 'stored')
-  t.ok(keys.has('c'))
-  t.notOk(keys.has('d'))
 })
+
+// The guard: keyFor() in exchange/coalesce/hit-for-miss.ts.
+t.test('the outcome of one range, or of a request with credentials, says nothing of the others', async t => {
+  const kinds = [[], ['Range', 'bytes=0-1'], ['Range', 'bytes=0-2'], ['Cookie', 'a=b'], ['Cookie', 'a=b', 'Range', 'bytes=0-1']].map(asked)
+  for (const one of kinds) {
+    const keys = new HitForMiss(manualClock())
+    keys.record(one, 'stored')
+    t.equal(keys.size, 0)
+    keys.record(one, uncacheableOutcome(one))
+    t.same(kinds.map(other => keys.has(hitForMissKey(other))), kinds.map(other => other === one))
+  }
+})
+
+function asked(fields: readonly string[]): RoutedRequest {
+  const found = routeRequest(routes, { method: 'GET', url: '/a', rawHeaders: ['Host', 'api.example', ...fields] }, client, 'springhouse')
+  if (typeof found === 'string') throw new Error(found)
+  return found
+}
 
 t.test('each is remembered for its minute, however they follow one another', async t => {
   const clock = manualClock()

@@ -129,3 +129,28 @@ t.test('RFC 5861 §4, RFC 9111 §4.2.4: stale responses that may be served when 
   t.equal(standsIn(plain, 1000, 'unreachable', { 'Cache-Control': 'no-cache' }), undefined, 'not for a request that refuses stored responses')
   t.equal(standsIn(plain, 61_000, 'unreachable', { 'Cache-Control': 'stale-if-error=1' }), 'stale-if-error', 'a request may allow it too')
 })
+
+// The guard: `awaited` in notUsableBecause().
+t.test('a request that waited for a response is served it if it was fresh when it was requested', async t => {
+  // Received a minute after it was requested, as the origin gave it then.
+  const slow = (fields: Fields): Entry => {
+    const { meta } = stored(fields)
+    return { meta: { ...meta, requestTimeMs: meta.responseTimeMs - 60_000, initialAgeMs: meta.initialAgeMs + 60_000 } }
+  }
+  const waited = (entry: Entry, asked: Fields = {}, options: { arrived?: boolean; softness?: PurgeState } = {}): string => {
+    const r = request(asked)
+    const { action, reason } = decide(r, [entry], () => options.softness ?? 'valid', r.requestField, T0 + 5_000, defaultRules, () => options.arrived ?? true)
+    return `${action}: ${reason}`
+  }
+  for (const lifetime of ['max-age=1', 's-maxage=1', 'max-age=1, must-revalidate', 'max-age=1, stale-while-revalidate=30']) {
+    t.equal(waited(slow({ 'Cache-Control': lifetime })), 'serve: fresh', lifetime)
+  }
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=1' }), {}, { arrived: false }), 'fetch: stale', 'not one that was there before')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=6', Age: '5' })), 'serve: fresh')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=5', Age: '5' })), 'fetch: stale', 'as old as its lifetime already')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=0', ETag: '"v"' })), 'validate: stale')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=1, no-cache', ETag: '"v"' })), 'validate: no-cache')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=1' }), {}, { softness: 'stale' }), 'fetch: soft-purged')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=1' }), { 'Cache-Control': 'max-age=9' }), 'fetch: request-max-age', 'its real age counts for a client that names one')
+  t.equal(waited(slow({ 'Cache-Control': 'max-age=1' }), { 'Cache-Control': 'min-fresh=0' }), 'fetch: request-min-fresh')
+})

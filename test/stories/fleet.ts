@@ -1,7 +1,8 @@
 // The same story over every store: in one process, and by two replicas over one Redis, with memory and without it.
+import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
-import type { Answer, Ask } from '../support/client.ts'
+import { open, type Answer, type Ask } from '../support/client.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
@@ -9,6 +10,8 @@ import { startOrigin, type OriginHandler } from '../support/scripted-origin.ts'
 
 export interface Teller {
   get(path: string, headers?: Readonly<Record<string, string>>, options?: Ask): Promise<Answer>
+  /** Returns a response at its head. */
+  open(path: string, headers?: Readonly<Record<string, string>>): Promise<IncomingMessage>
 }
 
 export interface Fleet {
@@ -19,6 +22,8 @@ export interface Fleet {
   advance(ms: number): Promise<void>
   /** How many requests the origin has had. */
   readonly asked: () => number
+  /** How many requests have waited for another's fetch. */
+  waits(): Promise<number>
   purge(body: unknown): Promise<Answer>
 }
 
@@ -54,8 +59,8 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
   const common = { origin, host: 'api.example.com', clock, cache, key }
   const asked = (): number => origin.requests.length
   if (kind === 'memory') {
-    const a = await startProxy(test, { ...common, config })
-    return { a, b: a, advance: async ms => { passed += ms }, asked, purge: a.purge }
+    const a = teller(await startProxy(test, { ...common, config }))
+    return { a, b: a, advance: async ms => { passed += ms }, asked, waits: () => waitsAt(a), purge: a.purge }
   }
   const redis = await startRedis()
   test.teardown(() => redis.stop())
@@ -65,16 +70,29 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
     coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000 },
     cache: { ...config['cache'], ...(kind === 'redis' && { memory: { maxBytes: 0 } }) },
   }
-  const [a, b] = [await startProxy(test, { ...common, config: own }), await startProxy(test, { ...common, config: own })]
+  const [a, b] = [teller(await startProxy(test, { ...common, config: own })), teller(await startProxy(test, { ...common, config: own }))]
   const bothFollow = async (): Promise<void> => { for (const each of [a, b]) await eventually(() => follows(each)) }
   await bothFollow()
   return {
     a, b, asked, purge: a.purge,
+    waits: async () => await waitsAt(a) + await waitsAt(b),
     advance: async ms => {
       passed += ms
       await bothFollow()
     },
   }
+}
+
+function teller(proxy: TestProxy<Clock>): TestProxy<Clock> & Teller {
+  return Object.assign(proxy, {
+    open: (path: string, headers: Readonly<Record<string, string>> = {}) => new Promise<IncomingMessage>((resolve, reject) => {
+      open(proxy.port, { path, headers: Object.entries({ Host: 'api.example.com', ...headers }).flat() }, resolve).on('error', reject)
+    }),
+  })
+}
+
+async function waitsAt(proxy: TestProxy<Clock>): Promise<number> {
+  return (JSON.parse((await proxy.admin('/v1/stats')).body.toString()) as { waits: number }).waits
 }
 
 async function follows(proxy: TestProxy<Clock>): Promise<boolean> {

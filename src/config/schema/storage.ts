@@ -62,4 +62,5 @@ export const cacheSchema = section({
     forward: flag({ default: false, prose: 'Sends the tag fields to clients, for a CDN in front that purges by the same tags. false: they stay here, except Cache-Groups, which is for every cache.' }),
   }, 'Tags, by which responses are purged.'),
   coalesce: flag({ default: true, prose: 'Lets concurrent requests for the same response wait for one fetch.' }),
+  coalesceWait: duration({ min: 1, max: MINUTE, default: 5 * SECOND, prose: 'How long requests wait for another request’s fetch of the same response. After that one of the waiting requests fetches too, and the others wait for either, for the same time again. Raise it if your origin often takes longer.' }),
 }, 'Limits of the store.')

@@ -11,6 +11,16 @@ export interface ContendParts {
   readonly leases: Leases
   readonly purgeLog: PurgeLog
   readonly observer: ExchangeObserver
+  /** How long one holder of a lease is waited for, in milliseconds. */
+  readonly coalesceWaitMs: number
+}
+
+/** The request that waits for its turn. */
+export interface LeaseWaiter {
+  /** The response to its client: once the client has left, nothing is waited for or sent to Redis. */
+  readonly response: ClientResponse
+  /** The token of a holder that has been waited for long enough; '': nobody. */
+  readonly stealFrom: string
 }
 
 /**
@@ -30,13 +40,22 @@ const mostWaitedMs = 60_000
 
 /**
  * Waits for the turn of this leader: at once, or when the process that holds the lease is done. Never rejects.
- * @param response the response to the client of this leader: once the client has left, nothing is waited for or sent to
- * Redis; undefined: no client
+ * @param waiter undefined: no client waits
  */
-export async function acquireLease({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, response?: ClientResponse): Promise<LeaseTurn> {
+export async function acquireLease(parts: ContendParts, asked: RoutedRequest, lead: Fetch, waiter?: LeaseWaiter): Promise<LeaseTurn> {
+  const patience = new HolderWait(parts.coalesceWaitMs)
+  try {
+    return await contend(parts, asked, lead, waiter, patience)
+  } finally {
+    patience.end()
+  }
+}
+
+async function contend({ leases, purgeLog, observer }: ContendParts, asked: RoutedRequest, lead: Fetch, waiter: LeaseWaiter | undefined, patience: HolderWait): Promise<LeaseTurn> {
   const { key, fetchVariant } = asked
   const acceptsOutcome = uncacheableOutcome(asked)
-  let stealFrom: string | undefined
+  const response = waiter?.response
+  let stealFrom = waiter?.stealFrom
   let waited = false
   let waitedMs = 0
   for (let takes = 1, usurpations = 0; ; takes++) {
@@ -47,7 +66,7 @@ export async function acquireLease({ leases, purgeLog, observer }: ContendParts,
     if (taking.kind === 'acquired') {
       lead.hold(taking.lease)
       observer.count('leases')
-      if (takes > 1) observer.count('leasesTakenOver')
+      if (takes > 1 || (stealFrom !== undefined && stealFrom !== '')) observer.count('leasesTakenOver')
       return taking.lease.hasEntry ? 'look' : 'fetch'
     }
     if (purgeLog.mayMatch(taking.stamp, asked.url)) {
@@ -60,23 +79,61 @@ export async function acquireLease({ leases, purgeLog, observer }: ContendParts,
     if (!waited) observer.count('waits')
     waited = true
     stealFrom = undefined
-    const word = await overOrLeft(taking, response)
+    const word = await overOrLeft(taking, response, patience)
     if (word !== 'expired') return word
+    // The holder hangs, or its origin does. The first process that finds this takes the lease, and the others wait for that one.
+    // A background refresh may go on waiting, unless a request waits for it.
+    if (patience.isOver && (response !== undefined || lead.joined)) stealFrom = taking.token
     waitedMs += taking.waitMs
     if (waitedMs >= mostWaitedMs) return 'fetch'
   }
 }
 
 // As lapsed, when the client leaves.
-async function overOrLeft(taking: HeldElsewhere, response: ClientResponse | undefined): Promise<Outcome | 'expired'> {
-  if (response === undefined) return taking.ended()
+async function overOrLeft(taking: HeldElsewhere, response: ClientResponse | undefined, patience: HolderWait): Promise<Outcome | 'expired'> {
   const leave = (): void => taking.leave()
-  response.onClose(leave)
+  response?.onClose(leave)
+  patience.begin(taking.token, leave)
   try {
     // The client may have left during the call to Redis. Then the listener is not called any more.
-    if (response.hasLeft) leave()
+    if (response?.hasLeft === true) leave()
     return await taking.ended()
   } finally {
-    response.offClose(leave)
+    patience.pause()
+    response?.offClose(leave)
+  }
+}
+
+/** The time for which one holder is waited for. Another holder gets the same time. */
+class HolderWait {
+  isOver = false
+  readonly #waitMs: number
+  #token: string | undefined
+  #timer: NodeJS.Timeout | undefined
+  #leave: (() => void) | undefined
+
+  constructor(waitMs: number) {
+    this.#waitMs = waitMs
+  }
+
+  begin(token: string, leave: () => void): void {
+    this.#leave = leave
+    if (token === this.#token) return
+    this.end()
+    this.#token = token
+    this.isOver = false
+    this.#timer = setTimeout(() => {
+      this.isOver = true
+      this.#leave?.()
+    }, this.#waitMs)
+  }
+
+  /** Lets the time go on, while the lease is taken again. */
+  pause(): void {
+    this.#leave = undefined
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
   }
 }

@@ -2,22 +2,47 @@
 import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
+import type { ClientResponse } from '../client/response.ts'
+
+/**
+ * The end of a follower's wait.
+ * - `ended`: the fetch has ended with this outcome, and another look-up is worthwhile.
+ * - `leads`: the fetch took too long. This follower fetches too, and the others wait for either.
+ */
+export type Waited =
+  | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'leads'; readonly lead: Fetch; readonly stealFrom: string }
+
+interface Follower {
+  readonly response: Pick<ClientResponse, 'hasLeft'>
+  wake(waited: Waited): void
+}
+
+/** The fetches in flight in this process, as a fetch uses them. */
+interface Fetches {
+  readonly waitMs: number
+  left(fetch: Fetch): void
+  /** Returns the fetch that takes the place of one that takes too long; `begun` if it is new. */
+  succeed(fetch: Fetch): { readonly fetch: Fetch; readonly begun: boolean }
+}
 
 /** A fetch that others may wait for. */
 export class Fetch {
   readonly stamp: LogPosition
   /** True once a follower in this process has waited for it. */
   joined = false
-  /** Settles with the outcome of the fetch when another lookup is worthwhile. Never rejects. */
-  readonly settled: Promise<Outcome>
-  readonly #leave: () => void
-  #resolve: ((outcome: Outcome) => void) | undefined
+  readonly #fetches: Fetches
+  #followers: Follower[] = []
+  /** The fetch that its followers wait for too, because this one took too long. */
+  #successor: Fetch | undefined
+  #hasBegun = false
+  #isOver = false
+  #patience: NodeJS.Timeout | undefined
   #lease: Lease | undefined
 
-  constructor(stamp: LogPosition, leave: (lead: Fetch) => void) {
+  constructor(stamp: LogPosition, fetches: Fetches) {
     this.stamp = stamp
-    this.#leave = () => leave(this)
-    this.settled = new Promise(resolve => { this.#resolve = resolve })
+    this.#fetches = fetches
   }
 
   /** Takes charge of the lease under which other processes wait for this fetch as well. */
@@ -25,12 +50,59 @@ export class Fetch {
     this.#lease = lease
   }
 
+  /** The origin is contacted now. From now on followers wait for a bounded time. */
+  begin(): void {
+    this.#hasBegun = true
+    this.#arm()
+  }
+
+  /** Waits for it. Never rejects. */
+  follow(response: Pick<ClientResponse, 'hasLeft'>): Promise<Waited> {
+    this.joined = true
+    return new Promise(wake => {
+      this.#followers.push({ response, wake })
+      this.#arm()
+    })
+  }
+
   /** Releases all followers, here and elsewhere. The first call counts. */
   settle(outcome: Outcome): void {
-    this.#leave()
-    this.#resolve?.(outcome)
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#patience)
+    this.#fetches.left(this)
+    this.#release(outcome)
     this.#lease?.release(outcome)
-    this.#resolve = this.#lease = undefined
+    this.#lease = undefined
+  }
+
+  #release(outcome: Outcome): void {
+    // The followers wait for another fetch by now. A failure is no reason to end that wait.
+    if (this.#successor !== undefined) {
+      if (outcome !== 'failed' && outcome !== 'refused') this.#successor.#release(outcome)
+      return
+    }
+    for (const { wake } of this.#followers.splice(0)) wake({ kind: 'ended', outcome })
+  }
+
+  #arm(): void {
+    if (!this.#hasBegun || this.#isOver || this.#followers.length === 0) return
+    this.#patience ??= setTimeout(() => this.#pass(), this.#fetches.waitMs)
+  }
+
+  // A single follower fetches too, and the others wait for either. If each fetched, an origin that is slow under load would get them all.
+  #pass(): void {
+    this.#patience = undefined
+    const waiting = this.#followers.filter(({ response }) => !response.hasLeft)
+    for (const { response, wake } of this.#followers.splice(0)) if (response.hasLeft) wake({ kind: 'ended', outcome: 'failed' })
+    if (waiting.length === 0) return
+    const { fetch, begun } = this.#fetches.succeed(this)
+    const first = begun ? waiting.shift() : undefined
+    this.#successor = fetch
+    fetch.#followers.push(...waiting)
+    if (waiting.length > 0) fetch.joined = true
+    fetch.#arm()
+    first?.wake({ kind: 'leads', lead: fetch, stealFrom: this.#lease?.token ?? '' })
   }
 }
 
@@ -38,9 +110,12 @@ export class Fetch {
 export class Coalescer {
   readonly #leads = new Map<string, Fetch>()
   readonly #log: PurgeLog
+  readonly #waitMs: number
 
-  constructor(log: PurgeLog) {
+  /** @param waitMs how long followers wait for a fetch before a follower fetches too */
+  constructor(log: PurgeLog, waitMs: number) {
     this.#log = log
+    this.#waitMs = waitMs
   }
 
   /**
@@ -56,8 +131,17 @@ export class Coalescer {
 
   /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */
   beginFetch(key: string, stamp: LogPosition): Fetch {
-    const lead = new Fetch(stamp, left => {
-      if (this.#leads.get(key) === left) this.#leads.delete(key)
+    const lead: Fetch = new Fetch(stamp, {
+      waitMs: this.#waitMs,
+      left: left => {
+        if (this.#leads.get(key) === left) this.#leads.delete(key)
+      },
+      succeed: slow => {
+        // A request that came after a purge may have begun another fetch. It is young enough for the earlier ones too.
+        const current = this.#leads.get(key)
+        if (current !== undefined && current !== slow) return { fetch: current, begun: false }
+        return { fetch: this.beginFetch(key, this.#log.applied), begun: true }
+      },
     })
     this.#leads.set(key, lead)
     return lead

@@ -42,6 +42,8 @@ export interface FetchTurnParts {
   readonly coalescer: Coalescer
   /** True if requests for one variant wait for one fetch. */
   readonly coalesce: boolean
+  /** How long a request waits for another's fetch before a follower fetches too, in milliseconds. */
+  readonly coalesceWaitMs: number
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
   readonly purgeLog: PurgeLog
@@ -64,24 +66,34 @@ export function takeFetchTurn(parts: FetchTurnParts, exchange: RoutedExchange, d
   const other = mayWait ? coalescer.joinFetch(fetchKey, exchange.routed) : undefined
   // The client may have left during the look-up. Then it needs no response, and no follower must wait for its fetch.
   if (exchange.response.hasLeft) return handled
-  if (other !== undefined) return waitForLeader(parts, decision, other, attempt)
+  if (other !== undefined) return waitForLeader(parts, exchange, decision, other, attempt)
   const lead = coalescer.beginFetch(fetchKey, purgeLog.applied)
   return leases === undefined || !mayWait
     ? { kind: 'fetch', attempt: { ...attempt, lead }, asClientMade: false }
-    : waitForLease(parts, exchange, decision, lead, leases, attempt)
+    : waitForLease(parts, exchange, decision, lead, leases, attempt, '')
 }
 
-async function waitForLeader({ observer }: FetchTurnParts, { reason }: FetchDecision, fetch: Fetch, { waits }: Attempt): Promise<FetchTurn> {
+async function waitForLeader(parts: FetchTurnParts, exchange: RoutedExchange, decision: FetchDecision, fetch: Fetch, attempt: Attempt): Promise<FetchTurn> {
+  const { observer, leases } = parts
+  const { reason } = decision
+  const waits = attempt.waits + 1
   observer.count('waits')
-  const outcome = await fetch.settled
-  return { kind: 'look-again', attempt: { waits: outcome === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
+  const waited = await fetch.follow(exchange.response)
+  if (waited.kind === 'ended') return { kind: 'look-again', attempt: { waits: waited.outcome === 'refused' ? maxWaits : waits, reason, lead: undefined } }
+  const { lead, stealFrom } = waited
+  return leases === undefined
+    ? { kind: 'look-again', attempt: { waits, reason, lead } }
+    : waitForLease(parts, exchange, decision, lead, leases, { ...attempt, waits }, stealFrom)
 }
 
-/** Competes for the lease with other processes; meanwhile requests of this process wait for `lead`. */
-async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt): Promise<FetchTurn> {
-  const { purgeLog, observer, hitForMiss } = parts
+/**
+ * Competes for the lease with other processes; meanwhile requests of this process wait for `lead`.
+ * @param stealFrom the token of a holder that has been waited for long enough; '': nobody
+ */
+async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt, stealFrom: string): Promise<FetchTurn> {
+  const { purgeLog, observer, hitForMiss, coalesceWaitMs } = parts
   for (let waits = attempt.waits; ; waits++) {
-    const turn = await acquireLease({ leases, purgeLog, observer }, routed, lead, response)
+    const turn = await acquireLease({ leases, purgeLog, observer, coalesceWaitMs }, routed, lead, { response, stealFrom })
     if (turn === 'left') {
       lead.settle('failed')
       return handled
@@ -89,7 +101,7 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
     if (turn === 'look') return { kind: 'look-again', attempt: { waits, reason, lead } }
     if (turn === 'fetch') return { kind: 'fetch', attempt: { waits, reason, lead }, asClientMade: false }
     if (turn === 'failed' && waits + 1 < maxWaits) continue
-    hitForMiss.record(turn === 'uncacheable' ? routed.fetchKey : routed.key, turn)
+    hitForMiss.record(routed, turn)
     lead.settle(turn)
     return { kind: 'look-again', attempt: { waits: turn === 'refused' ? maxWaits : waits + 1, reason, lead: undefined } }
   }
@@ -106,7 +118,7 @@ function mayFollow({ reason }: FetchDecision): boolean {
   return reason !== 'request-no-cache' && reason !== 'request-max-age' && reason !== 'request-min-fresh'
 }
 
-// Followers want the whole response to a GET. A part is of no use to them.
+// Followers want the response to a GET: the whole, or the same range.
 function mayShare({ routed: { request } }: RoutedExchange): boolean {
-  return request.method === 'GET' && request.range === undefined
+  return request.method === 'GET'
 }

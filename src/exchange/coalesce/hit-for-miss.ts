@@ -52,10 +52,9 @@ export class HitForMiss {
     this.#younger.set(name, this.#youngerUntil)
   }
 
-  /** Remembers what another process found out of a cache key; most outcomes say nothing of the next. */
-  record(key: string, outcome: Outcome): void {
-    if (outcome === 'uncacheable') this.remember(key)
-    else if (outcome === 'uncacheable-with-credentials') this.remember(withCredentials(key))
+  /** Remembers what another process found out about what is requested; most outcomes say nothing of the next. */
+  record(asked: RoutedRequest, outcome: Outcome): void {
+    if (outcome === 'uncacheable' || outcome === 'uncacheable-with-credentials') this.remember(keyFor(asked, outcome))
   }
 
   forget(key: string): void {
@@ -94,8 +93,14 @@ function digest(key: string): string {
  * response is not for others says nothing about responses without credentials. It is one name for all
  * variants, because with `Vary: Cookie` each client has its own.
  */
-export function hitForMissKey({ key, fetchKey, request }: RoutedRequest): string {
-  return request.hasAuthorization || request.hasCookie ? withCredentials(key) : fetchKey
+export function hitForMissKey(asked: RoutedRequest): string {
+  return keyFor(asked, uncacheableOutcome(asked))
+}
+
+function keyFor({ key, fetchKey, request }: RoutedRequest, outcome: Outcome): string {
+  if (outcome === 'uncacheable') return fetchKey
+  // A range says nothing about the whole.
+  return withCredentials(request.range === undefined ? key : fetchKey)
 }
 
 /** Returns the outcome that followers get if the response cannot be shared. */

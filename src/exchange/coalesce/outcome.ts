@@ -19,8 +19,9 @@ export function storedOutcome({ clock, hitForMiss }: Memory, asked: RoutedReques
     hitForMiss.forget(hitForMissKey(asked))
     return 'stored'
   }
-  // An error says nothing about the next response, stored or not: followers look it up, and coalesce again.
-  if (meta.status >= 400) return 'stored'
+  // Fresh when it was requested, it serves the followers, however long the origin took. If it came stale, the next may not: they
+  // coalesce again. So they do after an error, which says nothing about the next response.
+  if (meta.status >= 400 || (meta.lifetimeMs > 0 && !meta.alwaysValidate)) return 'stored'
   // Each request has to validate: if they waited for one another, they would form a queue.
   hitForMiss.remember(hitForMissKey(asked))
   return uncacheableOutcome(asked)

@@ -172,10 +172,10 @@ export class Fill implements ResponseSink, ServedFill {
   /** Releases the followers: there is nothing to wait for. */
   #willNotStore(status: number): void {
     const reason = this.storer.notStored ?? 'incomplete'
-    const { mayStore, range, lead } = this.plan
+    const { mayStore, lead } = this.plan
     this.#notStored(reason)
-    // The response to a Range says nothing about whether the whole may be stored.
-    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && range === undefined))
+    // The rest of a part says nothing about whether the whole may be stored.
+    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest))
   }
 
   #notStored(reason: NotStoredReason): void {

@@ -20,6 +20,7 @@ export class Fills {
 
   start(exchange: RoutedExchange, plan: FillPlan): void {
     this.#count++
+    plan.lead?.begin()
     new Fill(this.#parts, exchange, plan, this.#done).start()
   }
 

@@ -192,9 +192,9 @@ export class ResponseStorer {
     for (const variant of variants) await this.forget(variant)
   }
 
-  // A part says nothing of whether the whole could be stored.
+  // The rest of a part says nothing of whether the whole, which the followers want, could be stored.
   #outcome(meta: Metadata, taken: boolean): Outcome {
-    if (meta.part === undefined) return storedOutcome(this.#parts, this.#asked, meta, taken)
+    if (meta.part === undefined || this.#asked.request.range !== undefined) return storedOutcome(this.#parts, this.#asked, meta, taken)
     return taken ? 'stored' : 'refused'
   }
 

@@ -96,6 +96,14 @@ export const storage: Readonly<Record<string, Probe>> = {
       return [first.origin.requests.length, second.origin.requests.length]
     },
   }),
+  'cache.coalesceWait': pair({
+    values: ['1ms', '1m'], origin: () => {}, expected: [2, 1],
+    see: async (first, second) => {
+      for (const house of [first, second]) for (let i = 0; i < 2; i++) house.get('/').catch(() => {})
+      await first.origin.nth(2)
+      return [first.origin.requests.length, second.origin.requests.length]
+    },
+  }),
   // Redis hangs: how long a replica still uses its last knowledge.
   'coherence.maxLagMs': async (t, path) => {
     const { server, settings } = await redis(t)

@@ -89,7 +89,7 @@ class RedisLeases implements Leases {
     switch (String(kind)) {
       case 'acquired':
         wait.leave()
-        return { kind: 'acquired', lease: new RedisLease(first === 1, leaseMs, () => this.#renew(name, token), outcome => this.#release(name, token, outcome)) }
+        return { kind: 'acquired', lease: new RedisLease(first === 1, token, leaseMs, () => this.#renew(name, token), outcome => this.#release(name, token, outcome)) }
       case 'heldElsewhere':
         if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
@@ -192,13 +192,15 @@ class Wait {
 
 class RedisLease implements Lease {
   readonly hasEntry: boolean
+  readonly token: string
   readonly #everyMs: number
   readonly #renew: () => Promise<boolean>
   #release: ((outcome: Outcome) => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(occupied: boolean, leaseMs: number, renew: () => Promise<boolean>, release: (outcome: Outcome) => void) {
+  constructor(occupied: boolean, token: string, leaseMs: number, renew: () => Promise<boolean>, release: (outcome: Outcome) => void) {
     this.hasEntry = occupied
+    this.token = token
     this.#everyMs = leaseMs / 3
     this.#renew = renew
     this.#release = release
