@@ -20,6 +20,7 @@ const ownStatus: Readonly<Record<string, string>> = {
   ORIGIN_UNREACHABLE: '502: a gateway without an answer; 503 would promise that it is a matter of time',
   NO_ROUTE: '404: as every server says of a host or path that it does not have',
   LOOP: '508: RFC 5842 §7.2 has a status of its own for it',
+  PROXY_EXHAUSTED: '503: it is over as soon as other connections close',
   METHOD_NOT_ALLOWED: '405: RFC 9110 §15.5.6',
   METHOD_NOT_IMPLEMENTED: '501: RFC 9110 §15.6.2',
 }
