@@ -10,6 +10,10 @@ export interface ForwardedElement {
   readonly bare: string
   /** The other pairs, joined by semicolons: `host=h`. Empty if the element names only addresses. */
   readonly rest: string
+  /** The first value of `for`, `host` and `proto`, without quotes; undefined if it has none. */
+  readonly client: string | undefined
+  readonly host: string | undefined
+  readonly proto: string | undefined
 }
 
 // RFC 7239 §4, with the white space around `;` and `,` that proxies write. Matches one pair up to its separator; sticky, so
@@ -32,6 +36,7 @@ export function readForwarded(value: string): readonly ForwardedElement[] | unde
   let start = 0
   let bare = ''
   let rest = ''
+  let told: { client?: string; host?: string; proto?: string } = {}
   pair.lastIndex = 0
   for (;;) {
     const from = pair.lastIndex
@@ -46,15 +51,19 @@ export function readForwarded(value: string): readonly ForwardedElement[] | unde
       bare += value.slice(from, end)
       rest += `${rest === '' ? '' : ';'}${name}=${named}`
     }
+    const key = name.toLowerCase()
+    if (key === 'for') told.client ??= unquoted(named)
+    else if (key === 'host' || key === 'proto') told[key] ??= unquoted(named)
     if (separator === ';') {
       bare += ';'
       continue
     }
-    elements.push({ text: withoutOuterSpace(value, start, end), bare: withoutOuterSpace(bare), rest })
+    elements.push({ text: withoutOuterSpace(value, start, end), bare: withoutOuterSpace(bare), rest, client: told.client, host: told.host, proto: told.proto })
     if (separator === undefined) return elements
     start = pair.lastIndex
     bare = ''
     rest = ''
+    told = {}
   }
 }
 

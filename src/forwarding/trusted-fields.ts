@@ -1,16 +1,21 @@
 // The fields that state where a request came from, and the part of them that belongs to the key.
 import type { FieldLines } from '../http/fields.ts'
-import { isAddressList, readForwarded, tellsAddressAnd } from './forwarded.ts'
+import { forwardedAddresses, forwardedNode, listedAddresses, sameChain, withoutPort } from './client-chain.ts'
+import { isAddressList, readForwarded, tellsAddressAnd, type ForwardedElement } from './forwarded.ts'
 import { dashed, isUntrustedField, namesSender, isClientAddressField } from './untrusted-fields.ts'
 import type { RequestContext } from './request-context.ts'
 
 /**
- * Returns X-Forwarded-For, -Proto, -Host and Forwarded for the origin, one line each. A trusted client's other steering
+ * Returns X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded for the origin, one line each. A trusted client's other steering
  * fields come before them, in their order. `lines` may have other fields too, and names in any case; `authority` is the
  * normalised Host.
  * - An untrusted client's fields are not used.
  * - X-Forwarded-For and Forwarded are joined, and this hop is appended. X-Forwarded-Proto and -Host come from the first
  *   line, which describes the outermost hop.
+ * - X-Forwarded-For and Forwarded have one chain (RFC 7239 §7.4). If a trusted client sent only one field, the other is made from
+ *   it. If the two contradict each other, X-Forwarded-For counts. A field that cannot be read is unchanged, and so is the other.
+ * - X-Real-IP is the address that the trusted client reports for its own client. X-Forwarded-Port follows from scheme and host. A
+ *   trusted client's own are forwarded instead.
  * - Forwarded is rewritten from its parsed elements. If it names only addresses, each element gets the request's host and
  *   scheme. Then an origin that reads the first element sees the same as one that reads the last.
  */
@@ -20,6 +25,8 @@ export function provenanceLines(lines: FieldLines, client: RequestContext, autho
   let forwarded = ''
   let proto: string | undefined
   let host: string | undefined
+  let hasPort = false
+  let hasRealIp = false
   for (let i = 0; client.trusted && i < lines.length; i += 2) {
     const name = (lines[i] as string).toLowerCase()
     const value = lines[i + 1] as string
@@ -37,30 +44,52 @@ export function provenanceLines(lines: FieldLines, client: RequestContext, autho
         host ??= value
         break
       default:
-        if (isUntrustedField(name) && !namesSender(name)) sent.push(name, value)
+        if (!isUntrustedField(name) || namesSender(name)) break
+        sent.push(name, value)
+        hasPort ||= dashed(name) === 'x-forwarded-port'
+        hasRealIp ||= dashed(name) === 'x-real-ip'
     }
   }
+  const elements = forwarded === '' ? [] : readForwarded(forwarded)
+  const addresses = listedAddresses(forwardedFor)
   proto ??= client.scheme
-  host ??= authority
-  sent.push('x-forwarded-for', joined(forwardedFor, client.address), 'x-forwarded-proto', proto)
-  if (host !== undefined) sent.push('x-forwarded-host', host)
+  // Forwarded's host counts if no other field names one.
+  host ??= plainAuthority(elements?.[0]?.host) ?? authority
   const ownPairs = hopPairs(client.scheme, authority)
   const nothingNew = proto === client.scheme && host === authority
-  sent.push('forwarded', joined(rewritten(forwarded, nothingNew ? ownPairs : ''), `for=${nodeName(client.address)};${ownPairs}`))
+  let chain = forwarded
+  if (elements !== undefined && addresses !== undefined) {
+    const reported = forwardedAddresses(elements)
+    if (addresses.length > 0 && !sameChain(addresses, reported)) {
+      // X-Forwarded-For alone, or Forwarded contradicts it: proxies that know only the one field pass the other on from their clients.
+      const pairs = nothingNew ? ownPairs : hopPairs(client.scheme, plainAuthority(host))
+      chain = addresses.map((address) => `for=${forwardedNode(address)};${pairs}`).join(', ')
+    } else {
+      chain = rewritten(elements, nothingNew ? ownPairs : '')
+      if (addresses.length === 0) forwardedFor = reported.join(', ')
+    }
+  }
+  sent.push('x-forwarded-for', joined(forwardedFor, client.address), 'x-forwarded-proto', proto)
+  if (host !== undefined) sent.push('x-forwarded-host', host)
+  if (!hasPort) sent.push('x-forwarded-port', portOf(client.scheme, host ?? ''))
+  const last = listedAddresses(forwardedFor)?.at(-1)
+  const realIp = last === undefined || last === 'unknown' ? client.address : withoutPort(last)
+  if (!hasRealIp && realIp !== '') sent.push('x-real-ip', realIp)
+  sent.push('forwarded', joined(chain, `for=${nodeName(client.address)};${ownPairs}`))
   return sent
+}
+
+/** Returns a host that can stand in Forwarded and in X-Forwarded-Host; undefined for any other text. */
+function plainAuthority(host: string | undefined): string | undefined {
+  return host !== undefined && /^[\w.:[\]-]{1,255}$/.test(host) ? host : undefined
 }
 
 function joined(list: string, value: string): string {
   return list === '' ? value : `${list}, ${value}`
 }
 
-/**
- * Rewrites a Forwarded field that parses. `pairs` are added to each element if all name only addresses. Any other field is
- * unchanged.
- */
-function rewritten(forwarded: string, pairs: string): string {
-  const elements = forwarded === '' ? undefined : readForwarded(forwarded)
-  if (elements === undefined) return forwarded
+/** Writes the elements of Forwarded. `pairs` are added to each if all name only addresses. */
+function rewritten(elements: readonly ForwardedElement[], pairs: string): string {
   const added = pairs !== '' && elements.every(({ rest }) => rest === '') ? `;${pairs}` : ''
   return elements.map(({ text }) => text + added).join(', ')
 }

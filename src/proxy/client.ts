@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { plainAddress } from '../forwarding/trusted-proxies.ts'
+import { readForwarded } from '../forwarding/forwarded.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
 import type { ClientRequest } from './listener/client-request.ts'
 
@@ -58,8 +59,14 @@ export class IncomingClient implements RequestContext {
   // If a trusted proxy ends TLS, its X-Forwarded-Proto names the scheme. The field is forwarded to the origin, so it is part of
   // the key.
   #trustedScheme(): 'http' | 'https' | undefined {
-    const scheme = this.#trustedField('x-forwarded-proto')?.trim().toLowerCase()
+    const scheme = (this.#trustedField('x-forwarded-proto') ?? this.#forwardedProto())?.trim().toLowerCase()
     return scheme === 'http' || scheme === 'https' ? scheme : undefined
+  }
+
+  // For a proxy that sends Forwarded alone.
+  #forwardedProto(): string | undefined {
+    const forwarded = this.#trustedField('forwarded')
+    return forwarded === undefined ? undefined : readForwarded(forwarded)?.[0]?.proto
   }
 
   #trustedField(name: string): string | undefined {

@@ -2,6 +2,9 @@
 import t from 'tap'
 import { isAddressList, readForwarded, tellsAddressAnd } from '../../src/forwarding/forwarded.ts'
 
+/** The texts of the elements, or `undefined`. */
+const texts = (value: string): readonly object[] | undefined => readForwarded(value)?.map(({ text, bare, rest }) => ({ text, bare, rest }))
+
 /** The elements without their addresses, or `undefined`. */
 const bare = (value: string): readonly string[] | undefined => readForwarded(value)?.map(element => element.bare)
 
@@ -16,15 +19,15 @@ t.test('only an address, `unknown` or an obfuscated identifier is removed from f
     'evil.example', '"1.2.3.4;host=evil"', '"1.2.3.4 host=evil"', '"1.2.3.4,host=evil"', '"1.2.3.4\\"', '"\\1.2.3.4"', '1.2.3.4/host', '1.2.3.4=host', '256.1.1.1', '1.2.3', '01.2.3.4', '1.2.3.4:', '1.2.3.4:123456', '"[::1"', '"::1]"', '[::1]x',
     '"[fe80::1%25host]"', '"fe80::1%eth0"', '"fe80::1%host.evil"', '"[fe80::1%eth0]:1"', '_', '"_x=y"', '"_x;host=y"', '"_x\xe9"', '1.2.3.4\xa0', '"1.2.3.4\xa0"', '" 1.2.3.4"', '"1.2.3.4 "', '""', 'unknownx', '"unknown host=x"', '"1.2.3.4:80:90"', '\'1.2.3.4\'',
   ]) {
-    const element = readForwarded(`for=${text}`)
+    const element = texts(`for=${text}`)
     if (element !== undefined) t.strictSame(element, [{ text: `for=${text}`, bare: `for=${text}`, rest: `for=${text}` }], text)
   }
   for (const name of ['host', 'proto', 'fo', 'form', 'x-for', 'for*', 'secret']) t.strictSame(bare(`${name}=1.2.3.4`), [`${name}=1.2.3.4`], name)
 })
 
 t.test('elements, pairs and the space around them', async t => {
-  t.strictSame(readForwarded('for=1.1.1.1'), [{ text: 'for=1.1.1.1', bare: 'for=', rest: '' }])
-  t.strictSame(readForwarded(' for=1.1.1.1 ;\thost="a,b;c" ; by=_x, For="[::1]"\t'), [
+  t.strictSame(texts('for=1.1.1.1'), [{ text: 'for=1.1.1.1', bare: 'for=', rest: '' }])
+  t.strictSame(texts(' for=1.1.1.1 ;\thost="a,b;c" ; by=_x, For="[::1]"\t'), [
     { text: 'for=1.1.1.1 ;\thost="a,b;c" ; by=_x', bare: 'for= ;\thost="a,b;c" ; by=', rest: 'host="a,b;c"' },
     { text: 'For="[::1]"', bare: 'For=', rest: '' },
   ])

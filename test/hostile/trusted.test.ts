@@ -1,5 +1,6 @@
 // A field that one client slips past a trusted proxy shows in no response to another: promises 6 and 7 of docs/security.md.
 import t from 'tap'
+import { isAddressList } from '../../src/forwarding/forwarded.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
@@ -89,7 +90,7 @@ const goesByOne: OriginHandler = (request, response) => {
   const elements = values('forwarded').join().split(',')
   const said = (element: string | undefined, name: string): string => new RegExp(`${name}="?([^";,\\s]*)`, 'i').exec(element ?? '')?.[1] ?? 'its own'
   const forwarded = [0, -1].flatMap(at => ['host', 'proto', 'secret'].map(name => said(elements.at(at), name)))
-  const others = ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix', 'x-host', 'x-real-ip'].map(name => [values(name)[0], values(name).at(-1), values(name).length])
+  const others = ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix', 'x-host', 'x-real-ip'].map(name => [values(name)[0], values(name).at(-1), values(name).length].map(value => (name === 'x-real-ip' && isAddressList(String(value)) ? 'an address' : value)))
   response.writeHead(200, { 'Cache-Control': 'max-age=600' })
   response.end(JSON.stringify([forwarded, others]))
 }

@@ -24,7 +24,7 @@ const strictFields: ReadonlySet<string> = new Set([
   // Trace context, without which a trace ends at the proxy. Not `baggage`: applications read tenants and flags from it.
   'traceparent', 'tracestate',
   // Made by the proxy itself.
-  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-real-ip', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
 ])
 
 /** Returns the names of forwarded fields that `strict` would remove. */
