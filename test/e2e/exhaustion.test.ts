@@ -1,4 +1,5 @@
 // A process with few descriptors: it serves what it can, says so, blames no server, and its admin listener stays reachable.
+import { connect as connectH2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { descriptorNotice, openFilesLimit, shareDescriptors } from '../../src/descriptors.ts'
@@ -67,6 +68,40 @@ t.test('with 300 open files, requests are served or get 503, and their server is
   const lines = stdout.split('\n').filter((line) => line.includes('"PROXY_BUSY"'))
   t.equal(lines.length, 1, 'one line a minute')
   t.match(JSON.parse(lines[0] as string), { level: 50, msg: 'The proxy serves as many clients as it can.' })
+})
+
+// The guard: maxSockets in app.ts. Without it the streams of three clients take every descriptor.
+t.test('with 300 open files, a few clients with many streams leave descriptors for others', async (t) => {
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => { release = resolve })
+  const origin = await startOrigin(async (_request, response) => {
+    await released
+    response.end('here')
+  })
+  t.teardown(() => origin.close())
+  const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: token, SPRINGHOUSE_PROXY_H2C: 'true' }, undefined, 300)
+  const { proxy, admin } = await urls(serve)
+  const { origins } = shareDescriptors(300)
+  const responses: { status: unknown; body: string }[] = []
+  for (let i = 0; i < 3; i++) {
+    const session = connectH2(proxy)
+    session.on('error', () => undefined)
+    t.teardown(() => session.destroy())
+    for (let j = 0; j < 120; j++) {
+      const stream = session.request({ ':method': 'POST', ':path': '/' })
+      const response = { status: undefined as unknown, body: '' }
+      stream.on('response', (fields) => { response.status = fields[':status'] }).on('error', () => undefined)
+      stream.setEncoding('utf8').on('data', (text: string) => { response.body += text }).on('close', () => responses.push(response)).end()
+    }
+  }
+  await eventually(() => responses.length >= 360 - origins)
+  t.same([...new Set(responses.map(({ status, body }) => `${String(status)} ${(JSON.parse(body) as { code: string }).code}`))], ['503 PROXY_EXHAUSTED'])
+  t.equal((await fetch(`${admin}/readyz`)).status, 200)
+  release()
+  await eventually(() => responses.length === 360)
+  t.equal(responses.filter(({ status }) => status === 200).length, origins)
+  const { origins: servers } = (await (await fetch(`${admin}/v1/origins`, { headers: { authorization: `Bearer ${token}` } })).json()) as { origins: ServerStatus[] }
+  t.match(servers, [{ healthy: true, consecutiveFailures: 0 }])
 })
 
 t.test('the descriptors are divided so that each use has its own', async (t) => {
