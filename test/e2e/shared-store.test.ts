@@ -22,6 +22,8 @@ interface Site {
 }
 
 type StartReplicas = (t: Test, handler: OriginHandler, redis?: RedisServer) => Promise<Site>
+/** Empties the site that the tests of one kind share, and gives its origin a handler. */
+type SharedReplicas = (handler: OriginHandler) => Promise<Site>
 
 /** Two replicas before one origin, over one Redis, once both follow the purge log. */
 async function siteOver(config: Record<string, unknown>, t: Test, handler: OriginHandler, given?: RedisServer): Promise<Site> {
@@ -41,11 +43,30 @@ async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin,
   return replica
 }
 
-/** The same must hold whether or not each replica has copies of its own. */
-function overBoth(sentence: string, prove: (t: Test, startReplicas: StartReplicas) => Promise<void>): void {
-  for (const [kind, config] of [['redis', { cache: { memory: { maxBytes: 0 } } }], ['tiered', {}]] as const) {
-    void t.test(`${kind}: ${sentence}`, t => prove(t, (t, handler, redis) => siteOver(config, t, handler, redis)))
+/** One site for the tests of a kind that do no harm to its Redis. Each begins with an empty cache, and with an origin that nobody has asked. */
+function sharedSite(config: Record<string, unknown>): SharedReplicas {
+  let made: Promise<Site> | undefined
+  let handle: OriginHandler = () => undefined
+  return async handler => {
+    handle = handler
+    const site = await (made ??= siteOver(config, t, (...given) => handle(...given)))
+    const { status } = await site.a.purge({ all: true })
+    if (status !== 200) throw new Error(`the cache is not empty: ${status}`)
+    site.origin.requests.length = 0
+    return site
   }
+}
+
+const kinds = ([['redis', { cache: { memory: { maxBytes: 0 } } }], ['tiered', {}]] as const).map(([kind, config]) => ({ kind, config, shared: sharedSite(config) }))
+
+/** The same must hold whether or not each replica has copies of its own. */
+function overBoth(sentence: string, prove: (t: Test, startReplicas: SharedReplicas) => Promise<void>): void {
+  for (const { kind, shared } of kinds) void t.test(`${kind}: ${sentence}`, t => prove(t, shared))
+}
+
+/** The same, with a Redis for each test: it is harmed. */
+function overBothAlone(sentence: string, prove: (t: Test, startReplicas: StartReplicas) => Promise<void>): void {
+  for (const { kind, config } of kinds) void t.test(`${kind}: ${sentence}`, t => prove(t, (t, handler, redis) => siteOver(config, t, handler, redis)))
 }
 
 async function json<T>(answer: Promise<Answer>): Promise<T> {
@@ -81,7 +102,7 @@ t.test('a response requested as soon as a replica has started is stored', async 
 })
 
 overBoth('a response that one replica has stored another serves', async (t, startReplicas) => {
-  const { redis, origin, a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
+  const { redis, origin, a, b } = await startReplicas(counting({ 'Cache-Control': 'max-age=600', 'X-Field': 'kept' }))
   t.equal(detail(await a.get('/a')), 'uri-miss')
   const hit = await b.get('/a')
   t.match(hit.header('cache-status'), /^springhouse; hit; ttl=\d+; detail=fresh$/)
@@ -99,7 +120,7 @@ for (const [how, purge] of [
   ['all', { all: true }],
 ] as const) {
   overBoth(`a purge by ${how} at one replica is acknowledged by both, and neither serves the old response after it`, async (t, startReplicas) => {
-    const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
+    const { a, b } = await startReplicas(counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'things' }))
     const fetch = (replica: Replica): Promise<Answer> => replica.get('/v1/a?b=c')
     const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
     await fetch(a)
@@ -117,7 +138,7 @@ for (const [how, purge] of [
 
 overBoth('under load no request after a purge gets a response from before it, by either replica', async (t, startReplicas) => {
   let version = 1
-  const { a, b } = await startReplicas(t, async (_, response) => {
+  const { a, b } = await startReplicas(async (_, response) => {
     const body = String(version)
     // Some responses are slow, so that there is always one in flight.
     for (let turn = Math.random() * 20; turn > 0; turn--) await new Promise(setImmediate)
@@ -153,7 +174,7 @@ overBoth('under load no request after a purge gets a response from before it, by
 overBoth('a purge wins over a fetch that is in flight at another replica', async (t, startReplicas) => {
   let count = 0
   let release: () => void = () => {}
-  const { origin, a, b } = await startReplicas(t, (_, response) => {
+  const { origin, a, b } = await startReplicas((_, response) => {
     const body = `answer ${++count}`
     const send = (): unknown => response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'x' }).end(body)
     if (count === 1) release = send
@@ -172,7 +193,7 @@ overBoth('a purge wins over a fetch that is in flight at another replica', async
 })
 
 overBoth('a response that a 304 freshens at one replica the other serves', async (t, startReplicas) => {
-  const { origin, a, b } = await startReplicas(t, (request, response) => {
+  const { origin, a, b } = await startReplicas((request, response) => {
     if (request.headers['if-none-match'] === '"v"') response.writeHead(304, { ETag: '"v"', 'Cache-Control': 'max-age=600', 'X-A': 'new' }).end()
     else response.writeHead(200, { ETag: '"v"', 'Cache-Control': 'max-age=0', 'X-A': 'old', 'X-B': 'stays' }).end('one')
   })
@@ -188,7 +209,7 @@ overBoth('a response that a 304 freshens at one replica the other serves', async
 })
 
 overBoth('a POST through one replica invalidates for the other, before its response', async (t, startReplicas) => {
-  const { a, b } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }))
+  const { a, b } = await startReplicas(counting({ 'Cache-Control': 'max-age=600' }))
   await b.get('/a')
   t.equal(detail(await b.get('/a')), 'fresh')
   t.equal((await a.get('/a', {}, { method: 'POST', body: 'x' })).status, 200)
@@ -197,7 +218,7 @@ overBoth('a POST through one replica invalidates for the other, before its respo
 
 overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', async (t, startReplicas) => {
   const body = randomBytes(1024 * 1024)
-  const { origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
+  const { origin, a, b } = await startReplicas((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
   t.equal((await a.get('/a')).body.equals(body), true)
   const hit = await b.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -209,7 +230,7 @@ overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', 
 })
 
 overBoth('each variant is shared, and none is mistaken for another', async (t, startReplicas) => {
-  const { origin, a, b } = await startReplicas(t, (request, response) => {
+  const { origin, a, b } = await startReplicas((request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', Vary: 'Accept-Language' }).end(request.headers['accept-language'])
   })
   for (const language of ['de', 'fr', 'it']) await a.get('/a', { 'Accept-Language': language })
@@ -222,7 +243,7 @@ overBoth('each variant is shared, and none is mistaken for another', async (t, s
   t.equal(origin.requests.length, 4)
 })
 
-overBoth('without a Redis it starts, serves and says so; and uses Redis when it comes', async (t, startReplicas) => {
+overBothAlone('without a Redis it starts, serves and says so; and uses Redis when it comes', async (t, startReplicas) => {
   const redis = await startRedis()
   await redis.stop()
   const { a } = await startReplicas(t, counting({ 'Cache-Control': 'max-age=600' }), redis)
@@ -288,7 +309,7 @@ const large = randomBytes(600_000)
 const bodyOf = (path: string): Buffer => path.startsWith('/large') ? large : Buffer.from(`of ${path}`)
 const pathIsBody: OriginHandler = (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? '')) }
 
-overBoth('a killed Redis costs hits, not responses; an empty one in its place is used', async (t, startReplicas) => {
+overBothAlone('a killed Redis costs hits, not responses; an empty one in its place is used', async (t, startReplicas) => {
   const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))
@@ -310,7 +331,7 @@ overBoth('a killed Redis costs hits, not responses; an empty one in its place is
   t.equal(a.log.filter(({ level }) => level >= 50).length, 0)
 })
 
-overBoth('a Redis that hangs delays responses for a moment, and they come all the same', async (t, startReplicas) => {
+overBothAlone('a Redis that hangs delays responses for a moment, and they come all the same', async (t, startReplicas) => {
   const site = await startReplicas(t, pathIsBody)
   const { redis, a, b } = site
   await eventually(() => caches(a, '/small/1'))
