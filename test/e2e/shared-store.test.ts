@@ -43,7 +43,7 @@ async function startReplica(t: Test, redis: RedisServer, origin: ScriptedOrigin,
   return replica
 }
 
-/** One site for the tests of a kind that do no harm to its Redis. Each begins with an empty cache, and with an origin that nobody has asked. */
+/** Tests that do no harm to their Redis share a site. Each test begins with an empty cache, and with an origin without requests. */
 function sharedSite(config: Record<string, unknown>): SharedReplicas {
   let made: Promise<Site> | undefined
   let handle: OriginHandler = () => undefined
