@@ -40,9 +40,20 @@ function reading(house: TestProxy): ReturnType<typeof open> {
   return request.on('error', () => undefined)
 }
 
+/** Resolves when the response takes more, or is over. Takes its listeners off again. */
+function drainedOrClosed(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
+
 async function send(response: ServerResponse, bytes: number): Promise<void> {
   for (let sent = 0; sent < bytes; sent += piece.length) {
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    if (!response.write(piece)) await drainedOrClosed(response)
   }
 }
 
