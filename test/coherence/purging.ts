@@ -3,7 +3,7 @@ import { ask } from '../support/client.ts'
 import type { Named } from './oracle.ts'
 import type { Replica } from '../support/replica.ts'
 import { patiently, type PurgeScene } from './reading.ts'
-import { host, purgeWaitMs, token } from './replica.ts'
+import { host, postNumber, purgeWaitMs, token } from './replica.ts'
 
 /** The response of the admin API. */
 interface Receipt {
@@ -72,7 +72,7 @@ export interface Posted {
  */
 export async function post(scene: PurgeScene, replica: Replica, who: string, resource: { readonly path: string }, number: number): Promise<Posted> {
   const { trail, oracle } = scene
-  const target = `${resource.path}?post=${number}`
+  const target = `${resource.path}?${postNumber}=${number}`
   const beganMs = trail.elapsedMs
   trail.note('purge', `${who} posts to ${target} at ${replica.name}`)
   try {

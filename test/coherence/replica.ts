@@ -48,7 +48,7 @@ export class WiredReplica extends Replica {
         origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } } },
         coherence: { maxLagMs, purgeWaitMs },
         cache: { memory: { maxBytes: '16MiB' } },
-        log: { level: 'warn', query: ['post'] },
+        log: { level: 'warn', query: [postNumber] },
       },
       logged: hearsNotRecorded((target) => notRecorded(target, this)),
     })
@@ -72,9 +72,15 @@ export class WiredReplica extends Replica {
   }
 }
 
+/** The query parameter that numbers unsafe requests. The log must show its value, which names the request. */
+export const postNumber = 'post'
+
 /** Reads a replica's log and reports the unsafe requests that it could not record. */
 export function hearsNotRecorded(tell: (target: string) => void): (line: string) => void {
   return (line) => {
-    if (line.includes('an unsafe request succeeded')) tell((JSON.parse(line) as { target: string }).target)
+    if (!line.includes('an unsafe request succeeded')) return
+    const { target } = JSON.parse(line) as { target: string }
+    if (!new RegExp(`[?&]${postNumber}=\\d+`).test(target)) throw new Error(`the log does not say which unsafe request was not recorded: ${target}`)
+    tell(target)
   }
 }

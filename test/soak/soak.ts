@@ -1,7 +1,7 @@
 // The soak: three replicas under mixed load, a fault after the other, and everything measured and judged, from a seed.
 import { Oracle } from '../coherence/oracle.ts'
 import { Random, wait } from '../coherence/random.ts'
-import { hearsNotRecorded, purgeWaitMs, token } from '../coherence/replica.ts'
+import { hearsNotRecorded, postNumber, purgeWaitMs, token } from '../coherence/replica.ts'
 import { Trail } from '../coherence/trail.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { Replica } from '../support/replica.ts'
@@ -166,7 +166,7 @@ function configFor(redis: RedisServer, origin: SoakOrigin): object {
     origins: { api: { servers: origin.urls } },
     coherence: { maxLagMs, purgeWaitMs },
     cache: { memory: { maxBytes: '16MiB' }, keepStale: '60s' },
-    log: { level: 'error' },
+    log: { level: 'error', query: [postNumber] },
   }
 }
 
