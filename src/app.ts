@@ -49,9 +49,6 @@ export interface App {
   reload(config: Config): Promise<void>
 }
 
-/** Takes no lines: a caller that brings a logger brings a sink of access lines too, if it wants them. */
-const discarded: Pick<LineSink, 'append'> = { append() {} }
-
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
 export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup }): Promise<App> {
   const { clock = systemClock } = options
@@ -60,7 +57,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   let ready = false
   const counters = new Counters()
   const requestLog = new RequestLog({
-    access: new AccessLog(config.log, { sink: options.accessSink ?? (options.logger === undefined ? standardOutput : discarded), format: lineFormat(config.log) }),
+    access: new AccessLog(config.log, { sink: options.accessSink ?? standardOutput, format: lineFormat(config.log) }),
     logger, clock,
     mask: targetMask(config.log.query),
     ...(options.crew !== undefined && { worker: String(process.pid) }),
