@@ -120,15 +120,20 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     await b.get('/large', { 'Cache-Control': 'no-cache' })
     await b.get('/small', { 'Cache-Control': 'no-cache' })
     await a.get('/small')
-    // Two that wait for each other.
-    let answer = (): void => {}
-    origin.hold = new Promise((resolve) => { answer = resolve })
-    const count = origin.requests.length
-    const both = [a.get('/coalesced'), b.get('/coalesced')]
-    await eventually(async () => json<{ waits: number }>(await a.admin('/v1/stats')).waits + json<{ waits: number }>(await b.admin('/v1/stats')).waits > 0)
-    answer()
-    for (const each of both) test.equal((await each).body.toString(), 'small ')
-    test.equal(origin.requests.length, count + 1)
+    // Two requests share one fetch once the messages about leases reach both replicas. Before that, each replica fetches.
+    const waits = async (): Promise<number> => json<{ waits: number }>(await a.admin('/v1/stats')).waits + json<{ waits: number }>(await b.admin('/v1/stats')).waits
+    const shareOneFetch = async (path: string): Promise<boolean> => {
+      let answer = (): void => {}
+      origin.hold = new Promise((resolve) => { answer = resolve })
+      const [count, before] = [origin.requests.length, await waits()]
+      const both = [a.get(path), b.get(path)]
+      await eventually(async () => await waits() > before || origin.requests.length === count + 2)
+      answer()
+      for (const each of both) test.equal((await each).body.toString(), 'small ')
+      return origin.requests.length === count + 1
+    }
+    let tries = 0
+    await eventually(() => shareOneFetch(`/coalesced/${tries++}`))
     test.equal((await a.get('/small', {}, { method: 'POST' })).status, 204)
     test.not(detail(await b.get('/small')), 'fresh')
     test.ok(json<{ entries: unknown[] }>(await a.admin('/v1/entries?limit=100')).entries.length > 0)
