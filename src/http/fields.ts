@@ -17,6 +17,15 @@ export function fieldLines(raw: readonly string[]): string[] {
   return lines
 }
 
+/** Returns the value of the first line with a name, given in lower case, of Node's `rawHeaders`. Makes no copy of them. */
+export function firstRawValue(raw: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < raw.length; i += 2) {
+    const given = raw[i] as string
+    if (given.length === name.length && given.toLowerCase() === name) return raw[i + 1]
+  }
+  return undefined
+}
+
 /** Returns the combined value of a field (RFC 9110 §5.2: lines joined by ", "), or undefined if it is absent. */
 export function fieldValue(lines: FieldLines, name: string): string | undefined {
   let value: string | undefined

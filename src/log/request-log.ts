@@ -5,7 +5,8 @@ import type { Clock } from '../clock.ts'
 import { safeMessage } from '../error-summary.ts'
 import type { ErrorCode, SpringhouseError } from '../errors.ts'
 import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
-import type { FieldLines } from '../http/fields.ts'
+import { provenanceLines } from '../forwarding/trusted-fields.ts'
+import { fieldValue, firstRawValue } from '../http/fields.ts'
 import type { AccessRecord } from './access-line.ts'
 import type { AccessLog } from './access-log.ts'
 import type { TargetMask } from './masking.ts'
@@ -79,7 +80,7 @@ export class RequestLog implements ExchangeObserver {
   #shape({ head, routed, requestId }: ClientExchange): Record<string, unknown> {
     return {
       method: head.method,
-      host: routed?.request.authority ?? fieldOf(head.rawHeaders, 'host'),
+      host: routed?.request.authority ?? firstRawValue(head.rawHeaders, 'host'),
       target: this.#parts.mask(head.url ?? ''),
       origin: routed?.route.origin,
       requestId,
@@ -95,7 +96,7 @@ export class RequestLog implements ExchangeObserver {
       reason: exchange.reason,
       status: exchange.status,
       method: head.method ?? '',
-      host: routed?.request.authority ?? fieldOf(head.rawHeaders, 'host') ?? '',
+      host: routed?.request.authority ?? firstRawValue(head.rawHeaders, 'host') ?? '',
       target: head.url ?? '',
       route: routed?.route.id,
       // A passed request has none.
@@ -110,19 +111,14 @@ export class RequestLog implements ExchangeObserver {
       notStored: exchange.notStored,
       ageMs: exchange.ageMs,
       client: clientAddress(exchange),
-      traceId: /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(fieldOf(head.rawHeaders, 'traceparent') ?? '')?.[1],
+      traceId: /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(firstRawValue(head.rawHeaders, 'traceparent') ?? '')?.[1],
       worker,
     }
   }
 }
 
-/** The client's address: the peer's, or the one that a trusted peer gives for its own client. */
-function clientAddress({ head, context }: ClientExchange): string {
-  const given = context.trusted ? fieldOf(head.rawHeaders, 'x-forwarded-for')?.split(',').at(-1)?.trim() : undefined
-  return given === undefined || given === '' ? context.address : given
-}
-
-function fieldOf(raw: FieldLines, name: string): string | undefined {
-  for (let i = 0; i < raw.length; i += 2) if ((raw[i] as string).length === name.length && (raw[i] as string).toLowerCase() === name) return raw[i + 1]
-  return undefined
+/** The client's address: the peer's, or the one that a trusted peer reports. It is the address that origins get in X-Real-IP. */
+function clientAddress({ head, context, routed }: ClientExchange): string {
+  if (!context.trusted) return context.address
+  return fieldValue(provenanceLines(head.rawHeaders, context, routed?.request.authority), 'x-real-ip') ?? context.address
 }

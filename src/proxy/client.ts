@@ -1,6 +1,7 @@
 // The client of one request. Its properties are computed only when they are read.
 import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { firstRawValue } from '../http/fields.ts'
 import { plainAddress } from '../forwarding/trusted-proxies.ts'
 import { readForwarded } from '../forwarding/forwarded.ts'
 import type { RequestContext } from '../forwarding/request-context.ts'
@@ -70,11 +71,6 @@ export class IncomingClient implements RequestContext {
   }
 
   #trustedField(name: string): string | undefined {
-    if (!this.trusted) return undefined
-    const { rawHeaders } = this.#request
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      if (rawHeaders[i]?.toLowerCase() === name) return rawHeaders[i + 1]
-    }
-    return undefined
+    return this.trusted ? firstRawValue(this.#request.rawHeaders, name) : undefined
   }
 }

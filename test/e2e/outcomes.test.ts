@@ -1,6 +1,7 @@
 // Each request has one outcome, one reason and one id: in the numbers, in the access log, in its response and at the origin.
 import t from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
+import { eventually } from '../support/log.ts'
 import { startProxy, type TestProxy, type TestProxyOptions } from '../support/proxy.ts'
 
 type Line = Readonly<Record<string, unknown>>
@@ -39,7 +40,7 @@ t.test('a request counts once, under one outcome and one reason, whichever way i
     expected.push(line)
     await house.get(path, headers, options).catch(() => undefined)
     // The client may have its response before the exchange has ended.
-    while (house.accessLines.length < expected.length) await new Promise(resolve => { setImmediate(resolve) })
+    await eventually(() => house.accessLines.length >= expected.length)
     test.equal(told(house.accessLines.at(-1) as Line), line, `${path} ${JSON.stringify(headers)}`)
   }
   await then('miss uri-miss 200', '/a')
@@ -79,16 +80,16 @@ t.test('followers are coalesced, and a client that leaves counts too', async tes
   const held: (() => void)[] = []
   const house = await loggingHouse(test, { origin: (_request, response) => { held.push(() => response.writeHead(200, { 'cache-control': 'max-age=10' }).end('a')) } })
   const all = Array.from({ length: 5 }, () => house.get('/a'))
-  while (held.length === 0 || (await stats(house) as unknown as { waits: number }).waits < 4) await new Promise(resolve => { setImmediate(resolve) })
+  await eventually(async () => held.length > 0 && (await stats(house) as unknown as { waits: number }).waits >= 4)
   held.shift()?.()
   await Promise.all(all)
   test.match((await stats(house)).outcomes, { miss: 1, coalesced: 4 })
   const leaving = new AbortController()
   const gone = fetch(`http://127.0.0.1:${house.port}/leaves`, { signal: leaving.signal }).catch(() => 'left')
-  while (held.length === 0) await new Promise(resolve => { setImmediate(resolve) })
+  await eventually(() => held.length > 0)
   leaving.abort()
   await gone
-  while (house.accessLines.length < 6) await new Promise(resolve => { setImmediate(resolve) })
+  await eventually(() => house.accessLines.length >= 6)
   test.equal(told(house.accessLines.at(-1) as Line), 'miss uri-miss 0', 'no response had begun')
   held.shift()?.()
 })
@@ -113,7 +114,7 @@ t.test('a WebSocket counts once, when it ends', async test => {
   const house = await loggingHouse(test, { origin: (_request, response) => { response.writeHead(404).end('no') } })
   const answer = await rawRequest(house.port, 'GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
   test.match(answer, /^HTTP\/1\.1 404 [^]*x-request-id: /i)
-  while (house.accessLines.length < 1) await new Promise(resolve => { setImmediate(resolve) })
+  await eventually(() => house.accessLines.length >= 1)
   test.equal(told(house.accessLines[0] as Line), 'pass upgrade 404')
 })
 
@@ -135,7 +136,7 @@ t.test('each response has the id of its own request, and the origin gets the sam
     const atOrigin = house.origin.requests[before]
     if (atOrigin !== undefined) test.equal(atOrigin.header('x-request-id'), ids[0])
     if (answer.status === 400) test.equal((JSON.parse(answer.body.toString()) as Line)['requestId'], ids[0])
-    while (house.accessLines.length < seen.size) await new Promise(resolve => { setImmediate(resolve) })
+    await eventually(() => house.accessLines.length >= seen.size)
     test.equal(house.accessLines.at(-1)?.['requestId'], ids[0])
   }
   test.equal(seen.size, 6)
@@ -172,13 +173,30 @@ t.test('a line has the part of the origin and the served response', async test =
     origin: (request, response) => response.writeHead(200, { 'cache-control': request.url === '/c' ? 'no-store' : 'max-age=10' }).end('hello'),
   })
   for (const path of ['/a?q=1', '/a?q=1', '/c']) await house.get(path, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', cookie: 'session=secret', authorization: 'Bearer secret' })
-  while (house.accessLines.length < 3) await new Promise(resolve => { setImmediate(resolve) })
+  await eventually(() => house.accessLines.length >= 3)
   const [miss, again, last] = house.accessLines as [Line, Line, Line]
   const both = { msg: 'request', method: 'GET', host: 'api.example', target: '/a?q=***', bytes: 5, client: '127.0.0.1', traceId: '0af7651916cd43dd8448eb211c80319c', key: /^[0-9a-f]{12}$/, origin: 'api', server: house.origin.url }
   test.match(miss, { ...both, outcome: 'miss', notStored: 'authorization' })
   test.match(again, { ...both, outcome: 'miss', notStored: 'authorization' })
   test.match(last, { outcome: 'miss', notStored: 'no-store' })
   test.notMatch(JSON.stringify(house.accessLines), /secret/)
+})
+
+t.test('the client of a line is the peer, or the one that a trusted peer reports', async test => {
+  for (const [trustProxy, fields, client] of [
+    [false, { 'x-forwarded-for': '192.0.2.1' }, '127.0.0.1'],
+    [['127.0.0.1'], { 'x-forwarded-for': '192.0.2.1, 192.0.2.2' }, '192.0.2.2'],
+    [['127.0.0.1'], { forwarded: 'for=192.0.2.3' }, '192.0.2.3'],
+    [['127.0.0.1'], {}, '127.0.0.1'],
+  ] as const) {
+    const house = await loggingHouse(test, {
+      origin: (_request, response) => response.writeHead(200, { 'cache-control': 'max-age=10' }).end('a'),
+      config: { proxy: { host: '127.0.0.1', port: 0, trustProxy } },
+    })
+    await house.get('/a', fields)
+    await eventually(() => house.accessLines.length > 0)
+    test.equal(house.accessLines[0]?.['client'], client, JSON.stringify(fields))
+  }
 })
 
 t.test('by default only errors have a line, and `off` writes none', async test => {

@@ -40,6 +40,15 @@ function all({ a, b }: Fleet, among: readonly string[]): Promise<Answer>[] {
   return among.flatMap(language => [a, b].map(replica => replica.get('/a', { 'Accept-Language': language })))
 }
 
+/** Stores a variant for each of eight languages, and lets time pass until they are stale. */
+async function staleVariants(fleet: Fleet): Promise<readonly string[]> {
+  const eight = languages.slice(0, 8)
+  origin.holds = false
+  for (const language of eight) await fleet.a.get('/a', { 'Accept-Language': language })
+  await fleet.advance(61_000)
+  return eight
+}
+
 async function bodies(answers: readonly Promise<Answer>[]): Promise<string[]> {
   return (await Promise.all(answers)).map(({ body }) => body.toString())
 }
@@ -56,10 +65,7 @@ everyStore.test('ten variants of a cold URL need two rounds: the first response 
 })
 
 everyStore.test('eight stale variants are fetched in one round, and each once', fresh, async (test, fleet) => {
-  const eight = languages.slice(0, 8)
-  origin.holds = false
-  for (const language of eight) await fleet.a.get('/a', { 'Accept-Language': language })
-  await fleet.advance(61_000)
+  const eight = await staleVariants(fleet)
   origin.holds = true
   const answers = all(fleet, eight)
   await eventually(() => origin.held.length === 8)
@@ -69,11 +75,8 @@ everyStore.test('eight stale variants are fetched in one round, and each once', 
 })
 
 everyStore.test('the refresh of one variant does not keep another from being refreshed', fresh, async (test, fleet) => {
-  const eight = languages.slice(0, 8)
-  origin.holds = false
   origin.fields = { ...origin.fields, 'cache-control': 'max-age=60, stale-while-revalidate=600' }
-  for (const language of eight) await fleet.a.get('/a', { 'Accept-Language': language })
-  await fleet.advance(61_000)
+  const eight = await staleVariants(fleet)
   origin.holds = true
   for (const answer of await Promise.all(all(fleet, eight))) test.match(told(answer), /stale-while-revalidate$/)
   await eventually(() => origin.held.length === 8)

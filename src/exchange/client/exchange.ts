@@ -70,10 +70,6 @@ export class ClientExchange {
     this.context = context
     this.observer = observer
     this.startedMs = startedMs
-    this.routed = undefined
-    this.ageMs = undefined
-    this.notStored = undefined
-    this.origin = undefined
   }
 
   /** The id of the request: in the response, at the origin, and in each line of the log. */

@@ -6,12 +6,13 @@ import { ChunkBuffer } from './chunks.ts'
 import { encodeMetadata, keepUntilOffset, responseTimeOffset } from '../codec.ts'
 import { Eviction } from './s3-fifo.ts'
 import { bodyOf, bytesOf, countOf, flat, keyOverheadBytes, metadataOf, Node, timeOf, Variant, variantOf } from './entry.ts'
+import { Held } from './held.ts'
 import { Incoming } from './writer.ts'
 import { outlasts } from '../order.ts'
 import { Slabs } from './slabs.ts'
 import { Slots } from './slots.ts'
 import { usePeriod } from '../use-period.ts'
-import { UnknownCursor, type Body, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
+import { UnknownCursor, type EntryPage, type Listed, type Refusal, type Store, type Stored, type StoreKey, type StoreStats, type Wanted, type Writer } from '../store.ts'
 import { DecodedCache } from './decoded-cache.ts'
 
 export interface MemoryStoreOptions {
@@ -403,25 +404,6 @@ class Memory implements MemoryStore {
 
   async close(): Promise<void> {
     this.clear()
-  }
-}
-
-/** A variant as a lookup returns it. */
-class Held implements Stored {
-  readonly meta: Metadata
-  readonly body: Body
-  readonly #variant: Variant
-  readonly #onUse: (variant: Variant, nowMs: number) => void
-
-  constructor(meta: Metadata, body: Body, variant: Variant, onUse: (variant: Variant, nowMs: number) => void) {
-    this.meta = meta
-    this.body = body
-    this.#variant = variant
-    this.#onUse = onUse
-  }
-
-  used(nowMs: number): void {
-    this.#onUse(this.#variant, nowMs)
   }
 }
 
