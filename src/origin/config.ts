@@ -1,5 +1,5 @@
 // The configuration of one origin as its pool takes it: described in config/schema/origins.ts, with the files of TLS read.
-import type { OriginConfig as OriginSettings } from '../config/schema.ts'
+import type { OriginSettings } from '../config/schema.ts'
 
 type OriginTlsSettings = NonNullable<OriginSettings['tls']>
 

@@ -1,6 +1,6 @@
 // Digests of the rules that decide which requests share a response: a route's, for its keys, and a configuration's, for replicas to compare.
 import { createHash } from 'node:crypto'
-import type { Config, OriginConfig, RouteConfig } from '../../config/schema.ts'
+import type { Config, OriginSettings, RouteConfig } from '../../config/schema.ts'
 import type { Rules } from '../../policy/rules.ts'
 import { readServerAddress } from '../../server-address.ts'
 
@@ -34,7 +34,7 @@ export function cookieRule({ cache, key }: Pick<RouteConfig, 'cache' | 'key'>): 
 }
 
 // Without weights, and in any order: they say nothing of what the servers are.
-function serversOf(origin: OriginConfig | undefined): string[] {
+function serversOf(origin: OriginSettings | undefined): string[] {
   return (origin?.servers ?? []).map(server => readServerAddress(server)?.url ?? server).sort()
 }
 
