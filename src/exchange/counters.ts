@@ -79,10 +79,11 @@ export class Counters implements ExchangeObserver {
   readonly #notStored = new NamedCounts(notStoredReasons, 'store-refused')
   readonly #originErrors = new NamedCounts([...countedErrorCodes, 'INTERNAL'], 'INTERNAL')
   readonly #events: Record<ExchangeEvent, number> = {
-    fillsBegun: 0, fillsCommitted: 0, fillsAborted: 0, purges: 0, invalidationsDeferred: 0, waits: 0, leases: 0, leasesTakenOver: 0,
+    fillsBegun: 0, fillsCommitted: 0, fillsAborted: 0, purges: 0, waits: 0, leases: 0, leasesTakenOver: 0,
     backgroundRefreshes: 0, bodiesContinued: 0, unsendable: 0,
   }
   #savedOriginMs = 0
+  #deferred = 0
 
   delivered({ outcome, reason, storedFetchMs }: ClientExchange): void {
     this.#outcomes.count(outcome)
@@ -99,7 +100,7 @@ export class Counters implements ExchangeObserver {
   }
 
   deferred(): void {
-    this.#events.invalidationsDeferred++
+    this.#deferred++
   }
 
   count(event: ExchangeEvent): void {
@@ -117,6 +118,7 @@ export class Counters implements ExchangeObserver {
       originErrors: this.#originErrors.snapshot(),
       notStoredByReason: this.#notStored.snapshot(),
       coalesced: outcomes.coalesced,
+      invalidationsDeferred: this.#deferred,
       ...this.#events,
     }
   }

@@ -8,8 +8,8 @@ import type { ClientResponse } from './response.ts'
 
 /** Events that are counted besides requests. */
 export type ExchangeEvent =
-  | 'fillsBegun' | 'fillsCommitted' | 'fillsAborted' | 'purges' | 'invalidationsDeferred' | 'waits' | 'leases' | 'leasesTakenOver'
-  | 'backgroundRefreshes' | 'bodiesContinued' | 'unsendable'
+  | 'fillsBegun' | 'fillsCommitted' | 'fillsAborted' | 'purges' | 'waits' | 'leases' | 'leasesTakenOver' | 'backgroundRefreshes'
+  | 'bodiesContinued' | 'unsendable'
 
 /** Observes exchanges. Its methods run on the request path: they never throw and never wait. */
 export interface ExchangeObserver {
