@@ -76,13 +76,15 @@ export async function sharedStores(): Promise<Shared[]> {
  * The program as it is shipped, in dist. Every setting has its default except those of `shared` and `settings` (environment
  * variables).
  */
-export async function startSpringhouse(origin: Contestant, shared?: Shared, settings: Readonly<Record<string, string>> = {}): Promise<Contestant & { readonly pid: number, readonly admin: string }> {
+export async function startSpringhouse(origin: Contestant, shared?: Shared,
+  settings: Readonly<Record<string, string>> = {}): Promise<Contestant & { readonly pid: number; readonly admin: string }> {
   const [port, adminPort] = [await freePort(), await freePort()]
   const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   if (shared !== undefined) args.push('--redis', shared.redis)
   const url = `http://127.0.0.1:${adminPort}/readyz`
-  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore, env: { SPRINGHOUSE_ADMIN_TOKEN: adminToken, NODE_ENV: 'production', ...shared?.env, ...settings } })
+  const pid = await startServer(process.execPath, [program, ...args], { url, core: serverCore,
+    env: { SPRINGHOUSE_ADMIN_TOKEN: adminToken, NODE_ENV: 'production', ...shared?.env, ...settings } })
   return { name: shared?.name ?? 'springhouse', base: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}`, pid }
 }
 

@@ -38,10 +38,14 @@ export async function footprint(springhouse: Contestant & { readonly pid: number
   const full = residentMiB(springhouse.pid)
   if (empty === undefined || full === undefined) return '## Memory of the whole process\n\nOnly Linux reports it.\n'
   return [
-    '## Memory of the whole process', '',
-    '| entries of 1 KB | resident, MiB | highest, MiB |', '|---:|---:|---:|',
+    '## Memory of the whole process',
+    '',
+    '| entries of 1 KB | resident, MiB | highest, MiB |',
+    '|---:|---:|---:|',
     `| 0 | ${empty.now.toFixed(0)} | ${empty.highest.toFixed(0)} |`,
-    `| ${entries} | ${full.now.toFixed(0)} | ${full.highest.toFixed(0)} |`, '',
-    `target: under 300 MiB: ${full.now < 300 ? 'met' : 'MISSED'}`, '',
+    `| ${entries} | ${full.now.toFixed(0)} | ${full.highest.toFixed(0)} |`,
+    '',
+    `target: under 300 MiB: ${full.now < 300 ? 'met' : 'MISSED'}`,
+    '',
   ].join('\n')
 }

@@ -47,9 +47,15 @@ export async function accessLogs(origin: Contestant, connections: number, rounds
     return `| ${access} | ${(sorted[sorted.length >> 1] as number).toFixed(1)} | ${(sorted[0] as number).toFixed(1)}–${(sorted.at(-1) as number).toFixed(1)} |`
   }
   return [
-    '## The access log', '',
-    `CPU of the process for each hit of 1 KB, over ${requestsEach.toLocaleString('en-US')} requests a round. The second \`off\` and \`errors\` are the first ones against themselves.`, '',
-    '| log.access | median, µs | min–max |', '|---|---:|---:|',
-    ...settings.map((access, index) => row(access, measured[index] as number[])), '',
+    '## The access log',
+    '',
+    `CPU of the process for each hit of 1 KB, over ${
+      requestsEach.toLocaleString('en-US')
+    } requests a round. The second \`off\` and \`errors\` are the first ones against themselves.`,
+    '',
+    '| log.access | median, µs | min–max |',
+    '|---|---:|---:|',
+    ...settings.map((access, index) => row(access, measured[index] as number[])),
+    '',
   ].join('\n')
 }

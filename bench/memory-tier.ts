@@ -11,16 +11,51 @@ function meta(i: number): Metadata {
   return {
     status: 200,
     fields: [
-      'date', 'Tue, 14 Nov 2023 22:13:20 GMT', 'content-type', 'application/json; charset=utf-8', 'content-length', '1024',
-      'cache-control', 'public, max-age=300', 'etag', `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`,
-      'last-modified', 'Tue, 14 Nov 2023 20:13:20 GMT', 'vary', 'Accept-Encoding', 'x-request-id', `3f2504e0-4f89-11d3-9a0c-${String(i).padStart(12, '0')}`,
-      'server', 'nginx', 'x-content-type-options', 'nosniff',
+      'date',
+      'Tue, 14 Nov 2023 22:13:20 GMT',
+      'content-type',
+      'application/json; charset=utf-8',
+      'content-length',
+      '1024',
+      'cache-control',
+      'public, max-age=300',
+      'etag',
+      `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`,
+      'last-modified',
+      'Tue, 14 Nov 2023 20:13:20 GMT',
+      'vary',
+      'Accept-Encoding',
+      'x-request-id',
+      `3f2504e0-4f89-11d3-9a0c-${String(i).padStart(12, '0')}`,
+      'server',
+      'nginx',
+      'x-content-type-options',
+      'nosniff',
     ],
-    requestTimeMs: now - 12.5, responseTimeMs: now + 0.25, initialAgeMs: 12.75, lifetimeMs: 300_000, lifetimeSource: 'explicit', hadAuthorization: false, hadCookie: false,
-    staleWhileRevalidateMs: 0, staleIfErrorMs: 0, alwaysValidate: false, neverStale: false, cacheOnlyFields: [],
-    etag: `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`, lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT',
-    vary: [['accept-encoding', 'gzip']], variant: 'accept-encoding=gzip', authority: 'api.example.com', publicHosts: [], target: `/v1/things/${i}?fields=all`,
-    tags: ['things', `thing-${i}`], stamp: '0000000000000000', keepUntilMs: now + 3_600_000, bodyBytes: 1024, part: undefined,
+    requestTimeMs: now - 12.5,
+    responseTimeMs: now + 0.25,
+    initialAgeMs: 12.75,
+    lifetimeMs: 300_000,
+    lifetimeSource: 'explicit',
+    hadAuthorization: false,
+    hadCookie: false,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
+    alwaysValidate: false,
+    neverStale: false,
+    cacheOnlyFields: [],
+    etag: `W/"400-${(i * 2_654_435_761 % 2 ** 32).toString(36)}abcdefghijklmnop"`,
+    lastModified: 'Tue, 14 Nov 2023 20:13:20 GMT',
+    vary: [['accept-encoding', 'gzip']],
+    variant: 'accept-encoding=gzip',
+    authority: 'api.example.com',
+    publicHosts: [],
+    target: `/v1/things/${i}?fields=all`,
+    tags: ['things', `thing-${i}`],
+    stamp: '0000000000000000',
+    keepUntilMs: now + 3_600_000,
+    bodyBytes: 1024,
+    part: undefined,
   }
 }
 
@@ -50,7 +85,11 @@ for (let i = 0; i < entries; i++) {
 const filled = performance.now() - began
 const after = await rss()
 const counted = (store.stats().bytes ?? 0) / 1_048_576
-console.log(`${store.stats().entries} entries: ${before.toFixed(0)} -> ${after.toFixed(0)} MiB RSS, ${((after - before) * 1_048_576 / entries).toFixed(0)} bytes an entry; counted as ${counted.toFixed(0)} MiB; ${(filled * 1000 / entries).toFixed(1)} us a write`)
+console.log(
+  `${store.stats().entries} entries: ${before.toFixed(0)} -> ${after.toFixed(0)} MiB RSS, ${((after - before) * 1_048_576 / entries).toFixed(0)} bytes an entry; counted as ${
+    counted.toFixed(0)
+  } MiB; ${(filled * 1000 / entries).toFixed(1)} us a write`,
+)
 
 // The hot path: a look-up whose view is there; and one that has to decode.
 const rounds = 2_000_000
@@ -77,7 +116,11 @@ for (let i = 0; i < entries * 2; i++) {
   if (i % 3 === 0) churned.lookup(key(i - 1000))
   worst = Math.max(worst, performance.now() - start)
 }
-console.log(`with eviction: ${((performance.now() - churnBegan) * 1000 / entries / 2).toFixed(1)} us a write, the slowest ${worst.toFixed(1)} ms; ${churned.stats().entries} entries in ${((churned.stats().bytes ?? 0) / 1_048_576).toFixed(1)} of 64 MiB`)
+console.log(
+  `with eviction: ${((performance.now() - churnBegan) * 1000 / entries / 2).toFixed(1)} us a write, the slowest ${worst.toFixed(1)} ms; ${churned.stats().entries} entries in ${
+    ((churned.stats().bytes ?? 0) / 1_048_576).toFixed(1)
+  } of 64 MiB`,
+)
 
 // A flood of URLs that are requested once, with some hot ones among them: the bound holds, and the hot ones stay.
 const distinct = 10_000_000
@@ -107,4 +150,8 @@ for (let i = 0; i < distinct; i++) {
     mostResident = Math.max(mostResident, process.memoryUsage.rss())
   }
 }
-console.log(`${distinct.toLocaleString('en')} distinct URLs: at most ${(mostCounted / 1_048_576).toFixed(1)} of 64 MiB counted, at most ${(mostResident / 1_048_576 - beforeFlood).toFixed(0)} MiB RSS more; ${((performance.now() - floodBegan) * 1000 / distinct).toFixed(1)} us each; ${(100 * kept / asked).toFixed(1)}% of lookups of ${hot} hot ones found`)
+console.log(
+  `${distinct.toLocaleString('en')} distinct URLs: at most ${(mostCounted / 1_048_576).toFixed(1)} of 64 MiB counted, at most ${
+    (mostResident / 1_048_576 - beforeFlood).toFixed(0)
+  } MiB RSS more; ${((performance.now() - floodBegan) * 1000 / distinct).toFixed(1)} us each; ${(100 * kept / asked).toFixed(1)}% of lookups of ${hot} hot ones found`,
+)

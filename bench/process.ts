@@ -48,7 +48,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
  * @throws Error when it ends, or does not respond within ten seconds; the message shows its output.
  */
 export async function startServer(
-  program: string, args: readonly string[], options: { url: string; core: number; env?: Readonly<Record<string, string>> },
+  program: string,
+  args: readonly string[],
+  options: { url: string; core: number; env?: Readonly<Record<string, string>> },
 ): Promise<number> {
   const child = spawn(...onCore(options.core, program, args), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
   children.add(child)

@@ -18,7 +18,7 @@ interface Receipt {
   readonly acknowledged: number
 }
 
-async function admin<T>(replica: Replica, path: string, body?: unknown): Promise<{ status: number, json: T }> {
+async function admin<T>(replica: Replica, path: string, body?: unknown): Promise<{ status: number; json: T }> {
   const response = await fetch(replica.admin + path, {
     headers: { Authorization: `Bearer ${adminToken}`, 'Content-Type': 'application/json' },
     ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
@@ -53,8 +53,17 @@ export async function purges(origin: Contestant, entries: number, rounds: number
   const { json } = await admin<{ purgeLog: { applied: string } }>(first, '/v1/stats')
   const { key } = await explained(first, 0)
   await writeEntries(redis, {
-    count: entries, prefix: 'sh', authority, firstKey: key, tags: ['everything'], stamp: json.purgeLog.applied, body: storedBody, nowMs: systemClock.now(),
-    written: count => { if (count % 100_000 === 0) console.log(`  ${count} of ${entries} entries written`) },
+    count: entries,
+    prefix: 'sh',
+    authority,
+    firstKey: key,
+    tags: ['everything'],
+    stamp: json.purgeLog.applied,
+    body: storedBody,
+    nowMs: systemClock.now(),
+    written: count => {
+      if (count % 100_000 === 0) console.log(`  ${count} of ${entries} entries written`)
+    },
   })
   if ((await explained(first, entries - 1)).variants[0]?.verdict !== 'valid') throw new Error('the entries that were written are not those that are looked up')
   const stored = await redis.dbsize()
@@ -69,7 +78,8 @@ export async function purges(origin: Contestant, entries: number, rounds: number
   const receipts: Receipt[] = []
   for (let round = 0; round < rounds; round++) {
     const began = performance.now()
-    const { status, json: { replicas: { live, acknowledged } } } = await admin<{ replicas: { live: number, acknowledged: number } }>(all[round % replicas] as Replica, '/v1/purge', { tags: ['everything'] })
+    const { status, json: { replicas: { live, acknowledged } } } = await admin<{ replicas: { live: number; acknowledged: number } }>(all[round % replicas] as Replica, '/v1/purge',
+      { tags: ['everything'] })
     receipts.push({ status, ms: performance.now() - began, live, acknowledged })
   }
   const after = await commandCalls(redis)
@@ -92,9 +102,12 @@ export async function purges(origin: Contestant, entries: number, rounds: number
   const scans = grown.filter(([name]) => name === 'keys' || name === 'scan' || name === 'hscan' || name === 'sscan')
   const met = (reached: boolean): string => reached ? 'reached' : 'MISSED'
   return [
-    '## A purge of one tag, and three replicas', '',
-    `${stored.toLocaleString('en-US')} keys in Redis (${usedMiB.toFixed(0)} MiB), each entry with the tag; ${rounds} purges of it, one after the other, at each replica in turn.`, '',
-    '| | measured | target |', '|---|---:|---|',
+    '## A purge of one tag, and three replicas',
+    '',
+    `${stored.toLocaleString('en-US')} keys in Redis (${usedMiB.toFixed(0)} MiB), each entry with the tag; ${rounds} purges of it, one after the other, at each replica in turn.`,
+    '',
+    '| | measured | target |',
+    '|---|---:|---|',
     `| median until acknowledged by all three, ms | ${median(times).toFixed(1)} | ≤ 50: ${met(median(times) <= 50)} |`,
     `| p99, ms | ${p99.toFixed(1)} | |`,
     `| status 200 with 3 of 3 | ${whole} of ${rounds} | all: ${met(whole === rounds)} |`,
@@ -104,6 +117,7 @@ export async function purges(origin: Contestant, entries: number, rounds: number
     `| commands a purge | ${grown.map(([name, count]) => `${name} ${(count / rounds).toFixed(1)}`).join(', ')} | |`,
     `| bytes of the log for a purge | ${((logAfter - logBefore) / rounds).toFixed(0)} (${records} records) | |`,
     `| growth of a replica's heap, MiB, garbage included | ${memoryAfter.map((mib, i) => (mib - (memoryBefore[i] as number)).toFixed(1)).join(', ')} | |`,
-    `| an entry with the tag is a miss afterwards | ${dead ? 'yes' : 'NO'} | yes: ${met(dead)} |`, '',
+    `| an entry with the tag is a miss afterwards | ${dead ? 'yes' : 'NO'} | yes: ${met(dead)} |`,
+    '',
   ].join('\n')
 }

@@ -58,7 +58,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const counters = new Counters()
   const requestLog = new RequestLog({
     access: new AccessLog(config.log, { sink: options.accessSink ?? standardOutput, format: lineFormat(config.log) }),
-    logger, clock,
+    logger,
+    clock,
     mask: targetMask(config.log.query),
     ...(options.crew !== undefined && { worker: String(process.pid) }),
   })
@@ -69,7 +70,13 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
   const cache = createCache({
-    clock, store, purgeLog, leases, origins, observer, viaName,
+    clock,
+    store,
+    purgeLog,
+    leases,
+    origins,
+    observer,
+    viaName,
     routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
@@ -81,21 +88,29 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const tls = listenerTls(config.proxy)
   const proxy = createProxy({
     handler: cache,
-    origins, observer, clock,
+    origins,
+    observer,
+    clock,
     leaving: () => !ready,
     options: {
       ...listening,
       maxClients: descriptors.clients,
       maxRefused: descriptors.refused,
       ...(tls !== undefined && { tls }),
-      timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs, stalledMs: config.proxy.stalledTimeoutMs },
+      timeouts: { requestMs: config.proxy.requestTimeoutMs, headersMs: config.proxy.headersTimeoutMs, keepAliveMs: config.proxy.keepAliveTimeoutMs,
+        stalledMs: config.proxy.stalledTimeoutMs },
     },
   })
   const admin = createAdmin({
     get tokens() {
       return config.admin.tokens
     },
-    store, purgeLog, origins, counters, clock, logger,
+    store,
+    purgeLog,
+    origins,
+    counters,
+    clock,
+    logger,
     fingerprints: storage.fingerprints,
     linesDropped,
     explain: cache.explain,
@@ -119,7 +134,10 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     ready = false
     const { shutdownDelayMs, shutdownGraceMs } = config.proxy
     // Until the delay is over all goes on as before, except that connections are closed after their responses.
-    if (wasReady && shutdownDelayMs > 0) await new Promise(resolve => { setTimeout(resolve, shutdownDelayMs) })
+    if (wasReady && shutdownDelayMs > 0)
+      await new Promise(resolve => {
+        setTimeout(resolve, shutdownDelayMs)
+      })
     // All steps share one grace time: time that the first takes is not there for the next.
     const deadline = clock.monotonic() + shutdownGraceMs
     const left = (): number => Math.max(0, deadline - clock.monotonic())
@@ -191,7 +209,10 @@ function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...othe
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
 async function untilFilled(cache: Cache, clock: Clock, deadline: number): Promise<void> {
-  while (cache.filling > 0 && clock.monotonic() < deadline) await new Promise(resolve => { setTimeout(resolve, 10) })
+  while (cache.filling > 0 && clock.monotonic() < deadline)
+    await new Promise(resolve => {
+      setTimeout(resolve, 10)
+    })
 }
 
 function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https' = 'http'): string {

@@ -25,7 +25,9 @@ export function drainable(server: Server): Drain {
     async drain(close, graceMs) {
       const closed = close()
       // Bytes that a client has sent may not have been read yet: one turn of the event loop reads them.
-      await new Promise((resolve) => { setImmediate(resolve) })
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       const grace = setTimeout(() => {
         for (const socket of sockets) socket.destroy()

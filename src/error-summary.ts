@@ -25,7 +25,9 @@ const mostChars = 300
 /** Summarises any thrown value. Never throws. */
 export function summarise(thrown: unknown, depth = 0): ErrorSummary {
   try {
-    return isErrorLike(thrown) ? summaryOf(thrown, depth) : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'a value that is not an error was thrown' }
+    return isErrorLike(thrown)
+      ? summaryOf(thrown, depth)
+      : { type: thrown === null ? 'null' : typeof thrown, message: typeof thrown === 'string' ? safeText(thrown) : 'a value that is not an error was thrown' }
   } catch {
     return { type: 'Error', message: 'an error that cannot be read' }
   }
@@ -85,7 +87,9 @@ function framesOf(stack: unknown, message: string): string | undefined {
   if (typeof stack !== 'string') return undefined
   const at = stack.indexOf(message)
   if (at < 0 && message.includes('\n')) return undefined
-  const frames = stack.slice(at < 0 ? 0 : at + message.length).split('\n', 200).filter((line) => line.length < 400 && /^ {4}at (?:[\w$.<>[\] #*]{1,120} )?\(?(?:file:|node:|\/)[^\s()]+:\d+:\d+\)?$/.test(line))
+  const frames = stack.slice(at < 0 ? 0 : at + message.length).split('\n', 200).filter((line) =>
+    line.length < 400 && /^ {4}at (?:[\w$.<>[\] #*]{1,120} )?\(?(?:file:|node:|\/)[^\s()]+:\d+:\d+\)?$/.test(line)
+  )
   return frames.length === 0 ? undefined : frames.slice(0, mostFrames).join('\n')
 }
 
@@ -138,16 +142,47 @@ function safeReply(text: string): string {
 }
 
 const sentences = [
-  'DB index is out of range', 'invalid DB index', 'SELECT is not allowed in cluster mode',
-  'invalid username-password pair or user is disabled', 'Authentication required', 'HELLO must be called with the client already authenticated',
-  'Client sent AUTH, but no password is set', 'AUTH <password> called without any password configured for the default user',
-  "wrong number of arguments for 'auth' command", 'unsupported protocol version', 'unknown command', 'unknown subcommand', 'wrong number of arguments', 'syntax error',
-  'value is not an integer or out of range', 'invalid expire time', 'max number of clients reached', 'Protocol error',
-  "You can't write against a read only replica", "command not allowed when used memory > 'maxmemory'",
-  'Redis is configured to save RDB snapshots, but it is currently not able to persist on disk', "Redis is configured to save RDB snapshots, but it's currently unable to persist to disk",
-  'Valkey is configured to save RDB snapshots', 'Errors writing to the AOF file',
-  'Redis is loading the dataset in memory', 'Valkey is loading the dataset in memory', 'Redis is busy running a script', 'Valkey is busy running a script', 'No matching script',
-  'Operation against a key holding the wrong kind of value', 'Not enough good replicas to write', 'Link with MASTER is down', 'No such master with that name',
-  'The cluster is down', 'Hash slot not served', 'CLUSTERDOWN', 'Multiple keys request during rehashing of slot', 'This instance has cluster support disabled',
-  'The ID specified in XADD', 'Error running script', 'user_script', 'Script killed', 'no such key',
+  'DB index is out of range',
+  'invalid DB index',
+  'SELECT is not allowed in cluster mode',
+  'invalid username-password pair or user is disabled',
+  'Authentication required',
+  'HELLO must be called with the client already authenticated',
+  'Client sent AUTH, but no password is set',
+  'AUTH <password> called without any password configured for the default user',
+  "wrong number of arguments for 'auth' command",
+  'unsupported protocol version',
+  'unknown command',
+  'unknown subcommand',
+  'wrong number of arguments',
+  'syntax error',
+  'value is not an integer or out of range',
+  'invalid expire time',
+  'max number of clients reached',
+  'Protocol error',
+  "You can't write against a read only replica",
+  "command not allowed when used memory > 'maxmemory'",
+  'Redis is configured to save RDB snapshots, but it is currently not able to persist on disk',
+  "Redis is configured to save RDB snapshots, but it's currently unable to persist to disk",
+  'Valkey is configured to save RDB snapshots',
+  'Errors writing to the AOF file',
+  'Redis is loading the dataset in memory',
+  'Valkey is loading the dataset in memory',
+  'Redis is busy running a script',
+  'Valkey is busy running a script',
+  'No matching script',
+  'Operation against a key holding the wrong kind of value',
+  'Not enough good replicas to write',
+  'Link with MASTER is down',
+  'No such master with that name',
+  'The cluster is down',
+  'Hash slot not served',
+  'CLUSTERDOWN',
+  'Multiple keys request during rehashing of slot',
+  'This instance has cluster support disabled',
+  'The ID specified in XADD',
+  'Error running script',
+  'user_script',
+  'Script killed',
+  'no such key',
 ] as const

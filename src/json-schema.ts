@@ -15,8 +15,7 @@ const builder = {
   },
   Array: (items: object, options: Options = {}) => ({ type: 'array', items, ...options }),
   /** A map whose keys match the pattern of `key`. */
-  Record: (key: { readonly pattern?: string }, value: object, options: Options = {}) =>
-    ({ type: 'object', patternProperties: { [key.pattern ?? '^.*$']: value }, ...options }),
+  Record: (key: { readonly pattern?: string }, value: object, options: Options = {}) => ({ type: 'object', patternProperties: { [key.pattern ?? '^.*$']: value }, ...options }),
   String: (options: Options = {}) => ({ type: 'string', ...options }),
   Integer: (options: Options = {}) => ({ type: 'integer', ...options }),
   Boolean: (options: Options = {}) => ({ type: 'boolean', ...options }),

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 
 export interface RedisAddress {
   /** A server, or the path of a Unix socket. */
-  readonly at: { readonly host: string, readonly port: number } | { readonly path: string }
+  readonly at: { readonly host: string; readonly port: number } | { readonly path: string }
   readonly database: number
   readonly username: string | undefined
   readonly password: string | undefined
@@ -59,7 +59,8 @@ function readServer(text: string): URL | WrongAddress {
 function readSocket(text: string): RedisAddress | WrongAddress {
   const [, encoded = '', query] = /^unix:\/\/(\/[^?#]+)(?:\?([^#]*))?$/.exec(text) ?? []
   const path = decoded(encoded)
-  if (path === undefined || path === '' || path.endsWith('/') || path.includes('\0')) return { wrong: 'expected the absolute path of a socket, such as unix:///run/redis.sock, with three slashes; user and password are given beside it' }
+  if (path === undefined || path === '' || path.endsWith('/') || path.includes('\0'))
+    return { wrong: 'expected the absolute path of a socket, such as unix:///run/redis.sock, with three slashes; user and password are given beside it' }
   const database = query === undefined ? 0 : databaseOf(/^db=(.+)$/.exec(query)?.[1] ?? 'none')
   if (database === undefined) return { wrong: 'expected the number of a database after the path, as in unix:///run/redis.sock?db=5, or nothing' }
   return { at: { path }, database, username: undefined, password: undefined, tls: false }

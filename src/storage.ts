@@ -40,17 +40,20 @@ export function openStorage(config: Config, clock: Clock, logger: Logger): Stora
 function embedded(config: Config, clock: Clock): Storage {
   const { cache, coherence } = config
   const purgeLog = createLocalPurgeLog({
-    clock, maxRecords: coherence.maxLogRecords, maxChars: coherence.maxLogBytes, maxKeepMs: longestKeepMs(config),
+    clock,
+    maxRecords: coherence.maxLogRecords,
+    maxChars: coherence.maxLogBytes,
+    maxKeepMs: longestKeepMs(config),
   })
   return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, fingerprints: undefined, opened: async () => {} })
 }
 
-function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number, maxEntryBytes: number, maxVariants: number } {
+function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number; maxEntryBytes: number; maxVariants: number } {
   return { maxBytes: memory.maxBytes, maxEntryBytes: Math.min(memory.maxEntryBytes, maxEntryBytes), maxVariants }
 }
 
 /** Puts memory in front of the shared store, unless memory is turned off. `clear` empties the memory. */
-function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: Store, clear(): void } {
+function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: Store; clear(): void } {
   const bounds = memoryBounds(cache)
   if (bounds.maxBytes === 0) return { store: redis, clear: () => {} }
   const store = createTieredStore({ ...bounds, clock, memory: createMemoryStore({ ...bounds, clock }), shared: redis })
@@ -83,7 +86,9 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
 // of reach, or if it hangs for longer than a connection may take.
 async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeLog, patienceMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, patienceMs) })
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, patienceMs)
+  })
   const outOfReach = new Promise<void>((resolve) => {
     if (connections.degraded) resolve()
     connections.whenDegraded(resolve)

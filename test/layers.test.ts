@@ -165,7 +165,8 @@ t.test('the exchange knows no server: neither node:http and its kin nor Fastify,
   const knowing = (texts: readonly (readonly [string, string])[]): string[] => texts.filter(([, text]) => carriers.test(text)).map(([file]) => file)
   t.ok(exchange.length > 20, `reads ${exchange.length} files`)
   t.same(knowing(exchange), [])
-  for (const planted of ["import type { ServerResponse } from 'node:http'", "import { constants } from 'node:http2'", "export type { Agent } from 'node:https'", "import fastify from 'fastify'", "type R = import('node:http').ServerResponse"]) {
+  for (const planted of ["import type { ServerResponse } from 'node:http'", "import { constants } from 'node:http2'", "export type { Agent } from 'node:https'",
+    "import fastify from 'fastify'", "type R = import('node:http').ServerResponse"]) {
     t.same(knowing([...exchange, ['planted.ts', planted]]), ['planted.ts'], planted)
   }
 })

@@ -5,11 +5,8 @@ import { createFromBuffer } from '@dprint/formatter'
 import { getPath } from '@dprint/typescript'
 import { root } from './build.mjs'
 
-/** The folders that `npm run format` formats without names. */
+/** The folders that are formatted or checked if no file is named. */
 const folders = ['bin', 'tools', 'src', 'test', 'bench']
-
-/** The folders that `--check` reads without names. Becomes `folders` with the commit that formats them all. */
-const held = ['bin', 'tools']
 
 // The formatter that changes least of this code: it keeps the line breaks that an author chose, except in lists that span lines.
 const formatter = createFromBuffer(readFileSync(getPath()))
@@ -42,7 +39,7 @@ function filesOf(path) {
 const check = process.argv.includes('--check')
 const named = process.argv.slice(2).filter(each => !each.startsWith('--'))
 let changed = 0
-for (const file of (named.length > 0 ? named : check ? held : folders).flatMap(filesOf)) {
+for (const file of (named.length > 0 ? named : folders).flatMap(filesOf)) {
   const text = readFileSync(join(root, file), 'utf8')
   const formatted = formatter.formatText({ filePath: file, fileText: text })
   if (formatted === text) continue

@@ -21,10 +21,15 @@ const mostMs = 500
 const defaultLimit = 100
 const entriesQuery = Type.Object(
   {
-    prefix: Type.Optional(Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins with this: absolute, or a path for every host.' })),
+    prefix: Type.Optional(
+      Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'url-pattern', description: 'Only entries whose URL begins with this: absolute, or a path for every host.' }),
+    ),
     tag: Type.Optional(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag', description: 'Only entries that carry this tag.' })),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit, description: 'Most entries in the response. A page may have fewer, or none, and a cursor. The last page has no cursor.' })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, default: defaultLimit,
+        description: 'Most entries in the response. A page may have fewer, or none, and a cursor. The last page has no cursor.' }),
+    ),
   },
   { additionalProperties: false },
 )

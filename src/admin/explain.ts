@@ -24,7 +24,8 @@ const explainBody = Type.Object(
     url,
     method: Type.Optional(Type.String({ pattern: token, maxLength: 64, description: 'GET if not given.' })),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.Union([fieldText, Type.Array(fieldText, { maxItems: maxLines })], { 'x-expects': 'must be a string or an array of at most 256 strings, without line breaks' }), {
+      Type.Record(Type.String(),
+        Type.Union([fieldText, Type.Array(fieldText, { maxItems: maxLines })], { 'x-expects': 'must be a string or an array of at most 256 strings, without line breaks' }), {
         propertyNames: { pattern: token },
         maxProperties: maxNames,
         description: 'Request fields by name; an array stands for several lines of one name.',
@@ -35,9 +36,7 @@ const explainBody = Type.Object(
 )
 
 function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), withoutOuterSpace(line)]),
-  )
+  return Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), withoutOuterSpace(line)]))
 }
 
 export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {

@@ -20,11 +20,13 @@ export function tooMuchJson(text: string): string | undefined {
       case quote:
         at = closingQuote(text, at)
         break
-      case 0x5b: case 0x7b: // [ {
+      case 0x5b:
+      case 0x7b: // [ {
         values++
         if (++depth > maxJsonDepth) return `is nested too deep: more than ${maxJsonDepth} levels`
         break
-      case 0x5d: case 0x7d: // ] }
+      case 0x5d:
+      case 0x7d: // ] }
         depth--
         break
       case comma:

@@ -20,7 +20,8 @@ interface CounterRow {
 
 // Counters of the request path, read at a scrape, so that the request path never calls prom-client.
 const counterRows: readonly CounterRow[] = [
-  { name: 'request_outcomes_total', help: 'Requests by their outcome. The sum of all outcomes is the number of requests.', read: (c) => ({ label: 'outcome', values: c.outcomes }) },
+  { name: 'request_outcomes_total', help: 'Requests by their outcome. The sum of all outcomes is the number of requests.',
+    read: (c) => ({ label: 'outcome', values: c.outcomes }) },
   { name: 'requests_total', help: 'Requests by the reason of their outcome.', read: (c) => ({ label: 'reason', values: c.requestsByReason }) },
   { name: 'hits_total', help: 'Requests with the outcome hit.', read: (c) => c.hits },
   { name: 'fills_begun_total', help: 'Fetches whose response was to be stored.', read: (c) => c.fillsBegun },
@@ -28,7 +29,8 @@ const counterRows: readonly CounterRow[] = [
   { name: 'fills_aborted_total', help: 'Fetches whose response turned out not to be stored.', read: (c) => c.fillsAborted },
   { name: 'origin_errors_total', help: 'Failed origin requests by error code.', read: (c) => ({ label: 'code', values: c.originErrors }) },
   { name: 'responses_not_stored_total', help: 'Fetched responses that were not stored, by the reason.', read: (c) => ({ label: 'reason', values: c.notStoredByReason }) },
-  { name: 'origin_saved_seconds_total', help: 'Seconds that the origin took for the stored responses of all hits and stale responses, when they were fetched.', read: (c) => c.savedOriginMs / 1000 },
+  { name: 'origin_saved_seconds_total', help: 'Seconds that the origin took for the stored responses of all hits and stale responses, when they were fetched.',
+    read: (c) => c.savedOriginMs / 1000 },
   { name: 'purges_total', help: 'Purges recorded by this process.', read: (c) => c.purges },
   { name: 'invalidations_deferred_total', help: 'Successful unsafe requests whose invalidation could not be recorded at once.', read: (c) => c.invalidationsDeferred },
   { name: 'coalesced_requests_total', help: 'Requests that waited for another fetch and were served with its response.', read: (c) => c.coalesced },

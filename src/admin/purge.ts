@@ -18,7 +18,9 @@ const patterns = (description: string) => Type.Array(Type.String({ minLength: 1,
 const purgeBody = Type.Object(
   {
     urls: Type.Optional(patterns('URLs, with all their variants: absolute (the scheme does not matter), or a path for every host.')),
-    tags: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag' }), { maxItems, description: 'Tags that the origin put on its responses, as text.' })),
+    tags: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag' }), { maxItems, description: 'Tags that the origin put on its responses, as text.' }),
+    ),
     prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
     soft: Type.Optional(Type.Boolean({ description: 'Makes entries stale instead of invalid, so that they can be revalidated or served stale.' })),
@@ -89,7 +91,8 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turn
     const purge = toPurge(request.body)
     const keyed = await parts.keyed(purge, () => turns.next())
     const chars = keyed.urls.reduce((sum, url) => sum + url.target.length, 0)
-    if (chars > maxKeyedChars) throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
+    if (chars > maxKeyedChars)
+      throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
     // Before the purge is recorded: afterwards it is not known which entries earlier purges had invalidated.
     const matched = await countMatched(parts, keyed, turns)
     const receipt = await parts.purge(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)

@@ -11,15 +11,15 @@ export interface Stats extends CountersSnapshot {
   /** (hit + stale) / (requests - pass); null if that divides by 0. */
   readonly hitRatio: number | null
   readonly store: StoreStats
-  readonly purgeLog: { readonly applied: string, readonly revision: number, readonly current: boolean }
+  readonly purgeLog: { readonly applied: string; readonly revision: number; readonly current: boolean }
   /** Present only if other processes share the store. */
   readonly configuration?: Comparison['own'] & Pick<Comparison, 'differing'>
 }
 
 /** Digests of the configuration, and the replicas with the same store whose configuration is another. */
 export interface Comparison {
-  readonly own: { readonly routes: string, readonly origins: string }
-  readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
+  readonly own: { readonly routes: string; readonly origins: string }
+  readonly differing: readonly { readonly replica: string; readonly differs: readonly string[] }[]
 }
 
 /** A metric with its values, as workers exchange it. */

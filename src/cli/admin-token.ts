@@ -25,7 +25,8 @@ export function givenToken({ token, tokenFile }: TokenOptions, env: Readonly<Rec
   if (token !== undefined) return { token, from: '--token or SPRINGHOUSE_ADMIN_TOKEN' }
   const variable = env.SPRINGHOUSE_ADMIN_TOKEN || undefined
   const file = env.SPRINGHOUSE_ADMIN_TOKEN_FILE || undefined
-  if (variable !== undefined && file !== undefined) throw new CommandFailure('the token is given twice: as SPRINGHOUSE_ADMIN_TOKEN and as SPRINGHOUSE_ADMIN_TOKEN_FILE; leave one of them out', USAGE)
+  if (variable !== undefined && file !== undefined)
+    throw new CommandFailure('the token is given twice: as SPRINGHOUSE_ADMIN_TOKEN and as SPRINGHOUSE_ADMIN_TOKEN_FILE; leave one of them out', USAGE)
   if (file !== undefined) return fromFile(file, 'SPRINGHOUSE_ADMIN_TOKEN_FILE')
   return variable === undefined ? undefined : { token: variable, from: '--token or SPRINGHOUSE_ADMIN_TOKEN' }
 }

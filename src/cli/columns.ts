@@ -4,7 +4,10 @@
 export function columns(rows: readonly (readonly string[])[]): string {
   const shown = rows.map((row) => row.map(printable))
   const widths: number[] = []
-  for (const row of shown) row.forEach((cell, index) => { widths[index] = Math.max(widths[index] ?? 0, cell.length) })
+  for (const row of shown)
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, cell.length)
+    })
   return shown.map((row) => `${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd()}\n`).join('')
 }
 

@@ -78,12 +78,15 @@ async function freeOr(port: number): Promise<number> {
 function tour(place: Place): string {
   const { proxyUrl, adminUrl, token, backends } = place
   const lines = [
-    'springhouse demo', '',
+    'springhouse demo',
+    '',
     `  proxy      ${proxyUrl}   (${proxyUrl}/events is a stream of server-sent events: curl -N)`,
     `  admin      ${adminUrl}`,
     `  token      ${token}`,
     ...backends.map(({ name, url, pid }) => `  backend ${name}  ${url}   (process ${pid})`),
-    '', 'Paste these into another terminal, one after the other:', '',
+    '',
+    'Paste these into another terminal, one after the other:',
+    '',
   ]
   let number = 0
   for (const { title, steps } of script(place)) {
@@ -94,7 +97,9 @@ function tour(place: Place): string {
   lines.push(
     '— The same with the command line: explain, purge, stats',
     `     SPRINGHOUSE_ADMIN=${adminUrl} SPRINGHOUSE_ADMIN_TOKEN=${token} npx springhouse explain ${proxyUrl}/items`,
-    '', 'Ctrl-C stops everything.', '',
+    '',
+    'Ctrl-C stops everything.',
+    '',
   )
   return lines.join('\n')
 }

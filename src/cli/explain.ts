@@ -53,8 +53,19 @@ function describe({ url, method, route, key, decision, variants }: Explanation):
   ])
   if (variants.length === 0) return `${head}\nnothing is stored for this URL\n`
   const rows = variants.map((each) => [
-    `${each.status}`, each.freshness, each.verdict, duration(each.ageMs), duration(each.lifetimeMs), instant(each.freshUntilMs), instant(each.keepUntilMs),
-    formatSize(each.bytes), partText(each), each.tier, each.tags.join(' ') || '-', text(each.vary), each.variant || '-',
+    `${each.status}`,
+    each.freshness,
+    each.verdict,
+    duration(each.ageMs),
+    duration(each.lifetimeMs),
+    instant(each.freshUntilMs),
+    instant(each.keepUntilMs),
+    formatSize(each.bytes),
+    partText(each),
+    each.tier,
+    each.tags.join(' ') || '-',
+    text(each.vary),
+    each.variant || '-',
   ])
   return `${head}\n${columns([['status', 'freshness', 'purges', 'age', 'lifetime', 'fresh until', 'kept until', 'bytes', 'part', 'tier', 'tags', 'vary', 'variant'], ...rows])}`
 }

@@ -60,7 +60,7 @@ async function reload(load: () => Config, apply: Apply): Promise<void> {
     await apply(load())
     say('configuration reloaded')
   } catch (error) {
-    if (error instanceof ConfigError) for (const problem of error.problems) say(`config: ${problemLine(problem)}`)
+    if (error instanceof ConfigError) { for (const problem of error.problems) say(`config: ${problemLine(problem)}`) }
     else say(safeMessage(error))
     say('the new configuration is refused; the running configuration stays in force')
   }

@@ -60,12 +60,17 @@ async function purge(options: PurgeOptions): Promise<void> {
   if (options.json === true) printJson(body)
   const { id, soft, replicas, matched } = body as PurgeAnswer
   if (status === 202 && replicas.acknowledged === replicas.live) {
-    throw new CommandFailure(`recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`)
+    throw new CommandFailure(
+      `recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`,
+    )
   }
   if (status === 202) {
-    throw new CommandFailure(`recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`)
+    throw new CommandFailure(
+      `recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`,
+    )
   }
-  if (options.json !== true) process.stdout.write(`${soft ? 'marked stale' : 'purged'} (id ${id}), acknowledged by ${replicas.acknowledged} of ${count(replicas.live)}${matchedText(matched)}\n`)
+  if (options.json !== true)
+    process.stdout.write(`${soft ? 'marked stale' : 'purged'} (id ${id}), acknowledged by ${replicas.acknowledged} of ${count(replicas.live)}${matchedText(matched)}\n`)
 }
 
 function matchedText(matched: number | 'unknown' | undefined): string {

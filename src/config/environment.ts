@@ -70,7 +70,9 @@ export function linkedSettings(env: Environment): string[] {
     const text = env[name] ?? ''
     if (!isServiceLink(name, text)) return []
     const service = name.slice(0, -'_PORT'.length).toLowerCase().replaceAll('_', '-')
-    return [`${name}=${text} is a Kubernetes service link for a service named ${service}, and does not set ${path}; enableServiceLinks: false in the pod's spec turns such variables off`]
+    return [
+      `${name}=${text} is a Kubernetes service link for a service named ${service}, and does not set ${path}; enableServiceLinks: false in the pod's spec turns such variables off`,
+    ]
   })
 }
 
@@ -89,6 +91,20 @@ function isAboutDeployment(name: string): boolean {
 }
 
 const deploymentWords: ReadonlySet<string> = new Set([
-  'VERSION', 'RELEASE', 'REVISION', 'BUILD', 'DATE', 'COMMIT', 'SHA', 'IMAGE', 'TAG', 'DIGEST', 'CHART', 'NAMESPACE', 'HOME', 'ENV', 'ENVIRONMENT',
+  'VERSION',
+  'RELEASE',
+  'REVISION',
+  'BUILD',
+  'DATE',
+  'COMMIT',
+  'SHA',
+  'IMAGE',
+  'TAG',
+  'DIGEST',
+  'CHART',
+  'NAMESPACE',
+  'HOME',
+  'ENV',
+  'ENVIRONMENT',
 ])
 const sections: ReadonlySet<string> = new Set(Object.keys(configNode.properties ?? {}).map((name) => name.toUpperCase()))

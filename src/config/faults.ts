@@ -65,7 +65,7 @@ function walkList(node: SchemaNode, list: readonly unknown[], place: readonly (s
     const twice = list.findIndex((item, index) => compared(item) && list.includes(item, index + 1))
     if (twice >= 0) fault('twice', twice)
   }
-  if (items !== undefined) for (const [index, item] of list.entries()) walk(items, item, [...place, index], faults)
+  if (items !== undefined) { for (const [index, item] of list.entries()) walk(items, item, [...place, index], faults) }
 }
 
 function walkMap(node: SchemaNode, map: Readonly<Record<string, unknown>>, place: readonly (string | number)[], faults: Fault[], fault: Report): void {

@@ -49,11 +49,16 @@ export function expectation(node: SchemaNode): string {
   if (node.format !== undefined) return textFormat(node.format).expects
   if (node.enum !== undefined) return node.enum.length === 1 ? String(node.enum[0]) : `one of ${node.enum.join(', ')}`
   switch (node.type) {
-    case 'integer': return `${integerKind(node)} from ${humanNumber(node, node.minimum ?? 0)} to ${humanNumber(node, node.maximum ?? 0)}`
-    case 'boolean': return 'true or false'
-    case 'array': return `a list${(node.minItems ?? 0) > 0 ? ' of at least one' : ''}${listed(node.items)}`
-    case 'object': return 'a map of settings'
-    default: return 'text'
+    case 'integer':
+      return `${integerKind(node)} from ${humanNumber(node, node.minimum ?? 0)} to ${humanNumber(node, node.maximum ?? 0)}`
+    case 'boolean':
+      return 'true or false'
+    case 'array':
+      return `a list${(node.minItems ?? 0) > 0 ? ' of at least one' : ''}${listed(node.items)}`
+    case 'object':
+      return 'a map of settings'
+    default:
+      return 'text'
   }
 }
 
@@ -66,10 +71,14 @@ export function briefly(node: SchemaNode): string {
 
 function integerKind(node: SchemaNode): string {
   switch (node.unit) {
-    case 'duration': return 'a duration with its unit, such as 500ms, 30s or 5m,'
-    case 'ms': return 'a number of milliseconds, or a duration such as 500ms, 30s or 5m,'
-    case 'bytes': return 'a size such as 64KiB or 256MiB, or a number of bytes,'
-    default: return 'a whole number'
+    case 'duration':
+      return 'a duration with its unit, such as 500ms, 30s or 5m,'
+    case 'ms':
+      return 'a number of milliseconds, or a duration such as 500ms, 30s or 5m,'
+    case 'bytes':
+      return 'a size such as 64KiB or 256MiB, or a number of bytes,'
+    default:
+      return 'a whole number'
   }
 }
 

@@ -12,7 +12,8 @@ interface Node {
 /** Returns the problems between the settings of `redis`, each of which is valid by itself. */
 export function redisProblems(redis: RedisConfig): Problem[] {
   const ways = (['url', 'cluster', 'sentinel'] as const).filter((way) => redis[way] !== undefined)
-  if (ways.length !== 1) return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${ways.length === 0 ? 'none is given' : `${ways.join(' and ')} are given`}` }]
+  if (ways.length !== 1)
+    return [{ path: 'redis', message: `exactly one of url, cluster and sentinel is needed; ${ways.length === 0 ? 'none is given' : `${ways.join(' and ')} are given`}` }]
   const nodes = nodesOf(redis)
   return [...oneDeployment(nodes, redis.tls !== undefined), ...users(redis, nodes), ...tls(redis, nodes)]
 }
@@ -31,7 +32,8 @@ function oneDeployment(nodes: readonly Node[], tlsGiven: boolean): Problem[] {
   if (first === undefined) return []
   const { path } = first
   const problems: Problem[] = []
-  if (new Set(nodes.map(({ address }) => address.tls ?? tlsGiven)).size > 1) problems.push({ path, message: 'some nodes have rediss:// and others do not; write it for all nodes or for none' })
+  if (new Set(nodes.map(({ address }) => address.tls ?? tlsGiven)).size > 1)
+    problems.push({ path, message: 'some nodes have rediss:// and others do not; write it for all nodes or for none' })
   const named = nodes.map(({ address: { username = '', password = '' } }) => `${username}:${password}`).filter((each) => each !== ':')
   if (new Set(named).size > 1) problems.push({ path, message: 'the URLs name different users; name one user that all nodes know' })
   return problems
@@ -48,7 +50,7 @@ function users({ username, password, sentinel }: RedisConfig, nodes: readonly No
 }
 
 /** Checks a user and password against those in the URLs. */
-function user(path: string, beside: { readonly username?: string | undefined, readonly password?: string | undefined }, nodes: readonly Node[]): Problem[] {
+function user(path: string, beside: { readonly username?: string | undefined; readonly password?: string | undefined }, nodes: readonly Node[]): Problem[] {
   const problems: Problem[] = []
   const inUrls = { username: nodes.some(({ address }) => address.username !== undefined), password: nodes.some(({ address }) => address.password !== undefined) }
   const twice = 'given twice: here, and in a URL; leave one of them out'

@@ -41,7 +41,8 @@ const h2c: Rule = ({ proxy }, sound) => {
 
 const adminAccess: Rule = ({ admin }, sound) => {
   if (!sound('admin.host') || !sound('admin.tokens') || isLoopback(admin.host) || admin.tokens.length > 0) return []
-  return [{ path: 'admin.tokens', message: `a token is needed because the admin listener is not on loopback (admin.host is ${admin.host}); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens` }]
+  return [{ path: 'admin.tokens',
+    message: `a token is needed because the admin listener is not on loopback (admin.host is ${admin.host}); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens` }]
 }
 
 /** Returns whether only this machine can reach a listener on this host. */
@@ -56,7 +57,8 @@ const tokens: Rule = ({ admin }, sound) => {
     if (!sound(path)) return []
     const before = admin.tokens.slice(0, index).filter((_, earlier) => sound(`admin.tokens[${earlier}]`))
     const problems: Problem[] = []
-    if (sound(`${path}.name`) && before.some(({ name }) => name === token.name)) problems.push({ path: `${path}.name`, message: `another token already has the name ${JSON.stringify(token.name)}` })
+    if (sound(`${path}.name`) && before.some(({ name }) => name === token.name))
+      problems.push({ path: `${path}.name`, message: `another token already has the name ${JSON.stringify(token.name)}` })
     if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token already has the same value' })
     return problems
   })
@@ -64,7 +66,8 @@ const tokens: Rule = ({ admin }, sound) => {
 
 const timeouts: Rule = ({ proxy }, sound) => {
   if (!sound('proxy.headersTimeoutMs') || !sound('proxy.requestTimeoutMs') || proxy.requestTimeoutMs === 0 || proxy.headersTimeoutMs <= proxy.requestTimeoutMs) return []
-  return [{ path: 'proxy.headersTimeoutMs', message: `${formatDuration(proxy.headersTimeoutMs)} is longer than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}); make it at most that` }]
+  return [{ path: 'proxy.headersTimeoutMs',
+    message: `${formatDuration(proxy.headersTimeoutMs)} is longer than proxy.requestTimeoutMs (${formatDuration(proxy.requestTimeoutMs)}); make it at most that` }]
 }
 
 const redis: Rule = (config, sound) => (sound('redis') && sound('redis.url') && config.redis !== undefined ? redisProblems(config.redis) : [])
@@ -139,7 +142,7 @@ const files: Rule = (config, sound) => {
   const given: [path: string, file: string | undefined][] = []
   if (sound('proxy')) given.push(['proxy.tls.cert', config.proxy.tls?.cert], ['proxy.tls.key', config.proxy.tls?.key])
   if (sound('redis')) given.push(['redis.tls.ca', config.redis?.tls?.ca], ['redis.tls.cert', config.redis?.tls?.cert], ['redis.tls.key', config.redis?.tls?.key])
-  if (sound('origins')) for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca])
+  if (sound('origins')) { for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca]) }
   return given.flatMap(([path, file]) => file === undefined || readable(file) ? [] : [{ path, message: `cannot read ${file}` }])
 }
 

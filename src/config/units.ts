@@ -10,10 +10,20 @@ export const GiB = 1024 * MiB
 
 // Largest first: formatting takes the first unit that leaves no remainder.
 const durationUnits: readonly (readonly [name: string, ms: number])[] = [
-  ['d', DAY], ['h', HOUR], ['m', MINUTE], ['s', SECOND], ['ms', 1],
+  ['d', DAY],
+  ['h', HOUR],
+  ['m', MINUTE],
+  ['s', SECOND],
+  ['ms', 1],
 ]
 const sizeUnits: readonly (readonly [name: string, bytes: number])[] = [
-  ['GiB', GiB], ['MiB', MiB], ['KiB', KiB], ['GB', 1e9], ['MB', 1e6], ['KB', 1e3], ['B', 1],
+  ['GiB', GiB],
+  ['MiB', MiB],
+  ['KiB', KiB],
+  ['GB', 1e9],
+  ['MB', 1e6],
+  ['KB', 1e3],
+  ['B', 1],
 ]
 
 const written = /^(\d{1,15}) ?([a-z]+)$/i

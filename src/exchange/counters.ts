@@ -79,8 +79,16 @@ export class Counters implements ExchangeObserver {
   readonly #notStored = new NamedCounts(notStoredReasons, 'store-refused')
   readonly #originErrors = new NamedCounts([...countedErrorCodes, 'INTERNAL'], 'INTERNAL')
   readonly #events: Record<ExchangeEvent, number> = {
-    fillsBegun: 0, fillsCommitted: 0, fillsAborted: 0, purges: 0, waits: 0, leases: 0, leasesTakenOver: 0,
-    backgroundRefreshes: 0, bodiesContinued: 0, unsendable: 0,
+    fillsBegun: 0,
+    fillsCommitted: 0,
+    fillsAborted: 0,
+    purges: 0,
+    waits: 0,
+    leases: 0,
+    leasesTakenOver: 0,
+    backgroundRefreshes: 0,
+    bodiesContinued: 0,
+    unsendable: 0,
   }
   #savedOriginMs = 0
   #deferred = 0

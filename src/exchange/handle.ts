@@ -187,7 +187,9 @@ export class Handler {
     const fallback = first === undefined ? staleFallback(this.#parts, exchange.routed.request, decision.entry, 'slow') : undefined
     if (fallback === undefined) return this.#onTurn(exchange, decision, first ?? await turn)
     // If this request should lead after all, another one may instead.
-    void turn.then(known => { if (known.kind !== 'handled') known.attempt.lead?.settle('failed') })
+    void turn.then(known => {
+      if (known.kind !== 'handled') known.attempt.lead?.settle('failed')
+    })
     exchange.outcome = 'stale'
     const delivered = deliverStored(exchange, fallback.stored, fallback.occasion, this.#parts)
     return delivered === true ? this.#ended(exchange) : this.#served(exchange, delivered, firstAttempt)

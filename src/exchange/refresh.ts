@@ -53,7 +53,16 @@ function fill({ observer, fills, purgeLog }: RefreshParts, client: RoutedExchang
   observer.count('backgroundRefreshes')
   const canBeValidated = entry !== undefined && (entry.meta.etag !== undefined || entry.meta.lastModified !== undefined)
   fills.start(exchange, {
-    reason: 'stale', stamp: purgeLog.applied, validating: canBeValidated ? entry : undefined, staleFallback: entry,
-    part: undefined, range: undefined, mayStore: true, unconditional: true, answering: false, lead, waited: false,
+    reason: 'stale',
+    stamp: purgeLog.applied,
+    validating: canBeValidated ? entry : undefined,
+    staleFallback: entry,
+    part: undefined,
+    range: undefined,
+    mayStore: true,
+    unconditional: true,
+    answering: false,
+    lead,
+    waited: false,
   })
 }

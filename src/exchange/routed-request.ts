@@ -146,7 +146,9 @@ export class RoutedRequest {
   forRefreshOf({ hadAuthorization, hadCookie }: Pick<Metadata, 'hadAuthorization' | 'hadCookie'>): RoutedRequest {
     const { request } = this
     if ((hadAuthorization || !request.hasAuthorization) && (hadCookie || !request.hasCookie) && request.range === undefined) return this
-    const raw = withoutFields(fieldLines(this.#raw), { has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) || name === 'range' || name === 'if-range' })
+    const raw = withoutFields(fieldLines(this.#raw), {
+      has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) || name === 'range' || name === 'if-range',
+    })
     const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
     refreshing.#found = this.#found
     refreshing.#known = this.#known

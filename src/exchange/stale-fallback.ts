@@ -15,7 +15,8 @@ export interface StaleFallback {
 }
 
 /** @returns undefined if the stored response must not be served stale now */
-export function staleFallback({ purgeLog, clock }: { readonly purgeLog: PurgeLog; readonly clock: Clock }, request: CacheRequest, stored: Stored | undefined, failure: OriginFailure): StaleFallback | undefined {
+export function staleFallback({ purgeLog, clock }: { readonly purgeLog: PurgeLog; readonly clock: Clock }, request: CacheRequest, stored: Stored | undefined,
+  failure: OriginFailure): StaleFallback | undefined {
   if (stored === undefined || stored.localOnly === true) return undefined
   const verdict = verdictNow(purgeLog, stored.meta)
   if (verdict === 'dead') return undefined

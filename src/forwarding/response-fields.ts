@@ -43,5 +43,17 @@ export function clientTrailers(trailers: FieldLines, cacheOnly: ReadonlySet<stri
 // RFC 9110 §6.5.1: fields that frame, route or describe the content mean nothing after it. Set-Cookie and fields that caches
 // read are removed too, because trailers are not checked like a head.
 const neverTrailers: ReadonlySet<string> = new Set([
-  'content-length', 'content-encoding', 'content-type', 'content-range', 'host', 'set-cookie', 'cache-control', 'age', 'expires', 'date', 'vary', 'via', 'cache-status',
+  'content-length',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'host',
+  'set-cookie',
+  'cache-control',
+  'age',
+  'expires',
+  'date',
+  'vary',
+  'via',
+  'cache-status',
 ])

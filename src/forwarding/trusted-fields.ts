@@ -141,9 +141,12 @@ export function keyedProvenance(sent: FieldLines, { scheme, authority }: Keyed):
     const name = sent[i] as string
     const value = sent[i + 1] as string
     if (name === 'forwarded') pushForwarded(keyed, value, hopPairs(scheme, authority))
-    else if (name === 'x-forwarded-proto' ? value === scheme
-      : name === 'x-forwarded-host' ? value === authority
-      : name === 'x-forwarded-port' ? ports === 1 && nothingNew && value === portOf(scheme, authority)
+    else if (name === 'x-forwarded-proto' ?
+      value === scheme
+      : name === 'x-forwarded-host' ?
+      value === authority
+      : name === 'x-forwarded-port' ?
+      ports === 1 && nothingNew && value === portOf(scheme, authority)
       : isClientAddressField(name) && !telling.includes(name)) continue
     else keyed.push(name, value)
   }

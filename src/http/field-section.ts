@@ -30,10 +30,26 @@ const byRule: Readonly<Record<Rule, readonly string[]>> = {
   nosniff: ['x-content-type-options'],
   alone: ['content-location'],
   drop: [
-    'content-md5', 'retry-after', 'tk', 'access-control-allow-credentials', 'access-control-max-age',
+    'content-md5',
+    'retry-after',
+    'tk',
+    'access-control-allow-credentials',
+    'access-control-max-age',
     // Request fields.
-    'access-control-request-method', 'authorization', 'dnt', 'from', 'host', 'if-modified-since', 'if-range', 'if-unmodified-since',
-    'max-forwards', 'proxy-authorization', 'range', 'referer', 'upgrade-insecure-requests', 'user-agent',
+    'access-control-request-method',
+    'authorization',
+    'dnt',
+    'from',
+    'host',
+    'if-modified-since',
+    'if-range',
+    'if-unmodified-since',
+    'max-forwards',
+    'proxy-authorization',
+    'range',
+    'referer',
+    'upgrade-insecure-requests',
+    'user-agent',
   ],
 }
 
@@ -44,7 +60,9 @@ interface Single {
 }
 
 const singles: ReadonlyMap<string, Single> = new Map(
-  (Object.entries(byRule) as [Rule, readonly string[]][]).flatMap(([rule, names]) => names.map((name) => [name, rule] as const)).map(([name, rule], number) => [name, { rule, number }]),
+  (Object.entries(byRule) as [Rule, readonly string[]][]).flatMap(([rule, names]) => names.map((name) => [name, rule] as const)).map(([name, rule],
+    number) => [name, { rule, number }]
+  ),
 )
 
 /** The fields of which a settled message has one line at most. */
@@ -152,7 +170,7 @@ function settle(lines: FieldLines, nowMs: number): Settled {
     if (rule === 'refuse') refused ??= name
     if (rule === 'validator') validatorsGone = true
   }
-  if (validatorsGone) for (const name of byRule.validator) one.set(name, undefined)
+  if (validatorsGone) { for (const name of byRule.validator) one.set(name, undefined) }
   const fields: string[] = []
   for (let i = 0; i < sound.length; i += 2) {
     const name = sound[i] as string

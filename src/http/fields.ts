@@ -102,8 +102,17 @@ export function listMembers(value: string): string[] {
 
 /** Fields of one connection: RFC 9110 §7.6.1, and those that RFC 9112 and older specifications limit to it. */
 export const alwaysHopByHop: ReadonlySet<string> = new Set([
-  'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'proxy-authentication-info',
-  'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
 ])
 
 const none: ReadonlySet<string> = new Set()

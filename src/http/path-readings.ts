@@ -65,7 +65,7 @@ function fullyDecoded(path: string): string | undefined {
     let char = path.charCodeAt(i)
     if (char > 0xff) return undefined
     if (char === 0x2f) inParameter = false
-    for (let decoded = false; ; decoded = true) {
+    for (let decoded = false;; decoded = true) {
       if (char <= 0x20 || char === 0x7f) break
       inParameter ||= char === 0x3b
       if (inParameter && (char === 0x5c || (decoded && char === 0x2f))) return undefined

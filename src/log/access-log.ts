@@ -41,10 +41,14 @@ export class AccessLog {
    */
   wants(status: number, isError: boolean, ms: number): boolean {
     switch (this.#access) {
-      case 'off': return false
-      case 'all': return true
-      case 'errors': return isErrorStatus(status, isError)
-      case 'sampled': return isErrorStatus(status, isError) || ms >= this.#slowMs || this.#random() * this.#sampleOneIn < 1
+      case 'off':
+        return false
+      case 'all':
+        return true
+      case 'errors':
+        return isErrorStatus(status, isError)
+      case 'sampled':
+        return isErrorStatus(status, isError) || ms >= this.#slowMs || this.#random() * this.#sampleOneIn < 1
     }
   }
 

@@ -37,7 +37,9 @@ export function lineFormat({ pretty }: LogConfig): (line: string) => string {
 
 function lossLine(options: LoggerOptions, format: (line: string) => string, lost: number): string {
   let made = ''
-  pino({ ...options, level: 'warn' }, { write: (line: string) => { made = format(line) } }).warn({ lines: lost }, 'log lines were dropped: they could not be written')
+  pino({ ...options, level: 'warn' }, { write: (line: string) => {
+    made = format(line)
+  } }).warn({ lines: lost }, 'log lines were dropped: they could not be written')
   return made
 }
 

@@ -112,7 +112,13 @@ export function isExhaustion(error: SpringhouseError): boolean {
 }
 
 const connectionFailures: ReadonlySet<ErrorCode> = new Set([
-  'ORIGIN_REFUSED', 'ORIGIN_UNREACHABLE', 'ORIGIN_DNS', 'ORIGIN_RESET', 'ORIGIN_TLS', 'ORIGIN_TLS_ALERT', 'ORIGIN_CERTIFICATE',
+  'ORIGIN_REFUSED',
+  'ORIGIN_UNREACHABLE',
+  'ORIGIN_DNS',
+  'ORIGIN_RESET',
+  'ORIGIN_TLS',
+  'ORIGIN_TLS_ALERT',
+  'ORIGIN_CERTIFICATE',
   'ORIGIN_CONNECT_TIMEOUT',
 ])
 

@@ -88,7 +88,13 @@ function hasUnkeyedCredentials(request: CacheRequest, { cookies }: Pick<Rules, '
 }
 
 function choose<V extends Candidate>(
-  request: CacheRequest, variants: readonly V[], softness: (entry: V) => PurgeState, requestField: RequestField, nowMs: number, denied: boolean, isAwaited?: (entry: V) => boolean,
+  request: CacheRequest,
+  variants: readonly V[],
+  softness: (entry: V) => PurgeState,
+  requestField: RequestField,
+  nowMs: number,
+  denied: boolean,
+  isAwaited?: (entry: V) => boolean,
 ): Decision<V> {
   const entry = selectVariant(variants, requestField)
   const whole = entry === undefined ? undefined : chooseStored(request, entry, softness(entry), nowMs, isAwaited?.(entry))
@@ -128,7 +134,8 @@ function chooseStored<V extends Candidate>(request: CacheRequest, entry: V, soft
  * Decides on a range request if a part is stored. The part is used if it covers the range and is younger than a whole
  * response.
  */
-function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number, awaited?: boolean): Decision<V> {
+function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number,
+  awaited?: boolean): Decision<V> {
   const overtaken = whole?.action === 'serve' && whole.entry.meta.responseTimeMs >= part.meta.responseTimeMs
   if (!overtaken && selectRanges(request, part.meta, nowMs) !== 'not-covered') {
     const held = chooseStored(request, part, softness, nowMs, awaited)
@@ -140,7 +147,8 @@ function choosePart<V extends Candidate>(request: CacheRequest, whole: (Decision
 }
 
 /** Decides on a request for the whole if a part but no fresh whole is stored. The rest is requested if it may suffice. */
-function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState, nowMs: number): Decision<V> {
+function chooseRest<V extends Candidate>(request: CacheRequest, whole: (Decision<V> & { readonly entry: V }) | undefined, part: V, softness: PurgeState,
+  nowMs: number): Decision<V> {
   if (whole?.action === 'validate') return { ...whole, part }
   if (whole !== undefined && whole.action !== 'fetch') return whole
   const reason = whole === undefined ? 'part-only' : whole.reason
@@ -165,7 +173,8 @@ function notUsableBecause(request: CacheRequest, meta: Metadata, ageMs: number, 
   if (softPurged) return 'soft-purged'
   // §4.2: fresh while its lifetime is greater than its age.
   // §4: a response that was fetched while the request waited serves it, however long the origin took, if it was fresh when requested.
-  if (ageMs >= meta.lifetimeMs && !(awaited && ageWhenRequestedMs(meta) < meta.lifetimeMs)) return (meta.lifetimeMs === 0 ? reasonWithoutLifetime[meta.lifetimeSource] : undefined) ?? 'stale'
+  if (ageMs >= meta.lifetimeMs && !(awaited && ageWhenRequestedMs(meta) < meta.lifetimeMs))
+    return (meta.lifetimeMs === 0 ? reasonWithoutLifetime[meta.lifetimeSource] : undefined) ?? 'stale'
   if (isAhead(meta.responseTimeMs, nowMs)) return 'stale' // its age is unknown: a clock was wrong when it was stored, or is now
   if (directives.maxAge !== undefined && ageMs > directives.maxAge * 1000) return 'request-max-age'
   if (directives.minFresh !== undefined && meta.lifetimeMs - ageMs < directives.minFresh * 1000) return 'request-min-fresh'
@@ -196,7 +205,8 @@ export type OriginFailure = 'unreachable' | '5xx' | 'slow'
  * undefined. `keepUntilMs` bounds it if no stale-if-error does.
  * @param softness `stale` if a soft purge has made it stale before its lifetime ended
  */
-export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'stale-if-slow' | 'origin-unreachable' | 'origin-5xx' | undefined {
+export function mayServeStaleOnError(request: CacheRequest, meta: Metadata, softness: PurgeState, failure: OriginFailure, nowMs: number): 'stale-if-error' | 'stale-if-slow'
+  | 'origin-unreachable' | 'origin-5xx' | undefined {
   // A stored error is no better than the one that has come.
   if (meta.status >= 400) return undefined
   const ageMs = currentAgeMs(meta, nowMs)

@@ -141,7 +141,9 @@ function heuristicLifetimeMs(fields: FieldLines, responseTimeMs: number, { heuri
  */
 export function staleAllowances(status: number, directives: ResponseDirectives, rules: Rules): { whileRevalidateMs: number; ifErrorMs: number | undefined } {
   return {
-    whileRevalidateMs: directives.staleWhileRevalidate === undefined ? (status < 400 ? rules.staleWhileRevalidateMs : 0) : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
+    whileRevalidateMs: directives.staleWhileRevalidate === undefined
+      ? (status < 400 ? rules.staleWhileRevalidateMs : 0)
+      : Math.min(directives.staleWhileRevalidate * 1000, rules.maxTtlMs),
     ifErrorMs: directives.staleIfError === undefined ? rules.staleIfErrorMs : Math.min(directives.staleIfError * 1000, rules.maxTtlMs),
   }
 }

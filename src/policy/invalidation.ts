@@ -15,7 +15,7 @@ export function invalidatedTargets(request: RequestUrl & { readonly method: stri
   const targets = new Set([request.target])
   for (const name of ['location', 'content-location']) {
     const value = fieldValue(fields, name)
-    if (value !== undefined) for (const target of sameOriginTargets(value, request)) targets.add(target)
+    if (value !== undefined) { for (const target of sameOriginTargets(value, request)) targets.add(target) }
   }
   return [...targets]
 }

@@ -9,7 +9,12 @@ export const keyedFields: ReadonlySet<string> = new Set([
   // Next.js: a data request of the pages router.
   'x-nextjs-data',
   // Next.js: a payload of React Server Components instead of HTML, and which part of it.
-  'rsc', 'next-router-state-tree', 'next-router-prefetch', 'next-router-segment-prefetch', 'next-url',
+  'rsc',
+  'next-router-state-tree',
+  'next-router-prefetch',
+  'next-router-segment-prefetch',
+  'next-url',
   // SvelteKit: the page for which a remote function is called.
-  'x-sveltekit-pathname', 'x-sveltekit-search',
+  'x-sveltekit-pathname',
+  'x-sveltekit-search',
 ])

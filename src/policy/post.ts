@@ -8,7 +8,9 @@ import { sameOriginTargets } from './references.ts'
  * 201 would report to a later GET something that the GET did not create.
  */
 export function representsTarget(
-  request: { readonly scheme: string; readonly authority: string; readonly target: string }, status: number, fields: FieldLines,
+  request: { readonly scheme: string; readonly authority: string; readonly target: string },
+  status: number,
+  fields: FieldLines,
 ): boolean {
   if (status !== 200) return false
   const [location, ...others] = fieldLineValues(fields, 'content-location')

@@ -25,7 +25,7 @@ export function publicHosts(authority: string, requestField: RequestField): read
   const own = purgeHost(authority)
   const port = withoutOuterSpace(requestField('x-forwarded-port') ?? '')
   // A load balancer may report the port apart from the host.
-  if (/^\d{1,5}$/.test(port)) for (const host of [own, ...hosts]) if (!/:\d+$/.test(host)) addHost(hosts, `${host}:${port}`)
+  if (/^\d{1,5}$/.test(port)) { for (const host of [own, ...hosts]) if (!/:\d+$/.test(host)) addHost(hosts, `${host}:${port}`) }
   hosts.delete(own)
   return hosts.size === 0 ? none : [...hosts]
 }

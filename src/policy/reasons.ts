@@ -7,14 +7,12 @@ export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
 export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'stale-if-slow' | 'origin-unreachable' | 'origin-5xx'
 /** Why a request is forwarded, although something is stored or might be. */
-export type ForwardReason =
-  | 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh'
-  | 'range-miss' | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials'
+export type ForwardReason = 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh' | 'range-miss'
+  | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials'
 export type RefuseReason = 'only-if-cached'
 /** Why a response is not stored. */
-export type NotStoredReason =
-  | 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime' | 'bad-lifetime'
-  | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'bad-cache-groups' | 'incomplete' | 'store-refused'
+export type NotStoredReason = 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime'
+  | 'bad-lifetime' | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'bad-cache-groups' | 'incomplete' | 'store-refused'
 
 /** Why a request was handled as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
@@ -34,7 +32,7 @@ const decisions: Record<DecisionReason, string> = {
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
   'route-uncached': 'configuration: cache.mode is bypass on this route',
   'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
-  'precondition': 'RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin\'s to evaluate',
+  'precondition': "RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin's to evaluate",
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
   'max-stale': 'RFC 9111 §5.2.1.2: stale, but within the max-stale of the request',
   'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',

@@ -81,14 +81,38 @@ export interface ScannedFields {
 /** Reads Node's rawHeaders (names in any case) in one pass. Repeated list fields are joined. */
 export function scanFields(raw: readonly string[]): ScannedFields {
   const scan: ScannedFields = {
-    host: undefined, cacheControl: undefined, pragma: undefined, ifNoneMatch: undefined, ifModifiedSince: undefined,
-    range: undefined, ifRange: undefined, keyedFields: '', authorization: false, cookie: undefined, body: false, originPrecondition: false, upgrade: false,
+    host: undefined,
+    cacheControl: undefined,
+    pragma: undefined,
+    ifNoneMatch: undefined,
+    ifModifiedSince: undefined,
+    range: undefined,
+    ifRange: undefined,
+    keyedFields: '',
+    authorization: false,
+    cookie: undefined,
+    body: false,
+    originPrecondition: false,
+    upgrade: false,
   }
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string
     // Lengths first: most fields of a browser's request are irrelevant here and cost one comparison.
     switch (name.length) {
-      case 3: case 4: case 5: case 6: case 7: case 8: case 13: case 14: case 17: case 18: case 19: case 20: case 22: case 28:
+      case 3:
+      case 4:
+      case 5:
+      case 6:
+      case 7:
+      case 8:
+      case 13:
+      case 14:
+      case 17:
+      case 18:
+      case 19:
+      case 20:
+      case 22:
+      case 28:
         pick(scan, name.toLowerCase(), raw[i + 1] as string)
     }
   }
@@ -97,23 +121,52 @@ export function scanFields(raw: readonly string[]): ScannedFields {
 
 function pick(scan: ScannedFields, name: string, value: string): void {
   switch (name) {
-    case 'host': scan.host = value; break
-    case 'range': scan.range = joined(scan.range, value); break
-    case 'pragma': scan.pragma = joined(scan.pragma, value); break
-    case 'cookie': scan.cookie = scan.cookie === undefined ? value : `${scan.cookie}; ${value}`; break
+    case 'host':
+      scan.host = value
+      break
+    case 'range':
+      scan.range = joined(scan.range, value)
+      break
+    case 'pragma':
+      scan.pragma = joined(scan.pragma, value)
+      break
+    case 'cookie':
+      scan.cookie = scan.cookie === undefined ? value : `${scan.cookie}; ${value}`
+      break
     // RFC 9110 §7.8: a server may ignore a protocol that it does not offer. `h2c` (curl --http2, Java's HttpClient) is such a one.
-    case 'upgrade': scan.upgrade ||= value.trim().toLowerCase() === 'websocket'; break
-    case 'if-match': scan.originPrecondition = true; break
-    case 'if-range': scan.ifRange = joined(scan.ifRange, value); break
-    case 'cache-control': scan.cacheControl = joined(scan.cacheControl, value); break
-    case 'authorization': scan.authorization = true; break
-    case 'if-none-match': scan.ifNoneMatch = joined(scan.ifNoneMatch, value); break
-    case 'content-length': scan.body ||= value.trim() !== '0'; break
-    case 'if-modified-since': scan.ifModifiedSince = joined(scan.ifModifiedSince, value); break
-    case 'transfer-encoding': scan.body = true; break
-    case 'if-unmodified-since': scan.originPrecondition = true; break
+    case 'upgrade':
+      scan.upgrade ||= value.trim().toLowerCase() === 'websocket'
+      break
+    case 'if-match':
+      scan.originPrecondition = true
+      break
+    case 'if-range':
+      scan.ifRange = joined(scan.ifRange, value)
+      break
+    case 'cache-control':
+      scan.cacheControl = joined(scan.cacheControl, value)
+      break
+    case 'authorization':
+      scan.authorization = true
+      break
+    case 'if-none-match':
+      scan.ifNoneMatch = joined(scan.ifNoneMatch, value)
+      break
+    case 'content-length':
+      scan.body ||= value.trim() !== '0'
+      break
+    case 'if-modified-since':
+      scan.ifModifiedSince = joined(scan.ifModifiedSince, value)
+      break
+    case 'transfer-encoding':
+      scan.body = true
+      break
+    case 'if-unmodified-since':
+      scan.originPrecondition = true
+      break
     // Each line is preceded by its length, so that no choice of values reads as another.
-    default: if (keyedFields.has(name)) scan.keyedFields += ` ${name}${value.length}:${value}`
+    default:
+      if (keyedFields.has(name)) scan.keyedFields += ` ${name}${value.length}:${value}`
   }
 }
 

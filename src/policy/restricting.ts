@@ -27,7 +27,10 @@ export function restrictedByBoth(directives: ResponseDirectives, more: ResponseD
     lifetimeMalformed: directives.lifetimeMalformed || more.lifetimeMalformed,
     staleWhileRevalidate: lesserOf(directives.staleWhileRevalidate, more.staleWhileRevalidate),
     staleIfError: lesserOf(directives.staleIfError, more.staleIfError),
-    public: false, immutable: false, liftsNoStore: false, grantsSharing: false,
+    public: false,
+    immutable: false,
+    liftsNoStore: false,
+    grantsSharing: false,
   }
 }
 

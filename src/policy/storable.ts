@@ -38,7 +38,30 @@ export const neverStored: ReadonlySet<number> = new Set([304, 428, 429, 431, 511
 const judgesOneMessage: ReadonlySet<number> = new Set([400, 408, 411, 412, 413, 415, 416, 417, 421, 425, 426])
 // Statuses whose meaning this cache knows (RFC 9111 §5.2.2.3).
 const understood: ReadonlySet<number> = new Set([
-  200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504,
+  200,
+  203,
+  204,
+  206,
+  300,
+  301,
+  302,
+  303,
+  307,
+  308,
+  400,
+  401,
+  403,
+  404,
+  405,
+  410,
+  414,
+  421,
+  451,
+  500,
+  501,
+  502,
+  503,
+  504,
 ])
 
 /**
@@ -49,7 +72,13 @@ const understood: ReadonlySet<number> = new Set([
  * @param known the fields that are known to select among the responses of this URL (vary.ts `knownFields`)
  */
 export function assessResponse(
-  request: CacheRequest, requestField: RequestField, head: ReceivedHead, rules: Rules, part?: Part, method = request.method, known?: readonly string[],
+  request: CacheRequest,
+  requestField: RequestField,
+  head: ReceivedHead,
+  rules: Rules,
+  part?: Part,
+  method = request.method,
+  known?: readonly string[],
 ): Storability {
   const governing = governingDirectives(head.fields)
   const { directives } = governing
@@ -136,7 +165,7 @@ export const reasonWithoutLifetime: Readonly<Partial<Record<LifetimeSource, 'no-
 /** The fields that a qualified private or no-cache keeps from others, each of which may name thousands. */
 function keptBack({ private: privateTo, noCache }: ResponseDirectives): ReadonlySet<string> {
   const names = new Set<string>()
-  for (const each of [privateTo, noCache]) if (each !== undefined && each !== true) for (const name of each) names.add(name)
+  for (const each of [privateTo, noCache]) if (each !== undefined && each !== true) { for (const name of each) names.add(name) }
   return names
 }
 

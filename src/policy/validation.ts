@@ -16,7 +16,12 @@ export function conditionalFields(meta: Metadata): FieldLines {
 
 /** Fields by which a client requests less than the whole response: none of them may shape the fill of an entry. */
 export const partialRequestFields: ReadonlySet<string> = new Set([
-  'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'if-range', 'range',
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+  'if-range',
+  'range',
 ])
 
 /**
@@ -98,8 +103,21 @@ export function isNotModified(request: CacheRequest, status: number, fields: Fie
 
 // RFC 9110 §15.4.5: the fields of a 200 that a 304 must carry; other metadata would only repeat what the client has.
 const carriedBy304: ReadonlySet<string> = new Set([
-  'cache-control', 'cdn-cache-control', 'content-location', 'date', 'etag', 'expires', 'vary', 'last-modified', 'set-cookie',
-  'access-control-allow-origin', 'access-control-allow-credentials', 'access-control-expose-headers', 'cache-status', 'via', 'age',
+  'cache-control',
+  'cdn-cache-control',
+  'content-location',
+  'date',
+  'etag',
+  'expires',
+  'vary',
+  'last-modified',
+  'set-cookie',
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+  'access-control-expose-headers',
+  'cache-status',
+  'via',
+  'age',
 ])
 
 /** Makes the fields of a 304 from the fields of a 200. */

@@ -55,7 +55,7 @@ export function selectedBy(names: readonly string[], requestField: RequestField)
 export function knownFields(variants: readonly Variant[], requestField: RequestField): readonly string[] {
   const names = new Set<string>()
   for (const { meta } of variants) {
-    if (meta.vary.length > 0) for (const [name] of ownSelecting(meta)) names.add(name)
+    if (meta.vary.length > 0) { for (const [name] of ownSelecting(meta)) names.add(name) }
     if (isExcluded(meta, requestField)) names.add('accept-encoding')
   }
   return names.size === 0 ? none : [...names].toSorted()

@@ -32,7 +32,12 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const httpProxy = new HttpProxy({ origins, clock, viaName: options.viaName })
   const load = new ListenerLoad(options)
   const dispatcher = new RequestDispatcher({
-    handler: parts.handler, origins, limits: options, uploads, load, clock,
+    handler: parts.handler,
+    origins,
+    limits: options,
+    uploads,
+    load,
+    clock,
     observer: new BothObservers(load, observer),
     trusts: trustedProxyMatcher(options.trustProxy),
     passThrough: (pass, request) => httpProxy.passThrough(pass, request),
@@ -46,7 +51,8 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     serverFactory: (router) => {
       httpProxy.routeBy(router)
       const server = createListener(options, isLast, dispatcher.dispatch)
-      if (options.tls === undefined ? options.h2c : options.tls.http2) http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
+      if (options.tls === undefined ? options.h2c : options.tls.http2)
+        http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
       // After it, which takes over the connections.
       load.watch(server)
       closeLast = closeAfterResponses(server)

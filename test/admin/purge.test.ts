@@ -169,7 +169,7 @@ tap.test('malformed JSON is refused with its place', async (t) => {
   }
   t.match(await said('{\n  "all": true,\n}'), /is not JSON: .* at line 3, column 1$/)
   t.match(await said('{"urls": ["/a"'), /is not JSON: .*line 1, column 15$/)
-  t.match(await said("{\"urls\": ['/a']}"), /is not JSON: Unexpected token.*'\/a'/)
+  t.match(await said('{"urls": [\'/a\']}'), /is not JSON: Unexpected token.*'\/a'/)
   t.match(await said(''), /it ends too soon/)
   t.equal((await ask('/v1/purge', { token: purger, raw: '\uFEFF{"all":true}' })).status, 200, 'a byte order mark is passed over')
 })

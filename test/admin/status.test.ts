@@ -94,8 +94,18 @@ tap.test('/v1/entries lists stored responses, their age and the verdict of the p
   t.match((await ask('/v1/entries')).json(), {
     entries: [
       {
-        key: 'a.example/x?y=1', url: 'http://a.example/x?y=1', status: 200, bytes: 5, ageMs: 11_000, lifetimeMs: 60_000,
-        freshUntilMs: T0 + 49_000, keepUntilMs: T0 + 3_600_000, tags: ['red'], vary: [['accept', 'text/html']], etag: '"v1"', verdict: 'valid',
+        key: 'a.example/x?y=1',
+        url: 'http://a.example/x?y=1',
+        status: 200,
+        bytes: 5,
+        ageMs: 11_000,
+        lifetimeMs: 60_000,
+        freshUntilMs: T0 + 49_000,
+        keepUntilMs: T0 + 3_600_000,
+        tags: ['red'],
+        vary: [['accept', 'text/html']],
+        etag: '"v1"',
+        verdict: 'valid',
       },
     ],
   })
@@ -162,7 +172,12 @@ tap.test('/v1/stats of several workers sums their counters and stores, and shows
   await other.store('a', '/x')
   const stats = (await one.ask('/v1/stats')).json()
   t.match(stats, {
-    pid: process.pid, requests: 5, hits: 3, hitRatio: 3 / 5, requestsByReason: { fresh: 3, 'vary-miss': 2 }, notStoredByReason: { 'no-store': 2 },
+    pid: process.pid,
+    requests: 5,
+    hits: 3,
+    hitRatio: 3 / 5,
+    requestsByReason: { fresh: 3, 'vary-miss': 2 },
+    notStoredByReason: { 'no-store': 2 },
     store: { kind: 'memory', entries: 1, maxBytes: 2 << 20, degraded: [] },
     workers: [{ pid: process.pid, requests: 3, hits: 2 }, { pid: process.pid, requests: 2, hits: 1 }],
   })

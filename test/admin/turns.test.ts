@@ -35,12 +35,17 @@ async function counting(t: Test, store: MemoryStore): Promise<Counted> {
       turns.push(0)
     },
     store: {
-      lookup: (key) => store.lookup(key), write: (key, meta) => store.write(key, meta), refresh: async (...args) => store.refresh(...args),
-      remove: async (...args) => store.remove(...args), stats: () => store.stats(), close: () => store.close(),
-      list: (cursor, limit, wanted) => store.list(cursor, limit, (meta) => {
-        turns.push((turns.pop() ?? 0) + 1)
-        return wanted?.(meta) ?? true
-      }),
+      lookup: (key) => store.lookup(key),
+      write: (key, meta) => store.write(key, meta),
+      refresh: async (...args) => store.refresh(...args),
+      remove: async (...args) => store.remove(...args),
+      stats: () => store.stats(),
+      close: () => store.close(),
+      list: (cursor, limit, wanted) =>
+        store.list(cursor, limit, (meta) => {
+          turns.push((turns.pop() ?? 0) + 1)
+          return wanted?.(meta) ?? true
+        }),
     },
   }))
   return { ...listener, turns }
@@ -114,7 +119,9 @@ tap.test('a page does not walk over those before it', async (t) => {
     steps++
     return next.call(this) as unknown
   }
-  t.teardown(() => { iterator.next = next })
+  t.teardown(() => {
+    iterator.next = next
+  })
   const page = await store.list(`${entries - 10}`, 1000)
   iterator.next = next
   t.equal(page.entries.length, 10)
@@ -134,7 +141,9 @@ tap.test('the length of a request is bounded', async (t) => {
   const { ask, purge } = await listen(t)
   t.same(errorsOf(await ask(`/v1/entries?tag=${'t'.repeat(1_025)}`)), ['tag: must NOT have more than 1024 characters'])
   t.same(errorsOf(await purge({ urls: [`/${'x'.repeat(70_000)}`], tags: ['t'.repeat(1_025)], prefixes: [`/${'x'.repeat(70_000)}`] })).sort(), [
-    'prefixes[0]: must NOT have more than 66048 characters', 'tags[0]: must NOT have more than 1024 characters', 'urls[0]: must NOT have more than 66048 characters',
+    'prefixes[0]: must NOT have more than 66048 characters',
+    'tags[0]: must NOT have more than 1024 characters',
+    'urls[0]: must NOT have more than 66048 characters',
   ])
 })
 
@@ -205,7 +214,9 @@ tap.test('the URLs of a purge are keyed in pieces, by each different way that ro
   }))
   let turns = 0
   const urls = Array.from({ length: 100 }, (_, i) => ({ authority: undefined, target: `/${i}?a=1&b=2&c=3&d=${'x'.repeat(6_500)}` }))
-  const keyed = await keyedPurge(routes, { urls, prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }, false, async () => { turns++ })
+  const keyed = await keyedPurge(routes, { urls, prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false }, false, async () => {
+    turns++
+  })
   t.equal(keyed.urls.length, 400, 'as it is, and less each of the three')
   t.ok(turns >= 27 && turns <= 30, `${turns} turns for two mebibytes`)
 })

@@ -16,7 +16,8 @@ for (const [how, workers] of [['alone', false], ['with workers', true]] as const
       more.push('--redis', redis.url, '--workers', '2')
     }
     for (const [access, expected] of [['all', ['/a?k=***', '/a?k=***', '/failed']], [undefined, ['/failed']], ['off', []]] as const) {
-      const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort, ...more], { SPRINGHOUSE_ADMIN_TOKEN: 'abc', ...(access !== undefined && { SPRINGHOUSE_LOG_ACCESS: access }) })
+      const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort, ...more], { SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+        ...(access !== undefined && { SPRINGHOUSE_LOG_ACCESS: access }) })
       const { proxy } = await urls(serve)
       const ids = []
       for (const path of ['/a?k=secret', '/a?k=secret', '/failed']) {

@@ -7,7 +7,8 @@ const receipt = (acknowledged: number, live = 3, soft = false) => ({ id: '170000
 
 test('purge sends its targets, and prints the acknowledgements', async (t) => {
   const admin = await adminServer(t, () => ({ status: 200, body: receipt(3) }))
-  const args = ['purge', '--url', 'http://a/x', '--url', '/y', '--tag', 'red', '--tag', 'blue', '--prefix', '/v1/', '--tags-match', 'all', '--wait', '5s', '--admin', admin.url, '--token', 'abc']
+  const args = ['purge', '--url', 'http://a/x', '--url', '/y', '--tag', 'red', '--tag', 'blue', '--prefix', '/v1/', '--tags-match', 'all', '--wait', '5s', '--admin', admin.url,
+    '--token', 'abc']
   t.strictSame(await run(t, args), { code: 0, stdout: 'purged (id 1700000000000-0), acknowledged by 3 of 3 replicas\n', stderr: '' })
   t.strictSame(admin.asked, [{
     method: 'POST',
@@ -37,14 +38,18 @@ test('a purge that the listener refuses names the place of each problem', async 
   const errors = [{ path: 'tags[1]', message: 'begins or ends with a space or tab, which is no part of a tag: remove it' }, { path: '', message: 'and \u001b 3 more' }]
   const admin = await adminServer(t, () => ({ status: 400, body: { title: 'The request is malformed.', status: 400, errors } }))
   t.strictSame(await run(t, ['purge', '--tag', 'a', '--tag', ' b', '--admin', admin.url]), {
-    code: 1, stdout: '', stderr: 'springhouse: The request is malformed. tags[1] begins or ends with a space or tab, which is no part of a tag: remove it; and \\x1b 3 more\n',
+    code: 1,
+    stdout: '',
+    stderr: 'springhouse: The request is malformed. tags[1] begins or ends with a space or tab, which is no part of a tag: remove it; and \\x1b 3 more\n',
   })
 })
 
 test('a purge that not every replica acknowledged in time ends with 1', async (t) => {
   const admin = await adminServer(t, () => ({ status: 202, body: receipt(2) }))
   t.strictSame(await run(t, ['purge', '--all', '--wait', '2s', '--admin', admin.url]), {
-    code: 1, stdout: '', stderr: 'springhouse: recorded (id 1700000000000-0), but only 2 of 3 replicas acknowledged within 2s\n',
+    code: 1,
+    stdout: '',
+    stderr: 'springhouse: recorded (id 1700000000000-0), but only 2 of 3 replicas acknowledged within 2s\n',
   })
   const json = await run(t, ['purge', '--all', '--json', '--admin', admin.url])
   t.equal(json.code, 1)
@@ -98,7 +103,9 @@ test('the token may come from a file, of a flag or of the environment', async (t
 test('an admin API that cannot be used is one clear line', async (t) => {
   const port = await freePort()
   t.strictSame(await run(t, ['purge', '--all', '--admin', `http://127.0.0.1:${port}`]), {
-    code: 1, stdout: '', stderr: `springhouse: nothing listens at http://127.0.0.1:${port} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN\n`,
+    code: 1,
+    stdout: '',
+    stderr: `springhouse: nothing listens at http://127.0.0.1:${port} (connection refused): give the admin listener with --admin or SPRINGHOUSE_ADMIN\n`,
   })
   let answer: { status: number; body: unknown } = { status: 401, body: { title: 'A valid bearer token is needed.' } }
   const admin = await adminServer(t, () => answer)
@@ -121,8 +128,11 @@ const explanation: Explanation = {
   unkeyed: [],
   decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', advice: 'Nothing.' },
   variants: [
-    { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh', tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },
-    { status: 206, variant: 'fr part', part: { ranges: '0-49,90-139', complete: 200, sound: true }, ageMs: 90_000, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']], verdict: 'valid' },
+    { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh',
+      tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },
+    { status: 206, variant: 'fr part', part: { ranges: '0-49,90-139', complete: 200, sound: true }, ageMs: 90_000, lifetimeMs: 60_000, heuristic: false,
+      freshUntilMs: 1_700_000_000_000, keepUntilMs: 1_700_003_600_000, freshness: 'stale', tags: [], bytes: 100, tier: 'redis', vary: [['accept-language', 'fr']],
+      verdict: 'valid' },
   ],
 }
 
@@ -146,7 +156,8 @@ status  freshness  purges  age  lifetime  fresh until           kept until      
 })
 
 test('explain sends the request that -H and -X describe', async (t) => {
-  const admin = await adminServer(t, () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4', advice: 'Nothing.' }, variants: [] } }))
+  const admin = await adminServer(t,
+    () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4', advice: 'Nothing.' }, variants: [] } }))
   const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
   t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\nchange {4}Nothing\.\n[^]*nothing is stored for this URL\n$/ })
   t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })
@@ -157,13 +168,17 @@ test('explain sends the request that -H and -X describe', async (t) => {
 test('stats shows every number with its name', async (t) => {
   const admin = await adminServer(t, () => ({ status: 200, body: { requests: { hit: 10, miss: 2 }, store: { kind: 'memory', degraded: [] } } }))
   t.strictSame(await run(t, ['stats', '--admin', admin.url]), {
-    code: 0, stderr: '', stdout: 'requests.hit    10\nrequests.miss   2\nstore.kind      memory\nstore.degraded  -\n',
+    code: 0,
+    stderr: '',
+    stdout: 'requests.hit    10\nrequests.miss   2\nstore.kind      memory\nstore.degraded  -\n',
   })
 })
 
 test('stats --watch polls until Ctrl-C', async (t) => {
   let second: () => void
-  const askedTwice = new Promise<void>((resolve) => { second = resolve })
+  const askedTwice = new Promise<void>((resolve) => {
+    second = resolve
+  })
   const admin = await adminServer(t, () => {
     if (admin.asked.length === 2) second()
     return { status: 200, body: { requests: 1 } }

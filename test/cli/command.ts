@@ -29,8 +29,14 @@ export class Running {
     const limited = openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh']
     this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     endWithUs(this.child)
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#stdout += text; this.#look() })
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#stderr += text; this.#look() })
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+      this.#look()
+    })
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text
+      this.#look()
+    })
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
         resolve({ code: code ?? signal, stdout: this.#stdout, stderr: this.#stderr })
@@ -49,7 +55,9 @@ export class Running {
       const match = pattern.exec(this.#stderr)
       if (match !== null) return match
       if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`ended without saying ${pattern}: ${this.#stderr}`)
-      await new Promise<void>((resolve) => { this.#waiting.push(resolve) })
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+      })
     }
   }
 
@@ -96,7 +104,9 @@ export async function adminServer(t: Test, answer: (asked: Asked) => { status: n
     response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' })
     response.end(typeof body === 'string' ? body : JSON.stringify(body))
   })
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
   t.teardown(() => server.close())
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
 }
@@ -104,9 +114,13 @@ export async function adminServer(t: Test, answer: (asked: Asked) => { status: n
 /** A port on which nothing listens. */
 export async function freePort(): Promise<number> {
   const listener = createListener()
-  await new Promise<void>((resolve) => { listener.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => {
+    listener.listen(0, '127.0.0.1', resolve)
+  })
   const { port } = listener.address() as AddressInfo
-  await new Promise((resolve) => { listener.close(resolve) })
+  await new Promise((resolve) => {
+    listener.close(resolve)
+  })
   return port
 }
 

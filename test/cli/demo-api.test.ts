@@ -11,7 +11,8 @@ interface Answer {
 }
 
 /** A running backend; `ask` sends it one request. */
-async function backend(test: Test, name: string): Promise<{ ask: (target: string, options?: { method?: string; headers?: Record<string, string> }) => Promise<Answer>; tick: () => void }> {
+async function backend(test: Test,
+  name: string): Promise<{ ask: (target: string, options?: { method?: string; headers?: Record<string, string> }) => Promise<Answer>; tick: () => void }> {
   let nowMs = Date.UTC(2030, 0, 1)
   const server = createServer(demoApi({ name, clock: { now: () => nowMs, monotonic: () => nowMs } }))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -22,13 +23,14 @@ async function backend(test: Test, name: string): Promise<{ ask: (target: string
   const { port } = server.address() as AddressInfo
   return {
     tick: () => (nowMs += 1000),
-    ask: (target, options = {}) => new Promise((resolve, reject) => {
-      request({ port, host: '127.0.0.1', path: target, agent: false, ...options }, (response) => {
-        let body = ''
-        response.setEncoding('utf8').on('data', (text: string) => (body += text))
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: response.headers as Answer['fields'], body }))
-      }).on('error', reject).end()
-    }),
+    ask: (target, options = {}) =>
+      new Promise((resolve, reject) => {
+        request({ port, host: '127.0.0.1', path: target, agent: false, ...options }, (response) => {
+          let body = ''
+          response.setEncoding('utf8').on('data', (text: string) => (body += text))
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: response.headers as Answer['fields'], body }))
+        }).on('error', reject).end()
+      }),
   }
 }
 

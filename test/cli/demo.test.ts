@@ -25,7 +25,9 @@ interface Demo {
 
 /** Starts the demo and reads its addresses from its output, as a person would. */
 async function startDemo(test: Test): Promise<Demo> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `import { demo } from ${JSON.stringify(demoModule)}; await demo(); process.exit()`], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', `import { demo } from ${JSON.stringify(demoModule)}; await demo(); process.exit()`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   endWithUs(child)
   test.teardown(() => child.kill('SIGKILL'))
   let printed = ''
@@ -39,7 +41,9 @@ async function startDemo(test: Test): Promise<Demo> {
     })
   })
   const found = (pattern: RegExp): string => pattern.exec(printed)?.[1] ?? test.fail(`the demo does not print ${pattern}`).toString()
-  const backends = [...printed.matchAll(/^ {2}backend (\w+) {2}(\S+) +\(process (\d+)\)$/gm)].map(([, name, url, pid]) => ({ name: name as string, url: url as string, pid: Number(pid) }))
+  const backends = [...printed.matchAll(/^ {2}backend (\w+) {2}(\S+) +\(process (\d+)\)$/gm)].map(([, name, url, pid]) => ({ name: name as string, url: url as string,
+    pid: Number(pid) })
+  )
   const place = { proxyUrl: found(/^ {2}proxy +(\S+)/m), adminUrl: found(/^ {2}admin +(\S+)/m), token: found(/^ {2}token +(\S+)/m), backends }
   return { process: child, place, printed: () => printed }
 }
@@ -165,10 +169,11 @@ t.test('every printed line does as its description says', async (test) => {
   })
 })
 
-t.test('pasted into a shell, every printed line does as its description says', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' }, async (test) => {
-  const { place } = await startDemo(test)
-  await run(test, script(place), pasted)
-})
+t.test('pasted into a shell, every printed line does as its description says', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' },
+  async (test) => {
+    const { place } = await startDemo(test)
+    await run(test, script(place), pasted)
+  })
 
 t.test('a second demo finds ports of its own; SIGINT and SIGTERM stop everything, the servers too', async (test) => {
   const [first, second] = [await startDemo(test), await startDemo(test)]

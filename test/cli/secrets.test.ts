@@ -70,7 +70,8 @@ test('SPRINGHOUSE_ADMIN_TOKEN_FILE gives the token, and is read again by every w
   const { server, raw } = await startGuarded(t)
   const dir = t.testdir({ token: 'first', password: 'redis-first' })
   const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', server.url, '--workers', '2'], {
-    SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/token`, SPRINGHOUSE_REDIS_PASSWORD_FILE: `${dir}/password`,
+    SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/token`,
+    SPRINGHOUSE_REDIS_PASSWORD_FILE: `${dir}/password`,
   })
   const { admin } = await urls(serve)
   const degraded = async () => ((await (await fetch(`${admin}/readyz`, { headers: { connection: 'close' } })).json()) as { degraded: string[] }).degraded.length > 0
@@ -127,7 +128,9 @@ test('a password for Redis that changes in its file is used once Redis demands i
 test('a start with a file that is of no use is refused', async (t) => {
   const dir = t.testdir({})
   t.strictSame(await run(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/none` }), {
-    code: 1, stdout: '', stderr: `springhouse: config: SPRINGHOUSE_ADMIN_TOKEN_FILE: cannot read ${dir}/none: there is no such file\n`,
+    code: 1,
+    stdout: '',
+    stderr: `springhouse: config: SPRINGHOUSE_ADMIN_TOKEN_FILE: cannot read ${dir}/none: there is no such file\n`,
   })
 })
 

@@ -60,7 +60,9 @@ test('--default-ttl is the lifetime of responses that give none, also after a re
   await status('/said')
   t.match(await status('/said'), /detail=not-fresh/, 'a lifetime that the origin gives comes first')
   t.strictSame(await run(t, ['serve', '--origin', unsaid.url, ...anyPort, '--default-ttl', '60']), {
-    code: 1, stdout: '', stderr: 'springhouse: config: routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "60" (from --default-ttl)\n',
+    code: 1,
+    stdout: '',
+    stderr: 'springhouse: config: routes[0].cache.ttl.default: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, got "60" (from --default-ttl)\n',
   })
 })
 
@@ -90,7 +92,8 @@ test('a service link with the name of a setting is one line in the log, and in t
   t.equal(stdout.match(/enableServiceLinks: false/g)?.length, 1)
   const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [http://127.0.0.1:9] } }' })}/a.yaml`
   const checked = await run(t, ['check', '--config', file], env)
-  t.match(checked, { code: 0, stdout: 'config ok\n', stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is a Kubernetes service link for a service named springhouse-proxy, [^\n]*\n$/ })
+  t.match(checked, { code: 0, stdout: 'config ok\n',
+    stderr: /^springhouse: SPRINGHOUSE_PROXY_PORT=tcp:\/\/10\.0\.0\.1:80 is a Kubernetes service link for a service named springhouse-proxy, [^\n]*\n$/ })
 })
 
 test('a second signal stops at once, despite a request in flight', async (t) => {
@@ -99,7 +102,9 @@ test('a second signal stops at once, despite a request in flight', async (t) => 
   const client = connect(Number(new URL(proxy).port), '127.0.0.1')
   t.teardown(() => client.destroy())
   client.on('error', () => {})
-  await new Promise<void>((resolve) => { client.write('GET / HTTP/1.1\r\nHost: a\r\n', () => resolve()) })
+  await new Promise<void>((resolve) => {
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n', () => resolve())
+  })
   await (await fetch(proxy)).text() // whose response shows that the half request before it has arrived as well
   serve.child.kill('SIGTERM')
   await serve.says(/^springhouse: stopping/m)
@@ -114,7 +119,9 @@ test('SIGHUP takes a good file, and refuses a bad one whole', async (t) => {
   const { admin } = await urls(serve)
   writeFileSync(file, `${good}workers: x\nlog: { level: loud }\n`)
   serve.child.kill('SIGHUP')
-  await serve.says(/^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running configuration stays in force$/m)
+  await serve.says(
+    /^springhouse: config: log\.level: [^]*^springhouse: config: workers: [^]*^springhouse: the new configuration is refused; the running configuration stays in force$/m,
+  )
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
   writeFileSync(file, good)
   serve.child.kill('SIGHUP')

@@ -36,7 +36,8 @@ for (const workers of [1, 2]) {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
     const { origin, release } = await held(t)
-    const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url, '--workers', String(workers)], { ...token, SPRINGHOUSE_PROXY_SHUTDOWN_GRACE_MS: '600000' })
+    const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url, '--workers', String(workers)], { ...token,
+      SPRINGHOUSE_PROXY_SHUTDOWN_GRACE_MS: '600000' })
     const { proxy, admin } = await urls(serve)
     t.equal((await ask(portOf(admin), { path: '/readyz' })).status, 200)
     const answer = ask(portOf(proxy), { path: '/a' })
@@ -68,7 +69,9 @@ test('with a delay, it serves as before while it is not ready, until the delay i
   const waiting = new Running(t, args, { ...token, SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '1h' })
   const { proxy, admin } = await urls(waiting)
   const agents = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true })] as const
-  t.teardown(() => { for (const agent of agents) agent.destroy() })
+  t.teardown(() => {
+    for (const agent of agents) agent.destroy()
+  })
   t.equal((await ask(portOf(proxy), { agent: agents[0] })).header('connection'), 'keep-alive')
   waiting.child.kill('SIGTERM')
   await eventually(async () => (await ask(portOf(admin), { path: '/readyz' })).status === 503)

@@ -18,7 +18,9 @@ test('workers share their fetches, and a crashed worker loses only its requests 
   t.teardown(() => origin.close())
   const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url, '--workers', '2'], {
     // Deadlines that a machine with much else to do does not run into.
-    SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000', SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000',
+    SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
   })
   const { proxy, admin } = await urls(serve)
   const [port, adminPort] = [Number(new URL(proxy).port), Number(new URL(admin).port)]

@@ -12,7 +12,9 @@ import { anyPort, freePort, givingBack, origin, run, Running, urls } from './com
 
 test('workers without a store to share are refused', async (t) => {
   t.strictSame(await run(t, ['serve', ...origin, ...anyPort, '--workers', '2']), {
-    code: 1, stdout: '', stderr: 'springhouse: config: workers: 2 processes need a shared store; set redis.url, or leave workers at 1 (from --workers)\n',
+    code: 1,
+    stdout: '',
+    stderr: 'springhouse: config: workers: 2 processes need a shared store; set redis.url, or leave workers at 1 (from --workers)\n',
   })
 })
 
@@ -42,7 +44,8 @@ test('workers share the listeners, are replaced when they crash, and stop with t
 test('without Redis, one for each processor is one: alone, with the embedded store', async (t) => {
   const serve = new Running(t, ['serve', ...origin, ...anyPort, '--workers', 'auto'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
   const { admin } = await urls(serve)
-  const stats = async (): Promise<{ pid: number; store: { kind: string } }> => JSON.parse((await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString())
+  const stats = async (): Promise<{ pid: number; store: { kind: string } }> =>
+    JSON.parse((await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString())
   t.match(await stats(), { pid: serve.child.pid, store: { kind: 'memory' } })
 })
 
@@ -52,7 +55,9 @@ test('workers that cannot listen are reported once, and none is left', async (t)
   await urls(first)
   const args = ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0', '--redis', await redisUrl(t), '--workers', '2']
   t.strictSame(await run(t, args, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }), {
-    code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n`,
+    code: 1,
+    stdout: '',
+    stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n`,
   })
 })
 
@@ -61,7 +66,10 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
   t.teardown(() => counted.close())
   const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], {
     // Deadlines that a machine with much else to do does not run into.
-    SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000', SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000', SPRINGHOUSE_COHERENCE_PURGE_WAIT_MS: '20000',
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000',
+    SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
+    SPRINGHOUSE_COHERENCE_PURGE_WAIT_MS: '20000',
   })
   const { proxy, admin } = await urls(serve)
   const replicas = async (): Promise<{ id: string }[]> => {
@@ -75,7 +83,9 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
 
   // Connections go to the workers in turn, and each stays with its worker: four of them reach both.
   const agents = Array.from({ length: 4 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
-  t.teardown(() => { for (const agent of agents) agent.destroy() })
+  t.teardown(() => {
+    for (const agent of agents) agent.destroy()
+  })
   const port = Number(new URL(proxy).port)
   const everywhere = (): Promise<Answer[]> => Promise.all(agents.map((agent) => ask(port, { path: '/a', agent })))
   const number = (answer: Answer): number => Number(/^answer (\d+)$/.exec(answer.body.toString())?.[1])
@@ -85,7 +95,9 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
   for (const body of [{ tags: ['things'] }, { urls: ['/a'] }, { prefixes: ['/'] }, { all: true }, { tags: ['things'] }, { all: true }]) {
     const before = Math.max(...(await everywhere()).map(number))
     const receipt = await fetch(`${admin}/v1/purge`, {
-      method: 'POST', headers: { Authorization: 'Bearer abc', 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+      method: 'POST',
+      headers: { Authorization: 'Bearer abc', 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
     })
     const after = await everywhere()
     t.equal(receipt.status, 200)

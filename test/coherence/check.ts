@@ -70,7 +70,9 @@ export async function check(options: CheckOptions): Promise<Report> {
   const notRecorded = new Set<string>()
   const hung: string[] = []
   const fleet = await openFleet({
-    ...options, deaf: sabotage === deaf, program: patched?.program,
+    ...options,
+    deaf: sabotage === deaf,
+    program: patched?.program,
     library: 'path' in library && names.some((name) => needs(name, 'clocks') || needs(name, 'standby')) ? library.path : undefined,
     withStandby: names.some((name) => needs(name, 'standby')),
     notRecorded: (target, replica) => {
@@ -80,7 +82,10 @@ export async function check(options: CheckOptions): Promise<Report> {
   }, random)
   const { origin, replicas, redis } = fleet
   const scene: Scene = {
-    trail, origin, oracle, replicas,
+    trail,
+    origin,
+    oracle,
+    replicas,
     posted: (target, named, generation) => deferred.posted(target, named, generation),
     violated: (violation, about, what) => {
       const unsafe = violation.purge?.unsafe
@@ -96,7 +101,11 @@ export async function check(options: CheckOptions): Promise<Report> {
   }
   const steps = new StepCount(options.steps, trail)
   const troubles = {
-    trail, replicas, redis, maxLagMs, random: random.fork('trouble'),
+    trail,
+    replicas,
+    redis,
+    maxLagMs,
+    random: random.fork('trouble'),
     client: new Client(scene, steps, random.fork('client of troubles'), 'trouble'),
   }
 

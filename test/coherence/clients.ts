@@ -83,7 +83,10 @@ export class Client {
     const flavour = random.pick(flavours)
     const remembered = `${resource.path} ${resource.variesBy === 'flavour' ? flavour : ''}`
     const etag = await read(this.#scene, {
-      replica, resource, method, flavour,
+      replica,
+      resource,
+      method,
+      flavour,
       who: this.#who,
       agent: random.chance(0.8) ? this.#agent : undefined,
       ifNoneMatch: random.chance(0.1) ? this.#etags.get(remembered) : undefined,

@@ -4,9 +4,17 @@ import { check, type CheckOptions } from './check.ts'
 import { account, summary } from './report.ts'
 
 const options: CheckOptions = {
-  seed: 0, steps: 500, replicas: 3, withWorkers: 1, clients: 20, maxLagMs: 1000, trouble: 'all', sabotage: undefined,
+  seed: 0,
+  steps: 500,
+  replicas: 3,
+  withWorkers: 1,
+  clients: 20,
+  maxLagMs: 1000,
+  trouble: 'all',
+  sabotage: undefined,
   // A loaded machine takes fewer steps, not longer.
-  longestMs: 6_000, mostViolations: 3,
+  longestMs: 6_000,
+  mostViolations: 3,
 }
 
 t.setTimeout(360_000)

@@ -23,7 +23,7 @@ export interface DeferredParts {
 
 export class Deferred {
   readonly #parts: DeferredParts
-  readonly #posted = new Map<string, { readonly named: Named, readonly floor: number }>()
+  readonly #posted = new Map<string, { readonly named: Named; readonly floor: number }>()
   readonly #told = new Map<string, WiredReplica>()
   #kept: Kept[] = []
   #over = false
@@ -51,7 +51,8 @@ export class Deferred {
     this.#kept.push({ replica, target, ...posted, processes: processesOf(replica) })
     const { trail, oracle } = this.#parts
     // The process that has it applies it at once. Another worker of its replica may learn of it later.
-    if (replica.workers === 1) oracle.confirmed(oracle.sent(posted.named, posted.floor, undefined, replica.name), trail.note('purge', `${replica.name} keeps what the post to ${target} invalidates`))
+    if (replica.workers === 1)
+      oracle.confirmed(oracle.sent(posted.named, posted.floor, undefined, replica.name), trail.note('purge', `${replica.name} keeps what the post to ${target} invalidates`))
   }
 
   /** Confirms the invalidations that replicas have recorded, until `stop`. */
@@ -60,7 +61,7 @@ export class Deferred {
       await wait(200)
       for (const replica of new Set(this.#kept.map((one) => one.replica))) {
         const before = this.#kept.filter((one) => one.replica === replica)
-        if (await isWell(replica)) for (const one of before) void this.#caughtUp(one)
+        if (await isWell(replica)) { for (const one of before) void this.#caughtUp(one) }
         else this.#kept = this.#kept.filter((one) => one.replica !== replica || one.processes === processesOf(replica))
       }
     }
@@ -89,7 +90,7 @@ function processesOf(replica: WiredReplica): string {
 async function isWell(replica: WiredReplica): Promise<boolean> {
   try {
     const answer = await ask(replica.adminPort, { path: '/v1/stats', headers: ['Authorization', `Bearer ${token}`] })
-    const { store: { degraded }, workers = [] } = JSON.parse(answer.body.toString()) as { store: { degraded: string[] }, workers?: unknown[] }
+    const { store: { degraded }, workers = [] } = JSON.parse(answer.body.toString()) as { store: { degraded: string[] }; workers?: unknown[] }
     return answer.status === 200 && degraded.length === 0 && (replica.workers === 1 || workers.length === replica.workers)
   } catch {
     return false

@@ -42,7 +42,11 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
     const wire = new Wire(redis, random.fork(`wire ${name}`), 60)
     await wire.listen()
     replicas.push(new WiredReplica({
-      name, wire, program, maxLagMs, notRecorded,
+      name,
+      wire,
+      program,
+      maxLagMs,
+      notRecorded,
       origin: origin.url,
       workers: i < options.withWorkers ? 2 : 1,
       keyPrefix: options.deaf && i === options.replicas - 1 ? 'deaf' : 'sh',
@@ -50,8 +54,12 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
     }))
   }
   return {
-    origin, redis, replicas,
-    start: async () => { await Promise.all(replicas.map((replica) => replica.start())) },
+    origin,
+    redis,
+    replicas,
+    start: async () => {
+      await Promise.all(replicas.map((replica) => replica.start()))
+    },
     close: async () => {
       await Promise.all(replicas.map((replica) => replica.kill()))
       await Promise.all(replicas.map(({ wire }) => wire.close()))

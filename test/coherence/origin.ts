@@ -155,7 +155,9 @@ export class CountingOrigin {
 
 // A single range of a representation whose validator guarantees its bytes (RFC 9110 §13.1.5, §14.2); other ranges get the
 // whole.
-function partOf({ range, 'if-range': ifRange }: IncomingHttpHeaders, etag: string | undefined, { validator }: Resource, length: number): { start: number, end: number } | undefined {
+function partOf({ range, 'if-range': ifRange }: IncomingHttpHeaders, etag: string | undefined, { validator }: Resource, length: number):
+  | { start: number; end: number }
+  | undefined {
   const asked = /^bytes=(\d+)-(\d+)$/.exec(range ?? '')
   if (asked === null || validator !== 'strong' || (ifRange !== undefined && ifRange !== etag)) return undefined
   const start = Number(asked[1])

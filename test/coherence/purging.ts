@@ -8,7 +8,7 @@ import { host, postNumber, purgeWaitMs, token } from './replica.ts'
 /** The response of the admin API. */
 interface Receipt {
   readonly id: string
-  readonly replicas: { readonly live: number, readonly acknowledged: number }
+  readonly replicas: { readonly live: number; readonly acknowledged: number }
 }
 
 /** Sends a purge to one replica's admin API. Returns the status: 200 means that it is confirmed, and holds from now on. */
@@ -22,13 +22,16 @@ export async function purge(scene: PurgeScene, replica: Replica, who: string, na
     ...(named.prefixes.length > 0 && { prefixes: named.prefixes.map(written) }),
     ...(named.tags.length > 0 && { tags: named.tags, tagsMatch: named.tagsMatch }),
     ...(named.all && { all: true }),
-    soft: named.soft, waitMs,
+    soft: named.soft,
+    waitMs,
   }
   trail.note('purge', `${who} purges ${JSON.stringify(body)} at ${replica.name}: purge ${sent.number}, of everything up to ${sent.floor}`)
   const beganMs = trail.elapsedMs
   try {
     const answer = await patiently(scene, `${who}: purge ${sent.number} at ${replica.name}`, ask(replica.adminPort, {
-      method: 'POST', path: '/v1/purge', body: JSON.stringify(body),
+      method: 'POST',
+      path: '/v1/purge',
+      body: JSON.stringify(body),
       headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
     }))
     const tookMs = Math.round(trail.elapsedMs - beganMs)
@@ -76,7 +79,8 @@ export async function post(scene: PurgeScene, replica: Replica, who: string, res
   const beganMs = trail.elapsedMs
   trail.note('purge', `${who} posts to ${target} at ${replica.name}`)
   try {
-    const answer = await patiently(scene, `${who}: POST ${target} at ${replica.name}`, ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' }))
+    const answer = await patiently(scene, `${who}: POST ${target} at ${replica.name}`,
+      ask(replica.proxyPort, { method: 'POST', path: target, headers: ['Host', host], body: 'new' }))
     const tookMs = Math.round(trail.elapsedMs - beganMs)
     const generation = Number(answer.header('x-generation'))
     const moment = trail.note('purge', `the post to ${target} is answered ${answer.status} after ${tookMs} ms, generation ${generation}`)

@@ -60,5 +60,7 @@ export function hesitation(random: Random, longestMs: number): number {
 }
 
 export function wait(ms: number): Promise<void> | undefined {
-  return ms <= 0 ? undefined : new Promise((resolve) => { setTimeout(resolve, ms) })
+  return ms <= 0 ? undefined : new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
 }

@@ -80,7 +80,8 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const sent = trail.note(resource.path, `${who} asks ${replica.name}: ${method} ${resource.path} ${resource.variesBy === 'flavour' ? asked.flavour : ''} ${extras}`)
   let message: Message | undefined
   try {
-    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`, exchange(replica.proxyPort, { ...asked, path: resource.path, headers: headersOf(asked) }))
+    message = await patiently(scene, `${who}: ${method} ${resource.path} at ${replica.name} (#${sent})`,
+      exchange(replica.proxyPort, { ...asked, path: resource.path, headers: headersOf(asked) }))
   } catch (error) {
     trail.count('reads without a response')
     trail.note(resource.path, `${who} was not answered by ${replica.name} (#${sent}): ${String(error)}`)
@@ -93,7 +94,9 @@ export async function read(scene: Scene, asked: Read): Promise<string | undefine
   const status = message.response.statusCode ?? 0
   const cacheStatus = field(message.response, 'cache-status') ?? ''
   trail.count(`status ${status}`)
-  const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${field(message.response, 'x-body-generation')} etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
+  const told = `${who} is answered by ${replica.name} (#${sent}): ${status} generation ${field(message.response, 'x-generation')} body ${
+    field(message.response, 'x-body-generation')
+  } etag ${field(message.response, 'etag')} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(resource.path, told)
   countUse(trail, cacheStatus)
   // A replica with lax rules may send one client a response that belongs to another: its rules allow that.
@@ -110,7 +113,7 @@ function countUse(trail: Trail, cacheStatus: string): void {
   if (/collapsed/.test(cacheStatus)) trail.count('collapsed')
 }
 
-function judge(scene: Scene, asked: Read, message: Message, told: { status: number, sent: number, counterAtSend: number, detail: string }): Violation | undefined {
+function judge(scene: Scene, asked: Read, message: Message, told: { status: number; sent: number; counterAtSend: number; detail: string }): Violation | undefined {
   const { response, complete } = message
   const { status, detail } = told
   const { resource } = asked

@@ -7,7 +7,9 @@ export function redisCommand(port: number, command: string): Promise<string | un
     let reply = ''
     const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\nQUIT\r\n`))
     socket.setTimeout(2000, () => socket.destroy())
-    socket.on('data', (piece) => { reply += piece.toString('latin1') })
+    socket.on('data', (piece) => {
+      reply += piece.toString('latin1')
+    })
     socket.once('error', () => {})
     socket.once('close', () => resolve(reply === '' ? undefined : reply))
   })

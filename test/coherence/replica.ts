@@ -38,7 +38,9 @@ export class WiredReplica extends Replica {
   constructor(options: WiredOptions) {
     const { name, origin, wire, workers, maxLagMs, keyPrefix, clock, program, notRecorded } = options
     super({
-      name, workers, program,
+      name,
+      workers,
+      program,
       env: clock?.env,
       config: {
         proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 1000 },

@@ -11,6 +11,10 @@ export function summary({ seed, steps, seconds, found, trail }: Report): string 
 }
 
 export function account({ violation: { rule, purge }, story }: Found): string {
-  const which = purge === undefined ? '' : `\n  purge ${purge.number} of ${JSON.stringify(purge.named)}, floor ${purge.floor}, confirmed at #${purge.confirmed}${purge.unsafe === undefined ? '' : `, by the post to ${purge.unsafe}`}`
+  const which = purge === undefined
+    ? ''
+    : `\n  purge ${purge.number} of ${JSON.stringify(purge.named)}, floor ${purge.floor}, confirmed at #${purge.confirmed}${
+      purge.unsafe === undefined ? '' : `, by the post to ${purge.unsafe}`
+    }`
   return `VIOLATION: ${rule}${which}\n${story}`
 }

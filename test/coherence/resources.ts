@@ -26,8 +26,16 @@ export interface Resource {
 
 function resource(path: string, control: string | Resource['control'], more: Partial<Resource> = {}): Resource {
   return {
-    path, control: typeof control === 'string' ? () => control : control,
-    validator: 'none', variesBy: 'nothing', bytes: 600, tags: [], authorised: false, chunked: false, neverShared: false, failing: 0,
+    path,
+    control: typeof control === 'string' ? () => control : control,
+    validator: 'none',
+    variesBy: 'nothing',
+    bytes: 600,
+    tags: [],
+    authorised: false,
+    chunked: false,
+    neverShared: false,
+    failing: 0,
     ...more,
   }
 }
@@ -61,7 +69,9 @@ export const resources: readonly Resource[] = [
 ]
 
 /** Resources that every request finds in the store for a long time, unless they are purged. */
-export const lasting: readonly Resource[] = resources.filter(({ control, failing, neverShared }) => [0, 1].every((version) => control(version) === 'max-age=600') && failing === 0 && !neverShared)
+export const lasting: readonly Resource[] = resources.filter(({ control, failing, neverShared }) =>
+  [0, 1].every((version) => control(version) === 'max-age=600') && failing === 0 && !neverShared
+)
 
 export const resourceByPath: ReadonlyMap<string, Resource> = new Map(resources.map((one) => [one.path, one]))
 export const tags: readonly string[] = [...colours, 'large']

@@ -64,7 +64,8 @@ console.log(`check:coherence, seed ${seed}`)
 const library = clockLibrary()
 if ('missing' in library) console.log(`No clock is shifted: ${library.missing}.`)
 const report = await check({
-  seed, replicas,
+  seed,
+  replicas,
   steps: whole('steps', 1),
   withWorkers: Math.min(replicas, whole('workers', 0)),
   clients: whole('clients', 1),

@@ -32,7 +32,8 @@ const table = {
     about: 'a clock that runs ahead makes URLs uncacheable, and no purge helps',
     trouble: 'replica clock',
     edits: [
-      { file: 'store/order.js', text: 'return logOf(stored.stamp) === logOf(next.stamp) && stored.stamp > next.stamp;', replacement: 'return stored.requestTimeMs > next.requestTimeMs;' },
+      { file: 'store/order.js', text: 'return logOf(stored.stamp) === logOf(next.stamp) && stored.stamp > next.stamp;',
+        replacement: 'return stored.requestTimeMs > next.requestTimeMs;' },
       { file: 'store/order.js', text: ' && !isAhead(stored.requestTimeMs, nowMs)', replacement: '' },
       { file: 'store/redis/entries/scripts.js', text: "if a ~= b then return a:match('^[^.]*%.') == b:match('^[^.]*%.') and a > b end", replacement: '' },
       { file: 'store/redis/entries/scripts.js', text: ' and not ahead(requestTime(stored), now)', replacement: '' },
@@ -61,7 +62,8 @@ const table = {
     trouble: 'id given twice',
     edits: [
       { file: 'store/redis/purge-log/scripts.js', text: "local here = at and (field(at, 'name') or '') == name", replacement: 'local here = at' },
-      { file: 'store/redis/purge-log/scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end", replacement: "if now() > ms then return whole(now()) .. '-0' end" },
+      { file: 'store/redis/purge-log/scripts.js', text: "if now() > ms then return whole(now()) .. '-' .. salt end",
+        replacement: "if now() > ms then return whole(now()) .. '-0' end" },
       { file: 'store/redis/purge-log/scripts.js', text: 'number = number + 1 + tonumber(salt) % 1000', replacement: 'number = number + 1' },
       { file: 'store/redis/purge-log/unsafe-functions.js', text: "return field(mine, 'name') == name and 'there' or 'lost'", replacement: "return 'there'" },
     ],
@@ -96,7 +98,7 @@ const build = fileURLToPath(new URL('../../', import.meta.url))
  * Copies the program without that mend. Returns its path, and how to remove it.
  * @throws Error if the text of the mend is missing.
  */
-export function sabotaged(name: Exclude<SabotageName, typeof deaf>): { readonly program: string, remove(): void } {
+export function sabotaged(name: Exclude<SabotageName, typeof deaf>): { readonly program: string; remove(): void } {
   const place = join(build, 'sabotaged', `${name}-${process.pid}`)
   const remove = (): void => rmSync(place, { recursive: true, force: true })
   mkdirSync(place, { recursive: true })

@@ -54,7 +54,9 @@ const confirmedPurge = 'confirmed'
 // Purges everything: older entries must not block anything either.
 async function purged(replica: WiredReplica): Promise<string> {
   const { status, body } = await ask(replica.adminPort, {
-    method: 'POST', path: '/v1/purge', body: JSON.stringify({ all: true, waitMs: 2000 }),
+    method: 'POST',
+    path: '/v1/purge',
+    body: JSON.stringify({ all: true, waitMs: 2000 }),
     headers: ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'],
   })
   return status === 200 ? confirmedPurge : `${status} ${body.toString()}`

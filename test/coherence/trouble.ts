@@ -22,7 +22,7 @@ export function needs(name: TroubleKind, what: 'clocks' | 'standby'): boolean {
 }
 
 /** Without a library that shifts clocks: the kinds that are left out of a choice, and those that remain. */
-export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[], readonly leftOut: readonly TroubleKind[] } {
+export function within(chosen: 'all' | 'none' | TroubleKind, hasClocks: boolean): { readonly run: readonly TroubleKind[]; readonly leftOut: readonly TroubleKind[] } {
   const wanted = kindNames.filter((name) => chosen === 'all' || name === chosen)
   const possible = (name: TroubleKind): boolean => hasClocks || !needs(name, 'clocks')
   return { run: wanted.filter(possible), leftOut: wanted.filter((name) => !possible(name)) }
@@ -88,7 +88,8 @@ async function trouble(parts: TroubleParts, names: readonly TroubleKind[], now: 
   let counted = false
   try {
     await kinds[name].act({
-      ...parts, replica,
+      ...parts,
+      replica,
       longMs: random.between(Math.floor(maxLagMs * 0.9), maxLagMs * 4),
       begun: (what) => {
         if (!counted) trail.count(`trouble: ${name}`)

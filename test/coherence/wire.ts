@@ -46,7 +46,9 @@ export class Wire {
 
   /** Stops one direction for this long: written bytes wait, and arrive in order. */
   stall(direction: Direction, ms: number): void {
-    this.#stalls[direction] = new Promise((resolve) => { setTimeout(resolve, ms).unref() })
+    this.#stalls[direction] = new Promise((resolve) => {
+      setTimeout(resolve, ms).unref()
+    })
   }
 
   /** Breaks every connection, in the middle of its message. */

@@ -62,7 +62,8 @@ test('the effective configuration, as it is printed, loads as the same one', (t)
     admin: { tokens: [{ name: 'a', token: 'b' }] },
     proxy: { trustProxy: ['10.0.0.0/8'] },
     origins: { api: { servers: ['http://x:80/'], tls: {}, health: { path: '/healthz?a=b' } } },
-    routes: [{ origin: 'api', key: { cookies: ['lang'] }, cache: { ttl: { default: '90s', status: { 404: '5s' } }, maxEntryBytes: 1000 } }, { origin: 'api', cache: { ttl: { heuristic: 'off' } } }],
+    routes: [{ origin: 'api', key: { cookies: ['lang'] }, cache: { ttl: { default: '90s', status: { 404: '5s' } }, maxEntryBytes: 1000 } }, { origin: 'api',
+      cache: { ttl: { heuristic: 'off' } } }],
     workers: 'auto',
   })
   t.strictSame(resolveConfig(parse(stringify(humanise(config)))), config)

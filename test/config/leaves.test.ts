@@ -37,13 +37,27 @@ t.test('every leaf of the schema has a probe, and nothing else has', (t) => {
 
 /** Settings for which zero is a value, each with the test that shows what zero does. */
 const zeros: Readonly<Record<string, string>> = {
-  'proxy.port': 'cli/serve', 'admin.port': 'cli/serve',
-  'proxy.requestTimeoutMs': 'e2e/grpc', 'proxy.keepAliveTimeoutMs': 'config/leaves/listeners', 'proxy.stalledTimeoutMs': 'config/leaves/listeners',
-  'proxy.shutdownGraceMs': 'config/leaves/listeners', 'proxy.shutdownDelayMs': 'config/leaves/listeners',
-  'origins.<name>.timeouts.idleMs': 'config/leaves/origins', 'origins.<name>.maxQueue': 'config/leaves/origins', 'origins.<name>.retries': 'config/leaves/origins',
-  'routes[].cache.ttl.default': 'stories/zeros', 'routes[].cache.ttl.max': 'stories/zeros', 'routes[].cache.ttl.heuristic': 'stories/zeros', 'routes[].cache.ttl.status': 'stories/zeros',
-  'routes[].cache.staleWhileRevalidate': 'stories/zeros', 'routes[].cache.staleIfError': 'stories/zeros', 'routes[].cache.maxEntryBytes': 'stories/zeros',
-  'cache.memory.maxBytes': 'conformance/runs', 'cache.memory.maxEntryBytes': 'stories/zeros', 'cache.maxEntryBytes': 'stories/zeros', 'cache.keepStale': 'stories/zeros',
+  'proxy.port': 'cli/serve',
+  'admin.port': 'cli/serve',
+  'proxy.requestTimeoutMs': 'e2e/grpc',
+  'proxy.keepAliveTimeoutMs': 'config/leaves/listeners',
+  'proxy.stalledTimeoutMs': 'config/leaves/listeners',
+  'proxy.shutdownGraceMs': 'config/leaves/listeners',
+  'proxy.shutdownDelayMs': 'config/leaves/listeners',
+  'origins.<name>.timeouts.idleMs': 'config/leaves/origins',
+  'origins.<name>.maxQueue': 'config/leaves/origins',
+  'origins.<name>.retries': 'config/leaves/origins',
+  'routes[].cache.ttl.default': 'stories/zeros',
+  'routes[].cache.ttl.max': 'stories/zeros',
+  'routes[].cache.ttl.heuristic': 'stories/zeros',
+  'routes[].cache.ttl.status': 'stories/zeros',
+  'routes[].cache.staleWhileRevalidate': 'stories/zeros',
+  'routes[].cache.staleIfError': 'stories/zeros',
+  'routes[].cache.maxEntryBytes': 'stories/zeros',
+  'cache.memory.maxBytes': 'conformance/runs',
+  'cache.memory.maxEntryBytes': 'stories/zeros',
+  'cache.maxEntryBytes': 'stories/zeros',
+  'cache.keepStale': 'stories/zeros',
   'coherence.purgeWaitMs': 'config/leaves/storage',
 }
 
@@ -61,7 +75,8 @@ t.test('every setting for which zero is a value has a test of zero', (t) => {
   t.same(Object.keys(zeros).toSorted(), takeZero.toSorted())
   for (const [path, file] of Object.entries(zeros)) {
     const names = path.split('.').at(-1) as string
-    const text = ['.test.ts', '.ts'].map((end) => new URL(`../../../test/${file}${end}`, import.meta.url)).filter((url) => existsSync(url)).map((url) => readFileSync(url, 'utf8')).join('')
+    const text = ['.test.ts', '.ts'].map((end) => new URL(`../../../test/${file}${end}`, import.meta.url)).filter((url) => existsSync(url)).map((url) => readFileSync(url, 'utf8'))
+      .join('')
     t.match(text, new RegExp(names.replace(/[A-Z]/g, (letter) => `[_-]?${letter}`), 'i'), `${path} in ${file}`)
   }
   t.end()

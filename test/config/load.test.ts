@@ -55,7 +55,8 @@ cache:   { memory: { maxBytes: 256MiB }, maxEntryBytes: 64MiB }
 sessions: { enabled: false }
 workers: 1
 `, { DEPLOY_TOKEN: 's3:#cret' })
-  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } }, cache: { ttl: { default: 0, status: { 404: 5000 } } } })
+  t.match(config.routes[0], { match: { host: 'api.example.com', path: '/v1/' }, key: { query: { ignore: ['utm_*', 'fbclid'], sort: true } },
+    cache: { ttl: { default: 0, status: { 404: 5000 } } } })
   t.equal(config.origins.api?.health?.intervalMs, 2000)
   t.end()
 })
@@ -84,7 +85,8 @@ test('flags beat the environment, which beats the file, which beats the defaults
 
 test('--default-ttl is the default lifetime of every route, in place of the file’s', (t) => {
   const text = `${origin}routes: [{ match: { path: /a }, origin: api, cache: { ttl: { default: 1h, max: 2h } } }, { origin: api, cache: }, { origin: api }]\n`
-  t.strictSame(load(t, text, {}, { defaultTtl: '30s' }).routes.map(({ cache: { ttl } }) => [ttl.default, ttl.max]), [[30_000, 7_200_000], [30_000, 31_536_000_000], [30_000, 31_536_000_000]])
+  t.strictSame(load(t, text, {}, { defaultTtl: '30s' }).routes.map(({ cache: { ttl } }) => [ttl.default, ttl.max]), [[30_000, 7_200_000], [30_000, 31_536_000_000], [30_000,
+    31_536_000_000]])
   t.strictSame(load(t, text).routes.map(({ cache }) => cache.ttl.default), [3_600_000, undefined, undefined])
   t.strictSame(load(t, text, {}, { defaultTtl: '0' }).routes.map(({ cache }) => cache.ttl.default), [0, 0, 0])
   const only = { origin: ['http://127.0.0.1:1'] }
@@ -131,8 +133,11 @@ test('every kind of setting can come from the environment', (t) => {
   })
   const watched = loadConfig({
     env: {
-      SPRINGHOUSE_REDIS_SENTINEL_MASTER: 'cache', SPRINGHOUSE_REDIS_SENTINEL_NODES: 's-1:26379, s-2:26379', SPRINGHOUSE_REDIS_SENTINEL_PASSWORD: 'of the sentinels',
-      SPRINGHOUSE_REDIS_USERNAME: 'house', SPRINGHOUSE_REDIS_PASSWORD: 'of: the, servers',
+      SPRINGHOUSE_REDIS_SENTINEL_MASTER: 'cache',
+      SPRINGHOUSE_REDIS_SENTINEL_NODES: 's-1:26379, s-2:26379',
+      SPRINGHOUSE_REDIS_SENTINEL_PASSWORD: 'of the sentinels',
+      SPRINGHOUSE_REDIS_USERNAME: 'house',
+      SPRINGHOUSE_REDIS_PASSWORD: 'of: the, servers',
     },
     flags: { origin: ['http://127.0.0.1:1'] },
   }).config
@@ -145,7 +150,8 @@ test('every kind of setting can come from the environment', (t) => {
 })
 
 test('SPRINGHOUSE_CONFIG names the file when no flag does', (t) => {
-  const dir = t.testdir({ 'a.yaml': `${origin}proxy: { port: 1001 }`, 'b.json': JSON.stringify({ $schema: 'x', origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 1002 } }) })
+  const dir = t.testdir({ 'a.yaml': `${origin}proxy: { port: 1001 }`,
+    'b.json': JSON.stringify({ $schema: 'x', origins: { api: { servers: ['http://127.0.0.1:3000'] } }, proxy: { port: 1002 } }) })
   t.equal(loadConfig({ env: { SPRINGHOUSE_CONFIG: `${dir}/a.yaml` } }).config.proxy.port, 1001)
   const fromFlag = loadConfig({ file: `${dir}/b.json`, env: { SPRINGHOUSE_CONFIG: `${dir}/a.yaml` } })
   t.equal(fromFlag.config.proxy.port, 1002)

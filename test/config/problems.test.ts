@@ -37,7 +37,8 @@ test('every problem is reported at once', (t) => {
 })
 
 test('each old name of a setting is refused with a line that gives the new one, wherever it was written', (t) => {
-  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h', 'routes[].cache.negativeTtl': { 404: '5s' }, 'routes[].cache.heuristics': false }
+  const values: Readonly<Record<string, unknown>> = { 'routes[].cache.enabled': false, 'routes[].cache.defaultTtl': '5s', 'routes[].cache.maxTtl': '1h',
+    'routes[].cache.negativeTtl': { 404: '5s' }, 'routes[].cache.heuristics': false }
   t.strictSame(Object.keys(values), Object.keys(renamedSettings))
   for (const [path, now] of Object.entries(renamedSettings)) {
     const name = path.slice(path.lastIndexOf('.') + 1)
@@ -47,7 +48,8 @@ test('each old name of a setting is refused with a line that gives the new one, 
     const env = { SPRINGHOUSE_ORIGINS: JSON.stringify(origins), SPRINGHOUSE_ROUTES: JSON.stringify(routes) }
     t.strictSame(lines(() => loadConfig({ env })), [`${line} (from SPRINGHOUSE_ROUTES)`])
   }
-  t.strictSame(wrong({ routes: [{ origin: 'api', cache: { defaultTTL: '5s', mode: 'cache' } }] }), ['routes[0].cache.defaultTTL: renamed; write ttl: { default: … }'], 'misspelt, too')
+  t.strictSame(wrong({ routes: [{ origin: 'api', cache: { defaultTTL: '5s', mode: 'cache' } }] }), ['routes[0].cache.defaultTTL: renamed; write ttl: { default: … }'],
+    'misspelt, too')
   const { cache } = resolveConfig({ origins, routes: [{ origin: 'api', cache: { mode: 'bypass', ttl: { default: '5s', max: '1h' } } }] }).routes[0] ?? {}
   t.match(cache, { mode: 'bypass', ttl: { default: 5000, max: 3_600_000 } })
   t.end()
@@ -85,29 +87,43 @@ test('a wrong value is shown, with a right one', (t) => {
     [{ log: { level: 'loud' } }, 'log.level: expected one of trace, debug, info, warn, error, fatal, silent, got "loud"'],
     [{ workers: 0 }, 'workers: expected a whole number from 1 to 256, or auto, got 0'],
     [{ origins: { API: origins.api }, routes: [] }, 'origins.API: unusable name; expected origins by name (lower-case letters, digits and dashes), each with its servers'],
-    [{ origins: { api: {} } }, 'origins.api.servers: missing; expected a list of at least one, each an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3'],
-    [{ origins: { api: { servers: ['http://api/v1'] } } }, 'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://api/v1"'],
-    [{ origins: { api: { servers: ['http://u:secret@api'] } } }, 'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://u:********@api"'],
+    [{ origins: { api: {} } },
+      'origins.api.servers: missing; expected a list of at least one, each an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3'],
+    [{ origins: { api: { servers: ['http://api/v1'] } } },
+      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://api/v1"'],
+    [{ origins: { api: { servers: ['http://u:secret@api'] } } },
+      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://u:********@api"'],
     [{ origins: { api: { servers: ['http://api', 'http://api:80/'] } } }, 'origins.api.servers[0]: "http://api" is in the list twice'],
-    [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] }, 'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
+    [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] },
+      'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
     [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
     [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "/v1?a"'],
     [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no percent-encoding; write %25 for the character'],
-    [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
-    [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] }, 'routes[0].match.path: "/a/..;b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
+    [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] },
+      'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
+    [{ routes: [{ match: { path: '/a/..;b' }, origin: 'api' }] },
+      'routes[0].match.path: "/a/..;b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
     [{ routes: [{}] }, 'routes[0].origin: missing; expected the name of an origin'],
-    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 'on' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got "on"'],
-    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: true } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got true'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 'on' } } }] },
+      'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got "on"'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: true } } }] },
+      'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got true'],
     [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: 60 } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 30s, 5m or 1h, got 60'],
-    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] }, 'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
-    [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] }, 'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got "share"'],
-    [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] }, 'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { heuristic: '400d' } } }] },
+      'routes[0].cache.ttl.heuristic: expected a duration with its unit, such as 500ms, 30s or 5m, from 0s to 365d, or off, got 400d'],
+    [{ routes: [{ origin: 'api', cache: { cookies: 'share' } }] },
+      'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got "share"'],
+    [{ routes: [{ origin: 'api', cache: { ttl: { status: { 200: '5s' } } } }] },
+      'routes[0].cache.ttl.status.200: unusable name; expected durations by status code from 400 to 599, such as { 404: 5s }'],
     [{ redis: { url: 'http://redis' } }, 'redis.url: expected a redis://, rediss:// or unix:// URL, such as redis://redis:6379, got "http://redis"'],
     [{ redis: { cluster: ['redis-1'] } }, 'redis.cluster[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "redis-1"'],
-    [{ redis: { cluster: ['redis://redis-1/2'] } }, 'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],
-    [{ redis: { sentinel: { master: 'm', nodes: ['s:70000'] } } }, 'redis.sentinel.nodes[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "s:70000"'],
+    [{ redis: { cluster: ['redis://redis-1/2'] } },
+      'redis.cluster[0]: expected no database: a cluster has only number 0, and 0 is what is used of servers that Sentinels watch, got "redis://redis-1/2"'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:70000'] } } },
+      'redis.sentinel.nodes[0]: expected a host and a port, such as redis-1:6379, or a redis:// or rediss:// URL, got "s:70000"'],
     [{ redis: { url: 'redis://a', password: '' } }, 'redis.password: expected a password of one to 512 characters, got a value that is not shown here'],
-    [{ admin: { tokens: [{ name: 'a', token: 'two words' }] } }, 'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
+    [{ admin: { tokens: [{ name: 'a', token: 'two words' }] } },
+      'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
   t.end()
@@ -117,7 +133,8 @@ test('settings are held to each other', (t) => {
   const token = { name: 'a', token: 'abc' }
   const cases: readonly [Record<string, unknown>, string][] = [
     [{ origins: {} }, 'origins: none is given; give one with --origin http://127.0.0.1:3000, SPRINGHOUSE_ORIGINS, or origins in the file'],
-    [{ admin: { host: '0.0.0.0' } }, 'admin.tokens: a token is needed because the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens'],
+    [{ admin: { host: '0.0.0.0' } },
+      'admin.tokens: a token is needed because the admin listener is not on loopback (admin.host is 0.0.0.0); set SPRINGHOUSE_ADMIN_TOKEN, or admin.tokens'],
     [{ admin: { port: 8080 } }, 'admin.port: 8080 is also the port of the proxy listener; the ports must differ'],
     [{ admin: { tokens: [token, { name: 'a', token: 'def' }] } }, 'admin.tokens[1].name: another token already has the name "a"'],
     [{ admin: { tokens: [token, { name: 'b', token: 'abc' }] } }, 'admin.tokens[1].token: another token already has the same value'],
@@ -131,9 +148,11 @@ test('settings are held to each other', (t) => {
     [{ redis: { cluster: ['redis://:p@a', 'b:6379'], password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
     [{ redis: { url: 'redis://:p@a', password: 'p' } }, 'redis.password: given twice: here, and in a URL; leave one of them out'],
     [{ redis: { cluster: ['a:6379'], username: 'u' } }, 'redis.password: missing; redis.username is given, and a user has a password'],
-    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } }, 'redis.sentinel.nodes: some nodes have rediss:// and others do not; write it for all nodes or for none'],
+    [{ redis: { sentinel: { master: 'm', nodes: ['s:26379', 'rediss://t:26379'] } } },
+      'redis.sentinel.nodes: some nodes have rediss:// and others do not; write it for all nodes or for none'],
     [{ redis: { sentinel: { master: 'm', nodes: ['s:26379'], username: 'u' } } }, 'redis.sentinel.password: missing; redis.sentinel.username is given, and a user has a password'],
-    [{ routes: [{ origin: 'api', cache: { cookies: { key: ['a'] } } }] }, 'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got {"key":["a"]}'],
+    [{ routes: [{ origin: 'api', cache: { cookies: { key: ['a'] } } }] },
+      'routes[0].cache.cookies: expected private or ignore (cookies of the key are key.cookies: [names]), got {"key":["a"]}'],
     [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
@@ -184,8 +203,11 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
     'SPRINGHOUSE_TOKEN_FILE: unknown variable; did you mean SPRINGHOUSE_ADMIN_TOKEN_FILE?',
   ])
   const services = {
-    SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_SERVICE_PORT_HTTP: '80', SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
-    SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
+    SPRINGHOUSE_SERVICE_HOST: '10.0.0.1',
+    SPRINGHOUSE_SERVICE_PORT_HTTP: '80',
+    SPRINGHOUSE_PORT: 'tcp://10.0.0.1:80',
+    SPRINGHOUSE_PORT_80_TCP_ADDR: '10.0.0.1',
+    SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80',
   }
   t.equal(loadConfig({ env: services, flags }).config.proxy.port, 8080, 'service links of Kubernetes are not meant for us')
   t.end()
@@ -194,9 +216,13 @@ test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) 
 // The guards: `isServiceLink` and `isAboutDeployment` in environment.ts.
 test('Kubernetes service links and deployment variables are distinguished from misspelt settings', (t) => {
   const flags = { origin: ['http://127.0.0.1:1'] }
-  const services = ['SPRINGHOUSE', 'SPRINGHOUSE_PROXY', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_REDIS', 'SPRINGHOUSE_REDIS_SENTINEL', 'SPRINGHOUSE_CACHE', 'SPRINGHOUSE_PROXY_2', 'SPRINGHOUSE_V1_PROXY']
+  const services = ['SPRINGHOUSE', 'SPRINGHOUSE_PROXY', 'SPRINGHOUSE_ADMIN', 'SPRINGHOUSE_REDIS', 'SPRINGHOUSE_REDIS_SENTINEL', 'SPRINGHOUSE_CACHE', 'SPRINGHOUSE_PROXY_2',
+    'SPRINGHOUSE_V1_PROXY']
   const links = Object.fromEntries(services.flatMap((name) => [
-    [`${name}_SERVICE_HOST`, '10.0.0.1'], [`${name}_SERVICE_PORT`, '8080'], [`${name}_SERVICE_PORT_HTTP`, '8080'], [`${name}_SERVICE_PORT_HTTP_2`, '8081'],
+    [`${name}_SERVICE_HOST`, '10.0.0.1'],
+    [`${name}_SERVICE_PORT`, '8080'],
+    [`${name}_SERVICE_PORT_HTTP`, '8080'],
+    [`${name}_SERVICE_PORT_HTTP_2`, '8081'],
     ...['tcp', 'udp', 'sctp'].flatMap((protocol) => [
       [`${name}_PORT`, `${protocol}://10.0.0.1:8080`],
       [`${name}_PORT_8080_${protocol.toUpperCase()}`, `${protocol}://10.0.0.1:8080`],
@@ -210,10 +236,11 @@ test('Kubernetes service links and deployment variables are distinguished from m
   t.match(loaded.config, { proxy: { port: 8080 }, admin: { port: 8081 } })
   t.strictSame(loaded.notices, ['PROXY', 'ADMIN'].map((name) => (
     `SPRINGHOUSE_${name}_PORT=sctp://10.0.0.1:8080 is a Kubernetes service link for a service named springhouse-${name.toLowerCase()}, and does not set ${name.toLowerCase()}.port; `
-    + 'enableServiceLinks: false in the pod\'s spec turns such variables off'
+    + "enableServiceLinks: false in the pod's spec turns such variables off"
   )), 'variables that have the name of a setting')
   t.strictSame(loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: '1', SPRINGHOUSE_VERSION: '2', SPRINGHOUSE_PORT: 'tcp://h:1' }, flags }).notices, [])
-  for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080', 'PORT_X_TCP', 'CACHE_PORT']) {
+  for (const name of ['PORT', 'HOST', 'PROXY_PROT', 'PROXY_TAG', 'CACHE_VERSION', 'REDIS_PASSWORT', 'REDIS_PASSWORD_FIEL', 'PROXY_PORT_FILE', 'VERSION_X', 'SERVICE', 'PORT_8080',
+    'PORT_X_TCP', 'CACHE_PORT']) {
     t.match(lines(() => loadConfig({ env: { [`SPRINGHOUSE_${name}`]: '8080' }, flags })), [new RegExp(`^SPRINGHOUSE_${name}: unknown variable; `)], name)
   }
   t.match(lines(() => loadConfig({ env: { SPRINGHOUSE_PROXY_PORT: 'http://h:1' }, flags })), [/^proxy\.port: expected .* \(from SPRINGHOUSE_PROXY_PORT\)$/])
@@ -251,7 +278,9 @@ test('a field that cannot carry tags is refused', (t) => {
   for (const name of ['Content-Type', 'set-cookie', 'Cache-Control', 'cdn-cache-control', 'vary', 'proxy-authenticate', 'surrogate-control']) {
     t.match(fields({ name }), [new RegExp(`^cache\\.tags\\.fields\\[0\\]\\.name: ${name.toLowerCase()} has another meaning in HTTP`)])
   }
-  t.strictSame(fields({ name: 'Cache-Groups', separator: 'comma' }), ['cache.tags.fields[0].separator: cache-groups is a list of strings in quotes (RFC 9875 §2); write structured'])
+  t.strictSame(fields({ name: 'Cache-Groups', separator: 'comma' }), [
+    'cache.tags.fields[0].separator: cache-groups is a list of strings in quotes (RFC 9875 §2); write structured',
+  ])
   t.match(fields({ name: 'x y' }), [/^cache\.tags\.fields\[0\]\.name: expected the name of a header field/])
   t.match(fields({ name: 'x', separator: 'semicolon' }), [/^cache\.tags\.fields\[0\]\.separator: expected one of comma, space, both, structured/])
   t.strictSame(fields(), [])

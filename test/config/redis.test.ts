@@ -47,7 +47,9 @@ t.test('a URL says host, port, database, user, password and TLS', (t) => {
 t.test('any other URL is refused, with the right form and without its password', (t) => {
   const refused: [string, RegExp][] = [
     ['redis://h/cache', /expected the number of a database after the host, as in redis:\/\/redis:6379\/5, or nothing, got "redis:\/\/h\/cache"/],
-    ...['/-1', '/1.0', '/0x5', '/05', '/00', '/5/', '/5/6', '//5', '/1e3', '/ 5', '/%35', '/99999999999', '/2147483648'].map((path): [string, RegExp] => [`redis://h${path}`, /number of a database/]),
+    ...['/-1', '/1.0', '/0x5', '/05', '/00', '/5/', '/5/6', '//5', '/1e3', '/ 5', '/%35', '/99999999999', '/2147483648'].map((
+      path,
+    ): [string, RegExp] => [`redis://h${path}`, /number of a database/]),
     ['redis://h?db=5', /neither \? nor #.*redis:\/\/redis:6379\/5/],
     ['redis://h/?db=5', /neither \? nor #/],
     ['redis://h/5?family=6', /neither \? nor #/],
@@ -125,7 +127,8 @@ t.test('redis.tls: files that can be read, a certificate with its key, and serve
   t.strictSame(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key: file, servername: 'redis.test', rejectUnauthorized: true } }), [])
   t.strictSame(wrong({ cluster: ['h:1', 'rediss://i:1'], tls: {} }), [])
   t.strictSame(wrong({ sentinel: { master: 'm', nodes: ['s:1'] }, tls: { ca: file } }), [])
-  for (const name of ['ca', 'cert', 'key']) t.match(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key: file, [name]: '/nowhere' } }), [`redis.tls.${name}: cannot read /nowhere`])
+  for (const name of ['ca', 'cert', 'key'])
+    t.match(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key: file, [name]: '/nowhere' } }), [`redis.tls.${name}: cannot read /nowhere`])
   t.match(wrong({ url: 'rediss://h', tls: { cert: file } }), ['redis.tls.key: missing; redis.tls.cert is given and needs its key'])
   t.match(wrong({ url: 'rediss://h', tls: { key: file } }), ['redis.tls.cert: missing; redis.tls.key is given and needs its certificate'])
   for (const redis of [{ url: 'redis://h' }, { url: 'unix:///run/s' }, { cluster: ['redis://h:1'] }, { sentinel: { master: 'm', nodes: ['redis://h:1'] } }]) {

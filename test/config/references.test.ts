@@ -49,19 +49,22 @@ test('${NAME:?message} demands a variable that is set and not empty', (t) => {
 
 // The guard: `refuse` in substitute.ts. None of these may become the token that it looks like.
 test('any other ${…}, and $NAME, is refused with its place', (t) => {
-  const braces = ['${CI_TOKEN-s3cret}', '${CI_TOKEN?no}', '${CI_TOKEN:+s3cret}', '${CI_TOKEN+s3cret}', '${CI_TOKEN:=s3cret}', '${CI_TOKEN=s3cret}', '${CI_TOKEN:0:3}', '${CI_TOKEN }',
-    '${CI_TOKEN%x}', '${CI_TOKEN^^}', '${CI_TOKEN.x}', '${CI_TOKEN', '${CI_TOKEN:', '${CI_TOKEN:x}']
+  const braces = ['${CI_TOKEN-s3cret}', '${CI_TOKEN?no}', '${CI_TOKEN:+s3cret}', '${CI_TOKEN+s3cret}', '${CI_TOKEN:=s3cret}', '${CI_TOKEN=s3cret}', '${CI_TOKEN:0:3}',
+    '${CI_TOKEN }', '${CI_TOKEN%x}', '${CI_TOKEN^^}', '${CI_TOKEN.x}', '${CI_TOKEN', '${CI_TOKEN:', '${CI_TOKEN:x}']
   for (const written of braces) {
-    t.strictSame(lines(t, `${origin}admin:\n  tokens:\n    - name: a\n      token: "x${written}"\n`, { CI_TOKEN: 'given' }),
-      ['admin.tokens[0].token: ${CI_TOKEN…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 5, column 16)'], written)
+    t.strictSame(lines(t, `${origin}admin:\n  tokens:\n    - name: a\n      token: "x${written}"\n`, { CI_TOKEN: 'given' }), [
+      'admin.tokens[0].token: ${CI_TOKEN…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 5, column 16)',
+    ], written)
   }
   for (const written of ['${}', '${ CI_TOKEN}', '${#CI_TOKEN}', '${!CI_TOKEN}', '${1}', '${-x}', '${{CI_TOKEN}}', '${']) {
-    t.strictSame(lines(t, withToken(`"${written}"`), { CI_TOKEN: 'given' }),
-      ['admin.tokens[0].token: ${…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 2, column 39)'], written)
+    t.strictSame(lines(t, withToken(`"${written}"`), { CI_TOKEN: 'given' }), [
+      'admin.tokens[0].token: ${…} is not replaced: write ${NAME}, ${NAME:-default} or ${NAME:?message}, or $$ for the character (a.yaml, line 2, column 39)',
+    ], written)
   }
   for (const written of ['$CI_TOKEN', '$ci', '$_', '$$$CI_TOKEN']) {
     const [line, ...others] = lines(t, withToken(`"pa${written}"`), { CI_TOKEN: 'given' })
-    t.match(line, /^admin\.tokens\[0\]\.token: \$NAME is not replaced: write \$\{NAME\} for an environment variable, or \$\$ for the character \(a\.yaml, line 2, column 4[13]\)$/, written)
+    t.match(line, /^admin\.tokens\[0\]\.token: \$NAME is not replaced: write \$\{NAME\} for an environment variable, or \$\$ for the character \(a\.yaml, line 2, column 4[13]\)$/,
+      written)
     t.strictSame(others, [])
   }
   t.strictSame(lines(t, withToken('"${CI_TOKEN:-s3"')), ['admin.tokens[0].token: ${CI_TOKEN:-…} has no closing brace (a.yaml, line 2, column 39)'])
@@ -80,7 +83,7 @@ test('no message shows the text around a refused reference: it may be a password
 
 test('$$ is a literal $, anywhere', (t) => {
   const env = { NAME: 'n' }
-  t.equal(token(load(t, withToken('pa$$')), ), 'pa$')
+  t.equal(token(load(t, withToken('pa$$'))), 'pa$')
   t.equal(token(load(t, withToken('$$NAME'), env)), '$NAME')
   t.equal(token(load(t, withToken('$${NAME}'), env)), '${NAME}')
   t.equal(token(load(t, withToken('$${NAME:-x}'), env)), '${NAME:-x}')
@@ -171,8 +174,12 @@ test('JSON is taken as YAML is', (t) => {
 
 test('comments are ignored, and names are taken as they are', (t) => {
   t.equal(load(t, `# $X \${X \${Y} \${Z:?no} "\${\n${origin}log: { level: warn } # costs $5 \${`).log.level, 'warn')
-  t.strictSame(lines(t, 'origins: { "${NAME:-api}": { servers: [http://a] } }'), ['origins.${NAME:-api}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)'])
-  t.strictSame(lines(t, 'origins: { ${NAME}: { servers: [http://a] } }', { NAME: 'api' }), ['origins.${NAME}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)'])
+  t.strictSame(lines(t, 'origins: { "${NAME:-api}": { servers: [http://a] } }'), [
+    'origins.${NAME:-api}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)',
+  ])
+  t.strictSame(lines(t, 'origins: { ${NAME}: { servers: [http://a] } }', { NAME: 'api' }), [
+    'origins.${NAME}: a reference is replaced in a value only, not in a name (a.yaml, line 1, column 12)',
+  ])
   t.strictSame(lines(t, `${origin}$proxy: { port: 1 }`), ['$proxy: a reference is replaced in a value only, not in a name (a.yaml, line 2, column 1)'])
   t.end()
 })

@@ -51,7 +51,8 @@ test('every setting that is secret has one beside it for the path of a file', (t
   }
   look(configNode)
   t.ok(secrets >= 3)
-  for (const name of ['SPRINGHOUSE_REDIS_PASSWORD_FILE', 'SPRINGHOUSE_REDIS_URL_FILE', 'SPRINGHOUSE_REDIS_SENTINEL_PASSWORD_FILE']) t.ok(variables.some((variable) => variable.name === name), name)
+  for (const name of ['SPRINGHOUSE_REDIS_PASSWORD_FILE', 'SPRINGHOUSE_REDIS_URL_FILE', 'SPRINGHOUSE_REDIS_SENTINEL_PASSWORD_FILE'])
+    t.ok(variables.some((variable) => variable.name === name), name)
   t.end()
 })
 
@@ -64,7 +65,8 @@ redis: { sentinel: { master: m, nodes: [s:1], passwordFile: ${dir}/secret }, pas
   t.match(config, { admin: { tokens: [{ token: 'hush', tokenFile: `${relative(process.cwd(), dir)}/secret` }] }, redis: { password: 'hush', sentinel: { password: 'hush' } } })
   t.equal(load(dir, 'redis: { urlFile: url }').redis?.url, 'redis://u:hush@h:1')
   t.equal(fromEnv({ SPRINGHOUSE_REDIS_URL_FILE: `${dir}/url` }).redis?.url, 'redis://u:hush@h:1')
-  t.equal(fromEnv({ SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_REDIS_PASSWORD_FILE: relative(process.cwd(), `${dir}/secret`) }).redis?.password, 'hush', 'from where the process is')
+  t.equal(fromEnv({ SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_REDIS_PASSWORD_FILE: relative(process.cwd(), `${dir}/secret`) }).redis?.password, 'hush',
+    'from where the process is')
   const watched = fromEnv({ SPRINGHOUSE_REDIS_SENTINEL_MASTER: 'm', SPRINGHOUSE_REDIS_SENTINEL_NODES: 's:1', SPRINGHOUSE_REDIS_SENTINEL_PASSWORD_FILE: `${dir}/secret` })
   t.equal(watched.redis?.sentinel?.password, 'hush')
   t.match(fromEnv({ SPRINGHOUSE_ADMIN_TOKEN_FILE: `${dir}/secret` }).admin.tokens, [{ name: 'env', token: 'hush', scopes: ['read', 'purge', 'sessions'] }])
@@ -138,20 +140,26 @@ test('a file that cannot be used is one clear line with its path, and nothing wa
     t.strictSame(lines(() => load(dir, `redis: { url: redis://h, username: u, passwordFile: ${file} }`)), [`redis.passwordFile: ${why}`])
     const path = file.startsWith('/') ? file : `${dir}/${file}`
     t.strictSame(lines(() => fromEnv({ SPRINGHOUSE_ADMIN_TOKEN_FILE: path, SPRINGHOUSE_ADMIN_HOST: '0.0.0.0' })), [`SPRINGHOUSE_ADMIN_TOKEN_FILE: ${why}`])
-    t.strictSame(lines(() => fromEnv({ SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_REDIS_PASSWORD_FILE: path })), [`redis.passwordFile: ${why} (from SPRINGHOUSE_REDIS_PASSWORD_FILE)`])
+    t.strictSame(lines(() => fromEnv({ SPRINGHOUSE_REDIS_URL: 'redis://h', SPRINGHOUSE_REDIS_PASSWORD_FILE: path })), [
+      `redis.passwordFile: ${why} (from SPRINGHOUSE_REDIS_PASSWORD_FILE)`,
+    ])
   }
   t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: "" } ] }')), ['admin.tokens[0].tokenFile: expected the path of a file, got ""'])
   t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: 3 } ] }')), ['admin.tokens[0].tokenFile: expected the path of a file, got 3'])
-  t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a } ] }')), ['admin.tokens[0].token: missing; expected a token of visible ASCII characters without spaces, or tokenFile, the path of a file that holds it'])
+  t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a } ] }')), [
+    'admin.tokens[0].token: missing; expected a token of visible ASCII characters without spaces, or tokenFile, the path of a file that holds it',
+  ])
   t.end()
 })
 
 test('a secret from a file is checked like any value, and is not shown', (t) => {
   const dir = dirOf(t, { spaced: 'hush hush', long: 'hush'.repeat(300) })
-  t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: spaced } ] }')),
-    [`admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here (from ${dir}/spaced)`])
-  t.strictSame(lines(() => fromEnv({ SPRINGHOUSE_ADMIN_TOKENS: `[{ name: a, tokenFile: ${dir}/spaced }]` })),
-    [`admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here (from ${dir}/spaced)`])
+  t.strictSame(lines(() => load(dir, 'admin: { tokens: [ { name: a, tokenFile: spaced } ] }')), [
+    `admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here (from ${dir}/spaced)`,
+  ])
+  t.strictSame(lines(() => fromEnv({ SPRINGHOUSE_ADMIN_TOKENS: `[{ name: a, tokenFile: ${dir}/spaced }]` })), [
+    `admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here (from ${dir}/spaced)`,
+  ])
   const told = lines(() => load(dir, 'redis: { urlFile: secret }'))
   t.equal(told.length, 1)
   t.match(told[0], /^redis\.url: expected .*, got a value that is not shown here \(from .*\/secret\)$/)

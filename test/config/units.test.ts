@@ -6,9 +6,21 @@ import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/
 
 test('a duration needs its unit, and means milliseconds', (t) => {
   const cases: readonly [string, number | undefined][] = [
-    ['0s', 0], ['0', 0], ['500ms', 500], ['5m', 300_000], ['1h', 3_600_000], ['1d', 86_400_000], ['90 s', 90_000],
-    ['5', undefined], ['5M', undefined], ['-5s', undefined], ['1.5h', undefined], ['s', undefined], ['', undefined],
-    ['5 weeks', undefined], ['999999999999999d', undefined],
+    ['0s', 0],
+    ['0', 0],
+    ['500ms', 500],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
+    ['1d', 86_400_000],
+    ['90 s', 90_000],
+    ['5', undefined],
+    ['5M', undefined],
+    ['-5s', undefined],
+    ['1.5h', undefined],
+    ['s', undefined],
+    ['', undefined],
+    ['5 weeks', undefined],
+    ['999999999999999d', undefined],
   ]
   for (const [text, ms] of cases) t.equal(parseDuration(text), ms, JSON.stringify(text))
   t.end()
@@ -16,9 +28,19 @@ test('a duration needs its unit, and means milliseconds', (t) => {
 
 test('KiB is 1024 bytes, and KB is 1000', (t) => {
   const cases: readonly [string, number | undefined][] = [
-    ['256MiB', 268_435_456], ['64KB', 64_000], ['64KiB', 65_536], ['64kb', 64_000], ['1GiB', 1_073_741_824], ['10B', 10],
-    ['1024', 1024], ['1 MiB', 1_048_576],
-    ['64K', undefined], ['-1', undefined], ['1.5MiB', undefined], ['', undefined], ['MiB', undefined],
+    ['256MiB', 268_435_456],
+    ['64KB', 64_000],
+    ['64KiB', 65_536],
+    ['64kb', 64_000],
+    ['1GiB', 1_073_741_824],
+    ['10B', 10],
+    ['1024', 1024],
+    ['1 MiB', 1_048_576],
+    ['64K', undefined],
+    ['-1', undefined],
+    ['1.5MiB', undefined],
+    ['', undefined],
+    ['MiB', undefined],
   ]
   for (const [text, bytes] of cases) t.equal(parseSize(text), bytes, JSON.stringify(text))
   t.end()

@@ -36,9 +36,11 @@ export function score(tests: Tests, results: Results): Score {
 
 /** Returns a line for each test that does not pass: kind, test, and the report of the client. */
 export function failures(tests: Tests, results: Results): string[] {
-  return kinds.flatMap(kind => [...tests]
-    .filter(([id, its]) => its === kind && results[id] !== true)
-    .map(([id]) => `${kind} ${id}: ${said(results[id])}`))
+  return kinds.flatMap(kind =>
+    [...tests]
+      .filter(([id, its]) => its === kind && results[id] !== true)
+      .map(([id]) => `${kind} ${id}: ${said(results[id])}`)
+  )
 }
 
 /** Returns a line for each way in which a run is not as expected. */

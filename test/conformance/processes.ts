@@ -34,8 +34,12 @@ export async function runClient(suite: Suite, proxy: string, id: string): Promis
   const child = spawn(process.execPath, suite.client, { cwd: suite.directory, env, timeout: clientTimeoutMs, stdio: ['ignore', 'pipe', 'inherit'] })
   endWithUs(child)
   let printed = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { printed += text })
-  const ended = await new Promise(resolve => { child.once('close', (code, signal) => resolve(code ?? signal)) })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text
+  })
+  const ended = await new Promise(resolve => {
+    child.once('close', (code, signal) => resolve(code ?? signal))
+  })
   if (ended !== 0) throw new Error(`the suite's client ended with ${String(ended)}`)
   return printed
 }
@@ -49,7 +53,10 @@ async function start(args: readonly string[], cwd: string, env: Readonly<Record<
   const at = await new Promise<string>((resolve, reject) => {
     const fail = (how: string): void => reject(new Error(`${args.join(' ')} ${how}${printed === '' ? '' : `:\n${printed}`}`))
     const timer = setTimeout(() => fail('did not come up'), startTimeoutMs)
-    child.once('close', () => { clearTimeout(timer); fail('ended') })
+    child.once('close', () => {
+      clearTimeout(timer)
+      fail('ended')
+    })
     for (const stream of [child.stdout, child.stderr]) {
       // Read to the end, ready or not: a full pipe would stop the process.
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -63,5 +70,7 @@ async function start(args: readonly string[], cwd: string, env: Readonly<Record<
       })
     }
   })
-  return { at, stop: () => { child.kill('SIGKILL') } }
+  return { at, stop: () => {
+    child.kill('SIGKILL')
+  } }
 }

@@ -4,11 +4,12 @@ import { hasScores, scoreTable, withScores } from './readme.ts'
 
 const begin = '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->'
 const end = '<!-- End of the scores. -->'
-const table = (passed: number, revision = 'suite 1'): string => scoreTable(revision, [{
-  settings: 'default',
-  store: 'memory',
-  score: { required: { passed, of: 160 }, optimal: { passed: 91, of: 105 }, check: { passed: 66, of: 100 } },
-}])
+const table = (passed: number, revision = 'suite 1'): string =>
+  scoreTable(revision, [{
+    settings: 'default',
+    store: 'memory',
+    score: { required: { passed, of: 160 }, optimal: { passed: 91, of: 105 }, check: { passed: 66, of: 100 } },
+  }])
 const readme = `# A\n\n${begin}\n${end}\n\nB\n`
 
 t.test('the table has the revision, and a row for each run', async t => {

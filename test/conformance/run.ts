@@ -98,7 +98,7 @@ async function settled(suite: Suite, origin: string, its: Settings, store: Store
 function report(suite: Suite, its: Settings, store: Store, results: Results, expected: Expected | undefined): Row {
   const row = { settings: its.shown, store: store.name, score: score(suite.tests, results) }
   console.log(`${its.name.padEnd(12)}${store.name.padEnd(8)}${kinds.map(kind => `${kind} ${row.score[kind].passed}/${row.score[kind].of}`).join('   ')}`)
-  if (expected === undefined) for (const failure of failures(suite.tests, results)) console.log(`  ${failure}`)
+  if (expected === undefined) { for (const failure of failures(suite.tests, results)) console.log(`  ${failure}`) }
   return row
 }
 

@@ -70,7 +70,9 @@ function undiciFirst(directory: string): string[] {
 
 /** Every test that is not for browsers alone. */
 async function testsOf(directory: string, engine: string): Promise<Tests> {
-  interface Group { readonly tests: readonly { readonly id: string; readonly kind?: Kind; readonly browser_only?: boolean }[] }
+  interface Group {
+    readonly tests: readonly { readonly id: string; readonly kind?: Kind; readonly browser_only?: boolean }[]
+  }
   const load = async (file: string): Promise<unknown> => ((await import(pathToFileURL(join(directory, 'tests', file)).href)) as { default: unknown }).default
   const groups = [...(await load('index.mjs')) as Group[]]
   // Earlier ones add this group in their client.

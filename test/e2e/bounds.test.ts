@@ -16,7 +16,7 @@ const collect = runInNewContext('gc') as () => void
 
 const mib = 1_048_576
 
-async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: TestProxy<Clock>, raw: Redis }> {
+async function overRedis(t: Test, origin: OriginHandler, config: Record<string, unknown>): Promise<{ house: TestProxy<Clock>; raw: Redis }> {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const raw = new Redis(server.url)
@@ -34,7 +34,10 @@ t.test('a body that turns out to be beyond maxEntryBytes: its client gets every 
     if (request.url === '/well') return response.end('well')
     for (let i = 0; i < pieces; i++) {
       const body = Buffer.from(piece.fill(i))
-      if (!response.write(body)) await new Promise(resolve => { response.once('drain', resolve) })
+      if (!response.write(body))
+        await new Promise(resolve => {
+          response.once('drain', resolve)
+        })
       if (i < pieces / 2 || i % 4 !== 3) continue
       collect()
       live.push(process.memoryUsage().arrayBuffers)

@@ -34,7 +34,9 @@ const stores = ['memory', 'redis', 'tiered'] as const
 async function start(t: Test, store: typeof stores[number], origin: ScriptedOrigin, route: Setting, more: Setting = {}, redis?: string): Promise<TestProxy<Clock>> {
   const over = store === 'memory' ? {} : overRedis(redis ?? '')
   const house = await startProxy<Clock>(t, {
-    origin, clock: systemClock, host: 'api.example',
+    origin,
+    clock: systemClock,
+    host: 'api.example',
     config: { ...over, ...(store === 'redis' && { cache: { memory: { maxBytes: 0 } } }), routes: [{ match: {}, origin: 'api', ...route }], ...more },
   })
   return house
@@ -60,7 +62,9 @@ for (const store of stores) {
     t.teardown(() => redis?.stop())
     const origin = await page(t)
     for (const [name, before, after] of pairs) {
-      const house = await start(t, store, origin, before, { redis: redis && { ...overRedis(redis.url).redis as object, keyPrefix: `p${pairs.findIndex(([other]) => other === name)}` } }, redis?.url)
+      const house = await start(t, store, origin, before, {
+        redis: redis && { ...overRedis(redis.url).redis as object, keyPrefix: `p${pairs.findIndex(([other]) => other === name)}` },
+      }, redis?.url)
       const victim = await house.get('/a', before === looser['cookies: ignore'] ? { Cookie: 'victim' } : {})
       t.equal(victim.status, 200)
       t.equal(detail(await house.get('/a')), 'fresh', `${name}: it was shared`)
@@ -89,7 +93,8 @@ t.test('purges and explain find the entries of a route under its new rules, and 
   await house.get('/a')
   await reload(house, origin, strict)
   await house.get('/a')
-  const explained = async (): Promise<unknown> => (JSON.parse(String((await house.admin('/v1/explain?url=http://api.example/a')).body)) as { decision: { reason: unknown } }).decision.reason
+  const explained = async (): Promise<unknown> =>
+    (JSON.parse(String((await house.admin('/v1/explain?url=http://api.example/a')).body)) as { decision: { reason: unknown } }).decision.reason
   t.equal(await explained(), 'fresh')
   await house.purge({ urls: ['http://api.example/a'] })
   t.equal(await explained(), 'uri-miss')
@@ -112,7 +117,8 @@ for (const store of ['redis', 'tiered'] as const) {
     t.equal(String((await careful.get('/a')).body), 'page of nobody')
     t.equal(detail(await believing.get('/a')), 'uri-miss', 'the trusted proxies decide what reaches the origin')
     await careful.purge({ urls: ['/a'] })
-    for (const replica of [lax, again, careful, believing]) t.equal(detail(await replica.get('/a', { 'Cache-Control': 'only-if-cached' })), 'only-if-cached', 'a purge on one reaches all')
+    for (const replica of [lax, again, careful, believing])
+      t.equal(detail(await replica.get('/a', { 'Cache-Control': 'only-if-cached' })), 'only-if-cached', 'a purge on one reaches all')
   })
 }
 

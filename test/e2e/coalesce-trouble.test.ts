@@ -23,7 +23,8 @@ t.test('a process that is killed while it fetches is replaced within its lease, 
   t.equal(await countLeft('leasesTakenOver'), 1)
   second.answer(200, fields, 'two')
   const settled = await answers
-  t.same(tally(settled.map((one, i) => one.status === 'fulfilled' ? one.value.body.toString() : replicas[i % 4] === killed ? 'was with it' : 'lost')), { 'two': 150, 'was with it': 50 })
+  t.same(tally(settled.map((one, i) => one.status === 'fulfilled' ? one.value.body.toString() : replicas[i % 4] === killed ? 'was with it' : 'lost')), { 'two': 150,
+    'was with it': 50 })
   t.equal(asked('/a').length, 2)
 })
 
@@ -65,7 +66,12 @@ for (const [how, signal] of [['is killed', 'SIGKILL'], ['hangs', 'SIGSTOP']] as 
     await nth('/a', 3)
     t.same(tally((await Promise.all(others)).map(({ status }) => String(status))), { 504: 30 })
     let answered = 0
-    const answering = setInterval(() => { for (const one of asked('/a').slice(answered)) { answered++; one.answer(200, fields, 'x') } }, 5)
+    const answering = setInterval(() => {
+      for (const one of asked('/a').slice(answered)) {
+        answered++
+        one.answer(200, fields, 'x')
+      }
+    }, 5)
     t.same(tally((await Promise.all(all)).map(answer => answer.body.toString())), { x: 30 })
     clearInterval(answering)
     t.comment(`30 requests over 3 processes when Redis ${how}: ${asked('/a').length} requests to the origin`)

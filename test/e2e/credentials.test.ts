@@ -22,7 +22,8 @@ for (const control of ['public, max-age=60', 'must-revalidate, max-age=60', 's-m
   }
 }
 
-for (const control of ['max-age=60', 'proxy-revalidate, max-age=60', 's-maxage=x, max-age=60', 's-maxage="60"', 'public=yes, max-age=60', 'immutable, max-age=60', 'max-age=60, must-revalidate=1', 'max-age=60, must-revalidate="a"', 'must-revalidate, must-revalidate=, max-age=60']) {
+for (const control of ['max-age=60', 'proxy-revalidate, max-age=60', 's-maxage=x, max-age=60', 's-maxage="60"', 'public=yes, max-age=60', 'immutable, max-age=60',
+  'max-age=60, must-revalidate=1', 'max-age=60, must-revalidate="a"', 'must-revalidate, must-revalidate=, max-age=60']) {
   for (const credential of ['Authorization', 'Cookie']) {
     t.test(`${control}: the response to ${credential} is for that client alone`, async t => {
       const house = await startProxy(t, { origin: who(control) })

@@ -32,7 +32,8 @@ async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
     host: 'api.example',
     clock: systemClock,
     config: {
-      redis: { url: redis.url, commandTimeoutMs: 20_000 }, coherence: { leaseMs, maxLagMs },
+      redis: { url: redis.url, commandTimeoutMs: 20_000 },
+      coherence: { leaseMs, maxLagMs },
       cache: { memory: { maxBytes: 0 } },
     },
   })
@@ -40,7 +41,9 @@ async function startReplicas(test: Test, leaseMs: number): Promise<Site> {
   await eventually(async () => (await stats()).purgeLog.current && Number(await raw.call('PUBSUB', 'NUMPAT')) === 0 && (await raw.pubsub('CHANNELS', '*lease*')).length > 0)
   const { replicas: [replica] } = JSON.parse((await house.admin('/v1/replicas')).body.toString()) as { replicas: [{ applied: string }] }
   return {
-    house, raw, stamp: replica.applied,
+    house,
+    raw,
+    stamp: replica.applied,
     leaseOf: async (path) => {
       const entries = async (): Promise<string[]> => (await raw.keys('sh:{*}')).filter(name => name.length === 48)
       await raw.unlink('none', ...await entries())
@@ -114,7 +117,9 @@ t.test('no command is sent to Redis for a client that has left', async (test) =>
   await raw.hset(name, { token: 'foreign', stamp })
   // Never released: its time to live stays at a minute.
   const kept = new AbortController()
-  const keep = (async () => { while (!kept.signal.aborted) await raw.pexpire(name, 60_000) })()
+  const keep = (async () => {
+    while (!kept.signal.aborted) await raw.pexpire(name, 60_000)
+  })()
   const client = open(house.port, { path: '/a', headers: ['Host', 'api.example'] }, () => test.fail('no response is expected'))
   client.on('error', () => {})
   const before = await takes(raw)

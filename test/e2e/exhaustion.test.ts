@@ -16,7 +16,9 @@ async function connected(t: Test, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
   t.teardown(() => socket.destroy())
-  await new Promise<void>((resolve) => { socket.once('connect', () => resolve()) })
+  await new Promise<void>((resolve) => {
+    socket.once('connect', () => resolve())
+  })
   return socket
 }
 
@@ -29,7 +31,9 @@ interface ServerStatus {
 // the admin listener resets its connections.
 t.test('with 300 open files, requests are served or get 503, and their server is not blamed', async (t) => {
   let release = (): void => undefined
-  const released = new Promise<void>((resolve) => { release = resolve })
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
   const origin = await startOrigin(async (request, response) => {
     if (request.url === '/held') await released
     response.end('here')
@@ -40,7 +44,8 @@ t.test('with 300 open files, requests are served or get 503, and their server is
   const { clients } = shareDescriptors(300)
   await serve.says(new RegExp(`clients +at most ${clients} at once in each process: the limit of open files is 300 `))
   const port = Number(new URL(proxy).port)
-  const servers = async (): Promise<ServerStatus[]> => ((await (await fetch(`${admin}/v1/origins`, { headers: { authorization: `Bearer ${token}` } })).json()) as { origins: ServerStatus[] }).origins
+  const servers = async (): Promise<ServerStatus[]> =>
+    ((await (await fetch(`${admin}/v1/origins`, { headers: { authorization: `Bearer ${token}` } })).json()) as { origins: ServerStatus[] }).origins
   const statuses: number[] = []
   const posts: Promise<unknown>[] = []
   for (let i = 0; i < 320; i++) {
@@ -73,7 +78,9 @@ t.test('with 300 open files, requests are served or get 503, and their server is
 // The guard: maxSockets in app.ts. Without it the streams of three clients take every descriptor.
 t.test('with 300 open files, a few clients with many streams leave descriptors for others', async (t) => {
   let release = (): void => undefined
-  const released = new Promise<void>((resolve) => { release = resolve })
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
   const origin = await startOrigin(async (_request, response) => {
     await released
     response.end('here')
@@ -90,8 +97,12 @@ t.test('with 300 open files, a few clients with many streams leave descriptors f
     for (let j = 0; j < 120; j++) {
       const stream = session.request({ ':method': 'POST', ':path': '/' })
       const response = { status: undefined as unknown, body: '' }
-      stream.on('response', (fields) => { response.status = fields[':status'] }).on('error', () => undefined)
-      stream.setEncoding('utf8').on('data', (text: string) => { response.body += text }).on('close', () => responses.push(response)).end()
+      stream.on('response', (fields) => {
+        response.status = fields[':status']
+      }).on('error', () => undefined)
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        response.body += text
+      }).on('close', () => responses.push(response)).end()
     }
   }
   await eventually(() => responses.length >= 360 - origins)

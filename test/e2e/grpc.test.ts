@@ -15,7 +15,13 @@ import { startProxy, type TestProxy } from '../support/proxy.ts'
 
 const same = (bytes: Buffer): Buffer => bytes
 const method = (path: string, requestStream: boolean, responseStream: boolean) => ({
-  path, requestStream, responseStream, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same,
+  path,
+  requestStream,
+  responseStream,
+  requestSerialize: same,
+  requestDeserialize: same,
+  responseSerialize: same,
+  responseDeserialize: same,
 })
 const service = { unary: method('/t.T/Unary', false, false), list: method('/t.T/List', false, true), sum: method('/t.T/Sum', true, false), talk: method('/t.T/Talk', true, true) }
 
@@ -37,7 +43,9 @@ async function startGrpcServer(t: Test, secure: boolean): Promise<string> {
     },
     sum: (call: grpc.ServerReadableStream<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
       let sum = 0
-      call.on('data', (bytes: Buffer) => { sum += Number(bytes.toString()) })
+      call.on('data', (bytes: Buffer) => {
+        sum += Number(bytes.toString())
+      })
       call.on('end', () => done(null, Buffer.from(String(sum))))
     },
     talk: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
@@ -45,9 +53,14 @@ async function startGrpcServer(t: Test, secure: boolean): Promise<string> {
       call.on('end', () => call.end())
     },
   })
-  const credentials = secure ? grpc.ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(testCertificate), private_key: Buffer.from(testKey) }]) : grpc.ServerCredentials.createInsecure()
+  const credentials = secure
+    ? grpc.ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(testCertificate), private_key: Buffer.from(testKey) }])
+    : grpc.ServerCredentials.createInsecure()
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => { if (error === null) resolve(bound); else reject(error) })
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => {
+      if (error === null) resolve(bound)
+      else reject(error)
+    })
   })
   t.teardown(() => server.forceShutdown())
   return `${secure ? 'https' : 'http'}://127.0.0.1:${port}`
@@ -58,7 +71,8 @@ async function house(t: Test, url: string, { secure, ...proxy }: { readonly secu
   const origin: ScriptedOrigin = await startOrigin(() => undefined)
   t.teardown(() => origin.close())
   return startProxy(t, {
-    origin, clock: systemClock,
+    origin,
+    clock: systemClock,
     config: {
       proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 0, ...(secure ? { tls: { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` } } : { h2c: true }), ...proxy },
       origins: { api: { servers: [url], http2: true, ...(url.startsWith('https') && { tls: { ca: `${folder}/cert.pem` } }) } },
@@ -83,18 +97,24 @@ function ended(call: grpc.ClientReadableStream<Buffer> | grpc.ClientDuplexStream
   const messages: string[] = []
   call.on('data', (bytes: Buffer) => messages.push(bytes.toString()))
   call.on('error', () => undefined)
-  return new Promise((resolve) => { call.on('status', (status: grpc.StatusObject) => resolve({ messages, ...status })) })
+  return new Promise((resolve) => {
+    call.on('status', (status: grpc.StatusObject) => resolve({ messages, ...status }))
+  })
 }
 
 for (const [secure, secureOrigin] of [[true, true], [false, false], [true, false], [false, true]] as const) {
   t.test(`each kind of gRPC call passes (client ${secure ? 'over TLS' : 'h2c'}, origin ${secureOrigin ? 'over TLS' : 'h2c'})`, async (t) => {
     const { port } = await house(t, await startGrpcServer(t, secureOrigin), { secure })
     const client = clientOf(t, port, secure)
-    const unary = (text: string): Promise<unknown> => new Promise((resolve) => {
-      let metadata: grpc.Metadata | undefined
-      client.makeUnaryRequest(service.unary.path, same, same, Buffer.from(text), (error, value) => resolve([error === null ? value?.toString() : [error.code, error.details, error.metadata.get('x-trailer')], metadata]))
-        .on('status', (status: grpc.StatusObject) => { metadata = status.metadata })
-    })
+    const unary = (text: string): Promise<unknown> =>
+      new Promise((resolve) => {
+        let metadata: grpc.Metadata | undefined
+        client.makeUnaryRequest(service.unary.path, same, same, Buffer.from(text), (error, value) =>
+          resolve([error === null ? value?.toString() : [error.code, error.details, error.metadata.get('x-trailer')], metadata]))
+          .on('status', (status: grpc.StatusObject) => {
+            metadata = status.metadata
+          })
+      })
     t.match(await unary('a'), ['got a'])
     t.match(await unary('fail'), [[failure.code, failure.details, ['here']]], 'an error in trailers')
     t.match(await ended(client.makeServerStreamRequest(service.list.path, same, same, Buffer.from('a'))), { messages: ['0', '1', '2'], code: 0 })
@@ -108,7 +128,9 @@ for (const [secure, secureOrigin] of [[true, true], [false, false], [true, false
     const talk = client.makeBidiStreamRequest(service.talk.path, same, same)
     const talked = ended(talk)
     for (const text of ['a', 'b', 'c']) {
-      const reply = new Promise((resolve) => { talk.once('data', (bytes: Buffer) => resolve(bytes.toString())) })
+      const reply = new Promise((resolve) => {
+        talk.once('data', (bytes: Buffer) => resolve(bytes.toString()))
+      })
       talk.write(Buffer.from(text))
       t.equal(await reply, `re ${text}`, 'each message has its reply before the next is sent')
     }
@@ -126,7 +148,8 @@ t.test('TE reaches an HTTP/2 origin as trailers alone, and no HTTP/1.1 origin', 
   }, { secure: false })
   t.teardown(() => origin.close())
   const { port } = await house(t, origin.url, { secure: false })
-  for (const te of ['trailers', 'Trailers, deflate;q=0.5', 'deflate', 'trailers;q=1', undefined]) await ask(port, { method: 'POST', headers: te === undefined ? [] : ['TE', te, 'Connection', 'TE'] })
+  for (const te of ['trailers', 'Trailers, deflate;q=0.5', 'deflate', 'trailers;q=1', undefined])
+    await ask(port, { method: 'POST', headers: te === undefined ? [] : ['TE', te, 'Connection', 'TE'] })
   t.same(seen, ['trailers', 'trailers', undefined, undefined, undefined])
   const plain = await startProxy(t, { origin: (_request, response) => response.end() })
   await plain.get('/', { TE: 'trailers' }, { method: 'POST' })
@@ -149,17 +172,23 @@ t.test('once the response has begun, a silent client keeps its stream; before, i
   t.teardown(() => session.destroy())
   const talk = session.request({ ':method': 'POST', ':path': '/talk' })
   let heard = ''
-  talk.setEncoding('utf8').on('data', (text: string) => { heard += text })
+  talk.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
   talk.on('error', (error) => t.fail(String(error)))
   await eventually(() => heard === 'begun')
   // The other stream begins later, so its limit ends later than that of the first would.
   const late = session.request({ ':method': 'POST', ':path': '/silent' })
   late.on('error', () => undefined)
-  t.equal(await new Promise((resolve) => { late.once('response', (fields) => resolve(fields[':status'])) }), 408)
+  t.equal(await new Promise((resolve) => {
+    late.once('response', (fields) => resolve(fields[':status']))
+  }), 408)
   talk.write(' on')
   await eventually(() => heard === 'begun on')
   talk.end()
-  await new Promise((resolve) => { talk.once('close', resolve) })
+  await new Promise((resolve) => {
+    talk.once('close', resolve)
+  })
   t.equal(talk.rstCode, 0)
   const { port: unlimited } = await house(t, origin.url, { secure: false, requestTimeoutMs: 0 })
   t.equal((await ask(unlimited, { method: 'POST', path: '/talk', body: 'x' })).body.toString(), 'begunx')
@@ -175,23 +204,24 @@ t.test('on one port, clients speak HTTP/1.1 and h2c, in whatever pieces their fi
   const { port } = await house(t, origin.url, { secure: false, headersTimeoutMs: '200ms' })
   const first = 'GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
   t.match(await rawRequest(port, first), /^HTTP\/1\.1 200 /)
-  const byByte = async (bytes: string): Promise<string> => new Promise((resolve) => {
-    let got = ''
-    const socket = connect(port, '127.0.0.1', async () => {
-      socket.setNoDelay(true)
-      for (const byte of bytes) {
-        socket.write(byte, 'latin1')
-        await new Promise(setImmediate)
-      }
+  const byByte = async (bytes: string): Promise<string> =>
+    new Promise((resolve) => {
+      let got = ''
+      const socket = connect(port, '127.0.0.1', async () => {
+        socket.setNoDelay(true)
+        for (const byte of bytes) {
+          socket.write(byte, 'latin1')
+          await new Promise(setImmediate)
+        }
+      })
+      socket.on('data', (chunk: Buffer) => {
+        got += chunk.toString('latin1')
+        // SETTINGS: the server's part of the preface.
+        if (chunk[3] === 4 && !got.startsWith('HTTP')) socket.destroy()
+      })
+      socket.on('error', () => undefined)
+      socket.on('close', () => resolve(got))
     })
-    socket.on('data', (chunk: Buffer) => {
-      got += chunk.toString('latin1')
-      // SETTINGS: the server's part of the preface.
-      if (chunk[3] === 4 && !got.startsWith('HTTP')) socket.destroy()
-    })
-    socket.on('error', () => undefined)
-    socket.on('close', () => resolve(got))
-  })
   t.match(await byByte(first), /^HTTP\/1\.1 200 /)
   t.match(await byByte(`POST /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc`), /^HTTP\/1\.1 200 /, 'it begins as the preface does')
   t.equal((await byByte('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'))[3], '\x04')

@@ -68,11 +68,15 @@ const rows: readonly [sentence: string, stored: Fields, head: Fields, expected: 
   ['a response that may not be stored removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'no-store' }, 'gone'],
   ['a private response removes it', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'private' }, 'gone'],
   ['the same tag to Authorization leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
-  ['another tag to Authorization leaves it: it may be that client\'s own', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
+  ["another tag to Authorization leaves it: it may be that client's own", tagged, { ETag: '"mine"' }, 'as it was', { asked: { Authorization: 'Bearer x' } }],
   ['another tag to a Cookie leaves it', tagged, { ETag: '"mine"' }, 'as it was', { asked: { Cookie: 'a=b' } }],
   ['a 404 to Authorization leaves it', tagged, {}, 'as it was', { status: 404, asked: { Authorization: 'Bearer x' } }],
-  ['the same tag to Authorization updates it if the response is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', { asked: { Authorization: 'Bearer x' } }],
-  ['another tag to Authorization removes it if the response is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', { asked: { Authorization: 'Bearer x' } }],
+  ['the same tag to Authorization updates it if the response is for all', tagged, { ETag: '"v1"', 'X-A': 'new', 'Cache-Control': 'public, max-age=60' }, 'updated', {
+    asked: { Authorization: 'Bearer x' },
+  }],
+  ['another tag to Authorization removes it if the response is for all', tagged, { ETag: '"v2"', 'Cache-Control': 'public, max-age=60' }, 'gone', {
+    asked: { Authorization: 'Bearer x' },
+  }],
   ['a request that says no-store leaves it', tagged, { ETag: '"v1"', 'X-A': 'new' }, 'as it was', { asked: { 'Cache-Control': 'no-cache, no-store' } }],
 ]
 
@@ -124,7 +128,9 @@ for (const kind of ['memory', 'redis']) {
       for (const [body, expected] of [[{ urls: ['/a'] }, 'uri-miss'], [{ urls: ['/a'], soft: true }, 'soft-purged']] as const) {
         await house.get('/a')
         let release = (): void => {}
-        script.beforeHead = new Promise(resolve => { release = resolve })
+        script.beforeHead = new Promise(resolve => {
+          release = resolve
+        })
         script.head = { ETag: '"v1"', 'X-A': 'new' }
         const answer = house.get('/a', noCache, { method: 'HEAD' })
         await house.origin.nth(house.origin.requests.length + 1)
@@ -138,7 +144,9 @@ for (const kind of ['memory', 'redis']) {
     t.test('a response requested after the HEAD is not judged by it', async t => {
       const { script, house } = await startAt(t, kind)
       let release = (): void => {}
-      script.beforeHead = new Promise(resolve => { release = resolve })
+      script.beforeHead = new Promise(resolve => {
+        release = resolve
+      })
       script.head = { ETag: '"v0"' }
       const answer = house.get('/a', {}, { method: 'HEAD' })
       await house.origin.nth(1)

@@ -21,7 +21,9 @@ writeFileSync(ca, testCertificate)
 writeFileSync(key, testKey)
 t.teardown(() => rmSync(folder, { recursive: true }))
 
-interface Tap { teardown(close: () => Promise<void>): void }
+interface Tap {
+  teardown(close: () => Promise<void>): void
+}
 
 function houseBefore(tap: Tap, servers: readonly string[], proxy: object = {}): Promise<TestProxy> {
   return startProxy(tap, {
@@ -59,7 +61,8 @@ t.test('miss, hit, validation, HEAD, and a response that is not stored', async t
   t.match(validated.header('cache-status'), /fwd-status=304/)
   t.equal(validated.body.toString(), 'whole')
   const [first] = origin.requests as [IncomingHttpHeaders]
-  t.match(first, { ':authority': `127.0.0.1:${house.port}`, ':path': '/a?b', ':scheme': 'https', 'cookie': 'x=1', 'via': '1.1 springhouse', 'x-forwarded-host': `127.0.0.1:${house.port}` })
+  t.match(first, { ':authority': `127.0.0.1:${house.port}`, ':path': '/a?b', ':scheme': 'https', 'cookie': 'x=1', 'via': '1.1 springhouse',
+    'x-forwarded-host': `127.0.0.1:${house.port}` })
   t.notOk(['host', 'connection', 'x-hop', 'transfer-encoding', 'keep-alive'].some(name => name in first))
   t.equal(origin.sessions.length, 1)
 })
@@ -90,7 +93,9 @@ t.test('a truncated response is never stored, and is truncated for the client: a
 })
 
 t.test('a response with a malformed field is a 502, and nothing of it is stored', async t => {
-  const origin = await startFrameOrigin((connection, stream) => connection.send(head(stream, [['last-modified', 'Thu, 01 Jan 2015 00:00:00 GMT'], ['cache-control', 'private\0']]), data(stream, 'for one', true)))
+  const origin = await startFrameOrigin((connection, stream) =>
+    connection.send(head(stream, [['last-modified', 'Thu, 01 Jan 2015 00:00:00 GMT'], ['cache-control', 'private\0']]), data(stream, 'for one', true))
+  )
   const house = await houseBefore(t, [origin.url])
   t.teardown(() => origin.close())
   t.match(await house.get('/a'), { status: 502 })
@@ -113,7 +118,9 @@ t.test('uploads, 103 and trailers, on requests that pass the cache by', async t 
       const request = open(house.port, { method, ...(method === 'POST' ? { body: Buffer.alloc(3_000_000) } : {}) }, response => {
         let body = ''
         response.setEncoding('latin1')
-        response.on('data', (chunk: string) => { body += chunk })
+        response.on('data', (chunk: string) => {
+          body += chunk
+        })
         response.on('end', () => resolve({ body, trailers: response.trailers }))
       })
       request.on('information', ({ statusCode }: { statusCode: number }) => early.push(statusCode))
@@ -161,7 +168,9 @@ t.test('an upload that the client aborts is never complete for the origin', asyn
     if (origin.requests[i - 1]?.[':method'] === 'PATCH') stream = candidate
   }
   let ended = false
-  stream.on('end', () => { ended = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted })
+  stream.on('end', () => {
+    ended = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted
+  })
   const closed = new Promise(resolve => stream.once('close', resolve))
   other.destroy()
   await closed
@@ -186,7 +195,7 @@ t.test('a rolling restart with GOAWAY loses no request, POSTs among them', async
       const posts = i % 2 === 0
       const got = await ask(house.port, { path: `/${client}/${i}`, method: posts ? 'POST' : 'GET', ...(posts ? { body: `${client}/${i}` } : {}) })
       if (got.body.toString() !== (posts ? `POST ${client}/${i}` : 'GET ')) lost.push(`${got.status} ${got.body.toString()}`)
-      if (++answered % 20 === 0) for (const session of origins[(answered / 20) % 2]?.sessions ?? []) if (!session.closed) session.close()
+      if (++answered % 20 === 0) { for (const session of origins[(answered / 20) % 2]?.sessions ?? []) if (!session.closed) session.close() }
     }
   }))
   t.strictSame(lost, [])
@@ -197,14 +206,17 @@ t.test('a client that does not read holds a window, and no other request', async
     stream.respond({ 'cache-control': 'no-store' })
     if (headers[':path'] !== '/large') return void stream.end('small')
     const chunk = Buffer.alloc(65_536)
-    const more = (): void => { while (!stream.destroyed && stream.write(chunk)); }
+    const more = (): void => {
+      while (!stream.destroyed && stream.write(chunk));
+    }
     stream.on('drain', more)
     more()
   })
-  const stalled = await Promise.all(Array.from({ length: 4 }, () => new Promise<{ destroy(): void }>(resolve => {
-    const request = open(house.port, { path: '/large' }, response => resolve(response.pause()))
-    request.on('error', () => undefined)
-  })))
+  const stalled = await Promise.all(Array.from({ length: 4 }, () =>
+    new Promise<{ destroy(): void }>(resolve => {
+      const request = open(house.port, { path: '/large' }, response => resolve(response.pause()))
+      request.on('error', () => undefined)
+    })))
   for (let i = 0; i < 40; i++) t.equal((await house.get(`/${i}`)).body.toString(), 'small')
   t.equal(origin.sessions.length, 1)
   for (const response of stalled) response.destroy()
@@ -221,7 +233,9 @@ t.test('WebSockets go over HTTP/1.1 all the same', async t => {
   const house = await houseBefore(t, [`https://127.0.0.1:${(server.address() as AddressInfo).port}`])
   const client = new WebSocket(`ws://127.0.0.1:${house.port}/`)
   client.on('open', () => client.send('joined'))
-  const message = await new Promise<string>(resolve => { client.on('message', got => resolve(String(got as Buffer))) })
+  const message = await new Promise<string>(resolve => {
+    client.on('message', got => resolve(String(got as Buffer)))
+  })
   t.equal(message, 'joined')
   client.terminate()
   echo.close()

@@ -15,7 +15,8 @@ t.test('103 and 102 reach the client that waits for the origin, and no other', a
     },
   })
   const miss = await rawRequest(house.port, ask('/a'))
-  t.match(miss, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload; as=style, <\/b,c\.js>; rel=preload\r\nx-other: 1\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+  t.match(miss,
+    /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 103 Early Hints\r\nLink: <\/a\.css>; rel=preload; as=style, <\/b,c\.js>; rel=preload\r\nx-other: 1\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
   t.match(await rawRequest(house.port, ask('/a')), /^HTTP\/1\.1 200 OK\r\n/, 'a hit has none')
   t.match(await rawRequest(house.port, ask('/b', '1.0')), /^HTTP\/1\.1 200 OK\r\n/, 'HTTP/1.0 knows none')
 })
@@ -39,7 +40,8 @@ t.test('a response that waits for its turn sends nothing ahead of its turn, nor 
       })
     },
   })
-  for (const second of ['GET /hints HTTP/1.1\r\nHost: x\r\n', 'POST /upload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n', 'GET /expected HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n']) {
+  for (const second of ['GET /hints HTTP/1.1\r\nHost: x\r\n', 'POST /upload HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n',
+    'GET /expected HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n']) {
     const heard = await rawRequest(house.port, `GET /first HTTP/1.1\r\nHost: x\r\n\r\n${second}Connection: close\r\n\r\n${second.startsWith('POST') ? 'abc' : ''}`)
     const { messages, fault } = readResponses(heard)
     t.strictSame([fault, messages.filter(message => statusOf(message) >= 200).map(({ body }) => body)], [undefined, ['first', 'second']], second)
@@ -113,7 +115,10 @@ t.test('a 100 that no client expects is skipped, however it comes', async t => {
       origin: async (request) => {
         for (const part of parts) {
           request.socket.write(part)
-          if (parts.length > 1) await new Promise(resolve => { setImmediate(resolve) })
+          if (parts.length > 1)
+            await new Promise(resolve => {
+              setImmediate(resolve)
+            })
         }
       },
     })

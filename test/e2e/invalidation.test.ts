@@ -56,7 +56,8 @@ t.test('a group that the origin names goes, however many POSTs there were', asyn
 t.test('the same over Redis, for two replicas', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const options = { clock: systemClock, redis: redis.url, host: 'a.example', config: { ...overRedis(redis.url), coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000, maxLogBytes: '64KiB', maxLogRecords: 100 } } }
+  const options = { clock: systemClock, redis: redis.url, host: 'a.example',
+    config: { ...overRedis(redis.url), coherence: { maxLagMs: 10_000, purgeWaitMs: 20_000, maxLogBytes: '64KiB', maxLogRecords: 100 } } }
   const one = await startProxy(t, { ...options, origin: redirecting() })
   const two = await startProxy(t, { ...options, origin: one.origin })
   for (const path of ['/kept', long(1)]) await one.get(path)
@@ -74,7 +75,9 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   const routes = (mode: 'cache' | 'bypass'): object[] => [{ match: { path: '/api' }, origin: 'api', cache: { mode } }, { match: {}, origin: 'api' }]
   let location: string | undefined
   const house = await startProxy(t, {
-    clock: systemClock, redis: redis.url, config: { ...overRedis(redis.url), routes: routes('bypass') },
+    clock: systemClock,
+    redis: redis.url,
+    config: { ...overRedis(redis.url), routes: routes('bypass') },
     origin: (request, response) => {
       request.resume()
       response.writeHead(201, { ...(location !== undefined && { Location: location }) }).end()
@@ -91,9 +94,14 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   t.ok(after > before, 'the URL that its response names may be another route’s')
   location = undefined
   // The route stores for a while, and then no longer: responses stored meanwhile must still be invalidated.
-  const reload = (mode: 'cache' | 'bypass'): Promise<void> => house.app.reload(resolveConfig({
-    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, redis: { url: redis.url }, routes: routes(mode),
-  }))
+  const reload = (mode: 'cache' | 'bypass'): Promise<void> =>
+    house.app.reload(resolveConfig({
+      proxy: { host: '127.0.0.1', port: 0 },
+      admin: adminSettings,
+      origins: { api: { servers: [house.origin.url] } },
+      redis: { url: redis.url },
+      routes: routes(mode),
+    }))
   await reload('cache')
   await reload('bypass')
   await put()

@@ -49,10 +49,14 @@ async function lose(path: string, number: number, fields: Readonly<Record<string
 const described = { ETag: '"one"', 'Last-Modified': 'Tue, 01 Sep 2026 10:00:00 GMT', 'Content-Type': 'application/json' }
 const changed = otherFrom(3 * chunkBytes)
 
-const same: Readonly<Record<string, { fields?: Readonly<Record<string, string>>, asked?: Readonly<Record<string, string>>, later: Answers, expected?: Buffer }>> = {
+const same: Readonly<Record<string, { fields?: Readonly<Record<string, string>>; asked?: Readonly<Record<string, string>>; later: Answers; expected?: Buffer }>> = {
   'the same': { later: whole(body) },
   'the same, described': { fields: described, later: whole(body, described) },
-  'the same, of no announced length': { later: response => { response.writeHead(200); response.write(body.subarray(0, 70_000)); response.end(body.subarray(70_000)) } },
+  'the same, of no announced length': { later: response => {
+    response.writeHead(200)
+    response.write(body.subarray(0, 70_000))
+    response.end(body.subarray(70_000))
+  } },
   'a change only behind the sent bytes': { later: whole(changed), expected: changed },
 }
 for (const [what, { fields, later, expected = body }] of Object.entries(same)) {
@@ -99,15 +103,33 @@ t.test('a client that reads slowly holds up the origin, and gets all of it', asy
 const other: Readonly<Record<string, Answers>> = {
   'another beginning': whole(otherFrom(chunkBytes)),
   'another length': whole(body.subarray(0, -1)),
-  'a body that is shorter than was announced by nobody': response => { response.writeHead(200); response.write(body.subarray(0, 10)); response.end(body.subarray(10, -1)) },
-  'a body that is longer than was announced by nobody': response => { response.writeHead(200); response.write(body); response.end('more') },
+  'a body that is shorter than was announced by nobody': response => {
+    response.writeHead(200)
+    response.write(body.subarray(0, 10))
+    response.end(body.subarray(10, -1))
+  },
+  'a body that is longer than was announced by nobody': response => {
+    response.writeHead(200)
+    response.write(body)
+    response.end('more')
+  },
   'another validator': whole(body, { ETag: '"two"' }),
   'another type': whole(body, { 'Content-Type': 'text/plain' }),
-  'another status': response => { response.writeHead(404, { 'Content-Length': body.length }).end(body) },
-  'an error': response => { response.writeHead(500).end() },
-  'a part': response => { response.writeHead(206, { 'Content-Range': `bytes 0-9/${body.length}` }).end(body.subarray(0, 10)) },
-  nothing: response => { response.destroy() },
-  'the same, cut off': response => { response.writeHead(200, { 'Content-Length': body.length }).write(body.subarray(0, -1), () => response.destroy()) },
+  'another status': response => {
+    response.writeHead(404, { 'Content-Length': body.length }).end(body)
+  },
+  'an error': response => {
+    response.writeHead(500).end()
+  },
+  'a part': response => {
+    response.writeHead(206, { 'Content-Range': `bytes 0-9/${body.length}` }).end(body.subarray(0, 10))
+  },
+  nothing: response => {
+    response.destroy()
+  },
+  'the same, cut off': response => {
+    response.writeHead(200, { 'Content-Length': body.length }).write(body.subarray(0, -1), () => response.destroy())
+  },
 }
 for (const [what, later] of Object.entries(other)) {
   t.test(`the origin responds with ${what}: the response is truncated`, async t => {

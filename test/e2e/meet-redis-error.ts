@@ -47,13 +47,18 @@ const authorization = ['Authorization', `Bearer ${marks.token}`]
 /** Sends a request of each kind that has Redis do something. */
 async function use({ port, adminPort }: Serving, round: number): Promise<number[]> {
   const requests = [
-    ask(port, { path: `/small/${round}` }), ask(port, { path: `/large/${round}` }), ask(port, { path: '/small/0', headers: authorization }),
-    ask(port, { path: '/large/0', headers: ['Cookie', `session=${marks.token}`] }), ask(port, { path: '/small/0', method: 'POST', body: marks.body }),
-    ask(port, { path: '/small/0', headers: ['Range', 'bytes=1-3'] }), ask(port, { path: '/small/1', method: 'HEAD' }),
+    ask(port, { path: `/small/${round}` }),
+    ask(port, { path: `/large/${round}` }),
+    ask(port, { path: '/small/0', headers: authorization }),
+    ask(port, { path: '/large/0', headers: ['Cookie', `session=${marks.token}`] }),
+    ask(port, { path: '/small/0', method: 'POST', body: marks.body }),
+    ask(port, { path: '/small/0', headers: ['Range', 'bytes=1-3'] }),
+    ask(port, { path: '/small/1', method: 'HEAD' }),
   ]
   const admin = [
     ask(adminPort, { path: '/v1/purge', method: 'POST', headers: [...authorization, 'Content-Type', 'application/json'], body: JSON.stringify({ tags: [`mark`] }) }),
-    ask(adminPort, { path: '/v1/entries?limit=10', headers: authorization }), ask(adminPort, { path: '/v1/stats', headers: authorization }),
+    ask(adminPort, { path: '/v1/entries?limit=10', headers: authorization }),
+    ask(adminPort, { path: '/v1/stats', headers: authorization }),
   ]
   await Promise.all(admin)
   return (await Promise.all(requests)).map(({ status }) => status)
@@ -64,7 +69,9 @@ async function degraded({ adminPort }: Serving): Promise<readonly string[]> {
 }
 
 // A part of a secret is one, too.
-const secrets = Object.values(marks).flatMap((mark) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
+const secrets = Object.values(marks).flatMap((
+  mark,
+) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
 
 // Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
 /** Tests a program that meets the error: it responds to every request, logs the error where it should, and stops in order. */
@@ -82,10 +89,11 @@ export function meet(error: RedisError): void {
     serving.running.child.kill('SIGTERM')
     const { code, stdout, stderr } = await serving.running.ended
     test.equal(code, 0, stderr)
-    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { level: number, msg: string })
+    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { level: number; msg: string })
     test.same(lines.filter(({ level }) => level >= 60), [])
     for (const output of [stdout, stderr]) {
-      for (const secret of secrets) if (output.includes(secret)) test.fail('a secret is shown', { secret, where: output.split('\n').find((line) => line.includes(secret))?.slice(0, 2000) })
+      for (const secret of secrets)
+        if (output.includes(secret)) test.fail('a secret is shown', { secret, where: output.split('\n').find((line) => line.includes(secret))?.slice(0, 2000) })
     }
     const warnings = lines.filter(({ level }) => level >= 40).map(({ msg, ...rest }) => `${msg} ${JSON.stringify(rest)}`)
     if (error.logs !== undefined) test.ok(warnings.some((line) => error.logs?.test(line)), 'the log says so', { warnings })

@@ -13,7 +13,8 @@ const tls = tlsFiles(t)
 
 type Tap = Parameters<typeof startProxy>[0]
 
-async function before(tap: Tap, canned: (target: string, method: string, count: number) => string, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients; asked: string[] }> {
+async function before(tap: Tap, canned: (target: string, method: string, count: number) => string,
+  route: object = {}): Promise<{ house: TestProxy; clients: SecureClients; asked: string[] }> {
   const asked: string[] = []
   const origin = await startCannedAnswers((target, method) => canned(target, method, asked.push(`${method} ${target}`)))
   tap.teardown(() => origin.close())
@@ -21,7 +22,8 @@ async function before(tap: Tap, canned: (target: string, method: string, count: 
 }
 
 async function houseBefore(tap: Tap, api: object, route: object = {}): Promise<{ house: TestProxy; clients: SecureClients }> {
-  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
+  const house = await startProxy(tap, { origin: () => undefined,
+    config: { origins: { api }, routes: [{ match: {}, origin: 'api', ...route }], proxy: { host: '127.0.0.1', port: 0, tls } } })
   const clients = secureClients(house.port)
   tap.teardown(async () => clients.close())
   return { house, clients }
@@ -32,7 +34,11 @@ const values = (lines: readonly string[], name: string): string[] => lines.filte
 
 // Without settleHead in receivedHead (origin/request/response-head.ts) these fail, and most of them end the process.
 t.test('a response whose media type, target or range has two values is a 502, and is not stored', async t => {
-  for (const [name, first, second] of [['Content-Type', 'text/html', 'text/plain'], ['Location', '/a', '/b'], ['Content-Range', 'bytes 0-1/5', 'bytes 1-2/5'], ['Content-Disposition', 'attachment', 'inline']]) {
+  for (const [name, first, second] of [['Content-Type', 'text/html', 'text/plain'], ['Location', '/a', '/b'], ['Content-Range', 'bytes 0-1/5', 'bytes 1-2/5'], [
+    'Content-Disposition',
+    'attachment',
+    'inline',
+  ]]) {
     const { clients } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${name}: ${first}\r\n${name}: ${second}\r\n${hello}`)
     for (const protocol of ['h1', 'h2'] as const) {
       for (const method of ['GET', 'GET', 'POST']) t.match(await clients.ask(protocol, '/a', method), { status: 502, broken: undefined }, `${name} ${protocol} ${method}`)
@@ -41,7 +47,8 @@ t.test('a response whose media type, target or range has two values is a 502, an
 })
 
 t.test('two entity tags are none: neither validates, here or at the client', async t => {
-  const { clients, house, asked } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "a"\r\nETag: "b"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n${hello}`)
+  const { clients, house, asked } = await before(t,
+    () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "a"\r\nETag: "b"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n${hello}`)
   for (const protocol of ['h1', 'h2'] as const) {
     for (const method of ['GET', 'POST']) {
       const { lines, status } = await clients.ask(protocol, '/a', method)
@@ -56,14 +63,18 @@ t.test('two entity tags are none: neither validates, here or at the client', asy
 })
 
 t.test('a 304 with two entity tags confirms nothing', async t => {
-  const { clients, house } = await before(t, (_target, _method, count) => (count === 1 ? `HTTP/1.1 200 OK\r\nCache-Control: max-age=60, must-revalidate\r\nETag: "a"\r\n${hello}` : 'HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\nETag: "b"\r\nETag: "a"\r\n\r\n'))
+  const { clients, house } = await before(t, (_target, _method, count) => (count === 1
+    ? `HTTP/1.1 200 OK\r\nCache-Control: max-age=60, must-revalidate\r\nETag: "a"\r\n${hello}`
+    : 'HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=60\r\nETag: "b"\r\nETag: "a"\r\n\r\n'))
   await clients.ask('h2', '/a')
   house.clock.advance(61_000)
   t.match(await clients.ask('h2', '/a'), { status: 502 })
 })
 
 t.test('a HEAD with two entity tags makes nothing young again', async t => {
-  const { clients, house } = await before(t, (_target, method) => (method === 'GET' ? `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "a"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n${hello}` : 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "b"\r\nETag: "a"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Length: 5\r\n\r\n'))
+  const { clients, house } = await before(t, (_target, method) => (method === 'GET'
+    ? `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "a"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n${hello}`
+    : 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nETag: "b"\r\nETag: "a"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Length: 5\r\n\r\n'))
   await clients.ask('h2', '/a')
   house.clock.advance(61_000)
   t.match(await clients.ask('h2', '/a', 'HEAD'), { status: 200 })
@@ -72,7 +83,11 @@ t.test('a HEAD with two entity tags makes nothing young again', async t => {
 })
 
 t.test('the most restrictive of several Age, Date and Expires counts, and is sent to clients', async t => {
-  const { clients } = await before(t, target => `HTTP/1.1 200 OK\r\n${target === '/age' ? 'Cache-Control: max-age=60\r\nAge: 0\r\nAge: 70' : 'Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2033 22:13:20 GMT\r\nExpires: 0'}\r\n${hello}`)
+  const { clients } = await before(t,
+    target =>
+      `HTTP/1.1 200 OK\r\n${
+        target === '/age' ? 'Cache-Control: max-age=60\r\nAge: 0\r\nAge: 70' : 'Date: Tue, 14 Nov 2023 22:13:20 GMT\r\nExpires: Tue, 14 Nov 2033 22:13:20 GMT\r\nExpires: 0'
+      }\r\n${hello}`)
   for (const target of ['/age', '/expires']) {
     await clients.ask('h2', target)
     t.notMatch(values((await clients.ask('h2', target)).lines, 'cache-status')[0], /hit/, target)
@@ -91,7 +106,8 @@ t.test('lists keep their lines over both protocols', async t => {
 })
 
 t.test('trailers that are doubled, odd or not trailers reach no client, and the response is whole', async t => {
-  const trailers = ['ETag: "a"', 'ETag: "b"', 'Age: 1', 'X-Sum: 1', 'X-Sum: 2', '__proto__: x', 'Location: /a', 'Location: /b', 'TE: gzip', 'Upgrade: h2c', 'Content-MD5: 1', 'Content-MD5: 2']
+  const trailers = ['ETag: "a"', 'ETag: "b"', 'Age: 1', 'X-Sum: 1', 'X-Sum: 2', '__proto__: x', 'Location: /a', 'Location: /b', 'TE: gzip', 'Upgrade: h2c', 'Content-MD5: 1',
+    'Content-MD5: 2']
   const { clients } = await before(t, () => `HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`)
   for (const protocol of ['h1', 'h2'] as const) {
     for (const [target, method] of [[`/${protocol}`, 'GET'], ['/a', 'POST']] as const) {
@@ -102,7 +118,8 @@ t.test('trailers that are doubled, odd or not trailers reach no client, and the 
 })
 
 t.test('interim responses with doubled and odd fields do no harm', async t => {
-  const hint = ['Link: </a.css>; rel=preload', 'Content-Type: a', 'Content-Type: b', 'ETag: "a"', 'ETag: "b"', 'Set-Cookie: a=b', 'Keep-Alive: 1', 'TE: gzip', '__proto__: x', 'Date: x', 'Date: y']
+  const hint = ['Link: </a.css>; rel=preload', 'Content-Type: a', 'Content-Type: b', 'ETag: "a"', 'ETag: "b"', 'Set-Cookie: a=b', 'Keep-Alive: 1', 'TE: gzip', '__proto__: x',
+    'Date: x', 'Date: y']
   const { clients } = await before(t, target => `HTTP/1.1 ${target.slice(1)} Odd\r\n${hint.join('\r\n')}\r\n\r\nHTTP/1.1 200 OK\r\n${hello}`)
   for (const status of [102, 103, 104, 199]) {
     for (const protocol of ['h1', 'h2'] as const) {
@@ -134,11 +151,13 @@ t.test('statuses at the edges and without content', async t => {
 })
 
 t.test('an origin that speaks HTTP/2 is held to the same', async t => {
-  const fields = { '/etag': [['etag', '"a"'], ['etag', '"b"']], '/type': [['content-type', 'a'], ['content-type', 'b']], '/same': [['content-type', 'a'], ['content-type', 'a']] } as const
+  const fields = { '/etag': [['etag', '"a"'], ['etag', '"b"']], '/type': [['content-type', 'a'], ['content-type', 'b']],
+    '/same': [['content-type', 'a'], ['content-type', 'a']] } as const
   let order: (keyof typeof fields)[] = []
   const origin = await startFrameOrigin((connection, stream) => {
     const target = order.shift() as keyof typeof fields
-    connection.send(head(stream, [['cache-control', 'max-age=60'], ...fields[target]]), data(stream, 'hello'), frame(frameType.headers, endHeaders | endStream, stream, fieldBlock([['etag', '"a"'], ['etag', '"b"'], ['x-sum', '1']])))
+    connection.send(head(stream, [['cache-control', 'max-age=60'], ...fields[target]]), data(stream, 'hello'),
+      frame(frameType.headers, endHeaders | endStream, stream, fieldBlock([['etag', '"a"'], ['etag', '"b"'], ['x-sum', '1']])))
   })
   t.teardown(() => origin.close())
   const { clients } = await houseBefore(t, { servers: [origin.url], http2: true, tls: { ca: tls.cert } })

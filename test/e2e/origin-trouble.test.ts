@@ -40,11 +40,15 @@ t.test('a stale response is validated, and a 304 makes it fresh with the fields 
 
 t.test('a large stale response that a 304 confirms is sent whole', async t => {
   const body = randomBytes(5 * 1024 * 1024)
-  const { script, origin } = scripted((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body) })
+  const { script, origin } = scripted((_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end(body)
+  })
   const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'max-age=60' }).end() }
+  script.next = (_, response) => {
+    response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'max-age=60' }).end()
+  }
   const validated = await house.get('/a')
   t.match(validated.header('cache-status'), /fwd-status=304/)
   t.equal(validated.complete, true)
@@ -116,7 +120,9 @@ t.test('a 304 that says no-store takes the entry away', async t => {
   const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'no-store' }).end() }
+  script.next = (_, response) => {
+    response.writeHead(304, { ETag: '"v1"', 'Cache-Control': 'no-store' }).end()
+  }
   const validated = await house.get('/a')
   t.equal(validated.body.toString(), 'one')
   t.equal(detail(validated), 'no-store')
@@ -126,10 +132,15 @@ t.test('a 304 that says no-store takes the entry away', async t => {
 
 t.test('RFC 9110 §6.6.1: a 304 without Date is of the moment at which it came', async t => {
   const { script, origin } = scripted(answer('one', { 'Cache-Control': 'max-age=60', ETag: '"v1"' }))
-  const house = await startProxy(t, { origin: (request, response) => { response.sendDate = false; origin(request, response) } })
+  const house = await startProxy(t, { origin: (request, response) => {
+    response.sendDate = false
+    origin(request, response)
+  } })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"' }).end() }
+  script.next = (_, response) => {
+    response.writeHead(304, { ETag: '"v1"' }).end()
+  }
   t.equal(detail(await house.get('/a')), 'stale')
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -141,7 +152,9 @@ t.test('fields of a 304 meant for this cache alone reach no client, also when th
   const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = (_, response) => { response.writeHead(304, { ETag: '"v1"', 'Surrogate-Control': 'no-store', 'Cache-Tag': 'x', Age: '7' }).end() }
+  script.next = (_, response) => {
+    response.writeHead(304, { ETag: '"v1"', 'Surrogate-Control': 'no-store', 'Cache-Tag': 'x', Age: '7' }).end()
+  }
   const shown = await house.get('/a')
   t.equal(detail(shown), 'no-store')
   t.equal(shown.header('surrogate-control'), undefined)
@@ -156,7 +169,9 @@ t.test('stale-while-revalidate: the stale response at once, one fetch behind it'
   await house.get('/a')
   house.clock.advance(70_000)
   let release: () => void = () => {}
-  script.next = (request, response) => { release = () => answer('two', fields)(request, response) }
+  script.next = (request, response) => {
+    release = () => answer('two', fields)(request, response)
+  }
   const [first, second] = await Promise.all([house.get('/a', { 'X-Client': '7' }), house.get('/a')])
   for (const stale of [first, second]) {
     t.equal(stale?.body.toString(), 'one')
@@ -177,12 +192,16 @@ t.test('stale-if-error: a stale response stands in for a 5xx and for a lost conn
   const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = (_, response) => { response.writeHead(503).end('no') }
+  script.next = (_, response) => {
+    response.writeHead(503).end('no')
+  }
   const on503 = await house.get('/a')
   t.equal(on503.status, 200)
   t.equal(on503.body.toString(), 'one')
   t.equal(detail(on503), 'stale-if-error')
-  script.next = request => { request.socket.destroy() }
+  script.next = request => {
+    request.socket.destroy()
+  }
   t.equal(detail(await house.get('/a')), 'stale-if-error')
   house.clock.advance(300_000)
   const beyond = await house.get('/a')
@@ -195,7 +214,9 @@ t.test('without an allowance a stale response stands in while the origin cannot 
   const house = await startProxy(t, { origin })
   await house.get('/a')
   house.clock.advance(61_000)
-  script.next = request => { request.socket.destroy() }
+  script.next = request => {
+    request.socket.destroy()
+  }
   const stale = await house.get('/a')
   t.equal(stale.body.toString(), 'one')
   t.equal(detail(stale), 'origin-unreachable')
@@ -207,7 +228,9 @@ for (const forbidding of ['must-revalidate', 'proxy-revalidate', 's-maxage=60'])
     const house = await startProxy(t, { origin })
     await house.get('/a')
     house.clock.advance(61_000)
-    script.next = request => { request.socket.destroy() }
+    script.next = request => {
+      request.socket.destroy()
+    }
     const failed = await house.get('/a')
     t.equal(failed.status, 502)
     t.match(failed.header('proxy-status'), /^springhouse; error=/)

@@ -11,7 +11,9 @@ function loggingHouse(test: Parameters<typeof startProxy>[0], options: Omit<Test
   return startProxy(test, { host: 'api.example', ...options, config: { log: { access: 'all' }, ...options.config } })
 }
 
-async function stats(house: TestProxy): Promise<{ requests: number; outcomes: Record<string, number>; requestsByReason: Record<string, number>; hitRatio: number | null; savedOriginMs: number }> {
+async function stats(
+  house: TestProxy,
+): Promise<{ requests: number; outcomes: Record<string, number>; requestsByReason: Record<string, number>; hitRatio: number | null; savedOriginMs: number }> {
   return JSON.parse((await house.admin('/v1/stats')).body.toString()) as never
 }
 
@@ -78,7 +80,9 @@ t.test('a request counts once, under one outcome and one reason, whichever way i
 
 t.test('followers are coalesced, and a client that leaves counts too', async test => {
   const held: (() => void)[] = []
-  const house = await loggingHouse(test, { origin: (_request, response) => { held.push(() => response.writeHead(200, { 'cache-control': 'max-age=10' }).end('a')) } })
+  const house = await loggingHouse(test, { origin: (_request, response) => {
+    held.push(() => response.writeHead(200, { 'cache-control': 'max-age=10' }).end('a'))
+  } })
   const all = Array.from({ length: 5 }, () => house.get('/a'))
   await eventually(async () => held.length > 0 && (await stats(house) as unknown as { waits: number }).waits >= 4)
   held.shift()?.()
@@ -104,15 +108,21 @@ t.test('a passed request whose client leaves before its response counts once', a
     await house.origin.nth(before + 1)
     leaving.abort()
     await gone
-    while (house.accessLines.length === before) await new Promise(resolve => { setImmediate(resolve) })
+    while (house.accessLines.length === before)
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
     test.equal(told(house.accessLines.at(-1) as Line), line)
   }
   test.equal((await stats(house)).requests, 2)
 })
 
 t.test('a WebSocket counts once, when it ends', async test => {
-  const house = await loggingHouse(test, { origin: (_request, response) => { response.writeHead(404).end('no') } })
-  const answer = await rawRequest(house.port, 'GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
+  const house = await loggingHouse(test, { origin: (_request, response) => {
+    response.writeHead(404).end('no')
+  } })
+  const answer = await rawRequest(house.port,
+    'GET /socket HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
   test.match(answer, /^HTTP\/1\.1 404 [^]*x-request-id: /i)
   await eventually(() => house.accessLines.length >= 1)
   test.equal(told(house.accessLines[0] as Line), 'pass upgrade 404')
@@ -143,7 +153,8 @@ t.test('each response has the id of its own request, and the origin gets the sam
 })
 
 t.test('the id of a trusted client is kept, and that of another is replaced', async test => {
-  for (const [trustProxy, given, kept] of [[['127.0.0.1'], 'abc-123', true], [['127.0.0.1'], 'a b', false], [['127.0.0.1'], 'x'.repeat(200), false], [false, 'abc-123', false]] as const) {
+  for (const [trustProxy, given, kept] of [[['127.0.0.1'], 'abc-123', true], [['127.0.0.1'], 'a b', false], [['127.0.0.1'], 'x'.repeat(200), false], [false, 'abc-123',
+    false]] as const) {
     const house = await loggingHouse(test, {
       origin: (_request, response) => response.writeHead(200, { 'cache-control': 'max-age=10' }).end('a'),
       config: { proxy: { host: '127.0.0.1', port: 0, trustProxy } },
@@ -172,10 +183,12 @@ t.test('a line has the part of the origin and the served response', async test =
   const house = await loggingHouse(test, {
     origin: (request, response) => response.writeHead(200, { 'cache-control': request.url === '/c' ? 'no-store' : 'max-age=10' }).end('hello'),
   })
-  for (const path of ['/a?q=1', '/a?q=1', '/c']) await house.get(path, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', cookie: 'session=secret', authorization: 'Bearer secret' })
+  for (const path of ['/a?q=1', '/a?q=1', '/c'])
+    await house.get(path, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', cookie: 'session=secret', authorization: 'Bearer secret' })
   await eventually(() => house.accessLines.length >= 3)
   const [miss, again, last] = house.accessLines as [Line, Line, Line]
-  const both = { msg: 'request', method: 'GET', host: 'api.example', target: '/a?q=***', bytes: 5, client: '127.0.0.1', traceId: '0af7651916cd43dd8448eb211c80319c', key: /^[0-9a-f]{12}$/, origin: 'api', server: house.origin.url }
+  const both = { msg: 'request', method: 'GET', host: 'api.example', target: '/a?q=***', bytes: 5, client: '127.0.0.1', traceId: '0af7651916cd43dd8448eb211c80319c',
+    key: /^[0-9a-f]{12}$/, origin: 'api', server: house.origin.url }
   test.match(miss, { ...both, outcome: 'miss', notStored: 'authorization' })
   test.match(again, { ...both, outcome: 'miss', notStored: 'authorization' })
   test.match(last, { outcome: 'miss', notStored: 'no-store' })
@@ -206,7 +219,10 @@ t.test('by default only errors have a line, and `off` writes none', async test =
       ...(access !== undefined && { config: { log: { access } } }),
     })
     for (const path of ['/a', '/a', '/5xx', '/../x']) await ask(house.port, { path })
-    for (let turns = 0; turns < 5; turns++) await new Promise(resolve => { setImmediate(resolve) })
+    for (let turns = 0; turns < 5; turns++)
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
     test.equal(house.accessLines.length, lines, String(access))
   }
 })

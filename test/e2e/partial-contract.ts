@@ -26,7 +26,9 @@ export interface Scene extends TestProxy {
 /** The system's clock, which Redis is held to, with the time of day moved on. */
 function movableClock(): ManualClock {
   let moved = 0
-  return { now: () => systemClock.now() + moved, monotonic: () => systemClock.monotonic(), advance: ms => { moved += ms } }
+  return { now: () => systemClock.now() + moved, monotonic: () => systemClock.monotonic(), advance: ms => {
+    moved += ms
+  } }
 }
 
 /** A Redis, and whether there is memory in front of it. */
@@ -38,7 +40,8 @@ export interface Shared {
 let scenes = 0
 
 /** A proxy before an origin that has `small`, fresh for a minute. It uses the embedded store, or a Redis with a prefix of its own. */
-export async function scene(t: Test, redis: Shared | undefined, options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
+export async function scene(t: Test, redis: Shared | undefined,
+  options: { has?: Partial<Ranged>; origin?: (has: Ranged) => OriginHandler; config?: Record<string, unknown> } = {}): Promise<Scene> {
   const clock = redis === undefined ? manualClock() : movableClock()
   const has: Ranged = { now: clock.now, body: small, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain' }, ...options.has }
   const shared = redis !== undefined && {
@@ -63,7 +66,9 @@ export const bytes = (first: number | '', last: number | ''): { Range: string } 
 
 /** Returns the stored incomplete responses, as `206 0-4/10`. */
 export async function parts(house: Pick<TestProxy, 'admin'>): Promise<string[]> {
-  const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as { entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[] }
+  const { entries } = JSON.parse((await house.admin('/v1/entries')).body.toString()) as {
+    entries: { status: number; part?: { ranges: string; complete: number | null; sound: boolean } }[]
+  }
   return entries.map(({ status, part }) => `${status} ${part === undefined ? 'whole' : `${part.ranges}/${part.complete ?? '*'}${part.sound ? '' : ' unsound'}`}`).toSorted()
 }
 
@@ -128,8 +133,10 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
 
   void t.test('§3.3: the missing rest of a part is requested from the origin, and the client is sent the whole', async t => {
     for (const [body, first, last, rest] of [
-      [small, 0, 4, 'bytes=5-'], [small, 5, 9, 'bytes=0-4'],
-      [large, 0, 299_999, 'bytes=300000-'], [large, 300_000, 699_999, 'bytes=0-299999'],
+      [small, 0, 4, 'bytes=5-'],
+      [small, 5, 9, 'bytes=0-4'],
+      [large, 0, 299_999, 'bytes=300000-'],
+      [large, 300_000, 699_999, 'bytes=0-299999'],
     ] as const) {
       void t.test(`${first}-${last} of ${body.length}`, async t => {
         const house = await scene(t, redis, { has: { body } })
@@ -300,7 +307,10 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
     const house = await scene(t, redis, {
       origin: has => async (request, response, recorded) => {
         const { body, fields } = has
-        if (holding) await new Promise<void>(resolve => { hold = resolve })
+        if (holding)
+          await new Promise<void>(resolve => {
+            hold = resolve
+          })
         return ranged({ body, fields })(request, response, recorded)
       },
     })
@@ -323,7 +333,9 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
 
   void t.test('a response made of two parts is as young as the older one to purges, and has the tags of both', async t => {
     let tag = 'one'
-    const house = await scene(t, redis, { origin: has => (request, response, recorded) => ranged({ ...has, fields: { ...has.fields, 'Cache-Tag': tag } })(request, response, recorded) })
+    const house = await scene(t, redis, {
+      origin: has => (request, response, recorded) => ranged({ ...has, fields: { ...has.fields, 'Cache-Tag': tag } })(request, response, recorded),
+    })
     const both = async (path: string, between: () => Promise<unknown>): Promise<void> => {
       tag = 'one'
       await house.get(path, bytes(0, 4))
@@ -380,7 +392,9 @@ export function partialContract(t: Test, redis: Shared | undefined): void {
 
   void t.test('§14.6: several ranges of a whole are sent as multipart/byteranges', async t => {
     for (const body of [small, large]) {
-      const house = await scene(t, redis, { has: { body, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain; charset=utf-8', 'Content-Digest': 'sha-256=:x:' } } })
+      const house = await scene(t, redis, {
+        has: { body, fields: { 'Cache-Control': fresh, ETag: '"v1"', 'Content-Type': 'text/plain; charset=utf-8', 'Content-Digest': 'sha-256=:x:' } },
+      })
       await house.get('/a')
       const last = body.length - 1
       const answer = await house.get('/a', { Range: `bytes=5-6, 0-1,${last}-` })

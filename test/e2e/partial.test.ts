@@ -68,7 +68,10 @@ t.test('requests for the whole wait for the request that completes it', async t 
   let release: (() => void) | undefined
   const house = await scene(t, undefined, {
     origin: has => async (request, response, recorded) => {
-      if (request.headers.range === 'bytes=5-') await new Promise<void>(resolve => { release = resolve })
+      if (request.headers.range === 'bytes=5-')
+        await new Promise<void>(resolve => {
+          release = resolve
+        })
       return ranged(has)(request, response, recorded)
     },
   })
@@ -86,7 +89,9 @@ t.test('a client that leaves while a part is in flight leaves it to later client
   const house = await scene(t, undefined, { has: { body: large } })
   await new Promise<void>(resolve => {
     const request = open(house.port, { path: '/a', headers: ['Range', 'bytes=0-599999'] }, response => {
-      response.once('data', () => { request.destroy() })
+      response.once('data', () => {
+        request.destroy()
+      })
       response.once('close', resolve)
       response.on('error', () => undefined)
     })
@@ -133,7 +138,7 @@ t.test('HEAD, and statuses other than 200, take no notice of Range', async t => 
   t.equal(house.origin.requests.at(-1)?.method, 'HEAD', 'HEAD is about the whole, of which a part knows too little')
 })
 
-t.test('a client\'s own precondition does not shape a stored part', async t => {
+t.test("a client's own precondition does not shape a stored part", async t => {
   const house = await scene(t, undefined)
   t.equal((await house.get('/a', { ...bytes(0, 4), 'If-None-Match': '"v1"' })).status, 304, 'it gets a 304')
   t.equal(house.origin.requests[0]?.header('if-none-match'), undefined)

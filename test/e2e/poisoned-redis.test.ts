@@ -28,11 +28,14 @@ async function stage(test: Test, memory: number): Promise<Stage> {
   const redis = await startRedis()
   test.teardown(() => redis.stop())
   const house = await startProxy<Clock>(test, {
-    origin: counting({ 'Cache-Control': 'max-age=60' }), clock: systemClock,
+    origin: counting({ 'Cache-Control': 'max-age=60' }),
+    clock: systemClock,
     config: { ...overRedis(redis.url), cache: { memory: { maxBytes: memory } }, proxy: { host: '127.0.0.1', port: 0, tls } },
   })
-  const explained = async (target: string): Promise<{ key: string }> => JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(`https://127.0.0.1:${house.port}${target}`)}`)).body.toString()) as { key: string }
-  const log = async (): Promise<{ current: boolean; applied: string }> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean; applied: string } }).purgeLog
+  const explained = async (target: string): Promise<{ key: string }> =>
+    JSON.parse((await house.admin(`/v1/explain?url=${encodeURIComponent(`https://127.0.0.1:${house.port}${target}`)}`)).body.toString()) as { key: string }
+  const log = async (): Promise<{ current: boolean; applied: string }> =>
+    (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean; applied: string } }).purgeLog
   await eventually(async () => (await log()).current)
   const client = new Redis(redis.url)
   test.teardown(async () => client.disconnect())
@@ -45,7 +48,9 @@ async function stage(test: Test, memory: number): Promise<Stage> {
   const { applied: stamp } = await log()
   const body = Buffer.from('poison')
   return {
-    house, clients, client,
+    house,
+    clients,
+    client,
     put: async (target, change, edit = value => value) => {
       const { key } = await explained(target)
       const now = Date.now()
@@ -102,12 +107,24 @@ for (const [kind, memory] of [['redis', 0], ['tiered', 1_000_000]] as const) {
     }
     const look = { 'cache-control': 'only-if-cached' }
     for (const [target, left, edit] of [
-      ['/flags', 0, (value: Buffer) => { value[2] = 0xff }],
-      ['/status', 0, (value: Buffer) => { value.writeUInt16LE(999, 3) }],
-      ['/kind', 0, (value: Buffer) => { value[1 + value.readUInt32LE(5)] = 7 }],
-      ['/encoding', 0, (value: Buffer) => { value[2 + value.readUInt32LE(5)] = 9 }],
-      ['/version', 1, (value: Buffer) => { value[0] = 9 }],
-      ['/metadata-version', 1, (value: Buffer) => { value[1] = 9 }],
+      ['/flags', 0, (value: Buffer) => {
+        value[2] = 0xff
+      }],
+      ['/status', 0, (value: Buffer) => {
+        value.writeUInt16LE(999, 3)
+      }],
+      ['/kind', 0, (value: Buffer) => {
+        value[1 + value.readUInt32LE(5)] = 7
+      }],
+      ['/encoding', 0, (value: Buffer) => {
+        value[2 + value.readUInt32LE(5)] = 9
+      }],
+      ['/version', 1, (value: Buffer) => {
+        value[0] = 9
+      }],
+      ['/metadata-version', 1, (value: Buffer) => {
+        value[1] = 9
+      }],
     ] as const) {
       const name = await put(target, {}, resealed(edit))
       test.match(await clients.ask('h2', target, 'GET', look), { status: 504 }, target)

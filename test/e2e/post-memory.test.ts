@@ -31,7 +31,9 @@ interface Teardown {
 /** A proxy with an hour's limit for uploads, before an origin that responds to each upload and keeps none. */
 async function uploadsTo(t: Teardown, proxy: object = {}): Promise<number> {
   const origin = createServer((request, response) => {
-    request.resume().once('end', () => { response.writeHead(200, { 'Content-Length': 2 }).end('no') })
+    request.resume().once('end', () => {
+      response.writeHead(200, { 'Content-Length': 2 }).end('no')
+    })
   })
   await once(origin.listen(0, '127.0.0.1'), 'listening')
   const config = resolveConfig({
@@ -97,7 +99,7 @@ async function growth(third: () => Promise<void>): Promise<number[]> {
 
 // The guard: an upload leaves the watch when its request closes (proxy/pass/upload-timeout.ts). Without it each one is retained for a quarter
 // of requestTimeoutMs, some 20 KB at a time: 30 MB in each third.
-t.test('4,500 uploads with an hour\'s limit each: the heap does not grow', async (t) => {
+t.test("4,500 uploads with an hour's limit each: the heap does not grow", async (t) => {
   const port = await uploadsTo(t)
   const more = await growth(() => postsOverHttp1(port, 1_500))
   t.ok(more.every((megabytes) => megabytes < 8), `grew by ${more.map((megabytes) => megabytes.toFixed(1)).join(' and ')} MB`)

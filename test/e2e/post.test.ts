@@ -69,7 +69,9 @@ async function startReplicas(t: Test, kind: string, cache: Record<string, unknow
 
 function gate(): { opened: Promise<void>; open(): void } {
   let release = (): void => {}
-  const opened = new Promise<void>(resolve => { release = resolve })
+  const opened = new Promise<void>(resolve => {
+    release = resolve
+  })
   return { opened, open: () => release() }
 }
 
@@ -101,7 +103,8 @@ for (const kind of ['memory', 'redis']) {
 
     t.test('the bytes are the same, with and without an announced length, and a body over the bound is only passed on', async t => {
       const { script, a } = await startReplicas(t, kind, { maxEntryBytes: '2MiB' })
-      for (const [size, announced, stored] of [[1_500_000, true, true], [1_500_000, false, true], [3_000_000, true, false], [3_000_000, false, false], [0, true, true], [0, false, true]] as const) {
+      for (const [size, announced, stored] of [[1_500_000, true, true], [1_500_000, false, true], [3_000_000, true, false], [3_000_000, false, false], [0, true, true], [0, false,
+        true]] as const) {
         script.body = randomBytes(size)
         script.fields = own('/a', announced ? { 'Content-Length': String(size) } : {})
         t.equal((await a.get('/a', {}, post)).body.equals(script.body), true, `${size} passed on`)
@@ -116,7 +119,7 @@ for (const kind of ['memory', 'redis']) {
       ['without Content-Location', { fields: { 'Cache-Control': 'max-age=60' } }],
       ['with another Content-Location', { fields: own('/a/1') }],
       ['with another query', { fields: own('/a?b') }],
-      ['with another origin\'s', { fields: own('http://other.example/a') }],
+      ["with another origin's", { fields: own('http://other.example/a') }],
       ['with two', { fields: own('/a', { 'Content-Location': ['/a', '/a'] }) }],
       ['that made something', { status: 201 }],
       ['that failed', { status: 404 }],
@@ -141,7 +144,7 @@ for (const kind of ['memory', 'redis']) {
       }
     })
 
-    t.test('Vary is read from the POST\'s fields, and Authorization may be shared where the origin says so', async t => {
+    t.test("Vary is read from the POST's fields, and Authorization may be shared where the origin says so", async t => {
       const { script, a } = await startReplicas(t, kind)
       script.fields = own('/a', { Vary: 'Accept', 'Cache-Control': 'public, max-age=60' })
       await a.get('/a', { Accept: 'a/a', Authorization: 'Bearer x' }, post)
@@ -160,8 +163,12 @@ for (const kind of ['memory', 'redis']) {
     })
 
     const purges: readonly [by: string, body: Record<string, unknown>][] = [
-      ['URL', { urls: ['http://api.example/a'] }], ['path', { urls: ['/a'] }], ['tag', { tags: ['x'] }], ['tags', { tags: ['x', 'y'], tagsMatch: 'all' }],
-      ['prefix', { prefixes: ['/'] }], ['all', { all: true }],
+      ['URL', { urls: ['http://api.example/a'] }],
+      ['path', { urls: ['/a'] }],
+      ['tag', { tags: ['x'] }],
+      ['tags', { tags: ['x', 'y'], tagsMatch: 'all' }],
+      ['prefix', { prefixes: ['/'] }],
+      ['all', { all: true }],
     ]
     t.test('a purge that comes while the origin works on it keeps it out, from any replica', async t => {
       const { script, origin, a, b } = await startReplicas(t, kind)
@@ -217,7 +224,9 @@ for (const kind of ['memory', 'redis']) {
           open(a.port, { method: 'POST', path: '/a', headers: ['Host', 'api.example'] }, response => {
             let text = ''
             void b.purge(body).then(() => held.open())
-            response.on('data', (chunk: Buffer) => { text += chunk.toString() })
+            response.on('data', (chunk: Buffer) => {
+              text += chunk.toString()
+            })
             response.on('end', () => resolve(text))
           })
         })
@@ -254,7 +263,10 @@ for (const kind of ['memory', 'redis']) {
       const request = open(a.port, { method: 'POST', path: '/a', headers: ['Host', 'api.example'] }, () => request.destroy())
       request.on('error', () => undefined)
       const { socket } = await origin.nth(1)
-      await new Promise<void>(resolve => { if (socket.destroyed) resolve(); else socket.on('close', () => resolve()) })
+      await new Promise<void>(resolve => {
+        if (socket.destroyed) resolve()
+        else socket.on('close', () => resolve())
+      })
       held.open()
       t.match((await a.get('/a')).body.toString(), /^get/)
     })

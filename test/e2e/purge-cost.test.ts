@@ -17,7 +17,7 @@ t.test('purges of a tag, all tags, a URL, a prefix and all over 20,000 entries: 
   const site = await startReplicas(t, server.url)
   const [a, b] = site.replicas
   await eventually(async () => await well(a, '/well') && await well(b, '/well'))
-  const explained = (i: number) => json<{ key: string, variants: { verdict: string }[] }>(b.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${targetOf(i)}`)}`))
+  const explained = (i: number) => json<{ key: string; variants: { verdict: string }[] }>(b.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${targetOf(i)}`)}`))
   const verdict = async (i: number): Promise<string | undefined> => {
     // A lookup to which Redis did not reply in time finds nothing.
     let found: string | undefined
@@ -25,14 +25,22 @@ t.test('purges of a tag, all tags, a URL, a prefix and all over 20,000 entries: 
     return found
   }
   const { key } = await explained(0)
-  const write = async (count: number): Promise<void> => writeEntries(raw, {
-    count, prefix: 'sh', authority: 'api.example', firstKey: key,
-    tags: ['every', 'one'], stamp: (await json<{ purgeLog: { applied: string } }>(a.admin('/v1/stats'))).purgeLog.applied,
-    body: Buffer.from('x'), nowMs: systemClock.now(),
-  })
+  const write = async (count: number): Promise<void> =>
+    writeEntries(raw, {
+      count,
+      prefix: 'sh',
+      authority: 'api.example',
+      firstKey: key,
+      tags: ['every', 'one'],
+      stamp: (await json<{ purgeLog: { applied: string } }>(a.admin('/v1/stats'))).purgeLog.applied,
+      body: Buffer.from('x'),
+      nowMs: systemClock.now(),
+    })
   await write(entries)
   for (const soft of [false, true]) {
-    for (const body of [{ tags: ['every'] }, { tags: ['one', 'every'], tagsMatch: 'all' }, { urls: [`http://api.example${targetOf(1)}`] }, { prefixes: ['/thin'] }, { all: true }]) {
+    for (const body of [{ tags: ['every'] }, { tags: ['one', 'every'], tagsMatch: 'all' }, { urls: [`http://api.example${targetOf(1)}`] }, { prefixes: ['/thin'] }, {
+      all: true,
+    }]) {
       // As if clients had requested these again; the others are purged again and again.
       await write(20)
       t.equal(await verdict(1), 'valid')

@@ -124,7 +124,9 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
     const waits = async (): Promise<number> => json<{ waits: number }>(await a.admin('/v1/stats')).waits + json<{ waits: number }>(await b.admin('/v1/stats')).waits
     const shareOneFetch = async (path: string): Promise<boolean> => {
       let answer = (): void => {}
-      origin.hold = new Promise((resolve) => { answer = resolve })
+      origin.hold = new Promise((resolve) => {
+        answer = resolve
+      })
       const [count, before] = [origin.requests.length, await waits()]
       const both = [a.get(path), b.get(path)]
       await eventually(async () => await waits() > before || origin.requests.length === count + 2)
@@ -261,7 +263,8 @@ t.test('keys and channels out of reach are reported as such, and not command by 
   await raw.call('ACL', 'SETUSER', username, 'on', `>${password}`, '~other:*', 'resetchannels', '+@all')
   const origin = await startFullOrigin(test)
   const replica = await startProxy(test, { origin, host: 'api.example', clock: systemClock, config: { redis: { ...patient, ...redis } } })
-  const told = (): string[] => replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not completed').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
+  const told = (): string[] =>
+    replica.log.filter(({ level, msg }) => level === 40 && msg !== 'admin request not completed').map(({ msg }) => msg.split(': ')[0] as string).toSorted()
   await eventually(() => told().length >= 2)
   for (let i = 0; i < 3; i++) await everything(replica, i)
   test.same(told(), ['the Redis user may not access keys that begin with sh:', 'the Redis user may not use channels that begin with sh:'])

@@ -102,7 +102,11 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   await load.more(300)
   const report = await load.stop()
   const { answered, hits, cut, purges, p99Ms, slowestMs: slowest } = report
-  test.comment(`${answered} responses, ${hits} hits, ${cut} truncated, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after the cluster`)
+  test.comment(
+    `${answered} responses, ${hits} hits, ${cut} truncated, purges ${
+      JSON.stringify(purges)
+    }, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after the cluster`,
+  )
   test.same(report.wrong.slice(0, 5), [])
   test.ok(slowest < slowestMs, `${slowest} ms was the longest that anybody waited`)
   test.ok(hits > 0)
@@ -126,7 +130,7 @@ t.test('entries are spread over the masters, and each replica finds the entries 
   const listed = new Set<string>()
   let cursor: string | undefined
   do {
-    const page: { entries: { url: string }[], cursor?: string } = await json(b.admin(`/v1/entries?limit=7${cursor === undefined ? '' : `&cursor=${cursor}`}`))
+    const page: { entries: { url: string }[]; cursor?: string } = await json(b.admin(`/v1/entries?limit=7${cursor === undefined ? '' : `&cursor=${cursor}`}`))
     test.ok(page.entries.length <= 7)
     for (const { url } of page.entries) listed.add(new URL(url, `http://${host}`).pathname)
     ;({ cursor } = page)
@@ -135,7 +139,9 @@ t.test('entries are spread over the masters, and each replica finds the entries 
 })
 
 t.test('a purge is acknowledged by both, and everything that it names is invalidated, whatever master it lies on', async (test) => {
-  for (const [purge, touched] of [[{ tags: ['x'] }, paths], [{ prefixes: ['/k/'] }, small], [{ all: true }, paths], [{ urls: [`http://${host}/large/1`] }, ['/large/1']]] as const) {
+  for (const [purge, touched] of [[{ tags: ['x'] }, paths], [{ prefixes: ['/k/'] }, small], [{ all: true }, paths], [{ urls: [`http://${host}/large/1`] }, [
+    '/large/1',
+  ]]] as const) {
     for (const path of paths) await a.get(path)
     const version = origin.advance()
     const receipt = await b.purge(purge)

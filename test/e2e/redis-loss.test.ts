@@ -67,14 +67,23 @@ t.test('values of other types, truncated or of garbage under every one of our na
   const load = site.load(paths)
   const spoils: readonly ((key: string, type: string) => Promise<unknown>)[] = [
     key => raw.set(key, 'a string where there was none'),
-    async (key) => { await raw.del(key); await raw.rpush(key, 'a', 'list') },
-    async (key) => { await raw.del(key); await raw.hset(key, '-', 'garbage', 'other', Buffer.from([1, 1, 0, 0, 255, 255, 255, 255])) },
+    async (key) => {
+      await raw.del(key)
+      await raw.rpush(key, 'a', 'list')
+    },
+    async (key) => {
+      await raw.del(key)
+      await raw.hset(key, '-', 'garbage', 'other', Buffer.from([1, 1, 0, 0, 255, 255, 255, 255]))
+    },
     async (key, type) => {
       if (type === 'string') return raw.set(key, (await raw.getBuffer(key))?.subarray(1) ?? '')
-      if (type === 'hash') for (const [field, value] of Object.entries(await raw.hgetallBuffer(key))) await raw.hset(key, field, value.subarray(0, -1))
+      if (type === 'hash') { for (const [field, value] of Object.entries(await raw.hgetallBuffer(key))) await raw.hset(key, field, value.subarray(0, -1)) }
       return undefined
     },
-    async (key) => { await raw.del(key); await raw.xadd(key, '*', 'log', 'x', 'purge', '{') },
+    async (key) => {
+      await raw.del(key)
+      await raw.xadd(key, '*', 'log', 'x', 'purge', '{')
+    },
   ]
   for (let round = 0; round < spoils.length * 2; round++) {
     await load.more(30)

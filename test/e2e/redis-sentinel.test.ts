@@ -51,14 +51,14 @@ async function well(replica: Replica): Promise<boolean> {
   return degraded.length === 0 && detail(await replica.get('/well')) === 'fresh'
 }
 
-async function master(): Promise<{ server: RedisServer, raw: Redis, other: { server: RedisServer, raw: Redis } }> {
+async function master(): Promise<{ server: RedisServer; raw: Redis; other: { server: RedisServer; raw: Redis } }> {
   let number = -1
   await eventually(async () => {
     const port = await watched.masterPort()
     number = watched.servers.findIndex((each) => each.port === port)
     return number >= 0 && /^role:master/m.test(await (raws[number] as Redis).info('replication').catch(() => ''))
   })
-  const pair = (i: number): { server: RedisServer, raw: Redis } => ({ server: watched.servers[i] as RedisServer, raw: raws[i] as Redis })
+  const pair = (i: number): { server: RedisServer; raw: Redis } => ({ server: watched.servers[i] as RedisServer, raw: raws[i] as Redis })
   return { ...pair(number), other: pair(1 - number) }
 }
 
@@ -90,7 +90,11 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   await load.more(300)
   const report = await load.stop()
   const { answered, hits, cut, purges, p99Ms, slowestMs: slowest } = report
-  test.comment(`${answered} responses, ${hits} hits, ${cut} truncated, purges ${JSON.stringify(purges)}, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after there was a master`)
+  test.comment(
+    `${answered} responses, ${hits} hits, ${cut} truncated, purges ${
+      JSON.stringify(purges)
+    }, p99 ${p99Ms} ms, slowest ${slowest} ms, well again ${recoveredMs} ms after there was a master`,
+  )
   test.same(report.wrong.slice(0, 5), [])
   test.ok(slowest < slowestMs, `${slowest} ms was the longest that anybody waited`)
   return report

@@ -16,7 +16,8 @@ t.setTimeout(360_000)
 
 const directory = mkdtempSync(join(tmpdir(), 'springhouse-tls-'))
 t.teardown(() => rmSync(directory, { recursive: true, force: true }))
-const files = { ca: join(directory, 'ca.pem'), key: join(directory, 'key.pem'), strange: join(directory, 'strange.pem'), strangeKey: join(directory, 'strange-key.pem'), empty: join(directory, 'empty.pem') }
+const files = { ca: join(directory, 'ca.pem'), key: join(directory, 'key.pem'), strange: join(directory, 'strange.pem'), strangeKey: join(directory, 'strange-key.pem'),
+  empty: join(directory, 'empty.pem') }
 writeFileSync(files.ca, testCertificate)
 writeFileSync(files.key, testKey)
 writeFileSync(files.strange, strangeCertificate)
@@ -28,7 +29,7 @@ interface TlsRedis {
   readonly tlsPort: number
 }
 
-async function start(test: Test, options: { clients?: 'yes' | 'no', more?: readonly string[], sentinel?: string } = {}): Promise<TlsRedis> {
+async function start(test: Test, options: { clients?: 'yes' | 'no'; more?: readonly string[]; sentinel?: string } = {}): Promise<TlsRedis> {
   const tlsPort = await freePort()
   const { clients = 'no', more = [], sentinel } = options
   const args = ['--tls-port', String(tlsPort), '--tls-cert-file', files.ca, '--tls-key-file', files.key, '--tls-ca-cert-file', files.ca, '--tls-auth-clients', clients, ...more]
@@ -91,7 +92,8 @@ t.test('a server that requires a certificate of its clients', async (test) => {
 
 t.test('TLS to a plain port, and plain to a port that speaks TLS', async (test) => {
   const { redis, tlsPort } = await start(test)
-  await refuses(test, { url: `rediss://127.0.0.1:${redis.port}`, tls: { ca: files.ca }, connectTimeoutMs: 300 }, /^Redis is (?:not used: no TLS connection can be made|out of reach)/)
+  await refuses(test, { url: `rediss://127.0.0.1:${redis.port}`, tls: { ca: files.ca }, connectTimeoutMs: 300 },
+    /^Redis is (?:not used: no TLS connection can be made|out of reach)/)
   await refuses(test, { url: `redis://127.0.0.1:${tlsPort}` }, /^Redis is (?:not used: the server there is not Redis, or uses TLS|out of reach)/)
 })
 
@@ -101,7 +103,8 @@ t.test('Sentinels, and the servers that they watch', async (test) => {
   const { redis, tlsPort: sentinelPort } = await start(test, { more: ['--tls-replication', 'yes'], sentinel: [...own, `sentinel monitor cache 127.0.0.1 ${tlsPort} 1`].join('\n') })
   await works(test, { sentinel: { master: 'cache', nodes: [`rediss://127.0.0.1:${sentinelPort}`] }, tls: { ca: files.ca } })
   await works(test, { sentinel: { master: 'cache', nodes: [`127.0.0.1:${sentinelPort}`] }, tls: { ca: files.ca } })
-  await refuses(test, { sentinel: { master: 'cache', nodes: [`127.0.0.1:${sentinelPort}`] }, tls: { ca: files.strange } }, /^Redis is not used: no Sentinel can be reached; check redis\.sentinel\.nodes/)
+  await refuses(test, { sentinel: { master: 'cache', nodes: [`127.0.0.1:${sentinelPort}`] }, tls: { ca: files.strange } },
+    /^Redis is not used: no Sentinel can be reached; check redis\.sentinel\.nodes/)
   await refuses(test, { sentinel: { master: 'cache', nodes: [`127.0.0.1:${redis.port}`] } }, /^Redis is/)
 })
 
@@ -119,7 +122,8 @@ t.test('a cluster, whose nodes are found by name', async (test) => {
 })
 
 t.test('files that are no certificates are reported at the start', (test) => {
-  const tls = (settings: Settings) => (): unknown => redisTls(resolveConfig({ origins: { api: { servers: ['http://h'] } }, redis: { url: 'rediss://h', tls: settings } }).redis ?? { tls: undefined } as never)
+  const tls = (settings: Settings) => (): unknown =>
+    redisTls(resolveConfig({ origins: { api: { servers: ['http://h'] } }, redis: { url: 'rediss://h', tls: settings } }).redis ?? { tls: undefined } as never)
   test.throws(tls({ ca: files.empty }), { message: `redis.tls.ca: ${files.empty} holds no certificate` })
   test.throws(tls({ cert: files.ca, key: files.strangeKey }), { message: /^redis\.tls: \S+ca\.pem, \S+strange-key\.pem are not/ })
   test.throws(tls({ cert: files.empty, key: files.key }), { message: /^redis\.tls: / })

@@ -3,7 +3,9 @@ import t from 'tap'
 import { counting, detail, startProxy } from '../support/proxy.ts'
 
 t.test('RFC 9211 §2: members of caches before it come first, in their order, and its own last', async t => {
-  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Status': ['OriginCache; hit; ttl=30, "Shield, north"; fwd=stale', 'edge; fwd=uri-miss; key="a, b"'] }) })
+  const house = await startProxy(t, {
+    origin: counting({ 'Cache-Control': 'max-age=60', 'Cache-Status': ['OriginCache; hit; ttl=30, "Shield, north"; fwd=stale', 'edge; fwd=uri-miss; key="a, b"'] }),
+  })
   const before = 'OriginCache; hit; ttl=30, "Shield, north"; fwd=stale, edge; fwd=uri-miss; key="a, b"'
   t.equal((await house.get('/a')).header('cache-status'), `${before}, springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss`)
   t.equal((await house.get('/a')).header('cache-status'), `${before}, springhouse; hit; ttl=60; detail=fresh`, 'on a hit they say how the stored response came')
@@ -45,7 +47,9 @@ t.test('RFC 8297: interim responses are forwarded on a miss, and none is sent on
     let hints = 0
     const { request } = await import('node:http')
     await new Promise<void>(resolve => {
-      request({ host: '127.0.0.1', port: house.port, path: '/a', agent: false }, response => response.resume().on('end', resolve)).on('information', () => { hints++ }).end()
+      request({ host: '127.0.0.1', port: house.port, path: '/a', agent: false }, response => response.resume().on('end', resolve)).on('information', () => {
+        hints++
+      }).end()
     })
     return hints
   }

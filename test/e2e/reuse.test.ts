@@ -54,7 +54,9 @@ t.test('each variant that Vary names is stored beside the others', async t => {
 })
 
 t.test('a client that has it already gets 304 from cache', async t => {
-  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60', ETag: '"v1"', 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', 'Content-Type': 'text/plain' }) })
+  const house = await startProxy(t, {
+    origin: counting({ 'Cache-Control': 'max-age=60', ETag: '"v1"', 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', 'Content-Type': 'text/plain' }),
+  })
   await house.get('/a')
   const byTag = await house.get('/a', { 'If-None-Match': '"x", W/"v1"' })
   t.equal(byTag.status, 304)
@@ -66,7 +68,7 @@ t.test('a client that has it already gets 304 from cache', async t => {
   t.equal(house.origin.requests.length, 1)
 })
 
-t.test('a client\'s own precondition does not shape the stored response', async t => {
+t.test("a client's own precondition does not shape the stored response", async t => {
   const house = await startProxy(t, {
     origin: (request, response) => {
       if (request.headers['if-none-match'] !== undefined) {
@@ -87,7 +89,9 @@ t.test('a client\'s own precondition does not shape the stored response', async 
 })
 
 t.test('RFC 9110 §14: parts of a stored response', async t => {
-  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end('0123456789') } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"v1"' }).end('0123456789')
+  } })
   await house.get('/a')
   const part = await house.get('/a', { Range: 'bytes=2-4' })
   t.equal(part.status, 206)
@@ -164,14 +168,17 @@ t.test('query parameters that the route ignores reach neither the key nor the or
 })
 
 t.test('a host or a scheme of its own is an entry of its own', async t => {
-  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.host) } })
+  const house = await startProxy(t, { origin: (request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.host)
+  } })
   t.equal((await house.get('/a', { Host: 'one.example' })).body.toString(), 'one.example')
   t.equal((await house.get('/a', { Host: 'two.example' })).body.toString(), 'two.example')
   t.equal(detail(await house.get('/a', { Host: 'ONE.example:80' })), 'fresh', 'case and the default port make no difference')
 })
 
 t.test('ignored query parameters are globs with stars anywhere: they reach neither the key nor the origin', async t => {
-  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }), config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm*source', '*click*'] } } }] } })
+  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }),
+    config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm*source', '*click*'] } } }] } })
   await house.get('/a?utm_source=x&b=1&gclickid=2')
   t.equal(house.origin.requests[0]?.target, '/a?b=1')
   for (const query of ['b=1', 'b=1&utmsource', 'click=1&b=1&utm_x_source=2']) t.equal(detail(await house.get(`/a?${query}`)), 'fresh', query)

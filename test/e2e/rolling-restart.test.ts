@@ -59,7 +59,9 @@ async function startLoad(test: Parameters<typeof startProxy>[0], clients: number
   }
   const all = Array.from({ length: clients }, (_, n) => client(n))
   return {
-    children, ports, seen,
+    children,
+    ports,
+    seen,
     end: async () => {
       load.done = true
       await Promise.all(all)
@@ -90,7 +92,10 @@ t.test('a rolling restart loses no GET, and gives no POST a wrong response', asy
 t.test('killing one of two backends loses no GET', async t => {
   const load = await startLoad(t, 50, ['GET'])
   const answered = async (count: number): Promise<void> => {
-    while ((load.seen['GET 200'] ?? 0) < count) await new Promise(resolve => { setImmediate(resolve) })
+    while ((load.seen['GET 200'] ?? 0) < count)
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
   }
   await answered(200)
   const killed = once(load.children[0] as ChildProcess, 'exit')

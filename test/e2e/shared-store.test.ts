@@ -218,7 +218,9 @@ overBoth('a POST through one replica invalidates for the other, before its respo
 
 overBoth('a body of 1 MiB comes out of Redis byte for byte, whole and in part', async (t, startReplicas) => {
   const body = randomBytes(1024 * 1024)
-  const { origin, a, b } = await startReplicas((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body) })
+  const { origin, a, b } = await startReplicas((_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(body)
+  })
   t.equal((await a.get('/a')).body.equals(body), true)
   const hit = await b.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -307,7 +309,9 @@ async function more(asking: Asking, count: number): Promise<void> {
 
 const large = randomBytes(600_000)
 const bodyOf = (path: string): Buffer => path.startsWith('/large') ? large : Buffer.from(`of ${path}`)
-const pathIsBody: OriginHandler = (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? '')) }
+const pathIsBody: OriginHandler = (request, response) => {
+  response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(bodyOf(request.url ?? ''))
+}
 
 overBothAlone('a killed Redis costs hits, not responses; an empty one in its place is used', async (t, startReplicas) => {
   const site = await startReplicas(t, pathIsBody)

@@ -5,7 +5,9 @@ import { eventually } from '../support/log.ts'
 
 t.test('a hundred at once for one cold key make one request to the origin', async t => {
   let answer: () => void = () => {}
-  const house = await startProxy(t, { origin: (_, response) => { answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('one') } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    answer = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('one')
+  } })
   const all = Array.from({ length: 100 }, () => house.get('/a'))
   await house.origin.nth(1)
   const stats = async () => JSON.parse((await house.admin('/v1/stats')).body.toString()) as { hits: number; coalesced: number; waits: number }
@@ -55,7 +57,9 @@ t.test('a client whose response is current does not keep others from sharing the
 
 t.test('requests that waited for a private response each get their own', async t => {
   let release: () => void = () => {}
-  const gate = new Promise<void>(resolve => { release = resolve })
+  const gate = new Promise<void>(resolve => {
+    release = resolve
+  })
   const house = await startProxy(t, {
     origin: async (request, response) => {
       await gate
@@ -99,7 +103,9 @@ t.test('RFC 9111 §3.5: the response to Authorization is for that client, unless
 })
 
 t.test('the response to Cookie is for that client; one stored without a cookie may serve a request that has one', async t => {
-  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody') } })
+  const house = await startProxy(t, { origin: (request, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(request.headers.cookie ?? 'nobody')
+  } })
   t.equal(detail(await house.get('/a', { Cookie: 'sid=ann' })), 'cookie')
   t.equal((await house.get('/a', { Cookie: 'sid=bob' })).body.toString(), 'sid=bob')
   t.equal((await house.get('/a')).body.toString(), 'nobody')
@@ -107,7 +113,9 @@ t.test('the response to Cookie is for that client; one stored without a cookie m
 })
 
 t.test('a Set-Cookie reaches the client that it was sent to, and no other', async t => {
-  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x') } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60, private="set-cookie"', 'Set-Cookie': 'sid=1' }).end('x')
+  } })
   t.equal((await house.get('/a')).header('set-cookie'), 'sid=1')
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')

@@ -60,8 +60,10 @@ async function reader(port: number, request: string, wanted: number): Promise<So
 
 /** Resolves when the origin can send no more: every buffer on the way is full. */
 async function stalled(sent: () => number): Promise<number> {
-  for (let before = -1; ; ) {
-    await new Promise(resolve => { setTimeout(resolve, 250) })
+  for (let before = -1;;) {
+    await new Promise(resolve => {
+      setTimeout(resolve, 250)
+    })
     if (sent() === before) return before
     before = sent()
   }
@@ -81,7 +83,11 @@ for (const path of ['/stream', '/sized', '/cached', '/cached-sized']) {
     // Bytes in flight to the store count as the store's, within its own bound.
     const stats = (await (await fetch(`${admin}/v1/stats`, { headers: { Authorization: 'Bearer abc' } })).json()) as { store: { bytes: number } }
     const grown = residentBytes(serve.child.pid as number) - before - stats.store.bytes
-    t.comment(`${path}: ${(grown / MiB).toFixed(1)} MiB more beside the store's ${(stats.store.bytes / MiB).toFixed(1)} for 30 stalled readers; the origin could send ${(sent / MiB).toFixed(1)} MiB of 30 GiB`)
+    t.comment(
+      `${path}: ${(grown / MiB).toFixed(1)} MiB more beside the store's ${(stats.store.bytes / MiB).toFixed(1)} for 30 stalled readers; the origin could send ${
+        (sent / MiB).toFixed(1)
+      } MiB of 30 GiB`,
+    )
     t.ok(grown < 64 * MiB, `${(grown / MiB).toFixed(1)} MiB`)
     t.equal((await ask(port, { path: '/other', method: 'HEAD' })).status, 200, 'others are served')
     for (const socket of sockets) socket.destroy()
@@ -109,7 +115,9 @@ t.test('a body of 1 GiB goes through a client that stops and goes, and memory st
     socket.pause()
     setTimeout(() => socket.resume(), 20)
   })
-  await new Promise(resolve => { socket.on('close', resolve) })
+  await new Promise(resolve => {
+    socket.on('close', resolve)
+  })
   t.ok(read > GiB)
   t.comment(`${((most - before) / MiB).toFixed(1)} MiB more at the most`)
   t.ok(most - before < 64 * MiB, `${((most - before) / MiB).toFixed(1)} MiB`)

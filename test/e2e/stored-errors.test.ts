@@ -23,14 +23,17 @@ for (const store of ['redis', 'tiered'] as const) {
         count++
         response.writeHead(503, { 'date': formatHttpDate(nowMs), 'retry-after': String(count), ...fields }).end(`error ${count}`)
       })
-      const start = (): Promise<TestProxy<Clock>> => startProxy(test, {
-        origin, clock, host: 'api.example',
-        config: {
-          ...overRedis(redis.url),
-          cache: { memory: { maxBytes: store === 'redis' ? 0 : '64MiB' } },
-          routes: [{ match: {}, origin: 'api', cache: { staleIfError: '1h', ttl: { status: { 503: '10m' } } } }],
-        },
-      })
+      const start = (): Promise<TestProxy<Clock>> =>
+        startProxy(test, {
+          origin,
+          clock,
+          host: 'api.example',
+          config: {
+            ...overRedis(redis.url),
+            cache: { memory: { maxBytes: store === 'redis' ? 0 : '64MiB' } },
+            routes: [{ match: {}, origin: 'api', cache: { staleIfError: '1h', ttl: { status: { 503: '10m' } } } }],
+          },
+        })
       const [a, b] = [await start(), await start()]
       test.teardown(async () => {
         await origin.close()
@@ -40,7 +43,8 @@ for (const store of ['redis', 'tiered'] as const) {
         const { status, body } = await house.get('/a')
         return `${status} ${body.toString()}`
       }
-      const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
+      const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> =>
+        (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
       /** Past each of the lifetimes, and within each allowance. */
       const later = async (...houses: readonly TestProxy<Clock>[]): Promise<void> => {
         nowMs += 601_000

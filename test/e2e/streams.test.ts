@@ -19,7 +19,9 @@ async function untilStored(house: TestProxy, path: string): Promise<Answer> {
 
 t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
   const body = randomBytes(5 * 1024 * 1024)
-  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
+  } })
   t.equal(sum((await house.get('/a')).body), sum(body))
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -30,7 +32,9 @@ t.test('a body of 5 MiB reaches client and store byte for byte', async t => {
 
 t.test('a small body of every byte there is comes back as it was, whole and in part', async t => {
   const body = Buffer.from(Array.from({ length: 1024 }, (_, i) => i % 256))
-  const house = await startProxy(t, { origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
+  } })
   t.equal(sum((await house.get('/a')).body), sum(body))
   const hit = await house.get('/a')
   t.equal(detail(hit), 'fresh')
@@ -70,7 +74,9 @@ for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false]
       open(house.port, { method, path: '/a' }, response => {
         let came = ''
         finish()
-        response.on('data', (chunk: Buffer) => { came += chunk.toString() })
+        response.on('data', (chunk: Buffer) => {
+          came += chunk.toString()
+        })
         response.on('end', () => resolve(came))
       }).on('error', reject)
     })
@@ -78,21 +84,24 @@ for (const [method, status, enabled] of [['GET', 200, true], ['GET', 200, false]
   })
 }
 
-t.test('no request waits for another\'s stream of events, whatever lifetime it has, and it ends when its client leaves', async t => {
+t.test("no request waits for another's stream of events, whatever lifetime it has, and it ends when its client leaves", async t => {
   const closed: Promise<unknown>[] = []
   const house = await startProxy(t, {
     origin: (request, response) => {
-      closed.push(new Promise(resolve => { request.socket.on('close', resolve) }))
+      closed.push(new Promise(resolve => {
+        request.socket.on('close', resolve)
+      }))
       response.writeHead(200, { 'Content-Type': 'text/event-stream;charset=utf-8', 'Cache-Control': 'max-age=60' }).flushHeaders()
     },
   })
-  const listen = (): Promise<() => void> => new Promise((resolve, reject) => {
-    const request = open(house.port, { path: '/a' }, response => {
-      response.on('error', () => undefined)
-      resolve(() => request.destroy())
+  const listen = (): Promise<() => void> =>
+    new Promise((resolve, reject) => {
+      const request = open(house.port, { path: '/a' }, response => {
+        response.on('error', () => undefined)
+        resolve(() => request.destroy())
+      })
+      request.on('error', reject)
     })
-    request.on('error', reject)
-  })
   const leave = [await listen(), await listen()]
   t.equal(house.origin.requests.length, 2)
   for (const each of leave) each()
@@ -161,7 +170,9 @@ t.test('a client that leaves before the origin has begun does not stop the fill,
   for (const coalesce of [true, false]) {
     let finish: () => void = () => {}
     const house = await startProxy(t, {
-      origin: (_, response) => { finish = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('whole') },
+      origin: (_, response) => {
+        finish = () => response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end('whole')
+      },
       config: { cache: { coalesce } },
     })
     const leaving = connect(house.port, '127.0.0.1', () => leaving.write(`GET /a HTTP/1.1\r\nHost: 127.0.0.1:${house.port}\r\n\r\n`))
@@ -191,7 +202,9 @@ t.test('a fetch that its clients have left is aborted where others would have to
 
 t.test('a client that leaves a response that may not be stored takes the fetch with it', async t => {
   let dropped: () => void = () => {}
-  const gone = new Promise<void>(resolve => { dropped = resolve })
+  const gone = new Promise<void>(resolve => {
+    dropped = resolve
+  })
   const house = await startProxy(t, {
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'no-store' })
@@ -226,7 +239,9 @@ t.test('a body beyond maxEntryBytes is passed on whole and not stored, announced
 })
 
 t.test('an empty body and a 204 are served from cache as they were', async t => {
-  const house = await startProxy(t, { origin: (request, response) => { response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end() } })
+  const house = await startProxy(t, { origin: (request, response) => {
+    response.writeHead(request.url === '/none' ? 204 : 200, { 'Cache-Control': 'max-age=60' }).end()
+  } })
   for (const [path, status] of [['/none', 204], ['/empty', 200]] as const) {
     t.equal((await house.get(path)).status, status)
     const hit = await house.get(path)
@@ -270,7 +285,7 @@ t.test('a client that leaves a response that waits behind another holds nothing 
   finish()
 })
 
-t.test('a client that leaves while it waits for another\'s fetch does not become the one that others wait for', async t => {
+t.test("a client that leaves while it waits for another's fetch does not become the one that others wait for", async t => {
   const body = randomBytes(1024 * 1024)
   let count = 0
   let fail: () => void = () => {}

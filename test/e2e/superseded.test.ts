@@ -23,15 +23,18 @@ for (const silent of [false, true]) {
     })
     let aheadMs = 0
     const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
-    const start = (port: number): Promise<TestProxy<Clock>> => startProxy(test, { origin, host: 'api.example', clock, config: { redis: { url: `redis://127.0.0.1:${port}`, commandTimeoutMs: 20_000 } } })
+    const start = (port: number): Promise<TestProxy<Clock>> =>
+      startProxy(test, { origin, host: 'api.example', clock, config: { redis: { url: `redis://127.0.0.1:${port}`, commandTimeoutMs: 20_000 } } })
     const [a, b] = [await start(redis.port), await start(wire.port)]
     test.teardown(async () => {
       await origin.close()
       await wire.close()
       await redis.stop()
     })
-    const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
-    const tier = async (house: TestProxy<Clock>, path: string): Promise<string> => (await house.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${path}`)}`)).body.toString()
+    const isCurrent = async (house: TestProxy<Clock>): Promise<boolean> =>
+      (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
+    const tier = async (house: TestProxy<Clock>, path: string): Promise<string> =>
+      (await house.admin(`/v1/explain?url=${encodeURIComponent(`http://api.example${path}`)}`)).body.toString()
     for (const url of urls) {
       await a.get(url)
       await eventually(async () => {
@@ -42,7 +45,7 @@ for (const silent of [false, true]) {
     version = 'new'
     aheadMs = 601_000
     for (const house of [a, b]) await eventually(() => isCurrent(house))
-    if (silent) while (wire.silenceSubscriber()) { /* each of them */ }
+    if (silent) { while (wire.silenceSubscriber()) { /* each of them */ } }
     const wrong: string[] = []
     for (const url of urls) {
       const first = await a.get(url, { 'Cache-Control': 'no-cache' })

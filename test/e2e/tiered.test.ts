@@ -85,7 +85,9 @@ async function reads(raw: Redis): Promise<number> {
 const forTenMinutes = { 'Cache-Control': 'max-age=600' }
 
 t.test('a hit in memory sends Redis nothing', async t => {
-  const { raw, origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, forTenMinutes).end(Buffer.alloc(100_000, 'x')) })
+  const { raw, origin, a, b } = await startReplicas(t, (_, response) => {
+    response.writeHead(200, forTenMinutes).end(Buffer.alloc(100_000, 'x'))
+  })
   t.equal(a.app.storeKind, 'tiered')
   await a.get('/a')
   t.same([await tierOf(a, '/a'), await tierOf(b, '/a')], ['memory', 'redis'])
@@ -183,7 +185,9 @@ t.test('a response that a 304 freshens at one replica is fresh for replicas that
 
 t.test('a body too long for memory is served out of Redis', async t => {
   const body = randomBytes(300_000)
-  const { origin, a, b } = await startReplicas(t, (_, response) => { response.writeHead(200, forTenMinutes).end(body) }, { config: { cache: { memory: { maxEntryBytes: '100KiB' } } } })
+  const { origin, a, b } = await startReplicas(t, (_, response) => {
+    response.writeHead(200, forTenMinutes).end(body)
+  }, { config: { cache: { memory: { maxEntryBytes: '100KiB' } } } })
   await a.get('/a')
   for (const replica of [a, b, b]) {
     const hit = await replica.get('/a')
@@ -197,7 +201,9 @@ t.test('a body too long for memory is served out of Redis', async t => {
 /** A clock of the test's own over the real one: added time has passed for one replica alone. */
 function shiftedClock(): Clock & { add(ms: number): void } {
   let added = 0
-  return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: ms => { added += ms } }
+  return { now: () => systemClock.now(), monotonic: () => systemClock.monotonic() + added, add: ms => {
+    added += ms
+  } }
 }
 
 t.test('while Redis hangs, hits come out of memory, for as long as the lag allows and no longer', async t => {

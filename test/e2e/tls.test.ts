@@ -50,18 +50,25 @@ async function answerTo(stream: ClientHttp2Stream): Promise<Answer2> {
   let body = ''
   stream.setEncoding('latin1')
   stream.on('headers', (early) => interim.push(early))
-  stream.on('response', (head) => { headers = head })
-  stream.on('trailers', (tail) => { trailers = tail })
-  stream.on('data', (chunk: string) => { body += chunk })
+  stream.on('response', (head) => {
+    headers = head
+  })
+  stream.on('trailers', (tail) => {
+    trailers = tail
+  })
+  stream.on('data', (chunk: string) => {
+    body += chunk
+  })
   stream.on('error', () => undefined)
-  await new Promise((resolve) => { stream.on('close', resolve) })
+  await new Promise((resolve) => {
+    stream.on('close', resolve)
+  })
   return { status: Number(headers[':status']), headers, body, trailers, interim, code: stream.rstCode ?? 0 }
 }
 
-const get = (client: ClientHttp2Session, path: string, headers: OutgoingHttpHeaders = {}): Promise<Answer2> =>
-  answerTo(client.request({ ':path': path, ...headers }))
+const get = (client: ClientHttp2Session, path: string, headers: OutgoingHttpHeaders = {}): Promise<Answer2> => answerTo(client.request({ ':path': path, ...headers }))
 
-t.test('HTTP/2: miss, hit, 304, HEAD, ranges, an error of the proxy\'s', async t => {
+t.test("HTTP/2: miss, hit, 304, HEAD, ranges, an error of the proxy's", async t => {
   const house = await secure(t, (_, response) => {
     response.writeHead(200, ['Cache-Control', 'max-age=60', 'ETag', '"1"', 'X-Twice', 'a', 'X-Twice', 'b', 'Connection', 'X-Hop', 'X-Hop', '1'])
     response.end('0123456789')
@@ -101,7 +108,9 @@ t.test('the origin receives HTTP/1.1, in one reading', async t => {
   posted.write('hello ')
   posted.end('world')
   const seen = JSON.parse((await answerTo(posted)).body) as { headers: IncomingHttpHeaders; body: string }
-  t.match(seen, { method: 'POST', url: '/a/./b?x', body: 'hello world', headers: { 'host': 'api.example.com', 'cookie': 'a=1; b=2', 'transfer-encoding': 'chunked', 'via': '2.0 springhouse', 'x-forwarded-proto': 'https', 'x-forwarded-for': '127.0.0.1' } })
+  t.match(seen, { method: 'POST', url: '/a/./b?x', body: 'hello world',
+    headers: { 'host': 'api.example.com', 'cookie': 'a=1; b=2', 'transfer-encoding': 'chunked', 'via': '2.0 springhouse', 'x-forwarded-proto': 'https',
+      'x-forwarded-for': '127.0.0.1' } })
   t.notOk(Object.keys(seen.headers).some((name) => name.startsWith(':') || name === 'te'))
   const sized = client.request({ ':method': 'PUT', ':path': '/', 'content-length': '2' })
   sized.end('ab')
@@ -128,10 +137,15 @@ t.test('an upload that the client breaks off is never complete for the origin', 
     'by less than its length': socket => socket.write(frame(0, 1, 1, Buffer.alloc(0))),
   }
   // HPACK by hand: POST, https, /, x, and a length where one is wanted. Node's own client ends a stream before it resets it.
-  const fields = (length: boolean): Buffer => Buffer.concat([Buffer.from([0x83, 0x87, 0x84, 0x41, 1]), Buffer.from('x'), length ? Buffer.from([0x0f, 0x0d, 3, 0x31, 0x30, 0x30]) : Buffer.alloc(0)])
+  const fields = (length: boolean): Buffer =>
+    Buffer.concat([Buffer.from([0x83, 0x87, 0x84, 0x41, 1]), Buffer.from('x'), length ? Buffer.from([0x0f, 0x0d, 3, 0x31, 0x30, 0x30]) : Buffer.alloc(0)])
   for (const [how, breakOff] of Object.entries(breaks)) {
     let ended = false
-    const house = await secure(t, (request) => { request.on('end', () => { ended = true }).resume() })
+    const house = await secure(t, (request) => {
+      request.on('end', () => {
+        ended = true
+      }).resume()
+    })
     const socket = connectTls({ port: house.port, host: '127.0.0.1', ca: testCertificate, ALPNProtocols: ['h2'], servername: 'localhost' })
     socket.on('error', () => undefined)
     await once(socket, 'secureConnect')
@@ -174,7 +188,8 @@ t.test('103 and trailers, on a miss and on a passed request', async t => {
   for (const method of ['GET', 'POST']) {
     const stream = client.request({ ':method': method, ':path': '/' })
     stream.end()
-    t.match(await answerTo(stream), { status: 200, body: 'abc', trailers: { 'x-sum': '1' }, interim: [{ ':status': 102 }, { ':status': 103, 'link': '</a.css>; rel=preload', 'x-other': '1' }] }, method)
+    t.match(await answerTo(stream), { status: 200, body: 'abc', trailers: { 'x-sum': '1' },
+      interim: [{ ':status': 102 }, { ':status': 103, 'link': '</a.css>; rel=preload', 'x-other': '1' }] }, method)
   }
 })
 
@@ -183,7 +198,9 @@ t.test('a large body goes through both ways, at the pace of the slower', async t
   const house = await secure(t, (request, response) => {
     if (request.method === 'GET') return void response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(Buffer.alloc(size, 'x'))
     let bytes = 0
-    request.on('data', (chunk: Buffer) => { bytes += chunk.length })
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
     request.on('end', () => response.end(String(bytes)))
   })
   const client = session(t, house)
@@ -194,7 +211,8 @@ t.test('a large body goes through both ways, at the pace of the slower', async t
 })
 
 t.test('many streams at once get each its own response', async t => {
-  const house = await secure(t, (request, response) => response.writeHead(200, { 'Cache-Control': Number(request.url?.slice(1)) % 2 === 0 ? 'max-age=60' : 'no-store' }).end(request.url))
+  const house = await secure(t,
+    (request, response) => response.writeHead(200, { 'Cache-Control': Number(request.url?.slice(1)) % 2 === 0 ? 'max-age=60' : 'no-store' }).end(request.url))
   const client = session(t, house)
   const answers = await Promise.all(Array.from({ length: 300 }, (_, n) => get(client, `/${n % 100}`).then(({ body }) => body === `/${n % 100}`)))
   t.ok(answers.every(Boolean))
@@ -202,7 +220,9 @@ t.test('many streams at once get each its own response', async t => {
 
 t.test('a stop lets streams end, and sends their session away', async t => {
   const held: (() => void)[] = []
-  const house = await secure(t, (_, response) => { held.push(() => response.end('done')) })
+  const house = await secure(t, (_, response) => {
+    held.push(() => response.end('done'))
+  })
   const client = session(t, house)
   const waiting = get(client, '/slow')
   await house.origin.nth(1)
@@ -224,7 +244,8 @@ t.test('WebSockets over TLS, and http2: false', async t => {
   echo.on('connection', (peer) => peer.on('message', (data) => peer.send(data)))
   await once(echo, 'listening')
   const { port } = echo.address() as { port: number }
-  const other = await startProxy(t, { origin: (_, response) => response.end(), config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
+  const other = await startProxy(t, { origin: (_, response) => response.end(),
+    config: { proxy: { host: '127.0.0.1', port: 0, tls: { cert, key } }, origins: { api: { servers: [`http://127.0.0.1:${port}`] } } } })
   const client = new WebSocket(other.app.proxyUrl.replace('https', 'wss'), { ca: testCertificate })
   client.on('open', () => client.send('sealed'))
   const [data] = (await once(client, 'message')) as [Buffer]
@@ -237,7 +258,8 @@ t.test('certificates are read again on a reload, and one that does not fit is re
   const mine = { cert: join(folder, 'mine.pem'), key }
   writeFileSync(mine.cert, testCertificate)
   const house = await secure(t, (_, response) => response.end('ok'), { tls: mine })
-  const config = resolveConfig({ proxy: { host: '127.0.0.1', port: 0, tls: mine }, admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token: 'a-token-for-the-tests-of-the-house' }] }, origins: { api: { servers: [house.origin.url] } } })
+  const config = resolveConfig({ proxy: { host: '127.0.0.1', port: 0, tls: mine },
+    admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token: 'a-token-for-the-tests-of-the-house' }] }, origins: { api: { servers: [house.origin.url] } } })
   writeFileSync(mine.cert, 'nonsense')
   await t.rejects(house.app.reload(config), /proxy\.tls: .* are no certificate and its key/)
   t.match(await get(session(t, house), '/'), { status: 200 }, 'the running one stays')

@@ -20,7 +20,9 @@ async function redisFor(t: Test): Promise<RedisServer> {
 }
 
 async function service(t: Test, name: string): Promise<ScriptedOrigin> {
-  const origin = await startOrigin((_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`${name} answers`) })
+  const origin = await startOrigin((_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'max-age=600' }).end(`${name} answers`)
+  })
   t.teardown(() => origin.close())
   return origin
 }
@@ -59,7 +61,7 @@ t.test('an origin with a name of its own keeps its entries when its servers chan
 interface Configuration {
   readonly routes: string
   readonly origins: string
-  readonly differing: readonly { readonly replica: string, readonly differs: readonly string[] }[]
+  readonly differing: readonly { readonly replica: string; readonly differs: readonly string[] }[]
 }
 
 async function configuration(house: TestProxy<Clock>): Promise<Configuration | undefined> {
@@ -81,13 +83,16 @@ t.test('a replica whose routes or origins differ from the other replicas says so
   const same = await replica(t, redis, origin)
   const other = await replica(t, redis, origin, { routes: [{ match: {}, origin: 'api', cache: { cookies: 'ignore' } }] })
   await eventually(() => warnings(other).length > 0)
-  t.same(warnings(other), ['2 of the replicas with this Redis and redis.keyPrefix "sh" have other routes: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix'])
+  t.same(warnings(other), [
+    '2 of the replicas with this Redis and redis.keyPrefix "sh" have other routes: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix',
+  ])
   t.same(await differs(other), ['routes', 'routes'])
   await eventually(async () => (await differs(a)).join() === 'routes' && (await differs(same)).join() === 'routes')
   t.same([...warnings(a), ...warnings(same)], [], 'the earlier replicas say nothing')
   t.match(await configuration(a), { routes: /^[\w-]{16}$/, origins: /^[\w-]{16}$/, differing: [{ replica: /-/ }] })
 
-  const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } }, routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })
+  const servers = await replica(t, redis, origin, { origins: { api: { servers: [origin.url, 'http://127.0.0.1:1'] } },
+    routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })
   await eventually(() => warnings(servers).length > 0)
   t.match(warnings(servers)[0], /^3 of the replicas .* have other routes and origins:/)
   await servers.app.close()
@@ -97,7 +102,7 @@ t.test('a replica whose routes or origins differ from the other replicas says so
 
   const elsewhere = await replica(t, redis, origin, { ...nameless(origin.url), redis: { ...overRedis(redis.url).redis as object, keyPrefix: 'shop' } })
   await eventually(async () => (await configuration(elsewhere)) !== undefined)
-  t.same(await differs(elsewhere), [], 'with a prefix of its own it is nobody\'s replica')
+  t.same(await differs(elsewhere), [], "with a prefix of its own it is nobody's replica")
 })
 
 // Fails without mayDiffer in app.ts: the replica that stores nothing would invalidate at no other replica.

@@ -37,7 +37,7 @@ export async function unpacked({ name, program }: Package, cache: string): Promi
     return start
   } catch (error) {
     rmSync(fetching, { recursive: true, force: true })
-    const { stderr = '', message = String(error) } = error as { stderr?: string, message?: string }
+    const { stderr = '', message = String(error) } = error as { stderr?: string; message?: string }
     throw new Error((stderr.split('\n').find(line => line.startsWith('E:')) ?? message).split('\n', 1)[0], { cause: error })
   }
 }
@@ -64,8 +64,14 @@ async function ownConfiguration(folder: string): Promise<string[]> {
   if (mirror === undefined) throw new Error('this machine has no Debian mirror configured')
   writeFileSync(join(folder, 'sources.list'), suites.map(suite => `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`).join(''))
   return [
-    'Dir::Etc::SourceList=' + join(folder, 'sources.list'), 'Dir::Etc::SourceParts=/dev/null', 'Dir::Etc::Preferences=/dev/null', 'Dir::Etc::PreferencesParts=/dev/null',
-    'Dir::State=' + join(folder, 'state'), 'Dir::State::status=' + join(folder, 'state/status'), 'Dir::Cache=' + join(folder, 'cache'), 'APT::Sandbox::User=root',
+    'Dir::Etc::SourceList=' + join(folder, 'sources.list'),
+    'Dir::Etc::SourceParts=/dev/null',
+    'Dir::Etc::Preferences=/dev/null',
+    'Dir::Etc::PreferencesParts=/dev/null',
+    'Dir::State=' + join(folder, 'state'),
+    'Dir::State::status=' + join(folder, 'state/status'),
+    'Dir::Cache=' + join(folder, 'cache'),
+    'APT::Sandbox::User=root',
   ].flatMap(option => ['-o', option])
 }
 

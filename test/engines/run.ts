@@ -21,8 +21,8 @@ const engines: readonly Engine[] = [
 interface Row {
   readonly engine: string
   readonly version: string
-  readonly files: { readonly passed: number, readonly failed: readonly string[] }
-  readonly assertions: { readonly passed: number, readonly failed: number }
+  readonly files: { readonly passed: number; readonly failed: readonly string[] }
+  readonly assertions: { readonly passed: number; readonly failed: number }
 }
 
 const usage = `usage: npm run test:engines -- [engine or path of a server]... [--files part of a file's name]...
@@ -82,10 +82,14 @@ async function run(engine: string, version: string, program: string, files: read
 
 async function tap(file: string, program: string): Promise<string> {
   const child = spawn('npx', ['tap', '--jobs=1', '--reporter=tap', '--disable-coverage', file], {
-    cwd: root, env: { ...process.env, SPRINGHOUSE_TEST_REDIS: program }, stdio: ['ignore', 'pipe', 'ignore'],
+    cwd: root,
+    env: { ...process.env, SPRINGHOUSE_TEST_REDIS: program },
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+  })
   await new Promise(ended => child.once('close', ended))
   return output
 }
@@ -108,7 +112,9 @@ if (named.some(word => word.startsWith('-'))) {
   process.stderr.write(usage)
   process.exit(2)
 }
-const chosen: Engine[] = named.length === 0 ? [...engines] : named.map(word => engines.find(({ name }) => name === word) ?? { name: word, version: '', program: async () => resolve(word) })
+const chosen: Engine[] = named.length === 0
+  ? [...engines]
+  : named.map(word => engines.find(({ name }) => name === word) ?? { name: word, version: '', program: async () => resolve(word) })
 const rows: Row[] = []
 let missing = 0
 const files = testFiles(parts)

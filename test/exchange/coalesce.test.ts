@@ -18,7 +18,9 @@ t.test('only the first settling of a fetch counts, and a later fetch is not dist
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
-  lead.hold({ hasEntry: false, token: 'a', release: outcome => { released.push(outcome) } })
+  lead.hold({ hasEntry: false, token: 'a', release: outcome => {
+    released.push(outcome)
+  } })
   t.equal(coalescer.joinFetch('k', { url }), lead)
   const waited = lead.follow({ hasLeft: false })
   const next = coalescer.beginFetch('k', stamp)
@@ -67,7 +69,9 @@ const stored = { 'Cache-Control': 'max-age=60' }
 /** An origin whose responses the test sends, one by one. */
 function scripted(): { held: ServerResponse[]; origin: (request: IncomingMessage, response: ServerResponse) => void } {
   const held: ServerResponse[] = []
-  return { held, origin: (_, response) => { held.push(response) } }
+  return { held, origin: (_, response) => {
+    held.push(response)
+  } }
 }
 
 // After its head: before it, the request would be sent again.
@@ -91,7 +95,8 @@ for (const [where, store] of [['near', undefined], ['far away', faraway]] as con
     const answers = await Promise.all(all)
     t.equal(answers.filter(({ complete, body }) => complete && body.toString() === 'x').length, 18)
     t.equal(answers.filter(({ complete }) => !complete).length, 2, 'whose fetches broke off')
-    t.equal(answers.filter(answer => answer.header('cache-status') === 'springhouse; fwd=uri-miss; fwd-status=200; stored; collapsed=?0; detail=uri-miss').length, 19, 'they, and the second of those who broke off')
+    t.equal(answers.filter(answer => answer.header('cache-status') === 'springhouse; fwd=uri-miss; fwd-status=200; stored; collapsed=?0; detail=uri-miss').length, 19,
+      'they, and the second of those who broke off')
   })
 }
 
@@ -99,7 +104,9 @@ t.test('followers stop waiting for a client that does not read its response: one
   const body = randomBytes(10_000_000)
   let asked = 0
   let release: () => void = () => {}
-  const gate = new Promise<void>(resolve => { release = resolve })
+  const gate = new Promise<void>(resolve => {
+    release = resolve
+  })
   const counted = counters()
   const bench = await startHandler(t, {
     origin: async (_, response) => {
@@ -109,7 +116,9 @@ t.test('followers stop waiting for a client that does not read its response: one
     },
     parts: { slowClientMs: 1, observer: counted },
   })
-  const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
+  const stuck = await new Promise<IncomingMessage>(resolve => {
+    open(bench.port, { path: '/a' }, resolve)
+  })
   stuck.pause()
   const all = Array.from({ length: 10 }, () => bench.get('/a'))
   await eventually(() => asked === 2 && counted.snapshot().waits >= 9)
@@ -145,8 +154,8 @@ t.test('requests that wait for a validation do not wait for its client to read t
   await eventually(() => counted.snapshot().waits === 1)
   held[1]?.writeHead(304, fields).end()
   t.equal((await waiting).body.equals(body), true)
-  t.equal(held.length, 2);
-  (await stuck).destroy()
+  t.equal(held.length, 2)
+  ;(await stuck).destroy()
   await eventually(() => bench.handler.filling === 0)
 })
 
@@ -188,7 +197,8 @@ t.test('no request waits while purges may have been missed, since nothing could 
   const { held, origin } = scripted()
   const counted = counters()
   const bench = await startHandler(t, {
-    origin, parts: { observer: counted },
+    origin,
+    parts: { observer: counted },
     log: log => Object.defineProperty(Object.create(log), 'isCaughtUp', { value: () => false }),
   })
   const all = Array.from({ length: 10 }, () => bench.get('/a'))

@@ -101,7 +101,9 @@ t.test('a writer that is aborted stores nothing, and stops reading the stored pa
         for (;;) {
           read++
           yield Buffer.alloc(1)
-          await new Promise(resolve => { setImmediate(resolve) })
+          await new Promise(resolve => {
+            setImmediate(resolve)
+          })
         }
       } finally {
         ended = true
@@ -109,7 +111,8 @@ t.test('a writer that is aborted stores nothing, and stops reading the stored pa
     },
   }
   const old = partMeta(0, 1_000_000, undefined)
-  const writer = new CombiningWriter(store.write(key, metadata()), { part: old.part as NonNullable<Metadata['part']>, body, bodyBytes: 1_000_000 }, { start: 1_000_000, end: 1_000_001 })
+  const writer = new CombiningWriter(store.write(key, metadata()), { part: old.part as NonNullable<Metadata['part']>, body, bodyBytes: 1_000_000 }, { start: 1_000_000,
+    end: 1_000_001 })
   const written = writer.write(Buffer.from('x'))
   writer.abort()
   await written

@@ -17,7 +17,8 @@ tap.test('every outcome and reason is there from the start, at 0', async (t) => 
 
 tap.test('a request counts once under its outcome and once under its reason, and each sum is the number of requests', async (t) => {
   const counters = new Counters()
-  for (const [outcome, reason] of [['hit', 'fresh'], ['hit', 'fresh'], ['stale', 'stale-if-error'], ['pass', 'method'], ['error', 'refused']] as const) counters.delivered(endedExchange(outcome, reason))
+  for (const [outcome, reason] of [['hit', 'fresh'], ['hit', 'fresh'], ['stale', 'stale-if-error'], ['pass', 'method'], ['error', 'refused']] as const)
+    counters.delivered(endedExchange(outcome, reason))
   const { requests, outcomes, requestsByReason, hits } = counters.snapshot()
   t.equal(requests, 5)
   t.equal(hits, 2)

@@ -58,7 +58,9 @@ t.test('a stale response stands in, also from a store that takes its time', asyn
 })
 
 t.test('a store that fails costs no client its response', async t => {
-  const failing = async (): Promise<never> => { throw new Error('lost') }
+  const failing = async (): Promise<never> => {
+    throw new Error('lost')
+  }
   const bench = await startHandler(t, {
     store: store => ({ ...faraway(store), refresh: failing, remove: failing, write: (key, meta) => ({ ...store.write(key, meta), commit: failing }) }),
     origin: validated(randomBytes(100_000)),
@@ -71,7 +73,9 @@ t.test('a store that fails costs no client its response', async t => {
 t.test('a route to an origin that is not there yields a problem, every time', async t => {
   const bench = await startHandler(t, {
     origin: validated('x'),
-    parts: { origins: { request: () => { throw new Error('no such origin') } } as never },
+    parts: { origins: { request: () => {
+      throw new Error('no such origin')
+    } } as never },
   })
   for (let i = 0; i < 2; i++) t.equal((await bench.get('/a')).status, 500)
   t.equal(bench.handler.filling, 0)
@@ -102,10 +106,14 @@ t.test('a response that was looked up before is not used once purges may have be
 t.test('requests that wait for a fetch do not wait for a client that does not read', async t => {
   const body = randomBytes(10_000_000)
   const bench = await startHandler(t, {
-    origin: (_, response) => { response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body) },
+    origin: (_, response) => {
+      response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
+    },
     parts: { slowClientMs: 1 },
   })
-  const stuck = await new Promise<IncomingMessage>(resolve => { open(bench.port, { path: '/a' }, resolve) })
+  const stuck = await new Promise<IncomingMessage>(resolve => {
+    open(bench.port, { path: '/a' }, resolve)
+  })
   stuck.pause()
   t.equal((await bench.get('/a')).body.equals(body), true)
   stuck.destroy()

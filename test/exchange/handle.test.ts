@@ -15,7 +15,8 @@ t.test('a hit returns one frozen value, synchronously, and so allocates none', a
 
 t.test('a pass is returned synchronously, with the request as it was routed, and leaves the response untouched', async t => {
   const bench = await startHandler(t, { origin: (_, response) => response.end() })
-  for (const [method, rawHeaders, reason] of [['POST', ['Host', 'a'], 'method'], ['GET', ['Host', 'a', 'Content-Length', '1'], 'request-body'], ['GET', ['Host', 'a', 'Upgrade', 'websocket'], 'upgrade']] as const) {
+  for (const [method, rawHeaders, reason] of [['POST', ['Host', 'a'], 'method'], ['GET', ['Host', 'a', 'Content-Length', '1'], 'request-body'], ['GET', ['Host', 'a', 'Upgrade',
+    'websocket'], 'upgrade']] as const) {
     const pass = bench.handler.handle(exchangeFor({ method, url: '/x?y', rawHeaders }))
     if (!(pass instanceof Pass)) return void t.fail(`${method} is a pass`)
     t.equal(pass.kind, 'pass')

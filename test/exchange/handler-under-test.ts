@@ -46,7 +46,8 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
   const log = createLocalPurgeLog({ clock })
   const observer = options.parts?.observer ?? new Counters()
   const handler = new Handler({
-    clock, origins,
+    clock,
+    origins,
     store: options.store?.(memory) ?? memory,
     purgeLog: options.log?.(log) ?? log,
     observer,
@@ -63,17 +64,28 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     ...options.parts,
   })
   const outcomes: ReturnType<Handler['handle']>[] = []
-  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { outcomes.push(handler.handle(exchangeFor(request, { response, observer }))) })
-  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => {
+    outcomes.push(handler.handle(exchangeFor(request, { response, observer })))
+  })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
   t.teardown(async () => {
     server.closeAllConnections()
-    await new Promise(resolve => { server.close(resolve) })
+    await new Promise(resolve => {
+      server.close(resolve)
+    })
     await origins.close()
     await origin.close()
   })
   const { port } = server.address() as AddressInfo
   return {
-    handler, origin, clock, log, port, outcomes,
+    handler,
+    origin,
+    clock,
+    log,
+    port,
+    outcomes,
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries(headers).flat(), ...more }),
   }
 }
@@ -81,17 +93,32 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
 /** The same store, further away: it replies later, like a store across a network. */
 export function faraway(store: Store): Store {
   return {
-    lookup: async key => { await later(); return (await store.lookup(key)).map(remote) },
+    lookup: async key => {
+      await later()
+      return (await store.lookup(key)).map(remote)
+    },
     write: (key, meta) => {
       const writer = store.write(key, meta)
       return {
-        write: async chunk => { await later(); await writer.write(chunk) },
-        commit: async () => { await later(); return writer.commit() },
+        write: async chunk => {
+          await later()
+          await writer.write(chunk)
+        },
+        commit: async () => {
+          await later()
+          return writer.commit()
+        },
         abort: () => writer.abort(),
       }
     },
-    refresh: async (key, was, meta) => { await later(); return store.refresh(key, was, meta) },
-    remove: async (key, variant) => { await later(); await store.remove(key, variant) },
+    refresh: async (key, was, meta) => {
+      await later()
+      return store.refresh(key, was, meta)
+    },
+    remove: async (key, variant) => {
+      await later()
+      await store.remove(key, variant)
+    },
     list: (cursor, limit) => store.list(cursor, limit),
     stats: () => store.stats(),
     close: () => store.close(),
@@ -112,5 +139,7 @@ function remote({ meta, body }: Stored): Stored {
 
 /** A turn of the event loop: all pending events come before it. */
 function later(): Promise<void> {
-  return new Promise(resolve => { setImmediate(resolve) })
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
 }

@@ -17,7 +17,10 @@ interface Looks {
 function counted(store: Store, looks: Looks, local?: LocalTier): Store {
   return {
     ...(local !== undefined && { local }),
-    lookup: key => { looks.far++; return store.lookup(key) },
+    lookup: key => {
+      looks.far++
+      return store.lookup(key)
+    },
     write: (key, meta) => store.write(key, meta),
     refresh: (key, was, meta) => store.refresh(key, was, meta),
     remove: (key, variant) => store.remove(key, variant),
@@ -43,15 +46,21 @@ t.test('a fresh response in the local tier is used alone; for all else the share
   let atHand = false
   const { get, clock, log } = await startHandler(t, {
     origin: forAMinute,
-    store: memory => counted(faraway(memory), looks, {
-      lookup: key => {
-        looks.near++
-        const found = atHand ? memory.lookup(key) : []
-        return found instanceof Promise ? [] : found
-      },
-      promote: (_key, stored) => { looks.kept++; return stored },
-      drop: () => { looks.forgotten++ },
-    }),
+    store: memory =>
+      counted(faraway(memory), looks, {
+        lookup: key => {
+          looks.near++
+          const found = atHand ? memory.lookup(key) : []
+          return found instanceof Promise ? [] : found
+        },
+        promote: (_key, stored) => {
+          looks.kept++
+          return stored
+        },
+        drop: () => {
+          looks.forgotten++
+        },
+      }),
   })
   const look = async (headers: Record<string, string> = {}): Promise<[string | undefined, Looks]> => {
     Object.assign(looks, { near: 0, far: 0, kept: 0, forgotten: 0 })

@@ -9,7 +9,8 @@ import type { Recorded } from '../support/scripted-origin.ts'
 import { faraway, startHandler } from './handler-under-test.ts'
 
 const length = 60_000
-const tempers = ['well', 'well', 'well', 'heedless of If-Range', 'heedless of Range', 'cut', 'reset', 'error', 'unsatisfiable', 'chunked', 'shy of lengths', 'not to be stored'] as const
+const tempers = ['well', 'well', 'well', 'heedless of If-Range', 'heedless of Range', 'cut', 'reset', 'error', 'unsatisfiable', 'chunked', 'shy of lengths',
+  'not to be stored'] as const
 // Mostly parts: once the whole is stored, it serves all requests for a minute.
 const ranges = ['0-9999', '5000-29999', '30000-39999', '25000-34999', '40000-', '59999-59999', '0-', '1-3', '-1', '-30000', '0-0,59999-59999', '60000-', '9-1']
 const wants = fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 6, arbitrary: fc.constantFrom(...ranges).map(range => `bytes=${range}`) })

@@ -25,7 +25,13 @@ function passed(change: (log: PurgeLog) => PurgeLog = log => log) {
   const log = createLocalPurgeLog({ clock })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const made = new Pass({
-    clock, store, observer: { ...noObserver, deferred: cause => failures.push(cause) }, routes: () => routes, otherRoutes: () => false, purgeLog: change(log), purgeWaitMs: 0,
+    clock,
+    store,
+    observer: { ...noObserver, deferred: cause => failures.push(cause) },
+    routes: () => routes,
+    otherRoutes: () => false,
+    purgeLog: change(log),
+    purgeWaitMs: 0,
   }, routedExchange(asked as RoutedRequest), 'method')
   return { made, log, failures }
 }

@@ -4,7 +4,7 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { matchRoute } from '../../src/exchange/routing/match.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 
-type Match = { readonly host?: string, readonly path?: string }
+type Match = { readonly host?: string; readonly path?: string }
 
 /** The route that a request takes: its origin, with a `?` where it is ambiguous. */
 function routing(...matches: readonly Match[]): (target: string, authority?: string) => string | undefined {
@@ -19,7 +19,16 @@ function routing(...matches: readonly Match[]): (target: string, authority?: str
 t.test('a plain path takes the first route that matches', async t => {
   const take = routing({ path: '/account' }, { path: '/v1/' }, {})
   for (const [target, route] of [
-    ['/account', 'o0'], ['/account/settings.html?x=%61', 'o0'], ['/accounts', 'o0'], ['/v1/a', 'o1'], ['/v', 'o2'], ['/v12', 'o2'], ['/', 'o2'], ['/x/account', 'o2'], ['/?/account', 'o2'], ['/x?//account', 'o2'],
+    ['/account', 'o0'],
+    ['/account/settings.html?x=%61', 'o0'],
+    ['/accounts', 'o0'],
+    ['/v1/a', 'o1'],
+    ['/v', 'o2'],
+    ['/v12', 'o2'],
+    ['/', 'o2'],
+    ['/x/account', 'o2'],
+    ['/?/account', 'o2'],
+    ['/x?//account', 'o2'],
   ] as const) t.equal(take(target), route, target)
   t.equal(routing({ path: '/v1/' })('/'), undefined)
 })
@@ -36,11 +45,43 @@ t.test('paths match in normal form', async t => {
 })
 
 const spellings: readonly string[] = [
-  '//account', '///account', '/%2Faccount', '/%2faccount', '/\\account', '/%5Caccount', '/%5caccount', '//host/account', '/\\host/account', '/%2fhost%2faccount',
-  '/%2561ccount', '/%25252561ccount', '/%%361ccount', '/%256%31ccount', '/a%00ccount', '/%20account', '/%09account', '/%E3%80%80account', '/account%EF%BC%8Fx',
-  '/;x/account', '/;/account', '/;x=1;y/account', '/%3bx/account', '/.;x/account', '/;%2fx/account', '/./;/account',
-  '/Account', '/ACCOUNT/x', '/%41ccount', '/%EF%BD%81ccount', '/%u0061ccount', '/%c0%afaccount', '/%C1%A1ccount',
-  '/x/%252e%252e/account', '/x/%25252e./account', '/x%252f..%252faccount', '/x/..%00/account',
+  '//account',
+  '///account',
+  '/%2Faccount',
+  '/%2faccount',
+  '/\\account',
+  '/%5Caccount',
+  '/%5caccount',
+  '//host/account',
+  '/\\host/account',
+  '/%2fhost%2faccount',
+  '/%2561ccount',
+  '/%25252561ccount',
+  '/%%361ccount',
+  '/%256%31ccount',
+  '/a%00ccount',
+  '/%20account',
+  '/%09account',
+  '/%E3%80%80account',
+  '/account%EF%BC%8Fx',
+  '/;x/account',
+  '/;/account',
+  '/;x=1;y/account',
+  '/%3bx/account',
+  '/.;x/account',
+  '/;%2fx/account',
+  '/./;/account',
+  '/Account',
+  '/ACCOUNT/x',
+  '/%41ccount',
+  '/%EF%BD%81ccount',
+  '/%u0061ccount',
+  '/%c0%afaccount',
+  '/%C1%A1ccount',
+  '/x/%252e%252e/account',
+  '/x/%25252e./account',
+  '/x%252f..%252faccount',
+  '/x/..%00/account',
 ]
 
 // Fails without `mayBegin` in matchRoute; for the spellings that climb, without `undefined` from plainestForms.
@@ -49,7 +90,8 @@ t.test('a path that an origin may read as one of an earlier route is ambiguous',
   for (const target of spellings) t.match(take(target), /\?$|^o0/, target)
   t.match(take('/account%2f%2e%252e'), /\?$/)
   const deeper = routing({ path: '/account/settings' }, {})
-  for (const target of ['/account%2Fsettings', '/account;x/settings', '/account//settings', '/account./settings', '/account%20/settings', '/account/./settings', '/account\\settings', '/account/Settings', '/account%00/settings', '/account/%73ettings', '/account%252fsettings']) {
+  for (const target of ['/account%2Fsettings', '/account;x/settings', '/account//settings', '/account./settings', '/account%20/settings', '/account/./settings',
+    '/account\\settings', '/account/Settings', '/account%00/settings', '/account/%73ettings', '/account%252fsettings']) {
     t.match(deeper(target), /\?$/, target)
   }
 })
@@ -67,19 +109,22 @@ t.test('a path that lacks the last slash of a route is ambiguous', async t => {
 
 t.test('a target that begins with the path of a route is of the route, whatever follows', async t => {
   const take = routing({ path: '/account' }, {})
-  for (const target of ['/account;x=1', '/account%20', '/account%00', '/account%2fx', '/account%3Fx', '/account.', '/account//', '/account/Settings', '/account\\x', '/account;jsessionid=1']) t.equal(take(target), 'o0', target)
+  for (const target of ['/account;x=1', '/account%20', '/account%00', '/account%2fx', '/account%3Fx', '/account.', '/account//', '/account/Settings', '/account\\x',
+    '/account;jsessionid=1']) t.equal(take(target), 'o0', target)
 })
 
 // Fails without the comparison of the path as it was spelt.
 t.test('a path that an origin may read out of its route is ambiguous', async t => {
   const take = routing({ path: '/public/' }, {})
-  for (const target of ['/%70ublic/x', '/./public/x', '/public/%2e%252e/x', '/public/%252e%252e/account', '/public/..%00/account', '/public%2Fx', '/public;x/y', '/Public/x']) t.match(take(target), /\?$/, target)
+  for (const target of ['/%70ublic/x', '/./public/x', '/public/%2e%252e/x', '/public/%252e%252e/account', '/public/..%00/account', '/public%2Fx', '/public;x/y', '/Public/x'])
+    t.match(take(target), /\?$/, target)
   for (const target of ['/public/x;y', '/public/%20', '/public//x', '/public/caf%c3%a9', '/public/a%2fb', '/public/A', '/public/x.']) t.equal(take(target), 'o0', target)
 })
 
 t.test('an odd path that leads to no other route is not ambiguous', async t => {
   const take = routing({ path: '/account' }, {})
-  for (const target of ['/caf%C3%A9/men%C3%BC', '/a%20b', '/a;v=1/b', '/x//y', '/x/account', '/x%2Faccount', '/Users/1', '/%7Eme', '/a%2fb?c', '/\u6d4b\u8bd5'.replace(/[^/]/g, char => [...Buffer.from(char)].map(byte => `%${byte.toString(16)}`).join(''))]) {
+  for (const target of ['/caf%C3%A9/men%C3%BC', '/a%20b', '/a;v=1/b', '/x//y', '/x/account', '/x%2Faccount', '/Users/1', '/%7Eme', '/a%2fb?c',
+    '/\u6d4b\u8bd5'.replace(/[^/]/g, char => [...Buffer.from(char)].map(byte => `%${byte.toString(16)}`).join(''))]) {
     t.equal(take(target), 'o1', target)
   }
   const only = routing({})
@@ -98,9 +143,22 @@ t.test('case is ignored by some origins, unless routes differ by it', async t =>
 t.test('a host matches at any port, and with the dot of its root, but then its responses are not stored', async t => {
   const take = routing({ host: 'api.example', path: '/account' }, { host: '*.example', path: '/v1' }, { host: '0:0:0:0:0:0:0:1' }, {})
   for (const [authority, target, route] of [
-    ['api.example', '/account', 'o0'], ['api.example:8080', '/account', 'o0'], ['api.example.', '/account', 'o0?'], ['api.example.:8080', '/account', 'o0?'],
-    ['api.example.', '/x', 'o3?'], ['other.test.', '/x', 'o3'], ['other.test.', '/account', 'o3'], ['apiXexample', '/account', 'o3'], ['xapi.example', '/account', 'o3'],
-    ['a.example', '/v1', 'o1'], ['a.b.example:81', '/v1', 'o1'], ['a.example.', '/v1', 'o1?'], ['example', '/v1', 'o3'], ['a.example.org', '/v1', 'o3'],
-    ['[::1]', '/', 'o2'], ['[::1]:8080', '/', 'o2'], ['[::2]', '/', 'o3'],
+    ['api.example', '/account', 'o0'],
+    ['api.example:8080', '/account', 'o0'],
+    ['api.example.', '/account', 'o0?'],
+    ['api.example.:8080', '/account', 'o0?'],
+    ['api.example.', '/x', 'o3?'],
+    ['other.test.', '/x', 'o3'],
+    ['other.test.', '/account', 'o3'],
+    ['apiXexample', '/account', 'o3'],
+    ['xapi.example', '/account', 'o3'],
+    ['a.example', '/v1', 'o1'],
+    ['a.b.example:81', '/v1', 'o1'],
+    ['a.example.', '/v1', 'o1?'],
+    ['example', '/v1', 'o3'],
+    ['a.example.org', '/v1', 'o3'],
+    ['[::1]', '/', 'o2'],
+    ['[::1]:8080', '/', 'o2'],
+    ['[::2]', '/', 'o3'],
   ] as const) t.equal(take(target, authority), route, `${authority}${target}`)
 })

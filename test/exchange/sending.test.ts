@@ -19,7 +19,8 @@ import { startProxyAlone } from '../proxy/proxy-under-test.ts'
 const source = fileURLToPath(new URL('../../../src', import.meta.url))
 
 // Node's own methods, and those of the port under which they are guarded.
-const nodesOwn = /\.(?:writeHead|writeHeader|writeEarlyHints|addTrailers|setTrailer|additionalHeaders|writeContinue|writeProcessing|writeInformation|flushHeaders|setHeader|setHeaders|appendHeader|respond|respondWithFD|respondWithFile|sendTrailers|pushStream)\(/g
+const nodesOwn =
+  /\.(?:writeHead|writeHeader|writeEarlyHints|addTrailers|setTrailer|additionalHeaders|writeContinue|writeProcessing|writeInformation|flushHeaders|setHeader|setHeaders|appendHeader|respond|respondWithFD|respondWithFile|sendTrailers|pushStream)\(/g
 const guarded = /\.put(?:Head|HeadAlone|Interim|Trailers)\(/g
 const sending = join('exchange', 'client', 'sending.ts')
 const http1 = join('proxy', 'listener', 'http1-response.ts')
@@ -48,7 +49,8 @@ t.test('nothing else in the sources calls the methods that Node throws from', as
   t.same(callers(http1, nodesOwn), ['addTrailers', 'flushHeaders', 'writeContinue', 'writeEarlyHints', 'writeHead', 'writeProcessing'].map(name => `${http1}: .${name}(`))
   t.same(callers(http2, nodesOwn), ['additionalHeaders', 'respond', 'sendTrailers'].map(name => `${http2}: .${name}(`))
   t.same(misplaced(files), [])
-  for (const [file, text] of [['exchange/fill/fill.ts', 'response.putHead(200, [])'], [http1, 'response.putHead(200, [])'], ['proxy/proxy.ts', 'raw.writeHead(200)'], [sending, 'response.writeHead(200)']] as const) {
+  for (const [file, text] of [['exchange/fill/fill.ts', 'response.putHead(200, [])'], [http1, 'response.putHead(200, [])'], ['proxy/proxy.ts', 'raw.writeHead(200)'], [sending,
+    'response.writeHead(200)']] as const) {
     t.equal(misplaced([...files, [file, text]]).length, 1, `a planted call in ${file} is found`)
   }
 })
@@ -57,8 +59,20 @@ const tls = { cert: testCertificate, key: testKey, http2: true }
 
 /** Fields and statuses that Node would not send, over one protocol or the other. */
 const unsendable: readonly (readonly [status: number, fields: readonly string[]])[] = [
-  [200, ['x', 'a\r\nb']], [200, ['x y', '1']], [200, ['', '1']], [200, [':status', '200']], [200, ['etag', '1', 'etag', '2']],
-  [200, ['x', 'y'.repeat(70_000)]], [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)], [200, ['x']], [99, []], [1000, []], [101, []], [Number.NaN, []], [200, ['x', undefined as unknown as string]], [200, ['x', '\u0100']],
+  [200, ['x', 'a\r\nb']],
+  [200, ['x y', '1']],
+  [200, ['', '1']],
+  [200, [':status', '200']],
+  [200, ['etag', '1', 'etag', '2']],
+  [200, ['x', 'y'.repeat(70_000)]],
+  [200, Array.from({ length: 4_000 }, (_, i) => `x${i}`)],
+  [200, ['x']],
+  [99, []],
+  [1000, []],
+  [101, []],
+  [Number.NaN, []],
+  [200, ['x', undefined as unknown as string]],
+  [200, ['x', '\u0100']],
 ]
 
 t.test('each ends its own exchange, with a 500 where nothing has been sent, and the next request gets its response', async t => {
@@ -66,7 +80,9 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
   const taken: unknown[] = []
   const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, {
     options: { tls },
-    observer: { ...noObserver, count: (event) => { if (event === 'unsendable') told++ } },
+    observer: { ...noObserver, count: (event) => {
+      if (event === 'unsendable') told++
+    } },
     handle: (exchange) => {
       const { head, response } = exchange
       const found = unsendable[Number(head.url?.slice(1))]
@@ -81,7 +97,10 @@ t.test('each ends its own exchange, with a 500 where nothing has been sent, and 
     },
   })
   const clients = secureClients(proxy.port)
-  t.teardown(async () => { clients.close(); await proxy.close() })
+  t.teardown(async () => {
+    clients.close()
+    await proxy.close()
+  })
   for (const protocol of ['h1', 'h2'] as const) {
     for (const [number, [status, fields]] of unsendable.entries()) {
       taken.length = 0
@@ -118,7 +137,10 @@ t.test('many short fields end their own exchange, and leave the other streams of
     },
   })
   const clients = secureClients(proxy.port)
-  t.teardown(async () => { clients.close(); await proxy.close() })
+  t.teardown(async () => {
+    clients.close()
+    await proxy.close()
+  })
   const first = clients.ask('h2', '/held')
   t.match(await clients.ask('h2', '/head'), { status: 500 })
   t.match(await clients.ask('h2', '/hints'), { status: 200, interim: [], body: 'plain' }, 'a client that gets no hints loses nothing')
@@ -138,7 +160,10 @@ t.test('a second head truncates the response that the first has begun', async t 
     },
   })
   const clients = secureClients(proxy.port)
-  t.teardown(async () => { clients.close(); await proxy.close() })
+  t.teardown(async () => {
+    clients.close()
+    await proxy.close()
+  })
   for (const protocol of ['h1', 'h2'] as const) t.ok((await clients.ask(protocol, '/')).broken, protocol)
 })
 
@@ -156,7 +181,10 @@ t.test('trailers that cannot be sent truncate the response, and the process goes
     },
   })
   const clients = secureClients(proxy.port)
-  t.teardown(async () => { clients.close(); await proxy.close() })
+  t.teardown(async () => {
+    clients.close()
+    await proxy.close()
+  })
   for (const protocol of ['h1', 'h2'] as const) {
     t.ok((await clients.ask(protocol, '/bad')).broken, protocol)
     t.match(await clients.ask(protocol, '/good'), { body: 'half', trailers: ['x', '1', 'x', '2', 'y', '3'], broken: undefined }, protocol)
@@ -165,9 +193,14 @@ t.test('trailers that cannot be sent truncate the response, and the process goes
 })
 
 t.test('over a plain connection the 500 has its own phrase', async t => {
-  const server = createServer({ ServerResponse: Http1Response }, (request, response) => { sendHead(exchangeFor(request, { response }), 200, ['x', 'a\nb']) }).listen(0, '127.0.0.1')
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => {
+    sendHead(exchangeFor(request, { response }), 200, ['x', 'a\nb'])
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(async () => { server.closeAllConnections(); server.close() })
+  t.teardown(async () => {
+    server.closeAllConnections()
+    server.close()
+  })
   const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   t.equal(answer.status, 500)
   t.equal(answer.statusText, 'Internal Server Error')

@@ -30,7 +30,9 @@ function answer(kind: typeof kinds[number], request: IncomingMessage, response: 
 function visit(port: number, path: string, leaving: typeof leavings[number]): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = open(port, { path }, response => {
-      const leave = (): void => { request.destroy() }
+      const leave = (): void => {
+        request.destroy()
+      }
       let bytes = 0
       response.on('error', () => undefined)
       response.on('close', () => {

@@ -11,7 +11,7 @@ const cdnLoops: readonly [line: string, passes: number][] = [
   ['"unclosed, springhouse', 1],
 ]
 
-t.test('members of CDN-Loop that are this proxy\'s', async t => {
+t.test("members of CDN-Loop that are this proxy's", async t => {
   for (const [line, passes] of cdnLoops) t.equal(cdnLoopPasses(line, 'springhouse'), passes, line)
 })
 

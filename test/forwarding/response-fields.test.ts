@@ -7,7 +7,8 @@ tap.test('names are lower-cased, values keep their bytes', async (t) => {
 })
 
 tap.test('hop-by-hop fields and those that Connection names are not forwarded', async (t) => {
-  t.strictSame(responseFields(200, ['connection', 'X-Hop', 'x-hop', '1', 'keep-alive', 'timeout=5', 'transfer-encoding', 'chunked', 'trailer', 'x', 'etag', '"1"']), ['etag', '"1"'])
+  t.strictSame(responseFields(200, ['connection', 'X-Hop', 'x-hop', '1', 'keep-alive', 'timeout=5', 'transfer-encoding', 'chunked', 'trailer', 'x', 'etag', '"1"']), ['etag',
+    '"1"'])
 })
 
 tap.test('Connection cannot make a private response storable', async (t) => {

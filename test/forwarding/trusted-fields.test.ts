@@ -20,9 +20,16 @@ const nothing = keyFor([])
 
 t.test('the fields that a usual balancer adds create no separate key', async t => {
   for (const lines of [
-    ['x-forwarded-for', '1.1.1.1'], ['x-forwarded-for', '1.1.1.1', 'x-forwarded-for', '::1'], ['x-real-ip', '1.1.1.1', 'x-forwarded-for', 'unknown'], ['X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'h', 'X-Forwarded-Port', '80'],
-    ['x-forwarded-proto', 'http', 'x-forwarded-proto', 'https'], ['x-forwarded-host', 'h', 'x-forwarded-host', 'evil'], ['forwarded', 'for=1.1.1.1'], ['forwarded', 'for=1.1.1.1', 'forwarded', 'for=_x;by=unknown'],
-    ['forwarded', 'for=1.1.1.1;host="h";proto=http'], ['accept', 'x', 'connection', 'x-forwarded-for'],
+    ['x-forwarded-for', '1.1.1.1'],
+    ['x-forwarded-for', '1.1.1.1', 'x-forwarded-for', '::1'],
+    ['x-real-ip', '1.1.1.1', 'x-forwarded-for', 'unknown'],
+    ['X-Forwarded-Proto', 'http', 'X-Forwarded-Host', 'h', 'X-Forwarded-Port', '80'],
+    ['x-forwarded-proto', 'http', 'x-forwarded-proto', 'https'],
+    ['x-forwarded-host', 'h', 'x-forwarded-host', 'evil'],
+    ['forwarded', 'for=1.1.1.1'],
+    ['forwarded', 'for=1.1.1.1', 'forwarded', 'for=_x;by=unknown'],
+    ['forwarded', 'for=1.1.1.1;host="h";proto=http'],
+    ['accept', 'x', 'connection', 'x-forwarded-for'],
   ]) t.equal(keyFor(lines), nothing, lines.join())
   t.equal(keyFor(['x-forwarded-port', '443'], 'https'), keyFor([], 'https'))
   t.equal(fieldValue(sentFor(['x-forwarded-host', 'h', 'x-forwarded-host', 'evil']), 'x-forwarded-host'), 'h', 'a field that is not sent is not keyed')
@@ -56,11 +63,13 @@ t.test('lines that add no information are in the key if other lines stand beside
   for (const [one, other] of apart) t.not(keyFor(one), keyFor(other), `${one.join()} | ${other.join()}`)
 })
 
-t.test('an element that names only addresses is given this hop\'s host and proto, unless another field says otherwise', async t => {
+t.test("an element that names only addresses is given this hop's host and proto, unless another field says otherwise", async t => {
   const forwarded = (...lines: string[]): string[] => fieldLineValues(sentFor(lines), 'forwarded')
   const own = 'for=10.0.0.2;host="h";proto=http'
   t.strictSame(forwarded(), [own])
-  t.strictSame(forwarded('forwarded', 'for=1.1.1.1,\tfor=_x ;by=_y', 'forwarded', 'for="[::1]"'), [`for=1.1.1.1;host="h";proto=http, for=_x ;by=_y;host="h";proto=http, for="[::1]";host="h";proto=http, ${own}`])
+  t.strictSame(forwarded('forwarded', 'for=1.1.1.1,\tfor=_x ;by=_y', 'forwarded', 'for="[::1]"'), [
+    `for=1.1.1.1;host="h";proto=http, for=_x ;by=_y;host="h";proto=http, for="[::1]";host="h";proto=http, ${own}`,
+  ])
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1', 'x-forwarded-host', 'w'), [`for=1.1.1.1, ${own}`])
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1', 'x-forwarded-proto', 'https, http'), [`for=1.1.1.1, ${own}`])
   t.strictSame(forwarded('forwarded', 'for=1.1.1.1 , for=2.2.2.2;proto=https'), [`for=1.1.1.1, for=2.2.2.2;proto=https, ${own}`])
@@ -69,7 +78,8 @@ t.test('an element that names only addresses is given this hop\'s host and proto
 
 const address = fc.constantFrom('1.1.1.1', '6.6.6.6', '::1', '1.1.1.1:80', 'unknown')
 const odd = fc.constantFrom('evil', '_x', '1.1.1.1 host=evil', '1.1.1.1, evil', '1.1.1.1,', '', '"1.1.1.1"', '1.1.1.1;host=evil')
-const pairs = fc.constantFrom('for=1.1.1.1', 'for=6.6.6.6', 'For="[::1]:80"', 'by=_x', 'for=_x', 'for=evil', 'for="1.1.1.1;host=evil"', 'host=evil', 'host=h', 'host="h"', 'proto=http', 'proto=https', 'secret=1', 'for="1.1.1.1', 'for', '', 'for=1.1.1.1 host=evil')
+const pairs = fc.constantFrom('for=1.1.1.1', 'for=6.6.6.6', 'For="[::1]:80"', 'by=_x', 'for=_x', 'for=evil', 'for="1.1.1.1;host=evil"', 'host=evil', 'host=h', 'host="h"',
+  'proto=http', 'proto=https', 'secret=1', 'for="1.1.1.1', 'for', '', 'for=1.1.1.1 host=evil')
 const element = fc.array(pairs, { minLength: 1, maxLength: 3 }).chain(parts => fc.constantFrom(';', '; ', ' ;').map(separator => parts.join(separator)))
 const line = fc.oneof(
   fc.tuple(fc.constantFrom('x-forwarded-for', 'x-real-ip', 'x_real_ip', 'cf-connecting-ip'), fc.oneof({ weight: 3, arbitrary: address }, odd)),

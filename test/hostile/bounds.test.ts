@@ -18,7 +18,8 @@ import { readResponses, statusOf, wireField } from './wire.ts'
 t.test('every field reaches the origin, or the request is refused', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
-  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxHeaderBytes: 65_536 } } })
+  const house = await startProxy(t, { origin: () => undefined,
+    config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxHeaderBytes: 65_536 } } })
   for (const method of ['GET', 'POST']) {
     for (const count of [10, 999, 1_000, 1_001, 1_999, 2_001, 4_000, 8_000, 20_000]) {
       origin.forget()
@@ -36,7 +37,9 @@ t.test('every field reaches the origin, or the request is refused', async t => {
 t.test('a request that is too long is refused, and the limit is where it says', async t => {
   const origin = await startRecorder()
   t.teardown(() => origin.close())
-  const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, maxTargetBytes: 2_000, maxHeaderBytes: 8_000 } } })
+  const house = await startProxy(t, { origin: () => undefined,
+    config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }],
+      proxy: { host: '127.0.0.1', port: 0, maxTargetBytes: 2_000, maxHeaderBytes: 8_000 } } })
   const cases: readonly (readonly [string, string, number[]])[] = [
     ['a target that just fits', `GET /${'x'.repeat(1_999)} HTTP/1.1\r\nHost: h\r\n`, [200]],
     ['a target one byte too long', `GET /${'x'.repeat(2_000)} HTTP/1.1\r\nHost: h\r\n`, [414]],
@@ -80,7 +83,10 @@ t.test('a client that is refused while still sending learns why', async t => {
 })
 
 t.test('every field of a response reaches the client', async t => {
-  const origin = await startRawOrigin((socket) => socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')}Content-Length: 2\r\n\r\nok`)))
+  const origin = await startRawOrigin((socket) =>
+    socket.on('data', () =>
+      socket.write(`HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n${Array.from({ length: 1_500 }, (_, i) => `a${i}:\r\n`).join('')}Content-Length: 2\r\n\r\nok`))
+  )
   t.teardown(() => origin.close())
   const house = await startProxy(t, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }] } })
   for (const method of ['GET', 'GET', 'POST']) {
@@ -91,37 +97,51 @@ t.test('every field of a response reaches the client', async t => {
 
 t.test('half a head and half a body are cut off, also when they come drop by drop', async t => {
   const house = await startProxy(t, {
-    origin: (request, response) => { request.on('end', () => response.end('whole')).resume() },
+    origin: (request, response) => {
+      request.on('end', () => response.end('whole')).resume()
+    },
     config: { proxy: { host: '127.0.0.1', port: 0, headersTimeoutMs: 300, requestTimeoutMs: 1_000 } },
   })
   const halves: readonly (readonly [string, string])[] = [
-    ['nothing but a beginning', 'GET / HT'], ['a head without its end', 'GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n'],
-    ['a body by length', 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'], ['a body by chunks', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf'], ['a GET with half a body', 'GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'],
+    ['nothing but a beginning', 'GET / HT'],
+    ['a head without its end', 'GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n'],
+    ['a body by length', 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'],
+    ['a body by chunks', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf'],
+    ['a GET with half a body', 'GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf'],
   ]
-  await Promise.all([false, true].flatMap(drops => halves.map(async ([name, sent]) => {
-    const socket = connect(house.port, '127.0.0.1', () => socket.write(sent))
-    const drip = setInterval(() => { if (drops) socket.write('x') }, 100)
-    let heard = ''
-    socket.on('data', (chunk) => { heard += String(chunk) })
-    socket.on('error', () => undefined)
-    await once(socket, 'close')
-    clearInterval(drip)
-    t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
-  })))
+  await Promise.all([false, true].flatMap(drops =>
+    halves.map(async ([name, sent]) => {
+      const socket = connect(house.port, '127.0.0.1', () => socket.write(sent))
+      const drip = setInterval(() => {
+        if (drops) socket.write('x')
+      }, 100)
+      let heard = ''
+      socket.on('data', (chunk) => {
+        heard += String(chunk)
+      })
+      socket.on('error', () => undefined)
+      await once(socket, 'close')
+      clearInterval(drip)
+      t.notMatch(heard, /whole/, `${name}${drops ? ', drop by drop' : ''}`)
+    })
+  ))
   for (const { body } of house.origin.requests) await t.rejects(body, 'for the origin it was not complete')
 })
 
 async function crowd(t: { teardown(close: () => void): void }, house: { readonly port: number }, count: number, each: (socket: Socket, i: number) => void): Promise<Socket[]> {
   const sockets: Socket[] = []
-  t.teardown(() => { for (const socket of sockets) socket.destroy() })
-  await Promise.all(Array.from({ length: count }, (_, i) => new Promise<void>((resolve) => {
-    const socket = connect(house.port, '127.0.0.1', () => {
-      each(socket, i)
-      resolve()
-    })
-    socket.on('error', () => undefined)
-    sockets.push(socket)
-  })))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  await Promise.all(Array.from({ length: count }, (_, i) =>
+    new Promise<void>((resolve) => {
+      const socket = connect(house.port, '127.0.0.1', () => {
+        each(socket, i)
+        resolve()
+      })
+      socket.on('error', () => undefined)
+      sockets.push(socket)
+    })))
   return sockets
 }
 
@@ -151,7 +171,10 @@ t.test('a crowd of slow and hostile clients delays no other client', async t => 
     ['400 half-open requests', 400, socket => void socket.write('GET /half HTTP/1.1\r\nHost: h\r\nX: ')],
     ['600 idle connections', 600, () => undefined],
     ['300 aborts', 300, (socket, i) => void socket.write(`GET /slow?${i} HTTP/1.1\r\nHost: h\r\n\r\n`, () => setTimeout(() => socket.resetAndDestroy(), i % 20))],
-    ['30 stalled readers', 30, (socket, i) => { socket.pause(); socket.write(`GET /large/${i} HTTP/1.1\r\nHost: h\r\n\r\n`) }],
+    ['30 stalled readers', 30, (socket, i) => {
+      socket.pause()
+      socket.write(`GET /large/${i} HTTP/1.1\r\nHost: h\r\n\r\n`)
+    }],
   ]
   for (const [name, count, each] of crowds) {
     await crowd(t, house, count, each)
@@ -206,18 +229,25 @@ t.test('clients that take nothing do not keep the origin to themselves, over HTT
 
 t.test('a slow client that still reads is left in peace', async t => {
   const large = Buffer.alloc(4_000_000)
-  const house = await startProxy(t, { clock: systemClock, origin: (_, response) => { response.end(large) }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
+  const house = await startProxy(t, { clock: systemClock, origin: (_, response) => {
+    response.end(large)
+  }, config: { proxy: { host: '127.0.0.1', port: 0, stalledTimeoutMs: 1_000 } } })
   const socket = connect(house.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'))
   let bytes = 0
   for await (const chunk of socket) {
     bytes += (chunk as Buffer).length
-    if (bytes < 3_000_000) await new Promise(resolve => { setTimeout(resolve, 20) })
+    if (bytes < 3_000_000)
+      await new Promise(resolve => {
+        setTimeout(resolve, 20)
+      })
   }
   t.ok(bytes > large.length)
 })
 
 t.test('requests that come at once on one connection get their responses in order', async t => {
-  const house = await startProxy(t, { origin: (request, response) => { setTimeout(() => response.end(`answer to ${request.url}`), Number(request.url?.slice(1)) % 3) } })
+  const house = await startProxy(t, { origin: (request, response) => {
+    setTimeout(() => response.end(`answer to ${request.url}`), Number(request.url?.slice(1)) % 3)
+  } })
   const sent = Array.from({ length: 60 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: h\r\n${i === 59 ? 'Connection: close\r\n' : ''}\r\n`).join('')
   const { messages, fault, rest } = readResponses(await rawRequest(house.port, sent))
   t.same([fault, rest], [undefined, ''])
@@ -227,7 +257,11 @@ t.test('requests that come at once on one connection get their responses in orde
 t.test('a flood of requests on one connection: only so many are taken in, and all get a response in the end', async t => {
   const held: (() => void)[] = []
   let free = false
-  const house = await startProxy(t, { origin: (_, response) => { response.setHeader('Cache-Control', 'max-age=60'); if (free) response.end('x'); else held.push(() => response.end('x')) } })
+  const house = await startProxy(t, { origin: (_, response) => {
+    response.setHeader('Cache-Control', 'max-age=60')
+    if (free) response.end('x')
+    else held.push(() => response.end('x'))
+  } })
   const count = 20_000
   const socket = connect(house.port, '127.0.0.1')
   t.teardown(() => socket.destroy())
@@ -239,7 +273,9 @@ t.test('a flood of requests on one connection: only so many are taken in, and al
   // As long as it takes for nothing more to be taken in.
   for (let now = await taken(); now !== before; now = await taken()) {
     before = now
-    await new Promise(resolve => { setTimeout(resolve, 100) })
+    await new Promise(resolve => {
+      setTimeout(resolve, 100)
+    })
   }
   t.ok(before < count / 2, `${before} of ${count} were taken in, the rest waits with the client`)
   free = true

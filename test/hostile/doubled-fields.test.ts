@@ -17,7 +17,11 @@ const names = readFileSync(fileURLToPath(new URL('../../../test/fixtures/registe
 
 /** The values of the two lines of a field. */
 const pairs: readonly (readonly [string, string])[] = [
-  ['a', 'a'], ['a', 'b'], ['', 'a'], ['1', '2'], ['"1"', 'W/"1"'],
+  ['a', 'a'],
+  ['a', 'b'],
+  ['', 'a'],
+  ['1', '2'],
+  ['"1"', 'W/"1"'],
   ['Tue, 14 Nov 2023 22:13:20 GMT', 'Tue, 14 Nov 2023 22:13:21 GMT'],
 ]
 

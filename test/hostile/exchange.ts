@@ -27,10 +27,14 @@ export function exchange(port: number, send: string | readonly string[], silence
     const next = (): void => {
       const part = parts.shift()
       if (part === undefined || socket.destroyed) return
-      socket.write(Buffer.from(part, 'latin1'), () => { if (parts.length > 0) setTimeout(next, 20) })
+      socket.write(Buffer.from(part, 'latin1'), () => {
+        if (parts.length > 0) setTimeout(next, 20)
+      })
     }
     socket.on('connect', next)
-    socket.on('data', (chunk) => { bytes += chunk.toString('latin1') })
+    socket.on('data', (chunk) => {
+      bytes += chunk.toString('latin1')
+    })
     socket.on('error', () => undefined)
     socket.on('close', () => resolve({ bytes, closed }))
   })

@@ -60,15 +60,16 @@ export async function connect2(port: number): Promise<Connection2> {
   return {
     socket,
     heard,
-    until: (holds) => new Promise((resolve) => {
-      const look = (): void => {
-        if (!socket.destroyed && !heard.some(holds)) return
-        socket.off('frame', look)
-        resolve()
-      }
-      socket.on('frame', look)
-      socket.on('close', look)
-      look()
-    }),
+    until: (holds) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!socket.destroyed && !heard.some(holds)) return
+          socket.off('frame', look)
+          resolve()
+        }
+        socket.on('frame', look)
+        socket.on('close', look)
+        look()
+      }),
   }
 }

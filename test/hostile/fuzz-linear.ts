@@ -27,21 +27,23 @@ function textOf(random: () => number, pieces: readonly string[]): (size: number)
 
 function expressionSubjects(): Subject[] {
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
-  return files.flatMap((file) => expressionsOf(readFileSync(`${source}${file}`, 'utf8')).literals.map(({ line, expression }): Subject => {
-    // Its own characters, and the names between its signs, can lead it astray.
-    const pieces = [...new Set([...expression.source.replaceAll('\\', ''), ...expression.source.split(/[^\w-]+/).filter((word) => word !== ''), ...runs])]
-    return {
-      name: `${file}:${line} ${String(expression)}`,
-      smallest: 4_000,
+  return files.flatMap((file) =>
+    expressionsOf(readFileSync(`${source}${file}`, 'utf8')).literals.map(({ line, expression }): Subject => {
+      // Its own characters, and the names between its signs, can lead it astray.
+      const pieces = [...new Set([...expression.source.replaceAll('\\', ''), ...expression.source.split(/[^\w-]+/).filter((word) => word !== ''), ...runs])]
+      return {
+        name: `${file}:${line} ${String(expression)}`,
+        smallest: 4_000,
         input: (random) => {
-        const text = textOf(random, pieces)
-        return (size) => {
-          const made = text(size)
-          return () => made.replace(expression, '')
-        }
-      },
-    }
-  }))
+          const text = textOf(random, pieces)
+          return (size) => {
+            const made = text(size)
+            return () => made.replace(expression, '')
+          }
+        },
+      }
+    })
+  )
 }
 
 const subjects: readonly Subject[] = [

@@ -16,12 +16,67 @@ import { readResponses } from './wire.ts'
 const registered = readFileSync(fileURLToPath(new URL('../../../test/fixtures/registered-fields.txt', import.meta.url)), 'utf8').trim().split('\n')
 const oddNames = ['X', 'x-own', '_', '__proto__', 'constructor', 'X Y', '', ':status', 'X:', 'caf\xe9', 'X\0', 'Content_Length', '!#$%&*+-.^`|~']
 const oddValues = [
-  '', 'a', 'b', '0', '1', '-1', '5', '+5', '5, 5', '999999999999999999999', '"a"', 'W/"a"', '"a", "b"', 'x'.repeat(300), 'a\tb', 'caf\xe9', 'a\0b', 'a\x7f', ' a ', '\t', ',', ';', '"', '=?', 'a\rb', '\x01',
-  'Tue, 14 Nov 2023 22:13:20 GMT', 'Thu, 01 Jan 1970 00:00:00 GMT', 'max-age=60', 'no-store', 'private="set-cookie"', 'must-revalidate=1', 'public, s-maxage=60', 'text/html', 'gzip', 'chunked', 'identity', 'close', 'keep-alive', 'x-own', 'upgrade, x-own', 'h2c', 'websocket', 'trailers',
-  'bytes 0-4/5', 'bytes 9-1/2', 'bytes */5', 'nosniff', 'true', '/a', '//evil/', '*', 'accept, x-own', '</a>; rel=preload', '<'.repeat(50), 'a=b; Path=/', 'springhouse; hit',
+  '',
+  'a',
+  'b',
+  '0',
+  '1',
+  '-1',
+  '5',
+  '+5',
+  '5, 5',
+  '999999999999999999999',
+  '"a"',
+  'W/"a"',
+  '"a", "b"',
+  'x'.repeat(300),
+  'a\tb',
+  'caf\xe9',
+  'a\0b',
+  'a\x7f',
+  ' a ',
+  '\t',
+  ',',
+  ';',
+  '"',
+  '=?',
+  'a\rb',
+  '\x01',
+  'Tue, 14 Nov 2023 22:13:20 GMT',
+  'Thu, 01 Jan 1970 00:00:00 GMT',
+  'max-age=60',
+  'no-store',
+  'private="set-cookie"',
+  'must-revalidate=1',
+  'public, s-maxage=60',
+  'text/html',
+  'gzip',
+  'chunked',
+  'identity',
+  'close',
+  'keep-alive',
+  'x-own',
+  'upgrade, x-own',
+  'h2c',
+  'websocket',
+  'trailers',
+  'bytes 0-4/5',
+  'bytes 9-1/2',
+  'bytes */5',
+  'nosniff',
+  'true',
+  '/a',
+  '//evil/',
+  '*',
+  'accept, x-own',
+  '</a>; rel=preload',
+  '<'.repeat(50),
+  'a=b; Path=/',
+  'springhouse; hit',
 ]
 // Fields of a typical stored response, so that most are stored and sent again.
-const usual = ['Cache-Control: max-age=60', 'ETag: "a"', 'Content-Type: text/plain', 'Date: Tue, 14 Nov 2023 22:13:20 GMT', 'Vary: x-own', 'Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT', 'Age: 1', 'Expires: 0', 'Set-Cookie: a=b']
+const usual = ['Cache-Control: max-age=60', 'ETag: "a"', 'Content-Type: text/plain', 'Date: Tue, 14 Nov 2023 22:13:20 GMT', 'Vary: x-own',
+  'Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT', 'Age: 1', 'Expires: 0', 'Set-Cookie: a=b']
 const statuses = [200, 200, 200, 200, 200, 200, 201, 204, 205, 206, 226, 299, 301, 302, 304, 400, 404, 410, 416, 418, 499, 500, 503, 511, 599, 600, 999, 100, 101, 0, 99]
 const interims = [100, 102, 103, 103, 103, 104, 199, 101]
 
@@ -40,12 +95,13 @@ function meant(random: () => number): Meant {
   const below = (limit: number): number => Math.floor(random() * limit)
   const oneOf = <T>(list: readonly T[]): T => list[below(list.length)] as T
   const name = (): string => (random() < 0.4 ? oneOf(singleLineFields) : random() < 0.9 ? oneOf(registered) : oneOf(oddNames))
-  const lines = (most: number): (readonly [string, string])[] => Array.from({ length: below(most) }).flatMap(() => {
-    const field = name()
-    // Twice more often than not, with one value or two.
-    const first = oneOf(oddValues)
-    return random() < 0.4 ? [[field, first] as const] : [[field, first] as const, [field, random() < 0.3 ? first : oneOf(oddValues)] as const]
-  })
+  const lines = (most: number): (readonly [string, string])[] =>
+    Array.from({ length: below(most) }).flatMap(() => {
+      const field = name()
+      // Twice more often than not, with one value or two.
+      const first = oneOf(oddValues)
+      return random() < 0.4 ? [[field, first] as const] : [[field, first] as const, [field, random() < 0.3 ? first : oneOf(oddValues)] as const]
+    })
   const shuffled = [...usual.filter(() => random() < 0.5).map(line => line.split(': ', 2) as [string, string]), ...lines(4)].toSorted(() => random() - 0.5)
   return {
     interim: Array.from({ length: random() < 0.3 ? 1 + below(2) : 0 }, () => [oneOf(interims), [['Link', '</a>; rel=preload'] as const, ...lines(3)]] as const),
@@ -62,8 +118,16 @@ const body = 'hello'
 function asHttp1({ interim, status, fields, framing, trailers }: Meant, method: string, random: () => number): string {
   const section = (lines: Lines): string => lines.map(([field, value]) => `${field}: ${value}\r\n`).join('')
   const bodiless = method === 'HEAD' || status === 204 || status === 304
-  const framed = framing === 'length' ? `Content-Length: ${status === 204 || status === 205 ? 0 : body.length}\r\n` : framing === 'chunks' && status !== 204 ? 'Transfer-Encoding: chunked\r\n' : ''
-  const content = bodiless || status === 205 ? (framing === 'chunks' && !bodiless ? '0\r\n\r\n' : '') : framing === 'chunks' ? `${body.length}\r\n${body}\r\n0\r\n${section(trailers)}\r\n` : body
+  const framed = framing === 'length'
+    ? `Content-Length: ${status === 204 || status === 205 ? 0 : body.length}\r\n`
+    : framing === 'chunks' && status !== 204
+    ? 'Transfer-Encoding: chunked\r\n'
+    : ''
+  const content = bodiless || status === 205
+    ? (framing === 'chunks' && !bodiless ? '0\r\n\r\n' : '')
+    : framing === 'chunks'
+    ? `${body.length}\r\n${body}\r\n0\r\n${section(trailers)}\r\n`
+    : body
   const bytes = `${interim.map(([code, lines]) => `HTTP/1.1 ${code} Odd\r\n${section(lines)}\r\n`).join('')}HTTP/1.1 ${status} Odd\r\n${section(fields)}${framed}\r\n${content}`
   if (random() < 0.85) return bytes
   const at = Math.floor(random() * bytes.length)
@@ -73,7 +137,8 @@ function asHttp1({ interim, status, fields, framing, trailers }: Meant, method: 
 /** The frames over HTTP/2. Names are in lower case, most of the time. */
 function asHttp2({ interim, status, fields, framing, trailers }: Meant, method: string, stream: number, random: () => number): Buffer[] {
   const section = (lines: Lines): [string, string][] => lines.map(([field, value]) => [random() < 0.98 ? field.toLowerCase() : field, value])
-  const headers = (code: number | undefined, lines: Lines, end: boolean): Buffer => frame(frameType.headers, endHeaders | (end ? endStream : 0), stream, fieldBlock([...(code === undefined ? [] : [[':status', String(code)] as const]), ...section(lines)]))
+  const headers = (code: number | undefined, lines: Lines, end: boolean): Buffer =>
+    frame(frameType.headers, endHeaders | (end ? endStream : 0), stream, fieldBlock([...(code === undefined ? [] : [[':status', String(code)] as const]), ...section(lines)]))
   const bodiless = method === 'HEAD' || [204, 205, 304].includes(status)
   const frames = interim.map(([code, lines]) => headers(code, lines, false))
   frames.push(headers(status, framing === 'length' && !bodiless ? [...fields, ['content-length', String(body.length)]] : fields, bodiless))
@@ -125,13 +190,17 @@ async function stage(): Promise<Stage> {
     origins: { api: { servers: [raw.url] }, api2: { servers: [frames.url], http2: true, tls: { ca: tls.cert } } },
     routes: [{ match: { path: '/2/' }, origin: 'api2' }, { match: {}, origin: 'api' }],
   }
-  const houseOf = (proxy: object): Promise<TestProxy> => startProxy({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
+  const houseOf = (proxy: object): Promise<TestProxy> =>
+    startProxy({ teardown }, { origin: () => undefined, config: { ...config, proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100, ...proxy } } })
   const plain = await houseOf({})
   const secure = await houseOf({ tls })
   const clients = secureClients(secure.port)
   teardown(() => clients.close())
   return {
-    plain, secure, clients, asked,
+    plain,
+    secure,
+    clients,
+    asked,
     close: async () => {
       for (const close of closers.toReversed()) await close()
     },

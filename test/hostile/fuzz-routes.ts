@@ -22,14 +22,28 @@ const asUrl = (step: (target: string) => string): Step => path => {
 const steps: readonly Step[] = [
   decode,
   path => decode(decode(path)),
-  path => { let before = ''; let now = path; while (now !== before) { before = now; now = decode(now) } return now },
+  path => {
+    let before = ''
+    let now = path
+    while (now !== before) {
+      before = now
+      now = decode(now)
+    }
+    return now
+  },
   // Unreserved characters alone, as RFC 3986 §6.2.2.2 allows.
-  path => path.replaceAll(/%([0-9a-f]{2})/gi, (triplet, hex: string) => { const char = String.fromCharCode(Number.parseInt(hex, 16)); return /[\w.~-]/.test(char) ? char : triplet }),
+  path =>
+    path.replaceAll(/%([0-9a-f]{2})/gi, (triplet, hex: string) => {
+      const char = String.fromCharCode(Number.parseInt(hex, 16))
+      return /[\w.~-]/.test(char) ? char : triplet
+    }),
   path => path.replaceAll(/%[0-9a-f]{2}/gi, triplet => triplet.toLowerCase()),
-  asUrl(decodeURIComponent), asUrl(decodeURI),
+  asUrl(decodeURIComponent),
+  asUrl(decodeURI),
   path => path.replaceAll(/\/{2,}/g, '/'),
   path => path.replaceAll('\\', '/'),
-  path => path.replaceAll(/%5c/gi, '/'), path => path.replaceAll(/%2f/gi, '/'),
+  path => path.replaceAll(/%5c/gi, '/'),
+  path => path.replaceAll(/%2f/gi, '/'),
   path => path.replaceAll(/;[^/]*/g, ''),
   path => path.replaceAll(/(?:;|%3b)[^/]*/gi, ''),
   path => path.replaceAll(/\/(?:\.\/)+/g, '/'),
@@ -38,8 +52,11 @@ const steps: readonly Step[] = [
   asUrl(path => new URL(`http://origin${path}`).pathname),
   path => path.replace(/^[/\\]{2,}[^/\\]*/, ''),
   path => path.replaceAll(/[. ]+(?=\/|$)/g, ''),
-  path => path.replaceAll('\0', ''), path => path.replaceAll(/[\0-\x20]/g, ''), path => path.trim(),
-  path => path.split('\0')[0] as string, path => path.split(/[?#]/)[0] as string,
+  path => path.replaceAll('\0', ''),
+  path => path.replaceAll(/[\0-\x20]/g, ''),
+  path => path.trim(),
+  path => path.split('\0')[0] as string,
+  path => path.split(/[?#]/)[0] as string,
   path => path.toLowerCase(),
   // eslint-disable-next-line no-control-regex -- characters that are no bytes have been read as UTF-8 already
   path => (/^[\0-\xff]*$/.test(path) ? Buffer.from(path, 'latin1').toString('utf8') : path).normalize('NFKC'),
@@ -62,7 +79,9 @@ const hex = (char: string, random: Random): string => {
 }
 const encode = (text: string, random: Random): string => [...text].map(char => `%${hex(char, random)}`).join('')
 
-const noise = ['/', '//', '/./', '/.;x/', '/;/', '/;x=1/', '\\', '/\\', '%2f', '%5C', '%252f', ';', ';x', '%3bx', ';%2fx', '.', '%2e', '/%2e/', '%00', '%20', '%09', '%2500', '%', '%25', '%u0061', '%c0%af', '//host', '/x', '/%252e%252e', '/%252e%252e/%252e%252e/', '/.%252e/x/.%252e%252f', '/..%00', '/..%20/', '%ef%bc%8f', '%e2%80%8b', '\u00e9', '?', '%3f', '%23', '/account', '/public', ':', '@h', '*', '~']
+const noise = ['/', '//', '/./', '/.;x/', '/;/', '/;x=1/', '\\', '/\\', '%2f', '%5C', '%252f', ';', ';x', '%3bx', ';%2fx', '.', '%2e', '/%2e/', '%00', '%20', '%09', '%2500', '%',
+  '%25', '%u0061', '%c0%af', '//host', '/x', '/%252e%252e', '/%252e%252e/%252e%252e/', '/.%252e/x/.%252e%252f', '/..%00', '/..%20/', '%ef%bc%8f', '%e2%80%8b', '\u00e9', '?', '%3f',
+  '%23', '/account', '/public', ':', '@h', '*', '~']
 
 /** A spelling of a path that some origin may read as it. */
 function spelling(path: string, random: Random): string {

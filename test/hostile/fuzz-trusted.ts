@@ -11,8 +11,24 @@ import type { Fuzzed } from './through.ts'
 
 const values: Readonly<Record<string, readonly string[]>> = {
   'Forwarded': [
-    'for=1.1.1.1', 'for=6.6.6.6', 'for="[::1]:80"', 'for=_x', 'for=unknown', 'by=1.1.1.1;for=2.2.2.2', 'for=1.1.1.1;host=evil', 'for=1.1.1.1 host=evil', 'for=1.1.1.1;host="h";proto=http', 'host=evil', 'host=www;proto=https;for=1.1.1.1', 'for="1.1.1.1;host=evil"', 'for="1.1.1.1', 'for=1.1.1.1, for=6.6.6.6', 'for=1.1.1.1;secret=a',
-    'for=1.1.1.1; host = evil', 'for=_x;host=', 'proto=https',
+    'for=1.1.1.1',
+    'for=6.6.6.6',
+    'for="[::1]:80"',
+    'for=_x',
+    'for=unknown',
+    'by=1.1.1.1;for=2.2.2.2',
+    'for=1.1.1.1;host=evil',
+    'for=1.1.1.1 host=evil',
+    'for=1.1.1.1;host="h";proto=http',
+    'host=evil',
+    'host=www;proto=https;for=1.1.1.1',
+    'for="1.1.1.1;host=evil"',
+    'for="1.1.1.1',
+    'for=1.1.1.1, for=6.6.6.6',
+    'for=1.1.1.1;secret=a',
+    'for=1.1.1.1; host = evil',
+    'for=_x;host=',
+    'proto=https',
   ],
   'X-Forwarded-For': ['1.1.1.1', '6.6.6.6', '1.1.1.1, 6.6.6.6', '::1', 'unknown', '1.1.1.1 host=evil', 'evil', '1.1.1.1:80'],
   'X-Real-IP': ['1.1.1.1', '6.6.6.6', 'evil', '1.1.1.1;host=evil', '_x'],
@@ -29,7 +45,8 @@ const values: Readonly<Record<string, readonly string[]>> = {
   'X_Forwarded_Port': ['80', '8443'],
 }
 const names = Object.keys(values)
-const scraps: readonly string[] = [' ', '\t', ',', ';', '"', '=', '\\', ':', '%', '.', '_', '[', ']', '1', 'f', '\xa0', '\x80', '\xe9', 'host=evil', ';host=evil', ',host=evil', ' host=evil', ';proto=https', 'for=', 'by=', '"[::1]"', '%25', '_x', '()', '<', 'evil']
+const scraps: readonly string[] = [' ', '\t', ',', ';', '"', '=', '\\', ':', '%', '.', '_', '[', ']', '1', 'f', '\xa0', '\x80', '\xe9', 'host=evil', ';host=evil', ',host=evil',
+  ' host=evil', ';proto=https', 'for=', 'by=', '"[::1]"', '%25', '_x', '()', '<', 'evil']
 
 type Line = readonly [name: string, value: string]
 
@@ -44,20 +61,35 @@ function neighbours(seed: number): readonly (readonly Line[])[] {
   }
   const scribbled = ([name, value]: Line): Line => {
     const at = below(value.length + 1)
-    return [name, oneOf([value.slice(0, at) + oneOf(scraps) + value.slice(at), value.slice(0, at) + value.slice(at + 1 + below(3)), value.toUpperCase(), `${value}, ${oneOf(values[name] ?? [])}`])]
+    return [name,
+      oneOf([value.slice(0, at) + oneOf(scraps) + value.slice(at), value.slice(0, at) + value.slice(at + 1 + below(3)), value.toUpperCase(),
+        `${value}, ${oneOf(values[name] ?? [])}`])]
   }
   const changed = (lines: readonly Line[]): Line[] => {
     const next = [...lines]
     const at = below(next.length + 1)
     const there = next[at]
     switch (below(7)) {
-      case 0: next.splice(at, 0, line()); break
-      case 1: next.splice(at, 1); break
-      case 2: next.splice(at, 1, line()); break
-      case 3: next.splice(below(next.length + 1), 0, ...next.splice(at, 1)); break
-      case 4: if (there !== undefined) next.splice(at, 1, [oneOf([there[0].replaceAll('-', '_'), there[0].replace('-', '.'), there[0].toUpperCase()]), there[1]]); break
-      case 5: if (there !== undefined) next.splice(at, 1, ...there[1].split(',').map((part): Line => [there[0], part])); break
-      default: if (there !== undefined) next.splice(at, 1, scribbled(there))
+      case 0:
+        next.splice(at, 0, line())
+        break
+      case 1:
+        next.splice(at, 1)
+        break
+      case 2:
+        next.splice(at, 1, line())
+        break
+      case 3:
+        next.splice(below(next.length + 1), 0, ...next.splice(at, 1))
+        break
+      case 4:
+        if (there !== undefined) next.splice(at, 1, [oneOf([there[0].replaceAll('-', '_'), there[0].replace('-', '.'), there[0].toUpperCase()]), there[1]])
+        break
+      case 5:
+        if (there !== undefined) next.splice(at, 1, ...there[1].split(',').map((part): Line => [there[0], part]))
+        break
+      default:
+        if (there !== undefined) next.splice(at, 1, scribbled(there))
     }
     return next
   }
@@ -68,7 +100,11 @@ function neighbours(seed: number): readonly (readonly Line[])[] {
 
 const together = 8
 /** Returns the fields that distinguish requests. The reader receives no others. */
-const about = (fields: FieldLines): FieldLines => fields.filter((_, i) => { const name = fields[i - (i % 2)] as string; return name === 'forwarded' || isUntrustedField(name) })
+const about = (fields: FieldLines): FieldLines =>
+  fields.filter((_, i) => {
+    const name = fields[i - (i % 2)] as string
+    return name === 'forwarded' || isUntrustedField(name)
+  })
 
 /** Tries one family of requests after another, from `seed` on, until `enough` says so. `passed` counts those that were given a stored response. */
 export async function fuzzTrusted(seed: number, enough: (tried: number) => boolean): Promise<Fuzzed> {

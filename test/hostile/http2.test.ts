@@ -24,7 +24,8 @@ type Fields = readonly (readonly [string, string])[]
 async function before(tap: Tap) {
   const origin = await startRecorder()
   tap.teardown(() => origin.close())
-  const house = await startProxy(tap, { origin: () => undefined, config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
+  const house = await startProxy(tap, { origin: () => undefined,
+    config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, tls, maxHeaderBytes: 16_384 } } })
   return { house, origin }
 }
 
@@ -34,7 +35,9 @@ function plain(url: string, fields: Readonly<Record<string, string>> = {}): Prom
     const session = connectSession(url, { ca: testCertificate })
     session.on('error', reject)
     const stream = session.request({ ':path': '/plain', ...fields })
-    stream.on('response', (headers: IncomingHttpHeaders) => { resolve(Number(headers[':status'])) })
+    stream.on('response', (headers: IncomingHttpHeaders) => {
+      resolve(Number(headers[':status']))
+    })
     stream.on('error', reject)
     stream.on('close', () => session.destroy())
     stream.resume()
@@ -49,11 +52,20 @@ const lacking = (name: string): Fields => get.filter(([field]) => field !== name
 /** Requests without content, and whether they may reach the origin (as they are, and once). */
 const heads: readonly (readonly [name: string, fields: Fields, may: boolean])[] = [
   ['a plain one', get, true],
-  ...['', 'a', '*', '?a', 'a b', '/a b', '/a\r\nX: 1', `/${smuggled}`, '/a\n', '/a\r', '/a\0', '/a\t', '/a#b', '/#', 'http://evil/a', '/..', '/a/%2e%2e/b', '/a HTTP/1.1', '\\a', '/a\x7f'].map((path): [string, Fields, boolean] => [`:path ${JSON.stringify(path)}`, having(':path', path), path === 'http://evil/a']),
-  ...['/\\', '/a//b', '/%00', '/%0d%0a', '/caf\xe9', '/a?b?c', '/;', '//a'].map((path): [string, Fields, boolean] => [`:path ${JSON.stringify(path)}`, having(':path', path), true]),
-  ...['', 'u@h', 'h/a', 'h a', 'h\r\nX: 1', `h${smuggled}`, 'h\0', 'h,evil', 'h?a', 'h#a', 'h:80:80', 'h:x', '"h"', 'h\\', 'h\t', 'caf\xe9', 'h\n'].map((authority): [string, Fields, boolean] => [`:authority ${JSON.stringify(authority)}`, having(':authority', authority), false]),
-  ...['get', 'G ET', 'GET / HTTP/1.1\r\nHost: h\r\n\r\nGET', 'GET\r\n', 'GET\0', '', 'CONNECT', 'TRACE', 'PURGE', 'BAN', 'GÉT', '"GET"', 'PRI', 'FOO'].map((method): [string, Fields, boolean] => [`:method ${JSON.stringify(method)}`, having(':method', method), false]),
-  ...['http', 'ftp', '', 'https\r\nX: 1', 'HTTPS', 'https://evil/?'].map((scheme): [string, Fields, boolean] => [`:scheme ${JSON.stringify(scheme)}`, having(':scheme', scheme), true]),
+  ...['', 'a', '*', '?a', 'a b', '/a b', '/a\r\nX: 1', `/${smuggled}`, '/a\n', '/a\r', '/a\0', '/a\t', '/a#b', '/#', 'http://evil/a', '/..', '/a/%2e%2e/b', '/a HTTP/1.1', '\\a',
+    '/a\x7f'].map((path): [string, Fields, boolean] => [`:path ${JSON.stringify(path)}`, having(':path', path), path === 'http://evil/a']),
+  ...['/\\', '/a//b', '/%00', '/%0d%0a', '/caf\xe9', '/a?b?c', '/;', '//a'].map((
+    path,
+  ): [string, Fields, boolean] => [`:path ${JSON.stringify(path)}`, having(':path', path), true]),
+  ...['', 'u@h', 'h/a', 'h a', 'h\r\nX: 1', `h${smuggled}`, 'h\0', 'h,evil', 'h?a', 'h#a', 'h:80:80', 'h:x', '"h"', 'h\\', 'h\t', 'caf\xe9', 'h\n'].map((
+    authority,
+  ): [string, Fields, boolean] => [`:authority ${JSON.stringify(authority)}`, having(':authority', authority), false]),
+  ...['get', 'G ET', 'GET / HTTP/1.1\r\nHost: h\r\n\r\nGET', 'GET\r\n', 'GET\0', '', 'CONNECT', 'TRACE', 'PURGE', 'BAN', 'GÉT', '"GET"', 'PRI', 'FOO'].map((
+    method,
+  ): [string, Fields, boolean] => [`:method ${JSON.stringify(method)}`, having(':method', method), false]),
+  ...['http', 'ftp', '', 'https\r\nX: 1', 'HTTPS', 'https://evil/?'].map((
+    scheme,
+  ): [string, Fields, boolean] => [`:scheme ${JSON.stringify(scheme)}`, having(':scheme', scheme), true]),
   ...[':method', ':path', ':scheme', ':authority'].map((name): [string, Fields, boolean] => [`no ${name}`, lacking(name), false]),
   ...get.map((pseudo): [string, Fields, boolean] => [`${pseudo[0]} twice`, [...get, pseudo], false]),
   ['another :path behind', [...get, [':path', '/evil']], false],
@@ -66,10 +78,16 @@ const heads: readonly (readonly [name: string, fields: Fields, may: boolean])[] 
   ['two Hosts', [...get, ['host', 'h'], ['host', 'evil']], false],
   ['two Hosts and no :authority', [...lacking(':authority'), ['host', 'h'], ['host', 'evil']], false],
   ['a Host alone', [...lacking(':authority'), ['host', 'h']], true],
-  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'].map((name): [string, Fields, boolean] => [`${name}: a field of the connection`, [...get, [name, name === 'transfer-encoding' ? 'chunked' : 'x']], true]),
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'http2-settings'].map((
+    name,
+  ): [string, Fields, boolean] => [`${name}: a field of the connection`, [...get, [name, name === 'transfer-encoding' ? 'chunked' : 'x']], true]),
   ['te that is not trailers', [...get, ['te', 'gzip']], true],
-  ...['X-Upper', 'x y', 'x:y', 'x\r\ny', 'x\0y', '', ' x', 'x ', 'caf\xe9', 'x\ty', 'x(y'].map((name): [string, Fields, boolean] => [`name ${JSON.stringify(name)}`, [...get, [name, '1']], true]),
-  ...['a\r\nX-Evil: 1', smuggled, 'a\0b', 'a\nb', 'a\rb', ' a', 'a ', '\ta', 'a\x01b', 'a\x7fb'].map((value): [string, Fields, boolean] => [`value ${JSON.stringify(value)}`, [...get, ['x', value]], true]),
+  ...['X-Upper', 'x y', 'x:y', 'x\r\ny', 'x\0y', '', ' x', 'x ', 'caf\xe9', 'x\ty', 'x(y'].map((
+    name,
+  ): [string, Fields, boolean] => [`name ${JSON.stringify(name)}`, [...get, [name, '1']], true]),
+  ...['a\r\nX-Evil: 1', smuggled, 'a\0b', 'a\nb', 'a\rb', ' a', 'a ', '\ta', 'a\x01b', 'a\x7fb'].map((
+    value,
+  ): [string, Fields, boolean] => [`value ${JSON.stringify(value)}`, [...get, ['x', value]], true]),
   ['a length of what does not come', [...get, ['content-length', '5']], false],
   ['two lengths', [...get, ['content-length', '0'], ['content-length', '5']], false],
   ['a length that is none', [...get, ['content-length', '+0']], false],
@@ -118,7 +136,8 @@ t.test('content: the length that was announced and the end that was meant', asyn
   const cases: readonly (readonly [string, Buffer, string | undefined])[] = [
     ['in one piece', Buffer.concat([headersOf(post, 1, 0), data('hello', true)]), 'hello'],
     ['in pieces', Buffer.concat([headersOf(post, 1, 0), data('hel', false), data('lo', false), data('', true)]), 'hello'],
-    ['what looks like the end of chunks', Buffer.concat([headersOf(post, 1, 0), data('0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n', true)]), '0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n'],
+    ['what looks like the end of chunks', Buffer.concat([headersOf(post, 1, 0), data('0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n', true)]),
+      '0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n'],
     ['with its length', Buffer.concat([headersOf([...post, ['content-length', '5']], 1, 0), data('hello', true)]), 'hello'],
     ['longer than its length', Buffer.concat([headersOf([...post, ['content-length', '5']], 1, 0), data('hello, and GET /smuggled HTTP/1.1', true)]), undefined],
     ['shorter than its length', Buffer.concat([headersOf([...post, ['content-length', '50']], 1, 0), data('hello', true)]), undefined],
@@ -128,7 +147,8 @@ t.test('content: the length that was announced and the end that was meant', asyn
     ['never ended', Buffer.concat([headersOf(post, 1, 0), data('hello', false)]), undefined],
     ['reset', Buffer.concat([headersOf(post, 1, 0), data('hello', false), frame(frameType.reset, 0, 1, Buffer.from([0, 0, 0, 8]))]), undefined],
     ['with trailers', Buffer.concat([headersOf(post, 1, 0), data('hello', false), headersOf([['x-sum', '1']], 1, endStream)]), 'hello'],
-    ['with trailers that frame', Buffer.concat([headersOf(post, 1, 0), data('hello', false), headersOf([['content-length', '500'], ['transfer-encoding', 'chunked']], 1, endStream)]), undefined],
+    ['with trailers that frame',
+      Buffer.concat([headersOf(post, 1, 0), data('hello', false), headersOf([['content-length', '500'], ['transfer-encoding', 'chunked']], 1, endStream)]), undefined],
     ['with a pseudo-field in its trailers', Buffer.concat([headersOf(post, 1, 0), data('hello', false), headersOf([[':path', '/evil']], 1, endStream)]), undefined],
   ]
   for (const [name, bytes, body] of cases) {
@@ -142,7 +162,8 @@ t.test('content: the length that was announced and the end that was meant', asyn
     const readings = origin.readings()
     t.same(readings.flatMap(({ fault }) => fault ?? []), [], name)
     const bodies = origin.requests().map(request => request.body)
-    t.ok(bodies.length === 0 ? body === undefined : bodies.length === 1 && bodies[0] === (body ?? 'hello') && name !== 'never ended' && name !== 'reset', `${name}: ${JSON.stringify(bodies)}`)
+    t.ok(bodies.length === 0 ? body === undefined : bodies.length === 1 && bodies[0] === (body ?? 'hello') && name !== 'never ended' && name !== 'reset',
+      `${name}: ${JSON.stringify(bodies)}`)
     if (/length|reset|never/.test(name) && body === undefined) t.same(bodies, [], name)
     t.notOk(origin.requests().some(({ line }) => line.includes('smuggled') || line.includes('evil')), name)
   }
@@ -150,7 +171,9 @@ t.test('content: the length that was announced and the end that was meant', asyn
 
 t.test('an upload that stops, or whose response comes before its end, ends with its response, and is never complete', async t => {
   const house = await startProxy(t, {
-    origin: (request, response) => { if (request.url === '/early') response.end('enough') },
+    origin: (request, response) => {
+      if (request.url === '/early') response.end('enough')
+    },
     config: { proxy: { host: '127.0.0.1', port: 0, tls, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 } },
   })
   for (const [path, status] of [['/stops', 408], ['/early', 200]] as const) {
@@ -175,34 +198,47 @@ t.test('floods are cut off, and others are served', async t => {
   const { house, origin } = await before(t)
   const block = fieldBlock(get)
   const floods: Readonly<Record<string, () => Generator<Buffer>>> = {
-    'CONTINUATION without end': function* () {
+    'CONTINUATION without end': function*() {
       yield frame(frameType.headers, 0, 1, block)
       for (let i = 0; i < 5_000; i++) yield frame(frameType.continuation, 0, 1, fieldBlock([[`x${i}`, 'x'.repeat(500)]]))
     },
-    'CONTINUATION of nothing': function* () {
+    'CONTINUATION of nothing': function*() {
       yield frame(frameType.headers, 0, 1, block)
       for (let i = 0; i < 50_000; i++) yield frame(frameType.continuation, 0, 1)
     },
-    'rapid reset': function* () {
-      for (let i = 0; i < 5_000; i++) yield Buffer.concat([frame(frameType.headers, endHeaders | endStream, i * 2 + 1, fieldBlock(having(':path', `/r${i}`))), frame(frameType.reset, 0, i * 2 + 1, Buffer.from([0, 0, 0, 8]))])
+    'rapid reset': function*() {
+      for (let i = 0; i < 5_000; i++)
+        yield Buffer.concat([frame(frameType.headers, endHeaders | endStream, i * 2 + 1, fieldBlock(having(':path', `/r${i}`))),
+          frame(frameType.reset, 0, i * 2 + 1, Buffer.from([0, 0, 0, 8]))])
     },
-    'settings': function* () { for (let i = 0; i < 50_000; i++) yield frame(frameType.settings, 0, 0) },
-    'pings': function* () { for (let i = 0; i < 50_000; i++) yield frame(frameType.ping, 0, 0, '12345678') },
-    'empty data': function* () {
+    'settings': function*() {
+      for (let i = 0; i < 50_000; i++) yield frame(frameType.settings, 0, 0)
+    },
+    'pings': function*() {
+      for (let i = 0; i < 50_000; i++) yield frame(frameType.ping, 0, 0, '12345678')
+    },
+    'empty data': function*() {
       yield frame(frameType.headers, endHeaders, 1, fieldBlock(having(':method', 'POST')))
       for (let i = 0; i < 50_000; i++) yield frame(frameType.data, 0, 1)
     },
-    'streams beyond the limit': function* () { for (let i = 0; i < 1_000; i++) yield frame(frameType.headers, endHeaders, i * 2 + 1, fieldBlock(having(':method', 'POST'))) },
-    'a window that never opens': function* () {
+    'streams beyond the limit': function*() {
+      for (let i = 0; i < 1_000; i++) yield frame(frameType.headers, endHeaders, i * 2 + 1, fieldBlock(having(':method', 'POST')))
+    },
+    'a window that never opens': function*() {
       // SETTINGS_INITIAL_WINDOW_SIZE 0
       yield frame(frameType.settings, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]))
       for (let i = 0; i < 100; i++) yield frame(frameType.headers, endHeaders | endStream, i * 2 + 1, block)
     },
-    'nonsense': function* () { for (let i = 0; i < 100; i++) yield frame(i % 20, 255, i, 'nonsense') },
-    'a frame beyond its limit': function* () { yield frame(frameType.headers, endHeaders | endStream, 1, Buffer.alloc(20_000)) },
-    'a compression bomb': function* () {
+    'nonsense': function*() {
+      for (let i = 0; i < 100; i++) yield frame(i % 20, 255, i, 'nonsense')
+    },
+    'a frame beyond its limit': function*() {
+      yield frame(frameType.headers, endHeaders | endStream, 1, Buffer.alloc(20_000))
+    },
+    'a compression bomb': function*() {
       // A field of 4,000 bytes goes into the table, and is then named by a byte each.
-      yield frame(frameType.headers, endHeaders | endStream, 1, Buffer.concat([block, Buffer.from([0x40]), fieldBlock([['x', 'x'.repeat(4_000)]]).subarray(1), Buffer.alloc(10_000, 0xbe)]))
+      yield frame(frameType.headers, endHeaders | endStream, 1,
+        Buffer.concat([block, Buffer.from([0x40]), fieldBlock([['x', 'x'.repeat(4_000)]]).subarray(1), Buffer.alloc(10_000, 0xbe)]))
     },
   }
   for (const [name, flood] of Object.entries(floods)) {

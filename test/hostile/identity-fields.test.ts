@@ -17,10 +17,29 @@ function send(house: TestProxy, path: string, fields: readonly string[], method 
 
 /** Each listed name, and one for each prefix. */
 const names = [
-  ...identityFields, ...identityPrefixes.map((prefix) => `${prefix}user`),
-  'Remote-User', 'X-Remote-User', 'X-Remote-Group', 'X-Remote-Extra-Scopes', 'X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Auth-Request-Access-Token', 'X-SSL-Client-Cert', 'X-SSL-Client-S-DN', 'X-SSL-Client-Verify',
-  'X-Client-Cert', 'Client-Cert', 'Client-Cert-Chain', 'X-MS-CLIENT-PRINCIPAL', 'X-MS-CLIENT-PRINCIPAL-NAME', 'X-Amzn-Mtls-Clientcert-Subject', 'X-Amzn-Oidc-Identity', 'X-Goog-Authenticated-User-Email', 'Tailscale-User-Login',
-  'X-Forwarded-User', 'X-Forwarded-Client-Cert',
+  ...identityFields,
+  ...identityPrefixes.map((prefix) => `${prefix}user`),
+  'Remote-User',
+  'X-Remote-User',
+  'X-Remote-Group',
+  'X-Remote-Extra-Scopes',
+  'X-Auth-Request-User',
+  'X-Auth-Request-Email',
+  'X-Auth-Request-Access-Token',
+  'X-SSL-Client-Cert',
+  'X-SSL-Client-S-DN',
+  'X-SSL-Client-Verify',
+  'X-Client-Cert',
+  'Client-Cert',
+  'Client-Cert-Chain',
+  'X-MS-CLIENT-PRINCIPAL',
+  'X-MS-CLIENT-PRINCIPAL-NAME',
+  'X-Amzn-Mtls-Clientcert-Subject',
+  'X-Amzn-Oidc-Identity',
+  'X-Goog-Authenticated-User-Email',
+  'Tailscale-User-Login',
+  'X-Forwarded-User',
+  'X-Forwarded-Client-Cert',
 ]
 
 // The guard: identityFields and identityPrefixes in isUntrustedField.
@@ -34,7 +53,8 @@ t.test('a client cannot name itself: no such field reaches an origin, however it
       t.notMatch(String((await send(house, path, [written, 'admin'], 'POST')).body), /admin/, `${written}, passed`)
     }
   }
-  await rawRequest(house.port, 'GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nRemote-User: admin\r\n\r\n')
+  await rawRequest(house.port,
+    'GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nRemote-User: admin\r\n\r\n')
   t.equal(house.origin.requests.at(-1)?.target, '/socket')
   t.equal(house.origin.requests.at(-1)?.header('remote-user'), undefined)
 })
@@ -50,7 +70,8 @@ t.test('a trusted proxy may name the user, and users share no response', async (
 
 t.test('fields that clients send themselves, and signed assertions, are forwarded', async (t) => {
   const house = await startProxy(t, { origin: mirror })
-  for (const name of ['X-Api-Key', 'X-Auth-Token', 'X-User-Id', 'X-Goog-IAP-JWT-Assertion', 'CF-Access-JWT-Assertion', 'Authorization', 'X-Client-Version', 'X-Client-Id']) t.match(String((await send(house, `/${name}`, [name, 'mine'], 'POST')).body), /mine/, name)
+  for (const name of ['X-Api-Key', 'X-Auth-Token', 'X-User-Id', 'X-Goog-IAP-JWT-Assertion', 'CF-Access-JWT-Assertion', 'Authorization', 'X-Client-Version', 'X-Client-Id'])
+    t.match(String((await send(house, `/${name}`, [name, 'mine'], 'POST')).body), /mine/, name)
 })
 
 t.test('docs/security.md lists each of them', async (t) => {

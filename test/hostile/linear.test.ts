@@ -39,7 +39,9 @@ t.test('nor does one that is put together at run time', async (t) => {
       return expression
     },
   })
-  t.teardown(() => { globalThis.RegExp = Made })
+  t.teardown(() => {
+    globalThis.RegExp = Made
+  })
   for (const [file] of makers) await import(new URL(file.replace(/ts$/, 'js'), built).href)
   globalThis.RegExp = Made
   for (const [file, { constructed }] of makers) {
@@ -49,10 +51,12 @@ t.test('nor does one that is put together at run time', async (t) => {
 })
 
 t.test('the count of steps finds work that grows faster, and nothing else', async (t) => {
-  for (const bad of [/(a+)+$/, /^(?:a|a)*b/, /\s+$/, /x+y/, /^a*a*$/, /<[^>]*>/g, /[\t ]+$/, /^[\t ]+|[\t ]+$/g, /a.*b/, /(?:x\w*)+z/, /"(?:[^"\\]|\\.)*"/g, /([^=]+)=|[^]/g, /<!--.*?-->/s, /^(?:[ab]+,?)*$/, /^\w+\d+$/u, /(?=.*b)a/g, /\d+(?=px)/, /(a+)+=/y]) {
+  for (const bad of [/(a+)+$/, /^(?:a|a)*b/, /\s+$/, /x+y/, /^a*a*$/, /<[^>]*>/g, /[\t ]+$/, /^[\t ]+|[\t ]+$/g, /a.*b/, /(?:x\w*)+z/, /"(?:[^"\\]|\\.)*"/g, /([^=]+)=|[^]/g,
+    /<!--.*?-->/s, /^(?:[ab]+,?)*$/, /^\w+\d+$/u, /(?=.*b)a/g, /\d+(?=px)/, /(a+)+=/y]) {
     t.type(superLinear(bad), 'string', String(bad))
   }
-  for (const good of [/^a+$/, /^\d+$/, /a+/, /x/g, /^(?:a+,)*$/, /^[^,]*,[^,]*$/, /^"(?:[^"\\]|\\.)*"$/, /%2e/gi, /^(?:0|1(?:\.0{0,3})?)$/, /\\(.)/g, /^(\S+) (\S+)$/, /(?<!\$)\$\{(\w)\}/g, /^<[^>]*>/, /\bfoo\b/, /\w+=/y]) {
+  for (const good of [/^a+$/, /^\d+$/, /a+/, /x/g, /^(?:a+,)*$/, /^[^,]*,[^,]*$/, /^"(?:[^"\\]|\\.)*"$/, /%2e/gi, /^(?:0|1(?:\.0{0,3})?)$/, /\\(.)/g, /^(\S+) (\S+)$/,
+    /(?<!\$)\$\{(\w)\}/g, /^<[^>]*>/, /\bfoo\b/, /\w+=/y]) {
     t.equal(superLinear(good), undefined, String(good))
   }
 })
@@ -90,7 +94,7 @@ t.test('each reader of lines runs a bounded number of blocks for each line', asy
 t.test('the count of blocks finds work that grows faster', async (t) => {
   const rescans = (text: string): number => {
     let found = 0
-    for (let i = 0; i < text.length; i++) if (text[i] === '<') for (let j = i; j < text.length && text[j] !== '>'; j++) found++
+    for (let i = 0; i < text.length; i++) if (text[i] === '<') { for (let j = i; j < text.length && text[j] !== '>'; j++) found++ }
     return found
   }
   t.ok(blocksPerChar(blocks, rescans, 1_000).most > 40)
@@ -100,7 +104,8 @@ t.test('the count of blocks finds work that grows faster', async (t) => {
 t.test('a message of very many parts does not exhaust the stack', async (t) => {
   const { lineReaders, readers } = await import('./reading.ts')
   const lines = Array.from({ length: 200_000 }, (_, i) => [`x-${i}`, 'a']).flat()
-  for (const name of ['forwardFields', 'admit absolute form', 'responseFields', 'clientFields', 'assessResponse with a lifetime']) t.doesNotThrow(() => lineReaders[name]?.(lines), name)
+  for (const name of ['forwardFields', 'admit absolute form', 'responseFields', 'clientFields', 'assessResponse with a lifetime'])
+    t.doesNotThrow(() => lineReaders[name]?.(lines), name)
   t.doesNotThrow(() => readers['targetedDirectives']?.('a,'.repeat(200_000)), 'a directive that names many fields')
   t.doesNotThrow(() => readers['targetedDirectives']?.('max-age=1,'.repeat(200_000).slice(0, -1)), 'a directive that is said many times')
 })

@@ -9,13 +9,92 @@ export type LineReader = (lines: readonly string[]) => unknown
 
 /** Repeated, these runs lead expressions and nested loops into more than linear work. */
 export const runs: readonly string[] = [
-  'a', ' ', '\t', ',', '"', '\\', ';', '=', '-', '0', '9', '*', '.', '/', '%', '&', '?', '<', '>', '(', '[', '{', ':', '\0', '\xa0', 'é', '~', 'A', '_',
-  'a,', 'a ', ' ,', '\\"', '""', 'a=', '=a,', 'a;', ';a=', ';q=1,', 'a;q=0.1,', '0-1,', '-1,', '"a",', 'W/"', 'a.', '.a', '::', '("a"', 'a;a=', 'a="', 'a"', '&a=', 'utm_&', 'a\\', '<a>,', '<a>;', '<<', '="', 'a="a" ', 'for=', 'for=a;', 'for="a",', '../', '%2e', '%2e/', '/;a', '//', 'bytes=', 'max-age=', 'max-age=1,', 'private="', 'no-cache="a",', 'private=a,', 'a b ', ' \t', '[1,', '"\\',
+  'a',
+  ' ',
+  '\t',
+  ',',
+  '"',
+  '\\',
+  ';',
+  '=',
+  '-',
+  '0',
+  '9',
+  '*',
+  '.',
+  '/',
+  '%',
+  '&',
+  '?',
+  '<',
+  '>',
+  '(',
+  '[',
+  '{',
+  ':',
+  '\0',
+  '\xa0',
+  'é',
+  '~',
+  'A',
+  '_',
+  'a,',
+  'a ',
+  ' ,',
+  '\\"',
+  '""',
+  'a=',
+  '=a,',
+  'a;',
+  ';a=',
+  ';q=1,',
+  'a;q=0.1,',
+  '0-1,',
+  '-1,',
+  '"a",',
+  'W/"',
+  'a.',
+  '.a',
+  '::',
+  '("a"',
+  'a;a=',
+  'a="',
+  'a"',
+  '&a=',
+  'utm_&',
+  'a\\',
+  '<a>,',
+  '<a>;',
+  '<<',
+  '="',
+  'a="a" ',
+  'for=',
+  'for=a;',
+  'for="a",',
+  '../',
+  '%2e',
+  '%2e/',
+  '/;a',
+  '//',
+  'bytes=',
+  'max-age=',
+  'max-age=1,',
+  'private="',
+  'no-cache="a",',
+  'private=a,',
+  'a b ',
+  ' \t',
+  '[1,',
+  '"\\',
 ]
 
 // The fields that anything in src reads, of a request and of a response.
-export const requestNames: readonly string[] = ['host', 'connection', 'cookie', 'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'accept', 'accept-encoding', 'accept-language', 'cache-control', 'pragma', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'content-length', 'transfer-encoding', 'max-forwards', 'x-request-id', 'x-key', 'x']
-export const responseNames: readonly string[] = ['connection', 'vary', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'expires', 'date', 'age', 'etag', 'last-modified', 'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation', 'location', 'content-location', 'content-range', 'content-length', 'content-type', 'transfer-encoding', 'set-cookie', 'link', 'trailer', 'x']
+export const requestNames: readonly string[] = ['host', 'connection', 'cookie', 'via', 'cdn-loop', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host',
+  'x-forwarded-port', 'accept', 'accept-encoding', 'accept-language', 'cache-control', 'pragma', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'content-length',
+  'transfer-encoding', 'max-forwards', 'x-request-id', 'x-key', 'x']
+export const responseNames: readonly string[] = ['connection', 'vary', 'cache-control', 'cdn-cache-control', 'surrogate-control', 'expires', 'date', 'age', 'etag', 'last-modified',
+  'cache-tag', 'surrogate-key', 'cache-groups', 'cache-group-invalidation', 'location', 'content-location', 'content-range', 'content-length', 'content-type', 'transfer-encoding',
+  'set-cookie', 'link', 'trailer', 'x']
 
 const fieldNames: readonly string[] = [...new Set([...requestNames, ...responseNames])]
 
@@ -89,7 +168,9 @@ export function blocksPerChar(blocks: Blocks, read: Reader, length: number): { m
   for (let from = 0; from < runs.length; from += runsTogether) {
     const texts = runs.slice(from, from + runsTogether).flatMap((run) => attacks(run, length))
     const chars = texts.reduce((sum, text) => sum + text.length, 0)
-    const count = blocks.of(() => { for (const text of texts) attempt(() => read(text)) }) / chars
+    const count = blocks.of(() => {
+      for (const text of texts) attempt(() => read(text))
+    }) / chars
     if (count > most) [most, over] = [count, runs.slice(from, from + runsTogether).map((run) => JSON.stringify(run)).join(' ')]
   }
   return { most, over }

@@ -20,16 +20,23 @@ const long = (length: string): string => `${ok}Content-Length: ${length}\r\n\r\n
 const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] = [
   ['two lengths', `${ok}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`],
   ['two equal lengths', `${ok}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`],
-  ...['5, 5', '5,6', '+5', '-5', '0x5', '5 5', '5;', '5.0', '', 'five', '18446744073709551621', '99999999999999999999999', '5\v', '\f5', '"5"'].map((length): [string, string] => [`Content-Length: ${JSON.stringify(length)}`, long(length)]),
+  ...['5, 5', '5,6', '+5', '-5', '0x5', '5 5', '5;', '5.0', '', 'five', '18446744073709551621', '99999999999999999999999', '5\v', '\f5', '"5"'].map((
+    length,
+  ): [string, string] => [`Content-Length: ${JSON.stringify(length)}`, long(length)]),
   ['a length beside chunks', `${ok}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nhello`],
   ['chunks beside a length', `${ok}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nhello`],
   ['a length beside another coding', `${ok}Content-Length: 5\r\nTransfer-Encoding: xyz\r\n\r\nhello`],
-  ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'xchunked', 'chunkedx', '"chunked"', ' ,chunked', 'chunked,', 'chunked;a=b', '\vchunked', 'chun ked'].map((coding): [string, string] => [`Transfer-Encoding: ${JSON.stringify(coding)}`, `${ok}Transfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n`]),
+  ...['gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'identity', 'xchunked', 'chunkedx', '"chunked"', ' ,chunked', 'chunked,', 'chunked;a=b', '\vchunked',
+    'chun ked'].map((coding): [string, string] => [`Transfer-Encoding: ${JSON.stringify(coding)}`, `${ok}Transfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n`]),
   ['chunks in HTTP/1.0', `HTTP/1.0 200 OK\r\n${fresh}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings', `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
   ['two codings, one unknown', `${ok}Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`],
-  ...['000', '001', '099', '1000', '600', '999', '99', '20', '2', '-200', '+200', '200.5', 'abc', '2 0', '20x', '0200', '', '٢٠٠'].map((status): [string, string] => [`status ${JSON.stringify(status)}`, `HTTP/1.1 ${status} OK\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
-  ...['HTTP/1.2 200 OK', 'HTTP/2.0 200 OK', 'HTTP/0.9 200 OK', 'HTTP/9.9 200 OK', 'http/1.1 200 OK', 'HTTP/1.1200 OK', 'HTTP 200 OK', 'HTTP/1.1 OK', 'ICY 200 OK', '200 OK', ' HTTP/1.1 200 OK', 'HTTP/1.1\t200\tOK', 'HTTP/1.1  200 OK', 'XHTTP/1.1 200 OK', 'HTTP/1.1 200OK', 'RTSP/1.0 200 OK', 'HTTP/1.1 200 O\0K', 'HTTP/1.1 200 O\rK', 'HTTP/1.1 200 O\nK'].map((line): [string, string] => [`status line ${JSON.stringify(line)}`, `${line}\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
+  ...['000', '001', '099', '1000', '600', '999', '99', '20', '2', '-200', '+200', '200.5', 'abc', '2 0', '20x', '0200', '', '٢٠٠'].map((
+    status,
+  ): [string, string] => [`status ${JSON.stringify(status)}`, `HTTP/1.1 ${status} OK\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
+  ...['HTTP/1.2 200 OK', 'HTTP/2.0 200 OK', 'HTTP/0.9 200 OK', 'HTTP/9.9 200 OK', 'http/1.1 200 OK', 'HTTP/1.1200 OK', 'HTTP 200 OK', 'HTTP/1.1 OK', 'ICY 200 OK', '200 OK',
+    ' HTTP/1.1 200 OK', 'HTTP/1.1\t200\tOK', 'HTTP/1.1  200 OK', 'XHTTP/1.1 200 OK', 'HTTP/1.1 200OK', 'RTSP/1.0 200 OK', 'HTTP/1.1 200 O\0K', 'HTTP/1.1 200 O\rK',
+    'HTTP/1.1 200 O\nK'].map((line): [string, string] => [`status line ${JSON.stringify(line)}`, `${line}\r\n${fresh}Content-Length: 5\r\n\r\nhello`]),
   ['no HTTP', 'SSH-2.0-OpenSSH_9.0\r\n\r\n'],
   ['HTTP/0.9: a body alone', '<html>hello</html>\r\n', 'end'],
   ['a body that comes first', `hello${ok}Content-Length: 5\r\n\r\nhello`],
@@ -48,7 +55,9 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['a name that is empty', `${ok}: 1\r\nContent-Length: 5\r\n\r\nhello`],
   ['a line without a colon', `${ok}nonsense\r\nContent-Length: 5\r\n\r\nhello`],
   ...[0, 1, 7, 8, 11, 12, 14, 27, 31, 127].map((code): [string, string] => [`byte ${code} in a value`, `${ok}X: a${String.fromCharCode(code)}b\r\nContent-Length: 5\r\n\r\nhello`]),
-  ...[0, 1, 9, 32, 34, 40, 44, 47, 59, 64, 91, 123, 127, 128, 255].map((code): [string, string] => [`byte ${code} in a name`, `${ok}X${String.fromCharCode(code)}Y: 1\r\nContent-Length: 5\r\n\r\nhello`]),
+  ...[0, 1, 9, 32, 34, 40, 44, 47, 59, 64, 91, 123, 127, 128, 255].map((
+    code,
+  ): [string, string] => [`byte ${code} in a name`, `${ok}X${String.fromCharCode(code)}Y: 1\r\nContent-Length: 5\r\n\r\nhello`]),
   ['300 KB of fields', `${ok}${`X: ${'x'.repeat(990)}\r\n`.repeat(300)}Content-Length: 5\r\n\r\nhello`],
   ['a field of 300 KB', `${ok}X: ${'x'.repeat(300_000)}\r\nContent-Length: 5\r\n\r\nhello`],
   ['101 unasked', `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n${long('5')}`],
@@ -57,7 +66,9 @@ const malformed: readonly (readonly [name: string, bytes: string, how?: How])[] 
   ['1xx and no final response', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', 'end'],
   ['1xx without end', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(5_000) + long('5')],
   ['100 without end', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(5_000) + long('5')],
-  ...['g', '-5', '+5', '0x5', ' 5', '5 x', '', '10000000000000005', 'fffffffffffffffff', '5\0'].map((size): [string, string] => [`chunk size ${JSON.stringify(size)}`, `${chunkedOk}${size}\r\nhello\r\n0\r\n\r\n`]),
+  ...['g', '-5', '+5', '0x5', ' 5', '5 x', '', '10000000000000005', 'fffffffffffffffff', '5\0'].map((
+    size,
+  ): [string, string] => [`chunk size ${JSON.stringify(size)}`, `${chunkedOk}${size}\r\nhello\r\n0\r\n\r\n`]),
   ['a chunk without its end', `${chunkedOk}5\r\nhelloX0\r\n\r\n`],
   ['a chunk with a bare LF', `${chunkedOk}5\nhello\r\n0\r\n\r\n`],
   ['a chunk extension with a bare LF', `${chunkedOk}5;a\nhello\r\n0\r\n\r\n`],
@@ -103,7 +114,8 @@ const surplus: readonly (readonly [name: string, bytes: string, status: number, 
   ['a response behind 304', `HTTP/1.1 304 Not Modified\r\n${fresh}\r\nHTTP/1.1 200 OK\r\n${fresh}Content-Length: 4\r\n\r\nEVIL`, 304],
 ]
 
-const finish: Record<How, (socket: Socket) => void> = { stays: () => undefined, end: socket => void socket.end(), reset: socket => void setTimeout(() => socket.resetAndDestroy(), 20) }
+const finish: Record<How, (socket: Socket) => void> = { stays: () => undefined, end: socket => void socket.end(),
+  reset: socket => void setTimeout(() => socket.resetAndDestroy(), 20) }
 
 /** Responds to each first request of a path with the bytes of the case of that number, and to the others with a mark. */
 async function house(tap: Tap, cases: readonly (readonly [string, string, ...unknown[]])[]) {
@@ -166,7 +178,8 @@ t.test('bytes behind a message reach no client, the message before them is not s
       const path = `/case${i}-${method}`
       const heard = await exchange(made.port, `${method} ${path} HTTP/1.1\r\nHost: h\r\n${method === 'POST' ? 'Content-Length: 0\r\n' : ''}Connection: close\r\n\r\n`, 5_000)
       const { messages, fault } = readResponses(heard.bytes, [method])
-      tap.ok(fault === undefined && (messages.length === 0 ? heard.closed : messages.length === 1 && [status, 502].includes(statusOf(messages[0]))), `${method} ${name}: ${messages.map(statusOf).join()} ${fault ?? ''}`)
+      tap.ok(fault === undefined && (messages.length === 0 ? heard.closed : messages.length === 1 && [status, 502].includes(statusOf(messages[0]))),
+        `${method} ${name}: ${messages.map(statusOf).join()} ${fault ?? ''}`)
       tap.notMatch(heard.bytes, /EVIL/, name)
       const again = await ask(made.port, { path: `/other${i}-${method}`, headers: ['Host', 'h'] })
       tap.equal(String(again.body), 'good', `${method} ${name}: the next request gets its own answer`)
@@ -193,7 +206,8 @@ t.test('trailers that a parser may take for fields of the head spoil no response
 })
 
 t.test('a body behind the response to HEAD is dropped with its connection (RFC 9112 §6.3)', async tap => {
-  const bodies: readonly [string, string][] = [['by length', long('5')], ['by chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\n`], ['an answer', `${ok}Content-Length: 5\r\n\r\n${ok}Content-Length: 4\r\n\r\nEVIL`]]
+  const bodies: readonly [string, string][] = [['by length', long('5')], ['by chunks', `${chunkedOk}5\r\nhello\r\n0\r\n\r\n`], ['an answer',
+    `${ok}Content-Length: 5\r\n\r\n${ok}Content-Length: 4\r\n\r\nEVIL`]]
   const { made, usedAgain } = await house(tap, bodies)
   for (const [i, [name]] of bodies.entries()) {
     const heard = await exchange(made.port, `HEAD /case${i} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`)

@@ -17,10 +17,50 @@ function guarded(t: Parameters<typeof startProxy>[0], path: string, cache: Setti
 }
 
 const spellings: readonly string[] = [
-  '/account', '/%61ccount', '/a%63count', '/%61%63%63%6f%75%6e%74', '/%61%63%63%6F%75%6E%74', '/account;x=1', '/account;jsessionid=1', '/account%20', '/account%00', '/account%3fx', '/account%23x', '/account.',
-  '//account', '///account', '//h/account', '/./account', '/%2e/account', '/.;x/account', '/;x/account', '/;/account', '/account/.', '/account//', '/account%2f', '/account%5c', '/account\\x',
-  '/\\account', '/%5caccount', '/%5Caccount', '/%2faccount', '/%2Faccount', '/%2561ccount', '/%25%36%31ccount', '/%2525%36%31ccount', '/%%361ccount', '/x/%252e%252e/account', '/Account', '/%41ccount', '/ACCOUNT',
-  '/acc%00ount', '/%09/account', '/%EF%BD%81ccount', '/%u0061ccount', '/%c1%a1ccount', '/%2e%252e/account',
+  '/account',
+  '/%61ccount',
+  '/a%63count',
+  '/%61%63%63%6f%75%6e%74',
+  '/%61%63%63%6F%75%6E%74',
+  '/account;x=1',
+  '/account;jsessionid=1',
+  '/account%20',
+  '/account%00',
+  '/account%3fx',
+  '/account%23x',
+  '/account.',
+  '//account',
+  '///account',
+  '//h/account',
+  '/./account',
+  '/%2e/account',
+  '/.;x/account',
+  '/;x/account',
+  '/;/account',
+  '/account/.',
+  '/account//',
+  '/account%2f',
+  '/account%5c',
+  '/account\\x',
+  '/\\account',
+  '/%5caccount',
+  '/%5Caccount',
+  '/%2faccount',
+  '/%2Faccount',
+  '/%2561ccount',
+  '/%25%36%31ccount',
+  '/%2525%36%31ccount',
+  '/%%361ccount',
+  '/x/%252e%252e/account',
+  '/Account',
+  '/%41ccount',
+  '/ACCOUNT',
+  '/acc%00ount',
+  '/%09/account',
+  '/%EF%BD%81ccount',
+  '/%u0061ccount',
+  '/%c1%a1ccount',
+  '/%2e%252e/account',
 ]
 
 // Fails without matchRoute's normal form (`/%61ccount`) and its plainest forms (the others).
@@ -39,7 +79,8 @@ for (const [guard, cache] of [['uncached', { mode: 'bypass' }], ['for its asker 
 }
 
 t.test('the same for a configuration that spells its path in another way', async t => {
-  for (const [configured, path] of [['/%61ccount', '/account'], ['/caf\u00e9', '/caf%C3%A9'], ['/caf\u00e9', '/caf%c3%a9'], ['/caf%c3%a9', '/caf%C3%A9'], ['/./account', '/account'], ['/ACCOUNT', '/account'], ['/a%2Fb', '/a/./b'], ['/a;v=1', '/a;v=1/x']] as const) {
+  for (const [configured, path] of [['/%61ccount', '/account'], ['/caf\u00e9', '/caf%C3%A9'], ['/caf\u00e9', '/caf%c3%a9'], ['/caf%c3%a9', '/caf%C3%A9'], ['/./account',
+    '/account'], ['/ACCOUNT', '/account'], ['/a%2Fb', '/a/./b'], ['/a;v=1', '/a;v=1/x']] as const) {
     const house = await guarded(t, configured, { cookies: 'private' })
     await house.get(path, { Cookie: 'victim' })
     t.equal(String((await house.get(path)).body), 'page of nobody', `${configured} guards ${path}`)
@@ -47,7 +88,8 @@ t.test('the same for a configuration that spells its path in another way', async
 })
 
 t.test('a path that leads out of a shared route at some origins is not shared', async t => {
-  const house = await startProxy(t, { origin: personal, config: { routes: [{ match: { path: '/public/' }, origin: 'api', cache: lax }, { match: {}, origin: 'api', cache: { cookies: 'private' } }] } })
+  const house = await startProxy(t, { origin: personal,
+    config: { routes: [{ match: { path: '/public/' }, origin: 'api', cache: lax }, { match: {}, origin: 'api', cache: { cookies: 'private' } }] } })
   for (const path of ['/%70ublic/x', '/./public/x', '/public/%252e%252e/account', '/Public/x', '/public%2fx', '/public;x/y']) {
     await house.get(path, { Cookie: 'victim' })
     t.equal(String((await house.get(path)).body), 'page of nobody', path)
@@ -68,7 +110,8 @@ t.test('the response to a POST is not stored for a path that is ambiguous', asyn
   const posted: OriginHandler = (request, response) => {
     response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Location': request.url as string }).end(`${request.method} of ${request.headers.cookie ?? 'nobody'}`)
   }
-  const house = await startProxy(t, { origin: posted, config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] } })
+  const house = await startProxy(t, { origin: posted,
+    config: { routes: [{ match: { path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api', cache: lax }] } })
   for (const path of ['/%61ccount', '//account', '/Account']) {
     await house.get(path, { Cookie: 'victim' }, { method: 'POST' })
     t.equal(String((await house.get(path)).body), 'GET of nobody', path)
@@ -89,7 +132,8 @@ t.test('a host with the dot of its root is guarded as the host without it', asyn
 // Fails without the parameters in `climbs`.
 t.test('.. is refused in every spelling that an origin decodes once', async t => {
   const house = await guarded(t, '/account', { mode: 'bypass' })
-  for (const path of ['/x/../account', '/x/%2e%2e/account', '/x/.%2E/account', '/x%2f..%2faccount', '/x%5c..%5caccount', '/x\\..\\account', '/x/..;a=b/account', '/x/%2e%2e%3ba=b/account', '/account%2f..', '/..;/account']) {
+  for (const path of ['/x/../account', '/x/%2e%2e/account', '/x/.%2E/account', '/x%2f..%2faccount', '/x%5c..%5caccount', '/x\\..\\account', '/x/..;a=b/account',
+    '/x/%2e%2e%3ba=b/account', '/account%2f..', '/..;/account']) {
     t.equal((await ask(house.port, { path })).status, 400, path)
   }
   t.match(await rawRequest(house.port, 'GET http://h/x/..;a/account HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /)
@@ -101,7 +145,9 @@ t.test('a purge reaches every spelling that RFC 3986 takes for the same URL', as
   const house = await startProxy(t, { origin: personal, cache: lax })
   const spelt = ['/%61ccount', '/account', '/./account', '/%2e/a%63count']
   const hits = async (): Promise<string[]> => (await Promise.all(spelt.map(async path => detail(await house.get(path)) === 'fresh' ? path : ''))).filter(path => path !== '')
-  for (const body of [{ urls: ['/account'] }, { urls: ['/%61ccount'] }, { urls: [`http://127.0.0.1:${house.port}/x/../account`] }, { prefixes: ['/acc'] }, { prefixes: ['/%61c'] }]) {
+  for (const body of [{ urls: ['/account'] }, { urls: ['/%61ccount'] }, { urls: [`http://127.0.0.1:${house.port}/x/../account`] }, { prefixes: ['/acc'] }, {
+    prefixes: ['/%61c'],
+  }]) {
     await hits()
     t.same(await hits(), spelt)
     await house.purge(body)

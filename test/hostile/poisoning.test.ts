@@ -4,7 +4,6 @@ import { ask, type Answer } from '../support/client.ts'
 import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 
-
 /** An application that shows everything it is sent, as one that builds links from fields would. */
 const mirror: OriginHandler = (request, response) => {
   response.writeHead(200, { 'Cache-Control': 'max-age=600' })
@@ -19,10 +18,56 @@ const evil = 'evil.example'
 
 /** Fields with which applications have been steered. Each by itself, from an untrusted client. */
 const steering: readonly string[] = [
-  'X-Forwarded-Host', 'X-Forwarded-Server', 'X-Forwarded-Scheme', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Ssl', 'X-Forwarded-For', 'X-Forwarded', 'X-Forwarded-Path', 'X-Forwarded-Uri', 'X-Forwarded-Anything',
-  'X-Host', 'X-Original-Host', 'X-HTTP-Host-Override', 'X-Host-Override', 'Forwarded', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-Uri', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Url-Scheme', 'Front-End-Https',
-  'X-Real-IP', 'True-Client-IP', 'Client-IP', 'CF-Connecting-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'X-Remote-Addr', 'X-Request-Id', 'Proxy', 'X-Middleware-Subrequest', 'X-Accel-Redirect', 'X-Script-Name',
-  'X-Original-Proto', 'X-Original-Prefix', 'X-Original-Port', 'X-Original-For', 'X-Forward-Host', 'Forwarded-Host', 'Forwarded-Proto', 'X-Real-Host', 'X-Rewrite-Path', 'X-Url', 'Request-Uri', 'Method-Override', 'X-Proxy-Host',
+  'X-Forwarded-Host',
+  'X-Forwarded-Server',
+  'X-Forwarded-Scheme',
+  'X-Forwarded-Proto',
+  'X-Forwarded-Port',
+  'X-Forwarded-Prefix',
+  'X-Forwarded-Ssl',
+  'X-Forwarded-For',
+  'X-Forwarded',
+  'X-Forwarded-Path',
+  'X-Forwarded-Uri',
+  'X-Forwarded-Anything',
+  'X-Host',
+  'X-Original-Host',
+  'X-HTTP-Host-Override',
+  'X-Host-Override',
+  'Forwarded',
+  'X-Original-URL',
+  'X-Rewrite-URL',
+  'X-Original-Uri',
+  'X-HTTP-Method-Override',
+  'X-HTTP-Method',
+  'X-Method-Override',
+  'X-Url-Scheme',
+  'Front-End-Https',
+  'X-Real-IP',
+  'True-Client-IP',
+  'Client-IP',
+  'CF-Connecting-IP',
+  'X-Client-IP',
+  'X-Cluster-Client-IP',
+  'X-Remote-Addr',
+  'X-Request-Id',
+  'Proxy',
+  'X-Middleware-Subrequest',
+  'X-Accel-Redirect',
+  'X-Script-Name',
+  'X-Original-Proto',
+  'X-Original-Prefix',
+  'X-Original-Port',
+  'X-Original-For',
+  'X-Forward-Host',
+  'Forwarded-Host',
+  'Forwarded-Proto',
+  'X-Real-Host',
+  'X-Rewrite-Path',
+  'X-Url',
+  'Request-Uri',
+  'Method-Override',
+  'X-Proxy-Host',
 ]
 
 t.test('fields that steer applications do not reach them, however they are written', async tap => {
@@ -52,7 +97,9 @@ const balanced = { proxy: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.1'
 t.test('a field that a trusted proxy passes on is in the key, as far as it steers', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   const apart: readonly (readonly [string, string, string])[] = [
-    ...['X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Host', 'X-Original-URL', 'X-HTTP-Method-Override'].map((name): [string, string, string] => [name, 'a.example', 'b.example']),
+    ...['X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Scheme', 'X-Forwarded-Ssl', 'X-Host', 'X-Original-URL', 'X-HTTP-Method-Override'].map((
+      name,
+    ): [string, string, string] => [name, 'a.example', 'b.example']),
     ['X-Forwarded-Proto', 'http', 'https'],
     ['X-Forwarded-Proto', 'https, http', 'http, http'],
     ['Forwarded', 'for=1.1.1.1;host=a.example', 'for=1.1.1.1;host=b.example'],
@@ -74,7 +121,13 @@ t.test('fields that name the client are not in the key, nor fields that say no m
   const house = await startProxy(tap, { origin: mirror, config: balanced })
   await send(house, '/together', [])
   for (const lines of [
-    ['X-Forwarded-For', '1.1.1.1'], ['X-Real-IP', '2.2.2.2'], ['Forwarded', 'for=1.1.1.1'], ['Forwarded', 'for="[::1]:80", For=unknown;BY=_x'], ['X-Forwarded-Proto', 'http'], ['X-Forwarded-Host', 'h'], ['X-Forwarded-Port', '80'],
+    ['X-Forwarded-For', '1.1.1.1'],
+    ['X-Real-IP', '2.2.2.2'],
+    ['Forwarded', 'for=1.1.1.1'],
+    ['Forwarded', 'for="[::1]:80", For=unknown;BY=_x'],
+    ['X-Forwarded-Proto', 'http'],
+    ['X-Forwarded-Host', 'h'],
+    ['X-Forwarded-Port', '80'],
   ]) tap.equal(detail(await send(house, '/together', lines)), 'fresh', lines.join(': '))
 })
 
@@ -101,7 +154,9 @@ t.test('hosts that are not the same share nothing', async tap => {
 
 t.test('targets that are not the same bytes share nothing', async tap => {
   const house = await startProxy(tap, { origin: mirror })
-  for (const target of ['/p', '/p/', '/P', '//p', '/p?', '/p??', '/p?a', '/p?a=', '/p?a=1', '/p?a=1&', '/p?a=1&a=2', '/p?a=2&a=1', '/p?A=1', '/p?a=%31', '/%70', '/p%2f', '/p%2F', '/p;x', '/p?a;b', '/p?a=1;b=2', '/./p', '/p/.', '/p\\', '/p%00', '/p%0d%0a', '/p%20', '/p+', '/p?__proto__', '/p?__proto__=1', '/p?constructor', '/__proto__', '/p?a=1%26b=2', '/p?a=1&b=2', '/p?b=2&a=1', '/p 4:x'.replace(' ', '%20')]) {
+  for (const target of ['/p', '/p/', '/P', '//p', '/p?', '/p??', '/p?a', '/p?a=', '/p?a=1', '/p?a=1&', '/p?a=1&a=2', '/p?a=2&a=1', '/p?A=1', '/p?a=%31', '/%70', '/p%2f', '/p%2F',
+    '/p;x', '/p?a;b', '/p?a=1;b=2', '/./p', '/p/.', '/p\\', '/p%00', '/p%0d%0a', '/p%20', '/p+', '/p?__proto__', '/p?__proto__=1', '/p?constructor', '/__proto__', '/p?a=1%26b=2',
+    '/p?a=1&b=2', '/p?b=2&a=1', '/p 4:x'.replace(' ', '%20')]) {
     const answer = await send(house, target, [])
     tap.not(detail(answer), 'fresh', target)
     tap.equal(String(answer.body).split('\n')[0], `GET ${target}`)
@@ -122,7 +177,12 @@ t.test('a query parameter that is ignored does not reach the origin', async tap 
 t.test('nor with a request that passes the cache by', async tap => {
   const house = await startProxy(tap, { origin: mirror, config: { routes: [{ match: {}, origin: 'api', key: { query: { ignore: ['utm_*'] } } }] } })
   for (const [method, lines] of [
-    ['GET', ['If-Match', '"a"']], ['GET', ['Content-Length', '0', 'Upgrade', 'h2c', 'Connection', 'upgrade']], ['POST', []], ['PUT', []], ['DELETE', []], ['OPTIONS', []],
+    ['GET', ['If-Match', '"a"']],
+    ['GET', ['Content-Length', '0', 'Upgrade', 'h2c', 'Connection', 'upgrade']],
+    ['POST', []],
+    ['PUT', []],
+    ['DELETE', []],
+    ['OPTIONS', []],
   ] as const) {
     tap.match(String((await send(house, '/q?a=1&utm_source=evil', lines, method)).body), new RegExp(`^${method} /q\\?a=1\n`), `${method} ${lines.join()}`)
   }
@@ -137,7 +197,18 @@ t.test('cookies in the key: however they are spread, an origin reads the same as
     key: { cookies: ['sid'] },
   })
   const tricks: readonly string[][] = [
-    ['Cookie', 'a=1', 'Cookie', 'sid=evil'], ['Cookie', 'sid=evil', 'cookie', 'b=2'], ['Cookie', 'a=1; sid=evil'], ['Cookie', 'a=1;sid=evil'], ['Cookie', 'a=1, sid=evil'], ['Cookie', 'a="1; sid=evil"'], ['Cookie', 'sid="evil"'], ['Cookie', 'sid=evil; sid=ann'], ['Cookie', 'sid=ann; sid=evil'], ['Cookie', ' ; sid=evil'], ['Cookie', 'sid = evil'], ['Cookie', 'sid=evil,sid=ann'],
+    ['Cookie', 'a=1', 'Cookie', 'sid=evil'],
+    ['Cookie', 'sid=evil', 'cookie', 'b=2'],
+    ['Cookie', 'a=1; sid=evil'],
+    ['Cookie', 'a=1;sid=evil'],
+    ['Cookie', 'a=1, sid=evil'],
+    ['Cookie', 'a="1; sid=evil"'],
+    ['Cookie', 'sid="evil"'],
+    ['Cookie', 'sid=evil; sid=ann'],
+    ['Cookie', 'sid=ann; sid=evil'],
+    ['Cookie', ' ; sid=evil'],
+    ['Cookie', 'sid = evil'],
+    ['Cookie', 'sid=evil,sid=ann'],
   ]
   for (const lines of tricks) await send(house, '/c', lines)
   for (const victim of [[], ['Cookie', 'a=1'], ['Cookie', 'sid=ann'], ['Cookie', 'a=1; sid=ann'], ['Cookie', 'a="1']]) {
@@ -184,10 +255,36 @@ t.test('ranges, conditions and hop-by-hop fields of one request shape no entry',
     },
   })
   const tricks: readonly string[][] = [
-    ['Range', 'bytes=0-1'], ['range', 'bytes=0-1'], ['Range', 'bytes=0-1', 'If-Range', '"v"'], ['Range', 'bytes=99-'], ['Range', 'bytes=1-0'], ['Range', 'lines=1'], ['Range', 'bytes=0-0,2-2,4-4'], ['Range', 'x'],
-    ['If-None-Match', '"v"'], ['If-None-Match', '*'], ['If-None-Match', '"x"'], ['If-None-Match', 'nonsense'], ['If-Modified-Since', 'Sat, 01 Jan 2050 00:00:00 GMT'], ['If-Modified-Since', 'nonsense'],
-    ['If-Match', '"x"'], ['If-Unmodified-Since', 'Sat, 01 Jan 2000 00:00:00 GMT'], ['If-Range', '"x"'], ['Expect', '100-continue'], ['Expect', 'nonsense'], ['Upgrade', 'h2c'], ['Upgrade', 'h2c', 'Connection', 'Upgrade'], ['TE', 'trailers'], ['Max-Forwards', '0'],
-    ['Cache-Control', 'no-cache'], ['Cache-Control', 'only-if-cached'], ['Cache-Control', 'max-stale'], ['Pragma', 'no-cache'], ['Connection', 'close, Cache-Control, ETag'], ['Content-Length', '0'], ['Accept-Encoding', 'nonsense'],
+    ['Range', 'bytes=0-1'],
+    ['range', 'bytes=0-1'],
+    ['Range', 'bytes=0-1', 'If-Range', '"v"'],
+    ['Range', 'bytes=99-'],
+    ['Range', 'bytes=1-0'],
+    ['Range', 'lines=1'],
+    ['Range', 'bytes=0-0,2-2,4-4'],
+    ['Range', 'x'],
+    ['If-None-Match', '"v"'],
+    ['If-None-Match', '*'],
+    ['If-None-Match', '"x"'],
+    ['If-None-Match', 'nonsense'],
+    ['If-Modified-Since', 'Sat, 01 Jan 2050 00:00:00 GMT'],
+    ['If-Modified-Since', 'nonsense'],
+    ['If-Match', '"x"'],
+    ['If-Unmodified-Since', 'Sat, 01 Jan 2000 00:00:00 GMT'],
+    ['If-Range', '"x"'],
+    ['Expect', '100-continue'],
+    ['Expect', 'nonsense'],
+    ['Upgrade', 'h2c'],
+    ['Upgrade', 'h2c', 'Connection', 'Upgrade'],
+    ['TE', 'trailers'],
+    ['Max-Forwards', '0'],
+    ['Cache-Control', 'no-cache'],
+    ['Cache-Control', 'only-if-cached'],
+    ['Cache-Control', 'max-stale'],
+    ['Pragma', 'no-cache'],
+    ['Connection', 'close, Cache-Control, ETag'],
+    ['Content-Length', '0'],
+    ['Accept-Encoding', 'nonsense'],
   ]
   for (const [i, lines] of tricks.entries()) {
     for (const method of ['GET', 'HEAD']) {
@@ -270,7 +367,9 @@ t.test('a response fetched for one user is never sent to another, even to one th
   const house = await startProxy(tap, {
     origin: (request, response) => {
       const [, answer = []] = personal[Number(/\d+/.exec(request.url ?? '')?.[0])] ?? []
-      const send1 = (): void => { response.writeHead(200, [...answer]).end(`for ${request.headers['x-user']}`) }
+      const send1 = (): void => {
+        response.writeHead(200, [...answer]).end(`for ${request.headers['x-user']}`)
+      }
       if (hold) held.push(send1)
       else send1()
     },
@@ -282,11 +381,15 @@ t.test('a response fetched for one user is never sent to another, even to one th
     }
     hold = true
     const all = ['ann', 'bob', 'cat', 'dan'].map(user => send(house, `/all/${i}`, ['X-User', user, ...asked]))
-    await new Promise(resolve => { setTimeout(resolve, 10) })
+    await new Promise(resolve => {
+      setTimeout(resolve, 10)
+    })
     hold = false
     for (const release of held.splice(0)) release()
     // Requests that reached the origin late.
-    const flushed = setInterval(() => { for (const release of held.splice(0)) release() }, 5)
+    const flushed = setInterval(() => {
+      for (const release of held.splice(0)) release()
+    }, 5)
     tap.same((await Promise.all(all)).map(one => String(one.body)), ['ann', 'bob', 'cat', 'dan'].map(user => `for ${user}`), `${name}: all at once`)
     clearInterval(flushed)
   }
@@ -295,7 +398,8 @@ t.test('a response fetched for one user is never sent to another, even to one th
 t.test('a field that private or no-cache keeps back is for the one that it was sent to', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => {
-      response.writeHead(200, ['Cache-Control', `max-age=600, ${request.url === '/p' ? 'private' : 'no-cache'}="X-User, set-cookie"`, 'X-User', 'secret', 'x-user', 'secret', 'Set-Cookie', 'sid=secret', 'X-All', '1'])
+      response.writeHead(200, ['Cache-Control', `max-age=600, ${request.url === '/p' ? 'private' : 'no-cache'}="X-User, set-cookie"`, 'X-User', 'secret', 'x-user', 'secret',
+        'Set-Cookie', 'sid=secret', 'X-All', '1'])
       response.end('shared')
     },
   })
@@ -308,18 +412,23 @@ t.test('a field that private or no-cache keeps back is for the one that it was s
   }
 })
 
-t.test('an origin\'s own fields of the hop are neither sent on nor stored', async tap => {
-  const house = await startProxy(tap, { origin: (_, response) => { response.writeHead(200, ['Cache-Control', 'max-age=600', 'Connection', 'X-Hop, close', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Authenticate', 'Basic', 'Trailer', 'X-T', 'Upgrade', 'h2c', 'Proxy-Connection', 'close', 'TE', 'x']).end('x') } })
+t.test("an origin's own fields of the hop are neither sent on nor stored", async tap => {
+  const house = await startProxy(tap, { origin: (_, response) => {
+    response.writeHead(200, ['Cache-Control', 'max-age=600', 'Connection', 'X-Hop, close', 'X-Hop', '1', 'Keep-Alive', 'timeout=5', 'Proxy-Authenticate', 'Basic', 'Trailer', 'X-T',
+      'Upgrade', 'h2c', 'Proxy-Connection', 'close', 'TE', 'x']).end('x')
+  } })
   for (const answer of [await send(house, '/', []), await send(house, '/', []), await send(house, '/', [], 'POST')]) {
     for (const name of ['x-hop', 'proxy-authenticate', 'trailer', 'upgrade', 'proxy-connection', 'te']) tap.equal(answer.header(name), undefined, name)
   }
 })
 
-t.test('a name in a client\'s Connection removes no field that the proxy adds', async tap => {
+t.test("a name in a client's Connection removes no field that the proxy adds", async tap => {
   const house = await startProxy(tap, { origin: mirror })
-  for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'X-Forwarded-Host', 'Forwarded', 'Via', 'X-Request-Id', 'Host', 'Cookie', 'Authorization', 'close, X-Forwarded-For', 'keep-alive,Via', 'Cache-Control', 'If-None-Match']) {
+  for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'X-Forwarded-Host', 'Forwarded', 'Via', 'X-Request-Id', 'Host', 'Cookie', 'Authorization', 'close, X-Forwarded-For',
+    'keep-alive,Via', 'Cache-Control', 'If-None-Match']) {
     const { body } = await send(house, `/conn/${encodeURIComponent(name)}`, ['Connection', name, 'Connection', name])
-    tap.match(String(body), /host\nh\n[^]*x-forwarded-for\n127\.0\.0\.1\n[^]*x-forwarded-proto\nhttp\n[^]*x-forwarded-host\nh\n[^]*forwarded\nfor=[^]*via\n1\.1 springhouse\n[^]*x-request-id\n/, name)
+    tap.match(String(body),
+      /host\nh\n[^]*x-forwarded-for\n127\.0\.0\.1\n[^]*x-forwarded-proto\nhttp\n[^]*x-forwarded-host\nh\n[^]*forwarded\nfor=[^]*via\n1\.1 springhouse\n[^]*x-request-id\n/, name)
   }
 })
 
@@ -328,7 +437,8 @@ const odd = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnPropert
 t.test('names that mean something to JavaScript mean nothing here', async tap => {
   const house = await startProxy(tap, {
     origin: (request, response) => {
-      response.writeHead(200, ['Cache-Control', `max-age=600, __proto__=1, constructor, private="__proto__"`, 'Vary', odd.join(), ...odd.flatMap(name => [name, 'x']), 'Cache-Tag', odd.join(), 'Surrogate-Key', odd.join(' '), 'ETag', '"__proto__"'])
+      response.writeHead(200, ['Cache-Control', `max-age=600, __proto__=1, constructor, private="__proto__"`, 'Vary', odd.join(), ...odd.flatMap(name => [name, 'x']), 'Cache-Tag',
+        odd.join(), 'Surrogate-Key', odd.join(' '), 'ETag', '"__proto__"'])
       response.end(`answer to ${request.url}`)
     },
     config: { routes: [{ match: {}, origin: 'api', key: { cookies: odd, query: { ignore: odd, sort: true } } }] },
@@ -363,7 +473,10 @@ t.test('dates, ages and lifetimes beyond all sense are bounded', async tap => {
     ['Expires in the year 9999', ['Expires', 'Fri, 31 Dec 9999 23:59:59 GMT'], true],
     ['Expires that overflows', ['Expires', 'Sat, 01 Jan 999999999 00:00:00 GMT'], false],
   ]
-  const house = await startProxy(tap, { origin: (request, response) => { response.sendDate = false; response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x') }, cache: { ttl: { max: '1d' } } })
+  const house = await startProxy(tap, { origin: (request, response) => {
+    response.sendDate = false
+    response.writeHead(200, [...lifetimes[Number(request.url?.slice(1))]?.[1] ?? []]).end('x')
+  }, cache: { ttl: { max: '1d' } } })
   for (const [i, [name, , kept]] of lifetimes.entries()) {
     await send(house, `/${i}`, [])
     const hit = await send(house, `/${i}`, [])

@@ -122,21 +122,27 @@ export const readers: Readonly<Record<string, Reader>> = {
   'acceptsCodings': (text) => [acceptsCodings(text, 'gzip'), acceptsCodings(`gzip;q=${text}`, 'gzip'), acceptsCodings('gzip', text)],
   'parseRange': (text) => [parseRange(`bytes=${text}`, 1_000, 16), parseRange(text, 0, 16)],
   'parseContentRange': (text) => [parseContentRange(text), parseContentRange(`bytes ${text}`)],
-  ...Object.fromEntries((['comma', 'space', 'both', 'structured'] as const).map((separator) => [`responseTags ${separator}`, (text: string) => responseTags(['x', text], [{ name: 'x', separator }])])),
+  ...Object.fromEntries(
+    (['comma', 'space', 'both', 'structured'] as const).map((separator) => [`responseTags ${separator}`, (text: string) => responseTags(['x', text], [{ name: 'x', separator }])]),
+  ),
   'tagFault': tagFault,
   'isPossibleTag': isPossibleTag,
   'groupInvalidations': (text) => groupInvalidations(['cache-group-invalidation', text]),
   'splitTarget': splitTarget,
   'removeQueryParameters': (text) => removeQueryParameters(`/?${text}`, compileNames(ignored), true),
   'surrogateDirectives': (text) => [surrogateDirectives(text), isPartlyWellFormed(text)],
-  'targetedDirectives': (text) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), isOnlyMalformed(['cdn-cache-control', text], 'cdn-cache-control'), targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
+  'targetedDirectives': (
+    text,
+  ) => [targetedDirectives(['cdn-cache-control', text], 'cdn-cache-control'), isOnlyMalformed(['cdn-cache-control', text], 'cdn-cache-control'),
+    targetedDirectives(['cdn-cache-control', `private="${text}"`], 'cdn-cache-control')],
   'withoutOuterSpace': (text) => withoutOuterSpace(text),
   'isSteering': isUntrustedField,
   'trustPredicate': trustedProxyMatcher(['loopback', '10.0.0.0/8']),
   'readForwarded': readForwarded,
   'isAddressList': isAddressList,
   'provenance forwarded': (text) => keyedProvenance(provenanceLines(['Forwarded', text], trusted, 'h'), plain),
-  'provenance others': (text) => keyedProvenance(provenanceLines(['X-Forwarded-For', text, 'X-Forwarded-Port', text, 'X-Forwarded-Host', text, 'X-Original-URL', text], trusted, 'h'), plain),
+  'provenance others': (text) =>
+    keyedProvenance(provenanceLines(['X-Forwarded-For', text, 'X-Forwarded-Port', text, 'X-Forwarded-Host', text, 'X-Original-URL', text], trusted, 'h'), plain),
   'namedCookies': (text) => namedCookies(text, ['lang', 'a']),
   'normalTarget': (text) => [normalTarget(`/${text}`), normalPrefix(`/${text}`)],
   'plainestForms': (text) => [plainestForms(`/${text}`, true), plainestForms(`/${text}`, false)],
@@ -160,18 +166,25 @@ export const readers: Readonly<Record<string, Reader>> = {
   'clientFields': (text) => [clientFields(['connection', text, 'x', text], cacheOnly, 'v', 's'), clientTrailers(['connection', text], cacheOnly)],
   'announcedLength': (text) => announcedLength(['content-length', text]),
   'contentOf': (text) => [receivedContent(`bytes=${text}`, 206, ['content-range', text]), receivedContent('bytes=0-', 206, ['content-type', text])],
-  'cacheKey': (text) => cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
+  'cacheKey': (text) =>
+    cacheKey('r', everywhere, () => text, { ...defaultRules, cookies: ['lang', 'a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x'] }, ['x', text]),
   'selectingFields': (text) => selectingFields(['vary', text], () => text),
   'publicHosts': (text) => [publicHosts('a', (name) => (name === 'x-forwarded-port' ? '8443' : text)), purgeHost(text)],
   'invalidatedTargets': (text) => invalidatedTargets({ ...line, method: 'POST', publicHosts: ['b'], anyScheme: true }, 200, ['location', text, 'content-location', `/${text}`]),
-  'invalidationBy': (text) => invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'], context: { trusted: true } }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
+  'invalidationBy': (text) =>
+    invalidationBy({ routes: () => [route, everyRoute], otherRoutes: () => true }, { request: new CacheRequest(scanFields([]), { ...line, method: 'POST' }), publicHosts: ['b'],
+      context: { trusted: true } }, 200, ['location', `/${text}`, 'cache-group-invalidation', text]),
   'keyedTarget': (text) => keyedTarget(route, `/a?${text}`),
   'unknownMethod': (text) => unknownMethod(Buffer.from(text)),
   'decodeMetadata': (text) => decodeMetadata(Buffer.from(text, 'latin1')),
-  'metadata of many strings': (text) => decodeMetadata(encodeMetadata(metadata({ tags: text.split(/[ ,;]/), fields: text.split(/[ ,;]/).flatMap((part) => [part, part]), target: text }))),
+  'metadata of many strings': (text) =>
+    decodeMetadata(encodeMetadata(metadata({ tags: text.split(/[ ,;]/), fields: text.split(/[ ,;]/).flatMap((part) => [part, part]), target: text }))),
   'decodeValue': (text) => [decodeValue(Buffer.from(`\u0002${text}`, 'latin1')), decodeValue(encodeValue(text, metadata(), text.length, Buffer.from(text, 'latin1')))],
   'entryName': (text) => entryName('p', text),
-  'decodeRecords': (text) => [decodeRecords([['1-1', ['log', text, 'purge', text]]]), decodeRecords([['1-1', ['purge', JSON.stringify({ urls: [], prefixes: [], tags: text.split(','), tagsMatch: 'any', all: false, soft: false })]]])],
+  'decodeRecords': (
+    text,
+  ) => [decodeRecords([['1-1', ['log', text, 'purge', text]]]),
+    decodeRecords([['1-1', ['purge', JSON.stringify({ urls: [], prefixes: [], tags: text.split(','), tagsMatch: 'any', all: false, soft: false })]]])],
   'readUrlPattern': (text) => [readUrlPattern(text), readAbsoluteUrl(`http://${text}`), readAbsoluteUrl(`http://a/${text}`)],
   'namesLoopback': namesLoopback,
   'tooMuchJson': tooMuchJson,
@@ -205,7 +218,10 @@ export const lineReaders: Readonly<Record<string, LineReader>> = {
   'sendInterim': (lines) => interim(['link', '</a>', ...lines]),
   'assessResponse': (lines) => assess(lines),
   'assessResponse with a lifetime': (lines) => assess(['cache-control', 'max-age=60', ...lines]),
-  'assessResponse that names all lines': (lines) => assess([...lines, 'cache-control', `max-age=60, private="${lines.filter((_, i) => i % 2 === 0).join(',')}", no-cache="${lines.filter((_, i) => i % 2 === 0).map((name) => `y${name}`).join(',')}"`]),
+  'assessResponse that names all lines': (lines) =>
+    assess([...lines, 'cache-control', `max-age=60, private="${
+      lines.filter((_, i) => i % 2 === 0).join(',')
+    }", no-cache="${lines.filter((_, i) => i % 2 === 0).map((name) => `y${name}`).join(',')}"`]),
   'assessResponse that varies by all lines': (lines) => assess(['cache-control', 'max-age=60', 'vary', lines.map((name) => name.replaceAll(/[^\w-]/g, '')).join(',')], lines),
   'matchesVary': (lines) => {
     const asked = routeRequest([everyRoute], { method: 'GET', url: '/', rawHeaders: ['host', 'h', ...lines] }, stranger, 'springhouse')

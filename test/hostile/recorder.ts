@@ -56,7 +56,9 @@ export async function startRecorder(respond: Respond = plainAnswer): Promise<Rec
   })
   return {
     ...origin,
-    received, read, faults,
+    received,
+    read,
+    faults,
     readings: () => received.map((bytes) => readRequests(bytes)),
     requests: () => received.flatMap((bytes) => readRequests(bytes).messages),
     forget: () => {

@@ -31,6 +31,6 @@ export function expressionsOf(text: string): Expressions {
 
 /** Returns the value of a string literal. */
 function unescaped(written: string): string {
-  return written.replaceAll(/\\u([0-9a-fA-F]{4})|\\(.)/g, (_, code: string | undefined, char: string) =>
-    code === undefined ? { n: '\n', r: '\r', t: '\t' }[char] ?? char : String.fromCharCode(Number.parseInt(code, 16)))
+  return written.replaceAll(/\\u([0-9a-fA-F]{4})|\\(.)/g,
+    (_, code: string | undefined, char: string) => code === undefined ? { n: '\n', r: '\r', t: '\t' }[char] ?? char : String.fromCharCode(Number.parseInt(code, 16)))
 }

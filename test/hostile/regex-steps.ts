@@ -192,7 +192,7 @@ function repetitions(node: Node, times: number): { before: string; body: string 
   const found: { before: string; body: string }[] = []
   const visit = (each: Node, before: string): string => {
     if (each.type === 'all') return each.of.reduce((text, next) => visit(next, text), before)
-    if (each.type === 'any') for (const way of each.of) visit(way, before)
+    if (each.type === 'any') { for (const way of each.of) visit(way, before) }
     if (each.type === 'look') visit(each.of, before)
     if (each.type === 'repeat') {
       if (each.max > 1) found.push({ before, body: sample(each.of, Math.max(1, times)) })
@@ -216,7 +216,9 @@ export function superLinear(expression: RegExp): string | undefined {
   const parts = [...repetitions(node, 0), ...repetitions(node, 1), ...repetitions(node, 2)]
   const befores = [...new Set(['', ...parts.map(({ before }) => before)])].slice(0, 12)
   const starts = [...new Set([...befores, ...kinds])]
-  const special = [...new Set([...parts.flatMap(({ before, body }) => [before, body, before + body]), sample(node, 1), sample(node, 1).slice(0, -1)])].filter((pump) => pump !== '' && pump.length <= long / 4)
+  const special = [...new Set([...parts.flatMap(({ before, body }) => [before, body, before + body]), sample(node, 1), sample(node, 1).slice(0, -1)])].filter((pump) =>
+    pump !== '' && pump.length <= long / 4
+  )
   const single = [...kinds, ...special]
   const pairs = kinds.flatMap((a) => kinds.map((b) => a + b))
   const outside = kinds.at(-1) as string

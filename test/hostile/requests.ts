@@ -37,7 +37,8 @@ export const framing: readonly Case[] = [
   ['CL on a GET whose body is a request', `GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${next}`, [`GET /a ${smuggled}`, nextSeen]],
   ['CL on a HEAD whose body is a request', `HEAD /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${next}`, [`HEAD /a ${smuggled}`, nextSeen]],
   ['CL on a DELETE whose body is a request', `DELETE /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${next}`, [`DELETE /a ${smuggled}`, nextSeen]],
-  ['CL on an OPTIONS whose body is a request', `OPTIONS /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${next}`, [`OPTIONS /a ${smuggled}`, nextSeen]],
+  ['CL on an OPTIONS whose body is a request', `OPTIONS /a HTTP/1.1\r\nHost: h\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${next}`, [`OPTIONS /a ${smuggled}`,
+    nextSeen]],
   ['a chunked GET', get(te).replace(next, `3\r\nabc\r\n${zero}${next}`), ['GET /a abc', nextSeen]],
   ['a length of 0', post('Content-Length: 0'), posted('')],
   ['a length', post('Content-Length: 3', 'abc'), posted('abc')],
@@ -46,9 +47,11 @@ export const framing: readonly Case[] = [
   ['two unequal lengths', post('Content-Length: 3\r\nContent-Length: 4', 'abcd'), 'refused'],
   ['two lengths, one of them 0', post('Content-Length: 0\r\nContent-Length: 3', 'abc'), 'refused'],
   ['two unequal lengths, far apart', post('Content-Length: 3\r\nX: 1\r\nY: 2\r\ncontent-length: 4', 'abcd'), 'refused'],
-  ...['3, 3', '3,3', '3, 4', '3 3', '+3', '-3', '-0', '0x3', '3;', '3.0', '3e0', 'abc', '\v3', '3\v', '\f3', '3\f', '"3"', '3\\', '٣', "3'", '3_0', '1_000', '0b11', '3\u00a0', '\u00a03', '\u00853', '3 , ', ', 3', ',3', '3,', '--3', '+0', '0x0']
+  ...['3, 3', '3,3', '3, 4', '3 3', '+3', '-3', '-0', '0x3', '3;', '3.0', '3e0', 'abc', '\v3', '3\v', '\f3', '3\f', '"3"', '3\\', '٣', "3'", '3_0', '1_000', '0b11', '3\u00a0',
+    '\u00a03', '\u00853', '3 , ', ', 3', ',3', '3,', '--3', '+0', '0x0']
     .map((length): Case => [`Content-Length: ${JSON.stringify(length)}`, post(`Content-Length: ${length}`, 'abc'), 'refused']),
-  ...['18446744073709551616', '18446744073709551619', '18446744073709551615', '9223372036854775808', '9223372036854775811', '4294967296000000000000', '99999999999999999999999999', '1'.repeat(300), '9007199254740993']
+  ...['18446744073709551616', '18446744073709551619', '18446744073709551615', '9223372036854775808', '9223372036854775811', '4294967296000000000000', '99999999999999999999999999',
+    '1'.repeat(300), '9007199254740993']
     .map((length): Case => [`a length of ${length.slice(0, 30)}`, post(`Content-Length: ${length}`, 'abc'), { either: [] }]),
   ...['03', '003', '0000000000000000000000000000003', '00000000000000000000000000000000000000000000000000000000000000000000000000000000003', '0003']
     .map((length): Case => [`a length of ${length}`, post(`Content-Length: ${length}`, 'abc'), { either: posted('abc') }]),
@@ -63,7 +66,10 @@ export const framing: readonly Case[] = [
   ['a NUL behind a length', post('Content-Length: 3\0', 'abc'), 'refused'],
   ['a folded length', post('Content-Length:\r\n 3', 'abc'), 'refused'],
   ['a length that goes on in a fold', post('Content-Length: 3\r\n 0', 'abc'), 'refused'],
-  ...['xchunked', 'chunke', 'chunkedx', 'chunked, identity', 'chunked, chunked', 'chunked,chunked', 'identity', 'gzip', 'gzip, identity', 'x', '"chunked"', "'chunked'", 'chunked;q=1', 'chunked; a=b', 'chunked ;', 'chunked\v', '\vchunked', 'chunked\f', 'chunked\0', '\0chunked', 'chun\0ked', 'chunked\x01', 'chunked\x7f', 'chunked\x80', '\u00a0chunked', 'chunked\u00a0', 'cow', '', ',', ', chunked, ', 'chunked,', ',chunked', 'chunked, ', '[chunked]', 'chunked=', 'chun ked', 'chunked gzip', 'chunked\tgzip', '(x) chunked', 'chunK ed', 'chu\tnked', 'trailers', 'deflate', 'compress', '\x0bchunked', '\\chunked', 'chunked\\', 'chunked/1', '%63hunked', 'ＣＨＵＮＫＥＤ']
+  ...['xchunked', 'chunke', 'chunkedx', 'chunked, identity', 'chunked, chunked', 'chunked,chunked', 'identity', 'gzip', 'gzip, identity', 'x', '"chunked"', "'chunked'",
+    'chunked;q=1', 'chunked; a=b', 'chunked ;', 'chunked\v', '\vchunked', 'chunked\f', 'chunked\0', '\0chunked', 'chun\0ked', 'chunked\x01', 'chunked\x7f', 'chunked\x80',
+    '\u00a0chunked', 'chunked\u00a0', 'cow', '', ',', ', chunked, ', 'chunked,', ',chunked', 'chunked, ', '[chunked]', 'chunked=', 'chun ked', 'chunked gzip', 'chunked\tgzip',
+    '(x) chunked', 'chunK ed', 'chu\tnked', 'trailers', 'deflate', 'compress', '\x0bchunked', '\\chunked', 'chunked\\', 'chunked/1', '%63hunked', 'ＣＨＵＮＫＥＤ']
     .map((coding): Case => [`Transfer-Encoding: ${JSON.stringify(coding)}`, post(`Transfer-Encoding: ${coding}`, `3\r\nabc\r\n${zero}`), { either: posted('abc') }]),
   ...['xchunked', 'identity', '"chunked"', 'chunked, identity', '\vchunked', ' chunked', 'chunked\0', 'gzip, chunked', 'x', '', ',']
     .map((coding): Case => [`Content-Length beside Transfer-Encoding: ${JSON.stringify(coding)}`, post(`Transfer-Encoding: ${coding}\r\nContent-Length: 3`, 'abc'), 'refused']),
@@ -97,7 +103,8 @@ export const framing: readonly Case[] = [
   ['two codings, and something expected', post('Transfer-Encoding: identity, chunked\r\nExpect: x', `3\r\nabc\r\n${zero}`), 'refused'],
   ['a coding beside a length, and something expected', post(`Content-Length: 5\r\n${te}\r\nExpect: x`, zero), 'refused'],
   ['something expected, and nothing wrong', post('Content-Length: 3\r\nExpect: x', 'abc'), posted('abc')],
-  ['something expected behind what is refused', `POST /a HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n${next}`, 'refused'],
+  ['something expected behind what is refused', `POST /a HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n${next}`,
+    'refused'],
   ['TE and Trailer on a request', post(`TE: trailers, chunked\r\nTrailer: X-A\r\n${te}`, `3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n`), posted('abc')],
 ]
 
@@ -190,10 +197,12 @@ export const lines: readonly Case[] = [
   ['no name', get(': 1'), 'refused'],
   ['only a colon', get(':'), 'refused'],
   ['a name alone', get('X'), 'refused'],
-  ...Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)).concat('\x7f').filter((char) => char !== '\t').map((char): Case =>
-    [`${JSON.stringify(char)} in a value`, get(`X: a${char}b`), 'refused']),
-  ...Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter((char) => !/[!#$%&'*+.^_`|~0-9A-Za-z:-]/.test(char)).map((char): Case =>
-    [`${JSON.stringify(char)} in a name`, get(`X${char}Y: a`), 'refused']),
+  ...Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)).concat('\x7f').filter((char) => char !== '\t').map((
+    char,
+  ): Case => [`${JSON.stringify(char)} in a value`, get(`X: a${char}b`), 'refused']),
+  ...Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter((char) => !/[!#$%&'*+.^_`|~0-9A-Za-z:-]/.test(char)).map((
+    char,
+  ): Case => [`${JSON.stringify(char)} in a name`, get(`X${char}Y: a`), 'refused']),
   ['a tab in a value', get('X: a\tb'), got],
   ['obs-text in a value', get('X: caf\xe9 \x80\xff'), got],
   ['an empty value', get('X:'), got],
@@ -205,12 +214,18 @@ export const requestLines: readonly Case[] = [
   ['HTTP/0.9', `GET /a\r\n\r\n${next}`, 'refused'],
   ['HTTP/0.9 with fields', `GET /a\r\nHost: h\r\n\r\n${next}`, 'refused'],
   ['HTTP/0.9, said so', `GET /a HTTP/0.9\r\nHost: h\r\n\r\n${next}`, 'refused'],
-  ...['HTTP/1.2', 'HTTP/1.9', 'HTTP/2.0', 'HTTP/3.0', 'HTTP/2', 'HTTP/1', 'HTTP/11', 'HTTP/1.10', 'HTTP/1.01', 'HTTP/01.1', 'HTTP/ 1.1', 'HTTP/1. 1', 'HTTP /1.1', 'http/1.1', 'Http/1.1', 'HTTPS/1.1', 'HTTP/1.1x', 'HTTP/1.1 ', 'HTTP/1.1\t', 'HTTP/1,1', 'HTTP/1.', 'HTTP/.1', 'HTTP/-1.1', 'HTTP/+1.1', 'HTTP\\1.1', 'ICE/1.0', 'X', 'HTTP/1.1 HTTP/1.1', 'HTTP/1.1\0', 'HTTP/0.0', 'HTTP/9.9', '\u0000HTTP/1.1', 'HTTP/1.1\v']
+  ...['HTTP/1.2', 'HTTP/1.9', 'HTTP/2.0', 'HTTP/3.0', 'HTTP/2', 'HTTP/1', 'HTTP/11', 'HTTP/1.10', 'HTTP/1.01', 'HTTP/01.1', 'HTTP/ 1.1', 'HTTP/1. 1', 'HTTP /1.1', 'http/1.1',
+    'Http/1.1', 'HTTPS/1.1', 'HTTP/1.1x', 'HTTP/1.1 ', 'HTTP/1.1\t', 'HTTP/1,1', 'HTTP/1.', 'HTTP/.1', 'HTTP/-1.1', 'HTTP/+1.1', 'HTTP\\1.1', 'ICE/1.0', 'X', 'HTTP/1.1 HTTP/1.1',
+    'HTTP/1.1\0', 'HTTP/0.0', 'HTTP/9.9', '\u0000HTTP/1.1', 'HTTP/1.1\v']
     .map((version): Case => [`version ${JSON.stringify(version)}`, `GET /a ${version}\r\nHost: h\r\n\r\n${next}`, 'refused']),
-  ...['HTTP/0.9', 'HTTP/2.0', 'HTTP/1.2'].map((version): Case => [`${version}, to be kept alive`, `PUT /a ${version}\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`, 'refused']),
+  ...['HTTP/0.9', 'HTTP/2.0', 'HTTP/1.2'].map((
+    version,
+  ): Case => [`${version}, to be kept alive`, `PUT /a ${version}\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n${next}`, 'refused']),
   // Node's parser takes it for HTTP/1.0, and the request is forwarded so.
   ['RTSP', 'GET /a RTSP/1.0\r\nHost: h\r\n\r\n', { either: ['GET /a '] }],
-  ...['DESCRIBE', 'ANNOUNCE', 'SETUP', 'PLAY', 'GET_PARAMETER', 'FLUSH'].map((method): Case => [`a method of RTSP, ${method}`, `${method} /a RTSP/1.0\r\nHost: h\r\n\r\n`, 'refused']),
+  ...['DESCRIBE', 'ANNOUNCE', 'SETUP', 'PLAY', 'GET_PARAMETER', 'FLUSH'].map((
+    method,
+  ): Case => [`a method of RTSP, ${method}`, `${method} /a RTSP/1.0\r\nHost: h\r\n\r\n`, 'refused']),
   ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'refused'],
   ['two spaces before the target', `GET  /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, { either: got }],
   ['two spaces before the version', `GET /a  HTTP/1.1\r\nHost: h\r\n\r\n${next}`, { either: got }],
@@ -251,7 +266,9 @@ export const requestLines: readonly Case[] = [
   ['an unknown method', `FOO /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused'],
   ['a method that goes on', `GETX /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused'],
   ['a method of 100,000 bytes', `${'G'.repeat(100_000)} /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused'],
-  ...['\0GET', 'GE\0T', 'GET\0', 'G\x80T', '"GET"', 'GET,', 'G ET', '\x16\x03\x01', 'GET\x0b'].map((method): Case => [`method ${JSON.stringify(method)}`, `${method} /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused']),
+  ...['\0GET', 'GE\0T', 'GET\0', 'G\x80T', '"GET"', 'GET,', 'G ET', '\x16\x03\x01', 'GET\x0b'].map((
+    method,
+  ): Case => [`method ${JSON.stringify(method)}`, `${method} /a HTTP/1.1\r\nHost: h\r\n\r\n${next}`, 'refused']),
 ]
 
 const hosted = (host: string, target = '/a'): string => `GET ${target} HTTP/1.1\r\n${host}\r\n\r\n${next}`
@@ -268,7 +285,9 @@ export const hosts: readonly Case[] = [
   ['a Host in a fold', hosted('Host:\r\n a'), 'refused'],
   ['a space before the colon', hosted('Host : a'), 'refused'],
   ['a space before Host', hosted('X: 1\r\n Host: a'), 'refused'],
-  ...['user@a', 'user:pass@a', 'a@b', '@a', 'a/b', 'a/', '/a', 'a b', 'a?b', 'a#b', 'a\\b', '"a"', '<a>', 'a,b', 'a, b', 'a;b c', 'http://a', 'a:b', 'a:', 'a:80:80', 'a:-1', 'a:+80', 'a:0', 'a:65536', 'a:99999999999', 'a:80a', 'a: 80', '[::1', '::1', '[::1]x', '[::1]:x', '[]', '[g::1]', 'a%00', 'a%2eb', 'a%0d%0a', '%61', 'a\0b', 'a\x01b', 'a\x7fb', 'a\tb', 'caf\xe9', '\xff', 'a{b}', 'a|b', 'a^b', 'a`b', '.', '..', '.a', 'a..b', 'a'.repeat(300), ' ', '\t']
+  ...['user@a', 'user:pass@a', 'a@b', '@a', 'a/b', 'a/', '/a', 'a b', 'a?b', 'a#b', 'a\\b', '"a"', '<a>', 'a,b', 'a, b', 'a;b c', 'http://a', 'a:b', 'a:', 'a:80:80', 'a:-1',
+    'a:+80', 'a:0', 'a:65536', 'a:99999999999', 'a:80a', 'a: 80', '[::1', '::1', '[::1]x', '[::1]:x', '[]', '[g::1]', 'a%00', 'a%2eb', 'a%0d%0a', '%61', 'a\0b', 'a\x01b', 'a\x7fb',
+    'a\tb', 'caf\xe9', '\xff', 'a{b}', 'a|b', 'a^b', 'a`b', '.', '..', '.a', 'a..b', 'a'.repeat(300), ' ', '\t']
     .map((host): Case => [`Host: ${JSON.stringify(host.slice(0, 40))}`, hosted(`Host: ${host}`), { either: got }]),
   ['absolute-form', hosted('Host: h', 'http://h/a'), { either: got }],
   ['absolute-form with another Host', hosted('Host: evil', 'http://h/a'), { either: got }],
@@ -290,9 +309,90 @@ export const hosts: readonly Case[] = [
 
 /** Targets that origins read in their own ways: the very bytes, or nothing. */
 export const targets: readonly string[] = [
-  '/a\\b', '/\\evil', '/a/./b', '/./a', '//a', '//evil/a', '///a', '/a//b', '/%00', '/a%00b', '/%0d%0aX:1', '/a%0aSet-Cookie:x', '/%2f', '/a%2fb', '/a%2Fb', '/%5c', '/%25', '/%2525', '/%', '/%zz', '/a%2', '/?', '/??', '/?a', '/a?', '/a??b', '/a?b?c', '/a?b=c&d', '/a?&', '/a?=',
-  '/a;b', '/a;b=c/d', '/;a', '/a?b;c', '/a|b', '/a{b}', '/a[b]', '/a^b', '/a`b', '/a"b', '/a<b>', "/a'b", '/a!b', '/a$b', '/a(b)', '/a*b', '/a,b', '/a=b', '/a@b', '/a:b', '/a~b', '/a+b', '/a&b', '/.', '/a.', '/.a', '/...', '/a/.../b', '/a?..', '/a?x=/../y', '/%2e', '/a/%2e', '/%E2%82%AC', '/caf\xe9', '/\x80', '/\xff', '/\xe2\x82\xac', '/a\xa0b', '/http://evil/', '/@evil', '/a?http://evil', '/__proto__', '/constructor?__proto__=1', '/*', '/a%20b', '/a%09b', '/a%3fb', '/a%23b', '/%61', '/A', '/a%41', '/a%2561',
+  '/a\\b',
+  '/\\evil',
+  '/a/./b',
+  '/./a',
+  '//a',
+  '//evil/a',
+  '///a',
+  '/a//b',
+  '/%00',
+  '/a%00b',
+  '/%0d%0aX:1',
+  '/a%0aSet-Cookie:x',
+  '/%2f',
+  '/a%2fb',
+  '/a%2Fb',
+  '/%5c',
+  '/%25',
+  '/%2525',
+  '/%',
+  '/%zz',
+  '/a%2',
+  '/?',
+  '/??',
+  '/?a',
+  '/a?',
+  '/a??b',
+  '/a?b?c',
+  '/a?b=c&d',
+  '/a?&',
+  '/a?=',
+  '/a;b',
+  '/a;b=c/d',
+  '/;a',
+  '/a?b;c',
+  '/a|b',
+  '/a{b}',
+  '/a[b]',
+  '/a^b',
+  '/a`b',
+  '/a"b',
+  '/a<b>',
+  "/a'b",
+  '/a!b',
+  '/a$b',
+  '/a(b)',
+  '/a*b',
+  '/a,b',
+  '/a=b',
+  '/a@b',
+  '/a:b',
+  '/a~b',
+  '/a+b',
+  '/a&b',
+  '/.',
+  '/a.',
+  '/.a',
+  '/...',
+  '/a/.../b',
+  '/a?..',
+  '/a?x=/../y',
+  '/%2e',
+  '/a/%2e',
+  '/%E2%82%AC',
+  '/caf\xe9',
+  '/\x80',
+  '/\xff',
+  '/\xe2\x82\xac',
+  '/a\xa0b',
+  '/http://evil/',
+  '/@evil',
+  '/a?http://evil',
+  '/__proto__',
+  '/constructor?__proto__=1',
+  '/*',
+  '/a%20b',
+  '/a%09b',
+  '/a%3fb',
+  '/a%23b',
+  '/%61',
+  '/A',
+  '/a%41',
+  '/a%2561',
 ]
 
 /** Targets that must not get through. */
-export const refusedTargets: readonly string[] = ['/..', '/../a', '/a/..', '/a/../b', '/%2e%2e/', '/.%2e/', '/%2E./a', '/a/..%2fb', '/..%5ca', '/..\\a', '/a\\..\\b', '/a%2f..', '/a#b', '/#', '/a?b#c', '/a\0b', '/a\x01', '/a\x1f', '/a\x7f', '/a\tb', '/a\vb']
+export const refusedTargets: readonly string[] = ['/..', '/../a', '/a/..', '/a/../b', '/%2e%2e/', '/.%2e/', '/%2E./a', '/a/..%2fb', '/..%5ca', '/..\\a', '/a\\..\\b', '/a%2f..',
+  '/a#b', '/#', '/a?b#c', '/a\0b', '/a\x01', '/a\x1f', '/a\x7f', '/a\tb', '/a\vb']

@@ -51,7 +51,7 @@ async function tryAll(tap: Tap, cases: readonly Case[]): Promise<void> {
     origin.forget()
     const heard = await exchange(house.port, sent, outcome === 'unfinished' ? 400 : undefined)
     // Bytes of an unfinished request must not be taken for the next case's.
-    if (outcome === 'unfinished') for (const connection of origin.connections.splice(0)) connection.destroy()
+    if (outcome === 'unfinished') { for (const connection of origin.connections.splice(0)) connection.destroy() }
     const complaint = wrong(origin, heard, sent, outcome)
     tap.equal(complaint, undefined, name)
   }

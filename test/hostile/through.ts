@@ -47,7 +47,8 @@ async function stage(): Promise<Stage> {
     config: { origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api' }], proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 100 } },
   })
   return {
-    port, origin,
+    port,
+    origin,
     close: async () => {
       for (const close of closers) await close()
       await origin.close()

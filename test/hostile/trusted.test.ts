@@ -19,12 +19,40 @@ function send(house: TestProxy, path: string, fields: readonly string[], method 
 
 /** Values of a field that should hold addresses, each with `evil.example` where some reader finds it. */
 const notAddresses: readonly string[] = [
-  'evil.example', '1.2.3.4 host=evil.example', '1.2.3.4\thost=evil.example', '1.2.3.4;host=evil.example', '1.2.3.4, evil.example', 'evil.example, 1.2.3.4', '1.2.3.4,,evil.example', '1.2.3.4:evil.example', '"1.2.3.4;host=evil.example"',
-  '"evil.example', 'fe80::1%evil.example', '[fe80::1%evil.example]', '[::1]evil.example', 'unknown evil.example', '_evil.example', '<script src=//evil.example>', '1.2.3.4\xa0evil.example', 'for=1.2.3.4;host=evil.example',
+  'evil.example',
+  '1.2.3.4 host=evil.example',
+  '1.2.3.4\thost=evil.example',
+  '1.2.3.4;host=evil.example',
+  '1.2.3.4, evil.example',
+  'evil.example, 1.2.3.4',
+  '1.2.3.4,,evil.example',
+  '1.2.3.4:evil.example',
+  '"1.2.3.4;host=evil.example"',
+  '"evil.example',
+  'fe80::1%evil.example',
+  '[fe80::1%evil.example]',
+  '[::1]evil.example',
+  'unknown evil.example',
+  '_evil.example',
+  '<script src=//evil.example>',
+  '1.2.3.4\xa0evil.example',
+  'for=1.2.3.4;host=evil.example',
 ]
 
 const addressFields: readonly string[] = [
-  'X-Forwarded-For', 'X-Real-IP', 'X-Client-IP', 'Client-IP', 'True-Client-IP', 'CF-Connecting-IP', 'Fastly-Client-IP', 'X-Cluster-Client-IP', 'Forwarded-For', 'X-Original-Forwarded-For', 'X-Remote-Addr', 'X-Envoy-External-Address', 'X-Azure-ClientIP',
+  'X-Forwarded-For',
+  'X-Real-IP',
+  'X-Client-IP',
+  'Client-IP',
+  'True-Client-IP',
+  'CF-Connecting-IP',
+  'Fastly-Client-IP',
+  'X-Cluster-Client-IP',
+  'Forwarded-For',
+  'X-Original-Forwarded-For',
+  'X-Remote-Addr',
+  'X-Envoy-External-Address',
+  'X-Azure-ClientIP',
 ]
 
 // The guard is `isAddressList` in forwarding/trusted-fields.ts.
@@ -52,12 +80,51 @@ const notNodes = notAddresses.filter(value => value !== '_evil.example')
 
 /** Forwarded from a client, each with `evil.example` where some reader finds it. */
 const oddForwarded: readonly (readonly string[])[] = [
-  ...notNodes.map(value => [`for=${value}`]), ...notNodes.map(value => [`for="${value.replaceAll('"', '\\"')}"`]), ...notNodes.map(value => [`by=${value}`]),
-  ['for=1.2.3.4 host=evil.example'], ['for=1.2.3.4\thost=evil.example'], ['for=1.2.3.4  host=evil.example'], ['for=1.2.3.4 ;host=evil.example'], ['for=1.2.3.4;host=evil.example'], ['For=1.2.3.4;HOST=evil.example'], ['for=1.2.3.4; host = evil.example'],
-  ['host=evil.example'], ['host=evil.example;for=1.2.3.4'], ['host="evil.example"'], ['for="1.2.3.4;host=evil.example'], ['for="1.2.3.4\\";host=evil.example'], ['for="1.2.3.4", host=evil.example'], ['for="1.2.3.4";for="x;host=evil.example"'], ['for=_x;host=evil.example'], ['for=_x host=evil.example'],
-  ['for="_x host=evil.example"'], ['for=unknown host=evil.example'], ['for=1.2.3.4;proto=evil.example'], ['for=1.2.3.4;secret=evil.example'], ['for=1.2.3.4;x-host=evil.example'], ['for=1.2.3.4;xhost=evil.example'], ['for=1.2.3.4;host*=evil.example'], ['for=1.2.3.4;for=evil.example'], ['for=1.2.3.4;evil.example'], ['evil.example'], ['evil.example;for=1.2.3.4'],
-  ['for=1.2.3.4', 'host=evil.example'], ['for=1.2.3.4 ', 'for=5.6.7.8 host=evil.example'], ['for="1.2.3.4', 'host=evil.example"'], ['for="1.2.3.4,host=evil.example"'], ['for=1.2.3.4,host=evil.example'], ['for=1.2.3.4, , host=evil.example'], ['for=1.2.3.4;;host=evil.example'], ['for=[::1] host=evil.example'], ['for="[::1%evil.example]"'],
-  ['for=1.2.3.4\xa0host=evil.example'], ['for=1.2.3.4\\;host=evil.example'], ['for=\'1.2.3.4 host=evil.example\''], ['for="\\1.2.3.4 host=evil.example"'], ['host=h;host=evil.example'], ['proto=http;host=h;proto=evil.example'],
+  ...notNodes.map(value => [`for=${value}`]),
+  ...notNodes.map(value => [`for="${value.replaceAll('"', '\\"')}"`]),
+  ...notNodes.map(value => [`by=${value}`]),
+  ['for=1.2.3.4 host=evil.example'],
+  ['for=1.2.3.4\thost=evil.example'],
+  ['for=1.2.3.4  host=evil.example'],
+  ['for=1.2.3.4 ;host=evil.example'],
+  ['for=1.2.3.4;host=evil.example'],
+  ['For=1.2.3.4;HOST=evil.example'],
+  ['for=1.2.3.4; host = evil.example'],
+  ['host=evil.example'],
+  ['host=evil.example;for=1.2.3.4'],
+  ['host="evil.example"'],
+  ['for="1.2.3.4;host=evil.example'],
+  ['for="1.2.3.4\\";host=evil.example'],
+  ['for="1.2.3.4", host=evil.example'],
+  ['for="1.2.3.4";for="x;host=evil.example"'],
+  ['for=_x;host=evil.example'],
+  ['for=_x host=evil.example'],
+  ['for="_x host=evil.example"'],
+  ['for=unknown host=evil.example'],
+  ['for=1.2.3.4;proto=evil.example'],
+  ['for=1.2.3.4;secret=evil.example'],
+  ['for=1.2.3.4;x-host=evil.example'],
+  ['for=1.2.3.4;xhost=evil.example'],
+  ['for=1.2.3.4;host*=evil.example'],
+  ['for=1.2.3.4;for=evil.example'],
+  ['for=1.2.3.4;evil.example'],
+  ['evil.example'],
+  ['evil.example;for=1.2.3.4'],
+  ['for=1.2.3.4', 'host=evil.example'],
+  ['for=1.2.3.4 ', 'for=5.6.7.8 host=evil.example'],
+  ['for="1.2.3.4', 'host=evil.example"'],
+  ['for="1.2.3.4,host=evil.example"'],
+  ['for=1.2.3.4,host=evil.example'],
+  ['for=1.2.3.4, , host=evil.example'],
+  ['for=1.2.3.4;;host=evil.example'],
+  ['for=[::1] host=evil.example'],
+  ['for="[::1%evil.example]"'],
+  ['for=1.2.3.4\xa0host=evil.example'],
+  ['for=1.2.3.4\\;host=evil.example'],
+  ["for='1.2.3.4 host=evil.example'"],
+  ['for="\\1.2.3.4 host=evil.example"'],
+  ['host=h;host=evil.example'],
+  ['proto=http;host=h;proto=evil.example'],
 ]
 
 // The guard is `readForwarded` in forwarding/forwarded.ts: a value that it does not understand is in the key as it is.
@@ -67,7 +134,10 @@ t.test('only addresses of Forwarded are out of the key', async tap => {
     const path = `/forwarded/${number}`
     const lines = values.flatMap(value => ['Forwarded', value])
     await send(house, path, lines)
-    for (const victim of [[], ['Forwarded', 'for=1.2.3.4'], ['Forwarded', 'for="1.2.3.4"'], ['Forwarded', 'for=1.2.3.4', 'Forwarded', 'for=5.6.7.8'], ['Forwarded', 'for=_x'], ['Forwarded', 'for=unknown;by=1.2.3.4'], ['Forwarded', 'by=1.2.3.4;for=1.2.3.4']]) {
+    for (const victim of [[], ['Forwarded', 'for=1.2.3.4'], ['Forwarded', 'for="1.2.3.4"'], ['Forwarded', 'for=1.2.3.4', 'Forwarded', 'for=5.6.7.8'], ['Forwarded', 'for=_x'], [
+      'Forwarded',
+      'for=unknown;by=1.2.3.4',
+    ], ['Forwarded', 'by=1.2.3.4;for=1.2.3.4']]) {
       tap.notMatch(String((await send(house, path, victim)).body), /evil/, `${lines.join()}, then ${victim.join()}`)
     }
     tap.equal(detail(await send(house, path, lines)), 'fresh', `${lines.join()} has its own`)
@@ -79,7 +149,12 @@ t.test('fields that name the client are not in the key, however the balancer wri
   const same = async (path: string, ...all: readonly (readonly string[])[]): Promise<void> => {
     for (const [i, lines] of all.entries()) tap.equal(detail(await send(house, path, lines)), i === 0 ? 'uri-miss' : 'fresh', lines.join())
   }
-  await same('/1', [], ['Forwarded', 'for=1.2.3.4'], ['Forwarded', 'for="[::1]:80"'], ['Forwarded', 'For=1.2.3.4:80;By=_x'], ['Forwarded', 'for=1.2.3.4, for=5.6.7.8'], ['Forwarded', 'for=1.2.3.4', 'Forwarded', 'for=unknown'])
+  await same('/1', [], ['Forwarded', 'for=1.2.3.4'], ['Forwarded', 'for="[::1]:80"'], ['Forwarded', 'For=1.2.3.4:80;By=_x'], ['Forwarded', 'for=1.2.3.4, for=5.6.7.8'], [
+    'Forwarded',
+    'for=1.2.3.4',
+    'Forwarded',
+    'for=unknown',
+  ])
   await same('/2', ['Forwarded', 'for=1.2.3.4;proto=https'], ['Forwarded', 'for=5.6.7.8;proto=https'], ['Forwarded', 'for="[::1]";proto=https'])
   await same('/3', ['Forwarded', 'proto=https;for=1.2.3.4; host=www.example'], ['Forwarded', 'proto=https;for=5.6.7.8; host=www.example'])
 })
@@ -90,7 +165,9 @@ const goesByOne: OriginHandler = (request, response) => {
   const elements = values('forwarded').join().split(',')
   const said = (element: string | undefined, name: string): string => new RegExp(`${name}="?([^";,\\s]*)`, 'i').exec(element ?? '')?.[1] ?? 'its own'
   const forwarded = [0, -1].flatMap(at => ['host', 'proto', 'secret'].map(name => said(elements.at(at), name)))
-  const others = ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix', 'x-host', 'x-real-ip'].map(name => [values(name)[0], values(name).at(-1), values(name).length].map(value => (name === 'x-real-ip' && isAddressList(String(value)) ? 'an address' : value)))
+  const others = ['x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix', 'x-host', 'x-real-ip'].map(name =>
+    [values(name)[0], values(name).at(-1), values(name).length].map(value => (name === 'x-real-ip' && isAddressList(String(value)) ? 'an address' : value))
+  )
   response.writeHead(200, { 'Cache-Control': 'max-age=600' })
   response.end(JSON.stringify([forwarded, others]))
 }

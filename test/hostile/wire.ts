@@ -165,7 +165,9 @@ export function readClient(bytes: string): Reading {
     const [, method = '', , version = ''] = /^([^ ]+) +([\x21-\x7e\x80-\xff]+) +(HTTP\/1\.[01]|RTSP\/1\.0|ICE\/1\.0)$/.exec(line) ?? []
     if (!token.test(method)) throw new Fault(`no request line: ${JSON.stringify(line)}`)
     const fields = reader.fields()
-    const length = framing(fields.map(([name, value]) => [name, /^content-length$/i.test(name) ? value.replace(/^0+(?=\d)/, '') : /^transfer-encoding$/i.test(name) ? value.toLowerCase() : value]))
+    const length = framing(
+      fields.map(([name, value]) => [name, /^content-length$/i.test(name) ? value.replace(/^0+(?=\d)/, '') : /^transfer-encoding$/i.test(name) ? value.toLowerCase() : value]),
+    )
     if (length === 'chunked' && version !== 'HTTP/1.1') throw new Fault('chunks in HTTP/1.0')
     if (length === 'chunked') return { line, fields, ...reader.chunks() }
     return { line, fields, body: reader.bytes(length ?? 0), trailers: [] }

@@ -1,9 +1,7 @@
 import * as fc from 'fast-check'
 import { test } from 'tap'
-import {
-  noRequestDirectives, noResponseDirectives, parseRequestDirectives, parseResponseDirectives,
-  type RequestDirectives, type ResponseDirectives,
-} from '../../src/http/cache-control.ts'
+import { noRequestDirectives, noResponseDirectives, parseRequestDirectives, parseResponseDirectives, type RequestDirectives,
+  type ResponseDirectives } from '../../src/http/cache-control.ts'
 import { property, table, textOf, type Row } from './table.ts'
 
 /** The directives of a value that differ from those of no value. */
@@ -36,7 +34,8 @@ test('a response directive is read whatever its case, order and white space', as
     ['valid', ' \tno-store \t,\t public ', { noStore: true, public: true, grantsSharing: true }],
     ['valid', ',, no-cache ,,', { noCache: true }],
     ['valid', 'no-cache, no-store, must-revalidate, private', { noCache: true, noStore: true, mustRevalidate: true, grantsSharing: true, private: true }],
-    ['valid', 'Proxy-Revalidate, Must-Understand, Immutable, No-Transform', { proxyRevalidate: true, mustUnderstand: true, liftsNoStore: true, immutable: true, noTransform: true }],
+    ['valid', 'Proxy-Revalidate, Must-Understand, Immutable, No-Transform', { proxyRevalidate: true, mustUnderstand: true, liftsNoStore: true, immutable: true,
+      noTransform: true }],
     ['valid', 'stale-while-revalidate=10, stale-if-error=20', { staleWhileRevalidate: 10, staleIfError: 20 }],
     ['valid', 'foo, bar=1, baz="x", max-age=1', { maxAge: 1 }],
     ['valid', 'max-age=2147483648', { maxAge: 2147483648 }],
@@ -48,13 +47,16 @@ test('a response directive is read whatever its case, order and white space', as
 })
 
 test('a lifetime that cannot be read differs from one that is 0', async (t) => {
-  for (const value of ['max-age=60s', 'max-age', 'max-age=', 's-maxage=-1', 'max-age=60, s-maxage=1.5', 'max-age=5, x="']) t.equal(parseResponseDirectives(value).lifetimeMalformed, true, value)
-  for (const value of ['', 'max-age=0', 'max-age=60, s-maxage=0', 'no-cache', 'private=x', 'stale-while-revalidate=x']) t.equal(parseResponseDirectives(value).lifetimeMalformed, false, value)
+  for (const value of ['max-age=60s', 'max-age', 'max-age=', 's-maxage=-1', 'max-age=60, s-maxage=1.5', 'max-age=5, x="'])
+    t.equal(parseResponseDirectives(value).lifetimeMalformed, true, value)
+  for (const value of ['', 'max-age=0', 'max-age=60, s-maxage=0', 'no-cache', 'private=x', 'stale-while-revalidate=x'])
+    t.equal(parseResponseDirectives(value).lifetimeMalformed, false, value)
 })
 
 test('a malformed lifetime reads as stale, never as absent', async (t) => {
   for (const [name, directive] of [['maxAge', 'max-age'], ['sMaxage', 's-maxage']] as const) {
-    for (const argument of ['', '=', '=""', '=-1', '=+1', '=1.5', '=60.0', '=a60', '=60a', '=60s', "='60'", '=" 60"', '="60', '=60"', '==60', '=60=60', ' =60', '= 60', ' = 60', '="60"x', '= "60"', '=60 60', '=60;x', '=6\u00b2']) {
+    for (const argument of ['', '=', '=""', '=-1', '=+1', '=1.5', '=60.0', '=a60', '=60a', '=60s', "='60'", '=" 60"', '="60', '=60"', '==60', '=60=60', ' =60', '= 60', ' = 60',
+      '="60"x', '= "60"', '=60 60', '=60;x', '=6\u00b2']) {
       t.strictSame(said(`${directive}${argument}`)[name], 0, `malformed: ${directive}${argument}`)
     }
   }
@@ -112,7 +114,10 @@ test('the qualified forms name fields; an empty or broken list is the unqualifie
 test('with a wrong argument a restriction holds and a permission does not', async (t) => {
   for (const argument of ['=foo', '="x"', '=1', '=', ' x', ';x']) {
     t.strictSame(said(`no-store${argument}, must-revalidate${argument}, proxy-revalidate${argument}, no-transform${argument}`), {
-      noStore: true, mustRevalidate: true, proxyRevalidate: true, noTransform: true,
+      noStore: true,
+      mustRevalidate: true,
+      proxyRevalidate: true,
+      noTransform: true,
     }, `restricts: ${argument}`)
     t.strictSame(said(`public${argument}, immutable${argument}, must-understand${argument}`), { mustUnderstand: true }, `permits: ${argument}`)
   }
@@ -209,8 +214,21 @@ test('an absent field says nothing, and the constants for that cannot be changed
 })
 
 const directive = fc.constantFrom(
-  'max-age=60', 'max-age=x', 's-maxage=5', 'no-store', 'no-cache', 'no-cache="a"', 'private', 'private="b, c"', 'public',
-  'must-revalidate', 'must-understand', 'immutable', 'stale-if-error=5', 'stale-while-revalidate=x', 'x="a, no-store"',
+  'max-age=60',
+  'max-age=x',
+  's-maxage=5',
+  'no-store',
+  'no-cache',
+  'no-cache="a"',
+  'private',
+  'private="b, c"',
+  'public',
+  'must-revalidate',
+  'must-understand',
+  'immutable',
+  'stale-if-error=5',
+  'stale-while-revalidate=x',
+  'x="a, no-store"',
 )
 const text = textOf('max-age', 'no-store', 'private', 'max-stale', 'min-fresh', '=', '"', '\\', ',', ' ', '\t', ';', '6', '-', 'é')
 

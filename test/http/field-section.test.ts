@@ -69,12 +69,13 @@ test('if a validator has two values, no validator is kept and a 304 is refused',
 })
 
 test('an invalid field refuses a head, and is left out of trailers and interim responses', async (t) => {
-  for (const [name, value] of [[':status', '200'], ['x y', '1'], ['', '1'], ['X', '1'], ['x\r\ny', '1'], ['x', 'a\0b'], ['x', 'a\nb'], ['x', 'a\rb'], ['x', 'a\x7fb'], ['x', 'a\u0100'], ['caf\xe9', '1']] as const) {
+  for (const [name, value] of [[':status', '200'], ['x y', '1'], ['', '1'], ['X', '1'], ['x\r\ny', '1'], ['x', 'a\0b'], ['x', 'a\nb'], ['x', 'a\rb'], ['x', 'a\x7fb'], ['x',
+    'a\u0100'], ['caf\xe9', '1']] as const) {
     t.type(settleHead(200, [name, value], now).fault, 'string', JSON.stringify([name, value]))
     t.strictSame(settleSection(['ok', '1', name, value], now), ['ok', '1'])
   }
   t.strictSame(settleSection(['location', '/a', 'location', '/b', 'ok', '1'], now), ['ok', '1'])
-  t.equal(isSettled(['x', 'caf\xe9\t1', '__proto__', '1', 'constructor', '', '!#$%&\'*+-.^_`|~', '1']), true)
+  t.equal(isSettled(['x', 'caf\xe9\t1', '__proto__', '1', 'constructor', '', "!#$%&'*+-.^_`|~", '1']), true)
 })
 
 const name = fc.oneof(fc.constantFrom(...singleLineFields, 'set-cookie', 'x-own', '__proto__', ':status', 'X'), fc.string({ maxLength: 5 }))

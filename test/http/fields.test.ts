@@ -1,7 +1,5 @@
 import { test } from 'tap'
-import {
-  connectionNamed, fieldLines, fieldLineValues, fieldValue, hasField, isHopByHop, listMembers, withoutFields,
-} from '../../src/http/fields.ts'
+import { connectionNamed, fieldLines, fieldLineValues, fieldValue, hasField, isHopByHop, listMembers, withoutFields } from '../../src/http/fields.ts'
 import { property, table, textOf } from './table.ts'
 
 const lines = ['a', '1', 'b', '2', 'a', '3']

@@ -9,9 +9,21 @@ import { targetMask } from '../../src/log/masking.ts'
 import { heldBytes, LineSink } from '../../src/log/sink.ts'
 
 const config: LogConfig = { level: 'info', pretty: false, access: 'all', sampleOneIn: 100, slowMs: 1000, query: [] }
-const record: AccessRecord = { timeMs: Date.UTC(2026, 0, 2, 3, 4, 5, 67), outcome: 'hit', reason: 'fresh', status: 200, method: 'GET', host: 'api.example', target: '/a?b=c', bytes: 12, ms: 1.26, requestId: 'id-1' }
+const record: AccessRecord = { timeMs: Date.UTC(2026, 0, 2, 3, 4, 5, 67), outcome: 'hit', reason: 'fresh', status: 200, method: 'GET', host: 'api.example', target: '/a?b=c',
+  bytes: 12, ms: 1.26, requestId: 'id-1' }
 const everything: Required<AccessRecord> = {
-  ...record, route: 'api@*/', key: '0123456789ab', origin: 'api', server: 'http://10.0.0.1:80', originMs: 12.34, tries: 2, notStored: 'no-store', ageMs: 1500, client: '192.0.2.1', traceId: '0af7651916cd43dd8448eb211c80319c', worker: '77',
+  ...record,
+  route: 'api@*/',
+  key: '0123456789ab',
+  origin: 'api',
+  server: 'http://10.0.0.1:80',
+  originMs: 12.34,
+  tries: 2,
+  notStored: 'no-store',
+  ageMs: 1500,
+  client: '192.0.2.1',
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  worker: '77',
 }
 
 const parsed = (line: string): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>
@@ -21,8 +33,29 @@ t.test('the line is one JSON object that names what applies to the request, and 
   t.equal(accessLine(record, targetMask([])),
     '{"level":30,"time":"2026-01-02T03:04:05.067Z","msg":"request","outcome":"hit","reason":"fresh","status":200,"method":"GET","host":"api.example","target":"/a?b=***","bytes":12,"ms":1.3,"requestId":"id-1"}\n')
   t.strictSame(parsed(accessLine(everything, noMask)), {
-    level: 30, time: '2026-01-02T03:04:05.067Z', msg: 'request', outcome: 'hit', reason: 'fresh', status: 200, method: 'GET', host: 'api.example', target: '/a?b=c', route: 'api@*/', key: '0123456789ab',
-    bytes: 12, ms: 1.3, requestId: 'id-1', origin: 'api', server: 'http://10.0.0.1:80', originMs: 12.3, tries: 2, notStored: 'no-store', ageMs: 1500, client: '192.0.2.1', traceId: '0af7651916cd43dd8448eb211c80319c', worker: '77',
+    level: 30,
+    time: '2026-01-02T03:04:05.067Z',
+    msg: 'request',
+    outcome: 'hit',
+    reason: 'fresh',
+    status: 200,
+    method: 'GET',
+    host: 'api.example',
+    target: '/a?b=c',
+    route: 'api@*/',
+    key: '0123456789ab',
+    bytes: 12,
+    ms: 1.3,
+    requestId: 'id-1',
+    origin: 'api',
+    server: 'http://10.0.0.1:80',
+    originMs: 12.3,
+    tries: 2,
+    notStored: 'no-store',
+    ageMs: 1500,
+    client: '192.0.2.1',
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    worker: '77',
   })
   t.match(parsed(accessLine({ ...record, status: 502, outcome: 'error' }, noMask)), { level: 50 })
   t.match(parsed(accessLine({ ...record, status: 503, outcome: 'pass' }, noMask)), { level: 50 })
@@ -32,11 +65,31 @@ t.test('the line is one JSON object that names what applies to the request, and 
 })
 
 t.test('whatever a request holds, its line is one line of printable ASCII, and parses to what was given', (t) => {
-  const any = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\u0000', '\n', '\r', '"', '\\', '\u001b', '\u009b', '\u007f', '\u2028', '\ud800', '\udfff', '\u202e', 'é', 'a') }))
+  const any = fc.oneof(fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.constantFrom('\u0000', '\n', '\r', '"', '\\', '\u001b', '\u009b', '\u007f', '\u2028', '\ud800', '\udfff', '\u202e', 'é', 'a') }))
   const number = fc.oneof(fc.double(), fc.integer(), fc.constantFrom(Number.NaN, Infinity, -1, 8.65e15, Number.MAX_VALUE))
   const records = fc.record({
-    timeMs: number, outcome: any, reason: any, status: number, method: any, host: any, target: any, bytes: number, ms: number, requestId: any, route: any, key: any, origin: any, server: any, originMs: number,
-    tries: number, notStored: any, ageMs: number, client: any, traceId: any, worker: any,
+    timeMs: number,
+    outcome: any,
+    reason: any,
+    status: number,
+    method: any,
+    host: any,
+    target: any,
+    bytes: number,
+    ms: number,
+    requestId: any,
+    route: any,
+    key: any,
+    origin: any,
+    server: any,
+    originMs: number,
+    tries: number,
+    notStored: any,
+    ageMs: number,
+    client: any,
+    traceId: any,
+    worker: any,
   })
   fc.assert(fc.property(records, (each) => {
     const line = accessLine(each, noMask)
@@ -55,7 +108,8 @@ t.test('whatever a request holds, its line is one line of printable ASCII, and p
 
 t.test('log.access says which requests get a line', (t) => {
   const lots: number[] = []
-  const log = (more: Partial<LogConfig>): AccessLog => new AccessLog({ ...config, ...more }, { sink: { append: () => {} }, format: (line) => line, random: () => lots.shift() ?? 0.5 })
+  const log = (more: Partial<LogConfig>): AccessLog =>
+    new AccessLog({ ...config, ...more }, { sink: { append: () => {} }, format: (line) => line, random: () => lots.shift() ?? 0.5 })
   const requests = [[200, false, 5], [404, false, 5], [404, true, 5], [500, false, 5], [504, true, 5], [200, false, 1000], [200, false, 999]] as const
   const chosen = (access: AccessLog): boolean[] => requests.map(([status, isError, ms]) => access.wants(status, isError, ms))
   t.strictSame(chosen(log({ access: 'off' })), [false, false, false, false, false, false, false])

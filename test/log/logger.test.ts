@@ -9,9 +9,11 @@ import { startRedis } from '../support/redis.ts'
 
 const secret = 'a-secret-of-the-test'
 
-function logger(): { log: Logger, text(): string, lines(): Record<string, unknown>[] } {
+function logger(): { log: Logger; text(): string; lines(): Record<string, unknown>[] } {
   let text = ''
-  const log = pino({ level: 'trace', base: null, ...safeErrors }, { write: (line: string) => { text += line } })
+  const log = pino({ level: 'trace', base: null, ...safeErrors }, { write: (line: string) => {
+    text += line
+  } })
   return { log, text: () => text, lines: () => text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>) }
 }
 
@@ -31,8 +33,14 @@ t.test('a real error of Redis is logged by kind, code and name of the command, a
   })
   await client.set('k', 'text')
   const errors = await Promise.all([
-    client.call('NOSUCH', secret), client.hset('k', secret, secret), client.call('SET', secret), client.evalsha(secret, 1, 'k', secret),
-    client.eval(`return redis.error_reply('${secret} ${secret}')`, 0), client.eval(`error('${secret}')`, 0), client.select(99), client.call('AUTH', 'nobody', secret),
+    client.call('NOSUCH', secret),
+    client.hset('k', secret, secret),
+    client.call('SET', secret),
+    client.evalsha(secret, 1, 'k', secret),
+    client.eval(`return redis.error_reply('${secret} ${secret}')`, 0),
+    client.eval(`error('${secret}')`, 0),
+    client.select(99),
+    client.call('AUTH', 'nobody', secret),
   ].map((reply: Promise<unknown>) => reply.then(() => t.fail('an error'), (error: unknown) => error)))
   const { log, text, lines } = logger()
   for (const err of errors) log.warn({ err }, 'told')
@@ -73,7 +81,9 @@ t.test('the loggers of Fastify inherit it', async (t) => {
   const { log, text, lines } = logger()
   const app = fastify({ loggerInstance: log })
   t.teardown(() => app.close())
-  app.get('/', () => { throw replyError(`ERR ${secret}`) })
+  app.get('/', () => {
+    throw replyError(`ERR ${secret}`)
+  })
   await app.inject({ url: '/', headers: { authorization: `Bearer ${secret}` } })
   t.notMatch(text(), secret)
   t.ok(lines().some(({ err }) => (err as { type?: string } | undefined)?.type === 'ReplyError'))
@@ -81,11 +91,14 @@ t.test('the loggers of Fastify inherit it', async (t) => {
 
 t.test('messages that quote a server, a URL or lines of their own keep what is theirs alone', (t) => {
   const messages: [string, string][] = [
-    [`All sentinels are unreachable. Retrying from scratch after 50ms. Last error: WRONGPASS ${secret}`, 'All sentinels are unreachable. Retrying from scratch after 50ms. Last error: WRONGPASS (the rest is left out)'],
-    ['All sentinels are unreachable. Retrying from scratch after 50ms. Last error: connect ECONNREFUSED 127.0.0.1:26379', 'All sentinels are unreachable. Retrying from scratch after 50ms. Last error: connect ECONNREFUSED 127.0.0.1:26379'],
+    [`All sentinels are unreachable. Retrying from scratch after 50ms. Last error: WRONGPASS ${secret}`,
+      'All sentinels are unreachable. Retrying from scratch after 50ms. Last error: WRONGPASS (the rest is left out)'],
+    ['All sentinels are unreachable. Retrying from scratch after 50ms. Last error: connect ECONNREFUSED 127.0.0.1:26379',
+      'All sentinels are unreachable. Retrying from scratch after 50ms. Last error: connect ECONNREFUSED 127.0.0.1:26379'],
     [`failed to connect to sentinel h:1 because NOAUTH ${secret}`, 'failed to connect to sentinel h:1 because NOAUTH (the rest is left out)'],
     [`Too many Cluster redirections. Last error: ReplyError: MOVED 1 ${secret}:1`, 'Too many Cluster redirections. Last error: MOVED (the rest is left out)'],
-    [`Command queue state error. If you can reproduce this, please report it. Last reply: ${secret}`, 'Command queue state error. If you can reproduce this, please report it. Last reply: (the rest is left out)'],
+    [`Command queue state error. If you can reproduce this, please report it. Last reply: ${secret}`,
+      'Command queue state error. If you can reproduce this, please report it. Last reply: (the rest is left out)'],
     [`Invalid URL: redis://user:${secret}@host/x`, 'Invalid URL: redis://…@host/x'],
     [`redis://:a@${secret}@host and rediss://${secret}@h`, 'redis://…@host and rediss://…@h'],
     ['getaddrinfo ENOTFOUND redis.invalid', 'getaddrinfo ENOTFOUND redis.invalid'],
@@ -93,7 +106,13 @@ t.test('messages that quote a server, a URL or lines of their own keep what is t
   ]
   for (const [said, shown] of messages) t.equal(safeMessage(new Error(said)), shown)
   t.equal(safeMessage(new Error('x'.repeat(100_000))).length, 301)
-  const invalid = ((): unknown => { try { return new URL(`redis://user:${secret}@h:x/`) } catch (error) { return error } })()
+  const invalid = ((): unknown => {
+    try {
+      return new URL(`redis://user:${secret}@h:x/`)
+    } catch (error) {
+      return error
+    }
+  })()
   t.strictSame(Object.keys(summarise(invalid)).filter((name) => name !== 'stack'), ['type', 'message', 'code'])
   t.notMatch(JSON.stringify(summarise(invalid)), secret)
   t.end()
@@ -105,7 +124,8 @@ t.test('a stack is its frames, without the message before them', (t) => {
   t.match(stack, /^ {4}at .*logger\.test/)
   t.notMatch(stack, secret)
   error.message = 'another'
-  t.equal(summarise(Object.assign(new Error('x'), { message: `a\n    at ${secret} (node:x:1:1)`, stack: error.stack })).stack, undefined, 'a message that is not the one in the stack')
+  t.equal(summarise(Object.assign(new Error('x'), { message: `a\n    at ${secret} (node:x:1:1)`, stack: error.stack })).stack, undefined,
+    'a message that is not the one in the stack')
   t.equal(summarise(replyError('ERR x')).stack, undefined)
   t.end()
 })
@@ -114,7 +134,9 @@ t.test('anything that is thrown is logged, and nothing throws again', (t) => {
   const circle = new Error('round')
   circle.cause = circle
   t.equal(JSON.stringify(summarise(circle)).match(/round/g)?.length, 5)
-  const hostile = { get message(): string { throw new Error('hostile') } }
+  const hostile = { get message(): string {
+    throw new Error('hostile')
+  } }
   t.match(summarise(hostile), { type: 'Error', message: 'an error that cannot be read' })
   t.match(summarise({ password: secret }), { type: 'object', message: 'a value that is not an error was thrown' })
   t.match(summarise(`redis://:${secret}@h`), { type: 'string', message: 'redis://…@h' })

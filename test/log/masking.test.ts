@@ -33,11 +33,19 @@ t.test('values of query and path parameters are masked unless the parameter is l
 
 t.test('a path segment that is shaped like a token is masked', (t) => {
   const tokens = [
-    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U', 'eyJhbGciOiJub25lIn0.e30.',
-    'd41d8cd98f00b204e9800998ecf8427e', 'DA39A3EE5E6B4B0D3255BFEF95601890AFD80709',
-    'sk_live_4eC39HqLyjWDarjtT1zdp7dc', 'ghp_16C7e42F292c6912E7710c838347Ae178B4a', 'xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrbzqgy',
-    'AKIAIOSFODNN7EXAMPLE', 'V1StGXR8_Z5jdHi6B-myT', '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY',
-    'reset-4eC39HqLyjWDarjtT1zdp7dc.html', '550e8400-e29b-41d4-a716-446655440000.4eC39HqLyjWDarjtT1zdp7dc',
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U',
+    'eyJhbGciOiJub25lIn0.e30.',
+    'd41d8cd98f00b204e9800998ecf8427e',
+    'DA39A3EE5E6B4B0D3255BFEF95601890AFD80709',
+    'sk_live_4eC39HqLyjWDarjtT1zdp7dc',
+    'ghp_16C7e42F292c6912E7710c838347Ae178B4a',
+    'xoxb-17653672481-19874698323-pdFZKVeTuE8sk7oOcHrbzqgy',
+    'AKIAIOSFODNN7EXAMPLE',
+    'V1StGXR8_Z5jdHi6B-myT',
+    '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    'AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY',
+    'reset-4eC39HqLyjWDarjtT1zdp7dc.html',
+    '550e8400-e29b-41d4-a716-446655440000.4eC39HqLyjWDarjtT1zdp7dc',
   ]
   for (const token of tokens) {
     t.equal(looksLikeToken(token), true, token)
@@ -48,9 +56,20 @@ t.test('a path segment that is shaped like a token is masked', (t) => {
 
 t.test('plain terms, numbers, slugs, names, short hashes and UUIDs are shown', (t) => {
   const plain = [
-    'List_of_2020_Summer_Olympics_medal_winners', 'how-to-make-10-great-pancakes-in-2024', 'getUserProfileInformationV2', 'internationalization',
-    '550e8400-e29b-41d4-a716-446655440000', '550E8400-E29B-41D4-A716-446655440000.json', '507f1f77bcf86cd799439011', 'main.3f2a9c1b.chunk.js',
-    'node-v20.11.1-linux-x64.tar.gz', 'IMG_20240115_103000_HDR.jpg', '2024011510300012345', 'ps5-slim-1tb-hdr10-4k', '2024-01-15T10:30:00Z', 'eyJustAName',
+    'List_of_2020_Summer_Olympics_medal_winners',
+    'how-to-make-10-great-pancakes-in-2024',
+    'getUserProfileInformationV2',
+    'internationalization',
+    '550e8400-e29b-41d4-a716-446655440000',
+    '550E8400-E29B-41D4-A716-446655440000.json',
+    '507f1f77bcf86cd799439011',
+    'main.3f2a9c1b.chunk.js',
+    'node-v20.11.1-linux-x64.tar.gz',
+    'IMG_20240115_103000_HDR.jpg',
+    '2024011510300012345',
+    'ps5-slim-1tb-hdr10-4k',
+    '2024-01-15T10:30:00Z',
+    'eyJustAName',
   ]
   for (const segment of plain) t.equal(shown(`/v1/${segment}`), `/v1/${segment}`)
   t.end()

@@ -23,9 +23,13 @@ function pass(origins: Origins, exact: Partial<ExactRequest> & { body?: Readable
 tap.test('a request goes out as it came in, not as `new URL()` and a headers object would have it', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(200, ['X-A', '1', 'X-A', '2', 'Connection', 'X-Hop', 'X-Hop', '1']).end('whole'))
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const heads: unknown[] = []
-  const answer = await pass(origins, { method: 'REPORT', target: '/a/./b?{x}', fields: ['host', 'h', 'x-a', '1', 'x-a', '2'], onHead: (status, fields) => heads.push(status, fields.slice(0, 4)) })
+  const answer = await pass(origins, { method: 'REPORT', target: '/a/./b?{x}', fields: ['host', 'h', 'x-a', '1', 'x-a', '2'],
+    onHead: (status, fields) => heads.push(status, fields.slice(0, 4)) })
   t.equal(await answer.body.text(), 'whole')
   t.strictSame(answer.headers['x-a'], ['1', '2'])
   t.notOk('x-hop' in answer.headers, 'fields of the connection stay behind')
@@ -37,7 +41,10 @@ tap.test('a request goes out as it came in, not as `new URL()` and a headers obj
 tap.test('without the exact bytes it takes what undici takes', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   await origins.dispatcher.request({ origin: upstreamOf('api'), path: '/p', method: 'GET', headers: { 'X-A': ['1', '2'], host: 'h' } })
   t.equal(origin.requests[0]?.header('x-a'), '1, 2')
   t.equal(origin.requests[0]?.target, '/p')
@@ -46,7 +53,10 @@ tap.test('without the exact bytes it takes what undici takes', async (t) => {
 tap.test('a body goes along, by length or in chunks', async (t) => {
   const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const chunked = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('some '), Buffer.from('chunks')], { objectMode: false }) })
   t.equal(await chunked.body.text(), 'some chunks')
   t.equal(origin.requests[0]?.header('transfer-encoding'), 'chunked')
@@ -58,7 +68,10 @@ tap.test('a body goes along, by length or in chunks', async (t) => {
 tap.test('a POST whose connection could not be made goes to another server, its body whole', async (t) => {
   const origin = await startOrigin(async (_request, response, recorded) => response.end(await recorded.body))
   const origins = originsOf({ servers: [`http://127.0.0.1:${await closedPort()}`, origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const answer = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('unread until it is sent')], { objectMode: false }) })
   t.equal(await answer.body.text(), 'unread until it is sent')
 })
@@ -66,7 +79,10 @@ tap.test('a POST whose connection could not be made goes to another server, its 
 tap.test('a request that was sent and may have been processed is not sent again', async (t) => {
   const broken = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
   const other = await startOrigin((_request, response) => response.end('other'))
-  t.teardown(async () => { await broken.close(); await other.close() })
+  t.teardown(async () => {
+    await broken.close()
+    await other.close()
+  })
   for (const method of ['POST', 'PATCH', 'LOCK', 'MKCOL']) {
     const origins = originsOf({ servers: [broken.url, other.url] })
     await t.rejects(pass(origins, { method }), { code: 'ORIGIN_RESET' }, method)
@@ -80,10 +96,13 @@ tap.test('a request that was sent and may have been processed is not sent again'
   }
 })
 
-tap.test('failures are the catalogue\'s', async (t) => {
+tap.test("failures are the catalogue's", async (t) => {
   const malformed = await startCannedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
   const cut = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\nbegun')))
-  t.teardown(async () => { await malformed.close(); await cut.close() })
+  t.teardown(async () => {
+    await malformed.close()
+    await cut.close()
+  })
   for (const [url, code] of [[`http://127.0.0.1:${await closedPort()}`, 'ORIGIN_REFUSED'], [malformed.url, 'ORIGIN_MALFORMED']] as const) {
     const origins = originsOf({ servers: [url] })
     await t.rejects(pass(origins, {}), { name: 'SpringhouseError', code })
@@ -98,13 +117,18 @@ tap.test('failures are the catalogue\'s', async (t) => {
 
 tap.test('a response that arrives after its client left is discarded, and its connection is closed', async (t) => {
   let closed: () => void = () => undefined
-  const gone = new Promise<void>((resolve) => { closed = resolve })
+  const gone = new Promise<void>((resolve) => {
+    closed = resolve
+  })
   const origin = await startRawOrigin((socket) => {
     socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nbegun'))
     socket.on('close', () => closed())
   })
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const heads: number[] = []
   pass(origins, { senderGone: () => true, onHead: (status) => heads.push(status) }).then(() => t.fail('nobody is there'), () => t.fail('nobody is there'))
   await gone
@@ -117,7 +141,10 @@ tap.test('uploads that come slowly leave connections for others', async (t) => {
     response.end(request.method)
   })
   const origins = originsOf({ servers: [origin.url], maxConnections: 4 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const bodies = Array.from({ length: 4 }, () => new Readable({ read: () => undefined }))
   const answers = bodies.map((body) => {
     body.push('some')
@@ -136,9 +163,14 @@ tap.test('if a request is aborted before its response, its connection to the ori
   const gone = new Promise<void>((resolve) => {
     void startOrigin((request) => request.socket.on('close', () => resolve())).then(async (origin) => {
       const origins = originsOf({ servers: [origin.url] })
-      t.teardown(async () => { await origins.close(); await origin.close() })
+      t.teardown(async () => {
+        await origins.close()
+        await origin.close()
+      })
       let abort: (() => void) | undefined
-      pass(origins, { onAbortable: (give) => { abort = give } }).catch(() => undefined)
+      pass(origins, { onAbortable: (give) => {
+        abort = give
+      } }).catch(() => undefined)
       await origin.nth(1)
       abort?.()
     })

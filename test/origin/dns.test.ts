@@ -37,7 +37,7 @@ class ScriptedNames {
 
 /** Backends on 127.0.0.2, .3, …, all on one port; each responds with its address. */
 async function backends(t: Test, count: number): Promise<{ port: number; at: ScriptedOrigin[] }> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1;; attempt++) {
     const at: ScriptedOrigin[] = []
     try {
       for (let i = 0; i < count; i++) {
@@ -51,7 +51,9 @@ async function backends(t: Test, count: number): Promise<{ port: number; at: Scr
       if (attempt < 5) continue
       throw error
     }
-    t.teardown(async () => { for (const origin of at) await origin.close() })
+    t.teardown(async () => {
+      for (const origin of at) await origin.close()
+    })
     return { port: at[0]?.port ?? 0, at }
   }
 }
@@ -59,7 +61,10 @@ async function backends(t: Test, count: number): Promise<{ port: number; at: Scr
 function named(t: Test, names: ScriptedNames, port: number, config: Partial<OriginConfig> = {}, clock = handClock(), resolveEveryMs = 5): Origins {
   const origins = createOrigins({
     origins: { api: { ...patience, servers: [`http://backend.test:${port}`], ...config } },
-    clock, logger: silent, resolve: names.resolve, resolveEveryMs,
+    clock,
+    logger: silent,
+    resolve: names.resolve,
+    resolveEveryMs,
   })
   t.teardown(() => origins.close())
   return origins
@@ -241,7 +246,10 @@ tap.test('TLS is verified against the name, not against the address', async (t) 
   })
   server.listen(0, '127.0.0.2')
   await once(server, 'listening')
-  t.teardown(() => { server.closeAllConnections(); server.close() })
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   const { port } = server.address() as AddressInfo
   for (const [host, expected] of [['origin.test', 'sealed'], ['else.test', 'ORIGIN_CERTIFICATE']] as const) {
     const names = new ScriptedNames('127.0.0.2')

@@ -15,7 +15,9 @@ import { fetchFrom, handClock, originsOf, patience, silent } from './origins-und
 /** Takes every descriptor of this process; the returned function gives them back. */
 function takeAll(t: Test): () => void {
   const taken: number[] = []
-  const giveBack = (): void => { for (const file of taken.splice(0)) closeSync(file) }
+  const giveBack = (): void => {
+    for (const file of taken.splice(0)) closeSync(file)
+  }
   t.teardown(giveBack)
   try {
     for (;;) taken.push(openSync(devNull, 'r'))
@@ -35,10 +37,15 @@ t.test('each error of this machine is PROXY_EXHAUSTED, before and behind a head'
 // The guards: #recover of OriginRequest, #failed of UpgradeTrip, and canOpenFiles for the name.
 for (const http2 of [false, true]) {
   t.test(`without a descriptor, requests fail with 503 and their servers are not blamed (${http2 ? 'HTTP/2' : 'HTTP/1.1'})`, async (t) => {
-    const origin = http2 ? await startHttp2Origin((stream) => stream.respond({ ':status': 200 }, { endStream: true }), { secure: false }) : await startOrigin((_request, response) => response.end())
+    const origin = http2
+      ? await startHttp2Origin((stream) => stream.respond({ ':status': 200 }, { endStream: true }), { secure: false })
+      : await startOrigin((_request, response) => response.end())
     const port = new URL(origin.url).port
     const origins = originsOf({ servers: [origin.url, `http://localhost:${port}`], http2 })
-    t.teardown(async () => { await origins.close(); await origin.close() })
+    t.teardown(async () => {
+      await origins.close()
+      await origin.close()
+    })
     const giveBack = takeAll(t)
     for (let i = 0; i < 6; i++) t.match(await fetchFrom(origins), { error: { code: 'PROXY_EXHAUSTED', status: 503 }, headSeen: false })
     const refused = await new Promise<{ code: string }>((resolve, reject) => {
@@ -55,7 +62,10 @@ for (const http2 of [false, true]) {
 t.test('without a descriptor, a request goes to a server with an idle connection', async (t) => {
   const started = await Promise.all([0, 1].map(() => startOrigin((_request, response) => response.end())))
   const origins = originsOf({ servers: started.map(({ url }) => url) })
-  t.teardown(async () => { await origins.close(); for (const origin of started) await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    for (const origin of started) await origin.close()
+  })
   t.equal((await fetchFrom(origins)).status, 200)
   const giveBack = takeAll(t)
   // By turns, the first of these is sent to the server without a connection.
@@ -70,7 +80,8 @@ t.test('a health check that this machine cannot make counts neither way', async 
   const origin = await startOrigin((_request, response) => response.end())
   t.teardown(() => origin.close())
   const sockets = new SocketBudget(Infinity)
-  const server = new OriginServer({ origin: 'api', url: origin.url, weight: 1, address: undefined, config: { ...patience, servers: [origin.url] }, clock: handClock(), logger: silent, sockets })
+  const server = new OriginServer({ origin: 'api', url: origin.url, weight: 1, address: undefined, config: { ...patience, servers: [origin.url] }, clock: handClock(),
+    logger: silent, sockets })
   t.teardown(() => server.close())
   let begun = 0
   const results: boolean[] = []
@@ -79,7 +90,10 @@ t.test('a health check that this machine cannot make counts neither way', async 
     lines: (most) => {
       const pool = server.lines(most)
       const acquire = pool.acquire.bind(pool)
-      return Object.assign(pool, { acquire: (...waiter: Parameters<typeof acquire>) => { begun++; acquire(...waiter) } })
+      return Object.assign(pool, { acquire: (...waiter: Parameters<typeof acquire>) => {
+        begun++
+        acquire(...waiter)
+      } })
     },
     checked: (passed) => results.push(passed),
   }, { path: '/', intervalMs: 5 })
@@ -94,12 +108,22 @@ t.test('a health check that this machine cannot make counts neither way', async 
 // The guard: SocketBudget.take, and closeIdle of both pools.
 for (const http2 of [false, true]) {
   t.test(`all origins together open at most so many sockets, and idle ones give way (${http2 ? 'HTTP/2' : 'HTTP/1.1'})`, async (t) => {
-    const started = await Promise.all([0, 1, 2].map(() => (http2 ? startHttp2Origin((stream) => stream.respond({ ':status': 200 }, { endStream: true }), { secure: false }) : startOrigin((_request, response) => response.end()))))
+    const started = await Promise.all(
+      [0, 1, 2].map(() => (http2
+        ? startHttp2Origin((stream) => stream.respond({ ':status': 200 }, { endStream: true }), { secure: false })
+        : startOrigin((_request, response) => response.end()))
+      ),
+    )
     const origins = createOrigins({
       origins: Object.fromEntries(started.map(({ url }, i) => [`o${i}`, { ...patience, http2, servers: [url] }])),
-      clock: handClock(), logger: silent, maxSockets: 2,
+      clock: handClock(),
+      logger: silent,
+      maxSockets: 2,
     })
-    t.teardown(async () => { await origins.close(); for (const origin of started) await origin.close() })
+    t.teardown(async () => {
+      await origins.close()
+      for (const origin of started) await origin.close()
+    })
     // More servers than sockets: an idle connection is closed for each.
     for (const name of ['o0', 'o1', 'o2', 'o0', 'o1', 'o2']) t.equal((await fetchFrom(origins, { origin: name })).status, 200)
   })
@@ -107,8 +131,12 @@ for (const http2 of [false, true]) {
 
 t.test('when every socket is in use, a further request is refused at once, and its server is not blamed', async (t) => {
   const held = await startOrigin(() => undefined)
-  const origins = createOrigins({ origins: { api: { ...patience, servers: [held.url] }, other: { ...patience, servers: [`http://127.0.0.1:${await closedPort()}`] } }, clock: handClock(), logger: silent, maxSockets: 2 })
-  t.teardown(async () => { await origins.close(); await held.close() })
+  const origins = createOrigins({ origins: { api: { ...patience, servers: [held.url] }, other: { ...patience, servers: [`http://127.0.0.1:${await closedPort()}`] } },
+    clock: handClock(), logger: silent, maxSockets: 2 })
+  t.teardown(async () => {
+    await origins.close()
+    await held.close()
+  })
   const waiting = [fetchFrom(origins), fetchFrom(origins)]
   await held.nth(2)
   for (const origin of ['api', 'other']) t.match(await fetchFrom(origins, { origin }), { error: { code: 'PROXY_EXHAUSTED' } })

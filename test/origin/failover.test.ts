@@ -20,7 +20,10 @@ async function bodies(origins: Origins, count: number): Promise<string[]> {
 tap.test('round-robin goes from server to server', async (t) => {
   const [a, b, c] = [await named('a'), await named('b'), await named('c')]
   const origins = originsOf({ servers: [a.url, b.url, c.url] })
-  t.teardown(async () => { await origins.close(); for (const origin of [a, b, c]) await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    for (const origin of [a, b, c]) await origin.close()
+  })
   t.strictSame(await bodies(origins, 6), ['a', 'b', 'c', 'a', 'b', 'c'])
 })
 
@@ -29,7 +32,11 @@ tap.test('least-pending chooses the server with the fewest requests in flight', 
   const slow = await startOrigin((_request, response) => held.push(() => response.end('slow')))
   const quick = await named('quick')
   const origins = originsOf({ servers: [slow.url, quick.url], balance: 'least-pending' })
-  t.teardown(async () => { await origins.close(); await slow.close(); await quick.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await slow.close()
+    await quick.close()
+  })
   const first = fetchFrom(origins)
   await slow.nth(1)
   t.strictSame(await bodies(origins, 5), Array.from({ length: 5 }, () => 'quick'))
@@ -40,7 +47,10 @@ tap.test('least-pending chooses the server with the fewest requests in flight', 
 tap.test('when one of two servers is killed no GET fails', async (t) => {
   const [a, b] = [await named('a'), await named('b')]
   const origins = originsOf({ servers: [a.url, b.url] })
-  t.teardown(async () => { await origins.close(); await b.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await b.close()
+  })
   t.strictSame(await bodies(origins, 4), ['a', 'b', 'a', 'b'])
   await a.close()
   t.strictSame(await bodies(origins, 8), Array.from({ length: 8 }, () => 'b'))
@@ -51,14 +61,20 @@ tap.test('three failed connections in a row eject a server, for times that doubl
   let refused = 0
   // Accepts, and closes before it responds: a failed connection that can be counted.
   let dead = true
-  const flaky = await startRawOrigin((socket) => socket.on('data', () => {
-    if (!dead) return socket.end(ok)
-    refused++
-    return socket.end()
-  }))
+  const flaky = await startRawOrigin((socket) =>
+    socket.on('data', () => {
+      if (!dead) return socket.end(ok)
+      refused++
+      return socket.end()
+    })
+  )
   const steady = await startOrigin((_request, response) => response.end('steady'))
   const origins = originsOf({ servers: [flaky.url, steady.url] }, clock)
-  t.teardown(async () => { await origins.close(); await flaky.close(); await steady.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await flaky.close()
+    await steady.close()
+  })
   const healthy = (): boolean | undefined => origins.status()[0]?.healthy
 
   await bodies(origins, 6)
@@ -86,7 +102,10 @@ tap.test('three failed connections in a row eject a server, for times that doubl
 tap.test('when every server is out, every server is tried', async (t) => {
   const only = await startRawOrigin((socket) => socket.on('data', () => socket.end()))
   const origins = originsOf({ servers: [only.url], retries: 0 })
-  t.teardown(async () => { await origins.close(); await only.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await only.close()
+  })
   for (let i = 0; i < 6; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_RESET')
   t.equal(only.connections.length, 6)
   t.equal(origins.status()[0]?.healthy, false)
@@ -97,7 +116,11 @@ tap.test('a pool whose living servers are full is busy, and does not try the dea
   const alive = await startOrigin((request, response) => (request.url === '/hold' ? held.push(() => response.end()) : response.end('alive')))
   const dead = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
   const origins = originsOf({ servers: [alive.url, dead.url], balance: 'least-pending', maxConnections: 1, maxQueue: 0 })
-  t.teardown(async () => { await origins.close(); await alive.close(); await dead.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await alive.close()
+    await dead.close()
+  })
   while (origins.status()[1]?.healthy === true) await fetchFrom(origins)
   const tried = dead.connections.length
   const holding = fetchFrom(origins, { target: '/hold' })
@@ -120,7 +143,10 @@ tap.test('a keep-alive connection that the server was just closing costs one rep
     })
   })
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   t.strictSame(await bodies(origins, 2), ['ok', 'ok'])
   t.equal(origin.connections.length, 2)
   t.equal(requests, 3)
@@ -130,7 +156,10 @@ tap.test('a keep-alive connection that the server was just closing costs one rep
 tap.test('a new connection to the only server is not repeated after a reset', async (t) => {
   const origin = await startRawOrigin((socket) => socket.on('data', () => socket.destroy()))
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_RESET')
   t.equal(origin.connections.length, 1)
 })
@@ -168,13 +197,20 @@ tap.test('as often as `retries` says, and no more', async (t) => {
 
 tap.test('a request is not tried again on a server that has failed it', async (t) => {
   const tried: number[] = []
-  const dead = await Promise.all([0, 1, 2].map((number) => startRawOrigin((socket) => socket.on('data', () => {
-    tried.push(number)
-    socket.destroy()
-  }))))
+  const dead = await Promise.all([0, 1, 2].map((number) =>
+    startRawOrigin((socket) =>
+      socket.on('data', () => {
+        tried.push(number)
+        socket.destroy()
+      })
+    )
+  ))
   const last = await named('last')
   const origins = originsOf({ servers: [...dead.map(({ url }) => url), last.url], retries: 3 })
-  t.teardown(async () => { await origins.close(); for (const origin of [...dead, last]) await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    for (const origin of [...dead, last]) await origin.close()
+  })
   t.strictSame(await bodies(origins, 2), ['last', 'last'])
   t.ok(tried.length <= 6 && new Set(tried.slice(0, 3)).size === Math.min(3, tried.length), tried.join())
 })
@@ -189,7 +225,11 @@ tap.test('a server that fails two health checks is out until it passes one', asy
   })
   const other = await startOrigin((_request, response) => response.end('other'))
   const origins = originsOf({ servers: [checked.url, other.url], health: { path: '/healthz', intervalMs: 5 } })
-  t.teardown(async () => { await origins.close(); await checked.close(); await other.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await checked.close()
+    await other.close()
+  })
   // The verdict on check n has been reached when check n + 1 arrives.
   async function until(verdict: boolean): Promise<void> {
     while (origins.status()[0]?.healthy !== verdict) await checked.nth(checked.requests.length + 1)
@@ -219,7 +259,11 @@ tap.test('least-pending divides the requests in flight by the weight', async (t)
   const big = await startOrigin((_request, response) => held.push(() => response.end('big')))
   const small = await startOrigin((_request, response) => held.push(() => response.end('small')))
   const origins = originsOf({ servers: [`${big.url} weight=3`, small.url], balance: 'least-pending' })
-  t.teardown(async () => { await origins.close(); await big.close(); await small.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await big.close()
+    await small.close()
+  })
   const all = Array.from({ length: 8 }, () => fetchFrom(origins))
   await Promise.all([big.nth(6), small.nth(2)])
   t.strictSame([big.requests.length, small.requests.length], [6, 2])
@@ -234,7 +278,11 @@ tap.test('a request is sent to another server because of a status only if the ro
   })
   const well = await named('well')
   const origins = originsOf({ servers: [failing.url, well.url] })
-  t.teardown(async () => { await origins.close(); await failing.close(); await well.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await failing.close()
+    await well.close()
+  })
   const statuses = async (request: object): Promise<(number | undefined)[]> => {
     const seen: (number | undefined)[] = []
     for (let i = 0; i < 4; i++) seen.push((await fetchFrom(origins, request)).status)
@@ -251,10 +299,20 @@ tap.test('a request is sent to another server because of a status only if the ro
 })
 
 tap.test('retries have a budget: a reserve, and a tenth of the requests', async (t) => {
-  const failing = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
-  const also = await startOrigin((_request, response) => { response.writeHead(503); response.end() })
+  const failing = await startOrigin((_request, response) => {
+    response.writeHead(503)
+    response.end()
+  })
+  const also = await startOrigin((_request, response) => {
+    response.writeHead(503)
+    response.end()
+  })
   const origins = originsOf({ servers: [failing.url, also.url], maxConnections: 20 })
-  t.teardown(async () => { await origins.close(); await failing.close(); await also.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await failing.close()
+    await also.close()
+  })
   for (let i = 0; i < 300; i++) await fetchFrom(origins, { retryOn: [503] })
   const retries = failing.requests.length + also.requests.length - 300
   t.ok(retries >= 20 + 29 && retries <= 20 + 30, `${retries} retries of 300 requests`)
@@ -288,7 +346,10 @@ tap.test('servers to which no connection can be made are passed over, however ma
   const well = await named('well')
   const gone = await Promise.all([1, 2, 3].map(async () => `http://127.0.0.1:${await closedPort()}`))
   const origins = originsOf({ servers: [...gone, well.url], retries: 0 })
-  t.teardown(async () => { await origins.close(); await well.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await well.close()
+  })
   t.strictSame(await bodies(origins, 4), Array.from({ length: 4 }, () => 'well'))
   const posted = await send('http://api.origin.invalid/', { dispatcher: origins.dispatcher, method: 'POST', body: 'x' })
   t.equal(posted.statusCode, 200, 'nothing was sent, so it is safe for a POST too')

@@ -31,23 +31,33 @@ tap.test('a request as it is sent, and its response as it is received', async (t
     stream.end('whole')
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
-  const fields = ['host', 'api.example.com:8443', 'cookie', 'a=1; b=2', 'x-a', '1', 'x-a', '2', 'connection', 'close', 'keep-alive', '1', 'transfer-encoding', 'chunked',
-    'upgrade', 'x', 'te', 'gzip', 'proxy-connection', 'x', 'if-none-match', '"1"', 'if-none-match', '"2"', '__proto__', 'x', 'x-latin', 'caf\xe9', 'x-space', ' x ']
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
+  const fields = ['host', 'api.example.com:8443', 'cookie', 'a=1; b=2', 'x-a', '1', 'x-a', '2', 'connection', 'close', 'keep-alive', '1', 'transfer-encoding', 'chunked', 'upgrade',
+    'x', 'te', 'gzip', 'proxy-connection', 'x', 'if-none-match', '"1"', 'if-none-match', '"2"', '__proto__', 'x', 'x-latin', 'caf\xe9', 'x-space', ' x ']
   const got = await fetchFrom(origins, { target: '/a/./b?{x}', fields })
   t.match(got, { status: 200, error: undefined })
   t.equal(got.body.toString(), 'whole')
   t.strictSame(got.fields.slice(0, 10), ['x-a', '1', 'x-a', '2', 'set-cookie', 'a=1', 'set-cookie', 'b=2', 'x-latin', 'caf\xe9'], 'lines stay lines')
   const seen = Object.fromEntries(Object.entries(origin.requests[0] ?? {}))
-  t.strictSame(seen, { ':method': 'GET', ':scheme': 'https', ':authority': 'api.example.com:8443', ':path': '/a/./b?{x}', 'cookie': 'a=1; b=2', 'x-a': '1, 2', 'if-none-match': '"1", "2"', 'x-latin': 'caf\xe9', 'x-space': 'x', ['__proto__']: 'x' })
+  t.strictSame(seen, { ':method': 'GET', ':scheme': 'https', ':authority': 'api.example.com:8443', ':path': '/a/./b?{x}', 'cookie': 'a=1; b=2', 'x-a': '1, 2',
+    'if-none-match': '"1", "2"', 'x-latin': 'caf\xe9', 'x-space': 'x', ['__proto__']: 'x' })
   t.equal((await fetchFrom(origins, { fields: [] })).status, 200)
-  t.equal(origin.requests[1]?.[':authority'], `127.0.0.1:${origin.port}`, 'without Host the server\'s own authority')
+  t.equal(origin.requests[1]?.[':authority'], `127.0.0.1:${origin.port}`, "without Host the server's own authority")
 })
 
-tap.test('a request that HTTP/2 forbids is the client\'s error, and costs no session', async (t) => {
-  const origin = await startHttp2Origin((stream) => { stream.respond(); stream.end() })
+tap.test("a request that HTTP/2 forbids is the client's error, and costs no session", async (t) => {
+  const origin = await startHttp2Origin((stream) => {
+    stream.respond()
+    stream.end()
+  })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   for (const [name, value] of [['x', 'a\r\nb: c'], ['x', 'a\0b'], ['x y', '1'], ['', '1'], [':path', '/'], ['x', '\u0100']] as const) {
     t.equal((await fetchFrom(origins, { fields: ['host', 'h', name, value] })).error?.code, 'BAD_REQUEST', `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
   }
@@ -69,7 +79,11 @@ tap.test('if a server does not choose h2, HTTP/1.1 is used over the same connect
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const clock = handClock()
   const origins = http2({ servers: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`] }, clock)
-  t.teardown(async () => { await origins.close(); server.closeAllConnections(); server.close() })
+  t.teardown(async () => {
+    await origins.close()
+    server.closeAllConnections()
+    server.close()
+  })
   t.equal(await (await pass(origins, { body: bytes('x') })).body.text(), 'old')
   t.equal(connections, 1, 'a POST too')
   t.equal((await fetchFrom(origins)).body.toString(), 'old')
@@ -82,11 +96,19 @@ tap.test('if a server does not choose h2, HTTP/1.1 is used over the same connect
 })
 
 tap.test('without TLS it is HTTP/2 from the first byte, or no connection', async (t) => {
-  const origin = await startHttp2Origin((stream, headers) => { stream.respond(); stream.end(String(headers[':scheme'])) }, { secure: false })
+  const origin = await startHttp2Origin((stream, headers) => {
+    stream.respond()
+    stream.end(String(headers[':scheme']))
+  }, { secure: false })
   const old = await startHttp1Bytes('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')
   const origins = http2({ servers: [old.url, origin.url] })
   const alone = http2({ servers: [old.url] })
-  t.teardown(async () => { await origins.close(); await alone.close(); await origin.close(); await old.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await alone.close()
+    await origin.close()
+    await old.close()
+  })
   t.equal((await fetchFrom(origins)).body.toString(), 'http')
   t.equal(await (await pass(origins, { body: bytes('x') })).body.text(), 'http', 'nothing was sent, so a POST goes to another server as well')
   t.equal((await fetchFrom(alone)).error?.code, 'ORIGIN_UNREACHABLE')
@@ -118,9 +140,15 @@ tap.test('TLS is verified, and a server that cannot be reached is passed over', 
 })
 
 tap.test('one session carries many requests', async (t) => {
-  const origin = await startHttp2Origin((stream, headers) => { stream.respond(); stream.end(headers[':path']) })
+  const origin = await startHttp2Origin((stream, headers) => {
+    stream.respond()
+    stream.end(headers[':path'])
+  })
   const origins = http2({ servers: [origin.url], maxConnections: 200 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => fetchFrom(origins, { target: `/${n}` })))
   t.ok(answers.every(({ body }, n) => body.toString() === `/${n}`))
   t.equal(await (await pass(origins, { body: bytes('x') })).body.text(), '/')
@@ -129,9 +157,16 @@ tap.test('one session carries many requests', async (t) => {
 
 tap.test('as many as the server allows on each, and as many as maxConnections says on all; the others wait, or are too many', async (t) => {
   const held: (() => void)[] = []
-  const origin = await startHttp2Origin((stream) => held.push(() => { stream.respond(); stream.end() }), { settings: { maxConcurrentStreams: 2 } })
+  const origin = await startHttp2Origin((stream) =>
+    held.push(() => {
+      stream.respond()
+      stream.end()
+    }), { settings: { maxConcurrentStreams: 2 } })
   const origins = http2({ servers: [origin.url], maxConnections: 5, maxQueue: 2 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const all = Array.from({ length: 8 }, () => fetchFrom(origins))
   t.equal((await (all[7] as (typeof all)[0])).error?.code, 'ORIGIN_BUSY')
   await origin.nth(5)
@@ -154,7 +189,10 @@ tap.test('uploads that come slowly leave streams for others', async (t) => {
     stream.end(String(headers[':method']))
   })
   const origins = http2({ servers: [origin.url], maxConnections: 4 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const bodies = Array.from({ length: 4 }, () => new Readable({ read: () => undefined }))
   const answers = bodies.map((body) => {
     body.push('some')
@@ -168,9 +206,17 @@ tap.test('uploads that come slowly leave streams for others', async (t) => {
 })
 
 tap.test('a request that is aborted while waiting leaves the queue', async (t) => {
-  const origin = await startHttp2Origin((stream, headers) => { if (headers[':path'] !== '/held') { stream.respond(); stream.end() } })
+  const origin = await startHttp2Origin((stream, headers) => {
+    if (headers[':path'] !== '/held') {
+      stream.respond()
+      stream.end()
+    }
+  })
   const origins = http2({ servers: [origin.url], maxConnections: 1 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const sink = { onHead: () => undefined, onData: () => undefined, onEnd: () => undefined, onError: () => undefined }
   const holding = origins.request({ origin: 'api', method: 'GET', target: '/held', fields: ['host', 'h'] }, sink)
   await origin.nth(1)
@@ -187,20 +233,26 @@ tap.test('a request that is aborted while waiting leaves the queue', async (t) =
 tap.test('HEAD, 204, 304, trailers, 1xx', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => {
     switch (headers[':path']) {
-      case '/204': return stream.respond({ ':status': 204 }, { endStream: true })
-      case '/304': return stream.respond({ ':status': 304, 'content-length': '10', 'etag': '"1"' }, { endStream: true })
+      case '/204':
+        return stream.respond({ ':status': 204 }, { endStream: true })
+      case '/304':
+        return stream.respond({ ':status': 304, 'content-length': '10', 'etag': '"1"' }, { endStream: true })
       case '/early':
         stream.additionalHeaders({ ':status': 102 })
         stream.additionalHeaders({ ':status': 103, 'link': '</a>' })
         break
-      case '/head': return stream.respond({ 'content-length': '10' }, { endStream: true })
+      case '/head':
+        return stream.respond({ 'content-length': '10' }, { endStream: true })
     }
     stream.respond({ ':status': 200 }, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1' }))
     return stream.end('body')
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   t.match(await fetchFrom(origins, { target: '/204' }), { status: 204, error: undefined })
   const unchanged = await fetchFrom(origins, { target: '/304' })
   t.match(unchanged, { status: 304, error: undefined })
@@ -223,7 +275,10 @@ tap.test('a body goes along, of any size, at the pace of the server', async (t) 
     stream.end(String(length))
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   t.equal(await (await pass(origins, { body: bytes('some ', 'chunks'), fields: ['host', 'h', 'content-length', '11'] })).body.text(), '11')
   t.equal(origin.requests[0]?.['content-length'], '11')
   const chunk = Buffer.alloc(100_000)
@@ -233,10 +288,16 @@ tap.test('a body goes along, of any size, at the pace of the server', async (t) 
 
 tap.test('a server that does not read holds the sender of the body, and nobody else', async (t) => {
   const origin = await startHttp2Origin((stream, headers) => {
-    if (headers[':path'] === '/other') { stream.respond(); stream.end() }
+    if (headers[':path'] === '/other') {
+      stream.respond()
+      stream.end()
+    }
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let given = 0
   const chunk = Buffer.alloc(16_384)
   const body = new Readable({
@@ -259,20 +320,30 @@ tap.test('a server that does not read holds the sender of the body, and nobody e
 tap.test('a body that its sender aborts never seems complete, and costs only its stream', async (t) => {
   let outcome: Promise<string> | undefined
   const origin = await startHttp2Origin((stream, headers) => {
-    if (headers[':path'] === '/ok') { stream.respond(); return stream.end() }
+    if (headers[':path'] === '/ok') {
+      stream.respond()
+      return stream.end()
+    }
     let ended = false
-    stream.on('end', () => { ended = !stream.aborted && stream.rstCode === 0 })
+    stream.on('end', () => {
+      ended = !stream.aborted && stream.rstCode === 0
+    })
     stream.resume()
     outcome = once(stream, 'close').then(() => (ended ? 'whole' : 'cut'))
     return undefined
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   for (const how of ['error', 'close', 'length', 'abort'] as const) {
     const before = origin.streams.length
     const body = new Readable({ read: () => undefined })
     let abort: (() => void) | undefined
-    const passed = pass(origins, { body, fields: ['host', 'h', ...(how === 'length' ? ['content-length', '100'] : [])], senderGone: () => true, onAbortable: (give) => { abort = give } })
+    const passed = pass(origins, { body, fields: ['host', 'h', ...(how === 'length' ? ['content-length', '100'] : [])], senderGone: () => true, onAbortable: (give) => {
+      abort = give
+    } })
     passed.catch(() => undefined)
     body.push(Buffer.from('half'))
     const stream = await origin.nth(before + 1)
@@ -285,7 +356,7 @@ tap.test('a body that its sender aborts never seems complete, and costs only its
   }
   t.equal((await fetchFrom(origins, { target: '/ok' })).status, 200)
   t.equal(origin.sessions.length, 1)
-  t.equal(origins.status()[0]?.consecutiveFailures, 0, 'it is not the server\'s failure')
+  t.equal(origins.status()[0]?.consecutiveFailures, 0, "it is not the server's failure")
 })
 
 tap.test('a response before the end of the request body is complete, and the rest of the body is dropped (§8.1)', async (t) => {
@@ -295,7 +366,10 @@ tap.test('a response before the end of the request body is complete, and the res
     stream.on('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const body = new Readable({ read: () => undefined })
   body.push(Buffer.alloc(10))
   const answer = await pass(origins, { body })
@@ -314,11 +388,17 @@ tap.test('an aborted request costs its stream, and not the session', async (t) =
     else stream.end('whole')
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   await new Promise<void>((resolve) => {
     const exchange: OriginExchange = origins.request({ origin: 'api', method: 'GET', target: '/long', fields: ['host', 'h'] }, {
       onHead: () => undefined,
-      onData: () => { exchange.abort(); resolve() },
+      onData: () => {
+        exchange.abort()
+        resolve()
+      },
       onEnd: () => t.fail('it ended'),
       onError: () => t.fail('it was told'),
     })
@@ -339,7 +419,10 @@ tap.test('timeouts apply to each request: to the head, to the body, and not to a
     else stream.end('whole')
   })
   const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60 } })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const events = fetchFrom(origins, { target: '/events' })
   await origin.nth(1)
   let resume: () => void = () => undefined
@@ -364,9 +447,17 @@ tap.test('timeouts apply to each request: to the head, to the body, and not to a
 
 tap.test('a session on which nothing comes any more is not used again', async (t) => {
   let mute = true
-  const origin = await startHttp2Origin((stream) => { if (!mute) { stream.respond(); stream.end() } })
+  const origin = await startHttp2Origin((stream) => {
+    if (!mute) {
+      stream.respond()
+      stream.end()
+    }
+  })
   const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60 } })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_TIMEOUT')
   mute = false
   t.equal((await fetchFrom(origins)).status, 200)
@@ -375,9 +466,15 @@ tap.test('a session on which nothing comes any more is not used again', async (t
 
 tap.test('a session that has been idle for long is not used again', async (t) => {
   const clock = handClock()
-  const origin = await startHttp2Origin((stream) => { stream.respond(); stream.end() })
+  const origin = await startHttp2Origin((stream) => {
+    stream.respond()
+    stream.end()
+  })
   const origins = http2({ servers: [origin.url] }, clock)
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   await fetchFrom(origins)
   clock.advance(60_000)
   await fetchFrom(origins)
@@ -401,14 +498,23 @@ tap.test('a paused response blocks no other request, and gets at most a window',
     more()
   })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let exchange: OriginExchange | undefined
   let given = 0
   let onMore: (() => void) | undefined
   await new Promise<void>((resolve) => {
     exchange = origins.request({ origin: 'api', method: 'GET', target: '/endless', fields: ['host', 'h'] }, {
-      onHead: () => { exchange?.pause(); resolve() },
-      onData: (chunk) => { given += chunk.length; onMore?.() },
+      onHead: () => {
+        exchange?.pause()
+        resolve()
+      },
+      onData: (chunk) => {
+        given += chunk.length
+        onMore?.()
+      },
       onEnd: () => undefined,
       onError: () => undefined,
     })
@@ -418,16 +524,26 @@ tap.test('a paused response blocks no other request, and gets at most a window',
   t.ok(written <= 262_144 + 65_536, `${written} bytes were sent`)
   const before = written
   exchange?.resume()
-  await new Promise<void>((resolve) => { onMore = () => { if (given > 1_000_000) resolve() } })
+  await new Promise<void>((resolve) => {
+    onMore = () => {
+      if (given > 1_000_000) resolve()
+    }
+  })
   t.ok(written > before)
   exchange?.abort()
   t.equal(origin.sessions.length, 1)
 })
 
 tap.test('a complete response is delivered completely, even if its session is lost while it is not read', async (t) => {
-  const origin = await startHttp2Origin((stream) => { stream.respond(); stream.end(Buffer.alloc(100_000, 'x')) })
+  const origin = await startHttp2Origin((stream) => {
+    stream.respond()
+    stream.end(Buffer.alloc(100_000, 'x'))
+  })
   const origins = http2({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const got = await fetchFrom(origins, {}, {
     onHead: (exchange) => {
       exchange.pause()
@@ -446,9 +562,16 @@ tap.test('health checks are made over HTTP/2, and statuses are retried on anothe
     stream.respond({ ':status': headers[':path'] === '/healthz' ? status : 503 })
     stream.end('checked')
   })
-  const other = await startHttp2Origin((stream) => { stream.respond(); stream.end('other') })
+  const other = await startHttp2Origin((stream) => {
+    stream.respond()
+    stream.end('other')
+  })
   const origins = http2({ servers: [checked.url, other.url], health: { path: '/healthz', intervalMs: 5 } })
-  t.teardown(async () => { await origins.close(); await checked.close(); await other.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await checked.close()
+    await other.close()
+  })
   const until = async (verdict: boolean): Promise<void> => {
     while (origins.status()[0]?.healthy !== verdict) await checked.nth(checked.streams.length + 1)
   }

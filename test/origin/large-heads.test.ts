@@ -13,11 +13,17 @@ for (const http2 of [false, true]) {
   t.test(`a head passes if it fits into maxHeaderBytes (${http2 ? 'HTTP/2' : 'HTTP/1.1'})`, async (t) => {
     let long = ''
     const origin = http2
-      ? await startHttp2Origin((stream) => stream.respond({ ':status': 200, 'cache-tag': [long.slice(0, long.length / 2), long.slice(long.length / 2)] }, { endStream: true }), { secure: false })
+      ? await startHttp2Origin((stream) => stream.respond({ ':status': 200, 'cache-tag': [long.slice(0, long.length / 2), long.slice(long.length / 2)] }, { endStream: true }), {
+        secure: false,
+      })
       : await startOrigin((_request, response) => response.writeHead(200, { 'Cache-Tag': [long.slice(0, long.length / 2), long.slice(long.length / 2)] }).end())
     const few = originsOf({ servers: [origin.url], http2, maxHeaderBytes: 20_000 })
     const many = originsOf({ servers: [origin.url], http2, maxHeaderBytes: 65_536 })
-    t.teardown(async () => { await few.close(); await many.close(); await origin.close() })
+    t.teardown(async () => {
+      await few.close()
+      await many.close()
+      await origin.close()
+    })
     for (const bytes of [1_000, 15_000, 17_000, 24_576, 60_000]) {
       long = 'x'.repeat(bytes)
       const whole = await fetchFrom(many)
@@ -53,7 +59,8 @@ t.test('the same holds for the response to a WebSocket handshake, and its server
   for (const [maxHeaderBytes, expected] of [[65_536, 403], [16_384, 'ORIGIN_FIELDS_TOO_LARGE']] as const) {
     const origins = originsOf({ servers: [origin.url], maxHeaderBytes })
     const got = await new Promise<unknown>((resolve) => {
-      origins.upgrade({ origin: 'api', target: '/', fields: ['host', 'a', 'connection', 'upgrade', 'upgrade', 'websocket'], protocol: 'websocket' }, { onSwitched: resolve, onRefused: resolve, onError: ({ code }) => resolve(code) })
+      origins.upgrade({ origin: 'api', target: '/', fields: ['host', 'a', 'connection', 'upgrade', 'upgrade', 'websocket'], protocol: 'websocket' }, { onSwitched: resolve,
+        onRefused: resolve, onError: ({ code }) => resolve(code) })
     })
     t.equal(got, expected)
     t.same(origins.status().map(({ consecutiveFailures }) => consecutiveFailures), [0])
@@ -64,7 +71,8 @@ t.test('the same holds for the response to a WebSocket handshake, and its server
 t.test('a response with 24 KiB of tags is stored and purged by its last tag, through the whole proxy', async (t) => {
   const long = tags(24_576)
   const house = await startProxy(t, { origin: (_request, response) => response.writeHead(200, { 'Cache-Tag': long, 'Cache-Control': 'max-age=60' }).end('here') })
-  const status = async (): Promise<string | undefined> => /cache-status: ([^\r]*)/i.exec(await rawRequest(house.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))?.[1]
+  const status = async (): Promise<string | undefined> =>
+    /cache-status: ([^\r]*)/i.exec(await rawRequest(house.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))?.[1]
   t.match(await status(), /stored/)
   t.match(await status(), /hit/)
   t.equal((await house.purge({ tags: [long.split(',').at(-1)] })).status, 200)

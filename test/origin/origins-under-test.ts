@@ -44,7 +44,8 @@ export interface Outcome {
 }
 
 /** Sends a request, and resolves after the last call of its sink. */
-export function fetchFrom(origins: Origins, request: Partial<RequestForOrigin> = {}, watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
+export function fetchFrom(origins: Origins, request: Partial<RequestForOrigin> = {},
+  watch: { onHead?(exchange: OriginExchange): void; onData?(exchange: OriginExchange): void } = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const interims: number[] = []

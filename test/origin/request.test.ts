@@ -11,7 +11,10 @@ tap.test('a response comes through whole: status, field lines, body', async (t) 
     response.end(body)
   })
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const got = await fetchFrom(origins)
   t.equal(got.error, undefined)
   t.equal(got.status, 200)
@@ -23,24 +26,33 @@ tap.test('a response comes through whole: status, field lines, body', async (t) 
 tap.test('the target goes out as the very bytes that came in', async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const targets = ['/a/./b', '/%7Efoo', '/a\\b', '/{x}', '//a//b', '/%zz', '/a|b^c`', '/?', '/a?b=c?d#e', '/a/../b']
   for (const target of targets) t.equal((await fetchFrom(origins, { target })).status, 200, target)
   t.strictSame(origin.requests.map(({ target }) => target), targets)
 })
 
-tap.test('the fields go out as given, Host included, and nothing of undici\'s own but Connection', async (t) => {
+tap.test("the fields go out as given, Host included, and nothing of undici's own but Connection", async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   await fetchFrom(origins, { fields: ['host', 'www.example.com', 'x-a', '1', 'x-a', '2'] })
   t.strictSame(origin.requests[0]?.rawHeaders, ['host', 'www.example.com', 'connection', 'keep-alive', 'x-a', '1', 'x-a', '2'])
 })
 
-tap.test('bytes that cannot be sent are the client\'s error, not the origin\'s', async (t) => {
+tap.test("bytes that cannot be sent are the client's error, not the origin's", async (t) => {
   const origin = await startOrigin((_request, response) => response.end())
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   for (const target of ['/a b', '/a\tb', 'a', '/\u{1f600}']) {
     const got = await fetchFrom(origins, { target })
     t.equal(got.error?.code, 'BAD_REQUEST', target)
@@ -57,7 +69,10 @@ tap.test('HEAD, 204 and 304 have no body, whatever their Content-Length says', a
     response.end(request.method === 'HEAD' || request.url !== '/' ? undefined : '0123456789')
   })
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   for (const [method, target, status] of [['HEAD', '/', 200], ['GET', '/204', 204], ['GET', '/304', 304]] as const) {
     const got = await fetchFrom(origins, { method, target })
     t.equal(got.error, undefined)
@@ -69,7 +84,10 @@ tap.test('HEAD, 204 and 304 have no body, whatever their Content-Length says', a
 tap.test('interim responses arrive before the head, trailers at the end', async (t) => {
   const origin = await startCannedOrigin('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n')
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const got = await fetchFrom(origins)
   t.strictSame(got.interims, [103])
   t.equal(got.body.toString(), 'ok')
@@ -105,7 +123,10 @@ tap.test('a body that stops short is an error, in each of the three framings', a
 tap.test('a body that is delimited by an orderly end of the connection is whole', async (t) => {
   const origin = await startCannedOrigin('HTTP/1.1 200 OK\r\n\r\n01234', (socket) => socket.end())
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const got = await fetchFrom(origins)
   t.equal(got.error, undefined)
   t.equal(got.body.toString(), '01234')
@@ -128,7 +149,10 @@ tap.test('a coding that nobody knows leaves the body to the end of the connectio
 tap.test('a reset while the body is paused fails the request, and not the process', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n\r\n${'x'.repeat(300_000)}`)))
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let paused = false
   const got = await fetchFrom(origins, {}, {
     onData: (exchange) => {
@@ -205,7 +229,10 @@ tap.test('malformed responses are refused', async (t) => {
 tap.test('white space around a field value is not part of it, and its bytes are kept', async (t) => {
   const origin = await startCannedOrigin('HTTP/1.1 200 OK\r\nX-A: \t caf\xe9 \t\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n')
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const got = await fetchFrom(origins)
   t.equal(fieldValue(got.fields, 'x-a'), 'caf\xe9')
   t.equal(fieldValue(got.fields, 'x-empty'), '')
@@ -217,7 +244,9 @@ tap.test('each way of not responding has its own error code', async (t) => {
   const closing = await startRawOrigin((socket) => socket.once('data', () => socket.end()))
   const resetting = await startRawOrigin((socket) => socket.once('data', () => socket.resetAndDestroy()))
   const plain = await startOrigin(() => undefined)
-  t.teardown(async () => { for (const origin of [silent, slow, closing, resetting, plain]) await origin.close() })
+  t.teardown(async () => {
+    for (const origin of [silent, slow, closing, resetting, plain]) await origin.close()
+  })
   const short = { timeouts: { connectMs: 50, headersMs: 50, idleMs: 50 } }
   const cases = {
     ORIGIN_REFUSED: { servers: [`http://127.0.0.1:${await closedPort()}`] },
@@ -247,12 +276,17 @@ tap.test('each way of not responding has its own error code', async (t) => {
 })
 
 tap.test('an event stream may pause for longer than other bodies, whatever its target', async (t) => {
-  const origin = await startRawOrigin((socket) => socket.once('data', (request) => {
-    const type = String(request).includes('/events') ? 'Text/Event-Stream; charset=utf-8' : 'text/plain'
-    socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\ndata: 1\n\n`)
-  }))
+  const origin = await startRawOrigin((socket) =>
+    socket.once('data', (request) => {
+      const type = String(request).includes('/events') ? 'Text/Event-Stream; charset=utf-8' : 'text/plain'
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\ndata: 1\n\n`)
+    })
+  )
   const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 1 } })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   // The other request has the same timeout, and its failure shows that more than that has passed.
   const events = fetchFrom(origins, { target: '/events' })
   t.equal((await fetchFrom(origins, { target: '/text', fields: ['host', 'a', 'accept', 'text/event-stream'] })).error?.code, 'ORIGIN_TIMEOUT')
@@ -265,7 +299,10 @@ tap.test('an event stream may pause for longer than other bodies, whatever its t
 tap.test('a body that nobody takes may be silent, and is expected again once it is taken', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nhalf')))
   const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 20 } })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let resume: () => void = () => undefined
   const paused = fetchFrom(origins, {}, { onData: (exchange) => {
     exchange.pause()
@@ -274,8 +311,12 @@ tap.test('a body that nobody takes may be silent, and is expected again once it 
   // As long as it is paused the other one's end shows that the time has passed, three times over.
   for (let i = 0; i < 3; i++) t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_TIMEOUT')
   let over = false
-  void paused.finally(() => { over = true })
-  await new Promise((resolve) => { setImmediate(resolve) })
+  void paused.finally(() => {
+    over = true
+  })
+  await new Promise((resolve) => {
+    setImmediate(resolve)
+  })
   t.notOk(over)
   resume()
   t.equal((await paused).error?.code, 'ORIGIN_TIMEOUT')
@@ -285,7 +326,10 @@ tap.test('a paused sink gets no call until it resumes, and then every call', asy
   const body = Buffer.alloc(2_000_000, 'x')
   const origin = await startOrigin((_request, response) => response.end(body))
   const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let paused = false
   let pauses = 0
   const got = await fetchFrom(origins, {}, {
@@ -296,7 +340,10 @@ tap.test('a paused sink gets no call until it resumes, and then every call', asy
         paused = true
         pauses++
         exchange.pause()
-        setImmediate(() => { paused = false; exchange.resume() })
+        setImmediate(() => {
+          paused = false
+          exchange.resume()
+        })
       }
       if (pauses % 2 === 0) pause()
       else queueMicrotask(pause)
@@ -308,9 +355,14 @@ tap.test('a paused sink gets no call until it resumes, and then every call', asy
 })
 
 tap.test('if a request is aborted, its connection to the origin is closed, and the sink gets no further call', async (t) => {
-  const origin = await startOrigin((_request, response) => { response.write('begun') })
+  const origin = await startOrigin((_request, response) => {
+    response.write('begun')
+  })
   const origins = originsOf({ servers: [origin.url], maxConnections: 1 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   let heard = 0
   await new Promise<void>((resolve) => {
     const exchange = origins.request({ origin: 'api', method: 'GET', target: '/', fields: ['host', 'a'] }, {
@@ -335,11 +387,17 @@ tap.test('a request that is given up while it waits for a connection never reach
   const held: (() => void)[] = []
   const origin = await startOrigin((_request, response) => held.push(() => response.end()))
   const origins = originsOf({ servers: [origin.url], maxConnections: 1 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const first = fetchFrom(origins, { target: '/first' })
   await origin.nth(1)
   const waiting = origins.request({ origin: 'api', method: 'GET', target: '/waiting', fields: ['host', 'a'] }, {
-    onHead: () => t.fail('onHead after abort'), onData: () => undefined, onEnd: () => t.fail('onEnd'), onError: () => t.fail('onError'),
+    onHead: () => t.fail('onHead after abort'),
+    onData: () => undefined,
+    onEnd: () => t.fail('onEnd'),
+    onError: () => t.fail('onError'),
   })
   t.equal(origins.status()[0]?.pending, 2)
   waiting.abort()
@@ -357,7 +415,10 @@ tap.test('beyond its connections and its queue a pool says that it is busy', asy
   const held: (() => void)[] = []
   const origin = await startOrigin((_request, response) => held.push(() => response.end()))
   const origins = originsOf({ servers: [origin.url], maxConnections: 2, maxQueue: 1 })
-  t.teardown(async () => { await origins.close(); await origin.close() })
+  t.teardown(async () => {
+    await origins.close()
+    await origin.close()
+  })
   const served = [fetchFrom(origins), fetchFrom(origins), fetchFrom(origins)]
   await origin.nth(2)
   t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_BUSY')
@@ -377,5 +438,10 @@ tap.test('close ends requests in flight, and later ones', async (t) => {
   await origins.close()
   t.equal((await waiting).error?.source, 'origin')
   t.equal((await fetchFrom(origins)).error?.code, 'ORIGIN_UNREACHABLE')
-  await new Promise((resolve) => connect(origin.port, '127.0.0.1', function (this: { destroy(): void }) { this.destroy(); resolve(undefined) }))
+  await new Promise((resolve) =>
+    connect(origin.port, '127.0.0.1', function(this: { destroy(): void }) {
+      this.destroy()
+      resolve(undefined)
+    })
+  )
 })

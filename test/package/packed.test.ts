@@ -45,7 +45,7 @@ function install(archive: string): void {
   cpSync(archive, join(packages, 'springhouse'), { recursive: true })
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean; optional?: boolean }> }
   for (const [place, { dev }] of Object.entries(lock.packages)) {
-      // The top packages that the program needs; nested packages are copied with them.
+    // The top packages that the program needs; nested packages are copied with them.
     if (!/^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(place) || dev === true || !existsSync(join(root, place))) continue
     mkdirSync(join(folder, place, '..'), { recursive: true })
     cpSync(join(root, place), join(folder, place), { recursive: true })

@@ -48,8 +48,8 @@ const rows: readonly [sentence: string, request: Fields, entries: readonly Entry
   ['only-if-cached is refused a miss', { 'Cache-Control': 'only-if-cached' }, [], 0, 'refuse: only-if-cached'],
   ['only-if-cached is refused what is stale', { 'Cache-Control': 'only-if-cached' }, [tagged], 61_000, 'refuse: only-if-cached'],
   ['immutable, fresh, is served', {}, [immutable], 59_000, 'serve: fresh'],
-  ['immutable does not overrule a request\'s no-cache', { 'Cache-Control': 'no-cache' }, [immutable], 1000, 'validate: request-no-cache'],
-  ['immutable does not overrule a request\'s max-age', { 'Cache-Control': 'max-age=0' }, [immutable], 1000, 'validate: request-max-age'],
+  ["immutable does not overrule a request's no-cache", { 'Cache-Control': 'no-cache' }, [immutable], 1000, 'validate: request-no-cache'],
+  ["immutable does not overrule a request's max-age", { 'Cache-Control': 'max-age=0' }, [immutable], 1000, 'validate: request-max-age'],
   ['immutable says nothing once it is stale', {}, [immutable], 60_000, 'validate: stale'],
   // The guard of these: isAhead, in notUsableBecause and chooseStored.
   ['a response from a second ahead is served: clocks differ by that much', {}, [tagged], -1_000, 'serve: fresh'],
@@ -61,7 +61,9 @@ const rows: readonly [sentence: string, request: Fields, entries: readonly Entry
 
 t.test('RFC 9111 §4', async t => {
   for (const [sentence, asked, entries, afterMs, expected] of rows) {
-    t.test(sentence, async t => { t.equal(decided(asked, entries, afterMs), expected) })
+    t.test(sentence, async t => {
+      t.equal(decided(asked, entries, afterMs), expected)
+    })
   }
   t.test('HEAD is served from the stored response to GET', async t => {
     t.equal(decided({}, [plain], 0, { method: 'HEAD' }), 'serve: fresh')
@@ -113,7 +115,8 @@ t.test('a request that is not for the cache passes through, with the reason', as
 })
 
 t.test('RFC 5861 §4, RFC 9111 §4.2.4: stale responses that may be served when the origin fails', async t => {
-  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: PurgeState = 'valid'): string | undefined => mayServeStaleOnError(request(asked), entry.meta, softness, failure, T0 + afterMs)
+  const standsIn = (entry: Entry, afterMs: number, failure: 'unreachable' | '5xx' = 'unreachable', asked: Fields = {}, softness: PurgeState = 'valid'): string | undefined =>
+    mayServeStaleOnError(request(asked), entry.meta, softness, failure, T0 + afterMs)
   const sie = stored({ 'Cache-Control': 'max-age=60, stale-if-error=30' })
   t.equal(standsIn(sie, 90_000), 'stale-if-error')
   t.equal(standsIn(sie, 90_001), undefined, 'not past its allowance')

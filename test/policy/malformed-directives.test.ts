@@ -4,8 +4,40 @@ import { assess, stored, type Fields } from './scene.ts'
 
 /** Forms of origins that do not know the grammar. `D` is the directive with its argument, `N` its name. */
 const malformed = [
-  'N=1', 'N=a', 'N="a"', 'N=', 'N=""', "N='a'", 'N="1"', 'N=?0', 'N=?1', 'N=1.0', 'N=(1)', 'N=:YQ==:', 'N=-1', 'N =1', 'N= 1', 'N = 1', 'D;x=1', 'D x', 'x D', 'D/x', '=D', '(D)',
-  'D, N=x', 'N=x, D', 'D, N=', 'N="x", D', 'D,N=1;x', 'D, x="', 'x=", D', 'D "', '"x"D', '\u00a0D', 'N', 'N, N=x',
+  'N=1',
+  'N=a',
+  'N="a"',
+  'N=',
+  'N=""',
+  "N='a'",
+  'N="1"',
+  'N=?0',
+  'N=?1',
+  'N=1.0',
+  'N=(1)',
+  'N=:YQ==:',
+  'N=-1',
+  'N =1',
+  'N= 1',
+  'N = 1',
+  'D;x=1',
+  'D x',
+  'x D',
+  'D/x',
+  '=D',
+  '(D)',
+  'D, N=x',
+  'N=x, D',
+  'D, N=',
+  'N="x", D',
+  'D,N=1;x',
+  'D, x="',
+  'x=", D',
+  'D "',
+  '"x"D',
+  '\u00a0D',
+  'N',
+  'N, N=x',
 ] as const
 
 /** The forms of a directive that are malformed, or that contradict themselves. */
@@ -16,7 +48,8 @@ function formsOf(directive: string): string[] {
 }
 
 // The grammar allows these forms, with another meaning.
-const wellFormed = new Set(['s-maxage=1', 's-maxage=60', 'max-age=1', 'stale-while-revalidate=1', 'stale-if-error=1', 'no-cache=1', 'no-cache=a', 'no-cache="a"', 'private=a', 'private="a"'])
+const wellFormed = new Set(['s-maxage=1', 's-maxage=60', 'max-age=1', 'stale-while-revalidate=1', 'stale-if-error=1', 'no-cache=1', 'no-cache=a', 'no-cache="a"', 'private=a',
+  'private="a"'])
 
 const fieldNames = ['Cache-Control', 'CDN-Cache-Control', 'Surrogate-Control'] as const
 
@@ -43,7 +76,8 @@ for (const directive of ['public', 'must-revalidate', 's-maxage=60']) {
         if (sfForms.test(said)) continue
         t.equal(assess(fields, { request: { [credential]: 'x' } }).store, false, `${said} (${credential})`)
       }
-      for (const name of fieldNames) t.equal(assess({ [name]: `max-age=60, ${directive}` }, { request: { [credential]: 'x' } }).store, true, `${name}: ${directive} (${credential})`)
+      for (const name of fieldNames)
+        t.equal(assess({ [name]: `max-age=60, ${directive}` }, { request: { [credential]: 'x' } }).store, true, `${name}: ${directive} (${credential})`)
     }
   })
 }
@@ -86,7 +120,7 @@ t.test('must-understand lifts no-store only where it is well-formed, and forbids
   for (const [said, fields] of responses('must-understand')) t.equal(assess(fields, { status: 299 }).store, false, said)
 })
 
-t.test('a malformed permission to serve stale is none, and replaces the route\'s', async t => {
+t.test("a malformed permission to serve stale is none, and replaces the route's", async t => {
   for (const directive of ['stale-while-revalidate=60', 'stale-if-error=60']) {
     for (const [said, fields] of responses(directive)) {
       // If the field is ignored as a whole, it permits nothing.
@@ -112,13 +146,16 @@ t.test('a lifetime that is malformed is none', async t => {
 // The guards: isOnlyMalformed and isPartlyWellFormed in governingDirectives (policy/directives.ts).
 t.test('a targeted field whose directives are all malformed replaces nothing that Cache-Control forbids', async t => {
   const validators: Fields = { 'Last-Modified': 'Wed, 01 Jan 2020 00:00:00 GMT', ETag: '"x"' }
-  const values = ['must-understand=1', 'stale-while-revalidate=x', 'stale-if-error="a"', 'must-revalidate=1', 'proxy-revalidate="a"', 'no-transform=1', 'max-age=x', 's-maxage="60"', 'public=1', 'immutable=1', 'max-age=-1, public="a"']
+  const values = ['must-understand=1', 'stale-while-revalidate=x', 'stale-if-error="a"', 'must-revalidate=1', 'proxy-revalidate="a"', 'no-transform=1', 'max-age=x',
+    's-maxage="60"', 'public=1', 'immutable=1', 'max-age=-1, public="a"']
   for (const field of ['CDN-Cache-Control', 'Surrogate-Control']) {
     for (const value of values) {
-      for (const forbids of ['private', 'no-store', 'private, max-age=60']) t.equal(assess({ ...validators, [field]: value, 'Cache-Control': forbids }).store, false, `${field}: ${value} beside ${forbids}`)
+      for (const forbids of ['private', 'no-store', 'private, max-age=60'])
+        t.equal(assess({ ...validators, [field]: value, 'Cache-Control': forbids }).store, false, `${field}: ${value} beside ${forbids}`)
       const verdict = assess({ ...validators, [field]: value, 'Cache-Control': 'max-age=1' })
       t.ok(verdict.store && verdict.meta.lifetimeMs <= 1000, `${field}: ${value} gives no other lifetime`)
-      t.match(assess({ ...validators, [field]: `${value}, ${value.startsWith('no-transform') ? 'immutable' : 'no-transform'}`, 'Cache-Control': 'private' }), { store: true }, `${field}: ${value} beside one that is well-formed`)
+      t.match(assess({ ...validators, [field]: `${value}, ${value.startsWith('no-transform') ? 'immutable' : 'no-transform'}`, 'Cache-Control': 'private' }), { store: true },
+        `${field}: ${value} beside one that is well-formed`)
     }
     const { meta } = stored({ ...validators, [field]: 'must-revalidate=1', 'Cache-Control': 'max-age=60' })
     t.equal(meta.neverStale, true, `${field} still restricts`)

@@ -61,7 +61,8 @@ t.test('§3: a part is stored under the rules that hold for a whole', async t =>
     const verdict = assessFor(r, head)
     return verdict.store ? 'stored' : verdict.reason
   }
-  const assessFor = (r: ReturnType<typeof request>, head: Parameters<typeof assessResponse>[2]): ReturnType<typeof assessResponse> => assessResponse(r, r.requestField, head, defaultRules, held)
+  const assessFor = (r: ReturnType<typeof request>, head: Parameters<typeof assessResponse>[2]): ReturnType<typeof assessResponse> =>
+    assessResponse(r, r.requestField, head, defaultRules, held)
   t.equal(stores({ 'Cache-Control': 'max-age=60' }), 'stored')
   t.equal(stores({ 'Cache-Control': 'no-store' }), 'no-store')
   t.equal(stores({ 'Cache-Control': 'private, max-age=60' }), 'private')
@@ -74,7 +75,9 @@ t.test('§3: a part is stored under the rules that hold for a whole', async t =>
   t.equal(stores({}), 'no-lifetime')
   t.equal(stores({ 'Cache-Control': 'max-age=60, must-understand, no-store' }), 'stored', 'a 206 is understood')
   t.match(assess({ 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-4/10' }, { status: 206 }), { store: false, reason: 'partial' }, 'without a part it never is')
-  const verdict = assessFor(request({ Range: 'bytes=0-4' }), { status: 206, fields: lines({ 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-4/10', 'Content-Digest': 'x', 'Content-Type': 'a/b', Date: 'x' }), requestTimeMs: T0, responseTimeMs: T0, stamp: 's1' })
+  const verdict = assessFor(request({ Range: 'bytes=0-4' }), { status: 206,
+    fields: lines({ 'Cache-Control': 'max-age=60', 'Content-Range': 'bytes 0-4/10', 'Content-Digest': 'x', 'Content-Type': 'a/b', Date: 'x' }), requestTimeMs: T0,
+    responseTimeMs: T0, stamp: 's1' })
   t.match(verdict, { meta: { variant: ' part', part: held } })
   t.same(verdict.store && verdict.meta.fields.filter((_, i) => i % 2 === 0), ['cache-control', 'content-type', 'date'], 'without the fields of its very bytes')
 })
@@ -147,7 +150,8 @@ t.test('RFC 9110 §8.8.2.2: a date is strong when it is old enough, and there is
   t.equal(strongValidator(dated('Tue, 14 Nov 2023 22:12:21 GMT')), undefined)
   t.equal(strongValidator(dated('Tue, 14 Nov 2023 22:12:20 GMT', 'W/"v1"')), undefined, 'a weak tag says that bytes may differ')
   t.same(combinedPart(dated('Tue, 14 Nov 2023 22:12:20 GMT'), dated('Tue, 14 Nov 2023 22:12:20 GMT'), 100), partOf('0-4/10'))
-  t.equal(combinedPart(dated('Tue, 14 Nov 2023 22:12:20 GMT'), part('5-9/10', { etag: '"v1"', lastModified: 'Tue, 14 Nov 2023 22:12:20 GMT' }), 100), undefined, 'a tag on one side')
+  t.equal(combinedPart(dated('Tue, 14 Nov 2023 22:12:20 GMT'), part('5-9/10', { etag: '"v1"', lastModified: 'Tue, 14 Nov 2023 22:12:20 GMT' }), 100), undefined,
+    'a tag on one side')
 })
 
 t.test('§3.3: the rest of a part, when it is in one piece', async t => {

@@ -30,16 +30,60 @@ import { assess, dateT0, defaultRules, defaultTags, lines, request, T0, type Fie
 // Every byte that Node accepts in a field, whole terms of the grammars, and both mixed.
 const anyByte = fc.string({ unit: fc.integer({ min: 0x09, max: 0xff }).filter(code => code !== 0x0a && code !== 0x0d).map(code => String.fromCharCode(code)), maxLength: 30 })
 const word = fc.constantFrom(
-  'max-age=60', 's-maxage=0', 'no-store', 'private', 'private="a, b"', 'no-cache="', 'public', 'must-revalidate', 'must-understand', 'immutable', 'stale-if-error=1e3', 'only-if-cached',
-  'max-stale', 'min-fresh=99999999999999999999', 'max-age=-1', 'max-age="6', '"', '\\', ',', ';', '=', 'W/"a"', '"b"', '*', 'bytes=0-1,-', 'bytes 0-1/*', 'gzip;q=0.5', 'de, fr;q=1.0', 'text/html;a="b,c";q=0',
-  'Thu, 01 Jan 2026 00:00:00 GMT', 'Thursday, 01-Jan-26 00:00:00 GMT', 'Thu Jan  1 00:00:00 2026', '1.1 springhouse', 'springhouse; x', 'http://[::1]:80/a?b#c', '//x/', '%2e%2e/', '0', '7, 8', 'close, x-hop',
-  '("a" "b")', '"a";x=1, ?1', 'a=1;b, c=:eA==:', 'content="ESI/1.0", max-age=1+2;x',
+  'max-age=60',
+  's-maxage=0',
+  'no-store',
+  'private',
+  'private="a, b"',
+  'no-cache="',
+  'public',
+  'must-revalidate',
+  'must-understand',
+  'immutable',
+  'stale-if-error=1e3',
+  'only-if-cached',
+  'max-stale',
+  'min-fresh=99999999999999999999',
+  'max-age=-1',
+  'max-age="6',
+  '"',
+  '\\',
+  ',',
+  ';',
+  '=',
+  'W/"a"',
+  '"b"',
+  '*',
+  'bytes=0-1,-',
+  'bytes 0-1/*',
+  'gzip;q=0.5',
+  'de, fr;q=1.0',
+  'text/html;a="b,c";q=0',
+  'Thu, 01 Jan 2026 00:00:00 GMT',
+  'Thursday, 01-Jan-26 00:00:00 GMT',
+  'Thu Jan  1 00:00:00 2026',
+  '1.1 springhouse',
+  'springhouse; x',
+  'http://[::1]:80/a?b#c',
+  '//x/',
+  '%2e%2e/',
+  '0',
+  '7, 8',
+  'close, x-hop',
+  '("a" "b")',
+  '"a";x=1, ?1',
+  'a=1;b, c=:eA==:',
+  'content="ESI/1.0", max-age=1+2;x',
 )
-const text = fc.oneof(anyByte, word, fc.array(fc.oneof(word, anyByte), { maxLength: 4 }).map(parts => parts.join(', ')), fc.array(word, { maxLength: 4 }).map(parts => parts.join('')))
-const names = ['Cache-Control', 'CDN-Cache-Control', 'Surrogate-Control', 'Expires', 'Date', 'Age', 'Last-Modified', 'ETag', 'Vary', 'Set-Cookie', 'Cache-Tag', 'Surrogate-Key', 'Cache-Groups', 'Cache-Group-Invalidation',
-  'Content-Location', 'Location', 'Content-Length', 'Content-Encoding', 'Content-Range', 'Connection', 'Pragma', 'Transfer-Encoding', 'X-Own'] as const
-const asked = ['Cache-Control', 'Pragma', 'Authorization', 'Cookie', 'If-None-Match', 'If-Modified-Since', 'If-Match', 'Range', 'If-Range', 'Accept-Language', 'Accept-Encoding', 'Accept', 'Connection', 'Content-Length', 'X-Own'] as const
-const sectionOf = (of: readonly string[]): fc.Arbitrary<Fields> => fc.array(fc.tuple(fc.constantFrom(...of), fc.oneof(text, fc.array(text, { maxLength: 3 }))), { maxLength: 6 }).map(Object.fromEntries)
+const text = fc.oneof(anyByte, word, fc.array(fc.oneof(word, anyByte), { maxLength: 4 }).map(parts => parts.join(', ')),
+  fc.array(word, { maxLength: 4 }).map(parts => parts.join('')))
+const names = ['Cache-Control', 'CDN-Cache-Control', 'Surrogate-Control', 'Expires', 'Date', 'Age', 'Last-Modified', 'ETag', 'Vary', 'Set-Cookie', 'Cache-Tag', 'Surrogate-Key',
+  'Cache-Groups', 'Cache-Group-Invalidation', 'Content-Location', 'Location', 'Content-Length', 'Content-Encoding', 'Content-Range', 'Connection', 'Pragma', 'Transfer-Encoding',
+  'X-Own'] as const
+const asked = ['Cache-Control', 'Pragma', 'Authorization', 'Cookie', 'If-None-Match', 'If-Modified-Since', 'If-Match', 'Range', 'If-Range', 'Accept-Language', 'Accept-Encoding',
+  'Accept', 'Connection', 'Content-Length', 'X-Own'] as const
+const sectionOf = (of: readonly string[]): fc.Arbitrary<Fields> =>
+  fc.array(fc.tuple(fc.constantFrom(...of), fc.oneof(text, fc.array(text, { maxLength: 3 }))), { maxLength: 6 }).map(Object.fromEntries)
 const response = sectionOf(names)
 const requestFields = sectionOf(asked)
 const status = fc.oneof(fc.integer({ min: 100, max: 599 }), fc.constantFrom(200, 200, 200, 203, 204, 301, 404, 410))
@@ -56,7 +100,8 @@ t.test('age never falls as time passes, and a clock set back takes nothing away'
 })
 
 // Without a quote that never closes: two of those may put the text between them in quotes.
-const closed = fc.constantFrom('public', 'max-age=60', 's-maxage=9', 'immutable', 'must-revalidate', 'private="a"', 'no-cache', 'x="no-store, private"', 'stale-if-error=9', '', '=', 'a b', 'no-store="b"', ';', 'x="\\""')
+const closed = fc.constantFrom('public', 'max-age=60', 's-maxage=9', 'immutable', 'must-revalidate', 'private="a"', 'no-cache', 'x="no-store, private"', 'stale-if-error=9', '',
+  '=', 'a b', 'no-store="b"', ';', 'x="\\""')
 const open = fc.oneof(closed, text)
 
 for (const directive of ['no-store', 'No-Store', 'private', 'PRIVATE', 'no-store=x', 'private=']) {
@@ -73,12 +118,15 @@ for (const directive of ['no-store', 'No-Store', 'private', 'PRIVATE', 'no-store
 }
 
 t.test('must-understand lifts no-store for a status that is understood, and for no other, and never private', async t => {
-  fc.assert(fc.property(fc.shuffledSubarray(['no-store', 'must-understand', 'max-age=60', 'public'], { minLength: 4 }), fc.integer({ min: 200, max: 599 }), fc.boolean(), (directives, code, isPrivate) => {
-    const verdict = assess({ 'Cache-Control': [...directives, ...(isPrivate ? ['private'] : [])].join(', ') }, { status: code })
-    const known = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504])
-    // These two judge one message, and are stored only where the operator names them.
-    return verdict.store === (known.has(code) && code !== 400 && code !== 421 && !isPrivate)
-  }))
+  fc.assert(
+    fc.property(fc.shuffledSubarray(['no-store', 'must-understand', 'max-age=60', 'public'], { minLength: 4 }), fc.integer({ min: 200, max: 599 }), fc.boolean(),
+      (directives, code, isPrivate) => {
+        const verdict = assess({ 'Cache-Control': [...directives, ...(isPrivate ? ['private'] : [])].join(', ') }, { status: code })
+        const known = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504])
+        // These two judge one message, and are stored only where the operator names them.
+        return verdict.store === (known.has(code) && code !== 400 && code !== 421 && !isPrivate)
+      }),
+  )
   t.pass('for every status')
 })
 
@@ -101,14 +149,17 @@ t.test('a response to credentials is stored only if the origin permits sharing',
 })
 
 t.test('lifetimes and allowances are bounded, no number is malformed, and what is stored is kept at least while it is fresh', async t => {
-  fc.assert(fc.property(response, fc.constantFrom('max-age=60', 's-maxage=9999999999', 'max-age=60, stale-while-revalidate=99', 'stale-if-error=99, max-age=0, public'), requestFields, status, fc.constantFrom(0, 1000, 30_000, 1e10), fc.constantFrom(0, 1000, 1e10), (more, control, by, code, maxTtlMs, heuristicTtlMs) => {
-    const fields = { 'Cache-Control': control, ETag: '"a"', ...more }
-    const verdict = assess(fields, { request: by, status: code, rules: { maxTtlMs, heuristicTtlMs, cookies: 'ignore', setCookie: 'store' } })
-    if (!verdict.store) return true
-    const { lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs, initialAgeMs, keepUntilMs, responseTimeMs } = verdict.meta
-    for (const bounded of [lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs ?? 0]) if (!(bounded >= 0 && bounded <= maxTtlMs)) return false
-    return Number.isFinite(initialAgeMs) && initialAgeMs >= 0 && keepUntilMs >= responseTimeMs + lifetimeMs
-  }))
+  fc.assert(
+    fc.property(response, fc.constantFrom('max-age=60', 's-maxage=9999999999', 'max-age=60, stale-while-revalidate=99', 'stale-if-error=99, max-age=0, public'), requestFields,
+      status, fc.constantFrom(0, 1000, 30_000, 1e10), fc.constantFrom(0, 1000, 1e10), (more, control, by, code, maxTtlMs, heuristicTtlMs) => {
+      const fields = { 'Cache-Control': control, ETag: '"a"', ...more }
+      const verdict = assess(fields, { request: by, status: code, rules: { maxTtlMs, heuristicTtlMs, cookies: 'ignore', setCookie: 'store' } })
+      if (!verdict.store) return true
+      const { lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs, initialAgeMs, keepUntilMs, responseTimeMs } = verdict.meta
+      for (const bounded of [lifetimeMs, staleWhileRevalidateMs, staleIfErrorMs ?? 0]) if (!(bounded >= 0 && bounded <= maxTtlMs)) return false
+      return Number.isFinite(initialAgeMs) && initialAgeMs >= 0 && keepUntilMs >= responseTimeMs + lifetimeMs
+    }),
+  )
   t.pass('for every response')
 })
 
@@ -117,7 +168,9 @@ t.test('no field of the connection and no cache-only field is stored', async t =
     const verdict = assess({ 'Cache-Control': 'max-age=60', ...fields }, { status: code })
     if (!verdict.store) return true
     const named = connectionNamed(lines(fields))
-    return verdict.meta.fields.every((name, i) => i % 2 === 1 || (!isHopByHop(name, named) && !['surrogate-control', 'surrogate-key', 'cache-tag', 'age', 'content-length', 'proxy-status'].includes(name)))
+    return verdict.meta.fields.every((name, i) =>
+      i % 2 === 1 || (!isHopByHop(name, named) && !['surrogate-control', 'surrogate-key', 'cache-tag', 'age', 'content-length', 'proxy-status'].includes(name))
+    )
   }))
   t.pass('for every response')
 })
@@ -126,25 +179,33 @@ t.test('decide is total, and never serves stale past must-revalidate, s-maxage o
   // For anything at all, and for the metadata that policy itself makes of a response.
   const entry = fc.oneof(
     anyMetadata.map(meta => ({ meta })),
-    fc.tuple(response, requestFields).map(([fields, by]) => assess({ 'Cache-Control': 'max-age=60', ...fields }, { request: by, rules: { cookies: 'ignore', setCookie: 'store' } })).filter(verdict => verdict.store).map(({ meta }) => ({ meta })),
+    fc.tuple(response, requestFields).map(([fields, by]) => assess({ 'Cache-Control': 'max-age=60', ...fields }, { request: by, rules: { cookies: 'ignore', setCookie: 'store' } }))
+      .filter(verdict => verdict.store).map(({ meta }) => ({ meta })),
   )
-  fc.assert(fc.property(requestFields, fc.constantFrom('GET', 'HEAD'), fc.array(entry, { maxLength: 4 }), softness, fc.integer({ min: 0, max: 4e12 }), (fields, by, entries, soft, nowMs) => {
-    const r = request(fields, { method: by })
-    const decision = decide(r, entries, () => soft, r.requestField, nowMs, defaultRules)
-    switch (decision.action) {
-      case 'serve':
-      case 'serve-stale': {
-        const { entry: { meta }, ageMs } = decision
-        const stale = soft === 'stale' || ageMs >= meta.lifetimeMs
-        if (r.directives.noCache || meta.alwaysValidate || (soft === 'stale' ? ageMs < currentAgeMs(meta, nowMs) : ageMs !== currentAgeMs(meta, nowMs))) return false
-        if (decision.reason === 'fresh' ? stale : !stale) return false
-        return !stale || !meta.neverStale
-      }
-      case 'validate': return by === 'GET' && (decision.entry.meta.etag ?? decision.entry.meta.lastModified) !== undefined && !r.directives.onlyIfCached
-      case 'fetch': return !r.directives.onlyIfCached
-      case 'refuse': return r.directives.onlyIfCached
-    }
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(requestFields, fc.constantFrom('GET', 'HEAD'), fc.array(entry, { maxLength: 4 }), softness, fc.integer({ min: 0, max: 4e12 }),
+      (fields, by, entries, soft, nowMs) => {
+        const r = request(fields, { method: by })
+        const decision = decide(r, entries, () => soft, r.requestField, nowMs, defaultRules)
+        switch (decision.action) {
+          case 'serve':
+          case 'serve-stale': {
+            const { entry: { meta }, ageMs } = decision
+            const stale = soft === 'stale' || ageMs >= meta.lifetimeMs
+            if (r.directives.noCache || meta.alwaysValidate || (soft === 'stale' ? ageMs < currentAgeMs(meta, nowMs) : ageMs !== currentAgeMs(meta, nowMs))) return false
+            if (decision.reason === 'fresh' ? stale : !stale) return false
+            return !stale || !meta.neverStale
+          }
+          case 'validate':
+            return by === 'GET' && (decision.entry.meta.etag ?? decision.entry.meta.lastModified) !== undefined && !r.directives.onlyIfCached
+          case 'fetch':
+            return !r.directives.onlyIfCached
+          case 'refuse':
+            return r.directives.onlyIfCached
+        }
+      }),
+    { numRuns: 500 },
+  )
   t.pass('for every combination')
 })
 
@@ -192,9 +253,14 @@ t.test('a merged 304 never changes what frames the stored bytes, brings no field
 t.test('a HEAD that confirms brings no validator, length or coding that is not the stored one', async t => {
   const stored: Fields = { ETag: '"a"', 'Last-Modified': dateT0, 'Content-Encoding': 'gzip' }
   const every = fc.record({
-    ETag: fc.constantFrom('"a"', 'W/"a"', '"b"'), 'Last-Modified': fc.constantFrom(dateT0, '0'), 'Content-Encoding': fc.constantFrom('gzip', 'br'), 'Content-Length': fc.constantFrom('4', '5', '4, 4', ''),
+    ETag: fc.constantFrom('"a"', 'W/"a"', '"b"'),
+    'Last-Modified': fc.constantFrom(dateT0, '0'),
+    'Content-Encoding': fc.constantFrom('gzip', 'br'),
+    'Content-Length': fc.constantFrom('4', '5', '4, 4', ''),
   })
-  const like: fc.Arbitrary<Fields> = fc.tuple(every, fc.subarray(['ETag', 'Last-Modified', 'Content-Encoding', 'Content-Length'])).map(([all, some]) => Object.fromEntries(Object.entries(all).filter(([name]) => some.includes(name))))
+  const like: fc.Arbitrary<Fields> = fc.tuple(every, fc.subarray(['ETag', 'Last-Modified', 'Content-Encoding', 'Content-Length'])).map(([all, some]) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => some.includes(name)))
+  )
   fc.assert(fc.property(fc.subarray(['ETag', 'Last-Modified', 'Content-Encoding']), fc.constantFrom(200, 404), fc.constantFrom(200, 404, 410), like, (kept, was, code, fields) => {
     const { meta } = assess({ 'Cache-Control': 'max-age=60', ...Object.fromEntries(kept.map(name => [name, stored[name] as string])) }, { status: was }) as { meta: Metadata }
     const verdict = judgeByHead({ ...meta, bodyBytes: 4 }, code, lines(fields))
@@ -208,26 +274,56 @@ t.test('a HEAD that confirms brings no validator, length or coding that is not t
 
 t.test('nothing that reads a field throws, whatever the field', async t => {
   const parsers: Readonly<Record<string, (value: string, lines: readonly string[]) => unknown>> = {
-    normaliseAuthority: value => normaliseAuthority(value, 'http'), absoluteForm, parseResponseDirectives, parseEntityTag, listMembers, splitTarget, surrogateDirectives, withoutOuterSpace: value => withoutOuterSpace(value),
-    parseRequestDirectives: value => parseRequestDirectives(value, value), parseHttpDate: value => parseHttpDate(value, T0), deltaSeconds, qualifiedNames,
-    weakMatch: value => weakMatch(value, '"a"'), strongMatch: value => strongMatch(value, '"a"'), matchesList: value => [matchesList(value, '"a"', 'weak'), matchesList(value, undefined, 'strong')],
+    normaliseAuthority: value => normaliseAuthority(value, 'http'),
+    absoluteForm,
+    parseResponseDirectives,
+    parseEntityTag,
+    listMembers,
+    splitTarget,
+    surrogateDirectives,
+    withoutOuterSpace: value => withoutOuterSpace(value),
+    parseRequestDirectives: value => parseRequestDirectives(value, value),
+    parseHttpDate: value => parseHttpDate(value, T0),
+    deltaSeconds,
+    qualifiedNames,
+    weakMatch: value => weakMatch(value, '"a"'),
+    strongMatch: value => strongMatch(value, '"a"'),
+    matchesList: value => [matchesList(value, '"a"', 'weak'), matchesList(value, undefined, 'strong')],
     normaliseSelecting: value => ['accept', 'accept-language', 'accept-encoding', 'cookie'].map(name => normaliseSelecting(name, value)),
-    parseRange: value => parseRange(value, 10, 4), parseContentRange, cdnLoopPasses: value => cdnLoopPasses(value, 'springhouse'), viaPasses: value => viaPasses(value, 'springhouse'),
+    parseRange: value => parseRange(value, 10, 4),
+    parseContentRange,
+    cdnLoopPasses: value => cdnLoopPasses(value, 'springhouse'),
+    viaPasses: value => viaPasses(value, 'springhouse'),
     removeQueryParameters: value => removeQueryParameters(value, compileNames(['a*', '*b']), true),
-    targetedDirectives: (_, section) => targetedDirectives(section, 'cdn-cache-control'), responseTags: (_, section) => responseTags(section, defaultTags.fields), groupInvalidations: (_, section) => groupInvalidations(section),
-    connectionNamed: (_, section) => connectionNamed(section), fieldLines: (_, section) => fieldLines(section), reportedAgeMs: (_, section) => reportedAgeMs(section),
-    selectingFields: (value, section) => selectingFields(section, () => value), notModifiedFields: (_, section) => notModifiedFields(section),
+    targetedDirectives: (_, section) => targetedDirectives(section, 'cdn-cache-control'),
+    responseTags: (_, section) => responseTags(section, defaultTags.fields),
+    groupInvalidations: (_, section) => groupInvalidations(section),
+    connectionNamed: (_, section) => connectionNamed(section),
+    fieldLines: (_, section) => fieldLines(section),
+    reportedAgeMs: (_, section) => reportedAgeMs(section),
+    selectingFields: (value, section) => selectingFields(section, () => value),
+    notModifiedFields: (_, section) => notModifiedFields(section),
     representsTarget: (value, section) => representsTarget({ scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
     invalidatedTargets: (value, section) => invalidatedTargets({ method: 'POST', scheme: 'http', authority: 'api.example.com', target: `/${value}` }, 200, section),
-    cacheKey: value => { const r = request({ Cookie: value, 'X-Own': value }); return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x-own'] }, []) },
-    isNotModified: (value, section) => isNotModified(request({ 'If-None-Match': value }), 200, section, T0), notModifiedSince: (value, section) => isNotModified(request({ 'If-Modified-Since': value }), 200, section, T0),
+    cacheKey: value => {
+      const r = request({ Cookie: value, 'X-Own': value })
+      return cacheKey('r', r, r.requestField, { ...defaultRules, cookies: ['a'] }, { ignoreQuery: undefined, sortQuery: false, headers: ['x-own'] }, [])
+    },
+    isNotModified: (value, section) => isNotModified(request({ 'If-None-Match': value }), 200, section, T0),
+    notModifiedSince: (value, section) => isNotModified(request({ 'If-Modified-Since': value }), 200, section, T0),
   }
   for (const [name, parse] of Object.entries(parsers)) {
-    fc.assert(fc.property(text, response, (value, fields) => { parse(value, lines(fields)) }))
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.array(fc.tuple(fc.string(), fc.string({ unit: 'binary' }))), (value, pairs) => { parse(value, pairs.flat()) }))
+    fc.assert(fc.property(text, response, (value, fields) => {
+      parse(value, lines(fields))
+    }))
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.array(fc.tuple(fc.string(), fc.string({ unit: 'binary' }))), (value, pairs) => {
+      parse(value, pairs.flat())
+    }))
     t.pass(name)
   }
-  fc.assert(fc.property(anyMetadata, response, (meta, fields) => { confirms(meta, lines(fields)) }))
+  fc.assert(fc.property(anyMetadata, response, (meta, fields) => {
+    confirms(meta, lines(fields))
+  }))
 })
 
 t.test('normalising a normal form changes nothing', async t => {
@@ -242,6 +338,9 @@ t.test('normalising a normal form changes nothing', async t => {
   for (const name of ['accept', 'accept-language', 'accept-encoding', 'x-own']) once(name, text, value => normaliseSelecting(name, value))
   once('a query', fc.oneof(text, fc.webQueryParameters().map(query => `/a?${query}`)), value => removeQueryParameters(value, compileNames(['a*', '*b']), true))
   once('white space', text, value => withoutOuterSpace(value))
-  once('a date', text, value => { const ms = parseHttpDate(value, T0); return ms === undefined ? undefined : formatHttpDate(ms) })
+  once('a date', text, value => {
+    const ms = parseHttpDate(value, T0)
+    return ms === undefined ? undefined : formatHttpDate(ms)
+  })
   once('members of a list', text, value => listMembers(value).join(', '))
 })

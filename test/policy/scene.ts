@@ -16,8 +16,19 @@ export const dateT0 = formatHttpDate(T0)
 export const defaultTags = resolveConfig({ origins: { api: { servers: ['http://127.0.0.1:1'] } } }).cache.tags
 
 export const defaultRules: Rules = {
-  enabled: true, ambiguous: false, defaultTtlMs: undefined, statusTtlMs: new Map(), heuristicTtlMs: 300_000, staleWhileRevalidateMs: 0, staleIfErrorMs: undefined, staleIfSlowMs: undefined,
-  maxTtlMs: 365 * 86_400_000, keepStaleMs: 3_600_000, cookies: 'private', setCookie: 'skip', maxEntryBytes: 1_000_000,
+  enabled: true,
+  ambiguous: false,
+  defaultTtlMs: undefined,
+  statusTtlMs: new Map(),
+  heuristicTtlMs: 300_000,
+  staleWhileRevalidateMs: 0,
+  staleIfErrorMs: undefined,
+  staleIfSlowMs: undefined,
+  maxTtlMs: 365 * 86_400_000,
+  keepStaleMs: 3_600_000,
+  cookies: 'private',
+  setCookie: 'skip',
+  maxEntryBytes: 1_000_000,
   tags: compileTags(defaultTags),
 }
 

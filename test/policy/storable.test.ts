@@ -50,7 +50,8 @@ const rows: readonly [sentence: string, response: Fields, options: Parameters<ty
   ['a malformed max-age is stale, so it is not stored', { 'Cache-Control': 'max-age=sixty' }, {}, 'bad-lifetime'],
   ['a default TTL stores what gives none', {}, { rules: { defaultTtlMs: 1000 } }, 'stored'],
   ['a default TTL does not store an error', {}, { status: 404, rules: { defaultTtlMs: 1000 } }, 'no-lifetime'],
-  ['more tags than can be purged again are not stored', { 'Cache-Control': 'max-age=60', 'Surrogate-Key': Array.from({ length: 1500 }, (_, i) => `t${i}`).join(' ') }, {}, 'too-many-tags'],
+  ['more tags than can be purged again are not stored', { 'Cache-Control': 'max-age=60', 'Surrogate-Key': Array.from({ length: 1500 }, (_, i) => `t${i}`).join(' ') }, {},
+    'too-many-tags'],
 ]
 
 t.test('RFC 9111 §3', async t => {
@@ -95,7 +96,9 @@ const storedUnnamed = (status: number): boolean => status >= 200 && !never.has(s
 const statuses = Array.from({ length: 500 }, (_, i) => 100 + i)
 
 t.test('§3: with explicit freshness every final status is stored, known or not, except those that concern one request alone', async t => {
-  for (const fields of [{ 'Cache-Control': 'max-age=60' }, { 'Cache-Control': 's-maxage=60' }, { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT' }, { 'CDN-Cache-Control': 'max-age=60' }]) {
+  for (const fields of [{ 'Cache-Control': 'max-age=60' }, { 'Cache-Control': 's-maxage=60' }, { Expires: 'Thu, 01 Jan 2026 00:01:00 GMT' }, {
+    'CDN-Cache-Control': 'max-age=60',
+  }]) {
     const kept = statuses.filter(status => assess(fields, { status }).store)
     t.same(kept, statuses.filter(storedUnnamed), JSON.stringify(fields))
   }
@@ -110,7 +113,11 @@ t.test('statuses that judge one message are stored only where the operator names
 })
 
 t.test('§4.2.2: without it those that are heuristically cacheable are, and with public any', async t => {
-  const guess = (fields: Fields): number[] => statuses.filter(status => { const verdict = assess(fields, { status }); return verdict.store && verdict.meta.lifetimeSource === 'heuristic' })
+  const guess = (fields: Fields): number[] =>
+    statuses.filter(status => {
+      const verdict = assess(fields, { status })
+      return verdict.store && verdict.meta.lifetimeSource === 'heuristic'
+    })
   t.same(guess({ 'Last-Modified': lastYear }), guessed)
   t.same(guess({ 'Last-Modified': lastYear, 'Cache-Control': 'public' }), statuses.filter(storedUnnamed))
 })
@@ -125,7 +132,8 @@ t.test('RFC 9110 §9.3.3: a response to POST is stored with explicit freshness a
     const verdict = assess({ 'Cache-Control': 'max-age=60', ...fields }, { ...options, method: 'POST' })
     return verdict.store ? 'stored' : verdict.reason
   }
-  for (const own of ['/a', 'a', './a', '/x/../a', 'http://api.example.com/a', 'HTTP://API.example.com:80/a', '//api.example.com/a', '', '/a#part', './a#']) t.equal(post({ 'Content-Location': own }), 'stored', own)
+  for (const own of ['/a', 'a', './a', '/x/../a', 'http://api.example.com/a', 'HTTP://API.example.com:80/a', '//api.example.com/a', '', '/a#part', './a#'])
+    t.equal(post({ 'Content-Location': own }), 'stored', own)
   for (const other of ['/b', '/a/', '/A', '/%61', '/a?', '/a?x', 'https://api.example.com/a', 'http://api.example.com:8080/a', '//other.example.com/a', 'http://[', '/a, /a']) {
     t.equal(post({ 'Content-Location': other }), 'request-method', other)
   }

@@ -8,7 +8,8 @@ import { conditionalFields, confirms, isNotModified, mergedFields, notModifiedFi
 import { defaultRules, lines, request, stored, T0, type Fields } from './scene.ts'
 
 t.test('§4.3.1: a validation carries the stored validators as they were received', async t => {
-  t.same(conditionalFields(stored({ ETag: 'W/"v 1"', 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }).meta), ['if-none-match', 'W/"v 1"', 'if-modified-since', 'Wed, 01 Jan 2025 00:00:00 GMT'])
+  t.same(conditionalFields(stored({ ETag: 'W/"v 1"', 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }).meta), ['if-none-match', 'W/"v 1"', 'if-modified-since',
+    'Wed, 01 Jan 2025 00:00:00 GMT'])
   t.same(conditionalFields(stored({ 'Cache-Control': 'max-age=1', 'Last-Modified': 'yesterday' }).meta), [])
 })
 
@@ -38,13 +39,14 @@ const preconditions: readonly [sentence: string, request: Fields, response: Fiel
   ['one of a list', { 'If-None-Match': '"x", "a"' }, { ETag: '"a"' }, true],
   ['a star', { 'If-None-Match': '*' }, { ETag: '"a"' }, true],
   ['another tag', { 'If-None-Match': '"b"' }, { ETag: '"a"' }, false],
-  ['If-None-Match comes before If-Modified-Since', { 'If-None-Match': '"b"', 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { ETag: '"a"', 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }, false],
+  ['If-None-Match comes before If-Modified-Since', { 'If-None-Match': '"b"', 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { ETag: '"a"',
+    'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }, false],
   ['not changed since', { 'If-Modified-Since': 'Wed, 01 Jan 2025 00:00:00 GMT' }, { 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }, true],
   ['changed since', { 'If-Modified-Since': 'Wed, 01 Jan 2025 00:00:00 GMT' }, { 'Last-Modified': 'Wed, 01 Jan 2025 00:00:01 GMT' }, false],
   ['a date that is none is ignored', { 'If-Modified-Since': 'today' }, { 'Last-Modified': 'Wed, 01 Jan 2025 00:00:00 GMT' }, false],
 ]
 
-t.test('§4.3.2: a client\'s own precondition', async t => {
+t.test("§4.3.2: a client's own precondition", async t => {
   for (const [sentence, asked, response, expected] of preconditions) {
     t.test(sentence, async t => {
       t.equal(isNotModified(request(asked), 200, lines(response), T0), expected)
@@ -67,7 +69,7 @@ t.test('§4.4: the URLs that an unsafe request invalidates', async t => {
   t.same(after('POST', 404), [])
   t.same(after('GET', 200, { Location: '/b' }), [], 'a safe method invalidates nothing')
   t.same(after('PUT', 200, { Location: '/b', 'Content-Location': 'http://api.example.com/c?d' }), ['/a?b=c', '/b', '/c?d'])
-  t.same(after('PUT', 200, { Location: 'http://other.example.com/b', 'Content-Location': '//evil.example/c' }), ['/a?b=c'], 'never another origin\'s')
+  t.same(after('PUT', 200, { Location: 'http://other.example.com/b', 'Content-Location': '//evil.example/c' }), ['/a?b=c'], "never another origin's")
   t.same(after('PUT', 200, { Location: 'https://api.example.com/b' }), ['/a?b=c'], 'another scheme is another origin')
   t.same(after('PUT', 200, { Location: '/x/./y' }), ['/a?b=c', '/x/./y', '/x/y'], 'as it is written, and as clients resolve it')
   t.same(after('PUT', 200, { Location: 'http://API.example.com:80/x/./y#z' }), ['/a?b=c', '/x/./y', '/x/y'])
@@ -83,7 +85,8 @@ t.test('RFC 9211: Cache-Status', async t => {
   t.equal(hitStatus('max-stale', -1), 'springhouse; hit; ttl=-1; detail=max-stale')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: undefined }), 'springhouse; fwd=uri-miss; fwd-status=200; stored; detail=uri-miss')
   t.equal(forwardStatus({ reason: 'uri-miss', status: 200, notStored: 'no-store' }), 'springhouse; fwd=uri-miss; fwd-status=200; detail=no-store')
-  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale', 'RFC 9211 §2.6: it waited for another fetch, and was forwarded nevertheless')
+  t.equal(forwardStatus({ reason: 'stale', status: 304, notStored: undefined, waited: true }), 'springhouse; fwd=stale; fwd-status=304; stored; collapsed=?0; detail=stale',
+    'RFC 9211 §2.6: it waited for another fetch, and was forwarded nevertheless')
   t.equal(collapsedStatus('stale', 59_400), 'springhouse; fwd=stale; collapsed; ttl=59; detail=stale', 'RFC 9211 §2.6: served with the response to another request')
   t.equal(forwardStatus({ reason: 'uri-miss', status: undefined, notStored: undefined }), 'springhouse; fwd=uri-miss; detail=uri-miss')
   t.equal(passStatus('method'), 'springhouse; fwd=method; detail=method')

@@ -25,7 +25,10 @@ async function responses(test: { teardown(close: () => Promise<void>): void }): 
     },
   })
   test.teardown(() => proxy.close())
-  return { port: proxy.port, next: () => new Promise((resolve) => { waiting.push(resolve) }) }
+  return { port: proxy.port, next: () =>
+    new Promise((resolve) => {
+      waiting.push(resolve)
+    }) }
 }
 
 /** A client that reads the body on demand, and the way in which it leaves. */
@@ -55,10 +58,17 @@ for (const protocol of ['h1', 'h2'] as const) {
     const exchange = await coming
     const { response } = exchange
     let told = 0
-    const never = (): void => { told += 100 }
+    const never = (): void => {
+      told += 100
+    }
     response.onClose(never)
     response.offClose(never)
-    const left = new Promise<void>((resolve) => { response.onClose(() => { told++; resolve() }) })
+    const left = new Promise<void>((resolve) => {
+      response.onClose(() => {
+        told++
+        resolve()
+      })
+    })
     t.equal(response.hasLeft, false)
     leave()
     await left
@@ -88,7 +98,9 @@ for (const protocol of ['h1', 'h2'] as const) {
     const room = writable(response)
     let read = 0
     const reader = await body()
-    reader.on('data', (piece: Buffer) => { read += piece.length })
+    reader.on('data', (piece: Buffer) => {
+      read += piece.length
+    })
     await room
     const ended = once(reader, 'end')
     response.end()
@@ -113,7 +125,10 @@ for (const protocol of ['h1', 'h2'] as const) {
       },
     })
     const clients = secureClients(proxy.port)
-    t.teardown(async () => { clients.close(); await proxy.close() })
+    t.teardown(async () => {
+      clients.close()
+      await proxy.close()
+    })
     t.ok((await clients.ask(protocol, '/cut')).broken)
     t.match(await clients.ask(protocol, '/'), { status: 200, body: 'halfwhole', broken: undefined })
     t.match(await clients.ask(protocol, '/', 'HEAD'), { status: 200, body: '', broken: undefined })

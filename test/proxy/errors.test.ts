@@ -27,7 +27,9 @@ tap.test('each way in which an origin fails is a problem of its own, which names
   const smuggling = await startCannedOrigin('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
   const impossible = await startCannedOrigin('HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n')
   const plain = await startOrigin(() => undefined)
-  t.teardown(async () => { for (const origin of [hanging, resetting, garbage, smuggling, impossible, plain]) await origin.close() })
+  t.teardown(async () => {
+    for (const origin of [hanging, resetting, garbage, smuggling, impossible, plain]) await origin.close()
+  })
   const cases = [
     ['ORIGIN_REFUSED', `http://127.0.0.1:${await closedPort()}`],
     ['ORIGIN_DNS', 'http://no-such-host.invalid'],
@@ -49,10 +51,13 @@ tap.test('each way in which an origin fails is a problem of its own, which names
   }
 })
 
-tap.test('an origin\'s own errors are its own: passed as they are, and never repeated', async (t) => {
+tap.test("an origin's own errors are its own: passed as they are, and never repeated", async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(503, { 'retry-after': '1' }).end('busy'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const answer = await ask(proxy.port)
   t.equal(answer.status, 503)
   t.equal(answer.body.toString(), 'busy')
@@ -60,7 +65,9 @@ tap.test('an origin\'s own errors are its own: passed as they are, and never rep
 })
 
 tap.test('a request that no route takes is a 404 problem', async (t) => {
-  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NO_ROUTE') } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => {
+    throw new SpringhouseError('NO_ROUTE')
+  } })
   t.teardown(() => proxy.close())
   for (const method of ['GET', 'POST', 'M-SEARCH']) isProblem(t, await ask(proxy.port, { method, path: '/x/y' }), 'NO_ROUTE', method)
 })
@@ -68,7 +75,10 @@ tap.test('a request that no route takes is a 404 problem', async (t) => {
 tap.test('a pool that is full responds with 503', async (t) => {
   const origin = await startOrigin(() => undefined)
   const proxy = await startProxyAlone({ servers: [origin.url], maxConnections: 1, maxQueue: 0 })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   ask(proxy.port).catch(() => undefined)
   await origin.nth(1)
   isProblem(t, await ask(proxy.port), 'ORIGIN_BUSY', 'busy')
@@ -76,9 +86,14 @@ tap.test('a pool that is full responds with 503', async (t) => {
 
 tap.test('an internal fault is a 500 without details', async (t) => {
   const faults: Record<string, Pick<RequestHandler, 'handle'>> = {
-    'handle throws': { handle: () => { throw new Error('127.0.0.1 secret') } },
+    'handle throws': { handle: () => {
+      throw new Error('127.0.0.1 secret')
+    } },
     'handle rejects': { handle: () => Promise.reject(new Error('127.0.0.1 secret')) },
-    'handle returns later, and then rejects': { handle: async () => { await Promise.resolve(); throw new Error('127.0.0.1 secret') } },
+    'handle returns later, and then rejects': { handle: async () => {
+      await Promise.resolve()
+      throw new Error('127.0.0.1 secret')
+    } },
     'the pool is unknown': { handle: exchange => new Pass(passParts, routedTo('elsewhere', exchange), 'method') },
   }
   for (const [name, parts] of Object.entries(faults)) {
@@ -89,7 +104,9 @@ tap.test('an internal fault is a 500 without details', async (t) => {
 })
 
 tap.test('an error of the catalogue that handle throws becomes its problem', async (t) => {
-  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => { throw new SpringhouseError('NOT_CACHED') } })
+  const proxy = await startProxyAlone({ servers: ['http://127.0.0.1:1'] }, { handle: () => {
+    throw new SpringhouseError('NOT_CACHED')
+  } })
   t.teardown(() => proxy.close())
   isProblem(t, await ask(proxy.port), 'NOT_CACHED', 'only-if-cached')
 })
@@ -107,7 +124,10 @@ tap.test('TRACE is not allowed, CONNECT not implemented', async (t) => {
 tap.test('a message that is not HTTP is a 400 problem, and the connection is closed', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const messages = {
     'no HTTP at all': 'hello\r\n\r\n',
     'length beside chunks': 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
@@ -128,7 +148,10 @@ tap.test('a message that is not HTTP is a 400 problem, and the connection is clo
 tap.test('a body that is malformed is refused in its turn, behind the requests before it', async (t) => {
   const origin = await startOrigin((request, response) => response.end(request.url))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   for (const before of [['/a'], ['/a', '/b']]) {
     const asked = before.map(path => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).join('')
     const answer = await rawRequest(proxy.port, `${asked}POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nGET /d HTTP/1.1\r\nHost: h\r\n\r\n`)
@@ -140,7 +163,10 @@ tap.test('a body that is malformed is refused in its turn, behind the requests b
 tap.test('a Host that two readers may read differently is a 400 problem', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   for (const host of ['Host: a\r\nHost: b', 'Host: a\r\nhOST: a', 'Host: a/b', 'Host: u@a', 'Host: a b', 'Host: a?b', 'Host: "a"', 'Host: a\\b']) {
     t.match(await rawRequest(proxy.port, `GET / HTTP/1.1\r\n${host}\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 400 [^]*BAD_REQUEST/, host)
   }
@@ -151,9 +177,15 @@ tap.test('a Host that two readers may read differently is a 400 problem', async 
 })
 
 tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
-  const origin = await startOrigin((_request, response) => { response.write('in '); response.end('chunks') })
+  const origin = await startOrigin((_request, response) => {
+    response.write('in ')
+    response.end('chunks')
+  })
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const answer = await rawRequest(proxy.port, 'GET /old HTTP/1.0\r\n\r\n')
   t.match(answer, /^HTTP\/1\.1 200 [^]*\r\n\r\nin chunks$/)
   t.notMatch(answer, /transfer-encoding/i)
@@ -163,8 +195,12 @@ tap.test('HTTP/1.0 needs no Host, and gets no chunks', async (t) => {
 tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ยง3.2.2)', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
-  for (const [target, host, path] of [['http://a.example/x/./y?z', 'a.example', '/x/./y?z'], ['HTTP://a.example:81', 'a.example:81', '/'], ['https://a.example?q', 'a.example', '/?q']] as const) {
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
+  for (const [target, host, path] of [['http://a.example/x/./y?z', 'a.example', '/x/./y?z'], ['HTTP://a.example:81', 'a.example:81', '/'], ['https://a.example?q', 'a.example',
+    '/?q']] as const) {
     t.match(await rawRequest(proxy.port, `GET ${target} HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 200 /, target)
     t.equal(origin.requests.at(-1)?.header('host'), host)
     t.equal(origin.requests.at(-1)?.target, path)
@@ -177,7 +213,10 @@ tap.test('an absolute-form target counts, and not the Host beside it (RFC 9112 ย
 tap.test('the proxy itself responds to an OPTIONS about itself, and counts down the hops of one with hops left', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   t.match(await rawRequest(proxy.port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 204 [^]*Allow: /)
   t.equal((await ask(proxy.port, { method: 'OPTIONS', headers: ['Max-Forwards', '0'] })).status, 204)
   t.equal(origin.requests.length, 0)
@@ -196,10 +235,14 @@ tap.test('a request that is too long is refused: the target with 414, the fields
 tap.test('a request that goes in circles is refused, and two tiers of one name are not', async (t) => {
   const origin = await startOrigin((_request, response) => response.end('reached'))
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   isProblem(t, await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 springhouse', 'Via', '1.0 springhouse (x)'] }), 'LOOP', 'three times')
   t.equal((await ask(proxy.port, { headers: ['Via', '1.1 springhouse, 1.1 other'] })).status, 200)
-  isProblem(t, await ask(proxy.port, { headers: ['CDN-Loop', 'springhouse, SpringHouse;a=1', 'Connection', 'CDN-Loop', 'CDN-Loop', '"never closed, springhouse'] }), 'LOOP', 'by CDN-Loop alone')
+  isProblem(t, await ask(proxy.port, { headers: ['CDN-Loop', 'springhouse, SpringHouse;a=1', 'Connection', 'CDN-Loop', 'CDN-Loop', '"never closed, springhouse'] }), 'LOOP',
+    'by CDN-Loop alone')
   t.equal((await ask(proxy.port, { headers: ['CDN-Loop', 'springhouse, other;by=springhouse, springhouse.example', 'Via', '1.1 springhouse'] })).status, 200)
   t.equal(origin.requests.at(-1)?.header('cdn-loop'), 'springhouse, other;by=springhouse, springhouse.example, springhouse')
 })
@@ -216,7 +259,9 @@ tap.test('an upload that is refused early leaves its connection closed, not conf
   const answer = await new Promise<string>((resolve) => {
     let seen = ''
     const socket = connect(proxy.port, '127.0.0.1', () => socket.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nGET /smuggled HTTP/1.1\r\n'))
-    socket.on('data', (chunk) => { seen += chunk.toString() })
+    socket.on('data', (chunk) => {
+      seen += chunk.toString()
+    })
     socket.on('error', () => undefined)
     socket.on('close', () => resolve(seen))
   })

@@ -6,7 +6,7 @@ import { handled } from '../../src/exchange/handle.ts'
 import { passFor, startProxyAlone } from './proxy-under-test.ts'
 import type { RequestContext } from '../../src/forwarding/request-context.ts'
 
-tap.test('a request that handle takes is handle\'s, at once or later, and no one else writes to its response', async (t) => {
+tap.test("a request that handle takes is handle's, at once or later, and no one else writes to its response", async (t) => {
   const origin = await startOrigin((_request, response) => response.end('origin'))
   const proxy = await startProxyAlone({ servers: [origin.url] }, {
     handle: (exchange) => {
@@ -18,13 +18,18 @@ tap.test('a request that handle takes is handle\'s, at once or later, and no one
         response.end('hit')
         return handled
       }
-      return new Promise((resolve) => setImmediate(() => {
-        response.end('late hit')
-        resolve(handled)
-      }))
+      return new Promise((resolve) =>
+        setImmediate(() => {
+          response.end('late hit')
+          resolve(handled)
+        })
+      )
     },
   })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const hit = await ask(proxy.port, { path: '/hit' })
   t.equal(hit.body.toString(), 'hit')
   t.strictSame(hit.rawHeaders.slice(0, 2), ['X-From', 'cache'])
@@ -66,7 +71,10 @@ tap.test('a request injected through Fastify came past the listener, and reaches
       return passFor(exchange)
     },
   })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   for (const url of ['/', '/a?b', '/../x']) t.equal((await proxy.app.inject(url)).statusCode, 404)
   t.equal((await proxy.app.inject({ method: 'POST', url: '/', payload: 'x' })).statusCode, 404)
   t.equal(asked, 0)

@@ -15,13 +15,19 @@ const tls = { cert: testCertificate, key: testKey, http2: true }
 /** A proxy before an origin that responds to /held after `release`, and to all others at once. */
 async function house(t: Test, options: Partial<ProxyOptions>): Promise<RunningProxy & { origin: ScriptedOrigin; release(): void }> {
   let release = (): void => undefined
-  const released = new Promise<void>((resolve) => { release = resolve })
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
   const origin = await startOrigin(async (request, response) => {
     if (request.url === '/held') await released
     response.end('here')
   })
   const proxy = await startProxyAlone({ servers: [origin.url] }, { options })
-  t.teardown(async () => { release(); await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    release()
+    await proxy.close()
+    await origin.close()
+  })
   return { ...proxy, origin, release }
 }
 
@@ -36,11 +42,16 @@ async function silent(t: Test, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
   t.teardown(() => socket.destroy())
-  await new Promise<void>((resolve) => { socket.once('connect', () => resolve()) })
+  await new Promise<void>((resolve) => {
+    socket.once('connect', () => resolve())
+  })
   return socket
 }
 
-const once = (socket: Socket): Promise<string> => new Promise((resolve) => { socket.once('data', (bytes: Buffer) => resolve(bytes.toString('latin1'))) })
+const once = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => {
+    socket.once('data', (bytes: Buffer) => resolve(bytes.toString('latin1')))
+  })
 
 // The guard: ListenerLoad.isBeyond.
 t.test('a connection beyond maxClients gets 503 and is closed; once another has closed, the next is served', async (t) => {
@@ -64,7 +75,9 @@ t.test('a connection that was accepted beyond the bound is served if there is ro
   const first = await silent(t, port)
   const second = await silent(t, port)
   first.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  await new Promise((resolve) => { first.once('close', resolve).resume() })
+  await new Promise((resolve) => {
+    first.once('close', resolve).resume()
+  })
   for (let i = 0; i < 2; i++) {
     second.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     t.match(await once(second), /^HTTP\/1\.1 200 /)
@@ -91,10 +104,14 @@ t.test('over TLS the response is the same, over HTTP/1.1 and HTTP/2, and the ses
   const session = connectH2(`https://127.0.0.1:${port}`, { ca: testCertificate })
   session.on('error', () => undefined)
   const stream = session.request({ ':path': '/' })
-  const status = new Promise<unknown>((resolve) => { stream.once('response', (fields) => resolve([fields[':status'], fields['retry-after']])) })
+  const status = new Promise<unknown>((resolve) => {
+    stream.once('response', (fields) => resolve([fields[':status'], fields['retry-after']]))
+  })
   stream.resume()
   t.same(await status, [503, '1'])
-  await new Promise((resolve) => { session.once('close', resolve) })
+  await new Promise((resolve) => {
+    session.once('close', resolve)
+  })
 })
 
 t.test('half handshakes beyond both bounds are closed', async (t) => {
@@ -122,7 +139,10 @@ for (const secure of [false, true]) {
     } else {
       const session = connectH2(`https://127.0.0.1:${port}`, { ca: testCertificate })
       t.teardown(() => session.destroy())
-      const status = (path: string): Promise<unknown> => new Promise((resolve) => { session.request({ ':path': path }).on('response', (fields) => resolve(fields[':status'])).resume() })
+      const status = (path: string): Promise<unknown> =>
+        new Promise((resolve) => {
+          session.request({ ':path': path }).on('response', (fields) => resolve(fields[':status'])).resume()
+        })
       const held = [status('/held'), status('/held')]
       await origin.nth(2)
       t.equal(await status('/'), 503)

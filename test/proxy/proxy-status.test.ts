@@ -7,12 +7,38 @@ import { counting, startProxy } from '../support/proxy.ts'
 
 /** RFC 9209 §2.3: the registered types, and the status that each recommends; undefined: any that fits. */
 const registered: Readonly<Record<string, number | undefined>> = {
-  dns_timeout: 504, dns_error: 502, destination_not_found: 500, destination_unavailable: 503, destination_ip_prohibited: 502, destination_ip_unroutable: 502,
-  connection_refused: 502, connection_terminated: 502, connection_timeout: 504, connection_read_timeout: 504, connection_write_timeout: 504, connection_limit_reached: 503,
-  tls_protocol_error: 502, tls_certificate_error: 502, tls_alert_received: 502, http_request_error: undefined, http_request_denied: 403, http_response_incomplete: 502,
-  http_response_header_section_size: 502, http_response_header_size: 502, http_response_body_size: 502, http_response_trailer_section_size: 502, http_response_trailer_size: 502,
-  http_response_transfer_coding: 502, http_response_content_coding: 502, http_response_timeout: 504, http_upgrade_failed: 502, http_protocol_error: 502,
-  proxy_internal_response: undefined, proxy_internal_error: 500, proxy_configuration_error: 500, proxy_loop_detected: 502,
+  dns_timeout: 504,
+  dns_error: 502,
+  destination_not_found: 500,
+  destination_unavailable: 503,
+  destination_ip_prohibited: 502,
+  destination_ip_unroutable: 502,
+  connection_refused: 502,
+  connection_terminated: 502,
+  connection_timeout: 504,
+  connection_read_timeout: 504,
+  connection_write_timeout: 504,
+  connection_limit_reached: 503,
+  tls_protocol_error: 502,
+  tls_certificate_error: 502,
+  tls_alert_received: 502,
+  http_request_error: undefined,
+  http_request_denied: 403,
+  http_response_incomplete: 502,
+  http_response_header_section_size: 502,
+  http_response_header_size: 502,
+  http_response_body_size: 502,
+  http_response_trailer_section_size: 502,
+  http_response_trailer_size: 502,
+  http_response_transfer_coding: 502,
+  http_response_content_coding: 502,
+  http_response_timeout: 504,
+  http_upgrade_failed: 502,
+  http_protocol_error: 502,
+  proxy_internal_response: undefined,
+  proxy_internal_error: 500,
+  proxy_configuration_error: 500,
+  proxy_loop_detected: 502,
 }
 
 // Where the status says more than the one that the registry recommends.
@@ -35,7 +61,7 @@ t.test('every error that a proxy reports of itself has a registered type, and it
   }
 })
 
-t.test('a member holds this proxy\'s name and the type, and nothing about the inside', async t => {
+t.test("a member holds this proxy's name and the type, and nothing about the inside", async t => {
   const error = new SpringhouseError('ORIGIN_REFUSED', { cause: new Error('connect 10.0.0.1:80'), detail: 'api-1.internal' })
   t.equal(fieldValue(problemFields(error, '{}', 'springhouse'), 'proxy-status'), 'springhouse; error=connection_refused')
 })
@@ -48,7 +74,7 @@ t.test('members of an origin side pass on, by either way, and are not stored for
   t.equal((await house.get('/a')).header('proxy-status'), undefined, 'they describe one passage')
 })
 
-t.test('a response that may only come from cache says that it is the proxy\'s own', async t => {
+t.test("a response that may only come from cache says that it is the proxy's own", async t => {
   const house = await startProxy(t, { origin: counting({}) })
   const refused = await house.get('/a', { 'Cache-Control': 'only-if-cached' })
   t.equal(refused.header('proxy-status'), 'springhouse; error=proxy_internal_response')

@@ -67,7 +67,8 @@ export function passFor(exchange: ClientExchange, reason: PassReason = exchange.
 }
 
 /** Everything passes to the pool `Api`, unless the parts say otherwise. */
-export async function startProxyAlone(config: Partial<OriginConfig>, parts: Partial<RequestHandler & Omit<ProxyParts, 'options' | 'handler'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
+export async function startProxyAlone(config: Partial<OriginConfig>,
+  parts: Partial<RequestHandler & Omit<ProxyParts, 'options' | 'handler'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
   // A name with a capital: pools are looked up by host name, which has none.
   const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock, logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
   const { handle = passFor, passUpgrade = (exchange: ClientExchange) => passFor(exchange, 'upgrade') } = parts

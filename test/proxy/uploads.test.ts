@@ -35,7 +35,10 @@ async function uploading(t: Test): Promise<Upload> {
   const [request] = await once(server, 'request') as [IncomingMessage]
   request.on('error', () => undefined)
   const upload = {
-    watch, request, client, late: 0,
+    watch,
+    request,
+    client,
+    late: 0,
     async send(bytes: number) {
       const { socket } = request
       const before = socket.bytesRead
@@ -43,7 +46,9 @@ async function uploading(t: Test): Promise<Upload> {
       await eventually(() => socket.bytesRead >= before + bytes)
     },
   }
-  watch.watch(request, { headersSent: false }, () => { upload.late++ })
+  watch.watch(request, { headersSent: false }, () => {
+    upload.late++
+  })
   return upload
 }
 

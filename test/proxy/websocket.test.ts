@@ -38,17 +38,21 @@ async function startEcho(secure = false): Promise<{ port: number; handshakes: In
   return {
     port: (server.address() as AddressInfo).port,
     handshakes,
-    close: () => new Promise((resolve) => {
-      for (const client of echo.clients) client.terminate()
-      server.close(() => resolve())
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        for (const client of echo.clients) client.terminate()
+        server.close(() => resolve())
+      }),
   }
 }
 
-tap.test('a WebSocket is echoed through, text and binary, with the client\'s fields at the origin', async (t) => {
+tap.test("a WebSocket is echoed through, text and binary, with the client's fields at the origin", async (t) => {
   const echo = await startEcho()
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
-  t.teardown(async () => { await proxy.close(); await echo.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await echo.close()
+  })
   const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/chat/./room?x=1`, ['v2.chat', 'v1.chat'], {
     headers: { Cookie: 'session=1', Authorization: 'Bearer x', 'X-Custom': 'y', 'X-Forwarded-For': '1.1.1.1', 'X-Original-URL': '/admin', Host: 'chat.example.com' },
     origin: 'http://app.example.com',
@@ -65,8 +69,14 @@ tap.test('a WebSocket is echoed through, text and binary, with the client\'s fie
   const [handshake] = echo.handshakes
   t.equal(handshake?.url, '/chat/room?x=1')
   t.match(handshake?.headers, {
-    cookie: 'session=1', authorization: 'Bearer x', 'x-custom': 'y', origin: 'http://app.example.com', host: 'chat.example.com',
-    'x-forwarded-for': '127.0.0.1', via: '1.1 springhouse', 'sec-websocket-protocol': 'v2.chat,v1.chat',
+    cookie: 'session=1',
+    authorization: 'Bearer x',
+    'x-custom': 'y',
+    origin: 'http://app.example.com',
+    host: 'chat.example.com',
+    'x-forwarded-for': '127.0.0.1',
+    via: '1.1 springhouse',
+    'sec-websocket-protocol': 'v2.chat,v1.chat',
   })
   t.notOk(handshake?.headers['x-original-url'])
   const closed = once(socket, 'close')
@@ -88,12 +98,15 @@ tap.test('a WebSocket to a TLS origin is verified as the configuration says', as
   }
 })
 
-tap.test('a WebSocket goes to an address of the server\'s name, and is verified against the name', async (t) => {
+tap.test("a WebSocket goes to an address of the server's name, and is verified against the name", async (t) => {
   for (const secure of [false, true]) {
     const echo = await startEcho(secure)
     const server = `${secure ? 'https' : 'http'}://origin.test:${echo.port}`
     const proxy = await startProxyAlone({ servers: [server], ...(secure && { tls: { ca: testCertificate } }) }, { resolve: async () => ['127.0.0.1'] })
-    t.teardown(async () => { await proxy.close(); await echo.close() })
+    t.teardown(async () => {
+      await proxy.close()
+      await echo.close()
+    })
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`, { headers: { Host: 'chat.example.com' } })
     socket.on('open', () => socket.send('hello'))
     await once(socket, 'message')
@@ -113,7 +126,11 @@ tap.test('another server takes the handshake when one cannot be reached, or rese
   const echo = await startEcho()
   const resetting = await startRawOrigin((socket) => socket.once('data', () => socket.resetAndDestroy()))
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${await closedPort()}`, resetting.url, `http://127.0.0.1:${echo.port}`], balance: 'round-robin', retries: 2 })
-  t.teardown(async () => { await proxy.close(); await echo.close(); await resetting.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await echo.close()
+    await resetting.close()
+  })
   for (let i = 1; i <= 3; i++) {
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
     await once(socket, 'open')
@@ -124,13 +141,16 @@ tap.test('another server takes the handshake when one cannot be reached, or rese
   }
 })
 
-tap.test('an origin\'s response in place of a WebSocket is forwarded', async (t) => {
+tap.test("an origin's response in place of a WebSocket is forwarded", async (t) => {
   const origin = await startOrigin((request, response) => {
     response.writeHead(request.url === '/old' ? 426 : 401, ['WWW-Authenticate', 'Bearer', 'Connection', 'keep-alive, X-Hop', 'X-Hop', '1', 'X-Kept', '1', 'Cache-Tag', 't'])
     response.end('x'.repeat(200_000))
   })
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   for (const [path, status] of [['/', 401], ['/old', 426]] as const) {
     const answer = await rawRequest(proxy.port, handshakeFor(path))
     t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
@@ -161,17 +181,25 @@ tap.test('only a 101 that names WebSocket opens a tunnel', async (t) => {
 })
 
 tap.test('a truncated response in place of a WebSocket is truncated for the client', async (t) => {
-  const origin = await startRawOrigin((socket) => socket.once('data', () => {
-    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy())
-  }))
+  const origin = await startRawOrigin((socket) =>
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf', () => socket.resetAndDestroy())
+    })
+  )
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
-  const request = httpRequest({ host: '127.0.0.1', port: proxy.port, headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version': '13' } })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
+  const request = httpRequest({ host: '127.0.0.1', port: proxy.port,
+    headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version': '13' } })
   request.end()
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   response.resume()
   response.on('error', () => undefined)
-  await new Promise((resolve) => { response.on('close', resolve) })
+  await new Promise((resolve) => {
+    response.on('close', resolve)
+  })
   t.equal(response.statusCode, 403)
   t.equal(response.complete, false)
 })
@@ -217,14 +245,19 @@ tap.test('a reader that stalls holds its sender back, and no memory', async (t) 
     })
   })
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const socket = connect(proxy.port, '127.0.0.1', () => socket.write(handshakeFor('/')))
   await once(socket, 'readable')
   // It reads no further. The system's buffers fill once; then nothing moves.
   let before = -1
   while (before !== taken) {
     before = taken
-    await new Promise((resolve) => { setTimeout(resolve, 100) })
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100)
+    })
   }
   t.ok(taken < 64, `${taken} MiB of 256 were taken`)
   socket.destroy()
@@ -237,7 +270,10 @@ tap.test('the end of either side is the end of both', async (t) => {
     socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'))
   })
   const proxy = await startProxyAlone({ servers: [origin.url] })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const opened = async (): Promise<Socket> => {
     const socket = connect(proxy.port, '127.0.0.1', () => socket.write(handshakeFor('/')))
     socket.on('error', () => undefined)
@@ -254,7 +290,10 @@ tap.test('the end of either side is the end of both', async (t) => {
   const gone = once(sockets.at(-1) as Socket, 'close')
   second.resetAndDestroy()
   await gone
-  while (pending() !== 0) await new Promise((resolve) => { setImmediate(resolve) })
+  while (pending() !== 0)
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
   t.pass('it counts no more')
 })
 
@@ -266,7 +305,10 @@ tap.test('a WebSocket without a route, or with a target that is not fit, is refu
       return passFor(exchange, 'upgrade')
     },
   })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   for (const [path, status] of [['/none', 404], ['/a/%2e%2e/b', 400]] as const) {
     const answer = await rawRequest(proxy.port, handshakeFor(path))
     t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*application/problem\\+json`), path)
@@ -284,7 +326,10 @@ tap.test('no protocol but WebSocket is changed to: the request is handled as if 
       return handled
     },
   })
-  t.teardown(async () => { await proxy.close(); await origin.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
   const ask2c = (method: string, path: string, rest: string): Promise<string> =>
     rawRequest(proxy.port, `${method} ${path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n${rest}`)
   t.match(await ask2c('GET', '/hit', '\r\n'), /^HTTP\/1\.1 200 OK\r\n[^]*hit$/)
@@ -300,7 +345,10 @@ tap.test('no protocol but WebSocket is changed to: the request is handled as if 
 tap.test('a client that leaves before its upgrade is sorted does no harm', async (t) => {
   const echo = await startEcho()
   const proxy = await startProxyAlone({ servers: [`http://127.0.0.1:${echo.port}`] })
-  t.teardown(async () => { await proxy.close(); await echo.close() })
+  t.teardown(async () => {
+    await proxy.close()
+    await echo.close()
+  })
   for (let i = 0; i < 20; i++) {
     await new Promise<void>((resolve) => {
       const socket = connect(proxy.port, '127.0.0.1', () => {

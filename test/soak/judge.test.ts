@@ -10,8 +10,7 @@ import { courseOf } from './samples.ts'
 import { bodyOf, pageOf, type Page } from './site.ts'
 import { Troubles } from './troubles.ts'
 
-const named = (path: string, more: { variant?: string; user?: string; generation?: number } = {}): Buffer =>
-  bodyOf({ path, variant: '-', user: '-', generation: 5, ...more }, 500)
+const named = (path: string, more: { variant?: string; user?: string; generation?: number } = {}): Buffer => bodyOf({ path, variant: '-', user: '-', generation: 5, ...more }, 500)
 const wrongByte = (body: Buffer): Buffer => {
   body[300] = (body[300] as number) ^ 1
   return body
@@ -63,12 +62,16 @@ for (const [name, { path, status = 200, body, length, during, found }] of Object
     oracle.confirmed(purge, trail.note('purge', 'confirmed'))
     if (during !== undefined) troubles.begin(during, undefined, trail.elapsedMs)
     const scene: Scene = {
-      trail, oracle, troubles, replicas: [],
+      trail,
+      oracle,
+      troubles,
+      replicas: [],
       origin: new SoakOrigin(new Random(1)),
       violated: ({ rule }) => rules.push(rule),
       hung: (what) => rules.push(what),
     }
-    await read(scene, { page: pageOf(path) as Page, who: 'c1', flavour: 'sour', agent: undefined, method: 'GET', slowMs: 0, leaves: undefined }, { name: 'r1', proxyPort: server.port, up: true })
+    await read(scene, { page: pageOf(path) as Page, who: 'c1', flavour: 'sour', agent: undefined, method: 'GET', slowMs: 0, leaves: undefined }, { name: 'r1',
+      proxyPort: server.port, up: true })
     if (found === undefined) test.same(rules, [])
     else test.match(rules, [found])
   })

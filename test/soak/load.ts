@@ -41,7 +41,8 @@ export async function runClient(scene: Scene, random: Random, who: string, over:
       continue
     }
     await read(scene, {
-      page: pick(random, kind), who,
+      page: pick(random, kind),
+      who,
       flavour: random.pick(flavours),
       agent: random.chance(0.85) ? agent : undefined,
       method: random.chance(0.03) ? 'HEAD' : 'GET',
@@ -69,7 +70,8 @@ async function send({ trail, troubles, ...scene }: Scene, random: Random, who: s
 }
 
 function pick(random: Random, kind: Exclude<keyof typeof shares, 'post'>): Page {
-  const numbers = { hot: () => zipf(random), unique: () => ++asked, none: () => random.between(0, 9), me: () => random.between(0, 4), vary: () => random.between(0, varyKeys - 1), large: () => random.between(0, largeKeys - 1) }
+  const numbers = { hot: () => zipf(random), unique: () => ++asked, none: () => random.between(0, 9), me: () => random.between(0, 4), vary: () => random.between(0, varyKeys - 1),
+    large: () => random.between(0, largeKeys - 1) }
   return pageOf(`/${kind}/${numbers[kind]()}`) as Page
 }
 
@@ -91,7 +93,10 @@ export async function runPurger(scene: Scene, random: Random, over: () => boolea
     const reads: Promise<void>[] = []
     for (const each of scene.replicas) {
       for (let i = 0; i < each.workers && each.up; i++) {
-        reads.push(read(scene, { page: pageOf(random.pick(touched)) as Page, who: 'purger', flavour: random.pick(flavours), agent: undefined, method: 'GET', slowMs: 0, leaves: undefined }, each))
+        reads.push(
+          read(scene, { page: pageOf(random.pick(touched)) as Page, who: 'purger', flavour: random.pick(flavours), agent: undefined, method: 'GET', slowMs: 0, leaves: undefined },
+            each),
+        )
       }
     }
     await Promise.all(reads)

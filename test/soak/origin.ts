@@ -21,13 +21,15 @@ export class SoakOrigin {
 
   constructor(random: Random) {
     this.#random = random
-    this.#servers = [1, 2].map(() => createServer((request, response) => {
-      this.#answer(request, response).catch(() => response.destroy())
-    }).on('connection', (socket: Socket) => {
-      this.#sockets.add(socket)
-      socket.on('error', () => {})
-      socket.on('close', () => this.#sockets.delete(socket))
-    }))
+    this.#servers = [1, 2].map(() =>
+      createServer((request, response) => {
+        this.#answer(request, response).catch(() => response.destroy())
+      }).on('connection', (socket: Socket) => {
+        this.#sockets.add(socket)
+        socket.on('error', () => {})
+        socket.on('close', () => this.#sockets.delete(socket))
+      })
+    )
   }
 
   /** Every response and every change takes the next number. */
@@ -40,14 +42,20 @@ export class SoakOrigin {
   }
 
   async listen(): Promise<void> {
-    await Promise.all(this.#servers.map((server) => new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })))
+    await Promise.all(this.#servers.map((server) =>
+      new Promise<void>((resolve) => {
+        server.listen(0, '127.0.0.1', resolve)
+      })
+    ))
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#servers.map((server) => new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      for (const socket of this.#sockets) socket.destroy()
-    })))
+    await Promise.all(this.#servers.map((server) =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        for (const socket of this.#sockets) socket.destroy()
+      })
+    ))
   }
 
   /** Breaks every connection, in the middle of its message. */

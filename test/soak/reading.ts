@@ -44,7 +44,9 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
   let message: Message | undefined
   try {
     message = await patiently(scene, `${who}: ${method} ${page.path} at ${replica.name} (#${sent})`, exchange(replica.proxyPort, {
-      ...asked, path: page.path, headers: ['Host', host, 'X-Asker', who, 'X-Flavour', asked.flavour],
+      ...asked,
+      path: page.path,
+      headers: ['Host', host, 'X-Asker', who, 'X-Flavour', asked.flavour],
     }))
   } catch (error) {
     const nowMs = trail.elapsedMs
@@ -66,7 +68,9 @@ export async function read(scene: Scene, asked: Read, replica: Asked, again = tr
   trail.count(`status ${status}`)
   if (/; hit/.test(cacheStatus)) trail.count('hits')
   if (asked.slowMs === 0 && page.kind === 'hot') trail.most('slowest response for a hot key, ms', Math.round(tookMs))
-  const told = `${who} is answered by ${replica.name} (#${sent}) after ${Math.round(tookMs)} ms: ${status}, ${message.body.length} bytes, generation ${field(message.response, 'x-generation')} body ${JSON.stringify(readBody(message.body))} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
+  const told = `${who} is answered by ${replica.name} (#${sent}) after ${Math.round(tookMs)} ms: ${status}, ${message.body.length} bytes, generation ${
+    field(message.response, 'x-generation')
+  } body ${JSON.stringify(readBody(message.body))} | ${cacheStatus}${message.complete ? '' : ' | cut'}`
   trail.note(page.path, told)
   const wrong = judge(scene, asked, replica, message, { status, sent, counterAtSend, beganMs, detail: /detail=([a-z0-9-]+)/.exec(cacheStatus)?.[1] ?? '' })
   if (wrong !== undefined) scene.violated(typeof wrong === 'string' ? { rule: wrong, purge: undefined } : wrong, page.path, told)

@@ -34,7 +34,8 @@ const seed = positive('seed', true)
 const periodMs = options.fast ? 6_000 : 60_000
 console.log(`soak, seed ${seed}`)
 const report = await soak({
-  seed, periodMs,
+  seed,
+  periodMs,
   faults: Math.max(1, Math.floor(positive('minutes', false) * 60_000 / periodMs)),
   faultMs: options.fast ? 1_500 : 10_000,
   sampleMs: options.fast ? 1_000 : 10_000,

@@ -81,8 +81,13 @@ export function courseOf({ samples }: Series, measure: Measure): Course {
   const before = median(values.slice(third, 2 * third))
   const after = median(values.slice(2 * third))
   return {
-    first: values[0] as number, last: values.at(-1) as number, most: Math.max(...values),
-    before, after, slope: slopeOf(samples.slice(third), measure), flat: after <= allowed[measure](before),
+    first: values[0] as number,
+    last: values.at(-1) as number,
+    most: Math.max(...values),
+    before,
+    after,
+    slope: slopeOf(samples.slice(third), measure),
+    flat: after <= allowed[measure](before),
   }
 }
 

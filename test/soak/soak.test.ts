@@ -10,7 +10,12 @@ void t.test('whatever fails, no client gets a wrong, truncated, foreign or purge
   const seed = Math.floor(Math.random() * 2 ** 31)
   test.comment(`seed ${seed}`)
   const report = await soak({
-    seed, faults: faults.length, periodMs: 1_000, faultMs: 400, sampleMs: 1_000, clients: 8,
+    seed,
+    faults: faults.length,
+    periodMs: 1_000,
+    faultMs: 400,
+    sampleMs: 1_000,
+    clients: 8,
     // A loaded machine recovers later, and collects later.
     timed: false,
     tell: (line) => test.comment(line),

@@ -55,11 +55,18 @@ export async function soak(options: SoakOptions): Promise<Report> {
     trail.count('violations')
     if (violations.length < mostViolations) violations.push(what)
   }
-  const replicas = [1, 1, 2].map((workers, i) => new Replica({
-    name: `r${i + 1}`, workers, config: configFor(redis, origin), logged: hearsNotRecorded((target) => notRecorded.add(target)),
-  }))
+  const replicas = [1, 1, 2].map((workers, i) =>
+    new Replica({
+      name: `r${i + 1}`,
+      workers,
+      config: configFor(redis, origin),
+      logged: hearsNotRecorded((target) => notRecorded.add(target)),
+    })
+  )
   const scene: Scene = {
-    trail, origin, replicas,
+    trail,
+    origin,
+    replicas,
     oracle: new Oracle(),
     troubles: new Troubles(),
     violated: ({ rule, purge }, about, what) => {
@@ -128,7 +135,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
     trail.count('responses of the origin', origin.answered)
     trail.count('responses judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
     for (const [target, story] of doubtful) if (!notRecorded.has(target)) broken(story)
-    if (options.timed) for (const what of growing(samples, seconds)) broken(what)
+    if (options.timed) { for (const what of growing(samples, seconds)) broken(what) }
     return { seed: options.seed, seconds, trail, samples, violations }
 
     async function undergo(fault: Fault, { replica, number }: { replica: Replica; number: number }): Promise<void> {
@@ -143,10 +150,15 @@ export async function soak(options: SoakOptions): Promise<Report> {
       const took = await Promise.all(replicas.map((one, i) => recovery(scene, one, `${number}${i}`)))
       end(trail.elapsedMs)
       trail.note('fault', `${about}: all is as before`)
-      options.tell(`${clock(fromMs - beganMs)}  ${about.padEnd(24)} for ${(lastedMs / 1000).toFixed(1).padStart(4)} s; as before after ${took.map((ms, i) => `${replicas[i]?.name} ${ms === undefined ? 'never' : `${Math.round(ms)} ms`}`).join(', ')}`)
+      options.tell(
+        `${clock(fromMs - beganMs)}  ${about.padEnd(24)} for ${(lastedMs / 1000).toFixed(1).padStart(4)} s; as before after ${
+          took.map((ms, i) => `${replicas[i]?.name} ${ms === undefined ? 'never' : `${Math.round(ms)} ms`}`).join(', ')
+        }`,
+      )
       for (const [i, ms] of took.entries()) {
         trail.most('slowest recovery, ms', Math.round(ms ?? Infinity))
-        if (ms === undefined || (options.timed && ms > longestRecoveryMs)) broken(`${about}: ${replicas[i]?.name} was as before ${ms === undefined ? 'never' : `only after ${Math.round(ms)} ms`}`)
+        if (ms === undefined || (options.timed && ms > longestRecoveryMs))
+          broken(`${about}: ${replicas[i]?.name} was as before ${ms === undefined ? 'never' : `only after ${Math.round(ms)} ms`}`)
       }
     }
   } finally {
@@ -174,10 +186,12 @@ const measures: readonly Measure[] = ['rss', 'handles', 'sockets']
 
 /** Returns the measures that did not stay flat, of processes that lived for most of the run. */
 function growing(samples: Samples, seconds: number): string[] {
-  return samples.all.filter((series) => lived(series, seconds)).flatMap((series) => measures.filter((measure) => !courseOf(series, measure).flat).map((measure) => {
-    const { before, after } = courseOf(series, measure)
-    return `${measure} of ${series.name} grew from ${before} to ${after}`
-  }))
+  return samples.all.filter((series) => lived(series, seconds)).flatMap((series) =>
+    measures.filter((measure) => !courseOf(series, measure).flat).map((measure) => {
+      const { before, after } = courseOf(series, measure)
+      return `${measure} of ${series.name} grew from ${before} to ${after}`
+    })
+  )
 }
 
 export function lived({ samples }: Samples['all'][number], seconds: number): boolean {

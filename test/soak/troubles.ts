@@ -18,7 +18,9 @@ export class Troubles {
   begin(sort: Sort, name: string | undefined, nowMs: number): (nowMs: number) => void {
     const window = { sort, name, fromMs: nowMs, untilMs: Infinity }
     this.#windows.push(window)
-    return (endMs) => { window.untilMs = endMs }
+    return (endMs) => {
+      window.untilMs = endMs
+    }
   }
 
   /** True if a trouble of this sort was on at any time between the two. */

@@ -20,7 +20,7 @@ interface Setting {
   readonly server: RedisServer
   readonly raw: Redis
   /** A replica, and its own line to Redis. */
-  replica(name: string, changes?: Partial<StreamPurgeLogOptions>): Promise<{ log: PurgeLog, line: TcpProxy }>
+  replica(name: string, changes?: Partial<StreamPurgeLogOptions>): Promise<{ log: PurgeLog; line: TcpProxy }>
 }
 
 async function setting(test: Test): Promise<Setting> {
@@ -37,7 +37,14 @@ async function setting(test: Test): Promise<Setting> {
       const line = await startTcpProxy(server)
       const redis = connectRedis({ url: `redis://127.0.0.1:${line.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
       const followed = createStreamPurgeLog({
-        redis, prefix: 'test', replica: name, maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => {}, ...changes,
+        redis,
+        prefix: 'test',
+        replica: name,
+        maxLagMs: longMs,
+        clock: systemClock,
+        logger: memoryLog(),
+        onReset: () => {},
+        ...changes,
       })
       test.teardown(async () => {
         line.requests = line.replies = pass
@@ -56,9 +63,11 @@ async function recorded(raw: Redis, tag: string): Promise<number> {
   return (await raw.xrange(log, '-', '+')).filter(([, fields]) => fields.some(field => field.includes(`"${tag}"`))).length
 }
 
-const until = (): { done: () => void, promise: Promise<undefined> } => {
+const until = (): { done: () => void; promise: Promise<undefined> } => {
   let done = (): void => {}
-  const promise = new Promise<undefined>(resolve => { done = () => resolve(undefined) })
+  const promise = new Promise<undefined>(resolve => {
+    done = () => resolve(undefined)
+  })
   return { done, promise }
 }
 
@@ -172,5 +181,6 @@ void t.test('the log is bounded in bytes; followers miss nothing, and for replic
   test.equal(two.log.applied, one.log.applied)
   test.equal(two.log.judge({ stamp: two.log.applied, authority: 'a', target: '/', tags: ['small-118'] }), 'valid')
   const left = await raw.xrange(log, '-', '+')
-  test.equal(two.log.judge({ stamp: stampOf(one.log.applied.split('.', 1)[0] ?? '', left[1]?.[0] ?? ''), authority: 'a', target: '/', tags: ['none'] }), 'valid', 'from the first record that is left on it knows all')
+  test.equal(two.log.judge({ stamp: stampOf(one.log.applied.split('.', 1)[0] ?? '', left[1]?.[0] ?? ''), authority: 'a', target: '/', tags: ['none'] }), 'valid',
+    'from the first record that is left on it knows all')
 })

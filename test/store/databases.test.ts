@@ -30,7 +30,8 @@ t.test('replacements, releases and acknowledgements in one database do not reach
     const redis = connectRedis({ url: `${server.url}/${database}`, commandTimeoutMs: 20_000, clock: systemClock, logger: memoryLog() })
     const common = { redis, prefix: 'test', clock: systemClock, logger: memoryLog() }
     const bounds = { maxBytes: 1 << 20, maxEntryBytes: 8192, maxVariants: 8 }
-    const store = createTieredStore({ ...bounds, clock: systemClock, memory: createMemoryStore({ ...bounds, clock: systemClock }), shared: createRedisStore({ ...common, ...bounds }) })
+    const store = createTieredStore({ ...bounds, clock: systemClock, memory: createMemoryStore({ ...bounds, clock: systemClock }),
+      shared: createRedisStore({ ...common, ...bounds }) })
     const log = createStreamPurgeLog({ ...common, replica: `replica of ${database}`, maxLagMs: 10_000, onReset: () => {} })
     const leases = createRedisLeases({ redis, prefix: 'test', process: 'of one name', leaseMs: 60_000, logger: memoryLog() })
     closes.push(async () => {

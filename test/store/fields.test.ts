@@ -13,7 +13,7 @@ import { put } from './contract.ts'
 const key = 'GET http://api.example.com/a'
 const name = entryName('test', key)
 
-async function setting(test: Test, maxVariants: number): Promise<{ store: SharedStore, raw: Redis }> {
+async function setting(test: Test, maxVariants: number): Promise<{ store: SharedStore; raw: Redis }> {
   const server = await startRedis()
   const raw = new Redis(server.url)
   const redis = connectRedis({ url: server.url, commandTimeoutMs: 20_000, clock: systemClock, logger: memoryLog() })

@@ -139,11 +139,20 @@ async function setting(test: Test): Promise<Setting> {
     await server.stop()
   })
   return {
-    server, raw, resets: () => resets,
+    server,
+    raw,
+    resets: () => resets,
     replica: async (name, changes = {}, url = server.url) => {
       const redis = connectRedis({ url, commandTimeoutMs: 1000, clock: systemClock, logger: memoryLog() })
       const log = createStreamPurgeLog({
-        redis, prefix: 'test', replica: name, maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => resets++, ...changes,
+        redis,
+        prefix: 'test',
+        replica: name,
+        maxLagMs: longMs,
+        clock: systemClock,
+        logger: memoryLog(),
+        onReset: () => resets++,
+        ...changes,
       })
       open.push(log, redis)
       await eventually(() => log.isCaughtUp() && redis.small.healthy === true)
@@ -202,7 +211,7 @@ void t.test('purges and unsafe requests on two replicas at once: one order, and 
   const bounds = { maxUnsafeRecords: 200 }
   const [one, two] = [await replica('one', bounds), await replica('two', bounds)]
   const before = one.applied
-  const receipts: { id: string, what: Parameters<PurgeLog['judge']>[0] }[] = []
+  const receipts: { id: string; what: Parameters<PurgeLog['judge']>[0] }[] = []
   let third: Promise<PurgeLog> | undefined
   await Promise.all(Array.from({ length: 6 }, async (_, worker) => {
     for (let i = 0; i < 250; i++) {
@@ -239,7 +248,9 @@ void t.test('a replica that missed records that were dropped reads the buckets, 
   const before = two.applied
   await one.append(unsafe('/known'), longMs)
   let release = (): void => {}
-  const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
+  const held = new Promise<undefined>(resolve => {
+    release = () => resolve(undefined)
+  })
   line.requests = () => held
   for (let i = 0; i < 300; i += 50) await Promise.all(Array.from({ length: 50 }, (_, n) => one.append(unsafe(`/things/${i + n}`), 0)))
   await one.append(purge({ tags: ['amidst'] }), 0)
@@ -314,7 +325,9 @@ void t.test('a failover loses the last record, and its id is used again: a repli
   const [[id, fields] = ['', []]] = await raw.xrevrange('test:{log}:unsafe', '+', '-', 'COUNT', 1)
   await raw.multi().del('test:{log}:x').xdel('test:{log}:unsafe', id).call('XSETID', 'test:{log}:unsafe', '0-1').exec()
   // The same id, another name, another URL.
-  const other = fields.map((value, i) => (fields[i - 1] === 'name' ? 'another' : fields[i - 1] === 'unsafe' ? JSON.stringify({ names: [urlName('a.example', '/second')], buckets: [] }) : value))
+  const other = fields.map((value,
+    i) => (fields[i - 1] === 'name' ? 'another' : fields[i - 1] === 'unsafe' ? JSON.stringify({ names: [urlName('a.example', '/second')], buckets: [] }) : value)
+  )
   const kept = await raw.xrange('test:{log}:unsafe', '-', '+')
   await raw.del('test:{log}:unsafe')
   for (const [each, its] of [...kept, [id, other] as [string, string[]]]) await raw.xadd('test:{log}:unsafe', each, ...its)

@@ -43,7 +43,8 @@ async function setting(test: Test, server: RedisServer, servers: (server: RedisS
     await server.stop()
   })
   return {
-    server, raw,
+    server,
+    raw,
     process: async (called, leaseMs = longMs) => {
       const redis = connectRedis({ ...servers(server), commandTimeoutMs: 2000, clock: systemClock, logger: memoryLog() })
       const leases = createRedisLeases({ redis, prefix: 'test', process: called, leaseMs, logger: memoryLog() })

@@ -28,15 +28,19 @@ const stamp = (number: number): string => `log.${String(number).padStart(15, '0'
 // Distinct names of every kind, each used once.
 function distinct(i: number): Purge {
   switch (i % 4) {
-    case 0: return purge({ tags: [`tag-${i}`] })
-    case 1: return purge({ urls: [{ authority: 'a.example', target: `/things/${i}` }] })
-    case 2: return purge({ tags: [`one-${i}`, `two-${i}`], tagsMatch: 'all' })
-    default: return purge({ prefixes: [{ authority: undefined, target: `/${'x'.repeat(i % 50)}/${i}` }], soft: true })
+    case 0:
+      return purge({ tags: [`tag-${i}`] })
+    case 1:
+      return purge({ urls: [{ authority: 'a.example', target: `/things/${i}` }] })
+    case 2:
+      return purge({ tags: [`one-${i}`, `two-${i}`], tagsMatch: 'all' })
+    default:
+      return purge({ prefixes: [{ authority: undefined, target: `/${'x'.repeat(i % 50)}/${i}` }], soft: true })
   }
 }
 
 /** Applies 200,000 purges, `everyMs` apart. Returns the heap after the first 100,000 and after all, and the table. */
-function flood(options: PurgeTableOptions, everyMs: number): { table: PurgeTable, half: number, whole: number, kept: number } {
+function flood(options: PurgeTableOptions, everyMs: number): { table: PurgeTable; half: number; whole: number; kept: number } {
   const table = new PurgeTable(options)
   table.begin('log.', stamp(0))
   const before = heap()

@@ -106,7 +106,7 @@ void t.test('expired entries free their room as others are stored, without a loo
 
 void t.test('views that were handed out stay what they were while the store packs its memory anew', async (test) => {
   const store = small(1_048_576)
-  const held: { body: Buffer, fill: number }[] = []
+  const held: { body: Buffer; fill: number }[] = []
   for (let i = 0; i < 6000; i++) {
     const fill = i % 251
     await put(store, `k${i % 700}`, metadata({ requestTimeMs: t0 + i }), Buffer.alloc(100 + (i * 37) % 900, fill))
@@ -137,7 +137,7 @@ void t.test('for any operations the bound holds, and lookups return what was sto
     const maxBytes = 262_144
     const store = createMemoryStore({ maxBytes, maxEntryBytes: 50_000, maxVariants: 3, clock })
     // key, variant -> the last stored body: eviction may lose it, nothing may change it.
-    const model = new Map<string, { fill: number, size: number, etag: string, keepUntilMs: number }>()
+    const model = new Map<string, { fill: number; size: number; etag: string; keepUntilMs: number }>()
     for (const [serial, { what, key, variant, size }] of steps.entries()) {
       const at = `key ${key}`
       const name = `${at} ${variant}`
@@ -171,7 +171,8 @@ void t.test('for any operations the bound holds, and lookups return what was sto
   test.pass()
 })
 
-async function check(store: MemoryStore, model: ReadonlyMap<string, { fill: number, size: number, etag: string, keepUntilMs: number }>, now: number, maxBytes: number): Promise<void> {
+async function check(store: MemoryStore, model: ReadonlyMap<string, { fill: number; size: number; etag: string; keepUntilMs: number }>, now: number,
+  maxBytes: number): Promise<void> {
   const { bytes = Infinity, entries } = store.stats()
   if (bytes > maxBytes || bytes < 0) throw new Error(`${bytes} bytes of ${maxBytes}`)
   const listed = (await store.list(undefined, 1000)).entries

@@ -188,26 +188,30 @@ void t.test('the index gives the same result as all records one by one', async (
     all: fc.integer({ min: 0, max: 15 }).map((n) => n === 0),
     soft: fc.boolean(),
   })
-  const anyEntry = fc.record({ authority: fc.constantFrom('h', 'i', 'h.', 'i:80'), publicHosts: fc.constantFrom([], ['h'], ['x', 'i']), target, tags: fc.array(part, { maxLength: 3 }), from: fc.nat(12) })
-  fc.assert(fc.property(fc.array(anyPurge, { maxLength: 12 }), fc.array(anyEntry, { minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 20 }), (purges, entries, maxRecords) => {
-    const table = new PurgeTable({ maxRecords })
-    table.begin('', stamp(0))
-    for (const [i, each] of purges.entries()) table.apply({ id: stamp(i + 1), atMs: i, purge: each })
-    for (const { from, ...each } of entries) {
-      const later = purges.slice(from).filter((one) => matches(one, each))
-      const forgotten = from < purges.length - maxRecords
-      const expected = forgotten || later.some((one) => !one.soft) ? 'dead' : later.length > 0 ? 'stale' : 'valid'
-      test.equal(table.judge({ ...each, stamp: stamp(from) }), expected)
-      if (expected !== 'valid') test.ok(table.mayTouch(stamp(from), each), 'what is touched may be touched')
-      for (let until = from + 1; until <= purges.length; until++) {
-        const between = forgotten || purges.slice(from, until - 1).some((one) => matches(one, each))
-        test.equal(table.touchedBefore({ ...each, stamp: stamp(from) }, stamp(until)), between)
+  const anyEntry = fc.record({ authority: fc.constantFrom('h', 'i', 'h.', 'i:80'), publicHosts: fc.constantFrom([], ['h'], ['x', 'i']), target,
+    tags: fc.array(part, { maxLength: 3 }), from: fc.nat(12) })
+  fc.assert(
+    fc.property(fc.array(anyPurge, { maxLength: 12 }), fc.array(anyEntry, { minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 20 }), (purges, entries, maxRecords) => {
+      const table = new PurgeTable({ maxRecords })
+      table.begin('', stamp(0))
+      for (const [i, each] of purges.entries()) table.apply({ id: stamp(i + 1), atMs: i, purge: each })
+      for (const { from, ...each } of entries) {
+        const later = purges.slice(from).filter((one) => matches(one, each))
+        const forgotten = from < purges.length - maxRecords
+        const expected = forgotten || later.some((one) => !one.soft) ? 'dead' : later.length > 0 ? 'stale' : 'valid'
+        test.equal(table.judge({ ...each, stamp: stamp(from) }), expected)
+        if (expected !== 'valid') test.ok(table.mayTouch(stamp(from), each), 'what is touched may be touched')
+        for (let until = from + 1; until <= purges.length; until++) {
+          const between = forgotten || purges.slice(from, until - 1).some((one) => matches(one, each))
+          test.equal(table.touchedBefore({ ...each, stamp: stamp(from) }, stamp(until)), between)
+        }
       }
-    }
-  }), { numRuns: 400 })
+    }),
+    { numRuns: 400 },
+  )
 })
 
-function matches(one: Purge, each: { authority: string, publicHosts: readonly string[], target: string, tags: readonly string[] }): boolean {
+function matches(one: Purge, each: { authority: string; publicHosts: readonly string[]; target: string; tags: readonly string[] }): boolean {
   // The hosts of the property are one letter, with a final dot or a default port.
   const hosts = new Set([each.authority, ...each.publicHosts].map((host) => host[0]))
   const here = (pattern: UrlPattern): boolean => pattern.authority === undefined || hosts.has(pattern.authority[0])

@@ -13,7 +13,7 @@ import { eventually, memoryLog, type LogLine } from '../support/log.ts'
 import { startRedis } from '../support/redis.ts'
 import type { Test } from './contract.ts'
 
-function connections(test: Test, servers: RedisServers): { redis: RedisConnections, lines: readonly LogLine[] } {
+function connections(test: Test, servers: RedisServers): { redis: RedisConnections; lines: readonly LogLine[] } {
   const log = memoryLog()
   const redis = connectRedis({ ...servers, commandTimeoutMs: 300, clock: systemClock, logger: log })
   test.teardown(() => redis.close())
@@ -21,7 +21,7 @@ function connections(test: Test, servers: RedisServers): { redis: RedisConnectio
 }
 
 /** A name that leads first to one server and later to another, as a name in DNS or of a load balancer does. */
-async function nameOf(test: Test, first: number): Promise<{ port: number, leadTo(port: number): void }> {
+async function nameOf(test: Test, first: number): Promise<{ port: number; leadTo(port: number): void }> {
   let target = first
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
@@ -38,7 +38,9 @@ async function nameOf(test: Test, first: number): Promise<{ port: number, leadTo
     for (const socket of sockets) socket.destroy()
     await new Promise((resolve) => server.close(resolve))
   })
-  return { port: (server.address() as AddressInfo).port, leadTo: (port) => { target = port } }
+  return { port: (server.address() as AddressInfo).port, leadTo: (port) => {
+    target = port
+  } }
 }
 
 void t.test('a master that has become a replica is left for the server that its name leads to now', async (test) => {
@@ -145,7 +147,9 @@ void t.test('a database is the one of the URL, after each reconnection, or there
     return Number(/^total_connections_received:(\d+)/m.exec(await raw.info('stats'))?.[1]) > before + 10
   })
   test.ok(redis.degraded)
-  test.same(told(), ['Redis is not used: it does not let the database in redis.url be selected (NOPERM: the ACL of this user lacks SELECT); no other database is used in its place'])
+  test.same(told(), [
+    'Redis is not used: it does not let the database in redis.url be selected (NOPERM: the ACL of this user lacks SELECT); no other database is used in its place',
+  ])
   test.same(await raw.dbsize(), 0)
   await raw.call('ACL', 'SETUSER', 'house', '+select')
   await eventually(async () => await redis.small.call('SET', ['k', '2']).then(() => true, () => false))

@@ -21,29 +21,35 @@ const ways: Record<string, (node: string) => RedisServers> = {
 
 // The guards: `reader.dispatch`, and the reply transformers of INFO and CLUSTER, in contained.ts. An exception in a callback
 // of ioredis is an uncaught exception, for which tap fails the running test.
-for (const [who, servers] of Object.entries(ways)) for (const text of oddReplies) {
-  t.test(`${JSON.stringify(text)}, again and again, of ${who}`, async (test) => {
-    let connections = 0
-    const port = await listen(test, (socket) => {
-      connections++
-      // In place of the first reply, and behind the replies to a whole handshake.
-      if (connections % 2 === 0) socket.on('data', () => socket.write(text.repeat(3)))
-      else socket.on('data', (bytes) => socket.write(bytes.toString('latin1').replaceAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g, () => '+OK\r\n').match(/\+OK\r\n/g)?.slice(0, -1).join('') + text.repeat(2)))
+for (const [who, servers] of Object.entries(ways))
+  for (const text of oddReplies) {
+    t.test(`${JSON.stringify(text)}, again and again, of ${who}`, async (test) => {
+      let connections = 0
+      const port = await listen(test, (socket) => {
+        connections++
+        // In place of the first reply, and behind the replies to a whole handshake.
+        if (connections % 2 === 0) socket.on('data', () => socket.write(text.repeat(3)))
+        else socket.on('data', (bytes) =>
+            socket.write(bytes.toString('latin1').replaceAll(/\*\d+\r\n\$\d+\r\n(\w+)\r\n/g, () =>
+              '+OK\r\n').match(/\+OK\r\n/g)?.slice(0, -1).join('') + text.repeat(2)))
+      })
+      const redis = connectRedis({ ...servers(`127.0.0.1:${port}`), commandTimeoutMs: 50, connectTimeoutMs: 100, clock: systemClock, logger: memoryLog() })
+      test.teardown(() => redis.close())
+      const dedicated = redis.dedicated()
+      dedicated.on('ready', () => {
+        dedicated.subscribe('channel').catch(() => {})
+      })
+      await eventually(async () => {
+        await Promise.allSettled([redis.small.call('HVALS', ['k'], 20), redis.bodies.call('GET', ['k'], 20)])
+        return connections > 4 || redis.small.client instanceof Redis && redis.small.client.status === 'ready'
+      })
+      test.pass('the process goes on')
     })
-    const redis = connectRedis({ ...servers(`127.0.0.1:${port}`), commandTimeoutMs: 50, connectTimeoutMs: 100, clock: systemClock, logger: memoryLog() })
-    test.teardown(() => redis.close())
-    const dedicated = redis.dedicated()
-    dedicated.on('ready', () => { dedicated.subscribe('channel').catch(() => {}) })
-    await eventually(async () => {
-      await Promise.allSettled([redis.small.call('HVALS', ['k'], 20), redis.bodies.call('GET', ['k'], 20)])
-      return connections > 4 || redis.small.client instanceof Redis && redis.small.client.status === 'ready'
-    })
-    test.pass('the process goes on')
-  })
-}
+  }
 
 t.test('an exception of our own listener is not taken for one of the reader', async (test) => {
-  const port = await listen(test, (socket) => socket.on('data', () => socket.write('+OK\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n')))
+  const port = await listen(test,
+    (socket) => socket.on('data', () => socket.write('+OK\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n')))
   const contained = new URL('../../src/store/redis/connect/contained.js', import.meta.url).href
   const ioredis = import.meta.resolve('ioredis')
   const child = spawn(process.execPath, ['--input-type=module', '-e', `
@@ -56,7 +62,9 @@ t.test('an exception of our own listener is not taken for one of the reader', as
   `], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'] } })
   endWithUs(child)
   let said = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
   const [code] = await once(child, 'close') as [number]
   test.equal(said, 'of a listener')
   test.equal(code, 7)

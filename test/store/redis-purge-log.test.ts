@@ -50,7 +50,14 @@ async function setting(test: Test): Promise<Setting> {
       const redis = connectRedis({ url: server.url, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
       let resets = 0
       const log = createStreamPurgeLog({
-        redis, prefix: 'test', replica: name, maxLagMs: longMs, clock: systemClock, logger: memoryLog(), onReset: () => resets++, ...changes,
+        redis,
+        prefix: 'test',
+        replica: name,
+        maxLagMs: longMs,
+        clock: systemClock,
+        logger: memoryLog(),
+        onReset: () => resets++,
+        ...changes,
       })
       const replica = { log, redis, resets: () => resets }
       replicas.push(replica)
@@ -61,14 +68,16 @@ async function setting(test: Test): Promise<Setting> {
 }
 
 /** A configuration, and a second line to its Redis, on which nothing passes either way once it is stalled. */
-async function settingWithWire(test: Test): Promise<Setting & { readonly far: RedisConnections, stall(): void }> {
+async function settingWithWire(test: Test): Promise<Setting & { readonly far: RedisConnections; stall(): void }> {
   const made = await setting(test)
   const wire = new Wire(made.server, new Random(1), 0)
   await wire.listen()
   test.teardown(() => wire.close())
   const far = connectRedis({ url: `redis://127.0.0.1:${wire.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
   test.teardown(() => far.close())
-  return { ...made, far, stall: () => { for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs) } }
+  return { ...made, far, stall: () => {
+    for (const direction of ['there', 'back'] as const) wire.stall(direction, longMs)
+  } }
 }
 
 function entry(stamp: string, tags = ['things']): Parameters<PurgeLog['judge']>[0] {
@@ -89,8 +98,12 @@ function shiftedClock(): ShiftedClock {
   return {
     now: () => systemClock.now() + added + wall,
     monotonic: () => systemClock.monotonic() + added,
-    add: (ms) => { added += ms },
-    addToWall: (ms) => { wall += ms },
+    add: (ms) => {
+      added += ms
+    },
+    addToWall: (ms) => {
+      wall += ms
+    },
   }
 }
 
@@ -421,8 +434,8 @@ void t.test('a replica that has applied more than there is in the log acknowledg
   const [[id = ''] = []] = await raw.xrevrange('test:{log}', '+', '-', 'COUNT', 1)
   const [ms = ''] = id.split('-')
   const follow = async (applied: string): Promise<string | null> => {
-    await followScript.run(far.small, ['test:{log}', list, 'test:{log}:unsafe', 'test:{log}:unsafe:buckets'],
-      ['two', identity, applied, '', stampOf(identity, applied), 'unused', 60_000, 10, 'channel', '', 10_000, 10_000, '', ''])
+    await followScript.run(far.small, ['test:{log}', list, 'test:{log}:unsafe', 'test:{log}:unsafe:buckets'], ['two', identity, applied, '', stampOf(identity, applied), 'unused',
+      60_000, 10, 'channel', '', 10_000, 10_000, '', ''])
     return raw.hget(list, 'two')
   }
   test.match(await follow(id), new RegExp(`^${stampOf(identity, id)} `), 'a purge in the log is acknowledged')
@@ -522,7 +535,8 @@ void t.test('a log that is begun in the place of another has a later name, also 
   const followed = newIdentity(1_700_000_000_000, Buffer.alloc(4, 255))
   test.ok(newIdentity(1_600_000_000_000, Buffer.alloc(4), followed) > followed)
   test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), followed).length, followed.length)
-  for (const strange of ['zzzzzzzzzzzzz', 'another hand', '!']) test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), strange), newIdentity(1_600_000_000_000, Buffer.alloc(4)))
+  for (const strange of ['zzzzzzzzzzzzz', 'another hand', '!'])
+    test.equal(newIdentity(1_600_000_000_000, Buffer.alloc(4), strange), newIdentity(1_600_000_000_000, Buffer.alloc(4)))
 })
 
 void t.test('a replica that was away for longer than the log reaches back treats older entries as dead, and keeps the rest', async (test) => {

@@ -90,10 +90,11 @@ void t.test('the user may be another too', async (test) => {
 void t.test('every node of a cluster uses the new password, also nodes that are found later', async (test) => {
   const cluster = await startCluster()
   test.teardown(() => cluster.stop())
-  const demand = (password: string) => Promise.all(cluster.nodes.map(async ({ raw }) => {
-    await raw.config('SET', 'masterauth', password)
-    await raw.config('SET', 'requirepass', password)
-  }))
+  const demand = (password: string) =>
+    Promise.all(cluster.nodes.map(async ({ raw }) => {
+      await raw.config('SET', 'masterauth', password)
+      await raw.config('SET', 'requirepass', password)
+    }))
   const killEverywhere = () => Promise.all(cluster.nodes.map(({ raw }) => killAll(raw)))
   const everywhere = async (redis: RedisConnections) => (await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((key) => takes(redis, key)))).every(Boolean)
   await demand('first')
@@ -114,12 +115,15 @@ void t.test('every node of a cluster uses the new password, also nodes that are 
 void t.test('the Sentinels and the servers that they watch each have the new password of their own', async (test) => {
   const watched = await startWatchedRedis({ password: 'first', sentinelPassword: 'watch' })
   test.teardown(() => watched.stop())
-  const servers = (password: string, sentinelPassword: string): RedisServers => ({ sentinel: { master: watched.name, nodes: [...watched.sentinels], password: sentinelPassword }, password })
+  const servers = (password: string, sentinelPassword: string): RedisServers => ({ sentinel: { master: watched.name, nodes: [...watched.sentinels], password: sentinelPassword },
+    password })
   const redis = connections(test as Test, servers('first', 'watch'))
   await eventually(() => takes(redis))
   const watchers = watched.sentinels.map((node) => new Redis(Number(node.split(':')[1]), '127.0.0.1', { password: 'watch' }))
   const raws = watched.servers.map(({ host, port }) => new Redis(port, host, { password: 'first' }))
-  test.teardown(() => { for (const raw of [...watchers, ...raws]) raw.disconnect() })
+  test.teardown(() => {
+    for (const raw of [...watchers, ...raws]) raw.disconnect()
+  })
   await Promise.all(watchers.map(async (raw) => {
     await raw.call('SENTINEL', 'SET', watched.name, 'auth-pass', 'second')
     await raw.call('SENTINEL', 'CONFIG', 'SET', 'sentinel-pass', 'watched')

@@ -361,7 +361,8 @@ void t.test('scripts are sent again to a server that has forgotten them', async 
 
 void t.test('reports of uses are bounded, live no longer than their entry, and damage to them costs nothing', async (test) => {
   const { store, raw, clock } = await setting(test as Test)
-  const variants = (from: number): Promise<unknown> => Promise.all(Array.from({ length: 3 }, (_, i) => put(store, key, metadata({ variant: `v${from + i}`, responseTimeMs: clock.now(), keepUntilMs: t0 + 60_000 }))))
+  const variants = (from: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: 3 }, (_, i) => put(store, key, metadata({ variant: `v${from + i}`, responseTimeMs: clock.now(), keepUntilMs: t0 + 60_000 }))))
   const useAll = async (): Promise<void> => {
     for (const stored of await store.lookup(key)) stored.used?.(clock.now())
     await store.lookup(key)

@@ -33,7 +33,8 @@ async function start(test: Test, name: string, servers: RedisServers, { commandT
   const redis = connectRedis({ ...servers, commandTimeoutMs, clock: systemClock, logger })
   const common = { redis, prefix: 'test', clock: systemClock, logger }
   const bounds = { maxBytes: 1 << 20, maxEntryBytes: 8192, maxVariants: 8 }
-  const store = createTieredStore({ ...bounds, clock: systemClock, memory: createMemoryStore({ ...bounds, clock: systemClock }), shared: createRedisStore({ ...common, ...bounds }) })
+  const store = createTieredStore({ ...bounds, clock: systemClock, memory: createMemoryStore({ ...bounds, clock: systemClock }),
+    shared: createRedisStore({ ...common, ...bounds }) })
   const log = createStreamPurgeLog({ ...common, replica: name, maxLagMs, onReset: () => {} })
   const leases = createRedisLeases({ redis, prefix: 'test', process: name, leaseMs: 60_000, logger })
   test.teardown(async () => {
@@ -58,7 +59,7 @@ async function start(test: Test, name: string, servers: RedisServers, { commandT
   return { redis, store, log, leases, lines: logger.lines }
 }
 
-async function single(): Promise<{ server: RedisServer, line: TcpProxy, servers: RedisServers, also: RedisServer[] }> {
+async function single(): Promise<{ server: RedisServer; line: TcpProxy; servers: RedisServers; also: RedisServer[] }> {
   const server = await startRedis()
   const line = await startTcpProxy(server)
   return { server, line, servers: { url: `redis://127.0.0.1:${line.port}` }, also: [] }

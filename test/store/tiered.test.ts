@@ -31,7 +31,7 @@ const roomy: Sizes = { maxBytes: 64 * MiB, maxEntryBytes: contractEntryBytes }
 /** Holds a handful of small entries, and no body of more than 8 KiB. */
 const tiny: Sizes = { maxBytes: 65_536, maxEntryBytes: 8192 }
 
-async function tieredOver(servers: RedisServers, sizes: Sizes, clock: ManualClock, prefix: string): Promise<{ store: TieredStore, redis: RedisConnections }> {
+async function tieredOver(servers: RedisServers, sizes: Sizes, clock: ManualClock, prefix: string): Promise<{ store: TieredStore; redis: RedisConnections }> {
   const redis = connectRedis({ ...servers, commandTimeoutMs: patientMs, clock: systemClock, logger: memoryLog() })
   const shared = createRedisStore({ redis, prefix, clock, logger: memoryLog(), maxEntryBytes: contractEntryBytes, maxVariants: contractVariants })
   const bounds = { ...sizes, maxVariants: contractVariants }
@@ -320,7 +320,8 @@ void t.test('a connection that broke may have missed messages: memory is emptied
 void t.test('foreign messages are ignored', async (test) => {
   const both = await replicas(test as Test)
   await put(both.a, key, metadata(), Buffer.from('body'))
-  for (const text of ['', 'not JSON', '{}', '[]', '["sender"]', '["sender",3]', '["sender","another key"]', `["sender",${JSON.stringify(key)},"another variant"]`]) await both.raw.publish('test:0:replaced', text)
+  for (const text of ['', 'not JSON', '{}', '[]', '["sender"]', '["sender",3]', '["sender","another key"]', `["sender",${JSON.stringify(key)},"another variant"]`])
+    await both.raw.publish('test:0:replaced', text)
   await hearEachOther(both)
   test.same(nearBodies(both.a), ['body'])
   await both.raw.publish('test:0:replaced', JSON.stringify(['sender', key]))

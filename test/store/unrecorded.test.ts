@@ -33,7 +33,8 @@ async function setting(test: Test): Promise<Setting> {
     await server.stop()
   })
   return {
-    server, raw,
+    server,
+    raw,
     replica: async (name, changes = {}) => {
       const line = await startTcpProxy(server)
       const redis = connectRedis({ url: `redis://127.0.0.1:${line.port}`, commandTimeoutMs: 300, clock: systemClock, logger: memoryLog() })
@@ -100,7 +101,9 @@ void t.test('a replica does not count as caught up again before its invalidation
   const [one, two] = [await replica('one', { clock }), await replica('two')]
   const before = two.log.applied
   let release = (): void => {}
-  const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
+  const held = new Promise<undefined>(resolve => {
+    release = () => resolve(undefined)
+  })
   // The record alone does not arrive; all reads do.
   one.line.requests = bytes => bytes.includes('"names"') ? held : undefined
   await test.rejects(one.log.append(unsafe('/x'), 10), { code: 'PURGE_UNCONFIRMED' })
@@ -146,7 +149,9 @@ void t.test('a request that arrives while an earlier one is recorded is recorded
   // The record of the first has been sent, and its reply has not arrived.
   let release = (): void => {}
   let under = false
-  const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
+  const held = new Promise<undefined>(resolve => {
+    release = () => resolve(undefined)
+  })
   one.line.replies = bytes => {
     if (!under || !/^\*2\r\n\$\d+\r\n\d+-\d+\r\n/.test(bytes.toString('latin1'))) return undefined
     return held
@@ -194,7 +199,9 @@ void t.test('a wait that ends before this replica has read the record: its own c
   const before = one.log.applied
   // Holds only the replies to the log's follower that contain a record.
   let release = (): void => {}
-  const held = new Promise<undefined>(resolve => { release = () => resolve(undefined) })
+  const held = new Promise<undefined>(resolve => {
+    release = () => resolve(undefined)
+  })
   one.line.replies = bytes => bytes.includes('"names"') ? held : undefined
   const receipt = await one.log.append(unsafe('/x'), 0)
   test.ok(one.log.applied < receipt.id)

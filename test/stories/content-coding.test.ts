@@ -76,7 +76,10 @@ t.test('HEAD, a range and a condition do not select it, and leave it as it is', 
 })
 
 t.test('a stale response with the coding is not served to such a request, not in place of an error either, and is not validated by it', async test => {
-  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600', 'content-encoding': 'gzip', 'etag': '"coded"' }, body: 'coded' }, { status: 503, body: 'down' }])
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=600', 'content-encoding': 'gzip', 'etag': '"coded"' }, body: 'coded' }, {
+    status: 503,
+    body: 'down',
+  }])
   await site.get('/a')
   site.clock.advance(2_000)
   test.equal((await site.get('/a', { 'Accept-Encoding': 'identity' })).status, 503)

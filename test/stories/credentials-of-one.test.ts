@@ -44,7 +44,10 @@ t.test('a response that was stored without Authorization is refreshed without it
 
 // The guard: 'set-cookie' in askerReasons (exchange/fill/freshen.ts).
 t.test('the cookie of a 304 goes to its client alone, and the entry stays', async test => {
-  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"' }, body: 'page' }, { status: 304, fields: { 'etag': '"a"', 'set-cookie': 'lb=1' } }, { status: 304, fields: { etag: '"a"' } }])
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"' }, body: 'page' }, { status: 304, fields: { 'etag': '"a"', 'set-cookie': 'lb=1' } }, {
+    status: 304,
+    fields: { etag: '"a"' },
+  }])
   await site.get('/a')
   site.clock.advance(2_000)
   const own = await site.get('/a')

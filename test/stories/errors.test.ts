@@ -51,7 +51,9 @@ t.test('a page is not superseded by an error of its refresh', async test => {
 
 // The guard: `status < 400` in staleAllowances().
 t.test('staleWhileRevalidate of the route is for pages: an error is not served for longer than ttl.status', async test => {
-  const site = await story(test, [{ status: 503, body: 'down' }, { fields: { 'cache-control': 'max-age=1' }, body: 'page' }], { cache: { staleWhileRevalidate: '1h', ttl: { status: { 503: '1s' } } } })
+  const site = await story(test, [{ status: 503, body: 'down' }, { fields: { 'cache-control': 'max-age=1' }, body: 'page' }], {
+    cache: { staleWhileRevalidate: '1h', ttl: { status: { 503: '1s' } } },
+  })
   await site.get('/a')
   test.equal(site.tell(await site.get('/a')), '503 down fresh')
   site.clock.advance(1_500)
@@ -82,7 +84,8 @@ t.test('without stale-if-error a stale response stands in while it is kept', asy
 })
 
 t.test('a response without a lifetime says so, and one with a lifetime that cannot be read too', async test => {
-  const site = await story(test, [{ fields: { etag: '"a"' }, body: 'a' }, { status: 304 }, { fields: { 'etag': '"b"', 'cache-control': 'max-age=60s' }, body: 'b' }, { status: 304, fields: { 'cache-control': 'max-age=60s' } }, { body: 'c' }, { fields: { 'cache-control': 'max-age=60s' }, body: 'd' }])
+  const site = await story(test, [{ fields: { etag: '"a"' }, body: 'a' }, { status: 304 }, { fields: { 'etag': '"b"', 'cache-control': 'max-age=60s' }, body: 'b' }, { status: 304,
+    fields: { 'cache-control': 'max-age=60s' } }, { body: 'c' }, { fields: { 'cache-control': 'max-age=60s' }, body: 'd' }])
   await site.get('/a')
   test.equal(site.tell(await site.get('/a')), '200 a no-lifetime')
   await site.get('/b')
@@ -93,7 +96,9 @@ t.test('a response without a lifetime says so, and one with a lifetime that cann
 
 // The guard: isConditional() in exchange/fill/plan.ts.
 t.test('a 304 to a request without conditions is a 502, and is not stored', async test => {
-  const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }, { status: 304 }])
+  const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }, {
+    status: 304,
+  }])
   test.equal((await site.get('/a')).status, 502)
   test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 200)
   test.equal((await site.get('/a')).body.toString(), 'page')
@@ -109,7 +114,8 @@ for (const [name, cache, request, options] of [
   ['has a body', {}, { 'Content-Length': '1' }, { body: 'x' }],
 ] as const) {
   t.test(`a 304 is a 502 if its request ${name}, and is not stored`, async test => {
-    const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' }, body: 'page' }], { cache })
+    const site = await story(test, [{ status: 304, fields: { 'cache-control': 'max-age=60', 'etag': '"a"' } }, { fields: { 'cache-control': 'max-age=60', 'etag': '"a"' },
+      body: 'page' }], { cache })
     const first = await site.get('/a', request, options)
     test.equal(first.status, 502)
     test.match(first.header('proxy-status'), /http_protocol_error/)
@@ -120,13 +126,15 @@ for (const [name, cache, request, options] of [
 // The guard: refused() in onRefused() (proxy/pass/websocket.ts).
 t.test('a 304 to a WebSocket handshake is a 502 too', async test => {
   const site = await story(test, [{ status: 304 }])
-  const handshake = 'GET /a HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+  const handshake =
+    'GET /a HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
   test.match(await rawRequest(site.port, handshake), /^HTTP\/1\.1 502 /)
   test.equal(site.requests.length, 1)
 })
 
 t.test('a 304 to a condition of the client passes, and so does one to another method', async test => {
-  for (const [request, options] of [[{ 'If-None-Match': '"a"' }, {}], [{ 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { method: 'HEAD' }], [{}, { method: 'POST' }], [{}, { method: 'DELETE' }]] as const) {
+  for (const [request, options] of [[{ 'If-None-Match': '"a"' }, {}], [{ 'If-Modified-Since': 'Thu, 01 Jan 2026 00:00:00 GMT' }, { method: 'HEAD' }], [{}, { method: 'POST' }], [{},
+    { method: 'DELETE' }]] as const) {
     const site = await story(test, [{ status: 304, fields: { etag: '"a"' } }], { cache: { mode: 'bypass' } })
     test.equal((await site.get('/a', request, options)).status, 304)
   }
@@ -134,7 +142,10 @@ t.test('a 304 to a condition of the client passes, and so does one to another me
 
 // The guard: isConditional() in exchange/fill/plan.ts.
 t.test('a 304 to the request of an uncacheable key is a 502 too', async test => {
-  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'page' }, { status: 304, fields: { 'cache-control': 'max-age=60' } }, { status: 304 }, { fields: { 'cache-control': 'max-age=60' }, body: 'new' }])
+  const site = await story(test, [{ fields: { 'cache-control': 'no-store' }, body: 'page' }, { status: 304, fields: { 'cache-control': 'max-age=60' } }, { status: 304 }, {
+    fields: { 'cache-control': 'max-age=60' },
+    body: 'new',
+  }])
   await site.get('/a')
   test.equal((await site.get('/a')).status, 502)
   test.equal((await site.get('/a', { 'If-None-Match': '"x"' })).status, 304, 'the client’s own condition')
@@ -156,7 +167,10 @@ for (const [name, before, relabel] of [
 ] as const) {
   t.test(`a 304 with ${name} is not believed, and the whole is fetched`, async test => {
     const first = { 'cache-control': 'max-age=1', 'etag': '"a"', ...before }
-    const site = await story(test, [{ fields: first, body: 'page' }, { status: 304, fields: { 'etag': '"a"', 'cache-control': 'max-age=60', ...relabel } }, { fields: { ...first, 'cache-control': 'max-age=60' }, body: 'whole' }])
+    const site = await story(test, [{ fields: first, body: 'page' }, { status: 304, fields: { 'etag': '"a"', 'cache-control': 'max-age=60', ...relabel } }, {
+      fields: { ...first, 'cache-control': 'max-age=60' },
+      body: 'whole',
+    }])
     await site.get('/a')
     site.clock.advance(2_000)
     test.equal((await site.get('/a')).body.toString(), 'whole')
@@ -167,7 +181,8 @@ for (const [name, before, relabel] of [
 }
 
 t.test('a 304 with another name of the same coding is believed', async test => {
-  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"', 'content-encoding': 'gzip' }, body: 'page' }, { status: 304, fields: { 'content-encoding': 'X-GZIP', 'cache-control': 'max-age=60' } }])
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1', 'etag': '"a"', 'content-encoding': 'gzip' }, body: 'page' }, { status: 304,
+    fields: { 'content-encoding': 'X-GZIP', 'cache-control': 'max-age=60' } }])
   await site.get('/a')
   site.clock.advance(2_000)
   test.equal((await site.get('/a')).body.toString(), 'page')

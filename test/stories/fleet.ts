@@ -60,7 +60,9 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
   const asked = (): number => origin.requests.length
   if (kind === 'memory') {
     const a = teller(await startProxy(test, { ...common, config }))
-    return { a, b: a, advance: async ms => { passed += ms }, asked, waits: () => waitsAt(a), purge: a.purge }
+    return { a, b: a, advance: async ms => {
+      passed += ms
+    }, asked, waits: () => waitsAt(a), purge: a.purge }
   }
   const redis = await startRedis()
   test.teardown(() => redis.stop())
@@ -71,10 +73,15 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
     cache: { ...config['cache'], ...(kind === 'redis' && { memory: { maxBytes: 0 } }) },
   }
   const [a, b] = [teller(await startProxy(test, { ...common, config: own })), teller(await startProxy(test, { ...common, config: own }))]
-  const bothFollow = async (): Promise<void> => { for (const each of [a, b]) await eventually(() => follows(each)) }
+  const bothFollow = async (): Promise<void> => {
+    for (const each of [a, b]) await eventually(() => follows(each))
+  }
   await bothFollow()
   return {
-    a, b, asked, purge: a.purge,
+    a,
+    b,
+    asked,
+    purge: a.purge,
     waits: async () => await waitsAt(a) + await waitsAt(b),
     advance: async ms => {
       passed += ms
@@ -85,9 +92,10 @@ async function start(test: Test, kind: 'memory' | 'redis' | 'tiered', handler: O
 
 function teller(proxy: TestProxy<Clock>): TestProxy<Clock> & Teller {
   return Object.assign(proxy, {
-    open: (path: string, headers: Readonly<Record<string, string>> = {}) => new Promise<IncomingMessage>((resolve, reject) => {
-      open(proxy.port, { path, headers: Object.entries({ Host: 'api.example.com', ...headers }).flat() }, resolve).on('error', reject)
-    }),
+    open: (path: string, headers: Readonly<Record<string, string>> = {}) =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        open(proxy.port, { path, headers: Object.entries({ Host: 'api.example.com', ...headers }).flat() }, resolve).on('error', reject)
+      }),
   })
 }
 

@@ -57,7 +57,10 @@ t.test('a 412 or 416 that the condition or range of a request brought is not sto
 })
 
 t.test('a 429 neither replaces a stored page nor is stored by a refresh', async test => {
-  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=60' }, body: 'page' }, { status: 429, fields: minute, body: 'slow down' }, { fields: minute, body: 'new' }])
+  const site = await story(test, [{ fields: { 'cache-control': 'max-age=1, stale-while-revalidate=60' }, body: 'page' }, { status: 429, fields: minute, body: 'slow down' }, {
+    fields: minute,
+    body: 'new',
+  }])
   await site.get('/a')
   site.clock.advance(2_000)
   test.equal(site.tell(await site.get('/a')), '200 page stale-while-revalidate')

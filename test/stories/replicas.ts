@@ -12,7 +12,8 @@ export interface Replicas {
 }
 
 /** Runs a story in one process, and then with two replicas over Redis. `settings` are those of every proxy. */
-export async function onEachStore(t: Test, makeOrigin: () => OriginHandler, settings: Readonly<Record<string, unknown>>, play: (t: Test, replicas: Replicas) => Promise<void>): Promise<void> {
+export async function onEachStore(t: Test, makeOrigin: () => OriginHandler, settings: Readonly<Record<string, unknown>>,
+  play: (t: Test, replicas: Replicas) => Promise<void>): Promise<void> {
   await t.test('in one process', async (t) => {
     const alone = await startProxy(t, { origin: makeOrigin(), host: 'api.example.com', config: settings })
     await play(t, { first: alone as TestProxy<never>, second: alone as TestProxy<never> })
@@ -24,7 +25,8 @@ export async function onEachStore(t: Test, makeOrigin: () => OriginHandler, sett
       await shared.close()
       await redis.stop()
     })
-    const start = (): Promise<TestProxy<never>> => startProxy(t, { origin: shared, clock: systemClock as never, host: 'api.example.com', config: { ...overRedis(redis.url), ...settings } })
+    const start = (): Promise<TestProxy<never>> =>
+      startProxy(t, { origin: shared, clock: systemClock as never, host: 'api.example.com', config: { ...overRedis(redis.url), ...settings } })
     const [first, second] = [await start(), await start()]
     await play(t, { first, second })
   })

@@ -23,7 +23,9 @@ export interface Story extends TestProxy {
 }
 
 /** A proxy before an origin that gives these responses in order, and the last of them for ever. */
-export async function story(test: Pick<Test, 'teardown'>, script: readonly Scripted[], options: { readonly cache?: Readonly<Record<string, unknown>>; readonly key?: Readonly<Record<string, unknown>>; readonly config?: Readonly<Record<string, unknown>> } = {}): Promise<Story> {
+export async function story(test: Pick<Test, 'teardown'>, script: readonly Scripted[],
+  options: { readonly cache?: Readonly<Record<string, unknown>>; readonly key?: Readonly<Record<string, unknown>>; readonly config?: Readonly<Record<string, unknown>> } =
+    {}): Promise<Story> {
   const requests: string[] = []
   const seen: ((name: string) => string | undefined)[] = []
   const house = await startProxy(test as Parameters<typeof startProxy>[0], {

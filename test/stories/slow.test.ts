@@ -11,7 +11,10 @@ t.test('the leader and its followers get the stale response, and the next reques
     cache: { staleIfSlow: '20ms' },
     origin: async (_request, response) => {
       const body = version
-      if (version === 'new') await new Promise<void>(resolve => { hold = resolve })
+      if (version === 'new')
+        await new Promise<void>(resolve => {
+          hold = resolve
+        })
       response.writeHead(200, { 'cache-control': 'max-age=60' }).end(body)
     },
   })

@@ -14,7 +14,10 @@ const pages: readonly (readonly [string, Record<string, string>, number])[] = [
 for (const [name, fields, seconds] of pages) {
   for (const after of ['during its refresh', 'in place of an error'] as const) {
     t.test(`with ${name}, ${after}`, async test => {
-      const page: Scripted = { fields: after === 'during its refresh' ? fields : Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value.replace('stale-while-revalidate=60, ', '')])), body: 'old' }
+      const page: Scripted = {
+        fields: after === 'during its refresh' ? fields : Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, value.replace('stale-while-revalidate=60, ', '')])),
+        body: 'old',
+      }
       const site = await story(test, [page, { status: 503, body: 'down' }])
       await site.get('/a')
       await site.purge({ urls: ['/a'], soft: true })

@@ -42,7 +42,9 @@ for (const [name, response] of newer) {
   })
 
   t.test(`${name}, after a soft purge`, async test => {
-    const site = await story(test, [{ ...old, fields: { ...old.fields, 'cache-control': 'max-age=600, stale-while-revalidate=60' } }, response, { status: 503, body: 'down' }], { cache: { maxEntryBytes: 1000 } })
+    const site = await story(test, [{ ...old, fields: { ...old.fields, 'cache-control': 'max-age=600, stale-while-revalidate=60' } }, response, { status: 503, body: 'down' }], {
+      cache: { maxEntryBytes: 1000 },
+    })
     await site.get('/a')
     await site.purge({ urls: ['/a'], soft: true })
     test.equal(site.tell(await site.get('/a')), '200 old stale-while-revalidate')

@@ -31,20 +31,21 @@ const spellings: readonly (readonly [how: string, field: string, value: string, 
 ]
 
 for (const [how, field, value, tag] of spellings) {
-  t.test(`a tag in ${how} is purged by its text, and shown as it`, (t) => onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', [field]: value }), {}, async (t, { first, second }) => {
-    await first.get('/a')
-    await second.get('/a')
-    t.ok(json(await first.admin('/v1/explain?url=http://api.example.com/a')).variants[0]?.tags.includes(tag))
-    t.ok(json(await second.admin(`/v1/entries?tag=${encodeURIComponent(tag)}`)).entries[0]?.tags.includes(tag))
-    t.equal((await second.purge({ tags: [tag] })).status, 200)
-    for (const house of [first, second]) t.equal(json(await house.admin('/v1/explain?url=http://api.example.com/a')).decision.reason, 'uri-miss')
-    t.equal((await first.get('/a')).body.toString(), 'answer 2')
-    t.equal(json(await first.admin('/v1/purges')).purges[0]?.tags[0], tag)
-    await second.purge({ tags: [tag, 'never'], tagsMatch: 'all' })
-    t.equal((await first.get('/a')).body.toString(), 'answer 2', 'not all of its tags')
-    await second.purge({ tags: [tag], tagsMatch: 'all', soft: true })
-    t.equal(detail(await first.get('/a')), 'soft-purged')
-  }))
+  t.test(`a tag in ${how} is purged by its text, and shown as it`, (t) =>
+    onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', [field]: value }), {}, async (t, { first, second }) => {
+      await first.get('/a')
+      await second.get('/a')
+      t.ok(json(await first.admin('/v1/explain?url=http://api.example.com/a')).variants[0]?.tags.includes(tag))
+      t.ok(json(await second.admin(`/v1/entries?tag=${encodeURIComponent(tag)}`)).entries[0]?.tags.includes(tag))
+      t.equal((await second.purge({ tags: [tag] })).status, 200)
+      for (const house of [first, second]) t.equal(json(await house.admin('/v1/explain?url=http://api.example.com/a')).decision.reason, 'uri-miss')
+      t.equal((await first.get('/a')).body.toString(), 'answer 2')
+      t.equal(json(await first.admin('/v1/purges')).purges[0]?.tags[0], tag)
+      await second.purge({ tags: [tag, 'never'], tagsMatch: 'all' })
+      t.equal((await first.get('/a')).body.toString(), 'answer 2', 'not all of its tags')
+      await second.purge({ tags: [tag], tagsMatch: 'all', soft: true })
+      t.equal(detail(await first.get('/a')), 'soft-purged')
+    }))
 }
 
 t.test('a tag in UTF-8 from an HTTP/2 origin is purged by its text', async (t) => {
@@ -99,41 +100,47 @@ for (const [field, value, tags] of carried) {
 
 const own = (separator: string, forward = false): object => ({ cache: { tags: { fields: [{ name: 'X-Own', separator }], forward } } })
 
-t.test('the fields that carry tags are those of the configuration, parted as it says', (t) => onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a, b c', 'Cache-Tag': 'd' }), { ...own('both') }, async (t, { first, second }) => {
-  for (const [tag, reason] of [['a', 'uri-miss'], ['b', 'uri-miss'], ['c', 'uri-miss'], ['b c', 'fresh'], ['d', 'fresh']] as const) {
-    t.equal((await first.get('/a')).header('x-own'), undefined)
-    t.equal((await second.get('/a')).header('cache-tag'), 'd', 'no tag field here')
-    await second.purge({ tags: [tag] })
-    t.equal(detail(await first.get('/a')), reason, tag)
-  }
-}))
+t.test('the fields that carry tags are those of the configuration, parted as it says', (t) =>
+  onEachStore(t, () => counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a, b c', 'Cache-Tag': 'd' }), { ...own('both') }, async (t, { first, second }) => {
+    for (const [tag, reason] of [['a', 'uri-miss'], ['b', 'uri-miss'], ['c', 'uri-miss'], ['b c', 'fresh'], ['d', 'fresh']] as const) {
+      t.equal((await first.get('/a')).header('x-own'), undefined)
+      t.equal((await second.get('/a')).header('cache-tag'), 'd', 'no tag field here')
+      await second.purge({ tags: [tag] })
+      t.equal(detail(await first.get('/a')), reason, tag)
+    }
+  }))
 
 // The guard: compileTags() in policy/rules.ts.
-t.test('with cache.tags.forward, a CDN in front receives the tags: of a miss, a hit, a refresh by 304, and a passed response', (t) => onEachStore(t, () => (request, response) => {
-  const fields = { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a, b', 'xkey': 'c', 'Surrogate-Control': 'max-age=900', 'ETag': '"1"' }
-  if (request.headers['if-none-match'] === undefined) response.writeHead(200, fields).end('page')
-  else response.writeHead(304, { ETag: '"1"' }).end()
-}, { cache: { tags: { forward: true } } }, async (t, { first, second }) => {
-  const shown = async (house: typeof first, options = {}): Promise<unknown> => {
-    const answer = await house.get('/a', {}, options)
-    return [detail(answer), answer.header('cache-tag'), answer.header('xkey'), answer.header('surrogate-control')]
-  }
-  t.same(await shown(first), ['uri-miss', 'a, b', 'c', undefined])
-  t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
-  await second.purge({ tags: ['b'], soft: true })
-  t.same(await shown(first), ['soft-purged', 'a, b', 'c', undefined])
-  t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
-  await first.purge({ tags: ['c'] })
-  t.same(await shown(second), ['uri-miss', 'a, b', 'c', undefined], 'it still has its tags')
-  t.same(await shown(first, { method: 'POST', body: 'x' }), ['method', 'a, b', 'c', undefined])
-}))
+t.test('with cache.tags.forward, a CDN in front receives the tags: of a miss, a hit, a refresh by 304, and a passed response', (t) =>
+  onEachStore(t, () => (request, response) => {
+    const fields = { 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a, b', 'xkey': 'c', 'Surrogate-Control': 'max-age=900', 'ETag': '"1"' }
+    if (request.headers['if-none-match'] === undefined) response.writeHead(200, fields).end('page')
+    else response.writeHead(304, { ETag: '"1"' }).end()
+  }, { cache: { tags: { forward: true } } }, async (t, { first, second }) => {
+    const shown = async (house: typeof first, options = {}): Promise<unknown> => {
+      const answer = await house.get('/a', {}, options)
+      return [detail(answer), answer.header('cache-tag'), answer.header('xkey'), answer.header('surrogate-control')]
+    }
+    t.same(await shown(first), ['uri-miss', 'a, b', 'c', undefined])
+    t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
+    await second.purge({ tags: ['b'], soft: true })
+    t.same(await shown(first), ['soft-purged', 'a, b', 'c', undefined])
+    t.same(await shown(second), ['fresh', 'a, b', 'c', undefined])
+    await first.purge({ tags: ['c'] })
+    t.same(await shown(second), ['uri-miss', 'a, b', 'c', undefined], 'it still has its tags')
+    t.same(await shown(first, { method: 'POST', body: 'x' }), ['method', 'a, b', 'c', undefined])
+  }))
 
 t.test('after a change of the tag fields nothing is served that a purge by the new ones would miss', async (t) => {
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'X-Own': 'a', 'Cache-Tag': 'a' }) })
   await house.get('/a')
   t.equal(detail(await house.get('/a')), 'fresh')
   await house.app.reload(resolveConfig({
-    proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [house.origin.url] } }, routes: [{ match: {}, origin: 'api', cache: {} }], ...own('comma'),
+    proxy: { host: '127.0.0.1', port: 0 },
+    admin: adminSettings,
+    origins: { api: { servers: [house.origin.url] } },
+    routes: [{ match: {}, origin: 'api', cache: {} }],
+    ...own('comma'),
   }))
   t.equal(detail(await house.get('/a')), 'uri-miss')
   await house.purge({ tags: ['a'] })
@@ -141,7 +148,8 @@ t.test('after a change of the tag fields nothing is served that a purge by the n
 })
 
 // The guard: `fault` of responseTags() in http/tags.ts.
-for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cache-groups'], [utf8Bytes('"größe"'), 'bad-cache-groups'], [`"${'x'.repeat(1025)}"`, 'too-many-tags'], ['"a"', 'uri-miss']] as const) {
+for (const [value, reason] of [['a, b', 'bad-cache-groups'], ['"a", 5', 'bad-cache-groups'], [utf8Bytes('"größe"'), 'bad-cache-groups'], [`"${'x'.repeat(1025)}"`, 'too-many-tags'],
+  ['"a"', 'uri-miss']] as const) {
   t.test(`Cache-Groups: ${value.slice(0, 20)} gives the reason ${reason}`, async (t) => {
     const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Groups': value }) })
     t.equal(detail(await house.get('/a')), reason)
@@ -154,8 +162,14 @@ t.test('a tag that no response can carry is refused, with its place, and nothing
   const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=600', 'Cache-Tag': 'a' }) })
   await house.get('/a')
   const wrong: readonly (readonly [string, RegExp])[] = [
-    [' a', /^begins or ends with a space or tab/], ['a ', /^begins or ends/], ['a\t', /^begins or ends/],
-    ['a\n', /U\+000A, character 2/], ['\0a', /U\+0000, character 1/], ['a\x7fb', /U\+007F, character 2/], ['a\ud800', /half a surrogate pair/], ['', /must not be empty/],
+    [' a', /^begins or ends with a space or tab/],
+    ['a ', /^begins or ends/],
+    ['a\t', /^begins or ends/],
+    ['a\n', /U\+000A, character 2/],
+    ['\0a', /U\+0000, character 1/],
+    ['a\x7fb', /U\+007F, character 2/],
+    ['a\ud800', /half a surrogate pair/],
+    ['', /must not be empty/],
   ]
   for (const [tag, message] of wrong) {
     const answer = await house.purge({ tags: ['a', tag], urls: ['/a'] })

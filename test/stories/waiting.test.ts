@@ -42,8 +42,12 @@ for (const lifetime of ['max-age=1', 's-maxage=1', 'max-age=1, stale-while-reval
     await respond(200, { 'cache-control': lifetime }, 'one')
     test.same(await bodies(answers), { one: 20 })
     test.equal(fleet.asked(), 1)
-    test.same(tally((await Promise.all(answers)).map(answer => /fwd=uri-miss; (collapsed(?!=)|fwd-status=200)/.exec(answer.header('cache-status') ?? '')?.[1] ?? '')), { 'collapsed': 19, 'fwd-status=200': 1 })
-    for (const answer of await Promise.all(answers.slice(1))) test.ok(answer.header('age') === undefined || Number(answer.header('age')) >= 1, 'its age says how slow the origin was')
+    test.same(tally((await Promise.all(answers)).map(answer => /fwd=uri-miss; (collapsed(?!=)|fwd-status=200)/.exec(answer.header('cache-status') ?? '')?.[1] ?? '')), {
+      'collapsed': 19,
+      'fwd-status=200': 1,
+    })
+    for (const answer of await Promise.all(answers.slice(1)))
+      test.ok(answer.header('age') === undefined || Number(answer.header('age')) >= 1, 'its age says how slow the origin was')
   })
 }
 
@@ -112,7 +116,9 @@ for (const soft of [false, true]) {
 /** Responds to every request until these have ended. */
 async function drain(test: Test, answers: readonly Promise<Answer>[]): Promise<void> {
   let done = false
-  const all = Promise.all(answers).then(() => { done = true })
+  const all = Promise.all(answers).then(() => {
+    done = true
+  })
   await eventually(() => {
     for (const { response } of held.splice(0)) response.writeHead(200, { 'cache-control': 'max-age=60' }).end('new')
     return done
@@ -165,7 +171,10 @@ everyStore.test('if the fetch that hung ends after all, its response is for all 
 /** Resolves when all but `count` of them have ended. */
 async function settledBut(answers: readonly Promise<Answer>[], count: number): Promise<void> {
   let ended = 0
-  for (const answer of answers) void answer.then(() => { ended++ })
+  for (const answer of answers)
+    void answer.then(() => {
+      ended++
+    })
   await eventually(() => ended >= answers.length - count)
 }
 

@@ -6,10 +6,18 @@ import t from 'tap'
 import { eventually } from './log.ts'
 
 const endings: Readonly<Record<string, (test: ChildProcess) => void>> = {
-  'Ctrl-C': test => { test.kill('SIGINT') },
-  'SIGTERM': test => { test.kill('SIGTERM') },
-  'SIGKILL': test => { test.kill('SIGKILL') },
-  'the end of its runner': test => { test.disconnect() },
+  'Ctrl-C': test => {
+    test.kill('SIGINT')
+  },
+  'SIGTERM': test => {
+    test.kill('SIGTERM')
+  },
+  'SIGKILL': test => {
+    test.kill('SIGKILL')
+  },
+  'the end of its runner': test => {
+    test.disconnect()
+  },
 }
 
 /** False for a zombie: it has ended, even if its parent has not read its exit code. */
@@ -28,7 +36,11 @@ for (const [name, end] of Object.entries(endings)) {
     const parent = fork(new URL('parent.js', import.meta.url), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     test.teardown(() => parent.kill('SIGKILL'))
     // tap sends messages of its own.
-    const pids = await new Promise<number[]>(resolve => { parent.on('message', message => { if (Array.isArray(message)) resolve(message as number[]) }) })
+    const pids = await new Promise<number[]>(resolve => {
+      parent.on('message', message => {
+        if (Array.isArray(message)) resolve(message as number[])
+      })
+    })
     test.same(pids.map(lives), [true, true, true])
     end(parent)
     await eventually(() => !pids.some(lives))

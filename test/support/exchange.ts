@@ -17,7 +17,9 @@ const neverAsked = new Proxy({}, {
 }) as ClientResponse
 
 /** An exchange. Without a given response, every use of the response throws. */
-export function exchangeFor(head: RequestHead, { response = neverAsked, context = someClient, observer = noObserver }: { response?: ClientResponse; context?: RequestContext; observer?: ExchangeObserver } = {}): ClientExchange {
+export function exchangeFor(head: RequestHead,
+  { response = neverAsked, context = someClient, observer = noObserver }: { response?: ClientResponse; context?: RequestContext; observer?: ExchangeObserver } =
+    {}): ClientExchange {
   return new ClientExchange(head, response, context, observer, 0)
 }
 

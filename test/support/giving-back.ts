@@ -15,7 +15,9 @@ if (cluster.isPrimary) {
     },
   })
   worker.on('message', (said: string) => process.stderr.write(`worker ${child.pid} ${said}\n`))
-  process.on('SIGTERM', () => { worker.send('stop', () => process.stderr.write('told\n')) })
+  process.on('SIGTERM', () => {
+    worker.send('stop', () => process.stderr.write('told\n'))
+  })
 } else {
   const server = createServer()
   server.listen(0, '127.0.0.1', () => process.send?.(`listens on ${(server.address() as AddressInfo).port}`))

@@ -20,7 +20,9 @@ export interface HeldOrigin {
 export async function startHeldOrigin(t: Pick<Test, 'teardown'>): Promise<HeldOrigin> {
   const held = new Map<string, Held[]>()
   const origin = await startOrigin((_request, response, recorded) => {
-    const one: Held = { recorded, answer: (status, fields, body) => { response.writeHead(status, fields).end(body) } }
+    const one: Held = { recorded, answer: (status, fields, body) => {
+      response.writeHead(status, fields).end(body)
+    } }
     held.set(recorded.target, [...held.get(recorded.target) ?? [], one])
   })
   t.teardown(() => origin.close())

@@ -39,7 +39,10 @@ export async function startHttp2Origin(handler: StreamHandler, { secure = true, 
   })
   const listening = await listen(server, secure)
   return {
-    ...listening, sessions, requests, streams,
+    ...listening,
+    sessions,
+    requests,
+    streams,
     nth: (count) => {
       const seen = streams[count - 1]
       return seen === undefined ? new Promise((resolve) => awaited.set(count, resolve)) : Promise.resolve(seen)
@@ -88,16 +91,17 @@ export async function startFrameOrigin(handler: FrameHandler, settings: Buffer =
       socket,
       heard: [],
       send: (...frames) => void socket.write(Buffer.concat(frames)),
-      until: (holds) => new Promise((resolve) => {
-        const look = (): void => {
-          if (!socket.destroyed && !connection.heard.some(holds)) return
-          socket.off('frame', look)
-          resolve()
-        }
-        socket.on('frame', look)
-        socket.on('close', look)
-        look()
-      }),
+      until: (holds) =>
+        new Promise((resolve) => {
+          const look = (): void => {
+            if (!socket.destroyed && !connection.heard.some(holds)) return
+            socket.off('frame', look)
+            resolve()
+          }
+          socket.on('frame', look)
+          socket.on('close', look)
+          look()
+        }),
     }
     connections.push(connection)
     connection.send(frame(frameType.settings, 0, 0, settings))
@@ -177,9 +181,10 @@ async function listen(server: Server, secure: boolean): Promise<{ url: string; p
   return {
     url: `${secure ? 'https' : 'http'}://127.0.0.1:${port}`,
     port,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
   }
 }

@@ -55,7 +55,9 @@ function garbled(name: string, replace: (reply: Buffer) => Buffer | string): Red
         near.on('data', (bytes) => far.write(bytes))
         far.on('data', (bytes: Buffer) => near.write(begun ? replace(bytes) : bytes))
       })
-      return { redis: { url: `redis://:${password}@127.0.0.1:${port}` }, begin: async () => { begun = true } }
+      return { redis: { url: `redis://:${password}@127.0.0.1:${port}` }, begin: async () => {
+        begun = true
+      } }
     },
   }
 }
@@ -104,7 +106,9 @@ export const impostors: readonly RedisError[] = [
   }),
   impostor('a refusal of INFO that repeats what was sent', repeatToInfo),
   impostor('a web server', web, { refuses: /not Redis/ }),
-  impostor('one that closes at once', (socket) => { socket.end() }),
+  impostor('one that closes at once', (socket) => {
+    socket.end()
+  }),
   impostor('one that says nothing', () => {}),
   impostor('a port that speaks TLS', secure),
   impostor('a port that speaks TLS', secure, { way: 'sentinel' }),
@@ -113,7 +117,8 @@ export const impostors: readonly RedisError[] = [
   garbled('replies that are replaced by unsolicited ones', () => `$${marks.body.length}\r\n${marks.body}\r\n$-1\r\n_\r\n*-1\r\n`),
   garbled('replies that are replaced by errors', () => `-${marks.token} ${marks.body}\r\n`),
   // RESP3: pushes that say too little, or are none.
-  garbled('pushes that are truncated', (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
+  garbled('pushes that are truncated',
+    (reply) => Buffer.concat([Buffer.from('>1\r\n_\r\n>1\r\n$9\r\nsubscribe\r\n>1\r\n$7\r\nmessage\r\n>0\r\n>2\r\n$7\r\nmessage\r\n_\r\n'), reply])),
   impostor('an echo', echo, { way: 'sentinel' }),
   impostor('errors that repeat what was sent', repeat, { way: 'sentinel' }),
   impostor('one that closes at once', cut, { way: 'sentinel' }),
@@ -125,8 +130,35 @@ export const impostors: readonly RedisError[] = [
 
 /** Replies in the form of Redis that fit no command. */
 export const oddReplies: readonly string[] = [
-  '$-1\r\n', '*-1\r\n', '_\r\n', ':1\r\n', '+OK\r\n', '*0\r\n', '*1\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n$-1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$-1\r\n:1\r\n',
-  '*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*2\r\n$1\r\nh\r\n:1\r\n', '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$9\r\n127.0.0.1\r\n:99999999\r\n', '*2\r\n$9\r\n127.0.0.1\r\n$8\r\n99999999\r\n',
-  '*2\r\n$1\r\nx\r\n$1\r\ny\r\n', '*2\r\n$-1\r\n$-1\r\n', '%1\r\n+a\r\n:1\r\n', '~0\r\n', '#t\r\n', ',1.5\r\n', '(12345678901234567890\r\n', '-\r\n', '-ERR\r\n', '!0\r\n\r\n',
-  '>1\r\n_\r\n', '>0\r\n', '>1\r\n$7\r\nmessage\r\n', '>1\r\n$9\r\nsubscribe\r\n', '>3\r\n$9\r\nsubscribe\r\n_\r\n:1\r\n', '\r\n', '*3\r\n', '$5\r\nab', '|1\r\n+a\r\n+b\r\n+c\r\n',
+  '$-1\r\n',
+  '*-1\r\n',
+  '_\r\n',
+  ':1\r\n',
+  '+OK\r\n',
+  '*0\r\n',
+  '*1\r\n$-1\r\n',
+  '*1\r\n*3\r\n:0\r\n:5\r\n$-1\r\n',
+  '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$-1\r\n:1\r\n',
+  '*1\r\n*3\r\n:0\r\n:9007199254740991\r\n*2\r\n$1\r\nh\r\n:1\r\n',
+  '*1\r\n*3\r\n:0\r\n:5\r\n*2\r\n$9\r\n127.0.0.1\r\n:99999999\r\n',
+  '*2\r\n$9\r\n127.0.0.1\r\n$8\r\n99999999\r\n',
+  '*2\r\n$1\r\nx\r\n$1\r\ny\r\n',
+  '*2\r\n$-1\r\n$-1\r\n',
+  '%1\r\n+a\r\n:1\r\n',
+  '~0\r\n',
+  '#t\r\n',
+  ',1.5\r\n',
+  '(12345678901234567890\r\n',
+  '-\r\n',
+  '-ERR\r\n',
+  '!0\r\n\r\n',
+  '>1\r\n_\r\n',
+  '>0\r\n',
+  '>1\r\n$7\r\nmessage\r\n',
+  '>1\r\n$9\r\nsubscribe\r\n',
+  '>3\r\n$9\r\nsubscribe\r\n_\r\n:1\r\n',
+  '\r\n',
+  '*3\r\n',
+  '$5\r\nab',
+  '|1\r\n+a\r\n+b\r\n+c\r\n',
 ]

@@ -36,8 +36,15 @@ export async function writeEntries(redis: Redis, entries: ManyEntries): Promise<
       const key = firstKey.replace(targetOf(0), target)
       const meta = metadata({
         fields: ['content-type', 'application/json; charset=utf-8', 'cache-control', 'public, max-age=3600', 'etag', `"${i}"`, 'date', new Date(nowMs).toUTCString()],
-        requestTimeMs: nowMs - 5, responseTimeMs: nowMs, lifetimeMs: keepMs, keepUntilMs: nowMs + keepMs, etag: `"${i}"`,
-        authority, target, tags: [...tags], stamp,
+        requestTimeMs: nowMs - 5,
+        responseTimeMs: nowMs,
+        lifetimeMs: keepMs,
+        keepUntilMs: nowMs + keepMs,
+        etag: `"${i}"`,
+        authority,
+        target,
+        tags: [...tags],
+        stamp,
       })
       const name = entryName(prefix, key)
       pipeline.hset(name, fieldName(''), encodeValue(key, meta, body.length, body))

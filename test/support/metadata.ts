@@ -81,14 +81,16 @@ export const anyMetadata: fc.Arbitrary<Metadata> = fc.record({
 const word = fc.stringMatching(/^[a-z0-9-]{1,12}$/)
 const value = fc.stringMatching(/^[!-~\x80-\xff]([\t -~\x80-\xff]{0,20}[!-~\x80-\xff])?$/)
 const span = fc.oneof(fc.nat(), fc.double({ noNaN: true, min: 0, max: 8.64e15 }), fc.constantFrom(0, 8.64e15))
-const ownLines = fc.array(fc.tuple(fc.oneof(fc.constantFrom('cache-control', 'set-cookie', 'x-own', '__proto__'), word.map((name) => `x-${name}`)), value), { maxLength: 8 }).map((lines) => lines.flat())
+const ownLines = fc.array(fc.tuple(fc.oneof(fc.constantFrom('cache-control', 'set-cookie', 'x-own', '__proto__'), word.map((name) => `x-${name}`)), value), { maxLength: 8 }).map((
+  lines,
+) => lines.flat())
 
 /** Any metadata that a response could have: metadata read from elsewhere must be among it. */
 export const possibleMetadata: fc.Arbitrary<Metadata> = fc.record({
   part: fc.option(fc.record({
     ranges: fc.array(fc.tuple(fc.nat({ max: 2 ** 20 }), fc.integer({ min: 1, max: 2 ** 20 })), { minLength: 1, maxLength: 16 }).map((gaps) => {
       let at = 0
-      return gaps.map(([gap, bytes]) => ({ start: at + gap, end: (at += gap + bytes) }))
+      return gaps.map(([gap, bytes]) => ({ start: at + gap, end: at += gap + bytes }))
     }),
     complete: fc.option(fc.constant(Number.MAX_SAFE_INTEGER), { nil: undefined }),
     requestedRange: fc.constantFrom('bytes=0-', 'BYTES=5-9, -1'),

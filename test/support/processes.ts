@@ -55,7 +55,9 @@ async function startProcess(t: Test, { redis, origin, env = {} }: ProcessesOptio
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries({ Host: 'api.example', ...headers }).flat(), ...more }),
     stats: async () => JSON.parse((await ask(adminPort, { path: '/v1/stats', headers: authorization })).body.toString()) as ProcessStats,
     purge: body => ask(adminPort, { path: '/v1/purge', method: 'POST', headers: [...authorization, 'Content-Type', 'application/json'], body: JSON.stringify(body) }),
-    kill: signal => { running.child.kill(signal) },
+    kill: signal => {
+      running.child.kill(signal)
+    },
   }
   await eventually(async () => (await replica.stats()).purgeLog.current)
   return replica

@@ -79,14 +79,21 @@ export async function startProxy<C extends Clock = ManualClock>(t: Teardown, opt
   })
   const port = Number(new URL(app.proxyUrl).port)
   const adminPort = Number(new URL(app.adminUrl).port)
-  const admin = (path: string, body?: unknown): Promise<Answer> => ask(adminPort, {
-    path,
-    headers: ['Authorization', `Bearer ${token}`, ...(body === undefined ? [] : ['Content-Type', 'application/json'])],
-    ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
-  })
+  const admin = (path: string, body?: unknown): Promise<Answer> =>
+    ask(adminPort, {
+      path,
+      headers: ['Authorization', `Bearer ${token}`, ...(body === undefined ? [] : ['Content-Type', 'application/json'])],
+      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+    })
   const named = options.host === undefined ? {} : { Host: options.host }
   return {
-    app, origin, clock, port, log, accessLines, admin,
+    app,
+    origin,
+    clock,
+    port,
+    log,
+    accessLines,
+    admin,
     get: (path, headers = {}, more = {}) => ask(port, { path, headers: Object.entries({ ...named, ...headers }).flat(), ...more }),
     purge: body => admin('/v1/purge', body),
   }

@@ -35,13 +35,25 @@ const masters = 3
 const size = 2 * masters
 
 export async function startCluster(args: readonly string[] = []): Promise<RedisCluster> {
-  const servers = await Promise.all(Array.from({ length: size }, () => startRedis({
-    args: [
-      '--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-node-timeout', String(nodeTimeoutMs),
-      // A replica that was disconnected for long may take over all the same: the tests disconnect them.
-      '--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...args,
-    ],
-  })))
+  const servers = await Promise.all(Array.from({ length: size }, () =>
+    startRedis({
+      args: [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-announce-ip',
+        '127.0.0.1',
+        '--cluster-node-timeout',
+        String(nodeTimeoutMs),
+        // A replica that was disconnected for long may take over all the same: the tests disconnect them.
+        '--cluster-replica-validity-factor',
+        '0',
+        '--repl-diskless-sync-delay',
+        '0',
+        '--repl-ping-replica-period',
+        '1',
+        ...args,
+      ],
+    })))
   const nodes = await Promise.all(servers.map(async (server): Promise<ClusterNode> => {
     const raw = new Redis(server.port, server.host, { retryStrategy: () => 50, maxRetriesPerRequest: 0, commandTimeout: 2000 })
     raw.on('error', () => {})
@@ -62,7 +74,8 @@ export async function startCluster(args: readonly string[] = []): Promise<RedisC
     }
     throw new Error('no node of the cluster responds')
   }
-  const owners = async (): Promise<ClusterNode[]> => (await described()).filter(([, , flags = '', , , , , , ...slots]) => /master/.test(flags) && !/fail/.test(flags) && slots.length > 0).map(([id]) => byId(id))
+  const owners = async (): Promise<ClusterNode[]> =>
+    (await described()).filter(([, , flags = '', , , , , , ...slots]) => /master/.test(flags) && !/fail/.test(flags) && slots.length > 0).map(([id]) => byId(id))
   const slotOf = async (key: string): Promise<number> => Number(await (live()[0] as ClusterNode).raw.cluster('KEYSLOT', key))
   const cluster: RedisCluster = {
     nodes,

@@ -50,7 +50,8 @@ export function urlOf({ host, port }: Pick<RedisServer, 'host' | 'port'>, user =
 }
 
 /** A server on which something is done once the replica serves. */
-function single(name: string, args: readonly string[], begin: (client: Redis, redis: RedisServer) => Promise<unknown>, more: { end?: (client: Redis, redis: RedisServer) => Promise<unknown>, logs?: RegExp } = {}): RedisError {
+function single(name: string, args: readonly string[], begin: (client: Redis, redis: RedisServer) => Promise<unknown>,
+  more: { end?: (client: Redis, redis: RedisServer) => Promise<unknown>; logs?: RegExp } = {}): RedisError {
   const { end, logs } = more
   return {
     name,
@@ -148,7 +149,9 @@ export const singleErrors: readonly RedisError[] = [
     for (const key of ['sh:{log}', 'sh:{log}:replicas']) await client.set(key, 'not what it was')
   }, { logs: /the purge log was lost/ }),
   single('WRONGTYPE of entries', [], async (client) => {
-    for (const key of await client.keys('sh:*')) if (!key.includes('{log}')) await client.call('RESTORE', key, 0, await client.dumpBuffer('text') ?? '', 'REPLACE').catch(() => client.del(key).then(() => client.set(key, marks.body)))
+    for (const key of await client.keys('sh:*'))
+      if (!key.includes('{log}'))
+        await client.call('RESTORE', key, 0, await client.dumpBuffer('text') ?? '', 'REPLACE').catch(() => client.del(key).then(() => client.set(key, marks.body)))
   }),
   single('NOSCRIPT, and EVAL unknown', ['--rename-command', 'EVAL', ''], (client) => client.script('FLUSH'), { logs: /unknown command/ }),
   single('EVALSHA unknown', ['--rename-command', 'EVALSHA', ''], async () => {}, { logs: /unknown command/ }),
@@ -160,7 +163,10 @@ export const singleErrors: readonly RedisError[] = [
     start: async (t) => {
       const { host, port } = await server(t)
       const node = `rediss://${host}:${port}`
-      return { redis: { ...(way === 'url' ? { url: node } : way === 'cluster' ? { cluster: [node] } : { sentinel: { master: 'cache', nodes: [node], password: marks.sentinel } }), password, tls: { rejectUnauthorized: false } } }
+      return {
+        redis: { ...(way === 'url' ? { url: node } : way === 'cluster' ? { cluster: [node] } : { sentinel: { master: 'cache', nodes: [node], password: marks.sentinel } }),
+          password, tls: { rejectUnauthorized: false } },
+      }
     },
   })),
   single('a silence', [], async (_client, redis) => redis.kill('SIGSTOP'), { end: async (_client, redis) => redis.kill('SIGCONT'), logs: /out of reach/ }),
@@ -216,7 +222,11 @@ export const sentinelErrors: readonly RedisError[] = [
 ]
 
 type Watched = Awaited<ReturnType<typeof startWatchedRedis>>
-interface Words { readonly sentinel?: string, readonly password?: string, readonly master?: string }
+interface Words {
+  readonly sentinel?: string
+  readonly password?: string
+  readonly master?: string
+}
 
 function sentinelConfig(site: Watched, words: Words): Provoked['redis'] {
   const { sentinel, master = site.name } = words
@@ -226,7 +236,7 @@ function sentinelConfig(site: Watched, words: Words): Provoked['redis'] {
   }
 }
 
-async function watched(t: Test, secrets: { password?: string, sentinelPassword?: string }, words: Words): Promise<Provoked> {
+async function watched(t: Test, secrets: { password?: string; sentinelPassword?: string }, words: Words): Promise<Provoked> {
   const site = await startWatchedRedis(secrets)
   t.teardown(() => site.stop())
   return { redis: sentinelConfig(site, words) }
@@ -257,7 +267,9 @@ export const clusterErrors: readonly RedisError[] = [
       const cluster = await clusterOf(t, [])
       return {
         redis: { cluster: [...cluster.addresses] },
-        begin: async () => { for (const { server: { kill } } of cluster.nodes.slice(0, 5)) kill('SIGKILL') },
+        begin: async () => {
+          for (const { server: { kill } } of cluster.nodes.slice(0, 5)) kill('SIGKILL')
+        },
       }
     },
   },
@@ -273,10 +285,11 @@ export const clusterErrors: readonly RedisError[] = [
           if (first === undefined || second === undefined) throw new Error('no two masters')
           // Every slot of the first is on its way to the second, for ever: a missing key is looked up at the second.
           const slots = (await first.raw.cluster('SLOTS')).filter(([, , owner]) => owner?.[1] === first.server.port)
-          for (const [from, to] of slots) for (let slot = from; slot <= to; slot++) {
-            void second.raw.cluster('SETSLOT', slot, 'IMPORTING', first.id).catch(() => {})
-            void first.raw.cluster('SETSLOT', slot, 'MIGRATING', second.id).catch(() => {})
-          }
+          for (const [from, to] of slots)
+            for (let slot = from; slot <= to; slot++) {
+              void second.raw.cluster('SETSLOT', slot, 'IMPORTING', first.id).catch(() => {})
+              void first.raw.cluster('SETSLOT', slot, 'MIGRATING', second.id).catch(() => {})
+            }
           await Promise.all([first.raw.ping(), second.raw.ping()])
         },
       }

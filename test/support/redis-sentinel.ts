@@ -37,7 +37,9 @@ export async function startWatchedRedis({ password, sentinelPassword }: WatchedR
     ...(sentinelPassword === undefined ? [] : [`requirepass "${sentinelPassword}"`, `sentinel sentinel-pass "${sentinelPassword}"`]),
   ].join('\n')
   const watchers = await Promise.all(Array.from({ length: 3 }, () => startRedis({ sentinel: watcher })))
-  const raws = watchers.map(({ host, port }) => new Redis(port, host, { retryStrategy: () => 50, commandTimeout: 2000, enableReadyCheck: false, ...(sentinelPassword !== undefined && { password: sentinelPassword }) }))
+  const raws = watchers.map(({ host, port }) =>
+    new Redis(port, host, { retryStrategy: () => 50, commandTimeout: 2000, enableReadyCheck: false, ...(sentinelPassword !== undefined && { password: sentinelPassword }) })
+  )
   for (const raw of raws) raw.on('error', () => {})
   const asked = async (...command: string[]): Promise<string[]> => await Promise.all(raws.map(async (raw) => String(await raw.call('SENTINEL', command).catch(() => ''))))
   // Until each knows the other two and the replica, a failover could not be agreed upon.

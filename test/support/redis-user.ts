@@ -16,8 +16,11 @@ function userOf(line: string): RedisUser {
   const [, , username = '', ...rules] = line.split(' ')
   const password = rules.find(rule => rule.startsWith('>'))?.slice(1) ?? ''
   return {
-    username, password,
-    make: async (raw) => { await raw.call('ACL', 'SETUSER', username, ...rules) },
+    username,
+    password,
+    make: async (raw) => {
+      await raw.call('ACL', 'SETUSER', username, ...rules)
+    },
   }
 }
 

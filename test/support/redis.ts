@@ -57,7 +57,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
         : [fileOf(directory, options.sentinel), ...common, '--sentinel']
       const started = spawn(program, [...mode, ...(options.args ?? [])], { stdio: 'ignore', env: { ...process.env, ...options.env } })
       endWithUs(started)
-      ended = new Promise((resolve) => { started.once('exit', () => resolve()) })
+      ended = new Promise((resolve) => {
+        started.once('exit', () => resolve())
+      })
       child = started
       if (await answers(started, host, port)) return
       started.kill('SIGKILL')

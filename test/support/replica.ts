@@ -71,7 +71,9 @@ export class Replica {
     // env(1) removes the variables that tap gives to every child. A group of its own, so that workers are signalled with their
     // primary.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
-      env: { PATH: process.env['PATH'], ...this.#options.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+      env: { PATH: process.env['PATH'], ...this.#options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
     })
     if (child.pid === undefined) throw new Error('the program could not be started')
     endWithUs(child, { group: true })
@@ -139,7 +141,9 @@ export class Replica {
   /** Stops it, and waits until it has ended. Returns its exit code, or the signal that ended it. */
   async drain(): Promise<number | NodeJS.Signals> {
     this.#up = false
-    return this.#end((child) => { child.kill('SIGTERM') })
+    return this.#end((child) => {
+      child.kill('SIGTERM')
+    })
   }
 
   /** Ends all of it at once, and waits until it has. */
@@ -151,7 +155,9 @@ export class Replica {
   async #end(how: (child: ChildProcess) => void): Promise<number | NodeJS.Signals> {
     const child = this.#child
     if (child === undefined || this.pid === undefined) return child?.exitCode ?? child?.signalCode ?? 0
-    const ended = new Promise<number | NodeJS.Signals>((resolve) => { child.once('close', (code, signal) => resolve(code ?? signal ?? 0)) })
+    const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+      child.once('close', (code, signal) => resolve(code ?? signal ?? 0))
+    })
     how(child)
     return ended
   }

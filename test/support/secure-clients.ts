@@ -50,15 +50,19 @@ function ask1(agent: Agent, port: number, path: string, method: string, fields: 
     const sent = request({ host: '127.0.0.1', port, path, method, headers: { ...fields, ...(method === 'POST' && { 'content-length': '0' }) }, agent }, (response) => {
       let body = ''
       response.setEncoding('latin1')
-      response.on('data', (chunk: string) => { body += chunk })
+      response.on('data', (chunk: string) => {
+        body += chunk
+      })
       response.on('error', () => undefined)
-      response.on('close', () => resolve({
-        status: response.statusCode ?? 0,
-        lines: response.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text)),
-        trailers: response.rawTrailers.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text)),
-        interim, body,
-        broken: response.complete ? undefined : 'cut',
-      }))
+      response.on('close', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          lines: response.rawHeaders.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text)),
+          trailers: response.rawTrailers.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text)),
+          interim,
+          body,
+          broken: response.complete ? undefined : 'cut',
+        }))
     })
     sent.on('information', ({ statusCode }) => void interim.push(statusCode))
     sent.on('error', (error) => none(error.message))
@@ -87,9 +91,15 @@ function ask2(session: ClientHttp2Session, path: string, method: string, fields:
       status = Number(head[':status'])
       lines = (raw ?? []).filter((_, i) => !(raw as readonly string[])[i - (i % 2)]?.startsWith(':'))
     })
-    stream.on('trailers', (_tail, _flags, raw?: readonly string[]) => { trailers = [...raw ?? []] })
-    stream.on('data', (chunk: string) => { body += chunk })
-    stream.on('error', (error: Error) => { broken = error.message })
+    stream.on('trailers', (_tail, _flags, raw?: readonly string[]) => {
+      trailers = [...raw ?? []]
+    })
+    stream.on('data', (chunk: string) => {
+      body += chunk
+    })
+    stream.on('error', (error: Error) => {
+      broken = error.message
+    })
     stream.on('close', () => {
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || status === 0) broken ??= `stream closed with ${stream.rstCode ?? 0}`
       resolve({ status, lines, trailers, interim, body, broken })

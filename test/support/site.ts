@@ -33,12 +33,12 @@ export interface Load {
   /** Has the next responses come without a pause. */
   hurry(count: number): void
   /** Times of the responses since the last call. */
-  times(): { readonly small: Times, readonly large: Times }
+  times(): { readonly small: Times; readonly large: Times }
   /**
    * `wrong`: each response that was not as it must be. `cut`: large ones that broke off when the origin had a newer version,
    * and were right as far as they went.
    */
-  stop(): Promise<{ readonly wrong: readonly string[], readonly cut: number }>
+  stop(): Promise<{ readonly wrong: readonly string[]; readonly cut: number }>
 }
 
 // While the test waits for something else than responses, a few keep the replicas busy enough.
@@ -76,7 +76,8 @@ export async function startReplicas(t: Test, redis: string, config: Readonly<Rec
   const start = (): Promise<Replica> => startProxy(t, { origin, host: 'api.example', redis, clock: systemClock, config })
   const replicas = [await start(), await start()] as const
   return {
-    origin, replicas,
+    origin,
+    replicas,
     publish: () => ++version,
     purge: async (replica) => {
       const purged = version
@@ -148,7 +149,7 @@ export async function json<T>(answer: Promise<Answer>): Promise<T> {
 
 /** Returns the degraded parts that both /readyz and the statistics report. Throws if they differ, or the replica is not ready. */
 export async function degraded(replica: Replica): Promise<readonly string[]> {
-  return (await json<{ status: 'ready', degraded: string[] }>(replica.admin('/readyz'))).degraded
+  return (await json<{ status: 'ready'; degraded: string[] }>(replica.admin('/readyz'))).degraded
 }
 
 export async function allSay({ replicas }: Site, parts: readonly string[]): Promise<boolean> {

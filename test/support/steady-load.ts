@@ -120,12 +120,14 @@ export function startLoad({ replicas, origin, paths, host, clients = 6, answersP
       await eventually(() => run.answered >= enough || run.stopped)
       const path = paths[round % paths.length] as string
       const now = origin.advance()
-      const [body, touched] = round % 3 === 0 ? [{ urls: [`http://${host}${path}`] }, [path]] as const
-        : round % 3 === 1 ? [{ tags: [tagOf(path)] }, [path]] as const
-          : [{ tags: ['x'] }, paths] as const
+      const [body, touched] = round % 3 === 0 ?
+        [{ urls: [`http://${host}${path}`] }, [path]] as const
+        : round % 3 === 1 ?
+        [{ tags: [tagOf(path)] }, [path]] as const
+        : [{ tags: ['x'] }, paths] as const
       const { status } = await (replicas[round % replicas.length] as TestProxy<Clock>).purge(body)
       purges[status] = (purges[status] ?? 0) + 1
-      if (status === 200) for (const each of touched) floor.set(each, now)
+      if (status === 200) { for (const each of touched) floor.set(each, now) }
       else if (status !== 202 && status !== 503) wrong.push(`purge: ${status}`)
     }
   })()

@@ -17,7 +17,7 @@ export interface TcpProxy {
 
 export const pass: Gate = () => undefined
 
-export async function startTcpProxy(target: { readonly host: string, readonly port: number }): Promise<TcpProxy> {
+export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let connections = 0
   const server = createServer((client) => {
@@ -44,10 +44,11 @@ export async function startTcpProxy(target: { readonly host: string, readonly po
     port: (server.address() as AddressInfo).port,
     requests: pass,
     replies: pass,
-    close: () => new Promise((resolve) => {
-      server.close(() => resolve())
-      for (const socket of sockets) socket.destroy()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
   }
   return proxy
 }
@@ -85,7 +86,9 @@ export function subscribersOf(proxy: TcpProxy): Subscribers {
   proxy.replies = (_bytes, connection) => (subscribed.has(connection) ? held : undefined)
   return {
     silence: () => {
-      held = new Promise((resolve) => { release = () => resolve(undefined) })
+      held = new Promise((resolve) => {
+        release = () => resolve(undefined)
+      })
     },
     release: () => {
       held = undefined

@@ -22,7 +22,8 @@ export interface Scene {
   readonly site: Site
 }
 
-export async function startUnderLoad(t: Test, { before, config }: { before?: (redis: RedisServer) => Promise<void>, config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
+export async function startUnderLoad(t: Test,
+  { before, config }: { before?: (redis: RedisServer) => Promise<void>; config?: Readonly<Record<string, unknown>> } = {}): Promise<Scene> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await before?.(redis)
@@ -90,7 +91,6 @@ export async function ends(t: Test, load: Load, mostCut: number): Promise<void> 
 }
 
 export const paths = ['/small/1', '/small/2', '/large/1', '/small/3', '/small/4', '/large/2', '/small/5']
-
 
 /** Redis alone: everything that is stored comes out of it. */
 export const withoutMemory = { cache: { memory: { maxBytes: 0 } } }

@@ -30,8 +30,15 @@ const laterSentence = /[.!?]["')*]*\s+[*"'(]*(?=[A-Z])/g
 
 // Rule 2: RFC 9110 has other terms for these. `look up`, `look in` and `cut off` are in use.
 const words = new RegExp([
-  /\b(?:un)?answer(?:s|ed|ing|able)?\b/, /\bask(?:s|ed|ing)?\b/, /\b(?:tell|tells|telling|told)\b/, /\b(?:un)?hear(?:s|d|ing)?\b/,
-  /\bwords?\b/, /\bunder\s*way\b/, /\bcut(?:s|ting)?\b(?!\s+off)/, /(?<!410\s)\bgone\b/, /\bpatien(?:ce|t|tly)\b/,
+  /\b(?:un)?answer(?:s|ed|ing|able)?\b/,
+  /\bask(?:s|ed|ing)?\b/,
+  /\b(?:tell|tells|telling|told)\b/,
+  /\b(?:un)?hear(?:s|d|ing)?\b/,
+  /\bwords?\b/,
+  /\bunder\s*way\b/,
+  /\bcut(?:s|ting)?\b(?!\s+off)/,
+  /(?<!410\s)\bgone\b/,
+  /\bpatien(?:ce|t|tly)\b/,
   /\blook(?:s|ed|ing)?\b(?![\s-]*up\b|\s+(?:\w+\s+up|in|into|like)\b)/,
 ].map(({ source }) => source).join('|'), 'gi')
 // Rule 1: only persons are called `who`.
@@ -65,7 +72,7 @@ function sentenceStarts({ text, kind }: Prose): Array<[number, boolean]> {
   return [...ends(starts).map((end): [number, boolean] => [end, false]), ...ends(laterSentence).map((end): [number, boolean] => [end, true])]
 }
 
-function rangesOf(entry: Allowed, text: string): Array<{ entry: Allowed, from: number, to: number }> {
+function rangesOf(entry: Allowed, text: string): Array<{ entry: Allowed; from: number; to: number }> {
   const expression = new RegExp(entry.text.split(' ').map(part => part.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`)).join(String.raw`\s+`), 'g')
   return [...text.matchAll(expression)].map(({ index, 0: found }) => ({ entry, from: index, to: index + found.length }))
 }

@@ -41,7 +41,7 @@ function sourceOf(file: string, source: string): Prose[] {
           add(token.start + 1 + index, 'comment', comment.replaceAll(/(?<=^|\n)--/g, ''))
         }
       } else if (isTest) {
-        if (isTestName(tokens, i)) for (const piece of piecesOf(source, tokens, i)) add(piece.start, 'test name', opens(source, piece) ? piece.text : `…${piece.text}`)
+        if (isTestName(tokens, i)) { for (const piece of piecesOf(source, tokens, i)) add(piece.start, 'test name', opens(source, piece) ? piece.text : `…${piece.text}`) }
       } else if (/[a-z]\s+[a-z]/i.test(token.text)) add(token.start, 'message', opens(source, token) ? token.text : `…${token.text}`)
     }
   }
@@ -114,7 +114,10 @@ function pageOf(file: string, source: string): Prose[] {
 
 function hashCommentsOf(file: string, source: string): Prose[] {
   return [...source.matchAll(/(?:(?<=^|\n)[ \t]*#.*\n)+/g)].map(({ index, 0: text }) => ({
-    file, line: source.slice(0, index).split('\n').length, kind: 'comment', text: blanked(text.replaceAll(/(?<=^|\n)[ \t]*#/g, '')),
+    file,
+    line: source.slice(0, index).split('\n').length,
+    kind: 'comment',
+    text: blanked(text.replaceAll(/(?<=^|\n)[ \t]*#/g, '')),
   }))
 }
 

@@ -16,9 +16,11 @@ const singleFiles = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'config/spri
 
 /** Reads src, docs, test, bench, tools, README.md, CONTRIBUTING.md, SECURITY.md and the example configuration under `root`. config/reference.md is made from src/config. */
 export function survey(root: string, allowed: readonly Allowed[]): Survey {
-  const files = folders.flatMap(folder => readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
-    .filter(entry => entry.isFile() && /\.(?:ts|md|mjs)$/.test(entry.name))
-    .map(entry => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/')))
+  const files = folders.flatMap(folder =>
+    readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+      .filter(entry => entry.isFile() && /\.(?:ts|md|mjs)$/.test(entry.name))
+      .map(entry => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+  )
     // The conformance suite is installed below test/. Its packages are not this project's text.
     .filter(file => !file.split('/').includes('node_modules'))
   const used = new Set<Allowed>()
@@ -34,7 +36,7 @@ export function folderOf(file: string): string {
 }
 
 /** Returns a line for each folder with findings, the total, and what is wrong: a folder above its ceiling, or an entry without use. */
-export function report({ findings, folders: read, unusedEntries }: Survey, ceilings: Readonly<Record<string, number>>): { lines: string[], faults: string[] } {
+export function report({ findings, folders: read, unusedEntries }: Survey, ceilings: Readonly<Record<string, number>>): { lines: string[]; faults: string[] } {
   const row = (name: string, found: readonly Finding[], ceiling: string): string => {
     const count = (kind: FindingKind): string => String(found.filter(finding => finding.kind === kind).length).padStart(9)
     return `${name.padEnd(18)}${count('opening')}${count('word')}${count('who')}${String(found.length).padStart(9)}${ceiling.padStart(9)}`
@@ -47,7 +49,7 @@ export function report({ findings, folders: read, unusedEntries }: Survey, ceili
     if (found.length > 0 || ceiling > 0) lines.push(row(folder, found, String(ceiling)))
     if (found.length <= ceiling) continue
     faults.push(`${folder}: ${found.length} wordings to mend, at most ${ceiling} are allowed (npm run lint:words -- --list ${folder} shows all)`)
-    if (ceiling === 0) for (const { file, line, found: text, excerpt } of found) faults.push(`  ${file}:${line} [${text}] ${excerpt}`)
+    if (ceiling === 0) { for (const { file, line, found: text, excerpt } of found) faults.push(`  ${file}:${line} [${text}] ${excerpt}`) }
   }
   lines.push(row('all', findings, ''))
   for (const folder of Object.keys(ceilings)) if (!read.includes(folder)) faults.push(`${folder} has a ceiling, but no file`)

@@ -28,7 +28,8 @@ t.test('an opening starts a sentence; elsewhere the same text is none', async t 
 })
 
 t.test('each avoided term is found in its forms, across line breaks too', async t => {
-  for (const word of ['answer', 'answers', 'answered', 'unanswered', 'asked', 'asks', 'told', 'heard', 'unheard', 'word', 'under way', 'cut', 'cuts', 'gone', 'patience', 'look', 'looks']) {
+  for (const word of ['answer', 'answers', 'answered', 'unanswered', 'asked', 'asks', 'told', 'heard', 'unheard', 'word', 'under way', 'cut', 'cuts', 'gone', 'patience', 'look',
+    'looks']) {
     t.same(found('src/a.ts', `/** A thing with ${word} here. */\n`), [`1 word ${word}`])
     t.same(found('src/a.ts', `throw new Error('a thing with ${word} here')\n`), [`1 word ${word}`])
     t.same(found('test/a.test.ts', `t.test('a thing with ${word} here', async t => {})\n`), [`1 word ${word}`])
@@ -91,14 +92,22 @@ t.test('an allowed text covers what stands in it, and nothing else', async t => 
 t.test('a folder above its ceiling and an entry without use are faults', async t => {
   const root = t.testdir({ 'README.md': 'Fine.\n', 'CONTRIBUTING.md': 'Fine.\n', 'SECURITY.md': 'Fine.\n' })
   for (const [file, source] of Object.entries({
-    'src/http/a.ts': '// What was asked.\n', 'src/top.ts': '// Fine.\n', 'test/a.test.ts': "t.test('an answer', f)\n", 'docs/a.md': 'Fine.\n', 'bench/a.ts': '// Fine.\n', 'tools/a.mjs': '// Who waits.\n', 'test/conformance/node_modules/a/README.md': 'What was asked.\n', 'config/springhouse.yaml': '# Fine.\n',
+    'src/http/a.ts': '// What was asked.\n',
+    'src/top.ts': '// Fine.\n',
+    'test/a.test.ts': "t.test('an answer', f)\n",
+    'docs/a.md': 'Fine.\n',
+    'bench/a.ts': '// Fine.\n',
+    'tools/a.mjs': '// Who waits.\n',
+    'test/conformance/node_modules/a/README.md': 'What was asked.\n',
+    'config/springhouse.yaml': '# Fine.\n',
   })) {
     mkdirSync(join(root, file, '..'), { recursive: true })
     writeFileSync(join(root, file), source)
   }
   const unused = { text: 'no such text', reason: 'none' }
   const surveyed = survey(root, [unused])
-  t.same(surveyed.findings.map(({ file, line, found: text }) => `${file}:${line} ${text}`), ['src/http/a.ts:1 What', 'src/http/a.ts:1 asked', 'test/a.test.ts:1 answer', 'tools/a.mjs:1 Who'])
+  t.same(surveyed.findings.map(({ file, line, found: text }) => `${file}:${line} ${text}`), ['src/http/a.ts:1 What', 'src/http/a.ts:1 asked', 'test/a.test.ts:1 answer',
+    'tools/a.mjs:1 Who'])
   t.same(report(surveyed, { 'src/http': 2, test: 1, tools: 1 }).faults, ['the entry "no such text" accepts nothing: remove it'])
   const { faults } = report(surveyed, { 'src/http': 1, 'src/none': 3, test: 9, tools: 1 })
   t.match(faults[0], /^src\/http: 2 wordings to mend, at most 1 /)

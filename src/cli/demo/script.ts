@@ -62,16 +62,20 @@ const miss = { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; stor
  */
 export function script(place: Place): readonly Chapter[] {
   const proxy = (path: string): string => place.proxyUrl + path
-  const get = (path: string, shows: string, expect: Expectation, headers: RequestStep['headers'] = []): RequestStep =>
-    ({ kind: 'request', shows, method: 'GET', urls: [proxy(path)], headers, expect })
+  const get = (path: string, shows: string, expect: Expectation, headers: RequestStep['headers'] = []): RequestStep => ({ kind: 'request', shows, method: 'GET',
+    urls: [proxy(path)], headers, expect })
   const bearer = ['Authorization', `Bearer ${place.token}`] as const
   const purge = (shows: string, what: object): RequestStep => ({
-    kind: 'request', shows, method: 'POST', urls: [`${place.adminUrl}/v1/purge`],
-    headers: [bearer, ['Content-Type', 'application/json']], body: JSON.stringify(what),
+    kind: 'request',
+    shows,
+    method: 'POST',
+    urls: [`${place.adminUrl}/v1/purge`],
+    headers: [bearer, ['Content-Type', 'application/json']],
+    body: JSON.stringify(what),
     expect: { status: 200, text: /"live": ?1, ?"acknowledged": ?1/ },
   })
-  const toEveryBackend = (path: string, shows: string): RequestStep =>
-    ({ kind: 'request', shows, method: 'POST', urls: place.backends.map(({ url }) => url + path), headers: [], expect: { status: 200 } })
+  const toEveryBackend = (path: string, shows: string): RequestStep => ({ kind: 'request', shows, method: 'POST', urls: place.backends.map(({ url }) => url + path), headers: [],
+    expect: { status: 200 } })
   const victim = place.backends.at(-1) as Place['backends'][number]
 
   return [
@@ -81,8 +85,11 @@ export function script(place: Place): readonly Chapter[] {
         get('/items', 'a miss: a backend responded (X-Served-By names it), and the response is stored for 60 s', { status: 200, fields: miss, body: 'new' }),
         get('/items', 'a hit: Age, and the same generatedAt; no backend got the request', { status: 200, fields: hit, body: 'same' }),
         {
-          kind: 'request', shows: 'why: what is stored for this URL, and the decision now, with the section of the RFC',
-          method: 'GET', urls: [`${place.adminUrl}/v1/explain?url=${proxy('/items')}`], headers: [bearer],
+          kind: 'request',
+          shows: 'why: what is stored for this URL, and the decision now, with the section of the RFC',
+          method: 'GET',
+          urls: [`${place.adminUrl}/v1/explain?url=${proxy('/items')}`],
+          headers: [bearer],
           expect: { status: 200, text: /"reason": ?"fresh"/ },
         },
         purge('every response with the tag "items" is invalid; every replica (here: one) has acknowledged', { tags: ['items'] }),
@@ -93,10 +100,13 @@ export function script(place: Place): readonly Chapter[] {
       title: 'Validators and 304',
       steps: [
         get('/items/1', 'a miss; the response has an ETag', { status: 200, fields: { ...miss, etag: /^"item-1-v1"$/ } }),
-        get('/items/1', '304 without a body, from the cache: no backend got the request', { status: 304, fields: { 'cache-status': /^springhouse; hit;/ } }, [['If-None-Match', itemEtag(1)]]),
+        get('/items/1', '304 without a body, from the cache: no backend got the request', { status: 304, fields: { 'cache-status': /^springhouse; hit;/ } }, [['If-None-Match',
+          itemEtag(1)]]),
         purge('a soft purge: the stored response stays, but must be revalidated', { urls: ['/items/1'], soft: true }),
         get('/items/1', 'fwd-status=304: the proxy revalidated, and a backend confirmed the stored response without a body', {
-          status: 200, fields: { 'cache-status': /^springhouse; fwd=stale; fwd-status=304; stored;/ }, body: 'same',
+          status: 200,
+          fields: { 'cache-status': /^springhouse; fwd=stale; fwd-status=304; stored;/ },
+          body: 'same',
         }),
       ],
     },
@@ -106,7 +116,9 @@ export function script(place: Place): readonly Chapter[] {
         get('/slow', 'takes two seconds', { status: 200, fields: miss, body: 'new' }),
         purge('makes the stored response stale', { tags: ['slow'], soft: true }),
         get('/slow', 'at once, the stale response, while a new one is fetched in the background; two seconds later you would get the new one', {
-          status: 200, fields: { 'cache-status': /^springhouse; hit;.*detail=stale-while-revalidate$/ }, body: 'same',
+          status: 200,
+          fields: { 'cache-status': /^springhouse; hit;.*detail=stale-while-revalidate$/ },
+          body: 'same',
         }),
       ],
     },
@@ -117,7 +129,9 @@ export function script(place: Place): readonly Chapter[] {
         toEveryBackend('/flaky/fail', 'makes both backends return 503 from now on (sent to each backend directly)'),
         purge('makes the stored response stale, so that the proxy must revalidate', { tags: ['flaky'], soft: true }),
         get('/flaky', '200 with the stale response: both backends returned 503', {
-          status: 200, fields: { 'cache-status': /^springhouse; hit;.*detail=stale-if-error$/ }, body: 'same',
+          status: 200,
+          fields: { 'cache-status': /^springhouse; hit;.*detail=stale-if-error$/ },
+          body: 'same',
         }),
         toEveryBackend('/flaky/heal', 'both backends work again'),
       ],
@@ -126,12 +140,18 @@ export function script(place: Place): readonly Chapter[] {
       title: 'Responses that are never served from cache',
       steps: [
         get('/private', 'private, no-store: forwarded every time (detail says why), and each client gets its own response', {
-          status: 200, fields: { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; detail=no-store$/ }, text: /"user": ?"alice"/,
+          status: 200,
+          fields: { 'cache-status': /^springhouse; fwd=uri-miss; fwd-status=200; detail=no-store$/ },
+          text: /"user": ?"alice"/,
         }, [['Authorization', 'Bearer alice']]),
         get('/items', 'stored (by chapter 1, or now)', { status: 200 }),
         {
-          kind: 'request', shows: 'an unsafe request goes to a backend, and the cache invalidates what it may have changed (RFC 9111 §4.4)',
-          method: 'POST', urls: [proxy('/items')], headers: [['Content-Type', 'application/json']], body: '{"name":"whey"}',
+          kind: 'request',
+          shows: 'an unsafe request goes to a backend, and the cache invalidates what it may have changed (RFC 9111 §4.4)',
+          method: 'POST',
+          urls: [proxy('/items')],
+          headers: [['Content-Type', 'application/json']],
+          body: '{"name":"whey"}',
           expect: { status: 201, fields: { location: /^\/items\/\d+$/ } },
         },
         get('/items', 'and so it is a miss', { status: 200, fields: miss, body: 'new' }),
@@ -140,7 +160,12 @@ export function script(place: Place): readonly Chapter[] {
     {
       title: 'A backend dies',
       steps: [{
-        kind: 'kill', url: proxy('/private'), count: 200, at: 50, pid: victim.pid, status: 200,
+        kind: 'kill',
+        url: proxy('/private'),
+        count: 200,
+        at: 50,
+        pid: victim.pid,
+        status: 200,
         shows: `kill -9 for backend ${victim.name} in the middle of 200 requests that cannot be cached: "200 200", none is lost`,
       }],
     },

@@ -44,12 +44,16 @@ export async function runWorker(): Promise<void> {
   process.on('SIGTERM', stop)
   process.on('message', (message: ToWorker) => {
     switch (message.type) {
-      case 'stop': return stop()
+      case 'stop':
+        return stop()
       case 'start':
-      case 'reload': return void take(message)
+      case 'reload':
+        return void take(message)
       case 'tell':
-      case 'gathered': return void crew.take(message)
-      default: return unreachable(message)
+      case 'gathered':
+        return void crew.take(message)
+      default:
+        return unreachable(message)
     }
   })
 
@@ -57,7 +61,7 @@ export async function runWorker(): Promise<void> {
   tell({ type: 'listening' })
 
   async function take(message: ToWorker & { type: 'start' | 'reload' }): Promise<void> {
-    ({ config } = message)
+    ;({ config } = message)
     try {
       if (message.type === 'reload') await app?.reload(config)
       else {

@@ -3,8 +3,7 @@ import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
 import { choice, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
 
-const port = (number: number, what: string) =>
-  whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free port.` })
+const port = (number: number, what: string) => whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free port.` })
 
 export const proxySchema = section({
   host: text('listen-host', { default: '0.0.0.0', prose: 'Address on which the proxy listens for clients. 0.0.0.0 is every IPv4 address of the machine.' }),
@@ -12,25 +11,41 @@ export const proxySchema = section({
   trustProxy: Type.Union([Type.Boolean(), texts('address-range', { prose: '' })], {
     default: false,
     expects: 'true, false, or a list of IP addresses and CIDR ranges',
-    description: 'Which peers may set X-Forwarded-* and Forwarded: none (false), the listed addresses and ranges, or all (true). List the load balancer in front, if there is one. Use true only if nothing but a trusted proxy can connect.',
+    description:
+      'Which peers may set X-Forwarded-* and Forwarded: none (false), the listed addresses and ranges, or all (true). List the load balancer in front, if there is one. Use true only if nothing but a trusted proxy can connect.',
   }),
   tls: Type.Optional(section({
     cert: text('file-path', { prose: 'PEM file with the certificate chain.' }),
     key: text('file-path', { prose: 'PEM file with the private key.' }),
     http2: flag({ default: true, prose: 'Offers HTTP/2 to clients by ALPN. HTTP/1.1 is always offered.' }),
   }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
-  h2c: flag({ default: false, prose: 'Accepts HTTP/2 without TLS from clients that use it from the first byte (prior knowledge), as gRPC clients do. HTTP/1.1 is still served on the same port. Only without `proxy.tls`, where HTTP/2 is negotiated.' }),
-  requestTimeoutMs: millis({ max: HOUR, default: 30 * SECOND, prose: 'How long a client may take to send a request, and then each 16 KiB of its body while the origin reads. After that its connection is closed. A large upload that keeps moving is never aborted; one that stops or trickles is. The limit ends when the response begins, so a stream of both directions (gRPC) may be silent. 0: no limit for the body.' }),
-  headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND, prose: 'How long a client may take to send the header section of a request; then its connection is closed. At most requestTimeoutMs, unless that is 0.' }),
-  keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND, prose: 'How long an idle client connection stays open. Make it longer than the idle timeout of the load balancer in front. Otherwise the load balancer sends requests on connections that are being closed. 0: no limit.' }),
-  stalledTimeoutMs: millis({ min: 0, max: HOUR, default: 60 * SECOND, prose: 'How long a client may stop reading a response before it is disconnected. A stalled client holds an origin connection. 0: no limit.' }),
-  maxClients: Type.Optional(whole({ min: 1, max: 1_000_000, prose: 'Most client connections at once, in each process. Beyond it a request gets 503 with Retry-After, and its connection is closed. Left out: as many as the limit of open files (`ulimit -n`) allows if each needs a connection to an origin too. The start names that number if the limit is below 4,096.' })),
-  maxRequests: whole({ min: 1, max: 1_000_000, default: 65_536, prose: 'Most client requests in flight at once, in each process, WebSockets and event streams included. A further request gets 503 with Retry-After.' }),
+  h2c: flag({ default: false,
+    prose:
+      'Accepts HTTP/2 without TLS from clients that use it from the first byte (prior knowledge), as gRPC clients do. HTTP/1.1 is still served on the same port. Only without `proxy.tls`, where HTTP/2 is negotiated.' }),
+  requestTimeoutMs: millis({ max: HOUR, default: 30 * SECOND,
+    prose:
+      'How long a client may take to send a request, and then each 16 KiB of its body while the origin reads. After that its connection is closed. A large upload that keeps moving is never aborted; one that stops or trickles is. The limit ends when the response begins, so a stream of both directions (gRPC) may be silent. 0: no limit for the body.' }),
+  headersTimeoutMs: millis({ min: 100, max: HOUR, default: 10 * SECOND,
+    prose: 'How long a client may take to send the header section of a request; then its connection is closed. At most requestTimeoutMs, unless that is 0.' }),
+  keepAliveTimeoutMs: millis({ min: 0, max: HOUR, default: 75 * SECOND,
+    prose:
+      'How long an idle client connection stays open. Make it longer than the idle timeout of the load balancer in front. Otherwise the load balancer sends requests on connections that are being closed. 0: no limit.' }),
+  stalledTimeoutMs: millis({ min: 0, max: HOUR, default: 60 * SECOND,
+    prose: 'How long a client may stop reading a response before it is disconnected. A stalled client holds an origin connection. 0: no limit.' }),
+  maxClients: Type.Optional(
+    whole({ min: 1, max: 1_000_000,
+      prose:
+        'Most client connections at once, in each process. Beyond it a request gets 503 with Retry-After, and its connection is closed. Left out: as many as the limit of open files (`ulimit -n`) allows if each needs a connection to an origin too. The start names that number if the limit is below 4,096.' }),
+  ),
+  maxRequests: whole({ min: 1, max: 1_000_000, default: 65_536,
+    prose: 'Most client requests in flight at once, in each process, WebSockets and event streams included. A further request gets 503 with Retry-After.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest header section of a request, all fields together. A larger one gets 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request. A longer one gets 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests in flight. After that their connections are closed.' }),
-  shutdownDelayMs: millis({ max: HOUR, default: 0, prose: 'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
-  viaName: text('via-name', { default: 'springhouse', prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
+  shutdownDelayMs: millis({ max: HOUR, default: 0,
+    prose: 'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
+  viaName: text('via-name', { default: 'springhouse',
+    prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
 }, 'The public listener.')
 
 export const adminSchema = section({
@@ -47,23 +62,35 @@ export const adminSchema = section({
     }),
   }), {
     default: [],
-    description: 'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect on SIGHUP.',
+    description:
+      'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect on SIGHUP.',
   }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 
 export const logSchema = section({
   level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { default: 'info', prose: 'The least severe message that is logged.' }),
-  access: choice(['off', 'errors', 'sampled', 'all'], { default: 'errors', prose: 'Which requests get a line. `errors`: those with a 5xx response or an error of the proxy. `sampled`: these, the slow ones (`slowMs`), and one in `sampleOneIn` of the others. `all`: each request. `level` does not matter for these lines.' }),
+  access: choice(['off', 'errors', 'sampled', 'all'], { default: 'errors',
+    prose:
+      'Which requests get a line. `errors`: those with a 5xx response or an error of the proxy. `sampled`: these, the slow ones (`slowMs`), and one in `sampleOneIn` of the others. `all`: each request. `level` does not matter for these lines.' }),
   sampleOneIn: whole({ min: 1, max: 1_000_000, default: 100, prose: 'With `access: sampled`, one request in so many gets a line.' }),
   slowMs: millis({ min: 1, max: HOUR, default: 1 * SECOND, prose: 'With `access: sampled`, a request that takes this long or longer gets a line.' }),
-  query: texts('parameter-name', { default: [], prose: 'Query parameters whose values the log shows. The value of any other parameter is shown as `***`, because it may be a secret. A path segment that is shaped like a token is shown as `***` too. Names are compared as they are written: `%69d` is not `id`.' }),
+  query: texts('parameter-name', { default: [],
+    prose:
+      'Query parameters whose values the log shows. The value of any other parameter is shown as `***`, because it may be a secret. A path segment that is shaped like a token is shown as `***` too. Names are compared as they are written: `%69d` is not `id`.' }),
   pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
 }, 'The log, on standard output.')
 
 export const coherenceSchema = section({
-  maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND, prose: 'How long a replica may use stored responses without reading the purge log. After that every request is a miss until the replica has caught up. Purges wait for a silent replica for longer than this. Longer: more hits while Redis is away, and slower purges if a replica dies.' }),
-  leaseMs: millis({ min: 50, max: MINUTE, default: 2 * SECOND, prose: 'How long other processes wait for a fetch after the process that leads it has died. The leader renews its lease three times per period.' }),
-  maxLogRecords: whole({ min: 100, max: 10_000_000, default: 100_000, prose: 'Largest number of purges in the purge log; each takes about 600 bytes in every process. Beyond it the oldest purges are dropped, and every response stored before them becomes a miss.' }),
-  maxLogBytes: size({ min: 64 * KiB, max: GiB, default: 32 * MiB, prose: 'Largest size of the purge log in Redis, and roughly its size in each process. Beyond it the oldest purges are dropped, as for maxLogRecords.' }),
-  purgeWaitMs: millis({ max: DAY, default: 2 * SECOND, prose: 'How long a purge waits for every live replica to apply it, if the request gives no `waitMs`. After that it returns 202.' }),
+  maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND,
+    prose:
+      'How long a replica may use stored responses without reading the purge log. After that every request is a miss until the replica has caught up. Purges wait for a silent replica for longer than this. Longer: more hits while Redis is away, and slower purges if a replica dies.' }),
+  leaseMs: millis({ min: 50, max: MINUTE, default: 2 * SECOND,
+    prose: 'How long other processes wait for a fetch after the process that leads it has died. The leader renews its lease three times per period.' }),
+  maxLogRecords: whole({ min: 100, max: 10_000_000, default: 100_000,
+    prose:
+      'Largest number of purges in the purge log; each takes about 600 bytes in every process. Beyond it the oldest purges are dropped, and every response stored before them becomes a miss.' }),
+  maxLogBytes: size({ min: 64 * KiB, max: GiB, default: 32 * MiB,
+    prose: 'Largest size of the purge log in Redis, and roughly its size in each process. Beyond it the oldest purges are dropped, as for maxLogRecords.' }),
+  purgeWaitMs: millis({ max: DAY, default: 2 * SECOND,
+    prose: 'How long a purge waits for every live replica to apply it, if the request gives no `waitMs`. After that it returns 202.' }),
 }, 'Coherence between replicas: the purge log and fetches shared between processes.')

@@ -4,23 +4,41 @@ import { HOUR, KiB, MINUTE, SECOND } from '../units.ts'
 import { choice, flag, memberNames, millis, section, size, text, texts, whole } from './leaf.ts'
 
 export const originSchema = section({
-  servers: texts('origin-url', { minItems: 1, prose: 'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
-  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending', prose: 'How a server is chosen. `least-pending` takes the server with the fewest requests in flight for its weight. `round-robin` takes each in turn, in proportion to its weight.' }),
+  servers: texts('origin-url', { minItems: 1,
+    prose:
+      'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
+  balance: choice(['least-pending', 'round-robin'], { default: 'least-pending',
+    prose:
+      'How a server is chosen. `least-pending` takes the server with the fewest requests in flight for its weight. `round-robin` takes each in turn, in proportion to its weight.' }),
   health: Type.Optional(section({
     path: text('request-target', { prose: 'Target of the health check, a GET. A server is healthy if the status is below 400.' }),
     intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'Time between two checks of a server.' }),
   }, 'Active health checks. Without them a server is judged by the requests that clients send.')),
   timeouts: section({
-    connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND, prose: 'How long a connection may take, TLS included. After that another server is tried; if there is none, the request fails with 504.' }),
-    headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND, prose: 'How long a server may take to send the header section of its response. After that the client gets 504, or a stale response if one may be served.' }),
-    idleMs: millis({ max: HOUR, default: 60 * SECOND, prose: 'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+    connectMs: millis({ min: 10, max: 10 * MINUTE, default: 2 * SECOND,
+      prose: 'How long a connection may take, TLS included. After that another server is tried; if there is none, the request fails with 504.' }),
+    headersMs: millis({ min: 10, max: HOUR, default: 30 * SECOND,
+      prose: 'How long a server may take to send the header section of its response. After that the client gets 504, or a stale response if one may be served.' }),
+    idleMs: millis({ max: HOUR, default: 60 * SECOND,
+      prose:
+        'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
   }, 'How long the proxy waits for a server.'),
-  reuse: choice(['safe', 'always'], { default: 'safe', prose: 'Which connections may carry a request that must not be sent twice (POST, PATCH, a large body). `safe`: a new connection, so that no request is lost if the server closes an idle one. `always`: also a connection used within the last half second, which saves the handshake. Over HTTP/2 all requests share a connection: a server that closes it names the requests that it did not process.' }),
-  http2: flag({ default: false, prose: 'Use HTTP/2 to the servers. An https server negotiates it by ALPN; if it does not choose `h2`, HTTP/1.1 is used for a minute. An http server gets HTTP/2 from the first byte (prior knowledge, `h2c`), without a fallback. WebSockets always use HTTP/1.1.' }),
-  maxConnections: whole({ min: 1, max: 65_535, default: 256, prose: 'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
+  reuse: choice(['safe', 'always'], { default: 'safe',
+    prose:
+      'Which connections may carry a request that must not be sent twice (POST, PATCH, a large body). `safe`: a new connection, so that no request is lost if the server closes an idle one. `always`: also a connection used within the last half second, which saves the handshake. Over HTTP/2 all requests share a connection: a server that closes it names the requests that it did not process.' }),
+  http2: flag({ default: false,
+    prose:
+      'Use HTTP/2 to the servers. An https server negotiates it by ALPN; if it does not choose `h2`, HTTP/1.1 is used for a minute. An http server gets HTTP/2 from the first byte (prior knowledge, `h2c`), without a fallback. WebSockets always use HTTP/1.1.' }),
+  maxConnections: whole({ min: 1, max: 65_535, default: 256,
+    prose:
+      'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
-  maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB, prose: 'Largest header section of a response, all fields together, and of its trailers. A response with a larger one is a 502. Raise it for an application that sends more tags, cookies or policies. Responses with more than 32 KiB of fields are forwarded, and not stored; an HTTP/2 client can receive 65,000 bytes.' }),
-  retries: whole({ max: 10, default: 1, prose: 'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),
+  maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB,
+    prose:
+      'Largest header section of a response, all fields together, and of its trailers. A response with a larger one is a 502. Raise it for an application that sends more tags, cookies or policies. Responses with more than 32 KiB of fields are forwarded, and not stored; an HTTP/2 client can receive 65,000 bytes.' }),
+  retries: whole({ max: 10, default: 1,
+    prose:
+      'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file with the certificate authorities to trust in place of the public ones.' })),
     servername: Type.Optional(text('host-name', { prose: 'Name for SNI and for the certificate check, if it differs from the host of the URL.' })),

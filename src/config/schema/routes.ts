@@ -7,43 +7,80 @@ const year = 365 * DAY
 const lifetime = (prose: string) => duration({ max: year, default: 0, prose })
 
 export const routeCacheSchema = section({
-  mode: choice(['cache', 'bypass'], { default: 'cache', prose: '`cache`: responses of this route are stored and served from the cache, as far as they permit it. `bypass`: every request is forwarded, and nothing is stored.' }),
+  mode: choice(['cache', 'bypass'], { default: 'cache',
+    prose: '`cache`: responses of this route are stored and served from the cache, as far as they permit it. `bypass`: every request is forwarded, and nothing is stored.' }),
   ttl: section({
-    default: Type.Optional(duration({ max: year, prose: 'Freshness lifetime of a successful response that gives none. If it is set, a lifetime guessed from Last-Modified is never longer. 0s: such a response is validated at each use, and no lifetime is guessed. Left out: a guessed lifetime counts; without one the response is validated at each use.' })),
+    default: Type.Optional(
+      duration({ max: year,
+        prose:
+          'Freshness lifetime of a successful response that gives none. If it is set, a lifetime guessed from Last-Modified is never longer. 0s: such a response is validated at each use, and no lifetime is guessed. Left out: a guessed lifetime counts; without one the response is validated at each use.' }),
+    ),
     max: duration({ max: 10 * year, default: year, prose: 'No response is fresh for longer than this, whatever it says. 0s: every response is validated at each use.' }),
-    heuristic: durationOrOff({ max: year, default: 5 * MINUTE, prose: 'Longest freshness lifetime that is guessed for a response that gives none: a tenth of the time since Last-Modified (RFC 9111 §4.2.2), and at most this. Raise it if most of your responses change rarely and send no lifetime. `off` or 0s: no lifetime is guessed.' }),
+    heuristic: durationOrOff({ max: year, default: 5 * MINUTE,
+      prose:
+        'Longest freshness lifetime that is guessed for a response that gives none: a tenth of the time since Last-Modified (RFC 9111 §4.2.2), and at most this. Raise it if most of your responses change rarely and send no lifetime. `off` or 0s: no lifetime is guessed.' }),
     status: Type.Record(Type.String({ pattern: memberNames.errorStatus.source }), duration({ max: year, prose: '' }), {
       default: {},
       additionalProperties: false,
       expects: 'durations by status code from 400 to 599, such as { 404: 5s }',
-      description: 'Freshness lifetime by status code, such as `{ 404: 10s, 503: 1s }`, for error responses that give none. 0s: such a response is not stored. A 400, 408, 411, 412, 413, 415, 416, 417, 421, 425 or 426 judges one message, and is stored only if it is named here, whatever lifetime it gives. 428, 429, 431 and 511 are refused: they must not be stored (RFC 6585).',
+      description:
+        'Freshness lifetime by status code, such as `{ 404: 10s, 503: 1s }`, for error responses that give none. 0s: such a response is not stored. A 400, 408, 411, 412, 413, 415, 416, 417, 421, 425 or 426 judges one message, and is stored only if it is named here, whatever lifetime it gives. 428, 429, 431 and 511 are refused: they must not be stored (RFC 6585).',
     }),
   }, 'Freshness lifetimes.'),
-  staleWhileRevalidate: lifetime('How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the response does not say, and is no error. 0s: never.'),
-  staleIfError: Type.Optional(duration({ max: year, prose: 'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' })),
-  staleIfSlow: Type.Optional(duration({ min: 1, max: 60_000, prose: 'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' })),
+  staleWhileRevalidate: lifetime(
+    'How long a stale response may be served while it is revalidated in the background (RFC 5861 §3). Used if the response does not say, and is no error. 0s: never.',
+  ),
+  staleIfError: Type.Optional(
+    duration({ max: year,
+      prose:
+        'How long a stale response may be served if the origin fails (RFC 5861 §4). Used if the origin does not say. 0s: never. Left out: a stale response is served for as long as `keepStale` keeps it.' }),
+  ),
+  staleIfSlow: Type.Optional(
+    duration({ min: 1, max: 60_000,
+      prose:
+        'How long a request waits for the origin before it gets a stale response, if one may replace an error (`staleIfError`). The fetch goes on, and its response is stored. Left out: a request waits as long as the origin takes.' }),
+  ),
   cookies: Type.Enum(['private', 'ignore'], {
     default: 'private',
     expects: 'private or ignore (cookies of the key are key.cookies: [names])',
-    description: 'How a request with a Cookie is cached, unless `key.cookies` names cookies. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie.',
+    description:
+      'How a request with a Cookie is cached, unless `key.cookies` names cookies. `private`: its response is stored only if it says `public`, `s-maxage` or the like. `ignore`: cookies are forwarded but not considered, so every client may get the response to one client’s cookies; use it only if no response depends on a cookie.',
   }),
-  setCookie: choice(['skip', 'store'], { default: 'skip', prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
-  maxEntryBytes: Type.Optional(size({ min: 0, max: 16 * GiB, prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' })),
+  setCookie: choice(['skip', 'store'], { default: 'skip',
+    prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
+  maxEntryBytes: Type.Optional(
+    size({ min: 0, max: 16 * GiB,
+      prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' }),
+  ),
 }, 'How responses are stored.')
 
 export const routeSchema = section({
   match: section({
-    host: Type.Optional(text('host-pattern', { prose: 'The requested host, at any port: exact, or `*.example.com` for every name below it. Upper and lower case are equal. A name that ends in a dot matches too; its responses are not stored. Left out: every host.' })),
-    path: Type.Optional(text('path-prefix', { prose: 'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. An origin may read some paths as another route’s (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case). Such a request takes the route of its normal form, and its response is neither stored nor served from cache. Left out: every path.' })),
+    host: Type.Optional(
+      text('host-pattern', {
+        prose:
+          'The requested host, at any port: exact, or `*.example.com` for every name below it. Upper and lower case are equal. A name that ends in a dot matches too; its responses are not stored. Left out: every host.',
+      }),
+    ),
+    path: Type.Optional(
+      text('path-prefix', {
+        prose:
+          'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. An origin may read some paths as another route’s (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case). Such a request takes the route of its normal form, and its response is neither stored nor served from cache. Left out: every path.',
+      }),
+    ),
   }, 'The requests that take this route. Left out: every request.'),
   origin: Type.String({ expects: 'the name of an origin', description: 'The pool of servers that gets the requests: a key of `origins`.' }),
   key: section({
     query: section({
-      ignore: texts('parameter-glob', { default: [], prose: 'Query parameters to remove: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
+      ignore: texts('parameter-glob', { default: [],
+        prose:
+          'Query parameters to remove: they reach neither the key nor the origin. A `*` anywhere in a name stands for any characters, or none: `utm_*`, `utm*source`, `*click*`. Names are compared as they are written: `utm%5Fid` is not `utm_id`.' }),
       sort: flag({ default: false, prose: 'Treats the same parameters in another order as the same URL.' }),
     }, 'How the query enters the key.'),
     headers: texts('field-name', { default: [], prose: 'Request fields whose value is part of the key, in addition to Vary.' }),
-    cookies: texts('cookie-name', { default: [], prose: 'Cookies that are part of the key. If any is named, no others are forwarded if the response may be stored, and `cache.cookies` does not apply. So the responses satisfy `Vary: Cookie`: clients with equal values of these cookies share them, whatever other cookies they have. Pages that need another cookie, such as a session, need their own route.' }),
+    cookies: texts('cookie-name', { default: [],
+      prose:
+        'Cookies that are part of the key. If any is named, no others are forwarded if the response may be stored, and `cache.cookies` does not apply. So the responses satisfy `Vary: Cookie`: clients with equal values of these cookies share them, whatever other cookies they have. Pages that need another cookie, such as a session, need their own route.' }),
   }, 'The cache key: requests with the same key share a response.'),
   requestHeaders: Type.Union([
     Type.Literal('all'),
@@ -52,7 +89,8 @@ export const routeSchema = section({
   ], {
     default: 'all',
     expects: 'all, strict, or { allow: [names of header fields] }',
-    description: 'Which request fields reach the origin if the response may be stored. `all`: every field. `strict`: content negotiation, conditions, Range, Authorization, Cookie, trace context (traceparent, tracestate; not baggage, from which applications read tenants and flags), the fields of the key, and the fields that the proxy sets. `{ allow: [names] }`: these fields too. A field that changes the response but is not in the cache key can poison the cache. `strict` prevents that.',
+    description:
+      'Which request fields reach the origin if the response may be stored. `all`: every field. `strict`: content negotiation, conditions, Range, Authorization, Cookie, trace context (traceparent, tracestate; not baggage, from which applications read tenants and flags), the fields of the key, and the fields that the proxy sets. `{ allow: [names] }`: these fields too. A field that changes the response but is not in the cache key can poison the cache. `strict` prevents that.',
   }),
   retryOn: Type.Array(Type.Integer({ minimum: 500, maximum: 599 }), {
     default: [],

@@ -7,9 +7,8 @@ import type { RequestOutcome } from './outcome.ts'
 import type { ClientResponse } from './response.ts'
 
 /** Events that are counted besides requests. */
-export type ExchangeEvent =
-  | 'fillsBegun' | 'fillsCommitted' | 'fillsAborted' | 'purges' | 'waits' | 'leases' | 'leasesTakenOver' | 'backgroundRefreshes'
-  | 'bodiesContinued' | 'unsendable'
+export type ExchangeEvent = 'fillsBegun' | 'fillsCommitted' | 'fillsAborted' | 'purges' | 'waits' | 'leases' | 'leasesTakenOver' | 'backgroundRefreshes' | 'bodiesContinued'
+  | 'unsendable'
 
 /** Observes exchanges. Its methods run on the request path: they never throw and never wait. */
 export interface ExchangeObserver {

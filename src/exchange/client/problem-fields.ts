@@ -4,10 +4,14 @@ import type { SpringhouseError } from '../../errors.ts'
 /** The fields of a response that the proxy makes itself: name, value, name, value. */
 export function problemFields(error: SpringhouseError, document: string, cacheStatus: string): string[] {
   const fields = [
-    'content-type', 'application/problem+json',
-    'content-length', String(Buffer.byteLength(document)),
-    'cache-control', 'no-store', // errors of the proxy itself are momentary: no downstream cache may store them
-    'cache-status', cacheStatus,
+    'content-type',
+    'application/problem+json',
+    'content-length',
+    String(Buffer.byteLength(document)),
+    'cache-control',
+    'no-store', // errors of the proxy itself are momentary: no downstream cache may store them
+    'cache-status',
+    cacheStatus,
   ]
   if (error.proxyError !== undefined) fields.push('proxy-status', `springhouse; error=${error.proxyError}`)
   if (error.status === 503) fields.push('retry-after', '1')

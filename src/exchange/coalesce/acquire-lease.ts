@@ -58,7 +58,7 @@ async function contend({ leases, purgeLog, observer }: ContendParts, asked: Rout
   let stealFrom = waiter?.stealFrom
   let waited = false
   let waitedMs = 0
-  for (let takes = 1, usurpations = 0; ; takes++) {
+  for (let takes = 1, usurpations = 0;; takes++) {
     if (response?.hasLeft === true) return 'left'
     const taking = await leases.take(key, lead.stamp, acceptsOutcome, stealFrom, fetchVariant)
     if (taking.kind === 'unavailable') return 'fetch'

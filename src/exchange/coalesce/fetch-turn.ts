@@ -34,8 +34,8 @@ export const maxWaits = 2
  * - `handled`: its client has left. Nothing is to be done.
  */
 export type FetchTurn =
-  | { readonly kind: 'fetch', readonly attempt: Attempt, readonly asClientMade: boolean }
-  | { readonly kind: 'look-again', readonly attempt: Attempt }
+  | { readonly kind: 'fetch'; readonly attempt: Attempt; readonly asClientMade: boolean }
+  | { readonly kind: 'look-again'; readonly attempt: Attempt }
   | { readonly kind: 'handled' }
 
 export interface FetchTurnParts {
@@ -90,9 +90,10 @@ async function waitForLeader(parts: FetchTurnParts, exchange: RoutedExchange, de
  * Competes for the lease with other processes; meanwhile requests of this process wait for `lead`.
  * @param stealFrom the token of a holder that has been waited for long enough; '': nobody
  */
-async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt, stealFrom: string): Promise<FetchTurn> {
+async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedExchange, { reason }: FetchDecision, lead: Fetch, leases: Leases, attempt: Attempt,
+  stealFrom: string): Promise<FetchTurn> {
   const { purgeLog, observer, hitForMiss, coalesceWaitMs } = parts
-  for (let waits = attempt.waits; ; waits++) {
+  for (let waits = attempt.waits;; waits++) {
     const turn = await acquireLease({ leases, purgeLog, observer, coalesceWaitMs }, routed, lead, { response, stealFrom })
     if (turn === 'left') {
       lead.settle('failed')

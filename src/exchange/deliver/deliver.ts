@@ -108,9 +108,12 @@ function send(exchange: RoutedExchange, status: number, head: string[], body: Bo
 function headOf(meta: Metadata, occasion: Occasion, via: string): string[] {
   const head = meta.fields.slice()
   head.push(
-    'age', String(Math.floor(occasion.ageMs / 1000)), // §5.1: whole seconds, floored once, at the end
-    'via', via,
-    'cache-status', occasion.cacheStatus ?? hitStatus(occasion.reason, meta.lifetimeMs - occasion.ageMs),
+    'age',
+    String(Math.floor(occasion.ageMs / 1000)), // §5.1: whole seconds, floored once, at the end
+    'via',
+    via,
+    'cache-status',
+    occasion.cacheStatus ?? hitStatus(occasion.reason, meta.lifetimeMs - occasion.ageMs),
   )
   return head
 }

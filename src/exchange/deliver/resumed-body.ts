@@ -94,7 +94,9 @@ class OriginRemainder implements ResponseSink {
       if (chunk !== undefined) yield chunk
       else if (this.#state === 'whole') return
       else if (this.#state === 'failed') throw new BodyGone('the origin has not the same body any more')
-      else await new Promise<void>(resolve => { this.#wake = resolve })
+      else await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
     }
   }
 

@@ -90,7 +90,8 @@ export class Fill implements ResponseSink, ServedFill {
     this.parts.observer.count('fillsBegun')
     try {
       this.#origin = this.parts.origins.request(
-        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(forwarded, this.plan), retryOn: route.forwarding.retryOn },
+        { origin: route.origin, method: request.method === 'HEAD' ? 'HEAD' : 'GET', target: request.target, fields: originFields(forwarded, this.plan),
+          retryOn: route.forwarding.retryOn },
         this,
       )
       this.#pressure.on(this.#origin)
@@ -307,7 +308,8 @@ export class Fill implements ResponseSink, ServedFill {
   refetch(): void {
     this.#detach()
     const range = this.#forRest ? undefined : this.plan.range
-    const plan: FillPlan = { ...this.plan, stamp: this.parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range, answering: this.#clientWaits }
+    const plan: FillPlan = { ...this.plan, stamp: this.parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range,
+      answering: this.#clientWaits }
     this.#clientWaits = false
     this.#state = 'done'
     this.#pressure.end()
@@ -331,7 +333,10 @@ export class Fill implements ResponseSink, ServedFill {
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
     if (!mayYetStore) return this.#giveUp()
     this.#pressure.release('client')
-    if (this.plan.lead?.joined !== true) this.#origin?.unwanted(() => { if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp() })
+    if (this.plan.lead?.joined !== true)
+      this.#origin?.unwanted(() => {
+        if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
+      })
   }
 
   clientServed(): void {

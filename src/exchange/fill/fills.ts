@@ -24,5 +24,7 @@ export class Fills {
     new Fill(this.#parts, exchange, plan, this.#done).start()
   }
 
-  readonly #done = (): void => { this.#count-- }
+  readonly #done = (): void => {
+    this.#count--
+  }
 }

@@ -15,7 +15,8 @@ import type { FillParts, FillPlan } from './plan.ts'
  * @param storedAs the variant under which the response is being stored, which replaces an entry of that name; undefined: it is not
  * @returns a promise if the store takes its time: no client may have the response before every replica can know. Never rejects
  */
-export function supersede(parts: FillParts, { key }: RoutedRequest, plan: FillPlan, status: number, notStored: NotStoredReason | undefined, storedAs: string | undefined): Awaitable<void> {
+export function supersede(parts: FillParts, { key }: RoutedRequest, plan: FillPlan, status: number, notStored: NotStoredReason | undefined,
+  storedAs: string | undefined): Awaitable<void> {
   const entry = plan.staleFallback
   if (entry === undefined || entry.meta.part !== undefined || entry.meta.variant === storedAs || plan.range !== undefined) return
   // An error of the origin supersedes no page, which may stand in for it. But a stored error never stands in for another.

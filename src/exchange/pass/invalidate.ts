@@ -32,7 +32,8 @@ export interface InvalidatingRequest {
  * Returns the purge for the response to a request, or undefined if it invalidates nothing. URLs whose route stores nothing
  * are left out, unless responses may have been stored under other routes.
  */
-export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, context }: InvalidatingRequest, status: number, fields: FieldLines): Purge | undefined {
+export function invalidationBy({ routes, otherRoutes }: Pick<InvalidateParts, 'routes' | 'otherRoutes'>, { request, publicHosts, context }: InvalidatingRequest, status: number,
+  fields: FieldLines): Purge | undefined {
   const { method, scheme, authority, target: own } = request
   const targets = invalidatedTargets({ method, scheme, authority, target: own, publicHosts, anyScheme: context.trusted }, status, fields)
   if (targets.length === 0) return undefined

@@ -9,7 +9,7 @@ import type { Route, RouteMatch } from './route.ts'
  * @param match.path the beginning of a path, in any spelling
  * @param foldCase true if an origin that ignores case would confuse no two routes of the configuration
  */
-export function compileMatch(match: { readonly host?: string | undefined, readonly path?: string | undefined }, foldCase: boolean): RouteMatch {
+export function compileMatch(match: { readonly host?: string | undefined; readonly path?: string | undefined }, foldCase: boolean): RouteMatch {
   const path = normalRoutePath(match.path)
   const domain = match.host?.startsWith('*.') === true ? match.host.slice(1) : undefined
   const lowerPath = foldCase ? path.toLowerCase() : undefined

@@ -19,12 +19,34 @@ export function keyedTarget(route: Route, target: string): string {
 // the client, which storable.ts judges. Any other field of a client could steer an origin, and show in responses to other
 // clients.
 const strictFields: ReadonlySet<string> = new Set([
-  'host', 'accept', 'accept-encoding', 'accept-language', 'authorization', 'cookie', 'cache-control', 'pragma', 'range',
-  'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', ...keyedFields,
+  'host',
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'authorization',
+  'cookie',
+  'cache-control',
+  'pragma',
+  'range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  ...keyedFields,
   // Trace context, without which a trace ends at the proxy. Not `baggage`: applications read tenants and flags from it.
-  'traceparent', 'tracestate',
+  'traceparent',
+  'tracestate',
   // Made by the proxy itself.
-  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-real-ip', 'forwarded', 'via', 'cdn-loop', 'x-request-id',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+  'forwarded',
+  'via',
+  'cdn-loop',
+  'x-request-id',
 ])
 
 /** Returns the names of forwarded fields that `strict` would remove. */

@@ -14,10 +14,15 @@ import { readServerAddress } from '../../server-address.ts'
  * the servers are part of the digest, lest two services with one Redis share each other's entries.
  * @param allowed the request fields that reach the origin; undefined: every one
  */
-export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined, { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
+export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined,
+  { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
   const cookies = cookieRule({ cache, key })
   const deciding = [
-    typeof cookies === 'string' ? cookies : { key: cookies }, cache.setCookie, key.query.ignore, key.query.sort, key.headers,
+    typeof cookies === 'string' ? cookies : { key: cookies },
+    cache.setCookie,
+    key.query.ignore,
+    key.query.sort,
+    key.headers,
     allowed === undefined ? 'all' : [...allowed].sort(),
     trustProxy,
     // A purge would miss an entry that was stored while another field carried its tags.
@@ -39,7 +44,9 @@ function serversOf(origin: OriginSettings | undefined): string[] {
 }
 
 /** Digests of the configuration that replicas of one service share: how they treat requests, and which servers they contact. */
-export function configurationFingerprint({ routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>): { readonly routes: string, readonly origins: string } {
+export function configurationFingerprint(
+  { routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>,
+): { readonly routes: string; readonly origins: string } {
   return { routes: digest([routes, trustProxy, tags]), origins: digest(origins) }
 }
 

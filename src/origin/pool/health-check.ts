@@ -60,18 +60,24 @@ function whole(transport: Transport, resolve: (status: number) => void, reject: 
   let started = false
   let status = 0
   return {
-    onRequestStart: () => { started = true },
-    onResponseStart: (_controller, code) => { status = code },
+    onRequestStart: () => {
+      started = true
+    },
+    onResponseStart: (_controller, code) => {
+      status = code
+    },
     onResponseData: () => undefined,
     // After undici's own call: see Transport.
-    onResponseEnd: () => queueMicrotask(() => {
-      transport.release()
-      resolve(status)
-    }),
-    onResponseError: (_controller, error) => queueMicrotask(() => {
-      if (started) transport.release()
-      else transport.discard()
-      reject(error)
-    }),
+    onResponseEnd: () =>
+      queueMicrotask(() => {
+        transport.release()
+        resolve(status)
+      }),
+    onResponseError: (_controller, error) =>
+      queueMicrotask(() => {
+        if (started) transport.release()
+        else transport.discard()
+        reject(error)
+      }),
   }
 }

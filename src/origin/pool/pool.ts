@@ -66,7 +66,9 @@ export class OriginPool {
     const { clock, logger, resolve, resolveEveryMs } = this.#parts
     const details = { origin: this.#origin, server: url }
     return watchAddresses(plainHost(url), {
-      resolve, clock, everyMs: resolveEveryMs,
+      resolve,
+      clock,
+      everyMs: resolveEveryMs,
       resolved: (addresses) => this.#take(member, url, addresses),
       failed: (error) => logger.warn({ ...details, err: error }, 'the name of an origin server cannot be resolved; its known addresses are kept'),
     })
@@ -117,7 +119,8 @@ export class OriginPool {
     }
     // If the healthy servers are full, requests do not overflow to ejected servers.
     return this.#trial(avoid)
-      ?? (anyHealthy ? weightedRoundRobin(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
+      ?? (anyHealthy ?
+        weightedRoundRobin(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
         : weightedRoundRobin(servers, (server) => !server.full && !avoid.includes(server)))
   }
 

@@ -89,7 +89,8 @@ export class OriginServer implements Weighted {
   /** Opens a transport pool to the server, for at most `most` requests at a time. */
   lines(most: number): TransportPool {
     const { http2 = false, tls, timeouts, reuse, maxHeaderBytes } = this.#config
-    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, sockets: this.#sockets, maxHeaderBytes, reuse, most }
+    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, sockets: this.#sockets,
+      maxHeaderBytes, reuse, most }
     return http2 ? new Http2Pool({ ...options, tls }) : new Http1Pool(options)
   }
 

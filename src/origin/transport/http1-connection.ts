@@ -119,7 +119,8 @@ export class Http1Connection implements Transport, ResponseParserState {
     // An idle connection holds no buffer.
     this.last = none
     // A response to HEAD is complete at its empty line (§6.3): a body behind it is dropped with the connection.
-    if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length'))) return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
+    if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length')))
+      return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
     return undefined
   }
 

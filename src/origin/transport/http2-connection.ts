@@ -76,7 +76,9 @@ export class Http2Connection {
       section: (stream, fields) => this.#owners.get(stream)?.announced(fields),
       reset: (stream, code) => this.#owners.get(stream)?.wasReset(code),
       onLocalGoaway: (code) => this.#localGoaway(code),
-      broken: (error) => { this.#error ??= error },
+      broken: (error) => {
+        this.#error ??= error
+      },
     })
     const client = connect(url, {
       createConnection: () => this.#socket,
@@ -99,7 +101,9 @@ export class Http2Connection {
       if (code !== 0) this.#error ??= reset(`GOAWAY with error ${code}`)
       this.#beClosing()
     })
-    client.on('error', (error: Error) => { this.#error ??= error })
+    client.on('error', (error: Error) => {
+      this.#error ??= error
+    })
     client.on('close', () => {
       this.#closing = true
       events.lost(this.lostBy)

@@ -177,7 +177,7 @@ export function fieldsIn(block: Buffer): number {
     if (first === undefined) return at = Number.NaN
     let value = first & most
     if (value < most) return value
-    for (let shift = 0; ; shift += 7) {
+    for (let shift = 0;; shift += 7) {
       const byte = block[at++]
       if (byte === undefined || shift > 28) return at = Number.NaN
       value += (byte & 0x7f) * 2 ** shift

@@ -202,12 +202,12 @@ class Dial {
     try {
       socket = secure
         ? connectTls({
-            ...common,
-            ALPNProtocols: ['h2', 'http/1.1'],
-            rejectUnauthorized: tls?.rejectUnauthorized ?? true,
-            ...(servername === undefined ? {} : { servername }),
-            ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
-          })
+          ...common,
+          ALPNProtocols: ['h2', 'http/1.1'],
+          rejectUnauthorized: tls?.rejectUnauthorized ?? true,
+          ...(servername === undefined ? {} : { servername }),
+          ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+        })
         : connectPlain(common)
     } catch (error) {
       sockets.giveBack()

@@ -100,7 +100,9 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
       // Node may still deliver the trailers.
       if (this.#allRead && this.#announced.length === 0) this.#finish()
     })
-    stream.on('error', (error: Error) => { this.#error = error })
+    stream.on('error', (error: Error) => {
+      this.#error = error
+    })
     stream.on('close', () => this.#fail(this.#lostBy(stream)))
   }
 
@@ -228,7 +230,8 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   #lostBy(stream: ClientHttp2Stream): Error {
     const session = this.#session
     // §8.7: the server did not process the request, or Node never sent it.
-    if (stream.id === undefined || session.unprocessed(stream.id) || this.#resetCode === constants.NGHTTP2_REFUSED_STREAM) return new NotProcessed('the server did not process the request')
+    if (stream.id === undefined || session.unprocessed(stream.id) || this.#resetCode === constants.NGHTTP2_REFUSED_STREAM)
+      return new NotProcessed('the server did not process the request')
     this.stale = session.stale
     if (this.#resetCode !== undefined) return Object.assign(new Error(`stream reset with error ${this.#resetCode}`), { code: 'ECONNRESET' })
     if ((this.#error as NodeJS.ErrnoException | undefined)?.code === 'ERR_HTTP2_ERROR') return new SpringhouseError('ORIGIN_MALFORMED', { cause: this.#error })

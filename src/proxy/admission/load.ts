@@ -69,8 +69,10 @@ export class ListenerLoad implements ExchangeObserver {
    */
   begin(socket: Socket | undefined): SpringhouseError | undefined {
     this.#requests++
-    if (this.isBeyond(socket)) return new SpringhouseError('PROXY_BUSY', { detail: `${this.#limits.maxClients} clients are connected, as many as proxy.maxClients or the limit of open files allows` })
-    if (this.#requests > this.#limits.maxRequests) return new SpringhouseError('PROXY_BUSY', { detail: `${this.#limits.maxRequests} requests are in flight, as many as proxy.maxRequests allows` })
+    if (this.isBeyond(socket))
+      return new SpringhouseError('PROXY_BUSY', { detail: `${this.#limits.maxClients} clients are connected, as many as proxy.maxClients or the limit of open files allows` })
+    if (this.#requests > this.#limits.maxRequests)
+      return new SpringhouseError('PROXY_BUSY', { detail: `${this.#limits.maxRequests} requests are in flight, as many as proxy.maxRequests allows` })
     return undefined
   }
 

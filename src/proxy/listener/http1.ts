@@ -77,7 +77,9 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
 function continueInTurn(request: IncomingMessage, response: Http1Response): void {
   if (response.headersSent || isBehindTheEnd(request)) return
   if (response.socket !== null) sendContinue(response)
-  else response.once('socket', () => { if (!response.headersSent) sendContinue(response) })
+  else response.once('socket', () => {
+      if (!response.headersSent) sendContinue(response)
+    })
 }
 
 type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: unknown; readonly bytesParsed?: number }
@@ -92,7 +94,9 @@ export function onClientError(error: ParserError, socket: Duplex): void {
   const inFlight = responseInFlight(socket)
   // The fault may be in the body of the request whose response is in flight. Or it is in a later request, which waits its turn.
   if (inFlight?.req.complete === true) {
-    inFlight.once('close', () => { if (socket.writable) onClientError(error, socket) })
+    inFlight.once('close', () => {
+      if (socket.writable) onClientError(error, socket)
+    })
     return
   }
   // A response that has begun cannot be followed by another.
@@ -128,7 +132,9 @@ export function closeAfterResponses(server: Server): () => void {
 function afterResponses(socket: Duplex, then: () => void): void {
   const before = responseInFlight(socket)
   if (before === undefined) then()
-  else before.once('close', () => { if (socket.writable) afterResponses(socket, then) })
+  else before.once('close', () => {
+      if (socket.writable) afterResponses(socket, then)
+    })
 }
 
 function codeOf({ code, rawPacket, bytesParsed }: ParserError): 'URI_TOO_LONG' | 'FIELDS_TOO_LARGE' | 'REQUEST_TIMEOUT' | 'BAD_REQUEST' {

@@ -39,7 +39,9 @@ export class Http2Request extends Readable {
     // A reader has its own listener. Without a reader, an error would end the process.
     this.on('error', () => undefined)
     stream.once('end', () => this.#end())
-    stream.once('close', () => { if (!this.#complete) this.#end() })
+    stream.once('close', () => {
+      if (!this.#complete) this.#end()
+    })
   }
 
   /** The socket of the connection; undefined once the session is closed. */

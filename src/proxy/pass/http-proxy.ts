@@ -208,7 +208,8 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
 function respond(message: PassedMessage, body: Readable, via: string): void {
   const { pass, status, fields } = message
   const relay = (copy?: Duplex): void => {
-    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, endsAtHead: message.endsAtHead, reason: pass.reason, via }, body, copy)
+    relayResponse(pass.exchange, { status, fields, cacheOnly: pass.routed.cacheOnly, headAlone: message.headAlone, endsAtHead: message.endsAtHead, reason: pass.reason, via }, body,
+      copy)
     message.done()
   }
   const refuse = (error: unknown): void => {

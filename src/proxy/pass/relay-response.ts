@@ -27,7 +27,8 @@ export interface PassedHead {
  * Sends the response, its body by way of `copy` if there is one. Not through Fastify: it keeps fields in an object, and sends a
  * head from within a write of the body, where nothing can guard it.
  */
-export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, endsAtHead, reason, via }: PassedHead, body: Readable, copy: Duplex | undefined): void {
+export function relayResponse(exchange: ClientExchange, { status, fields, cacheOnly, headAlone, endsAtHead, reason, via }: PassedHead, body: Readable,
+  copy: Duplex | undefined): void {
   const { response } = exchange
   // Destroying an unread body emits an error too.
   body.on('error', () => cutUnlessEnded(response))

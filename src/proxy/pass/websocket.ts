@@ -53,7 +53,8 @@ class Relay implements UpgradeSink {
     const { origins, clock, pass: { routed, exchange } } = this.#handshake
     // Both belong to one hop (§7.6.1): off came the client's, on go this hop's own.
     const fields = [...routed.allFields(), 'connection', 'Upgrade', 'upgrade', 'websocket']
-    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket', onTry: server => exchange.tried(server, clock.monotonic()) }, this)
+    this.#upgrade = origins.upgrade({ origin: routed.route.origin, target: routed.request.target, fields, protocol: 'websocket',
+      onTry: server => exchange.tried(server, clock.monotonic()) }, this)
     this.#client.on('close', () => this.#closed())
     if (this.#client.destroyed) this.#closed()
   }
@@ -67,11 +68,11 @@ class Relay implements UpgradeSink {
     const client = this.#client
     const { exchange } = this.#handshake.pass
     origin.on('error', () => undefined)
-    if (client.destroyed) return void origin.destroy()
-    // The response that an error would have had gives the connection back.
+    if (client.destroyed) return void origin.destroy() // The response that an error would have had gives the connection back.
     ;(exchange.response as Http1Response).detachSocket(client)
     exchange.hasSwitched = true
-    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields), 'x-request-id', exchange.requestId]), 'latin1')
+    client.write(headOf(101, 'Switching Protocols', ['connection', 'Upgrade', 'upgrade', 'websocket', ...this.#responseFields(fields), 'x-request-id', exchange.requestId]),
+      'latin1')
     if (head.length > 0) client.write(head)
     if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
@@ -94,7 +95,10 @@ class Relay implements UpgradeSink {
     }
     body.on('error', () => response.cut())
     // A body that the end of the connection delimits is not whole when that end was a reset.
-    relayBody(body, exchange, () => { if (sound()) response.end(); else response.cut() })
+    relayBody(body, exchange, () => {
+      if (sound()) response.end()
+      else response.cut()
+    })
   }
 
   onError(error: SpringhouseError): void {

@@ -96,7 +96,7 @@ export class ChunkBuffer {
   }
 
   /** Returns all bytes as one body: in one piece up to `maxWholeBytes`, beyond that in the received chunks. */
-  toBody(maxWholeBytes: number): { body: Body, heldBytes: number } {
+  toBody(maxWholeBytes: number): { body: Body; heldBytes: number } {
     this.#seal()
     const [first] = this.#pieces
     if (this.#pieces.length === 1 && first !== undefined && first.length === first.buffer.byteLength) {

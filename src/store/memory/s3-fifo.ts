@@ -62,7 +62,7 @@ export class Eviction<T extends Evictable<T>> {
 
   /** Removes and returns the node to evict, never `spare`; undefined if there is no other. */
   evict(spare: T | undefined): T | undefined {
-    for (let promoted = 0; ; promoted++) {
+    for (let promoted = 0;; promoted++) {
       if (promoted === maxPassedOver || (this.#small.bytes <= this.#smallShareBytes && this.#main.oldest !== undefined)) {
         const victim = this.#fromMain(spare)
         if (victim !== undefined) return victim

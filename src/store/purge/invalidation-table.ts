@@ -44,7 +44,7 @@ export class InvalidationTable {
   #latest: LogPosition = ''
   #latestOfTags: LogPosition = ''
   /** Stamps of the buckets, in two numbers each; undefined: no bucket has one. */
-  #buckets: { readonly high: Float64Array, readonly low: Uint32Array } | undefined
+  #buckets: { readonly high: Float64Array; readonly low: Uint32Array } | undefined
 
   constructor(options: InvalidationTableOptions = {}) {
     this.#maxNames = options.maxNames ?? 32_768
@@ -116,7 +116,7 @@ export class InvalidationTable {
     }
   }
 
-  #open(): { readonly high: Float64Array, readonly low: Uint32Array } {
+  #open(): { readonly high: Float64Array; readonly low: Uint32Array } {
     return this.#buckets ??= { high: new Float64Array(bucketCount), low: new Uint32Array(bucketCount) }
   }
 

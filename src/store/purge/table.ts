@@ -221,7 +221,7 @@ export class PurgeTable {
   #judgeUrl(before: Verdict, stamp: LogPosition, { authority, publicHosts, target }: Addressed): Verdict {
     let verdict = this.#judgeOnHost(before, stamp, '', target)
     verdict = this.#judgeOnHost(verdict, stamp, purgeHost(authority), target)
-    if (publicHosts !== undefined) for (const host of publicHosts) verdict = this.#judgeOnHost(verdict, stamp, host, target)
+    if (publicHosts !== undefined) { for (const host of publicHosts) verdict = this.#judgeOnHost(verdict, stamp, host, target) }
     return verdict
   }
 

@@ -129,7 +129,8 @@ class Tiered implements TieredStore {
     const { meta, body } = found
     // An older copy must not outlive the lookup that found a newer one.
     if (meta.bodyBytes > this.#maxEntryBytes) this.#memory.remove(key, meta.variant)
-    else if (body.bytes === undefined) return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) }, used: nowMs => found.used(nowMs) }
+    else if (body.bytes === undefined)
+      return { meta, body: { bytes: undefined, read: (start, end) => this.#readAndKeep(key, found, start, end) }, used: nowMs => found.used(nowMs) }
     else if (!this.#recentInvalidations.invalidatedSince(found.mark, key)) {
       const writer = this.#memory.write(key, meta)
       void writer.write(body.bytes)

@@ -36,7 +36,9 @@ export class ShiftedClock {
 
   /** Sets the wall clock forward, or back. */
   stepWall(ms: number): void {
-    this.#change(() => { this.#wallNs += BigInt(Math.round(ms)) * 1_000_000n })
+    this.#change(() => {
+      this.#wallNs += BigInt(Math.round(ms)) * 1_000_000n
+    })
   }
 
   /**
@@ -44,7 +46,9 @@ export class ShiftedClock {
    * stopped for at least as long, so that the clock goes back for none of them.
    */
   suspended(ns: bigint): void {
-    this.#change(() => { this.#monotonicNs -= ns })
+    this.#change(() => {
+      this.#monotonicNs -= ns
+    })
   }
 
   /**

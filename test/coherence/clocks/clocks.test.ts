@@ -58,9 +58,13 @@ void t.test('a process of Node reads the clocks that are set for it, and its mon
   const before = await read()
   const [beganMs, beganWallMs] = [trueMs(), Date.now()]
   child.kill('SIGSTOP')
-  await new Promise((resolve) => { setTimeout(resolve, 50) })
+  await new Promise((resolve) => {
+    setTimeout(resolve, 50)
+  })
   const fromNs = process.hrtime.bigint()
-  await new Promise((resolve) => { setTimeout(resolve, 3000) })
+  await new Promise((resolve) => {
+    setTimeout(resolve, 3000)
+  })
   clock.suspended(process.hrtime.bigint() - fromNs)
   child.kill('SIGCONT')
   const after = await read()
@@ -73,7 +77,9 @@ void t.test('a process of Node reads the clocks that are set for it, and its mon
     const from = await read()
     const fromMs = trueMs()
     clock.drift(rate)
-    await new Promise((resolve) => { setTimeout(resolve, 200) })
+    await new Promise((resolve) => {
+      setTimeout(resolve, 200)
+    })
     const to = await read()
     const gained = to.hrtimeMs - from.hrtimeMs - (trueMs() - fromMs)
     test.ok(rate > 0 ? gained > -patienceMs : gained < 0, `a clock at ${rate} parts in a million`)

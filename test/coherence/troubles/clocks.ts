@@ -10,7 +10,8 @@ export function stepMs(random: Random): number {
 
 export const clockTroubles = {
   'replica clock': {
-    weight: 8, needs: ['clocks'],
+    weight: 8,
+    needs: ['clocks'],
     act: async ({ begun, replica, random, longMs }) => {
       const ms = stepMs(random)
       begun(`its clock is set ${ms} ms ${ms > 0 ? 'forward' : 'back'} for ${longMs} ms`)
@@ -21,7 +22,8 @@ export const clockTroubles = {
     },
   },
   'clock drift': {
-    weight: 5, needs: ['clocks'],
+    weight: 5,
+    needs: ['clocks'],
     act: async ({ begun, replica, random, longMs }) => {
       const rate = random.between(-50_000, 50_000)
       begun(`its clocks run at ${rate} parts in a million too fast for ${longMs} ms`)
@@ -32,7 +34,9 @@ export const clockTroubles = {
     },
   },
   'suspended': {
-    weight: 8, needs: ['clocks'], ownsReplica: true,
+    weight: 8,
+    needs: ['clocks'],
+    ownsReplica: true,
     act: async (occasion) => {
       const { begun, replica, random, client, maxLagMs } = occasion
       // Usually longer than it counts as live.
@@ -54,7 +58,9 @@ export const clockTroubles = {
     },
   },
   'redis clock': {
-    weight: 6, needs: ['clocks'], claims: ['redis', 'starts'],
+    weight: 6,
+    needs: ['clocks'],
+    claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { begun, redis, random, maxLagMs } = occasion
       // Half of the time by more than registrations last, and by less than their list does.

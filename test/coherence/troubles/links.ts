@@ -32,7 +32,8 @@ export const linkTroubles = {
     },
   },
   'subscriber silent': {
-    weight: 5, claims: ['subscriptions'],
+    weight: 5,
+    claims: ['subscriptions'],
     act: async ({ begun, replica, random }) => {
       if (!replica.wire.silenceSubscriber()) return
       begun('a connection that subscribes falls silent')

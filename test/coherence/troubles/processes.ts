@@ -13,7 +13,8 @@ export const processTroubles = {
     },
   },
   'worker killed': {
-    weight: 4, claims: ['starts'],
+    weight: 4,
+    claims: ['starts'],
     act: async ({ begun, replica, random }) => {
       const pid = random.pick(replica.workerPids)
       if (pid === undefined) return
@@ -25,14 +26,16 @@ export const processTroubles = {
     },
   },
   'replica killed': {
-    weight: 7, claims: ['starts'],
+    weight: 7,
+    claims: ['starts'],
     act: async (occasion) => {
       occasion.begun('killed')
       await restart(occasion)
     },
   },
   'rules differ': {
-    weight: 3, claims: ['starts'],
+    weight: 3,
+    claims: ['starts'],
     act: async (occasion) => {
       const { begun, replica, replicas, random, client } = occasion
       // A replica must be left to serve.

@@ -7,11 +7,13 @@ import { anotherOne, pause, type Kind, type Occasion } from './parts.ts'
 
 export const redisTroubles = {
   'redis paused': {
-    weight: 4, claims: ['redis'],
+    weight: 4,
+    claims: ['redis'],
     act: ({ begun, redis, random }) => pause(begun, (signal) => redis.master.kill(signal), random.between(50, 700)),
   },
   'redis flushed': {
-    weight: 4, claims: ['redis'],
+    weight: 4,
+    claims: ['redis'],
     act: async ({ begun, redis, replica, random, maxLagMs }) => {
       // Half of the time while a replica is disconnected, and may still use its earlier knowledge.
       if (random.chance(0.5)) replica.wire.stall(random.pick(['there', 'back']), random.between(100, maxLagMs))
@@ -20,7 +22,8 @@ export const redisTroubles = {
     },
   },
   'redis restarted empty': {
-    weight: 1.5, claims: ['redis'],
+    weight: 1.5,
+    claims: ['redis'],
     act: async ({ begun, redis }) => {
       begun('and all others: Redis is killed, and starts again empty')
       await redis.master.stop()
@@ -29,7 +32,8 @@ export const redisTroubles = {
   },
   // Purges are lost that every replica has applied. Nothing is promised for a replica that was away meanwhile.
   'redis restored': {
-    weight: 3, alone: true,
+    weight: 3,
+    alone: true,
     act: async ({ begun, redis, random, maxLagMs, trail }) => {
       await wait(maxLagMs)
       await redisCommand(redis.port, 'SAVE')
@@ -47,7 +51,9 @@ export const redisTroubles = {
     },
   },
   'redis failover': {
-    weight: 4, needs: ['standby'], claims: ['redis', 'starts'],
+    weight: 4,
+    needs: ['standby'],
+    claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { redis, random } = occasion
       if (random.chance(0.6)) redis.standbyClock?.stepWall(stepMs(random))
@@ -58,7 +64,9 @@ export const redisTroubles = {
   // The clocks of both servers are behind, so ids continue from the last one, on the promoted server too: an id may be used
   // twice. A replica misses the lost record, reaches the promoted server first, and receives a purge.
   'id given twice': {
-    weight: 2, needs: ['clocks', 'standby'], claims: ['redis', 'starts'],
+    weight: 2,
+    needs: ['clocks', 'standby'],
+    claims: ['redis', 'starts'],
     act: async (occasion) => {
       const { redis, replica, random, client } = occasion
       const backMs = -random.between(60_000, 3_600_000)
@@ -78,7 +86,8 @@ export const redisTroubles = {
   },
 } satisfies Record<string, Kind>
 
-async function failover({ begun, redis, replica, replicas, random, trail, maxLagMs }: Occasion, what: string, moments: Pick<Failover, 'behind' | 'promoted'>, spreadMs: number): Promise<void> {
+async function failover({ begun, redis, replica, replicas, random, trail, maxLagMs }: Occasion, what: string, moments: Pick<Failover, 'behind' | 'promoted'>,
+  spreadMs: number): Promise<void> {
   const how = { master: random.pick(['killed', 'fenced'] as const), withoutMs: random.between(0, 600), spreadMs }
   begun(`and all others: Redis fails over to a standby: ${what}, ${JSON.stringify(how)}`)
   const done = await redis.failover({ ...how, ...moments }, [replica, ...replicas.filter((each) => each !== replica)].map(({ wire }) => wire))

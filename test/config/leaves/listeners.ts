@@ -23,11 +23,12 @@ function reachable(host: string, port: number): Promise<boolean> {
 }
 
 /** Listening on one address of this machine and not on another. */
-const host = (port: (house: Under) => number): Probe => each({
-  values: ['127.0.0.1', '127.0.0.2'],
-  expected: [[true, false], [false, true]],
-  see: async (house) => [await reachable('127.0.0.1', port(house)), await reachable('127.0.0.2', port(house))],
-})
+const host = (port: (house: Under) => number): Probe =>
+  each({
+    values: ['127.0.0.1', '127.0.0.2'],
+    expected: [[true, false], [false, true]],
+    see: async (house) => [await reachable('127.0.0.1', port(house)), await reachable('127.0.0.2', port(house))],
+  })
 
 const listens: Probe = async (t, path) => {
   const ports = [await freePort(), await freePort()] as const
@@ -77,40 +78,44 @@ export const listeners: Readonly<Record<string, Probe>> = {
   'proxy.h2c': each({
     values: [true, false],
     expected: [200, 'lost'],
-    see: ({ port }) => new Promise((resolve) => {
-      const session = connectH2(`http://127.0.0.1:${port}`)
-      const end = (what: unknown): void => {
-        session.destroy()
-        resolve(what)
-      }
-      session.on('error', () => end('lost'))
-      session.request({ ':path': '/' }).on('error', () => end('lost')).on('response', (fields) => end(fields[':status']))
-    }),
+    see: ({ port }) =>
+      new Promise((resolve) => {
+        const session = connectH2(`http://127.0.0.1:${port}`)
+        const end = (what: unknown): void => {
+          session.destroy()
+          resolve(what)
+        }
+        session.on('error', () => end('lost'))
+        session.request({ ':path': '/' }).on('error', () => end('lost')).on('response', (fields) => end(fields[':status']))
+      }),
   }),
   'proxy.requestTimeoutMs': raced({
-    values: ['1h', '1s'], with: { 'proxy.headersTimeoutMs': '500ms' },
+    values: ['1h', '1s'],
+    with: { 'proxy.headersTimeoutMs': '500ms' },
     origin: () => {},
     ends: '408',
     see: (house) => statusOf(house, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'),
   }),
-  'proxy.headersTimeoutMs': raced({ values: ['1h', '100ms'], with: { 'proxy.requestTimeoutMs': '1h' }, ends: '408', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n') }),
+  'proxy.headersTimeoutMs': raced({ values: ['1h', '100ms'], with: { 'proxy.requestTimeoutMs': '1h' }, ends: '408',
+    see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n') }),
   'proxy.keepAliveTimeoutMs': raced({ values: [0, '10ms'], ends: '200', see: (house) => statusOf(house, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') }),
   'proxy.stalledTimeoutMs': raced({
     values: [0, '100ms'],
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).end(Buffer.alloc(64 << 20)),
     ends: 'disconnected',
-    see: (house) => new Promise((resolve) => {
-      const request = open(house.port, {}, (response) => {
-        response.pause()
-        response.on('error', () => resolve('disconnected'))
-        response.on('close', () => resolve('disconnected'))
-        response.socket.on('close', () => resolve('disconnected'))
-        // A paused socket does not notice its end. A socket that writes does.
-        const look = setInterval(() => response.socket.write('\r\n'), 50)
-        look.unref()
-      })
-      request.on('error', () => resolve('disconnected'))
-    }),
+    see: (house) =>
+      new Promise((resolve) => {
+        const request = open(house.port, {}, (response) => {
+          response.pause()
+          response.on('error', () => resolve('disconnected'))
+          response.on('close', () => resolve('disconnected'))
+          response.socket.on('close', () => resolve('disconnected'))
+          // A paused socket does not notice its end. A socket that writes does.
+          const look = setInterval(() => response.socket.write('\r\n'), 50)
+          look.unref()
+        })
+        request.on('error', () => resolve('disconnected'))
+      }),
   }),
   // Meanwhile another client is connected.
   'proxy.maxClients': each({
@@ -118,7 +123,9 @@ export const listeners: Readonly<Record<string, Probe>> = {
     expected: [503, 200],
     see: async (house) => {
       const other = connect(house.port, '127.0.0.1')
-      await new Promise((resolve) => { other.once('connect', resolve) })
+      await new Promise((resolve) => {
+        other.once('connect', resolve)
+      })
       const { status } = await house.get('/')
       other.destroy()
       return status
@@ -146,13 +153,21 @@ export const listeners: Readonly<Record<string, Probe>> = {
     expected: ['goes on', 'cut'],
     see: async (first, second) => {
       const seen = ['goes on', 'goes on']
-      const asked = [first, second].map((house, i) => new Promise<void>((resolve) => {
-        open(house.port, {}, (response) => {
-          response.once('data', () => resolve())
-          response.on('error', () => { seen[i] = 'cut' })
-          response.on('close', () => { seen[i] = 'cut' })
-        }).on('error', () => { seen[i] = 'cut' })
-      }))
+      const asked = [first, second].map((house, i) =>
+        new Promise<void>((resolve) => {
+          open(house.port, {}, (response) => {
+            response.once('data', () => resolve())
+            response.on('error', () => {
+              seen[i] = 'cut'
+            })
+            response.on('close', () => {
+              seen[i] = 'cut'
+            })
+          }).on('error', () => {
+            seen[i] = 'cut'
+          })
+        })
+      )
       await Promise.all(asked)
       void first.app.close()
       await second.app.close()
@@ -188,7 +203,8 @@ export const listeners: Readonly<Record<string, Probe>> = {
   'admin.tokens[].token': each({ values: [token, 'another-token-of-the-test'], expected: [200, 401], see: async (house) => (await house.admin('/v1/stats')).status }),
   'admin.tokens[].tokenFile': (t, path) => {
     const folder = t.testdir({ right: `${token}\n`, other: 'another-token-of-the-test\n' })
-    return each({ values: [`${folder}/right`, `${folder}/other`], with: { 'admin.tokens[].token': undefined }, expected: [200, 401], see: async (house) => (await house.admin('/v1/stats')).status })(t, path)
+    return each({ values: [`${folder}/right`, `${folder}/other`], with: { 'admin.tokens[].token': undefined }, expected: [200, 401],
+      see: async (house) => (await house.admin('/v1/stats')).status })(t, path)
   },
   'admin.tokens[].scopes': each({ values: [['read', 'purge'], ['read']], expected: [200, 403], see: async (house) => (await house.purge({ all: true })).status }),
 }

@@ -19,7 +19,9 @@ async function server(t: Test, handler: OriginHandler): Promise<string> {
 const silent: OriginHandler = () => {}
 
 async function listening(t: Test, listener: ReturnType<typeof createTcpServer>): Promise<number> {
-  await new Promise<void>((resolve) => { listener.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => {
+    listener.listen(0, '127.0.0.1', resolve)
+  })
   const sockets = new Set<Socket>()
   listener.on('connection', (socket: Socket) => sockets.add(socket))
   t.teardown(() => {
@@ -43,20 +45,25 @@ const overTls = async (t: Test, path: string, options: Pick<Options, 'values' | 
 }
 
 /** Two requests to an origin that sends no response: the fate of the second. */
-const second = (values: readonly [unknown, unknown], others: Options['with'], ends: readonly [unknown, unknown]): Probe => pair({
-  values, ...(others !== undefined && { with: others }), origin: silent,
-  expected: ends,
-  see: async (first, last) => {
-    const seen: unknown[] = ['waits', 'waits']
-    for (const house of [first, last]) {
-      ask(house.port, { path: '/1' }).catch(() => {})
-      await house.origin.nth(1)
-      ask(house.port, { path: '/2' }).then(({ status }) => { seen[house.index] = status }, () => {})
-    }
-    await eventually(() => seen[1] !== 'waits')
-    return [seen[0] === 'waits' && first.origin.requests.length === 2 ? 'sent' : seen[0], seen[1]]
-  },
-})
+const second = (values: readonly [unknown, unknown], others: Options['with'], ends: readonly [unknown, unknown]): Probe =>
+  pair({
+    values,
+    ...(others !== undefined && { with: others }),
+    origin: silent,
+    expected: ends,
+    see: async (first, last) => {
+      const seen: unknown[] = ['waits', 'waits']
+      for (const house of [first, last]) {
+        ask(house.port, { path: '/1' }).catch(() => {})
+        await house.origin.nth(1)
+        ask(house.port, { path: '/2' }).then(({ status }) => {
+          seen[house.index] = status
+        }, () => {})
+      }
+      await eventually(() => seen[1] !== 'waits')
+      return [seen[0] === 'waits' && first.origin.requests.length === 2 ? 'sent' : seen[0], seen[1]]
+    },
+  })
 
 export const origins: Readonly<Record<string, Probe>> = {
   'origins.<name>.servers': async (t, path) => {
@@ -93,13 +100,16 @@ export const origins: Readonly<Record<string, Probe>> = {
       return [first, last]
     },
   }),
-  'origins.<name>.health.intervalMs': raced({ values: ['1h', '100ms'], with: { 'origins.<name>.health.path': '/up' }, ends: '/up', see: async ({ origin }) => (await origin.nth(3)).target }),
+  'origins.<name>.health.intervalMs': raced({ values: ['1h', '100ms'], with: { 'origins.<name>.health.path': '/up' }, ends: '/up',
+    see: async ({ origin }) => (await origin.nth(3)).target }),
   // Its handshake is part of a connection, and this server never begins one.
   'origins.<name>.timeouts.connectMs': async (t, path) => {
     const port = await listening(t, createTcpServer((socket) => socket.on('error', () => {})))
-    return raced({ values: ['10m', '20ms'], with: { 'origins.<name>.servers': [`https://127.0.0.1:${port}`], 'origins.<name>.retries': 0 }, ends: 504, see: async (house) => (await house.get('/')).status })(t, path)
+    return raced({ values: ['10m', '20ms'], with: { 'origins.<name>.servers': [`https://127.0.0.1:${port}`], 'origins.<name>.retries': 0 }, ends: 504,
+      see: async (house) => (await house.get('/')).status })(t, path)
   },
-  'origins.<name>.timeouts.headersMs': raced({ values: ['1h', '20ms'], with: { 'origins.<name>.retries': 0 }, origin: silent, ends: 504, see: async (house) => (await house.get('/')).status }),
+  'origins.<name>.timeouts.headersMs': raced({ values: ['1h', '20ms'], with: { 'origins.<name>.retries': 0 }, origin: silent, ends: 504,
+    see: async (house) => (await house.get('/')).status }),
   'origins.<name>.timeouts.idleMs': raced({
     values: [0, '20ms'],
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).write('half'),

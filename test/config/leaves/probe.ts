@@ -82,7 +82,9 @@ export function each(options: Options & { readonly expected: readonly [unknown, 
 }
 
 /** Two proxies at once: for the behaviour of one while the other waits. */
-export function pair(options: Options & { readonly expected: readonly [unknown, unknown]; readonly see: (first: Under, second: Under) => Promise<readonly [unknown, unknown]> }): Probe {
+export function pair(
+  options: Options & { readonly expected: readonly [unknown, unknown]; readonly see: (first: Under, second: Under) => Promise<readonly [unknown, unknown]> },
+): Probe {
   return async (t, path) => {
     const [first, second] = await Promise.all([start(t, path, options, 0, systemClock), start(t, path, options, 1, systemClock)])
     return { seen: await options.see(first, second), expected: options.expected }
@@ -97,7 +99,11 @@ export function raced(options: Options & { readonly ends: unknown; readonly see:
     expected: ['goes on', ends],
     see: async (first, second) => {
       let before: unknown = 'goes on'
-      see(first).then((what) => { before = what }, () => { before = 'failed' })
+      see(first).then((what) => {
+        before = what
+      }, () => {
+        before = 'failed'
+      })
       const after = await see(second)
       return [before, after]
     },

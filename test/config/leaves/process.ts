@@ -29,7 +29,8 @@ const log = (values: readonly [unknown, unknown], expected: readonly [unknown, u
 const lines = (values: readonly [unknown, unknown], expected: readonly [unknown, unknown], others: Settings = {}): Probe => {
   let slow: () => void = () => {}
   return each({
-    values, expected,
+    values,
+    expected,
     with: others,
     origin: (request, response) => {
       if (request.url === '/slow') slow()
@@ -41,7 +42,10 @@ const lines = (values: readonly [unknown, unknown], expected: readonly [unknown,
       const requested = (): boolean => proxy.origin.requests.length === 3
       await eventually(requested)
       // The exchange may end a turn after its response.
-      for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => { setImmediate(resolve) })
+      for (let turns = 0; turns < 5; turns++)
+        await new Promise((resolve) => {
+          setImmediate(resolve)
+        })
       return proxy.accessLines.map(({ target }) => target)
     },
   })

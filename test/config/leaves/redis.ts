@@ -39,7 +39,8 @@ const contacted = (address: (port: number) => unknown, others: Settings = {}): P
 const told = (settings: (port: number) => Settings, values: readonly [unknown, unknown], command: RegExp, expected: readonly [unknown, unknown]): Probe => async (t, path) => {
   const servers = await two(t)
   return each({
-    values, expected,
+    values,
+    expected,
     with: (index) => ({ ...brief, ...settings(servers[index].port) }),
     see: async ({ index }) => {
       const find = (): string | undefined => servers[index].commands.map((words) => words.join(' ')).find((words) => command.test(words))
@@ -52,25 +53,28 @@ const told = (settings: (port: number) => Settings, values: readonly [unknown, u
 const single = (port: number): Settings => ({ 'redis.url': `redis://127.0.0.1:${port}` })
 const watched = (port: number): Settings => ({ 'redis.sentinel.master': 'mymaster', 'redis.sentinel.nodes': [`127.0.0.1:${port}`] })
 
-const files = (t: Test, texts: Readonly<Record<string, string>>): ((name: string) => string) => {
+const files = (t: Test, texts: Readonly<Record<string, string>>): (name: string) => string => {
   const folder = t.testdir(texts)
   return (name) => `${folder}/${name}`
 }
 
 /** Observes TLS, by a server that requests a certificate. */
-const overTls = (options: (t: Test) => { readonly values: Options['values']; readonly with?: Settings }, expected: readonly [unknown, unknown], look: (server: RespRecorder) => unknown): Probe => async (t, path) => {
-  const { values, with: others } = options(t)
-  const servers = await two(t, true)
-  return each({
-    values, expected,
-    with: (index) => ({ ...briefOverTls, 'redis.url': `rediss://127.0.0.1:${servers[index].port}`, ...others }),
-    see: async ({ index }) => {
-      const server = servers[index]
-      await eventually(() => server.commands.length > 0 || server.ended > 0)
-      return look(server)
-    },
-  })(t, path)
-}
+const overTls =
+  (options: (t: Test) => { readonly values: Options['values']; readonly with?: Settings }, expected: readonly [unknown, unknown], look: (server: RespRecorder) => unknown): Probe =>
+  async (t, path) => {
+    const { values, with: others } = options(t)
+    const servers = await two(t, true)
+    return each({
+      values,
+      expected,
+      with: (index) => ({ ...briefOverTls, 'redis.url': `rediss://127.0.0.1:${servers[index].port}`, ...others }),
+      see: async ({ index }) => {
+        const server = servers[index]
+        await eventually(() => server.commands.length > 0 || server.ended > 0)
+        return look(server)
+      },
+    })(t, path)
+  }
 
 const believed = ({ commands }: RespRecorder): boolean => commands.length > 0
 const fingerprint = (certificate: string): string => new X509Certificate(certificate).fingerprint256
@@ -89,7 +93,8 @@ export const redis: Readonly<Record<string, Probe>> = {
   },
   'redis.cluster': contacted((port) => [`127.0.0.1:${port}`]),
   'redis.sentinel.nodes': contacted((port) => [`127.0.0.1:${port}`], { 'redis.sentinel.master': 'mymaster' }),
-  'redis.sentinel.master': told(watched, ['mymaster', 'other'], /get-master-addr-by-name/i, ['sentinel get-master-addr-by-name mymaster', 'sentinel get-master-addr-by-name other']),
+  'redis.sentinel.master': told(watched, ['mymaster', 'other'], /get-master-addr-by-name/i, ['sentinel get-master-addr-by-name mymaster',
+    'sentinel get-master-addr-by-name other']),
   'redis.sentinel.username': told((port) => ({ ...watched(port), 'redis.sentinel.password': 'secret' }), ['a', 'b'], /auth/i, ['hello 3 AUTH a secret', 'hello 3 AUTH b secret']),
   'redis.sentinel.password': told(watched, ['a', 'b'], /auth/i, ['hello 3 AUTH default a', 'hello 3 AUTH default b']),
   'redis.sentinel.passwordFile': (t, path) => {
@@ -107,7 +112,8 @@ export const redis: Readonly<Record<string, Probe>> = {
     return { values: [file('cert.pem'), file('other-cert.pem')] }
   }, [true, false], believed),
   'redis.tls.rejectUnauthorized': overTls(() => ({ values: [true, false] }), [false, true], believed),
-  'redis.tls.servername': overTls(() => ({ values: ['a.example', 'b.example'], with: { 'redis.tls.rejectUnauthorized': false } }), ['a.example', 'b.example'], ({ tls }) => tls.at(-1)?.servername),
+  'redis.tls.servername': overTls(() => ({ values: ['a.example', 'b.example'], with: { 'redis.tls.rejectUnauthorized': false } }), ['a.example', 'b.example'],
+    ({ tls }) => tls.at(-1)?.servername),
   'redis.tls.cert': overTls((t) => {
     const file = files(t, pair)
     return { values: [file('cert.pem'), file('other-cert.pem')], with: { 'redis.tls.key': file('key.pem'), 'redis.tls.rejectUnauthorized': false } }
@@ -119,17 +125,24 @@ export const redis: Readonly<Record<string, Probe>> = {
   // A server that takes connections and says nothing: how long a start waits for it.
   'redis.connectTimeoutMs': async (t) => {
     const server = createServer((socket) => socket.on('error', () => {}))
-    await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+    await new Promise<void>((resolve) => {
+      server.listen(0, '127.0.0.1', resolve)
+    })
     const sockets = new Set<Socket>()
     server.on('connection', (socket) => sockets.add(socket))
-    const config = (connectTimeoutMs: string) => resolveConfig({
-      proxy: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, origins: { api: { servers: ['http://127.0.0.1:9'] } },
-      redis: { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, connectTimeoutMs, commandTimeoutMs: '1m' },
-    })
+    const config = (connectTimeoutMs: string) =>
+      resolveConfig({
+        proxy: { host: '127.0.0.1', port: 0 },
+        admin: { host: '127.0.0.1', port: 0 },
+        origins: { api: { servers: ['http://127.0.0.1:9'] } },
+        redis: { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, connectTimeoutMs, commandTimeoutMs: '1m' },
+      })
     let before = 'waits'
     const logger = pino({ level: 'silent' })
     const first = startApp({ config: config('1m'), logger })
-    void first.then(() => { before = 'started' })
+    void first.then(() => {
+      before = 'started'
+    })
     const second = await startApp({ config: config('50ms'), logger })
     const seen = [before, 'started'] as const
     for (const socket of sockets) socket.destroy()

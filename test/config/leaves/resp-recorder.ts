@@ -23,7 +23,9 @@ export async function startRespRecorder(t: Test, secure = false): Promise<RespRe
     sockets.add(socket)
     let text = ''
     socket.on('error', () => {})
-    socket.on('close', () => { ended++ })
+    socket.on('close', () => {
+      ended++
+    })
     socket.setEncoding('latin1').on('data', (chunk: string) => {
       text += chunk
       for (;;) {
@@ -40,16 +42,21 @@ export async function startRespRecorder(t: Test, secure = false): Promise<RespRe
     ? createTlsServer({ cert: testCertificate, key: testKey, requestCert: true, rejectUnauthorized: false }, (socket: TLSSocket) => {
       tls.push({ servername: (socket as unknown as { servername?: string | false }).servername || undefined, client: socket.getPeerCertificate().fingerprint256 })
       take(socket)
-    }).on('tlsClientError', () => { ended++ })
+    }).on('tlsClientError', () => {
+      ended++
+    })
     : createServer(take)
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
   return {
     port: (server.address() as AddressInfo).port,
-    commands, tls,
+    commands,
+    tls,
     get ended() {
       return ended
     },

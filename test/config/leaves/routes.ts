@@ -8,22 +8,28 @@ const fields = (given: Readonly<Record<string, string>>, status = 200): OriginHa
 const status = async (house: Under): Promise<number> => (await house.get('/')).status
 
 /** The reason of a second request, some time after the first. */
-const later = (values: readonly [unknown, unknown], origin: OriginHandler, expected: readonly [unknown, unknown], seconds = 0, requestFields: Readonly<Record<string, string>> = {}): Probe => each({
-  values, origin, expected,
-  see: async (house) => {
-    await house.get('/', requestFields)
-    house.manual.advance(seconds * 1000)
-    return detail(await house.get('/', requestFields))
-  },
-})
+const later = (values: readonly [unknown, unknown], origin: OriginHandler, expected: readonly [unknown, unknown], seconds = 0,
+  requestFields: Readonly<Record<string, string>> = {}): Probe =>
+  each({
+    values,
+    origin,
+    expected,
+    see: async (house) => {
+      await house.get('/', requestFields)
+      house.manual.advance(seconds * 1000)
+      return detail(await house.get('/', requestFields))
+    },
+  })
 
-const target = (values: readonly [unknown, unknown], asked: string, expected: readonly [string, string]): Probe => each({
-  values, expected,
-  see: async (house) => {
-    await house.get(asked)
-    return house.origin.requests[0]?.target
-  },
-})
+const target = (values: readonly [unknown, unknown], asked: string, expected: readonly [string, string]): Probe =>
+  each({
+    values,
+    expected,
+    see: async (house) => {
+      await house.get(asked)
+      return house.origin.requests[0]?.target
+    },
+  })
 
 export const routes: Readonly<Record<string, Probe>> = {
   'routes[].match.host': each({ values: ['127.0.0.1', 'b.example'], expected: [200, 404], see: status }),
@@ -74,7 +80,10 @@ export const routes: Readonly<Record<string, Probe>> = {
   'routes[].cache.staleIfSlow': each({
     values: ['1ms', '1m'],
     origin: async (request, response) => {
-      if (request.headers['x-slow'] !== undefined) await new Promise((resolve) => { setTimeout(resolve, 50) })
+      if (request.headers['x-slow'] !== undefined)
+        await new Promise((resolve) => {
+          setTimeout(resolve, 50)
+        })
       response.writeHead(200, { 'Cache-Control': 'max-age=10' }).end('body')
     },
     expected: ['stale-if-slow', 'stale'],

@@ -13,13 +13,17 @@ const stored = (bytes: number): OriginHandler => (_request, response) => void re
 const reasonOf = async (house: Under, path = '/'): Promise<string | undefined> => detail(await house.get(path))
 
 /** Observes a second request for a body of so many bytes. */
-const fits = (values: readonly [unknown, unknown], bytes: number, others: Settings = {}): Probe => each({
-  values, with: others, origin: stored(bytes), expected: ['fresh', 'uri-miss'],
-  see: async (house) => {
-    await house.get('/')
-    return reasonOf(house)
-  },
-})
+const fits = (values: readonly [unknown, unknown], bytes: number, others: Settings = {}): Probe =>
+  each({
+    values,
+    with: others,
+    origin: stored(bytes),
+    expected: ['fresh', 'uri-miss'],
+    see: async (house) => {
+      await house.get('/')
+      return reasonOf(house)
+    },
+  })
 
 async function redis(t: Test): Promise<{ server: RedisServer; client: Redis; settings: Settings }> {
   const server = await startRedis()
@@ -32,29 +36,38 @@ async function redis(t: Test): Promise<{ server: RedisServer; client: Redis; set
 }
 
 /** Observes an entry after so many purges of something else. */
-const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => string): Probe => each({
-  values, origin: stored(10), expected: ['fresh', 'uri-miss'],
-  see: async (house) => {
-    await house.get('/')
-    for (let i = 0; i < 110; i++) await house.purge({ tags: Array.from({ length: 2 }, (_, nth) => tag(2 * i + nth)) })
-    return reasonOf(house)
-  },
-})
+const afterPurges = (values: readonly [unknown, unknown], tag: (i: number) => string): Probe =>
+  each({
+    values,
+    origin: stored(10),
+    expected: ['fresh', 'uri-miss'],
+    see: async (house) => {
+      await house.get('/')
+      for (let i = 0; i < 110; i++) await house.purge({ tags: Array.from({ length: 2 }, (_, nth) => tag(2 * i + nth)) })
+      return reasonOf(house)
+    },
+  })
 
 /** The reason of a request after a purge of the tag `a`, for a response with `X-Tags: a`. */
-const tagged = (values: readonly [unknown, unknown], others: Settings, expected: readonly [unknown, unknown] = ['uri-miss', 'fresh']): Probe => each({
-  values, with: others, expected,
-  origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'X-Tags': 'a' }).end(),
-  see: async (house) => {
-    await house.get('/')
-    await house.purge({ tags: ['a'] })
-    return reasonOf(house)
-  },
-})
+const tagged = (values: readonly [unknown, unknown], others: Settings, expected: readonly [unknown, unknown] = ['uri-miss', 'fresh']): Probe =>
+  each({
+    values,
+    with: others,
+    expected,
+    origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'X-Tags': 'a' }).end(),
+    see: async (house) => {
+      await house.get('/')
+      await house.purge({ tags: ['a'] })
+      return reasonOf(house)
+    },
+  })
 
 export const storage: Readonly<Record<string, Probe>> = {
   'cache.memory.maxBytes': each({
-    values: ['256MiB', '64KiB'], with: { 'cache.memory.maxEntryBytes': '32KiB' }, origin: stored(8000), expected: ['fresh', 'uri-miss'],
+    values: ['256MiB', '64KiB'],
+    with: { 'cache.memory.maxEntryBytes': '32KiB' },
+    origin: stored(8000),
+    expected: ['fresh', 'uri-miss'],
     see: async (house) => {
       for (let i = 0; i < 30; i++) await house.get(`/${i}`)
       return reasonOf(house, '/0')
@@ -85,11 +98,15 @@ export const storage: Readonly<Record<string, Probe>> = {
   'cache.tags.fields[].name': tagged(['x-tags', 'x-other'], { 'cache.tags.fields': [{ separator: 'comma' }] }),
   'cache.tags.fields[].separator': tagged(['both', 'structured'], { 'cache.tags.fields': [{ name: 'x-tags' }] }, ['uri-miss', 'bad-cache-groups']),
   'cache.tags.forward': each({
-    values: [false, true], origin: (_request, response) => void response.writeHead(200, { 'Cache-Tag': 'a' }).end(), expected: [undefined, 'a'],
+    values: [false, true],
+    origin: (_request, response) => void response.writeHead(200, { 'Cache-Tag': 'a' }).end(),
+    expected: [undefined, 'a'],
     see: async (house) => (await house.get('/')).header('cache-tag'),
   }),
   'cache.coalesce': pair({
-    values: [true, false], origin: () => {}, expected: [1, 2],
+    values: [true, false],
+    origin: () => {},
+    expected: [1, 2],
     see: async (first, second) => {
       for (const house of [first, second]) for (let i = 0; i < 2; i++) house.get('/').catch(() => {})
       await second.origin.nth(2)
@@ -97,7 +114,9 @@ export const storage: Readonly<Record<string, Probe>> = {
     },
   }),
   'cache.coalesceWait': pair({
-    values: ['1ms', '1m'], origin: () => {}, expected: [2, 1],
+    values: ['1ms', '1m'],
+    origin: () => {},
+    expected: [2, 1],
     see: async (first, second) => {
       for (const house of [first, second]) for (let i = 0; i < 2; i++) house.get('/').catch(() => {})
       await first.origin.nth(2)
@@ -110,7 +129,9 @@ export const storage: Readonly<Record<string, Probe>> = {
     let hangs: Promise<void> | undefined
     let ready = 0
     return raced({
-      values: ['1m', '2s'], with: { ...settings, 'redis.commandTimeoutMs': '100ms' }, ends: false,
+      values: ['1m', '2s'],
+      with: { ...settings, 'redis.commandTimeoutMs': '100ms' },
+      ends: false,
       see: async (house) => {
         const current = async (): Promise<boolean> => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
         await eventually(current)
@@ -126,7 +147,11 @@ export const storage: Readonly<Record<string, Probe>> = {
   'coherence.leaseMs': async (t, path) => {
     const { client, settings } = await redis(t)
     return each({
-      values: ['2s', '1m'], with: settings, clock: systemClock, origin: () => {}, expected: [true, false],
+      values: ['2s', '1m'],
+      with: settings,
+      clock: systemClock,
+      origin: () => {},
+      expected: [true, false],
       see: async (house) => {
         const prefix = `leases-${house.index}`
         house.get(`/${prefix}`).catch(() => {})
@@ -143,7 +168,9 @@ export const storage: Readonly<Record<string, Probe>> = {
   'coherence.purgeWaitMs': async (t, path) => {
     const { client, settings } = await redis(t)
     return raced({
-      values: ['1d', 0], with: { ...settings, 'coherence.maxLagMs': '1m' }, ends: 202,
+      values: ['1d', 0],
+      with: { ...settings, 'coherence.maxLagMs': '1m' },
+      ends: 202,
       see: async (house) => {
         let registered: string | undefined
         await eventually(async () => {

@@ -126,7 +126,9 @@ function createCluster(servers: RedisServers, urls: readonly string[], timeouts:
       ...commonOptions(timeouts),
       ...userOf(nodes, servers.username, servers.password),
       ...(tls === undefined ? {} : { tls }),
-      Connector: connectorThat((error) => { refused = error }),
+      Connector: connectorThat((error) => {
+        refused = error
+      }),
     },
   })
   // For nodes that it cannot connect to, ioredis reports a closed connection, without the reason.
@@ -183,12 +185,12 @@ export function sound(address: RedisAddress | WrongAddress): RedisAddress {
   return address
 }
 
-function placeOf({ at }: RedisAddress): { host: string, port: number } {
+function placeOf({ at }: RedisAddress): { host: string; port: number } {
   return 'path' in at ? { host: at.path, port: 0 } : { ...at }
 }
 
 /** Returns the user given beside the nodes, or in the URL of a node. */
-export function userOf(nodes: readonly RedisAddress[], username: string | undefined, password: string | undefined): { username?: string, password?: string } {
+export function userOf(nodes: readonly RedisAddress[], username: string | undefined, password: string | undefined): { username?: string; password?: string } {
   const named = nodes.find((node) => node.password !== undefined || node.username !== undefined)
   const user = username ?? named?.username
   const word = password ?? named?.password

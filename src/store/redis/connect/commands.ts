@@ -43,7 +43,8 @@ const costs: Readonly<Record<string, string>> = {
   SETRANGE: noInvalidations,
   GETRANGE: 'the purge log cannot be read after a start, and every request goes to the origin',
   XREAD: 'the purge log is read ten times a second instead of when there is something to read, and purges take that much longer',
-  PUBLISH: 'other replicas are not notified when this one replaces or purges entries: they may serve fresh responses that are not the latest, and processes that wait for a fetch wait until its lease ends',
+  PUBLISH:
+    'other replicas are not notified when this one replaces or purges entries: they may serve fresh responses that are not the latest, and processes that wait for a fetch wait until its lease ends',
   SUBSCRIBE: 'this replica is not notified when others replace entries: memory is not used while Redis is in reach, and it does not wait for fetches of others',
   SCAN: notListed,
   ROLE: notCopied,

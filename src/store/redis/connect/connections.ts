@@ -127,7 +127,11 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     dedicated.add(client)
     return client
   }
-  const made = Promise.all([small, bodies].map(({ client }) => new Promise<void>((resolve) => { client.once('ready', () => resolve()) })))
+  const made = Promise.all([small, bodies].map(({ client }) =>
+    new Promise<void>((resolve) => {
+      client.once('ready', () => resolve())
+    })
+  ))
 
   const masters = (): readonly Redis[] => {
     const { client } = small
@@ -143,7 +147,9 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
       return degraded
     },
     database,
-    ready: async () => { await made },
+    ready: async () => {
+      await made
+    },
     whenDegraded: listener => void whenDegraded.push(listener),
     get impaired() {
       return degraded || impairments.size > 0
@@ -191,7 +197,9 @@ function nodeOf(cluster: Cluster): Redis | undefined {
 // The subscriber sends PINGs; until then silence ends the connection.
 function patient(client: Redis): Redis {
   const { socketTimeout } = client.options
-  client.on('ready', () => { delete client.options.socketTimeout })
+  client.on('ready', () => {
+    delete client.options.socketTimeout
+  })
   client.on('close', () => {
     if (socketTimeout !== undefined) client.options.socketTimeout = socketTimeout
   })

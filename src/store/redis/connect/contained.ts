@@ -16,7 +16,10 @@ reader.dispatch = function dispatch(this: Reader, run) {
   try {
     run()
   } catch (error) {
-    if (!isOfIoredis(error)) process.nextTick(() => { throw error })
+    if (!isOfIoredis(error))
+      process.nextTick(() => {
+        throw error
+      })
     else this.returnFatalError(new Error('Protocol error: a reply that is out of place', { cause: error }))
   }
 }
@@ -32,7 +35,8 @@ Command.setReplyTransformer('info', (reply: unknown) => {
   return reply
 })
 Command.setReplyTransformer('cluster', (reply: unknown) => {
-  if (reply === null || reply === undefined || (Array.isArray(reply) && !reply.every((item) => typeof item === 'string' || isSlotRange(item)))) throw new Error('Protocol error: no reply to CLUSTER')
+  if (reply === null || reply === undefined || (Array.isArray(reply) && !reply.every((item) => typeof item === 'string' || isSlotRange(item))))
+    throw new Error('Protocol error: no reply to CLUSTER')
   return reply
 })
 

@@ -9,7 +9,7 @@ export function diagnosis(thrown: unknown): string | undefined {
   const { lastNodeError } = thrown as { lastNodeError?: unknown } ?? {}
   const error = lastNodeError ?? thrown
   if (!(error instanceof Error)) return undefined
-  const { code, command } = error as Error & { code?: unknown, command?: { name?: unknown } }
+  const { code, command } = error as Error & { code?: unknown; command?: { name?: unknown } }
   if (error.message.startsWith('All sentinels are unreachable')) return ofSentinels(error.message)
   const reason = error.name === 'ReplyError' ? ofReply(error.message, String(command?.name ?? '').toUpperCase()) : typeof code === 'string' ? ofCode(code, error) : undefined
   return reason ?? (foreign.test(error.message) ? 'the server there is not Redis, or uses TLS; check host and port, and write rediss:// if it uses TLS' : undefined)
@@ -25,7 +25,13 @@ function ofReply(message: string, command: string): string | undefined {
   if (word === 'WRONGPASS') return 'it refuses the user or password (WRONGPASS); check redis.username and redis.password, or those in the URL'
   if (word === 'NOAUTH') return 'it requires a password and none is set (NOAUTH); set redis.password, and redis.username if it has users'
   if (command === 'SELECT') {
-    const why = word === 'NOPERM' ? 'NOPERM: the ACL of this user lacks SELECT' : message.includes('out of range') ? 'DB index is out of range: it has fewer databases' : message.includes('cluster mode') ? 'it is a cluster, which has only database 0' : word
+    const why = word === 'NOPERM'
+      ? 'NOPERM: the ACL of this user lacks SELECT'
+      : message.includes('out of range')
+      ? 'DB index is out of range: it has fewer databases'
+      : message.includes('cluster mode')
+      ? 'it is a cluster, which has only database 0'
+      : word
     return `it does not let the database in redis.url be selected (${why}); no other database is used in its place`
   }
   if (message.includes('cluster support disabled')) return 'it is no cluster; give it as redis.url instead of redis.cluster'
@@ -42,12 +48,21 @@ function ofSentinels(message: string): string {
   if (word !== undefined) return `the Sentinels refuse queries (${word}); check that redis.sentinel.nodes are Sentinels, and what their ACL allows`
   const [, name] = /^getaddrinfo (?:ENOTFOUND|EAI_AGAIN) (\S{1,254})$/.exec(said) ?? []
   if (name !== undefined) return `the name ${name} of the Sentinels cannot be resolved; check redis.sentinel.nodes`
-  return foreign.test(said) ? 'the servers there are not Sentinels, or they use TLS; check redis.sentinel.nodes' : 'no Sentinel can be reached; check redis.sentinel.nodes, and redis.tls where they speak TLS'
+  return foreign.test(said)
+    ? 'the servers there are not Sentinels, or they use TLS; check redis.sentinel.nodes'
+    : 'no Sentinel can be reached; check redis.sentinel.nodes, and redis.tls where they speak TLS'
 }
 
 const certificates: ReadonlySet<string> = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'CERT_SIGNATURE_FAILURE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'INVALID_CA',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'INVALID_CA',
 ])
 
 function ofCode(code: string, { message }: Error): string | undefined {
@@ -55,7 +70,8 @@ function ofCode(code: string, { message }: Error): string | undefined {
   if (certificates.has(code)) return `its certificate is of an authority that is not trusted (${code}); give the authority as redis.tls.ca`
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') return `its certificate is not valid at this time (${code}); renew it`
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'its certificate is for another name (ERR_TLS_CERT_ALTNAME_INVALID); give the name that it is for as redis.tls.servername'
-  if (/ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|HANDSHAKE_FAILURE|CERTIFICATE_EXPIRED)$/.test(code)) return `it does not accept the client's certificate, or requires one (${code}); check redis.tls.cert and redis.tls.key`
+  if (/ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|HANDSHAKE_FAILURE|CERTIFICATE_EXPIRED)$/.test(code))
+    return `it does not accept the client's certificate, or requires one (${code}); check redis.tls.cert and redis.tls.key`
   if (/^(?:EPROTO|ERR_SSL_)/.test(code)) return `no TLS connection can be made (${code}); check the port, and write redis:// where it does not speak TLS`
   if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTSOCK') return `the socket cannot be opened (${code}); check the path in redis.url`
   return undefined

@@ -12,9 +12,11 @@ export function unfitMemory(info: string): string | undefined {
   // Without a limit nothing is ever refused or evicted.
   if (limit === 0) return undefined
   if (policy === 'noeviction') return 'maxmemory-policy is noeviction: once Redis is full, nothing new is stored; choose volatile-lfu'
-  if (policy.startsWith('allkeys-')) return `maxmemory-policy is ${policy}: it may evict the purge log, and then every stored response becomes a miss; choose volatile-lfu, which never evicts the log`
+  if (policy.startsWith('allkeys-'))
+    return `maxmemory-policy is ${policy}: it may evict the purge log, and then every stored response becomes a miss; choose volatile-lfu, which never evicts the log`
   // docs/redis.md has the trial of each policy.
-  if (policy === 'volatile-ttl' || policy === 'volatile-random') return `maxmemory-policy is ${policy}: it evicts the list of replicas early, and then a purge cannot be confirmed; choose volatile-lfu`
+  if (policy === 'volatile-ttl' || policy === 'volatile-random')
+    return `maxmemory-policy is ${policy}: it evicts the list of replicas early, and then a purge cannot be confirmed; choose volatile-lfu`
   return undefined
 }
 

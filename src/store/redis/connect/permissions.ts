@@ -21,7 +21,11 @@ const askTimeoutMs = 2000
 const mostNames = 1000
 /** Commands that scripts may not run, each with harmless arguments, to find out whether it is still refused. */
 const outsideScripts: Readonly<Record<string, readonly string[]>> = {
-  WAIT: ['0', '1'], ROLE: [], INFO: ['memory'], SCAN: ['0', 'COUNT', '1'], PING: [],
+  WAIT: ['0', '1'],
+  ROLE: [],
+  INFO: ['memory'],
+  SCAN: ['0', 'COUNT', '1'],
+  PING: [],
 }
 
 /** True if Redis refuses a command to this user, or does not know it (disabled, or renamed). */
@@ -122,7 +126,7 @@ export class Permissions {
   }
 
   // Returns what is refused, with the message, and whether the script that tries the commands could run.
-  async #tryAll(lane: GuardedClient): Promise<{ readonly refused: ReadonlyMap<string, string>, readonly whole: boolean }> {
+  async #tryAll(lane: GuardedClient): Promise<{ readonly refused: ReadonlyMap<string, string>; readonly whole: boolean }> {
     const refused = new Map<string, string>()
     let whole = true
     const note = (error: unknown, command: string): void => {

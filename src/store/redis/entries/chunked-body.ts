@@ -99,7 +99,7 @@ export class ChunkedBody implements Body {
 }
 
 /** The result of a sink: the body itself, or its chunks; undefined if Redis did not take them. */
-export type Gathered = { readonly length: number, readonly body: Buffer | Chunks } | undefined
+export type Gathered = { readonly length: number; readonly body: Buffer | Chunks } | undefined
 
 /**
  * An incoming body. A short one is kept until the end. A longer one is sent chunk by chunk, under a name that is not visible

@@ -40,8 +40,11 @@ export class InvalidationChannel {
   /** Subscribes, on a separate connection. */
   follow(logger: Log, follower: InvalidationListener): void {
     void new Subscription({
-      redis: this.#redis, channel: this.channel, logger,
-      name: 'replacements', without: 'memory is not used while Redis is in reach',
+      redis: this.#redis,
+      channel: this.channel,
+      logger,
+      name: 'replacements',
+      without: 'memory is not used while Redis is in reach',
       message: (text) => {
         const message = parse(text)
         if (message !== undefined && message.sender !== this.#sender) follower.onReplaced(message.key, message.variants)
@@ -53,7 +56,7 @@ export class InvalidationChannel {
 }
 
 // undefined for a message that no replica of this version sends.
-function parse(text: string): { sender: string, key: StoreKey, variants: string[] } | undefined {
+function parse(text: string): { sender: string; key: StoreKey; variants: string[] } | undefined {
   let parts: unknown
   try {
     parts = JSON.parse(text)

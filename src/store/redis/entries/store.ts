@@ -208,7 +208,9 @@ class RedisStore implements SharedStore {
         if (!open) return 'refused'
         open = false
         const gathered = this.#closed || this.#clock.now() > meta.keepUntilMs ? undefined : await sink.finish()
-        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered, variants => { others = variants - 1 })
+        const outcome = gathered === undefined ? 'refused' : await this.#commit(name, key, meta, gathered, variants => {
+          others = variants - 1
+        })
         // Not after a commit that may still run: then the time to live frees them.
         if (outcome === 'overtaken' || outcome === 'refused') sink.discard()
         return outcome === 'unknown' ? 'refused' : outcome
@@ -306,7 +308,7 @@ class RedisStore implements SharedStore {
   }
 
   // Runs one step of SCAN and returns the digests that name entries.
-  async #scan(server: number, cursor: string): Promise<{ next: string, digests: string[] } | undefined> {
+  async #scan(server: number, cursor: string): Promise<{ next: string; digests: string[] } | undefined> {
     const { prefix } = this.#options
     const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}:{${'?'.repeat(43)}}`
     try {

@@ -58,8 +58,11 @@ class RedisLeases implements Leases {
     this.#options = options
     this.#channels = channelName(options.redis, options.prefix, 'lease:')
     this.#subscription = new Subscription({
-      redis: options.redis, channel: this.#channels + options.process, logger: options.logger,
-      name: 'leases', without: 'each process fetches for itself',
+      redis: options.redis,
+      channel: this.#channels + options.process,
+      logger: options.logger,
+      name: 'leases',
+      without: 'each process fetches for itself',
       message: message => this.#hear(message),
       heard: () => {},
       lost: () => this.#wakeAll(),

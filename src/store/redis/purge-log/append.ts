@@ -62,14 +62,15 @@ export function appendInvalidation(options: AppendOptions, invalidation: Invalid
 }
 
 /** @param call returns the script that records, and its arguments except the number of the attempt */
-async function append(options: AppendOptions, call: (fresh: string, name: string, last: string, deadline: number) => readonly [Script, readonly RedisArgument[]]): Promise<Appended> {
+async function append(options: AppendOptions,
+  call: (fresh: string, name: string, last: string, deadline: number) => readonly [Script, readonly RedisArgument[]]): Promise<Appended> {
   const { lane, clock, keys } = options
   const fresh = options.freshIdentity()
   const begun = await begin(lane, keys[0], fresh)
   // Redis' clock was read before this one: a script that runs before its deadline has run before ours.
   const untilMs = clock.monotonic() + windowMs + settleMs
   const [script, args] = call(fresh, randomBytes(12).toString('base64url'), begun.last, begun.nowMs + windowMs)
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1;; attempt++) {
     try {
       const reply = await script.run(lane, keys, [...args, attempt, randomInt(saltLimit)], Math.max(1, untilMs - clock.monotonic()))
       const [id, identity] = Array.isArray(reply) ? reply.map(String) : []
@@ -85,7 +86,7 @@ async function append(options: AppendOptions, call: (fresh: string, name: string
   }
 }
 
-async function begin(lane: GuardedClient, log: string, fresh: string): Promise<{ nowMs: number, last: string }> {
+async function begin(lane: GuardedClient, log: string, fresh: string): Promise<{ nowMs: number; last: string }> {
   try {
     const reply = await beginScript.run(lane, [log], [fresh], beginTimeoutMs)
     const [now, last] = Array.isArray(reply) ? reply.map(String) : []

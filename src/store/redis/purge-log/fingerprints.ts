@@ -128,7 +128,9 @@ export class Fingerprints {
     const parts = [...new Set(differing.flatMap(({ differs }) => differs))].join(' and ')
     logger.warn(
       { replicas: differing.slice(0, mostNamed).map(({ replica }) => replica) },
-      `${differing.length} of the replicas with this Redis and redis.keyPrefix ${JSON.stringify(prefix)} have other ${parts}: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix`,
+      `${differing.length} of the replicas with this Redis and redis.keyPrefix ${
+        JSON.stringify(prefix)
+      } have other ${parts}: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix`,
     )
   }
 

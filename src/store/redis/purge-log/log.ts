@@ -129,14 +129,21 @@ class RedisPurgeLog implements SharedPurgeLog {
     this.#lane = new GuardedClient(redis.dedicated(), Math.max(500, Math.min(2000, maxLagMs)), () => {}, (error) => redis.permissions.refused(error))
     const [log, key, unsafe, buckets] = this.#keys
     this.#append = {
-      lane: redis.small, clock, keys: [log, unsafe, buckets],
-      maxRecords: options.maxRecords ?? 100_000, maxBytes: options.maxBytes ?? 32 * 1_048_576, maxKeepMs: options.maxKeepMs ?? 0,
-      maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768, maxUnsafeBytes,
+      lane: redis.small,
+      clock,
+      keys: [log, unsafe, buckets],
+      maxRecords: options.maxRecords ?? 100_000,
+      maxBytes: options.maxBytes ?? 32 * 1_048_576,
+      maxKeepMs: options.maxKeepMs ?? 0,
+      maxUnsafeRecords: options.maxUnsafeRecords ?? 32_768,
+      maxUnsafeBytes,
       freshIdentity: () => this.#freshIdentity(),
     }
     this.#replicas = new Replicas({ redis, key, channel: this.#channel, replica: options.replica, maxLagMs, logger: options.logger, applied: () => this.applied })
     this.#copies = new ReplicationCheck({ client: redis.dedicated(), clock, key, keepMs: this.#ttlMs * 10, refused: (error) => redis.permissions.refused(error) })
-    this.#caughtUp = new Promise((resolve) => { this.#tellCaughtUp = resolve })
+    this.#caughtUp = new Promise((resolve) => {
+      this.#tellCaughtUp = resolve
+    })
     this.#following = this.#follow()
   }
 
@@ -249,7 +256,9 @@ class RedisPurgeLog implements SharedPurgeLog {
       try {
         const more = await this.#read()
         // Only a wake-up: the script reads the records, and checks that they continue the log.
-        if (!more) await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId], this.#blockMs + 1000)
+        if (!more)
+          await this.#lane.call('XREAD', ['COUNT', 1, 'BLOCK', this.#blockMs, 'STREAMS', this.#keys[0], this.#keys[2], this.#appliedId, this.#invalidated.id || this.#appliedId],
+            this.#blockMs + 1000)
         this.#warned = false
       } catch (error) {
         if (this.#closed) return
@@ -268,10 +277,22 @@ class RedisPurgeLog implements SharedPurgeLog {
     const readMs = this.#clock.monotonic()
     const readWallMs = this.#clock.now()
     const reply = await followScript.run(this.#lane, this.#keys, [
-      replica, this.#identity, this.#appliedId, this.#appliedName, this.applied, this.#freshIdentity(), this.#ttlMs, pageRecords, this.#channel,
+      replica,
+      this.#identity,
+      this.#appliedId,
+      this.#appliedName,
+      this.applied,
+      this.#freshIdentity(),
+      this.#ttlMs,
+      pageRecords,
+      this.#channel,
       // The last registration is later than the sending of that read, and lasts ttlMs; a margin covers clocks of different
       // speed.
-      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '', maxLagMs, this.#longestLagMs, this.#invalidated.id, this.#invalidated.name,
+      readMs - this.#confirmedMs < this.#ttlMs * 0.9 ? '1' : '',
+      maxLagMs,
+      this.#longestLagMs,
+      this.#invalidated.id,
+      this.#invalidated.name,
     ])
     if (!Array.isArray(reply)) throw new Error('the script of the log sent an unexpected reply')
     const longestLagMs = Number(reply[3])

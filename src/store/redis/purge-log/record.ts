@@ -92,7 +92,7 @@ export function isEarlier(id: string, other: string): boolean {
   return stampOf('', id) < stampOf('', other)
 }
 
-function entriesOf(reply: unknown): { readonly id: string, readonly fields: ReadonlyMap<string, string> }[] {
+function entriesOf(reply: unknown): { readonly id: string; readonly fields: ReadonlyMap<string, string> }[] {
   if (!Array.isArray(reply)) return []
   const entries = []
   for (const entry of reply as unknown[]) {

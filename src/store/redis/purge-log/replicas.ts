@@ -43,9 +43,14 @@ export class Replicas {
     this.#options = options
     const woken = (): void => this.#wake()
     this.#subscription = new Subscription({
-      redis: options.redis, channel: options.channel, logger: options.logger,
-      name: 'acknowledgements', without: 'a purge learns a little later which replicas have applied it',
-      message: woken, heard: woken, lost: woken,
+      redis: options.redis,
+      channel: options.channel,
+      logger: options.logger,
+      name: 'acknowledgements',
+      without: 'a purge learns a little later which replicas have applied it',
+      message: woken,
+      heard: woken,
+      lost: woken,
     })
   }
 
@@ -55,7 +60,7 @@ export class Replicas {
   }
 
   // Returns the replicas that can be named, and how many live with those that cannot.
-  async #count(): Promise<{ readonly named: readonly Replica[], readonly live: number } | undefined> {
+  async #count(): Promise<{ readonly named: readonly Replica[]; readonly live: number } | undefined> {
     const { redis, key, replica, maxLagMs } = this.#options
     let reply: unknown
     try {

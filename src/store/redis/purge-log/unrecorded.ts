@@ -74,7 +74,7 @@ export class Unrecorded {
   #waiting = new Invalid()
   #underWay: Invalid | undefined
   /** Recorded, and not applied here yet. At most two, so that the first is dropped however fast others follow. */
-  #recorded: { until: LogPosition, readonly invalid: Invalid }[] = []
+  #recorded: { until: LogPosition; readonly invalid: Invalid }[] = []
   #changes = 0
 
   /** Names, or buckets of names, that are not recorded yet. */
