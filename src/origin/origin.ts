@@ -93,7 +93,10 @@ export interface OriginPlace {
 export interface OriginServerStatus extends OriginPlace {
   readonly origin: string
   readonly healthy: boolean
+  /** Requests in flight or waiting, without streams. */
   readonly pending: number
+  /** WebSockets and event streams. */
+  readonly streams: number
   readonly consecutiveFailures: number
 }
 

@@ -22,6 +22,8 @@ export const originSchema = section({
     idleMs: millis({ max: HOUR, default: 60 * SECOND,
       prose:
         'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+    queueMs: millis({ min: 10, max: HOUR, default: 10 * SECOND,
+      prose: 'How long a request may wait for a connection while all are in use (maxConnections, maxQueue). After that it fails with 503 and Retry-After.' }),
   }, 'How long the proxy waits for a server.'),
   reuse: choice(['safe', 'always'], { default: 'safe',
     prose:
@@ -32,6 +34,11 @@ export const originSchema = section({
   maxConnections: whole({ min: 1, max: 65_535, default: 256,
     prose:
       'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
+  maxStreams: Type.Optional(
+    whole({ min: 1, max: 65_535,
+      prose:
+        'Most WebSockets and event streams (text/event-stream) to each server. They have places of their own, and use none of maxConnections. A further one gets 503 with Retry-After. Left out: as many as maxConnections.' }),
+  ),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB,
     prose:

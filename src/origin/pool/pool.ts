@@ -6,7 +6,7 @@ import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatche
 import type { OriginConfig } from '../config.ts'
 import type { SocketBudget } from '../transport/socket-budget.ts'
 import { RetryBudget } from './retry-budget.ts'
-import { OriginServer } from './server.ts'
+import { OriginServer, type Kind } from './server.ts'
 import { weightedRoundRobin } from './round-robin.ts'
 
 const none: readonly OriginServer[] = []
@@ -94,13 +94,13 @@ export class OriginPool {
    * Returns the server for the next request; undefined if every server is full. If all are ejected, all are tried: they may be
    * ejected wrongly, and refusing the request helps no client.
    */
-  choose(): OriginServer | undefined {
-    return this.#choose(none)
+  choose(kind: Kind = 'request'): OriginServer | undefined {
+    return this.#choose(none, kind)
   }
 
   /** Returns a server other than those that failed; undefined if there is none. */
-  another(than: readonly OriginServer[]): OriginServer | undefined {
-    return this.#choose(than)
+  another(than: readonly OriginServer[], kind: Kind = 'request'): OriginServer | undefined {
+    return this.#choose(than, kind)
   }
 
   /** Re-resolves the names now: a failed server may have been removed from DNS. */
@@ -108,31 +108,31 @@ export class OriginPool {
     for (const name of this.#names) name.refreshSoon()
   }
 
-  #choose(avoid: readonly OriginServer[]): OriginServer | undefined {
+  #choose(avoid: readonly OriginServer[], kind: Kind): OriginServer | undefined {
     const servers = this.#servers
     let anyHealthy = false
     let least = Infinity
     for (const server of servers) {
       if (!server.healthy || avoid.includes(server)) continue
       anyHealthy = true
-      if (!server.full) least = Math.min(least, this.#loadOf(server))
+      if (server.hasRoom(kind)) least = Math.min(least, this.#loadOf(server))
     }
     // If the healthy servers are full, requests do not overflow to ejected servers.
-    return this.#trial(avoid)
+    return this.#trial(avoid, kind)
       ?? (anyHealthy ?
-        weightedRoundRobin(servers, (server) => server.healthy && !server.full && !avoid.includes(server) && this.#loadOf(server) <= least)
-        : weightedRoundRobin(servers, (server) => !server.full && !avoid.includes(server)))
+        weightedRoundRobin(servers, (server) => server.healthy && server.hasRoom(kind) && !avoid.includes(server) && this.#loadOf(server) <= least)
+        : weightedRoundRobin(servers, (server) => server.hasRoom(kind) && !avoid.includes(server)))
   }
 
-  /** Returns the load that delays a server's turn: requests in flight per weight, or 0 for round-robin. */
+  /** Returns the load that delays a server's turn: requests in flight and streams per weight, or 0 for round-robin. */
   #loadOf(server: OriginServer): number {
-    return this.config.balance === 'least-pending' ? server.pending / server.weight : 0
+    return this.config.balance === 'least-pending' ? (server.pending + server.streams) / server.weight : 0
   }
 
   /** Returns an ejected server whose ejection time is over. It gets this request as its trial. */
-  #trial(avoid: readonly OriginServer[]): OriginServer | undefined {
+  #trial(avoid: readonly OriginServer[], kind: Kind): OriginServer | undefined {
     for (const server of this.#servers) {
-      if (!server.healthy && !avoid.includes(server) && !server.full && server.admits()) return server
+      if (!server.healthy && !avoid.includes(server) && server.hasRoom(kind) && server.admits()) return server
     }
     return undefined
   }

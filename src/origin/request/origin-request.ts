@@ -67,6 +67,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #instead: OriginServer | undefined
   #transport: Transport | undefined
   #idle: BodyTimeout | undefined
+  /** True if the response is an event stream, which has a place of its own. */
+  #isStream = false
+  /** Ends the wait for a connection. */
+  #waiting: NodeJS.Timeout | undefined
   /** A body that may have to be sent again. */
   readonly #upload: ReplayableBody | undefined
   #controller: Dispatcher.DispatchController | undefined
@@ -123,9 +127,20 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       queueMicrotask(() => this.#fail(error))
       return
     }
-    this.#server = server
     this.#pool.retryBudget.earn()
+    this.#acquire(server)
+  }
+
+  #acquire(server: OriginServer): void {
+    this.#server = server
     server.acquire(this)
+    if (this.#transport === undefined && !this.#over) this.#waiting = setTimeout(waitedTooLong, this.#pool.config.timeouts.queueMs, this)
+  }
+
+  /** Fails the request, because it has waited for a connection as long as it may (`queueMs`). */
+  waitedTooLong(): void {
+    if (this.#over || this.#server?.cancel(this) !== true) return
+    this.#fail(new SpringhouseError('ORIGIN_BUSY', { detail: 'no connection became free in time' }))
   }
 
   /** Aborts the request. The subclass gets no further call. */
@@ -134,6 +149,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#over = true
     this.#forget()
     this.#idle?.end()
+    clearTimeout(this.#waiting)
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened, nothing can be aborted; onRequestStart aborts then.
     else this.#server?.cancel(this)
@@ -142,7 +158,8 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** See OriginExchange. */
   unwanted(giveUp: () => void): void {
     if (this.#over) return
-    if (this.#transport === undefined) return giveUp()
+    // A stream may never end, so it goes with its client.
+    if (this.#transport === undefined || this.#isStream) return giveUp()
     this.#giveUp = giveUp
     this.#server?.unwanted(giveUp)
   }
@@ -153,6 +170,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   start(transport: Transport): void {
+    clearTimeout(this.#waiting)
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
     const { method, target, fields, body, acceptsTrailers } = this.#outgoing
@@ -169,6 +187,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   onConnectError(error: Error): void {
+    clearTimeout(this.#waiting)
     this.#server?.unserved()
     if (!this.#over) this.#recover(error, false)
   }
@@ -196,8 +215,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#bodiless = status === 304 || status === 204
     this.#mustBeEmpty = status === 205
     this.#transport?.answering(controller)
+    const streams = isEventStream(fields) && this.#outgoing.method !== 'HEAD' && !this.#bodiless
+    if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !isEventStream(fields)) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !streams) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }
@@ -205,6 +226,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     // reported before.
     if (this.uploads) this.#tell()
     queueMicrotask(() => this.#parsed())
+  }
+
+  #becomesStream(): boolean {
+    this.#isStream = this.#transport !== undefined && this.#server?.becomesStream(this.#transport) === true
+    return this.#isStream
   }
 
   /** Runs after the parser has processed the bytes that arrived with the head. */
@@ -316,8 +342,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#started = false
     this.#endSeen = false
     this.#forget()
-    this.#server = next
-    next.acquire(this)
+    this.#acquire(next)
   }
 
   #recover(cause: Error, stale: boolean): void {
@@ -367,4 +392,9 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#upload?.drain()
     this.failed(error, this.#headTold)
   }
+}
+
+// Shared by all timers, as in body-timeout.ts.
+function waitedTooLong(request: OriginRequest): void {
+  request.waitedTooLong()
 }

@@ -20,6 +20,7 @@ export interface Http1ConnectionOptions {
 
 /** The pool that takes a connection back. */
 interface Home {
+  leave(connection: Http1Connection): void
   release(connection: Http1Connection): void
   discard(connection: Http1Connection): void
 }
@@ -122,6 +123,10 @@ export class Http1Connection implements Transport, ResponseParserState {
     if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length')))
       return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
     return undefined
+  }
+
+  leavePool(): void {
+    this.#home.leave(this)
   }
 
   release(): void {

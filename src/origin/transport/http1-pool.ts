@@ -27,6 +27,8 @@ export interface Http1PoolOptions extends Http1ConnectionOptions {
 export class Http1Pool implements TransportPool, IdleHolder {
   readonly #options: Http1PoolOptions
   readonly #all = new Set<Http1Connection>()
+  /** Connections that have left their place, because they carry a stream. */
+  readonly #streams = new Set<Http1Connection>()
   readonly #idle: Http1Connection[] = []
   readonly #waiting = new Set<PoolWaiter>()
   readonly #mostUploads: number
@@ -80,8 +82,17 @@ export class Http1Pool implements TransportPool, IdleHolder {
     return this.#options.reuse === 'always' && this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
   }
 
+  /** Lets a connection leave its place: see Transport. It closes when its stream has ended. */
+  leave(connection: Http1Connection): void {
+    this.#takeBack(connection)
+    this.#all.delete(connection)
+    this.#streams.add(connection)
+    this.#openForNext()
+  }
+
   /** Takes back a connection: see Transport. */
   release(connection: Http1Connection): void {
+    if (this.#streams.delete(connection)) return queueMicrotask(() => void connection.client.destroy())
     this.#takeBack(connection)
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) {
@@ -101,6 +112,11 @@ export class Http1Pool implements TransportPool, IdleHolder {
   discard(connection: Http1Connection): void {
     this.#takeBack(connection)
     this.#part(connection)
+    this.#openForNext()
+  }
+
+  /** Opens a connection for the next waiter, because there is room for one more. */
+  #openForNext(): void {
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
   }
@@ -145,6 +161,6 @@ export class Http1Pool implements TransportPool, IdleHolder {
 
   async close(): Promise<void> {
     this.#options.sockets.leave(this)
-    await Promise.all(Array.from(this.#all, (connection) => connection.client.destroy()))
+    await Promise.all([...this.#all, ...this.#streams].map((connection) => connection.client.destroy()))
   }
 }
