@@ -115,7 +115,7 @@ for (const [protocol, start] of [['HTTP/1.1', streamsOverHttp1], ['HTTP/2', stre
       })
     test.teardown(() => origin.close())
     const proxy = await proxyBefore(test, { servers: [origin.url], ...(protocol === 'HTTP/2' && { http2: true, tls: { ca: tlsFiles(test).cert } }), maxConnections: 1, maxQueue: 2,
-      timeouts: { queueMs: '20ms' } })
+      timeouts: { queueMs: '20ms', connectMs: protocol === 'HTTP/2' ? '500ms' : '2s' } })
     const first = proxy.get('/first')
     await eventually(() => held.length === 1)
     test.match(problemOf(await proxy.get('/second')), busy)

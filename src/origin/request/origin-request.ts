@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import { hasField, type FieldLines } from '../../http/fields.ts'
+import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
@@ -13,6 +13,7 @@ import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
 import { receivedHead, receivedLines } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
+import { bindsLogin } from './connection-login.ts'
 import { Failover } from './failover.ts'
 import { ReplayableBody } from './replayable-body.ts'
 
@@ -134,7 +135,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #acquire(server: OriginServer): void {
     this.#server = server
     server.acquire(this)
-    if (this.#transport === undefined && !this.#over) this.#waiting = setTimeout(waitedTooLong, this.#pool.config.timeouts.queueMs, this)
+    if (this.#transport !== undefined || this.#over) return
+    const { http2 = false, timeouts: { queueMs, connectMs } } = this.#pool.config
+    // Over HTTP/2 a request also waits while its connection is made, which has a timeout and errors of its own.
+    this.#waiting = setTimeout(waitedTooLong, http2 ? queueMs + connectMs : queueMs, this)
   }
 
   /** Fails the request, because it has waited for a connection as long as it may (`queueMs`). */
@@ -179,11 +183,14 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       method: method as Dispatcher.HttpMethod,
       headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
+      // undici would close the connection after a HEAD, in case a body follows. Such bytes end the connection when they arrive.
+      ...(method === 'HEAD' && { reset: false }),
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
     this.tried((this.#server as OriginServer).url)
     transport.dispatch(options, this)
+    if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }
 
   onConnectError(error: Error): void {
@@ -208,6 +215,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
+    if (status === 401 && fieldLineValues(lines, 'www-authenticate').some(bindsLogin)) this.#transport?.serveNoOther()
     // Decided before any part of the response is reported. The rest of the response is dropped with its connection.
     if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     if (status < 200) return this.interim(status, fields)

@@ -281,6 +281,10 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     return undefined
   }
 
+  serveNoOther(): void {
+    this.#session.end()
+  }
+
   leavePool(): void {
     this.#leave()
   }

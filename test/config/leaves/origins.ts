@@ -160,6 +160,7 @@ export const origins: Readonly<Record<string, Probe>> = {
     expected: [2, 1],
     see: async (house) => {
       await house.get('/')
+      house.manual.advance(100)
       await house.get('/', {}, { method: 'POST', body: 'x' })
       return new Set(house.origin.requests.map(({ socket }) => socket)).size
     },
