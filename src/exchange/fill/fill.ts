@@ -11,6 +11,9 @@ import type { RoutedExchange } from '../client/exchange.ts'
 import { isConditional, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { originFields } from './message-fields.ts'
+import { deliverRest } from '../deliver/deliver.ts'
+import { Tee } from './tee.ts'
+import type { WindowBudget } from './window-budget.ts'
 import { FillClient, type FillClientListener } from './fill-client.ts'
 import { HeldEvents } from './held-events.ts'
 import { unstoredOutcome } from '../coalesce/outcome.ts'
@@ -39,6 +42,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly plan: FillPlan
   readonly storer: ResponseStorer
   readonly client: FillClient
+  readonly #windows: WindowBudget
   readonly #done: () => void
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
@@ -53,14 +57,17 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly #events = new HeldEvents()
   /** The update of stored responses by a HEAD. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
+  /** Other clients read the body here; undefined: it is not shared. */
+  #tee: Tee | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
 
   /** @param done called once, when the fill has ended */
-  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, done: () => void) {
+  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, windows: WindowBudget, done: () => void) {
     this.parts = parts
     this.exchange = exchange
     this.plan = plan
+    this.#windows = windows
     this.#done = done
     this.storer = new ResponseStorer(parts, exchange.routed, plan)
     this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
@@ -185,9 +192,39 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
-    if (!this.client.waits || this.#state !== 'relaying') return
-    if (this.storer.open && this.#receivedBytes === this.#announcedBytes) this.#last = chunk
-    else if (!this.client.write(chunk)) this.#pressure.hold('client')
+    if (this.#receivedBytes === chunk.length) this.#openTee()
+    if (this.storer.open && this.#receivedBytes === this.#announcedBytes) {
+      this.#last = chunk
+      return
+    }
+    this.#tee?.push(chunk)
+    if (this.#state === 'relaying' && this.client.waits && !this.client.write(chunk)) this.#pressure.hold('client')
+    this.#shared()
+  }
+
+  // A body that has arrived in one piece is stored a moment later.
+  #openTee(): void {
+    const { lead } = this.plan
+    const meta = this.storer.arriving
+    if (lead === undefined || meta === undefined || this.#receivedBytes === this.#announcedBytes) return
+    this.#tee = new Tee({ ...meta, bodyBytes: this.#announcedBytes < 0 ? Infinity : this.#announcedBytes }, this.#windows, this.#shared)
+    lead.share(this.#tee)
+  }
+
+  /** Sets the pace: that of the store and of the fastest client. */
+  readonly #shared = (): void => {
+    const tee = this.#tee
+    if (tee === undefined || this.#state === 'done') return
+    if (tee.isShared && this.#pressure.isHeldBy('client')) this.#handOver(tee)
+    if (!this.client.waits && !this.storer.open && !tee.isRead) this.#giveUp()
+    else if (!this.client.waits && tee.isAhead) this.#pressure.hold('readers')
+    else this.#pressure.release('readers')
+  }
+
+  /** The client of this fill is slower than others: it reads the tee from now on, as they do. */
+  #handOver(tee: Tee): void {
+    this.client.release()
+    void deliverRest(this.exchange, tee, tee.arrived, this.parts).then(() => this.exchange.end())
   }
 
   #store(chunk: Buffer): void {
@@ -196,7 +233,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (typeof taken === 'string') {
       this.#willNotStore(200)
       void supersede(this.parts, this.exchange.routed, this.plan, 200, taken, undefined)
-      if (!this.client.waits) this.#giveUp()
+      this.#tee?.notStored()
+      if (!this.client.waits && this.#tee?.isRead !== true) this.#giveUp()
       return
     }
     this.#pressure.hold('store')
@@ -217,6 +255,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
       if (isStored(outcome)) this.parts.observer.count('fillsCommitted')
       else this.#notStored(this.storer.notStored ?? 'store-refused')
     }
+    if (this.#last !== undefined) this.#tee?.push(this.#last)
+    this.#tee?.complete(() => this.storer.stored())
     if (this.#state === 'completing') {
       this.#state = 'serving-stored'
       void serveCompleted(this, outcome)
@@ -231,6 +271,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.storer.open) this.parts.observer.count('fillsAborted')
     this.storer.abort()
+    this.#tee?.break()
     this.parts.observer.failed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
     this.client.fail(error)
@@ -253,7 +294,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     this.client.release()
     this.#state = 'done'
     this.#pressure.end()
-    new Fill(this.parts, this.exchange, plan, this.#done).start()
+    new Fill(this.parts, this.exchange, plan, this.#windows, this.#done).start()
   }
 
   readonly #originIsSlow = (): void => {
@@ -272,8 +313,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     // A stored response that is being served ends by itself.
     if (this.#state === 'serving-stored') return
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
-    if (!mayYetStore) return this.#giveUp()
-    this.#pressure.release('client')
+    if (!mayYetStore && this.#tee?.isRead !== true) return this.#giveUp()
+    this.#shared()
     if (this.plan.lead?.joined !== true)
       this.#origin?.unwanted(() => {
         if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
@@ -282,12 +323,13 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onReleased(): void {
     clearTimeout(this.#slowTimer)
-    this.#pressure.release('client')
+    this.#pressure.clientGone()
   }
 
   #giveUp(): void {
     this.#origin?.abort()
     this.storer.abort()
+    this.#tee?.break()
     this.settle()
   }
 

@@ -2,6 +2,10 @@
 import type { RoutedExchange } from '../client/exchange.ts'
 import { Fill } from './fill.ts'
 import type { FillParts, FillPlan } from './plan.ts'
+import { WindowBudget } from './window-budget.ts'
+
+/** The most memory that this process keeps for readers of responses that are still arriving. */
+const mostWindowBytes = 33_554_432
 
 /** Begins fills, and counts those in progress: a shutdown waits for them. */
 export class Fills {
@@ -9,6 +13,7 @@ export class Fills {
   // A number, not a Set: a Set that outgrows its tables keeps what was in them until the old generation is collected. With a
   // fill added and removed at each miss, whole requests stayed in memory long after their responses.
   #count = 0
+  readonly #windows = new WindowBudget(mostWindowBytes)
 
   constructor(parts: FillParts) {
     this.#parts = parts
@@ -21,7 +26,7 @@ export class Fills {
   start(exchange: RoutedExchange, plan: FillPlan): void {
     this.#count++
     plan.lead?.begin()
-    new Fill(this.#parts, exchange, plan, this.#done).start()
+    new Fill(this.#parts, exchange, plan, this.#windows, this.#done).start()
   }
 
   readonly #done = (): void => {

@@ -46,6 +46,11 @@ export class ResponseStorer {
     return this.open ? this.#meta?.variant : undefined
   }
 
+  /** The response as it is being stored, if the body is stored as it arrives and whole. */
+  get arriving(): Metadata | undefined {
+    return this.open && this.#combining === undefined && this.whole ? this.#meta : undefined
+  }
+
   /** True if the complete response results, not a part. */
   get whole(): boolean {
     return this.#meta !== undefined && this.#meta.part === undefined
