@@ -153,8 +153,10 @@ t.test('HEAD, and a range, are requests of their own', async test => {
 })
 
 // The guard: `arriving` in exchange/fill/response-storer.ts, which is undefined for them.
-for (const [what, fields] of Object.entries({ 'private': { 'cache-control': 'private, max-age=60' }, 'with Set-Cookie': { ...storable, 'set-cookie': 'a=b' },
-  'no-store': { 'cache-control': 'no-store' }, 'an event stream': { ...storable, 'content-type': 'text/event-stream' } } as Record<string, Fields>)) {
+for (const [what, fields] of Object.entries(
+  { 'private': { 'cache-control': 'private, max-age=60' }, 'with Set-Cookie': { ...storable, 'set-cookie': 'a=b' }, 'no-store': { 'cache-control': 'no-store' },
+    'an event stream': { ...storable, 'content-type': 'text/event-stream' } } as Record<string, Fields>,
+)) {
   t.test(`a response that is ${what} is read by its own client alone`, async test => {
     const { held, read: get, waits } = await scene(test)
     const lead = get()
@@ -309,8 +311,10 @@ t.test('after a reload that changes who shares responses, no request reads what 
   await (await lead).has('old')
   const early = await get()
   await early.has('old')
-  await app.reload(resolveConfig({ proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [origin.url] } },
-    routes: [{ match: {}, origin: 'api', key: { headers: ['x-tenant'] } }] }))
+  await app.reload(
+    resolveConfig({ proxy: { host: '127.0.0.1', port: 0 }, admin: adminSettings, origins: { api: { servers: [origin.url] } },
+      routes: [{ match: {}, origin: 'api', key: { headers: ['x-tenant'] } }] }),
+  )
   const late = get()
   ;(await held.begin(1, sized, 'newest')).end()
   test.equal(await (await late).end(), 'newest')
