@@ -238,7 +238,8 @@ export class Handler {
       validating,
       staleFallback: decision.entry,
       part: decision.part,
-      range: rangeToFetch(exchange, decision, asClientMade),
+      // Nothing can be stored while purges may have been missed.
+      range: rangeToFetch(exchange, decision, asClientMade || !this.#parts.purgeLog.isCaughtUp()),
       mayStore,
       unconditional: mayStore && (validating !== undefined || !asClientMade),
       answering: true,

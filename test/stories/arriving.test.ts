@@ -1,4 +1,4 @@
-// Followers that read a response while it arrives: who gets its first bytes, who does not, and what becomes of them if it fails.
+// Followers that read a response while it arrives: which of them may, and what they get if it fails.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t, { type Test } from 'tap'
 import { resolveConfig } from '../../src/config/load.ts'
@@ -304,7 +304,7 @@ for (const [what, invalidate] of Object.entries({
   })
 }
 
-t.test('after a reload that changes who shares responses, no request reads what began before it', async test => {
+t.test('after a reload that changes which requests share responses, no request reads what began before it', async test => {
   const { held, read: get, app, origin } = await scene(test)
   const lead = get()
   const response = await held.begin(0, sized, 'old')

@@ -69,13 +69,20 @@ class Steps {
   }
 }
 
+/** The steps of the present test. */
+let steps = new Steps()
+const stepping = (): OriginHandler => {
+  steps = new Steps()
+  return steps.origin
+}
+
 interface Pair {
   readonly slow: IncomingMessage
   readonly fast: Promise<string>
 }
 
 /** Two clients of one fetch, one of which reads nothing. Returns once the other has all but the last step. */
-async function slowAndFast(steps: Steps, ask: () => Promise<IncomingMessage>, slowFirst: boolean): Promise<Pair> {
+async function slowAndFast(ask: () => Promise<IncomingMessage>, slowFirst: boolean): Promise<Pair> {
   const [first, second] = [await ask(), await ask()]
   const [slow, quick] = slowFirst ? [first, second] : [second, first]
   slow.pause()
@@ -89,15 +96,9 @@ async function slowAndFast(steps: Steps, ask: () => Promise<IncomingMessage>, sl
   return { slow, fast }
 }
 
-let steps = new Steps()
-const stepping = (): OriginHandler => {
-  steps = new Steps()
-  return steps.origin
-}
-
 // The guard: `at < this.#start` in Tee.read (exchange/fill/tee.ts).
 everyStore.test('a follower that reads nothing delays nobody, and goes on in the store', stepping, async (test, fleet) => {
-  const { slow, fast } = await slowAndFast(steps, () => fleet.a.open('/a'), false)
+  const { slow, fast } = await slowAndFast(() => fleet.a.open('/a'), false)
   steps.go()
   test.equal(await fast, digest(body))
   test.equal(digest((await fleet.b.get('/a')).body), digest(body))
@@ -106,18 +107,16 @@ everyStore.test('a follower that reads nothing delays nobody, and goes on in the
 })
 
 interface Scene extends Pair {
-  readonly steps: Steps
   readonly house: TestProxy
 }
 
 async function scene(test: Test, slowFirst: boolean, cache: Readonly<Record<string, unknown>> = {}): Promise<Scene> {
-  const steps = new Steps()
-  const house = await startProxy(test, { origin: steps.origin, host: 'api.example.com', cache })
+  const house = await startProxy(test, { origin: stepping(), host: 'api.example.com', cache })
   const ask = (): Promise<IncomingMessage> =>
     new Promise(resolve => {
       open(house.port, { path: '/a', headers: ['Host', 'api.example.com'] }, resolve)
     })
-  return { steps, house, ...await slowAndFast(steps, ask, slowFirst) }
+  return { house, ...await slowAndFast(ask, slowFirst) }
 }
 
 // The guard: #readRest in exchange/fill/tee.ts throws BodyGone, and ResumedBody (exchange/deliver/resumed-body.ts) fetches and compares.
@@ -125,7 +124,7 @@ for (const slowFirst of [true, false]) {
   const who = slowFirst ? 'leader' : 'follower'
   for (const [what, next, ends] of [['has the same', body, digest(body)], ['has another', other, 'cut']] as const) {
     t.test(`a slow ${who} of a response that turns out too large fetches again, and the origin ${what}`, async test => {
-      const { steps, slow, fast } = await scene(test, slowFirst, { maxEntryBytes: '14MB' })
+      const { slow, fast } = await scene(test, slowFirst, { maxEntryBytes: '14MB' })
       steps.later = next
       steps.go()
       test.equal(await fast, digest(body))
@@ -135,7 +134,7 @@ for (const slowFirst of [true, false]) {
   }
 
   t.test(`a purge meanwhile stores nothing, and a slow ${who} fetches again`, async test => {
-    const { steps, house, slow, fast } = await scene(test, slowFirst)
+    const { house, slow, fast } = await scene(test, slowFirst)
     test.equal((await house.purge({ urls: ['http://api.example.com/a'] })).status, 200)
     steps.go()
     test.equal(await fast, digest(body))
@@ -145,7 +144,7 @@ for (const slowFirst of [true, false]) {
 }
 
 t.test('a client that reads nothing and leaves changes nothing', async test => {
-  const { steps, house, slow, fast } = await scene(test, true)
+  const { house, slow, fast } = await scene(test, true)
   slow.destroy()
   steps.go()
   test.equal(await fast, digest(body))

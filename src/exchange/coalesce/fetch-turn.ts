@@ -111,8 +111,10 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
 }
 
 /** The Range of the request to the origin: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
-export function rangeToFetch({ routed: { request: { range, ifRange } } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
-  if (range !== undefined) return { range, ifRange }
+export function rangeToFetch({ routed: { request: { range, ifRange }, fetchesWhole } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean):
+  | RangeAsked
+  | undefined {
+  if (range !== undefined) return fetchesWhole && !asClientMade ? undefined : { range, ifRange }
   return decision.action === 'complete' && !asClientMade ? decision.rest : undefined
 }
 

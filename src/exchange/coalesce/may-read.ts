@@ -1,4 +1,4 @@
-// Whether a follower may read a response that is still arriving: only if it could be served it from the store.
+// The right of a follower to read a response that is still arriving: it has it if the stored response could serve it.
 import type { Clock } from '../../clock.ts'
 import { decide, type PurgeState } from '../../policy/decide.ts'
 import { selectRanges } from '../../policy/part.ts'

@@ -11,7 +11,7 @@ export class BackPressure {
   readonly #clientTooSlow: () => void
   readonly #slowClientMs: number
   #origin: OriginExchange | undefined
-  /** One bit for each that holds it up. */
+  /** A bit for each that holds it up. */
   #holders = 0
   #patience: NodeJS.Timeout | undefined
 

@@ -3,37 +3,24 @@ import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import { isFailureStatus, type OriginFailure } from '../../policy/decide.ts'
+import type { RangeAsked } from '../../policy/combine.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
-import { isConditional, type FillParts, type FillPlan } from './plan.ts'
+import { isConditional, planAgain, type FillOwner, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { originFields } from './message-fields.ts'
-import { deliverRest } from '../deliver/deliver.ts'
-import { Tee } from './tee.ts'
-import type { WindowBudget } from './window-budget.ts'
+import { Sharing } from './sharing.ts'
+import type { FillState } from './state.ts'
 import { FillClient, type FillClientListener } from './fill-client.ts'
 import { HeldEvents } from './held-events.ts'
 import { unstoredOutcome } from '../coalesce/outcome.ts'
 import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
-import { isStored, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
+import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
 import { staleFallback } from '../stale-fallback.ts'
-
-/**
- * The state of a fill.
- *
- * | state | until | bytes of the origin go to | the client leaves | the origin fails |
- * |---|---|---|---|---|
- * | requesting | the final head comes | | goes on if the response may be stored | a stale response, or a problem document |
- * | relaying | the body ends | client and store | goes on if it is being stored | the response is truncated, visibly |
- * | completing | the rest of a stored part is there | the store; the client is served from it afterwards | goes on | a problem document |
- * | serving-stored | the client has a stored response, or a new fill takes over | nobody | goes on | nothing |
- * | done | | nobody | nothing | nothing |
- */
-type State = 'requesting' | 'relaying' | 'completing' | 'serving-stored' | 'done'
 
 /** A fill in progress. It goes on when the client leaves, if the response may be stored. */
 export class Fill implements ResponseSink, ServedFill, FillClientListener {
@@ -42,13 +29,15 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly plan: FillPlan
   readonly storer: ResponseStorer
   readonly client: FillClient
-  readonly #windows: WindowBudget
-  readonly #done: () => void
+  readonly #owner: FillOwner
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
+  readonly #sharing: Sharing
   /** True if the fill requests the missing rest of an incomplete response, for a client that wants the whole. */
   readonly #forRest: boolean
-  #state: State = 'requesting'
+  /** The part that the client wants of a response that is fetched whole; undefined: it gets what is fetched. */
+  readonly #wanted: RangeAsked | undefined
+  #state: FillState = 'requesting'
   #origin: OriginExchange | undefined
   #slowTimer: NodeJS.Timeout | undefined
   #receivedBytes = 0
@@ -57,25 +46,24 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly #events = new HeldEvents()
   /** The update of stored responses by a HEAD. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
-  /** Other clients read the body here; undefined: it is not shared. */
-  #tee: Tee | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
 
-  /** @param done called once, when the fill has ended */
-  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, windows: WindowBudget, done: () => void) {
+  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, owner: FillOwner) {
     this.parts = parts
     this.exchange = exchange
     this.plan = plan
-    this.#windows = windows
-    this.#done = done
+    this.#owner = owner
     this.storer = new ResponseStorer(parts, exchange.routed, plan)
     this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
+    const { request: { range, ifRange } } = exchange.routed
+    this.#wanted = plan.range === undefined && range !== undefined ? { range, ifRange } : undefined
     this.client = new FillClient(parts, exchange, plan, this)
     this.#requestTimeMs = parts.clock.now()
-    // Followers wait for the origin, not for this client. If the client blocks the fill for `slowClientMs`, the lead is released
-    // and a follower may fetch. The store keeps the response that was requested last.
+    // No follower in this process waits for this client. If it blocks the fill for `slowClientMs`, the lead is released, and a
+    // follower in another process may fetch. The store keeps the response that was requested last.
     this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
+    this.#sharing = new Sharing(this, this.#pressure, owner.windows, () => this.#abandon())
   }
 
   start(): void {
@@ -131,6 +119,11 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     storer.begin(head, this.#announcedBytes)
     if (this.#forRest && this.#takeRest(status)) return
     if (!storer.open) this.#willNotStore(status)
+    if (this.#wanted !== undefined && status === 200 && !storer.open && this.client.waits) {
+      // The whole is of no use to others, and perhaps much longer than the part.
+      this.#origin?.abort()
+      return this.refetch()
+    }
     const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)
     if (superseded === undefined) this.#relayHead(status, fields)
     else this.#relayAfter(superseded, status, fields)
@@ -168,7 +161,12 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     const { mayStore, lead } = this.plan
     this.#notStored(reason)
     // The rest of a part says nothing about whether the whole may be stored.
-    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest))
+    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest && !this.#isPartOfWhole))
+  }
+
+  // On a route that fetches the whole, a part is requested only if the whole may not be stored.
+  get #isPartOfWhole(): boolean {
+    return this.plan.range !== undefined && this.exchange.routed.fetchesWhole
   }
 
   #notStored(reason: NotStoredReason): void {
@@ -177,6 +175,10 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   }
 
   #relayHead(status: number, fields: FieldLines): void {
+    if (this.#wanted !== undefined && this.storer.arriving !== undefined && status === 200 && this.client.waits) {
+      this.#state = 'completing'
+      return
+    }
     // A response that this client cannot be sent is not stored either.
     const sent = !this.client.waits || this.client.head(status, fields, this.storer.notStored)
     if (!sent || (!this.client.waits && !this.storer.open)) this.#giveUp()
@@ -192,39 +194,22 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
-    if (this.#receivedBytes === chunk.length) this.#openTee()
-    if (this.storer.open && this.#receivedBytes === this.#announcedBytes) {
-      this.#last = chunk
-      return
+    const isLast = this.storer.open && this.#receivedBytes === this.#announcedBytes
+    // A body that arrives in one piece is stored a moment later.
+    if (this.#receivedBytes === chunk.length && !isLast) this.#sharing.begin(this.#announcedBytes)
+    if (isLast) this.#last = chunk
+    else this.#relay(chunk)
+  }
+
+  #relay(chunk: Buffer): void {
+    this.#sharing.push(chunk)
+    if (this.client.waits) {
+      const { arriving } = this.#sharing
+      if (this.#state === 'relaying' && !this.client.write(chunk)) this.#pressure.hold('client')
+      // Where a part lies may depend on the length.
+      else if (this.#state === 'completing' && arriving !== undefined && this.#announcedBytes >= 0) void serveArriving(this, arriving)
     }
-    this.#tee?.push(chunk)
-    if (this.#state === 'relaying' && this.client.waits && !this.client.write(chunk)) this.#pressure.hold('client')
-    this.#shared()
-  }
-
-  // A body that has arrived in one piece is stored a moment later.
-  #openTee(): void {
-    const { lead } = this.plan
-    const meta = this.storer.arriving
-    if (lead === undefined || meta === undefined || this.#receivedBytes === this.#announcedBytes) return
-    this.#tee = new Tee({ ...meta, bodyBytes: this.#announcedBytes < 0 ? Infinity : this.#announcedBytes }, this.#windows, this.#shared)
-    lead.share(this.#tee)
-  }
-
-  /** Sets the pace: that of the store and of the fastest client. */
-  readonly #shared = (): void => {
-    const tee = this.#tee
-    if (tee === undefined || this.#state === 'done') return
-    if (tee.isShared && this.#pressure.isHeldBy('client')) this.#handOver(tee)
-    if (!this.client.waits && !this.storer.open && !tee.isRead) this.#giveUp()
-    else if (!this.client.waits && tee.isAhead) this.#pressure.hold('readers')
-    else this.#pressure.release('readers')
-  }
-
-  /** The client of this fill is slower than others: it reads the tee from now on, as they do. */
-  #handOver(tee: Tee): void {
-    this.client.release()
-    void deliverRest(this.exchange, tee, tee.arrived, this.parts).then(() => this.exchange.end())
+    this.#sharing.update()
   }
 
   #store(chunk: Buffer): void {
@@ -233,8 +218,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (typeof taken === 'string') {
       this.#willNotStore(200)
       void supersede(this.parts, this.exchange.routed, this.plan, 200, taken, undefined)
-      this.#tee?.notStored()
-      if (!this.client.waits && this.#tee?.isRead !== true) this.#giveUp()
+      this.#sharing.notStored()
+      if (!this.client.waits && !this.#sharing.isRead) this.#giveUp()
       return
     }
     this.#pressure.hold('store')
@@ -255,8 +240,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
       if (isStored(outcome)) this.parts.observer.count('fillsCommitted')
       else this.#notStored(this.storer.notStored ?? 'store-refused')
     }
-    if (this.#last !== undefined) this.#tee?.push(this.#last)
-    this.#tee?.complete(() => this.storer.stored())
+    this.#sharing.complete(this.#last)
     if (this.#state === 'completing') {
       this.#state = 'serving-stored'
       void serveCompleted(this, outcome)
@@ -271,7 +255,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.storer.open) this.parts.observer.count('fillsAborted')
     this.storer.abort()
-    this.#tee?.break()
+    this.#sharing.break()
     this.parts.observer.failed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
     this.client.fail(error)
@@ -288,13 +272,20 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   }
 
   refetch(): void {
-    const range = this.#forRest ? undefined : this.plan.range
-    const plan: FillPlan = { ...this.plan, stamp: this.parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range,
-      answering: this.client.waits }
+    const plan = { ...this.#planAgain, answering: this.client.waits }
     this.client.release()
     this.#state = 'done'
     this.#pressure.end()
-    new Fill(this.parts, this.exchange, plan, this.#windows, this.#done).start()
+    this.exchange.notStored = undefined
+    new Fill(this.parts, this.exchange, plan, this.#owner).start()
+  }
+
+  fetchBeside(): void {
+    this.#owner.start(this.exchange, { ...this.#planAgain, lead: undefined, answering: true })
+  }
+
+  get #planAgain(): FillPlan {
+    return planAgain(this.plan, this.parts.purgeLog.applied, this.#forRest ? undefined : this.#wanted ?? this.plan.range)
   }
 
   readonly #originIsSlow = (): void => {
@@ -313,12 +304,19 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     // A stored response that is being served ends by itself.
     if (this.#state === 'serving-stored') return
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
-    if (!mayYetStore && this.#tee?.isRead !== true) return this.#giveUp()
-    this.#shared()
-    if (this.plan.lead?.joined !== true)
-      this.#origin?.unwanted(() => {
-        if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
-      })
+    if (!mayYetStore && !this.#sharing.isRead) return this.#giveUp()
+    this.#sharing.update()
+    if (!this.#sharing.isRead) this.#abandon()
+  }
+
+  /** No client receives it any more. */
+  #abandon(): void {
+    if (this.#state === 'serving-stored' || this.#state === 'done') return
+    if (this.#state !== 'requesting' && !this.storer.open) return this.#giveUp()
+    if (this.plan.lead?.joined === true) return
+    this.#origin?.unwanted(() => {
+      if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
+    })
   }
 
   onReleased(): void {
@@ -329,7 +327,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #giveUp(): void {
     this.#origin?.abort()
     this.storer.abort()
-    this.#tee?.break()
+    this.#sharing.break()
     this.settle()
   }
 
@@ -338,6 +336,6 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     this.#state = 'done'
     this.#pressure.end()
     this.plan.lead?.settle(outcome)
-    this.#done()
+    this.#owner.ended()
   }
 }

@@ -27,6 +27,8 @@ export interface ServedFill {
   settle(outcome?: Outcome): void
   /** Fetches again, for the client's own request. */
   refetch(): void
+  /** Fetches for the client's own request, while this fill goes on without its client. */
+  fetchBeside(): void
 }
 
 /** RFC 9111 §4.3.4: the origin confirmed the stored response, which is freshened and served. Never rejects. */
@@ -43,13 +45,23 @@ export async function serveConfirmed(fill: ServedFill, validated: Stored, head: 
   return serveStored(fill, { meta, body: validated.body }, 304, notStored)
 }
 
-/** RFC 9111 §3.3: the stored part and the received rest are one response now, which is served from the store. Never rejects. */
+/** The whole is stored now, from a stored part and the received rest (RFC 9111 §3.3) or for a client that wants a part. Never rejects. */
 export async function serveCompleted(fill: ServedFill, outcome: Outcome): Promise<void> {
   const complete = isStored(outcome) && fill.client.waits ? await fill.storer.stored() : undefined
   if (!fill.client.waits) return fill.settle(outcome)
   if (complete === undefined) return fill.refetch()
   fill.plan.lead?.settle(outcome)
-  return serveStored(fill, complete, 206, undefined)
+  return serveStored(fill, complete, fill.plan.range === undefined ? 200 : 206, undefined)
+}
+
+/** Serves the client of a fill a part of the response that is still arriving. The fill goes on without its client. Never rejects. */
+export async function serveArriving(fill: ServedFill, arriving: Stored): Promise<void> {
+  const { exchange, parts, plan, client } = fill
+  const nowMs = parts.clock.now()
+  const occasion = { reason: plan.reason, ageMs: currentAgeMs(arriving.meta, nowMs), nowMs, cacheStatus: client.cacheStatus(200, undefined) }
+  client.release()
+  if (await deliver(fill, arriving, occasion) || exchange.response.hasLeft) exchange.end()
+  else fill.fetchBeside()
 }
 
 /** Serves what the origin has confirmed. Fetches again if its body is lost. Never rejects. */

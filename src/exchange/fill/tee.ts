@@ -29,7 +29,7 @@ interface Piece {
  */
 export class Tee implements Body, SharedResponse {
   readonly bytes = undefined
-  /** Of the response as it will be stored. `bodyBytes` is Infinity if the origin does not announce the length. */
+  /** The metadata with which the response will be stored. `bodyBytes` is Infinity if the origin does not announce the length. */
   readonly meta: Metadata
   readonly #budget: WindowBudget
   readonly #changed: () => void
