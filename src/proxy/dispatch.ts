@@ -40,8 +40,8 @@ export interface DispatcherParts {
   readonly load: ListenerLoad
   readonly observer: ExchangeObserver
   readonly clock: Clock
-  /** Sends a request to its origin and relays the response. Ends the exchange, or rejects with why there is no response. */
-  passThrough(pass: Pass, request: ClientRequest): Promise<void>
+  /** Sends a request to its origin and relays the response. Ends the exchange, or calls `failed` with why there is no whole response. */
+  passThrough(pass: Pass, request: ClientRequest, failed: (error: unknown) => void): void
 }
 
 /** Calls `handle` before Fastify sees a request. A hit therefore costs no routing, no header object and no log line. */
@@ -77,7 +77,7 @@ export class RequestDispatcher {
     if (result.kind === 'handled') return
     const { uploads, passThrough } = this.#parts
     if (hasBody(request)) uploads.watch(request, exchange.response, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
-    passThrough(result, request).catch((error: unknown) => fail(error, exchange))
+    passThrough(result, request, (error) => fail(error, exchange))
   }
 
   /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */
