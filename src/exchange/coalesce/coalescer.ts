@@ -13,6 +13,12 @@ export interface SharedResponse extends Stored {
   await(): void
 }
 
+/** A response that followers may read, once there are any. */
+export interface SharedSource {
+  /** Returns undefined if it can no longer be read before its end. */
+  open(): SharedResponse | undefined
+}
+
 /** Returns true if a follower may be served a response that is still arriving. */
 export type MayRead = (shared: SharedResponse) => boolean
 
@@ -50,7 +56,7 @@ export class Fetch {
   readonly #followers: Follower[] = []
   /** The fetch that its followers wait for too, because this one took too long. */
   #successor: Fetch | undefined
-  #shared: SharedResponse | undefined
+  #source: SharedSource | undefined
   #hasBegun = false
   #isOver = false
   #patience: NodeJS.Timeout | undefined
@@ -81,14 +87,14 @@ export class Fetch {
   }
 
   /** The response arrives: followers that it may serve read it, now and until the fetch is settled. The others go on waiting. */
-  share(shared: SharedResponse): void {
+  share(source: SharedSource): void {
     if (this.#isOver) return
-    this.#shared = shared
-    this.#admit(this.#followers.splice(0))
+    this.#source = source
+    if (this.#followers.length > 0) this.#admit(this.#followers.splice(0))
   }
 
   #admit(followers: readonly Follower[]): void {
-    const shared = this.#shared
+    const shared = this.#source?.open()
     for (const follower of followers) {
       if (shared !== undefined && follower.mayRead(shared)) follower.wake({ kind: 'reads', shared })
       else this.#followers.push(follower)

@@ -63,7 +63,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     // No follower in this process waits for this client. If it blocks the fill for `slowClientMs`, the lead is released, and a
     // follower in another process may fetch. The store keeps the response that was requested last.
     this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
-    this.#sharing = new Sharing(this, this.#pressure, owner.windows, () => this.#abandon())
+    this.#sharing = new Sharing(this, this.#pressure, owner.windows)
   }
 
   start(): void {
@@ -204,12 +204,12 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #relay(chunk: Buffer): void {
     this.#sharing.push(chunk)
     if (this.client.waits) {
-      const { arriving } = this.#sharing
       if (this.#state === 'relaying' && !this.client.write(chunk)) this.#pressure.hold('client')
       // Where a part lies may depend on the length.
-      else if (this.#state === 'completing' && arriving !== undefined && this.#announcedBytes >= 0) void serveArriving(this, arriving)
+      const arriving = this.#state === 'completing' && this.#announcedBytes >= 0 ? this.#sharing.open() : undefined
+      if (arriving !== undefined) void serveArriving(this, arriving)
     }
-    this.#sharing.update()
+    this.#sharing.setPace()
   }
 
   #store(chunk: Buffer): void {
@@ -305,12 +305,11 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state === 'serving-stored') return
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
     if (!mayYetStore && !this.#sharing.isRead) return this.#giveUp()
-    this.#sharing.update()
-    if (!this.#sharing.isRead) this.#abandon()
+    this.#sharing.setPace()
+    if (!this.#sharing.isRead) this.abandon()
   }
 
-  /** No client receives it any more. */
-  #abandon(): void {
+  abandon(): void {
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.#state !== 'requesting' && !this.storer.open) return this.#giveUp()
     if (this.plan.lead?.joined === true) return
