@@ -88,6 +88,24 @@ t.test('each part is sent as its bytes arrive, several parts in one response too
   test.same(await Promise.all(late), ['206 bytes 8-9/10 ij', '200  abcdefghij', '206 lines 1-1/1 line'])
 })
 
+// The guard: supersede() before the refetch (exchange/fill/fill.ts).
+t.test('an object that becomes private leaves nothing in service that it supersedes', async test => {
+  const house = await scene(test)
+  const first = house.get('/a', { Range: 'bytes=0-1' })
+  ;(await next()).response.writeHead(200, { ...sized, 'cache-control': 'max-age=1, stale-if-error=600' }).end('abcdefghij')
+  await first
+  house.clock.advance(5_000)
+  const second = house.get('/a', { Range: 'bytes=0-1' })
+  ;(await next()).response.writeHead(200, { ...sized, 'cache-control': 'private' }).flushHeaders()
+  const part = await next()
+  test.equal(part.range, 'bytes=0-1')
+  part.response.writeHead(206, { ...fields, 'cache-control': 'private', 'content-range': 'bytes 0-1/10' }).end('xy')
+  test.equal(shown(await second), '206 bytes 0-1/10 xy')
+  const failing = house.get('/a')
+  ;(await next()).response.writeHead(503, { 'cache-control': 'no-store' }).end('down')
+  test.equal(shown(await failing), '503  down')
+})
+
 t.test('without a length, parts are sent when the whole is stored', async test => {
   const house = await scene(test)
   const part = house.get('/a', { Range: 'bytes=-2' })
