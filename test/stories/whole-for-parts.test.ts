@@ -111,7 +111,7 @@ t.test('an object that becomes private leaves nothing in service that it superse
   test.equal(shown(await failing), '503  down')
 })
 
-// The guards: `bodyBytes === Infinity` in exchange/coalesce/may-read.ts, and `announcedBytes >= 0` in #relay (exchange/fill/fill.ts).
+// The guards: `bodyBytes === Infinity` in exchange/coalesce/reading.ts, and `announcedBytes >= 0` in #relay (exchange/fill/fill.ts).
 t.test('without a length, parts are sent when the whole is stored', async test => {
   const house = await scene(test)
   const part = house.get('/a', { Range: 'bytes=-2' })

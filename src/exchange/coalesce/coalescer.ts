@@ -4,6 +4,7 @@ import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
 import type { ClientResponse } from '../client/response.ts'
+import type { Reading } from './reading.ts'
 
 /** A response that is still arriving, as the followers in this process read it. */
 export interface SharedResponse extends Stored {
@@ -19,8 +20,8 @@ export interface SharedSource {
   open(): SharedResponse | undefined
 }
 
-/** Returns true if a follower may be served a response that is still arriving. */
-export type MayRead = (shared: SharedResponse) => boolean
+/** Returns how a follower is served a response that is still arriving; undefined if it must wait. */
+export type Judge = (shared: SharedResponse) => Reading | undefined
 
 /**
  * The end of a follower's wait.
@@ -30,12 +31,12 @@ export type MayRead = (shared: SharedResponse) => boolean
  */
 export type Waited =
   | { readonly kind: 'ended'; readonly outcome: Outcome }
-  | { readonly kind: 'reads'; readonly shared: SharedResponse }
+  | { readonly kind: 'reads'; readonly reading: Reading }
   | { readonly kind: 'leads'; readonly lead: Fetch; readonly stealFrom: string }
 
 interface Follower {
   readonly response: Pick<ClientResponse, 'hasLeft'>
-  readonly mayRead: MayRead
+  readonly judge: Judge
   wake(waited: Waited): void
 }
 
@@ -79,10 +80,10 @@ export class Fetch {
   }
 
   /** Waits for it, or for a response that arrives and may serve this follower. Never rejects. */
-  follow(response: Pick<ClientResponse, 'hasLeft'>, mayRead: MayRead): Promise<Waited> {
+  follow(response: Pick<ClientResponse, 'hasLeft'>, judge: Judge): Promise<Waited> {
     this.joined = true
     return new Promise(wake => {
-      this.#admit([{ response, mayRead, wake }])
+      this.#admit([{ response, judge, wake }])
     })
   }
 
@@ -96,8 +97,9 @@ export class Fetch {
   #admit(followers: readonly Follower[]): void {
     const shared = this.#source?.open()
     for (const follower of followers) {
-      if (shared !== undefined && follower.mayRead(shared)) follower.wake({ kind: 'reads', shared })
-      else this.#followers.push(follower)
+      const reading = shared && follower.judge(shared)
+      if (reading === undefined) this.#followers.push(follower)
+      else follower.wake({ kind: 'reads', reading })
     }
     if (this.#followers.length > 0) shared?.await()
     this.#arm()
