@@ -2,23 +2,9 @@
 import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
-import type { Stored } from '../../store/store.ts'
 import type { ClientResponse } from '../client/response.ts'
 import type { Reading } from './reading.ts'
-
-/** A response that is still arriving, as the followers in this process read it. */
-export interface SharedResponse extends Stored {
-  /** The position of the first byte that can still be read before the end has come. */
-  readonly availableFrom: number
-  /** A follower cannot read it, and waits for its end: no reader is to hold it up. */
-  await(): void
-}
-
-/** A response that followers may read, once there are any. */
-export interface SharedSource {
-  /** Returns undefined if it can no longer be read before its end. */
-  open(): SharedResponse | undefined
-}
+import type { SharedResponse, SharedSource } from './shared-response.ts'
 
 /** Returns how a follower is served a response that is still arriving; undefined if it must wait. */
 export type Judge = (shared: SharedResponse) => Reading | undefined

@@ -4,7 +4,7 @@ import { decide, type Decision, type PurgeState } from '../../policy/decide.ts'
 import { selectRanges } from '../../policy/part.ts'
 import type { Stored } from '../../store/store.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
-import type { SharedResponse } from './coalescer.ts'
+import type { SharedResponse } from './shared-response.ts'
 
 export interface MayReadParts {
   readonly clock: Clock

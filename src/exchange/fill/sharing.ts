@@ -1,5 +1,5 @@
 // A fill that may be shared: other clients read its tee, and the fill runs at the pace of the fastest.
-import type { SharedResponse, SharedSource } from '../coalesce/coalescer.ts'
+import type { SharedResponse, SharedSource } from '../coalesce/shared-response.ts'
 import { deliverRest } from '../deliver/deliver.ts'
 import type { BackPressure } from './back-pressure.ts'
 import { EarlyBytes } from './early-bytes.ts'

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../policy/stored.ts'
 import { BodyGone, type Body, type Stored } from '../../store/store.ts'
-import type { SharedResponse } from '../coalesce/coalescer.ts'
+import type { SharedResponse } from '../coalesce/shared-response.ts'
 import type { SentBytes } from '../deliver/resumed-body.ts'
 import type { EarlyBytes } from './early-bytes.ts'
 import { windowBytes, type WindowBudget } from './window-budget.ts'
