@@ -80,13 +80,11 @@ export class PassRelay implements ResponseSink {
     try {
       const acted = pass.onResponse(status, fields)
       if (acted === undefined) return this.#relayHead(status, fields, endsAtHead)
-      this.#events.hold()
       this.#origin?.pause()
-      acted.then(copy => {
+      const recorded = acted.then(copy => {
         this.#copy = copy
-        this.#events.release(() => this.#relayHead(status, fields, endsAtHead))
-        this.#origin?.resume()
-      }).catch((error: unknown) => this.#refuse(error))
+      })
+      this.#events.holdUntil(recorded, () => this.#relayHead(status, fields, endsAtHead)).then(() => this.#origin?.resume()).catch((error: unknown) => this.#refuse(error))
     } catch (error) {
       this.#refuse(error)
     }
