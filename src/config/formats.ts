@@ -1,7 +1,9 @@
 // Text formats of settings: the test of each format, and its normal spelling.
 import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
 import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
 import { readServerAddress } from '../server-address.ts'
+import { isRoutePath, routePathMistake } from './route-path.ts'
 
 interface TextFormat {
   /** A description of valid text, as it follows "expected". */
@@ -59,14 +61,16 @@ export const formats = {
   },
   'host-pattern': {
     expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
-    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(text.replace(/^\*\./, '')),
+    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(inAscii(text).replace(/^\*\./, '').replace(/\.$/, '')),
     // RFC 9110 §4.2.3: the host is case-insensitive, so lower case is enough to compare with. In a request an IPv6 address has
     // brackets and one spelling (RFC 5952).
-    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : text.toLowerCase(),
+    // A last dot names the root of DNS, and the same host. Requests have names beyond ASCII in their encoded form (RFC 5891).
+    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : inAscii(text).toLowerCase().replace(/\.$/, ''),
   },
-  'path-prefix': {
+  'route-path': {
     expects: 'a path that begins with /',
-    test: (text) => /^\/[^\p{Cc}\p{Cs} ?#]*$/u.test(text),
+    test: isRoutePath,
+    wrong: (text) => routePathMistake(text) ?? 'expected a path that begins with /',
   },
   'request-target': {
     expects: 'a path that begins with /, with its query if it needs one',
@@ -120,6 +124,10 @@ export function textFormat(name: FormatName): TextFormat {
 
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
+
+function inAscii(host: string): string {
+  return /[^\0-\x7f]/.test(host) ? domainToASCII(host) : host
+}
 
 function unbracketed(text: string): string {
   return text.replace(/^\[(.*)\]$/, '$1')

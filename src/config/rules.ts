@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
+import { unreachablePath } from './route-path.ts'
 import type { Config } from './schema.ts'
 import { tagProblems } from './tag-rules.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
@@ -106,17 +107,15 @@ const routes: Rule = (config, sound) => {
 const routePaths: Rule = (config, sound) => {
   if (!sound('routes')) return []
   return config.routes.flatMap((route, index) => {
-    const path = `routes[${index}].match.path`
-    const fault = sound(path) && typeof route.match?.path === 'string' ? pathFault(route.match.path) : undefined
-    return fault === undefined ? [] : [{ path, message: fault }]
+    const { path, exact } = route.match ?? {}
+    const at = `routes[${index}].match`
+    if (path !== undefined && exact !== undefined && sound(`${at}.path`) && sound(`${at}.exact`))
+      return [{ path: `${at}.exact`, message: 'given beside path; a route has one of the two' }]
+    return Object.entries({ path, exact }).flatMap(([name, value]) => {
+      const fault = sound(`${at}.${name}`) && typeof value === 'string' ? unreachablePath(value) : undefined
+      return fault === undefined ? [] : [{ path: `${at}.${name}`, message: fault }]
+    })
   })
-}
-
-function pathFault(path: string): string | undefined {
-  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no percent-encoding; write %25 for the character`
-  const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
-  const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
-  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
 }
 
 // RFC 6585 §3 to §6: a cache must not store these. The same list stands in policy/storable.ts; a test compares them.

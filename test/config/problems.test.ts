@@ -97,7 +97,10 @@ test('a wrong value is shown, with a right one', (t) => {
     [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] },
       'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
     [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
-    [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "/v1?a"'],
+    [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path without ?: a query does not choose a route, got "/v1?a"'],
+    [{ routes: [{ match: { path: 'https://api/v1' }, origin: 'api' }] },
+      'routes[0].match.path: expected a path without scheme and host (the host is match.host), got "https://api/v1"'],
+    [{ routes: [{ match: { path: '/a', exact: '/a' }, origin: 'api' }] }, 'routes[0].match.exact: given beside path; a route has one of the two'],
     [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no percent-encoding; write %25 for the character'],
     [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] },
       'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
@@ -126,6 +129,47 @@ test('a wrong value is shown, with a right one', (t) => {
       'admin.tokens[0].token: expected a token of visible ASCII characters without spaces, got a value that is not shown here'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
+  t.end()
+})
+
+// The guard: `signs` in config/route-path.ts. Each of these was once a path that no request has.
+test('a path written as a pattern is refused, with the path that is meant', (t) => {
+  const below = (path: string) => `a path takes itself and everything below it; write ${path}`
+  const every = 'a path takes itself and everything below it; leave the path out to take every request'
+  const patterns: readonly [path: string, kind: string, remedy: string][] = [
+    ['/api/*', 'a wildcard', below('/api')],
+    ['/api/**', 'a wildcard', below('/api')],
+    ['/api*', 'a wildcard', every],
+    ['/*', 'a wildcard', every],
+    ['/**', 'a wildcard', every],
+    ['/api/*/items', 'a wildcard', below('/api')],
+    ['/*.png', 'a wildcard', every],
+    ['/users/{id}', 'a variable in braces', below('/users')],
+    ['/users/{id}/posts', 'a variable in braces', below('/users')],
+    ['/users/{id:[0-9]+}', 'a regular expression', below('/users')],
+    ['/users/:id', 'a variable after a colon', below('/users')],
+    ['/users/:id/posts', 'a variable after a colon', below('/users')],
+    ['/api/.*', 'a regular expression', below('/api')],
+    ['/api/(.*)', 'a regular expression', below('/api')],
+    ['^/api/', 'a regular expression', every],
+    ['~ ^/api/v1', 'a regular expression', every],
+    ['~* \\.php$', 'a regular expression', every],
+    ['= /health', 'a regular expression', every],
+    ['/v\\d+/x', 'a regular expression', every],
+    ['/v[0-9]', 'a regular expression', every],
+    ['/(a|b)', 'a regular expression', every],
+    ['/api$', 'a regular expression', every],
+    ['/api/.+', 'a regular expression', below('/api')],
+    ['/api(/.*)?', 'a regular expression', below('/api')],
+  ]
+  for (const name of ['path', 'exact']) {
+    for (const [path, kind, remedy] of patterns)
+      t.strictSame(wrong({ routes: [{ match: { [name]: path }, origin: 'api' }] }), [`routes[0].match.${name}: ${kind} is not supported: ${remedy}, got ${JSON.stringify(path)}`],
+        path)
+  }
+  for (const path of ['/Products(1)', '/v1/users:batch', '/$metadata', '/a+b', '/~me', '/a;v=1', "/it's", '/a,b', '/%2A', '/.well-known', '/x.y.', '/caf\u00e9', '/a:b', '/@a',
+    '/-', '/:80'])
+    t.strictSame(wrong({ routes: [{ match: { path }, origin: 'api' }] }), [], path)
   t.end()
 })
 
