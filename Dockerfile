@@ -23,5 +23,5 @@ EXPOSE 8080 8081
 # Node asks itself: the image has no curl. Alive, not ready: a proxy whose Redis is gone still serves.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/cli/main.js"]
+ENTRYPOINT ["node", "--disable-sigusr1", "dist/cli/main.js"]
 CMD ["serve", "--config", "/app/config/springhouse.yaml"]

@@ -4,27 +4,29 @@ import { ConfigError, problemLine } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
 import { safeMessage } from '../error-summary.ts'
 import { FAILED, say } from './failure.ts'
+import { notice } from './notices.ts'
 
 export const stoppingLine = 'stopping after the requests in flight; a second signal stops at once'
 
 // With the default grace, a stop takes less than 15 s.
 const lateMs = 4000
 
-/** Ends the process: with 0 once everything is closed, with 1 if that takes too long. */
-export async function stopApp(app: App, config: Config): Promise<void> {
+/** Ends the process: with 0 once everything is closed, with 1 if that takes too long. `stopped` is called before the former. */
+export async function stopApp(app: App, config: Config, stopped: () => void = () => {}): Promise<void> {
   const { shutdownDelayMs, shutdownGraceMs } = config.proxy
   // close() aborts the remaining connections after the grace. This timer handles a close that hangs.
   const late = setTimeout(() => {
-    say('did not stop in time')
+    notice('error', 'did not stop in time')
     process.exit(FAILED)
   }, shutdownDelayMs + shutdownGraceMs + lateMs)
   try {
     await app.close()
   } catch (error) {
-    say(`stopping: ${safeMessage(error)}`)
+    notice('error', `stopping: ${safeMessage(error)}`)
     process.exit(FAILED)
   }
   clearTimeout(late)
+  stopped()
   process.exit(0)
 }
 
@@ -60,8 +62,8 @@ async function reload(load: () => Config, apply: Apply): Promise<void> {
     await apply(load())
     say('configuration reloaded')
   } catch (error) {
-    if (error instanceof ConfigError) { for (const problem of error.problems) say(`config: ${problemLine(problem)}`) }
-    else say(safeMessage(error))
-    say('the new configuration is refused; the running configuration stays in force')
+    const problems = error instanceof ConfigError ? error.problems.map((problem) => `config: ${problemLine(problem)}`) : [safeMessage(error)]
+    for (const problem of problems) say(problem)
+    notice('error', 'the new configuration is refused; the running configuration stays in force', { problems })
   }
 }

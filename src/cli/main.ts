@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command line: its commands and their exit codes.
+import './signals.ts'
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError, problemLine } from '../config/problem.ts'

@@ -10,8 +10,9 @@ import { standardError } from '../log/outputs.ts'
 import { announce } from './announce.ts'
 import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
-import { CommandFailure, FAILED, say, startFailure } from './failure.ts'
+import { CommandFailure, FAILED, startFailure } from './failure.ts'
 import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
+import { logNotices, notice } from './notices.ts'
 import { runWorker } from './workers/worker.ts'
 import { runWorkers } from './workers/primary.ts'
 
@@ -28,12 +29,12 @@ export async function serve({ config: file, ...flags }: Flags & { config?: strin
   const config = load()
   if (notices.length > 0) {
     const logger = createLogger(config.log)
-    for (const notice of notices) logger.warn(notice)
+    for (const line of notices) logger.warn(line)
   }
   const count = workerCount(config)
   const loadAgain = () => {
     const next = load()
-    if (workerCount(next) !== count) say('workers: a changed number takes effect at the next start')
+    if (workerCount(next) !== count) notice('warn', 'workers: a changed number takes effect at the next start')
     return next
   }
   if (count > 1) return runWorkers(count, config, loadAgain)
@@ -69,13 +70,15 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   const logger = createLogger(config.log)
   const watch = endOnUncaught(logger)
   consoleToLog(logger)
+  logNotices(logger)
   const started = reloadOnHangup(load)
+  const stopped = (): void => notice('info', 'stopped')
   const stop = async () => {
     if (stopping) process.exit(FAILED) // the second signal: at once
     stopping = true
     watch.phase = 'stopping'
-    say(stoppingLine)
-    if (app !== undefined) await stopApp(app, config)
+    notice('info', stoppingLine)
+    if (app !== undefined) await stopApp(app, config, stopped)
   }
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
@@ -84,7 +87,7 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   } catch (error) {
     throw new CommandFailure(startFailure(error))
   }
-  if (stopping) return stopApp(app, config)
+  if (stopping) return stopApp(app, config, stopped)
   watch.phase = 'serving'
   announce(config, app)
   const running = app

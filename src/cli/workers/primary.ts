@@ -10,9 +10,10 @@ import { announce } from '../announce.ts'
 import { consoleToLog } from '../console.ts'
 import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'
-import { CommandFailure, FAILED, say } from '../failure.ts'
+import { CommandFailure, FAILED } from '../failure.ts'
 import { handOver } from './orphaned-connections.ts'
 import { reloadOnHangup, stoppingLine } from '../lifecycle.ts'
+import { logNotices, notice } from '../notices.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
 // A worker that keeps crashing is restarted with growing delays; a worker that has lasted is restarted at once.
@@ -35,6 +36,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   const logger = createLogger(first.log)
   const watch = endOnUncaught(logger)
   consoleToLog(logger)
+  logNotices(logger)
   let serving = false
   let stopping = false
   const stop = () => {
@@ -44,18 +46,20 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     }
     stopping = true
     watch.phase = 'stopping'
-    say(stoppingLine)
+    notice('info', stoppingLine)
     for (const worker of workers()) send(worker, { type: 'stop' })
     // Each worker has its own deadline. This timer handles a worker that does not react.
     setTimeout(() => {
       for (const worker of workers()) worker.process.kill('SIGKILL')
-      say('did not stop in time')
+      notice('error', 'did not stop in time')
       process.exit(FAILED)
     }, config.proxy.shutdownDelayMs + config.proxy.shutdownGraceMs + 4500)
     endWhenAlone()
   }
   const endWhenAlone = () => {
-    if (stopping && workers().length === 0) process.exit(0)
+    if (!stopping || workers().length > 0) return
+    notice('info', 'stopped')
+    process.exit(0)
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
@@ -89,7 +93,8 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     worker.once('exit', (code, signal) => {
       if (stopping || !serving) return // runWorkers reports a failed start
       const wait = systemClock.monotonic() - startedMs > lastedMs ? firstDelayMs : delayMs
-      say(`worker ${worker.process.pid} ended (${signal ?? `code ${code}`}); another worker starts in ${wait}ms`)
+      const { pid } = worker.process
+      notice('error', `worker ${pid} ended (${signal ?? `code ${code}`}); another worker starts in ${wait}ms`, { worker: pid, code, signal, waitMs: wait })
       setTimeout(() => void replace(Math.min(wait * 2, longestDelayMs)), wait)
     })
   }
@@ -98,10 +103,10 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     if (stopping) return
     try {
       const { pid } = await startWorker(config, (worker) => keep(worker, nextDelayMs))
-      say(`worker ${pid} serves in its place`)
+      notice('info', `worker ${pid} serves in its place`, { worker: pid })
     } catch (error) {
       // `keep` starts the next worker. Only the reason is reported here.
-      if (!stopping) say((error as CommandFailure).message)
+      if (!stopping) notice('error', (error as CommandFailure).message)
     }
   }
 }

@@ -7,8 +7,9 @@ import { createLogger } from '../../log/logger.ts'
 import { consoleToLog } from '../console.ts'
 import { endOnUncaught, type ProcessState } from '../crash.ts'
 import { WorkerSide, type FromMember, type ToMember } from './aggregate.ts'
-import { FAILED, say, startFailure } from '../failure.ts'
+import { FAILED, startFailure } from '../failure.ts'
 import { stopApp } from '../lifecycle.ts'
+import { logNotices, notice } from '../notices.ts'
 
 /** A message from the primary to a worker. The primary has checked the configuration. */
 export type ToWorker =
@@ -68,12 +69,13 @@ export async function runWorker(): Promise<void> {
         const logger = createLogger(config.log)
         watch = endOnUncaught(logger)
         consoleToLog(logger)
+        logNotices(logger)
         app = await startApp({ config, logger, crew })
         watch.phase = 'serving'
         tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl })
       }
     } catch (error) {
-      if (message.type === 'reload') say(`worker ${process.pid}: ${safeMessage(error)}`)
+      if (message.type === 'reload') notice('error', `worker ${process.pid}: ${safeMessage(error)}`, { worker: process.pid })
       else tell({ type: 'failed', line: startFailure(error) }, () => process.exit(FAILED))
     }
   }
