@@ -36,10 +36,10 @@ export interface App {
   /** The kind of the store: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
   /**
-   * Reports that it is not ready, and waits until load balancers have noticed. Then it stops accepting, finishes requests in
-   * flight within the grace time, lets fills end, and closes everything.
+   * Reports that it is not ready. If `delayed`, it waits for `shutdownDelayMs`, so that load balancers notice. Then it stops
+   * accepting, finishes requests in flight within the grace time, lets fills end, and closes everything.
    */
-  close(): Promise<void>
+  close(how?: { readonly delayed: boolean }): Promise<void>
   /**
    * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
    * change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay as
@@ -129,12 +129,12 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
 
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)
-  const closeAll = async (): Promise<void> => {
+  const closeAll = async ({ delayed } = { delayed: false }): Promise<void> => {
     const wasReady = ready
     ready = false
     const { shutdownDelayMs, shutdownGraceMs } = config.proxy
     // Until the delay is over all goes on as before, except that connections are closed after their responses.
-    if (wasReady && shutdownDelayMs > 0)
+    if (wasReady && delayed && shutdownDelayMs > 0)
       await new Promise(resolve => {
         setTimeout(resolve, shutdownDelayMs)
       })

@@ -11,8 +11,16 @@ export const stoppingLine = 'stopping after the requests in flight; a second sig
 // With the default grace, a stop takes less than 15 s.
 const lateMs = 4000
 
-/** Ends the process: with 0 once everything is closed, with 1 if that takes too long. `stopped` is called before the former. */
-export async function stopApp(app: App, config: Config, stopped: () => void = () => {}): Promise<void> {
+/** Returns true unless a person stops the program at a terminal: no load balancer has to notice then. */
+export function isDelayed(signal: 'SIGINT' | 'SIGTERM'): boolean {
+  return signal !== 'SIGINT' || !process.stdin.isTTY
+}
+
+/**
+ * Ends the process: with 0 once everything is closed, with 1 if that takes too long. `delayed`: load balancers get their time to
+ * notice. `stopped` is called before the end, if all is closed.
+ */
+export async function stopApp(app: App, config: Config, delayed: boolean, stopped: () => void = () => {}): Promise<void> {
   const { shutdownDelayMs, shutdownGraceMs } = config.proxy
   // close() aborts the remaining connections after the grace. This timer handles a close that hangs.
   const late = setTimeout(() => {
@@ -20,7 +28,7 @@ export async function stopApp(app: App, config: Config, stopped: () => void = ()
     process.exit(FAILED)
   }, shutdownDelayMs + shutdownGraceMs + lateMs)
   try {
-    await app.close()
+    await app.close({ delayed })
   } catch (error) {
     notice('error', `stopping: ${safeMessage(error)}`)
     process.exit(FAILED)

@@ -11,7 +11,7 @@ import { announce } from './announce.ts'
 import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, startFailure } from './failure.ts'
-import { reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
+import { isDelayed, reloadOnHangup, stopApp, stoppingLine } from './lifecycle.ts'
 import { logNotices, notice } from './notices.ts'
 import { runWorker } from './workers/worker.ts'
 import { runWorkers } from './workers/primary.ts'
@@ -73,21 +73,21 @@ async function runAlone(config: Config, load: () => Config): Promise<void> {
   logNotices(logger)
   const started = reloadOnHangup(load)
   const stopped = (): void => notice('info', 'stopped')
-  const stop = async () => {
+  const stop = async (signal: 'SIGINT' | 'SIGTERM') => {
     if (stopping) process.exit(FAILED) // the second signal: at once
     stopping = true
     watch.phase = 'stopping'
     notice('info', stoppingLine)
-    if (app !== undefined) await stopApp(app, config, stopped)
+    if (app !== undefined) await stopApp(app, config, isDelayed(signal), stopped)
   }
-  process.on('SIGTERM', () => void stop())
-  process.on('SIGINT', () => void stop())
+  process.on('SIGTERM', (signal) => void stop(signal as 'SIGTERM'))
+  process.on('SIGINT', (signal) => void stop(signal as 'SIGINT'))
   try {
     app = await startApp({ config, logger })
   } catch (error) {
     throw new CommandFailure(startFailure(error))
   }
-  if (stopping) return stopApp(app, config, stopped)
+  if (stopping) return stopApp(app, config, false, stopped)
   watch.phase = 'serving'
   announce(config, app)
   const running = app

@@ -12,7 +12,7 @@ import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'
 import { CommandFailure, FAILED } from '../failure.ts'
 import { handOver } from './orphaned-connections.ts'
-import { reloadOnHangup, stoppingLine } from '../lifecycle.ts'
+import { isDelayed, reloadOnHangup, stoppingLine } from '../lifecycle.ts'
 import { logNotices, notice } from '../notices.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
@@ -39,7 +39,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   logNotices(logger)
   let serving = false
   let stopping = false
-  const stop = () => {
+  const stop = (signal: NodeJS.Signals) => {
     if (stopping) {
       for (const worker of workers()) worker.process.kill('SIGKILL')
       process.exit(FAILED)
@@ -47,7 +47,7 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     stopping = true
     watch.phase = 'stopping'
     notice('info', stoppingLine)
-    for (const worker of workers()) send(worker, { type: 'stop' })
+    for (const worker of workers()) send(worker, { type: 'stop', delayed: isDelayed(signal as 'SIGINT' | 'SIGTERM') })
     // Each worker has its own deadline. This timer handles a worker that does not react.
     setTimeout(() => {
       for (const worker of workers()) worker.process.kill('SIGKILL')

@@ -15,7 +15,7 @@ import { logNotices, notice } from '../notices.ts'
 export type ToWorker =
   | { readonly type: 'start'; readonly config: Config }
   | { readonly type: 'reload'; readonly config: Config }
-  | { readonly type: 'stop' }
+  | { readonly type: 'stop'; readonly delayed: boolean }
   | ToMember
 
 /** A message from a worker to the primary. */
@@ -32,21 +32,21 @@ export async function runWorker(): Promise<void> {
   let watch: ProcessState | undefined
   let stopping = false
   const crew = new WorkerSide((message) => tell(message))
-  const stop = () => {
+  const stop = (delayed: boolean) => {
     if (stopping) return
     stopping = true
     if (watch !== undefined) watch.phase = 'stopping'
     if (app === undefined || config === undefined) process.exit(0)
-    void stopApp(app, config)
+    void stopApp(app, config, delayed)
   }
   // Ctrl-C and SIGHUP reach the whole process group. The worker ignores them, because the primary gets them too and decides.
   process.on('SIGINT', () => {})
   process.on('SIGHUP', () => {})
-  process.on('SIGTERM', stop)
+  process.on('SIGTERM', () => stop(true))
   process.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'stop':
-        return stop()
+        return stop(message.delayed)
       case 'start':
       case 'reload':
         return void take(message)

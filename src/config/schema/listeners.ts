@@ -42,8 +42,9 @@ export const proxySchema = section({
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest header section of a request, all fields together. A larger one gets 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request. A longer one gets 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests in flight. After that their connections are closed.' }),
-  shutdownDelayMs: millis({ max: HOUR, default: 0,
-    prose: 'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
+  shutdownDelayMs: millis({ max: HOUR, default: 2 * SECOND,
+    prose:
+      'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. Each connection is closed behind its next response. shutdownGraceMs begins afterwards. There is no delay for Ctrl-C at a terminal, nor if the proxy was not ready yet. Set it to at least the interval of your load balancer’s checks; 0: none, for a proxy that clients reach directly.' }),
   viaName: text('via-name', { default: 'springhouse',
     prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
 }, 'The public listener.')

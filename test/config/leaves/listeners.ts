@@ -182,7 +182,7 @@ export const listeners: Readonly<Record<string, Probe>> = {
     values: [0, '1s'],
     expected: [false, true],
     see: async (house) => {
-      const closed = house.app.close()
+      const closed = house.app.close({ delayed: true })
       await new Promise(setImmediate)
       const taken = await ask(house.port).then(({ status }) => status === 200, () => false)
       await closed
