@@ -1,6 +1,7 @@
 // Certificates, keys and authorities: reads the files that a configuration names.
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { pemProblems, type PemSettings } from './config/certificates.ts'
+import { problemLine } from './config/problem.ts'
 import type { Config, RedisConfig } from './config/schema.ts'
 import type { OriginConfig } from './origin/config.ts'
 import type { TlsFiles } from './proxy/listener/options.ts'
@@ -12,13 +13,8 @@ import type { RedisTls } from './store/redis/connect/client.ts'
  */
 export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
   if (tls === undefined) return undefined
-  const files = { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key) }
-  try {
-    createSecureContext(files)
-  } catch (error) {
-    throw new Error(`proxy.tls: ${tls.cert} and ${tls.key} are no certificate and its key`, { cause: error })
-  }
-  return { ...files, http2: tls.http2 }
+  requireSound({ path: 'proxy.tls', ...tls })
+  return { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key), http2: tls.http2 }
 }
 
 /**
@@ -29,6 +25,7 @@ export function originConfigs(origins: Config['origins']): Record<string, Origin
   return Object.fromEntries(Object.entries(origins).map(([name, { tls, ...origin }]) => {
     if (tls === undefined) return [name, origin]
     const { ca, ...rest } = tls
+    requireSound({ path: `origins.${name}.tls`, cert: undefined, key: undefined, ca })
     return [name, { ...origin, tls: ca === undefined ? rest : { ...rest, ca: pem(`origins.${name}.tls.ca`, ca) } }]
   }))
 }
@@ -40,19 +37,20 @@ export function originConfigs(origins: Config['origins']): Record<string, Origin
 export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
   if (tls === undefined) return undefined
   const { ca, cert, key, ...rest } = tls
+  // ioredis would not retry after a connection that cannot be started.
+  requireSound({ path: 'redis.tls', ca, cert, key })
   const files = {
     ...(ca !== undefined && { ca: pem('redis.tls.ca', ca) }),
     ...(cert !== undefined && { cert: pem('redis.tls.cert', cert) }),
     ...(key !== undefined && { key: pem('redis.tls.key', key) }),
   }
-  // ioredis would not retry after a connection that cannot be started.
-  if (files.ca !== undefined && !files.ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`redis.tls.ca: ${ca} holds no certificate`)
-  try {
-    createSecureContext(files)
-  } catch (error) {
-    throw new Error(`redis.tls: ${[ca, cert, key].filter((file) => file !== undefined).join(', ')} are not authorities, a certificate and its key`, { cause: error })
-  }
   return { ...files, ...rest }
+}
+
+/** Checks files that may have changed since the configuration was loaded. */
+function requireSound(settings: PemSettings): void {
+  const [problem] = pemProblems(settings)
+  if (problem !== undefined) throw new Error(problemLine(problem))
 }
 
 function pem(path: string, file: string): string {

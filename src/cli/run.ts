@@ -3,11 +3,13 @@ import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { startApp, type App } from '../app.ts'
+import { systemClock } from '../clock.ts'
 import { loadConfig, type Flags } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../log/logger.ts'
 import { standardError } from '../log/outputs.ts'
 import { announce } from './announce.ts'
+import { configurationNotices } from './configuration-notices.ts'
 import { consoleToLog } from './console.ts'
 import { endOnUncaught } from './crash.ts'
 import { CommandFailure, FAILED, startFailure } from './failure.ts'
@@ -21,19 +23,23 @@ export async function serve({ config: file, ...flags }: Flags & { config?: strin
   // The primary sends a worker the configuration, which it has already checked.
   if (cluster.isWorker) return runWorker()
   let notices: readonly string[] = []
+  const told = new Set<string>()
+  const tellNew = (): void => {
+    for (const line of notices) if (!told.has(line)) notice('warn', line)
+    for (const line of notices) told.add(line)
+  }
   const load = withAdminToken(() => {
     const loaded = loadConfig({ file, env: process.env, flags })
-    notices = loaded.notices
+    notices = configurationNotices(loaded, systemClock.now())
     return loaded.config
   })
   const config = load()
-  if (notices.length > 0) {
-    const logger = createLogger(config.log)
-    for (const line of notices) logger.warn(line)
-  }
+  logNotices(createLogger(config.log))
+  tellNew()
   const count = workerCount(config)
   const loadAgain = () => {
     const next = load()
+    tellNew()
     if (workerCount(next) !== count) notice('warn', 'workers: a changed number takes effect at the next start')
     return next
   }

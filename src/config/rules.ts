@@ -1,6 +1,6 @@
 // Rules between settings: the checks that no single leaf of the schema can make.
-import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
+import { pemProblems, pemSettings } from './certificates.ts'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
 import { unreachablePath } from './route-path.ts'
@@ -138,18 +138,6 @@ const workers: Rule = (config, sound) => {
 }
 
 const files: Rule = (config, sound) => {
-  const given: [path: string, file: string | undefined][] = []
-  if (sound('proxy')) given.push(['proxy.tls.cert', config.proxy.tls?.cert], ['proxy.tls.key', config.proxy.tls?.key])
-  if (sound('redis')) given.push(['redis.tls.ca', config.redis?.tls?.ca], ['redis.tls.cert', config.redis?.tls?.cert], ['redis.tls.key', config.redis?.tls?.key])
-  if (sound('origins')) { for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca]) }
-  return given.flatMap(([path, file]) => file === undefined || readable(file) ? [] : [{ path, message: `cannot read ${file}` }])
-}
-
-function readable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK)
-    return true
-  } catch {
-    return false
-  }
+  if (!sound('proxy') || !sound('redis') || !sound('origins')) return []
+  return pemSettings(config).filter(({ path }) => sound(path)).flatMap(pemProblems)
 }

@@ -124,9 +124,9 @@ t.test('a cluster, whose nodes are found by name', async (test) => {
 t.test('files that are no certificates are reported at the start', (test) => {
   const tls = (settings: Settings) => (): unknown =>
     redisTls(resolveConfig({ origins: { api: { servers: ['http://h'] } }, redis: { url: 'rediss://h', tls: settings } }).redis ?? { tls: undefined } as never)
-  test.throws(tls({ ca: files.empty }), { message: `redis.tls.ca: ${files.empty} holds no certificate` })
-  test.throws(tls({ cert: files.ca, key: files.strangeKey }), { message: /^redis\.tls: \S+ca\.pem, \S+strange-key\.pem are not/ })
-  test.throws(tls({ cert: files.empty, key: files.key }), { message: /^redis\.tls: / })
+  test.throws(tls({ ca: files.empty }), { message: `redis.tls.ca: ${files.empty} holds no certificate in PEM` })
+  test.throws(tls({ cert: files.ca, key: files.strangeKey }), { message: /^redis\.tls\.key: \S+strange-key\.pem does not belong to the certificate in \S+ca\.pem/ })
+  test.throws(tls({ cert: files.empty, key: files.key }), { message: /^redis\.tls\.cert: / })
   test.match(tls({ ca: files.ca, servername: 'origin.test' })(), { ca: testCertificate, servername: 'origin.test', rejectUnauthorized: true })
   test.end()
 })
