@@ -35,6 +35,8 @@ export interface App {
   readonly adminUrl: string
   /** The kind of the store: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
+  /** Whether Redis is in use now; undefined without Redis. */
+  readonly redisReached: boolean | undefined
   /**
    * Reports that it is not ready. If `delayed`, it waits for `shutdownDelayMs`, so that load balancers notice. Then it stops
    * accepting, finishes requests in flight within the grace time, lets fills end, and closes everything.
@@ -161,6 +163,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     proxyUrl: urlOf(proxy, config.proxy.host, tls === undefined ? 'http' : 'https'),
     adminUrl: urlOf(admin, config.admin.host),
     storeKind: store.stats().kind,
+    get redisReached() {
+      return storage.reached
+    },
     close: closeAll,
     async reload(next) {
       // A request to an origin that is not there would get an error: better to refuse the whole configuration.

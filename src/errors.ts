@@ -45,6 +45,7 @@ const catalogue = {
   PURGE_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The purge could not be recorded, and nothing was purged.' },
   PURGE_UNCONFIRMED: { status: 503, source: 'store', sentence: 'The purge may not have been recorded. Repeat it.' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid for this endpoint.' },
+  ADMIN_THROTTLED: { status: 429, source: 'client', sentence: 'Too many requests with a token that is not valid came from this address.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token lacks the required scope.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'This path does not exist.' },

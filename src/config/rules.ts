@@ -26,11 +26,12 @@ const notBuiltYet: Rule = (config, sound) => {
   return problems
 }
 
-const everywhere = (host: string) => host === '0.0.0.0' || host === '::'
+/** Returns whether a listener on this host is reachable on every address of the machine. */
+export const isEverywhere = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
 const ports: Rule = ({ proxy, admin }, sound) => {
   if (!['proxy.host', 'proxy.port', 'admin.host', 'admin.port'].every(sound)) return []
-  const sameHost = proxy.host === admin.host || everywhere(proxy.host) || everywhere(admin.host)
+  const sameHost = proxy.host === admin.host || isEverywhere(proxy.host) || isEverywhere(admin.host)
   if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
   return [{ path: 'admin.port', message: `${admin.port} is also the port of the proxy listener; the ports must differ` }]
 }
@@ -51,6 +52,18 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
+/** A shorter token can be guessed. */
+const leastTokenChars = 16
+
+const isShort = (token: string) => token.length < leastTokenChars
+
+/** Returns a sentence for each token that is too short for a listener off loopback. */
+export function shortTokenNotices({ admin }: Pick<Config, 'admin'>): string[] {
+  return admin.tokens.flatMap(({ name, token }, index) =>
+    isShort(token) ? [`admin.tokens[${index}].token (${JSON.stringify(name)}) is shorter than ${leastTokenChars} characters; off loopback it would be refused`] : []
+  )
+}
+
 const tokens: Rule = ({ admin }, sound) => {
   if (!sound('admin.tokens')) return []
   return admin.tokens.flatMap((token, index) => {
@@ -60,6 +73,9 @@ const tokens: Rule = ({ admin }, sound) => {
     const problems: Problem[] = []
     if (sound(`${path}.name`) && before.some(({ name }) => name === token.name))
       problems.push({ path: `${path}.name`, message: `another token already has the name ${JSON.stringify(token.name)}` })
+    if (sound(`${path}.token`) && sound('admin.host') && isShort(token.token) && !isLoopback(admin.host))
+      problems.push({ path: `${path}.token`,
+        message: `shorter than ${leastTokenChars} characters, and the admin listener is not on loopback (admin.host is ${admin.host}); openssl rand -hex 24 makes one` })
     if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token already has the same value' })
     return problems
   })

@@ -200,6 +200,14 @@ test('settings are held to each other', (t) => {
     [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'admin.example']) {
+    const short = { name: 'a', token: 'fifteen-chars-x' }
+    t.strictSame(wrong({ admin: { host, tokens: [short] } }), [
+      `admin.tokens[0].token: shorter than 16 characters, and the admin listener is not on loopback (admin.host is ${host}); openssl rand -hex 24 makes one`,
+    ])
+    t.strictSame(wrong({ admin: { host, tokens: [{ ...short, token: `${short.token}x` }] } }), [])
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) t.strictSame(wrong({ admin: { host, tokens: [token] } }), [], host)
   t.strictSame(wrong({ proxy: { port: 0 }, admin: { port: 0 } }), [], 'port 0 is a different one each time')
   t.strictSame(wrong({ proxy: { host: '127.0.0.2' }, admin: { port: 8080 } }), [], 'one port on two addresses')
   t.strictSame(wrong({ workers: 2, redis: { url: 'redis://redis' } }), [])
@@ -236,7 +244,7 @@ test('a wrong value says which variable or flag it came from', (t) => {
 
 test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) => {
   const flags = { origin: ['http://127.0.0.1:1'] }
-  const known = { SPRINGHOUSE_CONFIG: '', SPRINGHOUSE_ADMIN: 'http://x', SPRINGHOUSE_ADMIN_TOKEN: 'abc', PATH: '/bin' }
+  const known = { SPRINGHOUSE_CONFIG: '', SPRINGHOUSE_ADMIN: 'http://x', SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc', PATH: '/bin' }
   t.strictSame(lines(() => loadConfig({ env: { ...known, SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: '3', SPRINGHOUSE_FROBNICATION_LEVEL: '1' }, flags })), [
     'SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: unknown variable; did you mean SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES?',
     'SPRINGHOUSE_FROBNICATION_LEVEL: unknown variable; config/reference.md lists those that are known',

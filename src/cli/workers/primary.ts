@@ -27,6 +27,7 @@ interface Ready {
   readonly pid: number
   readonly proxyUrl: string
   readonly adminUrl: string
+  readonly redisReached: boolean | undefined
 }
 
 /** Resolves when all workers serve. @throws CommandFailure if a worker cannot start. */
@@ -128,7 +129,7 @@ async function startWorker(config: Config, born: (worker: Worker, delayMs: numbe
       if (message.type === 'listening') send(worker, { type: 'start', config })
       else if (message.type === 'ready') {
         crew.joined(worker)
-        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl })
+        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl, redisReached: message.redisReached })
       } else if (message.type === 'failed') reject(new CommandFailure(message.line))
       else crew.take(worker, message)
     })

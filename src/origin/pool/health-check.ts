@@ -3,12 +3,19 @@ import type { Dispatcher } from 'undici'
 import { isExhaustion, mapOriginError } from '../failures.ts'
 import type { Transport, TransportPool } from '../transport/transport.ts'
 
+/** Why a check failed: the status of the response, or the error without one. */
+export interface CheckFailure {
+  readonly path: string
+  readonly status?: number
+  readonly err?: Error
+}
+
 /** A server, as a health check needs it. */
 export interface CheckedServer {
   /** Opens connections outside the server's limit. */
   lines(count: number): TransportPool
-  /** Takes the result of one check. */
-  checked(passed: boolean): void
+  /** Takes the result of one check: undefined if it passed. */
+  checked(failure: CheckFailure | undefined): void
 }
 
 /** Checks a server until stopped, over connections outside its limit. The timer keeps no process alive. */
@@ -23,10 +30,11 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
     asking = true
     try {
       const status = await statusOf(lines, check.path)
-      if (!stopped) server.checked(status >= 200 && status < 400)
+      if (!stopped) server.checked(status >= 200 && status < 400 ? undefined : { path: check.path, status })
     } catch (error) {
       // If this machine cannot connect, the check says nothing about the server.
-      if (!stopped && !isExhaustion(mapOriginError(error))) server.checked(false)
+      const failure = mapOriginError(error)
+      if (!stopped && !isExhaustion(failure)) server.checked({ path: check.path, err: error as Error })
     } finally {
       asking = false
     }

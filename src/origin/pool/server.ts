@@ -8,7 +8,7 @@ import { plainHost } from '../dns.ts'
 import type { Transport, TransportPool, PoolWaiter } from '../transport/transport.ts'
 import type { OriginConfig } from '../config.ts'
 import { Http1Pool } from '../transport/http1-pool.ts'
-import { watchHealth } from './health-check.ts'
+import { watchHealth, type CheckFailure } from './health-check.ts'
 import type { OriginServerStatus } from '../origin.ts'
 import { Http2Pool } from '../transport/http2-pool.ts'
 import { withinBudget, type SocketBudget } from '../transport/socket-budget.ts'
@@ -225,15 +225,18 @@ export class OriginServer implements Weighted {
   }
 
   /** Takes the result of a health check. */
-  checked(passed: boolean): void {
-    if (passed) {
+  checked(failure: CheckFailure | undefined): void {
+    if (failure === undefined) {
       if (this.#failedChecks >= failedChecksToEject) this.#logger.info(this.#named(), 'origin server passes its health checks')
       this.#failedChecks = 0
       this.succeeded()
       return
     }
     this.#failedChecks++
-    if (this.#failedChecks === failedChecksToEject) this.#logger.warn(this.#named(), 'origin server fails its health checks')
+    if (this.#failedChecks === failedChecksToEject) {
+      const { path, status } = failure
+      this.#logger.warn({ ...this.#named(), ...failure }, `origin server fails its health checks: GET ${path} ${status === undefined ? 'gets no response' : `is ${status}`}`)
+    }
   }
 
   status(): OriginServerStatus {
