@@ -1,4 +1,4 @@
-// What a start says of itself: which addresses it listens on, whether Redis was reached, and of short tokens.
+// The banner of a start: the addresses it listens on, whether Redis was reached, and short tokens.
 import { test } from 'tap'
 import { startRedis } from '../support/redis.ts'
 import { freePort, origin, Running, run } from './command.ts'
