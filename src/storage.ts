@@ -25,7 +25,7 @@ export interface Storage {
   readonly leases: Leases | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
-  /** Whether Redis is in use now; undefined without Redis. */
+  /** True if Redis is in use now; undefined without Redis. */
   readonly reached: boolean | undefined
   /** Resolves when the store keeps what it receives, or when waiting for that is pointless; within a bounded time. */
   opened(): Promise<void>
