@@ -1,20 +1,26 @@
 // Certificates, keys and authorities: reads the files that a configuration names.
 import { readFileSync } from 'node:fs'
-import { pemProblems, type PemSettings } from './config/certificates.ts'
+import { listenerPems, pemProblems, type PemSettings } from './config/certificates.ts'
 import { problemLine } from './config/problem.ts'
 import type { Config, RedisConfig } from './config/schema.ts'
 import type { OriginConfig } from './origin/config.ts'
-import type { TlsFiles } from './proxy/listener/options.ts'
+import type { ListenerTls, TlsFiles } from './proxy/listener/options.ts'
 import type { RedisTls } from './store/redis/connect/client.ts'
 
 /**
- * The listener's certificate and key; undefined for a listener without TLS.
+ * The listener's certificates and keys; undefined for a listener without TLS.
  * @throws Error that names what is wrong with which file.
  */
-export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
+export function listenerTls({ tls }: Config['proxy']): ListenerTls | undefined {
   if (tls === undefined) return undefined
-  requireSound({ path: 'proxy.tls', ...tls })
-  return { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key), http2: tls.http2 }
+  const all = listenerPems(tls).map((settings): TlsFiles => {
+    requireSound(settings)
+    // Safe: a sound pair has both.
+    return { cert: pem(`${settings.path}.cert`, settings.cert as string), key: pem(`${settings.path}.key`, settings.key as string) }
+  })
+  const [first] = all
+  if (first === undefined) throw new Error('proxy.tls: no certificate is given')
+  return { ...first, certificates: all, http2: tls.http2, minVersion: tls.minVersion }
 }
 
 /**

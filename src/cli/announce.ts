@@ -9,7 +9,7 @@ import { isEverywhere } from '../config/rules.ts'
 import { columns } from './columns.ts'
 
 /** Prints the listeners, the store and the origins. */
-export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl' | 'redisReached'>, pids: readonly number[] = []): void {
+export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl' | 'redirectUrl' | 'redisReached'>, pids: readonly number[] = []): void {
   const memory = formatSize(config.cache.memory.maxBytes)
   const { redis } = maskSecrets(config)
   const notice = descriptorNotice(openFilesLimit(), config.proxy.maxClients)
@@ -17,6 +17,7 @@ export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl' 
   const rows = [
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
+    ...(app.redirectUrl === undefined ? [] : [['redirect', `${app.redirectUrl} to HTTPS`]]),
     ...(open.length === 0 ? [] : [['network', `${open.join(' and ')}: reachable on every address of this machine`]]),
     ['store', redis === undefined
       ? `embedded: ${memory} of memory, in this process alone`

@@ -24,12 +24,18 @@ export interface PemSettings {
 /** Returns every end of TLS that a configuration describes, with its files. */
 export function pemSettings({ proxy, redis, origins }: Pick<Config, 'proxy' | 'redis' | 'origins'>): PemSettings[] {
   const all: PemSettings[] = []
-  if (proxy.tls !== undefined) all.push({ path: 'proxy.tls', cert: proxy.tls.cert, key: proxy.tls.key })
+  if (proxy.tls !== undefined) all.push(...listenerPems(proxy.tls))
   if (redis?.tls !== undefined) all.push({ path: 'redis.tls', cert: redis.tls.cert, key: redis.tls.key, ca: redis.tls.ca })
   for (const [name, { tls }] of Object.entries(origins)) {
     if (tls !== undefined) all.push({ path: `origins.${name}.tls`, cert: undefined, key: undefined, ca: tls.ca })
   }
   return all
+}
+
+/** Returns the certificates of the listener, the default one first. */
+export function listenerPems({ cert, key, certificates }: NonNullable<Config['proxy']['tls']>): PemSettings[] {
+  const further = certificates.map((each, index) => ({ path: `proxy.tls.certificates[${index}]`, ...each }))
+  return cert === undefined && key === undefined ? further : [{ path: 'proxy.tls', cert, key }, ...further]
 }
 
 /** Returns a problem for each file that cannot be used, and for a key that does not belong to its certificate. */

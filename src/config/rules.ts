@@ -13,7 +13,9 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) => rule(config, sound))
+  return [notBuiltYet, ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) =>
+    rule(config, sound)
+  )
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
@@ -34,6 +36,20 @@ const ports: Rule = ({ proxy, admin }, sound) => {
   const sameHost = proxy.host === admin.host || isEverywhere(proxy.host) || isEverywhere(admin.host)
   if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
   return [{ path: 'admin.port', message: `${admin.port} is also the port of the proxy listener; the ports must differ` }]
+}
+
+const listenerTls: Rule = ({ proxy, admin }, sound) => {
+  const problems: Problem[] = []
+  const { tls, redirectPort, port } = proxy
+  if (sound('proxy.tls') && sound('proxy.tls.certificates') && tls !== undefined && tls.cert === undefined && tls.key === undefined && tls.certificates.length === 0)
+    problems.push({ path: 'proxy.tls', message: 'no certificate is given; give cert and key, or certificates' })
+  if (!sound('proxy.redirectPort') || redirectPort === undefined) return problems
+  if (sound('proxy.tls') && tls === undefined) problems.push({ path: 'proxy.redirectPort', message: 'given without proxy.tls, so there is no HTTPS to redirect to' })
+  if (redirectPort !== 0 && sound('proxy.port') && redirectPort === port)
+    problems.push({ path: 'proxy.redirectPort', message: `${port} is also the port of the proxy listener; the ports must differ` })
+  if (redirectPort !== 0 && sound('admin.port') && redirectPort === admin.port)
+    problems.push({ path: 'proxy.redirectPort', message: `${redirectPort} is also the port of the admin listener; the ports must differ` })
+  return problems
 }
 
 const h2c: Rule = ({ proxy }, sound) => {

@@ -8,6 +8,7 @@ import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
 import { ListenerLoad } from './admission/load.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
+import type { CertificateChoice } from './listener/certificates.ts'
 import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
@@ -23,6 +24,8 @@ export interface ProxyParts {
   readonly observer: ExchangeObserver
   readonly clock: Clock
   readonly options: ProxyOptions
+  /** The certificates of `options.tls`, if the caller renews them. */
+  readonly certificates?: CertificateChoice | undefined
 }
 
 /** The proxy, ready to listen. */
@@ -50,7 +53,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const app = fastify({
     serverFactory: (router) => {
       httpProxy.routeBy(router)
-      const server = createListener(options, isLast, dispatcher.dispatch)
+      const server = createListener(options, isLast, dispatcher.dispatch, parts.certificates)
       if (options.tls === undefined ? options.h2c : options.tls.http2)
         http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
       // After it, which takes over the connections.

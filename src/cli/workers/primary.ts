@@ -27,6 +27,7 @@ interface Ready {
   readonly pid: number
   readonly proxyUrl: string
   readonly adminUrl: string
+  readonly redirectUrl: string | undefined
   readonly redisReached: boolean | undefined
 }
 
@@ -129,7 +130,7 @@ async function startWorker(config: Config, born: (worker: Worker, delayMs: numbe
       if (message.type === 'listening') send(worker, { type: 'start', config })
       else if (message.type === 'ready') {
         crew.joined(worker)
-        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl, redisReached: message.redisReached })
+        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl, redirectUrl: message.redirectUrl, redisReached: message.redisReached })
       } else if (message.type === 'failed') reject(new CommandFailure(message.line))
       else crew.take(worker, message)
     })

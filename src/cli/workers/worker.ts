@@ -21,7 +21,7 @@ export type ToWorker =
 /** A message from a worker to the primary. */
 export type FromWorker =
   | { readonly type: 'listening' }
-  | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string; readonly redisReached: boolean | undefined }
+  | { readonly type: 'ready'; readonly proxyUrl: string; readonly adminUrl: string; readonly redirectUrl: string | undefined; readonly redisReached: boolean | undefined }
   | { readonly type: 'failed'; readonly line: string }
   | FromMember
 
@@ -72,7 +72,7 @@ export async function runWorker(): Promise<void> {
         logNotices(logger)
         app = await startApp({ config, logger, crew })
         watch.phase = 'serving'
-        tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, redisReached: app.redisReached })
+        tell({ type: 'ready', proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, redirectUrl: app.redirectUrl, redisReached: app.redisReached })
       }
     } catch (error) {
       if (message.type === 'reload') notice('error', `worker ${process.pid}: ${safeMessage(error)}`, { worker: process.pid })

@@ -15,10 +15,29 @@ export const proxySchema = section({
       'Which peers may set X-Forwarded-* and Forwarded: none (false), the listed addresses and ranges, or all (true). List the load balancer in front, if there is one. Use true only if nothing but a trusted proxy can connect.',
   }),
   tls: Type.Optional(section({
-    cert: text('file-path', { prose: 'PEM file with the certificate chain.' }),
-    key: text('file-path', { prose: 'PEM file with the private key.' }),
+    cert: Type.Optional(
+      text('file-path', {
+        prose: 'PEM file with the certificate chain, the own certificate first. Clients get it unless one of `certificates` is for the name that they request.',
+      }),
+    ),
+    key: Type.Optional(text('file-path', { prose: 'PEM file with the private key of `cert`, without a passphrase.' })),
+    certificates: Type.Array(section({
+      cert: text('file-path', { prose: 'PEM file with a certificate chain. Its subject alternative names decide which clients get it.' }),
+      key: text('file-path', { prose: 'PEM file with its private key.' }),
+    }), {
+      default: [],
+      maxItems: 1000,
+      description:
+        'Further certificates, chosen by the name that a client requests (SNI): an exact name first, then a wildcard. Without `cert` and `key`, clients that request another name, or none, get the first of the list.',
+    }),
+    minVersion: choice(['TLSv1.2', 'TLSv1.3'], { default: 'TLSv1.2', prose: 'The oldest version of TLS that clients may use.' }),
     http2: flag({ default: true, prose: 'Offers HTTP/2 to clients by ALPN. HTTP/1.1 is always offered.' }),
-  }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
+  }, 'HTTPS on the proxy listener. Renewed files are taken up within seconds, without a signal; files that cannot be used leave the running ones.')),
+  redirectPort: Type.Optional(
+    whole({ min: 0, max: 65_535,
+      prose:
+        'Port for HTTP, on which every request is redirected to HTTPS: 301 for GET and HEAD, 308 for other methods. Needs `proxy.tls`. The redirect names the port of the proxy, but for 443. If the host of a request has no port although this port is not 80, ports are mapped, and the redirect names none. 0: any free port. Left out: no such listener.' }),
+  ),
   h2c: flag({ default: false,
     prose:
       'Accepts HTTP/2 without TLS from clients that use it from the first byte (prior knowledge), as gRPC clients do. HTTP/1.1 is still served on the same port. Only without `proxy.tls`, where HTTP/2 is negotiated.' }),

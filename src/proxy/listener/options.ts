@@ -8,6 +8,13 @@ export interface TlsFiles {
   readonly key: string | Buffer
 }
 
+/** The TLS of the listener: the default certificate, and all of them if there are several. */
+export interface ListenerTls extends TlsFiles {
+  readonly certificates?: readonly TlsFiles[]
+  readonly http2: boolean
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
 /** The settings of the listener, and its TLS files read. The settings are described in config/schema/listeners.ts. */
 export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c'>>, LoadLimits {
   readonly trustProxy: boolean | readonly string[]
@@ -22,5 +29,5 @@ export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'ma
     readonly stalledMs: number
   }
   /** PEM. Without it the listener speaks plain HTTP. */
-  readonly tls?: TlsFiles & { readonly http2: boolean }
+  readonly tls?: ListenerTls
 }
