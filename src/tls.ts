@@ -24,15 +24,16 @@ export function listenerTls({ tls }: Config['proxy']): ListenerTls | undefined {
 }
 
 /**
- * The origins, with the authorities that verify them.
+ * The origins, with the authorities that verify them and the certificates for them.
  * @throws Error that names the file.
  */
 export function originConfigs(origins: Config['origins']): Record<string, OriginConfig> {
   return Object.fromEntries(Object.entries(origins).map(([name, { tls, ...origin }]) => {
     if (tls === undefined) return [name, origin]
-    const { ca, ...rest } = tls
-    requireSound({ path: `origins.${name}.tls`, cert: undefined, key: undefined, ca })
-    return [name, { ...origin, tls: ca === undefined ? rest : { ...rest, ca: pem(`origins.${name}.tls.ca`, ca) } }]
+    const { ca, cert, key, ...rest } = tls
+    const path = `origins.${name}.tls`
+    requireSound({ path, cert, key, ca })
+    return [name, { ...origin, tls: { ...rest, ...pemsOf(path, { ca, cert, key }) } }]
   }))
 }
 
@@ -45,12 +46,11 @@ export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
   const { ca, cert, key, ...rest } = tls
   // ioredis would not retry after a connection that cannot be started.
   requireSound({ path: 'redis.tls', ca, cert, key })
-  const files = {
-    ...(ca !== undefined && { ca: pem('redis.tls.ca', ca) }),
-    ...(cert !== undefined && { cert: pem('redis.tls.cert', cert) }),
-    ...(key !== undefined && { key: pem('redis.tls.key', key) }),
-  }
-  return { ...files, ...rest }
+  return { ...pemsOf('redis.tls', { ca, cert, key }), ...rest }
+}
+
+function pemsOf(path: string, files: { readonly [name in 'ca' | 'cert' | 'key']: string | undefined }): { ca?: string; cert?: string; key?: string } {
+  return Object.fromEntries(Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [[name, pem(`${path}.${name}`, file)]])))
 }
 
 /** Checks files that may have changed since the configuration was loaded. */

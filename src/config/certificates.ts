@@ -27,7 +27,7 @@ export function pemSettings({ proxy, redis, origins }: Pick<Config, 'proxy' | 'r
   if (proxy.tls !== undefined) all.push(...listenerPems(proxy.tls))
   if (redis?.tls !== undefined) all.push({ path: 'redis.tls', cert: redis.tls.cert, key: redis.tls.key, ca: redis.tls.ca })
   for (const [name, { tls }] of Object.entries(origins)) {
-    if (tls !== undefined) all.push({ path: `origins.${name}.tls`, cert: undefined, key: undefined, ca: tls.ca })
+    if (tls !== undefined) all.push({ path: `origins.${name}.tls`, cert: tls.cert, key: tls.key, ca: tls.ca })
   }
   return all
 }

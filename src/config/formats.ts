@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
-import { readServerAddress } from '../server-address.ts'
+import { readServerAddress, readServerPlace } from '../server-address.ts'
 import { isRoutePath, routePathMistake } from './route-path.ts'
 
 interface TextFormat {
@@ -25,16 +25,24 @@ export const formats = {
     test: (text) => isIP(text) === 0 && hostName.test(text),
   },
   'origin-url': {
-    expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3',
+    expects:
+      'an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3',
     test: (text) => {
-      const { url: address = '', weight = 0 } = readServerAddress(text) ?? {}
-      const url = parseUrl(address, ['http:', 'https:'])
-      return weight >= 1 && weight <= 1000 && url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
+      const { url = '', weight = 0 } = readServerAddress(text) ?? {}
+      if (weight < 1 || weight > 1000) return false
+      const place = readServerPlace(url)
+      if (place === undefined) return false
+      return place.socketPath !== undefined || (!/[?#\\]/.test(url) && !url.includes('@') && !/\/(?:\.|%2e){1,2}(?:\/|$)/i.test(url))
     },
     tidy: (text) => {
-      const { url: address = '', weight = 1 } = readServerAddress(text) ?? {}
-      return new URL(address).origin + (weight === 1 ? '' : ` weight=${weight}`)
+      const { url = '', weight = 1 } = readServerAddress(text) ?? {}
+      const { origin = '', base = '', socketPath } = readServerPlace(url) ?? {}
+      return (socketPath === undefined ? origin + base : `unix:${socketPath}`) + (weight === 1 ? '' : ` weight=${weight}`)
     },
+  },
+  'host-header': {
+    expects: 'client, origin, or a host such as api.example.com, with its port if it needs one',
+    test: (text) => /^[^:]+(?::\d{1,5})?$/.test(text) ? hostName.test(text.replace(/:\d+$/, '')) : /^\[[0-9a-f:.]+\](?::\d{1,5})?$/i.test(text),
   },
   'redis-url': {
     expects: 'a redis://, rediss:// or unix:// URL, such as redis://redis:6379',
@@ -131,12 +139,6 @@ function inAscii(host: string): string {
 
 function unbracketed(text: string): string {
   return text.replace(/^\[(.*)\]$/, '$1')
-}
-
-function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
-  if (!URL.canParse(text)) return undefined
-  const url = new URL(text)
-  return protocols.includes(url.protocol) ? url : undefined
 }
 
 function wrongIn(address: RedisAddress | WrongAddress): string {

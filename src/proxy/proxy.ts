@@ -38,6 +38,8 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     handler: parts.handler,
     origins,
     limits: options,
+    healthPath: options.healthPath,
+    leaving: () => isLast(),
     uploads,
     load,
     clock,

@@ -36,7 +36,7 @@ const bad: readonly (readonly [text: string, why: RegExp])[] = [
   [head.replace('[http://127.0.0.1:9]', '[]'), /a list of at least one/],
   [head.replace('[http://127.0.0.1:9]', 'http://127.0.0.1:9'), /expected a list/],
   [head.replace('127.0.0.1:9]', '127.0.0.1:9?x]'), /expected an http or https URL/],
-  [head.replace('127.0.0.1:9]', 'u:p@127.0.0.1:9]'), /user info/],
+  [head.replace('127.0.0.1:9]', 'u:p@127.0.0.1:9]'), /without user info/],
   [head.replace('{ a:', '{ A_b:'), /unusable name/],
   [head.replace('port: 0', 'port: 99999'), /from 0 to 65535/],
   [head.replace('port: 0', 'port: "80a"'), /from 0 to 65535/],

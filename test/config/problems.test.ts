@@ -88,11 +88,11 @@ test('a wrong value is shown, with a right one', (t) => {
     [{ workers: 0 }, 'workers: expected a whole number from 1 to 256, or auto, got 0'],
     [{ origins: { API: origins.api }, routes: [] }, 'origins.API: unusable name; expected origins by name (lower-case letters, digits and dashes), each with its servers'],
     [{ origins: { api: {} } },
-      'origins.api.servers: missing; expected a list of at least one, each an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3'],
-    [{ origins: { api: { servers: ['http://api/v1'] } } },
-      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://api/v1"'],
+      'origins.api.servers: missing; expected a list of at least one, each an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3'],
+    [{ origins: { api: { servers: ['http://api/v1?a'] } } },
+      'origins.api.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "http://api/v1?a"'],
     [{ origins: { api: { servers: ['http://u:secret@api'] } } },
-      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://u:********@api"'],
+      'origins.api.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "http://u:********@api"'],
     [{ origins: { api: { servers: ['http://api', 'http://api:80/'] } } }, 'origins.api.servers[0]: "http://api" is in the list twice'],
     [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] },
       'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
@@ -236,7 +236,7 @@ test('a wrong value says which variable or flag it came from', (t) => {
   const flags = { origin: ['ftp://x'], port: 'http' }
   t.strictSame(lines(() => loadConfig({ env: { SPRINGHOUSE_CACHE_MAX_VARIANTS: 'many' }, flags })), [
     'proxy.port: expected a whole number from 0 to 65535, got "http" (from --port)',
-    'origins.default.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "ftp://x" (from --origin)',
+    'origins.default.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "ftp://x" (from --origin)',
     'cache.maxVariants: expected a whole number from 1 to 1000, got "many" (from SPRINGHOUSE_CACHE_MAX_VARIANTS)',
   ])
   t.end()

@@ -95,6 +95,8 @@ t.test('a health check that this machine cannot make counts neither way', async 
         acquire(...waiter)
       } })
     },
+    targetOf: (target) => target,
+    ownHost: undefined,
     checked: (failure) => results.push(failure === undefined),
   }, { path: '/', intervalMs: 5 })
   t.teardown(() => checks.stop())

@@ -64,6 +64,10 @@ export const proxySchema = section({
   shutdownDelayMs: millis({ max: HOUR, default: 2 * SECOND,
     prose:
       'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. Each connection is closed behind its next response. shutdownGraceMs begins afterwards. There is no delay for Ctrl-C at a terminal, nor if the proxy was not ready yet. Set it to at least the interval of your load balancer’s checks; 0: none, for a proxy that clients reach directly.' }),
+  healthPath: Type.Optional(text('route-path', {
+    prose:
+      'A path on the proxy port to which the proxy itself responds to GET and HEAD, for load balancers that cannot reach the admin listener: 200, or 503 while it stops. It hides the origin’s resource of that exact path, on every host. Left out: every path is the origins’.',
+  })),
   viaName: text('via-name', { default: 'springhouse',
     prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
 }, 'The public listener.')

@@ -12,6 +12,10 @@ export interface CheckFailure {
 
 /** A server, as a health check needs it. */
 export interface CheckedServer {
+  /** Returns a target as the server gets it. */
+  targetOf(target: string): string
+  /** The Host of each request; undefined: that of the server's URL. */
+  readonly ownHost: string | undefined
   /** Opens connections outside the server's limit. */
   lines(count: number): TransportPool
   /** Takes the result of one check: undefined if it passed. */
@@ -21,6 +25,7 @@ export interface CheckedServer {
 /** Checks a server until stopped, over connections outside its limit. The timer keeps no process alive. */
 export function watchHealth(server: CheckedServer, check: { readonly path: string; readonly intervalMs: number }): { stop(): Promise<void> } {
   const lines = server.lines(1)
+  const headers = ['user-agent', 'springhouse-health', ...(server.ownHost === undefined ? [] : ['host', server.ownHost])]
   let asking = false
   let stopped = false
 
@@ -29,7 +34,7 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
     if (asking || stopped) return
     asking = true
     try {
-      const status = await statusOf(lines, check.path)
+      const status = await statusOf(lines, server.targetOf(check.path), headers)
       if (!stopped) server.checked(status >= 200 && status < 400 ? undefined : { path: check.path, status })
     } catch (error) {
       // If this machine cannot connect, the check says nothing about the server.
@@ -53,12 +58,12 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
 }
 
 /** Resolves to the status of a complete response. */
-function statusOf(lines: TransportPool, path: string): Promise<number> {
+function statusOf(lines: TransportPool, path: string, headers: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     lines.acquire({
       repeatable: true,
       uploads: false,
-      start: (transport) => transport.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(transport, resolve, reject)),
+      start: (transport) => transport.dispatch({ path, method: 'GET', headers, body: null }, whole(transport, resolve, reject)),
       onConnectError: reject,
     })
   })

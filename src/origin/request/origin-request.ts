@@ -177,9 +177,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     clearTimeout(this.#waiting)
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
-    const { method, target, fields, body, acceptsTrailers } = this.#outgoing
+    const server = this.#server as OriginServer
+    const { method, target, body, acceptsTrailers } = this.#outgoing
+    const fields = server.fieldsOf(this.#outgoing.fields)
     const options = {
-      path: target,
+      path: server.targetOf(target),
       method: method as Dispatcher.HttpMethod,
       headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
@@ -188,7 +190,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
-    this.tried((this.#server as OriginServer).url)
+    this.tried(server.url)
     transport.dispatch(options, this)
     if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }

@@ -16,7 +16,7 @@ export interface ListenerTls extends TlsFiles {
 }
 
 /** The settings of the listener, and its TLS files read. The settings are described in config/schema/listeners.ts. */
-export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c'>>, LoadLimits {
+export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c' | 'healthPath'>>, LoadLimits {
   readonly trustProxy: boolean | readonly string[]
   readonly timeouts: {
     /** For the head of a request, and for each 16 KiB of its body. 0: none. See upload-timeout.ts. */

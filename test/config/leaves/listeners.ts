@@ -220,6 +220,7 @@ export const listeners: Readonly<Record<string, Probe>> = {
       return taken
     },
   }),
+  'proxy.healthPath': each({ values: ['/up', '/other'], expected: ['ok\n', 'body'], see: async (house) => String((await house.get('/up')).body) }),
   'proxy.viaName': each({ values: ['springhouse', 'edge'], expected: ['1.1 springhouse', '1.1 edge'], see: async (house) => (await house.get('/')).header('via') }),
   'admin.host': host(adminPort),
   'admin.port': listens,
