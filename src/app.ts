@@ -8,6 +8,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
+import type { AdminReload } from './admin/parts.ts'
 import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { listenerPems } from './config/certificates.ts'
@@ -56,11 +57,13 @@ export interface App {
    * as they were, and the log names them.
    * @throws Error for a file that cannot be used; then nothing changes.
    */
-  reload(config: Config): Promise<void>
+  reload(config: Config): Promise<readonly string[]>
 }
 
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup }): Promise<App> {
+export async function startApp(
+  options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup; reload?: AdminReload },
+): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
@@ -134,6 +137,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     ready: () => ready,
     version,
     workers: options.crew,
+    reload: options.reload,
   })
 
   // Node closes further connections at once. Without a bound they could take the descriptors of clients.
@@ -227,6 +231,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
       logger.info({ routes: routes.length }, 'configuration reloaded')
+      return waiting
     },
   }
 }

@@ -54,7 +54,7 @@ const catalogue = {
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'This endpoint does not accept the content type of the request body.' },
   NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
-  CONFIG_INVALID: { status: 500, source: 'config', sentence: 'The configuration is not valid.' },
+  CONFIG_INVALID: { status: 422, source: 'config', sentence: 'The configuration is not valid.' },
   INTERNAL: { status: 500, source: 'internal', sentence: 'The proxy has an internal error.', proxyError: 'proxy_internal_error' },
 } as const satisfies Record<string, CatalogueRow>
 

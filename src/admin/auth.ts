@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import { AdminProblem } from './problems.ts'
 import { Refusals } from './refusals.ts'
 
-export type Scope = 'read' | 'purge' | 'sessions'
+export type Scope = 'read' | 'purge' | 'sessions' | 'admin'
 
 export interface AdminToken {
   /** The name of the token in the log. */
@@ -23,6 +23,11 @@ declare module 'fastify' {
     /** The name of the request's token; empty on open routes. */
     tokenName: string
   }
+}
+
+/** `admin` may be given by name, or by all other scopes. */
+function allows({ scopes }: AdminToken, scope: Scope): boolean {
+  return scopes.includes(scope) || (scope === 'admin' && (['read', 'purge', 'sessions'] as const).every((each) => scopes.includes(each)))
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -83,7 +88,7 @@ export function requireTokens(app: FastifyInstance, parts: { readonly tokens: re
       refusals.refused(address)
       throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse", error="invalid_token"' })
     }
-    if (scope !== 'any' && !token.scopes.includes(scope)) {
+    if (scope !== 'any' && !allows(token, scope)) {
       refusals.outOfScope(address, token.name, scope)
       throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `Bearer realm="springhouse", error="insufficient_scope", scope="${scope}"` })
     }

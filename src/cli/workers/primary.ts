@@ -12,8 +12,9 @@ import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'
 import { CommandFailure, FAILED } from '../failure.ts'
 import { handOver } from './orphaned-connections.ts'
-import { isDelayed, reloadOnHangup, stoppingLine } from '../lifecycle.ts'
+import { isDelayed, stoppingLine, type Reloads } from '../lifecycle.ts'
 import { logNotices, notice } from '../notices.ts'
+import { ReloadReplies } from './reload-replies.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
 // A worker that keeps crashing is restarted with growing delays; a worker that has lasted is restarted at once.
@@ -32,7 +33,7 @@ interface Ready {
 }
 
 /** Resolves when all workers serve. @throws CommandFailure if a worker cannot start. */
-export async function runWorkers(count: number, first: Config, load: () => Config): Promise<void> {
+export async function runWorkers(count: number, first: Config, reloads: Reloads): Promise<void> {
   let config = first
   // Its end is that of all workers.
   const logger = createLogger(first.log)
@@ -69,7 +70,11 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   cluster.on('exit', endWhenAlone)
   cluster.on('disconnect', endWhenAlone)
 
-  const started = reloadOnHangup(load)
+  const replies = new ReloadReplies()
+  cluster.on('message', (worker: Worker, message: FromWorker) => {
+    if (message.type === 'reload') void reloads.now().then((result) => send(worker, { type: 'reload-result', id: message.id, result }))
+    else if (message.type === 'reloaded') replies.take(worker, message)
+  })
   let ready: Ready[]
   try {
     ready = await Promise.all(Array.from({ length: count }, () => startWorker(config, keep)))
@@ -82,9 +87,9 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   serving = true
   watch.phase = 'serving'
   announce(config, ready[0] as Ready, ready.map(({ pid }) => pid))
-  started((next) => {
+  reloads.started((next) => {
     config = next
-    for (const worker of workers()) send(worker, { type: 'reload', config })
+    return replies.of(workers(), (worker, id) => send(worker, { type: 'reload', config, id }))
   })
   // Replaces workers that crashed while others were still starting.
   for (let missing = count - workers().length; missing > 0; missing--) void replace(firstDelayMs)
@@ -132,7 +137,7 @@ async function startWorker(config: Config, born: (worker: Worker, delayMs: numbe
         crew.joined(worker)
         resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl, redirectUrl: message.redirectUrl, redisReached: message.redisReached })
       } else if (message.type === 'failed') reject(new CommandFailure(message.line))
-      else crew.take(worker, message)
+      else if (message.type === 'gather' || message.type === 'told') crew.take(worker, message)
     })
     worker.once('exit', () => reject(new CommandFailure('a worker ended before it was ready')))
   })

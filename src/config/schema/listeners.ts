@@ -78,16 +78,16 @@ export const adminSchema = section({
   tokens: Type.Array(section({
     name: text('name', { prose: 'Name of the token in the log.' }),
     ...withFile('token', text('bearer-token', { secret: true, prose: 'The secret that a client sends as `Authorization: Bearer …`.' })),
-    scopes: Type.Array(choice(['read', 'purge', 'sessions'], { default: 'read', prose: '' }), {
+    scopes: Type.Array(choice(['read', 'purge', 'sessions', 'admin'], { default: 'read', prose: '' }), {
       default: ['read'],
       minItems: 1,
       uniqueItems: true,
-      description: 'The scopes of the token: `read` (explain, stats, entries), `purge`, `sessions`.',
+      description: 'The scopes of the token: `read` (explain, stats, entries), `purge`, `sessions`, `admin` (reload). A token with all of the others may reload too.',
     }),
   }), {
     default: [],
     description:
-      'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect on SIGHUP.',
+      'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 
