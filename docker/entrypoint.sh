@@ -39,4 +39,4 @@ END
   fi
 fi
 
-exec node $(node --help | grep -q -- --disable-sigusr1 && echo --disable-sigusr1) "$app/dist/cli/main.js" "$@"
+exec node "$app/dist/cli/main.js" "$@"
