@@ -24,7 +24,7 @@ export const originSchema = section({
       prose: 'How long a server may take to send the header section of its response. After that the client gets 504, or a stale response if one may be served.' }),
     idleMs: millis({ max: HOUR, default: 60 * SECOND,
       prose:
-        'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+        'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, gRPC (whose clients set deadlines), and a pause that a slow client causes, have no limit. 0: no limit.' }),
     queueMs: millis({ min: 10, max: HOUR, default: 10 * SECOND,
       prose:
         'How long a request may wait for a connection while all are in use (maxConnections, maxQueue). After that it fails with 503 and Retry-After. Over HTTP/2, `connectMs` is added.' }),

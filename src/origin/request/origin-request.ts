@@ -7,7 +7,7 @@ import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../ht
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
-import { BodyTimeout, isEventStream } from './body-timeout.ts'
+import { BodyTimeout, isEventStream, mayBeSilent } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
@@ -228,7 +228,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const streams = isEventStream(fields) && this.#outgoing.method !== 'HEAD' && !this.#bodiless
     if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !streams) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }
