@@ -10,6 +10,7 @@ import { ListenerLoad } from './admission/load.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
 import type { CertificateChoice } from './listener/certificates.ts'
 import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
+import { serveHalfClosed } from './listener/half-closed.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
 import { watchStalled } from './listener/stalled-clients.ts'
@@ -62,6 +63,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
       load.watch(server)
       closeLast = closeAfterResponses(server)
       sortUpgrades(server, dispatcher)
+      serveHalfClosed(server, options.halfClosedMs)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },

@@ -21,8 +21,8 @@ export interface ExactRequest {
   readonly kept?: Buffer | undefined
   /** Statuses after which the request is sent to another server. */
   readonly retryOn?: readonly number[] | undefined
-  /** Called before anything is sent, with a function that aborts the request. */
-  onAbortable?(abort: () => void): void
+  /** Called before anything is sent, with a function that aborts the request, and OriginExchange.unwanted. */
+  onAbortable?(abort: () => void, unwanted: (giveUp: () => void) => void): void
   /** True if the client that sends the body has left. Then a truncated body is not the server's failure. */
   senderGone?(): boolean
   /** Called each time that the request is sent, with the server's base URL. */
@@ -99,7 +99,7 @@ class DispatchedRequest extends OriginRequest {
     })
     this.#exact = exact
     this.#handler = handler
-    exact?.onAbortable?.(() => this.abandon())
+    exact?.onAbortable?.(() => this.abandon(), (giveUp) => this.unwanted(giveUp))
   }
 
   // The body does not show it: undici destroys the body after a server's error too.

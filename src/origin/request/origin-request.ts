@@ -164,6 +164,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#over) return
     // A stream may never end, so it goes with its client.
     if (this.#transport === undefined || this.#isStream) return giveUp()
+    this.#forget()
     this.#giveUp = giveUp
     this.#server?.unwanted(giveUp)
   }

@@ -28,6 +28,8 @@ export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'ma
     /** How long a client may stop reading a response. 0: no limit. */
     readonly stalledMs: number
   }
+  /** How long a client that has ended its side waits for a head; 10 s unless given. */
+  readonly halfClosedMs?: number
   /** PEM. Without it the listener speaks plain HTTP. */
   readonly tls?: ListenerTls
 }

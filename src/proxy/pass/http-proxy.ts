@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { sendInterim } from '../../exchange/client/interim.ts'
+import { yieldIfHalfClosed } from '../../exchange/client/half-closed.ts'
 import { sendHeadAlone, sendTrailers } from '../../exchange/client/sending.ts'
 import type { ClientResponse } from '../../exchange/client/response.ts'
 import type { Clock } from '../../clock.ts'
@@ -47,6 +48,8 @@ class PassedMessage {
   headAlone = false
   /** True if the head is all of the response. */
   endsAtHead = false
+  /** See OriginExchange. */
+  unwanted: ((giveUp: () => void) => void) | undefined
 
   constructor(pass: Pass, request: ClientRequest, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
     this.pass = pass
@@ -176,7 +179,8 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
       kept,
       retryOn: routed.route.forwarding.retryOn,
       // A client that leaves needs no response, and the origin need not go on.
-      onAbortable: (abort) => {
+      onAbortable: (abort, unwanted) => {
+        message.unwanted = unwanted
         // An aborted request brings neither a response nor an error, which would end the exchange.
         const leave = (): void => {
           abort()
@@ -186,7 +190,12 @@ function exactHeaders(message: PassedMessage, clock: Clock): ExactHeaders {
         else response.onClose(leave)
       },
       senderGone: () => connection?.destroyed === true || response.hasLeft,
-      onTry: (server) => exchange.tried(server, clock.monotonic()),
+      onTry: (server) => {
+        exchange.tried(server, clock.monotonic())
+        const { unwanted } = message
+        // After this call, which precedes the first byte.
+        if (unwanted !== undefined) queueMicrotask(() => yieldIfHalfClosed(response, unwanted))
+      },
       onHead: (status, fields, endsAtHead) => {
         exchange.responded(clock.monotonic())
         message.status = status
