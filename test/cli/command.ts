@@ -13,6 +13,9 @@ export const crashing = new URL('../support/crashing.js', import.meta.url).pathn
 /** A primary and a worker of the test's own: see there. */
 export const givingBack = new URL('../support/giving-back.js', import.meta.url).pathname
 
+/** A stop does not wait for load balancers, unless a test is about that. */
+const prompt = { SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '0' }
+
 /** A process of the program. Ends with the test that started it. */
 export class Running {
   readonly child: ChildProcess
@@ -27,7 +30,8 @@ export class Running {
     // reach the program.
     // `openFiles`: the limit of open files.
     const limited = openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh']
-    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...prompt, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'] })
     endWithUs(this.child)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text

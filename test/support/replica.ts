@@ -71,7 +71,7 @@ export class Replica {
     // env(1) removes the variables that tap gives to every child. A group of its own, so that workers are signalled with their
     // primary.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
-      env: { PATH: process.env['PATH'], ...this.#options.env },
+      env: { PATH: process.env['PATH'], SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '0', ...this.#options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
