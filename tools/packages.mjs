@@ -1,15 +1,17 @@
-// Bundles each package that the tests and the program in .build import into one file, in .build/node_modules. Node reads and
-// compiles several hundred small files otherwise, in each of some four hundred processes of a test run: most of the CPU time of a
-// short one. The code stays that of the package. `dist` imports the packages as they are installed.
+// Bundles each package that the tests and the program in .build import into one file, in .build/node_modules, and the program with
+// its packages, in .build/program. Node reads and compiles several hundred small files otherwise, in each of some four hundred
+// processes of a test run: most of the CPU time of a short one. The code stays that of the package. `dist` imports the packages as
+// they are installed.
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { root } from './build.mjs'
 
 const compiled = join(root, '.build')
 const output = join(compiled, 'node_modules')
 const stamp = join(output, '.stamp')
+const program = join(compiled, 'program')
 
 /** The import specifiers of packages in the compiled files, such as `fastify` and `ioredis/built/DataHandler.js`. */
 function importedPackages() {
@@ -29,23 +31,30 @@ function packageOf(specifier) {
   return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
 }
 
-/** The file of a specifier in the output, without its extension. */
-function fileOf(specifier) {
-  const rest = specifier.slice(packageOf(specifier).length + 1).replace(/\.js$/, '')
-  return `${packageOf(specifier)}/${rest === '' ? 'index' : rest}`
+/** Where a specifier's file is within its package, without its extension. */
+function placeOf(specifier) {
+  const folder = `/node_modules/${packageOf(specifier)}/`
+  const path = fileURLToPath(import.meta.resolve(specifier))
+  return path.slice(path.lastIndexOf(folder) + folder.length).replace(/\.[cm]?js$/, '')
 }
 
-/** A module that exports what Node's import of a package gives. Named exports of CommonJS are found by Node's own lexer. */
-async function entryOf(specifier) {
-  const names = Object.keys(await import(specifier)).filter(name => name !== 'module.exports')
-  return `export { ${names.join(', ')} } from '${specifier}'\n`
+/** The names that Node's import of a module gives. Node's own lexer finds those of CommonJS. */
+async function namesOf(specifier) {
+  return Object.keys(await import(specifier)).filter(name => name !== 'module.exports')
 }
 
+/**
+ * A bundle for each package. It lies in the folder of the package's own file, because the program finds errors of ioredis by the path
+ * of their frames. Files of a package that are imported by their own names are part of its bundle, and files beside it name them.
+ */
 async function bundle(specifiers) {
   const { build } = await import('esbuild')
-  const entries = new Map(await Promise.all(specifiers.map(async specifier => [specifier, await entryOf(specifier)])))
+  const names = new Map(await Promise.all(specifiers.map(async specifier => [specifier, await namesOf(specifier)])))
+  const packages = specifiers.filter(specifier => packageOf(specifier) === specifier)
+  const partsOf = name => specifiers.filter(specifier => specifier.startsWith(`${name}/`))
+  const entryOf = name => [`export { ${names.get(name).join(', ')} } from '${name}'`, ...partsOf(name).map((part, i) => `export * as part${i} from '${part}'`)].join('\n')
   await build({
-    entryPoints: specifiers.map(specifier => ({ in: `entry:${specifier}.mjs`, out: fileOf(specifier) })),
+    entryPoints: packages.map(name => ({ in: `entry:${name}.mjs`, out: `${name}/${placeOf(name)}` })),
     outdir: output,
     outExtension: { '.js': '.mjs' },
     chunkNames: '.shared/[hash]',
@@ -62,15 +71,47 @@ async function bundle(specifiers) {
       setup(plugin) {
         // `.mjs`: then esbuild gives the default export of a CommonJS module as Node does.
         plugin.onResolve({ filter: /^entry:/ }, ({ path }) => ({ path: path.slice('entry:'.length), namespace: 'entry' }))
-        plugin.onLoad({ filter: /./, namespace: 'entry' }, ({ path }) => ({ contents: entries.get(path.replace(/\.mjs$/, '')), resolveDir: root }))
+        plugin.onLoad({ filter: /./, namespace: 'entry' }, ({ path }) => ({ contents: entryOf(path.replace(/\.mjs$/, '')), resolveDir: root }))
       },
     }],
   })
-  for (const name of new Set(specifiers.map(packageOf))) {
-    const exported = specifiers.filter(specifier => packageOf(specifier) === name)
-      .map(specifier => [`.${specifier.slice(name.length)}`, `.${fileOf(specifier).slice(name.length)}.mjs`])
-    writeFileSync(join(output, name, 'package.json'), JSON.stringify({ name, type: 'module', exports: Object.fromEntries(exported) }))
+  for (const name of packages) {
+    const main = `./${placeOf(name)}.mjs`
+    const exported = { '.': main }
+    partsOf(name).forEach((part, i) => {
+      const file = `./${placeOf(part)}.mjs`
+      const given = names.get(part).map(each => (each === 'default' ? `export default part${i}.default` : `export const ${each} = part${i}.${each}`))
+      mkdirSync(dirname(join(output, name, file)), { recursive: true })
+      writeFileSync(join(output, name, file), `import { part${i} } from '${name}'\n${given.join('\n')}\n`)
+      exported[`.${part.slice(name.length)}`] = file
+    })
+    writeFileSync(join(output, name, 'package.json'), JSON.stringify({ name, type: 'module', exports: exported }))
   }
+}
+
+/**
+ * The program as one file with its packages, for tests that start it as a process: half the CPU time of a start is the loading of its
+ * own modules and packages. crashing.js and giving-back.js are programs of tests, around parts of it. The demo forks a file beside
+ * its own, so it is started from .build/src, as is a program that a test edits.
+ */
+async function bundleProgram() {
+  const { build } = await import('esbuild')
+  rmSync(program, { recursive: true, force: true })
+  mkdirSync(program, { recursive: true })
+  copyFileSync(join(root, 'package.json'), join(program, 'package.json'))
+  await build({
+    entryPoints: { 'cli/main': 'src/cli/main.js', 'cli/crashing': 'test/support/crashing.js', 'cli/giving-back': 'test/support/giving-back.js' },
+    absWorkingDir: compiled,
+    outdir: program,
+    chunkNames: 'cli/[name]-[hash]',
+    bundle: true,
+    external: ['ioredis'], // See `bundle`.
+    splitting: true, // A start loads Redis, YAML and the demo only if it needs them.
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+  })
 }
 
 /** tap after this project's deadline: compiled tests import both as `tap`. */
@@ -89,3 +130,4 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== now) {
   writeFileSync(stamp, now)
 }
 equipTap()
+await bundleProgram()
