@@ -91,7 +91,7 @@ async function bundle(specifiers) {
 
 /**
  * The program as one file with its packages, for tests that start it as a process: half the CPU time of a start is the loading of its
- * own modules and packages. crashing.js and giving-back.js are programs of tests, around parts of it. The demo forks a file beside
+ * own modules and packages. The others are programs of tests, around parts of it. The demo forks a file beside
  * its own, so it is started from .build/src, as is a program that a test edits.
  */
 async function bundleProgram() {
@@ -100,7 +100,12 @@ async function bundleProgram() {
   mkdirSync(program, { recursive: true })
   copyFileSync(join(root, 'package.json'), join(program, 'package.json'))
   await build({
-    entryPoints: { 'cli/main': 'src/cli/main.js', 'cli/crashing': 'test/support/crashing.js', 'cli/giving-back': 'test/support/giving-back.js' },
+    entryPoints: {
+      'cli/main': 'src/cli/main.js',
+      'cli/crashing': 'test/support/crashing.js',
+      'cli/giving-back': 'test/support/giving-back.js',
+      'cli/hosted': 'test/support/hosted.js',
+    },
     absWorkingDir: compiled,
     outdir: program,
     chunkNames: 'cli/[name]-[hash]',
