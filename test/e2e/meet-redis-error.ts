@@ -16,7 +16,7 @@ const origin = await startOrigin((request, response) => {
 })
 t.teardown(() => origin.close())
 
-// One process meets all errors of a file, one after another.
+// The same process meets all errors of a file, one after another.
 const host = new Host()
 
 interface Serving {

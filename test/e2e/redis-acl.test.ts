@@ -64,7 +64,7 @@ async function sentinel(test: Test): Promise<Setting> {
 
 // More chunks than are in flight at once.
 const large = randomBytes(1_400_000)
-/** One chunk: enough for each command that a large body takes. */
+/** A single chunk: enough for each command that a large body takes. */
 const chunked = large.subarray(0, inlineBytes + 1)
 
 /** An origin with everything that makes a cache use its store. */
