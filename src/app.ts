@@ -41,10 +41,10 @@ export interface App {
    */
   close(): Promise<void>
   /**
-   * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
-   * change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay as
-   * they were, and the log names them.
-   * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
+   * Takes up a new configuration without dropping a connection. Origins, routes and their rules, and the tokens of the admin
+   * API, change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay
+   * as they were, and the log names them.
+   * @throws Error for a file that cannot be used; then nothing changes.
    */
   reload(config: Config): Promise<void>
 }
@@ -163,12 +163,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
-      // A request to an origin that is not there would get an error: better to refuse the whole configuration.
-      const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
-      if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
+      // Before anything changes: a file that cannot be read leaves the running configuration.
+      const servers = originConfigs(next.origins)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
-      // Before anything changes: a certificate that does not fit its key leaves the running ones.
+      // A certificate that does not fit its key leaves the running ones.
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
       const redis = withCredentials(config.redis, next.redis)
@@ -180,10 +179,13 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         ...config,
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
+        origins: next.origins,
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
       const routes = compileRoutes(config)
+      // First the origins, because the routes lead to them.
+      origins.reload(servers)
       cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
       logger.info({ routes: routes.length }, 'configuration reloaded')
@@ -195,7 +197,7 @@ const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
-  const sections = ['proxy', 'admin', 'redis', 'origins', 'coherence', 'log', 'sessions', 'workers'] as const
+  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'sessions', 'workers'] as const
   const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
   const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')

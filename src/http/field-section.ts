@@ -13,18 +13,19 @@ export type SettledFields = { readonly fields: FieldLines; readonly fault?: unde
  * - `refuse`: two readers may take two meanings from it, such as two media types or two targets. The response is a 502.
  * - `join`: the field is a list (RFC 9110 §5.6.1) that HTTP/2 libraries nevertheless take in one line.
  * - `validator`: no validator can be trusted, so neither ETag nor Last-Modified is kept.
- * - `greatest`, `earliest`, `soonest`, `nosniff`: the value that restricts most is kept.
+ * - `first`: the first value is kept, as RFC 9111 §5.1 says of Age.
+ * - `earliest`, `soonest`, `nosniff`: the value that restricts most is kept.
  * - `drop`: none is kept. The field permits something, or advises, or means nothing in a response.
  * - `alone`: none is kept, also if the values are equal. Content-Location makes the response to a POST storable, so it must
  *   be plain.
  */
-type Rule = 'refuse' | 'join' | 'validator' | 'greatest' | 'earliest' | 'soonest' | 'nosniff' | 'drop' | 'alone'
+type Rule = 'refuse' | 'join' | 'validator' | 'first' | 'earliest' | 'soonest' | 'nosniff' | 'drop' | 'alone'
 
 const byRule: Readonly<Record<Rule, readonly string[]>> = {
   refuse: ['content-length', 'content-type', 'content-range', 'content-disposition', 'location', 'sec-websocket-accept', 'sec-websocket-protocol'],
   join: ['content-encoding', 'content-language', 'if-match', 'if-none-match', 'sec-websocket-extensions'],
   validator: ['etag', 'last-modified'],
-  greatest: ['age'],
+  first: ['age'],
   earliest: ['date'],
   soonest: ['expires'],
   nosniff: ['x-content-type-options'],
@@ -193,8 +194,8 @@ function oneOf(rule: Rule, values: readonly string[], nowMs: number): string | u
   if (rule === 'join') return values.filter((value) => value !== '').join(', ')
   if (rule !== 'alone' && values.every((value) => value === first)) return first
   switch (rule) {
-    case 'greatest':
-      return greatest(values)
+    case 'first':
+      return firstDeltaSeconds(values)
     case 'earliest':
       return ofDates(values, nowMs, false)
     case 'soonest':
@@ -207,10 +208,9 @@ function oneOf(rule: Rule, values: readonly string[], nowMs: number): string | u
 }
 
 /** RFC 9111 §5.1. Values that are not delta-seconds are ignored. */
-function greatest(values: readonly string[]): string | undefined {
-  let most: number | undefined
-  for (const member of values.flatMap(listMembers)) if (/^\d+$/.test(member)) most = Math.max(most ?? 0, Math.min(Number(member), maxDeltaSeconds))
-  return most === undefined ? undefined : String(most)
+function firstDeltaSeconds(values: readonly string[]): string | undefined {
+  const first = values.flatMap(listMembers).find((member) => /^\d+$/.test(member))
+  return first === undefined ? undefined : String(Math.min(Number(first), maxDeltaSeconds))
 }
 
 /**

@@ -1,9 +1,8 @@
 // The scores in a README: written between the markers, and compared with others.
 import t from 'tap'
-import { hasScores, scoreTable, withScores } from './readme.ts'
+import { hasScores, places, scoreTable, withScores } from './readme.ts'
 
-const begin = '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->'
-const end = '<!-- End of the scores. -->'
+const { begin, end } = places.packaged
 const table = (passed: number, revision = 'suite 1'): string =>
   scoreTable(revision, [{
     settings: 'default',
@@ -37,4 +36,13 @@ t.test('a README without the markers, or with a marker twice, is refused', async
   for (const bad of ['# A', `${begin}\n`, `${end}\n`, `${end}\n${begin}\n`, `${readme}${begin}\n`, `${readme}${end}\n`]) {
     t.throws(() => withScores(bad, table(158)), { message: /^README.md needs these two lines/ }, JSON.stringify(bad))
   }
+})
+
+t.test('the table of a newer revision stands between lines of its own', async t => {
+  const { begin: from, end: to } = places.checkout
+  const both = `${readme}${from}\n${to}\n`
+  const written = withScores(both, table(160, 'suite 2'), places.checkout)
+  t.equal(written, `${readme}${from}\n\n${table(160, 'suite 2')}\n\n${to}\n`)
+  t.notOk(hasScores(written, table(160, 'suite 2')), 'the packaged suite is compared with its own table')
+  t.throws(() => withScores(readme, table(160), places.checkout), { message: /^README.md needs these two lines/ })
 })

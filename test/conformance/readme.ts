@@ -8,8 +8,23 @@ export interface Row {
   readonly score: Score
 }
 
-const begin = '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->'
-const end = '<!-- End of the scores. -->'
+/** The two lines between which a table stands. */
+interface Place {
+  readonly begin: string
+  readonly end: string
+}
+
+/** The tables of the README. CI runs the packaged suite alone, so it compares the first table alone. */
+export const places = {
+  packaged: {
+    begin: '<!-- Scores: written by `npm run conformance -- --write`. CI fails when they are not what was run. -->',
+    end: '<!-- End of the scores. -->',
+  },
+  checkout: {
+    begin: '<!-- Scores of a newer revision: written by `npm run conformance -- --suite DIR --write`. -->',
+    end: '<!-- End of the scores of a newer revision. -->',
+  },
+} as const satisfies Readonly<Record<string, Place>>
 
 // Checks are not scored: they show what a cache does, some at the very end of a response's freshness.
 const scored = ['required', 'optimal'] as const
@@ -24,18 +39,18 @@ export function scoreTable(revision: string, rows: readonly Row[]): string {
   return `${revision}:\n\n${lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')}`
 }
 
-/** The README with another table. @throws when the markers are not there, once each and in order. */
-export function withScores(readme: string, table: string): string {
-  const [from, to] = placeOf(readme)
+/** The README with another table at this place. @throws when its two lines are not there, once each and in order. */
+export function withScores(readme: string, table: string, place: Place = places.packaged): string {
+  const [from, to] = boundsOf(readme, place)
   return `${readme.slice(0, from)}\n\n${table}\n\n${readme.slice(to)}`
 }
 
-/** True if the README has this table. */
-export function hasScores(readme: string, table: string): boolean {
-  return withScores(readme, table) === readme
+/** True if the README has this table at this place. */
+export function hasScores(readme: string, table: string, place: Place = places.packaged): boolean {
+  return withScores(readme, table, place) === readme
 }
 
-function placeOf(readme: string): [from: number, to: number] {
+function boundsOf(readme: string, { begin, end }: Place): [from: number, to: number] {
   const from = readme.indexOf(begin)
   const to = readme.indexOf(end)
   const once = from === readme.lastIndexOf(begin) && to === readme.lastIndexOf(end)

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { startRedis } from '../support/redis.ts'
 import { type Expected, failures, kinds, reasonsFor, type Results, score, surprises } from './judge.ts'
 import { runClient, startSpringhouse, startSuiteServer } from './processes.ts'
-import { hasScores, type Row, scoreTable, withScores } from './readme.ts'
+import { hasScores, places, type Row, scoreTable, withScores } from './readme.ts'
 import { type Settings, settings, type Store, stores } from './runs.ts'
 import { packagedSuite, type Suite, suiteAt } from './suite.ts'
 
@@ -19,7 +19,7 @@ const help = `npm run conformance [-- options]
   --suite DIR       another copy of the suite, such as a checkout of a newer revision with its dependencies installed.
                     Scores and failures are printed; they are judged only with --expected
   --expected FILE   judge by this file in place of test/conformance/expected.json
-  --write           write the scores into README.md`
+  --write           write the scores into README.md; with --suite into the table of a newer revision`
 
 // Compiled, this is .build/test/conformance/run.js.
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -102,18 +102,18 @@ function report(suite: Suite, its: Settings, store: Store, results: Results, exp
   return row
 }
 
-/** Writes the README's table, or adds to `wrong` that it is another. */
+/** Writes the README's table of the suite that was run; without --write adds to `wrong` that the packaged suite's is another. */
 function settle(table: string, wrong: string[]): void {
   const readme = readFileSync(readmePath, 'utf8')
-  if (options.write) writeFileSync(readmePath, withScores(readme, table))
-  else if (!hasScores(readme, table)) wrong.push(`README.md has other scores than these; npm run conformance -- --write writes them:\n\n${table}\n`)
+  if (options.write) writeFileSync(readmePath, withScores(readme, table, options.suite === undefined ? places.packaged : places.checkout))
+  else if (options.suite === undefined && !hasScores(readme, table)) wrong.push(`README.md has other scores than these; npm run conformance -- --write writes them:\n\n${table}\n`)
 }
 
 /** Returns a line for each fault. */
 async function main(): Promise<string[]> {
   const [itsStores, itsSettings] = [chosen(stores, options.store, 'store'), chosen(settings, options.settings, 'settings')]
-  const whole = options.store === undefined && options.settings === undefined && options.suite === undefined && options.id === ''
-  if (options.write && !whole) throw new Error('--write takes the whole: leave out --store, --settings, --suite and --id')
+  const whole = options.store === undefined && options.settings === undefined && options.id === ''
+  if (options.write && !whole) throw new Error('--write takes the whole: leave out --store, --settings and --id')
   const expected = readExpected()
   const suite = options.suite === undefined ? await packagedSuite(here) : await suiteAt(resolve(options.suite))
   const server = await startSuiteServer(suite)

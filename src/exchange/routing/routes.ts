@@ -80,6 +80,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
       cookies: cookieRule(route),
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
+      rangeFetch: cache.rangeFetch,
       tags,
     }
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
