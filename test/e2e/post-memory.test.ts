@@ -98,7 +98,7 @@ async function growth(third: () => Promise<void>): Promise<number[]> {
 }
 
 // The guard: an upload leaves the watch when its request closes (proxy/pass/upload-timeout.ts). Without it each one is retained for a quarter
-// of requestTimeoutMs, some 20 KB at a time: 12 MB in each third.
+// of requestTimeoutMs, some 15 KB at a time: 8 MB in each third.
 t.test("1,800 uploads with an hour's limit each: the heap does not grow", async (t) => {
   const port = await uploadsTo(t)
   const more = await growth(() => postsOverHttp1(port, 600))
