@@ -28,5 +28,7 @@ export function readServerPlace(url: string): ServerPlace | undefined {
   if (socketPath !== undefined) return { origin: 'http://localhost', base: '', socketPath }
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined
   const { origin, pathname } = new URL(url)
-  return { origin, base: pathname.replace(/\/+$/, ''), socketPath: undefined }
+  let end = pathname.length
+  while (pathname[end - 1] === '/') end--
+  return { origin, base: pathname.slice(0, end), socketPath: undefined }
 }
