@@ -3,7 +3,7 @@
 /** A facet's value as a JSON text, or `undefined` if the identity has none. */
 export type FacetText = string | undefined
 
-/** The facets of a request: their part of its key, and the same values for the origin. `unfit`: one of them cannot be in a key. */
+/** The facets of a request: their part of its key, and the same values for the origin. `unfit`: a value cannot be in a key. */
 export type Facets =
   | { readonly kind: 'fit'; readonly keyPart: string; readonly shown: string }
   | { readonly kind: 'unfit' }
