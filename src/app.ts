@@ -26,7 +26,9 @@ import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
 import { createOrigins } from './origin/origins.ts'
 import { createProxy } from './proxy/proxy.ts'
-import { openStorage } from './storage.ts'
+import { keySetResponder } from './proxy/key-set.ts'
+import { haveFacets, openSessions, type OpenSessions } from './session/open.ts'
+import { openSessionRedis, openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
 
 /** A running Springhouse. */
@@ -69,6 +71,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
+  // Off, sessions cost nothing but one check for each request.
+  const sessionRedis = config.sessions.enabled ? openSessionRedis(config, storage, clock, logger) : undefined
+  const sessions: OpenSessions | undefined = config.sessions.enabled
+    ? openSessions({ config: config.sessions, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
+    : undefined
   const cache = createCache({
     clock,
     store,
@@ -77,6 +84,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     origins,
     observer,
     viaName,
+    ...(sessions !== undefined && { identities: sessions.identities }),
     routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
@@ -91,6 +99,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     origins,
     observer,
     clock,
+    ...(sessions !== undefined && { answersItself: keySetResponder(sessions.keySet) }),
     leaving: () => !ready,
     options: {
       ...listening,
@@ -146,10 +155,13 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
     await origins.close()
+    sessions?.close()
+    sessionRedis?.close()
     await storage.close()
   }
   try {
     await storage.opened()
+    await sessions?.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
   } catch (error) {
@@ -166,11 +178,16 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       // A request to an origin that is not there would get an error: better to refuse the whole configuration.
       const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
       if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
+      // A route that requires a user would be open until the next start.
+      const guarded = next.routes.some(({ identity, key }) => identity.required || key.facets.length > 0)
+      if (!config.sessions.enabled && guarded) throw new Error('routes identify requests, and sessions are not enabled before the next start')
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       // Before anything changes: a certificate that does not fit its key leaves the running ones.
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
+      // Also before anything changes: a key that cannot be read leaves the running ones.
+      sessions?.reload(next.sessions.keys)
       const redis = withCredentials(config.redis, next.redis)
       if (redis !== undefined) {
         storage.renewUsers(redis)
@@ -180,6 +197,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         ...config,
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
+        sessions: { ...config.sessions, keys: (config.sessions.keys.length > 0 && next.sessions.keys.length > 0 ? next : config).sessions.keys },
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
@@ -203,8 +221,8 @@ function changedForGood(running: Config, next: Config): string[] {
 }
 
 // Less what a reload takes up in the sections that are otherwise read at the start.
-function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, ...others }: Config) {
-  return { ...others, admin, redis: redis && withoutCredentials(redis) }
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, sessions: { keys, ...sessions }, ...others }: Config) {
+  return { ...others, sessions: { ...sessions, sharesKeys: keys.length === 0 }, admin, redis: redis && withoutCredentials(redis) }
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.

@@ -30,6 +30,8 @@ export interface IdentityRules {
 
 /** Which responses a request may share. */
 export interface Sharing {
+  /** True if nothing distinguishes it from the requests of other visitors. */
+  readonly visitor: boolean
   /** Its part of the cache key; '' for visitors. */
   readonly keyPart: string
   /** Why it neither uses nor makes shared responses; undefined: it may. */
@@ -42,17 +44,18 @@ export interface Sharing {
   readonly mark: LogPosition | undefined
 }
 
-const asVisitor: Sharing = Object.freeze({ keyPart: '', privateBecause: undefined, facets: undefined, needsGrant: false, mark: undefined })
+/** Visitors share with each other. */
+export const asVisitor: Sharing = Object.freeze({ visitor: true, keyPart: '', privateBecause: undefined, facets: undefined, needsGrant: false, mark: undefined })
 
 /** Decides which responses the sender of a request may share under a route's rules. */
 export function sharingOf(sender: Sender, rules: Pick<IdentityRules, 'facets' | 'forward'>): Sharing {
   if (sender.kind === 'visitor') return asVisitor
-  if (sender.kind === 'unrecognised') return { ...asVisitor, privateBecause: sender.reason }
-  if (rules.facets.length === 0) return { ...asVisitor, privateBecause: 'identity' }
+  if (sender.kind === 'unrecognised') return { ...asVisitor, visitor: false, privateBecause: sender.reason }
+  if (rules.facets.length === 0) return { ...asVisitor, visitor: false, privateBecause: 'identity' }
   const facets = encodeFacets(sender.source, rules.facets, sender.facet)
-  if (facets.kind === 'unfit') return { ...asVisitor, privateBecause: 'facet' }
+  if (facets.kind === 'unfit') return { ...asVisitor, visitor: false, privateBecause: 'facet' }
   const needsGrant = rules.forward === 'all'
-  return { keyPart: facets.keyPart, privateBecause: undefined, facets: needsGrant ? undefined : facets.shown, needsGrant, mark: sender.mark }
+  return { visitor: false, keyPart: facets.keyPart, privateBecause: undefined, facets: needsGrant ? undefined : facets.shown, needsGrant, mark: sender.mark }
 }
 
 /** True if a stored response was requested before its reader's last change. Positions of the purge log are ordered as texts. */

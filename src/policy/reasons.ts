@@ -1,7 +1,7 @@
 // Every reason for the handling of a request: one term in the log, the metric label and the Cache-Status detail.
 
 /** Why a request passes the cache by. */
-export type PassReason = 'method' | 'options' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition' | 'identity' | 'facet' | 'unverified'
+export type PassReason = 'method' | 'options' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition' | 'identity' | 'facet' | 'unverified' | 'key-set'
 /** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
@@ -36,6 +36,7 @@ const decisions: Record<DecisionReason, string> = {
   'identity': 'configuration identity: the request names a session or user, and the key holds no facets, so its response is for this sender alone',
   'facet': 'configuration key.facets: a value is an object, or has more than 16 items or 256 bytes, so it cannot be in a key',
   'unverified': 'configuration identity: the credentials of the request could not be verified, so its response is for this sender alone',
+  'key-set': 'RFC 7517: the public keys of sessions, to which the proxy itself responds',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
   'max-stale': 'RFC 9111 §5.2.1.2: stale, but within the max-stale of the request',
   'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',
@@ -96,6 +97,7 @@ const decisionAdvice: Record<DecisionReason, string> = {
   'identity': 'Nothing, if the response depends on the user. If it depends on a tenant or role alone, name these in key.facets. Use sources: [] if on neither.',
   'facet': 'Use short scalars, or lists of at most 16 of them, as facets.',
   'unverified': 'Nothing, or see why the credentials cannot be verified.',
+  'key-set': 'Nothing: backends read the keys here.',
   'fresh': 'Nothing. If it is too old, send a shorter max-age, or purge when the data changes.',
   'max-stale': 'Nothing: the client accepts it.',
   'stale-while-revalidate': 'Nothing. If it is too old, shorten stale-while-revalidate, or staleWhileRevalidate of the route.',

@@ -27,7 +27,7 @@ export interface RequestHandler {
    */
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  passUpgrade(exchange: ClientExchange): Pass
+  passUpgrade(exchange: ClientExchange): Pass | Promise<Pass>
 }
 
 export interface DispatcherParts {
@@ -40,6 +40,8 @@ export interface DispatcherParts {
   readonly load: ListenerLoad
   readonly observer: ExchangeObserver
   readonly clock: Clock
+  /** Responds to a request for a resource of the proxy itself, and returns true; undefined: the proxy has none. */
+  readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
   /** Sends a request to its origin and relays the response. Ends the exchange, or rejects with why there is no response. */
   passThrough(pass: Pass, request: ClientRequest): Promise<void>
 }
@@ -60,6 +62,7 @@ export class RequestDispatcher {
     if (refused !== undefined) return refuse(refused, exchange, load.isBeyond(request.socket))
     try {
       if (validateRequest(request, limits) === 'answer-locally') return answerLocally(exchange)
+      if (this.#parts.answersItself?.(exchange) === true) return
       const result = handler.handle(exchange)
       if (!(result instanceof Promise)) this.#proceed(result, request, exchange)
       else result.then((settled) => this.#proceed(settled, request, exchange)).catch((error: unknown) => fail(error, exchange))
@@ -88,8 +91,10 @@ export class RequestDispatcher {
     if (refused !== undefined) return refuse(refused, exchange, true)
     try {
       validateRequest(request, limits)
+      const relay = (pass: Pass): void => relayWebSocket({ origins, clock, viaName: limits.viaName, pass, client, head, failed: (cause) => fail(cause, exchange) })
       const pass = handler.passUpgrade(exchange)
-      relayWebSocket({ origins, clock, viaName: limits.viaName, pass, client, head, failed: (cause) => fail(cause, exchange) })
+      if (pass instanceof Promise) pass.then(relay).catch((error: unknown) => fail(error, exchange))
+      else relay(pass)
     } catch (error) {
       fail(error, exchange)
     }

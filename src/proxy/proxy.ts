@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
 import type { Clock } from '../clock.ts'
-import type { ExchangeObserver } from '../exchange/client/exchange.ts'
+import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
 import { BothObservers } from '../exchange/client/observer.ts'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -23,6 +23,8 @@ export interface ProxyParts {
   readonly observer: ExchangeObserver
   readonly clock: Clock
   readonly options: ProxyOptions
+  /** Responds to a request for a resource of the proxy itself, and returns true. */
+  readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
 }
 
 /** The proxy, ready to listen. */
@@ -38,6 +40,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     uploads,
     load,
     clock,
+    answersItself: parts.answersItself,
     observer: new BothObservers(load, observer),
     trusts: trustedProxyMatcher(options.trustProxy),
     passThrough: (pass, request) => httpProxy.passThrough(pass, request),

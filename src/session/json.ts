@@ -13,6 +13,9 @@ export interface JsonLeaf {
   readonly text: string
 }
 
+/** The levels of what the field to backends may hold: those of data, and some for values that were stored when more were allowed. */
+export const mostFieldLevels = 64
+
 /** The text is not JSON, or not JSON that every reader understands alike. */
 export class JsonFault extends Error {
   override readonly name = 'JsonFault'

@@ -40,6 +40,8 @@ class PassedMessage {
   readonly kept: Buffer | undefined
   readonly done: () => void
   readonly failed: (cause: unknown) => void
+  /** Sends the request once more, in place of relaying the response. */
+  readonly again: () => void
   /** The head of the origin's response, once it has been received. */
   status = 0
   fields: FieldLines = []
@@ -48,12 +50,13 @@ class PassedMessage {
   /** True if the head is all of the response. */
   endsAtHead = false
 
-  constructor(pass: Pass, request: ClientRequest, kept: Buffer | undefined, done: () => void, failed: (cause: unknown) => void) {
+  constructor(pass: Pass, request: ClientRequest, kept: Buffer | undefined, next: Pick<PassedMessage, 'done' | 'failed' | 'again'>) {
     this.pass = pass
     this.request = request
     this.kept = kept
-    this.done = done
-    this.failed = failed
+    this.done = next.done
+    this.failed = next.failed
+    this.again = next.again
   }
 }
 
@@ -91,8 +94,10 @@ export class HttpProxy {
 
   /** Sends a request to its origin and relays the response. Rejects with why there is none. */
   passThrough(pass: Pass, request: ClientRequest): Promise<void> {
-    if (!hasBody(request) || !keepsBody(request)) return this.#send(pass, request, undefined)
+    pass.repeatable = !hasBody(request)
+    if (pass.repeatable || !keepsBody(request, pass.exchange.identified?.mayRepeat === true)) return this.#send(pass, request, undefined)
     return readBody(request).then((body) => {
+      pass.repeatable = body !== undefined
       if (body !== undefined) return this.#send(pass, request, body)
       // The client left while it sent the body.
       pass.exchange.end()
@@ -102,7 +107,8 @@ export class HttpProxy {
 
   #send(pass: Pass, request: ClientRequest, kept: Buffer | undefined): Promise<void> {
     return new Promise((done, failed) => {
-      const message = new PassedMessage(pass, request, kept, done, failed)
+      const again = (): void => done(this.#send(pass, request, kept))
+      const message = new PassedMessage(pass, request, kept, { done, failed, again })
       // These two have every property that Fastify and reply-from read or set.
       this.#router?.(message as unknown as IncomingMessage, new PassedReply(pass.exchange.response) as unknown as ServerResponse)
     })
@@ -212,9 +218,12 @@ function respond(message: PassedMessage, body: Readable, via: string): void {
       copy)
     message.done()
   }
-  const refuse = (error: unknown): void => {
+  const discard = (): void => {
     body.on('error', () => undefined)
     body.destroy()
+  }
+  const refuse = (error: unknown): void => {
+    discard()
     message.failed(error)
   }
   const refused = pass.refused(status)
@@ -222,7 +231,12 @@ function respond(message: PassedMessage, body: Readable, via: string): void {
   try {
     const acted = pass.onResponse(status, fields)
     if (acted === undefined) relay()
-    else acted.then(relay).catch(refuse)
+    else
+      acted.then((copy) => {
+        if (copy !== 'again') return relay(copy)
+        discard()
+        return message.again()
+      }).catch(refuse)
   } catch (error) {
     refuse(error)
   }

@@ -1,0 +1,127 @@
+// Sessions, put together: store, keys and the parts that requests use, with what an operator should know at the start.
+import type { Clock } from '../clock.ts'
+import type { Config, SessionsConfig } from '../config/schema.ts'
+import type { Identities } from '../exchange/client/identities.ts'
+import type { RedisConnections } from '../store/redis/connect/connections.ts'
+import { watchMemoryPolicy } from '../store/redis/connect/eviction-policy-check.ts'
+import type { Log } from '../store/redis/connect/log.ts'
+import { AnonymousLimit } from './anonymous-limit.ts'
+import { SessionCounters } from './counters.ts'
+import { SessionField } from './field.ts'
+import { addressOf, SessionIdentities } from './identities.ts'
+import { configuredKeys, FixedKeys, ownKey, SharedKeys, type Keyring } from './keyring.ts'
+import { Sessions } from './sessions.ts'
+import { MemorySessionStore } from './store/memory.ts'
+import { RedisSessionStore } from './store/redis.ts'
+import type { SessionStore } from './store/store.ts'
+import { Touches } from './touches.ts'
+
+export interface OpenSessionsOptions {
+  readonly config: SessionsConfig
+  /** True if the addresses of clients are those of the peers (`proxy.trustProxy: false`). */
+  readonly trustsNoProxy: boolean
+  /** The Redis of the sessions and the prefix of its keys; undefined: sessions are in this process. */
+  readonly redis: { readonly connections: RedisConnections; readonly prefix: string; readonly connectTimeoutMs: number; readonly own: boolean } | undefined
+  readonly clock: Clock
+  readonly logger: Log
+  usesFacets(): boolean
+}
+
+/** Sessions of a process. */
+export interface OpenSessions {
+  readonly identities: Identities
+  readonly counters: SessionCounters
+  readonly sessions: Sessions
+  readonly store: SessionStore
+  /** The public keys as a JSON text. @throws SpringhouseError SESSION_UNAVAILABLE while there are none */
+  keySet(): string
+  /** Resolves when requests can be identified, or when Redis is out of reach. */
+  opened(): Promise<void>
+  /** Takes up other keys. @throws Error that names the setting and the file; then the keys stay */
+  reload(keys: SessionsConfig['keys']): void
+  close(): void
+}
+
+/** @throws Error for a key that cannot be used, with its setting and file */
+export function openSessions({ config, trustsNoProxy, redis, clock, logger, usesFacets }: OpenSessionsOptions): OpenSessions {
+  const configured = config.keys.length > 0 ? new FixedKeys(configuredKeys(config.keys)) : undefined
+  const shared = configured === undefined && redis !== undefined ? new SharedKeys(redis.connections.small, redis.prefix) : undefined
+  const keyring: Keyring = configured ?? shared ?? ownKey()
+  const store = redis === undefined ? new MemorySessionStore({ clock, maxBytes: config.memory.maxBytes }) : new RedisSessionStore(redis.connections.small, redis.prefix)
+  const sessions = new Sessions(store, {
+    lifetimes: { idleMs: config.idle, absoluteMs: config.absolute },
+    remembered: { idleMs: config.remember.idle, absoluteMs: config.remember.absolute },
+    maxBytes: config.maxBytes,
+    rotationGraceMs: config.rotationGrace,
+    perUser: config.perUser,
+  })
+  const counters = new SessionCounters()
+  const identities = new SessionIdentities({
+    store,
+    sessions,
+    counters,
+    clock,
+    field: new SessionField({ keyring, clock, issuer: config.issuer, ttlMs: config.headerTtl }),
+    touches: new Touches(clock),
+    limit: new AnonymousLimit(config.anonymousPerMinute, clock),
+    cookie: { ...config.cookie, domain: config.cookie.domain },
+    rotationGraceMs: config.rotationGrace,
+    csrf: { mode: config.csrf.mode, trustedOrigins: new Set(config.csrf.trustedOrigins) },
+    headers: Object.entries(config.headers),
+    usesFacets,
+    addressOf,
+  })
+  warn({ config, trustsNoProxy, redis, logger })
+  return {
+    identities,
+    counters,
+    sessions,
+    store,
+    keySet: () => keyring.published(),
+    opened: async () => {
+      if (redis !== undefined) await untilConnected(redis.connections, redis.connectTimeoutMs)
+      await shared?.refresh()
+    },
+    reload: keys => {
+      if (configured !== undefined && keys.length > 0) configured.replace(configuredKeys(keys))
+    },
+    close: () => shared?.close(),
+  }
+}
+
+/** Waits no longer than a connection may take. Sessions are unavailable until Redis is there. */
+async function untilConnected(connections: RedisConnections, patienceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, patienceMs)
+  })
+  const outOfReach = new Promise<void>(resolve => {
+    if (connections.degraded) resolve()
+    connections.whenDegraded(resolve)
+  })
+  await Promise.race([late, outOfReach, connections.ready()])
+  clearTimeout(timer)
+}
+
+function warn({ config, trustsNoProxy, redis, logger }: Pick<OpenSessionsOptions, 'config' | 'trustsNoProxy' | 'redis' | 'logger'>): void {
+  if (redis === undefined) logger.warn({}, 'sessions are in the memory of this process, and end with it; set redis.url to keep them')
+  else {
+    if (!redis.own) watchMemoryPolicy(redis.connections.small.client, logger, error => redis.connections.permissions.refused(error), unfitForSessions)
+    if (config.keys.length === 0) logger.warn({}, 'sessions.keys is empty: the key that signs the field to backends is in Redis, and a backup of it can sign')
+  }
+  if (config.anonymousPerMinute > 0 && trustsNoProxy)
+    logger.warn({}, 'sessions.anonymousPerMinute counts the addresses of peers: behind a load balancer that proxy.trustProxy does not name, all clients share one')
+}
+
+/** Returns why the memory settings of a Redis, in the reply to INFO memory, may end sessions; undefined if they do not. */
+export function unfitForSessions(info: string): string | undefined {
+  const limit = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0)
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? ''
+  if (limit === 0 || policy === 'noeviction') return undefined
+  return `maxmemory-policy is ${policy}: Redis may evict sessions, and each is a log-out; give sessions a Redis of their own with noeviction (sessions.redis)`
+}
+
+/** True if a configuration has routes with facets. */
+export function haveFacets({ routes }: Pick<Config, 'routes'>): boolean {
+  return routes.some(({ key }) => key.facets.length > 0)
+}
