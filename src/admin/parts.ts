@@ -20,7 +20,7 @@ export interface AdminParts {
   readonly purgeLog: PurgeLog
   readonly origins: Origins
   /** Explains the decision for a request now; undefined if no route matches. */
-  explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
+  explain(request: { url: string; method: string; fields: FieldLines; facets?: Readonly<Record<string, unknown>> | undefined }): Promise<Explanation | undefined>
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
