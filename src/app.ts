@@ -118,6 +118,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     purgeLog,
     origins,
     counters,
+    ...(sessions !== undefined && { sessionCounts: () => sessions.counters }),
     clock,
     logger,
     fingerprints: storage.fingerprints,

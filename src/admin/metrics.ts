@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
+import { SessionCounters, type SessionCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
 import type { AdminParts } from './parts.ts'
 import type { MetricObject } from './worker-report.ts'
@@ -125,6 +126,35 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
   })
 }
 
+// In the metrics at 0 while sessions are off, so that a query finds them.
+const noSessions: SessionCounts = new SessionCounters()
+
+function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions }: AdminParts): void {
+  const reads: Counter = new Counter({
+    name: `${prefix}session_reads_total`,
+    help: 'Requests on routes with sessions, by what they presented.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      reads.reset()
+      for (const [outcome, count] of Object.entries(sessionCounts().reads)) reads.inc({ outcome }, count)
+    },
+  })
+  const writes: Counter = new Counter({
+    name: `${prefix}session_writes_total`,
+    help: 'Changes of sessions that backends requested, by operation and outcome.',
+    labelNames: ['operation', 'outcome'],
+    registers: [registry],
+    collect() {
+      writes.reset()
+      for (const [operation, outcomes] of Object.entries(sessionCounts().writes)) {
+        for (const [outcome, count] of Object.entries(outcomes)) writes.inc({ operation, outcome }, count)
+      }
+    },
+  })
+  addTotal(registry, 'csrf_refused_total', 'Cross-site requests that were refused, or would have been.', () => sessionCounts().csrfRefused)
+}
+
 function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, string> {
   return address === undefined ? { origin, server: url } : { origin, server: url, address }
 }
@@ -135,6 +165,7 @@ export function metricsRegistry(parts: AdminParts): Registry {
   for (const row of counterRows) addCounter(registry, row, parts)
   addStoreMetrics(registry, parts)
   addOriginMetrics(registry, parts)
+  addSessionMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
   new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
   collectDefaultMetrics({ register: registry, prefix })

@@ -6,6 +6,7 @@ import type { Origins } from '../origin/origin.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { NextTurn } from './turns.ts'
+import type { SessionCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
@@ -27,6 +28,8 @@ export interface AdminParts {
   purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
+  /** The counters of sessions; undefined while sessions are off. */
+  readonly sessionCounts?: (() => SessionCounts) | undefined
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */
   readonly fingerprints?: Comparison | undefined
   /** Lines that this process could not write to its log, or to standard error, since its start. */

@@ -1,5 +1,6 @@
 // `Springhouse-Session`: the signed field by which backends receive a session, kept for half its life.
 import type { Clock } from '../clock.ts'
+import { SpringhouseError } from '../errors.ts'
 import { dataText } from './data.ts'
 import { parseJson, mostFieldLevels } from './json.ts'
 import { signCompact } from './jws.ts'
@@ -44,8 +45,7 @@ export class SessionField {
     return this.#kept(`s ${session.sid} ${session.version} ${audience}`, audience, session.endsAt, () => {
       const { sid, version, user, loginAt, endsAt, data } = session
       const text = dataText(data)
-      // The text is put into the payload as it is: it must be one JSON value.
-      parseJson(text, mostFieldLevels)
+      mustBeJson(text)
       const who = user === undefined ? '' : `,"sub":${JSON.stringify(user)},"auth_time":${seconds(loginAt ?? 0)}`
       return `"sid":${JSON.stringify(sid)},"ver":${version},"end":${seconds(endsAt)}${who},"data":${text}`
     })
@@ -54,7 +54,7 @@ export class SessionField {
   /** The field for a response that others share: nothing but facets. @param facets a JSON object */
   ofFacets(facets: string, audience: string): string {
     return this.#kept(`f ${facets} ${audience}`, audience, Infinity, () => {
-      parseJson(facets, mostFieldLevels)
+      mustBeJson(facets)
       return `"facets":${facets}`
     })
   }
@@ -89,6 +89,15 @@ export class SessionField {
     const expires = seconds(Math.max(nowMs, Math.min(nowMs + ttlMs, endsAt)))
     const payload = `{"iss":${JSON.stringify(issuer)},"aud":${JSON.stringify(audience)},"iat":${seconds(nowMs)},"exp":${expires},${claims}}`
     return signCompact(keyring.current(), typ, payload)
+  }
+}
+
+/** A text is put into the payload as it is: it must be one JSON value. */
+function mustBeJson(text: string): void {
+  try {
+    parseJson(text, mostFieldLevels)
+  } catch (cause) {
+    throw new SpringhouseError('SESSION_UNAVAILABLE', { cause, detail: 'a damaged record' })
   }
 }
 

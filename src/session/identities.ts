@@ -117,6 +117,8 @@ export class SessionIdentities implements Identities {
     }
     const found: Found = { outcome, record, by, sharing: sharingOf(senderOf(outcome, record), rules) }
     const identified = new SessionExchange(this.#parts, exchange, rules, found)
+    // Signed now, and kept: a damaged record, or a missing key, refuses the request before anything waits for it.
+    identified.sent()
     exchange.identified = identified
     if (credentials.others === undefined) return
     const blind = record !== undefined && rules.facets.length > 0 && rules.forward === 'facets' && isRead(exchange)

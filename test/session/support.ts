@@ -30,6 +30,7 @@ export function obedient(): OriginHandler {
       'Cache-Control': given['x-cc'] ?? 'max-age=60',
       ...(instruction !== undefined && { 'Springhouse-Session-Set': instruction }),
       ...(given['x-cookie'] !== undefined && { 'Set-Cookie': given['x-cookie'] }),
+      ...(given['x-location'] !== undefined && { 'Content-Location': given['x-location'] }),
       ...(given['x-vary'] !== undefined && { Vary: given['x-vary'] }),
     })
     response.end(JSON.stringify({ number, claims, headers: given, body: Buffer.concat(chunks).toString() }))
