@@ -43,10 +43,10 @@ export interface App {
    */
   close(): Promise<void>
   /**
-   * Takes up a new configuration without dropping a connection. Routes and their rules, and the tokens of the admin API,
-   * change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay as
-   * they were, and the log names them.
-   * @throws Error when a route leads to an origin that only a start would open; then nothing changes.
+   * Takes up a new configuration without dropping a connection. Origins, routes and their rules, and the tokens of the admin
+   * API, change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay
+   * as they were, and the log names them.
+   * @throws Error for a file that cannot be used; then nothing changes.
    */
   reload(config: Config): Promise<void>
 }
@@ -176,19 +176,18 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     storeKind: store.stats().kind,
     close: closeAll,
     async reload(next) {
-      // A request to an origin that is not there would get an error: better to refuse the whole configuration.
-      const lost = next.routes.find(route => !Object.hasOwn(config.origins, route.origin))
-      if (lost !== undefined) throw new Error(`routes lead to the origin ${lost.origin}, which is not there before the next start`)
       // A route that requires a user would be open until the next start.
       const guarded = next.routes.some(({ identity, key }) => identity.required || key.facets.length > 0)
       if (!config.sessions.enabled && guarded) throw new Error('routes identify requests, and sessions are not enabled before the next start')
+      // Before anything changes: a file that cannot be read leaves the running configuration.
+      const servers = originConfigs(next.origins)
+      const renewKeys = sessions?.renewal(next.sessions.keys)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
-      // Before anything changes: a certificate that does not fit its key leaves the running ones.
+      // A certificate that does not fit its key leaves the running ones.
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
-      // Also before anything changes: a key that cannot be read leaves the running ones.
-      sessions?.reload(next.sessions.keys)
+      renewKeys?.()
       const redis = withCredentials(config.redis, next.redis)
       if (redis !== undefined) {
         storage.renewUsers(redis)
@@ -199,10 +198,13 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
         sessions: { ...config.sessions, keys: (config.sessions.keys.length > 0 && next.sessions.keys.length > 0 ? next : config).sessions.keys },
+        origins: next.origins,
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
       const routes = compileRoutes(config)
+      // First the origins, because the routes lead to them.
+      origins.reload(servers)
       cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
       logger.info({ routes: routes.length }, 'configuration reloaded')
@@ -214,7 +216,7 @@ const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
-  const sections = ['proxy', 'admin', 'redis', 'origins', 'coherence', 'log', 'sessions', 'workers'] as const
+  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'sessions', 'workers'] as const
   const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
   const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')

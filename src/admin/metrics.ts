@@ -116,12 +116,22 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
   })
   const pending: Gauge = new Gauge({
     name: `${prefix}origin_server_pending_requests`,
-    help: 'Requests in flight to a server of an origin.',
+    help: 'Requests in flight to a server of an origin, or waiting for a connection, without WebSockets and event streams.',
     labelNames,
     registers: [registry],
     collect() {
       pending.reset()
       for (const server of origins.status()) pending.set(labelsOf(server), server.pending)
+    },
+  })
+  const streams: Gauge = new Gauge({
+    name: `${prefix}origin_server_streams`,
+    help: 'WebSockets and event streams to a server of an origin.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      streams.reset()
+      for (const server of origins.status()) streams.set(labelsOf(server), server.streams)
     },
   })
 }

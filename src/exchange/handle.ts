@@ -8,7 +8,7 @@ import type { Stored } from '../store/store.ts'
 import { sendProblem } from './client/problem.ts'
 import type { ClientExchange, RoutedExchange } from './client/exchange.ts'
 import type { Identities } from './client/identities.ts'
-import { Coalescer } from './coalesce/coalescer.ts'
+import { Coalescer, type SharedResponse } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
 import { deliverStored } from './deliver/deliver.ts'
 import { Fills } from './fill/fills.ts'
@@ -56,9 +56,9 @@ export class Handler {
     this.#parts = parts
     const coalescer = new Coalescer(parts.purgeLog, parts.coalesceWaitMs)
     this.#fills = new Fills(parts)
-    this.#turns = { ...parts, coalescer }
-    this.#refreshes = { ...parts, coalescer, fills: this.#fills }
     this.#purgeState = purgeStateBy(parts.purgeLog)
+    this.#turns = { ...parts, coalescer, purgeState: this.#purgeState }
+    this.#refreshes = { ...parts, coalescer, fills: this.#fills }
   }
 
   /** Fetches in flight. A shutdown waits for them. */
@@ -211,11 +211,20 @@ export class Handler {
         return this.#fetch(exchange, decision, turn.attempt, turn.asClientMade)
       case 'look-again':
         return this.#look(exchange, turn.attempt)
+      case 'read':
+        return this.#read(exchange, turn.shared, turn.attempt)
       case 'handled':
         return this.#left(exchange, decision)
       default:
         return unreachable(turn)
     }
+  }
+
+  /** Serves a response that is still arriving for another request. */
+  #read(exchange: RoutedExchange, shared: SharedResponse, attempt: Attempt): Handled | Promise<Handled> {
+    const nowMs = this.#parts.clock.now()
+    const decision = this.#decide(exchange, [shared], nowMs, attempt)
+    return decision.action === 'serve' ? this.#serve(exchange, decision, shared, nowMs, attempt) : this.#look(exchange, attempt)
   }
 
   #left(exchange: RoutedExchange, { reason }: FetchDecision): Handled {
@@ -239,7 +248,8 @@ export class Handler {
       validating,
       staleFallback: decision.entry,
       part: decision.part,
-      range: rangeToFetch(exchange, decision, asClientMade),
+      // Nothing can be stored while purges may have been missed.
+      range: rangeToFetch(exchange, decision, asClientMade || !this.#parts.purgeLog.isCaughtUp()),
       mayStore,
       unconditional: mayStore && (validating !== undefined || !asClientMade),
       answering: true,

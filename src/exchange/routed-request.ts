@@ -101,6 +101,17 @@ export class RoutedRequest {
     return this.#known
   }
 
+  /** True if it requests a part, and the whole is fetched for it. A unit other than bytes is the origin's own. */
+  get fetchesWhole(): boolean {
+    const { range, method } = this.request
+    return range !== undefined && this.route.rules.rangeFetch === 'whole' && method === 'GET' && range.slice(0, 6).toLowerCase() === 'bytes='
+  }
+
+  /** True if it requests a part, which alone is fetched for it. */
+  get fetchesPart(): boolean {
+    return this.request.range !== undefined && !this.fetchesWhole
+  }
+
   /** Names the variant that it fetches, as far as the fields that select it are known, and the range; '' without both. */
   get fetchVariant(): string {
     return this.#fetchVariant ??= this.#nameFetchVariant()
@@ -109,7 +120,7 @@ export class RoutedRequest {
   #nameFetchVariant(): string {
     const variant = variantName(selectedBy(this.#known, this.requestField))
     const { range, ifRange } = this.request
-    return range === undefined ? variant : hash('sha256', `${variant}\n${range}\n${ifRange ?? ''}`, 'base64url').slice(0, 22)
+    return !this.fetchesPart ? variant : hash('sha256', `${variant}\n${range}\n${ifRange ?? ''}`, 'base64url').slice(0, 22)
   }
 
   /** Requests with the same value can wait for one fetch. No key holds a line feed. */

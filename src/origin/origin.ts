@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
+import type { OriginConfig } from './config.ts'
 
 /** A request to one of a pool's servers, without a body. Requests with a body go through @fastify/http-proxy. */
 export interface RequestForOrigin {
@@ -93,7 +94,10 @@ export interface OriginPlace {
 export interface OriginServerStatus extends OriginPlace {
   readonly origin: string
   readonly healthy: boolean
+  /** Requests in flight or waiting, without streams. */
   readonly pending: number
+  /** WebSockets and event streams. */
+  readonly streams: number
   readonly consecutiveFailures: number
 }
 
@@ -107,5 +111,10 @@ export interface Origins {
   /** Requests another protocol; the sink takes the result. */
   upgrade(request: UpgradeRequest, sink: UpgradeSink): OriginUpgrade
   status(): readonly OriginServerStatus[]
+  /**
+   * Takes up other origins by their names. Requests in flight end on the servers that they were sent to, and fail over to the new
+   * ones. Call it before routes lead to new origins.
+   */
+  reload(origins: Readonly<Record<string, OriginConfig>>): void
   close(): Promise<void>
 }

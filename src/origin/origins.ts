@@ -24,9 +24,10 @@ export function createOrigins(parts: {
 }): Origins {
   const sockets = new SocketBudget(parts.maxSockets ?? Infinity)
   const pools = new Map<string, OriginPool>()
-  for (const [name, config] of Object.entries(parts.origins)) {
+  const open = (name: string, config: OriginConfig): void => {
     pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, sockets, ...parts }))
   }
+  for (const [name, config] of Object.entries(parts.origins)) open(name, config)
 
   function poolOf(origin: string): OriginPool {
     const pool = pools.get(origin)
@@ -40,13 +41,29 @@ export function createOrigins(parts: {
       trip.send()
       return trip
     },
-    dispatcher: new OriginDispatcher(pools),
+    dispatcher: new OriginDispatcher(poolOf),
     upgrade(request, sink) {
       const trip = new UpgradeTrip(poolOf(request.origin), request, sink)
       trip.start()
       return trip
     },
-    status: () => [...pools.values()].flatMap((pool) => pool.servers.map((server) => server.status())),
+    status: () => [...pools.values()].filter((pool) => !pool.removed).flatMap((pool) => pool.servers.map((server) => server.status())),
+    reload(configs) {
+      for (const [name, config] of Object.entries(configs)) {
+        const pool = pools.get(name)
+        if (pool === undefined) open(name, config)
+        else pool.reconfigure(config)
+      }
+      for (const [name, pool] of pools) {
+        if (Object.hasOwn(configs, name)) continue
+        // It stays for the requests that were routed to it before.
+        if (!pool.removed) pool.remove()
+        else if (pool.forgotten) {
+          pools.delete(name)
+          void pool.close()
+        }
+      }
+    },
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.close()))
     },

@@ -33,6 +33,8 @@ export interface Rules {
   readonly setCookie: 'skip' | 'store'
   /** A response with a larger body is delivered, and not stored. */
   readonly maxEntryBytes: number
+  /** The fetch for a request with Range. part: the requested part. whole: the whole, unless it may not be stored. */
+  readonly rangeFetch: 'part' | 'whole'
   readonly tags: TagRules
 }
 

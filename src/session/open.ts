@@ -37,8 +37,8 @@ export interface OpenSessions {
   keySet(): string
   /** Resolves when requests can be identified, or when Redis is out of reach. */
   opened(): Promise<void>
-  /** Takes up other keys. @throws Error that names the setting and the file; then the keys stay */
-  reload(keys: SessionsConfig['keys']): void
+  /** Reads other keys, and returns a function that takes them up. @throws Error that names the setting and the file */
+  renewal(keys: SessionsConfig['keys']): () => void
   close(): void
 }
 
@@ -82,8 +82,12 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
       if (redis !== undefined) await untilConnected(redis.connections, redis.connectTimeoutMs)
       await shared?.refresh()
     },
-    reload: keys => {
-      if (configured !== undefined && keys.length > 0) configured.replace(configuredKeys(keys))
+    renewal: keys => {
+      // The start decides if keys are configured or shared.
+      const next = configured !== undefined && keys.length > 0 ? configuredKeys(keys) : undefined
+      return () => {
+        if (next !== undefined) configured?.replace(next)
+      }
     },
     close: () => shared?.close(),
   }

@@ -153,7 +153,8 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       upgrade: () => {
         throw new Error('the admin listener contacts no origin')
       },
-      status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, consecutiveFailures: 0 }],
+      reload: () => undefined,
+      status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, streams: 1, consecutiveFailures: 0 }],
       close: () => dispatcher.close(),
     },
     explain: async () => undefined,

@@ -463,7 +463,7 @@ t.test('SETTINGS: the proxy waits for a server that allows no stream, and uses a
 t.test('a server that takes the connection and says nothing is one that cannot be reached', async t => {
   const silent = await startFrameOrigin(() => undefined, concurrentStreams(0))
   const other = await startFrameOrigin((connection, stream) => connection.send(answer(stream, 'other')))
-  const origins = http2([silent, other], { timeouts: { connectMs: 60, headersMs: 5_000, idleMs: 5_000 }, retries: 0 })
+  const origins = http2([silent, other], { timeouts: { connectMs: 60, headersMs: 5_000, idleMs: 5_000, queueMs: 5_000 }, retries: 0 })
   t.teardown(async () => {
     await origins.close()
     await silent.close()

@@ -418,7 +418,7 @@ tap.test('timeouts apply to each request: to the head, to the body, and not to a
     else if (headers[':path'] === '/events' || headers[':path'] === '/paused') stream.write('x')
     else stream.end('whole')
   })
-  const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60 } })
+  const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60, queueMs: 5_000 } })
   t.teardown(async () => {
     await origins.close()
     await origin.close()
@@ -453,7 +453,7 @@ tap.test('a session on which nothing comes any more is not used again', async (t
       stream.end()
     }
   })
-  const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60 } })
+  const origins = http2({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 60, idleMs: 60, queueMs: 5_000 } })
   t.teardown(async () => {
     await origins.close()
     await origin.close()

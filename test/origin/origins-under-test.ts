@@ -21,7 +21,7 @@ export const patience: OriginConfig = {
   servers: [],
   balance: 'round-robin',
   reuse: 'safe',
-  timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000 },
+  timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 5_000, queueMs: 5_000 },
   maxConnections: 16,
   maxQueue: 64,
   maxHeaderBytes: 65_536,

@@ -247,7 +247,7 @@ tap.test('each way of not responding has its own error code', async (t) => {
   t.teardown(async () => {
     for (const origin of [silent, slow, closing, resetting, plain]) await origin.close()
   })
-  const short = { timeouts: { connectMs: 50, headersMs: 50, idleMs: 50 } }
+  const short = { timeouts: { connectMs: 50, headersMs: 50, idleMs: 50, queueMs: 5_000 } }
   const cases = {
     ORIGIN_REFUSED: { servers: [`http://127.0.0.1:${await closedPort()}`] },
     ORIGIN_DNS: { servers: ['http://no-such-host.invalid'] },
@@ -282,7 +282,7 @@ tap.test('an event stream may pause for longer than other bodies, whatever its t
       socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\ndata: 1\n\n`)
     })
   )
-  const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 1 } })
+  const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 1, queueMs: 5_000 } })
   t.teardown(async () => {
     await origins.close()
     await origin.close()
@@ -298,7 +298,7 @@ tap.test('an event stream may pause for longer than other bodies, whatever its t
 
 tap.test('a body that nobody takes may be silent, and is expected again once it is taken', async (t) => {
   const origin = await startRawOrigin((socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nhalf')))
-  const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 20 } })
+  const origins = originsOf({ servers: [origin.url], timeouts: { connectMs: 5_000, headersMs: 5_000, idleMs: 20, queueMs: 5_000 } })
   t.teardown(async () => {
     await origins.close()
     await origin.close()

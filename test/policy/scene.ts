@@ -28,6 +28,7 @@ export const defaultRules: Rules = {
   keepStaleMs: 3_600_000,
   cookies: 'private',
   setCookie: 'skip',
+  rangeFetch: 'part',
   maxEntryBytes: 1_000_000,
   tags: compileTags(defaultTags),
 }

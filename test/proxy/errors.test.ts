@@ -41,7 +41,7 @@ tap.test('each way in which an origin fails is a problem of its own, which names
     ['ORIGIN_TLS', plain.url.replace('http:', 'https:')],
   ] as const
   for (const [code, url] of cases) {
-    const proxy = await startProxyAlone({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50 } })
+    const proxy = await startProxyAlone({ servers: [url], timeouts: { connectMs: 5_000, headersMs: 50, idleMs: 50, queueMs: 5_000 } })
     for (const method of ['GET', 'POST', 'PROPFIND']) {
       const answer = await ask(proxy.port, method === 'GET' ? {} : { method, body: 'x'.repeat(100_000) })
       isProblem(t, answer, code, `${method} ${code}`)

@@ -280,9 +280,9 @@ tap.test('the end of either side is the end of both', async (t) => {
     await once(socket, 'data')
     return socket
   }
-  const pending = (): number | undefined => proxy.origins.status()[0]?.pending
+  const streams = (): number | undefined => proxy.origins.status()[0]?.streams
   const first = await opened()
-  t.equal(pending(), 1, 'a tunnel is in flight')
+  t.equal(streams(), 1, 'a tunnel is in flight')
   const ended = once(first, 'close')
   sockets.at(-1)?.resetAndDestroy()
   await ended
@@ -290,7 +290,7 @@ tap.test('the end of either side is the end of both', async (t) => {
   const gone = once(sockets.at(-1) as Socket, 'close')
   second.resetAndDestroy()
   await gone
-  while (pending() !== 0)
+  while (streams() !== 0)
     await new Promise((resolve) => {
       setImmediate(resolve)
     })

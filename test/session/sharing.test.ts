@@ -1,4 +1,4 @@
-// What sessions share in the cache, over two replicas with a real Redis: nothing by default, and with facets nothing that is not in the key.
+// The cache and sessions, over two replicas with a real Redis: nothing is shared by default, and with facets nothing outside the key.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { detail, overRedis, startProxy } from '../support/proxy.ts'

@@ -22,16 +22,24 @@ export const originSchema = section({
     idleMs: millis({ max: HOUR, default: 60 * SECOND,
       prose:
         'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+    queueMs: millis({ min: 10, max: HOUR, default: 10 * SECOND,
+      prose:
+        'How long a request may wait for a connection while all are in use (maxConnections, maxQueue). After that it fails with 503 and Retry-After. Over HTTP/2, `connectMs` is added.' }),
   }, 'How long the proxy waits for a server.'),
   reuse: choice(['safe', 'always'], { default: 'safe',
     prose:
-      'Which connections may carry a request that must not be sent twice (POST, PATCH, a large body). `safe`: a new connection, so that no request is lost if the server closes an idle one. `always`: also a connection used within the last half second, which saves the handshake. Over HTTP/2 all requests share a connection: a server that closes it names the requests that it did not process.' }),
+      'Which connections may carry a request that must not be sent twice (POST, PATCH, a large body). `safe`: a connection whose last response ended at most 10 ms ago, else a new one, so that no request is lost if the server closes an idle connection. `always`: one whose last response ended within half a second. Over HTTP/2 all requests share a connection: a server that closes it names the requests that it did not process.' }),
   http2: flag({ default: false,
     prose:
       'Use HTTP/2 to the servers. An https server negotiates it by ALPN; if it does not choose `h2`, HTTP/1.1 is used for a minute. An http server gets HTTP/2 from the first byte (prior knowledge, `h2c`), without a fallback. WebSockets always use HTTP/1.1.' }),
   maxConnections: whole({ min: 1, max: 65_535, default: 256,
     prose:
       'Most connections to each server. Over HTTP/2: most requests in flight to a server, over as few connections as its stream limit allows. Further requests wait in a queue (maxQueue).' }),
+  maxStreams: Type.Optional(
+    whole({ min: 1, max: 65_535,
+      prose:
+        'Most WebSockets and event streams (text/event-stream) to each server. They have places of their own, and use none of maxConnections. A further one gets 503 with Retry-After. Left out: as many as maxConnections.' }),
+  ),
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB,
     prose:

@@ -49,6 +49,9 @@ export const routeCacheSchema = section({
   }),
   setCookie: choice(['skip', 'store'], { default: 'skip',
     prose: 'The treatment of a response with Set-Cookie. `skip`: it is not stored. `store`: it is stored, and every client gets the cookie of the first one.' }),
+  rangeFetch: choice(['part', 'whole'], { default: 'part',
+    prose:
+      'The fetch for a request with Range whose part is not stored. `part`: that part; requests for different parts are different fetches. `whole`: the whole response, once for all parts; each client gets its part as soon as its bytes arrive. A response that may not be stored, or is larger than `maxEntryBytes`, is fetched in parts. Use `whole` for objects that clients read in many parts. A client that wants the end of an object then waits for all of it.' }),
   maxEntryBytes: Type.Optional(
     size({ min: 0, max: 16 * GiB,
       prose: 'Largest body that is stored for this route. The smaller of this and cache.maxEntryBytes applies. 0: only responses without a body are stored.' }),

@@ -2,19 +2,34 @@
 import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
+import type { Stored } from '../../store/store.ts'
 import type { ClientResponse } from '../client/response.ts'
+
+/** A response that is still arriving, as the followers in this process read it. */
+export interface SharedResponse extends Stored {
+  /** The position of the first byte that can still be read before the end has come. */
+  readonly availableFrom: number
+  /** A follower cannot read it, and waits for its end: no reader is to hold it up. */
+  await(): void
+}
+
+/** Returns true if a follower may be served a response that is still arriving. */
+export type MayRead = (shared: SharedResponse) => boolean
 
 /**
  * The end of a follower's wait.
  * - `ended`: the fetch has ended with this outcome, and another look-up is worthwhile.
+ * - `reads`: the response is arriving, and may serve this follower.
  * - `leads`: the fetch took too long. This follower fetches too, and the others wait for either.
  */
 export type Waited =
   | { readonly kind: 'ended'; readonly outcome: Outcome }
+  | { readonly kind: 'reads'; readonly shared: SharedResponse }
   | { readonly kind: 'leads'; readonly lead: Fetch; readonly stealFrom: string }
 
 interface Follower {
   readonly response: Pick<ClientResponse, 'hasLeft'>
+  readonly mayRead: MayRead
   wake(waited: Waited): void
 }
 
@@ -32,9 +47,10 @@ export class Fetch {
   /** True once a follower in this process has waited for it. */
   joined = false
   readonly #fetches: Fetches
-  #followers: Follower[] = []
+  readonly #followers: Follower[] = []
   /** The fetch that its followers wait for too, because this one took too long. */
   #successor: Fetch | undefined
+  #shared: SharedResponse | undefined
   #hasBegun = false
   #isOver = false
   #patience: NodeJS.Timeout | undefined
@@ -56,13 +72,29 @@ export class Fetch {
     this.#arm()
   }
 
-  /** Waits for it. Never rejects. */
-  follow(response: Pick<ClientResponse, 'hasLeft'>): Promise<Waited> {
+  /** Waits for it, or for a response that arrives and may serve this follower. Never rejects. */
+  follow(response: Pick<ClientResponse, 'hasLeft'>, mayRead: MayRead): Promise<Waited> {
     this.joined = true
     return new Promise(wake => {
-      this.#followers.push({ response, wake })
-      this.#arm()
+      this.#admit([{ response, mayRead, wake }])
     })
+  }
+
+  /** The response arrives: followers that it may serve read it, now and until the fetch is settled. The others go on waiting. */
+  share(shared: SharedResponse): void {
+    if (this.#isOver) return
+    this.#shared = shared
+    this.#admit(this.#followers.splice(0))
+  }
+
+  #admit(followers: readonly Follower[]): void {
+    const shared = this.#shared
+    for (const follower of followers) {
+      if (shared !== undefined && follower.mayRead(shared)) follower.wake({ kind: 'reads', shared })
+      else this.#followers.push(follower)
+    }
+    if (this.#followers.length > 0) shared?.await()
+    this.#arm()
   }
 
   /** Releases all followers, here and elsewhere. The first call counts. */
@@ -99,9 +131,8 @@ export class Fetch {
     const { fetch, begun } = this.#fetches.succeed(this)
     const first = begun ? waiting.shift() : undefined
     this.#successor = fetch
-    fetch.#followers.push(...waiting)
     if (waiting.length > 0) fetch.joined = true
-    fetch.#arm()
+    fetch.#admit(waiting)
     first?.wake({ kind: 'leads', lead: fetch, stealFrom: this.#lease?.token ?? '' })
   }
 }

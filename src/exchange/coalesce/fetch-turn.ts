@@ -3,12 +3,12 @@ import type { RangeAsked } from '../../policy/combine.ts'
 import type { Decision } from '../../policy/decide.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
 import type { Leases } from '../../store/lease.ts'
-import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
 import type { ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { acquireLease } from './acquire-lease.ts'
-import type { Coalescer, Fetch } from './coalescer.ts'
+import type { Coalescer, Fetch, SharedResponse } from './coalescer.ts'
 import { hitForMissKey, type HitForMiss } from './hit-for-miss.ts'
+import { mayRead, type MayReadParts } from './may-read.ts'
 
 /** A decision that needs the origin. */
 export type FetchDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
@@ -31,14 +31,16 @@ export const maxWaits = 2
 /**
  * - `fetch`: it fetches, and leads if its attempt says so. `asClientMade`: with the client's own preconditions and Range.
  * - `look-again`: a fetch that it waited for has ended, or an entry may be newer than its last look-up.
+ * - `read`: the response to the fetch that it waited for is arriving, and may serve it.
  * - `handled`: its client has left. Nothing is to be done.
  */
 export type FetchTurn =
   | { readonly kind: 'fetch'; readonly attempt: Attempt; readonly asClientMade: boolean }
   | { readonly kind: 'look-again'; readonly attempt: Attempt }
+  | { readonly kind: 'read'; readonly attempt: Attempt; readonly shared: SharedResponse }
   | { readonly kind: 'handled' }
 
-export interface FetchTurnParts {
+export interface FetchTurnParts extends MayReadParts {
   readonly coalescer: Coalescer
   /** True if requests for one variant wait for one fetch. */
   readonly coalesce: boolean
@@ -46,7 +48,6 @@ export interface FetchTurnParts {
   readonly coalesceWaitMs: number
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
-  readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
   readonly observer: ExchangeObserver
 }
@@ -78,7 +79,8 @@ async function waitForLeader(parts: FetchTurnParts, exchange: RoutedExchange, de
   const { reason } = decision
   const waits = attempt.waits + 1
   observer.count('waits')
-  const waited = await fetch.follow(exchange.response)
+  const waited = await fetch.follow(exchange.response, shared => mayRead(parts, exchange, shared))
+  if (waited.kind === 'reads') return { kind: 'read', attempt: { waits, reason, lead: undefined }, shared: waited.shared }
   if (waited.kind === 'ended') return { kind: 'look-again', attempt: { waits: waited.outcome === 'refused' ? maxWaits : waits, reason, lead: undefined } }
   const { lead, stealFrom } = waited
   return leases === undefined
@@ -109,8 +111,10 @@ async function waitForLease(parts: FetchTurnParts, { routed, response }: RoutedE
 }
 
 /** The Range of the request to the origin: the client's, or the rest of a stored part if the whole may be stored (RFC 9111 §3.3). */
-export function rangeToFetch({ routed: { request: { range, ifRange } } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean): RangeAsked | undefined {
-  if (range !== undefined) return { range, ifRange }
+export function rangeToFetch({ routed: { request: { range, ifRange }, fetchesWhole } }: RoutedExchange, decision: FetchDecision, asClientMade: boolean):
+  | RangeAsked
+  | undefined {
+  if (range !== undefined) return fetchesWhole && !asClientMade ? undefined : { range, ifRange }
   return decision.action === 'complete' && !asClientMade ? decision.rest : undefined
 }
 

@@ -97,10 +97,10 @@ export function hitForMissKey(asked: RoutedRequest): string {
   return keyFor(asked, uncacheableOutcome(asked))
 }
 
-function keyFor({ key, fetchKey, request }: RoutedRequest, outcome: Outcome): string {
+function keyFor({ key, fetchKey, fetchesPart }: RoutedRequest, outcome: Outcome): string {
   if (outcome === 'uncacheable') return fetchKey
   // A range says nothing about the whole.
-  return withCredentials(request.range === undefined ? key : fetchKey)
+  return withCredentials(fetchesPart ? fetchKey : key)
 }
 
 /** Returns the outcome that followers get if the response cannot be shared. */

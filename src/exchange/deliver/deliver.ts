@@ -10,7 +10,7 @@ import type { Body, Stored } from '../../store/store.ts'
 import type { ClientExchange, ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { writable } from '../client/response.ts'
 import { MultipartBody } from './multipart.ts'
-import { ResumedBody } from './resumed-body.ts'
+import { ResumedBody, type SentBytes } from './resumed-body.ts'
 import { sendHead } from '../client/sending.ts'
 import { unconditionalFields } from '../../forwarding/request-fields.ts'
 
@@ -76,7 +76,7 @@ function mayRefetch({ routed: { request } }: RoutedExchange, { part }: Metadata)
   return part === undefined && !request.directives.onlyIfCached
 }
 
-function continued({ routed }: RoutedExchange, stored: Stored, { origins, observer }: DeliverParts): Body {
+function continued({ routed }: RoutedExchange, stored: Stored, { origins, observer }: DeliverParts): ResumedBody {
   const { request: { target }, route: { origin, forwarding: { retryOn } } } = routed
   return new ResumedBody(stored, sink => {
     observer.count('bodiesContinued')
@@ -86,10 +86,29 @@ function continued({ routed }: RoutedExchange, stored: Stored, { origins, observ
 
 const contentType: ReadonlySet<string> = new Set(['content-type'])
 
+/**
+ * Sends the rest of a body whose head and first bytes the client has. If it is lost, and the origin no longer has the same, the
+ * response is truncated. Never rejects.
+ */
+export async function deliverRest(exchange: RoutedExchange, stored: Stored, already: SentBytes, parts: DeliverParts): Promise<void> {
+  const { response } = exchange
+  const rest = continued(exchange, stored, parts).resume(already, stored.meta.bodyBytes)
+  try {
+    await writable(response)
+    await pipe(exchange, rest, await rest.next())
+    response.end()
+  } catch {
+    response.cut()
+  } finally {
+    await rest.return()
+  }
+}
+
 /** Sends a head and the bytes of a body from `start` up to, not including, `end`. */
 function send(exchange: RoutedExchange, status: number, head: string[], body: Body, start: number, end: number): boolean | Promise<boolean> {
   const { routed, response } = exchange
-  if (status !== 204) head.push('content-length', String(end - start)) // RFC 9110 §8.6: none on a 204
+  // RFC 9110 §8.6: none on a 204. A response that is still arriving may have no known length.
+  if (status !== 204 && end !== Infinity) head.push('content-length', String(end - start))
   if (routed.request.method === 'HEAD') {
     if (sendHead(exchange, status, head)) response.end()
     return true
@@ -130,11 +149,7 @@ async function streamBody(exchange: ClientExchange, status: number, head: string
   }
   try {
     if (!sendHead(exchange, status, head)) return true
-    for (let next = first; next.done !== true; next = await chunks.next()) {
-      if (response.hasLeft) break
-      exchange.bodyBytes += next.value.length
-      if (!response.write(next.value)) await writable(response)
-    }
+    await pipe(exchange, chunks, first)
     response.end()
   } catch {
     response.cut()
@@ -142,4 +157,14 @@ async function streamBody(exchange: ClientExchange, status: number, head: string
     await chunks.return?.()
   }
   return true
+}
+
+/** Sends chunks from `first` on, until the end or until the client leaves. */
+async function pipe(exchange: ClientExchange, chunks: AsyncIterator<Buffer>, first: IteratorResult<Buffer>): Promise<void> {
+  const { response } = exchange
+  for (let next = first; next.done !== true; next = await chunks.next()) {
+    if (response.hasLeft) return
+    exchange.bodyBytes += next.value.length
+    if (!response.write(next.value)) await writable(response)
+  }
 }

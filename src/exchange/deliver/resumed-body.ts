@@ -24,10 +24,15 @@ export class ResumedBody implements Body {
   }
 
   /** @throws BodyGone before the first chunk if the store has nothing, or later if the origin does not have the same either. */
-  async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
-    const sent = { start, end: start, checksum: 0 }
+  read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
+    return this.resume({ start, end: start, checksum: 0 }, end)
+  }
+
+  /** As `read`, for a client that has some bytes already. */
+  async *resume(already: SentBytes, end: number): AsyncGenerator<Buffer, void, undefined> {
+    const sent = { ...already }
     try {
-      for await (const chunk of this.#stored.body.read(start, end)) {
+      for await (const chunk of this.#stored.body.read(sent.end, end)) {
         sent.checksum = crc32(chunk, sent.checksum)
         sent.end += chunk.length
         yield chunk
@@ -35,7 +40,7 @@ export class ResumedBody implements Body {
       return
     } catch (error) {
       // Nothing was sent: that is a miss, and the next lookup leads to a fetch.
-      if (sent.end === start) throw error
+      if (sent.end === sent.start) throw error
     }
     const rest = new OriginRemainder(this.#stored.meta, sent, end)
     rest.begin(this.#refetch(rest))
@@ -48,7 +53,7 @@ export class ResumedBody implements Body {
 }
 
 /** Bytes of a body that a client has: from `start` up to, not including, `end`. */
-interface Sent {
+export interface SentBytes {
   readonly start: number
   readonly end: number
   readonly checksum: number
@@ -59,7 +64,7 @@ const mostWaitingBytes = 262_144
 
 class OriginRemainder implements ResponseSink {
   readonly #meta: Metadata
-  readonly #sent: Sent
+  readonly #sent: SentBytes
   readonly #end: number
   #origin: OriginExchange | undefined
   #state: 'open' | 'whole' | 'failed' = 'open'
@@ -70,7 +75,7 @@ class OriginRemainder implements ResponseSink {
   #wake: () => void = () => {}
 
   /** @param end where the requested range ends */
-  constructor(meta: Metadata, sent: Sent, end: number) {
+  constructor(meta: Metadata, sent: SentBytes, end: number) {
     this.#meta = meta
     this.#sent = sent
     this.#end = end
@@ -112,7 +117,8 @@ class OriginRemainder implements ResponseSink {
   onHead(status: number, fields: FieldLines): void {
     const { status: storedStatus, fields: storedFields, bodyBytes } = this.#meta
     const length = announcedLength(fields)
-    const same = status === storedStatus && (length === -1 || length === bodyBytes)
+    // A response that never came to its end may have had no known length.
+    const same = status === storedStatus && (length === -1 || bodyBytes === Infinity || length === bodyBytes)
       && describing.every(name => fieldValue(fields, name) === fieldValue(storedFields, name))
     if (!same) this.#fail()
   }
@@ -136,7 +142,8 @@ class OriginRemainder implements ResponseSink {
   }
 
   onEnd(): void {
-    if (this.#received !== this.#meta.bodyBytes) return this.#fail()
+    const { bodyBytes } = this.#meta
+    if (bodyBytes === Infinity ? this.#received < this.#sent.end : this.#received !== bodyBytes) return this.#fail()
     this.#state = 'whole'
     this.#wake()
   }

@@ -1,15 +1,18 @@
 // The causes that hold up an origin's response, and the moment when it may go on.
 import type { OriginExchange } from '../../origin/origin.ts'
 
-export type Holder = 'client' | 'store'
+/** `readers`: the clients that read the tee. */
+export type Holder = 'client' | 'store' | 'readers'
+
+const bits: Readonly<Record<Holder, number>> = { client: 1, store: 2, readers: 4 }
 
 /** The origin is paused while anybody holds it up. */
 export class BackPressure {
   readonly #clientTooSlow: () => void
   readonly #slowClientMs: number
   #origin: OriginExchange | undefined
-  #client = false
-  #store = false
+  /** A bit for each that holds it up. */
+  #holders = 0
   #patience: NodeJS.Timeout | undefined
 
   /** @param clientTooSlow called once, when the client first held it up `slowClientMs` milliseconds ago, unless `end` came before */
@@ -24,18 +27,25 @@ export class BackPressure {
   }
 
   hold(who: Holder): void {
-    if (who === 'store') this.#store = true
-    else {
-      this.#client = true
-      this.#patience ??= setTimeout(this.#clientTooSlow, this.#slowClientMs)
-    }
+    this.#holders |= bits[who]
+    if (who === 'client') this.#patience ??= setTimeout(this.#clientTooSlow, this.#slowClientMs)
     this.#origin?.pause()
   }
 
   release(who: Holder): void {
-    if (who === 'store') this.#store = false
-    else this.#client = false
-    if (!this.#client && !this.#store) this.#origin?.resume()
+    this.#holders &= ~bits[who]
+    if (this.#holders === 0) this.#origin?.resume()
+  }
+
+  /** True while it is held up by that one. */
+  isHeldBy(who: Holder): boolean {
+    return (this.#holders & bits[who]) !== 0
+  }
+
+  /** The client receives no more from this fill, and holds nobody up. */
+  clientGone(): void {
+    clearTimeout(this.#patience)
+    this.release('client')
   }
 
   end(): void {

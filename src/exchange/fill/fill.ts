@@ -2,89 +2,74 @@
 import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
-import { forwardStatus } from '../../policy/cache-status.ts'
 import { isFailureStatus, type OriginFailure } from '../../policy/decide.ts'
+import type { RangeAsked } from '../../policy/combine.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
-import { isNotModified, notModifiedFields } from '../../policy/validation.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
-import { isConditional, type FillParts, type FillPlan } from './plan.ts'
+import { isConditional, planAgain, type FillOwner, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
-import { sendInterim } from '../client/interim.ts'
 import { originFields } from './message-fields.ts'
+import { Sharing } from './sharing.ts'
+import type { FillState } from './state.ts'
+import { FillClient, type FillClientListener } from './fill-client.ts'
+import { HeldEvents } from './held-events.ts'
 import { unstoredOutcome } from '../coalesce/outcome.ts'
-import { sendProblem } from '../client/problem.ts'
-import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
 import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
-import { isStored, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
+import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
 import { staleFallback } from '../stale-fallback.ts'
-import { clientFields, clientTrailers } from '../../forwarding/response-fields.ts'
-
-/**
- * The state of a fill.
- *
- * | state | until | bytes of the origin go to | the client leaves | the origin fails |
- * |---|---|---|---|---|
- * | requesting | the final head comes | | goes on if the response may be stored | a stale response, or a problem document |
- * | relaying | the body ends | client and store | goes on if it is being stored | the response is truncated, visibly |
- * | completing | the rest of a stored part is there | the store; the client is served from it afterwards | goes on | a problem document |
- * | serving-stored | the client has a stored response, or a new fill takes over | nobody | goes on | nothing |
- * | done | | nobody | nothing | nothing |
- */
-type State = 'requesting' | 'relaying' | 'completing' | 'serving-stored' | 'done'
 
 /** A fill in progress. It goes on when the client leaves, if the response may be stored. */
-export class Fill implements ResponseSink, ServedFill {
+export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly parts: FillParts
   readonly exchange: RoutedExchange
   readonly plan: FillPlan
   readonly storer: ResponseStorer
-  readonly #done: () => void
+  readonly client: FillClient
+  readonly #owner: FillOwner
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
+  readonly #sharing: Sharing
   /** True if the fill requests the missing rest of an incomplete response, for a client that wants the whole. */
   readonly #forRest: boolean
-  #state: State = 'requesting'
+  /** The part that the client wants of a response that is fetched whole; undefined: it gets what is fetched. */
+  readonly #wanted: RangeAsked | undefined
+  #state: FillState = 'requesting'
   #origin: OriginExchange | undefined
   #slowTimer: NodeJS.Timeout | undefined
-  /** True while the client waits for bytes: not after a 304, after it left, or in a background refresh. */
-  #clientWaits: boolean
   #receivedBytes = 0
   #announcedBytes = -1
-  /** Events of the origin that wait until something is done with its head (`holdUntil`); undefined: none waits. */
-  #waiting: (() => void)[] | undefined
+  /** Events of the origin that wait until something is done with its head (`holdUntil`). */
+  readonly #events = new HeldEvents()
   /** The update of stored responses by a HEAD. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
 
-  /** @param done called once, when the fill has ended */
-  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, done: () => void) {
+  constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, owner: FillOwner) {
     this.parts = parts
     this.exchange = exchange
     this.plan = plan
-    this.#done = done
+    this.#owner = owner
     this.storer = new ResponseStorer(parts, exchange.routed, plan)
     this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
-    this.#clientWaits = plan.answering
+    const { request: { range, ifRange } } = exchange.routed
+    this.#wanted = plan.range === undefined && range !== undefined ? { range, ifRange } : undefined
+    this.client = new FillClient(parts, exchange, plan, this)
     this.#requestTimeMs = parts.clock.now()
-    // Followers wait for the origin, not for this client. If the client blocks the fill for `slowClientMs`, the lead is released
-    // and a follower may fetch. The store keeps the response that was requested last.
+    // No follower in this process waits for this client. If it blocks the fill for `slowClientMs`, the lead is released, and a
+    // follower in another process may fetch. The store keeps the response that was requested last.
     this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
+    this.#sharing = new Sharing(this, this.#pressure, owner.windows, () => this.#abandon())
   }
 
   start(): void {
-    const { routed: { request, route, forwarded }, response } = this.exchange
-    if (this.#clientWaits) {
-      this.exchange.outcome = 'miss'
-      this.exchange.reason = this.plan.reason
-      response.onClose(this.#clientLeft)
-      response.onDrain(this.#clientDrained)
-    }
-    if (this.#clientWaits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
+    const { routed: { request, route, forwarded } } = this.exchange
+    this.client.begin()
+    if (this.client.waits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
       this.#slowTimer = setTimeout(this.#originIsSlow, route.rules.staleIfSlowMs)
     }
     this.parts.observer.count('fillsBegun')
@@ -101,22 +86,18 @@ export class Fill implements ResponseSink, ServedFill {
     }
   }
 
-  get clientWaits(): boolean {
-    return this.#clientWaits
-  }
-
   onTry(server: string): void {
     this.exchange.tried(server, this.parts.clock.monotonic())
   }
 
   onInterim(status: number, fields: FieldLines): void {
-    if (this.#clientWaits) sendInterim(this.exchange.response, status, fields, this.exchange.routed.cacheOnly)
+    this.client.interim(status, fields)
   }
 
   onHead(status: number, fields: FieldLines): void {
     clearTimeout(this.#slowTimer)
     // Nothing of the response is stored or sent before the identity of a waiting client has acted on it.
-    const acting = this.#clientWaits ? this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false }) : undefined
+    const acting = this.client.waits ? this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false }) : undefined
     if (acting === undefined) return this.#takeHead(status, fields)
     let refused: SpringhouseError | undefined
     const acted = acting.then(() => undefined, (error: unknown) => {
@@ -133,8 +114,7 @@ export class Fill implements ResponseSink, ServedFill {
     if (this.#state === 'done') return
     this.#origin?.abort()
     this.parts.observer.failed(error, this.exchange)
-    if (this.#clientWaits) sendProblem(this.exchange, error, this.cacheStatus(undefined, undefined))
-    this.clientServed()
+    this.client.fail(error)
     this.settle()
   }
 
@@ -163,6 +143,11 @@ export class Fill implements ResponseSink, ServedFill {
     storer.begin(head, this.#announcedBytes)
     if (this.#forRest && this.#takeRest(status)) return
     if (!storer.open) this.#willNotStore(status)
+    if (this.#wanted !== undefined && status === 200 && !storer.open && this.client.waits) {
+      // The whole is of no use to others, and perhaps much longer than the part.
+      this.#origin?.abort()
+      return this.refetch()
+    }
     const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)
     if (superseded === undefined) this.#relayHead(status, fields)
     // A client that has this response must not be served the superseded one afterwards, by any replica.
@@ -174,14 +159,11 @@ export class Fill implements ResponseSink, ServedFill {
 
   /** Holds the origin's next events until `done` has resolved and `act` has run. `act` may hold them again. */
   #holdUntil(done: Promise<void>, act: () => void): void {
-    this.#waiting = []
+    this.#events.hold()
     this.#pressure.hold('store')
     void done.then(() => {
-      const waiting = this.#waiting ?? []
-      this.#waiting = undefined
-      act()
-      for (const event of waiting) event()
-      if (this.#waiting === undefined) this.#pressure.release('store')
+      this.#events.release(act)
+      if (!this.#events.isHolding) this.#pressure.release('store')
     })
   }
 
@@ -205,7 +187,12 @@ export class Fill implements ResponseSink, ServedFill {
     const { mayStore, lead } = this.plan
     this.#notStored(reason)
     // The rest of a part says nothing about whether the whole may be stored.
-    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest))
+    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest && !this.#isPartOfWhole))
+  }
+
+  // On a route that fetches the whole, a part is requested only if the whole may not be stored.
+  get #isPartOfWhole(): boolean {
+    return this.plan.range !== undefined && this.exchange.routed.fetchesWhole
   }
 
   #notStored(reason: NotStoredReason): void {
@@ -214,53 +201,41 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   #relayHead(status: number, fields: FieldLines): void {
-    if (!this.#clientWaits) {
-      if (!this.storer.open) this.#giveUp()
+    if (this.#wanted !== undefined && this.storer.arriving !== undefined && status === 200 && this.client.waits) {
+      this.#state = 'completing'
       return
     }
-    const { routed: { request, cacheOnly }, response } = this.exchange
-    const head = clientFields(fields, cacheOnly, this.parts.via, this.cacheStatus(status, this.storer.notStored))
-    // The request to the origin had no conditions. The client's request had one (RFC 9110 §13.2.2).
-    if (this.plan.unconditional && isNotModified(request, status, fields, this.parts.clock.now())) {
-      if (sendHead(this.exchange, 304, notModifiedFields(head))) response.end()
-      this.clientServed()
-      if (!this.storer.open) this.#giveUp()
-      return
-    }
-    if (sendHead(this.exchange, status, head)) return
     // A response that this client cannot be sent is not stored either.
-    this.clientServed()
-    this.#giveUp()
+    const sent = !this.client.waits || this.client.head(status, fields, this.storer.notStored)
+    if (!sent || (!this.client.waits && !this.storer.open)) this.#giveUp()
   }
 
   // Node holds a head back until there is body to send with it. A stream of events may have none for long.
   onHeadAlone(): void {
-    if (this.#waiting !== undefined) {
-      this.#waiting.push(() => this.onHeadAlone())
-      return
-    }
-    if (this.#clientWaits && this.exchange.response.headersSent) sendHeadAlone(this.exchange)
-  }
-
-  cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string {
-    return forwardStatus({ reason: this.plan.reason, status, notStored, waited: this.plan.waited })
+    if (!this.#events.keep(() => this.onHeadAlone())) this.client.headAlone()
   }
 
   onData(chunk: Buffer): void {
-    if (this.#waiting !== undefined) {
-      this.#waiting.push(() => this.onData(chunk))
-      return
-    }
+    if (this.#events.keep(() => this.onData(chunk))) return
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
-    if (!this.#clientWaits || this.#state !== 'relaying') return
-    if (this.storer.open && this.#receivedBytes === this.#announcedBytes) {
-      this.#last = chunk
-    } else {
-      this.exchange.bodyBytes += chunk.length
-      if (!this.exchange.response.write(chunk)) this.#pressure.hold('client')
+    const isLast = this.storer.open && this.#receivedBytes === this.#announcedBytes
+    // A body that arrives in one piece is stored a moment later.
+    if (this.#receivedBytes === chunk.length && !isLast) this.#sharing.begin(this.#announcedBytes)
+    if (isLast) this.#last = chunk
+    else this.#relay(chunk)
+  }
+
+  #relay(chunk: Buffer): void {
+    this.#sharing.push(chunk)
+    if (this.client.waits) {
+      const { arriving } = this.#sharing
+      if (this.#state === 'relaying' && !this.client.write(chunk)) this.#pressure.hold('client')
+      // Where a part lies may depend on the length.
+      else if (this.#state === 'completing' && arriving !== undefined && this.#announcedBytes >= 0) void serveArriving(this, arriving)
     }
+    this.#sharing.update()
   }
 
   #store(chunk: Buffer): void {
@@ -269,7 +244,8 @@ export class Fill implements ResponseSink, ServedFill {
     if (typeof taken === 'string') {
       this.#willNotStore(200)
       void supersede(this.parts, this.exchange.routed, this.plan, 200, taken, undefined)
-      if (!this.#clientWaits) this.#giveUp()
+      this.#sharing.notStored()
+      if (!this.client.waits && !this.#sharing.isRead) this.#giveUp()
       return
     }
     this.#pressure.hold('store')
@@ -277,12 +253,9 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   onEnd(trailers: FieldLines): void {
-    if (this.#waiting !== undefined) {
-      this.#waiting.push(() => this.onEnd(trailers))
-      return
-    }
+    if (this.#events.keep(() => this.onEnd(trailers))) return
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
-    if (trailers.length > 0 && this.#clientWaits && this.#state === 'relaying') sendTrailers(this.exchange, clientTrailers(trailers, this.exchange.routed.cacheOnly))
+    if (this.#state === 'relaying') this.client.trailers(trailers)
     const committed = this.#freshening === undefined ? this.storer.commit() : this.#freshening.then((): Outcome => 'failed')
     if (typeof committed === 'string') this.#finish(committed)
     else void committed.then(outcome => this.#finish(outcome), () => this.#finish('refused'))
@@ -293,35 +266,25 @@ export class Fill implements ResponseSink, ServedFill {
       if (isStored(outcome)) this.parts.observer.count('fillsCommitted')
       else this.#notStored(this.storer.notStored ?? 'store-refused')
     }
+    this.#sharing.complete(this.#last)
     if (this.#state === 'completing') {
       this.#state = 'serving-stored'
       void serveCompleted(this, outcome)
       return
     }
-    if (this.#clientWaits) {
-      this.exchange.bodyBytes += this.#last?.length ?? 0
-      this.exchange.response.end(this.#last)
-      this.clientServed()
-    }
+    this.client.end(this.#last)
     this.settle(outcome)
   }
 
   onError(error: SpringhouseError, headSeen: boolean): void {
-    if (this.#waiting !== undefined) {
-      this.#waiting.push(() => this.onError(error, headSeen))
-      return
-    }
+    if (this.#events.keep(() => this.onError(error, headSeen))) return
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.storer.open) this.parts.observer.count('fillsAborted')
     this.storer.abort()
+    this.#sharing.break()
     this.parts.observer.failed(error, this.exchange)
     if (!headSeen && this.#serveStale('unreachable')) return
-    if (this.#clientWaits) {
-      // After the head only truncation is honest: an incomplete response must not seem complete.
-      if (this.exchange.response.headersSent) this.exchange.response.cut()
-      else sendProblem(this.exchange, error, this.cacheStatus(undefined, undefined))
-      this.clientServed()
-    }
+    this.client.fail(error)
     this.settle()
   }
 
@@ -335,59 +298,62 @@ export class Fill implements ResponseSink, ServedFill {
   }
 
   refetch(): void {
-    this.#detach()
-    const range = this.#forRest ? undefined : this.plan.range
-    const plan: FillPlan = { ...this.plan, stamp: this.parts.purgeLog.applied, validating: undefined, staleFallback: undefined, part: undefined, range,
-      answering: this.#clientWaits }
-    this.#clientWaits = false
+    const plan = { ...this.#planAgain, answering: this.client.waits }
+    this.client.release()
     this.#state = 'done'
     this.#pressure.end()
-    new Fill(this.parts, this.exchange, plan, this.#done).start()
+    this.exchange.notStored = undefined
+    new Fill(this.parts, this.exchange, plan, this.#owner).start()
+  }
+
+  fetchBeside(): void {
+    this.#owner.start(this.exchange, { ...this.#planAgain, lead: undefined, answering: true })
+  }
+
+  get #planAgain(): FillPlan {
+    return planAgain(this.plan, this.parts.purgeLog.applied, this.#forRest ? undefined : this.#wanted ?? this.plan.range)
   }
 
   readonly #originIsSlow = (): void => {
-    if (this.#state !== 'requesting' || !this.#clientWaits) return
+    if (this.#state !== 'requesting' || !this.client.waits) return
     const fallback = staleFallback(this.parts, this.exchange.routed.request, this.plan.staleFallback, 'slow')
     if (fallback !== undefined) void serveStaleMeanwhile(this, fallback)
   }
 
-  readonly #clientDrained = (): void => this.#pressure.release('client')
+  onDrained(): void {
+    this.#pressure.release('client')
+  }
 
   // A response that may be stored is fetched to its end, for the next client. It gives way to requests whose clients wait.
-  readonly #clientLeft = (): void => {
-    if (!this.#clientWaits) return
-    this.clientServed()
+  onLeft(): void {
+    this.client.served()
     // A stored response that is being served ends by itself.
     if (this.#state === 'serving-stored') return
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
-    if (!mayYetStore) return this.#giveUp()
-    this.#pressure.release('client')
-    if (this.plan.lead?.joined !== true)
-      this.#origin?.unwanted(() => {
-        if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
-      })
+    if (!mayYetStore && !this.#sharing.isRead) return this.#giveUp()
+    this.#sharing.update()
+    if (!this.#sharing.isRead) this.#abandon()
   }
 
-  clientServed(): void {
-    this.releaseClient()
-    this.exchange.end()
+  /** No client receives it any more. */
+  #abandon(): void {
+    if (this.#state === 'serving-stored' || this.#state === 'done') return
+    if (this.#state !== 'requesting' && !this.storer.open) return this.#giveUp()
+    if (this.plan.lead?.joined === true) return
+    this.#origin?.unwanted(() => {
+      if (this.#state !== 'serving-stored' && this.#state !== 'done') this.#giveUp()
+    })
   }
 
-  releaseClient(): void {
+  onReleased(): void {
     clearTimeout(this.#slowTimer)
-    this.#clientWaits = false
-    this.#detach()
-    this.#pressure.release('client')
-  }
-
-  #detach(): void {
-    this.exchange.response.offClose(this.#clientLeft)
-    this.exchange.response.offDrain(this.#clientDrained)
+    this.#pressure.clientGone()
   }
 
   #giveUp(): void {
     this.#origin?.abort()
     this.storer.abort()
+    this.#sharing.break()
     this.settle()
   }
 
@@ -396,6 +362,6 @@ export class Fill implements ResponseSink, ServedFill {
     this.#state = 'done'
     this.#pressure.end()
     this.plan.lead?.settle(outcome)
-    this.#done()
+    this.#owner.ended()
   }
 }

@@ -9,6 +9,8 @@ import type { CacheRequest } from '../../policy/request.ts'
 import type { Fetch } from '../coalesce/coalescer.ts'
 import type { DeliverParts } from '../deliver/deliver.ts'
 import type { HitForMiss } from '../coalesce/hit-for-miss.ts'
+import type { RoutedExchange } from '../client/exchange.ts'
+import type { WindowBudget } from './window-budget.ts'
 
 export interface FillParts extends DeliverParts {
   readonly clock: Clock
@@ -52,4 +54,18 @@ export interface FillPlan {
 /** True if the request to the origin has a condition that a 304 or 412 responds to: this cache's or, if the request goes as the client made it, the client's. */
 export function isConditional({ validating, unconditional }: FillPlan, { ifNoneMatch, ifModifiedSince }: CacheRequest): boolean {
   return validating !== undefined || (!unconditional && (ifNoneMatch !== undefined || ifModifiedSince !== undefined))
+}
+
+/** The common part of all fills. */
+export interface FillOwner {
+  readonly windows: WindowBudget
+  /** Begins another fill. */
+  start(exchange: RoutedExchange, plan: FillPlan): void
+  /** Called once, when a fill has ended. */
+  ended(): void
+}
+
+/** Returns the plan of another fetch for the same request, with nothing stored to start from. @param range to request; undefined: the whole */
+export function planAgain(plan: FillPlan, stamp: LogPosition, range: RangeAsked | undefined): FillPlan {
+  return { ...plan, stamp, validating: undefined, staleFallback: undefined, part: undefined, range }
 }

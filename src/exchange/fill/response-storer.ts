@@ -46,6 +46,11 @@ export class ResponseStorer {
     return this.open ? this.#meta?.variant : undefined
   }
 
+  /** The response as it is being stored, if the body is stored as it arrives and whole. */
+  get arriving(): Metadata | undefined {
+    return this.open && this.#combining === undefined && this.whole ? this.#meta : undefined
+  }
+
   /** True if the complete response results, not a part. */
   get whole(): boolean {
     return this.#meta !== undefined && this.#meta.part === undefined
@@ -192,9 +197,9 @@ export class ResponseStorer {
     for (const variant of variants) await this.forget(variant)
   }
 
-  // The rest of a part says nothing of whether the whole, which the followers want, could be stored.
+  // A part says nothing of whether the whole could be stored, if that is what the followers want.
   #outcome(meta: Metadata, taken: boolean): Outcome {
-    if (meta.part === undefined || this.#asked.request.range !== undefined) return storedOutcome(this.#parts, this.#asked, meta, taken)
+    if (meta.part === undefined || (this.#asked.request.range !== undefined && !this.#asked.fetchesWhole)) return storedOutcome(this.#parts, this.#asked, meta, taken)
     return taken ? 'stored' : 'refused'
   }
 

@@ -10,6 +10,7 @@ import { storedOutcome } from '../coalesce/outcome.ts'
 import { deliverStored, type Occasion } from '../deliver/deliver.ts'
 import { verdictNow } from '../lookup.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
+import type { FillClient } from './fill-client.ts'
 import { freshenFrom304 } from './freshen.ts'
 import type { StaleFallback } from '../stale-fallback.ts'
 import type { FillParts, FillPlan } from './plan.ts'
@@ -21,17 +22,13 @@ export interface ServedFill {
   readonly exchange: RoutedExchange
   readonly plan: FillPlan
   readonly storer: ResponseStorer
-  /** True while the client waits for a response. */
-  readonly clientWaits: boolean
-  cacheStatus(status: number | undefined, notStored: NotStoredReason | undefined): string
-  /** The client has its response, or has left. */
-  clientServed(): void
-  /** The client waits for this fill no longer. */
-  releaseClient(): void
+  readonly client: FillClient
   /** Ends the fill. Followers are released with this outcome, unless they have been before. */
   settle(outcome?: Outcome): void
   /** Fetches again, for the client's own request. */
   refetch(): void
+  /** Fetches for the client's own request, while this fill goes on without its client. */
+  fetchBeside(): void
 }
 
 /** RFC 9111 §4.3.4: the origin confirmed the stored response, which is freshened and served. Never rejects. */
@@ -48,43 +45,53 @@ export async function serveConfirmed(fill: ServedFill, validated: Stored, head: 
   return serveStored(fill, { meta, body: validated.body }, 304, notStored)
 }
 
-/** RFC 9111 §3.3: the stored part and the received rest are one response now, which is served from the store. Never rejects. */
+/** The whole is stored now, from a stored part and the received rest (RFC 9111 §3.3) or for a client that wants a part. Never rejects. */
 export async function serveCompleted(fill: ServedFill, outcome: Outcome): Promise<void> {
-  const complete = isStored(outcome) && fill.clientWaits ? await fill.storer.stored() : undefined
-  if (!fill.clientWaits) return fill.settle(outcome)
+  const complete = isStored(outcome) && fill.client.waits ? await fill.storer.stored() : undefined
+  if (!fill.client.waits) return fill.settle(outcome)
   if (complete === undefined) return fill.refetch()
   fill.plan.lead?.settle(outcome)
-  return serveStored(fill, complete, 206, undefined)
+  return serveStored(fill, complete, fill.plan.range === undefined ? 200 : 206, undefined)
+}
+
+/** Serves the client of a fill a part of the response that is still arriving. The fill goes on without its client. Never rejects. */
+export async function serveArriving(fill: ServedFill, arriving: Stored): Promise<void> {
+  const { exchange, parts, plan, client } = fill
+  const nowMs = parts.clock.now()
+  const occasion = { reason: plan.reason, ageMs: currentAgeMs(arriving.meta, nowMs), nowMs, cacheStatus: client.cacheStatus(200, undefined) }
+  client.release()
+  if (await deliver(fill, arriving, occasion) || exchange.response.hasLeft) exchange.end()
+  else fill.fetchBeside()
 }
 
 /** Serves what the origin has confirmed. Fetches again if its body is lost. Never rejects. */
 async function serveStored(fill: ServedFill, stored: Stored, status: number, notStored: NotStoredReason | undefined): Promise<void> {
-  if (!fill.clientWaits) return fill.settle()
+  if (!fill.client.waits) return fill.settle()
   const nowMs = fill.parts.clock.now()
-  const occasion = { reason: fill.plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus: fill.cacheStatus(status, notStored) }
+  const occasion = { reason: fill.plan.reason, ageMs: currentAgeMs(stored.meta, nowMs), nowMs, cacheStatus: fill.client.cacheStatus(status, notStored) }
   const delivered = await deliver(fill, stored, occasion)
-  if (!delivered && fill.clientWaits) return fill.refetch()
-  fill.clientServed()
+  if (!delivered && fill.client.waits) return fill.refetch()
+  fill.client.served()
   fill.settle()
 }
 
 /** Serves a stale response in place of the origin's. Never rejects. */
 export async function serveStale(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
-  if (!fill.clientWaits) return fill.settle()
+  if (!fill.client.waits) return fill.settle()
   fill.plan.lead?.settle('failed')
   fill.exchange.outcome = 'stale'
   const delivered = await deliver(fill, stored, occasion)
-  if (!delivered && fill.clientWaits) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
-  fill.clientServed()
+  if (!delivered && fill.client.waits) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.client.cacheStatus(undefined, undefined))
+  fill.client.served()
   fill.settle()
 }
 
 /** Serves a stale response while the fill goes on without its client. Never rejects. */
 export async function serveStaleMeanwhile(fill: ServedFill, { stored, occasion }: StaleFallback): Promise<void> {
-  fill.releaseClient()
+  fill.client.release()
   fill.exchange.outcome = 'stale'
   const delivered = await deliver(fill, stored, occasion)
-  if (!delivered) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.cacheStatus(undefined, undefined))
+  if (!delivered) sendProblem(fill.exchange, new SpringhouseError('ORIGIN_UNREACHABLE'), fill.client.cacheStatus(undefined, undefined))
   fill.exchange.end()
 }
 

@@ -83,6 +83,7 @@ export function compileRoutes(config: RoutingConfig): Route[] {
       cookies: cookieRule(route),
       setCookie: cache.setCookie,
       maxEntryBytes: Math.min(cache.maxEntryBytes ?? Infinity, config.cache.maxEntryBytes),
+      rangeFetch: cache.rangeFetch,
       tags,
     }
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }

@@ -1,6 +1,5 @@
 // A server of a pool: its connections, its requests in flight, and its ejection and health.
-import { isIP } from 'node:net'
-import type { Socket } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
@@ -20,6 +19,9 @@ const firstEjectionMs = 1_000
 const longestEjectionMs = 60_000
 /** Failed health checks in a row that make a server unhealthy. A passed check makes it healthy again. */
 const failedChecksToEject = 2
+
+/** The use of a place: a request with its response, or a WebSocket or event stream. */
+export type Kind = 'request' | 'stream'
 
 export interface OriginServerParts {
   /** Name of the pool. */
@@ -44,8 +46,12 @@ export class OriginServer implements Weighted {
   readonly address: string | undefined
   /** True if its address is no longer in DNS: requests in flight finish, and no new ones are sent. */
   retired = false
-  /** Requests that have a transport or wait for one. */
+  /** Requests that have a transport or wait for one, without those whose response is a stream. */
   pending = 0
+  /** WebSockets and event streams. They take no places of requests (maxStreams). */
+  readonly #streams = new Set<Socket | Transport>()
+  /** WebSockets whose connection is being made. */
+  #dialling = 0
   /** Callbacks that abort in-flight requests abandoned by their clients. */
   readonly #unwanted = new Set<() => void>()
   /** Connections that failed in a row, with no response between them. */
@@ -62,7 +68,6 @@ export class OriginServer implements Weighted {
   readonly #connector: buildConnector.connector
   readonly #servername: string | undefined
   readonly #lines: TransportPool
-  readonly #tunnels = new Set<Socket>()
   readonly #health: { stop(): Promise<void> } | undefined
 
   constructor({ origin, url, weight, address, config, clock, logger, sockets }: OriginServerParts) {
@@ -96,32 +101,47 @@ export class OriginServer implements Weighted {
 
   /**
    * Opens a bare socket to the server for another protocol, verified like its other connections. The socket counts as a request
-   * in flight until it is closed.
+   * stream until it is closed. The caller has checked `hasRoom`.
    */
   dial(opened: buildConnector.Callback): void {
     const { protocol, port, host } = new URL(this.url)
-    this.pending++
+    this.#dialling++
     const options = { hostname: this.address ?? plainHost(this.url), host, protocol, port, ...(this.#servername === undefined ? {} : { servername: this.#servername }) }
     this.#connector(options, (...result) => {
       const [error, socket] = result
-      if (error !== null) this.pending--
-      else {
-        this.#tunnels.add(socket)
-        socket.once('close', () => {
-          this.pending--
-          this.#tunnels.delete(socket)
-        })
+      this.#dialling--
+      if (error === null) {
+        this.#streams.add(socket)
+        socket.once('close', () => this.#streams.delete(socket))
       }
       opened(...result)
     })
   }
 
-  /** True if there is neither a transport for one more request nor room in the queue. */
-  get full(): boolean {
-    return this.pending >= this.#config.maxConnections + this.#config.maxQueue
+  /** WebSockets and event streams, those that are being opened included. */
+  get streams(): number {
+    return this.#streams.size + this.#dialling
   }
 
-  /** Gives the waiter a transport, now or when one is free. The caller has checked `full`. */
+  /** True if there is a place for one more: for a request a transport or room in the queue, for a WebSocket a place of a stream. */
+  hasRoom(kind: Kind): boolean {
+    if (kind === 'stream') return this.streams < (this.#config.maxStreams ?? this.#config.maxConnections)
+    return this.pending < this.#config.maxConnections + this.#config.maxQueue
+  }
+
+  /**
+   * Moves a request whose response is an event stream to a place of a stream, so that it holds up no others. False if all these
+   * places are taken.
+   */
+  becomesStream(transport: Transport): boolean {
+    if (!this.hasRoom('stream')) return false
+    this.#streams.add(transport)
+    this.pending--
+    transport.leavePool()
+    return true
+  }
+
+  /** Gives the waiter a transport, now or when one is free. The caller has checked `hasRoom`. */
   acquire(waiter: PoolWaiter): void {
     if (this.pending >= this.#config.maxConnections) this.#makeRoom()
     this.pending++
@@ -149,7 +169,7 @@ export class OriginServer implements Weighted {
 
   /** Takes back a transport: see Transport. */
   release(transport: Transport): void {
-    this.pending--
+    if (!this.#streams.delete(transport)) this.pending--
     transport.release()
   }
 
@@ -237,8 +257,8 @@ export class OriginServer implements Weighted {
   }
 
   status(): OriginServerStatus {
-    const { origin, url, address, healthy, pending, failures } = this
-    return { origin, url, ...(address === undefined ? {} : { address }), healthy, pending, consecutiveFailures: failures }
+    const { origin, url, address, healthy, pending, streams, failures } = this
+    return { origin, url, ...(address === undefined ? {} : { address }), healthy, pending, streams, consecutiveFailures: failures }
   }
 
   // The fields that identify the server in the log.
@@ -248,7 +268,7 @@ export class OriginServer implements Weighted {
 
   async close(): Promise<void> {
     await this.#health?.stop()
-    for (const socket of this.#tunnels) socket.destroy()
+    for (const stream of this.#streams) if (stream instanceof Socket) stream.destroy()
     await this.#lines.close()
   }
 }

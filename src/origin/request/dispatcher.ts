@@ -45,24 +45,26 @@ export const exactRequest: unique symbol = Symbol('springhouse.exact-request')
 /** Headers for reply-from that carry the exact request. */
 export type ExactHeaders = Record<string, string> & { readonly [exactRequest]: ExactRequest }
 
+const upstreamSuffix = '.origin.invalid'
+
 /** Returns the upstream URL that names a pool. */
 export function upstreamOf(origin: string): string {
-  return `http://${origin}.origin.invalid`
+  return `http://${origin}${upstreamSuffix}`
 }
 
 export class OriginDispatcher extends Dispatcher {
-  readonly #pools = new Map<string, OriginPool>()
+  readonly #poolOf: (origin: string) => OriginPool
 
-  constructor(pools: ReadonlyMap<string, OriginPool>) {
+  /** @param poolOf returns the pool of a name, and throws if there is none */
+  constructor(poolOf: (origin: string) => OriginPool) {
     super()
-    // The host of a URL is lower-case, whatever the pool's name.
-    for (const [name, pool] of pools) this.#pools.set(new URL(upstreamOf(name)).origin, pool)
+    this.#poolOf = poolOf
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const pool = this.#pools.get(String(options.origin))
-    if (pool === undefined) throw new SpringhouseError('INTERNAL', { detail: `no origin pool for ${String(options.origin)}` })
-    const request = new DispatchedRequest(pool, options, handler)
+    // The names of pools are lower-case, as the host of a URL is.
+    const name = String(options.origin).slice('http://'.length, -upstreamSuffix.length)
+    const request = new DispatchedRequest(this.#poolOf(name), options, handler)
     request.send()
     return true
   }

@@ -64,7 +64,7 @@ export class Failover {
     // A server that refused is alive and may still accept the request if the others fail.
     const tried = [...this.#tried, server]
     if (!refused) this.#tried = tried
-    const next = this.#pool.another(tried) ?? ((stale || refused) && !server.full && !server.retired ? server : undefined)
+    const next = this.#pool.another(tried) ?? ((stale || refused) && server.hasRoom('request') && !server.retired ? server : undefined)
     // A refused request costs the server almost nothing, so its retry does not use the retry budget. A rolling restart therefore
     // cannot exhaust it.
     return next !== undefined && (refused || this.#pool.retryBudget.spend()) ? next : undefined

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import { hasField, type FieldLines } from '../../http/fields.ts'
+import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
@@ -13,6 +13,7 @@ import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
 import { receivedHead, receivedLines } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
+import { bindsLogin } from './connection-login.ts'
 import { Failover } from './failover.ts'
 import { ReplayableBody } from './replayable-body.ts'
 
@@ -67,6 +68,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #instead: OriginServer | undefined
   #transport: Transport | undefined
   #idle: BodyTimeout | undefined
+  /** True if the response is an event stream, which has a place of its own. */
+  #isStream = false
+  /** Ends the wait for a connection. */
+  #waiting: NodeJS.Timeout | undefined
   /** A body that may have to be sent again. */
   readonly #upload: ReplayableBody | undefined
   #controller: Dispatcher.DispatchController | undefined
@@ -123,9 +128,23 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       queueMicrotask(() => this.#fail(error))
       return
     }
-    this.#server = server
     this.#pool.retryBudget.earn()
+    this.#acquire(server)
+  }
+
+  #acquire(server: OriginServer): void {
+    this.#server = server
     server.acquire(this)
+    if (this.#transport !== undefined || this.#over) return
+    const { http2 = false, timeouts: { queueMs, connectMs } } = this.#pool.config
+    // Over HTTP/2 a request also waits while its connection is made, which has a timeout and errors of its own.
+    this.#waiting = setTimeout(waitedTooLong, http2 ? queueMs + connectMs : queueMs, this)
+  }
+
+  /** Fails the request, because it has waited for a connection as long as it may (`queueMs`). */
+  waitedTooLong(): void {
+    if (this.#over || this.#server?.cancel(this) !== true) return
+    this.#fail(new SpringhouseError('ORIGIN_BUSY', { detail: 'no connection became free in time' }))
   }
 
   /** Aborts the request. The subclass gets no further call. */
@@ -134,6 +153,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#over = true
     this.#forget()
     this.#idle?.end()
+    clearTimeout(this.#waiting)
     if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened, nothing can be aborted; onRequestStart aborts then.
     else this.#server?.cancel(this)
@@ -142,7 +162,8 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** See OriginExchange. */
   unwanted(giveUp: () => void): void {
     if (this.#over) return
-    if (this.#transport === undefined) return giveUp()
+    // A stream may never end, so it goes with its client.
+    if (this.#transport === undefined || this.#isStream) return giveUp()
     this.#giveUp = giveUp
     this.#server?.unwanted(giveUp)
   }
@@ -153,6 +174,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   start(transport: Transport): void {
+    clearTimeout(this.#waiting)
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
     const { method, target, fields, body, acceptsTrailers } = this.#outgoing
@@ -161,14 +183,18 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       method: method as Dispatcher.HttpMethod,
       headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
+      // undici would close the connection after a HEAD, in case a body follows. Such bytes end the connection when they arrive.
+      ...(method === 'HEAD' && { reset: false }),
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
     this.tried((this.#server as OriginServer).url)
     transport.dispatch(options, this)
+    if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }
 
   onConnectError(error: Error): void {
+    clearTimeout(this.#waiting)
     this.#server?.unserved()
     if (!this.#over) this.#recover(error, false)
   }
@@ -189,6 +215,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
     if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
+    if (status === 401 && fieldLineValues(lines, 'www-authenticate').some(bindsLogin)) this.#transport?.serveNoOther()
     // Decided before any part of the response is reported. The rest of the response is dropped with its connection.
     if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
     if (status < 200) return this.interim(status, fields)
@@ -196,8 +223,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#bodiless = status === 304 || status === 204
     this.#mustBeEmpty = status === 205
     this.#transport?.answering(controller)
+    const streams = isEventStream(fields) && this.#outgoing.method !== 'HEAD' && !this.#bodiless
+    if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !isEventStream(fields)) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !streams) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }
@@ -205,6 +234,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     // reported before.
     if (this.uploads) this.#tell()
     queueMicrotask(() => this.#parsed())
+  }
+
+  #becomesStream(): boolean {
+    this.#isStream = this.#transport !== undefined && this.#server?.becomesStream(this.#transport) === true
+    return this.#isStream
   }
 
   /** Runs after the parser has processed the bytes that arrived with the head. */
@@ -316,8 +350,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#started = false
     this.#endSeen = false
     this.#forget()
-    this.#server = next
-    next.acquire(this)
+    this.#acquire(next)
   }
 
   #recover(cause: Error, stale: boolean): void {
@@ -367,4 +400,9 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#upload?.drain()
     this.failed(error, this.#headTold)
   }
+}
+
+// Shared by all timers, as in body-timeout.ts.
+function waitedTooLong(request: OriginRequest): void {
+  request.waitedTooLong()
 }

@@ -33,7 +33,7 @@ export class UpgradeTrip implements OriginUpgrade {
   }
 
   start(): void {
-    const server = this.#pool.closed ? undefined : this.#pool.choose()
+    const server = this.#pool.closed ? undefined : this.#pool.choose('stream')
     if (server === undefined) this.#fail(new SpringhouseError(this.#pool.closed ? 'ORIGIN_UNREACHABLE' : 'ORIGIN_BUSY'))
     else this.#try(server)
   }
@@ -121,7 +121,7 @@ export class UpgradeTrip implements OriginUpgrade {
       this.#pool.refreshAddressesSoon()
     }
     this.#tried.push(server)
-    const next = (!wasSent || this.#retries > 0) && !this.#pool.closed ? this.#pool.another(this.#tried) : undefined
+    const next = (!wasSent || this.#retries > 0) && !this.#pool.closed ? this.#pool.another(this.#tried, 'stream') : undefined
     if (next === undefined || !(exhausted || this.#pool.retryBudget.spend())) return this.#fail(error)
     if (wasSent) this.#retries--
     this.#try(next)

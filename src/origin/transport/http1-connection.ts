@@ -20,6 +20,7 @@ export interface Http1ConnectionOptions {
 
 /** The pool that takes a connection back. */
 interface Home {
+  leave(connection: Http1Connection): void
   release(connection: Http1Connection): void
   discard(connection: Http1Connection): void
 }
@@ -47,6 +48,8 @@ export class Http1Connection implements Transport, ResponseParserState {
   /** The controller of the response whose body is arriving. */
   #current: Dispatcher.DispatchController | undefined
   #socket: Socket | undefined
+  /** True if its socket must carry no request after the current one. */
+  #servesNoOther = false
   /** True if undici returned unread bytes to the socket. */
   #leftOver = false
 
@@ -108,7 +111,8 @@ export class Http1Connection implements Transport, ResponseParserState {
   settle(messageEnd: MessageEnd, trailers: FieldLines): SpringhouseError | undefined {
     // RFC 9110 §6.5.1: none of these may be a trailer. The parser treats them as fields of the head and would refuse the next
     // response on this connection. The current response is complete, so only the socket is closed.
-    if (hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
+    if (this.#servesNoOther || hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
+    this.#servesNoOther = false
     this.#served++
     this.#current = undefined
     // Only a close-delimited body ends after its socket.
@@ -122,6 +126,14 @@ export class Http1Connection implements Transport, ResponseParserState {
     if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length')))
       return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
     return undefined
+  }
+
+  serveNoOther(): void {
+    this.#servesNoOther = true
+  }
+
+  leavePool(): void {
+    this.#home.leave(this)
   }
 
   release(): void {

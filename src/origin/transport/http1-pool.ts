@@ -5,8 +5,11 @@ import type { TransportPool, PoolWaiter } from './transport.ts'
 import type { IdleHolder, SocketBudget } from './socket-budget.ts'
 import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
 
-/** With `reuse: always`, how long a connection may have been idle to carry a request that must not be sent twice. */
-const surelyOpenMs = 500
+/**
+ * How long ago the last response on a connection may have ended, for a request that must not be sent twice. `safe`: no server
+ * closes a connection so soon. undici reads the socket once more before it sends, and uses another if anything has arrived.
+ */
+const surelyOpenMs = { safe: 10, always: 500 } as const
 
 /** Returns how many of `most` concurrent requests may be uploads, so that slow senders cannot block all other requests. */
 export function uploadsAmong(most: number): number {
@@ -27,6 +30,8 @@ export interface Http1PoolOptions extends Http1ConnectionOptions {
 export class Http1Pool implements TransportPool, IdleHolder {
   readonly #options: Http1PoolOptions
   readonly #all = new Set<Http1Connection>()
+  /** Connections that have left their place, because they carry a stream. */
+  readonly #streams = new Set<Http1Connection>()
   readonly #idle: Http1Connection[] = []
   readonly #waiting = new Set<PoolWaiter>()
   readonly #mostUploads: number
@@ -45,11 +50,18 @@ export class Http1Pool implements TransportPool, IdleHolder {
       return
     }
     // The most recently used connection is the least likely to have been closed.
-    const idle = this.#idle.pop()
-    if (idle !== undefined && (waiter.repeatable || this.#isSurelyOpen(idle))) return this.#start(waiter, idle)
-    if (idle !== undefined) this.#part(idle)
-    if (this.#all.size < this.#options.most) this.#start(waiter, this.#open(this.#options.connector))
-    else this.#waiting.add(waiter)
+    const last = this.#idle.at(-1)
+    if (last !== undefined && (waiter.repeatable || this.#isSurelyOpen(last))) {
+      this.#idle.pop()
+      return this.#start(waiter, last)
+    }
+    if (this.#all.size >= this.#options.most) {
+      // Only at the limit an idle connection is closed for the new one.
+      const oldest = this.#idle.shift()
+      if (oldest === undefined) return void this.#waiting.add(waiter)
+      this.#part(oldest)
+    }
+    this.#start(waiter, this.#open(this.#options.connector))
   }
 
   #hasRoomFor(waiter: PoolWaiter): boolean {
@@ -77,11 +89,20 @@ export class Http1Pool implements TransportPool, IdleHolder {
   }
 
   #isSurelyOpen(idle: Http1Connection): boolean {
-    return this.#options.reuse === 'always' && this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs
+    return this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs[this.#options.reuse]
+  }
+
+  /** Lets a connection leave its place: see Transport. It closes when its stream has ended. */
+  leave(connection: Http1Connection): void {
+    this.#takeBack(connection)
+    this.#all.delete(connection)
+    this.#streams.add(connection)
+    this.#openForNext()
   }
 
   /** Takes back a connection: see Transport. */
   release(connection: Http1Connection): void {
+    if (this.#streams.delete(connection)) return queueMicrotask(() => void connection.client.destroy())
     this.#takeBack(connection)
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) {
@@ -101,6 +122,11 @@ export class Http1Pool implements TransportPool, IdleHolder {
   discard(connection: Http1Connection): void {
     this.#takeBack(connection)
     this.#part(connection)
+    this.#openForNext()
+  }
+
+  /** Opens a connection for the next waiter, because there is room for one more. */
+  #openForNext(): void {
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
   }
@@ -145,6 +171,6 @@ export class Http1Pool implements TransportPool, IdleHolder {
 
   async close(): Promise<void> {
     this.#options.sockets.leave(this)
-    await Promise.all(Array.from(this.#all, (connection) => connection.client.destroy()))
+    await Promise.all([...this.#all, ...this.#streams].map((connection) => connection.client.destroy()))
   }
 }

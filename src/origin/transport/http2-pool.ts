@@ -80,9 +80,18 @@ export class Http2Pool implements TransportPool, IdleHolder {
     this.#busy++
     if (uploads) this.#uploads++
     session.take()
-    return new Http2StreamTransport(session, () => {
+    let counted = true
+    const leave = (): void => {
+      if (!counted) return
+      counted = false
       this.#busy--
       if (uploads) this.#uploads--
+    }
+    return new Http2StreamTransport(session, () => {
+      leave()
+      this.#serve()
+    }, () => {
+      leave()
       session.giveBack(this.#options.clock.monotonic())
       if (this.#retired && session.idle) session.end()
       this.#serve()

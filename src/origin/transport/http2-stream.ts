@@ -30,6 +30,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   /** Always false: a failure calls the handler at once. */
   readonly broken = false
   readonly #session: Http2Connection
+  readonly #leave: () => void
   readonly #giveBack: () => void
   #handler: Dispatcher.DispatchHandler | undefined
   #stream: ClientHttp2Stream | undefined
@@ -48,8 +49,9 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   /** The bytes that the session had received when the request was sent. */
   #receivedBefore = 0
 
-  constructor(session: Http2Connection, giveBack: () => void) {
+  constructor(session: Http2Connection, leave: () => void, giveBack: () => void) {
     this.#session = session
+    this.#leave = leave
     this.#giveBack = giveBack
   }
 
@@ -277,6 +279,14 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
 
   settle(): undefined {
     return undefined
+  }
+
+  serveNoOther(): void {
+    this.#session.end()
+  }
+
+  leavePool(): void {
+    this.#leave()
   }
 
   release(): void {

@@ -31,6 +31,10 @@ export interface Transport {
    * @param trailers the fields after the body
    */
   settle(end: MessageEnd, trailers: FieldLines): SpringhouseError | undefined
+  /** Keeps every other request off its connection, because the server may bind a login to it. */
+  serveNoOther(): void
+  /** Gives its place in the pool to others: its response is a stream, which has a place of its own. Called before `release`. */
+  leavePool(): void
   /** Returns the transport to its pool. After a failure, call it only when undici's own call has returned and reset the client. */
   release(): void
   /** Returns a transport whose connection could not be made. It is not reused. */

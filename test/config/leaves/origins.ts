@@ -2,7 +2,7 @@
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:https'
 import type { Test } from 'tap'
-import { ask, rawRequest } from '../../support/client.ts'
+import { ask, open, rawRequest } from '../../support/client.ts'
 import { strangeCertificate, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
@@ -42,6 +42,17 @@ async function secure(t: Test): Promise<{ url: string; names: (string | undefine
 const overTls = async (t: Test, path: string, options: Pick<Options, 'values' | 'with'>, expected: readonly [unknown, unknown]) => {
   const { url } = await secure(t)
   return each({ ...options, with: { 'origins.<name>.servers': [url], ...options.with }, expected, see: async (house) => (await house.get('/')).status })(t, path)
+}
+
+/** Sends a request, and resolves with the status of its response, whose body is not read, and with how the client leaves. */
+function head(port: number, path: string): Promise<{ status: number | undefined; leave(): void }> {
+  return new Promise((resolve) => {
+    const request = open(port, { path }, (response) => {
+      response.on('error', () => {})
+      resolve({ status: response.statusCode, leave: () => request.destroy() })
+    })
+    request.on('error', () => {})
+  })
 }
 
 /** Two requests to an origin that sends no response: the fate of the second. */
@@ -116,12 +127,40 @@ export const origins: Readonly<Record<string, Probe>> = {
     ends: false,
     see: async (house) => (await house.get('/')).complete,
   }),
+  // The first request holds the only connection, so the next waits.
+  'origins.<name>.timeouts.queueMs': async (t, path) => {
+    const held: (() => void)[] = []
+    return raced({
+      values: ['1h', '20ms'],
+      with: { 'origins.<name>.maxConnections': 1 },
+      origin: (_request, response) => held.push(() => response.end()),
+      ends: 503,
+      see: async (house) => {
+        void house.get('/1').catch(() => {})
+        await house.origin.nth(1)
+        return (await house.get('/2')).status
+      },
+    })(t, path)
+  },
+  'origins.<name>.maxStreams': each({
+    values: [2, 1],
+    origin: (_request, response) => void response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1'),
+    expected: [200, 503],
+    see: async (house) => {
+      const first = await head(house.port, '/1')
+      const { status, leave } = await head(house.port, '/2')
+      first.leave()
+      leave()
+      return status
+    },
+  }),
   'origins.<name>.reuse': each({
     values: ['safe', 'always'],
     origin: body(''),
     expected: [2, 1],
     see: async (house) => {
       await house.get('/')
+      house.manual.advance(100)
       await house.get('/', {}, { method: 'POST', body: 'x' })
       return new Set(house.origin.requests.map(({ socket }) => socket)).size
     },

@@ -2,6 +2,7 @@
 import type { Test } from 'tap'
 import { detail } from '../../support/proxy.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
+import { ranged } from '../../support/ranged-origin.ts'
 import { each, type Probe, type Under } from './probe.ts'
 
 const fields = (given: Readonly<Record<string, string>>, status = 200): OriginHandler => (_request, response) => void response.writeHead(status, given).end('body')
@@ -50,6 +51,15 @@ export const routes: Readonly<Record<string, Probe>> = {
     },
   }),
   'routes[].key.cookies': later([[], ['a']], fields({ 'Cache-Control': 'max-age=60' }), ['cookie', 'fresh'], 0, { Cookie: 'a=b; other=c' }),
+  'routes[].cache.rangeFetch': each({
+    values: ['part', 'whole'],
+    origin: ranged({ body: Buffer.from('abcdefghij'), fields: { 'Cache-Control': 'max-age=60' } }),
+    expected: ['bytes=2-4 cde', ' cde'],
+    see: async (house) => {
+      const answer = await house.get('/', { Range: 'bytes=2-4' })
+      return `${house.origin.requests[0]?.header('range') ?? ''} ${answer.body.toString()}`
+    },
+  }),
   'routes[].requestHeaders': each({
     values: ['all', 'strict'],
     expected: ['a', undefined],

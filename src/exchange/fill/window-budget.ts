@@ -1,0 +1,25 @@
+// The memory of all windows of a process, from which clients read responses that are still arriving.
+
+/** Counts the bytes that windows keep for readers. */
+export class WindowBudget {
+  #bytes = 0
+  readonly #mostBytes: number
+
+  constructor(mostBytes: number) {
+    this.#mostBytes = mostBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** True if the windows keep too much: each gives up all but its latest bytes as more arrive. */
+  get isSpent(): boolean {
+    return this.#bytes > this.#mostBytes
+  }
+
+  /** @param bytes how much more a window keeps; less than 0: how much less */
+  add(bytes: number): void {
+    this.#bytes += bytes
+  }
+}
