@@ -162,6 +162,7 @@ function addSessionMetrics(registry: Registry, { sessionCounts = () => noSession
       }
     },
   })
+  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session had ended.', () => sessionCounts().streamsCut)
   addTotal(registry, 'csrf_refused_total', 'Cross-site requests that were refused, or would have been.', () => sessionCounts().csrfRefused)
 }
 

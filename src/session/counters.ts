@@ -25,6 +25,7 @@ export interface SessionCounts {
   readonly reads: Readonly<Record<ReadOutcome, number>>
   readonly writes: Readonly<Record<WriteOperation, Readonly<Record<WriteOutcome, number>>>>
   readonly csrfRefused: number
+  readonly streamsCut: number
 }
 
 /** Counts. Each process has one. */
@@ -32,9 +33,14 @@ export class SessionCounters implements SessionCounts {
   readonly reads = zeros(readOutcomes)
   readonly writes = Object.fromEntries(writeOperations.map(operation => [operation, zeros(writeOutcomes)])) as Record<WriteOperation, Record<WriteOutcome, number>>
   csrfRefused = 0
+  streamsCut = 0
 
   read(outcome: ReadOutcome): void {
     this.reads[outcome]++
+  }
+
+  streamCut(): void {
+    this.streamsCut++
   }
 
   /** Counts a change by its result, which it returns or throws. */

@@ -2,8 +2,9 @@
 import type { Clock } from '../clock.ts'
 import type { Config, SessionsConfig } from '../config/schema.ts'
 import type { Identities } from '../exchange/client/identities.ts'
-import type { RedisConnections } from '../store/redis/connect/connections.ts'
+import { channelName, type RedisConnections } from '../store/redis/connect/connections.ts'
 import { watchMemoryPolicy } from '../store/redis/connect/eviction-policy-check.ts'
+import { Subscription } from '../store/redis/connect/subscription.ts'
 import type { Log } from '../store/redis/connect/log.ts'
 import { AnonymousLimit } from './anonymous-limit.ts'
 import { SessionCounters } from './counters.ts'
@@ -14,6 +15,7 @@ import { Sessions } from './sessions.ts'
 import { MemorySessionStore } from './store/memory.ts'
 import { RedisSessionStore } from './store/redis.ts'
 import type { SessionStore } from './store/store.ts'
+import { Streams } from './streams.ts'
 import { Touches } from './touches.ts'
 
 export interface OpenSessionsOptions {
@@ -47,7 +49,22 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
   const configured = config.keys.length > 0 ? new FixedKeys(configuredKeys(config.keys)) : undefined
   const shared = configured === undefined && redis !== undefined ? new SharedKeys(redis.connections.small, redis.prefix) : undefined
   const keyring: Keyring = configured ?? shared ?? ownKey()
-  const store = redis === undefined ? new MemorySessionStore({ clock, maxBytes: config.memory.maxBytes }) : new RedisSessionStore(redis.connections.small, redis.prefix)
+  const counters = new SessionCounters()
+  const channel = redis === undefined ? '' : channelName(redis.connections, redis.prefix, 'sessions')
+  const store: SessionStore = redis === undefined
+    ? new MemorySessionStore({ clock, maxBytes: config.memory.maxBytes, ended: sid => streams.ended(sid) })
+    : new RedisSessionStore(redis.connections.small, redis.prefix, channel)
+  const streams = new Streams({ store, recheckMs: config.streams.recheck, cut: () => counters.streamCut() })
+  const subscription = redis === undefined ? undefined : new Subscription({
+    redis: redis.connections,
+    channel,
+    name: 'sessions',
+    without: 'streams of ended sessions are closed at the next check',
+    logger,
+    message: streams.ended,
+    heard: streams.recheck,
+    lost: () => undefined,
+  })
   const sessions = new Sessions(store, {
     lifetimes: { idleMs: config.idle, absoluteMs: config.absolute },
     remembered: { idleMs: config.remember.idle, absoluteMs: config.remember.absolute },
@@ -55,7 +72,6 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
     rotationGraceMs: config.rotationGrace,
     perUser: config.perUser,
   })
-  const counters = new SessionCounters()
   const identities = new SessionIdentities({
     store,
     sessions,
@@ -63,6 +79,7 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
     clock,
     field: new SessionField({ keyring, clock, issuer: config.issuer, ttlMs: config.headerTtl }),
     touches: new Touches(clock),
+    streams,
     limit: new AnonymousLimit(config.anonymousPerMinute, clock),
     cookie: { ...config.cookie, domain: config.cookie.domain },
     rotationGraceMs: config.rotationGrace,
@@ -89,7 +106,11 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
         if (next !== undefined) configured?.replace(next)
       }
     },
-    close: () => shared?.close(),
+    close: () => {
+      shared?.close()
+      streams.close()
+      subscription?.close()
+    },
   }
 }
 

@@ -6,6 +6,7 @@ import type { SessionCounters } from './counters.ts'
 import type { SessionField } from './field.ts'
 import type { Sessions } from './sessions.ts'
 import type { SessionStore } from './store/store.ts'
+import type { Streams } from './streams.ts'
 import type { Touches } from './touches.ts'
 import type { CookieSettings } from './transport.ts'
 
@@ -16,6 +17,7 @@ export interface SessionParts {
   readonly field: SessionField
   readonly counters: SessionCounters
   readonly touches: Touches
+  readonly streams: Streams
   readonly limit: AnonymousLimit
   readonly clock: Clock
   readonly cookie: CookieSettings

@@ -2,6 +2,7 @@
 import { SpringhouseError } from '../errors.ts'
 import type { RoutedExchange } from '../exchange/client/exchange.ts'
 import type { Identified, ResponseAt } from '../exchange/client/identity.ts'
+import { isEventStream } from '../origin/request/body-timeout.ts'
 import { fieldLineValues, type FieldLines } from '../http/fields.ts'
 import { isUnsafe, type IdentityRules, type Sharing } from '../policy/identity.ts'
 import { instructionField } from '../policy/storable.ts'
@@ -191,6 +192,13 @@ export class SessionExchange implements Identified {
     this.#carried.push('set-cookie', cookieLine(this.#parts.cookie, '', 0))
   }
 
+  /** An event stream is about to begin. */
+  #cutWhenEnded(): void {
+    const { response } = this.#exchange
+    const unwatch = this.watchStream(() => response.cut())
+    if (unwatch !== undefined) response.onClose(unwatch)
+  }
+
   /** Moves the mark. The origin has made the change, so a failure is not the client's: it is tried again. */
   async #mark(sid: string, mark: LogPosition): Promise<'done'> {
     const { store } = this.#parts
@@ -203,7 +211,12 @@ export class SessionExchange implements Identified {
     return 'done'
   }
 
+  watchStream(cut: () => void): (() => void) | undefined {
+    return this.#record === undefined ? undefined : this.#parts.streams.watch(this.#record.sid, cut)
+  }
+
   clientFields(fields: string[]): string[] {
+    if (isEventStream(fields)) this.#cutWhenEnded()
     const own = withoutForeignCookies(fields, this.#parts.cookie.name)
     if (this.#carried.length > 0) return [...unstorableFields(own), ...this.#carried]
     return this.#found.sharing.visitor ? varyingFields(own, presenting) : privateFields(own)
@@ -222,6 +235,10 @@ export class UnidentifiedExchange implements Identified {
 
   needsPosition(): boolean {
     return false
+  }
+
+  watchStream(): undefined {
+    return undefined
   }
 
   onResponse({ fields }: ResponseAt): Promise<'done'> | undefined {

@@ -20,7 +20,7 @@ const clients = [0, 1].map(() => connectRedis({ url: server.url, commandTimeoutM
 let opened = 0
 
 function open(prefix: string): RedisSessionStore {
-  return new RedisSessionStore((clients[opened++ % 2] as RedisConnections).small, prefix)
+  return new RedisSessionStore((clients[opened++ % 2] as RedisConnections).small, prefix, `${prefix}:ended`)
 }
 
 t.before(() => Promise.all(clients.map(client => client.ready())))
@@ -126,15 +126,21 @@ t.test('few commands: a login at most five, a patch at most two, a read one', as
   const monitor = await commands.monitor()
   t.teardown(() => monitor.disconnect())
   monitor.on('monitor', (_time: string, [command = '', ...args]: string[], source: string) => {
-    if (source !== 'lua' && args.some(arg => arg.startsWith('few:'))) seen.push(command.toLowerCase())
+    if (source !== 'lua' && args.some(arg => arg.startsWith('few:'))) seen.push(command.toLowerCase() === 'get' ? args[0] as string : command)
   })
+  // The monitor is a connection of its own: a command with a mark shows that all before it have come.
+  let marks = 0
+  const caughtUp = async (): Promise<void> => {
+    const mark = `few:mark${++marks}`
+    await commands.get(mark)
+    while (!seen.includes(mark)) await new Promise(resolve => monitor.once('monitor', resolve))
+  }
   const counted = async (act: () => Promise<unknown>): Promise<number> => {
-    const from = seen.length
+    await caughtUp()
+    seen.length = 0
     await act()
-    // The monitor is a connection of its own: a last command shows that all before it have come.
-    await commands.get(`few:${from}`)
-    while (seen.at(-1) !== 'get') await new Promise(resolve => monitor.once('monitor', resolve))
-    return seen.splice(from).length - 1
+    await caughtUp()
+    return seen.length - 1
   }
   await sessions.login(undefined, 'default', { ...login, user: 'warm' }, change('{}'))
   t.equal(await counted(() => store.read(sid)), 1)
@@ -168,7 +174,7 @@ t.test('a Redis out of reach: nothing was written, or that is not known', async 
   const connections = connectRedis({ url: gone.url, commandTimeoutMs: 200, clock: systemClock, logger: pino({ level: 'silent' }) })
   t.teardown(() => connections.close())
   await connections.ready()
-  const store = new RedisSessionStore(connections.small, 'gone')
+  const store = new RedisSessionStore(connections.small, 'gone', 'gone:ended')
   const sessions = new Sessions(store, settings)
   const { token: { sid } } = await sessions.begin('default', { patch: undefined, mark: undefined })
   gone.kill('SIGSTOP')

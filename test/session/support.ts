@@ -37,6 +37,13 @@ export function obedient(): OriginHandler {
   }
 }
 
+/** An obedient origin whose `/events` is an event stream without an end. */
+export const streaming: OriginHandler = (request, response, recorded) => {
+  if (request.url !== '/events') return obedient()(request, response, recorded)
+  response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
+  return response.write('data: first\n\n')
+}
+
 /** `count`: adds one to a number in the session, with `if` and `retry`. */
 function instructionOf(text: string | undefined, claims: Claims | null): string | undefined {
   if (text !== 'count') return text

@@ -68,6 +68,10 @@ export const sessionsSchema = section({
       prose: 'Unsafe requests and WebSockets from other sites on routes with sessions: `enforce` refuses them with 403, `report` counts them, `off` permits them.' }),
     trustedOrigins: texts('web-origin', { default: [], prose: 'Web origins whose pages may send such requests, as in `https://app.example.com`.' }),
   }, 'Protection from cross-site requests, by Sec-Fetch-Site and Origin.'),
+  streams: section({
+    recheck: duration({ min: 100, max: HOUR, default: 10 * SECOND,
+      prose: 'How often the sessions of open WebSockets and event streams are read, in case the message of their end was lost, and for those that expire.' }),
+  }, 'WebSockets and event streams, which are closed when their session ends.'),
   memory: section({
     maxBytes: size({ min: 64 * KiB, max: 64 * GiB, default: 64 * MiB,
       prose: 'Most memory for sessions if there is no Redis. Beyond it no session begins; none is evicted, because that would be a log-out.' }),

@@ -26,6 +26,8 @@ export interface Identified {
    * @throws SpringhouseError (rejects) in place of the response
    */
   onResponse(response: ResponseAt): Promise<'done' | 'again'> | undefined
+  /** Calls `cut` when the session of an open stream ends. Returns a function that ends the watch; undefined: there is no session. */
+  watchStream(cut: () => void): (() => void) | undefined
   /** Returns the fields that the client receives: credentials of its session, and no permission for caches in front to share. */
   clientFields(fields: string[]): string[]
 }

@@ -76,6 +76,9 @@ class Relay implements UpgradeSink {
     if (head.length > 0) client.write(head)
     if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
+    // The end of either side ends the other.
+    const unwatch = exchange.identified?.watchStream(() => client.destroy())
+    if (unwatch !== undefined) client.on('close', unwatch)
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {

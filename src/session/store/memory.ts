@@ -32,6 +32,8 @@ const sweepMs = 1000
 
 export interface MemorySessionOptions {
   readonly clock: Clock
+  /** Called with the id of each session that ends before its time. */
+  readonly ended?: (sid: string) => void
   /** Beyond it no session begins. None is ever evicted: that would be a log-out. */
   readonly maxBytes: number
 }
@@ -40,13 +42,15 @@ export interface MemorySessionOptions {
 export class MemorySessionStore implements SessionStore {
   readonly #clock: Clock
   readonly #maxBytes: number
+  readonly #ended: (sid: string) => void
   readonly #offsetMs: number
   readonly #sessions = new Map<string, Held>()
   readonly #users = new Map<string, Map<string, Member>>()
   #bytes = 0
   #sweptMs = -Infinity
 
-  constructor({ clock, maxBytes }: MemorySessionOptions) {
+  constructor({ clock, maxBytes, ended = () => undefined }: MemorySessionOptions) {
+    this.#ended = ended
     this.#clock = clock
     this.#maxBytes = maxBytes
     // Lifetimes do not change with the time of day.
@@ -90,6 +94,7 @@ export class MemorySessionStore implements SessionStore {
     if (replaced === undefined) return 'unknown'
     if (nowMs <= replaced.ms) return 'superseded'
     this.#remove(sid, held)
+    this.#ended(sid)
     return 'reused'
   }
 
@@ -149,6 +154,7 @@ export class MemorySessionStore implements SessionStore {
     if (held === undefined) return { kind: 'absent' }
     if (version !== undefined && held.session.version !== version) return { kind: 'changed' }
     this.#remove(sid, held)
+    this.#ended(sid)
     return { kind: 'ended', user: held.session.user, realm: held.session.realm }
   }
 

@@ -13,10 +13,13 @@ import type { EndResult, Entry, NewSession, Patch, PatchResult, Presented, Sessi
 export class RedisSessionStore implements SessionStore {
   readonly #lane: GuardedClient
   readonly #prefix: string
+  readonly #channel: string
 
-  constructor(lane: GuardedClient, prefix: string) {
+  /** @param channel receives the id of each session that ends */
+  constructor(lane: GuardedClient, prefix: string, channel: string) {
     this.#lane = lane
     this.#prefix = prefix
+    this.#channel = channel
   }
 
   async read(sid: string): Promise<SessionRecord | undefined> {
@@ -37,7 +40,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async present(sid: string, digest: string, graceMs: number): Promise<Presented> {
-    return String(await this.#run(presentScript, this.#record(sid), [digest, graceMs])) as Presented
+    return String(await this.#run(presentScript, this.#record(sid), [digest, graceMs, this.#channel, sid])) as Presented
   }
 
   async create(sid: string, session: NewSession): Promise<boolean> {
@@ -75,7 +78,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async end(sid: string, version?: number): Promise<EndResult> {
-    const [kind, realm = '', user] = texts(await this.#run(endScript, this.#record(sid), [version ?? '']))
+    const [kind, realm = '', user] = texts(await this.#run(endScript, this.#record(sid), [version ?? '', this.#channel, sid]))
     return kind === 'ended' ? { kind, realm, user } : { kind: kind === 'changed' ? 'changed' : 'absent' }
   }
 

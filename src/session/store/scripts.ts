@@ -1,5 +1,5 @@
 // Steps on a session's record, and on the sessions of a user, that must be one in Redis.
-import { Script } from '../../store/redis/connect/script.ts'
+import { publishing, Script } from '../../store/redis/connect/script.ts'
 import { mostMembers } from '../data.ts'
 import { enterMs, mostTokens } from './store.ts'
 
@@ -48,8 +48,8 @@ prolong(now)
 return 1
 `)
 
-/** KEYS: record. ARGV: digest, grace in milliseconds. Returns a member of `Presented`. */
-export const presentScript = new Script(`${shared}
+/** KEYS: record. ARGV: digest, grace in milliseconds, channel, id. Returns a member of `Presented`. Publishes the id if the session ends. */
+export const presentScript = new Script(`${shared}${publishing}
 local digest = ARGV[1]
 local record = redis.call('HMGET', key, 'h', 'n', 'p')
 if not record[1] then return 'unknown' end
@@ -70,7 +70,8 @@ for _, token in ipairs(replaced) do
   if token[1] == digest then
     if now <= token[2] then return 'superseded' end
     redis.call('UNLINK', key)
-    return 'reused'
+    publish(ARGV[3], ARGV[4])
+    return answer('reused')
   end
 end
 return 'unknown'
@@ -148,14 +149,15 @@ if record[1] and (not record[2] or record[2] < ARGV[1]) then redis.call('HSET', 
 return 1
 `)
 
-/** KEYS: record. ARGV: version or ''. Returns 'ended', realm, user; 'changed'; or 'absent'. */
-export const endScript = new Script(`
+/** KEYS: record. ARGV: version or '', channel, id. Returns 'ended', realm, user; 'changed'; or 'absent'. Publishes the id of an ended session. */
+export const endScript = new Script(`${publishing}
 -- Something else than a hash has no version, and can be ended.
 local record = redis.pcall('HMGET', KEYS[1], 'v', 'r', 'u')
 if not record[1] and redis.call('EXISTS', KEYS[1]) == 0 then return { 'absent' } end
 if ARGV[1] ~= '' and record[1] ~= ARGV[1] then return { 'changed' } end
 redis.call('UNLINK', KEYS[1])
-return { 'ended', record[2] or '', record[3] or nil }
+publish(ARGV[2], ARGV[3])
+return answer({ 'ended', record[2] or '', record[3] or nil })
 `)
 
 // The sessions of a user are a hash: the id of each, and `state end entered`. States: P entered, A active, D doomed. An entered session

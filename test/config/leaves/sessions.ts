@@ -3,8 +3,8 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { Test } from 'tap'
 import { eventually } from '../../support/log.ts'
 import { detail } from '../../support/proxy.ts'
-import { obedient, seen, Visitor, type Claims } from '../../session/support.ts'
-import { each, type Options, type Probe, type Settings, type Under } from './probe.ts'
+import { obedient, seen, streaming, Visitor, type Claims } from '../../session/support.ts'
+import { each, raced, type Options, type Probe, type Settings, type Under } from './probe.ts'
 import { startRespRecorder } from './resp-recorder.ts'
 
 const on: Settings = { 'sessions.enabled': true }
@@ -136,6 +136,17 @@ export const sessions: Readonly<Record<string, Probe>> = {
   }),
   'sessions.csrf.mode': of(['enforce', 'report'], [403, 200], async (visitor) => (await visitor.do('{}', '/', { Origin: 'https://a.example' })).status),
   'sessions.csrf.trustedOrigins': of([[], ['https://a.example']], [403, 200], async (visitor) => (await visitor.do('{}', '/', { Origin: 'https://a.example' })).status),
+  'sessions.streams.recheck': raced({
+    values: ['1h', '100ms'],
+    origin: streaming,
+    with: { ...on, 'sessions.idle': '1s', 'sessions.absolute': '1s' },
+    ends: 'cut',
+    see: async (house) => {
+      const visitor = new Visitor(house.port)
+      await visitor.do({ login: 'ann' })
+      return (await visitor.send('/events')).complete ? 'whole' : 'cut'
+    },
+  }),
   'sessions.memory.maxBytes': of(['64KiB', '1MiB'], [503, 200], async (visitor, house) => {
     for (let i = 0; i < 12; i++) await new Visitor(house.port).do({ data: { a: 'x'.repeat(4000) } })
     return (await visitor.do({ data: { a: 'x'.repeat(4000) } })).status
