@@ -118,7 +118,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     purgeLog,
     origins,
     counters,
-    ...(sessions !== undefined && { sessionCounts: () => sessions.counters }),
+    ...(sessions !== undefined && { sessionCounts: () => sessions.counters, sessionAdministration: sessions.administration, keySet: () => sessions.keySet() }),
+    ...(sessionRedis?.own === true && { sessionsDegraded: () => sessionRedis.connections.impaired }),
     clock,
     logger,
     fingerprints: storage.fingerprints,
@@ -188,6 +189,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       const renewed = listenerTls(config.proxy)
       if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
       renewKeys?.()
+      const ownRedis = withCredentials(config.sessions.redis, next.sessions.redis)
+      if (ownRedis !== undefined && sessionRedis?.own === true) sessionRedis.connections.renewUsers(ownRedis)
       const redis = withCredentials(config.redis, next.redis)
       if (redis !== undefined) {
         storage.renewUsers(redis)
@@ -197,7 +200,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
         ...config,
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
-        sessions: { ...config.sessions, keys: (config.sessions.keys.length > 0 && next.sessions.keys.length > 0 ? next : config).sessions.keys },
+        sessions: { ...config.sessions, ...(ownRedis !== undefined && { redis: ownRedis }),
+          keys: (config.sessions.keys.length > 0 && next.sessions.keys.length > 0 ? next : config).sessions.keys },
         origins: next.origins,
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
@@ -224,8 +228,8 @@ function changedForGood(running: Config, next: Config): string[] {
 }
 
 // Less what a reload takes up in the sections that are otherwise read at the start.
-function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, sessions: { keys, ...sessions }, ...others }: Config) {
-  return { ...others, sessions: { ...sessions, sharesKeys: keys.length === 0 }, admin, redis: redis && withoutCredentials(redis) }
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, sessions: { keys, redis: ownRedis, ...sessions }, ...others }: Config) {
+  return { ...others, sessions: { ...sessions, redis: ownRedis && withoutCredentials(ownRedis), sharesKeys: keys.length === 0 }, admin, redis: redis && withoutCredentials(redis) }
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.

@@ -10,6 +10,7 @@ import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { refuseOtherSites } from './same-site.ts'
+import { sessionRoutes } from './sessions.ts'
 import { statusRoutes } from './status.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
@@ -78,6 +79,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)
+  sessionRoutes(app, parts)
   refuseOtherMethods(app, [...routes])
   return app
 }

@@ -86,11 +86,12 @@ function addGauge(registry: Registry, name: string, help: string, read: () => nu
   })
 }
 
-function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): void {
+function addStoreMetrics(registry: Registry, parts: AdminParts): void {
+  const { store, purgeLog } = parts
   addGauge(registry, 'store_entries', 'Entries in the store, if they can be counted cheaply.', () => store.stats().entries)
   addGauge(registry, 'store_bytes', 'Bytes that count against the bound of the store.', () => store.stats().bytes)
   addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
-  addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded({ store, purgeLog }).length)
+  addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded(parts).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica has read the purge log to its end within maxLagMs, 0 otherwise.', () => (purgeLog.isCaughtUp() ? 1 : 0))
   addGauge(registry, 'invalidations_pending', 'URLs and groups invalidated in this process and not yet recorded for the other replicas.', () => purgeLog.unrecorded)

@@ -6,6 +6,7 @@ import type { Origins } from '../origin/origin.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { NextTurn } from './turns.ts'
+import type { SessionAdministration } from '../session/administration.ts'
 import type { SessionCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Clock } from '../clock.ts'
@@ -28,6 +29,12 @@ export interface AdminParts {
   purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
+  /** Lists, changes and ends sessions; undefined while sessions are off. */
+  readonly sessionAdministration?: SessionAdministration | undefined
+  /** The public keys of sessions as a JSON text; undefined while sessions are off. */
+  readonly keySet?: (() => string) | undefined
+  /** True if the Redis of sessions alone is in trouble; undefined if they have none of their own. */
+  readonly sessionsDegraded?: (() => boolean) | undefined
   /** The counters of sessions; undefined while sessions are off. */
   readonly sessionCounts?: (() => SessionCounts) | undefined
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */

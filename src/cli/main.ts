@@ -9,6 +9,7 @@ import { addExplain } from './explain.ts'
 import { CommandFailure, FAILED, say, USAGE } from './failure.ts'
 import { addPurge } from './purge.ts'
 import { addServe } from './serve.ts'
+import { addSessions } from './sessions.ts'
 import { addStats } from './stats.ts'
 
 const program = new Command('springhouse')
@@ -27,6 +28,7 @@ addCheck(program)
 addPurge(program)
 addExplain(program)
 addStats(program)
+addSessions(program)
 
 // In `springhouse stats | head`, `head` closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

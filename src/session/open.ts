@@ -6,12 +6,14 @@ import { channelName, type RedisConnections } from '../store/redis/connect/conne
 import { watchMemoryPolicy } from '../store/redis/connect/eviction-policy-check.ts'
 import { Subscription } from '../store/redis/connect/subscription.ts'
 import type { Log } from '../store/redis/connect/log.ts'
+import { SessionAdministration } from './administration.ts'
 import { AnonymousLimit } from './anonymous-limit.ts'
 import { SessionCounters } from './counters.ts'
 import { SessionField } from './field.ts'
 import { addressOf, SessionIdentities } from './identities.ts'
 import { configuredKeys, FixedKeys, ownKey, SharedKeys, type Keyring } from './keyring.ts'
 import { Sessions } from './sessions.ts'
+import { SessionCopies } from './store/copies.ts'
 import { MemorySessionStore } from './store/memory.ts'
 import { RedisSessionStore } from './store/redis.ts'
 import type { SessionStore } from './store/store.ts'
@@ -35,6 +37,7 @@ export interface OpenSessions {
   readonly counters: SessionCounters
   readonly sessions: Sessions
   readonly store: SessionStore
+  readonly administration: SessionAdministration
   /** The public keys as a JSON text. @throws SpringhouseError SESSION_UNAVAILABLE while there are none */
   keySet(): string
   /** Resolves when requests can be identified, or when Redis is out of reach. */
@@ -72,6 +75,7 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
     rotationGraceMs: config.rotationGrace,
     perUser: config.perUser,
   })
+  const copies = redis === undefined ? undefined : new SessionCopies(redis.connections, redis.prefix)
   const identities = new SessionIdentities({
     store,
     sessions,
@@ -94,6 +98,7 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
     counters,
     sessions,
     store,
+    administration: new SessionAdministration({ store, sessions, copied: () => copies?.confirmed() ?? Promise.resolve(true) }),
     keySet: () => keyring.published(),
     opened: async () => {
       if (redis !== undefined) await untilConnected(redis.connections, redis.connectTimeoutMs)

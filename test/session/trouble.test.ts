@@ -120,6 +120,7 @@ t.test('Redis is stopped for good', async t => {
   await one.do({ login: 'ann' })
   await own.stop()
   await inTrouble(t as Test, one)
+  await eventually(async () => (await house.admin('/readyz')).body.toString() === '{"status":"ready","degraded":["sessions"]}')
   const metrics = (await house.admin('/metrics')).body.toString()
   t.match(metrics, /springhouse_session_reads_total\{outcome="unavailable"\} [1-9]/)
   t.match(metrics, /springhouse_session_writes_total\{operation="login",outcome="not-written"\} [1-9]/)
