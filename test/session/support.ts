@@ -17,11 +17,10 @@ export interface Seen {
 /** Says what it received. `x-do` is its instruction, `x-cc` its Cache-Control, `x-status` its status, `x-hold` a name to wait for. */
 export function obedient(): OriginHandler {
   let number = 0
-  return async (request, response) => {
+  return async (request, response, recorded) => {
     number++
     const given = request.headers
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const body = (await recorded.body).toString()
     const field = given['springhouse-session'] as string | undefined
     const claims = field === undefined ? null : (JSON.parse(Buffer.from(field.split('.')[1] ?? '', 'base64url').toString()) as Claims)
     const instruction = instructionOf(given['x-do'] as string | undefined, claims)
@@ -33,7 +32,7 @@ export function obedient(): OriginHandler {
       ...(given['x-location'] !== undefined && { 'Content-Location': given['x-location'] }),
       ...(given['x-vary'] !== undefined && { Vary: given['x-vary'] }),
     })
-    response.end(JSON.stringify({ number, claims, headers: given, body: Buffer.concat(chunks).toString() }))
+    response.end(JSON.stringify({ number, claims, headers: given, body }))
   }
 }
 
