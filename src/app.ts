@@ -32,7 +32,9 @@ import { createOrigins } from './origin/origins.ts'
 import { CertificateChoice } from './proxy/listener/certificates.ts'
 import { createRedirect } from './proxy/listener/redirect.ts'
 import { createProxy } from './proxy/proxy.ts'
-import { openStorage } from './storage.ts'
+import { keySetResponder } from './proxy/key-set.ts'
+import { haveFacets, openSessions, type OpenSessions } from './session/open.ts'
+import { openSessionRedis, openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
 import { watchFiles } from './watched-files.ts'
 
@@ -82,6 +84,11 @@ export async function startApp(
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
+  // Off, sessions cost nothing but one check for each request.
+  const sessionRedis = config.sessions.enabled ? openSessionRedis(config, storage, clock, logger) : undefined
+  const sessions: OpenSessions | undefined = config.sessions.enabled
+    ? openSessions({ config: config.sessions, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
+    : undefined
   const cache = createCache({
     clock,
     store,
@@ -90,6 +97,7 @@ export async function startApp(
     origins,
     observer,
     viaName,
+    ...(sessions !== undefined && { identities: sessions.identities }),
     routes: compileRoutes(config),
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
@@ -105,6 +113,7 @@ export async function startApp(
     origins,
     observer,
     clock,
+    ...(sessions !== undefined && { answersItself: keySetResponder(sessions.keySet) }),
     leaving: () => !ready,
     certificates,
     options: {
@@ -124,6 +133,8 @@ export async function startApp(
     purgeLog,
     origins,
     counters,
+    ...(sessions !== undefined && { sessionCounts: () => sessions.counters, sessionAdministration: sessions.administration, keySet: () => sessions.keySet() }),
+    ...(sessionRedis?.own === true && { sessionsDegraded: () => sessionRedis.connections.impaired }),
     clock,
     logger,
     fingerprints: storage.fingerprints,
@@ -182,10 +193,13 @@ export async function startApp(
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
     await origins.close()
+    sessions?.close()
+    sessionRedis?.close()
     await storage.close()
   }
   try {
     await storage.opened()
+    await sessions?.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
     if (redirect !== undefined) await listenOn(redirect, config.proxy.host, redirectPort as number)
@@ -204,13 +218,20 @@ export async function startApp(
     },
     close: closeAll,
     async reload(next) {
+      // A route that requires a user would be open until the next start.
+      const guarded = next.routes.some(({ identity, key }) => identity.required || key.facets.length > 0)
+      if (!config.sessions.enabled && guarded) throw new Error('routes identify requests, and sessions are not enabled before the next start')
       // Before anything changes: a file that cannot be read leaves the running configuration.
       const servers = originConfigs(next.origins)
+      const renewKeys = sessions?.renewal(next.sessions.keys)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       // A certificate that does not fit its key leaves the running ones.
       const reloaded = withPemsOf(config.proxy, next.proxy)
       renewCertificates(reloaded)
+      renewKeys?.()
+      const ownRedis = withCredentials(config.sessions.redis, next.sessions.redis)
+      if (ownRedis !== undefined && sessionRedis?.own === true) sessionRedis.connections.renewUsers(ownRedis)
       const redis = withCredentials(config.redis, next.redis)
       if (redis !== undefined) {
         storage.renewUsers(redis)
@@ -221,6 +242,8 @@ export async function startApp(
         proxy: reloaded,
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
+        sessions: { ...config.sessions, ...(ownRedis !== undefined && { redis: ownRedis }),
+          keys: (config.sessions.keys.length > 0 && next.sessions.keys.length > 0 ? next : config).sessions.keys },
         origins: next.origins,
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
@@ -248,9 +271,10 @@ function changedForGood(running: Config, next: Config): string[] {
 }
 
 // Less what a reload takes up in the sections that are otherwise read at the start.
-function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, proxy, ...others }: Config) {
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, proxy, sessions: { keys, redis: ownRedis, ...sessions }, ...others }: Config) {
   const { cert: _cert, key: _key, certificates: _certificates, ...tls } = proxy.tls ?? {}
-  return { ...others, proxy: { ...proxy, tls: proxy.tls && tls }, admin, redis: redis && withoutCredentials(redis) }
+  return { ...others, proxy: { ...proxy, tls: proxy.tls && tls }, admin, redis: redis && withoutCredentials(redis),
+    sessions: { ...sessions, redis: ownRedis && withoutCredentials(ownRedis), sharesKeys: keys.length === 0 } }
 }
 
 /** The running settings, with the certificates of the next ones. */

@@ -14,6 +14,7 @@ import { Fingerprints } from './store/redis/purge-log/fingerprints.ts'
 import { createRedisLeases } from './store/redis/leases/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/entries/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/purge-log/log.ts'
+import { unfitForSessions } from './session/open.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered/store.ts'
 import { redisTls } from './tls.ts'
@@ -23,6 +24,8 @@ export interface Storage {
   readonly purgeLog: PurgeLog
   /** undefined if no other process shares the store. */
   readonly leases: Leases | undefined
+  /** The connections to the shared store; undefined if no other process shares it. */
+  readonly redis: RedisConnections | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
   /** True if Redis is in use now; undefined without Redis. */
@@ -52,6 +55,26 @@ function embedded(config: Config, clock: Clock): Storage {
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number; maxEntryBytes: number; maxVariants: number } {
   return { maxBytes: memory.maxBytes, maxEntryBytes: Math.min(memory.maxEntryBytes, maxEntryBytes), maxVariants }
+}
+
+/** The Redis of sessions: their own, or the cache's. `close` closes only their own. */
+export interface SessionRedis {
+  readonly connections: RedisConnections
+  readonly prefix: string
+  readonly connectTimeoutMs: number
+  readonly own: boolean
+  close(): void
+}
+
+/** Connects to the Redis of sessions; undefined if they are kept in this process. */
+export function openSessionRedis({ redis, sessions }: Config, storage: Storage, clock: Clock, logger: Logger): SessionRedis | undefined {
+  if (sessions.redis !== undefined) {
+    const connections = connectRedis({ ...sessions.redis, tls: redisTls(sessions.redis), unfitMemory: unfitForSessions, clock, logger })
+    return { connections, prefix: sessions.redis.keyPrefix, connectTimeoutMs: sessions.redis.connectTimeoutMs, own: true, close: () => connections.close() }
+  }
+  return redis === undefined || storage.redis === undefined
+    ? undefined
+    : { connections: storage.redis, prefix: redis.keyPrefix, connectTimeoutMs: redis.connectTimeoutMs, own: false, close: () => undefined }
 }
 
 /** Puts memory in front of the shared store, unless memory is turned off. `clear` empties the memory. */
@@ -99,10 +122,11 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
   clearTimeout(timer)
 }
 
-function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached'>, connections?: RedisConnections): Storage {
+function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'redis'>, connections?: RedisConnections): Storage {
   const { store, purgeLog, leases, fingerprints } = parts
   return {
     ...parts,
+    redis: connections,
     get reached() {
       return connections?.reached
     },

@@ -30,7 +30,7 @@ t.test('docs/reasons.md explains every reason and every error, and no others', a
 
 t.test('the README and the docs link to nothing that is not there', async t => {
   for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/glossary.md',
-    'docs/incidents.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'src/policy/README.md']) {
+    'docs/incidents.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'docs/sessions.md', 'src/policy/README.md']) {
     for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
       t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
     }

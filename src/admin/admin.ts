@@ -11,6 +11,7 @@ import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
+import { sessionRoutes } from './sessions.ts'
 import { statusRoutes } from './status.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
@@ -80,6 +81,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
+  sessionRoutes(app, parts)
   refuseOtherMethods(app, [...routes])
   return app
 }

@@ -18,6 +18,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The scope that a route of the admin listener needs. `any`: any valid token. `open`: no token. */
     scope?: Scope | 'any' | 'open'
+    /** True if the handler gets the text of the JSON body (`JsonText`): values would round its big integers. */
+    keepsJsonText?: boolean
   }
   interface FastifyRequest {
     /** The name of the request's token; empty on open routes. */

@@ -16,8 +16,11 @@ const fieldText = Type.String({ pattern: '^[^\\r\\n\\u0000]*$' })
 const maxNames = 256
 const maxLines = 256
 const maxFieldChars = 262_144
+const maxFacets = 64
 
 const url = Type.String({ minLength: 1, maxLength: maxUrlChars, format: 'absolute-url', description: 'The URL as clients request it.' })
+const scalar = [Type.String(), Type.Integer(), Type.Boolean()]
+const facetValue = Type.Union([...scalar, Type.Array(Type.Union(scalar))], { 'x-expects': 'must be a string, a whole number, true, false, or an array of these' })
 const explainQuery = Type.Object({ url }, { additionalProperties: false })
 const explainBody = Type.Object(
   {
@@ -31,8 +34,14 @@ const explainBody = Type.Object(
         description: 'Request fields by name; an array stands for several lines of one name.',
       }),
     ),
+    facets: Type.Optional(
+      Type.Record(Type.String(), facetValue, {
+        maxProperties: maxFacets,
+        description: 'The facets of a session that sends the request, by name. Left out: a visitor sends it.',
+      }),
+    ),
   },
-  { additionalProperties: false, 'x-expects': 'must be an object with "url", and may have "method" and "headers"' },
+  { additionalProperties: false, 'x-expects': 'must be an object with "url", and may have "method", "headers" and "facets"' },
 )
 
 function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
@@ -40,7 +49,7 @@ function toFieldLines(headers: Readonly<Record<string, string | readonly string[
 }
 
 export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
-  const answer = async (request: { url: string; method: string; fields: FieldLines }): Promise<Explanation> => {
+  const answer = async (request: Parameters<AdminParts['explain']>[0]): Promise<Explanation> => {
     const explanation = await parts.explain(request)
     if (explanation === undefined) throw new AdminProblem('NO_ROUTE')
     return explanation
@@ -52,10 +61,10 @@ export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
     async (request) => answer({ url: request.query.url, method: 'GET', fields: [] }),
   )
   app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody } }, async (request) => {
-    const { url: asked, method = 'GET', headers = {} } = request.body
+    const { url: asked, method = 'GET', headers = {}, facets } = request.body
     const fields = toFieldLines(headers)
     const chars = fields.reduce((sum, text) => sum + text.length, 0)
     if (chars > maxFieldChars) throw requestProblem([{ path: 'headers', message: `must not have more than ${maxFieldChars} characters in all, and has ${chars}` }])
-    return answer({ url: asked, method, fields })
+    return answer({ url: asked, method, fields, facets })
   })
 }

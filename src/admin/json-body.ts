@@ -19,15 +19,25 @@ function jsonProblem(text: string, error: unknown): string {
   return `is not JSON: ${message}`
 }
 
+/** A body that was not parsed. */
+export class JsonText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /**
  * Makes JSON the only content type that the listener accepts; any other gets 415. Keys such as `__proto__` are safe: JSON.parse
  * makes own properties of them, and the schemas refuse them.
  */
 export function takeJsonBodies(app: FastifyInstance, turns: Turns): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string | Buffer): Promise<unknown> => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (request: FastifyRequest, body: string | Buffer): Promise<unknown> => {
     // Parsing and validation up to the handler are one piece of work, because hundreds of bodies may arrive at once.
     await turns.next()
+    if (request.routeOptions.config.keepsJsonText === true) return new JsonText(String(body))
     // RFC 8259 §8.1: a byte order mark may be ignored. Some shells put one before piped text.
     const text = String(body).replace(/^\uFEFF/, '')
     const tooMuch = tooMuchJson(text)

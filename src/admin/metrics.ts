@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
+import { SessionCounters, type SessionCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
 import type { AdminParts } from './parts.ts'
 import type { MetricObject } from './worker-report.ts'
@@ -85,11 +86,12 @@ function addGauge(registry: Registry, name: string, help: string, read: () => nu
   })
 }
 
-function addStoreMetrics(registry: Registry, { store, purgeLog }: AdminParts): void {
+function addStoreMetrics(registry: Registry, parts: AdminParts): void {
+  const { store, purgeLog } = parts
   addGauge(registry, 'store_entries', 'Entries in the store, if they can be counted cheaply.', () => store.stats().entries)
   addGauge(registry, 'store_bytes', 'Bytes that count against the bound of the store.', () => store.stats().bytes)
   addGauge(registry, 'store_max_bytes', 'The bound of the store in bytes.', () => store.stats().maxBytes)
-  addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded({ store, purgeLog }).length)
+  addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded(parts).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica has read the purge log to its end within maxLagMs, 0 otherwise.', () => (purgeLog.isCaughtUp() ? 1 : 0))
   addGauge(registry, 'invalidations_pending', 'URLs and groups invalidated in this process and not yet recorded for the other replicas.', () => purgeLog.unrecorded)
@@ -135,6 +137,36 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
   })
 }
 
+// In the metrics at 0 while sessions are off, so that a query finds them.
+const noSessions: SessionCounts = new SessionCounters()
+
+function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions }: AdminParts): void {
+  const reads: Counter = new Counter({
+    name: `${prefix}session_reads_total`,
+    help: 'Requests on routes with sessions, by what they presented.',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      reads.reset()
+      for (const [outcome, count] of Object.entries(sessionCounts().reads)) reads.inc({ outcome }, count)
+    },
+  })
+  const writes: Counter = new Counter({
+    name: `${prefix}session_writes_total`,
+    help: 'Changes of sessions that backends requested, by operation and outcome.',
+    labelNames: ['operation', 'outcome'],
+    registers: [registry],
+    collect() {
+      writes.reset()
+      for (const [operation, outcomes] of Object.entries(sessionCounts().writes)) {
+        for (const [outcome, count] of Object.entries(outcomes)) writes.inc({ operation, outcome }, count)
+      }
+    },
+  })
+  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session had ended.', () => sessionCounts().streamsCut)
+  addTotal(registry, 'csrf_refused_total', 'Cross-site requests that were refused, or would have been.', () => sessionCounts().csrfRefused)
+}
+
 function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, string> {
   return address === undefined ? { origin, server: url } : { origin, server: url, address }
 }
@@ -145,6 +177,7 @@ export function metricsRegistry(parts: AdminParts): Registry {
   for (const row of counterRows) addCounter(registry, row, parts)
   addStoreMetrics(registry, parts)
   addOriginMetrics(registry, parts)
+  addSessionMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
   new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
   collectDefaultMetrics({ register: registry, prefix })

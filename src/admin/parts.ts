@@ -7,6 +7,8 @@ import type { FieldLines } from '../http/fields.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
+import type { SessionAdministration } from '../session/administration.ts'
+import type { SessionCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
@@ -24,13 +26,21 @@ export interface AdminParts {
   readonly purgeLog: PurgeLog
   readonly origins: Origins
   /** Explains the decision for a request now; undefined if no route matches. */
-  explain(request: { url: string; method: string; fields: FieldLines }): Promise<Explanation | undefined>
+  explain(request: { url: string; method: string; fields: FieldLines; facets?: Readonly<Record<string, unknown>> | undefined }): Promise<Explanation | undefined>
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
   purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
+  /** Lists, changes and ends sessions; undefined while sessions are off. */
+  readonly sessionAdministration?: SessionAdministration | undefined
+  /** The public keys of sessions as a JSON text; undefined while sessions are off. */
+  readonly keySet?: (() => string) | undefined
+  /** True if the Redis of sessions alone is in trouble; undefined if they have none of their own. */
+  readonly sessionsDegraded?: (() => boolean) | undefined
+  /** The counters of sessions; undefined while sessions are off. */
+  readonly sessionCounts?: (() => SessionCounts) | undefined
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */
   readonly fingerprints?: Comparison | undefined
   /** Lines that this process could not write to its log, or to standard error, since its start. */

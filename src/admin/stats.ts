@@ -4,7 +4,8 @@ import { degraded } from './degraded.ts'
 import type { AdminParts } from './parts.ts'
 import type { Stats } from './worker-report.ts'
 
-export function statsOf({ version, clock, counters, store, purgeLog, fingerprints }: AdminParts, startedMs: number): Stats {
+export function statsOf(parts: AdminParts, startedMs: number): Stats {
+  const { version, clock, counters, store, purgeLog, fingerprints } = parts
   const counted = counters.snapshot()
   return {
     version,
@@ -12,7 +13,7 @@ export function statsOf({ version, clock, counters, store, purgeLog, fingerprint
     uptimeMs: Math.round(clock.monotonic() - startedMs),
     ...counted,
     hitRatio: hitRatio(counted),
-    store: { ...store.stats(), degraded: degraded({ store, purgeLog }) },
+    store: { ...store.stats(), degraded: degraded(parts) },
     purgeLog: { applied: purgeLog.applied, revision: purgeLog.revision, current: purgeLog.isCaughtUp() },
     ...(fingerprints !== undefined && { configuration: { ...fingerprints.own, differing: fingerprints.differing } }),
   }

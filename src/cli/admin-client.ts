@@ -18,6 +18,8 @@ export interface AdminAccess extends TokenOptions {
 export interface AdminAnswer {
   readonly status: number
   readonly body: unknown
+  /** The body as it was sent. */
+  readonly text: string
 }
 
 /** An error response of the admin API. With --json its document is printed too. */
@@ -39,12 +41,15 @@ export function withAdminOptions(verb: Command): Command {
 }
 
 /**
- * Sends a request to the admin API.
+ * Sends a request to the admin API: GET, or POST if it has a body, unless `method` says otherwise.
+ * @param raw the body as it is, in place of `body`
  * @param timeoutMs how long the response may take
  * @throws CommandFailure if there is no response; AdminRefusal if it is an error
  */
-export async function askAdmin(access: AdminAccess, path: string, options: { body?: unknown; timeoutMs?: number } = {}): Promise<AdminAnswer> {
+export async function askAdmin(access: AdminAccess, path: string,
+  options: { method?: 'DELETE' | 'PATCH'; body?: unknown; raw?: string; timeoutMs?: number } = {}): Promise<AdminAnswer> {
   const { body, timeoutMs = 30_000 } = options
+  const payload = options.raw ?? (body === undefined ? undefined : JSON.stringify(body))
   const base = withoutLastSlashes(access.admin ?? (process.env.SPRINGHOUSE_ADMIN || 'http://127.0.0.1:8081'))
   // The URL for messages, without user info.
   const shown = safeMessage(base)
@@ -55,13 +60,13 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   let text: string
   try {
     const answer = await request(`${base}${path}`, {
-      method: body === undefined ? 'GET' : 'POST',
+      method: options.method ?? (payload === undefined ? 'GET' : 'POST'),
       headers: {
         accept: 'application/json',
-        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(payload !== undefined && { 'content-type': 'application/json' }),
         ...(given !== undefined && { authorization: `Bearer ${given.token}` }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(payload !== undefined && { body: payload }),
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     })
@@ -78,7 +83,7 @@ export async function askAdmin(access: AdminAccess, path: string, options: { bod
   }
   if (status >= 400) throw new AdminRefusal(refusal(shown, status, parsed), parsed)
   if (parsed === undefined) throw new CommandFailure(`${shown} responded ${status} without JSON: is it the admin listener of springhouse?`)
-  return { status, body: parsed }
+  return { status, body: parsed, text }
 }
 
 function withoutLastSlashes(url: string): string {

@@ -11,6 +11,7 @@ import { CommandFailure, FAILED, say, USAGE } from './failure.ts'
 import { addPurge } from './purge.ts'
 import { addReload } from './reload.ts'
 import { addServe } from './serve.ts'
+import { addSessions } from './sessions.ts'
 import { addStats } from './stats.ts'
 
 const program = new Command('springhouse')
@@ -30,6 +31,7 @@ addPurge(program)
 addExplain(program)
 addReload(program)
 addStats(program)
+addSessions(program)
 
 // In `springhouse stats | head`, `head` closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

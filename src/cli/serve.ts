@@ -14,6 +14,7 @@ export function addServe(program: Command): void {
     .option('--redis <url>', 'Redis that replicas share (default: the embedded store, in memory)')
     .option('--workers <count>', 'number of processes, or auto for one per processor (default: 1)')
     .option('--default-ttl <duration>', 'freshness lifetime of responses that give none, on every route, such as 30s (default: none, or what the file says)')
+    .option('--sessions', 'keep sessions for the backends (default: off, or what the file says)')
     .option('--watch', 'reload when the configuration file, or a file with a secret, changes; for Kubernetes ConfigMaps')
     .action(async (options: ServeOptions) => {
       // Loaded only here, so that the other commands start in a fraction of the time.

@@ -101,6 +101,15 @@ export const formats = {
     expects: 'the name of a query parameter, in which * stands for anything, such as utm_*',
     test: (text) => /^[^&=#\s]+$/.test(text),
   },
+  'signing-secret': {
+    expects: 'a secret of 32 bytes or more, without control characters',
+    test: (text) => Buffer.byteLength(text) >= 32 && /^[^\p{Cc}]{1,1024}$/u.test(text),
+  },
+  'web-origin': {
+    expects: 'the origin of a web page, such as https://app.example.com',
+    test: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) && new URL(text).origin === text.toLowerCase(),
+    tidy: (text) => new URL(text).origin,
+  },
   'via-name': {
     expects: 'a name of letters, digits, dots, dashes and underscores',
     test: (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text),

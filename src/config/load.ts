@@ -23,6 +23,8 @@ export interface Flags {
   readonly workers?: string | undefined
   /** `--default-ttl`: `cache.ttl.default` of every route. */
   readonly defaultTtl?: string | undefined
+  /** `--sessions`: `sessions.enabled`. */
+  readonly sessions?: boolean | undefined
 }
 
 const flagPaths = {
@@ -143,6 +145,10 @@ function applyFlags(input: PlainObject, flags: Flags, sources: Map<string, strin
     const node = variables.find((variable) => variable.path === path)?.node ?? {}
     place(input, path, fromText(node, text))
     sources.set(path, `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+  }
+  if (flags.sessions === true) {
+    place(input, 'sessions.enabled', true)
+    sources.set('sessions.enabled', '--sessions')
   }
   if (flags.defaultTtl !== undefined) applyDefaultTtl(input, flags.defaultTtl, sources)
 }

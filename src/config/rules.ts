@@ -5,6 +5,7 @@ import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
 import { unreachablePath } from './route-path.ts'
 import type { Config } from './schema.ts'
+import { sessionProblems } from './session-rules.ts'
 import { tagProblems } from './tag-rules.ts'
 import { formatDuration, formatSize, KiB } from './units.ts'
 
@@ -13,20 +14,12 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [notBuiltYet, ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files].flatMap((rule) =>
+  return [ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files, sessionProblems].flatMap((rule) =>
     rule(config, sound)
   )
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
-
-const notBuiltYet: Rule = (config, sound) => {
-  const problems: Problem[] = []
-  if (sound('sessions.enabled') && config.sessions.enabled) {
-    problems.push({ path: 'sessions.enabled', message: 'not supported yet; leave it false' })
-  }
-  return problems
-}
 
 /** Returns whether a listener on this host is reachable on every address of the machine. */
 export const isEverywhere = (host: string): boolean => host === '0.0.0.0' || host === '::'

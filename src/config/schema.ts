@@ -1,9 +1,10 @@
 // The schema of every setting: type, bounds, default, unit and prose. All else about configuration derives from it.
 import { Type, type Static } from '../json-schema.ts'
-import { flag, section } from './schema/leaf.ts'
+import { section } from './schema/leaf.ts'
 import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
 import { type originSchema, originsSchema } from './schema/origins.ts'
 import { type routeSchema, routesSchema } from './schema/routes.ts'
+import { sessionsSchema } from './schema/sessions.ts'
 import { cacheSchema, redisSchema } from './schema/storage.ts'
 
 export const configSchema = section({
@@ -15,9 +16,7 @@ export const configSchema = section({
   cache: cacheSchema,
   coherence: coherenceSchema,
   log: logSchema,
-  sessions: section({
-    enabled: flag({ default: false, prose: 'Keeps sessions for the backends. Not supported yet.' }),
-  }, 'Session state for stateless backends.'),
+  sessions: sessionsSchema,
   workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
     default: 1,
     expects: 'a whole number from 1 to 256, or auto',
@@ -36,4 +35,5 @@ export type RedisConfig = Static<typeof redisSchema>
 export type OriginSettings = Static<typeof originSchema>
 export type RouteConfig = Static<typeof routeSchema>
 export type CacheConfig = Static<typeof cacheSchema>
+export type SessionsConfig = Static<typeof sessionsSchema>
 export type LogConfig = Static<typeof logSchema>

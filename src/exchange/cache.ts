@@ -9,7 +9,8 @@ import type { Pass } from './pass/pass.ts'
 import { keyedPurge } from './routing/purge-keys.ts'
 import type { Route } from './routing/route.ts'
 
-export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs'> {
+export interface CacheParts
+  extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs' | 'identities'> {
   readonly observer: ExchangeObserver
   /** The routes to begin with. */
   readonly routes: readonly Route[]
@@ -24,9 +25,9 @@ export interface CacheParts extends Pick<HandlerParts, 'clock' | 'store' | 'purg
 /** A cache in front of origins. */
 export interface Cache {
   /** Responds to a request, or returns the pass with which it goes to its origin. A hit is served synchronously. */
-  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled>
+  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  passUpgrade(exchange: ClientExchange): Pass
+  passUpgrade(exchange: ClientExchange): Pass | Promise<Pass>
   /** Explains the decision for a request now; undefined if no route matches. Contacts no origin. */
   explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Adds to a purge the targets under which routes key its URLs: see keyedPurge. */

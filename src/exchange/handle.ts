@@ -7,6 +7,7 @@ import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { sendProblem } from './client/problem.ts'
 import type { ClientExchange, RoutedExchange } from './client/exchange.ts'
+import type { Identities } from './client/identities.ts'
 import { Coalescer } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
 import { deliverStored } from './deliver/deliver.ts'
@@ -29,6 +30,8 @@ export interface HandlerParts extends FillParts, PassParts {
   readonly leases: Leases | undefined
   /** How long a request waits for another's fetch before a follower fetches too, in milliseconds. */
   readonly coalesceWaitMs: number
+  /** Identifies the senders of requests; undefined: they are not identified. */
+  readonly identities?: Identities | undefined
 }
 
 /** The cache has responded: the response is written, or will be. */
@@ -64,18 +67,25 @@ export class Handler {
   }
 
   /** Responds to a request, or returns the pass with which it goes to its origin. A pass leaves the response untouched. */
-  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled> {
+  handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass> {
     const routed = this.#route(exchange)
     if (typeof routed === 'string') return this.#refuse(exchange, routed)
-    const reason = passReason(routed.routed.request, routed.routed.route.rules)
+    const identifying = this.#parts.identities?.identify(routed)
+    return identifying === undefined ? this.#begin(routed) : identifying.then(() => this.#begin(routed))
+  }
+
+  #begin(routed: RoutedExchange): Handled | Pass | Promise<Handled> {
+    const reason = passReason(routed.routed.request, routed.routed.route.rules) ?? routed.routed.sharing.privateBecause
     return reason === undefined ? this.#look(routed, firstAttempt) : new Pass(this.#parts, routed, reason)
   }
 
-  /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
-  passUpgrade(exchange: ClientExchange): Pass {
+  /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE, and as identify does */
+  passUpgrade(exchange: ClientExchange): Pass | Promise<Pass> {
     const routed = this.#route(exchange)
     if (typeof routed === 'string') throw faultError(routed)
-    return new Pass(this.#parts, routed, 'upgrade')
+    const identifying = this.#parts.identities?.identify(routed)
+    const pass = (): Pass => new Pass(this.#parts, routed, 'upgrade')
+    return identifying === undefined ? pass() : identifying.then(pass)
   }
 
   #route(exchange: ClientExchange): RoutedExchange | Fault {
@@ -108,7 +118,7 @@ export class Handler {
 
   #decide({ routed }: RoutedExchange, variants: readonly Stored[], nowMs: number, { reason }: Attempt): Decision<Stored> {
     const isAwaited = reason === undefined ? undefined : (entry: Stored) => routed.arrivedSince(entry)
-    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules, isAwaited)
+    return decide(routed.request, variants, this.#purgeState, routed.requestField, nowMs, routed.route.rules, isAwaited, routed.sharing.mark)
   }
 
   #act(exchange: RoutedExchange, variants: readonly Stored[], attempt: Attempt): Handled | Promise<Handled> {

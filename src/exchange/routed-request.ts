@@ -9,6 +9,7 @@ import { dashed } from '../forwarding/untrusted-fields.ts'
 import { namedCookies } from '../policy/cookies.ts'
 import { cacheKey } from '../policy/key.ts'
 import { CacheRequest, scanFields, type RequestFault } from '../policy/request.ts'
+import { asVisitor, type Sharing } from '../policy/identity.ts'
 import { publicHosts } from '../policy/public-hosts.ts'
 import type { Addressed, Metadata } from '../policy/stored.ts'
 import { knowsFieldsOf, knownFields, selectedBy, variantName, type RequestField } from '../policy/vary.ts'
@@ -25,6 +26,17 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[]
 }
 
+/** The changes that identifying a request makes in it. */
+export interface AppliedIdentity {
+  /** The client's fields without credentials for this proxy, in the form of Node's rawHeaders; undefined: they are as they came. */
+  readonly raw: FieldLines | undefined
+  readonly sharing: Sharing
+  /** The lines that the origin receives about the sender. Computed at each call. */
+  sent(): FieldLines
+}
+
+const unidentified: AppliedIdentity = Object.freeze({ raw: undefined, sharing: asVisitor, sent: () => nothing })
+
 /** A request that was understood and has a route. Costly properties are made when they are first read. */
 export class RoutedRequest {
   readonly request: CacheRequest
@@ -33,6 +45,7 @@ export class RoutedRequest {
   readonly context: RequestContext
   readonly #raw: readonly string[]
   readonly #viaName: string
+  readonly #identity: AppliedIdentity
   #forwarded: FieldLines | undefined
   #key: string | undefined
   #found: readonly Found[] = []
@@ -44,16 +57,29 @@ export class RoutedRequest {
   #asked = 0
   #byName: ReadonlyMap<string, string> | undefined
 
-  constructor(request: CacheRequest, route: Route, raw: readonly string[], context: RequestContext, viaName: string) {
+  constructor(request: CacheRequest, route: Route, raw: readonly string[], context: RequestContext, viaName: string, identity: AppliedIdentity = unidentified) {
     this.request = request
     this.route = route
     this.context = context
     this.#raw = raw
     this.#viaName = viaName
+    this.#identity = identity
   }
 
   get key(): string {
     return this.#key ??= cacheKey(this.route.keyPart, this.request, this.requestField, this.route.rules, this.route.keyRules, this.#provenance)
+      + this.#identity.sharing.keyPart
+  }
+
+  /** Which responses it may share with other requests. */
+  get sharing(): Sharing {
+    return this.#identity.sharing
+  }
+
+  /** This request as its sender's identity makes it: to be used in its place before anything is looked up. */
+  identifiedAs(identity: AppliedIdentity): RoutedRequest {
+    const raw = identity.raw ?? this.#raw
+    return new RoutedRequest(new CacheRequest(scanIdentified(raw, identity), this.request), this.route, raw, this.context, this.#viaName, identity)
   }
 
   // Made of the very lines that an origin would be sent. An untrusted client adds nothing to them, so they follow from the rest of the key.
@@ -138,7 +164,7 @@ export class RoutedRequest {
 
   /** The fields that an origin is sent if the response may be stored. */
   get forwarded(): FieldLines {
-    return this.#forwarded ??= this.#allowed(this.allFields())
+    return this.#forwarded ??= this.#withIdentity(this.#allowed(this.#clientFields()))
   }
 
   /**
@@ -160,7 +186,7 @@ export class RoutedRequest {
     const raw = withoutFields(fieldLines(this.#raw), {
       has: name => (name === 'authorization' && !hadAuthorization) || (name === 'cookie' && !hadCookie) || name === 'range' || name === 'if-range',
     })
-    const refreshing = new RoutedRequest(new CacheRequest(scanFields(raw), request), this.route, raw, this.context, this.#viaName)
+    const refreshing = new RoutedRequest(new CacheRequest(scanIdentified(raw, this.#identity), request), this.route, raw, this.context, this.#viaName, this.#identity)
     refreshing.#found = this.#found
     refreshing.#known = this.#known
     return refreshing
@@ -168,6 +194,14 @@ export class RoutedRequest {
 
   /** The fields for the origin if no other client gets the response: all that may be forwarded. Made anew at each call. */
   allFields(): FieldLines {
+    return this.#withIdentity(this.#clientFields())
+  }
+
+  #withIdentity(fields: FieldLines): FieldLines {
+    return this.#identity === unidentified ? fields : [...fields, ...this.#identity.sent()]
+  }
+
+  #clientFields(): FieldLines {
     return forwardFields(fieldLines(this.#raw), this.context, this.#viaName)
   }
 
@@ -181,11 +215,23 @@ export class RoutedRequest {
   }
 
   /** The request's fields as the origin sees them: what Vary and the key read. */
-  readonly requestField: RequestField = name => (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+  readonly requestField: RequestField = name => this.#identityField(name) ?? (++this.#asked > fewAsked ? this.#combined.get(name) : fieldValue(this.forwarded, name))
+
+  // Equal facets in the key: the signature around them changes, and selects nothing.
+  #identityField(name: string): string | undefined {
+    return name === 'springhouse-session' ? this.#identity.sharing.facets : undefined
+  }
 
   get #combined(): ReadonlyMap<string, string> {
     return this.#byName ??= fieldValues(this.forwarded)
   }
+}
+
+// An origin that receives more than the key holds must permit sharing, as for Authorization (RFC 9111 §3.5).
+function scanIdentified(raw: readonly string[], { sharing }: AppliedIdentity): ReturnType<typeof scanFields> {
+  const scan = scanFields(raw)
+  if (sharing.needsGrant) scan.authorization = true
+  return scan
 }
 
 /** A stored response that was found, without its body. */

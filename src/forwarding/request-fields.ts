@@ -1,7 +1,7 @@
 // The fields of a forwarded request: the client's end-to-end fields, plus those that the proxy sets itself.
 import type { FieldLines } from '../http/fields.ts'
 import { normaliseAuthority } from '../http/authority.ts'
-import { isHopByHop, withoutFields } from '../http/fields.ts'
+import { isHopByHop, isReservedField, withoutFields } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
 import { provenanceLines } from './trusted-fields.ts'
 import { isUntrustedField } from './untrusted-fields.ts'
@@ -28,7 +28,7 @@ const treatments: ReadonlyMap<string, Treatment> = new Map([
  * - Hop-by-hop fields are removed, and those that Connection names (RFC 9110 §7.6.1), except the fields in endToEndAlways.
  *   TE and Trailer are hop-by-hop: see acceptsTrailers.
  * - Fields about the request's source, and other fields that steer an origin, come only from the proxy and from a trusted
- *   client: see provenanceLines.
+ *   client: see provenanceLines. Fields whose names begin with Springhouse- come only from the proxy.
  * - Via gains this hop, with the version of the received message (RFC 9110 §7.6.3). CDN-Loop gains this proxy's name (RFC
  *   8586 §2), as a separate line, which a malformed earlier line cannot swallow.
  */
@@ -45,7 +45,7 @@ export function forwardFields(lines: FieldLines, client: RequestContext, viaName
     const value = lines[i + 1] as string
     switch (treatments.get(name)) {
       case undefined:
-        if (isHopByHop(name, noOptions)) break
+        if (isHopByHop(name, noOptions) || isReservedField(name)) break
         if (!isUntrustedField(name)) kept.push(name, value)
         else if (trusted) steering.push(name, value)
         break

@@ -1,5 +1,5 @@
 // The fields of a response that cross the proxy: from the origin, and to the client (RFC 9110 §7.6.1).
-import { type FieldLines, isHopByHop, connectionNamed, withoutFields } from '../http/fields.ts'
+import { type FieldLines, isHopByHop, isReservedField, connectionNamed, withoutFields } from '../http/fields.ts'
 import { connectionOptions } from './connection-options.ts'
 
 /**
@@ -20,11 +20,11 @@ export function responseFields(status: number, lines: FieldLines): string[] {
 
 /**
  * Returns the names in a field section that clients do not receive: fields of the origin's connection, cache-only fields
- * (policy/rules.ts), and X-Request-Id, which this proxy sends itself.
+ * (policy/rules.ts), X-Request-Id, which this proxy sends itself, and fields for or from this proxy (Springhouse-*).
  */
 export function fieldsNotForClients(fields: FieldLines, cacheOnly: ReadonlySet<string>): { has(name: string): boolean } {
   const named = connectionNamed(fields)
-  return { has: name => isHopByHop(name, named) || cacheOnly.has(name) || name === 'x-request-id' }
+  return { has: name => isHopByHop(name, named) || cacheOnly.has(name) || name === 'x-request-id' || isReservedField(name) }
 }
 
 /** Returns the fields that a client receives: the origin's fields (RFC 9110 §7.6.1), and those that this hop adds. */

@@ -7,6 +7,17 @@ import { withoutOuterSpace } from './white-space.ts'
  */
 export type FieldLines = readonly string[]
 
+/**
+ * True if a lower-case field name is the proxy's own: it begins with `springhouse-`, where any sign but a letter or digit counts as a
+ * dash, as CGI reads it. No client and no trusted proxy may set such a request field, and no origin such a response field: an origin
+ * takes Springhouse-Session for a statement of this proxy.
+ */
+export function isReservedField(name: string): boolean {
+  return name.length > 11 && name.startsWith('springhouse') && !letterOrDigit.test(name[11] as string)
+}
+
+const letterOrDigit = /[a-z0-9]/
+
 /** Converts Node's `rawHeaders`, whose names keep the sender's case, to field lines. */
 export function fieldLines(raw: readonly string[]): string[] {
   const lines: string[] = Array.from({ length: raw.length })

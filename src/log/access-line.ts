@@ -36,6 +36,8 @@ export interface AccessRecord {
   readonly tries?: number | undefined
   /** Why the response was not stored; undefined if it was, or if nothing could have been. */
   readonly notStored?: string | undefined
+  /** The outcome of reading the session that the request presented; undefined if it presented none. */
+  readonly session?: string | undefined
   /** The age of the stored response that was served. */
   readonly ageMs?: number | undefined
   /** The address of the client, as far as trusted proxies report it. */
@@ -57,7 +59,7 @@ export function isErrorStatus(status: number, isError: boolean): boolean {
 
 /** The line of a request, with its newline. It holds no control character, and nothing but ASCII. */
 export function accessLine(record: AccessRecord, shown: TargetMask): string {
-  const { status, route, key, origin, server, originMs, tries, notStored, ageMs, client, traceId, worker } = record
+  const { status, route, key, origin, server, originMs, tries, notStored, session, ageMs, client, traceId, worker } = record
   const level = isErrorStatus(status, record.outcome === 'error') ? errorLevel : infoLevel
   let line = `{"level":${level},"time":"${isoTime(record.timeMs)}","msg":"request","outcome":${quoted(record.outcome)},"reason":${quoted(record.reason)},"status":${whole(status)}`
     + `,"method":${quoted(record.method)},"host":${quoted(record.host)},"target":${quoted(shown(record.target), mostTargetChars)}`
@@ -69,6 +71,7 @@ export function accessLine(record: AccessRecord, shown: TargetMask): string {
   if (originMs !== undefined) line += `,"originMs":${tenths(originMs)}`
   if (tries !== undefined) line += `,"tries":${whole(tries)}`
   if (notStored !== undefined) line += `,"notStored":${quoted(notStored)}`
+  if (session !== undefined) line += `,"session":${quoted(session)}`
   if (ageMs !== undefined) line += `,"ageMs":${whole(ageMs)}`
   if (client !== undefined) line += `,"client":${quoted(client)}`
   if (traceId !== undefined) line += `,"traceId":${quoted(traceId)}`

@@ -22,7 +22,7 @@ export interface RequestLogParts {
 }
 
 /** Errors of this side that do not concern one request: a line for each would be a flood just when the proxy is short of everything. */
-const repeated: ReadonlySet<ErrorCode> = new Set(['PROXY_EXHAUSTED', 'PROXY_BUSY'])
+const repeated: ReadonlySet<ErrorCode> = new Set(['PROXY_EXHAUSTED', 'PROXY_BUSY', 'SESSION_UNAVAILABLE'])
 const repeatedEveryMs = 60_000
 
 /** Writes what the log holds of requests. */
@@ -109,6 +109,7 @@ export class RequestLog implements ExchangeObserver {
       originMs: origin?.headMs,
       tries: origin === undefined || origin.tries === 1 ? undefined : origin.tries,
       notStored: exchange.notStored,
+      session: exchange.identified === undefined || exchange.identified.outcome === 'none' ? undefined : exchange.identified.outcome,
       ageMs: exchange.ageMs,
       client: clientAddress(exchange),
       traceId: /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(firstRawValue(head.rawHeaders, 'traceparent') ?? '')?.[1],

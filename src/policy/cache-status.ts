@@ -19,6 +19,7 @@ const forwardParameter: Record<ForwardReason, ForwardParameter> = {
   'range-miss': 'uri-miss',
   'part-only': 'partial',
   'head-miss': 'uri-miss',
+  'after-write': 'miss',
 }
 
 /** Status of a stored response. `ttlMs` is the rest of its lifetime, negative if stale (RFC 9211 §2.4). */

@@ -6,8 +6,9 @@ import type { ForwardReason, PassReason, RefuseReason, ServeReason } from './rea
 import type { CacheRequest } from './request.ts'
 import type { Rules } from './rules.ts'
 import { hasOtherCookies } from './cookies.ts'
+import { precedesChange } from './identity.ts'
 import { reasonWithoutLifetime } from './storable.ts'
-import type { Metadata } from './stored.ts'
+import type { LogPosition, Metadata } from './stored.ts'
 import { selectPart, selectVariant, type RequestField } from './vary.ts'
 
 /** A stored response, as far as policy reads it. */
@@ -55,6 +56,7 @@ export function passReason(request: CacheRequest, rules: Rules): PassReason | un
  * @param requestField the request's fields as they are forwarded, for Vary
  * @param nowMs time of day in milliseconds
  * @param rules the route's, for the cookies that its key holds
+ * @param mark the position of its sender's last change: what was requested before it is not for this request
  * @param isAwaited returns whether an entry was stored while the request waited for it; undefined: it has not waited
  */
 export function decide<V extends Candidate>(
@@ -65,9 +67,12 @@ export function decide<V extends Candidate>(
   nowMs: number,
   rules: Pick<Rules, 'cookies'>,
   isAwaited?: (entry: V) => boolean,
+  mark?: LogPosition,
 ): Decision<V> {
-  const usable = variants.some(deniesCredentials) && hasUnkeyedCredentials(request, rules) ? variants.filter(entry => !deniesCredentials(entry)) : variants
-  const decision = choose(request, usable, softness, requestField, nowMs, variants.length > usable.length, isAwaited)
+  const seen = mark === undefined ? variants : variants.filter(({ meta }) => !precedesChange(meta.stamp, mark))
+  const usable = seen.some(deniesCredentials) && hasUnkeyedCredentials(request, rules) ? seen.filter(entry => !deniesCredentials(entry)) : seen
+  const chosen = choose(request, usable, softness, requestField, nowMs, seen.length > usable.length, isAwaited)
+  const decision = seen.length < variants.length && chosen.action === 'fetch' && chosen.entry === undefined ? { ...chosen, reason: 'after-write' as const } : chosen
   // §5.2.1.7: a 504 rather than a forwarded request. Serving stale within its allowance is a stored response, so it stands.
   if (request.directives.onlyIfCached && (decision.action === 'validate' || decision.action === 'fetch' || decision.action === 'complete')) {
     return { action: 'refuse', reason: 'only-if-cached' }

@@ -1,18 +1,19 @@
 // Every reason for the handling of a request: one term in the log, the metric label and the Cache-Status detail.
 
 /** Why a request passes the cache by. */
-export type PassReason = 'method' | 'options' | 'health-path' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition'
+export type PassReason = 'method' | 'options' | 'health-path' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition' | 'identity' | 'facet'
+  | 'unverified' | 'key-set'
 /** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
 export type StaleReason = 'stale-while-revalidate' | 'stale-if-error' | 'stale-if-slow' | 'origin-unreachable' | 'origin-5xx'
 /** Why a request is forwarded, although something is stored or might be. */
 export type ForwardReason = 'uri-miss' | 'vary-miss' | 'stale' | 'soft-purged' | 'no-cache' | 'request-no-cache' | 'request-max-age' | 'request-min-fresh' | 'range-miss'
-  | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials'
+  | 'part-only' | 'head-miss' | 'no-lifetime' | 'bad-lifetime' | 'other-credentials' | 'after-write'
 export type RefuseReason = 'only-if-cached'
 /** Why a response is not stored. */
 export type NotStoredReason = 'no-store' | 'private' | 'authorization' | 'cookie' | 'set-cookie' | 'vary-star' | 'status' | 'must-understand' | 'not-fresh' | 'no-lifetime'
-  | 'bad-lifetime' | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'bad-cache-groups' | 'incomplete' | 'store-refused'
+  | 'bad-lifetime' | 'request-no-store' | 'request-method' | 'partial' | 'too-large' | 'too-many-tags' | 'bad-cache-groups' | 'incomplete' | 'store-refused' | 'session-instruction'
 
 /** Why a request was handled as it was. */
 export type DecisionReason = PassReason | ServeReason | StaleReason | ForwardReason | RefuseReason
@@ -34,6 +35,10 @@ const decisions: Record<DecisionReason, string> = {
   'route-uncached': 'configuration: cache.mode is bypass on this route',
   'ambiguous-path': 'RFC 3986 §6: origins differ in how they read this path, and another route matches one of the readings',
   'precondition': "RFC 9111 §4.3.2: If-Match and If-Unmodified-Since are the origin's to evaluate",
+  'identity': 'configuration identity: the request names a session or user, and the key holds no facets, so its response is for this sender alone',
+  'facet': 'configuration key.facets: a value is an object, or has more than 16 items or 256 bytes, so it cannot be in a key',
+  'unverified': 'configuration identity: the credentials of the request could not be verified, so its response is for this sender alone',
+  'key-set': 'RFC 7517: the public keys of sessions, to which the proxy itself responds',
   'fresh': 'RFC 9111 §4.2: within its freshness lifetime',
   'max-stale': 'RFC 9111 §5.2.1.2: stale, but within the max-stale of the request',
   'stale-while-revalidate': 'RFC 5861 §3: stale, served while it is validated in the background',
@@ -55,6 +60,7 @@ const decisions: Record<DecisionReason, string> = {
   'range-miss': 'RFC 9110 §14.2: a range is requested, and nothing is stored for this URL',
   'part-only': 'RFC 9111 §3.3: a part is stored, and not all that is requested',
   'head-miss': 'RFC 9110 §9.3.2: HEAD, and no response to GET is stored',
+  'after-write': 'configuration key.facets: what is stored was requested before the last change of this session, which must see its own changes',
   'only-if-cached': 'RFC 9111 §5.2.1.7: the request allows only a stored response, and none can be used',
 }
 
@@ -78,6 +84,7 @@ const notStored: Record<NotStoredReason, string> = {
   'bad-cache-groups': 'RFC 9875 §2: Cache-Groups is not a list of strings, so a purge could not find the response by its groups',
   'incomplete': 'RFC 9111 §3.3: the response is incomplete: it ended too soon',
   'store-refused': 'the store had no room or could not be reached',
+  'session-instruction': 'the response has Springhouse-Session-Set, which concerns one session',
 }
 
 // The changes with which an operator gets another result. Nothing: the result is right as it is.
@@ -90,6 +97,10 @@ const decisionAdvice: Record<DecisionReason, string> = {
   'route-uncached': 'Set cache.mode: cache on the route, if its responses may be stored.',
   'ambiguous-path': 'Let clients use the plain form of the path, or give all its forms one route.',
   'precondition': 'Nothing: such conditions protect changes.',
+  'identity': 'Nothing, if the response depends on the user. If it depends on a tenant or role alone, name these in key.facets. Use sources: [] if on neither.',
+  'facet': 'Use short scalars, or lists of at most 16 of them, as facets.',
+  'unverified': 'Nothing, or see why the credentials cannot be verified.',
+  'key-set': 'Nothing: backends read the keys here.',
   'fresh': 'Nothing. If it is too old, send a shorter max-age, or purge when the data changes.',
   'max-stale': 'Nothing: the client accepts it.',
   'stale-while-revalidate': 'Nothing. If it is too old, shorten stale-while-revalidate, or staleWhileRevalidate of the route.',
@@ -111,6 +122,7 @@ const decisionAdvice: Record<DecisionReason, string> = {
   'range-miss': 'Request the whole once: parts are then served from it.',
   'part-only': 'Request the whole once: parts are then served from it.',
   'head-miss': 'Send a GET once.',
+  'after-write': 'Nothing: the response to this request is stored, and serves the next one.',
   'only-if-cached': 'Nothing, or leave only-if-cached out of the request.',
 }
 
@@ -132,6 +144,7 @@ const notStoredAdvice: Record<Exclude<NotStoredReason, DecisionReason>, string> 
   'bad-cache-groups': 'Send a list of strings in quotes: Cache-Groups: "a", "b".',
   'incomplete': 'Read the log of the origin, and of what is between: the connection ended too soon. Nothing, for a stream of events.',
   'store-refused': 'Raise cache.memory.maxBytes, or see whether Redis can be reached and has room.',
+  'session-instruction': 'Nothing. To have the page stored, change the session in the response to another request.',
 }
 
 /** The meaning of each reason, and the section or setting behind it; for explain, docs and the test that reads them. */

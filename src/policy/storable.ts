@@ -1,7 +1,7 @@
 // Decides whether a response may be stored, and derives its metadata: RFC 9111 §3.
 import type { ResponseDirectives } from '../http/cache-control.ts'
 import { formatHttpDate, parseHttpDate } from '../http/date.ts'
-import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, type FieldLines } from '../http/fields.ts'
+import { alwaysHopByHop, connectionNamed, fieldLineValues, fieldValue, hasField, isReservedField, type FieldLines } from '../http/fields.ts'
 import { normalTarget } from '../http/normal-target.ts'
 import { longestStoredSection, sectionBytes } from '../http/field-section.ts'
 import { responseTags } from '../http/tags.ts'
@@ -151,6 +151,7 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   // §5.2.2.3: with must-understand, an understood status lifts no-store. Another status forbids storing.
   if (directives.mustUnderstand && !understood.has(head.status)) return 'must-understand'
   if (directives.noStore && !directives.liftsNoStore) return 'no-store'
+  if (hasField(head.fields, instructionField)) return 'session-instruction'
   if (directives.private === true) return 'private' // §5.2.2.7; the qualified form removes fields, see storedFields
   // §3.5, and the same for Cookie by configuration: the request had credentials, so sharing needs the origin's permission.
   if (request.hasAuthorization && !directives.grantsSharing) return 'authorization'
@@ -158,6 +159,9 @@ function refusalOf(request: CacheRequest, method: string, head: ReceivedHead, di
   if (rules.setCookie === 'skip' && hasField(head.fields, 'set-cookie') && !keptBack(directives).has('set-cookie')) return 'set-cookie'
   return undefined
 }
+
+/** The response field with which an origin changes the session of its request. Such a response concerns one client. */
+export const instructionField = 'springhouse-session-set'
 
 /** The reasons that say why a response is stale from the start. */
 export const reasonWithoutLifetime: Readonly<Partial<Record<LifetimeSource, 'no-lifetime' | 'bad-lifetime'>>> = { none: 'no-lifetime', malformed: 'bad-lifetime' }
@@ -174,7 +178,7 @@ const neverKept: ReadonlySet<string> = new Set(['surrogate-control', ...alwaysHo
 
 /** True if a field may be stored, as far as its name shows. `named`: the fields in Connection of the same message. */
 export function mayBeKept(name: string, ofPart: boolean, named: ReadonlySet<string> = none): boolean {
-  return !neverKept.has(name) && !named.has(name) && !(ofPart && contentFields.has(name))
+  return !neverKept.has(name) && !isReservedField(name) && !named.has(name) && !(ofPart && contentFields.has(name))
 }
 
 const none: ReadonlySet<string> = new Set()

@@ -27,7 +27,7 @@ export interface RequestHandler {
    */
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError NO_ROUTE, BAD_REQUEST */
-  passUpgrade(exchange: ClientExchange): Pass
+  passUpgrade(exchange: ClientExchange): Pass | Promise<Pass>
 }
 
 export interface DispatcherParts {
@@ -44,6 +44,8 @@ export interface DispatcherParts {
   readonly healthPath: string | undefined
   /** True once the proxy is about to stop. */
   leaving(): boolean
+  /** Responds to a request for a resource of the proxy itself, and returns true; undefined: the proxy has none. */
+  readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
   /** Sends a request to its origin and relays the response. Ends the exchange, or calls `failed` with why there is no whole response. */
   passThrough(pass: Pass, request: ClientRequest, failed: (error: unknown) => void): void
 }
@@ -65,6 +67,7 @@ export class RequestDispatcher {
     try {
       if (validateRequest(request, limits) === 'answer-locally') return answerLocally(exchange)
       if (isHealthCheck(request, this.#parts.healthPath)) return answerHealthCheck(exchange, request, !this.#parts.leaving())
+      if (this.#parts.answersItself?.(exchange) === true) return
       const result = handler.handle(exchange)
       if (!(result instanceof Promise)) this.#proceed(result, request, exchange)
       else result.then((settled) => this.#proceed(settled, request, exchange)).catch((error: unknown) => fail(error, exchange))
@@ -93,8 +96,10 @@ export class RequestDispatcher {
     if (refused !== undefined) return refuse(refused, exchange, true)
     try {
       validateRequest(request, limits)
+      const relay = (pass: Pass): void => relayWebSocket({ origins, clock, viaName: limits.viaName, pass, client, head, failed: (cause) => fail(cause, exchange) })
       const pass = handler.passUpgrade(exchange)
-      relayWebSocket({ origins, clock, viaName: limits.viaName, pass, client, head, failed: (cause) => fail(cause, exchange) })
+      if (pass instanceof Promise) pass.then(relay).catch((error: unknown) => fail(error, exchange))
+      else relay(pass)
     } catch (error) {
       fail(error, exchange)
     }

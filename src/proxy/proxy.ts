@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import fastify from 'fastify'
 import type { Clock } from '../clock.ts'
-import type { ExchangeObserver } from '../exchange/client/exchange.ts'
+import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
 import { BothObservers } from '../exchange/client/observer.ts'
 import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -27,6 +27,8 @@ export interface ProxyParts {
   readonly options: ProxyOptions
   /** The certificates of `options.tls`, if the caller renews them. */
   readonly certificates?: CertificateChoice | undefined
+  /** Responds to a request for a resource of the proxy itself, and returns true. */
+  readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
 }
 
 /** The proxy, ready to listen. */
@@ -44,6 +46,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     uploads,
     load,
     clock,
+    answersItself: parts.answersItself,
     observer: new BothObservers(load, observer),
     trusts: trustedProxyMatcher(options.trustProxy),
     passThrough: (pass, request, failed) => httpProxy.passThrough(pass, request, failed),

@@ -80,5 +80,5 @@ tap.test('an impossible request is refused, with every problem at once', async (
     'uri: is not known here; did you mean "url"?',
     'url: is needed',
   ])
-  t.same(errorsOf(await ask('/v1/explain', { body: [] })), [': must be an object with "url", and may have "method" and "headers"'])
+  t.same(errorsOf(await ask('/v1/explain', { body: [] })), [': must be an object with "url", and may have "method", "headers" and "facets"'])
 })

@@ -9,14 +9,18 @@ import type { Probe } from './leaves/probe.ts'
 import { processes } from './leaves/process.ts'
 import { redis } from './leaves/redis.ts'
 import { routes } from './leaves/routes.ts'
+import { sessions } from './leaves/sessions.ts'
 import { storage } from './leaves/storage.ts'
 
 /** Leaves whose effect is shown elsewhere, each with the reason. None of `log` may stand here. */
-const exceptions: Readonly<Record<string, string>> = {}
+const exceptions: Readonly<Record<string, string>> = Object.fromEntries(
+  // The same section as `redis`, read by the same code (storage.ts). The probe of its URL shows that it is read.
+  Object.keys(redis).filter((path) => path !== 'redis.url').map((path) => [`sessions.${path}`, path]),
+)
 
 t.setTimeout(360_000)
 
-const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...storage, ...processes }
+const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...storage, ...processes }
 
 /** Every setting that is no section, including those in a map or a list of sections. */
 function leavesOf(node: SchemaNode, path: string): string[] {
@@ -60,6 +64,8 @@ const zeros: Readonly<Record<string, string>> = {
   'cache.maxEntryBytes': 'stories/zeros',
   'cache.keepStale': 'stories/zeros',
   'coherence.purgeWaitMs': 'config/leaves/storage',
+  'sessions.rotationGrace': 'config/leaves/sessions',
+  'sessions.anonymousPerMinute': 'config/leaves/sessions',
 }
 
 /** The number of a leaf, also within a union or a map. */

@@ -221,11 +221,6 @@ test('settings are held to each other', (t) => {
   t.end()
 })
 
-test('settings that are not supported yet are refused, not ignored', (t) => {
-  t.strictSame(wrong({ sessions: { enabled: true } }), ['sessions.enabled: not supported yet; leave it false'])
-  t.end()
-})
-
 test('one mistake is one line: settings that depend on it are not judged as well', (t) => {
   t.strictSame(wrong({ origins: { api: 3 }, routes: [{ origin: 'api' }] }), ['origins.api: expected a map of settings, got 3'])
   t.strictSame(wrong({ admin: { host: 3, tokens: 'x' } }).length, 2)

@@ -21,6 +21,7 @@ const everything: Required<AccessRecord> = {
   originMs: 12.34,
   tries: 2,
   notStored: 'no-store',
+  session: 'live',
   ageMs: 1500,
   client: '192.0.2.1',
   traceId: '0af7651916cd43dd8448eb211c80319c',
@@ -53,6 +54,7 @@ t.test('the line is one JSON object that names what applies to the request, and 
     originMs: 12.3,
     tries: 2,
     notStored: 'no-store',
+    session: 'live',
     ageMs: 1500,
     client: '192.0.2.1',
     traceId: '0af7651916cd43dd8448eb211c80319c',
@@ -100,7 +102,7 @@ t.test('whatever a request holds, its line is one line of printable ASCII, and p
   }))
   fc.assert(fc.property(any, (target) => parsed(accessLine({ ...record, target }, targetMask([]))).msg === 'request'))
   const endless = '\u0000'.repeat(100_000)
-  const texts = ['outcome', 'reason', 'method', 'host', 'target', 'requestId', 'route', 'key', 'origin', 'server', 'notStored', 'client', 'traceId', 'worker'] as const
+  const texts = ['outcome', 'reason', 'method', 'host', 'target', 'requestId', 'route', 'key', 'origin', 'server', 'notStored', 'session', 'client', 'traceId', 'worker'] as const
   const long = accessLine({ ...everything, ...Object.fromEntries(texts.map((name) => [name, endless])) }, noMask)
   t.ok(long.length < heldBytes, 'and fits into what a sink holds')
   t.match(parsed(long), { msg: 'request' })

@@ -48,6 +48,8 @@ const ownStatus: Readonly<Record<string, string>> = {
   LOOP: '508: RFC 5842 §7.2 has a status of its own for it',
   PROXY_EXHAUSTED: '503: it is over as soon as other connections close',
   METHOD_NOT_ALLOWED: '405: RFC 9110 §15.5.6',
+  SESSION_REQUIRED: '401: RFC 9110 §15.5.2, the request may be sent again with credentials',
+  TOKEN_INVALID: '401: RFC 6750 §3.1',
   METHOD_NOT_IMPLEMENTED: '501: RFC 9110 §15.6.2',
 }
 

@@ -1,6 +1,7 @@
 // Routes: the origin of each request, its cache key and how its responses are stored.
 import { Type } from '../../json-schema.ts'
 import { DAY, GiB, MINUTE } from '../units.ts'
+import { identitySchema } from './sessions.ts'
 import { choice, duration, durationOrOff, flag, memberNames, section, size, text, texts } from './leaf.ts'
 
 const year = 365 * DAY
@@ -90,7 +91,11 @@ export const routeSchema = section({
     cookies: texts('cookie-name', { default: [],
       prose:
         'Cookies that are part of the key. If any is named, no others are forwarded if the response may be stored, and `cache.cookies` does not apply. So the responses satisfy `Vary: Cookie`: clients with equal values of these cookies share them, whatever other cookies they have. Pages that need another cookie, such as a session, need their own route.' }),
+    facets: texts('name', { default: [],
+      prose:
+        'Members of the session’s data that are part of the key, or `user`: requests with equal values share responses. Scalars, and lists of up to 16 of them, of 256 bytes. See `identity.forward`.' }),
   }, 'The cache key: requests with the same key share a response.'),
+  identity: identitySchema,
   requestHeaders: Type.Union([
     Type.Literal('all'),
     Type.Literal('strict'),

@@ -2,6 +2,7 @@
 import type { SpringhouseError } from '../../errors.ts'
 import type { RequestContext } from '../../forwarding/request-context.ts'
 import type { NotStoredReason, RequestReason } from '../../policy/reasons.ts'
+import type { Identified } from './identity.ts'
 import type { RequestHead, RoutedRequest } from '../routed-request.ts'
 import type { RequestOutcome } from './outcome.ts'
 import type { ClientResponse } from './response.ts'
@@ -48,6 +49,8 @@ export class ClientExchange {
   readonly startedMs: number
   /** undefined until a route is found. */
   routed: RoutedRequest | undefined
+  /** undefined if requests are not identified. */
+  identified: Identified | undefined
   outcome: RequestOutcome = 'error'
   reason: RequestReason = 'refused'
   /** Bytes of the body that were handed to the connection. */

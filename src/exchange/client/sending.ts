@@ -17,8 +17,9 @@ import type { ClientResponse } from './response.ts'
 export function sendHead(exchange: ClientExchange, status: number, fields: string[]): boolean {
   const { response } = exchange
   fields.push('x-request-id', exchange.requestId)
+  const sent = exchange.identified === undefined ? fields : exchange.identified.clientFields(fields)
   try {
-    response.putHead(status, fields)
+    response.putHead(status, sent)
     return true
   } catch (cause) {
     const error = refused(exchange, cause, `the head of a ${status}`)

@@ -122,7 +122,7 @@ export function rangeToFetch({ routed: { request: { range, ifRange }, fetchesWho
 
 // A client that wants a newer response than the stored one does not take one that was requested before it came.
 function mayFollow({ reason }: FetchDecision): boolean {
-  return reason !== 'request-no-cache' && reason !== 'request-max-age' && reason !== 'request-min-fresh'
+  return reason !== 'request-no-cache' && reason !== 'after-write' && reason !== 'request-max-age' && reason !== 'request-min-fresh'
 }
 
 // Followers want the response to a GET: the whole, or the same range.

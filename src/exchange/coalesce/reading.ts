@@ -27,7 +27,7 @@ export interface Reading {
 export function readingOf({ clock, purgeState }: MayReadParts, { routed }: RoutedExchange, shared: SharedResponse): Reading | undefined {
   const nowMs = clock.now()
   const { request, requestField, route: { rules } } = routed
-  const decision = decide(request, [shared], purgeState, requestField, nowMs, rules, () => true)
+  const decision = decide(request, [shared], purgeState, requestField, nowMs, rules, () => true, routed.sharing.mark)
   return decision.action === 'serve' && holdsFirstByte(routed, shared, nowMs) ? { shared, decision, nowMs } : undefined
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { decide, passReason } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
+import { sharingOf } from '../../policy/identity.ts'
 import { shownPart } from '../../policy/part.ts'
 import { reasonAdvice, reasonMeaning, type Reason } from '../../policy/reasons.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
@@ -26,14 +27,17 @@ export interface ExplainRequest {
   readonly url: string
   readonly method: string
   readonly fields: FieldLines
+  /** The facets of its sender, as a session would have them; undefined: the request of a visitor. */
+  readonly facets?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Explains a request as if an untrusted client had sent it. Returns undefined if it cannot be read or has no route. */
 export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
   const https = question.url.startsWith('https://')
   const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const
-  const asked = routeRequest(parts.routes(), headOf(question), client, parts.viaName)
-  if (typeof asked === 'string') return undefined
+  const routed = routeRequest(parts.routes(), headOf(question), client, parts.viaName)
+  if (typeof routed === 'string') return undefined
+  const asked = withFacets(routed, question.facets)
   const nowMs = parts.clock.now()
   const all = await parts.store.lookup(asked.key)
   const decision = await decisionFor(parts, asked, nowMs)
@@ -45,12 +49,13 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
     key: asked.key,
     decision: { ...decision, section: reasonMeaning[decision.reason], advice: reasonAdvice[decision.reason] },
     variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
+    ...keyPartsOf(asked.route, question.facets),
     unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
   }
 }
 
 async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: number): Promise<{ action: string; reason: Reason }> {
-  const pass = passReason(asked.request, asked.route.rules)
+  const pass = passReason(asked.request, asked.route.rules) ?? asked.sharing.privateBecause
   if (pass !== undefined) return { action: 'pass', reason: pass }
   // In two lookups, as for a request: a plain fresh response in the local tier is used without the second.
   const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
@@ -59,6 +64,26 @@ async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: num
   }
   const first = decideOver(lookupLocal(parts.store, parts.purgeLog, asked.key))
   return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
+}
+
+/** The source whose facets are explained. */
+const facetSource = 'session'
+
+/** The request of a sender with these facets, as far as its route has any. */
+function withFacets(routed: RoutedRequest, facets: ExplainRequest['facets']): RoutedRequest {
+  const { identity } = routed.route
+  if (identity === undefined || facets === undefined) return routed
+  const sharing = sharingOf({ kind: 'known', source: facetSource, facet: name => facetText(facets, name), mark: undefined }, identity)
+  return routed.identifiedAs({ raw: undefined, sharing, sent: () => [] })
+}
+
+function facetText(facets: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  return Object.hasOwn(facets, name) ? JSON.stringify(facets[name]) : undefined
+}
+
+function keyPartsOf({ identity }: Route, facets: ExplainRequest['facets']): Pick<Explanation, 'keyParts'> {
+  if (identity === undefined || identity.facets.length === 0 || facets === undefined) return {}
+  return { keyParts: identity.facets.map(part => ({ part, value: Object.hasOwn(facets, part) ? facets[part] : null, source: facetSource })) }
 }
 
 /** Where an entry lies: of two tiers, in memory if the same response is there too. */

@@ -39,6 +39,8 @@ export interface Explanation {
    */
   readonly decision: { readonly action: string; readonly reason: string; readonly section: string; readonly advice: string }
   readonly variants: readonly ExplainedVariant[]
+  /** The facets in the key, if the route has any and the request gives some: the name, the value (null: absent), and its source. */
+  readonly keyParts?: readonly { readonly part: string; readonly value: unknown; readonly source: string }[]
   /** Fields of the request that reach the origin and are in no key, unless a Vary names them: see `requestHeaders`. */
   readonly unkeyed: readonly string[]
 }

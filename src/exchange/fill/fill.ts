@@ -39,7 +39,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #origin: OriginExchange | undefined
   #receivedBytes = 0
   #announcedBytes = -1
-  /** Events of the origin that wait until the store has removed what the response supersedes. */
+  /** Events of the origin that wait until something is done with its head (`holdUntil`). */
   readonly #events = new HeldEvents()
   /** The update of stored responses by a HEAD. The end of the client's response waits for it. */
   #freshening: Promise<void> | undefined
@@ -91,8 +91,32 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   }
 
   onHead(status: number, fields: FieldLines): void {
-    const { parts, exchange: { routed }, plan, storer } = this
     this.#standIn.end()
+    // Nothing of the response is stored or sent before the identity of a waiting client has acted on it.
+    const acting = this.client.waits ? this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false }) : undefined
+    if (acting === undefined) return this.#takeHead(status, fields)
+    let refused: SpringhouseError | undefined
+    const acted = acting.then(() => undefined, (error: unknown) => {
+      refused = error instanceof SpringhouseError ? error : new SpringhouseError('INTERNAL', { cause: error })
+    })
+    this.#holdUntil(acted, () => {
+      if (refused === undefined) this.#takeHead(status, fields)
+      else this.#refuse(refused)
+    })
+  }
+
+  /** Sends an error in place of a response that the identity of the client refuses. A stale response would hide it. */
+  #refuse(error: SpringhouseError): void {
+    if (this.#state === 'done') return
+    this.#origin?.abort()
+    this.parts.observer.failed(error, this.exchange)
+    this.client.fail(error)
+    this.settle()
+  }
+
+  #takeHead(status: number, fields: FieldLines): void {
+    const { parts, exchange: { routed }, plan, storer } = this
+    if (this.#state !== 'requesting') return
     this.exchange.responded(parts.clock.monotonic())
     const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) {
@@ -117,14 +141,21 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (!storer.open) releaseFollowers(this, status, this.#wanted.provesWhole)
     const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)
     if (superseded === undefined) this.#relayHead(status, fields)
-    else this.#relayAfter(superseded, status, fields)
+    // A client that has this response must not be served the superseded one afterwards, by any replica.
+    else
+      this.#holdUntil(superseded, () => {
+        if (this.#state === 'relaying') this.#relayHead(status, fields)
+      })
   }
 
-  // A client that has this response must not be served the superseded one afterwards, by any replica.
-  #relayAfter(superseded: Promise<void>, status: number, fields: FieldLines): void {
+  /** Holds the origin's next events until `done` has resolved and `act` has run. `act` may hold them again. */
+  #holdUntil(done: Promise<void>, act: () => void): void {
+    this.#events.hold()
     this.#pressure.hold('store')
-    const relay = (): void => (this.#state === 'relaying' ? this.#relayHead(status, fields) : undefined)
-    void this.#events.holdUntil(superseded, relay).then(() => this.#pressure.release('store'))
+    void done.then(() => {
+      this.#events.release(act)
+      if (!this.#events.isHolding) this.#pressure.release('store')
+    })
   }
 
   /** Returns true if the response to a request for the rest of a part does not go to the client, which did not request a part. */

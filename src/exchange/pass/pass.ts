@@ -29,6 +29,8 @@ export class Pass {
   readonly #parts: PassParts
   readonly #stamp: LogPosition
   readonly #requestTimeMs: number
+  /** True if the request can be sent again: its body is kept, or it has none. */
+  repeatable = false
 
   constructor(parts: PassParts, exchange: RoutedExchange, reason: PassReason) {
     this.exchange = exchange
@@ -57,23 +59,36 @@ export class Pass {
 
   /**
    * To be called with the head of the response, and waited for before the client is sent any of it. Resolves to what the
-   * body is to be piped through, if a copy of it is to be stored. Never rejects.
+   * body is to be piped through, if a copy of it is to be stored; or to `again` if the request must be sent once more.
+   * @throws SpringhouseError (rejects) to be sent in place of the response: see Identified.onResponse
    */
-  onResponse(status: number, fields: FieldLines): Promise<BodyCopy | undefined> | undefined {
-    const purge = invalidationBy(this.#parts, this.routed, status, fields)
-    return purge === undefined ? undefined : this.#changed(purge, status, fields)
+  onResponse(status: number, fields: FieldLines): Promise<BodyCopy | 'again' | undefined> | undefined {
+    const { identified } = this.exchange
+    const purge = invalidationBy(this.#parts, this.routed, status, fields) ?? (identified?.needsPosition(status) === true ? this.#ownInvalidation() : undefined)
+    if (purge !== undefined) return this.#changed(purge, status, fields)
+    const acting = identified?.onResponse({ status, fields, position: undefined, repeatable: this.repeatable })
+    return acting?.then(acted => (acted === 'again' ? acted : undefined))
   }
 
-  async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | undefined> {
+  /** An invalidation of the request's own URL: its position is what the sender's later reads must not precede. */
+  #ownInvalidation(): Purge {
+    const { authority, target } = this.routed.url
+    return { urls: [{ authority, target }], prefixes: [], tags: [], tagsMatch: 'any', all: false, soft: false, implicit: true }
+  }
+
+  async #changed(purge: Purge, status: number, fields: FieldLines): Promise<BodyCopy | 'again' | undefined> {
     const meta = this.#storable(status, fields)
     const receipt = await invalidate(this.#parts, purge, this.exchange)
+    const acted = await this.exchange.identified?.onResponse({ status, fields, position: receipt?.id, repeatable: this.repeatable })
+    if (acted === 'again') return acted
     return meta === undefined || receipt === undefined ? undefined : this.#copy(meta, receipt, announcedLength(fields))
   }
 
   /** Returns the response as it would be stored, with its age counted from the request; undefined if it must not be stored. */
   #storable(status: number, fields: FieldLines): Metadata | undefined {
-    const { request, requestField, route: { rules, forwarding } } = this.routed
-    if (request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
+    const { request, requestField, route: { rules, forwarding }, sharing } = this.routed
+    // The origin knew the sender of a request that is not a visitor's.
+    if (!sharing.visitor || request.method !== 'POST' || request.hasUpgrade || !rules.enabled || rules.ambiguous || announcedLength(fields) > rules.maxEntryBytes) return undefined
     // The origin received every field of its client. Another client with the same key may have sent other fields.
     if (forwarding.allowedFields !== undefined || !this.routed.forwardsAll) return undefined
     const head = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: this.#parts.clock.now(), stamp: this.#stamp }

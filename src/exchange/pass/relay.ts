@@ -37,6 +37,7 @@ export class PassRelay implements ResponseSink {
   #origin: OriginExchange | undefined
   /** The response is stored from here while it goes to the client. */
   #copy: Duplex | undefined
+  #passed: PassedBody | undefined
   #isOver = false
 
   /** @param failed called once, if the client gets no response or a truncated one, with the reason */
@@ -46,8 +47,11 @@ export class PassRelay implements ResponseSink {
     this.#failed = failed
   }
 
-  start({ body, senderGone }: PassedBody): void {
+  start(passed: PassedBody): void {
+    const { body, senderGone } = passed
     const { exchange, routed } = this.#pass
+    this.#passed = passed
+    this.#pass.repeatable = body === null || Buffer.isBuffer(body)
     const { response } = exchange
     if (response.hasLeft) return this.#left()
     response.onClose(this.#left)
@@ -84,14 +88,25 @@ export class PassRelay implements ResponseSink {
     try {
       const acted = pass.onResponse(status, fields)
       if (acted === undefined) return this.#relayHead(status, fields, endsAtHead)
+      this.#events.hold()
       this.#origin?.pause()
-      const recorded = acted.then(copy => {
+      acted.then(copy => {
+        if (copy === 'again') return this.#again()
         this.#copy = copy
-      })
-      this.#events.holdUntil(recorded, () => this.#relayHead(status, fields, endsAtHead)).then(() => this.#origin?.resume()).catch((error: unknown) => this.#refuse(error))
+        this.#events.release(() => this.#relayHead(status, fields, endsAtHead))
+        this.#origin?.resume()
+      }).catch((error: unknown) => this.#refuse(error))
     } catch (error) {
       this.#refuse(error)
     }
+  }
+
+  /** Sends the request once more, in place of relaying the response: its session has changed, and the origin requests that (`retry`). */
+  #again(): void {
+    if (this.#isOver || this.#passed === undefined) return
+    this.#pass.exchange.response.offClose(this.#left)
+    this.#giveUp()
+    new PassRelay(this.#parts, this.#pass, this.#failed).start(this.#passed)
   }
 
   #relayHead(status: number, fields: FieldLines, endsAtHead: boolean): void {

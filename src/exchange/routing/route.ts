@@ -1,4 +1,5 @@
 // A route, compiled: what it matches, its origin, and its rules.
+import type { IdentityRules } from '../../policy/identity.ts'
 import type { Rules, KeyRules } from '../../policy/rules.ts'
 
 /** A route, compiled from the configuration. */
@@ -14,6 +15,8 @@ export interface Route {
   readonly rules: Rules
   readonly keyRules: KeyRules
   readonly forwarding: Forwarding
+  /** undefined: its requests are not identified. */
+  readonly identity: IdentityRules | undefined
   readonly match: RouteMatch
   /** The same route without its cache: for a path that the origin may read as one of another route. */
   readonly uncached: Route

@@ -6,7 +6,7 @@ import { dashed } from '../../forwarding/untrusted-fields.ts'
 import { keyedFields } from '../../policy/keyed-fields.ts'
 import { compileTags, type KeyRules, type Rules } from '../../policy/rules.ts'
 import { caseTellsApart, compileMatch } from './match.ts'
-import { cookieRule, sharingDigest } from './sharing.ts'
+import { cookieRule, identityRules, sharingDigest } from './sharing.ts'
 import type { Route, Forwarding } from './route.ts'
 
 /** A target as the route keys and forwards it: without the query parameters that it ignores, sorted if it sorts. */
@@ -59,8 +59,11 @@ export function allowedFields(setting: Config['routes'][number]['requestHeaders'
   return new Set([...strictFields, ...keyed, ...(setting === 'strict' ? [] : setting.allow)])
 }
 
+/** The parts of a configuration that routes depend on. */
+export type RoutingConfig = Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins' | 'sessions'>
+
 /** The routes of a configuration, in its order. */
-export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
+export function compileRoutes(config: RoutingConfig): Route[] {
   const foldCase = !caseTellsApart(config.routes.map(({ match }) => match))
   const ignored = sharedTests()
   const tags = compileTags(config.cache.tags)
@@ -88,7 +91,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
     const match = compileMatch(route.match, foldCase)
     const id = `${route.origin}@${match.host ?? '*'}${match.isExact ? '=' : ''}${match.path}`
     const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
-    return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
+    return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, identity: identityRules(route, config.sessions), match })
   })
 }
 

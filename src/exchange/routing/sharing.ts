@@ -1,6 +1,7 @@
 // Digests of the rules that decide which requests share a response: a route's, for its keys, and a configuration's, for replicas to compare.
 import { createHash } from 'node:crypto'
 import type { Config, OriginSettings, RouteConfig } from '../../config/schema.ts'
+import type { IdentityRules } from '../../policy/identity.ts'
 import type { Rules } from '../../policy/rules.ts'
 import { readServerAddress } from '../../server-address.ts'
 
@@ -14,9 +15,11 @@ import { readServerAddress } from '../../server-address.ts'
  * the servers are part of the digest, lest two services with one Redis share each other's entries.
  * @param allowed the request fields that reach the origin; undefined: every one
  */
-export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: ReadonlySet<string> | undefined,
-  { proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'proxy' | 'origins' | 'cache'>): string {
+export function sharingDigest(route: RouteConfig, allowed: ReadonlySet<string> | undefined,
+  { proxy: { trustProxy }, origins, cache: { tags }, sessions }: Pick<Config, 'proxy' | 'origins' | 'cache' | 'sessions'>): string {
+  const { origin, cache, key } = route
   const cookies = cookieRule({ cache, key })
+  const identity = identityRules(route, sessions)
   const deciding = [
     typeof cookies === 'string' ? cookies : { key: cookies },
     cache.setCookie,
@@ -27,6 +30,11 @@ export function sharingDigest({ origin, cache, key }: RouteConfig, allowed: Read
     trustProxy,
     // A purge would miss an entry that was stored while another field carried its tags.
     tags,
+    // Which credentials do not reach the origin, and what it receives in their place.
+    ...(sessions.enabled
+      ? [{ cookie: sessions.cookie.name, headers: sessions.headers,
+        identity: identity && { sources: identity.sources, forward: identity.forward, realm: identity.realm, facets: identity.facets } }]
+      : []),
     ...(origin === 'default' ? [serversOf(origins[origin])] : []),
   ]
   return digest(deciding)
@@ -38,6 +46,14 @@ export function cookieRule({ cache, key }: Pick<RouteConfig, 'cache' | 'key'>): 
   return cache.cookies
 }
 
+/** Returns how a route treats identities; undefined if its requests are not identified. */
+export function identityRules({ identity, key }: Pick<RouteConfig, 'identity' | 'key'>, { enabled }: Pick<Config['sessions'], 'enabled'>): IdentityRules | undefined {
+  const sources = identity.sources ?? (enabled ? ['session'] : [])
+  if (sources.length === 0) return undefined
+  const { required, forward, login, trouble, realm = 'default' } = identity
+  return { sources, required, forward, login, trouble, realm, facets: key.facets }
+}
+
 // Without weights, and in any order: they say nothing of what the servers are.
 function serversOf(origin: OriginSettings | undefined): string[] {
   return (origin?.servers ?? []).map(server => readServerAddress(server)?.url ?? server).sort()
@@ -45,9 +61,9 @@ function serversOf(origin: OriginSettings | undefined): string[] {
 
 /** Digests of the configuration that replicas of one service share: how they treat requests, and which servers they contact. */
 export function configurationFingerprint(
-  { routes, proxy: { trustProxy }, origins, cache: { tags } }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache'>,
+  { routes, proxy: { trustProxy }, origins, cache: { tags }, sessions }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache' | 'sessions'>,
 ): { readonly routes: string; readonly origins: string } {
-  return { routes: digest([routes, trustProxy, tags]), origins: digest(origins) }
+  return { routes: digest([routes, trustProxy, tags, ...(sessions.enabled ? [sessions.cookie, sessions.headers] : [])]), origins: digest(origins) }
 }
 
 function digest(value: unknown): string {

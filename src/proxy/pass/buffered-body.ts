@@ -8,8 +8,9 @@ import type { ClientRequest } from '../listener/client-request.ts'
 /** A larger body, or one of unknown length, is forwarded as it comes, and cannot be sent again. */
 const mostBytes = 65_536
 
-export function keepsBody(request: ClientRequest): boolean {
-  return isIdempotent(request.method as string) && announcedBody(request) <= mostBytes
+/** True if the body of a request is read before it is sent. @param mayRepeat true if the request may be sent twice whatever its method */
+export function keepsBody(request: ClientRequest, mayRepeat: boolean): boolean {
+  return (mayRepeat || isIdempotent(request.method as string)) && announcedBody(request) <= mostBytes
 }
 
 /** Returns the whole body, or undefined if it breaks off: then its client has left, and nothing has been sent. */

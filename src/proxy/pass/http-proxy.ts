@@ -66,7 +66,7 @@ export class HttpProxy {
    */
   passThrough(pass: Pass, request: ClientRequest, failed: (cause: unknown) => void): void {
     if (!hasBody(request)) return this.#send(pass, request, null, failed)
-    if (!keepsBody(request)) return this.#send(pass, request, request, failed)
+    if (!keepsBody(request, pass.exchange.identified?.mayRepeat === true)) return this.#send(pass, request, request, failed)
     void readBody(request).then((body) => {
       if (body !== undefined) this.#send(pass, request, body, failed)
       // The client left while it sent the body.

@@ -76,23 +76,31 @@ class Relay implements UpgradeSink {
     if (head.length > 0) client.write(head)
     if (this.#handshake.head.length > 0) origin.write(this.#handshake.head)
     join(client, origin)
+    // The end of either side ends the other.
+    const unwatch = exchange.identified?.watchStream(() => client.destroy())
+    if (unwatch !== undefined) client.on('close', unwatch)
   }
 
   onRefused(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
     const { exchange } = this.#handshake.pass
-    const { response } = exchange
     exchange.responded(this.#handshake.clock.monotonic())
     const refused = this.#handshake.pass.refused(status)
     if (refused !== undefined) {
-      body.on('error', () => undefined)
-      body.destroy()
+      discard(body)
       return this.onError(refused)
     }
-    if (!sendHead(exchange, status, this.#responseFields(fields))) {
-      body.on('error', () => undefined)
-      body.destroy()
-      return
-    }
+    const acting = exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false })
+    if (acting === undefined) return this.#relayRefusal(status, fields, body, sound)
+    acting.then(() => this.#relayRefusal(status, fields, body, sound)).catch((error: unknown) => {
+      discard(body)
+      if (!this.#client.destroyed) this.#handshake.failed(error)
+    })
+  }
+
+  #relayRefusal(status: number, fields: FieldLines, body: Readable, sound: () => boolean): void {
+    const { exchange } = this.#handshake.pass
+    const { response } = exchange
+    if (!sendHead(exchange, status, this.#responseFields(fields))) return discard(body)
     body.on('error', () => response.cut())
     // A body that the end of the connection delimits is not whole when that end was a reset.
     relayBody(body, exchange, () => {
@@ -109,6 +117,11 @@ class Relay implements UpgradeSink {
     const { viaName, pass: { reason, routed } } = this.#handshake
     return clientFields(fields, routed.cacheOnly, `1.1 ${viaName}`, passStatus(reason))
   }
+}
+
+function discard(body: Readable): void {
+  body.on('error', () => undefined)
+  body.destroy()
 }
 
 /** Returns an ordinary response on a connection that Node has given up. The response closes the connection. */

@@ -68,7 +68,6 @@ export const processes: Readonly<Record<string, Probe>> = {
     },
   }),
   // Nothing is built behind it yet, and a configuration that sets it is refused.
-  'sessions.enabled': log([false, true], ['starts', 'refused'], () => 'starts'),
   workers: async (t) => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())

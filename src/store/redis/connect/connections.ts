@@ -4,7 +4,7 @@ import type { Clock } from '../../../clock.ts'
 import { createClient, type RedisServers } from './client.ts'
 import { diagnosis } from './diagnosis.ts'
 import { GuardedClient, type RedisClient } from './guarded-client.ts'
-import { watchMemoryPolicy } from './eviction-policy-check.ts'
+import { unfitMemory, watchMemoryPolicy } from './eviction-policy-check.ts'
 import { Permissions } from './permissions.ts'
 import { keepUsers, renewUsers } from './users.ts'
 import type { Log } from './log.ts'
@@ -16,6 +16,8 @@ export interface RedisConnectionsOptions extends RedisServers {
   readonly connectTimeoutMs?: number
   /** The prefix of every key and channel. */
   readonly keyPrefix?: string
+  /** Judges the memory settings of a server: see watchMemoryPolicy. By default, for a cache. */
+  readonly unfitMemory?: (info: string) => string | undefined
   readonly clock: Clock
   readonly logger: Log
 }
@@ -119,7 +121,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const permissions = new Permissions({ logger, prefix, channel: channelName({ database }, prefix, 'probe'), impair: (on) => impair('permissions', on) })
   const refused = (error: unknown): void => permissions.refused(error)
   const small: GuardedClient = new GuardedClient(first, commandTimeoutMs, (error) => changed(error), refused)
-  watchMemoryPolicy(small.client, logger, refused)
+  watchMemoryPolicy(small.client, logger, refused, options.unfitMemory ?? unfitMemory)
   const bodies: GuardedClient = new GuardedClient(connect(), commandTimeoutMs * 5, (error) => changed(error), refused)
   // Safe to ignore its errors: the shared connections report the trouble, and its user sees the calls fail.
   const own = <Client extends RedisClient>(client: Client): Client => {

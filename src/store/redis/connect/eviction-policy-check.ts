@@ -26,13 +26,14 @@ const mostServers = 200
 /**
  * Checks every server at each connection, and logs what is unfit: one line for each server, and another only if it changes.
  * Uses INFO, not CONFIG, which many hosts of Redis do not allow.
+ * @param unfitIn returns the line for the reply to INFO memory; undefined if the settings are right
  */
-export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void): void {
+export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (error: unknown) => void, unfitIn: (info: string) => string | undefined): void {
   const told = new Map<string, string | undefined>()
   const look = async (server: Redis): Promise<void> => {
     const { host = '', port = 0 } = server.options
     try {
-      const unfit = unfitMemory(String(await withDeadline(server.callBuffer('INFO', ['memory']), askTimeoutMs)))
+      const unfit = unfitIn(String(await withDeadline(server.callBuffer('INFO', ['memory']), askTimeoutMs)))
       const name = `${host}:${port}`
       if (unfit !== undefined && told.get(name) !== unfit) logger.warn({ server: name }, unfit)
       if (told.size >= mostServers) told.clear()
@@ -43,6 +44,7 @@ export function watchMemoryPolicy(client: RedisClient, logger: Log, refused: (er
     }
   }
   if (client instanceof Redis) {
+    if (client.status === 'ready') void look(client)
     client.on('ready', () => void look(client))
     return
   }

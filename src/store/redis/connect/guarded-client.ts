@@ -7,6 +7,13 @@ export type RedisArgument = string | Buffer | number
 /** Redis did not respond, in time or at all. The command may have been executed, or may be executed later. */
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
+  /** True if the command was not sent: then it is never executed. */
+  readonly unsent: boolean
+
+  constructor(message: string, options: { readonly cause?: unknown; readonly unsent?: true } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.unsent = options.unsent === true
+  }
 }
 
 // Replies of a server that cannot work now, whatever the command.
@@ -89,7 +96,7 @@ export class GuardedClient {
   async call(command: string, args: RedisArgument[], timeoutMs = this.#timeoutMs): Promise<unknown> {
     const request = new Command(command, args, { replyEncoding: null })
     const server = this.#serverOf(request)
-    if (this.#up === false || isOpen(server)) throw new RedisUnavailable('Redis is out of reach')
+    if (this.#up === false || isOpen(server)) throw new RedisUnavailable('Redis is out of reach', { unsent: true })
     return this.#send(request, server, timeoutMs)
   }
 
