@@ -38,7 +38,7 @@ function importsOf(file: string): Import[] {
 }
 
 // The parts of the composition root, beside app.ts itself.
-const partsOfApp = new Set(['descriptors', 'drain', 'error-summary', 'log', 'storage', 'tls'])
+const partsOfApp = new Set(['descriptors', 'drain', 'error-summary', 'log', 'storage', 'tls', 'watched-files'])
 
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
 function roomOf(file: string): string {
@@ -64,7 +64,8 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
 // Within a room, from left to right. A file directly in the room belongs to the part named '', or to its own.
 const partsOf: Readonly<Record<string, readonly string[]>> = {
   origin: ['', 'transport', 'pool', 'request', 'origins'],
-  exchange: ['routing', 'routed-request', 'client', 'counters', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle', 'cache'],
+  exchange: ['routing', 'routed-request', 'client', 'counters', 'held-events', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle',
+    'cache'],
 }
 
 function partOf(file: string, parts: readonly string[]): string {

@@ -7,6 +7,7 @@ import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
+import { yieldIfHalfClosed } from '../client/half-closed.ts'
 import { isConditional, planAgain, type FillOwner, type FillParts, type FillPlan } from './plan.ts'
 import { freshenByHead } from './freshen-by-head.ts'
 import { originFields } from './message-fields.ts'
@@ -16,7 +17,7 @@ import type { FillState } from './state.ts'
 import { releaseFollowers, reportUnstored } from './unstored.ts'
 import { WantedContent } from './wanted-content.ts'
 import { FillClient, type FillClientListener } from './fill-client.ts'
-import { HeldEvents } from './held-events.ts'
+import { HeldEvents } from '../held-events.ts'
 import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
 import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, type ServedFill } from './serve-stored.ts'
@@ -81,6 +82,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onTry(server: string): void {
     this.exchange.tried(server, this.parts.clock.monotonic())
+    // After this call, which may precede the return of `request`.
+    if (this.client.waits) queueMicrotask(() => yieldIfHalfClosed(this.exchange.response, (giveUp) => this.#origin?.unwanted(giveUp)))
   }
 
   onInterim(status: number, fields: FieldLines): void {

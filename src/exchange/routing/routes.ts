@@ -61,7 +61,7 @@ export function allowedFields(setting: Config['routes'][number]['requestHeaders'
 
 /** The routes of a configuration, in its order. */
 export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins'>): Route[] {
-  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
+  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match))
   const ignored = sharedTests()
   const tags = compileTags(config.cache.tags)
   return config.routes.map(route => {
@@ -86,7 +86,7 @@ export function compileRoutes(config: Pick<Config, 'routes' | 'cache' | 'proxy' 
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
     const match = compileMatch(route.match, foldCase)
-    const id = `${route.origin}@${match.host ?? '*'}${match.path}`
+    const id = `${route.origin}@${match.host ?? '*'}${match.isExact ? '=' : ''}${match.path}`
     const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
     return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, match })
   })
