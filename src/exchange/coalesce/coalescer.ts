@@ -95,6 +95,8 @@ export class Fetch {
   settle(outcome: Outcome): void {
     if (this.#isOver) return
     this.#isOver = true
+    // A Map keeps what was deleted from it until its table is collected: without this, whole responses stayed in memory.
+    this.#source = undefined
     clearTimeout(this.#patience)
     this.#fetches.left(this)
     this.#release(outcome)
