@@ -1,9 +1,8 @@
-// Stopping and reloading with requests in flight.
+// Stopping with requests in flight.
 import { Agent } from 'node:http'
 import t from 'tap'
-import { resolveConfig } from '../../src/config/load.ts'
 import { open } from '../support/client.ts'
-import { counting, detail, startProxy } from '../support/proxy.ts'
+import { startProxy } from '../support/proxy.ts'
 
 t.test('a stop waits for the response in flight, and not for connections that its client keeps open afterwards', async t => {
   let finish: () => void = () => {}
@@ -29,13 +28,4 @@ t.test('a stop waits for the response in flight, and not for connections that it
   })
   t.equal(text, 'first last')
   agent.destroy()
-})
-
-t.test('a reload whose routes lead to an origin that is not there is refused, and the running configuration stays', async t => {
-  const house = await startProxy(t, { origin: counting({ 'Cache-Control': 'max-age=60' }) })
-  await house.get('/a')
-  const servers = [house.origin.url]
-  const next = resolveConfig({ origins: { api: { servers }, other: { servers } }, routes: [{ match: {}, origin: 'other' }] })
-  await t.rejects(house.app.reload(next), /other/)
-  t.equal(detail(await house.get('/a')), 'fresh')
 })
