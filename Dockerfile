@@ -16,12 +16,15 @@ WORKDIR /app
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
-COPY config ./config
+COPY bin ./bin
+COPY docker ./docker
+# `docker exec … springhouse stats` works by this name.
+RUN ln -s /app/bin/springhouse.mjs /usr/local/bin/springhouse
 # Files stay root's: the process can read its own program, but not change it.
 USER node
 EXPOSE 8080 8081
 # Node asks itself: the image has no curl. Alive, not ready: a proxy whose Redis is gone still serves.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/cli/main.js"]
+ENTRYPOINT ["/app/docker/entrypoint.sh"]
 CMD ["serve", "--config", "/app/config/springhouse.yaml"]

@@ -1,13 +1,17 @@
 // The composition root: from a configuration to two listeners, and back to nothing.
 import { setImmediate } from 'node:timers/promises'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
+import type { AdminReload } from './admin/parts.ts'
 import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
+import { listenerPems } from './config/certificates.ts'
 import { withCredentials, withoutCredentials } from './config/credentials.ts'
 import { maskSecrets } from './config/mask.ts'
 import type { Config } from './config/schema.ts'
@@ -25,34 +29,43 @@ import { linesDropped, standardOutput } from './log/outputs.ts'
 import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
 import { createOrigins } from './origin/origins.ts'
+import { CertificateChoice } from './proxy/listener/certificates.ts'
+import { createRedirect } from './proxy/listener/redirect.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { keySetResponder } from './proxy/key-set.ts'
 import { haveFacets, openSessions, type OpenSessions } from './session/open.ts'
 import { openSessionRedis, openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
+import { watchFiles } from './watched-files.ts'
 
 /** A running Springhouse. */
 export interface App {
   readonly proxyUrl: string
   readonly adminUrl: string
+  /** The listener that redirects to HTTPS. */
+  readonly redirectUrl: string | undefined
   /** The kind of the store: `memory`, `redis` or `tiered`. */
   readonly storeKind: string
+  /** True if Redis is in use now; undefined without Redis. */
+  readonly redisReached: boolean | undefined
   /**
-   * Reports that it is not ready, and waits until load balancers have noticed. Then it stops accepting, finishes requests in
-   * flight within the grace time, lets fills end, and closes everything.
+   * Reports that it is not ready. If `delayed`, it waits for `shutdownDelayMs`, so that load balancers notice. Then it stops
+   * accepting, finishes requests in flight within the grace time, lets fills end, and closes everything.
    */
-  close(): Promise<void>
+  close(how?: { readonly delayed: boolean }): Promise<void>
   /**
    * Takes up a new configuration without dropping a connection. Origins, routes and their rules, and the tokens of the admin
    * API, change at the next request; the users of Redis at the next connection. Settings that cannot change while it runs stay
    * as they were, and the log names them.
    * @throws Error for a file that cannot be used; then nothing changes.
    */
-  reload(config: Config): Promise<void>
+  reload(config: Config): Promise<readonly string[]>
 }
 
 /** @throws the listener's own error (EADDRINUSE, EACCES) with nothing left running. */
-export async function startApp(options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup }): Promise<App> {
+export async function startApp(
+  options: { config: Config; clock?: Clock; logger?: Logger; accessSink?: Pick<LineSink, 'append'>; crew?: WorkerGroup; reload?: AdminReload },
+): Promise<App> {
   const { clock = systemClock } = options
   let { config } = options
   const logger = options.logger ?? createLogger(config.log)
@@ -94,6 +107,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   })
   const { tls: _paths, ...listening } = config.proxy
   const tls = listenerTls(config.proxy)
+  const certificates = tls === undefined ? undefined : new CertificateChoice(tls)
   const proxy = createProxy({
     handler: cache,
     origins,
@@ -101,6 +115,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     clock,
     ...(sessions !== undefined && { answersItself: keySetResponder(sessions.keySet) }),
     leaving: () => !ready,
+    certificates,
     options: {
       ...listening,
       maxClients: descriptors.clients,
@@ -133,19 +148,37 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     ready: () => ready,
     version,
     workers: options.crew,
+    reload: options.reload,
   })
 
   // Node closes further connections at once. Without a bound they could take the descriptors of clients.
   admin.server.maxConnections = descriptors.admin
 
+  const { redirectPort } = config.proxy
+  const redirect = redirectPort === undefined
+    ? undefined
+    : createRedirect({ httpsPort: () => portOf(proxy.server), maxHeaderBytes: config.proxy.maxHeaderBytes, maxConnections: descriptors.refused })
+  const renewCertificates = (settings: Config['proxy']): void => {
+    const renewed = listenerTls(settings)
+    if (renewed !== undefined) certificates?.renew(renewed, proxy.server as HttpsServer)
+  }
+  const watch = watchFiles(() => config.proxy.tls === undefined ? [] : listenerPems(config.proxy.tls).flatMap(({ cert, key }) => [cert ?? [], key ?? []].flat()), () => {
+    try {
+      renewCertificates(config.proxy)
+      logger.info('the files of proxy.tls have changed, and are used from now on')
+    } catch (error) {
+      logger.error({ err: error }, 'the files of proxy.tls have changed and cannot be used; the running certificates stay in force')
+    }
+  })
+
   const proxyDrain = drainable(proxy.server)
   const adminDrain = drainable(admin.server)
-  const closeAll = async (): Promise<void> => {
+  const closeAll = async ({ delayed } = { delayed: false }): Promise<void> => {
     const wasReady = ready
     ready = false
     const { shutdownDelayMs, shutdownGraceMs } = config.proxy
     // Until the delay is over all goes on as before, except that connections are closed after their responses.
-    if (wasReady && shutdownDelayMs > 0)
+    if (wasReady && delayed && shutdownDelayMs > 0)
       await new Promise(resolve => {
         setTimeout(resolve, shutdownDelayMs)
       })
@@ -153,6 +186,9 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     const deadline = clock.monotonic() + shutdownGraceMs
     const left = (): number => Math.max(0, deadline - clock.monotonic())
     // The admin listener goes last: until then /readyz says 503.
+    watch.stop()
+    redirect?.close()
+    redirect?.closeAllConnections()
     await proxyDrain.drain(() => proxy.close(), left())
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
@@ -166,6 +202,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
     await sessions?.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
+    if (redirect !== undefined) await listenOn(redirect, config.proxy.host, redirectPort as number)
   } catch (error) {
     await closeAll()
     throw error
@@ -174,7 +211,11 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
   return {
     proxyUrl: urlOf(proxy, config.proxy.host, tls === undefined ? 'http' : 'https'),
     adminUrl: urlOf(admin, config.admin.host),
+    redirectUrl: redirect && `http://${hostOf(config.proxy.host)}:${portOf(redirect)}`,
     storeKind: store.stats().kind,
+    get redisReached() {
+      return storage.reached
+    },
     close: closeAll,
     async reload(next) {
       // A route that requires a user would be open until the next start.
@@ -186,8 +227,8 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       // A certificate that does not fit its key leaves the running ones.
-      const renewed = listenerTls(config.proxy)
-      if (renewed !== undefined) (proxy.server as HttpsServer).setSecureContext(renewed)
+      const reloaded = withPemsOf(config.proxy, next.proxy)
+      renewCertificates(reloaded)
       renewKeys?.()
       const ownRedis = withCredentials(config.sessions.redis, next.sessions.redis)
       if (ownRedis !== undefined && sessionRedis?.own === true) sessionRedis.connections.renewUsers(ownRedis)
@@ -198,6 +239,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       }
       config = {
         ...config,
+        proxy: reloaded,
         admin: { ...config.admin, tokens: next.admin.tokens },
         ...(redis !== undefined && { redis }),
         sessions: { ...config.sessions, ...(ownRedis !== undefined && { redis: ownRedis }),
@@ -212,6 +254,7 @@ export async function startApp(options: { config: Config; clock?: Clock; logger?
       cache.reload(routes)
       storage.fingerprints?.change(configurationFingerprint(config))
       logger.info({ routes: routes.length }, 'configuration reloaded')
+      return waiting
     },
   }
 }
@@ -228,8 +271,23 @@ function changedForGood(running: Config, next: Config): string[] {
 }
 
 // Less what a reload takes up in the sections that are otherwise read at the start.
-function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, sessions: { keys, redis: ownRedis, ...sessions }, ...others }: Config) {
-  return { ...others, sessions: { ...sessions, redis: ownRedis && withoutCredentials(ownRedis), sharesKeys: keys.length === 0 }, admin, redis: redis && withoutCredentials(redis) }
+function withoutRenewable({ admin: { tokens: _tokens, ...admin }, redis, proxy, sessions: { keys, redis: ownRedis, ...sessions }, ...others }: Config) {
+  const { cert: _cert, key: _key, certificates: _certificates, ...tls } = proxy.tls ?? {}
+  return { ...others, proxy: { ...proxy, tls: proxy.tls && tls }, admin, redis: redis && withoutCredentials(redis),
+    sessions: { ...sessions, redis: ownRedis && withoutCredentials(ownRedis), sharesKeys: keys.length === 0 } }
+}
+
+/** The running settings, with the certificates of the next ones. */
+function withPemsOf(running: Config['proxy'], next: Config['proxy']): Config['proxy'] {
+  if (running.tls === undefined || next.tls === undefined) return running
+  const { cert, key, certificates } = next.tls
+  const { cert: _cert, key: _key, ...kept } = running.tls
+  return { ...running, tls: { ...kept, certificates, ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) } }
+}
+
+async function listenOn(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host)
+  await once(server, 'listening')
 }
 
 // Fills whose client has left run on; what they have not brought when the grace is over is given up.
@@ -241,7 +299,14 @@ async function untilFilled(cache: Cache, clock: Clock, deadline: number): Promis
 }
 
 function urlOf(listener: FastifyInstance, host: string, scheme: 'http' | 'https' = 'http'): string {
-  const { port } = listener.server.address() as AddressInfo
+  return `${scheme}://${hostOf(host)}:${portOf(listener.server)}`
+}
+
+function hostOf(host: string): string {
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `${scheme}://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+  return shown.includes(':') ? `[${shown}]` : shown
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
 }

@@ -56,6 +56,7 @@ const catalogue = {
   SESSION_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The change of the session could not be written.', proxyError: 'proxy_internal_response' },
   SESSION_UNCONFIRMED: { status: 503, source: 'store', sentence: 'The change of the session may not have been written.', proxyError: 'proxy_internal_response' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid for this endpoint.' },
+  ADMIN_THROTTLED: { status: 429, source: 'client', sentence: 'Too many requests with a token that is not valid came from this address.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token lacks the required scope.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'This path does not exist.' },
@@ -64,7 +65,7 @@ const catalogue = {
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'This endpoint does not accept the content type of the request body.' },
   NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
-  CONFIG_INVALID: { status: 500, source: 'config', sentence: 'The configuration is not valid.' },
+  CONFIG_INVALID: { status: 422, source: 'config', sentence: 'The configuration is not valid.' },
   INTERNAL: { status: 500, source: 'internal', sentence: 'The proxy has an internal error.', proxyError: 'proxy_internal_error' },
 } as const satisfies Record<string, CatalogueRow>
 

@@ -28,6 +28,8 @@ export interface Storage {
   readonly redis: RedisConnections | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
+  /** True if Redis is in use now; undefined without Redis. */
+  readonly reached: boolean | undefined
   /** Resolves when the store keeps what it receives, or when waiting for that is pointless; within a bounded time. */
   opened(): Promise<void>
   /** Uses these settings for every new connection to Redis. They are for the same servers. */
@@ -120,11 +122,14 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
   clearTimeout(timer)
 }
 
-function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'redis'>, connections?: RedisConnections): Storage {
+function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'redis'>, connections?: RedisConnections): Storage {
   const { store, purgeLog, leases, fingerprints } = parts
   return {
     ...parts,
     redis: connections,
+    get reached() {
+      return connections?.reached
+    },
     renewUsers: redis => connections?.renewUsers(redis),
     async close() {
       await leases?.close()

@@ -1,35 +1,39 @@
 // Certificates, keys and authorities: reads the files that a configuration names.
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
+import { listenerPems, pemProblems, type PemSettings } from './config/certificates.ts'
+import { problemLine } from './config/problem.ts'
 import type { Config, RedisConfig } from './config/schema.ts'
 import type { OriginConfig } from './origin/config.ts'
-import type { TlsFiles } from './proxy/listener/options.ts'
+import type { ListenerTls, TlsFiles } from './proxy/listener/options.ts'
 import type { RedisTls } from './store/redis/connect/client.ts'
 
 /**
- * The listener's certificate and key; undefined for a listener without TLS.
+ * The listener's certificates and keys; undefined for a listener without TLS.
  * @throws Error that names what is wrong with which file.
  */
-export function listenerTls({ tls }: Config['proxy']): (TlsFiles & { readonly http2: boolean }) | undefined {
+export function listenerTls({ tls }: Config['proxy']): ListenerTls | undefined {
   if (tls === undefined) return undefined
-  const files = { cert: pem('proxy.tls.cert', tls.cert), key: pem('proxy.tls.key', tls.key) }
-  try {
-    createSecureContext(files)
-  } catch (error) {
-    throw new Error(`proxy.tls: ${tls.cert} and ${tls.key} are no certificate and its key`, { cause: error })
-  }
-  return { ...files, http2: tls.http2 }
+  const all = listenerPems(tls).map((settings): TlsFiles => {
+    requireSound(settings)
+    // Safe: a sound pair has both.
+    return { cert: pem(`${settings.path}.cert`, settings.cert as string), key: pem(`${settings.path}.key`, settings.key as string) }
+  })
+  const [first] = all
+  if (first === undefined) throw new Error('proxy.tls: no certificate is given')
+  return { ...first, certificates: all, http2: tls.http2, minVersion: tls.minVersion }
 }
 
 /**
- * The origins, with the authorities that verify them.
+ * The origins, with the authorities that verify them and the certificates for them.
  * @throws Error that names the file.
  */
 export function originConfigs(origins: Config['origins']): Record<string, OriginConfig> {
   return Object.fromEntries(Object.entries(origins).map(([name, { tls, ...origin }]) => {
     if (tls === undefined) return [name, origin]
-    const { ca, ...rest } = tls
-    return [name, { ...origin, tls: ca === undefined ? rest : { ...rest, ca: pem(`origins.${name}.tls.ca`, ca) } }]
+    const { ca, cert, key, ...rest } = tls
+    const path = `origins.${name}.tls`
+    requireSound({ path, cert, key, ca })
+    return [name, { ...origin, tls: { ...rest, ...pemsOf(path, { ca, cert, key }) } }]
   }))
 }
 
@@ -40,19 +44,19 @@ export function originConfigs(origins: Config['origins']): Record<string, Origin
 export function redisTls({ tls }: RedisConfig): RedisTls | undefined {
   if (tls === undefined) return undefined
   const { ca, cert, key, ...rest } = tls
-  const files = {
-    ...(ca !== undefined && { ca: pem('redis.tls.ca', ca) }),
-    ...(cert !== undefined && { cert: pem('redis.tls.cert', cert) }),
-    ...(key !== undefined && { key: pem('redis.tls.key', key) }),
-  }
   // ioredis would not retry after a connection that cannot be started.
-  if (files.ca !== undefined && !files.ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`redis.tls.ca: ${ca} holds no certificate`)
-  try {
-    createSecureContext(files)
-  } catch (error) {
-    throw new Error(`redis.tls: ${[ca, cert, key].filter((file) => file !== undefined).join(', ')} are not authorities, a certificate and its key`, { cause: error })
-  }
-  return { ...files, ...rest }
+  requireSound({ path: 'redis.tls', ca, cert, key })
+  return { ...pemsOf('redis.tls', { ca, cert, key }), ...rest }
+}
+
+function pemsOf(path: string, files: { readonly [name in 'ca' | 'cert' | 'key']: string | undefined }): { ca?: string; cert?: string; key?: string } {
+  return Object.fromEntries(Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [[name, pem(`${path}.${name}`, file)]])))
+}
+
+/** Checks files that may have changed since the configuration was loaded. */
+function requireSound(settings: PemSettings): void {
+  const [problem] = pemProblems(settings)
+  if (problem !== undefined) throw new Error(problemLine(problem))
 }
 
 function pem(path: string, file: string): string {

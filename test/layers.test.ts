@@ -38,7 +38,7 @@ function importsOf(file: string): Import[] {
 }
 
 // The parts of the composition root, beside app.ts itself.
-const partsOfApp = new Set(['descriptors', 'drain', 'error-summary', 'log', 'storage', 'tls'])
+const partsOfApp = new Set(['descriptors', 'drain', 'error-summary', 'log', 'storage', 'tls', 'watched-files'])
 
 /** The room that a file of src belongs to: its folder, or the file's own name at the top. */
 function roomOf(file: string): string {

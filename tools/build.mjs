@@ -1,7 +1,7 @@
 // Compiles what has changed: `node tools/build.mjs dist` for the program, `test` for the tests (into .build), or both.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,7 +10,7 @@ export const compiler = join(root, 'node_modules/typescript/bin/tsc')
 
 /** `base` is the folder that the paths in `output` are relative to. */
 const targets = {
-  dist: { output: 'dist', base: 'src', folders: ['src'], options: ['-p', 'tsconfig.build.json'], after: () => {} },
+  dist: { output: 'dist', base: 'src', folders: ['src'], options: ['-p', 'tsconfig.build.json'], after: () => true },
   test: { output: '.build', base: '.', folders: ['src', 'test', 'bench'], options: ['-p', 'tsconfig.json', '--noEmit', 'false', '--outDir', '.build'], after: equipTests },
 }
 
@@ -30,7 +30,7 @@ export function build(name) {
   const { status } = spawnSync(process.execPath, compilerOptions(name), { cwd: root, stdio: 'inherit' })
   if (status !== 0) return false
   prune(name)
-  after()
+  if (!after()) return false
   writeFileSync(stamp, now)
   return true
 }
@@ -65,14 +65,10 @@ function prune(name) {
   }
 }
 
-/** Adds files that compiled tests need: the version of the program, and tap with this project's deadlines. */
+/** Adds what compiled tests need: the version of the program, and their packages. */
 function equipTests() {
   copyFileSync(join(root, 'package.json'), join(root, '.build/package.json'))
-  const tap = join(root, '.build/node_modules/tap')
-  mkdirSync(tap, { recursive: true })
-  copyFileSync(join(root, 'tools/tap.mjs'), join(tap, 'index.mjs'))
-  copyFileSync(join(root, 'tools/deadline.mjs'), join(tap, 'deadline.mjs'))
-  writeFileSync(join(tap, 'package.json'), JSON.stringify({ name: 'tap', type: 'module', exports: './index.mjs' }))
+  return spawnSync(process.execPath, [join(root, 'tools/packages.mjs')], { cwd: root, stdio: 'inherit' }).status === 0
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,4 +1,5 @@
 // The lanes of the tests, by what each file imports: `node tools/lanes.mjs fast` runs one, `… list` shows which file is in which.
+// `--cpu` prints the CPU seconds of each file; `--save=DIR` writes what each prints into a folder.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -77,7 +78,8 @@ async function main([lane = 'list', ...flags]) {
     return 2
   }
   if (!build('dist') || !build('test') || !prepare(found)) return 1
-  return await runFiles(found.map(compiled))
+  const save = flags.find(flag => flag.startsWith('--save='))?.slice('--save='.length)
+  return await runFiles(found.map(compiled), { cpu: flags.includes('--cpu'), save })
 }
 
 /** Makes sure that there is a Redis, if one of these files starts one. */

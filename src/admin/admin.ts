@@ -9,6 +9,7 @@ import { takeJsonBodies } from './json-body.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
+import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
 import { statusRoutes } from './status.ts'
@@ -79,6 +80,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)
+  reloadRoute(app, parts)
   sessionRoutes(app, parts)
   refuseOtherMethods(app, [...routes])
   return app

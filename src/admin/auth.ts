@@ -1,9 +1,11 @@
 // Access control of the admin API: bearer tokens and their scopes (RFC 6750).
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Clock } from '../clock.ts'
 import { AdminProblem } from './problems.ts'
+import { Refusals } from './refusals.ts'
 
-export type Scope = 'read' | 'purge' | 'sessions'
+export type Scope = 'read' | 'purge' | 'sessions' | 'admin'
 
 export interface AdminToken {
   /** The name of the token in the log. */
@@ -23,6 +25,11 @@ declare module 'fastify' {
     /** The name of the request's token; empty on open routes. */
     tokenName: string
   }
+}
+
+/** `admin` may be given by name, or by all other scopes. */
+function allows({ scopes }: AdminToken, scope: Scope): boolean {
+  return scopes.includes(scope) || (scope === 'admin' && (['read', 'purge', 'sessions'] as const).every((each) => scopes.includes(each)))
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -57,10 +64,11 @@ function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => Admi
 /**
  * Requires a token with the route's scope from every request, before its body is read. `parts.tokens` is read for each request,
  * so a removed token is refused on open connections too. A path without a route needs any valid token, so that a client without
- * one does not learn which paths exist.
+ * one does not learn which paths exist. Refused tokens are logged, without the token, and limited for each address.
  */
-export function requireTokens(app: FastifyInstance, parts: { readonly tokens: readonly AdminToken[] }): void {
+export function requireTokens(app: FastifyInstance, parts: { readonly tokens: readonly AdminToken[]; readonly clock: Clock; readonly logger: FastifyBaseLogger }): void {
   const find = currentFinder(parts)
+  const refusals = new Refusals(parts.clock, parts.logger)
   app.decorateRequest('tokenName', '')
 
   app.addHook('onRoute', (route) => {
@@ -74,13 +82,19 @@ export function requireTokens(app: FastifyInstance, parts: { readonly tokens: re
     const presented = /^bearer +([^\s]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
     if (presented === undefined) throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse"' })
     const token = find(presented)
+    const address = request.socket.remoteAddress ?? ''
+    const waitS = refusals.waitOf(address, token?.name)
+    if (waitS !== undefined) throw new AdminProblem('ADMIN_THROTTLED', {}, { 'retry-after': String(waitS) })
     // RFC 6750 §3.1: error codes that client libraries know.
     if (token === undefined) {
+      refusals.refused(address)
       throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse", error="invalid_token"' })
     }
-    if (scope !== 'any' && !token.scopes.includes(scope)) {
+    if (scope !== 'any' && !allows(token, scope)) {
+      refusals.outOfScope(address, token.name, scope)
       throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `Bearer realm="springhouse", error="insufficient_scope", scope="${scope}"` })
     }
+    refusals.accepted(address, token.name)
     request.tokenName = token.name
   })
 }

@@ -5,6 +5,7 @@ import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
+import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
 import type { SessionCounts } from '../session/counters.ts'
@@ -13,6 +14,9 @@ import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerGroup } from './workers.ts'
 import type { Comparison } from './worker-report.ts'
+
+/** Reloads the configuration. `waiting` names the sections whose changes take effect at the next start. */
+export type AdminReload = () => Promise<{ readonly done: true; readonly waiting: readonly string[] } | { readonly done: false; readonly problems: readonly RequestError[] }>
 
 /** The parts that the listener shows and uses. Closing the listener closes none of them. */
 export interface AdminParts {
@@ -51,6 +55,8 @@ export interface AdminParts {
   readonly version: string
   /** The group of workers, if there are several. Metrics and stats then cover all of them. */
   readonly workers: WorkerGroup | undefined
+  /** Reloads the configuration; undefined if nothing can. */
+  readonly reload?: AdminReload | undefined
   /** Yields to the proxy between two pieces of this listener's work. */
   readonly nextTurn: NextTurn
 }

@@ -21,7 +21,7 @@ const purgeBody = Type.Object(
     tags: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: maxTagBytes, format: 'tag' }), { maxItems, description: 'Tags that the origin put on its responses, as text.' }),
     ),
-    prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs. No character is a wildcard.')),
+    prefixes: Type.Optional(patterns('Beginnings of URLs, in the form of URLs, compared character by character: `/api` reaches `/apikeys` too. No character is a wildcard.')),
     all: Type.Optional(Type.Boolean({ description: 'Everything that is stored.' })),
     soft: Type.Optional(Type.Boolean({ description: 'Makes entries stale instead of invalid, so that they can be revalidated or served stale.' })),
     tagsMatch: Type.Optional(Type.Enum(['any', 'all'], { description: 'any: an entry must carry one of the tags. all: it must carry every tag.' })),

@@ -5,17 +5,23 @@ import type { Config, RedisConfig } from '../config/schema.ts'
 import { formatSize } from '../config/units.ts'
 import { descriptorNotice, openFilesLimit } from '../descriptors.ts'
 import { standardError } from '../log/outputs.ts'
+import { isEverywhere } from '../config/rules.ts'
 import { columns } from './columns.ts'
 
 /** Prints the listeners, the store and the origins. */
-export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl'>, pids: readonly number[] = []): void {
+export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl' | 'redirectUrl' | 'redisReached'>, pids: readonly number[] = []): void {
   const memory = formatSize(config.cache.memory.maxBytes)
   const { redis } = maskSecrets(config)
   const notice = descriptorNotice(openFilesLimit(), config.proxy.maxClients)
+  const open = (['proxy', 'admin'] as const).filter((listener) => isEverywhere(config[listener].host)).map((listener) => `${listener} (${config[listener].host})`)
   const rows = [
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
-    ['store', redis === undefined ? `embedded: ${memory} of memory, in this process alone` : whereabouts(redis)],
+    ...(app.redirectUrl === undefined ? [] : [['redirect', `${app.redirectUrl} to HTTPS`]]),
+    ...(open.length === 0 ? [] : [['network', `${open.join(' and ')}: reachable on every address of this machine`]]),
+    ['store', redis === undefined
+      ? `embedded: ${memory} of memory, in this process alone`
+      : `${whereabouts(redis)} (${app.redisReached === true ? 'reached' : 'not reached: serving without it, and trying again'})`],
     ...Object.entries(config.origins).map(([name, { servers }]) => ['origin', `${name}: ${servers.join(', ')}`]),
     ...(notice === undefined ? [] : [['clients', notice]]),
     ...(pids.length > 0 ? [['workers', `${pids.length} (processes ${pids.join(', ')})`]] : []),

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command line: its commands and their exit codes.
+import './signals.ts'
 import { existsSync, readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { ConfigError, problemLine } from '../config/problem.ts'
@@ -8,6 +9,7 @@ import { addCheck } from './check.ts'
 import { addExplain } from './explain.ts'
 import { CommandFailure, FAILED, say, USAGE } from './failure.ts'
 import { addPurge } from './purge.ts'
+import { addReload } from './reload.ts'
 import { addServe } from './serve.ts'
 import { addSessions } from './sessions.ts'
 import { addStats } from './stats.ts'
@@ -27,6 +29,7 @@ program.command('demo')
 addCheck(program)
 addPurge(program)
 addExplain(program)
+addReload(program)
 addStats(program)
 addSessions(program)
 

@@ -30,7 +30,7 @@ export function addPurge(program: Command): void {
     .description('invalidate stored responses; exit code 0 once every live replica has acknowledged')
     .option('--url <url>', 'URL with all its variants (repeatable): absolute, or a path for every host', collect, [])
     .option('--tag <tag>', 'all responses that carry the tag (repeatable)', collect, [])
-    .option('--prefix <url>', 'all URLs that begin with this (repeatable)', collect, [])
+    .option('--prefix <url>', 'all URLs that begin with these characters: /api is /apikeys too (repeatable)', collect, [])
     .option('--all', 'all stored responses')
     .option('--soft', 'mark responses stale, to be revalidated or served stale, instead of invalidating them')
     .addOption(new Option('--tags-match <which>', 'with several tags: responses that carry any of them (default), or all').choices(['any', 'all']))

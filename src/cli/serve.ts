@@ -1,6 +1,6 @@
 // `springhouse serve`: the flags of the proxy.
 import type { Command } from 'commander'
-import type { Flags } from '../config/load.ts'
+import type { ServeOptions } from './run.ts'
 
 export function addServe(program: Command): void {
   program.command('serve')
@@ -15,7 +15,8 @@ export function addServe(program: Command): void {
     .option('--workers <count>', 'number of processes, or auto for one per processor (default: 1)')
     .option('--default-ttl <duration>', 'freshness lifetime of responses that give none, on every route, such as 30s (default: none, or what the file says)')
     .option('--sessions', 'keep sessions for the backends (default: off, or what the file says)')
-    .action(async (options: Flags & { config?: string }) => {
+    .option('--watch', 'reload when the configuration file, or a file with a secret, changes; for Kubernetes ConfigMaps')
+    .action(async (options: ServeOptions) => {
       // Loaded only here, so that the other commands start in a fraction of the time.
       const { serve } = await import('./run.ts')
       await serve(options)

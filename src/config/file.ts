@@ -59,6 +59,8 @@ function parse(text: string, file: string): { values: PlainObject; places: Place
   const values = value ?? {} // nothing but comments
   if (!isPlainObject(values)) throw new ConfigError([{ path: '', message: `${file}: expected a map of settings at the top` }])
   delete values.$schema // for editors
+  // As in compose files: a place for anchors, which other keys refer to.
+  for (const name of Object.keys(values)) if (name.startsWith('x-')) delete values[name]
   return { values, places: new Places(file, text, document) }
 }
 

@@ -1,7 +1,9 @@
 // Text formats of settings: the test of each format, and its normal spelling.
 import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
 import { readRedisNode, readRedisUrl, type RedisAddress, type WrongAddress } from '../redis-address.ts'
-import { readServerAddress } from '../server-address.ts'
+import { readServerAddress, readServerPlace } from '../server-address.ts'
+import { isRoutePath, routePathMistake } from './route-path.ts'
 
 interface TextFormat {
   /** A description of valid text, as it follows "expected". */
@@ -23,16 +25,24 @@ export const formats = {
     test: (text) => isIP(text) === 0 && hostName.test(text),
   },
   'origin-url': {
-    expects: 'an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3',
+    expects:
+      'an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3',
     test: (text) => {
-      const { url: address = '', weight = 0 } = readServerAddress(text) ?? {}
-      const url = parseUrl(address, ['http:', 'https:'])
-      return weight >= 1 && weight <= 1000 && url !== undefined && url.username === '' && url.password === '' && url.pathname === '/' && !/[?#]/.test(text)
+      const { url = '', weight = 0 } = readServerAddress(text) ?? {}
+      if (weight < 1 || weight > 1000) return false
+      const place = readServerPlace(url)
+      if (place === undefined) return false
+      return place.socketPath !== undefined || (!/[?#\\]/.test(url) && !url.includes('@') && !/\/(?:\.|%2e){1,2}(?:\/|$)/i.test(url))
     },
     tidy: (text) => {
-      const { url: address = '', weight = 1 } = readServerAddress(text) ?? {}
-      return new URL(address).origin + (weight === 1 ? '' : ` weight=${weight}`)
+      const { url = '', weight = 1 } = readServerAddress(text) ?? {}
+      const { origin = '', base = '', socketPath } = readServerPlace(url) ?? {}
+      return (socketPath === undefined ? origin + base : `unix:${socketPath}`) + (weight === 1 ? '' : ` weight=${weight}`)
     },
+  },
+  'host-header': {
+    expects: 'client, origin, or a host such as api.example.com, with its port if it needs one',
+    test: (text) => /^[^:]+(?::\d{1,5})?$/.test(text) ? hostName.test(text.replace(/:\d+$/, '')) : /^\[[0-9a-f:.]+\](?::\d{1,5})?$/i.test(text),
   },
   'redis-url': {
     expects: 'a redis://, rediss:// or unix:// URL, such as redis://redis:6379',
@@ -59,14 +69,16 @@ export const formats = {
   },
   'host-pattern': {
     expects: 'a host without port, such as api.example.com, or *.example.com for every name below it',
-    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(text.replace(/^\*\./, '')),
+    test: (text) => isIP(unbracketed(text)) !== 0 || hostName.test(inAscii(text).replace(/^\*\./, '').replace(/\.$/, '')),
     // RFC 9110 §4.2.3: the host is case-insensitive, so lower case is enough to compare with. In a request an IPv6 address has
     // brackets and one spelling (RFC 5952).
-    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : text.toLowerCase(),
+    // A last dot names the root of DNS, and the same host. Requests have names beyond ASCII in their encoded form (RFC 5891).
+    tidy: (text) => isIP(unbracketed(text)) === 6 ? new URL(`http://[${unbracketed(text)}]`).hostname : inAscii(text).toLowerCase().replace(/\.$/, ''),
   },
-  'path-prefix': {
+  'route-path': {
     expects: 'a path that begins with /',
-    test: (text) => /^\/[^\p{Cc}\p{Cs} ?#]*$/u.test(text),
+    test: isRoutePath,
+    wrong: (text) => routePathMistake(text) ?? 'expected a path that begins with /',
   },
   'request-target': {
     expects: 'a path that begins with /, with its query if it needs one',
@@ -95,7 +107,7 @@ export const formats = {
   },
   'web-origin': {
     expects: 'the origin of a web page, such as https://app.example.com',
-    test: (text) => parseUrl(text, ['http:', 'https:'])?.origin.toLowerCase() === text.toLowerCase(),
+    test: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) && new URL(text).origin === text.toLowerCase(),
     tidy: (text) => new URL(text).origin,
   },
   'via-name': {
@@ -130,14 +142,12 @@ export function textFormat(name: FormatName): TextFormat {
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
-function unbracketed(text: string): string {
-  return text.replace(/^\[(.*)\]$/, '$1')
+function inAscii(host: string): string {
+  return /[^\0-\x7f]/.test(host) ? domainToASCII(host) : host
 }
 
-function parseUrl(text: string, protocols: readonly string[]): URL | undefined {
-  if (!URL.canParse(text)) return undefined
-  const url = new URL(text)
-  return protocols.includes(url.protocol) ? url : undefined
+function unbracketed(text: string): string {
+  return text.replace(/^\[(.*)\]$/, '$1')
 }
 
 function wrongIn(address: RedisAddress | WrongAddress): string {

@@ -41,6 +41,8 @@ export interface Loaded {
   readonly config: Config
   readonly file: string | undefined
   readonly notices: readonly string[]
+  /** Every file that was read: a change of one may change the configuration. */
+  readonly files: readonly string[]
 }
 
 /**
@@ -68,7 +70,8 @@ export function loadConfig({ file, env, flags = {} }: { file?: string | undefine
   const result = resolve(settings, reading)
   const problems = [...unknownVariables(env), ...doubleVariables(env), ...result.problems.map((problem) => withSource(problem, sources))]
   if (problems.length > 0 || result.config === undefined) throw new ConfigError(problems)
-  return { config: result.config, file: path, notices: linkedSettings(env) }
+  const files = [path, ...reading.read.values(), env.SPRINGHOUSE_ADMIN_TOKEN_FILE || undefined].filter((each) => each !== undefined)
+  return { config: result.config, file: path, notices: linkedSettings(env), files: [...new Set(files)] }
 }
 
 /**

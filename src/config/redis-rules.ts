@@ -72,7 +72,5 @@ function tls({ tls: given }: RedisConfig, nodes: readonly Node[]): Problem[] {
   const problems: Problem[] = []
   const plain = nodes.find(({ address }) => address.tls === false)
   if (plain !== undefined) problems.push({ path: 'redis.tls', message: `given, but ${plain.path} is without TLS (redis:// or unix://); write rediss://, or leave redis.tls out` })
-  if (given.cert !== undefined && given.key === undefined) problems.push({ path: 'redis.tls.key', message: 'missing; redis.tls.cert is given and needs its key' })
-  if (given.key !== undefined && given.cert === undefined) problems.push({ path: 'redis.tls.cert', message: 'missing; redis.tls.key is given and needs its certificate' })
   return problems
 }

@@ -10,6 +10,7 @@ export function editorSchema(): string {
     title: 'Springhouse configuration',
     ...root,
     properties: { $schema: { type: 'string' }, ...(root.properties as PlainObject) },
+    patternProperties: { '^x-': { description: 'Not read: a place for YAML anchors.' } },
   }
   return `${JSON.stringify(schema, null, 2)}\n`
 }

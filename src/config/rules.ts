@@ -1,8 +1,9 @@
 // Rules between settings: the checks that no single leaf of the schema can make.
-import { accessSync, constants } from 'node:fs'
 import { isIP } from 'node:net'
+import { pemProblems, pemSettings } from './certificates.ts'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
+import { unreachablePath } from './route-path.ts'
 import type { Config } from './schema.ts'
 import { sessionProblems } from './session-rules.ts'
 import { tagProblems } from './tag-rules.ts'
@@ -13,20 +14,35 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [ports, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files, sessionProblems].flatMap((rule) =>
+  return [ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files, sessionProblems].flatMap((rule) =>
     rule(config, sound)
   )
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]
 
-const everywhere = (host: string) => host === '0.0.0.0' || host === '::'
+/** Returns whether a listener on this host is reachable on every address of the machine. */
+export const isEverywhere = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
 const ports: Rule = ({ proxy, admin }, sound) => {
   if (!['proxy.host', 'proxy.port', 'admin.host', 'admin.port'].every(sound)) return []
-  const sameHost = proxy.host === admin.host || everywhere(proxy.host) || everywhere(admin.host)
+  const sameHost = proxy.host === admin.host || isEverywhere(proxy.host) || isEverywhere(admin.host)
   if (proxy.port === 0 || proxy.port !== admin.port || !sameHost) return []
   return [{ path: 'admin.port', message: `${admin.port} is also the port of the proxy listener; the ports must differ` }]
+}
+
+const listenerTls: Rule = ({ proxy, admin }, sound) => {
+  const problems: Problem[] = []
+  const { tls, redirectPort, port } = proxy
+  if (sound('proxy.tls') && sound('proxy.tls.certificates') && tls !== undefined && tls.cert === undefined && tls.key === undefined && tls.certificates.length === 0)
+    problems.push({ path: 'proxy.tls', message: 'no certificate is given; give cert and key, or certificates' })
+  if (!sound('proxy.redirectPort') || redirectPort === undefined) return problems
+  if (sound('proxy.tls') && tls === undefined) problems.push({ path: 'proxy.redirectPort', message: 'given without proxy.tls, so there is no HTTPS to redirect to' })
+  if (redirectPort !== 0 && sound('proxy.port') && redirectPort === port)
+    problems.push({ path: 'proxy.redirectPort', message: `${port} is also the port of the proxy listener; the ports must differ` })
+  if (redirectPort !== 0 && sound('admin.port') && redirectPort === admin.port)
+    problems.push({ path: 'proxy.redirectPort', message: `${redirectPort} is also the port of the admin listener; the ports must differ` })
+  return problems
 }
 
 const h2c: Rule = ({ proxy }, sound) => {
@@ -45,6 +61,18 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
+/** A shorter token can be guessed. */
+const leastTokenChars = 16
+
+const isShort = (token: string) => token.length < leastTokenChars
+
+/** Returns a sentence for each token that is too short for a listener off loopback. */
+export function shortTokenNotices({ admin }: Pick<Config, 'admin'>): string[] {
+  return admin.tokens.flatMap(({ name, token }, index) =>
+    isShort(token) ? [`admin.tokens[${index}].token (${JSON.stringify(name)}) is shorter than ${leastTokenChars} characters; off loopback it would be refused`] : []
+  )
+}
+
 const tokens: Rule = ({ admin }, sound) => {
   if (!sound('admin.tokens')) return []
   return admin.tokens.flatMap((token, index) => {
@@ -54,6 +82,9 @@ const tokens: Rule = ({ admin }, sound) => {
     const problems: Problem[] = []
     if (sound(`${path}.name`) && before.some(({ name }) => name === token.name))
       problems.push({ path: `${path}.name`, message: `another token already has the name ${JSON.stringify(token.name)}` })
+    if (sound(`${path}.token`) && sound('admin.host') && isShort(token.token) && !isLoopback(admin.host))
+      problems.push({ path: `${path}.token`,
+        message: `shorter than ${leastTokenChars} characters, and the admin listener is not on loopback (admin.host is ${admin.host}); openssl rand -hex 24 makes one` })
     if (sound(`${path}.token`) && before.some((other) => other.token === token.token)) problems.push({ path: `${path}.token`, message: 'another token already has the same value' })
     return problems
   })
@@ -101,17 +132,15 @@ const routes: Rule = (config, sound) => {
 const routePaths: Rule = (config, sound) => {
   if (!sound('routes')) return []
   return config.routes.flatMap((route, index) => {
-    const path = `routes[${index}].match.path`
-    const fault = sound(path) && typeof route.match?.path === 'string' ? pathFault(route.match.path) : undefined
-    return fault === undefined ? [] : [{ path, message: fault }]
+    const { path, exact } = route.match ?? {}
+    const at = `routes[${index}].match`
+    if (path !== undefined && exact !== undefined && sound(`${at}.path`) && sound(`${at}.exact`))
+      return [{ path: `${at}.exact`, message: 'given beside path; a route has one of the two' }]
+    return Object.entries({ path, exact }).flatMap(([name, value]) => {
+      const fault = sound(`${at}.${name}`) && typeof value === 'string' ? unreachablePath(value) : undefined
+      return fault === undefined ? [] : [{ path: `${at}.${name}`, message: fault }]
+    })
   })
-}
-
-function pathFault(path: string): string | undefined {
-  if (/%(?![0-9A-Fa-f]{2})/.test(path)) return `${JSON.stringify(path)} has a % that begins no percent-encoding; write %25 for the character`
-  const segments = path.replaceAll(/%2e/gi, '.').replaceAll(/%3b/gi, ';').replaceAll(/%2f|%5c|\\/gi, '/').split('/')
-  const climbs = segments.some((segment) => segment === '..' || segment.startsWith('..;'))
-  return climbs ? `${JSON.stringify(path)} has a .. segment, and requests with such a segment are refused; write the path that it resolves to` : undefined
 }
 
 // RFC 6585 §3 to §6: a cache must not store these. The same list stands in policy/storable.ts; a test compares them.
@@ -134,18 +163,6 @@ const workers: Rule = (config, sound) => {
 }
 
 const files: Rule = (config, sound) => {
-  const given: [path: string, file: string | undefined][] = []
-  if (sound('proxy')) given.push(['proxy.tls.cert', config.proxy.tls?.cert], ['proxy.tls.key', config.proxy.tls?.key])
-  if (sound('redis')) given.push(['redis.tls.ca', config.redis?.tls?.ca], ['redis.tls.cert', config.redis?.tls?.cert], ['redis.tls.key', config.redis?.tls?.key])
-  if (sound('origins')) { for (const [name, origin] of Object.entries(config.origins)) given.push([`origins.${name}.tls.ca`, origin.tls?.ca]) }
-  return given.flatMap(([path, file]) => file === undefined || readable(file) ? [] : [{ path, message: `cannot read ${file}` }])
-}
-
-function readable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK)
-    return true
-  } catch {
-    return false
-  }
+  if (!sound('proxy') || !sound('redis') || !sound('origins')) return []
+  return pemSettings(config).filter(({ path }) => sound(path)).flatMap(pemProblems)
 }

@@ -29,12 +29,12 @@ function endsSegment(target: string, at: number): boolean {
 
 /**
  * Returns the plainest forms of a path: fully decoded, with slashes for backslashes, and without parameters, empty segments,
- * dot segments, trailing dots, spaces and control characters. An origin may undo any of these, in any order: the plainest
- * form of the path that it reads is among these forms. There are several because an origin may also take the text after `//`
+ * dot segments, trailing dots, spaces and control characters, and without the text after an encoded `?` or `#`. An origin may undo any of these,
+ * in any order: the plainest form of the path that it reads is among these forms. There are several because an origin may also take the text after `//`
  * for a host, and may fold characters beyond ASCII.
  *
  * Returns `undefined` if the path has no plainest form. It climbs (`..`), decodes to invalid UTF-8 (RFC 3629), has a `%` that
- * encodes nothing, or has an encoded slash that may end a parameter or a host.
+ * encodes nothing, an encoded zero byte, or an encoded slash that may end a parameter or a host.
  * @param foldCase true if `/Account` and `/account` have the same form
  */
 export function plainestForms(path: string, foldCase: boolean): readonly string[] | undefined {
@@ -46,16 +46,20 @@ export function plainestForms(path: string, foldCase: boolean): readonly string[
     const plain = text === undefined || text.includes('%') ? undefined : plainSegments(text)
     // An encoded slash may end what an origin reads as a host, or be part of it.
     if (plain === undefined || (plain.length > 1 && count(text as string) !== slashes)) return undefined
-    for (const form of plain) forms.push(foldCase ? form.toLowerCase() : form)
+    // An origin that decodes a target before it parses the query ends the path at an encoded `?` or `#`.
+    const [beforeQuery = ''] = (text as string).split(/[?#]/, 1)
+    const cut = beforeQuery === text ? [] : plainSegments(beforeQuery)
+    if (cut === undefined) return undefined
+    for (const form of [...plain, ...cut]) forms.push(foldCase ? form.toLowerCase() : form)
   }
   return forms
 }
 
 /**
  * Decodes in one pass until no encoding is left: an encoding that a decoded character completes is decoded at once (`%2561`,
- * `%%361`). Leaves out spaces and control characters, because some programs trim them, or end a text at a zero byte.
+ * `%%361`). Leaves out spaces and control characters, because some programs trim them.
  *
- * Returns `undefined` if a slash is encoded in a parameter: the parameter ends there if an origin decodes before it removes
+ * Returns `undefined` for a zero byte, at which some programs end a text. Also if a slash is encoded in a parameter: the parameter ends there if an origin decodes before it removes
  * parameters, and goes on otherwise.
  */
 function fullyDecoded(path: string): string | undefined {
@@ -66,6 +70,7 @@ function fullyDecoded(path: string): string | undefined {
     if (char > 0xff) return undefined
     if (char === 0x2f) inParameter = false
     for (let decoded = false;; decoded = true) {
+      if (char === 0) return undefined
       if (char <= 0x20 || char === 0x7f) break
       inParameter ||= char === 0x3b
       if (inParameter && (char === 0x5c || (decoded && char === 0x2f))) return undefined

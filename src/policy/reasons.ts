@@ -1,7 +1,8 @@
 // Every reason for the handling of a request: one term in the log, the metric label and the Cache-Status detail.
 
 /** Why a request passes the cache by. */
-export type PassReason = 'method' | 'options' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition' | 'identity' | 'facet' | 'unverified' | 'key-set'
+export type PassReason = 'method' | 'options' | 'health-path' | 'upgrade' | 'request-body' | 'route-uncached' | 'ambiguous-path' | 'precondition' | 'identity' | 'facet'
+  | 'unverified' | 'key-set'
 /** Why a stored response is served. */
 export type ServeReason = 'fresh' | 'max-stale'
 /** Why a stale response is served. */
@@ -27,6 +28,7 @@ const badLifetime = 'RFC 9111 §4.2.1: the response gives a lifetime that cannot
 // Records rather than lists, so that a reason that is missing here does not compile.
 const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin handles it',
+  'health-path': 'A request for proxy.healthPath, to which the proxy responds: 200, or 503 while it starts or stops',
   'options': 'RFC 9110 §9.3.7: OPTIONS about the proxy itself, which responds: for `*`, or with Max-Forwards: 0',
   'upgrade': 'RFC 9110 §7.8: requests a WebSocket',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
@@ -88,6 +90,7 @@ const notStored: Record<NotStoredReason, string> = {
 // The changes with which an operator gets another result. Nothing: the result is right as it is.
 const decisionAdvice: Record<DecisionReason, string> = {
   'method': 'Nothing, if it changes something. A search by POST can be a GET, or its response can give its own URL in Content-Location.',
+  'health-path': 'Nothing: the proxy responds for itself.',
   'options': 'Nothing: the proxy responds for itself.',
   'upgrade': 'Nothing: a WebSocket is not a response.',
   'request-body': 'Put the content into the query.',

@@ -40,6 +40,10 @@ export interface DispatcherParts {
   readonly load: ListenerLoad
   readonly observer: ExchangeObserver
   readonly clock: Clock
+  /** The path to which the proxy itself responds. */
+  readonly healthPath: string | undefined
+  /** True once the proxy is about to stop. */
+  leaving(): boolean
   /** Responds to a request for a resource of the proxy itself, and returns true; undefined: the proxy has none. */
   readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
   /** Sends a request to its origin and relays the response. Ends the exchange, or calls `failed` with why there is no whole response. */
@@ -62,6 +66,7 @@ export class RequestDispatcher {
     if (refused !== undefined) return refuse(refused, exchange, load.isBeyond(request.socket))
     try {
       if (validateRequest(request, limits) === 'answer-locally') return answerLocally(exchange)
+      if (isHealthCheck(request, this.#parts.healthPath)) return answerHealthCheck(exchange, request, !this.#parts.leaving())
       if (this.#parts.answersItself?.(exchange) === true) return
       const result = handler.handle(exchange)
       if (!(result instanceof Promise)) this.#proceed(result, request, exchange)
@@ -115,6 +120,23 @@ function refuse(error: SpringhouseError, exchange: ClientExchange, isLast: boole
   if (isLast) response.endConnection()
   // Otherwise sendProblem adds the field.
   fail(error, exchange, isLast && !response.hasUnreadBody ? ['connection', 'close'] : [])
+}
+
+function isHealthCheck({ method, url = '' }: ClientRequest, path: string | undefined): boolean {
+  return path !== undefined && (method === 'GET' || method === 'HEAD') && (url === path || (url.startsWith(path) && url.charCodeAt(path.length) === 0x3f))
+}
+
+/** Responds to a load balancer for the proxy itself. */
+function answerHealthCheck(exchange: ClientExchange, { method }: ClientRequest, isReady: boolean): void {
+  const { response } = exchange
+  exchange.outcome = 'pass'
+  exchange.reason = 'health-path'
+  const unread = response.hasUnreadBody
+  if (unread) response.endConnection()
+  const text = isReady ? 'ok\n' : 'stopping\n'
+  const fields = ['content-type', 'text/plain', 'content-length', String(text.length), 'cache-control', 'no-store']
+  if (sendHead(exchange, isReady ? 200 : 503, [...fields, ...(unread ? ['connection', 'close'] : [])])) response.end(method === 'HEAD' ? undefined : text)
+  exchange.end()
 }
 
 /** Responds to a request about the proxy itself. Its body is not read, so the connection ends as in sendProblem. */

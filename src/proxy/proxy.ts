@@ -8,7 +8,9 @@ import { trustedProxyMatcher } from '../forwarding/trusted-proxies.ts'
 import type { Origins } from '../origin/origin.ts'
 import { ListenerLoad } from './admission/load.ts'
 import { RequestDispatcher, type RequestHandler } from './dispatch.ts'
+import type { CertificateChoice } from './listener/certificates.ts'
 import { createListener, closeAfterResponses, onClientError, sortUpgrades } from './listener/http1.ts'
+import { serveHalfClosed } from './listener/half-closed.ts'
 import { openHttp2, type Http2Listener } from './listener/http2.ts'
 import type { ProxyOptions } from './listener/options.ts'
 import { watchStalled } from './listener/stalled-clients.ts'
@@ -23,6 +25,8 @@ export interface ProxyParts {
   readonly observer: ExchangeObserver
   readonly clock: Clock
   readonly options: ProxyOptions
+  /** The certificates of `options.tls`, if the caller renews them. */
+  readonly certificates?: CertificateChoice | undefined
   /** Responds to a request for a resource of the proxy itself, and returns true. */
   readonly answersItself?: ((exchange: ClientExchange) => boolean) | undefined
 }
@@ -37,6 +41,8 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     handler: parts.handler,
     origins,
     limits: options,
+    healthPath: options.healthPath,
+    leaving: () => isLast(),
     uploads,
     load,
     clock,
@@ -53,13 +59,14 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
   const app = fastify({
     serverFactory: (router) => {
       httpProxy.routeBy(router)
-      const server = createListener(options, isLast, dispatcher.dispatch)
+      const server = createListener(options, isLast, dispatcher.dispatch, parts.certificates)
       if (options.tls === undefined ? options.h2c : options.tls.http2)
         http2 = openHttp2(server, options, { dispatch: dispatcher.dispatch, onStream: stream => stalls.watchStream(stream), isRefused: socket => load.isBeyond(socket) })
       // After it, which takes over the connections.
       load.watch(server)
       closeLast = closeAfterResponses(server)
       sortUpgrades(server, dispatcher)
+      serveHalfClosed(server, options.halfClosedMs)
       const stalls = watchStalled(server, options.timeouts.stalledMs)
       return server
     },

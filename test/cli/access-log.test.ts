@@ -16,7 +16,7 @@ for (const [how, workers] of [['alone', false], ['with workers', true]] as const
       more.push('--redis', redis.url, '--workers', '2')
     }
     for (const [access, expected] of [['all', ['/a?k=***', '/a?k=***', '/failed']], [undefined, ['/failed']], ['off', []]] as const) {
-      const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort, ...more], { SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+      const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort, ...more], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc',
         ...(access !== undefined && { SPRINGHOUSE_LOG_ACCESS: access }) })
       const { proxy } = await urls(serve)
       const ids = []
@@ -42,7 +42,8 @@ for (const [how, workers] of [['alone', false], ['with workers', true]] as const
 test('with log.pretty the lines are for people', async (t) => {
   const plain = await startOrigin((_request, response) => void response.end('body'))
   t.teardown(() => plain.close())
-  const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_LOG_ACCESS: 'all', SPRINGHOUSE_LOG_PRETTY: 'true' })
+  const serve = new Running(t, ['serve', '--origin', plain.url, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc', SPRINGHOUSE_LOG_ACCESS: 'all',
+    SPRINGHOUSE_LOG_PRETTY: 'true' })
   const { proxy } = await urls(serve)
   await (await fetch(`${proxy}/a`)).text()
   serve.child.kill('SIGTERM')

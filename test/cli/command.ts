@@ -5,13 +5,16 @@ import { createServer as createListener, type AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { endWithUs } from '../support/children.ts'
 
-// From .build/test/cli, where this runs.
-const program = new URL('../../src/cli/main.js', import.meta.url).pathname
-/** The program with errors of the test's own in it: see there. */
-export const crashing = new URL('../support/crashing.js', import.meta.url).pathname
+// From .build/test/cli, where this runs. tools/packages.mjs bundles these programs.
+const program = new URL('../../program/cli/main.js', import.meta.url).pathname
+/** The program with errors of the test's own in it: see test/support/crashing.ts. */
+export const crashing = new URL('../../program/cli/crashing.js', import.meta.url).pathname
 
-/** A primary and a worker of the test's own: see there. */
-export const givingBack = new URL('../support/giving-back.js', import.meta.url).pathname
+/** A primary and a worker of the test's own: see test/support/giving-back.ts. */
+export const givingBack = new URL('../../program/cli/giving-back.js', import.meta.url).pathname
+
+/** A stop does not wait for load balancers, unless a test is about that. */
+const prompt = { SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '0' }
 
 /** A process of the program. Ends with the test that started it. */
 export class Running {
@@ -27,7 +30,8 @@ export class Running {
     // reach the program.
     // `openFiles`: the limit of open files.
     const limited = openFiles === undefined ? [] : ['sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh']
-    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...limited, process.execPath, file, ...args], { env: { PATH: process.env.PATH, ...prompt, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'] })
     endWithUs(this.child)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text

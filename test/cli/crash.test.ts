@@ -25,7 +25,7 @@ const errors = [
 
 for (const { signal, message, said, stack } of errors) {
   test(`${said} is one fatal line that says what was being done, and exit code 1`, async (t) => {
-    const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }, crashing)
+    const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' }, crashing)
     await urls(serve)
     serve.child.kill(signal)
     const { code, stdout, stderr } = await serve.ended
@@ -40,7 +40,7 @@ for (const { signal, message, said, stack } of errors) {
 test('a worker that ends by such an error is replaced, and the others go on', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', redis.url, '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }, crashing)
+  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', redis.url, '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' }, crashing)
   const { admin } = await urls(serve)
   const [, first] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
   process.kill(Number(first), 'SIGUSR2')

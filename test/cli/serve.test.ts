@@ -25,7 +25,7 @@ test('without any token, serve makes one on loopback, and prints it once', async
   serve.child.kill('SIGTERM')
   const { stderr } = await serve.ended
   t.equal(stderr.match(/^admin token \(made for this run\): [\w-]{32}$/gm)?.length, 1)
-  const given = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const given = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   await urls(given)
   given.child.kill('SIGINT')
   const end = await given.ended
@@ -48,7 +48,7 @@ test('serve refuses a bad configuration with every problem, one line each', asyn
 test('--default-ttl is the lifetime of responses that give none, also after a reload', async (t) => {
   const unsaid = await startOrigin((request, response) => void response.writeHead(200, request.url === '/said' ? { 'Cache-Control': 'max-age=0' } : {}).end('body'))
   t.teardown(() => unsaid.close())
-  const serve = new Running(t, ['serve', '--origin', unsaid.url, ...anyPort, '--default-ttl', '1h'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', '--origin', unsaid.url, ...anyPort, '--default-ttl', '1h'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { proxy } = await urls(serve)
   const status = async (path: string): Promise<string | null> => (await fetch(`${proxy}${path}`)).headers.get('cache-status')
   for (const path of ['/before', '/after']) {
@@ -70,19 +70,19 @@ test('a port that is taken is one clear line that names it', async (t) => {
   const port = await freePort()
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
-  const second = await run(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const second = await run(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   t.strictSame(second, { code: 1, stdout: '', stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n` })
 })
 
 test('an address that this machine does not have is one clear line', async (t) => {
   // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
-  const { code, stderr } = await run(t, ['serve', ...origin, '--host', '192.0.2.1', '--port', '0', '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const { code, stderr } = await run(t, ['serve', ...origin, '--host', '192.0.2.1', '--port', '0', '--admin-port', '0'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   t.equal(code, 1)
   t.match(stderr, /^springhouse: cannot listen on 192\.0\.2\.1(:0)?: this machine does not have that address \(EADDRNOTAVAIL\)\n$/)
 })
 
 test('a service link with the name of a setting is one line in the log, and in the output of check', async (t) => {
-  const env = { SPRINGHOUSE_ADMIN_TOKEN: 'abc', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80', SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_VERSION: '1' }
+  const env = { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc', SPRINGHOUSE_PROXY_PORT: 'tcp://10.0.0.1:80', SPRINGHOUSE_SERVICE_HOST: '10.0.0.1', SPRINGHOUSE_VERSION: '1' }
   const serve = new Running(t, ['serve', ...origin, ...anyPort], env)
   await urls(serve)
   serve.child.kill('SIGHUP')
@@ -97,7 +97,7 @@ test('a service link with the name of a setting is one line in the log, and in t
 })
 
 test('a second signal stops at once, despite a request in flight', async (t) => {
-  const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', ...origin, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { proxy } = await urls(serve)
   const client = connect(Number(new URL(proxy).port), '127.0.0.1')
   t.teardown(() => client.destroy())
@@ -115,7 +115,7 @@ test('a second signal stops at once, despite a request in flight', async (t) => 
 test('SIGHUP takes a good file, and refuses a bad one whole', async (t) => {
   const file = `${t.testdir({ 'a.yaml': 'origins: { api: { servers: [http://127.0.0.1:9] } }\nproxy: { host: 127.0.0.1, port: 0 }\nadmin: { port: 0 }\n' })}/a.yaml`
   const good = 'origins: { api: { servers: [http://127.0.0.1:9] } }\nproxy: { host: 127.0.0.1, port: 0 }\nadmin: { port: 0 }\ncache: { maxVariants: 4 }\n'
-  const serve = new Running(t, ['serve', '--config', file], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', '--config', file], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { admin } = await urls(serve)
   writeFileSync(file, `${good}workers: x\nlog: { level: loud }\n`)
   serve.child.kill('SIGHUP')

@@ -15,7 +15,7 @@ import { anyPort, Running, urls } from './command.ts'
 
 tap.setTimeout(360_000)
 
-const token = { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }
+const token = { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' }
 const portOf = (url: string): number => Number(new URL(url).port)
 
 /** An origin that responds on a signal of the test; `/at-once` it always serves. */
@@ -129,7 +129,8 @@ test('WebSockets, HTTP/2 sessions, a fill that hangs and a hung Redis do not hol
   leaving.end()
   await once(leaving, 'close')
   // Half a request to the admin API.
-  const half = httpRequest(`${admin}/v1/purge`, { method: 'POST', headers: { Authorization: 'Bearer abc', 'Content-Length': 10, 'Content-Type': 'application/json' } })
+  const half = httpRequest(`${admin}/v1/purge`, { method: 'POST',
+    headers: { Authorization: 'Bearer abc-abc-abc-abc-abc', 'Content-Length': 10, 'Content-Type': 'application/json' } })
   half.on('error', () => {})
   half.write('{')
   await once(half, 'socket')

@@ -18,7 +18,7 @@ test('workers share their fetches, and a crashed worker loses only its requests 
   t.teardown(() => origin.close())
   const serve = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url, '--workers', '2'], {
     // Deadlines that a machine with much else to do does not run into.
-    SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc',
     SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000',
     SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
   })
@@ -34,7 +34,7 @@ test('workers share their fetches, and a crashed worker loses only its requests 
   await t.test('a hundred at once for one cold key make one request to the origin', async (t) => {
     /** A metric of each worker. */
     const each = async (name: string): Promise<number[]> => {
-      const text = (await ask(adminPort, { path: '/metrics', headers: ['Authorization', 'Bearer abc'] })).body.toString()
+      const text = (await ask(adminPort, { path: '/metrics', headers: ['Authorization', 'Bearer abc-abc-abc-abc-abc'] })).body.toString()
       return Array.from(text.matchAll(new RegExp(`^springhouse_${name}\\{worker="\\d+"\\} (\\d+)$`, 'gm')), ([, value]) => Number(value))
     }
     await eventually(async () => (await each('purge_log_current')).join() === '1,1')

@@ -25,7 +25,7 @@ async function redisUrl(t: Test): Promise<string> {
 }
 
 test('workers share the listeners, are replaced when they crash, and stop with their primary', async (t) => {
-  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { admin } = await urls(serve)
   const [, first, second] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
   t.equal((await fetch(`${admin}/healthz`)).status, 200)
@@ -42,10 +42,10 @@ test('workers share the listeners, are replaced when they crash, and stop with t
 })
 
 test('without Redis, one for each processor is one: alone, with the embedded store', async (t) => {
-  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--workers', 'auto'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', ...origin, ...anyPort, '--workers', 'auto'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { admin } = await urls(serve)
   const stats = async (): Promise<{ pid: number; store: { kind: string } }> =>
-    JSON.parse((await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })).body.toString())
+    JSON.parse((await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc-abc-abc-abc-abc'] })).body.toString())
   t.match(await stats(), { pid: serve.child.pid, store: { kind: 'memory' } })
 })
 
@@ -54,7 +54,7 @@ test('workers that cannot listen are reported once, and none is left', async (t)
   const first = new Running(t, ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0'])
   await urls(first)
   const args = ['serve', ...origin, '--host', '127.0.0.1', '--port', `${port}`, '--admin-port', '0', '--redis', await redisUrl(t), '--workers', '2']
-  t.strictSame(await run(t, args, { SPRINGHOUSE_ADMIN_TOKEN: 'abc' }), {
+  t.strictSame(await run(t, args, { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' }), {
     code: 1,
     stdout: '',
     stderr: `springhouse: cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)\n`,
@@ -66,14 +66,14 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
   t.teardown(() => counted.close())
   const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], {
     // Deadlines that a machine with much else to do does not run into.
-    SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc',
     SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000',
     SPRINGHOUSE_COHERENCE_MAX_LAG_MS: '30000',
     SPRINGHOUSE_COHERENCE_PURGE_WAIT_MS: '20000',
   })
   const { proxy, admin } = await urls(serve)
   const replicas = async (): Promise<{ id: string }[]> => {
-    const answer = await fetch(`${admin}/v1/replicas`, { headers: { Authorization: 'Bearer abc' } })
+    const answer = await fetch(`${admin}/v1/replicas`, { headers: { Authorization: 'Bearer abc-abc-abc-abc-abc' } })
     return ((await answer.json()) as { replicas: { id: string }[] }).replicas
   }
   const [, ...workers] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
@@ -96,7 +96,7 @@ test('a purge at any worker is acknowledged by all, and no worker serves the old
     const before = Math.max(...(await everywhere()).map(number))
     const receipt = await fetch(`${admin}/v1/purge`, {
       method: 'POST',
-      headers: { Authorization: 'Bearer abc', 'Content-Type': 'application/json' },
+      headers: { Authorization: 'Bearer abc-abc-abc-abc-abc', 'Content-Type': 'application/json' },
       body: JSON.stringify(body),
     })
     const after = await everywhere()
@@ -128,10 +128,10 @@ test('a connection that the last worker returns as it stops is closed: no worker
 test('statistics cover all workers, at any worker; a worker that hangs is left out', async (t) => {
   const counted = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => counted.close())
-  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+  const serve = new Running(t, ['serve', '--origin', counted.url, ...anyPort, '--redis', await redisUrl(t), '--workers', '2'], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
   const { proxy, admin } = await urls(serve)
   const [, ...workers] = await serve.says(/workers\s+2 \(processes (\d+), (\d+)\)/)
-  const text = async (path: string): Promise<string> => (await ask(Number(new URL(admin).port), { path, headers: ['Authorization', 'Bearer abc'] })).body.toString()
+  const text = async (path: string): Promise<string> => (await ask(Number(new URL(admin).port), { path, headers: ['Authorization', 'Bearer abc-abc-abc-abc-abc'] })).body.toString()
   const stats = async (): Promise<Stats> => JSON.parse(await text('/v1/stats')) as Stats
   // Connections go to the workers in turn, more or less.
   let sent = 0

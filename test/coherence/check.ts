@@ -25,6 +25,8 @@ export interface CheckOptions {
   readonly trouble: 'all' | 'none' | TroubleKind
   /** The mend that is taken out of the program, or the trick: the check must then find violations. */
   readonly sabotage: SabotageName | undefined
+  /** The program of another build, for every second replica. */
+  readonly other?: { readonly program: string; readonly first: boolean } | undefined
   /** No step begins later than this after all replicas serve; undefined: all steps are taken. */
   readonly longestMs?: number | undefined
   /** The run ends after this many violations. */

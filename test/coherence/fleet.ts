@@ -15,6 +15,8 @@ export interface FleetOptions {
   readonly deaf: boolean
   /** Another program than the one beside the tests. */
   readonly program: string | undefined
+  /** The program of another build, for every second replica: a rolling upgrade. */
+  readonly other?: { readonly program: string; readonly first: boolean } | undefined
   /** Shifts clocks; undefined: all clocks are the true ones. */
   readonly library: string | undefined
   readonly withStandby: boolean
@@ -32,7 +34,7 @@ export interface Fleet {
 
 /** Starts Redis and the origin, not the replicas. */
 export async function openFleet(options: FleetOptions, random: Random): Promise<Fleet> {
-  const { library, program, maxLagMs, notRecorded } = options
+  const { library, program, other, maxLagMs, notRecorded } = options
   const origin = new CountingOrigin(random.fork('origin'), 120)
   const redis = await RedisServers.start(library, options.withStandby, random)
   await origin.listen()
@@ -44,7 +46,7 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
     replicas.push(new WiredReplica({
       name,
       wire,
-      program,
+      program: other !== undefined && (i % 2 === 0) === other.first ? other.program : program,
       maxLagMs,
       notRecorded,
       origin: origin.url,

@@ -1,5 +1,6 @@
 // npm run check:coherence [-- --seed N --steps N --replicas N …]: shows on real processes that purges are final; exit 1 if
 // one is not.
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { check } from './check.ts'
 import { account, summary } from './report.ts'
@@ -17,6 +18,8 @@ const { values: options } = parseArgs({
     lag: { type: 'string', default: '1000' },
     trouble: { type: 'string', default: 'all' },
     sabotage: { type: 'string' },
+    other: { type: 'string' },
+    'other-first': { type: 'boolean', default: false },
     tell: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -32,6 +35,8 @@ ${kindNames.map((name) => `                  ${name}`).join('\n')}
   --sabotage S  takes a mend out, so that the check must find violations, or it finds nothing at all:
                   deaf: one replica does not hear of purges
 ${Object.entries(sabotages).map(([name, each]) => `                  ${name}: ${each.about} (shows with --trouble '${each.trouble}')`).join('\n')}
+  --other FILE  every second replica runs this program, such as dist/cli/main.js of another version: a rolling upgrade
+  --other-first the first replica runs it, which has workers, and every second one after it
   --tell        prints the last troubles and purges of the run, also when nothing was found
 Choices come from the seed; how they interleave is the machine's. The same seed makes the same trouble, not the same run.`)
   process.exit(0)
@@ -72,6 +77,7 @@ const report = await check({
   maxLagMs: whole('lag', 100),
   trouble: trouble(),
   sabotage: sabotage(),
+  other: options.other === undefined ? undefined : { program: resolve(options.other), first: options['other-first'] },
   mostViolations: 5,
 })
 for (const found of report.found) console.log(`\n${account(found)}`)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { check } from './check.ts'
 import { clockLibrary } from './clocks/library.ts'
-import { sabotaged, sabotageNames } from './sabotage.ts'
+import { missingMends, sabotageNames } from './sabotage.ts'
 
 const options = { steps: 20_000, replicas: 2, withWorkers: 0, clients: 20, maxLagMs: 1000, mostViolations: 1 } as const
 const seed = (): number => Math.floor(Math.random() * 2 ** 31)
@@ -23,6 +23,6 @@ void t.test('a replica that does not notice that its machine was suspended is fo
 
 void t.test('every mend that can be taken out is in the program', async (test) => {
   for (const name of sabotageNames) {
-    if (name !== 'deaf') test.doesNotThrow(() => sabotaged(name).remove(), name)
+    if (name !== 'deaf') test.same(missingMends(name), [], name)
   }
 })

@@ -94,6 +94,12 @@ export const sabotageNames: readonly SabotageName[] = [deaf, ...Object.keys(tabl
 // Compiled, this is .build/test/coherence/sabotage.js.
 const build = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Returns the mends of a sabotage whose text is not in the program. */
+export function missingMends(name: Exclude<SabotageName, typeof deaf>): string[] {
+  const { edits }: Sabotage = sabotages[name]
+  return edits.filter(({ file, text }) => !textOf(join(build, 'src', file)).includes(text)).map(({ file, text }) => `${file}: ${text}`)
+}
+
 /**
  * Copies the program without that mend. Returns its path, and how to remove it.
  * @throws Error if the text of the mend is missing.
@@ -114,7 +120,11 @@ export function sabotaged(name: Exclude<SabotageName, typeof deaf>): { readonly 
 }
 
 function apply(path: string, { file, text, replacement }: Edit, name: string): void {
-  const compiled = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  const compiled = textOf(path)
   if (!compiled.includes(text)) throw new Error(`--sabotage ${name}: ${file} does not contain what is to be taken out: ${text}`)
   writeFileSync(path, compiled.replaceAll(text, () => replacement))
+}
+
+function textOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : ''
 }

@@ -23,10 +23,10 @@ test('config/springhouse.schema.json is generated from the schema', (t) => {
 })
 
 test('the example file loads, and editors find nothing wrong with it', (t) => {
-  const { config } = loadConfig({ file: published('springhouse.yaml').pathname, env: { SPRINGHOUSE_ADMIN_TOKEN: 'abc' } })
+  const { config } = loadConfig({ file: published('springhouse.yaml').pathname, env: { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' } })
   t.match(config, {
     proxy: { host: '0.0.0.0', port: 8080 },
-    admin: { host: '0.0.0.0', port: 8081, tokens: [{ name: 'operator', token: 'abc' }] },
+    admin: { host: '0.0.0.0', port: 8081, tokens: [{ name: 'env', token: 'abc-abc-abc-abc-abc' }] },
     redis: { url: 'redis://redis:6379' },
     origins: { api: { servers: ['http://backend:3000'] } },
     workers: 2,
@@ -36,6 +36,7 @@ test('the example file loads, and editors find nothing wrong with it', (t) => {
   t.equal(inEditor({ proxy: { port: '${PORT}' }, cache: { keepStale: '1h', maxEntryBytes: '1MB' } }), true)
   t.equal(inEditor({ cache: { keepStale: 60 } }), false)
   t.equal(inEditor({ proxy: { prot: 1 } }), false)
+  t.equal(inEditor({ 'x-common': { any: 1 } }), true)
   for (const [heuristic, right] of [['5m', true], ['off', true], [false, true], [0, true], ['on', false], [true, false], [60, false]] as const) {
     t.equal(inEditor({ routes: [{ origin: 'api', cache: { ttl: { heuristic } } }] }), right, String(heuristic))
   }

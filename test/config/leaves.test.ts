@@ -43,6 +43,7 @@ t.test('every leaf of the schema has a probe, and nothing else has', (t) => {
 const zeros: Readonly<Record<string, string>> = {
   'proxy.port': 'cli/serve',
   'admin.port': 'cli/serve',
+  'proxy.redirectPort': 'config/leaves/listeners',
   'proxy.requestTimeoutMs': 'e2e/grpc',
   'proxy.keepAliveTimeoutMs': 'config/leaves/listeners',
   'proxy.stalledTimeoutMs': 'config/leaves/listeners',

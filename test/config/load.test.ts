@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { test, type Test } from 'tap'
+import { testCertificate, testKey } from '../support/certificate.ts'
 import { loadConfig, resolveConfig, type Flags } from '../../src/config/load.ts'
 import { ConfigError, problemLine, type Problem } from '../../src/config/problem.ts'
 import type { Config } from '../../src/config/schema.ts'
@@ -211,11 +212,11 @@ test('one origin without routes gets everything; several do not', (t) => {
 })
 
 test('a relative path starts where the process is, in the file as in the environment', (t) => {
-  const dir = t.testdir({ tls: { 'cert.pem': '', 'key.pem': '' } })
+  const dir = t.testdir({ tls: { 'cert.pem': testCertificate, 'key.pem': testKey, 'both.pem': testCertificate + testKey } })
   const here = relative(process.cwd(), `${dir}/tls`)
   writeFileSync(`${dir}/a.yaml`, `${origin}proxy: { tls: { cert: ${here}/cert.pem, key: "\${DIR}/key.pem" } }`)
   t.match(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here } }).config.proxy.tls, { cert: `${here}/cert.pem`, key: `${here}/key.pem` })
-  t.equal(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here, SPRINGHOUSE_PROXY_TLS_KEY: `${here}/cert.pem` } }).config.proxy.tls?.key, `${here}/cert.pem`)
+  t.equal(loadConfig({ file: `${dir}/a.yaml`, env: { DIR: here, SPRINGHOUSE_PROXY_TLS_KEY: `${here}/both.pem` } }).config.proxy.tls?.key, `${here}/both.pem`)
   t.end()
 })
 

@@ -88,16 +88,19 @@ test('a wrong value is shown, with a right one', (t) => {
     [{ workers: 0 }, 'workers: expected a whole number from 1 to 256, or auto, got 0'],
     [{ origins: { API: origins.api }, routes: [] }, 'origins.API: unusable name; expected origins by name (lower-case letters, digits and dashes), each with its servers'],
     [{ origins: { api: {} } },
-      'origins.api.servers: missing; expected a list of at least one, each an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3'],
-    [{ origins: { api: { servers: ['http://api/v1'] } } },
-      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://api/v1"'],
+      'origins.api.servers: missing; expected a list of at least one, each an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3'],
+    [{ origins: { api: { servers: ['http://api/v1?a'] } } },
+      'origins.api.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "http://api/v1?a"'],
     [{ origins: { api: { servers: ['http://u:secret@api'] } } },
-      'origins.api.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "http://u:********@api"'],
+      'origins.api.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "http://u:********@api"'],
     [{ origins: { api: { servers: ['http://api', 'http://api:80/'] } } }, 'origins.api.servers[0]: "http://api" is in the list twice'],
     [{ routes: [{ match: { host: 'api:80' }, origin: 'api' }] },
       'routes[0].match.host: expected a host without port, such as api.example.com, or *.example.com for every name below it, got "api:80"'],
     [{ routes: [{ match: { path: 'v1' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "v1"'],
-    [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path that begins with /, got "/v1?a"'],
+    [{ routes: [{ match: { path: '/v1?a' }, origin: 'api' }] }, 'routes[0].match.path: expected a path without ?: a query does not choose a route, got "/v1?a"'],
+    [{ routes: [{ match: { path: 'https://api/v1' }, origin: 'api' }] },
+      'routes[0].match.path: expected a path without scheme and host (the host is match.host), got "https://api/v1"'],
+    [{ routes: [{ match: { path: '/a', exact: '/a' }, origin: 'api' }] }, 'routes[0].match.exact: given beside path; a route has one of the two'],
     [{ routes: [{ match: { path: '/50%' }, origin: 'api' }] }, 'routes[0].match.path: "/50%" has a % that begins no percent-encoding; write %25 for the character'],
     [{ routes: [{ match: { path: '/a/%2E./b' }, origin: 'api' }] },
       'routes[0].match.path: "/a/%2E./b" has a .. segment, and requests with such a segment are refused; write the path that it resolves to'],
@@ -129,6 +132,47 @@ test('a wrong value is shown, with a right one', (t) => {
   t.end()
 })
 
+// The guard: `signs` in config/route-path.ts. Each of these was once a path that no request has.
+test('a path written as a pattern is refused, with the path that is meant', (t) => {
+  const below = (path: string) => `a path takes itself and everything below it; write ${path}`
+  const every = 'a path takes itself and everything below it; leave the path out to take every request'
+  const patterns: readonly [path: string, kind: string, remedy: string][] = [
+    ['/api/*', 'a wildcard', below('/api')],
+    ['/api/**', 'a wildcard', below('/api')],
+    ['/api*', 'a wildcard', every],
+    ['/*', 'a wildcard', every],
+    ['/**', 'a wildcard', every],
+    ['/api/*/items', 'a wildcard', below('/api')],
+    ['/*.png', 'a wildcard', every],
+    ['/users/{id}', 'a variable in braces', below('/users')],
+    ['/users/{id}/posts', 'a variable in braces', below('/users')],
+    ['/users/{id:[0-9]+}', 'a regular expression', below('/users')],
+    ['/users/:id', 'a variable after a colon', below('/users')],
+    ['/users/:id/posts', 'a variable after a colon', below('/users')],
+    ['/api/.*', 'a regular expression', below('/api')],
+    ['/api/(.*)', 'a regular expression', below('/api')],
+    ['^/api/', 'a regular expression', every],
+    ['~ ^/api/v1', 'a regular expression', every],
+    ['~* \\.php$', 'a regular expression', every],
+    ['= /health', 'a regular expression', every],
+    ['/v\\d+/x', 'a regular expression', every],
+    ['/v[0-9]', 'a regular expression', every],
+    ['/(a|b)', 'a regular expression', every],
+    ['/api$', 'a regular expression', every],
+    ['/api/.+', 'a regular expression', below('/api')],
+    ['/api(/.*)?', 'a regular expression', below('/api')],
+  ]
+  for (const name of ['path', 'exact']) {
+    for (const [path, kind, remedy] of patterns)
+      t.strictSame(wrong({ routes: [{ match: { [name]: path }, origin: 'api' }] }), [`routes[0].match.${name}: ${kind} is not supported: ${remedy}, got ${JSON.stringify(path)}`],
+        path)
+  }
+  for (const path of ['/Products(1)', '/v1/users:batch', '/$metadata', '/a+b', '/~me', '/a;v=1', "/it's", '/a,b', '/%2A', '/.well-known', '/x.y.', '/caf\u00e9', '/a:b', '/@a',
+    '/-', '/:80'])
+    t.strictSame(wrong({ routes: [{ match: { path }, origin: 'api' }] }), [], path)
+  t.end()
+})
+
 test('settings are held to each other', (t) => {
   const token = { name: 'a', token: 'abc' }
   const cases: readonly [Record<string, unknown>, string][] = [
@@ -156,6 +200,14 @@ test('settings are held to each other', (t) => {
     [{ workers: 2 }, 'workers: 2 processes need a shared store; set redis.url, or leave workers at 1'],
   ]
   for (const [settings, line] of cases) t.strictSame(wrong(settings), [line])
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'admin.example']) {
+    const short = { name: 'a', token: 'fifteen-chars-x' }
+    t.strictSame(wrong({ admin: { host, tokens: [short] } }), [
+      `admin.tokens[0].token: shorter than 16 characters, and the admin listener is not on loopback (admin.host is ${host}); openssl rand -hex 24 makes one`,
+    ])
+    t.strictSame(wrong({ admin: { host, tokens: [{ ...short, token: `${short.token}x` }] } }), [])
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) t.strictSame(wrong({ admin: { host, tokens: [token] } }), [], host)
   t.strictSame(wrong({ proxy: { port: 0 }, admin: { port: 0 } }), [], 'port 0 is a different one each time')
   t.strictSame(wrong({ proxy: { host: '127.0.0.2' }, admin: { port: 8080 } }), [], 'one port on two addresses')
   t.strictSame(wrong({ workers: 2, redis: { url: 'redis://redis' } }), [])
@@ -179,7 +231,7 @@ test('a wrong value says which variable or flag it came from', (t) => {
   const flags = { origin: ['ftp://x'], port: 'http' }
   t.strictSame(lines(() => loadConfig({ env: { SPRINGHOUSE_CACHE_MAX_VARIANTS: 'many' }, flags })), [
     'proxy.port: expected a whole number from 0 to 65535, got "http" (from --port)',
-    'origins.default.servers[0]: expected an http or https URL with neither path nor user info, such as http://api-1:3000, or http://api-1:3000 weight=3, got "ftp://x" (from --origin)',
+    'origins.default.servers[0]: expected an http or https URL without user info and query, such as http://api-1:3000 or http://api-1:3000/base, or unix:/run/api.sock; and its weight, as in http://api-1:3000 weight=3, got "ftp://x" (from --origin)',
     'cache.maxVariants: expected a whole number from 1 to 1000, got "many" (from SPRINGHOUSE_CACHE_MAX_VARIANTS)',
   ])
   t.end()
@@ -187,7 +239,7 @@ test('a wrong value says which variable or flag it came from', (t) => {
 
 test('an unknown SPRINGHOUSE_ variable is a problem with the nearest name', (t) => {
   const flags = { origin: ['http://127.0.0.1:1'] }
-  const known = { SPRINGHOUSE_CONFIG: '', SPRINGHOUSE_ADMIN: 'http://x', SPRINGHOUSE_ADMIN_TOKEN: 'abc', PATH: '/bin' }
+  const known = { SPRINGHOUSE_CONFIG: '', SPRINGHOUSE_ADMIN: 'http://x', SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc', PATH: '/bin' }
   t.strictSame(lines(() => loadConfig({ env: { ...known, SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: '3', SPRINGHOUSE_FROBNICATION_LEVEL: '1' }, flags })), [
     'SPRINGHOUSE_CACHE_MAX_ENTRY_BITES: unknown variable; did you mean SPRINGHOUSE_CACHE_MAX_ENTRY_BYTES?',
     'SPRINGHOUSE_FROBNICATION_LEVEL: unknown variable; config/reference.md lists those that are known',

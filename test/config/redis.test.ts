@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { loadConfig, resolveConfig } from '../../src/config/load.ts'
+import { testCertificate, testKey } from '../support/certificate.ts'
 import { ConfigError } from '../../src/config/problem.ts'
 import { readRedisNode, readRedisUrl } from '../../src/redis-address.ts'
 
@@ -123,20 +124,23 @@ t.test('users and passwords stand in one place', (t) => {
 })
 
 t.test('redis.tls: files that can be read, a certificate with its key, and servers that speak TLS', (t) => {
-  const file = `${t.testdir({ 'a.pem': 'x' })}/a.pem`
-  t.strictSame(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key: file, servername: 'redis.test', rejectUnauthorized: true } }), [])
+  const folder = t.testdir({ 'a.pem': testCertificate, 'key.pem': testKey, 'a.yaml': '' })
+  const [file, key, yaml] = [`${folder}/a.pem`, `${folder}/key.pem`, `${folder}/a.yaml`]
+  t.strictSame(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key, servername: 'redis.test', rejectUnauthorized: true } }), [])
   t.strictSame(wrong({ cluster: ['h:1', 'rediss://i:1'], tls: {} }), [])
   t.strictSame(wrong({ sentinel: { master: 'm', nodes: ['s:1'] }, tls: { ca: file } }), [])
   for (const name of ['ca', 'cert', 'key'])
-    t.match(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key: file, [name]: '/nowhere' } }), [`redis.tls.${name}: cannot read /nowhere`])
+    t.match(wrong({ url: 'rediss://h', tls: { ca: file, cert: file, key, [name]: '/nowhere' } }), [`redis.tls.${name}: cannot read /nowhere: there is no such file`])
   t.match(wrong({ url: 'rediss://h', tls: { cert: file } }), ['redis.tls.key: missing; redis.tls.cert is given and needs its key'])
-  t.match(wrong({ url: 'rediss://h', tls: { key: file } }), ['redis.tls.cert: missing; redis.tls.key is given and needs its certificate'])
+  t.match(wrong({ url: 'rediss://h', tls: { key } }), ['redis.tls.cert: missing; redis.tls.key is given and needs its certificate'])
   for (const redis of [{ url: 'redis://h' }, { url: 'unix:///run/s' }, { cluster: ['redis://h:1'] }, { sentinel: { master: 'm', nodes: ['redis://h:1'] } }]) {
     t.match(wrong({ ...redis, tls: {} }), [/^redis\.tls: given, but redis\.\S+ is without TLS \(redis:\/\/ or unix:\/\/\); write rediss:\/\//])
   }
   t.match(wrong({ cluster: ['redis://h:1', 'i:1'], tls: {} }), [/some nodes have rediss:\/\//, /redis\.tls: given/])
   t.match(wrong({ url: 'rediss://h', tls: { servername: '10.0.0.1' } }), [/^redis\.tls\.servername: expected a host name/])
-  writeFileSync(file, `redis: { url: "rediss://h", tls: { ca: ${file} } }\norigins: { api: { servers: [http://127.0.0.1:1] } }\n`)
-  t.match(loadConfig({ file, env: { SPRINGHOUSE_REDIS_TLS_SERVERNAME: 'redis.test' } }).config.redis, { tls: { ca: file, servername: 'redis.test', rejectUnauthorized: true } })
+  writeFileSync(yaml, `redis: { url: "rediss://h", tls: { ca: ${file} } }\norigins: { api: { servers: [http://127.0.0.1:1] } }\n`)
+  t.match(loadConfig({ file: yaml, env: { SPRINGHOUSE_REDIS_TLS_SERVERNAME: 'redis.test' } }).config.redis, {
+    tls: { ca: file, servername: 'redis.test', rejectUnauthorized: true },
+  })
   t.end()
 })

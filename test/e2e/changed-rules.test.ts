@@ -42,7 +42,7 @@ async function start(t: Test, store: typeof stores[number], origin: ScriptedOrig
   return house
 }
 
-function reload(house: TestProxy<Clock>, origin: ScriptedOrigin, route: Setting): Promise<void> {
+function reload(house: TestProxy<Clock>, origin: ScriptedOrigin, route: Setting): Promise<readonly string[]> {
   return house.app.reload(resolveConfig({ admin: adminSettings, origins: { api: { servers: [origin.url] } }, routes: [{ match: {}, origin: 'api', ...route }] }))
 }
 

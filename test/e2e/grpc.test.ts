@@ -196,6 +196,38 @@ t.test('once the response has begun, a silent client keeps its stream; before, i
   t.equal((await ask(unlimited, { method: 'POST', path: '/talk', body: 'x' })).body.toString(), 'begunx')
 })
 
+// Fails without `mayBeSilent`: the stream began before the other one, and would be aborted before it.
+t.test('a gRPC response may be silent; idleMs ends any other one', async (t) => {
+  const origin = await startHttp2Origin((stream, fields) => {
+    stream.on('error', () => undefined)
+    stream.respond({ ':status': 200, 'content-type': fields[':path'] === '/text' ? 'text/plain' : String(fields[':path']).slice(1) })
+    stream.write('begun')
+  }, { secure: false })
+  t.teardown(() => origin.close())
+  const proxy = await startProxy(t, { origin: (_request, response) => response.end(), clock: systemClock,
+    config: { proxy: { host: '127.0.0.1', port: 0, h2c: true }, origins: { api: { servers: [origin.url], http2: true, timeouts: { idleMs: '100ms' } } },
+      routes: [{ origin: 'api' }] } })
+  const session = connectH2(`http://127.0.0.1:${proxy.port}`)
+  session.on('error', () => undefined)
+  t.teardown(() => session.destroy())
+  const kinds = ['application/grpc', 'application/grpc+proto', 'application/grpc-web-text']
+  const open = async (path: string) => {
+    const stream = session.request({ ':method': 'POST', ':path': path, 'te': 'trailers' })
+    stream.on('error', () => undefined).end()
+    await new Promise((resolve) => {
+      stream.once('data', resolve)
+    })
+    return stream
+  }
+  const silent = await Promise.all(kinds.map((kind) => open(`/${kind}`)))
+  const text = await open('/text')
+  await new Promise((resolve) => {
+    text.once('close', resolve)
+  })
+  t.not(text.rstCode, 0)
+  t.same(silent.map((stream) => stream.closed), [false, false, false])
+})
+
 t.test('on one port, clients speak HTTP/1.1 and h2c, in whatever pieces their first bytes come', async (t) => {
   const seen: string[] = []
   const origin = await startHttp2Origin((stream, fields) => {

@@ -94,7 +94,7 @@ t.test('a URL whose route stores nothing is not recorded; after a reload it is',
   t.ok(after > before, 'the URL that its response names may be another route’s')
   location = undefined
   // The route stores for a while, and then no longer: responses stored meanwhile must still be invalidated.
-  const reload = (mode: 'cache' | 'bypass'): Promise<void> =>
+  const reload = (mode: 'cache' | 'bypass'): Promise<readonly string[]> =>
     house.app.reload(resolveConfig({
       proxy: { host: '127.0.0.1', port: 0 },
       admin: adminSettings,

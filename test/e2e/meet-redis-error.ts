@@ -1,10 +1,7 @@
-// Real processes that meet an error of Redis: none ends, and none puts a secret into the log.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { Running, urls } from '../cli/command.ts'
+// A real process that meets errors of Redis: it does not end, and puts no secret into the log.
+import t from 'tap'
 import { ask } from '../support/client.ts'
+import { Host } from '../support/hosting.ts'
 import { eventually } from '../support/log.ts'
 import { marks, type RedisError } from '../support/redis-errors.ts'
 import { startOrigin, type ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -19,27 +16,23 @@ const origin = await startOrigin((request, response) => {
 })
 t.teardown(() => origin.close())
 
+// The same process meets all errors of a file, one after another.
+const host = new Host()
+
 interface Serving {
-  readonly running: Running
   readonly port: number
   readonly adminPort: number
 }
 
-async function serve(test: Test, redis: object, { url }: ScriptedOrigin): Promise<Serving> {
-  const directory = mkdtempSync(join(tmpdir(), 'springhouse-errors-'))
-  test.teardown(() => rmSync(directory, { recursive: true, force: true }))
-  const file = join(directory, 'springhouse.json')
-  writeFileSync(file, JSON.stringify({
+async function serve(redis: object, { url }: ScriptedOrigin): Promise<Serving> {
+  return await host.start({
     proxy: { host: '127.0.0.1', port: 0, shutdownGraceMs: 1000 },
     admin: { port: 0, tokens: [{ name: 'test', token: marks.token, scopes: ['read', 'purge'] }] },
     redis: { commandTimeoutMs: 100, ...redis },
     origins: { api: { servers: [url] } },
     log: { level: 'trace', access: 'all' },
     coherence: { maxLagMs: 300, purgeWaitMs: 100 },
-  }))
-  const running = new Running(test, ['serve', '--config', file])
-  const { proxy, admin } = await urls(running)
-  return { running, port: Number(new URL(proxy).port), adminPort: Number(new URL(admin).port) }
+  })
 }
 
 const authorization = ['Authorization', `Bearer ${marks.token}`]
@@ -74,11 +67,18 @@ const secrets = Object.values(marks).flatMap((
 ) => [mark, Buffer.from(mark).toString('base64').replace(/=+$/, ''), Buffer.from(mark).toString('hex'), Buffer.from(mark).join(',')])
 
 // Guards: `summarise` and `safeErrors` (log.ts), `consoleToLog`, and contained.ts; each has errors here that fail without it.
-/** Tests a program that meets the error: it responds to every request, logs the error where it should, and stops in order. */
-export function meet(error: RedisError): void {
+/** Tests a replica that meets each error: it responds to every request, logs the error where it should, and stops in order. */
+export function meetAll(errors: readonly RedisError[]): void {
+  for (const error of errors) meet(error)
+  t.test('the process that met all of them ends in order', async (test) => {
+    test.equal(await host.end(), 0)
+  })
+}
+
+function meet(error: RedisError): void {
   t.test(error.name, async (test) => {
     const { redis, begin, end } = await error.start(test)
-    const serving = await serve(test, redis, origin)
+    const serving = await serve(redis, origin)
     const answers = [await use(serving, 0)]
     await begin?.()
     for (let round = 1; round < 4; round++) answers.push(await use(serving, round))
@@ -86,9 +86,8 @@ export function meet(error: RedisError): void {
     await end?.()
     test.same(new Set(answers.flat()), new Set([200, 206, 303].filter((status) => answers.flat().includes(status))), 'every request gets a response')
     test.equal((await ask(serving.adminPort, { path: '/healthz' })).status, 200)
-    serving.running.child.kill('SIGTERM')
-    const { code, stdout, stderr } = await serving.running.ended
-    test.equal(code, 0, stderr)
+    const { stdout, stderr } = await host.stop()
+    test.pass('the replica stops in order, and the process goes on')
     const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { level: number; msg: string })
     test.same(lines.filter(({ level }) => level >= 60), [])
     for (const output of [stdout, stderr]) {

@@ -7,6 +7,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { systemClock, type Clock } from '../../src/clock.ts'
 import { commands, costOf } from '../../src/store/redis/connect/commands.ts'
+import { inlineBytes } from '../../src/store/redis/entries/chunked-body.ts'
 import type { Answer } from '../support/client.ts'
 import { detail, startProxy, type TestProxy, type LogLine } from '../support/proxy.ts'
 import { eventually } from '../support/log.ts'
@@ -63,8 +64,8 @@ async function sentinel(test: Test): Promise<Setting> {
 
 // More chunks than are in flight at once.
 const large = randomBytes(1_400_000)
-/** Two chunks: enough for each command that a large body takes. */
-const chunked = large.subarray(0, 300_000)
+/** A single chunk: enough for each command that a large body takes. */
+const chunked = large.subarray(0, inlineBytes + 1)
 
 /** An origin with everything that makes a cache use its store. */
 async function startFullOrigin(test: Test): Promise<ScriptedOrigin & { hold?: Promise<void> }> {
@@ -152,6 +153,9 @@ for (const [how, setUp] of [['one server', single], ['a cluster', cluster], ['Se
   })
 }
 
+/** A refused command is tried again each second: more rounds than a few in that time find nothing new. */
+const roundPauseMs = 150
+
 /** Makes a replica send every command that it ever sends to Redis, whether or not the command succeeds. */
 async function everything(replica: Replica, i: number): Promise<void> {
   for (const path of [`/small/${i}`, `/chunked/${i % 3}`, '/chunked/stale']) {
@@ -196,7 +200,7 @@ t.test('each command that is forbidden is reported once, in one line, stands in 
     await eventually(async () => {
       await everything(replica, round++)
       return linesOf(replica, command).length > before
-    })
+    }, roundPauseMs)
     test.same(await degraded(replica), ['redis'], command)
     for (let more = 0; more < 3; more++) await everything(replica, round++)
     test.equal(linesOf(replica, command).length, before + 1, `${command} is told once`)
@@ -205,7 +209,7 @@ t.test('each command that is forbidden is reported once, in one line, stands in 
     await eventually(async () => {
       await everything(replica, round++)
       return (await degraded(replica)).length === 0
-    })
+    }, roundPauseMs)
   }
   // Each purge that could not be recorded is logged, and each connection that the test has closed.
   const others = warnings(replica).filter((msg) => !/^the Redis user may not run |^admin request not completed|^Redis is out of reach/.test(msg))

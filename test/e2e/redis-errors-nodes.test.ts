@@ -1,5 +1,5 @@
-// Every error of Sentinels and of the nodes of a cluster, met by real processes.
+// Every error of Sentinels and of the nodes of a cluster, met by a real process.
 import { clusterErrors, sentinelErrors } from '../support/redis-errors.ts'
-import { meet } from './meet-redis-error.ts'
+import { meetAll } from './meet-redis-error.ts'
 
-for (const error of [...sentinelErrors, ...clusterErrors]) meet(error)
+meetAll([...sentinelErrors, ...clusterErrors])

@@ -82,12 +82,12 @@ async function underLoad(test: Test, happens: (load: SteadyLoad) => Promise<void
   await together()
   await eventually(async () => await well(a) && await well(b))
   const load = startLoad({ replicas: [a, b], origin, paths, host })
-  await load.more(300)
+  await load.more(120)
   await happens(load)
   const overMs = systemClock.monotonic()
   await eventually(async () => await well(a) && await well(b))
   const recoveredMs = Math.round(systemClock.monotonic() - overMs)
-  await load.more(300)
+  await load.more(120)
   const report = await load.stop()
   const { answered, hits, cut, purges, p99Ms, slowestMs: slowest } = report
   test.comment(
@@ -121,7 +121,7 @@ t.test('the Sentinels hand over to the replica, under load', async (test) => {
     await sentinel.call('SENTINEL', 'FAILOVER', watched.name)
     sentinel.disconnect()
     await eventually(async () => (await master()).server === other.server)
-    await load.more(200)
+    await load.more(100)
   })
   test.not((await master()).server, before)
   test.ok((purges[200] ?? 0) > 0)
@@ -132,7 +132,7 @@ t.test('the master dies, under load', async (test) => {
   await underLoad(test, async (load) => {
     dead.kill('SIGKILL')
     await eventually(async () => (await master()).server === other.server)
-    await load.more(200)
+    await load.more(100)
   })
   await dead.restart()
 })

@@ -23,7 +23,7 @@ async function server(test: Test, handler: OriginHandler): Promise<ScriptedOrigi
 const named = (name: string): OriginHandler => (_request, response) => void response.writeHead(200, { 'Cache-Control': 'no-store' }).end(name)
 
 async function reload(proxy: { app: TestProxy['app'] }, origins: Setting, routes: readonly Setting[] = [{ match: {}, origin: 'api' }]): Promise<void> {
-  return proxy.app.reload(resolveConfig({ admin: adminSettings, origins, routes }))
+  await proxy.app.reload(resolveConfig({ admin: adminSettings, origins, routes }))
 }
 
 const bodyOf = async (proxy: TestProxy, path = '/'): Promise<string> => {

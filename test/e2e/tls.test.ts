@@ -261,7 +261,7 @@ t.test('certificates are read again on a reload, and one that does not fit is re
   const config = resolveConfig({ proxy: { host: '127.0.0.1', port: 0, tls: mine },
     admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'test', token: 'a-token-for-the-tests-of-the-house' }] }, origins: { api: { servers: [house.origin.url] } } })
   writeFileSync(mine.cert, 'nonsense')
-  await t.rejects(house.app.reload(config), /proxy\.tls: .* are no certificate and its key/)
+  await t.rejects(house.app.reload(config), /proxy\.tls\.cert: .* holds no certificate in PEM/)
   t.match(await get(session(t, house), '/'), { status: 200 }, 'the running one stays')
   writeFileSync(mine.cert, testCertificate)
   await house.app.reload(config)

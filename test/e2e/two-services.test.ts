@@ -105,6 +105,24 @@ t.test('a replica whose routes or origins differ from the other replicas says so
   t.same(await differs(elsewhere), [], "with a prefix of its own it is nobody's replica")
 })
 
+// Fails without `#warnOfLast`: no replica of the first is left to compare with.
+t.test('a service that starts where another one has stopped says so, because its responses are still there', async t => {
+  const redis = await redisFor(t)
+  const [first, second] = [await service(t, 'first'), await service(t, 'second')]
+  const a = await replica(t, redis, first)
+  await eventually(async () => (await configuration(a)) !== undefined)
+  await a.app.close()
+  const again = await replica(t, redis, first, { routes: [{ match: {}, origin: 'api', cache: { ttl: { default: '1s' } } }] })
+  await eventually(async () => (await configuration(again)) !== undefined)
+  t.same(warnings(again), [], 'other routes have other keys')
+  await again.app.close()
+  const b = await replica(t, redis, second)
+  await eventually(() => warnings(b).length > 0)
+  t.match(warnings(b), [
+    /^the last replica with this Redis and redis\.keyPrefix "sh" had other origins, and its responses may still be stored: .* give each its own redis\.keyPrefix, or purge everything$/,
+  ])
+})
+
 // Fails without mayDiffer in app.ts: the replica that stores nothing would invalidate at no other replica.
 t.test('while a change is deployed, an unsafe request through a replica whose route stores nothing invalidates the entries of others', async t => {
   const redis = await redisFor(t)

@@ -18,11 +18,11 @@ t.test('after kill -9 and a new start, entries in Redis are served at once; entr
   const origin = await startOrigin(counting({ 'Cache-Control': 'max-age=600' }))
   t.teardown(() => origin.close())
   const start = async (): Promise<{ running: Running; get(path: string): Promise<Answer> }> => {
-    const running = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url], { SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    const running = new Running(t, ['serve', '--origin', origin.url, ...anyPort, '--redis', redis.url], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc',
       SPRINGHOUSE_REDIS_COMMAND_TIMEOUT_MS: '20000' })
     const { proxy, admin } = await urls(running)
     const current = async (): Promise<boolean> => {
-      const stats = await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc'] })
+      const stats = await ask(Number(new URL(admin).port), { path: '/v1/stats', headers: ['Authorization', 'Bearer abc-abc-abc-abc-abc'] })
       return (JSON.parse(stats.body.toString()) as { purgeLog: { current: boolean } }).purgeLog.current
     }
     await eventually(current)

@@ -4,7 +4,7 @@ import { resolveConfig } from '../../src/config/load.ts'
 import { matchRoute } from '../../src/exchange/routing/match.ts'
 import { compileRoutes } from '../../src/exchange/routing/routes.ts'
 
-type Match = { readonly host?: string; readonly path?: string }
+type Match = { readonly host?: string; readonly path?: string; readonly exact?: string }
 
 /** The route that a request takes: its origin, with a `?` where it is ambiguous. */
 function routing(...matches: readonly Match[]): (target: string, authority?: string) => string | undefined {
@@ -21,8 +21,14 @@ t.test('a plain path takes the first route that matches', async t => {
   for (const [target, route] of [
     ['/account', 'o0'],
     ['/account/settings.html?x=%61', 'o0'],
-    ['/accounts', 'o0'],
+    ['/account/', 'o0'],
+    ['/account?x', 'o0'],
+    ['/accounts', 'o2'],
+    ['/account-x/y', 'o2'],
     ['/v1/a', 'o1'],
+    ['/v1', 'o1'],
+    ['/v1?a', 'o1'],
+    ['/v1/', 'o1'],
     ['/v', 'o2'],
     ['/v12', 'o2'],
     ['/', 'o2'],
@@ -96,21 +102,55 @@ t.test('a path that an origin may read as one of an earlier route is ambiguous',
   }
 })
 
-// Fails without `lacksLastSlash`; for the odd spellings, without the slash that `mayBegin` adds.
-t.test('a path that lacks the last slash of a route is ambiguous', async t => {
-  const take = routing({ path: '/account/' }, {})
-  for (const target of ['/account', '/account?x', '/Account', '/accoun%74', '/account;x', '/account%20', '//account']) t.equal(take(target), 'o1?', target)
-  for (const target of ['/accounts', '/accoun', '/account-x?y', '/x/account', '/x?/account']) t.equal(take(target), 'o1', target)
-  for (const target of ['/account/', '/account/?x']) t.equal(take(target), 'o0', target)
-  const both = routing({ path: '/a/' }, { path: '/A/' }, {})
-  t.same(['/a', '/A', '/b'].map(target => both(target)), ['o2?', 'o2?', 'o2'])
-  t.same(['/a', '/a/', '/ab'].map(target => routing({ path: '/a/' }, { path: '/a' }, {})(target)), ['o1?', 'o0', 'o1'])
+t.test('a last slash in the path of a route does not matter', async t => {
+  const without = routing({ path: '/account' }, {})
+  const withSlash = routing({ path: '/account/' }, {})
+  for (const target of ['/account', '/account?x', '/account/', '/account/?x', '/account/x', '/account/x//y', '/account/x;y=1', '/account/%20', '/account/Settings',
+    '/account/x.']) {
+    for (const take of [without, withSlash]) t.equal(take(target), 'o0', target)
+  }
+  for (const target of ['/accounts', '/accoun', '/account-x?y', '/x/account', '/x?/account']) t.equal(withSlash(target), 'o1', target)
 })
 
-t.test('a target that begins with the path of a route is of the route, whatever follows', async t => {
+// Fails without `mayTake`, and where origins read a parameter, without `extentIn`.
+t.test('a path that some origin ends where the path of a route ends is ambiguous', async t => {
   const take = routing({ path: '/account' }, {})
-  for (const target of ['/account;x=1', '/account%20', '/account%00', '/account%2fx', '/account%3Fx', '/account.', '/account//', '/account/Settings', '/account\\x',
-    '/account;jsessionid=1']) t.equal(take(target), 'o0', target)
+  for (const target of ['/account;x=1', '/account;jsessionid=1/settings', '/account%3Bx']) t.equal(take(target), 'o0?', target)
+  for (const target of ['/account%20', '/account%00', '/account%2fx', '/account%5cx', '/account%3fx', '/account%23x', '/account%253f/x', '/account.', '/account\\x', '/account%2f',
+    '/Account;x', '/%2561ccount/x'])
+    t.equal(take(target), 'o1?', target)
+  t.equal(routing({ path: '/account' })('/account%2fx'), undefined)
+})
+
+// Fails without `differsByLastSlash`; for the odd spellings, without `mayTake`.
+t.test('an exact path is the whole path', async t => {
+  const take = routing({ exact: '/account' }, { exact: '/' }, { exact: '/list/' }, {})
+  for (const [target, route] of [
+    ['/account', 'o0'],
+    ['/account?x=/y', 'o0'],
+    ['/%61ccount', 'o0?'],
+    ['/account;x', 'o0?'],
+    ['/account/', 'o3?'],
+    ['/Account', 'o3?'],
+    ['/Account/', 'o3?'],
+    ['/account/x', 'o3'],
+    ['/account;x/y', 'o3'],
+    ['/account%20', 'o3?'],
+    ['//account', 'o3?'],
+    ['/account%2f', 'o3?'],
+    ['/accounts', 'o3'],
+    ['/', 'o1'],
+    ['/?x', 'o1'],
+    ['/;x', 'o1?'],
+    ['//', 'o3?'],
+    ['/list/', 'o2'],
+    ['/list', 'o3?'],
+    ['/list?x', 'o3?'],
+    ['/list/x', 'o3'],
+    ['/lists', 'o3'],
+  ] as const) t.equal(take(target), route, target)
+  const both = routing({ exact: '/a' }, { exact: '/A' }, {})
+  t.same(['/a', '/A', '/a/', '/b'].map(target => both(target)), ['o0', 'o1', 'o2?', 'o2'], 'routes that differ by case')
 })
 
 // Fails without the comparison of the path as it was spelt.
@@ -118,7 +158,7 @@ t.test('a path that an origin may read out of its route is ambiguous', async t =
   const take = routing({ path: '/public/' }, {})
   for (const target of ['/%70ublic/x', '/./public/x', '/public/%2e%252e/x', '/public/%252e%252e/account', '/public/..%00/account', '/public%2Fx', '/public;x/y', '/Public/x'])
     t.match(take(target), /\?$/, target)
-  for (const target of ['/public/x;y', '/public/%20', '/public//x', '/public/caf%c3%a9', '/public/a%2fb', '/public/A', '/public/x.']) t.equal(take(target), 'o0', target)
+  for (const target of ['/public/x;y', '/public', '/public/%20', '/public//x', '/public/caf%c3%a9', '/public/a%2fb', '/public/A', '/public/x.']) t.equal(take(target), 'o0', target)
 })
 
 t.test('an odd path that leads to no other route is not ambiguous', async t => {
@@ -137,7 +177,7 @@ t.test('case is ignored by some origins, unless routes differ by it', async t =>
   t.equal(take('/api/x'), 'o1?')
   t.equal(take('/a%70i/x'), 'o1?')
   const both = routing({ path: '/a/' }, { path: '/A/' }, {})
-  t.same(['/a/x', '/A/x', '/b', '/A/%20'].map(target => both(target)), ['o0', 'o1', 'o2', 'o1'])
+  t.same(['/a/x', '/A/x', '/b', '/A/%20', '/a', '/A'].map(target => both(target)), ['o0', 'o1', 'o2', 'o1', 'o0', 'o1'])
 })
 
 t.test('a host matches at any port, and with the dot of its root, but then its responses are not stored', async t => {
@@ -154,6 +194,7 @@ t.test('a host matches at any port, and with the dot of its root, but then its r
     ['xapi.example', '/account', 'o3'],
     ['a.example', '/v1', 'o1'],
     ['a.b.example:81', '/v1', 'o1'],
+    ['a.b.c.example', '/v1/x', 'o1'],
     ['a.example.', '/v1', 'o1?'],
     ['example', '/v1', 'o3'],
     ['a.example.org', '/v1', 'o3'],
@@ -161,4 +202,9 @@ t.test('a host matches at any port, and with the dot of its root, but then its r
     ['[::1]:8080', '/', 'o2'],
     ['[::2]', '/', 'o3'],
   ] as const) t.equal(take(target, authority), route, `${authority}${target}`)
+})
+
+t.test('the host of a route is written in any case, with a final dot, or beyond ASCII', async t => {
+  const take = routing({ host: 'API.Example.' }, { host: '*.Shop.Example.' }, { host: 'bücher.example' })
+  t.same(['api.example', 'a.shop.example', 'xn--bcher-kva.example', 'shop.example'].map(authority => take('/', authority)), ['o0', 'o1', 'o2', undefined])
 })

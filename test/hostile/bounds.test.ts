@@ -148,13 +148,13 @@ async function crowd(t: { teardown(close: () => void): void }, house: { readonly
 /** Returns the time within which 99 of 100 requests get their response, in milliseconds. */
 async function p99(house: { readonly port: number }, path: (i: number) => string): Promise<number> {
   const times: number[] = []
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 100; i++) {
     const start = performance.now()
     const { status } = await ask(house.port, { path: path(i) })
     if (status !== 200) return Infinity
     times.push(performance.now() - start)
   }
-  return times.toSorted((a, b) => a - b)[197] as number
+  return times.toSorted((a, b) => a - b)[98] as number
 }
 
 t.test('a crowd of slow and hostile clients delays no other client', async t => {
@@ -262,7 +262,7 @@ t.test('a flood of requests on one connection: only so many are taken in, and al
     if (free) response.end('x')
     else held.push(() => response.end('x'))
   } })
-  const count = 20_000
+  const count = 8_000
   const socket = connect(house.port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   const all = Buffer.from('GET / HTTP/1.1\r\nHost: h\r\n\r\n'.repeat(count))

@@ -112,16 +112,22 @@ interface Scene {
 }
 
 const scenes: readonly Scene[] = [
-  // The path /account is private, all else is shared.
-  { host: 'guarded.example', paths: ['/account', '/account/settings', '/x/account', '//account'], guarded: read => read.startsWith('/account') },
-  { host: 'deeper.example', paths: ['/a/b-c/account', '/a/b-c', '/a/b-c/x.y'], guarded: read => read.startsWith('/a/b-c/account') },
+  // The path /account and all below it is private, all else is shared.
+  { host: 'guarded.example', paths: ['/account', '/account/settings', '/x/account', '//account'], guarded: read => isWithin(read, '/account') },
+  { host: 'exact.example', paths: ['/account', '/account/', '/x/account', '//account'], guarded: read => read === '/account' || read === '/account/' },
+  { host: 'deeper.example', paths: ['/a/b-c/account', '/a/b-c', '/a/b-c/x.y'], guarded: read => isWithin(read, '/a/b-c/account') },
   // The path /public/ is shared, all else is private. Origins that leave out its last slash mean the same by it.
-  { host: 'shared.example', paths: ['/public/a', '/public/', '/public/x/y.css', '/account'], guarded: read => !`${read}/`.startsWith('/public/') },
+  { host: 'shared.example', paths: ['/public/a', '/public/', '/public/x/y.css', '/account'], guarded: read => !isWithin(read, '/public') },
 ]
+
+function isWithin(read: string, path: string): boolean {
+  return `${read}/`.startsWith(`${path}/`)
+}
 
 const lax = { cookies: 'ignore' }
 const routes = [
   { match: { host: 'guarded.example', path: '/account' }, origin: 'api', cache: { mode: 'bypass' } },
+  { match: { host: 'exact.example', exact: '/account' }, origin: 'api', cache: { cookies: 'private' } },
   { match: { host: 'deeper.example', path: '/a/b-c/account' }, origin: 'api', cache: { cookies: 'private' } },
   { match: { host: 'shared.example', path: '/public/' }, origin: 'api', cache: lax },
   { match: { host: 'shared.example' }, origin: 'api', cache: { cookies: 'private' } },

@@ -135,9 +135,13 @@ export class Blocks {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
   }
 
-  /** Returns how many blocks a piece of work runs. Errors that it throws are ignored. */
-  of(work: () => unknown): number {
+  /** Sets the count to zero: before the first of several counts, between which nothing that is counted runs. */
+  reset(): void {
     this.#taken()
+  }
+
+  /** Returns how many blocks have run since the last count, and in a piece of work. Errors that it throws are ignored. */
+  of(work: () => unknown): number {
     try {
       work()
     } catch { /* Other tests check that it does not throw. */ }
@@ -164,9 +168,10 @@ export class Blocks {
 export function blocksPerChar(blocks: Blocks, read: Reader, length: number): { most: number; over: string } {
   let most = 0
   let over = ''
+  blocks.reset()
   // In groups, because reading the counts costs more than the work does. A bad run stands out in its group all the same.
   for (let from = 0; from < runs.length; from += runsTogether) {
-    const texts = runs.slice(from, from + runsTogether).flatMap((run) => attacks(run, length))
+    const texts = runs.slice(from, from + runsTogether).flatMap((run) => attacksOf(run, length))
     const chars = texts.reduce((sum, text) => sum + text.length, 0)
     const count = blocks.of(() => {
       for (const text of texts) attempt(() => read(text))
@@ -178,12 +183,29 @@ export function blocksPerChar(blocks: Blocks, read: Reader, length: number): { m
 
 const runsTogether = 10
 
+// Each reader reads the same texts and lines.
+const attacksOf = remembered(attacks)
+const linesFor = remembered(linesOf)
+
+/** The same function, which makes each value once. */
+function remembered<Key, Value>(make: (key: Key, size: number) => Value): (key: Key, size: number) => Value {
+  const known = new Map<Key, { size: number; value: Value }>()
+  return (key, size) => {
+    const found = known.get(key)
+    if (found?.size === size) return found.value
+    const value = make(key, size)
+    known.set(key, { size, value })
+    return value
+  }
+}
+
 /** The same of lines: for each line. */
-export function blocksPerLine(blocks: Blocks, read: LineReader, count: number): { most: number; over: string } {
+export function blocksPerLine(blocks: Blocks, read: LineReader, count: number, tried = lineAttacks): { most: number; over: string } {
   let most = 0
   let over = ''
-  for (const attack of lineAttacks) {
-    const lines = linesOf(attack, count)
+  blocks.reset()
+  for (const attack of tried) {
+    const lines = linesFor(attack, count)
     const each = blocks.of(() => read(lines)) / count
     if (each > most) [most, over] = [each, `${lines[0]}: ${lines[1]}`]
   }

@@ -1,4 +1,5 @@
 // A path that is spelt in another way leads to nothing that its own route would not have given.
+import { connect } from 'node:http2'
 import t from 'tap'
 import { ask, rawRequest } from '../support/client.ts'
 import { detail, startProxy, type TestProxy } from '../support/proxy.ts'
@@ -137,6 +138,8 @@ t.test('.. is refused in every spelling that an origin decodes once', async t =>
     t.equal((await ask(house.port, { path })).status, 400, path)
   }
   t.match(await rawRequest(house.port, 'GET http://h/x/..;a/account HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /)
+  for (const path of ['/static/..;/account', '/%2e%2e;/account', '/static/..;v=1/account', '/static/.%2e%3Bv=1/account', '/static/..;', '/static/..;%2faccount'])
+    t.equal((await ask(house.port, { path })).status, 400, path)
   t.equal(house.origin.requests.length, 0)
   for (const path of ['/a..b', '/..a', '/a?b=../c', '/a?/..;/']) t.equal((await ask(house.port, { path })).status, 200, path)
 })
@@ -160,4 +163,22 @@ t.test('a purge reaches every spelling that RFC 3986 takes for the same URL', as
   t.same(await hits(), spelt, 'another URL is not touched')
   const { entries } = JSON.parse(String((await house.admin('/v1/entries?prefix=/%2561c')).body)) as { entries: { url: string }[] }
   t.same(entries.map(({ url }) => url), spelt.map(() => `http://127.0.0.1:${house.port}/account`), 'they are listed as that URL')
+})
+
+// Fails without `validateRequest` for HTTP/2, and without `endOfHost` and the final dot in matchRoute.
+t.test('the same over HTTP/2: dot segments with parameters, and hosts in any spelling', async t => {
+  const house = await startProxy(t, {
+    origin: personal,
+    config: { proxy: { host: '127.0.0.1', port: 0, h2c: true }, routes: [{ match: { host: 'A.example.', path: '/account' }, origin: 'api', cache: { mode: 'bypass' } }] },
+  })
+  const session = connect(`http://127.0.0.1:${house.port}`)
+  t.teardown(() => session.destroy())
+  const status = (path: string, authority: string): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      session.request({ ':path': path, ':authority': authority }).on('response', fields => resolve(fields[':status'])).on('error', reject).end()
+    })
+  for (const path of ['/account/..;/x', '/account/%2e%2e;/x', '/account/..;v=1', '/account/..']) t.equal(await status(path, 'a.example'), 400, path)
+  for (const host of ['a.example', 'A.EXAMPLE', 'a.example.', 'A.example.:8080', 'a.example:443']) t.equal(await status('/account/x', host), 200, host)
+  t.equal(await status('/accounts', 'a.example'), 404)
+  t.equal(await status('/account', 'b.a.example'), 404)
 })

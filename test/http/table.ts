@@ -1,6 +1,7 @@
 // Tables of cases, and the strings that properties try, shared by the tests of this room.
 import * as fc from 'fast-check'
 import type { Test } from 'tap'
+import { anyText } from '../support/any-text.ts'
 
 /** valid: allowed by the grammar; malformed: a plausible mistake; hostile: nothing that is sent in good faith. */
 export type RowClass = 'valid' | 'malformed' | 'hostile'
@@ -17,7 +18,7 @@ export function table<Input, Expected>(t: Test, rows: readonly Row<Input, Expect
 
 /** Any text, and text made of the given pieces, in which odd combinations of them are likely. */
 export function textOf(...pieces: readonly string[]): fc.Arbitrary<string> {
-  return fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...pieces), maxLength: 40 }))
+  return fc.oneof(anyText(), fc.string({ unit: fc.constantFrom(...pieces), maxLength: 40 }))
 }
 
 /** Fails when a property does not hold, and says for which value. */

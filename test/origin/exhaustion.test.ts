@@ -95,7 +95,9 @@ t.test('a health check that this machine cannot make counts neither way', async 
         acquire(...waiter)
       } })
     },
-    checked: (passed) => results.push(passed),
+    targetOf: (target) => target,
+    ownHost: undefined,
+    checked: (failure) => results.push(failure === undefined),
   }, { path: '/', intervalMs: 5 })
   t.teardown(() => checks.stop())
   await eventually(() => begun > 4)

@@ -13,7 +13,7 @@ import { passParts, routedTo, startProxyAlone } from './proxy-under-test.ts'
 function actingPass(exchange: ClientExchange, onResponse: Pass['onResponse']): Pass {
   return new class extends Pass {
     override onResponse = onResponse
-  }(passParts, routedTo('Api', exchange), 'method')
+  }(passParts, routedTo('api', exchange), 'method')
 }
 
 tap.test('every method passes, with its body', async (t) => {

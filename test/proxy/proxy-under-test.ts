@@ -61,16 +61,15 @@ export function routedTo(origin: string, exchange: ClientExchange): RoutedExchan
   return exchange as RoutedExchange
 }
 
-/** A pass to the pool `Api`. */
+/** A pass to the pool `api`. */
 export function passFor(exchange: ClientExchange, reason: PassReason = exchange.head.method === 'GET' || exchange.head.method === 'HEAD' ? 'route-uncached' : 'method'): Pass {
-  return new Pass(passParts, routedTo('Api', exchange), reason)
+  return new Pass(passParts, routedTo('api', exchange), reason)
 }
 
-/** Everything passes to the pool `Api`, unless the parts say otherwise. */
+/** Everything passes to the pool `api`, unless the parts say otherwise. */
 export async function startProxyAlone(config: Partial<OriginConfig>,
   parts: Partial<RequestHandler & Omit<ProxyParts, 'options' | 'handler'>> & { options?: Partial<ProxyOptions>; resolve?: ResolveHost } = {}): Promise<RunningProxy> {
-  // A name with a capital: pools are looked up by host name, which has none.
-  const origins = createOrigins({ origins: { Api: { ...patience, ...config } }, clock, logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
+  const origins = createOrigins({ origins: { api: { ...patience, ...config } }, clock, logger: silent, ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }) })
   const { handle = passFor, passUpgrade = (exchange: ClientExchange) => passFor(exchange, 'upgrade') } = parts
   const app = createProxy({
     handler: { handle: exchange => handle(exchange), passUpgrade },

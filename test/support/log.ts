@@ -19,8 +19,16 @@ export function memoryLog(): Log & { readonly lines: LogLine[] } {
 
 const mostPauseMs = 25
 
-/** Waits for something to become so, for as long as the test may run: never for time to pass. */
-export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  // At growing intervals: a check may cost a request to each of several processes.
-  for (let pauseMs = 2; !await holds(); pauseMs = Math.min(pauseMs * 1.5, mostPauseMs)) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+/**
+ * Waits for something to become so, for as long as the test may run: never for time to pass. `pauseMs` is the first pause between
+ * checks: longer for a check that costs much and waits for something that takes its time.
+ */
+export async function eventually(holds: () => boolean | Promise<boolean>, pauseMs = 2): Promise<void> {
+  for (let pause = pauseMs;; pause = Math.max(pauseMs, Math.min(pause * 1.5, mostPauseMs))) {
+    const began = performance.now()
+    if (await holds()) return
+    // At growing intervals, and for longer than the check took: a check may be a round of requests to several processes.
+    const took = performance.now() - began
+    await new Promise((resolve) => setTimeout(resolve, Math.max(pause, 2 * took)))
+  }
 }

@@ -1,6 +1,7 @@
 // Stored metadata for tests: a plain fresh response, of which a test changes the properties that matter to it.
 import * as fc from 'fast-check'
 import { lifetimeSources, type Metadata, type Part } from '../../src/policy/stored.ts'
+import { anyText } from './any-text.ts'
 
 /** When the plain response was received; manualClock() starts here too. */
 export const t0 = 1_700_000_000_000
@@ -38,7 +39,7 @@ export function metadata(changes: Partial<Metadata> = {}): Metadata {
 }
 
 const anyByte = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 40 })
-const text = fc.oneof(anyByte, fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', 'application/json', 'gzip', 'no-cache'))
+const text = fc.oneof(anyByte, anyText({ maxLength: 20 }), fc.constantFrom('', 'application/json', 'gzip', 'no-cache'))
 const ms = fc.oneof(fc.nat(), fc.double({ noNaN: true }), fc.constant(Infinity))
 const count = fc.nat({ max: 2 ** 40 })
 

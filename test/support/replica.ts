@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { endWithUs } from './children.ts'
 
-// Compiled, this is .build/test/support/replica.js.
-const program = new URL('../../src/cli/main.js', import.meta.url).pathname
+// Compiled, this is .build/test/support/replica.js. tools/packages.mjs bundles the program.
+const program = new URL('../../program/cli/main.js', import.meta.url).pathname
 const directory = mkdtempSync(join(tmpdir(), 'springhouse-replica-'))
 process.on('exit', () => {
   rmSync(directory, { recursive: true, force: true })
@@ -19,7 +19,7 @@ export interface ReplicaOptions {
   readonly config: object
   /** Environment variables for it. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** The compiled program; by default the program beside the tests. */
+  /** The compiled program; by default the program that is built with the tests. */
   readonly program?: string | undefined
   /** Called with each line that it writes on standard output: its log. */
   readonly logged?: (line: string) => void
@@ -71,7 +71,7 @@ export class Replica {
     // env(1) removes the variables that tap gives to every child. A group of its own, so that workers are signalled with their
     // primary.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, this.#options.program ?? program, 'serve', '--config', file], {
-      env: { PATH: process.env['PATH'], ...this.#options.env },
+      env: { PATH: process.env['PATH'], SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '0', ...this.#options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })

@@ -90,7 +90,8 @@ export async function ends(t: Test, load: Load, mostCut: number): Promise<void> 
   t.ok(cut <= mostCut, `${cut} were cut`)
 }
 
-export const paths = ['/small/1', '/small/2', '/large/1', '/small/3', '/small/4', '/large/2', '/small/5']
+/** The paths of a load. A large response costs as much as many small ones, so few are large. */
+export const paths = [...Array.from({ length: 12 }, (_, i) => `/small/${i + 1}`), '/large/1', '/large/2']
 
 /** Redis alone: everything that is stored comes out of it. */
 export const withoutMemory = { cache: { memory: { maxBytes: 0 } } }

@@ -10,9 +10,11 @@ import { announce } from '../announce.ts'
 import { consoleToLog } from '../console.ts'
 import { endOnUncaught } from '../crash.ts'
 import { PrimarySide } from './aggregate.ts'
-import { CommandFailure, FAILED, say } from '../failure.ts'
+import { CommandFailure, FAILED } from '../failure.ts'
 import { handOver } from './orphaned-connections.ts'
-import { reloadOnHangup, stoppingLine } from '../lifecycle.ts'
+import { isDelayed, stoppingLine, type Reloads } from '../lifecycle.ts'
+import { logNotices, notice } from '../notices.ts'
+import { ReloadReplies } from './reload-replies.ts'
 import type { FromWorker, ToWorker } from './worker.ts'
 
 // A worker that keeps crashing is restarted with growing delays; a worker that has lasted is restarted at once.
@@ -26,36 +28,41 @@ interface Ready {
   readonly pid: number
   readonly proxyUrl: string
   readonly adminUrl: string
+  readonly redirectUrl: string | undefined
+  readonly redisReached: boolean | undefined
 }
 
 /** Resolves when all workers serve. @throws CommandFailure if a worker cannot start. */
-export async function runWorkers(count: number, first: Config, load: () => Config): Promise<void> {
+export async function runWorkers(count: number, first: Config, reloads: Reloads): Promise<void> {
   let config = first
   // Its end is that of all workers.
   const logger = createLogger(first.log)
   const watch = endOnUncaught(logger)
   consoleToLog(logger)
+  logNotices(logger)
   let serving = false
   let stopping = false
-  const stop = () => {
+  const stop = (signal: NodeJS.Signals) => {
     if (stopping) {
       for (const worker of workers()) worker.process.kill('SIGKILL')
       process.exit(FAILED)
     }
     stopping = true
     watch.phase = 'stopping'
-    say(stoppingLine)
-    for (const worker of workers()) send(worker, { type: 'stop' })
+    notice('info', stoppingLine)
+    for (const worker of workers()) send(worker, { type: 'stop', delayed: isDelayed(signal as 'SIGINT' | 'SIGTERM') })
     // Each worker has its own deadline. This timer handles a worker that does not react.
     setTimeout(() => {
       for (const worker of workers()) worker.process.kill('SIGKILL')
-      say('did not stop in time')
+      notice('error', 'did not stop in time')
       process.exit(FAILED)
     }, config.proxy.shutdownDelayMs + config.proxy.shutdownGraceMs + 4500)
     endWhenAlone()
   }
   const endWhenAlone = () => {
-    if (stopping && workers().length === 0) process.exit(0)
+    if (!stopping || workers().length > 0) return
+    notice('info', 'stopped')
+    process.exit(0)
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
@@ -63,7 +70,11 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   cluster.on('exit', endWhenAlone)
   cluster.on('disconnect', endWhenAlone)
 
-  const started = reloadOnHangup(load)
+  const replies = new ReloadReplies()
+  cluster.on('message', (worker: Worker, message: FromWorker) => {
+    if (message.type === 'reload') void reloads.now().then((result) => send(worker, { type: 'reload-result', id: message.id, result }))
+    else if (message.type === 'reloaded') replies.take(worker, message)
+  })
   let ready: Ready[]
   try {
     ready = await Promise.all(Array.from({ length: count }, () => startWorker(config, keep)))
@@ -76,9 +87,9 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
   serving = true
   watch.phase = 'serving'
   announce(config, ready[0] as Ready, ready.map(({ pid }) => pid))
-  started((next) => {
+  reloads.started((next) => {
     config = next
-    for (const worker of workers()) send(worker, { type: 'reload', config })
+    return replies.of(workers(), (worker, id) => send(worker, { type: 'reload', config, id }))
   })
   // Replaces workers that crashed while others were still starting.
   for (let missing = count - workers().length; missing > 0; missing--) void replace(firstDelayMs)
@@ -89,7 +100,8 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     worker.once('exit', (code, signal) => {
       if (stopping || !serving) return // runWorkers reports a failed start
       const wait = systemClock.monotonic() - startedMs > lastedMs ? firstDelayMs : delayMs
-      say(`worker ${worker.process.pid} ended (${signal ?? `code ${code}`}); another worker starts in ${wait}ms`)
+      const { pid } = worker.process
+      notice('error', `worker ${pid} ended (${signal ?? `code ${code}`}); another worker starts in ${wait}ms`, { worker: pid, code, signal, waitMs: wait })
       setTimeout(() => void replace(Math.min(wait * 2, longestDelayMs)), wait)
     })
   }
@@ -98,10 +110,10 @@ export async function runWorkers(count: number, first: Config, load: () => Confi
     if (stopping) return
     try {
       const { pid } = await startWorker(config, (worker) => keep(worker, nextDelayMs))
-      say(`worker ${pid} serves in its place`)
+      notice('info', `worker ${pid} serves in its place`, { worker: pid })
     } catch (error) {
       // `keep` starts the next worker. Only the reason is reported here.
-      if (!stopping) say((error as CommandFailure).message)
+      if (!stopping) notice('error', (error as CommandFailure).message)
     }
   }
 }
@@ -123,9 +135,9 @@ async function startWorker(config: Config, born: (worker: Worker, delayMs: numbe
       if (message.type === 'listening') send(worker, { type: 'start', config })
       else if (message.type === 'ready') {
         crew.joined(worker)
-        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl })
+        resolve({ pid: worker.process.pid ?? 0, proxyUrl: message.proxyUrl, adminUrl: message.adminUrl, redirectUrl: message.redirectUrl, redisReached: message.redisReached })
       } else if (message.type === 'failed') reject(new CommandFailure(message.line))
-      else crew.take(worker, message)
+      else if (message.type === 'gather' || message.type === 'told') crew.take(worker, message)
     })
     worker.once('exit', () => reject(new CommandFailure('a worker ended before it was ready')))
   })

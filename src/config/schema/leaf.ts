@@ -60,7 +60,7 @@ type WithFile<Name extends string, Leaf extends TSchema> = { [name in Name]: Lea
 
 /** A setting for a secret, and one for the path of a file that holds the secret (`password`, `passwordFile`). */
 export function withFile<const Name extends string, Leaf extends TSchema>(name: Name, leaf: Leaf): WithFile<Name, Leaf> {
-  const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`; give one of the two. The file is read again on SIGHUP.` }))
+  const file = Type.Optional(text('file-path', { fileOf: name, prose: `Path of a file that holds \`${name}\`; give one of the two. The file is read again at a reload.` }))
   // Safe: the object has exactly these two members. TypeScript cannot infer computed names.
   return { [name]: leaf, [`${name}File`]: file } as WithFile<Name, Leaf>
 }

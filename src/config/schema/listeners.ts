@@ -15,10 +15,29 @@ export const proxySchema = section({
       'Which peers may set X-Forwarded-* and Forwarded: none (false), the listed addresses and ranges, or all (true). List the load balancer in front, if there is one. Use true only if nothing but a trusted proxy can connect.',
   }),
   tls: Type.Optional(section({
-    cert: text('file-path', { prose: 'PEM file with the certificate chain.' }),
-    key: text('file-path', { prose: 'PEM file with the private key.' }),
+    cert: Type.Optional(
+      text('file-path', {
+        prose: 'PEM file with the certificate chain, the own certificate first. Clients get it unless one of `certificates` is for the name that they request.',
+      }),
+    ),
+    key: Type.Optional(text('file-path', { prose: 'PEM file with the private key of `cert`, without a passphrase.' })),
+    certificates: Type.Array(section({
+      cert: text('file-path', { prose: 'PEM file with a certificate chain. Its subject alternative names decide which clients get it.' }),
+      key: text('file-path', { prose: 'PEM file with its private key.' }),
+    }), {
+      default: [],
+      maxItems: 1000,
+      description:
+        'Further certificates, chosen by the name that a client requests (SNI): an exact name first, then a wildcard. Without `cert` and `key`, clients that request another name, or none, get the first of the list.',
+    }),
+    minVersion: choice(['TLSv1.2', 'TLSv1.3'], { default: 'TLSv1.2', prose: 'The oldest version of TLS that clients may use.' }),
     http2: flag({ default: true, prose: 'Offers HTTP/2 to clients by ALPN. HTTP/1.1 is always offered.' }),
-  }, 'HTTPS on the proxy listener. The files are read again on SIGHUP.')),
+  }, 'HTTPS on the proxy listener. Renewed files are taken up within seconds, without a signal; files that cannot be used leave the running ones.')),
+  redirectPort: Type.Optional(
+    whole({ min: 0, max: 65_535,
+      prose:
+        'Port for HTTP, on which every request is redirected to HTTPS: 301 for GET and HEAD, 308 for other methods. Needs `proxy.tls`. The redirect names the port of the proxy, but for 443. If the host of a request has no port although this port is not 80, ports are mapped, and the redirect names none. 0: any free port. Left out: no such listener.' }),
+  ),
   h2c: flag({ default: false,
     prose:
       'Accepts HTTP/2 without TLS from clients that use it from the first byte (prior knowledge), as gRPC clients do. HTTP/1.1 is still served on the same port. Only without `proxy.tls`, where HTTP/2 is negotiated.' }),
@@ -42,8 +61,13 @@ export const proxySchema = section({
   maxHeaderBytes: size({ min: 1 * KiB, max: 1 * MiB, default: 16 * KiB, prose: 'Largest header section of a request, all fields together. A larger one gets 431.' }),
   maxTargetBytes: size({ min: 256, max: 64 * KiB, default: 8 * KiB, prose: 'Longest path and query of a request. A longer one gets 414.' }),
   shutdownGraceMs: millis({ max: HOUR, default: 10 * SECOND, prose: 'How long a stop waits for requests in flight. After that their connections are closed.' }),
-  shutdownDelayMs: millis({ max: HOUR, default: 0,
-    prose: 'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. shutdownGraceMs begins afterwards.' }),
+  shutdownDelayMs: millis({ max: HOUR, default: 2 * SECOND,
+    prose:
+      'How long a stop keeps serving while /readyz returns 503, so that a load balancer can take the replica out first. Each connection is closed behind its next response. shutdownGraceMs begins afterwards. There is no delay for Ctrl-C at a terminal, nor if the proxy was not ready yet. Set it to at least the interval of your load balancer’s checks; 0: none, for a proxy that clients reach directly.' }),
+  healthPath: Type.Optional(text('route-path', {
+    prose:
+      'A path on the proxy port to which the proxy itself responds to GET and HEAD, for load balancers that cannot reach the admin listener: 200, or 503 while it stops. It hides the origin’s resource of that exact path, on every host. Left out: every path is the origins’.',
+  })),
   viaName: text('via-name', { default: 'springhouse',
     prose: 'The name of this proxy in Via. A request that carries it already is a loop and gets 508. Use the same name on every replica.' }),
 }, 'The public listener.')
@@ -54,16 +78,16 @@ export const adminSchema = section({
   tokens: Type.Array(section({
     name: text('name', { prose: 'Name of the token in the log.' }),
     ...withFile('token', text('bearer-token', { secret: true, prose: 'The secret that a client sends as `Authorization: Bearer …`.' })),
-    scopes: Type.Array(choice(['read', 'purge', 'sessions'], { default: 'read', prose: '' }), {
+    scopes: Type.Array(choice(['read', 'purge', 'sessions', 'admin'], { default: 'read', prose: '' }), {
       default: ['read'],
       minItems: 1,
       uniqueItems: true,
-      description: 'The scopes of the token: `read` (explain, stats, entries), `purge`, `sessions`.',
+      description: 'The scopes of the token: `read` (explain, stats, entries), `purge`, `sessions`, `admin` (reload). A token with all of the others may reload too.',
     }),
   }), {
     default: [],
     description:
-      'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect on SIGHUP.',
+      'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 

@@ -6,12 +6,15 @@ import { choice, flag, memberNames, millis, section, size, text, texts, whole } 
 export const originSchema = section({
   servers: texts('origin-url', { minItems: 1,
     prose:
-      'The servers that share the requests: http or https URLs without a path, each with its weight if that is not 1: `http://api-1:3000 weight=3`. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
+      'The servers that share the requests: http or https URLs, each with its weight if that is not 1: `http://api-1:3000 weight=3`. The path of a URL (`http://api-1:3000/base`) goes before the path of each request; Location and Set-Cookie of responses are not changed. `unix:/run/api.sock` is a socket of this machine. A host name is resolved every two seconds, and each of its addresses counts as a server.' }),
+  hostHeader: text('host-header', { default: 'client',
+    prose:
+      'The Host that servers get. `client`: the one of the request. `origin`: the host of the server’s URL, for servers that are somebody else’s virtual host. Any other text is that name. The cache key, X-Forwarded-Host and Forwarded hold the client’s Host in each case.' }),
   balance: choice(['least-pending', 'round-robin'], { default: 'least-pending',
     prose:
       'How a server is chosen. `least-pending` takes the server with the fewest requests in flight for its weight. `round-robin` takes each in turn, in proportion to its weight.' }),
   health: Type.Optional(section({
-    path: text('request-target', { prose: 'Target of the health check, a GET. A server is healthy if the status is below 400.' }),
+    path: text('request-target', { prose: 'Target of the health check, a GET, below the path of the server’s URL. A server is healthy if the status is below 400.' }),
     intervalMs: millis({ min: 100, max: HOUR, default: 2 * SECOND, prose: 'Time between two checks of a server.' }),
   }, 'Active health checks. Without them a server is judged by the requests that clients send.')),
   timeouts: section({
@@ -21,7 +24,7 @@ export const originSchema = section({
       prose: 'How long a server may take to send the header section of its response. After that the client gets 504, or a stale response if one may be served.' }),
     idleMs: millis({ max: HOUR, default: 60 * SECOND,
       prose:
-        'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, and a pause that a slow client causes, have no limit. 0: no limit.' }),
+        'How long a server may pause within a response body. After that the response is aborted. A text/event-stream, gRPC (whose clients set deadlines), and a pause that a slow client causes, have no limit. 0: no limit.' }),
     queueMs: millis({ min: 10, max: HOUR, default: 10 * SECOND,
       prose:
         'How long a request may wait for a connection while all are in use (maxConnections, maxQueue). After that it fails with 503 and Retry-After. Over HTTP/2, `connectMs` is added.' }),
@@ -49,6 +52,8 @@ export const originSchema = section({
       'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),
   tls: Type.Optional(section({
     ca: Type.Optional(text('file-path', { prose: 'PEM file with the certificate authorities to trust in place of the public ones.' })),
+    cert: Type.Optional(text('file-path', { prose: 'PEM file with the client certificate, for servers that require one. Needs `key`.' })),
+    key: Type.Optional(text('file-path', { prose: 'PEM file with the private key of the client certificate.' })),
     servername: Type.Optional(text('host-name', { prose: 'Name for SNI and for the certificate check, if it differs from the host of the URL.' })),
     rejectUnauthorized: flag({ default: true, prose: 'Refuses a server whose certificate is not valid. false removes the protection that TLS gives.' }),
   }, 'TLS to servers whose URL is https.')),

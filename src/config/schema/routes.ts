@@ -63,13 +63,19 @@ export const routeSchema = section({
     host: Type.Optional(
       text('host-pattern', {
         prose:
-          'The requested host, at any port: exact, or `*.example.com` for every name below it. Upper and lower case are equal. A name that ends in a dot matches too; its responses are not stored. Left out: every host.',
+          'The requested host, at any port: exact, or `*.example.com` for every name below it at any depth (`a.example.com`, `a.b.example.com`), and not for `example.com` itself. Upper and lower case are equal. A name that ends in a dot matches too; its responses are not stored. Left out: every host.',
       }),
     ),
     path: Type.Optional(
-      text('path-prefix', {
+      text('route-path', {
         prose:
-          'The beginning of the path, compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. An origin may read some paths as another route’s (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case). Such a request takes the route of its normal form, and its response is neither stored nor served from cache. Left out: every path.',
+          'The first segments of the path: `/api` takes `/api`, `/api/` and everything below it, and not `/apikeys`; `/v1/` and `/v1` are the same. No character is a wildcard. Compared in normal form: `%61` is `a`, `%c3` is `%C3`, `/./` is `/`. Upper and lower case differ. An origin may read some paths as another route’s (`//`, `%2F`, `%2561`, `\\`, `;x=1`, another case). Such a request takes the route of its normal form, and its response is neither stored nor served from cache. Left out: every path.',
+      }),
+    ),
+    exact: Type.Optional(
+      text('route-path', {
+        prose:
+          'The whole path, in place of `path`: `/` takes `/` alone, and `/health` takes neither `/health/` nor `/health/live`. Compared like `path`. A path that differs by its last slash takes another route, and its response is neither stored nor served from cache, because many origins treat both as one.',
       }),
     ),
   }, 'The requests that take this route. Left out: every request.'),

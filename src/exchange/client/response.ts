@@ -39,6 +39,11 @@ export interface ClientResponse {
   /** Calls `listener` when the client leaves, and after a regular end. Not called if the client left before: see `hasLeft`. */
   onClose(listener: () => void): void
   offClose(listener: () => void): void
+  /**
+   * Calls `listener` once the client has ended its side of the connection and may wait for the response, now if it has. Over HTTP/2 the
+   * end of a request says nothing about the client.
+   */
+  onHalfClosed?(listener: () => void): void
   /** Breaks off a response that has begun, so that it cannot pass for whole. */
   cut(): void
   /** Takes no more requests from this connection: the bytes behind this request may be part of it. */

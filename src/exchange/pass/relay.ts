@@ -6,6 +6,7 @@ import { clientFields, clientTrailers } from '../../forwarding/response-fields.t
 import type { FieldLines } from '../../http/fields.ts'
 import type { OriginExchange, Origins, ResponseSink } from '../../origin/origin.ts'
 import { passStatus } from '../../policy/cache-status.ts'
+import { yieldIfHalfClosed } from '../client/half-closed.ts'
 import { sendInterim } from '../client/interim.ts'
 import { relayBody } from '../client/relay-body.ts'
 import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
@@ -68,7 +69,10 @@ export class PassRelay implements ResponseSink {
   }
 
   onTry(server: string): void {
-    this.#pass.exchange.tried(server, this.#parts.clock.monotonic())
+    const { exchange } = this.#pass
+    exchange.tried(server, this.#parts.clock.monotonic())
+    // After this call, which may precede the return of `request`.
+    queueMicrotask(() => yieldIfHalfClosed(exchange.response, (giveUp) => this.#origin?.unwanted(giveUp)))
   }
 
   onInterim(status: number, fields: FieldLines): void {

@@ -1,31 +1,40 @@
 // Which route a request takes: host and path, first match wins. A path that origins may read as another route's is not cached.
-import { evenlyEncoded, normalPath, normalPrefix } from '../../http/normal-target.ts'
+import { evenlyEncoded, normalPath } from '../../http/normal-target.ts'
 import { pathKind, plainestForms, type PathKind } from '../../http/path-readings.ts'
 import { splitTarget } from '../../http/target.ts'
 import type { Route, RouteMatch } from './route.ts'
 
+/** The hosts and paths of a route, as the configuration has them. */
+interface WrittenMatch {
+  readonly host?: string | undefined
+  readonly path?: string | undefined
+  readonly exact?: string | undefined
+}
+
 /**
- * @param match.host an exact host, at any port; or `*.example.com`: any host below it
- * @param match.path the beginning of a path, in any spelling
+ * @param match.host an exact host, at any port; or `*.example.com`: any host below it, at any depth
+ * @param match.path the first segments of a path, in any spelling; a last slash does not matter
+ * @param match.exact a whole path, in any spelling
  * @param foldCase true if an origin that ignores case would confuse no two routes of the configuration
  */
-export function compileMatch(match: { readonly host?: string | undefined; readonly path?: string | undefined }, foldCase: boolean): RouteMatch {
-  const path = normalRoutePath(match.path)
+export function compileMatch(match: WrittenMatch, foldCase: boolean): RouteMatch {
+  const isExact = match.exact !== undefined
+  const path = normalRoutePath(match)
   const domain = match.host?.startsWith('*.') === true ? match.host.slice(1) : undefined
   const lowerPath = foldCase ? path.toLowerCase() : undefined
-  const bare = path.length > 1 && path.endsWith('/') ? (lowerPath ?? path).slice(0, -1) : undefined
-  return { host: match.host, domain, path, lowerPath, bare, plainest: plainestForms(path, foldCase) }
+  return { host: match.host, domain, path, isExact, isEvery: path === '/' && !isExact, lowerPath, plainest: plainestForms(path, foldCase) }
 }
 
 /** Returns true if two routes differ by the case of their paths alone: then their origins are taken to be case-sensitive. */
-export function caseTellsApart(paths: readonly (string | undefined)[]): boolean {
-  const different = new Set(paths.map(normalRoutePath))
+export function caseTellsApart(matches: readonly WrittenMatch[]): boolean {
+  const different = new Set(matches.map(normalRoutePath))
   return new Set([...different].map(path => path.toLowerCase())).size < different.size
 }
 
 // An operator writes characters. The wire has the bytes of their UTF-8.
-function normalRoutePath(path = '/'): string {
-  return normalPrefix(Buffer.from(path).toString('latin1'))
+function normalRoutePath({ path = '/', exact }: WrittenMatch): string {
+  const normal = normalPath(Buffer.from(exact ?? path).toString('latin1'))
+  return exact === undefined && normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal
 }
 
 /**
@@ -46,14 +55,18 @@ export function matchRoute(routes: readonly Route[], authority: string, target: 
       // `example.com.` is the same name in DNS, and another one to an origin that compares bytes.
       ambiguous ||= dotted
     }
-    if (match.path === '/') return ambiguous ? route.uncached : route
+    if (match.isEvery) return ambiguous ? route.uncached : route
     kind ??= pathKind(target)
     if (kind === 'odd') {
       odd ??= readOddPath(target, match.lowerPath !== undefined)
-      if (odd.normal.startsWith(match.path)) return ambiguous || odd.plainest === undefined || !odd.spelt.startsWith(match.path) ? route.uncached : route
-      ambiguous ||= mayBegin(odd.plainest, match.plainest)
-    } else if (target.startsWith(match.path)) return ambiguous ? route.uncached : route
-    else ambiguous ||= ((kind === 'cased' || match.path !== match.lowerPath) && beginsInLowerCase(target, match.lowerPath)) || lacksLastSlash(target, match)
+      const extent = extentIn(odd.normal, match)
+      if (extent !== undefined) {
+        const isPlain = extent === 'whole' && odd.plainest !== undefined && extentIn(odd.spelt, match) === 'whole'
+        return ambiguous || !isPlain ? route.uncached : route
+      }
+      ambiguous ||= mayTake(odd.plainest, match)
+    } else if (takes(target, match)) return ambiguous ? route.uncached : route
+    else ambiguous ||= ((kind === 'cased' || match.path !== match.lowerPath) && takesInLowerCase(target, match)) || (match.isExact && differsByLastSlash(target, match))
   }
   return undefined
 }
@@ -69,15 +82,43 @@ function matchesHost(host: string, domain: string | undefined, authority: string
   return domain === undefined ? host.length === end && authority.startsWith(host) : authority.endsWith(domain, end)
 }
 
-/** Returns true if only a last slash is missing to the path of a route: many origins take `/account` for `/account/`. */
-function lacksLastSlash(target: string, { bare, lowerPath }: RouteMatch): boolean {
-  if (bare === undefined || (target.length !== bare.length && target.charCodeAt(bare.length) !== 0x3f)) return false
-  return lowerPath === undefined ? target.startsWith(bare) : beginsInLowerCase(target, bare)
+/** Returns true if the route of this path takes a target whose path is plain. */
+function takes(target: string, { path, isExact }: RouteMatch): boolean {
+  return target.startsWith(path) && endsWithin(target, path, isExact)
+}
+
+/** Ignores the case of the target; false if routes differ by case. */
+function takesInLowerCase(target: string, { lowerPath, isExact }: RouteMatch): boolean {
+  return lowerPath !== undefined && beginsInLowerCase(target, lowerPath) && endsWithin(target, lowerPath, isExact)
+}
+
+/** Returns true if a path, which begins a target, ends where the target's path ends, or, unless it is exact, where a segment ends. */
+function endsWithin(target: string, path: string, isExact: boolean): boolean {
+  if (target.length === path.length || target.charCodeAt(path.length) === 0x3f) return true // ?
+  return !isExact && (path === '/' || target.charCodeAt(path.length) === 0x2f)
+}
+
+/**
+ * How far the path of a route reaches in the path of a target: to the end of a segment (`whole`), or to parameters of that segment
+ * (`/account;x=1`), which an origin may read as a part of its name.
+ */
+function extentIn(path: string, match: RouteMatch): 'whole' | 'parameters' | undefined {
+  if (takes(path, match)) return 'whole'
+  return path.startsWith(match.path) && /^(?:;|%3B)/.test(path.slice(match.path.length)) && (!match.isExact || !path.includes('/', match.path.length)) ? 'parameters' : undefined
+}
+
+/** Returns true if a target has a last slash that an exact path has not, or lacks one: many origins take `/account/` for `/account`. */
+function differsByLastSlash(target: string, match: RouteMatch): boolean {
+  const path = match.lowerPath ?? match.path
+  const begins = match.lowerPath === undefined ? target.startsWith(path) : beginsInLowerCase(target, path)
+  if (begins) return target.charCodeAt(path.length) === 0x2f && endsWithin(target, `${path}/`, true)
+  const bare = path.slice(0, -1)
+  return path.endsWith('/') && (match.lowerPath === undefined ? target.startsWith(bare) : beginsInLowerCase(target, bare)) && endsWithin(target, bare, true)
 }
 
 /** Compares without making a string: this runs for each request. */
-function beginsInLowerCase(target: string, lower: string | undefined): boolean {
-  if (lower === undefined || target.length < lower.length) return false
+function beginsInLowerCase(target: string, lower: string): boolean {
+  if (target.length < lower.length) return false
   for (let i = 0; i < lower.length; i++) {
     const char = target.charCodeAt(i)
     if ((char >= 0x41 && char <= 0x5a ? char | 0x20 : char) !== lower.charCodeAt(i)) return false
@@ -98,6 +139,16 @@ function readOddPath(target: string, foldCase: boolean): OddPath {
   return { spelt: evenlyEncoded(path), normal: normalPath(path), plainest: plainestForms(path, foldCase) }
 }
 
-function mayBegin(target: readonly string[] | undefined, route: readonly string[] | undefined): boolean {
-  return target === undefined || route === undefined || target.some(form => route.some(beginning => form.startsWith(beginning) || `${form}/` === beginning))
+/** Returns true if an origin may read, in a path with these plainest forms, a path of the route. */
+function mayTake(forms: readonly string[] | undefined, { plainest, isExact }: RouteMatch): boolean {
+  return forms === undefined || plainest === undefined || forms.some(form => plainest.some(path => isWithin(form, withoutLastSlash(path), isExact)))
+}
+
+function isWithin(form: string, path: string, isExact: boolean): boolean {
+  if (path === '') return !isExact || form === '/'
+  return form === path || form === `${path}/` || (!isExact && form.startsWith(`${path}/`))
+}
+
+function withoutLastSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
 }

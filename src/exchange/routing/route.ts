@@ -38,12 +38,14 @@ export interface RouteMatch {
   readonly host: string | undefined
   /** `.example.com`, where any host below it matches. */
   readonly domain: string | undefined
-  /** The beginning of a path, in normal form (RFC 3986 §6.2.2). */
+  /** The first segments of a path, or all of it, in normal form (RFC 3986 §6.2.2). */
   readonly path: string
+  /** True if `path` is a whole path. */
+  readonly isExact: boolean
+  /** True if the route takes every path. */
+  readonly isEvery: boolean
   /** The path in lower case; `undefined` if routes differ by case. */
   readonly lowerPath: string | undefined
-  /** The path without its last slash, in lower case unless routes differ by case; `undefined`: it ends in none, or is `/`. */
-  readonly bare: string | undefined
   /** The plainest forms of the path; `undefined`: it has none, and each odd path may be read as one of this route. */
   readonly plainest: readonly string[] | undefined
 }

@@ -64,7 +64,7 @@ export type RoutingConfig = Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins
 
 /** The routes of a configuration, in its order. */
 export function compileRoutes(config: RoutingConfig): Route[] {
-  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match.path))
+  const foldCase = !caseTellsApart(config.routes.map(({ match }) => match))
   const ignored = sharedTests()
   const tags = compileTags(config.cache.tags)
   return config.routes.map(route => {
@@ -89,7 +89,7 @@ export function compileRoutes(config: RoutingConfig): Route[] {
     const keyRules: KeyRules = { ignoreQuery: ignored(key.query.ignore), sortQuery: key.query.sort, headers: key.headers }
     const forwarding: Forwarding = { retryOn: route.retryOn, allowedFields: allowedFields(route.requestHeaders, key.headers), keyedSpellings: new Set(key.headers.map(dashed)) }
     const match = compileMatch(route.match, foldCase)
-    const id = `${route.origin}@${match.host ?? '*'}${match.path}`
+    const id = `${route.origin}@${match.host ?? '*'}${match.isExact ? '=' : ''}${match.path}`
     const keyPart = `${id}#${sharingDigest(route, forwarding.allowedFields, config)}`
     return withUncached({ id, keyPart, origin: route.origin, rules, keyRules, forwarding, identity: identityRules(route, config.sessions), match })
   })

@@ -3,17 +3,29 @@ import type { Dispatcher } from 'undici'
 import { isExhaustion, mapOriginError } from '../failures.ts'
 import type { Transport, TransportPool } from '../transport/transport.ts'
 
+/** Why a check failed: the status of the response, or the error without one. */
+export interface CheckFailure {
+  readonly path: string
+  readonly status?: number
+  readonly err?: Error
+}
+
 /** A server, as a health check needs it. */
 export interface CheckedServer {
+  /** Returns a target as the server gets it. */
+  targetOf(target: string): string
+  /** The Host of each request; undefined: that of the server's URL. */
+  readonly ownHost: string | undefined
   /** Opens connections outside the server's limit. */
   lines(count: number): TransportPool
-  /** Takes the result of one check. */
-  checked(passed: boolean): void
+  /** Takes the result of one check: undefined if it passed. */
+  checked(failure: CheckFailure | undefined): void
 }
 
 /** Checks a server until stopped, over connections outside its limit. The timer keeps no process alive. */
 export function watchHealth(server: CheckedServer, check: { readonly path: string; readonly intervalMs: number }): { stop(): Promise<void> } {
   const lines = server.lines(1)
+  const headers = ['user-agent', 'springhouse-health', ...(server.ownHost === undefined ? [] : ['host', server.ownHost])]
   let asking = false
   let stopped = false
 
@@ -22,11 +34,12 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
     if (asking || stopped) return
     asking = true
     try {
-      const status = await statusOf(lines, check.path)
-      if (!stopped) server.checked(status >= 200 && status < 400)
+      const status = await statusOf(lines, server.targetOf(check.path), headers)
+      if (!stopped) server.checked(status >= 200 && status < 400 ? undefined : { path: check.path, status })
     } catch (error) {
       // If this machine cannot connect, the check says nothing about the server.
-      if (!stopped && !isExhaustion(mapOriginError(error))) server.checked(false)
+      const failure = mapOriginError(error)
+      if (!stopped && !isExhaustion(failure)) server.checked({ path: check.path, err: error as Error })
     } finally {
       asking = false
     }
@@ -45,12 +58,12 @@ export function watchHealth(server: CheckedServer, check: { readonly path: strin
 }
 
 /** Resolves to the status of a complete response. */
-function statusOf(lines: TransportPool, path: string): Promise<number> {
+function statusOf(lines: TransportPool, path: string, headers: string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     lines.acquire({
       repeatable: true,
       uploads: false,
-      start: (transport) => transport.dispatch({ path, method: 'GET', headers: ['user-agent', 'springhouse-health'], body: null }, whole(transport, resolve, reject)),
+      start: (transport) => transport.dispatch({ path, method: 'GET', headers, body: null }, whole(transport, resolve, reject)),
       onConnectError: reject,
     })
   })

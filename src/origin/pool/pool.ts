@@ -1,7 +1,7 @@
 // The servers of one origin, and the choice between them.
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
-import { readServerAddress, type ServerAddress } from '../../server-address.ts'
+import { readServerAddress, readServerPlace, type ServerAddress } from '../../server-address.ts'
 import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatcher } from '../dns.ts'
 import type { OriginConfig } from '../config.ts'
 import type { SocketBudget } from '../transport/socket-budget.ts'
@@ -114,7 +114,7 @@ export class OriginPool {
 
   #join(address: ServerAddress): Member {
     const member: Member = { address, servers: [this.#open(address, undefined)], watcher: undefined }
-    if (isResolved(plainHost(address.url))) member.watcher = this.#watch(member)
+    if (isResolved(hostOf(address))) member.watcher = this.#watch(member)
     return member
   }
 
@@ -142,7 +142,7 @@ export class OriginPool {
     const { clock, logger, resolve, resolveEveryMs } = this.#parts
     const { url } = member.address
     const details = { origin: this.#origin, server: url }
-    return watchAddresses(plainHost(url), {
+    return watchAddresses(hostOf(member.address), {
       resolve,
       clock,
       everyMs: resolveEveryMs,
@@ -214,6 +214,11 @@ export class OriginPool {
     for (const { watcher } of this.#members) watcher?.stop()
     await Promise.all([...this.#servers, ...this.#leaving].map((server) => server.close()))
   }
+}
+
+/** Returns the host to resolve: a socket of this machine is on localhost. */
+function hostOf({ url }: ServerAddress): string {
+  return plainHost(readServerPlace(url)?.origin ?? url)
 }
 
 // The check of the configuration lets nothing pass that cannot be read.

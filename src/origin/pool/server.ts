@@ -3,11 +3,13 @@ import { isIP, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { BaseLogger } from 'pino'
 import type { Clock } from '../../clock.ts'
+import { readServerPlace, type ServerPlace } from '../../server-address.ts'
+import type { FieldLines } from '../../http/fields.ts'
 import { plainHost } from '../dns.ts'
 import type { Transport, TransportPool, PoolWaiter } from '../transport/transport.ts'
-import type { OriginConfig } from '../config.ts'
+import { ownTls, type OriginConfig } from '../config.ts'
 import { Http1Pool } from '../transport/http1-pool.ts'
-import { watchHealth } from './health-check.ts'
+import { watchHealth, type CheckFailure } from './health-check.ts'
 import type { OriginServerStatus } from '../origin.ts'
 import { Http2Pool } from '../transport/http2-pool.ts'
 import { withinBudget, type SocketBudget } from '../transport/socket-budget.ts'
@@ -61,6 +63,7 @@ export class OriginServer implements Weighted {
   #onTrial = false
   #failedChecks = 0
   #lastFailure: Error | undefined
+  readonly #place: ServerPlace
   readonly #config: OriginConfig
   readonly #clock: Clock
   readonly #logger: BaseLogger
@@ -71,9 +74,11 @@ export class OriginServer implements Weighted {
   readonly #health: { stop(): Promise<void> } | undefined
 
   constructor({ origin, url, weight, address, config, clock, logger, sockets }: OriginServerParts) {
-    const host = plainHost(url)
+    // The check of the configuration lets nothing pass that cannot be read.
+    this.#place = readServerPlace(url) ?? { origin: url, base: '', socketPath: undefined }
+    const host = plainHost(this.#place.origin)
     this.origin = origin
-    this.url = new URL(url).origin
+    this.url = url
     this.weight = weight
     this.address = address
     this.#config = config
@@ -85,17 +90,39 @@ export class OriginServer implements Weighted {
     this.#connector = withinBudget(sockets, buildConnector({
       timeout: config.timeouts.connectMs,
       rejectUnauthorized: config.tls?.rejectUnauthorized ?? true,
-      ...(config.tls?.ca === undefined ? {} : { ca: config.tls.ca }),
+      ...(this.#place.socketPath !== undefined && { socketPath: this.#place.socketPath }),
+      ...ownTls(config.tls),
     }))
     this.#lines = this.lines(config.maxConnections)
     this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
 
+  /** Returns a target as this server gets it: below its base path. */
+  targetOf(target: string): string {
+    return this.#place.base + target
+  }
+
+  /** Returns fields as this server gets them: with the Host that the configuration names. */
+  fieldsOf(fields: FieldLines): FieldLines {
+    const host = this.ownHost
+    if (host === undefined) return fields
+    const own = fields.slice()
+    for (let i = 0; i < own.length; i += 2) if (own[i]?.toLowerCase() === 'host') own[i + 1] = host
+    return own
+  }
+
+  /** The Host of each request; undefined: the client's. */
+  get ownHost(): string | undefined {
+    const { hostHeader = 'client' } = this.#config
+    if (hostHeader === 'client') return undefined
+    return hostHeader === 'origin' ? new URL(this.#place.origin).host : hostHeader
+  }
+
   /** Opens a transport pool to the server, for at most `most` requests at a time. */
   lines(most: number): TransportPool {
     const { http2 = false, tls, timeouts, reuse, maxHeaderBytes } = this.#config
-    const options = { url: this.url, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername, address: this.address, sockets: this.#sockets,
-      maxHeaderBytes, reuse, most }
+    const options = { url: this.#place.origin, socketPath: this.#place.socketPath, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername,
+      address: this.address, sockets: this.#sockets, maxHeaderBytes, reuse, most }
     return http2 ? new Http2Pool({ ...options, tls }) : new Http1Pool(options)
   }
 
@@ -104,9 +131,9 @@ export class OriginServer implements Weighted {
    * stream until it is closed. The caller has checked `hasRoom`.
    */
   dial(opened: buildConnector.Callback): void {
-    const { protocol, port, host } = new URL(this.url)
+    const { protocol, port, host } = new URL(this.#place.origin)
     this.#dialling++
-    const options = { hostname: this.address ?? plainHost(this.url), host, protocol, port, ...(this.#servername === undefined ? {} : { servername: this.#servername }) }
+    const options = { hostname: this.address ?? plainHost(this.#place.origin), host, protocol, port, ...(this.#servername === undefined ? {} : { servername: this.#servername }) }
     this.#connector(options, (...result) => {
       const [error, socket] = result
       this.#dialling--
@@ -245,15 +272,18 @@ export class OriginServer implements Weighted {
   }
 
   /** Takes the result of a health check. */
-  checked(passed: boolean): void {
-    if (passed) {
+  checked(failure: CheckFailure | undefined): void {
+    if (failure === undefined) {
       if (this.#failedChecks >= failedChecksToEject) this.#logger.info(this.#named(), 'origin server passes its health checks')
       this.#failedChecks = 0
       this.succeeded()
       return
     }
     this.#failedChecks++
-    if (this.#failedChecks === failedChecksToEject) this.#logger.warn(this.#named(), 'origin server fails its health checks')
+    if (this.#failedChecks === failedChecksToEject) {
+      const { path, status } = failure
+      this.#logger.warn({ ...this.#named(), ...failure }, `origin server fails its health checks: GET ${path} ${status === undefined ? 'gets no response' : `is ${status}`}`)
+    }
   }
 
   status(): OriginServerStatus {

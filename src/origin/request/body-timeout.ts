@@ -37,6 +37,11 @@ function lookAfter(watch: BodyTimeout): void {
   watch.look()
 }
 
+/** Returns whether the body may be silent for as long as it likes: an event stream, or gRPC, whose clients have deadlines of their own. */
+export function mayBeSilent(fields: FieldLines): boolean {
+  return isEventStream(fields) || /^application\/grpc(?:-web(?:-text)?)?(?:\+[\w.-]+)?\s*(?:;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
+}
+
 /** Returns whether the response is an event stream, which is silent while no event happens. */
 export function isEventStream(fields: FieldLines): boolean {
   return /^text\/event-stream\s*(;|$)/i.test(fieldValue(fields, 'content-type') ?? '')

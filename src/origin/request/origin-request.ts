@@ -7,7 +7,7 @@ import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../ht
 import { settleSection } from '../../http/field-section.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
-import { BodyTimeout, isEventStream } from './body-timeout.ts'
+import { BodyTimeout, isEventStream, mayBeSilent } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
@@ -164,6 +164,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#over) return
     // A stream may never end, so it goes with its client.
     if (this.#transport === undefined || this.#isStream) return giveUp()
+    this.#forget()
     this.#giveUp = giveUp
     this.#server?.unwanted(giveUp)
   }
@@ -177,9 +178,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     clearTimeout(this.#waiting)
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
-    const { method, target, fields, body, acceptsTrailers } = this.#outgoing
+    const server = this.#server as OriginServer
+    const { method, target, body, acceptsTrailers } = this.#outgoing
+    const fields = server.fieldsOf(this.#outgoing.fields)
     const options = {
-      path: target,
+      path: server.targetOf(target),
       method: method as Dispatcher.HttpMethod,
       headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
       body: this.#upload?.open() ?? body,
@@ -188,7 +191,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
-    this.tried((this.#server as OriginServer).url)
+    this.tried(server.url)
     transport.dispatch(options, this)
     if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }
@@ -226,7 +229,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const streams = isEventStream(fields) && this.#outgoing.method !== 'HEAD' && !this.#bodiless
     if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !streams) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }

@@ -58,7 +58,8 @@ export class UpgradeTrip implements OriginUpgrade {
   #ask(server: OriginServer, socket: Socket): void {
     const { target, fields } = this.#request
     this.#request.onTry?.(server.url)
-    const sent = httpRequest({ method: 'GET', path: target, headers: fields, setHost: false, maxHeaderSize: this.#pool.config.maxHeaderBytes, createConnection: () => socket })
+    const sent = httpRequest({ method: 'GET', path: server.targetOf(target), headers: server.fieldsOf(fields), setHost: false, maxHeaderSize: this.#pool.config.maxHeaderBytes,
+      createConnection: () => socket })
     // Node would silently drop fields after the first 1,000.
     sent.maxHeadersCount = 0
     this.#sent = sent

@@ -6,7 +6,7 @@ import { SpringhouseError } from '../../errors.ts'
 import { plainHost } from '../dns.ts'
 import type { TransportPool, PoolWaiter } from './transport.ts'
 import type { IdleHolder } from './socket-budget.ts'
-import type { OriginTls } from '../config.ts'
+import { ownTls, type OriginTls } from '../config.ts'
 import { Http1Pool, uploadsAmong, type Http1PoolOptions } from './http1-pool.ts'
 import { Http2Connection } from './http2-connection.ts'
 import { Http2StreamTransport } from './http2-stream.ts'
@@ -18,6 +18,8 @@ const longestIdleMs = 60_000
 
 export interface Http2PoolOptions extends Http1PoolOptions {
   readonly tls: OriginTls | undefined
+  /** The path of a socket, in place of host and port. */
+  readonly socketPath?: string | undefined
 }
 
 /**
@@ -200,7 +202,7 @@ class Dial {
 
   /** @throws SpringhouseError PROXY_EXHAUSTED */
   constructor(options: Http2PoolOptions, tell: Dialled) {
-    const { url, address, servername, tls, timeouts, sockets } = options
+    const { url, address, servername, socketPath, tls, timeouts, sockets } = options
     this.#tell = tell
     sockets.take()
     const { protocol, port } = new URL(url)
@@ -215,9 +217,9 @@ class Dial {
           ALPNProtocols: ['h2', 'http/1.1'],
           rejectUnauthorized: tls?.rejectUnauthorized ?? true,
           ...(servername === undefined ? {} : { servername }),
-          ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+          ...ownTls(tls),
         })
-        : connectPlain(common)
+        : connectPlain(socketPath === undefined ? common : { path: socketPath })
     } catch (error) {
       sockets.giveBack()
       throw error

@@ -2,9 +2,10 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { ClientResponse } from '../../exchange/client/response.ts'
-import { linePairs, type FieldLines } from '../../http/fields.ts'
+import { fieldValue, linePairs, type FieldLines } from '../../http/fields.ts'
 import { hasBody } from '../admission/framing.ts'
 import { endConnection } from './connection.ts'
+import { isHalfClosed, whenHalfClosed } from './half-closed.ts'
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> implements ClientResponse {
   /**
@@ -34,7 +35,17 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   /** HTTP/1.1 says it by the framing. */
   endAtHead(): void {}
 
+  /** True for a response that may never end, and ends with its client's side of the connection. */
+  isEventStream = false
+
+  onHalfClosed(listener: () => void): void {
+    // A connection outlives its responses, and must not keep them.
+    this.once('close', whenHalfClosed(this.req.socket, listener))
+  }
+
   putHead(status: number, fields: FieldLines): void {
+    this.isEventStream = /^text\/event-stream\s*(?:;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
+    if (this.isEventStream && isHalfClosed(this.socket)) return this.cut()
     // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
   }

@@ -8,6 +8,7 @@ import { SpringhouseError } from '../../errors.ts'
 import { sendContinue } from '../../exchange/client/sending.ts'
 import { hasBody } from '../admission/framing.ts'
 import { allow, unknownMethod } from '../admission/methods.ts'
+import { CertificateChoice } from './certificates.ts'
 import type { Dispatch } from './client-request.ts'
 import { isBehindTheEnd, isLingering } from './connection.ts'
 import { Http1Response } from './http1-response.ts'
@@ -23,8 +24,9 @@ const timeoutsCheckedEveryMs = 1_000
 /**
  * Returns a server that is not listening yet.
  * @param isLast returns true if each connection is to be closed behind its next response
+ * @param certificates for TLS, to be renewed by the caller
  */
-export function createListener(options: ProxyOptions, isLast: () => boolean, dispatch: Dispatch): Server {
+export function createListener(options: ProxyOptions, isLast: () => boolean, dispatch: Dispatch, certificates?: CertificateChoice): Server {
   const onRequest = (request: IncomingMessage, response: Http1Response): void => {
     // This request gets no response: the connection is closed behind the response before it.
     if (isBehindTheEnd(request)) return
@@ -49,9 +51,12 @@ export function createListener(options: ProxyOptions, isLast: () => boolean, dis
     ...limits,
     cert: tls.cert,
     key: tls.key,
+    ...(tls.minVersion !== undefined && { minVersion: tls.minVersion }),
+    SNICallback: (certificates ?? new CertificateChoice(tls)).choose,
     // Half a handshake is treated as half a head.
     handshakeTimeout: headersMs,
-    ALPNProtocols: tls.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    // A client that names http/1.0 alone, as some health checks do, would get no connection.
+    ALPNProtocols: [...(tls.http2 ? ['h2'] : []), 'http/1.1', 'http/1.0'],
   }, onRequest)
   // Node would silently drop fields past 1,000, Host or Connection among them. Bytes are limited, so fields are.
   server.maxHeadersCount = 0

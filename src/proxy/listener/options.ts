@@ -8,8 +8,15 @@ export interface TlsFiles {
   readonly key: string | Buffer
 }
 
+/** The TLS of the listener: the default certificate, and all of them if there are several. */
+export interface ListenerTls extends TlsFiles {
+  readonly certificates?: readonly TlsFiles[]
+  readonly http2: boolean
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
 /** The settings of the listener, and its TLS files read. The settings are described in config/schema/listeners.ts. */
-export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c'>>, LoadLimits {
+export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'maxHeaderBytes' | 'maxTargetBytes' | 'h2c' | 'healthPath'>>, LoadLimits {
   readonly trustProxy: boolean | readonly string[]
   readonly timeouts: {
     /** For the head of a request, and for each 16 KiB of its body. 0: none. See upload-timeout.ts. */
@@ -21,6 +28,8 @@ export interface ProxyOptions extends Readonly<Pick<ProxyConfig, 'viaName' | 'ma
     /** How long a client may stop reading a response. 0: no limit. */
     readonly stalledMs: number
   }
+  /** How long a client that has ended its side waits for a head; 10 s unless given. */
+  readonly halfClosedMs?: number
   /** PEM. Without it the listener speaks plain HTTP. */
-  readonly tls?: TlsFiles & { readonly http2: boolean }
+  readonly tls?: ListenerTls
 }

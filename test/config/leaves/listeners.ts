@@ -75,6 +75,37 @@ export const listeners: Readonly<Record<string, Probe>> = {
     const { cert, key } = pems(t)
     return each({ values: [true, false], with: { 'proxy.tls.cert': cert, 'proxy.tls.key': key }, expected: ['h2', 'http/1.1'], see: ({ port }) => handshake(port) })(t, path)
   },
+  'proxy.tls.certificates[].cert': (t, path) => {
+    const { cert, key, otherCert } = pems(t)
+    return each({ values: [cert, otherCert], with: { 'proxy.tls.certificates[].key': key, 'proxy.tls.http2': true }, expected: ['h2', 'refused'],
+      see: ({ port }) => handshake(port) })(t, path)
+  },
+  'proxy.tls.certificates[].key': (t, path) => {
+    const { cert, key, otherKey } = pems(t)
+    return each({ values: [key, otherKey], with: { 'proxy.tls.certificates[].cert': cert, 'proxy.tls.http2': true }, expected: ['h2', 'refused'],
+      see: ({ port }) => handshake(port) })(t, path)
+  },
+  'proxy.tls.minVersion': (t, path) => {
+    const { cert, key } = pems(t)
+    return each({
+      values: ['TLSv1.2', 'TLSv1.3'],
+      with: { 'proxy.tls.cert': cert, 'proxy.tls.key': key },
+      expected: ['TLSv1.2', 'refused by the server'],
+      see: ({ port }) =>
+        new Promise((resolve) => {
+          const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' }, () => {
+            resolve(socket.getProtocol())
+            socket.destroy()
+          })
+          socket.on('error', () => resolve('refused by the server'))
+        }),
+    })(t, path)
+  },
+  'proxy.redirectPort': (t, path) => {
+    const { cert, key } = pems(t)
+    return each({ values: [undefined, 0], with: { 'proxy.tls.cert': cert, 'proxy.tls.key': key }, expected: [undefined, 301],
+      see: async ({ app: { redirectUrl } }) => redirectUrl && (await ask(Number(new URL(redirectUrl).port))).status })(t, path)
+  },
   'proxy.h2c': each({
     values: [true, false],
     expected: [200, 'lost'],
@@ -182,13 +213,14 @@ export const listeners: Readonly<Record<string, Probe>> = {
     values: [0, '1s'],
     expected: [false, true],
     see: async (house) => {
-      const closed = house.app.close()
+      const closed = house.app.close({ delayed: true })
       await new Promise(setImmediate)
       const taken = await ask(house.port).then(({ status }) => status === 200, () => false)
       await closed
       return taken
     },
   }),
+  'proxy.healthPath': each({ values: ['/up', '/other'], expected: ['ok\n', 'body'], see: async (house) => String((await house.get('/up')).body) }),
   'proxy.viaName': each({ values: ['springhouse', 'edge'], expected: ['1.1 springhouse', '1.1 edge'], see: async (house) => (await house.get('/')).header('via') }),
   'admin.host': host(adminPort),
   'admin.port': listens,

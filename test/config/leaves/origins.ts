@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { createServer as createTlsServer } from 'node:https'
 import type { Test } from 'tap'
 import { ask, open, rawRequest } from '../../support/client.ts'
-import { strangeCertificate, testCertificate, testKey } from '../../support/certificate.ts'
+import { strangeCertificate, strangeKey, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
 import { startOrigin, type OriginHandler } from '../../support/scripted-origin.ts'
 import { each, pair, raced, type Options, type Probe } from './probe.ts'
@@ -37,6 +37,22 @@ async function secure(t: Test): Promise<{ url: string; names: (string | undefine
   const listener = createTlsServer({ cert: testCertificate, key: testKey }, (_request, response) => response.end('secure'))
   listener.on('secureConnection', (socket) => names.push((socket as unknown as { servername?: string | false }).servername || undefined))
   return { url: `https://127.0.0.1:${await listening(t, listener)}`, names }
+}
+
+/** An origin that requires a certificate of its clients: the right one, and another one, or its key. */
+const demanding = async (t: Test, path: string, changed: 'cert' | 'key') => {
+  const folder = t.testdir({ cert: testCertificate, key: testKey, otherCert: strangeCertificate, otherKey: strangeKey })
+  const listener = createTlsServer({ cert: testCertificate, key: testKey, ca: testCertificate, requestCert: true, rejectUnauthorized: true },
+    (_request, response) => response.end('secure'))
+  const url = `https://127.0.0.1:${await listening(t, listener)}`
+  const files = { cert: `${folder}/cert`, key: `${folder}/key`, [changed]: undefined }
+  const right = `${folder}/${changed}`
+  return each({
+    values: [right, `${folder}/other${changed === 'cert' ? 'Cert' : 'Key'}`],
+    with: { 'origins.<name>.servers': [url], 'origins.<name>.tls': { rejectUnauthorized: false, ...files } },
+    expected: [200, 'refused'],
+    see: async (house) => (await house.get('/')).status,
+  })(t, path)
 }
 
 const overTls = async (t: Test, path: string, options: Pick<Options, 'values' | 'with'>, expected: readonly [unknown, unknown]) => {
@@ -183,6 +199,16 @@ export const origins: Readonly<Record<string, Probe>> = {
       see: async (house) => [(await house.get('/1')).status, (await house.get('/2')).status].toSorted((a, b) => a - b),
     })(t, path)
   },
+  'origins.<name>.hostHeader': each({
+    values: ['client', 'vhost.example'],
+    expected: [true, false],
+    see: async (house) => {
+      await house.get('/')
+      return house.origin.requests[0]?.header('host') !== 'vhost.example'
+    },
+  }),
+  'origins.<name>.tls.cert': (t, path) => demanding(t, path, 'cert'),
+  'origins.<name>.tls.key': (t, path) => demanding(t, path, 'key'),
   'origins.<name>.tls.ca': (t, path) => {
     const folder = t.testdir({ 'a.pem': testCertificate, 'b.pem': strangeCertificate })
     return overTls(t, path, { values: [`${folder}/a.pem`, `${folder}/b.pem`] }, [200, 502])

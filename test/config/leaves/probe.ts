@@ -24,8 +24,8 @@ export function withSetting(settings: Settings, path: string, value: unknown): S
   const keys = path.replaceAll('[]', '.0').replaceAll('<name>', 'api').split('.')
   const copy = structuredClone(settings) as Tree
   let place = copy
-  for (const key of keys.slice(0, -1)) {
-    place[key] ??= {}
+  for (const [at, key] of keys.slice(0, -1).entries()) {
+    place[key] ??= keys[at + 1] === '0' ? [] : {}
     place = place[key] as Tree
   }
   const last = keys.at(-1) as string

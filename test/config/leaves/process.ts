@@ -72,7 +72,7 @@ export const processes: Readonly<Record<string, Probe>> = {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
     const seen = await Promise.all([1, 2].map(async (workers) => {
-      const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', redis.url, '--workers', String(workers)], { SPRINGHOUSE_ADMIN_TOKEN: 'abc' })
+      const serve = new Running(t, ['serve', ...origin, ...anyPort, '--redis', redis.url, '--workers', String(workers)], { SPRINGHOUSE_ADMIN_TOKEN: 'abc-abc-abc-abc-abc' })
       const [said] = await serve.says(/^springhouse is ready\n[^]*origin.*\n(?:\s+workers.*\n)?/m)
       serve.child.kill('SIGTERM')
       await serve.ended

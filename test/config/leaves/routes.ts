@@ -35,6 +35,7 @@ const target = (values: readonly [unknown, unknown], asked: string, expected: re
 export const routes: Readonly<Record<string, Probe>> = {
   'routes[].match.host': each({ values: ['127.0.0.1', 'b.example'], expected: [200, 404], see: status }),
   'routes[].match.path': each({ values: ['/', '/b'], expected: [200, 404], see: status }),
+  'routes[].match.exact': each({ values: ['/', '/a'], expected: [[200, 404], [404, 200]], see: async (house) => [await status(house), (await house.get('/a')).status] }),
   'routes[].origin': async (t: Test, path) => {
     const other = await startOrigin(fields({}, 201))
     t.teardown(() => other.close())

@@ -32,6 +32,8 @@ export interface RedisConnections {
   readonly bodies: GuardedClient
   /** True if Redis is out of reach or refuses writes, or was so when last tried. */
   readonly degraded: boolean
+  /** True if the shared connections exist, and Redis was in use when last tried. */
+  readonly reached: boolean
   /** True if it is degraded, or a part beside the shared connections is out of order: the state to show to an operator. */
   readonly impaired: boolean
   /** Records whether a part is out of order. */
@@ -74,6 +76,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   const impairments = new Set<string>()
   const whenDegraded: (() => void)[] = []
   let degraded = false
+  let proven = false
   let closed = false
 
   // Reasons that were logged since Redis was last in use.
@@ -83,7 +86,7 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
   // itself.
   const changed = (error: unknown): void => {
     const down = [small, bodies].some((lane) => lane.healthy === false)
-    const reason = down && !closed ? diagnosis(error) : undefined
+    const reason = down && !closed ? diagnosis(error, { tls: usesTls(first), proven }) : undefined
     if (reason !== undefined && !told.has(reason) && told.size < mostReasons) {
       told.add(reason)
       logger.warn({ err: error }, `Redis is not used: ${reason}`)
@@ -135,6 +138,10 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     })
   ))
 
+  void made.then(() => {
+    proven = true
+  })
+
   const masters = (): readonly Redis[] => {
     const { client } = small
     if (client instanceof Redis) return [client]
@@ -147,6 +154,9 @@ export function connectRedis(options: RedisConnectionsOptions): RedisConnections
     bodies,
     get degraded() {
       return degraded
+    },
+    get reached() {
+      return proven && !degraded
     },
     database,
     ready: async () => {
@@ -206,6 +216,10 @@ function patient(client: Redis): Redis {
     if (socketTimeout !== undefined) client.options.socketTimeout = socketTimeout
   })
   return client
+}
+
+function usesTls(client: RedisClient): boolean {
+  return (client instanceof Cluster ? client.options.redisOptions?.tls : client.options.tls) !== undefined
 }
 
 /** Returns the name of a channel. Redis publishes to all databases, so the name holds the database. */

@@ -1,18 +1,36 @@
 // Explains why there is no connection to Redis, and what an operator can do about it.
 
+/** The connections that an error may come from. */
+export interface Surroundings {
+  /** True if they use TLS. */
+  readonly tls: boolean
+  /** True if one was ready before. */
+  readonly proven: boolean
+}
+
 /**
  * Returns one line for an error that does not pass by itself: a refused password, user or database, a certificate, a name, a
  * server that is not Redis. `undefined` for a server that is down or silent, which has its own message. It quotes nothing
  * that was sent.
  */
-export function diagnosis(thrown: unknown): string | undefined {
+export function diagnosis(thrown: unknown, { tls, proven }: Surroundings): string | undefined {
   const { lastNodeError } = thrown as { lastNodeError?: unknown } ?? {}
   const error = lastNodeError ?? thrown
   if (!(error instanceof Error)) return undefined
   const { code, command } = error as Error & { code?: unknown; command?: { name?: unknown } }
   if (error.message.startsWith('All sentinels are unreachable')) return ofSentinels(error.message)
   const reason = error.name === 'ReplyError' ? ofReply(error.message, String(command?.name ?? '').toUpperCase()) : typeof code === 'string' ? ofCode(code, error) : undefined
+  if (reason === undefined && !proven && typeof code === 'string') return ofSilence(code, tls)
   return reason ?? (foreign.test(error.message) ? 'the server there is not Redis, or uses TLS; check host and port, and write rediss:// if it uses TLS' : undefined)
+}
+
+// A server without TLS waits for the end of what it takes for a command; one with TLS closes a connection that does not begin it.
+function ofSilence(code: string, tls: boolean): string | undefined {
+  if (tls && (code === 'ETIMEDOUT' || code === 'ECONNRESET'))
+    return `no TLS connection can be made (${code}); check host and port, and write redis:// if the port does not speak TLS`
+  return !tls && (code === 'ECONNRESET' || code === 'EPIPE')
+    ? `it closes the connection before it replies (${code}); check the port, and write rediss:// if it speaks TLS`
+    : undefined
 }
 
 // Messages of ioredis' reader, and of the guard around it.

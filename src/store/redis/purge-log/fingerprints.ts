@@ -27,6 +27,8 @@ export interface FingerprintsOptions {
 // Each replica registers this often, and counts even if three of its registrations are lost.
 const registerMs = 5_000
 const liveMs = 20_000
+/** How long the last fingerprint is kept after all replicas have ended: longer than most entries. */
+const rememberMs = 30 * 24 * 3_600_000
 /** The most registrations that are kept; beyond it those of others are dropped. No cache has more replicas. */
 const mostReplicas = 1_000
 /** The most differing replicas that are named. */
@@ -34,18 +36,21 @@ const mostNamed = 20
 
 /**
  * Registers a replica and returns all others: name, fingerprint, name, fingerprint… A registration counts until its end by
- * the clock of Redis. An end too far in the future is dropped as well. KEYS: registrations. ARGV: replica, fingerprint, time
- * to live, most registrations.
+ * the clock of Redis. An end too far in the future is dropped as well. KEYS: registrations, the last fingerprint. ARGV: replica, fingerprint, time
+ * to live, most registrations. The first element is the fingerprint that was registered last, by any replica, within `rememberMs`.
  */
 const registerScript = new Script(`
 local all, me, own, ttl, most = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local kept = redis.call('TYPE', KEYS[2]).ok
+local last = kept == 'string' and redis.call('GET', KEYS[2]) or ''
+redis.call('SET', KEYS[2], own, 'PX', ARGV[5])
 local kind = redis.call('TYPE', all).ok
 if kind ~= 'none' and (kind ~= 'hash' or redis.call('HLEN', all) > most) then redis.call('UNLINK', all) end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('HSET', all, me, own .. ' ' .. string.format('%.0f', now + ttl))
 redis.call('PEXPIRE', all, ttl * 10)
-local others = {}
+local others = {last}
 local registered = redis.call('HGETALL', all)
 for i = 1, #registered, 2 do
   local fingerprint, ends = registered[i + 1]:match('^(%S+) (%d+)$')
@@ -106,12 +111,12 @@ export class Fingerprints {
     const { redis, replica } = this.#options
     const own = this.#own
     try {
-      const reply = await registerScript.run(redis.small, [this.#key], [replica, `${own.routes},${own.origins}`, liveMs, mostReplicas])
-      if (own === this.#own && Array.isArray(reply)) this.#compare(reply.map(String))
+      const reply = await registerScript.run(redis.small, [this.#key, `${this.#key}:last`], [replica, `${own.routes},${own.origins}`, liveMs, mostReplicas, rememberMs])
+      if (own === this.#own && Array.isArray(reply)) this.#compare(reply.slice(1).map(String), String(reply[0] ?? ''))
     } catch { /* see above */ }
   }
 
-  #compare(others: readonly string[]): void {
+  #compare(others: readonly string[], last: string): void {
     const differing: Differing[] = []
     for (let i = 0; i + 1 < others.length; i += 2) {
       const [routes, origins] = (others[i + 1] as string).split(',')
@@ -120,6 +125,7 @@ export class Fingerprints {
     }
     this.#differing = differing.slice(0, mostNamed)
     if (!this.#compared && differing.length > 0) this.#warn(differing)
+    else if (!this.#compared && others.length === 0) this.#warnOfLast(last)
     this.#compared = true
   }
 
@@ -131,6 +137,19 @@ export class Fingerprints {
       `${differing.length} of the replicas with this Redis and redis.keyPrefix ${
         JSON.stringify(prefix)
       } have other ${parts}: expected while a change is deployed; if they are another service, give each its own redis.keyPrefix`,
+    )
+  }
+
+  // With other origins under one name, entries of another service would be served. Other routes have other keys.
+  #warnOfLast(last: string): void {
+    const [, origins] = last.split(',')
+    if (origins === undefined || origins === '' || origins === this.#own.origins) return
+    const { logger, prefix } = this.#options
+    logger.warn(
+      {},
+      `the last replica with this Redis and redis.keyPrefix ${
+        JSON.stringify(prefix)
+      } had other origins, and its responses may still be stored: expected after a change; if it is another service, give each its own redis.keyPrefix, or purge everything`,
     )
   }
 

@@ -107,8 +107,9 @@ function entriesOf(reply: unknown): { readonly id: string; readonly fields: Read
 // Handles errors like decodePurge.
 function decodeInvalidation(json: string | undefined): Invalidation | Purge {
   try {
-    const { names, buckets } = JSON.parse(json ?? '') as Partial<Invalidation>
-    const known = Array.isArray(names) && names.every((name) => typeof name === 'string') &&
+    const invalidation = JSON.parse(json ?? '') as Partial<Invalidation>
+    const { names, buckets } = invalidation
+    const known = hasOnly(invalidation, ['names', 'buckets']) && Array.isArray(names) && names.every((name) => typeof name === 'string') &&
       Array.isArray(buckets) && buckets.every((bucket) => Number.isSafeInteger(bucket))
     return known ? { names, buckets } : everything
   } catch {
@@ -116,12 +117,15 @@ function decodeInvalidation(json: string | undefined): Invalidation | Purge {
   }
 }
 
-// A purge that cannot be decoded must not be survived: it purges everything.
+// A purge that cannot be decoded must not be survived: it purges everything. So does one with a member that this build does not know: a
+// newer build may name with it what the purge is for.
 function decodePurge(json: string | undefined): Purge {
   try {
     const purge = JSON.parse(json ?? '') as Partial<Purge>
     const { urls, prefixes, tags, tagsMatch, all, soft } = purge
-    const known = isPatterns(urls) && isPatterns(prefixes) && Array.isArray(tags) && tags.every((tag) => typeof tag === 'string') &&
+    const known = hasOnly(purge, ['urls', 'prefixes', 'tags', 'tagsMatch', 'all', 'soft']) && isPatterns(urls) && isPatterns(prefixes) && Array.isArray(tags) && tags.every((tag) =>
+      typeof tag === 'string'
+    ) &&
       (tagsMatch === 'any' || tagsMatch === 'all') && typeof all === 'boolean' && typeof soft === 'boolean'
     return known ? { urls, prefixes, tags, tagsMatch, all, soft } : everything
   } catch {
@@ -129,10 +133,14 @@ function decodePurge(json: string | undefined): Purge {
   }
 }
 
+function hasOnly(value: object, names: readonly string[]): boolean {
+  return Object.keys(value).every((name) => names.includes(name))
+}
+
 // JSON leaves out undefined: a pattern without an authority comes back without it.
 function isPatterns(value: unknown): value is UrlPattern[] {
   return Array.isArray(value) && value.every((pattern: unknown) => {
     if (typeof pattern !== 'object' || pattern === null || !('target' in pattern) || typeof pattern.target !== 'string') return false
-    return !('authority' in pattern) || typeof pattern.authority === 'string'
+    return hasOnly(pattern, ['authority', 'target']) && (!('authority' in pattern) || typeof pattern.authority === 'string')
   })
 }
