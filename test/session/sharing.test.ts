@@ -1,6 +1,7 @@
 // The cache and sessions, over two replicas with a real Redis: nothing is shared by default, and with facets nothing outside the key.
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
+import { eventually } from '../support/log.ts'
 import { detail, overRedis, startProxy } from '../support/proxy.ts'
 import { startRedis } from '../support/redis.ts'
 import { startOrigin } from '../support/scripted-origin.ts'
@@ -12,6 +13,13 @@ const held = new Map<string, Promise<void>>()
 const answer = obedient()
 const origin = await startOrigin(async (request, response, count) => {
   const name = request.headers['x-hold']
+  const half = request.headers['x-half']
+  if (typeof half === 'string') {
+    response.writeHead(200, { 'Cache-Control': 'max-age=60' })
+    response.write('old ')
+    await held.get(half)
+    return response.end('body')
+  }
   if (typeof name === 'string') await held.get(name)
   return answer(request, response, count)
 })
@@ -171,6 +179,27 @@ t.test('a fetch that began before the change is not for its sender', async t => 
   release()
   const old = seen(await slow).number
   t.ok(seen(await late).number > old, 'requested after the change')
+})
+
+// The guard: the mark in mayRead.
+t.test('a response that is still arriving, and was requested before the change, is not for its sender', async t => {
+  const [ann, bob, eve] = [await loggedIn('ann', { tenant: 'half' }), await loggedIn('bob', { tenant: 'half' }), await loggedIn('eve', { tenant: 'half' })]
+  let release: () => void = () => undefined
+  held.set('half', new Promise(resolve => {
+    release = resolve
+  }))
+  const before = origin.requests.length
+  const slow = bob.send('/tenant/half', { ...host, 'X-Half': 'half' })
+  while (origin.requests.length === before) await new Promise(resolve => setImmediate(resolve))
+  await ann.send('/elsewhere/item', host, { method: 'POST' })
+  const waits = async (): Promise<number> => Number(/^springhouse_coalescing_waits_total (\d+)$/m.exec((await one.admin('/metrics')).body.toString())?.[1])
+  const waited = await waits()
+  const [late, shared] = [ann.send('/tenant/half', host), eve.send('/tenant/half', host)]
+  await eventually(async () => await waits() === waited + 2)
+  release()
+  t.equal((await slow).body.toString(), 'old body')
+  t.equal((await shared).body.toString(), 'old body', 'another session may read it')
+  t.equal(typeof seen(await late).number, 'number', 'its own request went to the origin')
 })
 
 t.test('purges and invalidations reach all facets', async t => {
