@@ -7,7 +7,7 @@ import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { sendProblem } from './client/problem.ts'
 import type { ClientExchange, RoutedExchange } from './client/exchange.ts'
-import { Coalescer, type SharedResponse } from './coalesce/coalescer.ts'
+import { Coalescer } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
 import { deliverStored } from './deliver/deliver.ts'
 import { Fills } from './fill/fills.ts'
@@ -202,19 +202,12 @@ export class Handler {
       case 'look-again':
         return this.#look(exchange, turn.attempt)
       case 'read':
-        return this.#read(exchange, turn.shared, turn.attempt)
+        return this.#serve(exchange, turn.reading.decision, turn.reading.shared, turn.reading.nowMs, turn.attempt)
       case 'handled':
         return this.#left(exchange, decision)
       default:
         return unreachable(turn)
     }
-  }
-
-  /** Serves a response that is still arriving for another request. */
-  #read(exchange: RoutedExchange, shared: SharedResponse, attempt: Attempt): Handled | Promise<Handled> {
-    const nowMs = this.#parts.clock.now()
-    const decision = this.#decide(exchange, [shared], nowMs, attempt)
-    return decision.action === 'serve' ? this.#serve(exchange, decision, shared, nowMs, attempt) : this.#look(exchange, attempt)
   }
 
   #left(exchange: RoutedExchange, { reason }: FetchDecision): Handled {

@@ -1,20 +1,25 @@
 // The interface to origins: a request, and a sink for its response.
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../errors.ts'
 import type { FieldLines } from '../http/fields.ts'
 import type { OriginConfig } from './config.ts'
 
-/** A request to one of a pool's servers, without a body. Requests with a body go through @fastify/http-proxy. */
+/** A request to one of a pool's servers. */
 export interface RequestForOrigin {
   /** Name of the pool, a key of `origins` in the configuration. */
   readonly origin: string
-  readonly method: 'GET' | 'HEAD'
+  readonly method: string
   /** The exact bytes of path and query as the client sent them, without ignored parameters. */
   readonly target: string
   /** Every field to send, including Host, without hop-by-hop fields. */
   readonly fields: FieldLines
+  /** A Buffer can be sent again; a stream is read once, at the pace of the server. None unless given. */
+  readonly body?: Readable | Buffer | null | undefined
+  /** True if the client accepts trailers: see Outgoing. */
+  readonly acceptsTrailers?: boolean | undefined
+  /** True if the client that sends the body has left. Then a truncated body is not the server's failure. */
+  senderGone?(): boolean
   /** Statuses after which the request is sent to another server. */
   readonly retryOn?: readonly number[] | undefined
 }
@@ -29,7 +34,8 @@ export interface ResponseSink {
   onTry?(server: string): void
   /** An interim response (1xx) other than 101. */
   onInterim?(status: number, fields: FieldLines): void
-  onHead(status: number, fields: FieldLines): void
+  /** @param endsAtHead true if the head is known to be all of the response */
+  onHead(status: number, fields: FieldLines, endsAtHead: boolean): void
   /** Called right after onHead if no byte of the body arrived with the head. */
   onHeadAlone?(): void
   /** The chunk belongs to the sink. */
@@ -103,11 +109,6 @@ export interface OriginServerStatus extends OriginPlace {
 
 export interface Origins {
   request(request: RequestForOrigin, sink: ResponseSink): OriginExchange
-  /**
-   * An undici Dispatcher with the same servers, balancing and failover, for @fastify/http-proxy. The upstream
-   * `http://<pool>.origin.invalid` names a pool.
-   */
-  readonly dispatcher: Dispatcher
   /** Requests another protocol; the sink takes the result. */
   upgrade(request: UpgradeRequest, sink: UpgradeSink): OriginUpgrade
   status(): readonly OriginServerStatus[]

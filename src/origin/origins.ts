@@ -4,10 +4,9 @@ import type { Clock } from '../clock.ts'
 import { SpringhouseError } from '../errors.ts'
 import { resolveEveryMs, systemResolve, type ResolveHost } from './dns.ts'
 import type { OriginConfig } from './config.ts'
-import { OriginDispatcher } from './request/dispatcher.ts'
 import type { Origins } from './origin.ts'
 import { OriginPool } from './pool/pool.ts'
-import { CacheFetch } from './request/cache-fetch.ts'
+import { SinkRequest } from './request/sink-request.ts'
 import { SocketBudget } from './transport/socket-budget.ts'
 import { UpgradeTrip } from './request/upgrade.ts'
 
@@ -37,11 +36,10 @@ export function createOrigins(parts: {
 
   return {
     request(request, sink) {
-      const trip = new CacheFetch(poolOf(request.origin), request, sink)
+      const trip = new SinkRequest(poolOf(request.origin), request, sink)
       trip.send()
       return trip
     },
-    dispatcher: new OriginDispatcher(poolOf),
     upgrade(request, sink) {
       const trip = new UpgradeTrip(poolOf(request.origin), request, sink)
       trip.start()

@@ -44,8 +44,8 @@ export interface DispatcherParts {
   readonly healthPath: string | undefined
   /** True once the proxy is about to stop. */
   leaving(): boolean
-  /** Sends a request to its origin and relays the response. Ends the exchange, or rejects with why there is no response. */
-  passThrough(pass: Pass, request: ClientRequest): Promise<void>
+  /** Sends a request to its origin and relays the response. Ends the exchange, or calls `failed` with why there is no whole response. */
+  passThrough(pass: Pass, request: ClientRequest, failed: (error: unknown) => void): void
 }
 
 /** Calls `handle` before Fastify sees a request. A hit therefore costs no routing, no header object and no log line. */
@@ -82,7 +82,7 @@ export class RequestDispatcher {
     if (result.kind === 'handled') return
     const { uploads, passThrough } = this.#parts
     if (hasBody(request)) uploads.watch(request, exchange.response, () => fail(new SpringhouseError('REQUEST_TIMEOUT', { detail: 'the body' }), exchange))
-    passThrough(result, request).catch((error: unknown) => fail(error, exchange))
+    passThrough(result, request, (error) => fail(error, exchange))
   }
 
   /** Relays a WebSocket. `head`: bytes that the client sent behind its handshake. Never throws. */

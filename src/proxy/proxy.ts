@@ -46,7 +46,7 @@ export function createProxy(parts: ProxyParts): FastifyInstance {
     clock,
     observer: new BothObservers(load, observer),
     trusts: trustedProxyMatcher(options.trustProxy),
-    passThrough: (pass, request) => httpProxy.passThrough(pass, request),
+    passThrough: (pass, request, failed) => httpProxy.passThrough(pass, request, failed),
   })
   let closing = false
   let http2: Http2Listener | undefined

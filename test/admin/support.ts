@@ -5,7 +5,6 @@ import { Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { Test } from 'tap'
-import { Agent } from 'undici'
 import { createAdmin } from '../../src/admin/admin.ts'
 import type { WorkerGroup, WorkerReport } from '../../src/admin/workers.ts'
 import { Counters } from '../../src/exchange/counters.ts'
@@ -136,7 +135,6 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   })
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const purgeLog = createLocalPurgeLog({ clock })
-  const dispatcher = new Agent()
   const counters = new Counters()
   const defaults: AdminParts = {
     tokens: [
@@ -149,13 +147,12 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       request: () => {
         throw new Error('the admin listener contacts no origin')
       },
-      dispatcher,
       upgrade: () => {
         throw new Error('the admin listener contacts no origin')
       },
       reload: () => undefined,
       status: () => [{ origin: 'api', url: 'http://api.example:3000', address: '10.0.0.1', healthy: true, pending: 2, streams: 1, consecutiveFailures: 0 }],
-      close: () => dispatcher.close(),
+      close: () => Promise.resolve(),
     },
     explain: async () => undefined,
     keyed: async purge => purge,
@@ -180,7 +177,6 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   await app.listen({ port: 0, host })
   t.teardown(async () => {
     await app.close()
-    await Promise.all([store.close(), purgeLog.close(), dispatcher.close()])
   })
   const { port } = app.server.address() as AddressInfo
   return {

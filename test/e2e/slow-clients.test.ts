@@ -124,6 +124,54 @@ t.test('a body of 1 GiB goes through a client that stops and goes, and memory st
   source.server.close()
 })
 
+// The guard: `#held > windowBytes` in exchange/fill/tee.ts. Without it the window of the stalled reader keeps what the store has copied.
+t.test('16 readers of one body of 64 MiB, of which one stalls: memory grows by one body', async t => {
+  const bytes = 64 * MiB
+  let begin: () => void = () => {}
+  let asked = 0
+  const server = createServer((request, response) => {
+    request.resume()
+    if (request.method === 'HEAD') return void response.writeHead(200).end()
+    asked++
+    response.writeHead(200, { 'Cache-Control': 'max-age=600', 'Content-Length': bytes }).write(chunk)
+    let left = bytes - chunk.length
+    begin = () => {
+      while (left > 0) {
+        left -= chunk.length
+        if (!response.write(chunk)) return void response.once('drain', begin)
+      }
+      response.end()
+    }
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const serve = new Running(t, ['serve', '--origin', `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ...anyPort], { SPRINGHOUSE_ADMIN_TOKEN: 'abc',
+    SPRINGHOUSE_CACHE_MEMORY_MAX_BYTES: '512MiB', SPRINGHOUSE_CACHE_MEMORY_MAX_ENTRY_BYTES: '64MiB' })
+  const port = Number(new URL((await urls(serve)).proxy).port)
+  for (let i = 0; i < 20; i++) await ask(port, { method: 'HEAD', path: `/warm${i}` })
+  const pid = serve.child.pid as number
+  const before = residentBytes(pid)
+  const sockets = await Promise.all(Array.from({ length: 16 }, () => reader(port, 'GET /one HTTP/1.1\r\nHost: x\r\n\r\n', 1000)))
+  begin()
+  const [stuck, ...others] = sockets
+  await Promise.all(others.map(async socket => {
+    let read = 0
+    await new Promise<void>(resolve => {
+      socket.removeAllListeners('data').on('data', part => {
+        read += part.length
+        if (read >= bytes - 2 * chunk.length) resolve()
+      })
+      socket.resume()
+    })
+  }))
+  const grown = residentBytes(pid) - before
+  t.comment(`${(grown / MiB).toFixed(1)} MiB more, of which the body is 64`)
+  t.ok(grown < bytes + 24 * MiB, `${(grown / MiB).toFixed(1)} MiB`)
+  t.equal(asked, 1)
+  for (const socket of [stuck, ...others]) socket?.destroy()
+  server.closeAllConnections()
+  server.close()
+})
+
 t.test('uploads that the origin does not take hold no more than their windows', async t => {
   let taken = 0
   const sink = createServer(request => {

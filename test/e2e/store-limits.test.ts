@@ -2,7 +2,7 @@
 // left.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { open } from '../support/client.ts'
 import { detail, overRedis, startProxy, type TestProxy } from '../support/proxy.ts'
@@ -57,6 +57,16 @@ async function send(response: ServerResponse, bytes: number): Promise<void> {
   }
 }
 
+/** Proves that a later request does not wait for the first response, once it cannot be stored. */
+async function othersGoOn(t: Test, house: TestProxy, responses: readonly ServerResponse[], reason: string): Promise<void> {
+  const refused = new RegExp(`^springhouse_responses_not_stored_total\\{reason="${reason}"\\} [1-9]`, 'm')
+  await eventually(async () => refused.test((await house.admin('/metrics')).body.toString()))
+  const later = house.get('/big')
+  await eventually(() => responses.length === 2)
+  responses[1]?.end('short')
+  t.equal((await later).body.toString(), 'short')
+}
+
 // The guard: Store.refuses (exchange/fill/response-storer.ts, begin). Without it the response says stored, and the others wait for all of it.
 t.test('announced: not stored, and no request waits for it', async t => {
   const { house, responses } = await holding(t, 2 * MiB, {})
@@ -82,23 +92,24 @@ t.test('announced, and its client leaves: the origin need not send it', async t 
   t.notOk(response.writableFinished)
 })
 
-// The guard: Writer.gaveUp (exchange/fill/response-storer.ts, write). Without it the followers wait for the end, and then fetch
-// one by one.
-t.test('not announced: once it has grown too long the others go on, and it is not fetched without a client', async t => {
+// The guards: Writer.gaveUp (exchange/fill/response-storer.ts, write), without which the later request waits for the end; and abandon
+// (exchange/fill/fill.ts).
+t.test('not announced: once it has grown too long, nobody else waits for it, and it goes on for as long as a client reads it', async t => {
   const { house, responses } = await holding(t, undefined, {})
   const first = reading(house)
   await eventually(() => responses.length === 1)
-  const others = Array.from({ length: 3 }, () => house.get('/big'))
+  const others = Array.from({ length: 3 }, () => reading(house))
   await eventually(async () => /^springhouse_coalescing_waits_total 3$/m.test((await house.admin('/metrics')).body.toString()))
   const [response] = responses as [ServerResponse]
   await send(response, 2 * MiB)
-  await eventually(() => responses.length === 4)
-  t.notOk(response.writableEnded, 'the first is not at its end')
-  const closed = once(response, 'close')
+  await othersGoOn(t, house, responses, 'too-large')
   first.destroy()
+  await send(response, MiB)
+  t.notOk(response.destroyed)
+  const closed = once(response, 'close')
+  for (const other of others) other.destroy()
   await closed
-  for (const each of responses.slice(1)) each.end('short')
-  for (const answer of await Promise.all(others)) t.equal(answer.body.toString(), 'short')
+  t.notOk(response.writableEnded, 'the first is not at its end')
 })
 
 t.test('not announced, and its client has left before: the fetch is aborted when it has grown too long', async t => {
@@ -147,10 +158,10 @@ for (const [name, memory] of [['in front of it', { maxBytes: '8MiB' }], ['not in
     const other = house.get('/big')
     await eventually(async () => /^springhouse_coalescing_waits_total 1$/m.test((await house.admin('/metrics')).body.toString()))
     await send(responses[0] as ServerResponse, 5 * MiB)
-    await eventually(() => responses.length === 2)
+    await othersGoOn(t, house, responses, 'too-large')
     first.destroy()
-    responses[1]?.end('short')
-    t.equal((await other).body.toString(), 'short')
+    responses[0]?.end()
+    t.equal((await other).body.length, 5 * MiB, 'and a client that reads has all of it')
   })
 
   t.test(`Redis that fails on the way: the others go on; memory ${name}`, async t => {
@@ -164,9 +175,9 @@ for (const [name, memory] of [['in front of it', { maxBytes: '8MiB' }], ['not in
     await send(responses[0] as ServerResponse, 1.5 * MiB)
     redis.kill('SIGKILL')
     await send(responses[0] as ServerResponse, 8 * MiB)
-    await eventually(() => responses.length === 2)
+    await othersGoOn(t, house, responses, 'store-refused')
     first.destroy()
-    responses[1]?.end('short')
-    t.equal((await other).body.toString(), 'short')
+    responses[0]?.end()
+    t.equal((await other).body.length, 9.5 * MiB, 'and a client that reads has all of it')
   })
 }

@@ -13,7 +13,7 @@ import { faraway, startHandler } from './handler-under-test.ts'
 
 const url = { authority: 'a.example', target: '/' }
 
-const never = (): boolean => false
+const never = (): undefined => undefined
 
 t.test('only the first settling of a fetch counts, and a later fetch is not disturbed by it', async t => {
   const coalescer = new Coalescer(createLocalPurgeLog({ clock: manualClock() }), 60_000)

@@ -1,7 +1,10 @@
 // Shared parts of the origin tests: pools with short timeouts, a clock that stands still, and a sink that records its calls.
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pino } from 'pino'
 import type { Clock } from '../../src/clock.ts'
 import type { SpringhouseError } from '../../src/errors.ts'
+import type { FieldLines } from '../../src/http/fields.ts'
 import type { OriginConfig } from '../../src/origin/config.ts'
 import type { OriginExchange, RequestForOrigin, Origins } from '../../src/origin/origin.ts'
 import { createOrigins } from '../../src/origin/origins.ts'
@@ -76,5 +79,48 @@ export function fetchFrom(origins: Origins, request: Partial<RequestForOrigin> =
         onError: (error, headSeen) => finish({ error, headSeen }),
       },
     )
+  })
+}
+
+/** A request as a client's is passed on, and what to do on the way. POST unless it says otherwise. */
+export interface Passing extends Partial<RequestForOrigin> {
+  onHead?(status: number, fields: FieldLines): void
+  onInterim?(status: number, fields: FieldLines): void
+  onTrailers?(trailers: FieldLines): void
+  /** Called before anything is sent, with a function that aborts the request. */
+  onAbortable?(abort: () => void): void
+}
+
+/** The response to a passed request: its head, and its body as it comes. */
+export interface Passed {
+  readonly status: number
+  readonly fields: FieldLines
+  readonly body: Readable
+  text(): Promise<string>
+}
+
+/** Sends a request with a body, and resolves with the head of its response. Rejects if there is none. */
+export function pass(origins: Origins, { onHead, onInterim, onTrailers, onAbortable, ...request }: Passing): Promise<Passed> {
+  return new Promise((resolve, reject) => {
+    const body = new Readable({ read: () => exchange.resume() })
+    const exchange = origins.request({ origin: 'api', method: 'POST', target: '/', fields: ['host', 'api.example.com'], ...request }, {
+      onHead: (status, fields) => {
+        onHead?.(status, fields)
+        resolve({ status, fields, body, text: () => text(body) })
+      },
+      onInterim: (status, fields) => onInterim?.(status, fields),
+      onData: (chunk) => {
+        if (!body.push(chunk)) exchange.pause()
+      },
+      onEnd: (trailers) => {
+        if (trailers.length > 0) onTrailers?.(trailers)
+        body.push(null)
+      },
+      onError: (error, headSeen) => {
+        if (headSeen) body.destroy(error)
+        else reject(error)
+      },
+    })
+    onAbortable?.(() => exchange.abort())
   })
 }

@@ -172,7 +172,7 @@ for (const [what, fields] of Object.entries(
   })
 }
 
-// The guard: `decide` in exchange/coalesce/may-read.ts.
+// The guard: `decide` in exchange/coalesce/reading.ts.
 for (const [what, fields, status, headers] of [
   ['Vary', { ...storable, vary: 'X-Lang' }, 200, { 'X-Lang': 'de' }],
   ['max-age of the request', { ...storable, age: '30' }, 200, { 'Cache-Control': 'max-age=10' }],
@@ -258,7 +258,7 @@ for (const [what, rest, ends] of [['has the same', 'onetwo', 'onetwo'], ['has so
   }
 }
 
-// The guards: mayMatch in joinFetch (exchange/coalesce/coalescer.ts), and the verdict in exchange/coalesce/may-read.ts for requests that waited.
+// The guards: mayMatch in joinFetch (exchange/coalesce/coalescer.ts), and purgeState in exchange/coalesce/reading.ts for requests that waited.
 for (const [what, invalidate] of Object.entries({
   'a purge': (house: Scene) => house.purge({ urls: ['http://api.example.com/a'] }),
   'a soft purge': (house: Scene) => house.purge({ urls: ['http://api.example.com/a'], soft: true }),

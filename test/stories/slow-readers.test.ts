@@ -96,6 +96,16 @@ async function slowAndFast(ask: () => Promise<IncomingMessage>, slowFirst: boole
   return { slow, fast }
 }
 
+// The guard: await() in #admit (exchange/coalesce/coalescer.ts). Without it the lead is released after five seconds.
+everyStore.test('a follower that must wait for the end waits for no client either', () => sending(false), async (test, fleet) => {
+  const stuck = await fleet.a.open('/a')
+  stuck.pause()
+  const follower = await fleet.a.get('/a', { Range: 'bytes=-3' })
+  test.same([follower.status, follower.body], [206, body.subarray(-3)])
+  test.equal(await whole(stuck.resume()), digest(body))
+  test.equal(fleet.asked(), 1)
+}, { cache: { rangeFetch: 'whole' } })
+
 // The guard: `at < this.#start` in Tee.read (exchange/fill/tee.ts).
 everyStore.test('a follower that reads nothing delays nobody, and goes on in the store', stepping, async (test, fleet) => {
   const { slow, fast } = await slowAndFast(() => fleet.a.open('/a'), false)

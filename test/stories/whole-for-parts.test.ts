@@ -29,6 +29,11 @@ async function next(): Promise<{ range: string | undefined; response: ServerResp
 
 const shown = (answer: Answer): string => `${answer.status} ${answer.header('content-range') ?? ''} ${answer.complete ? '' : 'cut '}${answer.body.toString()}`
 
+/** Waits until so many requests have waited for another's fetch. */
+async function waiting(house: TestProxy, count: number): Promise<void> {
+  await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { waits: number }).waits === count)
+}
+
 async function scene(test: Test, cache: Readonly<Record<string, unknown>> = {}): Promise<TestProxy> {
   return startProxy(test, { origin: holding(), host: 'api.example.com', cache: { rangeFetch: 'whole', ...cache } })
 }
@@ -88,13 +93,35 @@ t.test('each part is sent as its bytes arrive, several parts in one response too
   test.same(await Promise.all(late), ['206 bytes 8-9/10 ij', '200  abcdefghij', '206 lines 1-1/1 line'])
 })
 
+// The guard: supersede() before the refetch (exchange/fill/fill.ts).
+t.test('an object that becomes private leaves nothing in service that it supersedes', async test => {
+  const house = await scene(test)
+  const first = house.get('/a', { Range: 'bytes=0-1' })
+  ;(await next()).response.writeHead(200, { ...sized, 'cache-control': 'max-age=1, stale-if-error=600' }).end('abcdefghij')
+  await first
+  house.clock.advance(5_000)
+  const second = house.get('/a', { Range: 'bytes=0-1' })
+  ;(await next()).response.writeHead(200, { ...sized, 'cache-control': 'private' }).flushHeaders()
+  const part = await next()
+  test.equal(part.range, 'bytes=0-1')
+  part.response.writeHead(206, { ...fields, 'cache-control': 'private', 'content-range': 'bytes 0-1/10' }).end('xy')
+  test.equal(shown(await second), '206 bytes 0-1/10 xy')
+  const failing = house.get('/a')
+  ;(await next()).response.writeHead(503, { 'cache-control': 'no-store' }).end('down')
+  test.equal(shown(await failing), '503  down')
+})
+
+// The guards: `bodyBytes === Infinity` in exchange/coalesce/reading.ts, and `announcedBytes >= 0` in #relay (exchange/fill/fill.ts).
 t.test('without a length, parts are sent when the whole is stored', async test => {
   const house = await scene(test)
   const part = house.get('/a', { Range: 'bytes=-2' })
   const { response } = await next()
   response.writeHead(200, fields).write('abcde')
+  await eventually(() => house.origin.requests.length === 1)
+  const other = house.get('/a', { Range: 'bytes=0-1' })
+  await waiting(house, 1)
   response.end('fghij')
-  test.equal(shown(await part), '206 bytes 8-9/10 ij')
+  test.same([shown(await part), shown(await other)], ['206 bytes 8-9/10 ij', '206 bytes 0-1/10 ab'])
   test.equal(detail(await house.get('/a', { Range: 'bytes=0-1' })), 'fresh')
 })
 
@@ -147,7 +174,7 @@ t.test('if the fetch breaks off, a client that has nothing yet fetches its part,
   const house = await scene(test)
   const [none, some] = [house.get('/a', { Range: 'bytes=7-8' }), house.get('/a', { Range: 'bytes=3-8' })]
   const { response } = await next()
-  await eventually(async () => (JSON.parse((await house.admin('/v1/stats')).body.toString()) as { waits: number }).waits === 1)
+  await waiting(house, 1)
   response.writeHead(200, sized).write('abcde')
   await house.get('/a', { Range: 'bytes=3-4' })
   response.destroy()

@@ -2,19 +2,12 @@
 import type { Addressed, LogPosition } from '../../policy/stored.ts'
 import type { Lease, Outcome } from '../../store/lease.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
-import type { Stored } from '../../store/store.ts'
 import type { ClientResponse } from '../client/response.ts'
+import type { Reading } from './reading.ts'
+import type { SharedResponse, SharedSource } from './shared-response.ts'
 
-/** A response that is still arriving, as the followers in this process read it. */
-export interface SharedResponse extends Stored {
-  /** The position of the first byte that can still be read before the end has come. */
-  readonly availableFrom: number
-  /** A follower cannot read it, and waits for its end: no reader is to hold it up. */
-  await(): void
-}
-
-/** Returns true if a follower may be served a response that is still arriving. */
-export type MayRead = (shared: SharedResponse) => boolean
+/** Returns how a follower is served a response that is still arriving; undefined if it must wait. */
+export type Judge = (shared: SharedResponse) => Reading | undefined
 
 /**
  * The end of a follower's wait.
@@ -24,12 +17,12 @@ export type MayRead = (shared: SharedResponse) => boolean
  */
 export type Waited =
   | { readonly kind: 'ended'; readonly outcome: Outcome }
-  | { readonly kind: 'reads'; readonly shared: SharedResponse }
+  | { readonly kind: 'reads'; readonly reading: Reading }
   | { readonly kind: 'leads'; readonly lead: Fetch; readonly stealFrom: string }
 
 interface Follower {
   readonly response: Pick<ClientResponse, 'hasLeft'>
-  readonly mayRead: MayRead
+  readonly judge: Judge
   wake(waited: Waited): void
 }
 
@@ -50,7 +43,7 @@ export class Fetch {
   readonly #followers: Follower[] = []
   /** The fetch that its followers wait for too, because this one took too long. */
   #successor: Fetch | undefined
-  #shared: SharedResponse | undefined
+  #source: SharedSource | undefined
   #hasBegun = false
   #isOver = false
   #patience: NodeJS.Timeout | undefined
@@ -73,25 +66,26 @@ export class Fetch {
   }
 
   /** Waits for it, or for a response that arrives and may serve this follower. Never rejects. */
-  follow(response: Pick<ClientResponse, 'hasLeft'>, mayRead: MayRead): Promise<Waited> {
+  follow(response: Pick<ClientResponse, 'hasLeft'>, judge: Judge): Promise<Waited> {
     this.joined = true
     return new Promise(wake => {
-      this.#admit([{ response, mayRead, wake }])
+      this.#admit([{ response, judge, wake }])
     })
   }
 
   /** The response arrives: followers that it may serve read it, now and until the fetch is settled. The others go on waiting. */
-  share(shared: SharedResponse): void {
+  share(source: SharedSource): void {
     if (this.#isOver) return
-    this.#shared = shared
-    this.#admit(this.#followers.splice(0))
+    this.#source = source
+    if (this.#followers.length > 0) this.#admit(this.#followers.splice(0))
   }
 
   #admit(followers: readonly Follower[]): void {
-    const shared = this.#shared
+    const shared = this.#source?.open()
     for (const follower of followers) {
-      if (shared !== undefined && follower.mayRead(shared)) follower.wake({ kind: 'reads', shared })
-      else this.#followers.push(follower)
+      const reading = shared && follower.judge(shared)
+      if (reading === undefined) this.#followers.push(follower)
+      else follower.wake({ kind: 'reads', reading })
     }
     if (this.#followers.length > 0) shared?.await()
     this.#arm()

@@ -3,12 +3,13 @@ import type { RangeAsked } from '../../policy/combine.ts'
 import type { Decision } from '../../policy/decide.ts'
 import type { ForwardReason } from '../../policy/reasons.ts'
 import type { Leases } from '../../store/lease.ts'
+import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
 import type { ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { acquireLease } from './acquire-lease.ts'
-import type { Coalescer, Fetch, SharedResponse } from './coalescer.ts'
+import type { Coalescer, Fetch } from './coalescer.ts'
 import { hitForMissKey, type HitForMiss } from './hit-for-miss.ts'
-import { mayRead, type MayReadParts } from './may-read.ts'
+import { readingOf, type MayReadParts, type Reading } from './reading.ts'
 
 /** A decision that needs the origin. */
 export type FetchDecision = Decision<Stored> & { action: 'validate' | 'fetch' | 'complete' }
@@ -37,7 +38,7 @@ export const maxWaits = 2
 export type FetchTurn =
   | { readonly kind: 'fetch'; readonly attempt: Attempt; readonly asClientMade: boolean }
   | { readonly kind: 'look-again'; readonly attempt: Attempt }
-  | { readonly kind: 'read'; readonly attempt: Attempt; readonly shared: SharedResponse }
+  | { readonly kind: 'read'; readonly attempt: Attempt; readonly reading: Reading }
   | { readonly kind: 'handled' }
 
 export interface FetchTurnParts extends MayReadParts {
@@ -48,6 +49,7 @@ export interface FetchTurnParts extends MayReadParts {
   readonly coalesceWaitMs: number
   /** Shares fetches with the processes that share the store; undefined: this process is alone. */
   readonly leases: Leases | undefined
+  readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
   readonly observer: ExchangeObserver
 }
@@ -79,8 +81,8 @@ async function waitForLeader(parts: FetchTurnParts, exchange: RoutedExchange, de
   const { reason } = decision
   const waits = attempt.waits + 1
   observer.count('waits')
-  const waited = await fetch.follow(exchange.response, shared => mayRead(parts, exchange, shared))
-  if (waited.kind === 'reads') return { kind: 'read', attempt: { waits, reason, lead: undefined }, shared: waited.shared }
+  const waited = await fetch.follow(exchange.response, shared => readingOf(parts, exchange, shared))
+  if (waited.kind === 'reads') return { kind: 'read', attempt: { waits, reason, lead: undefined }, reading: waited.reading }
   if (waited.kind === 'ended') return { kind: 'look-again', attempt: { waits: waited.outcome === 'refused' ? maxWaits : waits, reason, lead: undefined } }
   const { lead, stealFrom } = waited
   return leases === undefined

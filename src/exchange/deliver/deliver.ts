@@ -1,6 +1,7 @@
 // Sends stored responses: head, precondition, range, body; RFC 9111 §4, RFC 9110 §13 and §14.
 import { fieldValue, withoutFields } from '../../http/fields.ts'
 import { hitStatus } from '../../policy/cache-status.ts'
+import { strongValidator } from '../../policy/combine.ts'
 import { contentFields, selectRanges } from '../../policy/part.ts'
 import type { DecisionReason } from '../../policy/reasons.ts'
 import type { Metadata } from '../../policy/stored.ts'
@@ -89,10 +90,13 @@ const contentType: ReadonlySet<string> = new Set(['content-type'])
 /**
  * Sends the rest of a body whose head and first bytes the client has. If it is lost, and the origin no longer has the same, the
  * response is truncated. Never rejects.
+ * @param already the latest bytes that the client has, which the origin's response must repeat; for those before them its strong
+ *   validator must stand
  */
 export async function deliverRest(exchange: RoutedExchange, stored: Stored, already: SentBytes, parts: DeliverParts): Promise<void> {
   const { response } = exchange
-  const rest = continued(exchange, stored, parts).resume(already, stored.meta.bodyBytes)
+  const isProven = already.start === 0 || strongValidator(stored.meta) !== undefined
+  const rest = (isProven ? continued(exchange, stored, parts) : new ResumedBody(stored, undefined)).resume(already, stored.meta.bodyBytes)
   try {
     await writable(response)
     await pipe(exchange, rest, await rest.next())

@@ -16,20 +16,25 @@ export type Refetch = (sink: ResponseSink) => OriginExchange
 export class ResumedBody implements Body {
   readonly bytes = undefined
   readonly #stored: Stored
-  readonly #refetch: Refetch
+  readonly #refetch: Refetch | undefined
 
-  constructor(stored: Stored, refetch: Refetch) {
+  /** @param refetch undefined: a body that is lost cannot be continued */
+  constructor(stored: Stored, refetch: Refetch | undefined) {
     this.#stored = stored
     this.#refetch = refetch
   }
 
   /** @throws BodyGone before the first chunk if the store has nothing, or later if the origin does not have the same either. */
   read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
-    return this.resume({ start, end: start, checksum: 0 }, end)
+    return this.#from({ start, end: start, checksum: 0 }, end, false)
   }
 
   /** As `read`, for a client that has some bytes already. */
-  async *resume(already: SentBytes, end: number): AsyncGenerator<Buffer, void, undefined> {
+  resume(already: SentBytes, end: number): AsyncGenerator<Buffer, void, undefined> {
+    return this.#from(already, end, true)
+  }
+
+  async *#from(already: SentBytes, end: number, hasBegun: boolean): AsyncGenerator<Buffer, void, undefined> {
     const sent = { ...already }
     try {
       for await (const chunk of this.#stored.body.read(sent.end, end)) {
@@ -40,7 +45,7 @@ export class ResumedBody implements Body {
       return
     } catch (error) {
       // Nothing was sent: that is a miss, and the next lookup leads to a fetch.
-      if (sent.end === sent.start) throw error
+      if ((sent.end === already.end && !hasBegun) || this.#refetch === undefined) throw error
     }
     const rest = new OriginRemainder(this.#stored.meta, sent, end)
     rest.begin(this.#refetch(rest))

@@ -3,8 +3,6 @@ import { SpringhouseError } from '../../errors.ts'
 import { type FieldLines, announcedLength } from '../../http/fields.ts'
 import type { OriginExchange, ResponseSink } from '../../origin/origin.ts'
 import { isFailureStatus, type OriginFailure } from '../../policy/decide.ts'
-import type { RangeAsked } from '../../policy/combine.ts'
-import type { NotStoredReason } from '../../policy/reasons.ts'
 import type { ReceivedHead } from '../../policy/storable.ts'
 import type { Outcome } from '../../store/lease.ts'
 import { BackPressure } from './back-pressure.ts'
@@ -14,14 +12,15 @@ import { isConditional, planAgain, type FillOwner, type FillParts, type FillPlan
 import { freshenByHead } from './freshen-by-head.ts'
 import { originFields } from './message-fields.ts'
 import { Sharing } from './sharing.ts'
+import { StaleStandIn } from './stale-stand-in.ts'
 import type { FillState } from './state.ts'
+import { releaseFollowers, reportUnstored } from './unstored.ts'
+import { WantedContent } from './wanted-content.ts'
 import { FillClient, type FillClientListener } from './fill-client.ts'
-import { HeldEvents } from './held-events.ts'
-import { unstoredOutcome } from '../coalesce/outcome.ts'
+import { HeldEvents } from '../held-events.ts'
 import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
-import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, serveStaleMeanwhile, type ServedFill } from './serve-stored.ts'
-import { staleFallback } from '../stale-fallback.ts'
+import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, type ServedFill } from './serve-stored.ts'
 
 /** A fill in progress. It goes on when the client leaves, if the response may be stored. */
 export class Fill implements ResponseSink, ServedFill, FillClientListener {
@@ -34,13 +33,10 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly #requestTimeMs: number
   readonly #pressure: BackPressure
   readonly #sharing: Sharing
-  /** True if the fill requests the missing rest of an incomplete response, for a client that wants the whole. */
-  readonly #forRest: boolean
-  /** The part that the client wants of a response that is fetched whole; undefined: it gets what is fetched. */
-  readonly #wanted: RangeAsked | undefined
+  readonly #wanted: WantedContent
+  readonly #standIn: StaleStandIn
   #state: FillState = 'requesting'
   #origin: OriginExchange | undefined
-  #slowTimer: NodeJS.Timeout | undefined
   #receivedBytes = 0
   #announcedBytes = -1
   /** Events of the origin that wait until the store has removed what the response supersedes. */
@@ -56,23 +52,20 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     this.plan = plan
     this.#owner = owner
     this.storer = new ResponseStorer(parts, exchange.routed, plan)
-    this.#forRest = plan.range !== undefined && exchange.routed.request.range === undefined
-    const { request: { range, ifRange } } = exchange.routed
-    this.#wanted = plan.range === undefined && range !== undefined ? { range, ifRange } : undefined
+    this.#wanted = new WantedContent(plan, exchange.routed)
     this.client = new FillClient(parts, exchange, plan, this)
     this.#requestTimeMs = parts.clock.now()
     // No follower in this process waits for this client. If it blocks the fill for `slowClientMs`, the lead is released, and a
     // follower in another process may fetch. The store keeps the response that was requested last.
     this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
-    this.#sharing = new Sharing(this, this.#pressure, owner.windows, () => this.#abandon())
+    this.#sharing = new Sharing(this, this.#pressure, owner.windows)
+    this.#standIn = new StaleStandIn(this)
   }
 
   start(): void {
     const { routed: { request, route, forwarded } } = this.exchange
     this.client.begin()
-    if (this.client.waits && this.plan.staleFallback !== undefined && route.rules.staleIfSlowMs !== undefined) {
-      this.#slowTimer = setTimeout(this.#originIsSlow, route.rules.staleIfSlowMs)
-    }
+    this.#standIn.begin()
     this.parts.observer.count('fillsBegun')
     try {
       this.#origin = this.parts.origins.request(
@@ -99,7 +92,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onHead(status: number, fields: FieldLines): void {
     const { parts, exchange: { routed }, plan, storer } = this
-    clearTimeout(this.#slowTimer)
+    this.#standIn.end()
     this.exchange.responded(parts.clock.monotonic())
     const head: ReceivedHead = { status, fields, requestTimeMs: this.#requestTimeMs, responseTimeMs: parts.clock.now(), stamp: plan.stamp }
     if (plan.validating !== undefined && status === 304) {
@@ -120,13 +113,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (routed.request.method === 'HEAD') this.#freshening = freshenByHead(parts.store, parts.purgeLog, routed, head)
     this.#announcedBytes = announcedLength(fields)
     storer.begin(head, this.#announcedBytes)
-    if (this.#forRest && this.#takeRest(status)) return
-    if (!storer.open) this.#willNotStore(status)
-    if (this.#wanted !== undefined && status === 200 && !storer.open && this.client.waits) {
-      // The whole is of no use to others, and perhaps much longer than the part.
-      this.#origin?.abort()
-      return this.refetch()
-    }
+    if (this.#wanted.wholeForRest && this.#takeRest(status)) return
+    if (!storer.open) releaseFollowers(this, status, this.#wanted.provesWhole)
     const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)
     if (superseded === undefined) this.#relayHead(status, fields)
     else this.#relayAfter(superseded, status, fields)
@@ -134,14 +122,9 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   // A client that has this response must not be served the superseded one afterwards, by any replica.
   #relayAfter(superseded: Promise<void>, status: number, fields: FieldLines): void {
-    this.#events.hold()
     this.#pressure.hold('store')
-    void superseded.then(() => {
-      this.#events.release(() => {
-        if (this.#state === 'relaying') this.#relayHead(status, fields)
-      })
-      this.#pressure.release('store')
-    })
+    const relay = (): void => (this.#state === 'relaying' ? this.#relayHead(status, fields) : undefined)
+    void this.#events.holdUntil(superseded, relay).then(() => this.#pressure.release('store'))
   }
 
   /** Returns true if the response to a request for the rest of a part does not go to the client, which did not request a part. */
@@ -158,29 +141,13 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     return true
   }
 
-  /** Releases the followers: there is nothing to wait for. */
-  #willNotStore(status: number): void {
-    const reason = this.storer.notStored ?? 'incomplete'
-    const { mayStore, lead } = this.plan
-    this.#notStored(reason)
-    // The rest of a part says nothing about whether the whole may be stored.
-    lead?.settle(unstoredOutcome(this.parts, this.exchange.routed, reason, status, mayStore && !this.#forRest && !this.#isPartOfWhole))
-  }
-
-  // On a route that fetches the whole, a part is requested only if the whole may not be stored.
-  get #isPartOfWhole(): boolean {
-    return this.plan.range !== undefined && this.exchange.routed.fetchesWhole
-  }
-
-  #notStored(reason: NotStoredReason): void {
-    this.exchange.notStored = reason
-    this.parts.observer.notStored(reason)
-  }
-
   #relayHead(status: number, fields: FieldLines): void {
-    if (this.#wanted !== undefined && this.storer.arriving !== undefined && status === 200 && this.client.waits) {
+    if (this.#wanted.partOfWhole && status === 200 && this.client.waits) {
       this.#state = 'completing'
-      return
+      if (this.storer.open) return
+      // The whole is of no use to others, and perhaps much longer than the part.
+      this.#origin?.abort()
+      return this.refetch()
     }
     // A response that this client cannot be sent is not stored either.
     const sent = !this.client.waits || this.client.head(status, fields, this.storer.notStored)
@@ -207,19 +174,19 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #relay(chunk: Buffer): void {
     this.#sharing.push(chunk)
     if (this.client.waits) {
-      const { arriving } = this.#sharing
       if (this.#state === 'relaying' && !this.client.write(chunk)) this.#pressure.hold('client')
       // Where a part lies may depend on the length.
-      else if (this.#state === 'completing' && arriving !== undefined && this.#announcedBytes >= 0) void serveArriving(this, arriving)
+      const arriving = this.#state === 'completing' && this.#announcedBytes >= 0 ? this.#sharing.open() : undefined
+      if (arriving !== undefined) void serveArriving(this, arriving)
     }
-    this.#sharing.update()
+    this.#sharing.setPace()
   }
 
   #store(chunk: Buffer): void {
     const taken = this.storer.write(chunk)
     if (taken === undefined) return
     if (typeof taken === 'string') {
-      this.#willNotStore(200)
+      releaseFollowers(this, 200, this.#wanted.provesWhole)
       void supersede(this.parts, this.exchange.routed, this.plan, 200, taken, undefined)
       this.#sharing.notStored()
       if (!this.client.waits && !this.#sharing.isRead) this.#giveUp()
@@ -241,7 +208,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #finish(outcome: Outcome): void {
     if (this.storer.open) {
       if (isStored(outcome)) this.parts.observer.count('fillsCommitted')
-      else this.#notStored(this.storer.notStored ?? 'store-refused')
+      else reportUnstored(this)
     }
     this.#sharing.complete(this.#last)
     if (this.#state === 'completing') {
@@ -265,9 +232,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     this.settle()
   }
 
-  /** Serves a stale response in place of a failing origin's, if there is one that may be. */
   #serveStale(failure: OriginFailure): boolean {
-    const fallback = staleFallback(this.parts, this.exchange.routed.request, this.plan.staleFallback, failure)
+    const fallback = this.#standIn.inPlaceOf(failure)
     if (fallback === undefined) return false
     this.#state = 'serving-stored'
     void serveStale(this, fallback)
@@ -288,13 +254,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   }
 
   get #planAgain(): FillPlan {
-    return planAgain(this.plan, this.parts.purgeLog.applied, this.#forRest ? undefined : this.#wanted ?? this.plan.range)
-  }
-
-  readonly #originIsSlow = (): void => {
-    if (this.#state !== 'requesting' || !this.client.waits) return
-    const fallback = staleFallback(this.parts, this.exchange.routed.request, this.plan.staleFallback, 'slow')
-    if (fallback !== undefined) void serveStaleMeanwhile(this, fallback)
+    return planAgain(this.plan, this.parts.purgeLog.applied, this.#wanted.rangeAgain)
   }
 
   onDrained(): void {
@@ -308,12 +268,11 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state === 'serving-stored') return
     const mayYetStore = this.#state === 'requesting' ? this.plan.unconditional : this.storer.open
     if (!mayYetStore && !this.#sharing.isRead) return this.#giveUp()
-    this.#sharing.update()
-    if (!this.#sharing.isRead) this.#abandon()
+    this.#sharing.setPace()
+    if (!this.#sharing.isRead) this.abandon()
   }
 
-  /** No client receives it any more. */
-  #abandon(): void {
+  abandon(): void {
     if (this.#state === 'serving-stored' || this.#state === 'done') return
     if (this.#state !== 'requesting' && !this.storer.open) return this.#giveUp()
     if (this.plan.lead?.joined === true) return
@@ -323,7 +282,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   }
 
   onReleased(): void {
-    clearTimeout(this.#slowTimer)
+    this.#standIn.end()
     this.#pressure.clientGone()
   }
 

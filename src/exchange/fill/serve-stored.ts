@@ -27,6 +27,8 @@ export interface ServedFill {
   settle(outcome?: Outcome): void
   /** Fetches again, for the client's own request. */
   refetch(): void
+  /** No client receives it any more. */
+  abandon(): void
   /** Fetches for the client's own request, while this fill goes on without its client. */
   fetchBeside(): void
 }

@@ -1,32 +1,28 @@
-// A fill that is shared: other clients read its tee, and the fill runs at the pace of the fastest.
-import type { Stored } from '../../store/store.ts'
+// A fill that may be shared: other clients read its tee, and the fill runs at the pace of the fastest.
+import type { SharedResponse, SharedSource } from '../coalesce/shared-response.ts'
 import { deliverRest } from '../deliver/deliver.ts'
 import type { BackPressure } from './back-pressure.ts'
+import { EarlyBytes } from './early-bytes.ts'
 import type { ServedFill } from './serve-stored.ts'
-import { Tee } from './tee.ts'
+import { Tee, type TeeListener } from './tee.ts'
 import type { WindowBudget } from './window-budget.ts'
 
-/** The tee of a fill, from the first bytes on, and the pace that its readers allow. */
-export class Sharing {
+/** The tee of a fill, and the pace that its readers allow. There is no tee before the first reader. */
+export class Sharing implements SharedSource, TeeListener {
   readonly #fill: ServedFill
   readonly #pressure: BackPressure
   readonly #windows: WindowBudget
-  readonly #abandoned: () => void
+  /** The bytes before the first reader; undefined: the response may not be shared. */
+  #early: EarlyBytes | undefined
+  #announcedBytes = -1
   #tee: Tee | undefined
   #wasRead = false
   #isOver = false
 
-  /** @param abandoned called when the last reader has left, and the fill has no client of its own */
-  constructor(fill: ServedFill, pressure: BackPressure, windows: WindowBudget, abandoned: () => void) {
+  constructor(fill: ServedFill, pressure: BackPressure, windows: WindowBudget) {
     this.#fill = fill
     this.#pressure = pressure
     this.#windows = windows
-    this.#abandoned = abandoned
-  }
-
-  /** The response that can be read while it arrives; undefined: none. */
-  get arriving(): Stored | undefined {
-    return this.#tee
   }
 
   /** True while clients read it. */
@@ -38,16 +34,31 @@ export class Sharing {
   begin(announcedBytes: number): void {
     const { plan: { lead }, storer: { arriving } } = this.#fill
     if (lead === undefined || arriving === undefined) return
-    this.#tee = new Tee({ ...arriving, bodyBytes: announcedBytes < 0 ? Infinity : announcedBytes }, this.#windows, this.update)
-    lead.share(this.#tee)
+    this.#announcedBytes = announcedBytes
+    this.#early = new EarlyBytes(this.#windows)
+    lead.share(this)
+  }
+
+  open(): SharedResponse | undefined {
+    const meta = this.#fill.storer.arriving
+    if (this.#tee === undefined && this.#early !== undefined && meta !== undefined) {
+      this.#tee = new Tee({ ...meta, bodyBytes: this.#announcedBytes < 0 ? Infinity : this.#announcedBytes }, this.#windows, this.#early, this)
+      this.#early.release()
+    }
+    return this.#tee
   }
 
   push(chunk: Buffer): void {
-    this.#tee?.push(chunk)
+    if (this.#tee === undefined) this.#early?.push(chunk)
+    else this.#tee.push(chunk)
+  }
+
+  changed(): void {
+    this.setPace()
   }
 
   /** Sets the pace anew. A client that holds others up reads the tee from now on, as they do. */
-  readonly update = (): void => {
+  setPace(): void {
     const tee = this.#tee
     if (tee === undefined || this.#isOver) return
     const { client, exchange, parts } = this.#fill
@@ -60,7 +71,7 @@ export class Sharing {
     if (tee.isRead) this.#wasRead = true
     else if (this.#wasRead && !client.waits) {
       this.#wasRead = false
-      this.#abandoned()
+      this.#fill.abandon()
     }
   }
 
@@ -72,13 +83,16 @@ export class Sharing {
   /** All bytes have arrived, and the commit is over. @param last the bytes that were held back until then */
   complete(last: Buffer | undefined): void {
     this.#isOver = true
-    if (last !== undefined) this.#tee?.push(last)
-    this.#tee?.complete(() => this.#fill.storer.stored())
+    this.#early?.release()
+    if (this.#tee === undefined) return
+    if (last !== undefined) this.#tee.push(last)
+    this.#tee.complete(() => this.#fill.storer.stored())
   }
 
   /** No more bytes arrive. */
   break(): void {
     this.#isOver = true
+    this.#early?.release()
     this.#tee?.break()
   }
 }

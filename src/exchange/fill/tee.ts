@@ -2,12 +2,11 @@
 import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../policy/stored.ts'
 import { BodyGone, type Body, type Stored } from '../../store/store.ts'
-import type { SharedResponse } from '../coalesce/coalescer.ts'
+import type { SharedResponse } from '../coalesce/shared-response.ts'
 import type { SentBytes } from '../deliver/resumed-body.ts'
-import type { WindowBudget } from './window-budget.ts'
+import type { EarlyBytes } from './early-bytes.ts'
+import { windowBytes, type WindowBudget } from './window-budget.ts'
 
-/** The most memory that a tee keeps for its readers. */
-const windowBytes = 2_097_152
 /** How far a fill runs ahead of its fastest reader. */
 const aheadBytes = 262_144
 
@@ -18,6 +17,11 @@ interface Piece {
   readonly at: number
   readonly bytes: Buffer
   readonly held: number
+}
+
+/** Called when a reader comes, goes on or leaves, and when a follower waits for the end. */
+export interface TeeListener {
+  changed(): void
 }
 
 /**
@@ -32,14 +36,12 @@ export class Tee implements Body, SharedResponse {
   /** The metadata with which the response will be stored. `bodyBytes` is Infinity if the origin does not announce the length. */
   readonly meta: Metadata
   readonly #budget: WindowBudget
-  readonly #changed: () => void
+  readonly #listener: TeeListener
   #pieces: Piece[] = []
   #held = 0
   /** The window reaches from here to the end of what has arrived. */
   #start = 0
   #end = 0
-  /** CRC-32 of the bytes before the window. */
-  #checksum = 0
   #readers = 0
   /** The furthest position that a reader has reached. */
   #furthest = 0
@@ -51,11 +53,13 @@ export class Tee implements Body, SharedResponse {
   #news: Promise<void> | undefined
   #tell: () => void = () => {}
 
-  /** @param changed called when a reader comes, goes on or leaves, and when a follower waits for the end */
-  constructor(meta: Metadata, budget: WindowBudget, changed: () => void) {
+  /** @param early the bytes before the first reader */
+  constructor(meta: Metadata, budget: WindowBudget, early: EarlyBytes, listener: TeeListener) {
     this.meta = meta
     this.#budget = budget
-    this.#changed = changed
+    this.#listener = listener
+    if (early.chunks.length === 0) this.#start = this.#end = early.bytes
+    for (const chunk of early.chunks) this.#add(chunk)
   }
 
   get body(): Body {
@@ -81,29 +85,33 @@ export class Tee implements Body, SharedResponse {
     return this.#readers > 0 && !this.#isAwaited && this.#end - this.#furthest >= aheadBytes
   }
 
-  /** The bytes that a client has which has received everything that has arrived. */
+  /** The bytes of the window, for a client that has received everything that has arrived. */
   get arrived(): SentBytes {
-    const checksum = this.#pieces.reduce((sum, { bytes }) => crc32(bytes, sum), this.#checksum)
-    return { start: 0, end: this.#end, checksum }
+    const checksum = this.#pieces.reduce((sum, { bytes }) => crc32(bytes, sum), 0)
+    return { start: this.#start, end: this.#end, checksum }
   }
 
   /** From now on the fill waits for no reader: a follower that cannot read here waits for the commit. */
   await(): void {
     if (this.#isAwaited) return
     this.#isAwaited = true
-    this.#changed()
+    this.#listener.changed()
   }
 
   /** Takes bytes that arrived. */
   push(chunk: Buffer): void {
+    this.#add(chunk)
+    this.#trim()
+    this.#wake()
+  }
+
+  #add(chunk: Buffer): void {
     // A small slice would keep the whole buffer of its socket.
     const isSmall = chunk.length * 2 < chunk.buffer.byteLength
     const piece = { at: this.#end, bytes: isSmall ? Buffer.from(chunk) : chunk, held: isSmall ? chunk.length : chunk.buffer.byteLength }
     this.#pieces.push(piece)
     this.#end += chunk.length
     this.#hold(piece.held)
-    this.#trim()
-    this.#wake()
   }
 
   // Readers that are up to date take the last piece in a moment. Without readers, only a window that holds all bytes is of use.
@@ -124,7 +132,6 @@ export class Tee implements Body, SharedResponse {
   #drop(): void {
     const piece = this.#pieces.shift()
     if (piece === undefined) return
-    this.#checksum = crc32(piece.bytes, this.#checksum)
     this.#start = piece.at + piece.bytes.length
     this.#hold(-piece.held)
   }
@@ -174,7 +181,7 @@ export class Tee implements Body, SharedResponse {
   async *read(start: number, end: number): AsyncGenerator<Buffer, void, undefined> {
     let at = start
     this.#readers++
-    this.#changed()
+    this.#listener.changed()
     try {
       while (at < end) {
         if (at < this.#start) return yield* await this.#readRest(at, end)
@@ -190,7 +197,7 @@ export class Tee implements Body, SharedResponse {
     } finally {
       this.#readers--
       if (this.#readers === 0 && this.#state !== 'arriving') this.#hold(-this.#held)
-      this.#changed()
+      this.#listener.changed()
     }
   }
 
@@ -215,7 +222,7 @@ export class Tee implements Body, SharedResponse {
   #advance(position: number): void {
     if (position <= this.#furthest) return
     this.#furthest = position
-    this.#changed()
+    this.#listener.changed()
   }
 
   #more(): Promise<void> {

@@ -1,5 +1,8 @@
 // The memory of all windows of a process, from which clients read responses that are still arriving.
 
+/** The most memory that one fill keeps for clients that read it. */
+export const windowBytes = 2_097_152
+
 /** Counts the bytes that windows keep for readers. */
 export class WindowBudget {
   #bytes = 0

@@ -28,12 +28,15 @@ function stateOf(socket: Socket): State {
   return state
 }
 
-/** Calls `listener` once the client has ended its side of the connection, now if it has. */
-export function whenHalfClosed(socket: Socket, listener: () => void): void {
+const nothing = (): void => {}
+
+/** Calls `listener` once the client has ended its side of the connection, now if it has. Returns a function that forgets the listener. */
+export function whenHalfClosed(socket: Socket, listener: () => void): () => void {
   const state = states.get(socket)
-  if (state === undefined) return // not watched: over TLS the end of one side ends the connection
+  if (state === undefined) return nothing // not watched: over TLS the end of one side ends the connection
   if (state.ended) listener()
   else state.listeners.add(listener)
+  return () => state.listeners.delete(listener)
 }
 
 export function isHalfClosed(socket: Socket | null): boolean {

@@ -39,7 +39,8 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   isEventStream = false
 
   onHalfClosed(listener: () => void): void {
-    whenHalfClosed(this.req.socket, listener)
+    // A connection outlives its responses, and must not keep them.
+    this.once('close', whenHalfClosed(this.req.socket, listener))
   }
 
   putHead(status: number, fields: FieldLines): void {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import type { SpringhouseError } from '../../errors.ts'
+import { relayBody } from '../../exchange/client/relay-body.ts'
 import { sendHead } from '../../exchange/client/sending.ts'
 import type { Pass } from '../../exchange/pass/pass.ts'
 import type { FieldLines } from '../../http/fields.ts'
@@ -11,7 +12,6 @@ import type { Origins, OriginUpgrade, UpgradeSink } from '../../origin/origin.ts
 import { passStatus } from '../../policy/cache-status.ts'
 import { Http1Response } from '../listener/http1-response.ts'
 import { clientFields } from '../../forwarding/response-fields.ts'
-import { relayBody } from './relay-response.ts'
 
 /** A WebSocket's handshake, and the parts that relay it. */
 export interface WebSocketHandshake {

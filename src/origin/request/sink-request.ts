@@ -1,4 +1,4 @@
-// A request for the cache: the response goes to a sink, with back-pressure and abort.
+// A request whose response goes to a sink, with back-pressure and abort.
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
@@ -7,7 +7,8 @@ import type { OriginPool } from '../pool/pool.ts'
 import { OriginRequest } from './origin-request.ts'
 
 /** See Origins.request. */
-export class CacheFetch extends OriginRequest implements OriginExchange {
+export class SinkRequest extends OriginRequest implements OriginExchange {
+  readonly #request: RequestForOrigin
   readonly #sink: ResponseSink
   #body: Dispatcher.DispatchController | undefined
   #paused = false
@@ -17,7 +18,9 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
   #trailers: FieldLines | undefined
 
   constructor(pool: OriginPool, request: RequestForOrigin, sink: ResponseSink) {
-    super(pool, { method: request.method, target: request.target, fields: request.fields, body: null, retryOn: request.retryOn })
+    const { method, target, fields, body = null, retryOn, acceptsTrailers } = request
+    super(pool, { method, target, fields, body, retryOn, acceptsTrailers })
+    this.#request = request
     this.#sink = sink
   }
 
@@ -57,6 +60,11 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
     this.#sink.onEnd(trailers)
   }
 
+  // The body does not show it: undici destroys the body after a server's error too.
+  protected override senderFailed(): boolean {
+    return this.#request.senderGone?.() ?? false
+  }
+
   protected override tried(server: string): void {
     this.#sink.onTry?.(server)
   }
@@ -66,9 +74,11 @@ export class CacheFetch extends OriginRequest implements OriginExchange {
   }
 
   protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
+    // Nobody is left to send the response to.
+    if (this.senderFailed()) return this.abandon()
     this.#body = controller
     if (this.#paused) controller.pause()
-    this.#sink.onHead(status, fields)
+    this.#sink.onHead(status, fields, this.endsAtHead)
   }
 
   protected override alone(): void {

@@ -1,53 +1,22 @@
+// Requests as clients' are passed on: exact bytes, bodies of any kind, and failures of the catalogue.
 import { Readable } from 'node:stream'
 import tap from 'tap'
-import type { Dispatcher } from 'undici'
-import type { ExactRequest, ExactHeaders } from '../../src/origin/request/dispatcher.ts'
-import { exactRequest, upstreamOf } from '../../src/origin/request/dispatcher.ts'
-import type { Origins } from '../../src/origin/origin.ts'
 import { closedPort, startCannedOrigin, startOrigin, startRawOrigin } from '../support/scripted-origin.ts'
-import { originsOf } from './origins-under-test.ts'
+import { originsOf, pass } from './origins-under-test.ts'
 
-/** As reply-from does: its own idea of the target, a copy of the headers. */
-function pass(origins: Origins, exact: Partial<ExactRequest> & { body?: Readable }): Promise<Dispatcher.ResponseData> {
-  const { body, ...rest } = exact
-  const headers = { [exactRequest]: { method: 'GET', target: '/', fields: ['host', 'api.example.com'], ...rest } } as ExactHeaders
-  return origins.dispatcher.request({
-    origin: upstreamOf('api'),
-    path: '/rewritten',
-    method: 'POST',
-    headers: Object.assign({}, headers),
-    ...(body === undefined ? {} : { body }),
-  })
-}
-
-tap.test('a request goes out as it came in, not as `new URL()` and a headers object would have it', async (t) => {
+tap.test('a request goes out as it came in', async (t) => {
   const origin = await startOrigin((_request, response) => response.writeHead(200, ['X-A', '1', 'X-A', '2', 'Connection', 'X-Hop', 'X-Hop', '1']).end('whole'))
   const origins = originsOf({ servers: [origin.url] })
   t.teardown(async () => {
     await origins.close()
     await origin.close()
   })
-  const heads: unknown[] = []
-  const answer = await pass(origins, { method: 'REPORT', target: '/a/./b?{x}', fields: ['host', 'h', 'x-a', '1', 'x-a', '2'],
-    onHead: (status, fields) => heads.push(status, fields.slice(0, 4)) })
-  t.equal(await answer.body.text(), 'whole')
-  t.strictSame(answer.headers['x-a'], ['1', '2'])
-  t.notOk('x-hop' in answer.headers, 'fields of the connection stay behind')
-  t.strictSame(heads, [200, ['x-a', '1', 'x-a', '2']])
+  const answer = await pass(origins, { method: 'REPORT', target: '/a/./b?{x}', fields: ['host', 'h', 'x-a', '1', 'x-a', '2'] })
+  t.equal(await answer.text(), 'whole')
+  t.strictSame([answer.status, answer.fields.slice(0, 4)], [200, ['x-a', '1', 'x-a', '2']])
+  t.notOk(answer.fields.includes('x-hop'), 'fields of the connection stay behind')
   t.match(origin.requests[0], { method: 'REPORT', target: '/a/./b?{x}' })
   t.strictSame(origin.requests[0]?.rawHeaders, ['host', 'h', 'connection', 'keep-alive', 'x-a', '1', 'x-a', '2'])
-})
-
-tap.test('without the exact bytes it takes what undici takes', async (t) => {
-  const origin = await startOrigin((_request, response) => response.end())
-  const origins = originsOf({ servers: [origin.url] })
-  t.teardown(async () => {
-    await origins.close()
-    await origin.close()
-  })
-  await origins.dispatcher.request({ origin: upstreamOf('api'), path: '/p', method: 'GET', headers: { 'X-A': ['1', '2'], host: 'h' } })
-  t.equal(origin.requests[0]?.header('x-a'), '1, 2')
-  t.equal(origin.requests[0]?.target, '/p')
 })
 
 tap.test('a body goes along, by length or in chunks', async (t) => {
@@ -58,10 +27,10 @@ tap.test('a body goes along, by length or in chunks', async (t) => {
     await origin.close()
   })
   const chunked = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('some '), Buffer.from('chunks')], { objectMode: false }) })
-  t.equal(await chunked.body.text(), 'some chunks')
+  t.equal(await chunked.text(), 'some chunks')
   t.equal(origin.requests[0]?.header('transfer-encoding'), 'chunked')
   const sized = await pass(origins, { method: 'POST', fields: ['host', 'h', 'content-length', '5'], body: Readable.from([Buffer.from('sized')], { objectMode: false }) })
-  t.equal(await sized.body.text(), 'sized')
+  t.equal(await sized.text(), 'sized')
   t.equal(origin.requests[1]?.header('content-length'), '5')
 })
 
@@ -73,7 +42,7 @@ tap.test('a POST whose connection could not be made goes to another server, its 
     await origin.close()
   })
   const answer = await pass(origins, { method: 'POST', body: Readable.from([Buffer.from('unread until it is sent')], { objectMode: false }) })
-  t.equal(await answer.body.text(), 'unread until it is sent')
+  t.equal(await answer.text(), 'unread until it is sent')
 })
 
 tap.test('a request that was sent and may have been processed is not sent again', async (t) => {
@@ -91,7 +60,7 @@ tap.test('a request that was sent and may have been processed is not sent again'
   t.equal(other.requests.length, 0)
   for (const method of ['OPTIONS', 'PUT', 'DELETE', 'PROPFIND']) {
     const origins = originsOf({ servers: [broken.url, other.url] })
-    t.equal(await (await pass(origins, { method })).body.text(), 'other', `${method}, idempotent and without a body, is (RFC 9110 §9.2.2)`)
+    t.equal(await (await pass(origins, { method })).text(), 'other', `${method}, idempotent and without a body, is (RFC 9110 §9.2.2)`)
     await origins.close()
   }
 })
@@ -105,13 +74,13 @@ tap.test("failures are the catalogue's", async (t) => {
   })
   for (const [url, code] of [[`http://127.0.0.1:${await closedPort()}`, 'ORIGIN_REFUSED'], [malformed.url, 'ORIGIN_MALFORMED']] as const) {
     const origins = originsOf({ servers: [url] })
-    await t.rejects(pass(origins, {}), { name: 'SpringhouseError', code })
+    await t.rejects(pass(origins, { method: 'GET' }), { name: 'SpringhouseError', code })
     await origins.close()
   }
   const origins = originsOf({ servers: [cut.url] })
-  const answer = await pass(origins, {})
+  const answer = await pass(origins, { method: 'GET' })
   answer.body.once('data', () => cut.connections[0]?.resetAndDestroy())
-  await t.rejects(answer.body.text(), { code: 'ORIGIN_TRUNCATED' })
+  await t.rejects(answer.text(), { code: 'ORIGIN_TRUNCATED' })
   await origins.close()
 })
 
@@ -130,7 +99,7 @@ tap.test('a response that arrives after its client left is discarded, and its co
     await origin.close()
   })
   const heads: number[] = []
-  pass(origins, { senderGone: () => true, onHead: (status) => heads.push(status) }).then(() => t.fail('nobody is there'), () => t.fail('nobody is there'))
+  pass(origins, { method: 'GET', senderGone: () => true, onHead: (status) => heads.push(status) }).then(() => t.fail('nobody is there'), () => t.fail('nobody is there'))
   await gone
   t.strictSame(heads, [])
 })
@@ -151,12 +120,12 @@ tap.test('uploads that come slowly leave connections for others', async (t) => {
     return pass(origins, { method: 'POST', body })
   })
   await origin.nth(3)
-  for (let i = 0; i < 3; i++) t.equal(await (await pass(origins, {})).body.text(), 'GET', 'a connection is left')
+  for (let i = 0; i < 3; i++) t.equal(await (await pass(origins, { method: 'GET' })).text(), 'GET', 'a connection is left')
   t.equal(origin.requests.filter(({ method }) => method === 'POST').length, 3, 'and not for a fourth upload')
   bodies[0]?.push(null)
-  t.equal(await (await answers[0])?.body.text(), 'POST')
+  t.equal(await (await answers[0])?.text(), 'POST')
   for (const body of bodies.slice(1)) body.push(null)
-  for (const answer of answers.slice(1)) t.equal(await (await answer).body.text(), 'POST', 'the fourth has had its turn')
+  for (const answer of answers.slice(1)) t.equal(await (await answer).text(), 'POST', 'the fourth has had its turn')
 })
 
 tap.test('if a request is aborted before its response, its connection to the origin is closed', async (t) => {

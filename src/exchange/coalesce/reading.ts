@@ -1,30 +1,34 @@
 // The right of a follower to read a response that is still arriving: it has it if the stored response could serve it.
 import type { Clock } from '../../clock.ts'
-import { decide, type PurgeState } from '../../policy/decide.ts'
+import { decide, type Decision, type PurgeState } from '../../policy/decide.ts'
 import { selectRanges } from '../../policy/part.ts'
-import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Stored } from '../../store/store.ts'
 import type { RoutedExchange } from '../client/exchange.ts'
-import { verdictNow } from '../lookup.ts'
-import type { SharedResponse } from './coalescer.ts'
+import type { SharedResponse } from './shared-response.ts'
 
 export interface MayReadParts {
   readonly clock: Clock
-  readonly purgeLog: PurgeLog
-  /** Returns whether a soft purge has made a response stale. */
+  /** Returns `stale` for a response that any purge since its fetch began matches. */
   readonly purgeState: (entry: Stored) => PurgeState
 }
 
+/** A response that is still arriving, and the decision to serve it. */
+export interface Reading {
+  readonly shared: SharedResponse
+  readonly decision: Decision<Stored> & { readonly action: 'serve' }
+  readonly nowMs: number
+}
+
 /**
- * Returns true if a follower may be served a response whose end has not come. The policy decides as if it were stored: by Vary,
- * credentials, freshness and the request's own directives. A purge since its fetch began ends it, also for requests that are older.
+ * Returns how a follower is served a response whose end has not come; undefined if it must wait. The policy decides as if it were
+ * stored: by Vary, credentials, freshness and the request's own directives. A purge since its fetch began makes it stale at least,
+ * also for requests that are older.
  */
-export function mayRead({ clock, purgeLog, purgeState }: MayReadParts, { routed }: RoutedExchange, shared: SharedResponse): boolean {
-  if (verdictNow(purgeLog, shared.meta) === 'dead') return false
+export function readingOf({ clock, purgeState }: MayReadParts, { routed }: RoutedExchange, shared: SharedResponse): Reading | undefined {
   const nowMs = clock.now()
   const { request, requestField, route: { rules } } = routed
   const decision = decide(request, [shared], purgeState, requestField, nowMs, rules, () => true)
-  return decision.action === 'serve' && holdsFirstByte(routed, shared, nowMs)
+  return decision.action === 'serve' && holdsFirstByte(routed, shared, nowMs) ? { shared, decision, nowMs } : undefined
 }
 
 // The window may have lost the first bytes that the client wants. Then it waits for the end, for a bounded time.

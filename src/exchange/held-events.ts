@@ -4,20 +4,17 @@
 export class HeldEvents {
   #events: (() => void)[] | undefined
 
-  /** From now on events are kept back. */
-  hold(): void {
-    this.#events = []
-  }
-
   /** Returns true if an event is kept back, to be called later. */
   keep(event: () => void): boolean {
     this.#events?.push(event)
     return this.#events !== undefined
   }
 
-  /** Calls the events that were kept back, after `first`. From now on none is kept back. */
-  release(first: () => void): void {
-    const events = this.#events ?? []
+  /** Keeps events back until `done`; then calls `first`, and those that were kept back. */
+  async holdUntil(done: Promise<void>, first: () => void): Promise<void> {
+    this.#events = []
+    await done
+    const events = this.#events
     this.#events = undefined
     first()
     for (const event of events) event()
