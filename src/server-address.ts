@@ -28,7 +28,12 @@ export function readServerPlace(url: string): ServerPlace | undefined {
   if (socketPath !== undefined) return { origin: 'http://localhost', base: '', socketPath }
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined
   const { origin, pathname } = new URL(url)
-  let end = pathname.length
-  while (pathname[end - 1] === '/') end--
-  return { origin, base: pathname.slice(0, end), socketPath: undefined }
+  return { origin, base: withoutLastSlashes(pathname), socketPath: undefined }
+}
+
+// A loop takes linear time. A regular expression would start again at each of many slashes.
+function withoutLastSlashes(path: string): string {
+  let end = path.length
+  while (path[end - 1] === '/') end--
+  return path.slice(0, end)
 }
