@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { endWithUs } from '../support/children.ts'
 import { ask } from '../support/client.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -42,6 +43,8 @@ async function startLoad(test: Parameters<typeof startProxy>[0], clients: number
   test.teardown(async () => children.forEach(child => child.kill('SIGKILL')))
   const house = await startProxy(test, {
     origin: (_, response) => response.end(),
+    // The proxy decides by time which connections may still be used.
+    clock: systemClock,
     config: { origins: { api: { servers: ports.map(port => `http://127.0.0.1:${port}`) } } },
   })
   const agent = new Agent({ keepAlive: true, maxSockets: clients })

@@ -271,6 +271,11 @@ export class OriginServer implements Weighted {
     this.#logger.warn({ ...this.#named(), err: error, forMs: this.#ejectionMs }, 'origin server ejected')
   }
 
+  /** Records that the server refused a connection: it is probably being stopped, and its other connections must not keep it. */
+  refusedConnection(): void {
+    this.#lines.refused()
+  }
+
   /** Takes the result of a health check. */
   checked(failure: CheckFailure | undefined): void {
     if (failure === undefined) {

@@ -367,6 +367,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     const refused = cause instanceof NotProcessed && !this.#headSeen
     if (!stale && !refused) {
       server.failed(cause)
+      if (error.code === 'ORIGIN_REFUSED') server.refusedConnection()
       this.#pool.refreshAddressesSoon()
     }
     // If nothing was sent, or the server processed nothing, it does not count as a try: every other server may be used.

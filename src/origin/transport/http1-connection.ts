@@ -38,6 +38,8 @@ export class Http1Connection implements Transport, ResponseParserState {
   last = none
   /** True if the current request has a body. */
   uploading = false
+  /** When it was created, by the monotonic clock. */
+  readonly createdMs: number
   /** When it was last released, by the monotonic clock. */
   idleSinceMs = 0
   readonly #home: Home
@@ -53,8 +55,9 @@ export class Http1Connection implements Transport, ResponseParserState {
   /** True if undici returned unread bytes to the socket. */
   #leftOver = false
 
-  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address, maxHeaderBytes }: Http1ConnectionOptions) {
+  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address, maxHeaderBytes }: Http1ConnectionOptions, createdMs: number) {
     this.#home = home
+    this.createdMs = createdMs
     this.client = new Client(url, {
       pipelining: 1,
       headersTimeout: timeouts.headersMs,

@@ -11,6 +11,12 @@ import { Http1Connection, type Http1ConnectionOptions } from './http1-connection
  */
 const surelyOpenMs = { safe: 10, always: 500 } as const
 
+/**
+ * How often a new connection is opened although an idle one is at hand. A server that is being stopped takes no new connections, and
+ * may serve its old ones for as long as they are used: Node's does.
+ */
+const confirmEveryMs = 1_000
+
 /** Returns how many of `most` concurrent requests may be uploads, so that slow senders cannot block all other requests. */
 export function uploadsAmong(most: number): number {
   return Math.max(1, Math.floor(most * 0.75))
@@ -37,6 +43,9 @@ export class Http1Pool implements TransportPool, IdleHolder {
   readonly #mostUploads: number
   #uploads = 0
   #retired = false
+  /** When a connection was last opened, and when the server last refused one. */
+  #openedMs = -Infinity
+  #refusedMs = -Infinity
 
   constructor(options: Http1PoolOptions) {
     this.#options = options
@@ -51,7 +60,8 @@ export class Http1Pool implements TransportPool, IdleHolder {
     }
     // The most recently used connection is the least likely to have been closed.
     const last = this.#idle.at(-1)
-    if (last !== undefined && (waiter.repeatable || this.#isSurelyOpen(last))) {
+    const nowMs = this.#options.clock.monotonic()
+    if (last !== undefined && nowMs - this.#openedMs < confirmEveryMs && (waiter.repeatable || this.#isSurelyOpen(last, nowMs))) {
       this.#idle.pop()
       return this.#start(waiter, last)
     }
@@ -88,8 +98,8 @@ export class Http1Pool implements TransportPool, IdleHolder {
     this.#start(waiter, this.#open(opened))
   }
 
-  #isSurelyOpen(idle: Http1Connection): boolean {
-    return this.#options.clock.monotonic() - idle.idleSinceMs <= surelyOpenMs[this.#options.reuse]
+  #isSurelyOpen(idle: Http1Connection, nowMs: number): boolean {
+    return nowMs - idle.idleSinceMs <= surelyOpenMs[this.#options.reuse]
   }
 
   /** Lets a connection leave its place: see Transport. It closes when its stream has ended. */
@@ -108,7 +118,7 @@ export class Http1Pool implements TransportPool, IdleHolder {
     if (waiter !== undefined) {
       this.#lend(waiter, connection)
       queueMicrotask(() => waiter.start(connection))
-    } else if (this.#retired) queueMicrotask(() => this.#part(connection))
+    } else if (this.#retired || connection.createdMs < this.#refusedMs) queueMicrotask(() => this.#part(connection))
     else {
       connection.idleSinceMs = this.#options.clock.monotonic()
       this.#idle.push(connection)
@@ -140,8 +150,14 @@ export class Http1Pool implements TransportPool, IdleHolder {
     return undefined
   }
 
+  refused(): void {
+    this.#refusedMs = this.#options.clock.monotonic()
+    for (const connection of this.#idle.splice(0)) this.#part(connection)
+  }
+
   #open(connector: buildConnector.connector): Http1Connection {
-    const connection = new Http1Connection(this, this.#options.url, connector, this.#options)
+    this.#openedMs = this.#options.clock.monotonic()
+    const connection = new Http1Connection(this, this.#options.url, connector, this.#options, this.#openedMs)
     this.#all.add(connection)
     return connection
   }

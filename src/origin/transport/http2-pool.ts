@@ -168,6 +168,11 @@ export class Http2Pool implements TransportPool, IdleHolder {
     for (const waiter of refused) waiter.onConnectError(error)
   }
 
+  refused(): void {
+    for (const session of this.#sessions) session.end()
+    this.#http1.refused()
+  }
+
   retire(): void {
     this.#retired = true
     this.#options.sockets.leave(this)

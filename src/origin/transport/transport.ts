@@ -59,6 +59,8 @@ export interface TransportPool {
   acquire(waiter: PoolWaiter): void
   /** Removes a waiter from the queue. False if it already has a transport. */
   cancel(waiter: PoolWaiter): boolean
+  /** Closes idle connections, and the others after their requests, because the server accepts no more. It is probably being stopped. */
+  refused(): void
   /** Closes idle connections and lets requests in flight finish, because the server's address is no longer in DNS. */
   retire(): void
   close(): Promise<void>
