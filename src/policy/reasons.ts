@@ -28,7 +28,7 @@ const badLifetime = 'RFC 9111 §4.2.1: the response gives a lifetime that cannot
 // Records rather than lists, so that a reason that is missing here does not compile.
 const decisions: Record<DecisionReason, string> = {
   'method': 'RFC 9110 §9.2.1: not GET or HEAD, so the origin handles it',
-  'health-path': 'A request for proxy.healthPath, to which the proxy responds: 200, or 503 while it starts or stops',
+  'health-path': 'The path that the configuration names (proxy.healthPath): the proxy responds with 200, or with 503 while it starts or stops',
   'options': 'RFC 9110 §9.3.7: OPTIONS about the proxy itself, which responds: for `*`, or with Max-Forwards: 0',
   'upgrade': 'RFC 9110 §7.8: requests a WebSocket',
   'request-body': 'RFC 9110 §9.3.1: a GET or HEAD with content is not served from cache',
@@ -84,7 +84,7 @@ const notStored: Record<NotStoredReason, string> = {
   'bad-cache-groups': 'RFC 9875 §2: Cache-Groups is not a list of strings, so a purge could not find the response by its groups',
   'incomplete': 'RFC 9111 §3.3: the response is incomplete: it ended too soon',
   'store-refused': 'the store had no room or could not be reached',
-  'session-instruction': 'the response has Springhouse-Session-Set, which concerns one session',
+  'session-instruction': 'the response has Springhouse-Session-Set, which concerns one session, so the store keeps nothing of it',
 }
 
 // The changes with which an operator gets another result. Nothing: the result is right as it is.

@@ -44,6 +44,12 @@ export function sendStatus(response: ClientResponse, status: number): void {
   response.end()
 }
 
+/** Sends a response of fixed fields, and of values that are known to be field values, for what is no request to an origin. */
+export function sendFixed(response: ClientResponse, status: number, fields: FieldLines, body?: string): void {
+  response.putHead(status, fields)
+  response.end(body)
+}
+
 /** Sends a 100 (Continue), which has no fields that Node could refuse. */
 export function sendContinue(response: ClientResponse): void {
   response.putInterim(100, [])
