@@ -44,7 +44,7 @@ const bad: readonly (readonly [text: string, why: RegExp])[] = [
   [head.replace('admin: { host: 127.0.0.1', 'admin: { host: 0.0.0.0'), /a token is needed/],
   [`${head}workers: 2`, /need a shared store/],
   [`${head}workers: many`, /from 1 to 256, or auto/],
-  [`${head}sessions: { enabled: true }`, /not supported yet/],
+  [`${head}sessions: { enabled: true, cookie: { secure: false } }`, /browsers refuse the cookie/],
   [`${head}cache: { keepStale: 60 }`, /a duration with its unit/],
   [`${head}cache: { memory: { maxBytes: 0 } }`, /leaves no store/],
   [`${head}cache: { tags: { fields: [ { name: set-cookie } ] } }`, /set-cookie/i],
