@@ -77,6 +77,20 @@ t.test('without a head in time the connection is closed, and the origin’s requ
   await eventually(() => proxy.origins.status().every(({ pending }) => pending === 0))
 })
 
+// Fails without the check of written bytes in half-closed.ts: a client that has left would hold its connection for `idleMs`.
+t.test('a body that pauses for as long ends with its connection, and with the origin’s request', async (t) => {
+  const origin = await startOrigin((_, response) => {
+    response.writeHead(200, { 'Cache-Control': 'no-store' }).write('begun')
+  })
+  const proxy = await startProxyAlone({ servers: [origin.url] }, { options: { halfClosedMs: 50 } })
+  t.teardown(async () => {
+    await proxy.close()
+    await origin.close()
+  })
+  t.match(await halfClosed(proxy.port, get('/paused')), /begun/)
+  await eventually(() => proxy.origins.status().every(({ pending }) => pending === 0))
+})
+
 // Fails without `yieldIfHalfClosed`: the second client would wait for the first, which may have left.
 for (const method of ['GET', 'DELETE']) {
   t.test(`a ${method} of a half-closed client gives its place to a client that is there`, async (t) => {

@@ -1,6 +1,6 @@
 // The store's side of a fill: decides how the origin's response is stored; RFC 9111 §3, §3.3 and §3.4.
 import { hasField, withoutFields } from '../../http/fields.ts'
-import { isEventStream } from '../../origin/request/body-timeout.ts'
+import { isEventStream } from '../../http/media-type.ts'
 import { combinedPart, isAll, maxCombinedBytes } from '../../policy/combine.ts'
 import { contentFields, receivedContent, partBytes } from '../../policy/part.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'

@@ -1,7 +1,6 @@
 // The timeout for a pause within a response body.
 import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import { fieldValue, type FieldLines } from '../../http/fields.ts'
 
 /**
  * Aborts a body that pauses for too long. undici's own timer starts before the head, but only the head shows whether a body may
@@ -35,14 +34,4 @@ export class BodyTimeout {
 // Shared by all timers. A closure would be created at every miss.
 function lookAfter(watch: BodyTimeout): void {
   watch.look()
-}
-
-/** Returns whether the body may be silent for as long as it likes: an event stream, or gRPC, whose clients have deadlines of their own. */
-export function mayBeSilent(fields: FieldLines): boolean {
-  return isEventStream(fields) || /^application\/grpc(?:-web(?:-text)?)?(?:\+[\w.-]+)?\s*(?:;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
-}
-
-/** Returns whether the response is an event stream, which is silent while no event happens. */
-export function isEventStream(fields: FieldLines): boolean {
-  return /^text\/event-stream\s*(;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
 }

@@ -5,9 +5,10 @@ import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
 import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
+import { isEventStream, isGrpc } from '../../http/media-type.ts'
 import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
 import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
-import { BodyTimeout, isEventStream, mayBeSilent } from './body-timeout.ts'
+import { BodyTimeout } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
@@ -226,10 +227,11 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#bodiless = status === 304 || status === 204
     this.#mustBeEmpty = status === 205
     this.#transport?.answering(controller)
-    const streams = isEventStream(fields) && this.#outgoing.method !== 'HEAD' && !this.#bodiless
+    const isSilent = isEventStream(fields)
+    const streams = isSilent && this.#outgoing.method !== 'HEAD' && !this.#bodiless
     if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !mayBeSilent(fields)) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !isSilent && !isGrpc(fields)) this.#idle = new BodyTimeout(controller, idleMs)
     this.#headSeen = true
     this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
     this.#beginning = { controller, status, fields, chunks: [] }

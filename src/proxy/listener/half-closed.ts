@@ -45,7 +45,7 @@ export function isHalfClosed(socket: Socket | null): boolean {
 
 /**
  * Makes a plain listener write its responses to clients that have ended their side. An event stream ends with that side, and so does
- * a request whose head takes longer than `patienceMs`.
+ * a request whose head takes longer than `patienceMs`, or whose body pauses for as long: nothing else shows that its client has left.
  */
 export function serveHalfClosed(server: Server, patienceMs = halfClosedMs): void {
   if (server instanceof TlsServer) return // Node ends the connection otherwise. It closes it behind the last response now.
@@ -59,13 +59,16 @@ export function serveHalfClosed(server: Server, patienceMs = halfClosedMs): void
       for (const listener of state.listeners) listener()
       state.listeners.clear()
       let checks: NodeJS.Timeout | undefined
+      let writtenBefore = socket.bytesWritten
       const check = (): void => {
-        // A response that has begun goes on. The next one on the connection is checked too.
-        if (inFlight()?.headersSent === false) socket.destroy()
+        // A response that has begun goes on while bytes arrive. The next one on the connection is checked too.
+        const isSilent = socket.bytesWritten === writtenBefore
+        writtenBefore = socket.bytesWritten
+        if (inFlight()?.headersSent === false || (isSilent && socket.writableLength === 0)) socket.destroy()
       }
       const first = setTimeout(() => {
         check()
-        checks = setInterval(check, checkedEveryMs)
+        checks = setInterval(check, Math.max(checkedEveryMs, patienceMs))
       }, patienceMs)
       socket.once('close', () => {
         clearTimeout(first)

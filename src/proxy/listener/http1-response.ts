@@ -2,7 +2,8 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { ClientResponse } from '../../exchange/client/response.ts'
-import { fieldValue, linePairs, type FieldLines } from '../../http/fields.ts'
+import { linePairs, type FieldLines } from '../../http/fields.ts'
+import { isEventStream } from '../../http/media-type.ts'
 import { hasBody } from '../admission/framing.ts'
 import { endConnection } from './connection.ts'
 import { isHalfClosed, whenHalfClosed } from './half-closed.ts'
@@ -44,7 +45,7 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage> ex
   }
 
   putHead(status: number, fields: FieldLines): void {
-    this.isEventStream = /^text\/event-stream\s*(?:;|$)/i.test(fieldValue(fields, 'content-type') ?? '')
+    this.isEventStream = isEventStream(fields)
     if (this.isEventStream && isHalfClosed(this.socket)) return this.cut()
     // With the phrase: Node would reuse the phrase of a refused head.
     this.writeHead(status, STATUS_CODES[status] ?? 'unknown', fields as string[])
