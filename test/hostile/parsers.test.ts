@@ -11,6 +11,7 @@ import { matchesList, strongMatch } from '../../src/http/etag.ts'
 import { connectionNamed, fieldLines, fieldValue, listMembers } from '../../src/http/fields.ts'
 import { sendableLinks } from '../../src/http/links.ts'
 import { cdnLoopPasses, viaPasses } from '../../src/forwarding/loop.ts'
+import { isEventStream, isGrpc } from '../../src/http/media-type.ts'
 import { compileNames } from '../../src/http/name-globs.ts'
 import { acceptsCodings, contentCodings } from '../../src/http/content-codings.ts'
 import { normaliseSelecting } from '../../src/http/negotiation.ts'
@@ -40,6 +41,7 @@ const targets: Readonly<Record<string, readonly ((value: string) => unknown)[]>>
   'fields.ts': [listMembers, value => connectionNamed(['connection', value]), value => fieldLines([value, value]), value => fieldValue([value, value, value, value], value)],
   'links.ts': [sendableLinks],
   'loop.ts': [value => viaPasses(value, 'springhouse'), value => cdnLoopPasses(value, 'springhouse')],
+  'media-type.ts': [value => isEventStream(['content-type', value]), value => isGrpc(['content-type', value])],
   'name-globs.ts': [compileNames(['utm_*', '*_ref', 'a*a*a*b', '*']), value => compileNames([value])('a')],
   'content-codings.ts': [contentCodings, value => acceptsCodings(value, 'gzip'), value => acceptsCodings('gzip, *;q=0.5', value)],
   'negotiation.ts': ['accept', 'accept-encoding', 'accept-language', 'x'].map(name => (value: string) => normaliseSelecting(name, value)),
@@ -78,6 +80,8 @@ const words = [
   '=',
   ' ',
   '\t',
+  'text/event-stream',
+  'application/grpc-web+proto',
   'W/"a"',
   '"a"',
   '*',
