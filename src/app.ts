@@ -129,6 +129,8 @@ export async function startApp(
     get tokens() {
       return config.admin.tokens
     },
+    sessionTtlMs: config.admin.sessionTtl,
+    loginsPerMinute: config.admin.loginsPerMinute,
     store,
     purgeLog,
     origins,

@@ -1,7 +1,7 @@
 // The two listeners: the public proxy and the admin API.
 import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
-import { choice, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
+import { choice, duration, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
 
 const port = (number: number, what: string) => whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free port.` })
 
@@ -89,6 +89,11 @@ export const adminSchema = section({
     description:
       'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
+  sessionTtl: duration({ min: MINUTE, max: 30 * DAY, default: HOUR,
+    prose:
+      'How long a login of a browser at the admin listener lasts. A login is a cookie that is signed with its token: to end all logins of a token before that, remove the token.' }),
+  loginsPerMinute: whole({ min: 1, max: 10_000, default: 10,
+    prose: 'Failed logins from one address within a minute, in each process. After that its logins get 429 until the minute is over. Bearer tokens are not affected.' }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 
 export const logSchema = section({
