@@ -143,6 +143,8 @@ export async function startApp(
     get tokens() {
       return config.admin.tokens
     },
+    sessionTtlMs: config.admin.sessionTtl,
+    loginsPerMinute: config.admin.loginsPerMinute,
     store,
     purgeLog,
     origins,

@@ -2,11 +2,13 @@
 import { parse as parseQuery } from 'node:querystring'
 import { fastify, LogController, type FastifyInstance, type RouteOptions } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
+import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
 import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
+import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
@@ -73,8 +75,9 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
+  auditRequests(app, parts)
   refuseOtherSites(app)
-  requireTokens(app, parts)
+  const access = requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.scope !== 'open') await turns.next()
   })
@@ -85,6 +88,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   trafficRoutes(app, parts, gathered)
   const metrics = metricsRoute(app, parts)
   parts.workers?.report({ metrics, ...own })
+  loginRoutes(app, access, parts)
   purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)

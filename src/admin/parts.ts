@@ -1,5 +1,5 @@
 // The parts of the process that the admin endpoints use.
-import type { AdminToken } from './auth.ts'
+import type { AdminToken } from './token.ts'
 import type { Store } from '../store/store.ts'
 import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -30,6 +30,10 @@ export interface ShownRoute {
 export interface AdminParts {
   /** The accepted tokens. Without any, only /healthz and /readyz can be used. A reload replaces the list. */
   readonly tokens: readonly AdminToken[]
+  /** How long a login lasts, in milliseconds. */
+  readonly sessionTtlMs: number
+  /** Failed logins of an address within a minute, after which its logins get 429. */
+  readonly loginsPerMinute: number
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly origins: Origins

@@ -141,6 +141,8 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       { name: 'dashboard', token: reader, scopes: ['read'] },
       { name: 'deploy', token: purger, scopes: ['read', 'purge'] },
     ],
+    sessionTtlMs: 3_600_000,
+    loginsPerMinute: 10,
     store,
     purgeLog,
     origins: {

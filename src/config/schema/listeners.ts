@@ -89,6 +89,11 @@ export const adminSchema = section({
     description:
       'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
+  sessionTtl: duration({ min: MINUTE, max: 30 * DAY, default: HOUR,
+    prose:
+      'How long a login of a browser at the admin listener lasts. A login is a cookie that is signed with its token: to end all logins of a token before that, remove the token.' }),
+  loginsPerMinute: whole({ min: 1, max: 10_000, default: 10,
+    prose: 'Failed logins from one address within a minute, in each process. After that its logins get 429 until the minute is over. Bearer tokens are not affected.' }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 
 export const logSchema = section({
