@@ -1,7 +1,7 @@
 // The schema of every setting: type, bounds, default, unit and prose. All else about configuration derives from it.
 import { Type, type Static } from '../json-schema.ts'
 import { section } from './schema/leaf.ts'
-import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
+import { adminSchema, coherenceSchema, logSchema, observeSchema, proxySchema } from './schema/listeners.ts'
 import { type originSchema, originsSchema } from './schema/origins.ts'
 import { type routeSchema, routesSchema } from './schema/routes.ts'
 import { sessionsSchema } from './schema/sessions.ts'
@@ -16,6 +16,7 @@ export const configSchema = section({
   cache: cacheSchema,
   coherence: coherenceSchema,
   log: logSchema,
+  observe: observeSchema,
   sessions: sessionsSchema,
   workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
     default: 1,
