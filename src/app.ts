@@ -8,7 +8,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
-import type { AdminReload } from './admin/parts.ts'
+import type { AdminReload, ShownRoute } from './admin/parts.ts'
 import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { listenerPems } from './config/certificates.ts'
@@ -20,6 +20,7 @@ import { drainable } from './drain.ts'
 import { Counters } from './exchange/counters.ts'
 import { createCache, type Cache } from './exchange/cache.ts'
 import { BothObservers } from './exchange/client/observer.ts'
+import type { Route } from './exchange/routing/route.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import { AccessLog } from './log/access-log.ts'
@@ -28,6 +29,7 @@ import { targetMask } from './log/masking.ts'
 import { linesDropped, standardOutput } from './log/outputs.ts'
 import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
+import { Observation } from './observe/observation.ts'
 import { createOrigins } from './origin/origins.ts'
 import { CertificateChoice } from './proxy/listener/certificates.ts'
 import { createRedirect } from './proxy/listener/redirect.ts'
@@ -72,16 +74,26 @@ export async function startApp(
   const logger = options.logger ?? createLogger(config.log)
   let ready = false
   const counters = new Counters()
+  const mask = targetMask(config.log.query)
   const requestLog = new RequestLog({
     access: new AccessLog(config.log, { sink: options.accessSink ?? standardOutput, format: lineFormat(config.log) }),
     logger,
     clock,
-    mask: targetMask(config.log.query),
+    mask,
     ...(options.crew !== undefined && { worker: String(process.pid) }),
   })
-  const observer = new BothObservers(counters, requestLog)
+  const observation = config.observe.enabled
+    ? new Observation({
+      clock,
+      historyMs: config.observe.history,
+      top: { clock, mask, sampleOneIn: config.observe.sampleOneIn, places: config.observe.topKeys },
+    })
+    : undefined
+  const logged = new BothObservers(counters, requestLog)
+  const observer = observation === undefined ? logged : new BothObservers(observation.observer, logged)
   const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
-  const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
+  const pools = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
+  const origins = observation === undefined ? pools : observation.origins(pools)
   const storage = openStorage(config, clock, logger)
   const { store, purgeLog, leases } = storage
   const { viaName } = config.proxy
@@ -90,6 +102,8 @@ export async function startApp(
   const identified: OpenIdentities | undefined = hasSources(config)
     ? await openIdentities({ config, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
     : undefined
+  const routes = compileRoutes(config)
+  let shownRoutes = routesToShow(routes)
   const cache = createCache({
     clock,
     store,
@@ -99,7 +113,7 @@ export async function startApp(
     observer,
     viaName,
     ...(identified !== undefined && { identities: identified.identities }),
-    routes: compileRoutes(config),
+    routes,
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
     purgeWaitMs: config.coherence.purgeWaitMs,
@@ -130,10 +144,14 @@ export async function startApp(
     get tokens() {
       return config.admin.tokens
     },
+    sessionTtlMs: config.admin.sessionTtl,
+    loginsPerMinute: config.admin.loginsPerMinute,
     store,
     purgeLog,
     origins,
     counters,
+    observation,
+    routes: () => shownRoutes,
     ...(identified !== undefined &&
       { sessionCounts: () => identified.counters, tokenCounts: () => identified.tokenCounters, sessionAdministration: identified.administration,
         keySet: () => identified.keySet() }),
@@ -195,6 +213,7 @@ export async function startApp(
     await proxyDrain.drain(() => proxy.close(), left())
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
+    observation?.close()
     await origins.close()
     identified?.close()
     sessionRedis?.close()
@@ -253,12 +272,14 @@ export async function startApp(
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
-      const routes = compileRoutes(config)
+      const reloadedRoutes = compileRoutes(config)
       // First the origins, because the routes lead to them.
       origins.reload(servers)
-      cache.reload(routes)
+      cache.reload(reloadedRoutes)
+      shownRoutes = routesToShow(reloadedRoutes)
+      observation?.numbers.keep(new Set(shownRoutes.map(({ id }) => id)))
       storage.fingerprints?.change(configurationFingerprint(config))
-      logger.info({ routes: routes.length }, 'configuration reloaded')
+      logger.info({ routes: reloadedRoutes.length }, 'configuration reloaded')
       return waiting
     },
   }
@@ -266,9 +287,16 @@ export async function startApp(
 
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
+/** The routes as the admin API shows them. Routes with the same id are one, because they share their numbers. */
+function routesToShow(routes: readonly Route[]): ShownRoute[] {
+  const shown = new Map<string, ShownRoute>()
+  for (const { id, origin, rules } of routes) if (!shown.has(id)) shown.set(id, { id, origin, mode: rules.enabled ? 'cache' : 'bypass' })
+  return [...shown.values()]
+}
+
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
-  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'sessions', 'auth', 'workers'] as const
+  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'observe', 'sessions', 'auth', 'workers'] as const
   const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
   const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')

@@ -57,7 +57,7 @@ const catalogue = {
   SESSION_UNCONFIRMED: { status: 503, source: 'store', sentence: 'The change of the session may not have been written.', proxyError: 'proxy_internal_response' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid for this endpoint.' },
   ADMIN_THROTTLED: { status: 429, source: 'client', sentence: 'Too many requests with a token that is not valid came from this address.' },
-  UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid bearer token is needed.' },
+  UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid token is needed, as a bearer token or by a login.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token lacks the required scope.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'This path does not exist.' },
   FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests from other web sites are refused.' },

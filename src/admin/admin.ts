@@ -2,17 +2,21 @@
 import { parse as parseQuery } from 'node:querystring'
 import { fastify, LogController, type FastifyInstance, type RouteOptions } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
+import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
+import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
+import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { purgeRoutes } from './purge.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
-import { statusRoutes } from './status.ts'
+import { ownReports, statusRoutes } from './status.ts'
+import { trafficRoutes } from './traffic.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 import type { AdminParts } from './parts.ts'
@@ -60,6 +64,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRoute', (route) => void routes.push(route))
 
   app.setValidatorCompiler(schemaCompiler)
+  // Schemas of responses describe. They are not compiled, which would cost time at the start, and remove what they do not name.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')
@@ -69,14 +75,20 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
+  auditRequests(app, parts)
   refuseOtherSites(app)
-  requireTokens(app, parts)
+  const access = requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.scope !== 'open') await turns.next()
   })
 
-  const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
-  parts.workers?.report(own)
+  const own = ownReports(parts)
+  const gathered = new Gathered(parts, own)
+  statusRoutes(app, parts, gathered)
+  trafficRoutes(app, parts, gathered)
+  const metrics = metricsRoute(app, parts)
+  parts.workers?.report({ metrics, ...own })
+  loginRoutes(app, access, parts)
   purgeRoutes(app, parts, turns)
   explainRoutes(app, parts)
   entriesRoutes(app, parts, parts.nextTurn)

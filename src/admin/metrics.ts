@@ -201,7 +201,7 @@ export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Pro
   const registry = metricsRegistry(parts)
   const { workers } = parts
   if (workers !== undefined) registry.setDefaultLabels({ worker: workers.worker })
-  const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics')]))
+  const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics', undefined)]))
   app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await (await all()).metrics()))
   return () => registry.getMetricsAsJSON()
 }

@@ -1,5 +1,5 @@
 // The parts of the process that the admin endpoints use.
-import type { AdminToken } from './auth.ts'
+import type { AdminToken } from './token.ts'
 import type { Store } from '../store/store.ts'
 import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
@@ -10,6 +10,7 @@ import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
 import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
+import type { Observation } from '../observe/observation.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerGroup } from './workers.ts'
@@ -18,10 +19,21 @@ import type { Comparison } from './worker-report.ts'
 /** Reloads the configuration. `waiting` names the sections whose changes take effect at the next start. */
 export type AdminReload = () => Promise<{ readonly done: true; readonly waiting: readonly string[] } | { readonly done: false; readonly problems: readonly RequestError[] }>
 
+/** A route, as the endpoints show it. */
+export interface ShownRoute {
+  readonly id: string
+  readonly origin: string
+  readonly mode: 'cache' | 'bypass'
+}
+
 /** The parts that the listener shows and uses. Closing the listener closes none of them. */
 export interface AdminParts {
   /** The accepted tokens. Without any, only /healthz and /readyz can be used. A reload replaces the list. */
   readonly tokens: readonly AdminToken[]
+  /** How long a login lasts, in milliseconds. */
+  readonly sessionTtlMs: number
+  /** Failed logins of an address within a minute, after which its logins get 429. */
+  readonly loginsPerMinute: number
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly origins: Origins
@@ -33,6 +45,10 @@ export interface AdminParts {
   purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
+  /** The numbers of this process; undefined if `observe.enabled` is false. */
+  readonly observation?: Observation | undefined
+  /** The routes of the configuration, in its order, each id once. */
+  routes(): readonly ShownRoute[]
   /** Lists, changes and ends sessions; undefined while sessions are off. */
   readonly sessionAdministration?: SessionAdministration | undefined
   /** The public keys of sessions as a JSON text; undefined while sessions are off. */

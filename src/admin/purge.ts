@@ -61,6 +61,14 @@ function summary(purge: Purge): Record<string, unknown> {
   return { urls: purge.urls.length, prefixes: purge.prefixes.length, tags: purge.tags.length, tagsMatch: purge.tagsMatch, all: purge.all, first: named.slice(0, 5) }
 }
 
+/** Returns a short text for the audit trail. */
+function shortText(purge: Purge): string {
+  const names = [...purge.tags.map(tag => `tag ${tag}`), ...purge.urls.map(url => showPattern(url)), ...purge.prefixes.map(prefix => `${showPattern(prefix)}…`)]
+  const [first = 'nothing'] = names
+  const what = purge.all ? 'everything' : names.length === 1 ? first : `${first} and ${names.length - 1} more`
+  return purge.soft ? `${what}, soft` : what
+}
+
 function showRecord(record: PurgeRecord): unknown {
   const { purge } = record
   return {
@@ -87,8 +95,9 @@ const recentQuery = Type.Object(
 const charsPerTurn = 65_536
 
 export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turns): void {
-  app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
+  app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge', audit: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
     const purge = toPurge(request.body)
+    request.audited = shortText(purge)
     const keyed = await parts.keyed(purge, () => turns.next())
     const chars = keyed.urls.reduce((sum, url) => sum + url.target.length, 0)
     if (chars > maxKeyedChars)

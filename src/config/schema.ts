@@ -2,7 +2,7 @@
 import { Type, type Static } from '../json-schema.ts'
 import { authSchema } from './schema/auth.ts'
 import { section } from './schema/leaf.ts'
-import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
+import { adminSchema, coherenceSchema, logSchema, observeSchema, proxySchema } from './schema/listeners.ts'
 import { type originSchema, originsSchema } from './schema/origins.ts'
 import { type routeSchema, routesSchema } from './schema/routes.ts'
 import { sessionsSchema } from './schema/sessions.ts'
@@ -17,6 +17,7 @@ export const configSchema = section({
   cache: cacheSchema,
   coherence: coherenceSchema,
   log: logSchema,
+  observe: observeSchema,
   sessions: sessionsSchema,
   auth: authSchema,
   workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {

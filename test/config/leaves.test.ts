@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { configNode, memberSchema, type SchemaNode } from '../../src/config/node.ts'
 import { listeners } from './leaves/listeners.ts'
+import { observe } from './leaves/observe.ts'
 import { origins } from './leaves/origins.ts'
 import type { Probe } from './leaves/probe.ts'
 import { processes } from './leaves/process.ts'
@@ -21,7 +22,7 @@ const exceptions: Readonly<Record<string, string>> = Object.fromEntries(
 
 t.setTimeout(360_000)
 
-const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...auth, ...storage, ...processes }
+const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...auth, ...storage, ...processes, ...observe }
 
 /** Every setting that is no section, including those in a map or a list of sections. */
 function leavesOf(node: SchemaNode, path: string): string[] {
