@@ -52,7 +52,7 @@ async function endOf(parts: ContinuationParts, exchange: RoutedExchange, asked: 
 
 /** Returns how this client reads a response that is arriving; undefined if it must wait for the end. */
 function readingFrom({ clock, purgeLog }: ContinuationParts, { routed }: RoutedExchange, shared: SharedResponse, lost: Metadata, from: number): Reading | undefined {
-  // Its length is compared with the one that the client was told.
+  // Its length must be known, because the client knows the length of the lost response.
   if (shared.availableFrom > from || (lost.bodyBytes !== Infinity && shared.meta.bodyBytes === Infinity)) return undefined
   const nowMs = clock.now()
   const { request, requestField, route: { rules }, sharing: { mark } } = routed

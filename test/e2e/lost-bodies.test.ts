@@ -146,7 +146,7 @@ for (const [what, later] of Object.entries(other)) {
     t.equal(answer.status, 200)
     t.equal(answer.complete, false)
     t.ok(body.equals(Buffer.concat([answer.body, body.subarray(answer.body.length)])), 'the received beginning was right')
-    // What the origin sent may be on its way into the store: this request ends after it.
+    // The origin's response may be on its way into the store: this request ends after it.
     answers = whole(body)
     await house.get(path)
   })

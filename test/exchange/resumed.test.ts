@@ -28,7 +28,7 @@ interface Rest {
   readonly alone?: string
 }
 
-/** What a client gets that has `had` when the store has lost the rest. */
+/** Returns the bytes that a client receives, if it has `had` when the store has lost the rest. */
 async function received({ shared, alone = text }: Rest, had = 'abcd'): Promise<string> {
   const lost = stored(had, new BodyGone('lost'))
   let fetched = 0

@@ -295,7 +295,7 @@ t.test('if the response is for one client by then, each follower fetches for its
   test.equal(held.all.length, 4)
 })
 
-t.test('if the second fetch breaks off as well, each follower is cut', async test => {
+t.test('if the second fetch breaks off as well, the response of each follower is truncated', async test => {
   const { held, read: get } = await scene(test)
   const lead = get()
   const response = await held.begin(0, sized, 'one')

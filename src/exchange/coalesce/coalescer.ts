@@ -161,7 +161,7 @@ export class Coalescer {
     return lead
   }
 
-  /** True if there is a lead that this request could wait for. A request that does not wait asks this: nobody takes over for it. */
+  /** True if there is a lead that this request could wait for. For a request that will not wait: no other request takes over a fetch for it. */
   isFetched(key: string, asked: { readonly url: Addressed }): boolean {
     return this.#shared(key, asked) !== undefined
   }

@@ -58,7 +58,7 @@ export class ResumedBody implements Body {
     try {
       yield* counted(new RepeatedBody(shared, sent).read(end), sent)
     } catch (error) {
-      // One fetch was for all its readers. A reader that is too slow for that one fetches for itself.
+      // All readers had the same fetch. A reader that is too slow for it fetches for itself.
       if (!(error instanceof FellBehind)) throw error
       yield* this.#readAlone(this.#continuation, sent, end)
     }
