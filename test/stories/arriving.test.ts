@@ -279,7 +279,22 @@ everyStore.test('a fetch that breaks off is fetched once for those that read it 
   test.equal(fleet.asked(), 2)
 })
 
-// The guard: `decide` in readingFrom (exchange/continuation.ts).
+// The guard: `decide` in readingFrom and storedNow (exchange/continuation.ts).
+t.test('if the response depends on the request by then, a follower that it does not match fetches for itself', async test => {
+  const { held, read: get } = await scene(test)
+  const lead = get({ 'X-Lang': 'en' })
+  const response = await held.begin(0, sized, 'one')
+  await (await lead).has('one')
+  const english = await get({ 'X-Lang': 'en' })
+  const spanish = await get({ 'X-Lang': 'es' })
+  for (const other of [english, spanish]) await other.has('one')
+  response.destroy()
+  ;(await held.begin(1, { ...sized, vary: 'X-Lang' }, 'one')).end('two')
+  test.equal(held.all[1]?.request.headers['x-lang'], 'en')
+  ;(await held.begin(2, { ...sized, vary: 'X-Lang' }, 'one')).end('dos')
+  test.same([await english.end(), await spanish.end()], ['onetwo', 'onedos'])
+})
+
 t.test('if the response is for one client by then, each follower fetches for itself', async test => {
   const { held, read: get } = await scene(test)
   const mine = { ...sized, 'cache-control': 'private' }
