@@ -9,14 +9,13 @@ import { eventually } from '../support/log.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { Replica } from '../support/replica.ts'
 import { Data, Life } from './history.ts'
+import { claimsOf, codeOf, cookieOf, instructionOf, membersOf, operations, valuesOf, type Operation } from './history-requests.ts'
 import { obedient, type Claims } from './support.ts'
 
 /** The faults of a round. `none` is the most frequent. */
 const faults = { 'none': 8, 'redis hangs': 2, 'redis is emptied': 1, 'redis is lost': 1, 'a replica is killed': 1 } as const
 type Fault = keyof typeof faults
-
-const operations = { 'set': 6, 'remove': 1, 'set nested': 5, 'count': 3, 'read': 5, 'rotate': 1, 'login': 1, 'logout': 0.4, 'logout everywhere': 0.2 } as const
-type Operation = keyof typeof operations
+const faultNames = Object.keys(faults) as Fault[]
 
 const members = ['a', 'b', 'cart.x', 'cart.y', 'cart.z'] as const
 
@@ -72,7 +71,7 @@ class Scene {
   readonly #people: Person[] = []
   /** Sessions that have ended: their cookies stay worthless. */
   readonly #ended: Pick<Person, 'cookie' | 'life'>[] = []
-  /** What may end sessions of a user, or of everybody, in this round. */
+  /** The causes that may end sessions of a user, or of everybody, in this round. */
   #dangers: Danger[] = []
   #tick = 0
   #value = 0
@@ -128,7 +127,8 @@ class Scene {
   async round(number: number): Promise<void> {
     while (this.#people.length < 4) this.#people.push(await this.#newPerson())
     const flows = this.#people.flatMap(person => Array.from({ length: this.#random.between(1, 3) }, () => this.#flow(person, this.#random.fork(`${number} ${this.#value++}`))))
-    const fault: Fault = this.#random.weighted(faults)
+    // Each kind once, and then by chance.
+    const fault = faultNames[number] ?? this.#random.weighted(faults)
     this.result.faults[fault] = (this.result.faults[fault] ?? 0) + 1
     await Promise.all([...flows, this.#disturb(fault)])
     await this.#recovered()
@@ -212,14 +212,14 @@ class Scene {
     return doomed
   }
 
-  /** A session that began by a log-in: what was under way meanwhile may have ended it already. */
+  /** A session that began by a log-in: a danger of the same time may have ended it already. */
   #lifeOf(user: string | undefined, start: number, end: number): Life {
     const life = new Life(end)
     for (const danger of this.#dangers) if ((danger.user === undefined || danger.user === user) && danger.end > start) life.mayEnd(danger.start)
     return life
   }
 
-  /** `done`: as it was asked. `gone`: the session has ended. `refused`: nothing was written, for certain. */
+  /** `done`: as it was requested. `gone`: the session has ended. `refused`: nothing was written, for certain. */
   #judge(answer: Answer | undefined, operation: Operation): 'done' | 'gone' | 'refused' | 'unknown' {
     if (answer === undefined || !answer.complete) return 'unknown'
     if (answer.status === 200) return 'done'
@@ -312,7 +312,8 @@ class Scene {
       if (person.life.hasEnded || last === null) continue
       const now = ++this.#tick
       const n = Number(valuesOf(last).get('n') ?? 0)
-      if (n < person.counted || n > person.counted + person.maybeCounted) this.#violation(`counted ${n}, and it must be ${person.counted} to ${person.counted + person.maybeCounted}`)
+      if (n < person.counted || n > person.counted + person.maybeCounted)
+        this.#violation(`counted ${n}, and it must be ${person.counted} to ${person.counted + person.maybeCounted}`)
       person.counted = n
       person.maybeCounted = 0
       person.life.settle()
@@ -355,59 +356,4 @@ class Scene {
   #violation(text: string): void {
     this.result.violations.push(text)
   }
-}
-
-function instructionOf(operation: Operation, name: string, value: string | undefined, user: string | undefined): string | undefined {
-  const [top = '', below] = name.split('.')
-  switch (operation) {
-    case 'read':
-      return undefined
-    case 'set':
-    case 'remove':
-      return JSON.stringify({ data: { [top]: value ?? null } })
-    case 'set nested':
-      return JSON.stringify({ data: { [top]: { [below as string]: value } } })
-    case 'count':
-      return 'count'
-    case 'rotate':
-      return '{"rotate":true}'
-    case 'login':
-      return JSON.stringify({ login: user })
-    case 'logout':
-      return '{"logout":true}'
-    default:
-      return '{"logout":"everywhere"}'
-  }
-}
-
-function claimsOf(answer: Answer | undefined): Claims | null {
-  return answer === undefined ? null : (JSON.parse(answer.body.toString()) as { claims: Claims | null }).claims
-}
-
-function codeOf(answer: Answer): string {
-  try {
-    return (JSON.parse(answer.body.toString()) as { code?: string }).code ?? ''
-  } catch {
-    return answer.body.toString().slice(0, 80)
-  }
-}
-
-/** The members of a session's data, nested ones by `name.name`. */
-function valuesOf({ data = {} }: Claims): Map<string, string> {
-  return new Map(Object.entries(data).flatMap(([name, value]): [string, string][] =>
-    typeof value === 'object' && value !== null ? Object.entries(value).map(([below, each]) => [`${name}.${below}`, String(each)]) : [[name, String(value)]]
-  ))
-}
-
-/** Without the number of `count`, which is judged by itself. */
-function membersOf(claims: Claims): Map<string, string> {
-  const values = valuesOf(claims)
-  values.delete('n')
-  return values
-}
-
-function cookieOf(answer: Answer | undefined): string | undefined {
-  const raw = answer?.rawHeaders ?? []
-  const line = raw.find((part, i) => i % 2 === 1 && raw[i - 1]?.toLowerCase() === 'set-cookie' && /^__Host-session=shs1/.test(part))
-  return line?.split(';')[0]
 }

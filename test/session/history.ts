@@ -1,5 +1,5 @@
-// What a history of requests permits each reader of a session to see. It knows nothing of the program: only when each request was sent
-// and answered, and what was said to be written.
+// The judge of a history: the values that each reader of a session may see. It knows nothing of the program: only when each request was
+// sent, when its response came, and which writes were acknowledged.
 
 /** A write of a value: sent at `start`, acknowledged at `end`. Infinity: whether and when it was carried out is not known. */
 interface Write {
@@ -8,7 +8,7 @@ interface Write {
   end: number
 }
 
-/** One member of a session's data. */
+/** A member of a session's data. */
 export class Register {
   #writes: Write[] = [{ value: undefined, start: 0, end: 0 }]
 
