@@ -82,7 +82,7 @@ export async function startApp(
   const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
   const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
   const storage = openStorage(config, clock, logger)
-  const { store, purgeLog, leases } = storage
+  const { store, purgeLog, leases, unstored } = storage
   const { viaName } = config.proxy
   // Off, sessions cost nothing but one check for each request.
   const sessionRedis = config.sessions.enabled ? openSessionRedis(config, storage, clock, logger) : undefined
@@ -94,6 +94,7 @@ export async function startApp(
     store,
     purgeLog,
     leases,
+    unstored,
     origins,
     observer,
     viaName,

@@ -82,7 +82,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   parts.workers?.report(own)
   loginRoutes(app, access, parts)
   purgeRoutes(app, parts, turns)
-  explainRoutes(app, parts)
+  explainRoutes(app, access, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)

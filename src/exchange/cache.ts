@@ -10,7 +10,7 @@ import { keyedPurge } from './routing/purge-keys.ts'
 import type { Route } from './routing/route.ts'
 
 export interface CacheParts
-  extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs' | 'identities'> {
+  extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs' | 'identities' | 'unstored'> {
   readonly observer: ExchangeObserver
   /** The routes to begin with. */
   readonly routes: readonly Route[]
@@ -28,7 +28,7 @@ export interface Cache {
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
   passUpgrade(exchange: ClientExchange): Pass | Promise<Pass>
-  /** Explains the decision for a request now; undefined if no route matches. Contacts no origin. */
+  /** Explains the decision for a request now; undefined if no route matches. Contacts no origin, but for a try. */
   explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Adds to a purge the targets under which routes key its URLs: see keyedPurge. */
   keyed(purge: Purge, nextTurn: () => Promise<void>): Promise<Purge>
@@ -44,7 +44,7 @@ export interface Cache {
 export function createCache({ routes: first, slowClientMs = 5_000, publicHosts = false, othersDiffer, ...parts }: CacheParts): Cache {
   let routes = first
   let reloaded = false
-  const { clock, store, purgeLog, viaName, observer } = parts
+  const { clock, store, purgeLog, unstored, origins, viaName, observer } = parts
   const routesNow = (): readonly Route[] => routes
   const handler = new Handler({
     ...parts,
@@ -54,7 +54,7 @@ export function createCache({ routes: first, slowClientMs = 5_000, publicHosts =
     via: `1.1 ${viaName}`,
     otherRoutes: () => reloaded || othersDiffer?.() === true,
   })
-  const explainParts = { routes: routesNow, store, purgeLog, clock, viaName }
+  const explainParts = { routes: routesNow, store, purgeLog, unstored, origins, clock, viaName }
   return {
     handle: exchange => handler.handle(exchange),
     passUpgrade: exchange => handler.passUpgrade(exchange),
