@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import type { Leases } from './store/lease.ts'
-import { createLocalPurgeLog } from './store/purge/local-log.ts'
+import { createLocalPurgeLog, ownReplica } from './store/purge/local-log.ts'
 import { createMemoryStore } from './store/memory/store.ts'
 import type { PurgeLog } from './store/purge/log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connect/connections.ts'
@@ -54,7 +54,7 @@ function embedded(config: Config, clock: Clock): Storage {
     maxChars: coherence.maxLogBytes,
     maxKeepMs: longestKeepMs(config),
   })
-  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, unstored: new OwnUnstored('local'), fingerprints: undefined,
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, unstored: new OwnUnstored(ownReplica), fingerprints: undefined,
     opened: async () => {} })
 }
 

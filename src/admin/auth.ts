@@ -107,6 +107,12 @@ export class AccessControl {
     this.#requireScope(request, this.credentialsOf(request).token, scope)
   }
 
+  /** Requires one of several scopes of a request that was let in. @throws AdminProblem 403 */
+  requireOneOf(request: FastifyRequest, scopes: readonly [Scope, ...Scope[]]): void {
+    const { token } = this.credentialsOf(request)
+    if (!scopes.some(scope => allows(token, scope))) this.#requireScope(request, token, scopes[0])
+  }
+
   #requireScope(request: FastifyRequest, token: AdminToken, scope: Scope): void {
     if (allows(token, scope)) return
     this.#refusals.outOfScope(addressOf(request), token.name, scope)

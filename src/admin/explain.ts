@@ -76,9 +76,9 @@ export function explainRoutes(app: FastifyInstance, access: AccessControl, parts
 }
 
 /** A try sends a request that a client could send too. But it does so for the holder of a token, from inside. */
-function allowTry(request: FastifyRequest, access: AccessControl, method: string, url: string): void {
+function allowTry(request: FastifyRequest, access: AccessControl, method: string, asked: string): void {
   request.auditAction = 'try'
-  request.audited = url
+  request.audited = asked
   access.require(request, 'purge')
   if (method !== 'GET') throw requestProblem([{ path: 'method', message: 'must be GET with "try": true' }])
 }

@@ -34,7 +34,7 @@ export interface AdminParts {
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
-  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
   /** Lists, changes and ends sessions; undefined while sessions are off. */

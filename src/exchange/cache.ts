@@ -33,7 +33,7 @@ export interface Cache {
   /** Adds to a purge the targets under which routes key its URLs: see keyedPurge. */
   keyed(purge: Purge, nextTurn: () => Promise<void>): Promise<Purge>
   /** Records a keyed purge, and waits at most `waitMs` milliseconds for the other replicas. @throws as PurgeLog.append does */
-  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** Takes up other routes: they count from the next request on. */
   reload(routes: readonly Route[]): void
   /** Fetches in flight. A shutdown waits for them. */
@@ -60,8 +60,8 @@ export function createCache({ routes: first, slowClientMs = 5_000, publicHosts =
     passUpgrade: exchange => handler.passUpgrade(exchange),
     explain: request => explain(explainParts, request),
     keyed: (purge, nextTurn) => keyedPurge(routes, purge, publicHosts, nextTurn),
-    purge: async (purge, waitMs) => {
-      const receipt = await purgeLog.append(purge, waitMs)
+    purge: async (purge, waitMs, by) => {
+      const receipt = await purgeLog.append(purge, waitMs, by)
       observer.count('purges')
       return receipt
     },

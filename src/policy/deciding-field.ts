@@ -4,7 +4,7 @@ import { withoutOuterSpace } from '../http/white-space.ts'
 import type { NotStoredReason } from './reasons.ts'
 import type { RequestField } from './vary.ts'
 
-/** `value`: without secrets. Of Cookie and Set-Cookie it has the names alone; undefined if the field is absent or its value is secret. */
+/** `value`: without secrets. It holds only the names in Cookie and Set-Cookie; undefined if the field is absent or its value is secret. */
 export interface DecidingField {
   readonly of: 'request' | 'response'
   readonly field: string

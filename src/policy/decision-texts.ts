@@ -1,4 +1,4 @@
-// What each reason for the handling of a request means, and the change with which an operator gets another result.
+// The meaning of each reason for the handling of a request, and the change with which an operator gets another result.
 import type { DecisionReason } from './reasons.ts'
 import type { ReasonText } from './reason-text.ts'
 

@@ -1,4 +1,4 @@
-// What each reason for which a response is not stored means, and the change with which it would be stored.
+// The meaning of each reason for which a response is not stored, and the change with which it would be stored.
 import type { DecisionReason, NotStoredReason } from './reasons.ts'
 import type { ReasonText } from './reason-text.ts'
 

@@ -19,7 +19,8 @@ const place = /\{(\w+)\}/g
 
 /** Fills facts into a text. Values keep their characters: a value is never read as a piece or a place. */
 export function filled(text: string, facts: Facts = {}): string {
-  return text.replace(piece, (_whole, inner: string) => (placesOf(inner).every(name => facts[name] !== undefined) ? inner.replace(place, (_, name: FactName) => String(facts[name])) : ''))
+  return text.replace(piece,
+    (_whole, inner: string) => (placesOf(inner).every(name => facts[name] !== undefined) ? inner.replace(place, (_, name: FactName) => String(facts[name])) : ''))
 }
 
 /** The names of the facts in a text. */

@@ -38,13 +38,15 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { sent: { 'Cache-Control': 'max-age=60, no-store' }, reason: 'no-store', field: 'Cache-Control', value: 'max-age=60, no-store', meaning: /no-store \(Cache-Control: max-age=60, no-store\)/ },
+  { sent: { 'Cache-Control': 'max-age=60, no-store' }, reason: 'no-store', field: 'Cache-Control', value: 'max-age=60, no-store',
+    meaning: /no-store \(Cache-Control: max-age=60, no-store\)/ },
   { sent: { 'Cache-Control': 'max-age=60', 'CDN-Cache-Control': 'no-store' }, reason: 'no-store', field: 'CDN-Cache-Control', value: 'no-store' },
   { sent: { 'Cache-Control': 'private, max-age=60' }, reason: 'private', field: 'Cache-Control', value: 'private, max-age=60' },
   { sent: { 'Cache-Control': 'max-age=60' }, request: { Authorization: 'Bearer secret' }, reason: 'authorization', field: 'Authorization' },
   { sent: { 'Cache-Control': 'max-age=60' }, request: { Cookie: 'sid=secret; theme=dark; bare-secret' }, reason: 'cookie', field: 'Cookie', value: 'sid, theme',
     meaning: /Cookie \(sid, theme\)/ },
-  { sent: { 'Cache-Control': 'max-age=60', 'Set-Cookie': ['lb=secret; Path=/', 'sid=secret'] }, reason: 'set-cookie', field: 'Set-Cookie', value: 'lb, sid', meaning: /cookie \(lb, sid\)/ },
+  { sent: { 'Cache-Control': 'max-age=60', 'Set-Cookie': ['lb=secret; Path=/', 'sid=secret'] }, reason: 'set-cookie', field: 'Set-Cookie', value: 'lb, sid',
+    meaning: /cookie \(lb, sid\)/ },
   { sent: { 'Cache-Control': 'max-age=60', 'Vary': '*' }, reason: 'vary-star', field: 'Vary', value: '*' },
   { status: 500, sent: {}, reason: 'status', meaning: /status \(500\)/ },
   { status: 299, sent: { 'Cache-Control': 'max-age=60, must-understand' }, reason: 'must-understand', field: 'Cache-Control', meaning: /\(299\)/ },
@@ -109,8 +111,10 @@ t.test('the steps show how far a request comes, and the key its parts', async t 
   const house = await startProxy(t, {
     host: 'api.example',
     origin: (_request, response) => void response.writeHead(200, { 'Cache-Control': 'max-age=60', 'Vary': 'Accept-Language' }).end(),
-    config: { routes: [{ match: { path: '/off/' }, origin: 'api', cache: { mode: 'bypass' } },
-      { match: {}, origin: 'api', key: { headers: ['x-tenant'], cookies: ['lang', 'tz'], query: { ignore: ['utm_*'] } } }] },
+    config: {
+      routes: [{ match: { path: '/off/' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api',
+        key: { headers: ['x-tenant'], cookies: ['lang', 'tz'], query: { ignore: ['utm_*'] } } }],
+    },
   })
   const headers = { 'X-Tenant': 'acme', 'Cookie': 'lang=de; other=x', 'RSC': '1', 'Accept-Language': 'de' }
   const miss = await explain(house, '/items?utm_a=1&page=2', { headers })
@@ -141,9 +145,13 @@ t.test('the steps show how far a request comes, and the key its parts', async t 
   house.clock.advance(8_000)
   const hit = await explain(house, '/items', { headers: plain })
   t.match(hit.decision, { action: 'serve', reason: 'fresh', meaning: 'The stored response is within its freshness lifetime, for another 52 s.' })
-  t.match(hit.steps.slice(3), [{ step: 'lookup', outcome: 'yes', value: '1 variant' }, { outcome: 'serve' }, { step: 'response', value: '200' }, { step: 'storing', outcome: 'yes' }])
-  t.match((await explain(house, '/items', { headers: { 'X-Tenant': 'acme' } })).decision, { reason: 'vary-miss', meaning: /responses \(1\) were selected by other request fields \(accept-language\)/ })
-  t.match((await explain(house, '/items', { headers: { ...plain, 'Cache-Control': 'max-age=5' } })).decision, { meaning: 'The stored response is older (8 s) than the request accepts (max-age=5).' })
+  t.match(hit.steps.slice(3), [{ step: 'lookup', outcome: 'yes', value: '1 variant' }, { outcome: 'serve' }, { step: 'response', value: '200' }, { step: 'storing',
+    outcome: 'yes' }])
+  t.match((await explain(house, '/items', { headers: { 'X-Tenant': 'acme' } })).decision, { reason: 'vary-miss',
+    meaning: /responses \(1\) were selected by other request fields \(accept-language\)/ })
+  t.match((await explain(house, '/items', { headers: { ...plain, 'Cache-Control': 'max-age=5' } })).decision, {
+    meaning: 'The stored response is older (8 s) than the request accepts (max-age=5).',
+  })
   const { id } = JSON.parse(String((await house.purge({ all: true, soft: true })).body)) as { id: string }
   t.match((await explain(house, '/items', { headers: plain })).decision, { reason: 'soft-purged', meaning: `A soft purge (${id}) made the stored response stale.` })
   await house.purge({ all: true })
@@ -160,7 +168,8 @@ t.test('a try sends one GET with the given fields, stores nothing, and needs the
       routes: [{ match: { path: '/off/' }, origin: 'api', cache: { mode: 'bypass' } }, { match: {}, origin: 'api' }],
     },
   })
-  const { tried, decision, last } = await explain(house, '/x?y=1', { try: true, headers: { 'Accept-Language': 'de', 'If-None-Match': '"a"', 'Range': 'bytes=0-1', 'X-Custom': 'z' } })
+  const { tried, decision, last } = await explain(house, '/x?y=1', { try: true,
+    headers: { 'Accept-Language': 'de', 'If-None-Match': '"a"', 'Range': 'bytes=0-1', 'X-Custom': 'z' } })
   t.match(tried, { status: 200, ms: 0, stored: true, lifetimeMs: 60_000, tags: ['a'], vary: [] })
   t.match([decision.reason, last], ['range-miss', []])
   t.equal(house.origin.requests.length, 1)
@@ -175,18 +184,21 @@ t.test('a try sends one GET with the given fields, stores nothing, and needs the
   const count = house.origin.requests.length
   const adminPort = Number(new URL(house.app.adminUrl).port)
   const asReader = (body: object): Promise<Answer> =>
-    ask(adminPort, { path: '/v1/explain', method: 'POST', body: JSON.stringify(body), headers: ['Authorization', 'Bearer a-token-that-reads-alone', 'Content-Type', 'application/json'] })
+    ask(adminPort, { path: '/v1/explain', method: 'POST', body: JSON.stringify(body),
+      headers: ['Authorization', 'Bearer a-token-that-reads-alone', 'Content-Type', 'application/json'] })
   t.match(JSON.parse(String((await asReader({ url: at('/x'), try: true })).body)), { status: 403, scope: 'purge' })
   t.equal((await asReader({ url: at('/x'), try: false })).status, 200)
   t.match(JSON.parse(String((await house.admin('/v1/explain', { url: at('/x'), method: 'POST', try: true })).body)), { status: 400, errors: [{ path: 'method' }] })
   t.equal(house.origin.requests.length, count)
-  t.match(house.log.filter(({ msg }) => msg === 'audit'), [{ action: 'try', what: at('/x?y=1'), status: 200 }, {}, {}, { token: 'reader', action: 'try', status: 403 }, { status: 400 }])
+  t.match(house.log.filter(({ msg }) => msg === 'audit'), [{ action: 'try', what: at('/x?y=1'), status: 200 }, {}, {}, { token: 'reader', action: 'try', status: 403 }, {
+    status: 400,
+  }])
 })
 
 t.test('a try ends with an error that says why: at an origin that fails, and at one that does not respond', async t => {
   const house = await startProxy(t, { host: 'api.example', origin: (_request, response) => void response.destroy() })
   const failed = await explain(house, '/x', { try: true })
-  t.match(failed.tried, { error: { code: 'ORIGIN_RESET', meaning: String } })
+  t.match(failed.tried, { error: 'ORIGIN_RESET', meaning: String })
   t.same(failed.steps.at(-1), { step: 'response', outcome: 'no', value: 'ORIGIN_RESET' })
   const silent = await startOrigin(() => undefined)
   const clock = manualClock()
@@ -199,5 +211,5 @@ t.test('a try ends with an error that says why: at an origin that fails, and at 
   const routes = compileRoutes(resolveConfig({ origins: { api: { servers: [silent.url] } }, routes: [{ match: {}, origin: 'api' }] }))
   const asked = routeRequest(routes, { method: 'GET', url: '/', rawHeaders: ['Host', 'h'] }, client, 'springhouse')
   if (typeof asked === 'string') throw new Error(asked)
-  t.match(await tryAtOrigin({ origins, clock, timeoutMs: 1 }, asked, undefined), { error: { code: 'ORIGIN_TIMEOUT' } })
+  t.match(await tryAtOrigin({ origins, clock, timeoutMs: 1 }, asked, undefined), { error: 'ORIGIN_TIMEOUT' })
 })

@@ -26,9 +26,11 @@ t.test('a process keeps three of each key, and drops the key that was noted long
 })
 
 t.test('its text is read back, and nothing else is', async t => {
-  for (const one of [unstored(1), unstored(2, { deciding: undefined }), unstored(3, { deciding: { of: 'request', field: 'Authorization' } })]) t.same(readUnstored(unstoredText(one)), one)
+  for (const one of [unstored(1), unstored(2, { deciding: undefined }), unstored(3, { deciding: { of: 'request', field: 'Authorization' } })])
+    t.same(readUnstored(unstoredText(one)), one)
   const [text, parts] = [unstoredText(unstored(1)), JSON.parse(unstoredText(unstored(1))) as unknown[]]
-  const damaged = [text.slice(1), '', 'null', '{}', '7', ...parts.map((_, i) => JSON.stringify(parts.with(i, {}))), JSON.stringify(parts.with(3, 'fresh')), JSON.stringify(parts.with(5, 'x'.repeat(300)))]
+  const damaged = [text.slice(1), '', 'null', '{}', '7', ...parts.map((_, i) => JSON.stringify(parts.with(i, {}))), JSON.stringify(parts.with(3, 'fresh')),
+    JSON.stringify(parts.with(5, 'x'.repeat(300)))]
   for (const each of damaged) t.equal(readUnstored(each), undefined, each)
 })
 
@@ -107,7 +109,8 @@ t.test('whatever else Redis holds there is no note, and a Redis that fails leave
   await eventually(async () => (await two.last('key')).length === 1)
   const [slot = ''] = Object.keys(await redis.hash())
   const digest = digestOf('key')
-  await redis.raw.hset('test:{unstored}', slot, [`${digest} [1,2]`, `${digest} `, 'x', `${digest} ${'['.repeat(5_000)}`, `${digest} ${unstoredText(unstored(redis.nowMs, { replica: 'three' }))}`].join('\n'))
+  await redis.raw.hset('test:{unstored}', slot,
+    [`${digest} [1,2]`, `${digest} `, 'x', `${digest} ${'['.repeat(5_000)}`, `${digest} ${unstoredText(unstored(redis.nowMs, { replica: 'three' }))}`].join('\n'))
   t.same((await two.last('key')).map(({ replica }) => replica), ['three'])
 })
 

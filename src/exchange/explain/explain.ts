@@ -14,7 +14,7 @@ import type { Store, Stored } from '../../store/store.ts'
 import type { UnstoredLog } from '../../store/unstored.ts'
 import { routeRequest, type RoutedRequest } from '../routed-request.ts'
 import type { ExplainedVariant, Explanation } from './explanation.ts'
-import { explainedUnstored, factsOf, inWords } from './facts.ts'
+import { explainedReason, explainedUnstored, factsOf } from './facts.ts'
 import { keyPartsOf, type ExplainedFacets } from './key-parts.ts'
 import { lookupLocal, lookup, purgeStateBy } from '../lookup.ts'
 import { unkeyedNames } from '../routing/routes.ts'
@@ -63,7 +63,7 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
     route: asked.route.id,
     key: asked.key,
     keyParts: keyPartsOf(asked, head.rawHeaders, facets),
-    decision: { action: decision.action, ...inWords(decision.reason, factsOf(asked, decision.meta, all, parts.purgeLog, nowMs)) },
+    decision: { action: decision.action, ...explainedReason(decision.reason, factsOf(asked, decision.meta, all, parts.purgeLog, nowMs)) },
     variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
     unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
     last: last.map(explainedUnstored),

@@ -27,7 +27,7 @@ export interface ExplainedVariant {
   readonly verdict: Verdict
 }
 
-/** A reason in words. `section`: the RFC section or setting that demands it. `advice`: the change that leads to another result. */
+/** A reason with its texts. `section`: the RFC section or setting that demands it. `advice`: the change that leads to another result. */
 export interface ExplainedReason {
   readonly reason: string
   readonly section: string
@@ -69,11 +69,11 @@ export interface ExplainedUnstored extends ExplainedReason, ShownField {
   readonly status: number
 }
 
-/** The result of a try at the origin: a response, judged by its head and not stored, or an error. */
+/** The result of a try at the origin: a response, judged by its head and not stored, or the code of an error. */
 export type Tried =
   | ({ readonly status: number; readonly ms: number; readonly stored: true; readonly lifetimeMs: number; readonly tags: readonly string[]; readonly vary: readonly Selecting[] })
   | ({ readonly status: number; readonly ms: number; readonly stored: false } & ExplainedReason & ShownField)
-  | { readonly error: { readonly code: string; readonly meaning: string }; readonly ms: number }
+  | { readonly error: string; readonly meaning: string; readonly ms: number }
 
 export interface Explanation {
   readonly url: string

@@ -15,8 +15,8 @@ import type { ExplainedReason, ExplainedUnstored, ShownField } from './explanati
 const mostPurges = 1_000
 const mostNames = 8
 
-/** Puts a reason into words. */
-export function inWords(reason: Reason, facts: Facts): ExplainedReason {
+/** Returns a reason with its texts. */
+export function explainedReason(reason: Reason, facts: Facts): ExplainedReason {
   return { reason, ...explainReason(reason, facts) }
 }
 
@@ -60,5 +60,5 @@ export function unstoredFacts(status: number, { field, value }: ShownField): Fac
 
 /** Explains a response that was not stored. */
 export function explainedUnstored({ atMs, replica, status, reason, deciding }: Unstored): ExplainedUnstored {
-  return { atMs, replica, status, ...deciding, ...inWords(reason, unstoredFacts(status, deciding ?? {})) }
+  return { atMs, replica, status, ...deciding, ...explainedReason(reason, unstoredFacts(status, deciding ?? {})) }
 }

@@ -39,7 +39,7 @@ function responseSteps({ tried, variants, last: [last] }: Told): ExplainedStep[]
 }
 
 function triedSteps(tried: Tried): ExplainedStep[] {
-  if ('error' in tried) return [{ step: 'response', outcome: 'no', value: tried.error.code }]
+  if ('error' in tried) return [{ step: 'response', outcome: 'no', value: tried.error }]
   return [{ step: 'response', outcome: 'yes', value: `${tried.status}, by a try` }, tried.stored ? { step: 'storing', outcome: 'yes' } : storingStep(tried)]
 }
 

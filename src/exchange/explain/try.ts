@@ -6,11 +6,11 @@ import { unconditionalFields } from '../../forwarding/request-fields.ts'
 import { SpringhouseError } from '../../errors.ts'
 import type { OriginExchange, Origins } from '../../origin/origin.ts'
 import { decidingField } from '../../policy/deciding-field.ts'
-import type { NotStoredReason, PassReason } from '../../policy/reasons.ts'
+import type { PassReason } from '../../policy/reasons.ts'
 import { assessResponse, type ReceivedHead, type Storability } from '../../policy/storable.ts'
 import type { RoutedRequest } from '../routed-request.ts'
 import type { Tried } from './explanation.ts'
-import { inWords, unstoredFacts } from './facts.ts'
+import { explainedReason, unstoredFacts } from './facts.ts'
 
 // The try has no content.
 const ofContent: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding'])
@@ -34,23 +34,22 @@ export async function tryAtOrigin(parts: TryParts, asked: RoutedRequest, passed:
   const startedMs = parts.clock.monotonic()
   const outcome = await headOf(parts, asked, passed !== undefined)
   const ms = Math.round(parts.clock.monotonic() - startedMs)
-  if ('error' in outcome) return { error: { code: outcome.error.code, meaning: outcome.error.message }, ms }
+  if ('error' in outcome) return { error: outcome.error.code, meaning: outcome.error.message, ms }
   const { head } = outcome
   const { status } = head
-  if (passed !== undefined) return { status, ms, stored: false, ...inWords(passed, { route: asked.route.id, method: asked.request.method }) }
+  if (passed !== undefined) return { status, ms, stored: false, ...explainedReason(passed, { route: asked.route.id, method: asked.request.method }) }
   const verdict = judged(asked, head)
   if (verdict.store) return { status, ms, stored: true, lifetimeMs: verdict.meta.lifetimeMs, tags: verdict.meta.tags, vary: verdict.meta.vary }
   const deciding = decidingField(verdict.reason, asked.requestField, head.fields, asked.route.rules.tags.fields.map(({ name }) => name))
-  return { status, ms, stored: false, ...deciding, ...inWords(verdict.reason, unstoredFacts(status, deciding ?? {})) }
+  return { status, ms, stored: false, ...deciding, ...explainedReason(verdict.reason, unstoredFacts(status, deciding ?? {})) }
 }
 
 function judged(asked: RoutedRequest, head: ReceivedHead): Storability {
   const { request, requestField, route: { rules } } = asked
-  const refused = (reason: NotStoredReason): Storability => ({ store: false, reason })
   const verdict = assessResponse(request, requestField, head, rules)
   if (!verdict.store) return verdict
-  if (announcedLength(head.fields) > rules.maxEntryBytes) return refused('too-large')
-  return isEventStream(head.fields) ? refused('incomplete') : verdict
+  if (announcedLength(head.fields) > rules.maxEntryBytes) return { store: false, reason: 'too-large' }
+  return isEventStream(head.fields) ? { store: false, reason: 'incomplete' } : verdict
 }
 
 function headOf({ origins, clock, timeoutMs = defaultTimeoutMs }: TryParts, asked: RoutedRequest, whole: boolean): Promise<Outcome> {
@@ -70,7 +69,8 @@ function headOf({ origins, clock, timeoutMs = defaultTimeoutMs }: TryParts, aske
     const timer = setTimeout(() => end({ error: new SpringhouseError('ORIGIN_TIMEOUT') }), timeoutMs)
     const onHead = (status: number, fields: FieldLines): void => end({ head: { status, fields, requestTimeMs, responseTimeMs: clock.now(), stamp: '' } })
     try {
-      sent = origins.request({ origin: route.origin, method: 'GET', target: request.target, fields: withoutFields(whole ? asked.allFields() : unconditionalFields(forwarded), ofContent) }, {
+      sent = origins.request({ origin: route.origin, method: 'GET', target: request.target,
+        fields: withoutFields(whole ? asked.allFields() : unconditionalFields(forwarded), ofContent) }, {
         onHead,
         onData: () => undefined,
         onEnd: () => undefined,

@@ -8,7 +8,7 @@ import { digestOf, mostKeys, mostOfKey, OwnUnstored, readUnstored, type Unstored
 const batchMs = 500
 /** How long the same outcome of a key is not written again. */
 const repeatMs = 5_000
-/** The most keys of a batch. Of more, the last ones are written: then Redis holds a sample, and each process its own in full. */
+/** The most keys of a batch: the last ones. Beyond it Redis holds a sample, and each process its own in full. */
 const mostOfBatch = 16
 /** The most keys whose last write is remembered. */
 const mostRemembered = 1_000
@@ -134,7 +134,7 @@ export class SharedUnstored implements UnstoredLog {
   }
 }
 
-/** One of as many slots as keys are kept, so that Redis never holds more, whatever clients request. */
+/** Returns the slot of a key. There are as many slots as keys are kept, so Redis never holds more, whatever clients request. */
 function slotOf(digest: string): string {
   return String(Number.parseInt(Buffer.from(digest.slice(0, 8), 'base64url').toString('hex').slice(0, 10), 16) % mostKeys)
 }
