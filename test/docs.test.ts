@@ -9,8 +9,6 @@ import { decisionReasons, notStoredReasons } from '../src/policy/reasons.ts'
 
 const page = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
-const decisions = (): string[] => readdirSync(fileURLToPath(new URL('../../docs/decisions', import.meta.url))).map(name => `docs/decisions/${name}`)
-
 /** True for a path below the root or below src. */
 const exists = (path: string): boolean => ['', 'src/'].some(folder => existsSync(fileURLToPath(new URL(`../../${folder}${path}`, import.meta.url))))
 
@@ -42,15 +40,6 @@ t.test('each reason has a section, a meaning and advice, which read well without
     const facts = Object.fromEntries(placesOf(written).map(name => [name, `<{ttl}$& of ${name}>`]))
     t.same(placesOf(written).filter(name => !filled(written, facts).includes(`<{ttl}$& of ${name}>`)), [], `${reason}: values are shown as they are`)
     t.notMatch(filled(written, Object.fromEntries(placesOf(written).map(name => [name, 'X']))), /[<>{}]| {2}| [.,:)]/, reason)
-  }
-})
-
-t.test('the README and the docs link to nothing that is not there', async t => {
-  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...decisions(), 'docs/architecture.md', 'docs/coherence.md', 'docs/docker.md', 'docs/glossary.md',
-    'docs/incidents.md', 'docs/metrics.md', 'docs/reasons.md', 'docs/redis.md', 'docs/security.md', 'docs/sessions.md', 'src/policy/README.md']) {
-    for (const [, target = ''] of page(path).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)) {
-      t.doesNotThrow(() => readFileSync(new URL(target, new URL(`../../${path}`, import.meta.url))), `${path} links to ${target}`)
-    }
   }
 })
 

@@ -6,6 +6,7 @@ import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
+import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
@@ -16,7 +17,8 @@ import { purgesRoutes } from './purges.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
-import { statusRoutes } from './status.ts'
+import { ownReports, statusRoutes } from './status.ts'
+import { trafficRoutes } from './traffic.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 import type { AdminParts } from './parts.ts'
@@ -64,6 +66,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRoute', (route) => void routes.push(route))
 
   app.setValidatorCompiler(schemaCompiler)
+  // Schemas of responses describe. They are not compiled, which would cost time at the start, and remove what they do not name.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')
@@ -80,8 +84,12 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     if (request.routeOptions.config.scope !== 'open') await turns.next()
   })
 
-  const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
-  parts.workers?.report(own)
+  const own = ownReports(parts)
+  const gathered = new Gathered(parts, own)
+  statusRoutes(app, parts, gathered)
+  trafficRoutes(app, parts, gathered)
+  const metrics = metricsRoute(app, parts)
+  parts.workers?.report({ metrics, ...own })
   loginRoutes(app, access, parts)
   const streams = new EventStreams()
   // An open stream would hold up the end of the listener.

@@ -8,8 +8,9 @@ import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
-import type { SessionCounts } from '../session/counters.ts'
+import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
+import type { Observation } from '../observe/observation.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WorkerGroup } from './workers.ts'
@@ -17,6 +18,13 @@ import type { Comparison } from './worker-report.ts'
 
 /** Reloads the configuration. `waiting` names the sections whose changes take effect at the next start. */
 export type AdminReload = () => Promise<{ readonly done: true; readonly waiting: readonly string[] } | { readonly done: false; readonly problems: readonly RequestError[] }>
+
+/** A route, as the endpoints show it. */
+export interface ShownRoute {
+  readonly id: string
+  readonly origin: string
+  readonly mode: 'cache' | 'bypass'
+}
 
 /** The parts that the listener shows and uses. Closing the listener closes none of them. */
 export interface AdminParts {
@@ -37,6 +45,10 @@ export interface AdminParts {
   purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
+  /** The numbers of this process; undefined if `observe.enabled` is false. */
+  readonly observation?: Observation | undefined
+  /** The routes of the configuration, in its order, each id once. */
+  routes(): readonly ShownRoute[]
   /** Lists, changes and ends sessions; undefined while sessions are off. */
   readonly sessionAdministration?: SessionAdministration | undefined
   /** The public keys of sessions as a JSON text; undefined while sessions are off. */
@@ -45,6 +57,8 @@ export interface AdminParts {
   readonly sessionsDegraded?: (() => boolean) | undefined
   /** The counters of sessions; undefined while sessions are off. */
   readonly sessionCounts?: (() => SessionCounts) | undefined
+  /** The counters of bearer tokens; undefined while sessions and tokens are off. */
+  readonly tokenCounts?: (() => TokenCounts) | undefined
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */
   readonly fingerprints?: Comparison | undefined
   /** Lines that this process could not write to its log, or to standard error, since its start. */

@@ -166,6 +166,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       return receipt
     },
     counters,
+    routes: () => [{ id: 'api@*/', origin: 'api', mode: 'cache' }],
     linesDropped: () => 0,
     defaultPurgeWaitMs: 2_000,
     config: () => ({ redis: { url: 'redis://***@redis:6379' } }),
@@ -212,8 +213,8 @@ export class TwoWorkers {
     return {
       worker,
       report: (tell) => void this.#tells.push(tell),
-      collect: async (what) => {
-        const told = await Promise.all(this.#tells.map((tell) => tell[what]()))
+      collect: async (what, detail) => {
+        const told = await Promise.all(this.#tells.map((tell) => (tell[what] as (detail: unknown) => unknown)(detail)))
         return JSON.parse(JSON.stringify(told)) as WorkerReport[typeof what][]
       },
     }

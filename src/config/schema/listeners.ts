@@ -109,6 +109,19 @@ export const logSchema = section({
   pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
 }, 'The log, on standard output.')
 
+export const observeSchema = section({
+  enabled: flag({ default: true,
+    prose:
+      'Counts bytes, latency and origin requests, by route and origin, for the admin API and the metrics. false: requests are counted by outcome and reason alone, and history, routes, top and tail are not there.' }),
+  history: duration({ min: 5 * MINUTE, max: HOUR, default: 1 * HOUR,
+    prose:
+      'How long numbers are kept in steps of ten seconds, for `GET /v1/history`. Each minute takes 6 KiB in each process, and with Redis at most 6 KiB there, whatever the number of replicas.' }),
+  sampleOneIn: whole({ min: 1, max: 10_000, default: 64,
+    prose: 'The lists of `GET /v1/top` take the first 50 requests of a second, and one in so many of the others. Lower: more exact, and more work for each request.' }),
+  topKeys: whole({ min: 16, max: 1024, default: 256,
+    prose: 'Names in each list of `GET /v1/top`. A name that has more than one part in so many of all requests is never missing.' }),
+}, 'The numbers of requests that the process keeps.')
+
 export const coherenceSchema = section({
   maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND,
     prose:

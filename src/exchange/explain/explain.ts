@@ -5,7 +5,7 @@ import type { FieldLines } from '../../http/fields.ts'
 import type { Origins } from '../../origin/origin.ts'
 import { decide, passReason } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
-import { sharingOf } from '../../policy/identity.ts'
+import { sharingOf, type IdentityRules } from '../../policy/identity.ts'
 import { shownPart } from '../../policy/part.ts'
 import type { PassReason, Reason } from '../../policy/reasons.ts'
 import type { Metadata } from '../../policy/stored.ts'
@@ -56,7 +56,8 @@ export async function explain(parts: ExplainParts, question: ExplainRequest): Pr
   const nowMs = parts.clock.now()
   const [all, decision, last] = await Promise.all([parts.store.lookup(asked.key), decisionFor(parts, asked, passed, nowMs), parts.unstored.last(asked.key)])
   const near = parts.store.local?.lookup(asked.key)
-  const facets: ExplainedFacets | undefined = question.facets && { source: facetSource, values: question.facets }
+  const { identity } = asked.route
+  const facets: ExplainedFacets | undefined = identity && question.facets && { source: facetSource(identity), values: question.facets }
   const told = {
     url: question.url,
     method: question.method,
@@ -91,14 +92,16 @@ async function decisionFor(parts: ExplainParts, asked: RoutedRequest, passed: Pa
   return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
 }
 
-/** The source whose facets are explained. */
-const facetSource = 'session'
+/** The source whose facets are explained: the first of the route. */
+function facetSource({ sources }: IdentityRules): string {
+  return sources[0] as string
+}
 
 /** The request of a sender with these facets, as far as its route has any. */
 function withFacets(routed: RoutedRequest, facets: ExplainRequest['facets']): RoutedRequest {
   const { identity } = routed.route
   if (identity === undefined || facets === undefined) return routed
-  const sharing = sharingOf({ kind: 'known', source: facetSource, facet: name => facetText(facets, name), mark: undefined }, identity)
+  const sharing = sharingOf({ kind: 'known', source: facetSource(identity), facet: name => facetText(facets, name), mark: undefined }, identity)
   return routed.identifiedAs({ raw: undefined, sharing, sent: () => [] })
 }
 

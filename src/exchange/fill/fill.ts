@@ -137,6 +137,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (routed.request.method === 'HEAD') this.#freshening = freshenByHead(parts.store, parts.purgeLog, routed, head)
     this.#announcedBytes = announcedLength(fields)
     storer.begin(head, this.#announcedBytes)
+    this.exchange.tags = storer.tags
     if (this.#wanted.wholeForRest && this.#takeRest(status)) return
     if (!storer.open) releaseFollowers(this, status, this.#wanted.provesWhole)
     const superseded = supersede(parts, routed, plan, status, storer.notStored, storer.variant)

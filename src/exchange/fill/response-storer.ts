@@ -57,6 +57,11 @@ export class ResponseStorer {
     return this.#meta !== undefined && this.#meta.part === undefined
   }
 
+  /** The tags of the response that is being stored; none if it is not. */
+  get tags(): readonly string[] {
+    return this.#meta?.tags ?? []
+  }
+
   /** Why it is not stored; undefined: it is, as far as is known by now. */
   get notStored(): NotStoredReason | undefined {
     return this.#notStored
