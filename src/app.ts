@@ -95,7 +95,7 @@ export async function startApp(
   const pools = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
   const origins = observation === undefined ? pools : observation.origins(pools)
   const storage = openStorage(config, clock, logger)
-  const { store, purgeLog, leases } = storage
+  const { store, purgeLog, leases, unstored } = storage
   const { viaName } = config.proxy
   // Off, identities cost nothing but one check for each request.
   const sessionRedis = hasSources(config) ? openSessionRedis(config, storage, clock, logger) : undefined
@@ -109,6 +109,7 @@ export async function startApp(
     store,
     purgeLog,
     leases,
+    unstored,
     origins,
     observer,
     viaName,

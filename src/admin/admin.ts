@@ -11,7 +11,9 @@ import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
+import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
+import { purgesRoutes } from './purges.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -89,8 +91,12 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   const metrics = metricsRoute(app, parts)
   parts.workers?.report({ metrics, ...own })
   loginRoutes(app, access, parts)
+  const streams = new EventStreams()
+  // An open stream would hold up the end of the listener.
+  app.addHook('preClose', async () => streams.close())
   purgeRoutes(app, parts, turns)
-  explainRoutes(app, parts)
+  purgesRoutes(app, access, parts, turns, streams)
+  explainRoutes(app, access, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)
