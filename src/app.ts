@@ -38,7 +38,8 @@ import { CertificateChoice } from './proxy/listener/certificates.ts'
 import { createRedirect } from './proxy/listener/redirect.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { keySetResponder } from './proxy/key-set.ts'
-import { haveFacets, openSessions, type OpenSessions } from './session/open.ts'
+import { sessionSource } from './session/session-exchange.ts'
+import { haveFacets, hasSources, openIdentities, type OpenIdentities } from './session/open.ts'
 import { openSessionRedis, openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
 import { watchFiles } from './watched-files.ts'
@@ -112,10 +113,10 @@ export async function startApp(
       historyMs: config.observe.history,
     })
   const { viaName } = config.proxy
-  // Off, sessions cost nothing but one check for each request.
-  const sessionRedis = config.sessions.enabled ? openSessionRedis(config, storage, clock, logger) : undefined
-  const sessions: OpenSessions | undefined = config.sessions.enabled
-    ? openSessions({ config: config.sessions, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
+  // Off, identities cost nothing but one check for each request.
+  const sessionRedis = hasSources(config) ? openSessionRedis(config, storage, clock, logger) : undefined
+  const identified: OpenIdentities | undefined = hasSources(config)
+    ? await openIdentities({ config, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
     : undefined
   const routes = compileRoutes(config)
   let shownRoutes = routesToShow(routes)
@@ -127,7 +128,7 @@ export async function startApp(
     origins,
     observer,
     viaName,
-    ...(sessions !== undefined && { identities: sessions.identities }),
+    ...(identified !== undefined && { identities: identified.identities }),
     routes,
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
@@ -143,7 +144,7 @@ export async function startApp(
     origins,
     observer,
     clock,
-    ...(sessions !== undefined && { answersItself: keySetResponder(sessions.keySet) }),
+    ...(identified !== undefined && { answersItself: keySetResponder(identified.keySet) }),
     leaving: () => !ready,
     certificates,
     options: {
@@ -181,7 +182,9 @@ export async function startApp(
     fleet,
     ownState: () => ownReport.process(),
     routes: () => shownRoutes,
-    ...(sessions !== undefined && { sessionCounts: () => sessions.counters, sessionAdministration: sessions.administration, keySet: () => sessions.keySet() }),
+    ...(identified !== undefined &&
+      { sessionCounts: () => identified.counters, tokenCounts: () => identified.tokenCounters, sessionAdministration: identified.administration,
+        keySet: () => identified.keySet() }),
     ...sessionsDegraded,
     clock,
     logger,
@@ -243,13 +246,13 @@ export async function startApp(
     observation?.close()
     await fleet?.close()
     await origins.close()
-    sessions?.close()
+    identified?.close()
     sessionRedis?.close()
     await storage.close()
   }
   try {
     await storage.opened()
-    await sessions?.opened()
+    await identified?.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
     if (redirect !== undefined) await listenOn(redirect, config.proxy.host, redirectPort as number)
@@ -270,11 +273,13 @@ export async function startApp(
     close: closeAll,
     async reload(next) {
       // A route that requires a user would be open until the next start.
-      const guarded = next.routes.some(({ identity, key }) => identity.required || key.facets.length > 0)
-      if (!config.sessions.enabled && guarded) throw new Error('routes identify requests, and sessions are not enabled before the next start')
+      for (const source of new Set(next.routes.flatMap(({ identity, key }) => (identity.required || key.facets.length > 0 ? identity.sources ?? [sessionSource] : [])))) {
+        const runs = source === sessionSource ? config.sessions.enabled : config.auth.jwt.some(({ name }) => name === source)
+        if (!runs) throw new Error(`routes identify requests by ${source}, which is not there before the next start`)
+      }
       // Before anything changes: a file that cannot be read leaves the running configuration.
       const servers = originConfigs(next.origins)
-      const renewKeys = sessions?.renewal(next.sessions.keys)
+      const renewKeys = identified?.renewal(next.sessions.keys)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       // A certificate that does not fit its key leaves the running ones.
@@ -323,7 +328,7 @@ function routesToShow(routes: readonly Route[]): ShownRoute[] {
 
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
-  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'observe', 'sessions', 'workers'] as const
+  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'observe', 'sessions', 'auth', 'workers'] as const
   const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
   const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')

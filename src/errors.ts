@@ -52,7 +52,7 @@ const catalogue = {
   SESSION_LIMIT: { status: 429, source: 'client', sentence: 'Too many sessions.', proxyError: 'proxy_internal_response' },
   SESSION_INSTRUCTION_INVALID: { status: 502, source: 'origin', sentence: 'The origin server requested a change of the session that is not allowed.',
     proxyError: 'proxy_internal_response' },
-  SESSION_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The session cannot be read for the moment.', proxyError: 'proxy_internal_response' },
+  SESSION_UNAVAILABLE: { status: 503, source: 'store', sentence: 'The session or token cannot be checked for the moment.', proxyError: 'proxy_internal_response' },
   SESSION_NOT_WRITTEN: { status: 503, source: 'store', sentence: 'The change of the session could not be written.', proxyError: 'proxy_internal_response' },
   SESSION_UNCONFIRMED: { status: 503, source: 'store', sentence: 'The change of the session may not have been written.', proxyError: 'proxy_internal_response' },
   BAD_ADMIN_REQUEST: { status: 400, source: 'client', sentence: 'The request is not valid for this endpoint.' },

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
-import { SessionCounters, type SessionCounts } from '../session/counters.ts'
+import { SessionCounters, TokenCounters, type SessionCounts, type TokenCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
 import type { RequestCounts } from './request-counts.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
@@ -143,18 +143,12 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
 
 // In the metrics at 0 while sessions are off, so that a query finds them.
 const noSessions: SessionCounts = new SessionCounters()
+const noTokens: TokenCounts = new TokenCounters()
 
-function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions }: AdminParts): void {
-  const reads: Counter = new Counter({
-    name: `${prefix}session_reads_total`,
-    help: 'Requests on routes with sessions, by what they presented.',
-    labelNames: ['outcome'],
-    registers: [registry],
-    collect() {
-      reads.reset()
-      for (const [outcome, count] of Object.entries(sessionCounts().reads)) reads.inc({ outcome }, count)
-    },
-  })
+function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions, tokenCounts = () => noTokens }: AdminParts): void {
+  addByOutcome(registry, 'jwt_verifications_total', 'Bearer tokens of providers that requests presented, by the outcome of verifying them.', () => tokenCounts().verifications)
+  addByOutcome(registry, 'jwks_fetches_total', 'Readings of the key sets of providers, by outcome.', () => tokenCounts().keyReads)
+  addByOutcome(registry, 'session_reads_total', 'Requests on routes with sessions, by what they presented.', () => sessionCounts().reads)
   const writes: Counter = new Counter({
     name: `${prefix}session_writes_total`,
     help: 'Changes of sessions that backends requested, by operation and outcome.',
@@ -167,8 +161,22 @@ function addSessionMetrics(registry: Registry, { sessionCounts = () => noSession
       }
     },
   })
-  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session had ended.', () => sessionCounts().streamsCut)
+  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session or token had ended.',
+    () => sessionCounts().streamsCut + tokenCounts().streamsCut)
   addTotal(registry, 'csrf_refused_total', 'Cross-site requests that were refused, or would have been.', () => sessionCounts().csrfRefused)
+}
+
+function addByOutcome(registry: Registry, name: string, help: string, counts: () => Readonly<Record<string, number>>): void {
+  const counter: Counter = new Counter({
+    name: `${prefix}${name}`,
+    help,
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      counter.reset()
+      for (const [outcome, count] of Object.entries(counts())) counter.inc({ outcome }, count)
+    },
+  })
 }
 
 function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, string> {

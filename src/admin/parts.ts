@@ -8,7 +8,7 @@ import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
-import type { SessionCounts } from '../session/counters.ts'
+import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Fleet } from '../observe/fleet.ts'
 import type { ProcessState } from '../observe/fleet-report.ts'
@@ -63,6 +63,8 @@ export interface AdminParts {
   readonly sessionsDegraded?: (() => boolean) | undefined
   /** The counters of sessions; undefined while sessions are off. */
   readonly sessionCounts?: (() => SessionCounts) | undefined
+  /** The counters of bearer tokens; undefined while sessions and tokens are off. */
+  readonly tokenCounts?: (() => TokenCounts) | undefined
   /** Compares this replica's configuration with the others on its store; undefined if no other process shares it. */
   readonly fingerprints?: Comparison | undefined
   /** Lines that this process could not write to its log, or to standard error, since its start. */

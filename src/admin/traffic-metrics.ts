@@ -75,5 +75,6 @@ export function addTrafficMetrics(registry: Registry, parts: AdminParts): void {
     () => origins().map(origin => [{ origin }, originNumbers.origins.get(origin)?.latency]))
   addHistogram(registry, 'store_operation_duration_seconds', 'Seconds that operations took which waited for Redis, and appends to the purge log.',
     () => storeOperations.map(operation => [{ operation }, timings.operations[operation]]))
-  addHistogram(registry, 'purge_acknowledgement_seconds', 'Seconds until every live replica had applied a purge of this process, without invalidations by unsafe requests.', () => [[{}, timings.acknowledgements]])
+  addHistogram(registry, 'purge_acknowledgement_seconds', 'Seconds until every live replica had applied a purge of this process, without invalidations by unsafe requests.',
+    () => [[{}, timings.acknowledgements]])
 }

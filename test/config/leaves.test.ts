@@ -10,6 +10,7 @@ import type { Probe } from './leaves/probe.ts'
 import { processes } from './leaves/process.ts'
 import { redis } from './leaves/redis.ts'
 import { routes } from './leaves/routes.ts'
+import { auth } from './leaves/auth.ts'
 import { sessions } from './leaves/sessions.ts'
 import { storage } from './leaves/storage.ts'
 
@@ -21,7 +22,7 @@ const exceptions: Readonly<Record<string, string>> = Object.fromEntries(
 
 t.setTimeout(360_000)
 
-const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...storage, ...processes, ...observe }
+const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...auth, ...storage, ...processes, ...observe }
 
 /** Every setting that is no section, including those in a map or a list of sections. */
 function leavesOf(node: SchemaNode, path: string): string[] {
@@ -67,6 +68,8 @@ const zeros: Readonly<Record<string, string>> = {
   'coherence.purgeWaitMs': 'config/leaves/storage',
   'sessions.rotationGrace': 'config/leaves/sessions',
   'sessions.anonymousPerMinute': 'config/leaves/sessions',
+  'auth.jwt[].leeway': 'config/leaves/auth',
+  'auth.jwt[].keepStale': 'config/leaves/auth',
 }
 
 /** The number of a leaf, also within a union or a map. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import { decide, passReason } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
-import { sharingOf } from '../../policy/identity.ts'
+import { sharingOf, type IdentityRules } from '../../policy/identity.ts'
 import { shownPart } from '../../policy/part.ts'
 import { reasonAdvice, reasonMeaning, type Reason } from '../../policy/reasons.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
@@ -66,14 +66,16 @@ async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: num
   return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
 }
 
-/** The source whose facets are explained. */
-const facetSource = 'session'
+/** The source whose facets are explained: the first of the route. */
+function facetSource({ sources }: IdentityRules): string {
+  return sources[0] as string
+}
 
 /** The request of a sender with these facets, as far as its route has any. */
 function withFacets(routed: RoutedRequest, facets: ExplainRequest['facets']): RoutedRequest {
   const { identity } = routed.route
   if (identity === undefined || facets === undefined) return routed
-  const sharing = sharingOf({ kind: 'known', source: facetSource, facet: name => facetText(facets, name), mark: undefined }, identity)
+  const sharing = sharingOf({ kind: 'known', source: facetSource(identity), facet: name => facetText(facets, name), mark: undefined }, identity)
   return routed.identifiedAs({ raw: undefined, sharing, sent: () => [] })
 }
 
@@ -83,7 +85,7 @@ function facetText(facets: Readonly<Record<string, unknown>>, name: string): str
 
 function keyPartsOf({ identity }: Route, facets: ExplainRequest['facets']): Pick<Explanation, 'keyParts'> {
   if (identity === undefined || identity.facets.length === 0 || facets === undefined) return {}
-  return { keyParts: identity.facets.map(part => ({ part, value: Object.hasOwn(facets, part) ? facets[part] : null, source: facetSource })) }
+  return { keyParts: identity.facets.map(part => ({ part, value: Object.hasOwn(facets, part) ? facets[part] : null, source: facetSource(identity) })) }
 }
 
 /** Where an entry lies: of two tiers, in memory if the same response is there too. */
