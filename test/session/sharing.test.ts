@@ -89,7 +89,7 @@ t.test('facets: shared by tenant and role over both replicas, and blind by const
   const first = await ann.send('/tenant/page', { ...host })
   t.match(first.header('cache-control'), /private/)
   const claims = seen(first).claims
-  t.same(Object.keys(claims ?? {}).toSorted(), ['aud', 'exp', 'facets', 'iat', 'iss'])
+  t.same(Object.keys(claims ?? {}).toSorted(), ['aud', 'exp', 'facets', 'from', 'iat', 'iss'])
   t.same(claims?.['facets'], { tenant: 'a', roles: ['x', 'y'] })
   t.equal(seen(first).headers['x-tenant'], 'a')
   t.notOk('x-user' in seen(first).headers, 'the user is not in the key')

@@ -17,8 +17,6 @@ export interface FillParts extends DeliverParts {
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
-  /** How long followers wait for a fetch that its client holds up, in milliseconds. */
-  readonly slowClientMs: number
 }
 
 /** The reason of the request to the origin, and the consequences of its response. */
