@@ -173,6 +173,7 @@ export async function startApp(
     get tokens() {
       return config.admin.tokens
     },
+    dashboard: config.admin.dashboard,
     sessionTtlMs: config.admin.sessionTtl,
     loginsPerMinute: config.admin.loginsPerMinute,
     store,

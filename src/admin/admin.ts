@@ -11,6 +11,7 @@ import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
+import { pageRoutes } from './page.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
@@ -105,6 +106,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)
+  if (parts.dashboard) pageRoutes(app)
   refuseOtherMethods(app, [...routes])
   return app
 }

@@ -59,6 +59,8 @@ export interface AdminParts {
   readonly sessionAdministration?: SessionAdministration | undefined
   /** The public keys of sessions as a JSON text; undefined while sessions are off. */
   readonly keySet?: (() => string) | undefined
+  /** True if the listener has the page for browsers. */
+  readonly dashboard: boolean
   /** True if the Redis of sessions alone is in trouble; undefined if they have none of their own. */
   readonly sessionsDegraded?: (() => boolean) | undefined
   /** The counters of sessions; undefined while sessions are off. */

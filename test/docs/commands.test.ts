@@ -10,8 +10,8 @@ const scripts = Object.keys((JSON.parse(page('package.json')) as { scripts: Reco
 const services = Object.keys((parse(page('docker-compose.yml'), { merge: true }) as { services: Record<string, unknown> }).services)
 
 /** Programs that are no part of this project, and of whose arguments nothing is checked here. */
-const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sed', 'sudo', 'tee',
-  'systemctl', 'systemd-analyze', 'useradd', 'redis-cli'])
+const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sed', 'ssh', 'sudo',
+  'tee', 'systemctl', 'systemd-analyze', 'useradd', 'redis-cli'])
 
 /** Splits a command as a shell does, as far as pages need it. */
 function argumentsOf(command: string): string[] {

@@ -89,6 +89,8 @@ export const adminSchema = section({
     description:
       'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
+  dashboard: flag({ default: true,
+    prose: 'A page for browsers at `/` of the admin listener. The page itself holds no data: it shows what the token of its login may read. With `false` there is none.' }),
   sessionTtl: duration({ min: MINUTE, max: 30 * DAY, default: HOUR,
     prose:
       'How long a login of a browser at the admin listener lasts. A login is a cookie that is signed with its token: to end all logins of a token before that, remove the token.' }),
