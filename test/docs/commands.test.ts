@@ -63,6 +63,16 @@ t.test('every command is one that there is', async t => {
   t.ok(checked > 40, `${checked} commands`)
 })
 
+t.test('every program in JavaScript is sound', async t => {
+  for (const path of pages()) {
+    for (const { language, text, line } of blocksOf(page(path))) {
+      if (language !== 'js') continue
+      const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--check'], { input: text, encoding: 'utf8' })
+      t.equal(status, 0, `${path}:${line} ${stderr}`)
+    }
+  }
+})
+
 // Guard: the check itself.
 t.test('a command that there is not is found', async t => {
   for (const command of ['springhouse purge --urls /a', 'npx springhouse purges', 'npm run benchmark', 'npm start -- --orgin http://a',
