@@ -8,7 +8,8 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
-import type { AdminReload } from './admin/parts.ts'
+import { degraded } from './admin/degraded.ts'
+import type { AdminReload, ShownRoute } from './admin/parts.ts'
 import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { listenerPems } from './config/certificates.ts'
@@ -20,6 +21,7 @@ import { drainable } from './drain.ts'
 import { Counters } from './exchange/counters.ts'
 import { createCache, type Cache } from './exchange/cache.ts'
 import { BothObservers } from './exchange/client/observer.ts'
+import type { Route } from './exchange/routing/route.ts'
 import { compileRoutes } from './exchange/routing/routes.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import { AccessLog } from './log/access-log.ts'
@@ -28,12 +30,16 @@ import { targetMask } from './log/masking.ts'
 import { linesDropped, standardOutput } from './log/outputs.ts'
 import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
+import { replyTo, Fleet } from './observe/fleet.ts'
+import { Observation } from './observe/observation.ts'
+import { OwnReport } from './observe/own-report.ts'
 import { createOrigins } from './origin/origins.ts'
 import { CertificateChoice } from './proxy/listener/certificates.ts'
 import { createRedirect } from './proxy/listener/redirect.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { keySetResponder } from './proxy/key-set.ts'
-import { haveFacets, openSessions, type OpenSessions } from './session/open.ts'
+import { sessionSource } from './session/session-exchange.ts'
+import { haveFacets, hasSources, openIdentities, type OpenIdentities } from './session/open.ts'
 import { openSessionRedis, openStorage } from './storage.ts'
 import { listenerTls, originConfigs } from './tls.ts'
 import { watchFiles } from './watched-files.ts'
@@ -71,34 +77,60 @@ export async function startApp(
   const logger = options.logger ?? createLogger(config.log)
   let ready = false
   const counters = new Counters()
+  const mask = targetMask(config.log.query)
   const requestLog = new RequestLog({
     access: new AccessLog(config.log, { sink: options.accessSink ?? standardOutput, format: lineFormat(config.log) }),
     logger,
     clock,
-    mask: targetMask(config.log.query),
+    mask,
     ...(options.crew !== undefined && { worker: String(process.pid) }),
   })
-  const observer = new BothObservers(counters, requestLog)
-  const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
-  const origins = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
-  const storage = openStorage(config, clock, logger)
-  const { store, purgeLog, leases } = storage
-  const { viaName } = config.proxy
-  // Off, sessions cost nothing but one check for each request.
-  const sessionRedis = config.sessions.enabled ? openSessionRedis(config, storage, clock, logger) : undefined
-  const sessions: OpenSessions | undefined = config.sessions.enabled
-    ? openSessions({ config: config.sessions, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
+  const observation = config.observe.enabled
+    ? new Observation({
+      clock,
+      historyMs: config.observe.history,
+      closed: (step, row) => fleet?.closed(step, row),
+      top: { clock, mask, sampleOneIn: config.observe.sampleOneIn, places: config.observe.topKeys },
+    })
     : undefined
+  const logged = new BothObservers(counters, requestLog)
+  const observer = observation === undefined ? logged : new BothObservers(observation.observer, logged)
+  const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
+  const pools = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
+  const origins = observation === undefined ? pools : observation.origins(pools)
+  const storage = openStorage(config, clock, logger, observation?.timings)
+  const { purgeLog, leases, unstored } = storage
+  const store = observation?.timings.timed(storage.store) ?? storage.store
+  const fleet = storage.redis === undefined || storage.replicas === undefined || config.redis === undefined
+    ? undefined
+    : new Fleet({
+      redis: storage.redis,
+      messages: storage.replicas.messages,
+      prefix: config.redis.keyPrefix,
+      replica: storage.replicas.own,
+      clock,
+      reportMs: config.observe.reportMs,
+      historyMs: config.observe.history,
+    })
+  const { viaName } = config.proxy
+  // Off, identities cost nothing but one check for each request.
+  const sessionRedis = hasSources(config) ? openSessionRedis(config, storage, clock, logger) : undefined
+  const identified: OpenIdentities | undefined = hasSources(config)
+    ? await openIdentities({ config, trustsNoProxy: config.proxy.trustProxy === false, redis: sessionRedis, clock, logger, usesFacets: () => haveFacets(config) })
+    : undefined
+  const routes = compileRoutes(config)
+  let shownRoutes = routesToShow(routes)
   const cache = createCache({
     clock,
     store,
     purgeLog,
     leases,
+    unstored,
     origins,
     observer,
     viaName,
-    ...(sessions !== undefined && { identities: sessions.identities }),
-    routes: compileRoutes(config),
+    ...(identified !== undefined && { identities: identified.identities }),
+    routes,
     coalesce: config.cache.coalesce,
     coalesceWaitMs: config.cache.coalesceWait,
     purgeWaitMs: config.coherence.purgeWaitMs,
@@ -113,7 +145,7 @@ export async function startApp(
     origins,
     observer,
     clock,
-    ...(sessions !== undefined && { answersItself: keySetResponder(sessions.keySet) }),
+    ...(identified !== undefined && { answersItself: keySetResponder(identified.keySet) }),
     leaving: () => !ready,
     certificates,
     options: {
@@ -125,16 +157,36 @@ export async function startApp(
         stalledMs: config.proxy.stalledTimeoutMs },
     },
   })
+  const sessionsDegraded = sessionRedis?.own === true ? { sessionsDegraded: () => sessionRedis.connections.impaired } : {}
+  const ownReport = new OwnReport({
+    clock,
+    counters,
+    store,
+    purgeLog,
+    observation,
+    version,
+    maxLagMs: config.coherence.maxLagMs,
+    ready: () => ready,
+    degraded: () => degraded({ store, purgeLog, ...sessionsDegraded }),
+  })
   const admin = createAdmin({
     get tokens() {
       return config.admin.tokens
     },
+    sessionTtlMs: config.admin.sessionTtl,
+    loginsPerMinute: config.admin.loginsPerMinute,
     store,
     purgeLog,
     origins,
     counters,
-    ...(sessions !== undefined && { sessionCounts: () => sessions.counters, sessionAdministration: sessions.administration, keySet: () => sessions.keySet() }),
-    ...(sessionRedis?.own === true && { sessionsDegraded: () => sessionRedis.connections.impaired }),
+    observation,
+    fleet,
+    ownState: () => ownReport.process(),
+    routes: () => shownRoutes,
+    ...(identified !== undefined &&
+      { sessionCounts: () => identified.counters, tokenCounts: () => identified.tokenCounters, sessionAdministration: identified.administration,
+        keySet: () => identified.keySet() }),
+    ...sessionsDegraded,
     clock,
     logger,
     fingerprints: storage.fingerprints,
@@ -192,14 +244,16 @@ export async function startApp(
     await proxyDrain.drain(() => proxy.close(), left())
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
+    observation?.close()
+    await fleet?.close()
     await origins.close()
-    sessions?.close()
+    identified?.close()
     sessionRedis?.close()
     await storage.close()
   }
   try {
     await storage.opened()
-    await sessions?.opened()
+    await identified?.opened()
     await proxy.listen({ host: config.proxy.host, port: config.proxy.port })
     await admin.listen({ host: config.admin.host, port: config.admin.port })
     if (redirect !== undefined) await listenOn(redirect, config.proxy.host, redirectPort as number)
@@ -208,6 +262,7 @@ export async function startApp(
     throw error
   }
   ready = true
+  fleet?.start({ report: () => ownReport.report(), reply: question => replyTo(observation, question) })
   return {
     proxyUrl: urlOf(proxy, config.proxy.host, tls === undefined ? 'http' : 'https'),
     adminUrl: urlOf(admin, config.admin.host),
@@ -219,11 +274,13 @@ export async function startApp(
     close: closeAll,
     async reload(next) {
       // A route that requires a user would be open until the next start.
-      const guarded = next.routes.some(({ identity, key }) => identity.required || key.facets.length > 0)
-      if (!config.sessions.enabled && guarded) throw new Error('routes identify requests, and sessions are not enabled before the next start')
+      for (const source of new Set(next.routes.flatMap(({ identity, key }) => (identity.required || key.facets.length > 0 ? identity.sources ?? [sessionSource] : [])))) {
+        const runs = source === sessionSource ? config.sessions.enabled : config.auth.jwt.some(({ name }) => name === source)
+        if (!runs) throw new Error(`routes identify requests by ${source}, which is not there before the next start`)
+      }
       // Before anything changes: a file that cannot be read leaves the running configuration.
       const servers = originConfigs(next.origins)
-      const renewKeys = sessions?.renewal(next.sessions.keys)
+      const renewKeys = identified?.renewal(next.sessions.keys)
       const waiting = changedForGood(config, next)
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'these settings have changed, and wait for the next start')
       // A certificate that does not fit its key leaves the running ones.
@@ -248,12 +305,14 @@ export async function startApp(
         routes: next.routes,
         cache: { ...config.cache, keepStale: next.cache.keepStale, maxEntryBytes: next.cache.maxEntryBytes, tags: next.cache.tags },
       }
-      const routes = compileRoutes(config)
+      const reloadedRoutes = compileRoutes(config)
       // First the origins, because the routes lead to them.
       origins.reload(servers)
-      cache.reload(routes)
+      cache.reload(reloadedRoutes)
+      shownRoutes = routesToShow(reloadedRoutes)
+      observation?.numbers.keep(new Set(shownRoutes.map(({ id }) => id)))
       storage.fingerprints?.change(configurationFingerprint(config))
-      logger.info({ routes: routes.length }, 'configuration reloaded')
+      logger.info({ routes: reloadedRoutes.length }, 'configuration reloaded')
       return waiting
     },
   }
@@ -261,9 +320,16 @@ export async function startApp(
 
 const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
+/** The routes as the admin API shows them. Routes with the same id are one, because they share their numbers. */
+function routesToShow(routes: readonly Route[]): ShownRoute[] {
+  const shown = new Map<string, ShownRoute>()
+  for (const { id, origin, rules } of routes) if (!shown.has(id)) shown.set(id, { id, origin, mode: rules.enabled ? 'cache' : 'bypass' })
+  return [...shown.values()]
+}
+
 /** The sections that are read once, at the start, and differ. */
 function changedForGood(running: Config, next: Config): string[] {
-  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'sessions', 'workers'] as const
+  const sections = ['proxy', 'admin', 'redis', 'coherence', 'log', 'observe', 'sessions', 'auth', 'workers'] as const
   const [before, after] = [withoutRenewable(running), withoutRenewable(next)]
   const changed: string[] = sections.filter(name => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
   if (JSON.stringify(running.cache.memory) !== JSON.stringify(next.cache.memory)) changed.push('cache.memory')

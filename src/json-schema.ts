@@ -18,6 +18,8 @@ const builder = {
   Record: (key: { readonly pattern?: string }, value: object, options: Options = {}) => ({ type: 'object', patternProperties: { [key.pattern ?? '^.*$']: value }, ...options }),
   String: (options: Options = {}) => ({ type: 'string', ...options }),
   Integer: (options: Options = {}) => ({ type: 'integer', ...options }),
+  Number: (options: Options = {}) => ({ type: 'number', ...options }),
+  Null: (options: Options = {}) => ({ type: 'null', ...options }),
   Boolean: (options: Options = {}) => ({ type: 'boolean', ...options }),
   Enum: (values: readonly string[], options: Options = {}) => ({ enum: values, ...options }),
   Literal: (value: string | number | boolean, options: Options = {}) => ({ type: typeof value, const: value, ...options }),

@@ -9,7 +9,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const source = join(root, 'src')
 
 // From left to right. proxy and admin stand side by side: neither imports the other.
-const layers = ['http', 'policy', 'forwarding', 'store', 'origin', 'exchange', 'session', 'proxy', 'admin', 'app', 'cli'] as const
+const layers = ['http', 'policy', 'forwarding', 'store', 'origin', 'exchange', 'session', 'observe', 'proxy', 'admin', 'app', 'cli'] as const
 const besideEachOther = new Set(['proxy admin', 'admin proxy'])
 const forAll = new Set(['clock', 'errors', 'json-schema', 'nearest-name', 'redis-address', 'server-address'])
 // Config types are for all; the functions that load a configuration are for the composition root alone.

@@ -6,7 +6,7 @@ import { getPath } from '@dprint/typescript'
 import { root } from './build.mjs'
 
 /** The folders that are formatted or checked if no file is named. */
-const folders = ['bin', 'tools', 'src', 'test', 'bench']
+const folders = ['bin', 'tools', 'src', 'test', 'bench', 'examples']
 
 // The formatter that changes least of this code: it keeps the line breaks that an author chose, except in lists that span lines.
 const formatter = createFromBuffer(readFileSync(getPath()))

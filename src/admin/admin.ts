@@ -2,17 +2,25 @@
 import { parse as parseQuery } from 'node:querystring'
 import { fastify, LogController, type FastifyInstance, type RouteOptions } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
+import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
+import { FleetNumbers } from './fleet.ts'
+import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
+import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
+import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
+import { purgesRoutes } from './purges.ts'
+import { RequestCounts } from './request-counts.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
-import { statusRoutes } from './status.ts'
+import { ownReports, statusRoutes } from './status.ts'
+import { trafficRoutes } from './traffic.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
 import type { AdminParts } from './parts.ts'
@@ -60,6 +68,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRoute', (route) => void routes.push(route))
 
   app.setValidatorCompiler(schemaCompiler)
+  // Schemas of responses describe. They are not compiled, which would cost time at the start, and remove what they do not name.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(async () => {
     throw new SpringhouseError('NOT_FOUND')
@@ -69,16 +79,29 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
+  auditRequests(app, parts)
+  const requests = new RequestCounts()
+  requests.watch(app)
   refuseOtherSites(app)
-  requireTokens(app, parts)
+  const access = requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.scope !== 'open') await turns.next()
   })
 
-  const own = { metrics: metricsRoute(app, parts), stats: statusRoutes(app, parts) }
-  parts.workers?.report(own)
+  const own = ownReports(parts)
+  const gathered = new Gathered(parts, own)
+  const fleet = new FleetNumbers(parts)
+  statusRoutes(app, parts, gathered, fleet)
+  trafficRoutes(app, parts, gathered, fleet)
+  const metrics = metricsRoute(app, parts, requests)
+  parts.workers?.report({ metrics, ...own })
+  loginRoutes(app, access, parts)
+  const streams = new EventStreams()
+  // An open stream would hold up the end of the listener.
+  app.addHook('preClose', async () => streams.close())
   purgeRoutes(app, parts, turns)
-  explainRoutes(app, parts)
+  purgesRoutes(app, access, parts, turns, streams)
+  explainRoutes(app, access, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)

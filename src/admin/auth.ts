@@ -1,18 +1,11 @@
-// Access control of the admin API: bearer tokens and their scopes (RFC 6750).
+// Access control of the admin API: bearer tokens (RFC 6750) or the cookie of a login, and the scopes of the token.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
+import { equal, LoginCookies, setCookieLine, type Login } from './login-cookie.ts'
 import { AdminProblem } from './problems.ts'
 import { Refusals } from './refusals.ts'
-
-export type Scope = 'read' | 'purge' | 'sessions' | 'admin'
-
-export interface AdminToken {
-  /** The name of the token in the log. */
-  readonly name: string
-  readonly token: string
-  readonly scopes: readonly Scope[]
-}
+import { allows, type AdminToken, type Scope } from './token.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,11 +18,6 @@ declare module 'fastify' {
     /** The name of the request's token; empty on open routes. */
     tokenName: string
   }
-}
-
-/** `admin` may be given by name, or by all other scopes. */
-function allows({ scopes }: AdminToken, scope: Scope): boolean {
-  return scopes.includes(scope) || (scope === 'admin' && (['read', 'purge', 'sessions'] as const).every((each) => scopes.includes(each)))
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -61,14 +49,147 @@ function tokenFinder(tokens: readonly AdminToken[]): (presented: string) => Admi
   }
 }
 
+/** The parts by which requests are let in. A reload replaces `tokens`. */
+export interface AccessParts {
+  readonly tokens: readonly AdminToken[]
+  readonly clock: Clock
+  readonly logger: FastifyBaseLogger
+  /** Failed logins of an address within a minute, after which its logins get 429. */
+  readonly loginsPerMinute: number
+}
+
+/** The token of a request, and the login that its cookie proves; undefined if it was sent as a bearer token. */
+export interface Credentials {
+  readonly token: AdminToken
+  readonly login: Login | undefined
+}
+
+const challenge = 'Bearer realm="springhouse"'
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Finds the token of each request, and counts those that are refused. */
+export class AccessControl {
+  readonly cookies = new LoginCookies()
+  readonly #parts: AccessParts
+  readonly #find: (presented: string) => AdminToken | undefined
+  readonly #refusals: Refusals
+  /** Apart from those of bearer tokens: failed logins never slow a program down. */
+  readonly #logins: Refusals
+  readonly #credentials = new WeakMap<FastifyRequest, Credentials>()
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts
+    this.#find = currentFinder(parts)
+    this.#refusals = new Refusals(parts.clock, parts.logger)
+    this.#logins = new Refusals(parts.clock, parts.logger, { most: parts.loginsPerMinute, what: 'logins with an admin token', further: 'logins' })
+  }
+
+  /** Returns the credentials with which a request was let in. @throws Error on an open route */
+  credentialsOf(request: FastifyRequest): Credentials {
+    const credentials = this.#credentials.get(request)
+    if (credentials === undefined) throw new Error('an open route has no credentials')
+    return credentials
+  }
+
+  /** Lets a request in by its token and the scope, or throws the refusal. */
+  admit(request: FastifyRequest, scope: Scope | 'any'): void {
+    const presented = /^bearer +([^\s]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+    const credentials = presented === undefined ? this.#byCookie(request) : { token: this.#byBearer(request, presented), login: undefined }
+    const { token } = credentials
+    request.tokenName = token.name
+    if (scope !== 'any') this.#requireScope(request, token, scope)
+    if (credentials.login === undefined) this.#refusals.accepted(addressOf(request), token.name)
+    this.#credentials.set(request, credentials)
+  }
+
+  /** Requires a further scope of a request that was let in. @throws AdminProblem 403 */
+  require(request: FastifyRequest, scope: Scope): void {
+    this.#requireScope(request, this.credentialsOf(request).token, scope)
+  }
+
+  /** Requires one of several scopes of a request that was let in. @throws AdminProblem 403 */
+  requireOneOf(request: FastifyRequest, scopes: readonly [Scope, ...Scope[]]): void {
+    const { token } = this.credentialsOf(request)
+    if (!scopes.some(scope => allows(token, scope))) this.#requireScope(request, token, scopes[0])
+  }
+
+  #requireScope(request: FastifyRequest, token: AdminToken, scope: Scope): void {
+    if (allows(token, scope)) return
+    this.#refusals.outOfScope(addressOf(request), token.name, scope)
+    // RFC 6750 §3.1: error codes that client libraries know.
+    throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scope}"` })
+  }
+
+  /** Returns the token of a login. @throws AdminProblem 401; 429 after too many that failed */
+  logIn(request: FastifyRequest, presented: string): AdminToken {
+    const address = addressOf(request)
+    const waitS = this.#logins.waitOf(address, undefined)
+    if (waitS !== undefined) throw throttled(waitS)
+    const token = this.#find(presented)
+    if (token === undefined) {
+      this.#logins.refused(address)
+      throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': challenge })
+    }
+    this.#logins.accepted(address, token.name)
+    request.tokenName = token.name
+    return token
+  }
+
+  #byBearer(request: FastifyRequest, presented: string): AdminToken {
+    const token = this.#find(presented)
+    const address = addressOf(request)
+    const waitS = this.#refusals.waitOf(address, token?.name)
+    if (waitS !== undefined) throw throttled(waitS)
+    if (token !== undefined) return token
+    this.#refusals.refused(address)
+    throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': `${challenge}, error="invalid_token"` })
+  }
+
+  #byCookie(request: FastifyRequest): Credentials {
+    const { clock, tokens } = this.#parts
+    const login = this.cookies.read(request.headers.cookie, tokens, clock.now())
+    if (login === 'none') throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': challenge })
+    const address = addressOf(request)
+    // A forged cookie is a guess of the token that would have signed it.
+    const waitS = this.#logins.waitOf(address, typeof login === 'string' ? undefined : login.token.name)
+    if (waitS !== undefined && login !== 'ended') throw throttled(waitS)
+    if (login === 'forged') this.#logins.refused(address)
+    // Takes the cookie back, so that a page which polls does not go on with it.
+    if (typeof login === 'string') throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': challenge, 'set-cookie': setCookieLine('', 0, false) })
+    this.#logins.accepted(address, login.token.name)
+    request.tokenName = login.token.name
+    refuseForeign(request, login)
+    return { token: login.token, login }
+  }
+}
+
+/**
+ * Refuses requests that another page of the same host can make a browser send: SameSite ignores ports. The listener's own page reads the
+ * CSRF token from the login, which no other page can.
+ */
+function refuseForeign(request: FastifyRequest, { csrf }: Login): void {
+  const site = request.headers['sec-fetch-site']
+  if (site === 'cross-site' || site === 'same-site') throw new AdminProblem('FOREIGN_ORIGIN')
+  if (safeMethods.has(request.method)) return
+  const given = request.headers['x-csrf-token']
+  if (typeof given !== 'string' || !equal(given, csrf)) throw new AdminProblem('CSRF_REFUSED', { detail: 'Send X-CSRF-Token with the value of csrf from /v1/login.' })
+}
+
+function throttled(waitS: number): AdminProblem {
+  return new AdminProblem('ADMIN_THROTTLED', {}, { 'retry-after': String(waitS) })
+}
+
+function addressOf(request: FastifyRequest): string {
+  return request.socket.remoteAddress ?? ''
+}
+
 /**
  * Requires a token with the route's scope from every request, before its body is read. `parts.tokens` is read for each request,
- * so a removed token is refused on open connections too. A path without a route needs any valid token, so that a client without
- * one does not learn which paths exist. Refused tokens are logged, without the token, and limited for each address.
+ * so a removed token is refused on open connections too, and so are its logins. A path without a route needs any valid token, so that a
+ * client without one does not learn which paths exist. Refused tokens are logged, without the token, and limited for each address.
  */
-export function requireTokens(app: FastifyInstance, parts: { readonly tokens: readonly AdminToken[]; readonly clock: Clock; readonly logger: FastifyBaseLogger }): void {
-  const find = currentFinder(parts)
-  const refusals = new Refusals(parts.clock, parts.logger)
+export function requireTokens(app: FastifyInstance, parts: AccessParts): AccessControl {
+  const access = new AccessControl(parts)
   app.decorateRequest('tokenName', '')
 
   app.addHook('onRoute', (route) => {
@@ -78,23 +199,7 @@ export function requireTokens(app: FastifyInstance, parts: { readonly tokens: re
 
   app.addHook('onRequest', async (request) => {
     const scope = request.routeOptions.config.scope ?? 'any'
-    if (scope === 'open') return
-    const presented = /^bearer +([^\s]+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-    if (presented === undefined) throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse"' })
-    const token = find(presented)
-    const address = request.socket.remoteAddress ?? ''
-    const waitS = refusals.waitOf(address, token?.name)
-    if (waitS !== undefined) throw new AdminProblem('ADMIN_THROTTLED', {}, { 'retry-after': String(waitS) })
-    // RFC 6750 §3.1: error codes that client libraries know.
-    if (token === undefined) {
-      refusals.refused(address)
-      throw new AdminProblem('UNAUTHENTICATED', {}, { 'www-authenticate': 'Bearer realm="springhouse", error="invalid_token"' })
-    }
-    if (scope !== 'any' && !allows(token, scope)) {
-      refusals.outOfScope(address, token.name, scope)
-      throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `Bearer realm="springhouse", error="insufficient_scope", scope="${scope}"` })
-    }
-    refusals.accepted(address, token.name)
-    request.tokenName = token.name
+    if (scope !== 'open') access.admit(request, scope)
   })
+  return access
 }

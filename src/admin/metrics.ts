@@ -3,8 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
-import { SessionCounters, type SessionCounts } from '../session/counters.ts'
+import { SessionCounters, TokenCounters, type SessionCounts, type TokenCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
+import type { RequestCounts } from './request-counts.ts'
+import { addTrafficMetrics } from './traffic-metrics.ts'
 import type { AdminParts } from './parts.ts'
 import type { MetricObject } from './worker-report.ts'
 
@@ -94,6 +96,8 @@ function addStoreMetrics(registry: Registry, parts: AdminParts): void {
   addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded(parts).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica has read the purge log to its end within maxLagMs, 0 otherwise.', () => (purgeLog.isCaughtUp() ? 1 : 0))
+  addGauge(registry, 'purge_log_lag_seconds', 'Seconds since this replica has read the purge log to its end; 0 without Redis.',
+    () => (Number.isFinite(purgeLog.lagMs) ? purgeLog.lagMs / 1000 : undefined))
   addGauge(registry, 'invalidations_pending', 'URLs and groups invalidated in this process and not yet recorded for the other replicas.', () => purgeLog.unrecorded)
   addGauge(registry, 'replicas', 'Live replicas, including this one.', async () => {
     // A scrape must not fail if Redis does, because its other metrics report the failure.
@@ -139,18 +143,12 @@ function addOriginMetrics(registry: Registry, { origins }: AdminParts): void {
 
 // In the metrics at 0 while sessions are off, so that a query finds them.
 const noSessions: SessionCounts = new SessionCounters()
+const noTokens: TokenCounts = new TokenCounters()
 
-function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions }: AdminParts): void {
-  const reads: Counter = new Counter({
-    name: `${prefix}session_reads_total`,
-    help: 'Requests on routes with sessions, by what they presented.',
-    labelNames: ['outcome'],
-    registers: [registry],
-    collect() {
-      reads.reset()
-      for (const [outcome, count] of Object.entries(sessionCounts().reads)) reads.inc({ outcome }, count)
-    },
-  })
+function addSessionMetrics(registry: Registry, { sessionCounts = () => noSessions, tokenCounts = () => noTokens }: AdminParts): void {
+  addByOutcome(registry, 'jwt_verifications_total', 'Bearer tokens of providers that requests presented, by the outcome of verifying them.', () => tokenCounts().verifications)
+  addByOutcome(registry, 'jwks_fetches_total', 'Readings of the key sets of providers, by outcome.', () => tokenCounts().keyReads)
+  addByOutcome(registry, 'session_reads_total', 'Requests on routes with sessions, by what they presented.', () => sessionCounts().reads)
   const writes: Counter = new Counter({
     name: `${prefix}session_writes_total`,
     help: 'Changes of sessions that backends requested, by operation and outcome.',
@@ -163,8 +161,22 @@ function addSessionMetrics(registry: Registry, { sessionCounts = () => noSession
       }
     },
   })
-  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session had ended.', () => sessionCounts().streamsCut)
+  addTotal(registry, 'session_streams_cut_total', 'WebSockets and event streams that were closed because their session or token had ended.',
+    () => sessionCounts().streamsCut + tokenCounts().streamsCut)
   addTotal(registry, 'csrf_refused_total', 'Cross-site requests that were refused, or would have been.', () => sessionCounts().csrfRefused)
+}
+
+function addByOutcome(registry: Registry, name: string, help: string, counts: () => Readonly<Record<string, number>>): void {
+  const counter: Counter = new Counter({
+    name: `${prefix}${name}`,
+    help,
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      counter.reset()
+      for (const [outcome, count] of Object.entries(counts())) counter.inc({ outcome }, count)
+    },
+  })
 }
 
 function labelsOf({ origin, url, address }: OriginServerStatus): Record<string, string> {
@@ -180,7 +192,9 @@ export function metricsRegistry(parts: AdminParts): Registry {
   addSessionMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
   new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
-  collectDefaultMetrics({ register: registry, prefix })
+  addTrafficMetrics(registry, parts)
+  // Their names are those of every Node.js program, so that boards for Node.js show them.
+  collectDefaultMetrics({ register: registry })
   return registry
 }
 
@@ -189,11 +203,12 @@ export function metricsRegistry(parts: AdminParts): Registry {
  * whenever a worker ends, and the values of each process would be lost.
  * @returns a function that reads the metrics of this process
  */
-export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Promise<MetricObject[]> {
+export function metricsRoute(app: FastifyInstance, parts: AdminParts, requests: RequestCounts): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)
+  requests.register(registry)
   const { workers } = parts
   if (workers !== undefined) registry.setDefaultLabels({ worker: workers.worker })
-  const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics')]))
+  const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics', undefined)]))
   app.get('/metrics', { config: { scope: 'read' } }, async (_request, reply) => reply.type(registry.contentType).send(await (await all()).metrics()))
   return () => registry.getMetricsAsJSON()
 }

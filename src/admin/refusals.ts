@@ -1,4 +1,4 @@
-// Refused tokens of the admin API: logged without the token, and limited for each address, so that no token can be guessed.
+// Refused tokens and logins of the admin API: logged without the token, and limited for each address, so that no token can be guessed.
 import { isIPv6 } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.ts'
@@ -18,14 +18,26 @@ interface Visitor {
   scopeLineMs: number
 }
 
+/** A kind of refusal that is counted. */
+interface Kind {
+  readonly most: number
+  /** The names of the invalid things, and of those that are refused afterwards, for the log. */
+  readonly what: string
+  readonly further: string
+}
+
+const bearers: Kind = { most: mostRefusals, what: 'admin tokens', further: 'requests' }
+
 export class Refusals {
   readonly #clock: Clock
   readonly #logger: Pick<FastifyBaseLogger, 'warn'>
+  readonly #kind: Kind
   readonly #visitors = new Map<string, Visitor>()
 
-  constructor(clock: Clock, logger: Pick<FastifyBaseLogger, 'warn'>) {
+  constructor(clock: Clock, logger: Pick<FastifyBaseLogger, 'warn'>, kind: Kind = bearers) {
     this.#clock = clock
     this.#logger = logger
+    this.#kind = kind
   }
 
   /**
@@ -34,7 +46,7 @@ export class Refusals {
    */
   waitOf(address: string, name: string | undefined): number | undefined {
     const visitor = this.#visitors.get(network(address))
-    if (visitor === undefined || visitor.refused < mostRefusals || (name !== undefined && visitor.accepted.has(name))) return undefined
+    if (visitor === undefined || visitor.refused < this.#kind.most || (name !== undefined && visitor.accepted.has(name))) return undefined
     const leftMs = visitor.sinceMs + periodMs - this.#clock.monotonic()
     return leftMs > 0 ? Math.ceil(leftMs / 1000) : undefined
   }
@@ -51,8 +63,8 @@ export class Refusals {
     if (visitor.refused === 0) visitor.sinceMs = nowMs
     visitor.refused++
     if (visitor.refused === 1) this.#logger.warn({ address }, 'an admin token is not valid: the request is refused')
-    if (visitor.refused === mostRefusals)
-      this.#logger.warn({ address, refused: mostRefusals }, 'too many admin tokens that are not valid: further requests from this address get 429 for a minute')
+    const { most, what, further } = this.#kind
+    if (visitor.refused === most) this.#logger.warn({ address, refused: most }, `too many ${what} that are not valid: further ${further} from this address get 429 for a minute`)
   }
 
   /** Logs a valid token without the scope of a request, once a minute for each address. */

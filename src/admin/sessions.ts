@@ -44,7 +44,7 @@ export function sessionRoutes(app: FastifyInstance, { sessionAdministration: ses
       const { params, query: { data = false } } = request
       const shown = await sessions.show(params.sid, data)
       if (shown === undefined) throw noSession()
-      if (data) audit(request, 'read data', { sid: params.sid, user: shown.session.user })
+      if (data) noted(request, 'read data', { sid: params.sid, user: shown.session.user })
       // The data as it is: a value would round its big integers.
       const session = JSON.stringify(shown.session)
       return reply.type('application/json').send(`${session.slice(0, -1)},"data":${shown.dataText}}`)
@@ -53,31 +53,33 @@ export function sessionRoutes(app: FastifyInstance, { sessionAdministration: ses
   // A static path goes before the id of a session, which has another length.
   app.get('/v1/sessions/keys', { config }, async (_request, reply) => reply.type('application/jwk-set+json').send(keySet?.() ?? '{"keys":[]}'))
 
-  app.delete<{ Params: Static<typeof oneParams> }>('/v1/sessions/:sid', { config, schema: { params: oneParams } }, async (request, reply) => {
-    const { revoked, user: ended, copied } = await sessions.end(request.params.sid)
-    audit(request, 'revoke', { sid: request.params.sid, user: ended, revoked, copied })
-    return ended202(reply, revoked, copied)
-  })
+  app.delete<{ Params: Static<typeof oneParams> }>('/v1/sessions/:sid', { config: { ...config, audit: 'revoke sessions' }, schema: { params: oneParams } },
+    async (request, reply) => {
+      const { revoked, user: ended, copied } = await sessions.end(request.params.sid)
+      noted(request, 'revoke', { sid: request.params.sid, user: ended, revoked, copied })
+      return ended202(reply, revoked, copied)
+    })
 
-  app.post<{ Body: Static<typeof revokeBody> }>('/v1/sessions/revoke', { config, schema: { body: revokeBody } }, async (request, reply) => {
-    const { user: named, realm: within = 'default', except } = request.body
-    const { revoked, copied } = await sessions.revoke({ realm: within, user: named }, except)
-    audit(request, 'revoke', { user: named, realm: within, except, revoked, copied })
-    return ended202(reply, revoked, copied)
-  })
+  app.post<{ Body: Static<typeof revokeBody> }>('/v1/sessions/revoke', { config: { ...config, audit: 'revoke sessions' }, schema: { body: revokeBody } },
+    async (request, reply) => {
+      const { user: named, realm: within = 'default', except } = request.body
+      const { revoked, copied } = await sessions.revoke({ realm: within, user: named }, except)
+      noted(request, 'revoke', { user: named, realm: within, except, revoked, copied })
+      return ended202(reply, revoked, copied)
+    })
 
-  const patching = { ...config, keepsJsonText: true }
+  const patching = { ...config, audit: 'patch sessions', keepsJsonText: true }
   app.patch<{ Params: Static<typeof oneParams> }>('/v1/sessions/:sid', { config: patching, schema: { params: oneParams } }, async request => {
     const patched = await withinBounds(sessions.patch(request.params.sid, patchOf(request.body)))
     if (patched === undefined) throw noSession()
-    audit(request, 'patch', { sid: request.params.sid, user: patched.user, version: patched.version })
+    noted(request, 'patch', { sid: request.params.sid, user: patched.user, version: patched.version })
     return { patched: 1, version: patched.version }
   })
 
   app.patch<{ Querystring: Static<typeof userQuery> }>('/v1/sessions', { config: patching, schema: { querystring: userQuery } }, async request => {
     const { user: named, realm: within = 'default' } = request.query
     const patched = await withinBounds(sessions.patchUser({ realm: within, user: named }, patchOf(request.body)))
-    audit(request, 'patch', { user: named, realm: within, patched })
+    noted(request, 'patch', { user: named, realm: within, patched })
     return { patched }
   })
 }
@@ -87,7 +89,9 @@ function ended202(reply: FastifyReply, revoked: number, copied: boolean): Fastif
   return reply.code(copied ? 200 : 202).send({ revoked })
 }
 
-function audit(request: FastifyRequest, action: string, more: Readonly<Record<string, unknown>>): void {
+/** Logs a change, or a reading of data, in full. The audit trail has it in short. */
+function noted(request: FastifyRequest, action: string, more: Readonly<Record<string, unknown>>): void {
+  request.audited = typeof more['sid'] === 'string' ? `session ${more['sid']}` : `the sessions of ${String(more['user'])}`
   request.log.info({ token: request.tokenName, action, ...more }, 'sessions')
 }
 

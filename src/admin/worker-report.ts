@@ -1,5 +1,6 @@
 // The statistics that a worker reports to the others.
 import type { CountersSnapshot } from '../exchange/counters.ts'
+import type { ProcessNumbers } from '../observe/observation.ts'
 import type { StoreStats } from '../store/store.ts'
 import type { Registry } from 'prom-client'
 
@@ -14,6 +15,13 @@ export interface Stats extends CountersSnapshot {
   readonly purgeLog: { readonly applied: string; readonly revision: number; readonly current: boolean }
   /** Present only if other processes share the store. */
   readonly configuration?: Comparison['own'] & Pick<Comparison, 'differing'>
+}
+
+/** All numbers of one process. */
+export interface ProcessReport {
+  readonly stats: Stats
+  /** undefined if `observe.enabled` is false. */
+  readonly observed: ProcessNumbers | undefined
 }
 
 /** Digests of the configuration, and the replicas with the same store whose configuration is another. */

@@ -1,10 +1,22 @@
 // The worker processes behind the same listeners. Any worker reports for all of them.
-import type { Stats, MetricObject } from './worker-report.ts'
+import type { StepData } from '../observe/history.ts'
+import type { Measure, Subject, TopData } from '../observe/top.ts'
+import type { MetricObject, ProcessReport } from './worker-report.ts'
 
 /** The reports of a worker. */
 export interface WorkerReport {
   readonly metrics: readonly MetricObject[]
-  readonly stats: Stats
+  readonly numbers: ProcessReport
+  readonly history: StepData
+  readonly top: TopData
+}
+
+/** The subject of a report; undefined where there is no choice. */
+export interface ReportDetail {
+  readonly metrics: undefined
+  readonly numbers: undefined
+  readonly history: undefined
+  readonly top: { readonly of: Subject; readonly by: Measure }
 }
 
 /** The access of a worker to the reports of all workers. A single process has none. */
@@ -12,7 +24,7 @@ export interface WorkerGroup {
   /** The identity of this worker: the value of the label `worker`. */
   readonly worker: string
   /** Registers the functions that create this worker's reports. Called once. */
-  report(tell: { readonly [What in keyof WorkerReport]: () => WorkerReport[What] | Promise<WorkerReport[What]> }): void
+  report(tell: { readonly [What in keyof WorkerReport]: (detail: ReportDetail[What]) => WorkerReport[What] | Promise<WorkerReport[What]> }): void
   /** Collects the reports of all workers, including this one. A worker that does not reply in time is left out. */
-  collect<What extends keyof WorkerReport>(what: What): Promise<readonly WorkerReport[What][]>
+  collect<What extends keyof WorkerReport>(what: What, detail: ReportDetail[What]): Promise<readonly WorkerReport[What][]>
 }

@@ -1,7 +1,10 @@
 // `springhouse demo`: starts two small APIs and the proxy in front of them, and prints commands to try.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { resolveConfig } from '../config/load.ts'
 import { standardOutput } from '../log/outputs.ts'
 import { startBackend } from './demo/backends.ts'
@@ -42,7 +45,7 @@ function stopSignal(): Promise<void> {
 
 async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   const backends = await Promise.all(['a', 'b'].map(async (name) => {
-    const backend = await startBackend(name, (how) => standardOutput.write(`backend ${name} has ended (${how}); the other backend serves all requests\n`))
+    const backend = await startBackend(name, 'demo', (how) => standardOutput.write(`backend ${name} has ended (${how}); the other backend serves all requests\n`))
     cleanups.push(() => backend.stop())
     return backend
   }))
@@ -53,12 +56,16 @@ async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
     admin: { host: '127.0.0.1', port: await freeOr(8081), tokens: [{ name: 'demo', token, scopes: ['read', 'purge'] }] },
     // Round-robin, so that X-Served-By shows both servers.
     origins: { demo: { servers: backends.map(({ url }) => url), balance: 'round-robin', health: { path: '/healthz', intervalMs: 1000 } } },
+    sessions: { enabled: true },
     log: { level: 'error' },
   })
   const { startApp } = await import('../app.ts')
   const app = await startApp({ config })
   cleanups.push(() => app.close())
-  return { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, token, backends }
+  await Promise.all(backends.map((backend) => backend.useKeys(`${app.proxyUrl}/.well-known/springhouse/jwks.json`)))
+  const folder = await mkdtemp(join(tmpdir(), 'springhouse-demo-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  return { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, token, backends, cookies: join(folder, 'cookies') }
 }
 
 /** Returns the port if it is free, else 0 for any free port. */

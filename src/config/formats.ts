@@ -15,6 +15,9 @@ interface TextFormat {
   readonly tidy?: (text: string) => string
 }
 
+// RFC 7518 §3.1, RFC 8037, RFC 9864: signatures with a public key. RFC 8725 §3.1: never `none`, and no shared secret.
+const jwtAlgorithms: readonly string[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
 export const formats = {
   'listen-host': {
     expects: 'a host name or an IP address to listen on',
@@ -110,6 +113,37 @@ export const formats = {
     test: (text) => /^https?:\/\//i.test(text) && URL.canParse(text) && new URL(text).origin === text.toLowerCase(),
     tidy: (text) => new URL(text).origin,
   },
+  'claim-text': {
+    expects: 'a text of one to 512 characters',
+    test: (text) => /^[^\p{Cc}]{1,512}$/u.test(text),
+  },
+  'claim-place': {
+    expects: 'the name of a claim, such as org_id, or a path to a member of one, such as /realm_access/roles',
+    test: (text) => /^[^\p{Cc}]{1,256}$/u.test(text) && (!text.startsWith('/') || !/~(?![01])/.test(text)),
+  },
+  'jwt-algorithm': {
+    expects: `an algorithm among ${jwtAlgorithms.join(', ')}`,
+    test: (text) => jwtAlgorithms.includes(text),
+    wrong: (text) =>
+      /^none$/i.test(text)
+        ? 'a token without a signature can be made by anyone; expected an algorithm with a public key, such as RS256'
+        : /^HS\d+$/i.test(text)
+        ? 'every verifier of such a token could make tokens; expected an algorithm with a public key, such as RS256'
+        : `expected an algorithm among ${jwtAlgorithms.join(', ')}`,
+  },
+  'key-set-place': {
+    expects: 'an https URL, or the path of a file',
+    test: (text) => {
+      if (!text.includes('://')) return text !== '' && !text.includes('\0')
+      if (!URL.canParse(text)) return false
+      const { protocol, hostname, username, password } = new URL(text)
+      return (protocol === 'https:' || (protocol === 'http:' && isLoopbackHost(hostname))) && username === '' && password === ''
+    },
+    wrong: (text) =>
+      /^http:\/\//i.test(text)
+        ? 'expected https, because keys that are changed on their way make false tokens right; http is for loopback'
+        : 'expected an https URL without user info, or the path of a file',
+  },
   'via-name': {
     expects: 'a name of letters, digits, dots, dashes and underscores',
     test: (text) => /^[A-Za-z0-9._-]{1,64}$/.test(text),
@@ -141,6 +175,10 @@ export function textFormat(name: FormatName): TextFormat {
 
 const hostName = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
+
+function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
+}
 
 function inAscii(host: string): string {
   return /[^\0-\x7f]/.test(host) ? domainToASCII(host) : host

@@ -1,5 +1,6 @@
 // Rules between settings: the checks that no single leaf of the schema can make.
 import { isIP } from 'node:net'
+import { authProblems } from './auth-rules.ts'
 import { pemProblems, pemSettings } from './certificates.ts'
 import type { Problem } from './problem.ts'
 import { redisProblems } from './redis-rules.ts'
@@ -14,9 +15,8 @@ export type Sound = (path: string) => boolean
 
 /** Returns the problems between settings; [] if there are none. */
 export function checkRules(config: Config, sound: Sound): Problem[] {
-  return [ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files, sessionProblems].flatMap((rule) =>
-    rule(config, sound)
-  )
+  return [ports, listenerTls, h2c, adminAccess, tokens, timeouts, redis, memory, tags, origins, routes, routePaths, statuses, workers, files, sessionProblems, authProblems]
+    .flatMap((rule) => rule(config, sound))
 }
 
 type Rule = (config: Config, sound: Sound) => Problem[]

@@ -1,7 +1,8 @@
 // The schema of every setting: type, bounds, default, unit and prose. All else about configuration derives from it.
 import { Type, type Static } from '../json-schema.ts'
+import { authSchema } from './schema/auth.ts'
 import { section } from './schema/leaf.ts'
-import { adminSchema, coherenceSchema, logSchema, proxySchema } from './schema/listeners.ts'
+import { adminSchema, coherenceSchema, logSchema, observeSchema, proxySchema } from './schema/listeners.ts'
 import { type originSchema, originsSchema } from './schema/origins.ts'
 import { type routeSchema, routesSchema } from './schema/routes.ts'
 import { sessionsSchema } from './schema/sessions.ts'
@@ -16,7 +17,9 @@ export const configSchema = section({
   cache: cacheSchema,
   coherence: coherenceSchema,
   log: logSchema,
+  observe: observeSchema,
   sessions: sessionsSchema,
+  auth: authSchema,
   workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')], {
     default: 1,
     expects: 'a whole number from 1 to 256, or auto',
@@ -36,4 +39,5 @@ export type OriginSettings = Static<typeof originSchema>
 export type RouteConfig = Static<typeof routeSchema>
 export type CacheConfig = Static<typeof cacheSchema>
 export type SessionsConfig = Static<typeof sessionsSchema>
+export type AuthConfig = Static<typeof authSchema>
 export type LogConfig = Static<typeof logSchema>

@@ -7,8 +7,8 @@ import { formatDuration } from './units.ts'
 
 type Sound = (path: string) => boolean
 
-/** The names of sources of identity. */
-const sources: readonly string[] = ['session']
+/** The source that sessions are. */
+const sessionSource = 'session'
 
 /** Returns the problems between the settings of sessions; [] if there are none. */
 export function sessionProblems(config: Config, sound: Sound): Problem[] {
@@ -80,22 +80,26 @@ function ownRedis({ redis }: SessionsConfig): Problem[] {
 
 function routeProblems(config: Config, sound: Sound): Problem[] {
   if (!sound('routes')) return []
-  const { enabled } = config.sessions
+  const { sessions: { enabled }, auth } = config
+  const known = [sessionSource, ...(sound('auth.jwt') ? auth.jwt.map(({ name }) => name) : [])]
   const problems: Problem[] = []
   const withSession: { readonly index: number; readonly host: string | undefined; readonly realm: string | undefined }[] = []
   for (const [index, { identity, key: { facets }, match }] of config.routes.entries()) {
     const path = `routes[${index}].identity`
     if (![path, `${path}.sources`, `${path}.required`, `routes[${index}].key`, `routes[${index}].key.facets`, `routes[${index}].match`].every(sound)) continue
-    const given = identity.sources ?? (enabled ? sources : [])
+    const given = identity.sources ?? (enabled ? [sessionSource] : [])
     for (const source of given) {
-      if (!sources.includes(source)) problems.push({ path: `${path}.sources`, message: `there is no source named ${JSON.stringify(source)}; known are ${sources.join(', ')}` })
-      else if (!enabled) problems.push({ path: `${path}.sources`, message: 'sessions are not enabled; set sessions.enabled, or leave session out' })
+      if (source === sessionSource && !enabled) problems.push({ path: `${path}.sources`, message: 'sessions are not enabled; set sessions.enabled, or leave session out' })
+      else if (!known.includes(source) && sound('auth.jwt'))
+        problems.push({ path: `${path}.sources`, message: `there is no source named ${JSON.stringify(source)}; known are ${known.join(', ')} (auth.jwt)` })
     }
     if (given.length === 0) {
-      const without = enabled ? 'the route identifies nobody (sources: [])' : 'sessions are not enabled (sessions.enabled)'
+      const without = identity.sources !== undefined || enabled
+        ? 'the route identifies nobody (sources: [])'
+        : `sessions are not enabled (sessions.enabled)${auth.jwt.length > 0 ? ', and the route names no other source (identity.sources)' : ''}`
       if (facets.length > 0) problems.push({ path: `routes[${index}].key.facets`, message: `${without}, so there are no facets` })
       if (identity.required) problems.push({ path: `${path}.required`, message: `${without}, so every request would be refused` })
-    } else withSession.push({ index, host: match.host, realm: identity.realm })
+    } else if (given.includes(sessionSource)) withSession.push({ index, host: match.host, realm: identity.realm })
     if (identity.forward === 'all' && facets.length === 0)
       problems.push({ path: `${path}.forward`, message: 'all is for routes with key.facets; without facets nothing is shared, and everything is forwarded' })
   }

@@ -37,7 +37,7 @@ export class RequestLog implements ExchangeObserver {
 
   delivered(exchange: ClientExchange): void {
     const { access, clock } = this.#parts
-    const ms = clock.monotonic() - exchange.startedMs
+    const ms = exchange.durationMs(clock)
     if (access.wants(exchange.status, exchange.outcome === 'error', ms)) access.write(this.#record(exchange, ms))
   }
 

@@ -30,8 +30,10 @@ export interface RequestForOrigin {
  * is a close-delimited body that a reset ends.
  */
 export interface ResponseSink {
-  /** The request is sent, for the first time or again, to the server with this base URL. */
-  onTry?(server: string): void
+  /** The request is sent, for the first time or again, to the server with this base URL, at this address if it has one. */
+  onTry?(server: string, address?: string): void
+  /** A server failed the request, sent or not. `code`: of the catalogue, or the status for which another server is tried. */
+  onTryFailed?(server: string, address: string | undefined, code: string): void
   /** An interim response (1xx) other than 101. */
   onInterim?(status: number, fields: FieldLines): void
   /** @param endsAtHead true if the head is known to be all of the response */
@@ -68,8 +70,10 @@ export interface UpgradeRequest {
   readonly fields: FieldLines
   /** The requested protocol of Upgrade, in lower case. */
   readonly protocol: string
-  /** The handshake is sent, for the first time or again, to the server with this base URL. */
-  onTry?(server: string): void
+  /** The handshake is sent, for the first time or again, to the server with this base URL, at this address if it has one. */
+  onTry?(server: string, address?: string): void
+  /** See ResponseSink. */
+  onTryFailed?(server: string, address: string | undefined, code: string): void
 }
 
 /** Takes the result of an upgrade: exactly one of these calls, once. */
@@ -93,7 +97,7 @@ export interface OriginPlace {
   /** Its base URL, as configured. */
   readonly url: string
   /** Address to connect to, in place of the URL's host; undefined: the host itself. */
-  readonly address?: string
+  readonly address?: string | undefined
 }
 
 /** The status of a pool's server, for /v1/origins. Each address of a name is a server of its own. */

@@ -1,4 +1,6 @@
-// The counters of sessions: integers that metrics read at a scrape.
+// The counters of sessions and tokens: integers that metrics read at a scrape.
+import { keyFaults } from './jwt/key-place.ts'
+import { tokenFaults } from './jwt/provider.ts'
 
 /** The outcomes of identifying a request by a session. */
 export const readOutcomes = ['none', 'live', 'superseded', 'unknown', 'malformed', 'duplicate', 'ambiguous', 'reused', 'unavailable'] as const
@@ -20,6 +22,11 @@ const outcomeOfCode: Readonly<Record<string, WriteOutcome>> = {
   SESSION_NOT_WRITTEN: 'not-written',
   SESSION_UNCONFIRMED: 'unconfirmed',
 }
+
+/** The outcomes of verifying a bearer token. `known`: it was verified before. */
+export const verificationOutcomes = ['verified', 'known', ...tokenFaults] as const
+/** The outcomes of reading a provider's keys. */
+export const keyReadOutcomes = ['fetched', ...keyFaults] as const
 
 export interface SessionCounts {
   readonly reads: Readonly<Record<ReadOutcome, number>>
@@ -53,6 +60,29 @@ export class SessionCounters implements SessionCounts {
       this.writes[operation][outcomeOfCode[(error as { code?: string }).code ?? ''] ?? 'error']++
       throw error
     }
+  }
+}
+
+export interface TokenCounts {
+  readonly verifications: Readonly<Record<typeof verificationOutcomes[number], number>>
+  readonly keyReads: Readonly<Record<typeof keyReadOutcomes[number], number>>
+  readonly streamsCut: number
+}
+
+/** Counts bearer tokens and key sets. Each process has one. */
+export class TokenCounters implements TokenCounts {
+  readonly verifications = zeros(verificationOutcomes)
+  readonly keyReads = zeros(keyReadOutcomes)
+  streamsCut = 0
+
+  /** Counts a verification, and returns its outcome. */
+  verified<Outcome extends typeof verificationOutcomes[number]>(outcome: Outcome): Outcome {
+    this.verifications[outcome]++
+    return outcome
+  }
+
+  fetched(outcome: typeof keyReadOutcomes[number]): void {
+    this.keyReads[outcome]++
   }
 }
 

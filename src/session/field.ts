@@ -18,6 +18,18 @@ export interface FieldOptions {
   readonly ttlMs: number
 }
 
+/** The content of a bearer token, for a field. */
+export interface TokenClaims {
+  /** The name of its provider. */
+  readonly source: string
+  readonly user: string | undefined
+  /** In seconds. */
+  readonly authTime: number | undefined
+  readonly data: string
+  /** When it ends, in milliseconds since the epoch. */
+  readonly endsMs: number
+}
+
 interface Kept {
   readonly value: string
   readonly untilMs: number
@@ -47,15 +59,26 @@ export class SessionField {
       const text = dataText(data)
       mustBeJson(text)
       const who = user === undefined ? '' : `,"sub":${JSON.stringify(user)},"auth_time":${seconds(loginAt ?? 0)}`
-      return `"sid":${JSON.stringify(sid)},"ver":${version},"end":${seconds(endsAt)}${who},"data":${text}`
+      return `"from":"session","sid":${JSON.stringify(sid)},"ver":${version},"end":${seconds(endsAt)}${who},"data":${text}`
     })
   }
 
-  /** The field for a response that others share: nothing but facets. @param facets a JSON object */
-  ofFacets(facets: string, audience: string): string {
-    return this.#kept(`f ${facets} ${audience}`, audience, Infinity, () => {
+  /**
+   * The field for a bearer token of a provider.
+   * @param claims its content as JSON texts; `data` is an object
+   */
+  ofToken({ source, user, authTime, data, endsMs }: TokenClaims, audience: string): string {
+    return this.#kept(`t ${source.length}:${source} ${endsMs} ${authTime} ${user} ${data} ${audience}`, audience, endsMs, () => {
+      const who = user === undefined ? '' : `,"sub":${user}${authTime === undefined ? '' : `,"auth_time":${authTime}`}`
+      return `"from":${JSON.stringify(source)}${who},"data":${data}`
+    })
+  }
+
+  /** The field for a response that others share: nothing but facets, and their source. @param facets a JSON object */
+  ofFacets(facets: string, source: string, audience: string): string {
+    return this.#kept(`f ${source.length}:${source} ${facets} ${audience}`, audience, Infinity, () => {
       mustBeJson(facets)
-      return `"facets":${facets}`
+      return `"from":${JSON.stringify(source)},"facets":${facets}`
     })
   }
 

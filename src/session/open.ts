@@ -1,4 +1,4 @@
-// Sessions, put together: store, keys and the parts that requests use, with what an operator should know at the start.
+// Sessions and bearer tokens, put together: stores, keys and the parts that requests use, with what an operator should know at the start.
 import type { Clock } from '../clock.ts'
 import type { Config, SessionsConfig } from '../config/schema.ts'
 import type { Identities } from '../exchange/client/identities.ts'
@@ -8,10 +8,13 @@ import { Subscription } from '../store/redis/connect/subscription.ts'
 import type { Log } from '../store/redis/connect/log.ts'
 import { SessionAdministration } from './administration.ts'
 import { AnonymousLimit } from './anonymous-limit.ts'
-import { SessionCounters } from './counters.ts'
+import { SessionCounters, TokenCounters } from './counters.ts'
 import { SessionField } from './field.ts'
-import { addressOf, SessionIdentities } from './identities.ts'
+import { addressOf, RequestIdentities } from './identities.ts'
+import { openTokens } from './jwt/open.ts'
 import { configuredKeys, FixedKeys, ownKey, SharedKeys, type Keyring } from './keyring.ts'
+import type { SessionParts } from './parts.ts'
+import type { SenderParts } from './sender.ts'
 import { Sessions } from './sessions.ts'
 import { SessionCopies } from './store/copies.ts'
 import { MemorySessionStore } from './store/memory.ts'
@@ -20,8 +23,8 @@ import type { SessionStore } from './store/store.ts'
 import { Streams } from './streams.ts'
 import { Touches } from './touches.ts'
 
-export interface OpenSessionsOptions {
-  readonly config: SessionsConfig
+export interface OpenIdentitiesOptions {
+  readonly config: Pick<Config, 'sessions' | 'auth'>
   /** True if the addresses of clients are those of the peers (`proxy.trustProxy: false`). */
   readonly trustsNoProxy: boolean
   /** The Redis of the sessions and the prefix of its keys; undefined: sessions are in this process. */
@@ -31,28 +34,77 @@ export interface OpenSessionsOptions {
   usesFacets(): boolean
 }
 
-/** Sessions of a process. */
-export interface OpenSessions {
+/** The sources of identity of a process. */
+export interface OpenIdentities {
   readonly identities: Identities
   readonly counters: SessionCounters
-  readonly sessions: Sessions
-  readonly store: SessionStore
-  readonly administration: SessionAdministration
+  readonly tokenCounters: TokenCounters
+  /** undefined: sessions are off. */
+  readonly administration: SessionAdministration | undefined
   /** The public keys as a JSON text. @throws SpringhouseError SESSION_UNAVAILABLE while there are none */
   keySet(): string
-  /** Resolves when requests can be identified, or when Redis is out of reach. */
+  /** Resolves when requests can be identified, or when Redis or a provider is out of reach. */
   opened(): Promise<void>
   /** Reads other keys, and returns a function that takes them up. @throws Error that names the setting and the file */
   renewal(keys: SessionsConfig['keys']): () => void
   close(): void
 }
 
-/** @throws Error for a key that cannot be used, with its setting and file */
-export function openSessions({ config, trustsNoProxy, redis, clock, logger, usesFacets }: OpenSessionsOptions): OpenSessions {
+/** True if a configuration has sources of identity. */
+export function hasSources({ sessions, auth }: Pick<Config, 'sessions' | 'auth'>): boolean {
+  return sessions.enabled || auth.jwt.length > 0
+}
+
+/** @throws Error (rejects) for a key that cannot be used, with its setting and file */
+export async function openIdentities(options: OpenIdentitiesOptions): Promise<OpenIdentities> {
+  const { config: { sessions: config, auth }, redis, clock, logger } = options
   const configured = config.keys.length > 0 ? new FixedKeys(configuredKeys(config.keys)) : undefined
   const shared = configured === undefined && redis !== undefined ? new SharedKeys(redis.connections.small, redis.prefix) : undefined
   const keyring: Keyring = configured ?? shared ?? ownKey()
+  const tokenCounters = new TokenCounters()
+  const verifier = await openTokens({ config: auth.jwt, clock, logger, counters: tokenCounters })
+  const field = new SessionField({ keyring, clock, issuer: config.issuer, ttlMs: config.headerTtl })
   const counters = new SessionCounters()
+  const sender = { field, headers: Object.entries(config.headers) }
+  const sessions = config.enabled ? openSessions(options, counters, sender) : undefined
+  const identities = new RequestIdentities({ ...sender, sessions: sessions?.parts, tokens: verifier && { verifier, counters: tokenCounters }, clock })
+  if (redis !== undefined && config.keys.length === 0)
+    logger.warn({}, 'sessions.keys is empty: the key that signs the field to backends is in Redis, and a backup of it can sign')
+  return {
+    identities,
+    counters,
+    tokenCounters,
+    administration: sessions?.administration,
+    keySet: () => keyring.published(),
+    opened: async () => {
+      if (redis !== undefined) await untilConnected(redis.connections, redis.connectTimeoutMs)
+      await Promise.all([shared?.refresh(), verifier?.reload()])
+    },
+    renewal: keys => {
+      // The start decides if keys are configured or shared.
+      const next = configured !== undefined && keys.length > 0 ? configuredKeys(keys) : undefined
+      return () => {
+        if (next !== undefined) configured?.replace(next)
+        // A file of a provider's keys may have changed. Requests go on with the keys at hand.
+        void verifier?.reload()
+      }
+    },
+    close: () => {
+      shared?.close()
+      verifier?.close()
+      sessions?.close()
+    },
+  }
+}
+
+interface OpenSessions {
+  readonly parts: SessionParts
+  readonly administration: SessionAdministration
+  close(): void
+}
+
+function openSessions(options: OpenIdentitiesOptions, counters: SessionCounters, sender: SenderParts): OpenSessions {
+  const { config: { sessions: config }, redis, clock, logger, usesFacets } = options
   const channel = redis === undefined ? '' : channelName(redis.connections, redis.prefix, 'sessions')
   const store: SessionStore = redis === undefined
     ? new MemorySessionStore({ clock, maxBytes: config.memory.maxBytes, ended: sid => streams.ended(sid) })
@@ -76,43 +128,25 @@ export function openSessions({ config, trustsNoProxy, redis, clock, logger, uses
     perUser: config.perUser,
   })
   const copies = redis === undefined ? undefined : new SessionCopies(redis.connections, redis.prefix)
-  const identities = new SessionIdentities({
-    store,
-    sessions,
-    counters,
-    clock,
-    field: new SessionField({ keyring, clock, issuer: config.issuer, ttlMs: config.headerTtl }),
-    touches: new Touches(clock),
-    streams,
-    limit: new AnonymousLimit(config.anonymousPerMinute, clock),
-    cookie: { ...config.cookie, domain: config.cookie.domain },
-    rotationGraceMs: config.rotationGrace,
-    csrf: { mode: config.csrf.mode, trustedOrigins: new Set(config.csrf.trustedOrigins) },
-    headers: Object.entries(config.headers),
-    usesFacets,
-    addressOf,
-  })
-  warn({ config, trustsNoProxy, redis, logger })
+  warn(options)
   return {
-    identities,
-    counters,
-    sessions,
-    store,
-    administration: new SessionAdministration({ store, sessions, copied: () => copies?.confirmed() ?? Promise.resolve(true) }),
-    keySet: () => keyring.published(),
-    opened: async () => {
-      if (redis !== undefined) await untilConnected(redis.connections, redis.connectTimeoutMs)
-      await shared?.refresh()
+    parts: {
+      ...sender,
+      store,
+      sessions,
+      counters,
+      clock,
+      touches: new Touches(clock),
+      streams,
+      limit: new AnonymousLimit(config.anonymousPerMinute, clock),
+      cookie: { ...config.cookie, domain: config.cookie.domain },
+      rotationGraceMs: config.rotationGrace,
+      csrf: { mode: config.csrf.mode, trustedOrigins: new Set(config.csrf.trustedOrigins) },
+      usesFacets,
+      addressOf,
     },
-    renewal: keys => {
-      // The start decides if keys are configured or shared.
-      const next = configured !== undefined && keys.length > 0 ? configuredKeys(keys) : undefined
-      return () => {
-        if (next !== undefined) configured?.replace(next)
-      }
-    },
+    administration: new SessionAdministration({ store, sessions, copied: sids => copies?.confirmed(sids) ?? Promise.resolve(true) }),
     close: () => {
-      shared?.close()
       streams.close()
       subscription?.close()
     },
@@ -133,12 +167,9 @@ async function untilConnected(connections: RedisConnections, patienceMs: number)
   clearTimeout(timer)
 }
 
-function warn({ config, trustsNoProxy, redis, logger }: Pick<OpenSessionsOptions, 'config' | 'trustsNoProxy' | 'redis' | 'logger'>): void {
+function warn({ config: { sessions: config }, trustsNoProxy, redis, logger }: OpenIdentitiesOptions): void {
   if (redis === undefined) logger.warn({}, 'sessions are in the memory of this process, and end with it; set redis.url to keep them')
-  else {
-    if (!redis.own) watchMemoryPolicy(redis.connections.small.client, logger, error => redis.connections.permissions.refused(error), unfitForSessions)
-    if (config.keys.length === 0) logger.warn({}, 'sessions.keys is empty: the key that signs the field to backends is in Redis, and a backup of it can sign')
-  }
+  else if (!redis.own) watchMemoryPolicy(redis.connections.small.client, logger, error => redis.connections.permissions.refused(error), unfitForSessions)
   if (config.anonymousPerMinute > 0 && trustsNoProxy)
     logger.warn({}, 'sessions.anonymousPerMinute counts the addresses of peers: behind a load balancer that proxy.trustProxy does not name, all clients share one')
 }

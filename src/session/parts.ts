@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { ClientExchange } from '../exchange/client/exchange.ts'
 import type { AnonymousLimit } from './anonymous-limit.ts'
 import type { SessionCounters } from './counters.ts'
-import type { SessionField } from './field.ts'
+import type { SenderParts } from './sender.ts'
 import type { Sessions } from './sessions.ts'
 import type { SessionStore } from './store/store.ts'
 import type { Streams } from './streams.ts'
@@ -11,10 +11,9 @@ import type { Touches } from './touches.ts'
 import type { CookieSettings } from './transport.ts'
 
 /** The parts of sessions that requests use. */
-export interface SessionParts {
+export interface SessionParts extends SenderParts {
   readonly store: SessionStore
   readonly sessions: Sessions
-  readonly field: SessionField
   readonly counters: SessionCounters
   readonly touches: Touches
   readonly streams: Streams
@@ -23,8 +22,6 @@ export interface SessionParts {
   readonly cookie: CookieSettings
   readonly rotationGraceMs: number
   readonly csrf: { readonly mode: 'enforce' | 'report' | 'off'; readonly trustedOrigins: ReadonlySet<string> }
-  /** Plain fields: the name of each, and the member that it carries. */
-  readonly headers: readonly (readonly [name: string, member: string])[]
   /** True if any route has facets, so that changes must be marked. */
   usesFacets(): boolean
   /** The address of the client, as far as trusted proxies report it. */

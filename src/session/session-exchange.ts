@@ -12,7 +12,8 @@ import { changesOf } from './data.ts'
 import type { SessionParts } from './parts.ts'
 import { InstructionFault, parseInstruction, type Change, type Instruction, type Transport } from './instruction.ts'
 import type { SessionRecord } from './store/store.ts'
-import { cookieLine, privateFields, setsCookie, unstorableFields, varyingFields } from './transport.ts'
+import { isRead, senderLines, type Sender } from './sender.ts'
+import { cookieLine, privateFields, unstorableFields, varyingFields, withoutForeignCookies } from './transport.ts'
 
 /** How often a request is sent again because its session has changed. */
 const mostRepeats = 5
@@ -22,6 +23,9 @@ const mostMarkTries = 40
 /** The fields by which clients present a session. */
 const presenting: readonly string[] = ['Cookie', 'Authorization']
 
+/** The name of this source of identity. */
+export const sessionSource = 'session'
+
 /** The result of identifying a request by its session. */
 export interface Found {
   readonly outcome: ReadOutcome
@@ -30,11 +34,8 @@ export interface Found {
   /** How the token came; undefined if none did. */
   readonly by: Transport | undefined
   readonly sharing: Sharing
-}
-
-/** True for a request whose response may be shared, if its route has facets. */
-export function isRead({ routed: { request } }: RoutedExchange): boolean {
-  return (request.method === 'GET' || request.method === 'HEAD') && !request.hasUpgrade
+  /** True for a request with a bearer token: its response may begin a session by a log-in, and nothing else. */
+  readonly onlyLogin?: boolean
 }
 
 export class SessionExchange implements Identified {
@@ -71,30 +72,7 @@ export class SessionExchange implements Identified {
   readonly sent = (): FieldLines => {
     if (this.#found.outcome === 'unavailable') return ['springhouse-session-unavailable', '?1']
     const record = this.#record
-    if (record === undefined) return []
-    const { field } = this.#parts
-    const { origin } = this.#exchange.routed.route
-    const blind = this.#isBlind()
-    const lines = ['springhouse-session', blind ? field.ofFacets(this.#found.sharing.facets ?? this.#facets(record), origin) : field.ofSession(record, origin)]
-    for (const [name, member] of this.#parts.headers) {
-      const value = blind && !this.#rules.facets.includes(member) ? undefined : plainText(valueOf(record, member))
-      if (value !== undefined) lines.push(name, value)
-    }
-    return lines
-  }
-
-  /** True if the origin receives nothing but facets. */
-  #isBlind(): boolean {
-    return this.#rules.facets.length > 0 && this.#rules.forward === 'facets' && isRead(this.#exchange)
-  }
-
-  /** The facets as they are, for a response that is not shared because they fit no key. */
-  #facets(record: SessionRecord): string {
-    const members = this.#rules.facets.flatMap(name => {
-      const text = valueOf(record, name)
-      return text === undefined ? [] : [`${JSON.stringify(name)}:${text}`]
-    })
-    return `{${members.join(',')}}`
+    return record === undefined ? [] : senderLines(this.#parts, this.#exchange, this.#rules, this.#found.sharing, senderOf(record))
   }
 
   onResponse({ status, fields, position, repeatable }: ResponseAt): Promise<'done' | 'again'> | undefined {
@@ -132,7 +110,9 @@ export class SessionExchange implements Identified {
     } catch (error) {
       throw error instanceof InstructionFault ? invalid(error.message) : error
     }
-    if (instruction.kind === 'change' && instruction.login !== undefined && !this.#mayLogin())
+    const login = instruction.kind === 'change' ? instruction.login : undefined
+    if (this.#found.onlyLogin === true && login === undefined) throw invalid('a request with a bearer token has no session; its response may only log in')
+    if (login !== undefined && !this.#mayLogin())
       throw invalid(`identity.login is ${this.#rules.login}, and the method is ${this.#exchange.routed.request.method}`)
     return instruction
   }
@@ -259,20 +239,13 @@ async function markLater(mark: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Nearly always no origin sets the session cookie, and the fields stay as they are. */
-function withoutForeignCookies(fields: string[], cookieName: string): string[] {
-  if (!fields.some((part, i) => i % 2 === 0 && part === 'set-cookie' && setsCookie(fields[i + 1] as string, cookieName))) return fields
-  return fields.flatMap((part, i) => (i % 2 === 1 || (part === 'set-cookie' && setsCookie(fields[i + 1] as string, cookieName)) ? [] : [part, fields[i + 1] as string]))
-}
-
 /** The JSON text of a member of a session's data; `user` is its user. */
 export function valueOf({ user, data }: SessionRecord, name: string): string | undefined {
   return name === 'user' ? user && JSON.stringify(user) : data.get(name)
 }
 
-/** A value as a plain field: a string without its quotes, anything else as JSON, percent-encoded. */
-function plainText(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : encodeURIComponent(text.startsWith('"') ? (JSON.parse(text) as string) : text)
+function senderOf(record: SessionRecord): Sender {
+  return { source: sessionSource, value: name => valueOf(record, name), field: (field, audience) => field.ofSession(record, audience) }
 }
 
 function invalid(detail: string): SpringhouseError {

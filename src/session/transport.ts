@@ -27,16 +27,17 @@ const bearer = new RegExp(`^bearer[ \\t]+(${tokenPrefix}.*)$`, 'is')
 /**
  * Takes the session credentials out of a request's fields.
  * @param raw Node's rawHeaders
+ * @param cookieName undefined: sessions are off, and their credentials mean nothing
  * @param withheld true for other fields that do not reach the origin
  */
-export function takeCredentials(raw: readonly string[], cookieName: string, withheld: (name: string) => boolean): Credentials {
+export function takeCredentials(raw: readonly string[], cookieName: string | undefined, withheld: (name: string) => boolean): Credentials {
   if (!raw.some((part, i) => i % 2 === 0 && concerns(part, raw[i + 1] as string, cookieName, withheld))) return none
   const cookies: string[] = []
   const bearers: string[] = []
   const others: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const [name, value] = [raw[i] as string, raw[i + 1] as string]
-    if (isNamed(name, 'cookie')) {
+    if (isNamed(name, 'cookie') && cookieName !== undefined) {
       const kept = value.split(';').filter(pair => {
         const equals = pair.indexOf('=')
         if (equals < 0 || withoutOuterSpace(pair, 0, equals) !== cookieName) return withoutOuterSpace(pair) !== ''
@@ -46,7 +47,7 @@ export function takeCredentials(raw: readonly string[], cookieName: string, with
       if (kept.length > 0) others.push(name, kept.map(pair => withoutOuterSpace(pair)).join('; '))
       continue
     }
-    const token = isNamed(name, 'authorization') ? bearer.exec(withoutOuterSpace(value))?.[1] : undefined
+    const token = cookieName !== undefined && isNamed(name, 'authorization') ? bearer.exec(withoutOuterSpace(value))?.[1] : undefined
     if (token !== undefined) bearers.push(token)
     else if (!withheld(name)) others.push(name, value)
   }
@@ -54,10 +55,18 @@ export function takeCredentials(raw: readonly string[], cookieName: string, with
 }
 
 /** A quick check, without a copy: most requests of visitors hold nothing of a session. */
-function concerns(name: string, value: string, cookieName: string, withheld: (name: string) => boolean): boolean {
+function concerns(name: string, value: string, cookieName: string | undefined, withheld: (name: string) => boolean): boolean {
+  if (cookieName === undefined) return withheld(name)
   if (isNamed(name, 'cookie')) return value.includes(cookieName)
   if (isNamed(name, 'authorization')) return bearer.test(withoutOuterSpace(value))
   return withheld(name)
+}
+
+/** The values of Authorization in a request's fields. @param raw in the form of Node's rawHeaders */
+export function authorizationLines(raw: readonly string[]): string[] {
+  const values: string[] = []
+  for (let i = 0; i < raw.length; i += 2) if (isNamed(raw[i] as string, 'authorization')) values.push(withoutOuterSpace(raw[i + 1] as string))
+  return values
 }
 
 function isNamed(name: string, expected: string): boolean {
@@ -83,6 +92,12 @@ export function setsCookie(value: string, cookieName: string): boolean {
 // Directives for shared caches in front of this one.
 const sharing: ReadonlySet<string> = new Set(['public', 's-maxage', 'private', 'proxy-revalidate'])
 const forSharedCaches: ReadonlySet<string> = new Set(['cdn-cache-control', 'surrogate-control'])
+
+/** Returns fields without a session cookie of the origin. Nearly always no origin sets one, and the fields stay as they are. */
+export function withoutForeignCookies(fields: string[], cookieName: string): string[] {
+  if (!fields.some((part, i) => i % 2 === 0 && part === 'set-cookie' && setsCookie(fields[i + 1] as string, cookieName))) return fields
+  return fields.flatMap((part, i) => (i % 2 === 1 || (part === 'set-cookie' && setsCookie(fields[i + 1] as string, cookieName)) ? [] : [part, fields[i + 1] as string]))
+}
 
 /** Returns fields with which no shared cache in front stores the response: it is for one client (RFC 9111 §5.2.2.7). */
 export function privateFields(fields: readonly string[]): string[] {

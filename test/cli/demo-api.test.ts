@@ -3,6 +3,8 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { demoApi, itemCount, itemEtag } from '../../src/cli/demo/api.ts'
+import { sessionReader } from '../../src/cli/demo/session-field.ts'
+import { keySet, newPrivateKey, signCompact, signingKey } from '../../src/session/jws.ts'
 
 interface Answer {
   readonly status: number
@@ -111,4 +113,27 @@ t.test('HEAD is served as GET without a body, other methods are not allowed', as
   test.equal(refused.status, 405)
   test.equal(refused.fields.allow, 'GET, HEAD')
   test.equal((await ask('/events', { method: 'HEAD' })).fields['content-type'], 'text/event-stream')
+})
+
+// Guards: each check of session-field.ts. Without one, a field below names a user.
+t.test('a session is read from the field of the proxy alone', async (test) => {
+  const key = signingKey('own', 'EdDSA', newPrivateKey())
+  const keys = createServer((_request, response) => response.end(keySet([key])))
+  await new Promise<void>((resolve) => keys.listen(0, '127.0.0.1', resolve))
+  test.teardown(() => keys.close())
+  const clock = { now: () => Date.UTC(2030, 0, 1), monotonic: () => 1_000_000 }
+  const keysUrl = (): string => `http://127.0.0.1:${(keys.address() as AddressInfo).port}/`
+  const read = sessionReader({ keysUrl, audience: 'api', clock })
+
+  const now = clock.now() / 1000
+  const claims = { iss: 'springhouse', aud: 'api', iat: now, exp: now + 60, ver: 1, sub: 'zoe', data: {} }
+  const signed = (changed: object = {}, typ = 'springhouse-session+jwt', by = key): string => signCompact(by, typ, JSON.stringify({ ...claims, ...changed }))
+  test.match(await read(signed()), { sub: 'zoe', ver: 1 })
+  const [header = '', payload = ''] = signed().split('.')
+  const none = Buffer.from('{"alg":"none","kid":"own","typ":"springhouse-session+jwt"}').toString('base64url')
+  const forged = [`${header}.${payload}.`, `${none}.${payload}.`, `${signed()}.x`, signed({}, 'springhouse-session+jwt', signingKey('own', 'EdDSA', newPrivateKey())),
+    signed({}, 'JWT'), signed({ iss: 'x' }), signed({ aud: 'x' }), signed({ exp: now - 90 }), signed({ iat: now + 90 }), 'zoe', '']
+  for (const field of forged) await test.rejects(read(field), field)
+  const without = sessionReader({ keysUrl: () => undefined, audience: 'api', clock })
+  await test.rejects(without(signed()), 'without keys there is nobody')
 })

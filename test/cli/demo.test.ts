@@ -1,7 +1,7 @@
 // The demo, as a person would use it: started as a process, every line that it prints pasted, every promise checked.
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { request, type IncomingHttpHeaders } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -44,7 +44,7 @@ async function startDemo(test: Test): Promise<Demo> {
   const backends = [...printed.matchAll(/^ {2}backend (\w+) {2}(\S+) +\(process (\d+)\)$/gm)].map(([, name, url, pid]) => ({ name: name as string, url: url as string,
     pid: Number(pid) })
   )
-  const place = { proxyUrl: found(/^ {2}proxy +(\S+)/m), adminUrl: found(/^ {2}admin +(\S+)/m), token: found(/^ {2}token +(\S+)/m), backends }
+  const place = { proxyUrl: found(/^ {2}proxy +(\S+)/m), adminUrl: found(/^ {2}admin +(\S+)/m), token: found(/^ {2}token +(\S+)/m), backends, cookies: found(/curl -i -b (\S+)/) }
   return { process: child, place, printed: () => printed }
 }
 
@@ -82,16 +82,31 @@ const pasted: Runner = {
   },
 }
 
-function ask(step: Pick<RequestStep, 'method' | 'headers' | 'body'>, url: string): Promise<Answer> {
+/** The cookies of curl's files, by their names: one cookie for each is enough here. */
+const jars = new Map<string, string>()
+
+function ask(step: Pick<RequestStep, 'method' | 'headers' | 'body' | 'cookies'>, url: string): Promise<Answer> {
+  const { cookies: jar } = step
+  const cookie = jar === undefined ? undefined : jars.get(jar)
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method: step.method, headers: Object.fromEntries(step.headers) }, (response) => {
+    const sent = request(url, { method: step.method, headers: { ...Object.fromEntries(step.headers), ...(cookie !== undefined && { cookie }) } }, (response) => {
       let body = ''
+      for (const line of response.headers['set-cookie'] ?? []) {
+        if (jar === undefined) continue
+        if (line.includes('Max-Age=0')) jars.delete(jar)
+        else jars.set(jar, line.split(';', 1)[0] as string)
+      }
       response.setEncoding('utf8').on('data', (text: string) => (body += text))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: response.headers as Record<string, string>, body }))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, fields: flat(response.headers), body }))
       response.on('error', reject)
     })
     sent.on('error', reject).end(step.body)
   })
+}
+
+/** The values of each field in one text. */
+function flat(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
 }
 
 const requested: Runner = {

@@ -45,6 +45,7 @@ const bad: readonly (readonly [text: string, why: RegExp])[] = [
   [`${head}workers: 2`, /need a shared store/],
   [`${head}workers: many`, /from 1 to 256, or auto/],
   [`${head}sessions: { enabled: true, cookie: { secure: false } }`, /browsers refuse the cookie/],
+  [`${head}auth: { jwt: [ { name: i, issuer: i, audience: [a], jwks: https://i.example/, algorithms: [none] } ] }`, /without a signature/],
   [`${head}cache: { keepStale: 60 }`, /a duration with its unit/],
   [`${head}cache: { memory: { maxBytes: 0 } }`, /leaves no store/],
   [`${head}cache: { tags: { fields: [ { name: set-cookie } ] } }`, /set-cookie/i],

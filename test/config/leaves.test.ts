@@ -4,11 +4,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { configNode, memberSchema, type SchemaNode } from '../../src/config/node.ts'
 import { listeners } from './leaves/listeners.ts'
+import { observe } from './leaves/observe.ts'
 import { origins } from './leaves/origins.ts'
 import type { Probe } from './leaves/probe.ts'
 import { processes } from './leaves/process.ts'
 import { redis } from './leaves/redis.ts'
 import { routes } from './leaves/routes.ts'
+import { auth } from './leaves/auth.ts'
 import { sessions } from './leaves/sessions.ts'
 import { storage } from './leaves/storage.ts'
 
@@ -20,7 +22,7 @@ const exceptions: Readonly<Record<string, string>> = Object.fromEntries(
 
 t.setTimeout(360_000)
 
-const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...storage, ...processes }
+const probes: Readonly<Record<string, Probe>> = { ...listeners, ...redis, ...origins, ...routes, ...sessions, ...auth, ...storage, ...processes, ...observe }
 
 /** Every setting that is no section, including those in a map or a list of sections. */
 function leavesOf(node: SchemaNode, path: string): string[] {
@@ -66,6 +68,8 @@ const zeros: Readonly<Record<string, string>> = {
   'coherence.purgeWaitMs': 'config/leaves/storage',
   'sessions.rotationGrace': 'config/leaves/sessions',
   'sessions.anonymousPerMinute': 'config/leaves/sessions',
+  'auth.jwt[].leeway': 'config/leaves/auth',
+  'auth.jwt[].keepStale': 'config/leaves/auth',
 }
 
 /** The number of a leaf, also within a union or a map. */

@@ -7,9 +7,9 @@ import { ConfigError } from '../../src/config/problem.ts'
 const origins = { api: { servers: ['http://127.0.0.1:1'] } }
 
 /** The problems of settings, one line each, with the path before a colon. */
-function wrong(sessions: object, routes: readonly object[] = [{ match: {}, origin: 'api' }]): string[] {
+function wrong(sessions: object, routes: readonly object[] = [{ match: {}, origin: 'api' }], more: object = {}): string[] {
   try {
-    resolveConfig({ origins, routes, sessions: { enabled: true, ...sessions } })
+    resolveConfig({ origins, routes, sessions: { enabled: true, ...sessions }, ...more })
     return []
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -72,4 +72,40 @@ t.test('routes: unknown sources, facets of nobody, and realms', async t => {
   t.same(wrong({}, [{ ...one, identity: { realm: 'a' } }, { ...other, identity: { realm: 'b' } }]), [])
   t.same(wrong({}, [one, { ...other, identity: { sources: [] } }]), [])
   t.same(wrong({ enabled: false }, [one, other]), [])
+})
+
+t.test('identity providers: their keys, algorithms and names, each with a line that says what to write', async t => {
+  const folder = t.testdir({ 'keys.json': '{"keys":[]}', 'page.json': '<html>', 'one.json': '{"kty":"RSA"}' })
+  const provider = (more: object = {}): object => ({ name: 'idp', issuer: 'https://idp.example/', audience: ['api'], jwks: 'https://idp.example/jwks.json', ...more })
+  const on = (jwt: readonly object[], sources: readonly string[] = ['idp']): string[] =>
+    wrong({ enabled: false }, [{ match: {}, origin: 'api', identity: { sources } }], { auth: { jwt } })
+  t.same(on([provider()]), [])
+  t.same(on([provider({ jwks: `${folder}/keys.json` })]), [])
+  for (const jwks of ['http://127.0.0.1:1/keys', 'http://[::1]/keys', 'http://localhost/keys']) t.same(on([provider({ jwks })]), [], jwks)
+  t.match(on([provider({ jwks: 'http://idp.example/keys' })]), [
+    /^auth\.jwt\[0\]\.jwks: expected https, because keys that are changed on their way make false tokens right; .*got "http:/,
+  ])
+  t.match(on([provider({ jwks: 'http://127.0.0.1.evil.example/keys' })]), [/^auth\.jwt\[0\]\.jwks: expected https/])
+  t.match(on([provider({ jwks: 'ftp://idp.example/keys' })]), [/^auth\.jwt\[0\]\.jwks: expected an https URL without user info, or the path of a file/])
+  t.match(on([provider({ jwks: 'https://u:p@idp.example/keys' })]), [/^auth\.jwt\[0\]\.jwks: expected an https URL without user info/])
+  t.same(on([provider({ jwks: `${folder}/absent` })]), [`auth.jwt[0].jwks: cannot read ${folder}/absent`])
+  for (const file of ['page', 'one']) t.match(on([provider({ jwks: `${folder}/${file}.json` })]), [/^auth\.jwt\[0\]\.jwks: .* is no key set; expected JSON such as/])
+  t.match(on([provider({ algorithms: ['RS256', 'none'] })]), [/^auth\.jwt\[0\]\.algorithms\[1\]: a token without a signature can be made by anyone/])
+  t.match(on([provider({ algorithms: ['HS256'] })]), [/^auth\.jwt\[0\]\.algorithms\[0\]: every verifier of such a token could make tokens/])
+  t.match(on([provider({ algorithms: ['RS1'] })]), [/^auth\.jwt\[0\]\.algorithms\[0\]: expected an algorithm among RS256, /])
+  t.same(paths(on([provider({ audience: [] })])), ['auth.jwt[0].audience'])
+  t.same(paths(on([provider({ issuer: '' })])), ['auth.jwt[0].issuer'])
+  t.same(paths(on([{ name: 'idp' }])), ['auth.jwt[0].issuer', 'auth.jwt[0].audience', 'auth.jwt[0].jwks'])
+  t.same(paths(on([provider({ claims: { tenant: '/a/~2' } })])), ['auth.jwt[0].claims.tenant'])
+  t.match(on([provider({ cooldown: '2m', refresh: '1m' })]), [/^auth\.jwt\[0\]\.cooldown: 2m is longer than refresh \(1m\)/])
+  t.match(on([provider(), provider()]), [/^auth\.jwt\[1\]\.name: another provider already has the name "idp"/])
+  t.match(on([provider(), provider({ name: 'session' })]), [/^auth\.jwt\[1\]\.name: session is the name of the source/])
+  t.match(on([provider()], ['idp', 'other']), [/^routes\[0\]\.identity\.sources: there is no source named "other"; known are session, idp \(auth\.jwt\)/])
+  t.match(on([provider()], ['session', 'idp']), [/^routes\[0\]\.identity\.sources: sessions are not enabled/])
+  t.match(wrong({ enabled: false }, [{ match: {}, origin: 'api', identity: { required: true } }], { auth: { jwt: [provider()] } }), [/names no other source/])
+  t.same(
+    wrong({}, [{ match: { host: 'a.example' }, origin: 'api' }, { match: { host: 'b.example' }, origin: 'api', identity: { sources: ['idp'] } }], { auth: { jwt: [provider()] } }),
+    [],
+    'a route without sessions needs no realm',
+  )
 })

@@ -11,10 +11,10 @@ export interface Survey {
   readonly unusedEntries: readonly Allowed[]
 }
 
-const folders = ['src', 'docs', 'test', 'bench', 'tools']
+const folders = ['src', 'docs', 'test', 'bench', 'tools', 'examples']
 const singleFiles = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'config/springhouse.yaml']
 
-/** Reads src, docs, test, bench, tools, README.md, CONTRIBUTING.md, SECURITY.md and the example configuration under `root`. config/reference.md is made from src/config. */
+/** Reads src, docs, test, bench, tools, examples, README.md, CONTRIBUTING.md, SECURITY.md and the example configuration under `root`. config/reference.md is made from src/config. */
 export function survey(root: string, allowed: readonly Allowed[]): Survey {
   const files = folders.flatMap(folder =>
     readdirSync(join(root, folder), { withFileTypes: true, recursive: true })

@@ -97,6 +97,7 @@ t.test('a folder above its ceiling and an entry without use are faults', async t
     'test/a.test.ts': "t.test('an answer', f)\n",
     'docs/a.md': 'Fine.\n',
     'bench/a.ts': '// Fine.\n',
+    'examples/a.mjs': '// Fine.\n',
     'tools/a.mjs': '// Who waits.\n',
     'test/conformance/node_modules/a/README.md': 'What was asked.\n',
     'config/springhouse.yaml': '# Fine.\n',

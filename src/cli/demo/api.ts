@@ -2,6 +2,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Clock } from '../../clock.ts'
 import { listMembers } from '../../http/fields.ts'
+import { basket, isBasket } from './basket.ts'
+import type { ReadSession } from './session-field.ts'
 
 /** The number of items of `/items/N`. */
 export const itemCount = 100
@@ -50,14 +52,16 @@ type Handler = (exchange: Exchange) => void
  * | `GET /flaky` | `max-age=1, stale-if-error=60`, tag `flaky`; 503 between `POST /flaky/fail` and `POST /flaky/heal` |
  * | `GET /tagged/a/b` | `max-age=60`, its path's segments as tags |
  * | `GET /private` | `private, no-store`: the user in Authorization |
+ * | `GET /basket`, `POST /basket/apples`, `POST /login/zoe`, `POST /logout` | a session, which the proxy keeps (basket.ts) |
  * | `GET /events` | server-sent events, one per second, without end |
  * | `GET /healthz` | 200 |
  *
  * The only state is whether `/flaky` fails. It is a switch for demonstrations, not state of the API. Each server has its own
  * switch, so set it on every server.
+ * @param options.readSession undefined: no request has a session
  */
-export function demoApi(options: { readonly name: string; readonly clock: Clock }): RequestListener {
-  const { name, clock } = options
+export function demoApi(options: { readonly name: string; readonly clock: Clock; readonly readSession?: ReadSession }): RequestListener {
+  const { name, clock, readSession } = options
   let failing = false
 
   const stamp = (): { servedBy: string; generatedAt: string } => ({ servedBy: name, generatedAt: new Date(clock.now()).toISOString() })
@@ -134,6 +138,11 @@ export function demoApi(options: { readonly name: string; readonly clock: Clock 
     }
     const [first = '', ...rest] = pathSegments(request.url ?? '/')
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET')
+    if (isBasket(`${method} ${first}`)) {
+      void basket(`${method} ${first}`, rest, request.headers['springhouse-session'] as string | undefined, readSession)
+        .then(({ status, fields, value }) => send(status, fields, value))
+      return
+    }
     const handler = routes[`${method} ${first}`]
     if (handler !== undefined) handler({ request, response, rest, send })
     else if (`GET ${first}` in routes) send(405, { allow: `POST ${first}` in routes ? 'GET, HEAD, POST' : 'GET, HEAD' }, { error: 'method not allowed' })

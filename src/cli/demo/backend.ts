@@ -1,10 +1,16 @@
-// A demo server as a process: node dist/cli/demo/backend.js --port 3000 --name a
+// A demo server as a process: node dist/cli/demo/backend.js --port 3000 --name a --keys http://proxy:8080/.well-known/springhouse/jwks.json
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../clock.ts'
 import { demoApi } from './api.ts'
+import { sessionReader } from './session-field.ts'
+
+/** The message by which the parent says where the proxy publishes its keys. A server replies with the same. */
+export interface KeysAt {
+  readonly keysUrl: string
+}
 
 /** The message that a server with an IPC channel sends to its parent once it listens. */
 export interface Listening {
@@ -16,10 +22,19 @@ const { values } = parseArgs({
     port: { type: 'string', default: '3000' },
     host: { type: 'string', default: '127.0.0.1' },
     name: { type: 'string', default: hostname() },
+    // Where the proxy publishes its keys, and the name of this origin there. Without keys no session is accepted.
+    keys: { type: 'string' },
+    audience: { type: 'string', default: 'default' },
   },
 })
 
-const server = createServer(demoApi({ name: values.name, clock: systemClock }))
+let keysUrl = values.keys
+process.on('message', (message: KeysAt) => {
+  ;({ keysUrl } = message)
+  process.send?.(message)
+})
+const readSession = sessionReader({ keysUrl: () => keysUrl, audience: values.audience, clock: systemClock })
+const server = createServer(demoApi({ name: values.name, clock: systemClock, readSession }))
 // Longer than a proxy in front keeps idle connections. If the server closed first, it could close a connection just as a request
 // arrives.
 server.keepAliveTimeout = 75_000

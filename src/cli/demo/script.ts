@@ -8,6 +8,8 @@ export interface Place {
   /** The admin API's bearer token. */
   readonly token: string
   readonly backends: readonly { readonly name: string; readonly url: string; readonly pid: number }[]
+  /** The file in which curl keeps cookies. */
+  readonly cookies: string
 }
 
 /** The expected response of a step. */
@@ -30,6 +32,8 @@ export interface RequestStep {
   readonly urls: readonly string[]
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body?: string
+  /** The file with the cookies of the client, which a response may change. */
+  readonly cookies?: string
   readonly expect: Expectation
 }
 
@@ -74,6 +78,8 @@ export function script(place: Place): readonly Chapter[] {
     body: JSON.stringify(what),
     expect: { status: 200, text: /"live": ?1, ?"acknowledged": ?1/ },
   })
+  const asCustomer = (method: RequestStep['method'], path: string, shows: string, expect: Expectation): RequestStep => ({ kind: 'request', shows, method, urls: [proxy(path)],
+    headers: [], cookies: place.cookies, expect })
   const toEveryBackend = (path: string, shows: string): RequestStep => ({ kind: 'request', shows, method: 'POST', urls: place.backends.map(({ url }) => url + path), headers: [],
     expect: { status: 200 } })
   const victim = place.backends.at(-1) as Place['backends'][number]
@@ -158,16 +164,38 @@ export function script(place: Place): readonly Chapter[] {
       ],
     },
     {
+      title: 'Sessions: the proxy keeps the state, the backends keep none',
+      steps: [
+        asCustomer('POST', '/basket/apples', 'an apple for the basket of a visitor: the response begins a session, and curl keeps its cookie', {
+          status: 204,
+          fields: { 'set-cookie': /^__Host-session=shs1/ },
+        }),
+        asCustomer('POST', '/login/zoe', 'a log-in: the cookie is a new one, and the basket is kept', { status: 204, fields: { 'set-cookie': /^__Host-session=shs1/ } }),
+        asCustomer('POST', '/basket/apples', 'another apple, at whichever backend', { status: 204 }),
+        asCustomer('GET', '/basket', 'user and basket, from a signed field of the request; detail=identity: it is not shared with others', {
+          status: 200,
+          fields: { 'cache-status': /detail=identity$/ },
+          text: /"user": ?"zoe",.*"apples": ?2\b/,
+        }),
+        get('/basket', 'a client that makes up such a field is nobody: the proxy removes it', { status: 200, text: /"user": ?null/ }, [['Springhouse-Session', 'zoe']]),
+      ],
+    },
+    {
       title: 'A backend dies',
-      steps: [{
-        kind: 'kill',
-        url: proxy('/private'),
-        count: 200,
-        at: 50,
-        pid: victim.pid,
-        status: 200,
-        shows: `kill -9 for backend ${victim.name} in the middle of 200 requests that cannot be cached: "200 200", none is lost`,
-      }],
+      steps: [
+        {
+          kind: 'kill',
+          url: proxy('/private'),
+          count: 200,
+          at: 50,
+          pid: victim.pid,
+          status: 200,
+          shows: `kill -9 for backend ${victim.name} in the middle of 200 requests that cannot be cached: "200 200", none is lost`,
+        },
+        asCustomer('GET', '/basket', 'the basket is still there', { status: 200, text: /"user": ?"zoe",.*"apples": ?2\b/ }),
+        asCustomer('POST', '/logout', 'a log-out: the session ends everywhere, and the cookie is taken back', { status: 204, fields: { 'set-cookie': /Max-Age=0/ } }),
+        asCustomer('GET', '/basket', 'nobody, and an empty basket', { status: 200, text: /"user": ?null,.*"basket": ?\{\}/ }),
+      ],
     },
   ]
 }
@@ -179,6 +207,7 @@ export function shellLine(step: Step): string {
     return `for i in $(seq ${step.count}); do [ $i = ${step.at} ] && kill -9 ${step.pid}; ${curl}; done | sort | uniq -c`
   }
   const parts = ['curl -i']
+  if (step.cookies !== undefined) parts.push(`-b ${step.cookies} -c ${step.cookies}`)
   if (step.method !== 'GET') parts.push(`-X ${step.method}`)
   for (const [name, value] of step.headers) parts.push(`-H ${quoted(`${name}: ${value}`)}`)
   if (step.body !== undefined) parts.push(`-d ${quoted(step.body)}`)

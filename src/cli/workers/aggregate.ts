@@ -1,17 +1,17 @@
 // Collects reports from all workers through the primary: the numbers of one worker alone say little.
 import type { Worker } from 'node:cluster'
-import type { WorkerGroup, WorkerReport } from '../../admin/workers.ts'
+import type { ReportDetail, WorkerGroup, WorkerReport } from '../../admin/workers.ts'
 
 type What = keyof WorkerReport
 
 /** A message from a worker to the primary. */
 export type FromMember =
-  | { readonly type: 'gather'; readonly id: number; readonly what: What }
+  | { readonly type: 'gather'; readonly id: number; readonly what: What; readonly detail: unknown }
   | { readonly type: 'told'; readonly id: number; readonly value: unknown }
 
 /** A message from the primary to a worker. */
 export type ToMember =
-  | { readonly type: 'tell'; readonly id: number; readonly what: What }
+  | { readonly type: 'tell'; readonly id: number; readonly what: What; readonly detail: unknown }
   | { readonly type: 'gathered'; readonly id: number; readonly values: readonly unknown[] }
 
 /** How long to wait for a worker that hangs. A scrape has its own deadline. */
@@ -33,11 +33,11 @@ export class WorkerSide implements WorkerGroup {
     this.#tell = tell
   }
 
-  async collect<W extends What>(what: W): Promise<readonly WorkerReport[W][]> {
+  async collect<W extends What>(what: W, detail: ReportDetail[W]): Promise<readonly WorkerReport[W][]> {
     const id = ++this.#last
     const values = await new Promise<readonly unknown[]>((resolve) => {
       this.#asked.set(id, resolve)
-      this.#send({ type: 'gather', id, what })
+      this.#send({ type: 'gather', id, what, detail })
     })
     // Safe: all workers run this program, and reply with the requested report.
     return values as readonly WorkerReport[W][]
@@ -50,7 +50,8 @@ export class WorkerSide implements WorkerGroup {
       return
     }
     // A worker whose report fails is left out, like a worker that has ended.
-    const value = await Promise.resolve(this.#tell?.[message.what]()).catch(() => undefined)
+    const tell = this.#tell?.[message.what] as ((detail: unknown) => unknown) | undefined
+    const value = await Promise.resolve(tell?.(message.detail)).catch(() => undefined)
     this.#send({ type: 'told', id: message.id, value })
   }
 }
@@ -91,12 +92,12 @@ export class PrimarySide {
     else this.#heard(message.id, worker, message.value)
   }
 
-  #ask(asker: Worker, { id, what }: FromMember & { type: 'gather' }): void {
+  #ask(asker: Worker, { id, what, detail }: FromMember & { type: 'gather' }): void {
     const number = ++this.#last
     const patience = setTimeout(() => this.#answer(number), patienceMs)
     const values = new Map<Worker, unknown>(Array.from(this.#serving, worker => [worker, undefined]))
     this.#questions.set(number, { asker, id, waitingFor: new Set(this.#serving), values, patience })
-    for (const worker of this.#serving) this.#send(worker, { type: 'tell', id: number, what })
+    for (const worker of this.#serving) this.#send(worker, { type: 'tell', id: number, what, detail })
     if (values.size === 0) this.#answer(number)
   }
 

@@ -79,6 +79,7 @@ export const memberNames = {
   /** A DNS label, because the program uses the name as one. */
   origin: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u,
   errorStatus: /^[45][0-9]{2}$/u,
+  facet: /^[^\p{Cc}]{1,64}$/u,
   field: /^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$/u,
 }
 

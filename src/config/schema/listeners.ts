@@ -1,7 +1,7 @@
 // The two listeners: the public proxy and the admin API.
 import { Type } from '../../json-schema.ts'
 import { DAY, GiB, HOUR, KiB, MINUTE, MiB, SECOND } from '../units.ts'
-import { choice, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
+import { choice, duration, flag, millis, section, size, text, texts, whole, withFile } from './leaf.ts'
 
 const port = (number: number, what: string) => whole({ max: 65_535, default: number, prose: `Port of the ${what}. 0: any free port.` })
 
@@ -89,6 +89,11 @@ export const adminSchema = section({
     description:
       'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
+  sessionTtl: duration({ min: MINUTE, max: 30 * DAY, default: HOUR,
+    prose:
+      'How long a login of a browser at the admin listener lasts. A login is a cookie that is signed with its token: to end all logins of a token before that, remove the token.' }),
+  loginsPerMinute: whole({ min: 1, max: 10_000, default: 10,
+    prose: 'Failed logins from one address within a minute, in each process. After that its logins get 429 until the minute is over. Bearer tokens are not affected.' }),
 }, 'The admin listener: purge, explain, stats, metrics.')
 
 export const logSchema = section({
@@ -103,6 +108,22 @@ export const logSchema = section({
       'Query parameters whose values the log shows. The value of any other parameter is shown as `***`, because it may be a secret. A path segment that is shaped like a token is shown as `***` too. Names are compared as they are written: `%69d` is not `id`.' }),
   pretty: flag({ default: false, prose: 'Lines for people rather than JSON.' }),
 }, 'The log, on standard output.')
+
+export const observeSchema = section({
+  enabled: flag({ default: true,
+    prose:
+      'Counts bytes, latency and origin requests, by route and origin, for the admin API and the metrics. false: requests are counted by outcome and reason alone, and history, routes, top and tail are not there.' }),
+  history: duration({ min: 5 * MINUTE, max: HOUR, default: 1 * HOUR,
+    prose:
+      'How long numbers are kept in steps of ten seconds, for `GET /v1/history`. Each minute takes 6 KiB in each process, and with Redis at most 6 KiB there, whatever the number of replicas.' }),
+  sampleOneIn: whole({ min: 1, max: 10_000, default: 64,
+    prose: 'The lists of `GET /v1/top` take the first 50 requests of a second, and one in so many of the others. Lower: more exact, and more work for each request.' }),
+  topKeys: whole({ min: 16, max: 1024, default: 256,
+    prose: 'Names in each list of `GET /v1/top`. A name that has more than one part in so many of all requests is never missing.' }),
+  reportMs: millis({ min: 1 * SECOND, max: MINUTE, default: 5 * SECOND,
+    prose:
+      'With Redis, how often each process writes its numbers for the others, at most 4 KiB. While a page or a command shows the numbers of all replicas, each writes them every second. A replica is shown as silent after three of these intervals.' }),
+}, 'The numbers of requests that the process keeps.')
 
 export const coherenceSchema = section({
   maxLagMs: millis({ min: 100, max: MINUTE, default: 3 * SECOND,

@@ -93,7 +93,7 @@ export const routeSchema = section({
         'Cookies that are part of the key. If any is named, no others are forwarded if the response may be stored, and `cache.cookies` does not apply. So the responses satisfy `Vary: Cookie`: clients with equal values of these cookies share them, whatever other cookies they have. Pages that need another cookie, such as a session, need their own route.' }),
     facets: texts('name', { default: [],
       prose:
-        'Members of the session’s data that are part of the key, or `user`: requests with equal values share responses. Scalars, and lists of up to 16 of them, of 256 bytes. See `identity.forward`.' }),
+        'Members of the session’s data, or claims of the token, that are part of the key, or `user`: requests with equal values share responses. Scalars, and lists of up to 16 of them, of 256 bytes. See `identity.forward`.' }),
   }, 'The cache key: requests with the same key share a response.'),
   identity: identitySchema,
   requestHeaders: Type.Union([

@@ -83,16 +83,16 @@ export const identitySchema = section({
   sources: Type.Optional(
     texts('name', {
       prose:
-        'The sources that identify requests: `session`. []: requests are not identified, and logged-in clients are served from the cache. Left out: [session] if sessions are enabled.',
+        'The sources that identify requests: `session`, and names of `auth.jwt`. A request that presents two of them is nobody’s. []: requests are not identified, and logged-in clients are served from the cache. Left out: [session] if sessions are enabled.',
     }),
   ),
   required: flag({ default: false, prose: 'Refuses requests without a user with 401. CORS preflights pass.' }),
   forward: choice(['facets', 'all'], { default: 'facets',
     prose:
-      'The part of the session that backends receive on GET and HEAD if `key.facets` are given. `facets`: the facets alone, so that a shared response cannot hold more. `all`: everything; only responses that say `public`, `s-maxage` or `must-revalidate` are shared.' }),
+      'The part of the identity that backends receive on GET and HEAD if `key.facets` are given. `facets`: the facets alone, so that a shared response cannot hold more. `all`: everything; only responses that say `public`, `s-maxage` or `must-revalidate` are shared.' }),
   login: choice(['unsafe', 'any', 'never'], { default: 'unsafe', prose: 'Responses that may log a user in: to unsafe methods, to any (for the callbacks of OAuth), or none.' }),
   trouble: choice(['refuse', 'anonymous'], { default: 'refuse',
     prose:
-      'If the store is out of reach, a request that presents a session is refused with 503, or forwarded with Springhouse-Session-Unavailable: ?1. Requests without a session are not affected.' }),
+      'If the store is out of reach, a request that presents a session is refused with 503, or forwarded with Springhouse-Session-Unavailable: ?1. Requests without a session are not affected. For bearer tokens, see docs/sessions.md.' }),
   realm: Type.Optional(text('name', { prose: 'A session is accepted only in the realm in which it began. Give each application its own. Left out: `default`.' })),
 }, 'Identities of requests.')

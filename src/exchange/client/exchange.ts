@@ -1,4 +1,5 @@
 // A client's request on its way through the proxy, with its response and its outcome.
+import type { Clock } from '../../clock.ts'
 import type { SpringhouseError } from '../../errors.ts'
 import type { RequestContext } from '../../forwarding/request-context.ts'
 import type { NotStoredReason, RequestReason } from '../../policy/reasons.ts'
@@ -36,6 +37,8 @@ export interface OriginPart {
   headMs: number | undefined
 }
 
+const noTags: readonly string[] = []
+
 /**
  * A client's request and its response. The part that responds notes the outcome in its fields. `end` reports them to the
  * observer, once.
@@ -58,6 +61,8 @@ export class ClientExchange {
   /** The age of the stored response that was served, and how long the origin took for it. */
   ageMs: number | undefined
   storedFetchMs = 0
+  /** The tags of the stored response, or of the one that is being stored. */
+  tags: readonly string[] = noTags
   /** Why the fetched response is not stored. */
   notStored: NotStoredReason | undefined
   /** undefined if no origin was contacted. */
@@ -65,6 +70,7 @@ export class ClientExchange {
   /** True once the connection speaks another protocol. */
   hasSwitched = false
   #ended = false
+  #durationMs: number | undefined
 
   constructor(head: RequestHead, response: ClientResponse, context: RequestContext, observer: ExchangeObserver, startedMs: number) {
     this.head = head
@@ -82,6 +88,12 @@ export class ClientExchange {
   /** The status of the response; 0 if none has begun. */
   get status(): number {
     return this.hasSwitched ? 101 : this.response.status
+  }
+
+  /** How long the request took, from its head to now, or to the first call. Observers share one reading of the clock. */
+  durationMs(clock: Pick<Clock, 'monotonic'>): number {
+    this.#durationMs ??= clock.monotonic() - this.startedMs
+    return this.#durationMs
   }
 
   /** Notes that the request is sent to an origin, for the first time or again. */

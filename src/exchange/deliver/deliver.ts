@@ -51,6 +51,7 @@ export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion
   const head = headOf(meta, occasion, parts.via)
   exchange.reason = occasion.reason
   exchange.ageMs = occasion.ageMs
+  exchange.tags = meta.tags
   exchange.storedFetchMs = meta.responseTimeMs - meta.requestTimeMs
   if (isNotModified(request, meta.status, meta.fields, occasion.nowMs)) {
     if (sendHead(exchange, 304, notModifiedFields(head))) response.end()

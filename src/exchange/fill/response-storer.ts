@@ -24,6 +24,7 @@ export class ResponseStorer {
   readonly #plan: FillPlan
   #writer: Writer | undefined
   #combining: CombiningWriter | undefined
+  #head: ReceivedHead | undefined
   #meta: Metadata | undefined
   /** The response as it is received, without the stored part that it may be combined with. */
   #received: Metadata | undefined
@@ -63,15 +64,26 @@ export class ResponseStorer {
     return this.#meta !== undefined && this.#meta.part === undefined
   }
 
+  /** The tags of the response that is being stored; none if it is not. */
+  get tags(): readonly string[] {
+    return this.#meta?.tags ?? []
+  }
+
   /** Why it is not stored; undefined: it is, as far as is known by now. */
   get notStored(): NotStoredReason | undefined {
     return this.#notStored
+  }
+
+  /** The head of the response; undefined before it has arrived. */
+  get head(): ReceivedHead | undefined {
+    return this.#head
   }
 
   /** Judges a response by its head. @param announcedBytes its Content-Length; -1 without */
   begin(head: ReceivedHead, announcedBytes: number): void {
     const { route: { rules }, key } = this.#asked
     const { store, purgeLog } = this.#parts
+    this.#head = head
     const verdict = this.#plan.mayStore ? this.#assess(head) : undefined
     if (verdict === undefined) this.#notStored = 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason

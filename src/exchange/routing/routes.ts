@@ -60,7 +60,7 @@ export function allowedFields(setting: Config['routes'][number]['requestHeaders'
 }
 
 /** The parts of a configuration that routes depend on. */
-export type RoutingConfig = Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins' | 'sessions'>
+export type RoutingConfig = Pick<Config, 'routes' | 'cache' | 'proxy' | 'origins' | 'sessions' | 'auth'>
 
 /** The routes of a configuration, in its order. */
 export function compileRoutes(config: RoutingConfig): Route[] {

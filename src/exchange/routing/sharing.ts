@@ -16,7 +16,7 @@ import { readServerAddress } from '../../server-address.ts'
  * @param allowed the request fields that reach the origin; undefined: every one
  */
 export function sharingDigest(route: RouteConfig, allowed: ReadonlySet<string> | undefined,
-  { proxy: { trustProxy }, origins, cache: { tags }, sessions }: Pick<Config, 'proxy' | 'origins' | 'cache' | 'sessions'>): string {
+  { proxy: { trustProxy }, origins, cache: { tags }, sessions, auth }: Pick<Config, 'proxy' | 'origins' | 'cache' | 'sessions' | 'auth'>): string {
   const { origin, cache, key } = route
   const cookies = cookieRule({ cache, key })
   const identity = identityRules(route, sessions)
@@ -31,10 +31,12 @@ export function sharingDigest(route: RouteConfig, allowed: ReadonlySet<string> |
     // A purge would miss an entry that was stored while another field carried its tags.
     tags,
     // Which credentials do not reach the origin, and what it receives in their place.
-    ...(sessions.enabled
-      ? [{ cookie: sessions.cookie.name, headers: sessions.headers,
+    ...(sessions.enabled || auth.jwt.length > 0
+      ? [{ cookie: sessions.enabled && sessions.cookie.name, headers: sessions.headers,
         identity: identity && { sources: identity.sources, forward: identity.forward, realm: identity.realm, facets: identity.facets } }]
       : []),
+    // The meaning of the facets of a token.
+    ...auth.jwt.filter(({ name }) => identity?.sources.includes(name)).map(({ name, issuer, audience, claims }) => ({ name, issuer, audience, claims })),
     ...(origin === 'default' ? [serversOf(origins[origin])] : []),
   ]
   return digest(deciding)
@@ -61,9 +63,10 @@ function serversOf(origin: OriginSettings | undefined): string[] {
 
 /** Digests of the configuration that replicas of one service share: how they treat requests, and which servers they contact. */
 export function configurationFingerprint(
-  { routes, proxy: { trustProxy }, origins, cache: { tags }, sessions }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache' | 'sessions'>,
+  { routes, proxy: { trustProxy }, origins, cache: { tags }, sessions, auth }: Pick<Config, 'routes' | 'proxy' | 'origins' | 'cache' | 'sessions' | 'auth'>,
 ): { readonly routes: string; readonly origins: string } {
-  return { routes: digest([routes, trustProxy, tags, ...(sessions.enabled ? [sessions.cookie, sessions.headers] : [])]), origins: digest(origins) }
+  const sources = [...(sessions.enabled ? [sessions.cookie, sessions.headers] : []), ...auth.jwt]
+  return { routes: digest([routes, trustProxy, tags, ...sources]), origins: digest(origins) }
 }
 
 function digest(value: unknown): string {

@@ -14,6 +14,7 @@ import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
 import { receivedHead, receivedLines } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
+import type { OriginPlace } from '../origin.ts'
 import { bindsLogin } from './connection-login.ts'
 import { Failover } from './failover.ts'
 import { ReplayableBody } from './replayable-body.ts'
@@ -100,8 +101,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (pool.config.http2 === true && outgoing.body instanceof Readable) this.#upload = new ReplayableBody(outgoing.body)
   }
 
-  /** Called each time that the request is sent, with the server's base URL. */
-  protected abstract tried(server: string): void
+  /** Called each time that the request is sent, with the server. */
+  protected abstract tried(server: OriginPlace): void
+  /** Called each time that a server failed the request, sent or not. `code`: of the catalogue, or the status that sends it to another server. */
+  protected abstract tryFailed(server: OriginPlace, code: string): void
   protected abstract interim(status: number, fields: FieldLines): void
   /** `fields`: the fields that may be forwarded. */
   protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
@@ -192,7 +195,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
       servername: 'origin',
     }
-    this.tried(server.url)
+    this.tried(server)
     transport.dispatch(options, this)
     if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }
@@ -221,7 +224,10 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#server?.succeeded()
     if (status === 401 && fieldLineValues(lines, 'www-authenticate').some(bindsLogin)) this.#transport?.serveNoOther()
     // Decided before any part of the response is reported. The rest of the response is dropped with its connection.
-    if (this.#goesElsewhere(status)) return controller.abort(new SpringhouseError('ORIGIN_RESET'))
+    if (this.#goesElsewhere(status)) {
+      this.tryFailed(this.#server as OriginServer, String(status))
+      return controller.abort(new SpringhouseError('ORIGIN_RESET'))
+    }
     if (status < 200) return this.interim(status, fields)
     this.#upload?.release()
     this.#bodiless = status === 304 || status === 204
@@ -365,6 +371,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
       const other = this.#tries.onExhaustion(server)
       return other === undefined ? this.#fail(error) : this.#again(other)
     }
+    if (error.source === 'origin' && !stale) this.tryFailed(server, error.code)
     if (!isConnectionFailure(error)) return this.#fail(error)
     const refused = cause instanceof NotProcessed && !this.#headSeen
     if (!stale && !refused) {

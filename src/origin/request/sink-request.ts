@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
-import type { OriginExchange, RequestForOrigin, ResponseSink } from '../origin.ts'
+import type { OriginExchange, OriginPlace, RequestForOrigin, ResponseSink } from '../origin.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { OriginRequest } from './origin-request.ts'
 
@@ -65,8 +65,12 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
     return this.#request.senderGone?.() ?? false
   }
 
-  protected override tried(server: string): void {
-    this.#sink.onTry?.(server)
+  protected override tried({ url, address }: OriginPlace): void {
+    this.#sink.onTry?.(url, address)
+  }
+
+  protected override tryFailed({ url, address }: OriginPlace, code: string): void {
+    this.#sink.onTryFailed?.(url, address, code)
   }
 
   protected override interim(status: number, fields: FieldLines): void {

@@ -57,7 +57,7 @@ export class UpgradeTrip implements OriginUpgrade {
 
   #ask(server: OriginServer, socket: Socket): void {
     const { target, fields } = this.#request
-    this.#request.onTry?.(server.url)
+    this.#request.onTry?.(server.url, server.address)
     const sent = httpRequest({ method: 'GET', path: server.targetOf(target), headers: server.fieldsOf(fields), setHost: false, maxHeaderSize: this.#pool.config.maxHeaderBytes,
       createConnection: () => socket })
     // Node would silently drop fields after the first 1,000.
@@ -118,6 +118,7 @@ export class UpgradeTrip implements OriginUpgrade {
     const exhausted = isExhaustion(error)
     if (!exhausted && !isConnectionFailure(error)) return this.#fail(error)
     if (!exhausted) {
+      this.#request.onTryFailed?.(server.url, server.address, error.code)
       server.failed(cause)
       this.#pool.refreshAddressesSoon()
     }

@@ -1,6 +1,7 @@
 // Checks every request before any other part reads it: one pass over the requests that Node's parser lets through.
 import type { ErrorCode } from '../../errors.ts'
 import { SpringhouseError } from '../../errors.ts'
+import { adminCookie, removeAdminCookie } from '../../forwarding/admin-cookie.ts'
 import { cdnLoopPasses, viaPasses } from '../../forwarding/loop.ts'
 import type { ClientRequest } from '../listener/client-request.ts'
 import { Http2Request } from '../listener/http2-request.ts'
@@ -25,7 +26,7 @@ export interface AdmissionLimits {
 
 /**
  * Checks a request, and brings it to the one form that other parts know: a target that starts with a slash, and one Host.
- * Otherwise the target keeps its exact bytes.
+ * Otherwise the target keeps its exact bytes. The cookie of the admin listener is removed.
  * @throws SpringhouseError, source client, for a request that must not be passed on.
  */
 export function validateRequest(request: ClientRequest, limits: AdmissionLimits): Admission {
@@ -74,6 +75,7 @@ function checkFields(request: ClientRequest, viaName: string): void {
   let byVia = 0
   let byCdnLoop = 0
   let framing: Framing | undefined
+  let hasAdminCookie = false
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') {
@@ -81,6 +83,8 @@ function checkFields(request: ClientRequest, viaName: string): void {
       if (!validHost.test(rawHeaders[i + 1] as string)) refuse('BAD_REQUEST', 'Host')
     } else if (name.length === 3 && name.toLowerCase() === 'via') {
       byVia += viaPasses(rawHeaders[i + 1] as string, viaName)
+    } else if (name.length === 6 && name.toLowerCase() === 'cookie') {
+      hasAdminCookie ||= (rawHeaders[i + 1] as string).includes(adminCookie)
     } else if (name.length === 8 && name.toLowerCase() === 'cdn-loop') {
       byCdnLoop += cdnLoopPasses(rawHeaders[i + 1] as string, viaName)
     } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
@@ -91,6 +95,7 @@ function checkFields(request: ClientRequest, viaName: string): void {
       framing.coding(rawHeaders[i + 1] as string)
     }
   }
+  if (hasAdminCookie) removeAdminCookie(rawHeaders)
   const fault = framing?.fault(request)
   if (fault !== undefined) refuse(fault.code, fault.detail)
   // RFC 9112 §3.2: more than one Host is a 400. So is none, except in HTTP/1.0. Node takes the first, an origin may take the

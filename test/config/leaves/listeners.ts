@@ -2,13 +2,15 @@
 import { connect as connectH2 } from 'node:http2'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { ask, open, rawRequest } from '../../support/client.ts'
+import { ask, open, rawRequest, type Answer } from '../../support/client.ts'
 import { strangeCertificate, strangeKey, testCertificate, testKey } from '../../support/certificate.ts'
 import { eventually } from '../../support/log.ts'
 import { token } from '../../support/proxy.ts'
 import { freePort } from '../../cli/command.ts'
 import { each, pair, raced, type Probe, type Under } from './probe.ts'
 
+const logIn = (house: Under, secret: string): Promise<Answer> =>
+  ask(adminPort(house), { path: '/v1/login', method: 'POST', headers: ['Content-Type', 'application/json'], body: JSON.stringify({ token: secret }) })
 const adminPort = (house: Under): number => Number(new URL(house.app.adminUrl).port)
 
 function reachable(host: string, port: number): Promise<boolean> {
@@ -238,5 +240,18 @@ export const listeners: Readonly<Record<string, Probe>> = {
     return each({ values: [`${folder}/right`, `${folder}/other`], with: { 'admin.tokens[].token': undefined }, expected: [200, 401],
       see: async (house) => (await house.admin('/v1/stats')).status })(t, path)
   },
+  'admin.sessionTtl': each({
+    values: ['1m', '2h'],
+    expected: [60, 7_200],
+    see: async (house) => Number(/Max-Age=(\d+)/.exec((await logIn(house, token)).header('set-cookie') ?? '')?.[1]),
+  }),
+  'admin.loginsPerMinute': each({
+    values: [1, 2],
+    expected: [429, 401],
+    see: async (house) => {
+      await logIn(house, 'a-token-that-nobody-has')
+      return (await logIn(house, 'a-token-that-nobody-has')).status
+    },
+  }),
   'admin.tokens[].scopes': each({ values: [['read', 'purge'], ['read']], expected: [200, 403], see: async (house) => (await house.purge({ all: true })).status }),
 }
