@@ -59,6 +59,7 @@ const catalogue = {
   ADMIN_THROTTLED: { status: 429, source: 'client', sentence: 'Too many requests with a token that is not valid came from this address.' },
   UNAUTHENTICATED: { status: 401, source: 'client', sentence: 'A valid token is needed, as a bearer token or by a login.' },
   FORBIDDEN: { status: 403, source: 'client', sentence: 'The token lacks the required scope.' },
+  TOO_MANY_STREAMS: { status: 503, source: 'client', sentence: 'Too many event streams are open.' },
   NOT_FOUND: { status: 404, source: 'client', sentence: 'This path does not exist.' },
   FOREIGN_ORIGIN: { status: 403, source: 'client', sentence: 'Requests from other web sites are refused.' },
   MISDIRECTED: { status: 421, source: 'client', sentence: 'This listener does not serve that host name.' },

@@ -6,15 +6,18 @@ import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import type { Leases } from './store/lease.ts'
-import { createLocalPurgeLog } from './store/purge/local-log.ts'
+import { createLocalPurgeLog, ownReplica } from './store/purge/local-log.ts'
 import { createMemoryStore } from './store/memory/store.ts'
-import type { PurgeLog } from './store/purge/log.ts'
+import type { PurgeLog, PurgeTimings } from './store/purge/log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connect/connections.ts'
 import { Fingerprints } from './store/redis/purge-log/fingerprints.ts'
+import type { ReplicaMessages } from './store/redis/purge-log/replicas.ts'
 import { createRedisLeases } from './store/redis/leases/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/entries/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/purge-log/log.ts'
 import { unfitForSessions } from './session/open.ts'
+import { SharedUnstored } from './store/redis/unstored/log.ts'
+import { OwnUnstored, type UnstoredLog } from './store/unstored.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered/store.ts'
 import { redisTls } from './tls.ts'
@@ -24,10 +27,14 @@ export interface Storage {
   readonly purgeLog: PurgeLog
   /** undefined if no other process shares the store. */
   readonly leases: Leases | undefined
+  /** The last responses that were not stored, by this process or by any with the same store. */
+  readonly unstored: UnstoredLog
   /** The connections to the shared store; undefined if no other process shares it. */
   readonly redis: RedisConnections | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
+  /** The name of this process among those that share the store, and messages to them; undefined if there are none. */
+  readonly replicas: { readonly own: string; readonly messages: ReplicaMessages } | undefined
   /** True if Redis is in use now; undefined without Redis. */
   readonly reached: boolean | undefined
   /** Resolves when the store keeps what it receives, or when waiting for that is pointless; within a bounded time. */
@@ -38,19 +45,21 @@ export interface Storage {
 }
 
 /** Opens store and log. Redis out of reach is no error: the process starts degraded, and uses Redis once it is reachable. */
-export function openStorage(config: Config, clock: Clock, logger: Logger): Storage {
-  return config.redis === undefined ? embedded(config, clock) : shared(config, config.redis, clock, logger)
+export function openStorage(config: Config, clock: Clock, logger: Logger, timings?: PurgeTimings): Storage {
+  return config.redis === undefined ? embedded(config, clock, timings) : shared(config, config.redis, clock, logger, timings)
 }
 
-function embedded(config: Config, clock: Clock): Storage {
+function embedded(config: Config, clock: Clock, timings: PurgeTimings | undefined): Storage {
   const { cache, coherence } = config
   const purgeLog = createLocalPurgeLog({
     clock,
+    timings,
     maxRecords: coherence.maxLogRecords,
     maxChars: coherence.maxLogBytes,
     maxKeepMs: longestKeepMs(config),
   })
-  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, fingerprints: undefined, opened: async () => {} })
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, unstored: new OwnUnstored(ownReplica), fingerprints: undefined,
+    replicas: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number; maxEntryBytes: number; maxVariants: number } {
@@ -85,7 +94,7 @@ function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: 
   return { store, clear: () => store.clear() }
 }
 
-function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
+function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger, timings: PurgeTimings | undefined): Storage {
   const { cache, coherence } = config
   const connections = connectRedis({ ...redis, tls: redisTls(redis), clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
@@ -95,6 +104,7 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   const purgeLog = createStreamPurgeLog({
     ...common,
     replica,
+    timings,
     maxLagMs: coherence.maxLagMs,
     maxKeepMs: longestKeepMs(config),
     maxRecords: coherence.maxLogRecords,
@@ -104,7 +114,9 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   })
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
   const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
-  return together({ store, purgeLog, leases, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
+  const unstored = new SharedUnstored({ ...common, replica })
+  return together({ store, purgeLog, leases, unstored, fingerprints, replicas: { own: replica, messages: purgeLog.messages },
+    opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
 // Waits until the shared store is in use, because responses before that would not be stored. Does not wait if Redis is out
@@ -123,7 +135,7 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
 }
 
 function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'redis'>, connections?: RedisConnections): Storage {
-  const { store, purgeLog, leases, fingerprints } = parts
+  const { store, purgeLog, leases, unstored, fingerprints } = parts
   return {
     ...parts,
     redis: connections,
@@ -132,6 +144,7 @@ function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'red
     },
     renewUsers: redis => connections?.renewUsers(redis),
     async close() {
+      unstored.close()
       await leases?.close()
       await fingerprints?.close()
       await purgeLog.close()

@@ -6,12 +6,16 @@ import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
+import { FleetNumbers } from './fleet.ts'
 import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
+import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
+import { purgesRoutes } from './purges.ts'
+import { RequestCounts } from './request-counts.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -76,6 +80,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   auditRequests(app, parts)
+  const requests = new RequestCounts()
+  requests.watch(app)
   refuseOtherSites(app)
   const access = requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
@@ -84,13 +90,18 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
 
   const own = ownReports(parts)
   const gathered = new Gathered(parts, own)
-  statusRoutes(app, parts, gathered)
-  trafficRoutes(app, parts, gathered)
-  const metrics = metricsRoute(app, parts)
+  const fleet = new FleetNumbers(parts)
+  statusRoutes(app, parts, gathered, fleet)
+  trafficRoutes(app, parts, gathered, fleet)
+  const metrics = metricsRoute(app, parts, requests)
   parts.workers?.report({ metrics, ...own })
   loginRoutes(app, access, parts)
+  const streams = new EventStreams()
+  // An open stream would hold up the end of the listener.
+  app.addHook('preClose', async () => streams.close())
   purgeRoutes(app, parts, turns)
-  explainRoutes(app, parts)
+  purgesRoutes(app, access, parts, turns, streams)
+  explainRoutes(app, access, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)

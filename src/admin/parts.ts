@@ -3,13 +3,15 @@ import type { AdminToken } from './token.ts'
 import type { Store } from '../store/store.ts'
 import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
-import type { FieldLines } from '../http/fields.ts'
+import type { ExplainRequest } from '../exchange/explain/explain.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
 import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
+import type { Fleet } from '../observe/fleet.ts'
+import type { ProcessState } from '../observe/fleet-report.ts'
 import type { Observation } from '../observe/observation.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
@@ -38,15 +40,19 @@ export interface AdminParts {
   readonly purgeLog: PurgeLog
   readonly origins: Origins
   /** Explains the decision for a request now; undefined if no route matches. */
-  explain(request: { url: string; method: string; fields: FieldLines; facets?: Readonly<Record<string, unknown>> | undefined }): Promise<Explanation | undefined>
+  explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
-  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
   /** The numbers of this process; undefined if `observe.enabled` is false. */
   readonly observation?: Observation | undefined
+  /** The numbers of all replicas; undefined without Redis. */
+  readonly fleet?: Fleet | undefined
+  /** The state of this process. */
+  ownState(): ProcessState
   /** The routes of the configuration, in its order, each id once. */
   routes(): readonly ShownRoute[]
   /** Lists, changes and ends sessions; undefined while sessions are off. */

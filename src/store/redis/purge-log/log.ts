@@ -3,17 +3,17 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
 import type { Addressed, LogPosition, Named } from '../../../policy/stored.ts'
-import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../../purge/log.ts'
+import type { Acknowledgements, Purge, PurgeLog, PurgeReceipt, PurgeRecord, PurgeTimings, Verdict } from '../../purge/log.ts'
 import { foldedPurge, type Invalidation } from '../../purge/invalidation.ts'
 import { PurgeTable } from '../../purge/table.ts'
 import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
 import { ReplicationCheck } from './replication.ts'
 import { GuardedClient } from '../connect/guarded-client.ts'
-import { decodeRecords, decodeUnsafeRecords, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
+import { decodeRecords, decodeUnsafeRecords, identityOf, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
 import { followScript } from './scripts.ts'
 import { isRefusal } from '../connect/permissions.ts'
-import { Replicas, type Replica } from './replicas.ts'
+import { Replicas, type Replica, type ReplicaMessages } from './replicas.ts'
 import { Unrecorded } from './unrecorded.ts'
 import { applyUnsafe, inOrder, loadUnsafe, noPlace } from './unsafe-stream.ts'
 import type { Log } from '../connect/log.ts'
@@ -29,6 +29,7 @@ export interface StreamPurgeLogOptions {
   readonly maxLagMs: number
   readonly clock: Clock
   readonly logger: Log
+  readonly timings?: PurgeTimings | undefined
   /**
    * Called when the log was lost and a new one began: every entry in this process's memory is dead, and may be dropped at
    * once.
@@ -47,6 +48,8 @@ export interface StreamPurgeLogOptions {
 export interface SharedPurgeLog extends PurgeLog {
   /** Resolves when the log has been read to its end for the first time: until then nothing can be stored or used. */
   caughtUp(): Promise<void>
+  /** Messages between all replicas, over the connection on which they acknowledge purges. */
+  readonly messages: ReplicaMessages
 }
 
 const pageRecords = 1000
@@ -194,11 +197,28 @@ class RedisPurgeLog implements SharedPurgeLog {
     return this.#table.recent(limit, before)
   }
 
-  async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
+  find(id: LogPosition): PurgeRecord | undefined {
+    return this.#table.find(id)
+  }
+
+  async follow(id: LogPosition, waitMs: number, seen: (now: Acknowledgements) => void, signal: AbortSignal): Promise<Pick<PurgeReceipt, 'copied'>> {
+    const identity = identityOf(id)
+    const [, copied] = await Promise.all([this.#replicas.acknowledged(identity, id, waitMs, { seen, signal }), this.#copies.confirmed(waitMs)])
+    return { copied }
+  }
+
+  async append(purge: Purge, waitMs: number, by = ''): Promise<PurgeReceipt> {
     const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
-    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
+    const { timings } = this.#options
+    const startedMs = this.#clock.monotonic()
+    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge, by) : this.#invalidate(invalidation))
+    timings?.appended(this.#clock.monotonic() - startedMs)
     const stamp = stampOf(identity, id)
-    const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.confirmed(waitMs)])
+    const acknowledged = this.#replicas.acknowledged(identity, stamp, waitMs).then((counted) => {
+      if (purge.implicit !== true && counted.acknowledged === counted.live) timings?.acknowledged(this.#clock.monotonic() - startedMs)
+      return counted
+    })
+    const [replicas, copied] = await Promise.all([acknowledged, this.#copies.confirmed(waitMs)])
     // The wait ended before this replica has read that far. Its own clients must not receive the older responses.
     if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }
@@ -233,6 +253,14 @@ class RedisPurgeLog implements SharedPurgeLog {
       await Promise.race([this.#record(), delay(lastChanceMs, undefined, { ref: false })])
       await delay(retryMs)
     }
+  }
+
+  get messages(): ReplicaMessages {
+    return this.#replicas
+  }
+
+  get lagMs(): number {
+    return Math.max(0, this.#clock.monotonic() - this.#confirmedMs)
   }
 
   async replicas(): Promise<readonly Replica[]> {
@@ -331,7 +359,7 @@ class RedisPurgeLog implements SharedPurgeLog {
   }
 
   #apply(table: PurgeTable, records: readonly StreamRecord[]): void {
-    for (const { id, identity, before, name, purge } of records) {
+    for (const { id, identity, before, name, by, purge } of records) {
       const stamp = stampOf(identity, id)
       // Another log, or the oldest record that is left of this one: everything before it is unknown.
       if (identity !== this.#identity || this.#appliedId === '') {
@@ -341,7 +369,7 @@ class RedisPurgeLog implements SharedPurgeLog {
       this.#identity = identity
       this.#appliedId = id
       this.#appliedName = name
-      if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge })
+      if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge, by })
     }
   }
 

@@ -1,6 +1,6 @@
 // The replicas that follow the log, and how far each has read.
 import type { LogPosition } from '../../../policy/stored.ts'
-import type { PurgeReceipt } from '../../purge/log.ts'
+import type { Acknowledgements, PurgeReceipt } from '../../purge/log.ts'
 import type { RedisConnections } from '../connect/connections.ts'
 import { replicasScript } from './scripts.ts'
 import { Subscription } from '../connect/subscription.ts'
@@ -21,15 +21,29 @@ export interface ReplicasOptions {
   applied(): LogPosition
 }
 
+/** Messages between replicas. They may be lost. */
+export interface ReplicaMessages {
+  listen(listener: (text: string) => void): void
+  send(text: string): Promise<void>
+}
+
 export interface Replica {
   readonly id: string
   readonly applied: LogPosition
 }
 
+/** Watches a purge. */
+interface Watcher {
+  seen(now: Acknowledgements): void
+  readonly signal: AbortSignal
+}
+// Begins a message that is no acknowledgement. A build without `listen` takes it for one, and finds nothing new.
+const messageMark = 'message '
+
 // How often a purge checks again which replicas have applied it, in case a message was lost.
 const lookAgainMs = 100
 
-export class Replicas {
+export class Replicas implements ReplicaMessages {
   readonly #options: ReplicasOptions
   readonly #subscription: Subscription
   readonly #waiting = new Set<() => void>()
@@ -37,21 +51,36 @@ export class Replicas {
    * The last known number of live replicas, including any that cannot be named. A purge uses it while Redis is out of reach.
    */
   #live = 1
+  #listener: ((text: string) => void) | undefined
   #closed = false
 
   constructor(options: ReplicasOptions) {
     this.#options = options
     const woken = (): void => this.#wake()
+    const message = (text: string): void => {
+      if (text.startsWith(messageMark)) this.#listener?.(text.slice(messageMark.length))
+      else this.#wake()
+    }
     this.#subscription = new Subscription({
       redis: options.redis,
       channel: options.channel,
       logger: options.logger,
       name: 'acknowledgements',
       without: 'a purge learns a little later which replicas have applied it',
-      message: woken,
+      message,
       heard: woken,
       lost: woken,
     })
+  }
+
+  /** Calls the listener with each message that a replica sends to all with `send`. Replaces an earlier listener. */
+  listen(listener: (text: string) => void): void {
+    this.#listener = listener
+  }
+
+  /** Sends a message to every replica, this one included. Messages may be lost. @throws as GuardedClient.call */
+  async send(text: string): Promise<void> {
+    await this.#options.redis.small.call('PUBLISH', [this.#options.channel, messageMark + text])
   }
 
   /** Returns the replicas that can be named, including this one, registered or not; undefined if Redis does not respond. */
@@ -78,8 +107,8 @@ export class Replicas {
     return { named, live: this.#live }
   }
 
-  /** Waits up to `waitMs` until all live replicas have applied a record, woken by their messages. */
-  async acknowledged(identity: string, stamp: LogPosition, waitMs: number): Promise<PurgeReceipt['replicas']> {
+  /** Waits up to `waitMs` until all live replicas have applied a record, woken by their messages. @param watcher is called with each count */
+  async acknowledged(identity: string, stamp: LogPosition, waitMs: number, watcher?: Watcher): Promise<PurgeReceipt['replicas']> {
     let over = waitMs <= 0
     const timer = setTimeout(() => {
       over = true
@@ -94,8 +123,9 @@ export class Replicas {
         if (known !== undefined) {
           const applied = known.named.filter(each => each.applied.startsWith(identity) && each.applied >= stamp)
           counted = { live: known.live, acknowledged: applied.length }
+          watcher?.seen({ ...counted, replicas: known.named.map(each => ({ id: each.id, acknowledged: applied.includes(each) })) })
         }
-        if (counted.acknowledged === counted.live || last || this.#closed) return counted
+        if (counted.acknowledged === counted.live || last || this.#closed || watcher?.signal.aborted === true) return counted
         await woken
       }
     } finally {
