@@ -1,5 +1,5 @@
 // People with sessions: random requests at several replicas, judged by test/session/history.ts. The owner makes the trouble.
-import { Random, wait } from '../coherence/random.ts'
+import { wait, type Random } from '../coherence/random.ts'
 import { ask, type Answer } from '../support/client.ts'
 import { Data, Life } from './history.ts'
 import { claimsOf, codeOf, cookieOf, instructionOf, membersOf, operations, valuesOf, type Operation } from './history-requests.ts'
