@@ -18,7 +18,7 @@ export interface SessionPlace {
   close(): Promise<void>
 }
 
-/** @param deadlines of commands and connections */
+/** @param deadlines the longest times of commands and connections */
 export async function openSessionPlace(deadlines: { readonly commandTimeoutMs: number; readonly connectTimeoutMs: number }): Promise<SessionPlace> {
   const redis = await startRedis()
   const answer = obedient()
