@@ -1,4 +1,5 @@
-// The origin of every contestant: `/hit…` may be cached, anything else may not. `/count` returns the number of requests. It
+// The origin of every contestant: `/hit…` may be cached, anything else may not. `/count` returns the number of requests, and `POST
+// /login` logs a user in. It
 // shares a core with the load generator, so it is made of bare sockets and canned bytes: the contestants are to be the
 // bottleneck.
 import { createServer } from 'node:net'
@@ -16,6 +17,8 @@ function canned(text: string, fields: readonly string[]): Buffer {
 }
 
 const cacheable = canned(body, ['Cache-Control: public, max-age=86400', 'ETag: "bench-1"'])
+const login = canned('', ['Cache-Control: no-store',
+  `Springhouse-Session-Set: ${JSON.stringify({ login: 'ann', data: { tenant: 'acme', basket: [1, 2, 3], name: 'x'.repeat(200) } })}`])
 const uncacheable = canned(body, ['Cache-Control: no-store'])
 
 let asked = 0
@@ -23,6 +26,7 @@ let asked = 0
 function answer(head: string): Buffer {
   if (head.startsWith('GET /count ')) return canned(String(asked), ['Cache-Control: no-store'])
   asked++
+  if (head.startsWith('POST /login ')) return login
   return head.startsWith('GET /hit') ? cacheable : uncacheable
 }
 
