@@ -65,6 +65,7 @@ const catalogue = {
   PAYLOAD_TOO_LARGE: { status: 413, source: 'client', sentence: 'The request body is too large.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, source: 'client', sentence: 'This endpoint does not accept the content type of the request body.' },
   NOT_READY: { status: 503, source: 'internal', sentence: 'The proxy is starting or shutting down.' },
+  TOO_MANY_STREAMS: { status: 503, source: 'client', sentence: 'Too many event streams are open. Try again later.' },
   CONFIG_INVALID: { status: 422, source: 'config', sentence: 'The configuration is not valid.' },
   INTERNAL: { status: 500, source: 'internal', sentence: 'The proxy has an internal error.', proxyError: 'proxy_internal_error' },
 } as const satisfies Record<string, CatalogueRow>
