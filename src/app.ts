@@ -102,7 +102,7 @@ export async function startApp(
   const pools = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
   const origins = observation === undefined ? pools : observation.origins(pools)
   const storage = openStorage(config, clock, logger, observation?.timings)
-  const { purgeLog, leases } = storage
+  const { purgeLog, leases, unstored } = storage
   const store = observation?.timings.timed(storage.store) ?? storage.store
   const fleet = storage.redis === undefined || storage.replicas === undefined || config.redis === undefined
     ? undefined
@@ -128,6 +128,7 @@ export async function startApp(
     store,
     purgeLog,
     leases,
+    unstored,
     origins,
     observer,
     viaName,

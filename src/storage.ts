@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts'
 import type { CacheConfig, Config, RedisConfig } from './config/schema.ts'
 import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import type { Leases } from './store/lease.ts'
-import { createLocalPurgeLog } from './store/purge/local-log.ts'
+import { createLocalPurgeLog, ownReplica } from './store/purge/local-log.ts'
 import { createMemoryStore } from './store/memory/store.ts'
 import type { PurgeLog, PurgeTimings } from './store/purge/log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connect/connections.ts'
@@ -16,6 +16,8 @@ import { createRedisLeases } from './store/redis/leases/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/entries/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/purge-log/log.ts'
 import { unfitForSessions } from './session/open.ts'
+import { SharedUnstored } from './store/redis/unstored/log.ts'
+import { OwnUnstored, type UnstoredLog } from './store/unstored.ts'
 import type { Store } from './store/store.ts'
 import { createTieredStore } from './store/tiered/store.ts'
 import { redisTls } from './tls.ts'
@@ -25,6 +27,8 @@ export interface Storage {
   readonly purgeLog: PurgeLog
   /** undefined if no other process shares the store. */
   readonly leases: Leases | undefined
+  /** The last responses that were not stored, by this process or by any with the same store. */
+  readonly unstored: UnstoredLog
   /** The connections to the shared store; undefined if no other process shares it. */
   readonly redis: RedisConnections | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
@@ -54,8 +58,8 @@ function embedded(config: Config, clock: Clock, timings: PurgeTimings | undefine
     maxChars: coherence.maxLogBytes,
     maxKeepMs: longestKeepMs(config),
   })
-  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, fingerprints: undefined, replicas: undefined,
-    opened: async () => {} })
+  return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, unstored: new OwnUnstored(ownReplica), fingerprints: undefined,
+    replicas: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number; maxEntryBytes: number; maxVariants: number } {
@@ -110,7 +114,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   })
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
   const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
-  return together({ store, purgeLog, leases, fingerprints, replicas: { own: replica, messages: purgeLog.messages },
+  const unstored = new SharedUnstored({ ...common, replica })
+  return together({ store, purgeLog, leases, unstored, fingerprints, replicas: { own: replica, messages: purgeLog.messages },
     opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
@@ -130,7 +135,7 @@ async function untilShared(connections: RedisConnections, purgeLog: SharedPurgeL
 }
 
 function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'redis'>, connections?: RedisConnections): Storage {
-  const { store, purgeLog, leases, fingerprints } = parts
+  const { store, purgeLog, leases, unstored, fingerprints } = parts
   return {
     ...parts,
     redis: connections,
@@ -139,6 +144,7 @@ function together(parts: Omit<Storage, 'close' | 'renewUsers' | 'reached' | 'red
     },
     renewUsers: redis => connections?.renewUsers(redis),
     async close() {
+      unstored.close()
       await leases?.close()
       await fingerprints?.close()
       await purgeLog.close()

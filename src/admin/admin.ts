@@ -6,7 +6,6 @@ import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
-import { EventStreams } from './event-streams.ts'
 import { FleetNumbers } from './fleet.ts'
 import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
@@ -14,7 +13,9 @@ import { loginRoutes } from './login.ts'
 import { liveRoute } from './live.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
+import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
+import { purgesRoutes } from './purges.ts'
 import { RequestCounts } from './request-counts.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
@@ -95,6 +96,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   const sources = statusRoutes(app, parts, gathered, fleet)
   trafficRoutes(app, parts, gathered, fleet)
   const streams = new EventStreams()
+  // An open stream would hold up the end of the listener.
   app.addHook('preClose', async () => streams.close())
   liveRoute(app, parts, sources, streams)
   tailRoute(app, parts, gathered, streams)
@@ -102,7 +104,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   parts.workers?.report({ metrics, ...own })
   loginRoutes(app, access, parts)
   purgeRoutes(app, parts, turns)
-  explainRoutes(app, parts)
+  purgesRoutes(app, access, parts, turns, streams)
+  explainRoutes(app, access, parts)
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)

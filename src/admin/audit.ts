@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The subject of the request, for its audit line; '' for nothing beside its action. */
     audited: string
+    /** The action of the audit line, if the request itself decides; '' for that of the route. */
+    auditAction: string
     /** When its head was received, by the monotonic clock. */
     receivedMs: number
   }
@@ -22,6 +24,7 @@ const maxChars = 200
 /** Adds the trail. Called before any other hook, so that it sees each request. */
 export function auditRequests(app: FastifyInstance, { clock, logger }: { readonly clock: Clock; readonly logger: FastifyBaseLogger }): void {
   app.decorateRequest('audited', '')
+  app.decorateRequest('auditAction', '')
   app.decorateRequest('receivedMs', 0)
   app.addHook('onRequest', async request => {
     request.receivedMs = clock.monotonic()
@@ -35,9 +38,10 @@ export function auditRequests(app: FastifyInstance, { clock, logger }: { readonl
   })
 }
 
-function actionOf({ routeOptions }: FastifyRequest, { statusCode }: FastifyReply): string | undefined {
+function actionOf({ routeOptions, auditAction }: FastifyRequest, { statusCode }: FastifyReply): string | undefined {
   // A login that fails is a login: its status says so.
-  return routeOptions.config.audit ?? (refusals.has(statusCode) ? 'refused' : undefined)
+  const action = auditAction === '' ? routeOptions.config.audit : auditAction
+  return action ?? (refusals.has(statusCode) ? 'refused' : undefined)
 }
 
 // Without the query, which may hold anything.

@@ -97,13 +97,27 @@ export class AccessControl {
     const credentials = presented === undefined ? this.#byCookie(request) : { token: this.#byBearer(request, presented), login: undefined }
     const { token } = credentials
     request.tokenName = token.name
-    if (scope !== 'any' && !allows(token, scope)) {
-      this.#refusals.outOfScope(addressOf(request), token.name, scope)
-      // RFC 6750 §3.1: error codes that client libraries know.
-      throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scope}"` })
-    }
+    if (scope !== 'any') this.#requireScope(request, token, scope)
     if (credentials.login === undefined) this.#refusals.accepted(addressOf(request), token.name)
     this.#credentials.set(request, credentials)
+  }
+
+  /** Requires a further scope of a request that was let in. @throws AdminProblem 403 */
+  require(request: FastifyRequest, scope: Scope): void {
+    this.#requireScope(request, this.credentialsOf(request).token, scope)
+  }
+
+  /** Requires one of several scopes of a request that was let in. @throws AdminProblem 403 */
+  requireOneOf(request: FastifyRequest, scopes: readonly [Scope, ...Scope[]]): void {
+    const { token } = this.credentialsOf(request)
+    if (!scopes.some(scope => allows(token, scope))) this.#requireScope(request, token, scopes[0])
+  }
+
+  #requireScope(request: FastifyRequest, token: AdminToken, scope: Scope): void {
+    if (allows(token, scope)) return
+    this.#refusals.outOfScope(addressOf(request), token.name, scope)
+    // RFC 6750 §3.1: error codes that client libraries know.
+    throw new AdminProblem('FORBIDDEN', { scope }, { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scope}"` })
   }
 
   /** Returns the token of a login. @throws AdminProblem 401; 429 after too many that failed */

@@ -1,111 +1,140 @@
-// Event streams (text/event-stream) of the admin listener: bounded in number, in time, and in what a slow reader may hold.
-import { Readable } from 'node:stream'
+// Event streams of the admin listener (HTML Standard §9.2): bounded in number, in time, and in what waits for a slow reader.
+import type { ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AdminProblem } from './problems.ts'
 
-export interface EventStreamsOptions {
-  readonly most?: number
-  readonly commentMs?: number
-  readonly lastsMs?: number
-  readonly heldBytes?: number
+/** The most streams of a process. A further one gets 503. */
+const mostStreams = 50
+/** How long a stream lasts. A browser then connects again. */
+const longestMs = 15 * 60_000
+/** How often a silent stream sends a comment, so that nothing between takes it for dead. */
+const commentMs = 15_000
+/** The most bytes that wait for a reader. Further events are dropped, and their number is sent later. */
+const mostWaiting = 65_536
+
+/** An open stream. */
+export interface EventStream {
+  /** Aborted when the stream ends, by either side. */
+  readonly signal: AbortSignal
+  /** Sends an event, unless the reader is too slow for it. */
+  send(event: string, data: unknown): void
+  /** The same with data that is JSON already, without line breaks. */
+  sendJson(event: string, json: string): void
+  /** Counts events that the reader does not get. A later event gives it their number. */
+  drop(count: number): void
+  end(): void
 }
 
-/** A client that was refused may come back after so long. */
-const retryAfterS = 5
+/** The bounds of streams. Tests have others. */
+export interface StreamBounds {
+  readonly most: number
+  readonly longestMs: number
+  readonly commentMs: number
+  readonly mostWaiting: number
+}
 
-/** The open streams of a process. */
+/** The streams of a listener. */
 export class EventStreams {
-  readonly #open = new Set<EventStream>()
-  readonly #options: Required<EventStreamsOptions>
+  readonly #open = new Set<Stream>()
+  readonly #bounds: StreamBounds
   #dropped = 0
 
-  constructor({ most = 50, commentMs = 15_000, lastsMs = 900_000, heldBytes = 65_536 }: EventStreamsOptions = {}) {
-    this.#options = { most, commentMs, lastsMs, heldBytes }
+  constructor(bounds: Partial<StreamBounds> = {}) {
+    this.#bounds = { most: mostStreams, longestMs, commentMs, mostWaiting, ...bounds }
   }
 
-  /** Events that slow readers did not get. */
+  /** Events that readers did not get. */
   get dropped(): number {
     return this.#dropped
   }
 
+  /** The number of open streams. */
   get count(): number {
     return this.#open.size
   }
 
-  /** Counts events that were lost before they reached a stream. */
-  lost(count: number): void {
-    this.#dropped += count
-  }
-
-  /** Opens a stream. @throws AdminProblem if there are too many */
-  open(): EventStream {
-    const { most } = this.#options
-    if (this.#open.size >= most) throw new AdminProblem('TOO_MANY_STREAMS', { detail: `At most ${most} event streams are open at once.` }, { 'retry-after': String(retryAfterS) })
-    const stream = new EventStream(this.#options, () => void this.#dropped++)
+  /** Begins a stream in place of an ordinary response. @throws AdminProblem 503 if there are too many */
+  begin(request: FastifyRequest, reply: FastifyReply): EventStream {
+    if (this.#open.size >= this.#bounds.most) throw new AdminProblem('TOO_MANY_STREAMS', {}, { 'retry-after': '10' })
+    reply.hijack()
+    const fields = { ...reply.getHeaders() as Record<string, string>, 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
+    reply.raw.writeHead(200, fields)
+    // A proxy or browser shows the stream as open before its first event.
+    reply.raw.write(':\n\n')
+    const stream = new Stream(reply.raw, this.#bounds, () => this.#open.delete(stream), count => (this.#dropped += count))
     this.#open.add(stream)
-    stream.body.once('close', () => this.#open.delete(stream))
+    request.raw.once('error', () => stream.end())
     return stream
   }
 
-  /** Ends all streams: the listener closes. */
+  /** Ends all streams, because the listener closes. */
   close(): void {
     for (const stream of this.#open) stream.end()
   }
 }
 
-/** An open stream. Its body goes to the client, and closes when the client leaves. */
-export class EventStream {
-  readonly body: Readable
-  readonly #heldBytes: number
-  readonly #onDrop: () => void
-  readonly #comments: NodeJS.Timeout
-  readonly #last: NodeJS.Timeout
+class Stream implements EventStream {
+  readonly #response: ServerResponse
+  readonly #ended = new AbortController()
+  readonly #timers: readonly NodeJS.Timeout[]
+  readonly #mostWaiting: number
+  readonly #onDrop: (count: number) => void
   #dropped = 0
-  #isOver = false
 
-  constructor({ commentMs, lastsMs, heldBytes }: Required<EventStreamsOptions>, onDrop: () => void) {
-    this.#heldBytes = heldBytes
+  constructor(response: ServerResponse, bounds: StreamBounds, ended: () => void, onDrop: (count: number) => void) {
+    this.#response = response
+    this.#mostWaiting = bounds.mostWaiting
     this.#onDrop = onDrop
-    this.body = new Readable({ read: () => this.#report() })
-    // A browser connects again after a moment, also when the stream has lasted its time.
-    this.body.push('retry: 2000\n\n')
-    this.#comments = setInterval(() => this.#push(': still here\n\n'), commentMs).unref()
-    this.#last = setTimeout(() => this.end(), lastsMs).unref()
-    this.body.once('close', () => {
-      clearInterval(this.#comments)
-      clearTimeout(this.#last)
+    this.#timers = [setInterval(() => this.#write(':\n\n'), bounds.commentMs).unref(), setTimeout(() => this.end(), bounds.longestMs).unref()]
+    response.on('drain', () => this.#report())
+    response.once('close', () => {
+      for (const timer of this.#timers) clearTimeout(timer)
+      this.#ended.abort()
+      ended()
     })
   }
 
-  /** Sends an event. If the reader is slow, the event is lost, and a later `dropped` event counts it. @param data JSON, without line breaks */
-  send(event: string, data: string): void {
-    if (this.#isOver || this.body.destroyed) return
-    if (this.body.readableLength > this.#heldBytes) return this.drop(1)
-    this.#report()
-    this.#push(`event: ${event}\ndata: ${data}\n\n`)
+  get signal(): AbortSignal {
+    return this.#ended.signal
   }
 
-  /** Notes events that the reader does not get. */
+  send(event: string, data: unknown): void {
+    this.sendJson(event, JSON.stringify(data))
+  }
+
+  sendJson(event: string, json: string): void {
+    if (this.#response.writableLength > this.#mostWaiting) return this.drop(1)
+    this.#report()
+    this.#write(textOf(event, json))
+  }
+
   drop(count: number): void {
     this.#dropped += count
-    for (let i = 0; i < count; i++) this.#onDrop()
-  }
-
-  end(): void {
-    clearInterval(this.#comments)
-    clearTimeout(this.#last)
-    if (this.#isOver || this.body.destroyed) return
-    this.#isOver = true
-    this.body.push(null)
+    this.#onDrop(count)
   }
 
   #report(): void {
     if (this.#dropped === 0) return
     const count = this.#dropped
     this.#dropped = 0
-    this.#push(`event: dropped\ndata: {"count":${count}}\n\n`)
+    this.#write(textOf('dropped', JSON.stringify({ count })))
   }
 
-  #push(text: string): void {
-    if (!this.#isOver && !this.body.destroyed) this.body.push(text)
+  end(): void {
+    this.#response.end()
   }
+
+  #write(text: string): void {
+    if (!this.#response.writableEnded && !this.#response.destroyed) this.#response.write(text)
+  }
+}
+
+// JSON has no line breaks outside of strings, and escapes those within.
+function textOf(event: string, json: string): string {
+  return `event: ${event}\ndata: ${json}\n\n`
+}
+
+/** True if a request prefers an event stream. */
+export function wantsEvents({ headers }: FastifyRequest): boolean {
+  return /(?:^|,)\s*text\/event-stream\s*(?:;|,|$)/i.test(headers.accept ?? '')
 }

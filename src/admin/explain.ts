@@ -1,9 +1,11 @@
-// GET and POST /v1/explain: the decision for a request now, and its reason.
-import type { FastifyInstance } from 'fastify'
+// GET and POST /v1/explain: the decision for a request now, its reasons, and a dry try at the origin.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ExplainRequest } from '../exchange/explain/explain.ts'
 import type { FieldLines } from '../http/fields.ts'
 import { withoutOuterSpace } from '../http/white-space.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import { Type, type Static } from '../json-schema.ts'
+import type { AccessControl } from './auth.ts'
 import { AdminProblem, requestProblem } from './problems.ts'
 import { maxUrlChars } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'
@@ -40,16 +42,19 @@ const explainBody = Type.Object(
         description: 'The facets of a session that sends the request, by name. Left out: a visitor sends it.',
       }),
     ),
+    try: Type.Optional(
+      Type.Boolean({ description: 'true: one GET with these fields is sent to the origin of the route, and its response is judged and not stored. Needs the scope purge.' }),
+    ),
   },
-  { additionalProperties: false, 'x-expects': 'must be an object with "url", and may have "method", "headers" and "facets"' },
+  { additionalProperties: false, 'x-expects': 'must be an object with "url", and may have "method", "headers", "facets" and "try"' },
 )
 
 function toFieldLines(headers: Readonly<Record<string, string | readonly string[]>>): FieldLines {
   return Object.entries(headers).flatMap(([name, value]) => (typeof value === 'string' ? [value] : value).flatMap((line) => [name.toLowerCase(), withoutOuterSpace(line)]))
 }
 
-export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
-  const answer = async (request: Parameters<AdminParts['explain']>[0]): Promise<Explanation> => {
+export function explainRoutes(app: FastifyInstance, access: AccessControl, parts: AdminParts): void {
+  const answer = async (request: ExplainRequest): Promise<Explanation> => {
     const explanation = await parts.explain(request)
     if (explanation === undefined) throw new AdminProblem('NO_ROUTE')
     return explanation
@@ -61,10 +66,19 @@ export function explainRoutes(app: FastifyInstance, parts: AdminParts): void {
     async (request) => answer({ url: request.query.url, method: 'GET', fields: [] }),
   )
   app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody } }, async (request) => {
-    const { url: asked, method = 'GET', headers = {}, facets } = request.body
+    const { url: asked, method = 'GET', headers = {}, facets, try: isTry = false } = request.body
+    if (isTry) allowTry(request, access, method, asked)
     const fields = toFieldLines(headers)
     const chars = fields.reduce((sum, text) => sum + text.length, 0)
     if (chars > maxFieldChars) throw requestProblem([{ path: 'headers', message: `must not have more than ${maxFieldChars} characters in all, and has ${chars}` }])
-    return answer({ url: asked, method, fields, facets })
+    return answer({ url: asked, method, fields, facets, ...(isTry && { try: true }) })
   })
+}
+
+/** A try sends a request that a client could send too. But it does so for the holder of a token, from inside. */
+function allowTry(request: FastifyRequest, access: AccessControl, method: string, asked: string): void {
+  request.auditAction = 'try'
+  request.audited = asked
+  access.require(request, 'purge')
+  if (method !== 'GET') throw requestProblem([{ path: 'method', message: 'must be GET with "try": true' }])
 }

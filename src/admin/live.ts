@@ -31,9 +31,9 @@ export function liveRoute(app: FastifyInstance, parts: AdminParts, sources: Live
   const hubs = Object.fromEntries(scopes.map(scope => [scope, new LiveHub(parts, sources, scope)])) as Record<Scope, LiveHub>
   app.get<{ Querystring: Static<typeof liveQuery> }>('/v1/live', { config: { scope: 'read' }, schema: { querystring: liveQuery, response: { 200: liveSchema } } },
     async (request, reply) => {
-      const stream = streams.open()
+      const stream = streams.begin(request, reply)
       hubs[request.query.scope ?? 'replica'].add(stream)
-      return reply.type('text/event-stream').send(stream.body)
+      return reply
     })
 }
 
@@ -61,7 +61,7 @@ class LiveHub {
 
   add(stream: EventStream): void {
     this.#streams.add(stream)
-    stream.body.once('close', () => {
+    stream.signal.addEventListener('abort', () => {
       this.#streams.delete(stream)
       if (this.#streams.size === 0) this.#stop()
     })
@@ -103,7 +103,7 @@ class LiveHub {
 
   #send(event: string, data: unknown): void {
     const text = JSON.stringify(data)
-    for (const stream of this.#streams) stream.send(event, text)
+    for (const stream of this.#streams) stream.sendJson(event, text)
   }
 
   #sendStats({ scope, replicas, requests, outcomes, hitRatio, savedOriginMs, bytes, latencyMs }: Row): void {

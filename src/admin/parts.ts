@@ -3,7 +3,7 @@ import type { AdminToken } from './token.ts'
 import type { Store } from '../store/store.ts'
 import type { PurgeLog, Purge, PurgeReceipt } from '../store/purge/log.ts'
 import type { Origins } from '../origin/origin.ts'
-import type { FieldLines } from '../http/fields.ts'
+import type { ExplainRequest } from '../exchange/explain/explain.ts'
 import type { Explanation } from '../exchange/explain/explanation.ts'
 import type { RequestError } from './problems.ts'
 import type { NextTurn } from './turns.ts'
@@ -41,11 +41,11 @@ export interface AdminParts {
   readonly purgeLog: PurgeLog
   readonly origins: Origins
   /** Explains the decision for a request now; undefined if no route matches. */
-  explain(request: { url: string; method: string; fields: FieldLines; facets?: Readonly<Record<string, unknown>> | undefined }): Promise<Explanation | undefined>
+  explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Converts a purge to cache keys: routes map the URLs that operators name to targets. */
   keyed(purge: Purge, nextTurn: NextTurn): Promise<Purge>
   /** Records a keyed purge, waiting at most `waitMs` for the other replicas, and counts it. */
-  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** The plain counters of the request path, read at a scrape. */
   readonly counters: Counters
   /** The numbers of this process; undefined if `observe.enabled` is false. */

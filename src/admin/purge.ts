@@ -1,10 +1,9 @@
-// POST /v1/purge invalidates; GET /v1/purges lists recent purges.
+// POST /v1/purge invalidates, and reports how many replicas have applied it.
 import type { FastifyInstance } from 'fastify'
 import { maxTagBytes } from '../http/tags.ts'
-import type { Purge, PurgeRecord, UrlPattern } from '../store/purge/log.ts'
+import type { Purge, UrlPattern } from '../store/purge/log.ts'
 import { Type, type Static } from '../json-schema.ts'
 import { countMatched } from './matched.ts'
-import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
@@ -69,31 +68,6 @@ function shortText(purge: Purge): string {
   return purge.soft ? `${what}, soft` : what
 }
 
-function showRecord(record: PurgeRecord): unknown {
-  const { purge } = record
-  return {
-    id: record.id,
-    atMs: record.atMs,
-    soft: purge.soft,
-    all: purge.all,
-    urls: purge.urls.map(showPattern),
-    prefixes: purge.prefixes.map(showPattern),
-    tags: purge.tags,
-    tagsMatch: purge.tagsMatch,
-  }
-}
-
-const defaultRecent = 50
-const recentQuery = Type.Object(
-  {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: defaultRecent, description: 'Most purges in the response. A page may have fewer, and a cursor.' })),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: maxCursorChars, description: 'The cursor of the page before this one.' })),
-  },
-  { additionalProperties: false },
-)
-// Characters of records that are serialised before other work gets a turn.
-const charsPerTurn = 65_536
-
 export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turns): void {
   app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge', audit: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
     const purge = toPurge(request.body)
@@ -104,29 +78,11 @@ export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turn
       throw requestProblem([{ path: 'urls', message: `stand for ${keyed.urls.length} targets on all routes, which is too much for one purge: send them in several requests` }])
     // Before the purge is recorded: afterwards it is not known which entries earlier purges had invalidated.
     const matched = await countMatched(parts, keyed, turns)
-    const receipt = await parts.purge(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs)
+    const receipt = await parts.purge(keyed, request.body.waitMs ?? parts.defaultPurgeWaitMs, request.tokenName)
     const { replicas: { live, acknowledged }, copied } = receipt
     request.log.info({ token: request.tokenName, id: receipt.id, soft: purge.soft, purge: summary(purge), live, acknowledged, copied, matched }, 'purge')
     // 202: recorded, but a replica that has not acknowledged the purge may still serve what it names; or only the Redis master has
     // it, although a Redis replica follows the master.
     return reply.code(acknowledged < live || !copied ? 202 : 200).send({ id: receipt.id, soft: receipt.soft, replicas: { live, acknowledged }, matched })
-  })
-
-  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request, reply) => {
-    const { cursor, limit = defaultRecent } = request.query
-    if (cursor !== undefined && !/^[0-9a-z.]+$/.test(cursor)) throw unknownCursor()
-    const page = new JsonPage()
-    const records = parts.purgeLog.recent(limit, cursor)
-    let written = 0
-    for (const record of records) {
-      page.add(showRecord(record))
-      if (page.full) break
-      if (page.chars - written < charsPerTurn) continue
-      written = page.chars
-      await turns.next()
-    }
-    const last = records[page.length - 1]
-    const more = last !== undefined && parts.purgeLog.recent(1, last.id).length > 0
-    return sendPage(reply, page.toText('purges', more ? last.id : undefined))
   })
 }

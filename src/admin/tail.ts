@@ -39,13 +39,13 @@ export function tailRoute(app: FastifyInstance, parts: AdminParts, gathered: Gat
       if (tail === undefined) throw notObserved()
       const { limit = Infinity, method, host, ...rest } = request.query
       const filter: TailFilter = { ...rest, ...(method !== undefined && { method: method.toUpperCase() }), ...(host !== undefined && { host: host.toLowerCase() }) }
-      const stream = streams.open()
+      const stream = streams.begin(request, reply)
       const show = shower(stream, limit)
       const stop = parts.workers === undefined
         ? tail.watch(filter, { take: show, drop: () => stream.drop(1) })
         : collecting(gathered, filter, show, count => stream.drop(count))
-      stream.body.once('close', stop)
-      return reply.type('text/event-stream').send(stream.body)
+      stream.signal.addEventListener('abort', stop)
+      return reply
     })
 }
 
@@ -54,7 +54,7 @@ function shower(stream: EventStream, limit: number): (line: string) => void {
   let left = limit
   return (line) => {
     if (left <= 0) return
-    stream.send('request', line)
+    stream.sendJson('request', line)
     if (--left <= 0) stream.end()
   }
 }

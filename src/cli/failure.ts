@@ -2,9 +2,10 @@
 import { safeMessage } from '../error-summary.ts'
 import { standardError } from '../log/outputs.ts'
 
-/** Exit codes: 1 if the command failed, 2 if its usage was wrong. */
+/** Exit codes: 1 if the command failed, 2 if its usage was wrong, 3 if it is done and not confirmed by everyone (202). */
 export const FAILED = 1
 export const USAGE = 2
+export const RECORDED = 3
 
 /** An expected failure. Each line goes to standard error, after the program's name. */
 export class CommandFailure extends Error {

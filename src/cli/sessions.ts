@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
 import { columns } from './columns.ts'
-import { CommandFailure, USAGE } from './failure.ts'
+import { CommandFailure, RECORDED, USAGE } from './failure.ts'
 
 interface SessionsOptions extends AdminAccess {
   readonly user?: string
@@ -74,7 +74,7 @@ async function revoke(id: string | undefined, options: SessionsOptions): Promise
   const { revoked } = body as { revoked: number }
   if (options.json === true) printJson(body)
   const ended = revoked === 1 ? 'ended 1 session' : `ended ${revoked} sessions`
-  if (status === 202) throw new CommandFailure(`${ended}, but no Redis replica has confirmed it: if the Redis master fails, a session may come back`)
+  if (status === 202) throw new CommandFailure(`${ended}, but no Redis replica has confirmed it: if the Redis master fails, a session may come back`, RECORDED)
   if (options.json !== true) process.stdout.write(`${ended}\n`)
 }
 

@@ -10,7 +10,7 @@ import { keyedPurge } from './routing/purge-keys.ts'
 import type { Route } from './routing/route.ts'
 
 export interface CacheParts
-  extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs' | 'identities'> {
+  extends Pick<HandlerParts, 'clock' | 'store' | 'purgeLog' | 'leases' | 'origins' | 'viaName' | 'coalesce' | 'coalesceWaitMs' | 'purgeWaitMs' | 'identities' | 'unstored'> {
   readonly observer: ExchangeObserver
   /** The routes to begin with. */
   readonly routes: readonly Route[]
@@ -26,12 +26,12 @@ export interface Cache {
   handle(exchange: ClientExchange): Handled | Pass | Promise<Handled | Pass>
   /** Returns the pass of a WebSocket handshake. @throws SpringhouseError BAD_REQUEST, NO_ROUTE */
   passUpgrade(exchange: ClientExchange): Pass | Promise<Pass>
-  /** Explains the decision for a request now; undefined if no route matches. Contacts no origin. */
+  /** Explains the decision for a request now; undefined if no route matches. Contacts no origin, but for a try. */
   explain(request: ExplainRequest): Promise<Explanation | undefined>
   /** Adds to a purge the targets under which routes key its URLs: see keyedPurge. */
   keyed(purge: Purge, nextTurn: () => Promise<void>): Promise<Purge>
   /** Records a keyed purge, and waits at most `waitMs` milliseconds for the other replicas. @throws as PurgeLog.append does */
-  purge(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  purge(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** Takes up other routes: they count from the next request on. */
   reload(routes: readonly Route[]): void
   /** Fetches in flight. A shutdown waits for them. */
@@ -42,7 +42,7 @@ export interface Cache {
 export function createCache({ routes: first, publicHosts = false, othersDiffer, ...parts }: CacheParts): Cache {
   let routes = first
   let reloaded = false
-  const { clock, store, purgeLog, viaName, observer } = parts
+  const { clock, store, purgeLog, unstored, origins, viaName, observer } = parts
   const routesNow = (): readonly Route[] => routes
   const handler = new Handler({
     ...parts,
@@ -51,14 +51,14 @@ export function createCache({ routes: first, publicHosts = false, othersDiffer, 
     via: `1.1 ${viaName}`,
     otherRoutes: () => reloaded || othersDiffer?.() === true,
   })
-  const explainParts = { routes: routesNow, store, purgeLog, clock, viaName }
+  const explainParts = { routes: routesNow, store, purgeLog, unstored, origins, clock, viaName }
   return {
     handle: exchange => handler.handle(exchange),
     passUpgrade: exchange => handler.passUpgrade(exchange),
     explain: request => explain(explainParts, request),
     keyed: (purge, nextTurn) => keyedPurge(routes, purge, publicHosts, nextTurn),
-    purge: async (purge, waitMs) => {
-      const receipt = await purgeLog.append(purge, waitMs)
+    purge: async (purge, waitMs, by) => {
+      const receipt = await purgeLog.append(purge, waitMs, by)
       observer.count('purges')
       return receipt
     },

@@ -11,7 +11,10 @@ const explanation: Explanation = {
   method: 'GET',
   route: 'api.example.com/v1/',
   key: 'api.example.com/v1/a',
-  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', advice: 'Nothing.' },
+  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', meaning: 'Fresh.', advice: 'Nothing.' },
+  keyParts: [],
+  steps: [],
+  last: [],
   variants: [
     {
       variant: '',
@@ -80,5 +83,5 @@ tap.test('an impossible request is refused, with every problem at once', async (
     'uri: is not known here; did you mean "url"?',
     'url: is needed',
   ])
-  t.same(errorsOf(await ask('/v1/explain', { body: [] })), [': must be an object with "url", and may have "method", "headers" and "facets"'])
+  t.same(errorsOf(await ask('/v1/explain', { body: [] })), [': must be an object with "url", and may have "method", "headers", "facets" and "try"'])
 })

@@ -1,64 +1,61 @@
 // Event streams: bounded in number, time and memory, and a slow reader learns what it lost.
 import { once } from 'node:events'
-import tap from 'tap'
-import { EventStreams } from '../../src/admin/event-streams.ts'
-import type { AdminProblem } from '../../src/admin/problems.ts'
+import { createServer } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import tap, { type Test } from 'tap'
+import { EventStreams, type EventStream, type StreamBounds } from '../../src/admin/event-streams.ts'
 import { Tail } from '../../src/observe/tail.ts'
+import { eventually } from '../support/log.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
-/** All text of a stream until it ends. */
-async function textOf(body: AsyncIterable<Buffer | string>): Promise<string> {
-  let text = ''
-  for await (const chunk of body) text += String(chunk)
-  return text
+/** A server whose every response is a stream, and a raw connection that requests one. */
+async function streaming(t: Test, bounds: Partial<StreamBounds>): Promise<{ streams: EventStreams; stream: EventStream; socket: Socket; ended: Promise<unknown> }> {
+  const streams = new EventStreams(bounds)
+  let opened: (stream: EventStream) => void = () => {}
+  const first = new Promise<EventStream>((resolve) => (opened = resolve))
+  const server = createServer((raw, response) => {
+    const reply = { raw: response, hijack: () => undefined, getHeaders: () => ({}) }
+    opened(streams.begin({ raw } as FastifyRequest, reply as object as FastifyReply))
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => {
+    socket.destroy()
+    server.close()
+  })
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')
+  const stream = await first
+  return { streams, stream, socket, ended: once(socket, 'close') }
 }
 
-tap.test('a stream says when to come back, sends events and comments, and ends after its time', async (t) => {
-  const streams = new EventStreams({ commentMs: 5, lastsMs: 60 })
-  const stream = streams.open()
-  stream.send('stats', '{"a":1}')
-  // The timers do not hold the process; this test does.
-  const hold = setInterval(() => {}, 1_000)
-  const text = await textOf(stream.body)
-  clearInterval(hold)
-  t.match(text, /^retry: 2000\n\nevent: stats\ndata: \{"a":1\}\n\n(?:: still here\n\n)+$/)
+tap.test('a silent stream has comments, and ends after its time', async (t) => {
+  const { streams, stream, socket, ended } = await streaming(t, { commentMs: 5, longestMs: 60 })
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  stream.send('stats', { a: 1 })
+  await ended
+  t.match(text, /event: stats\ndata: \{"a":1\}\n\n/)
+  t.ok(text.split(':\n\n').length > 3, 'comments')
   t.equal(streams.count, 0)
-  stream.send('stats', '{}')
+  stream.send('stats', {})
   t.pass('events after the end are lost')
 })
 
-// The guard: the bound in EventStream.send. Without it a reader that stops reading takes memory without end.
+// The guard: the bound in Stream.sendJson. Without it a reader that stops reading takes memory without end.
 tap.test('a slow reader loses events, and learns how many once it reads', async (t) => {
-  const streams = new EventStreams({ heldBytes: 1_000 })
-  const stream = streams.open()
-  const event = JSON.stringify({ text: 'x'.repeat(300) })
-  for (let i = 0; i < 10; i++) stream.send('request', event)
-  t.ok(stream.body.readableLength < 2_000, `holds ${stream.body.readableLength} bytes`)
-  const lost = streams.dropped
-  t.ok(lost > 0)
-  let text = ''
-  stream.body.on('data', (chunk: Buffer) => (text += String(chunk)))
-  await once(stream.body, 'data')
-  stream.send('request', event)
-  stream.end()
-  await once(stream.body, 'end')
-  t.match(text, `event: dropped\ndata: {"count":${lost}}\n\n`)
-})
-
-tap.test('beyond the most streams there is a 503 with Retry-After, until one is closed', async (t) => {
-  const streams = new EventStreams({ most: 2 })
-  const [first] = [streams.open(), streams.open()]
-  try {
-    streams.open()
-    t.fail('opens a third')
-  } catch (error) {
-    t.match(error, { code: 'TOO_MANY_STREAMS', status: 503, fields: { 'retry-after': '5' } } as Partial<AdminProblem>)
+  const { streams, stream, socket } = await streaming(t, { mostWaiting: 100_000 })
+  // Nothing reads: the buffers of the sockets fill, and then what waits here.
+  const event = { text: 'x'.repeat(10_000) }
+  while (streams.dropped < 10) {
+    stream.send('request', event)
+    await new Promise(setImmediate)
   }
-  first?.body.destroy()
-  await once(first?.body as NodeJS.EventEmitter, 'close')
-  streams.open()
-  t.equal(streams.count, 2)
-  streams.close()
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  await eventually(() => text.includes('event: dropped'))
+  t.match(text, `event: dropped\ndata: {"count":${streams.dropped}}\n\n`)
+  stream.end()
 })
 
 const request = { outcome: 'miss', reason: 'uri-miss', status: 200, method: 'GET', host: 'api.example', route: 'api@*/', ms: 12 } as const

@@ -103,7 +103,7 @@ export function storedAt(authority: string, target: string, more: Partial<Metada
 }
 
 /** The given purge log with some results replaced. */
-export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | 'replicas'>>): PurgeLog {
+export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | 'replicas' | 'follow'>>): PurgeLog {
   return {
     get applied() {
       return log.applied
@@ -117,8 +117,10 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
     judge: (meta) => log.judge(meta),
     mayMatch: (...args) => log.mayMatch(...args),
     matchedBetween: (...args) => log.matchedBetween(...args),
-    append: over.append ?? ((purge, waitMs) => log.append(purge, waitMs)),
+    append: over.append ?? ((...args) => log.append(...args)),
     recent: (limit, before) => log.recent(limit, before),
+    find: (id) => log.find(id),
+    follow: over.follow ?? ((...args) => log.follow(...args)),
     isCaughtUp: () => log.isCaughtUp(),
     lagMs: 0,
     replicas: over.replicas ?? (() => log.replicas()),
@@ -161,8 +163,8 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
     },
     explain: async () => undefined,
     keyed: async purge => purge,
-    purge: async (purge, waitMs) => {
-      const receipt = await parts.purgeLog.append(purge, waitMs)
+    purge: async (purge, waitMs, by) => {
+      const receipt = await parts.purgeLog.append(purge, waitMs, by)
       counters.count('purges')
       return receipt
     },

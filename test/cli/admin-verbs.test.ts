@@ -126,7 +126,10 @@ const explanation: Explanation = {
   route: 'api@*/',
   key: 'api.example.com\n/v1/a',
   unkeyed: [],
-  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', advice: 'Nothing.' },
+  keyParts: [],
+  decision: { action: 'serve', reason: 'fresh', section: 'RFC 9111 §4.2', meaning: 'Fresh.', advice: 'Nothing.' },
+  steps: [],
+  last: [],
   variants: [
     { status: 200, variant: 'en', ageMs: 12_345, lifetimeMs: 60_000, heuristic: false, freshUntilMs: 1_700_000_047_000, keepUntilMs: 1_700_003_647_000, freshness: 'fresh',
       tags: ['red', 'blue'], bytes: 2048, tier: 'memory', vary: [['accept-language', 'en']], verdict: 'valid' },

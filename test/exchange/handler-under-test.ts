@@ -12,6 +12,7 @@ import { Http1Response } from '../../src/proxy/listener/http1-response.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
 import type { PurgeLog } from '../../src/store/purge/log.ts'
 import type { Body, Store, Stored } from '../../src/store/store.ts'
+import { OwnUnstored } from '../../src/store/unstored.ts'
 import { originsOf } from '../origin/origins-under-test.ts'
 import { ask, type Answer, type Ask } from '../support/client.ts'
 import { manualClock, type ManualClock } from '../support/manual-clock.ts'
@@ -52,6 +53,7 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     purgeLog: options.log?.(log) ?? log,
     observer,
     hitForMiss: new HitForMiss(clock),
+    unstored: new OwnUnstored('local'),
     routes: () => routes,
     viaName: 'springhouse',
     via: '1.1 springhouse',

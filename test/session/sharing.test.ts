@@ -240,11 +240,11 @@ t.test('responses with Set-Cookie, or to a HEAD, are not shared by mistake', asy
 t.test('explain takes facets, and shows them in the parts of the key', async t => {
   const ann = await loggedIn('ann', { tenant: 'ex' })
   await ann.send('/tenant/explained', host)
-  const explain = async (facets?: object): Promise<{ decision: { reason: string }; keyParts?: unknown }> =>
+  const explain = async (facets?: object): Promise<{ decision: { reason: string }; keyParts?: unknown[] }> =>
     JSON.parse((await one.admin('/v1/explain', { url: 'http://api.example/tenant/explained', ...(facets && { facets }) })).body.toString()) as never
   const found = await explain({ tenant: 'ex' })
   t.equal(found.decision.reason, 'fresh')
-  t.same(found.keyParts, [{ part: 'tenant', value: 'ex', source: 'session' }, { part: 'roles', value: null, source: 'session' }])
+  t.same(found.keyParts?.slice(-2), [{ part: 'tenant', value: 'ex', source: 'session' }, { part: 'roles', value: null, source: 'session' }])
   t.equal((await explain({ tenant: 'other' })).decision.reason, 'uri-miss')
   t.equal((await explain()).decision.reason, 'uri-miss', 'a visitor')
   t.equal((await explain({ tenant: Array.from({ length: 17 }, (_, i) => i) })).decision.reason, 'facet')

@@ -1,23 +1,33 @@
-// Finds the decision for a request now, and its reason, without contacting the origin.
+// Finds the decision for a request now, how it comes about, and why responses to it were not stored. Only a try contacts the origin.
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { FieldLines } from '../../http/fields.ts'
+import type { Origins } from '../../origin/origin.ts'
 import { decide, passReason } from '../../policy/decide.ts'
 import { currentAgeMs } from '../../policy/freshness.ts'
 import { sharingOf, type IdentityRules } from '../../policy/identity.ts'
 import { shownPart } from '../../policy/part.ts'
-import { reasonAdvice, reasonMeaning, type Reason } from '../../policy/reasons.ts'
+import type { PassReason, Reason } from '../../policy/reasons.ts'
+import type { Metadata } from '../../policy/stored.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
+import type { UnstoredLog } from '../../store/unstored.ts'
 import { routeRequest, type RoutedRequest } from '../routed-request.ts'
 import type { ExplainedVariant, Explanation } from './explanation.ts'
+import { explainedReason, explainedUnstored, factsOf } from './facts.ts'
+import { keyPartsOf, type ExplainedFacets } from './key-parts.ts'
 import { lookupLocal, lookup, purgeStateBy } from '../lookup.ts'
 import { unkeyedNames } from '../routing/routes.ts'
 import type { Route } from '../routing/route.ts'
+import { stepsOf } from './steps.ts'
+import { tryAtOrigin } from './try.ts'
 
 export interface ExplainParts {
   routes(): readonly Route[]
   readonly store: Store
   readonly purgeLog: PurgeLog
+  readonly unstored: UnstoredLog
+  readonly origins: Origins
   readonly clock: Clock
   readonly viaName: string
 }
@@ -29,38 +39,54 @@ export interface ExplainRequest {
   readonly fields: FieldLines
   /** The facets of its sender, as a session would have them; undefined: the request of a visitor. */
   readonly facets?: Readonly<Record<string, unknown>> | undefined
+  /** True to send one GET to the origin of its route, and to judge the response. */
+  readonly try?: boolean | undefined
 }
 
 /** Explains a request as if an untrusted client had sent it. Returns undefined if it cannot be read or has no route. */
 export async function explain(parts: ExplainParts, question: ExplainRequest): Promise<Explanation | undefined> {
   const https = question.url.startsWith('https://')
-  const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: 'explain' } as const
-  const routed = routeRequest(parts.routes(), headOf(question), client, parts.viaName)
+  const client = { address: '127.0.0.1', scheme: https ? 'https' : 'http', httpVersion: '1.1', trusted: false, requestId: `explain-${randomUUID()}` } as const
+  const head = headOf(question)
+  const routed = routeRequest(parts.routes(), head, client, parts.viaName)
   if (typeof routed === 'string') return undefined
   const asked = withFacets(routed, question.facets)
+  const passed = passReason(asked.request, asked.route.rules) ?? asked.sharing.privateBecause
+  const tried = question.try === true ? await tryAtOrigin(parts, asked, passed) : undefined
   const nowMs = parts.clock.now()
-  const all = await parts.store.lookup(asked.key)
-  const decision = await decisionFor(parts, asked, nowMs)
+  const [all, decision, last] = await Promise.all([parts.store.lookup(asked.key), decisionFor(parts, asked, passed, nowMs), parts.unstored.last(asked.key)])
   const near = parts.store.local?.lookup(asked.key)
-  return {
+  const { identity } = asked.route
+  const facets: ExplainedFacets | undefined = identity && question.facets && { source: facetSource(identity), values: question.facets }
+  const told = {
     url: question.url,
     method: question.method,
     route: asked.route.id,
     key: asked.key,
-    decision: { ...decision, section: reasonMeaning[decision.reason], advice: reasonAdvice[decision.reason] },
+    keyParts: keyPartsOf(asked, head.rawHeaders, facets),
+    decision: { action: decision.action, ...explainedReason(decision.reason, factsOf(asked, decision.meta, all, parts.purgeLog, nowMs)) },
     variants: all.map(entry => explained(entry, tierOf(entry, near, parts.store), parts, nowMs)),
-    ...keyPartsOf(asked.route, question.facets),
     unkeyed: unkeyedNames(asked.route, asked.forwarded.filter((_, i) => i % 2 === 0)),
+    last: last.map(explainedUnstored),
+    ...(tried !== undefined && { tried }),
   }
+  return { ...told, steps: stepsOf(told) }
 }
 
-async function decisionFor(parts: ExplainParts, asked: RoutedRequest, nowMs: number): Promise<{ action: string; reason: Reason }> {
-  const pass = passReason(asked.request, asked.route.rules) ?? asked.sharing.privateBecause
-  if (pass !== undefined) return { action: 'pass', reason: pass }
+/** A decision, with the stored response that it concerns. */
+interface Decided {
+  readonly action: string
+  readonly reason: Reason
+  readonly meta: Metadata | undefined
+}
+
+async function decisionFor(parts: ExplainParts, asked: RoutedRequest, passed: PassReason | undefined, nowMs: number): Promise<Decided> {
+  if (passed !== undefined) return { action: 'pass', reason: passed, meta: undefined }
   // In two lookups, as for a request: a plain fresh response in the local tier is used without the second.
-  const decideOver = (usable: readonly Stored[]): { action: string; reason: Reason } => {
-    const { action, reason } = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs, asked.route.rules)
-    return { action, reason }
+  const decideOver = (usable: readonly Stored[]): Decided => {
+    const decision = decide(asked.request, usable, purgeStateBy(parts.purgeLog), asked.requestField, nowMs, asked.route.rules)
+    const entry = decision.action === 'refuse' ? undefined : decision.entry
+    return { action: decision.action, reason: decision.reason, meta: entry?.meta }
   }
   const first = decideOver(lookupLocal(parts.store, parts.purgeLog, asked.key))
   return first.reason === 'fresh' ? first : decideOver(await lookup(parts.store, parts.purgeLog, asked.key))
@@ -81,11 +107,6 @@ function withFacets(routed: RoutedRequest, facets: ExplainRequest['facets']): Ro
 
 function facetText(facets: Readonly<Record<string, unknown>>, name: string): string | undefined {
   return Object.hasOwn(facets, name) ? JSON.stringify(facets[name]) : undefined
-}
-
-function keyPartsOf({ identity }: Route, facets: ExplainRequest['facets']): Pick<Explanation, 'keyParts'> {
-  if (identity === undefined || identity.facets.length === 0 || facets === undefined) return {}
-  return { keyParts: identity.facets.map(part => ({ part, value: Object.hasOwn(facets, part) ? facets[part] : null, source: facetSource(identity) })) }
 }
 
 /** Where an entry lies: of two tiers, in memory if the same response is there too. */

@@ -1,4 +1,4 @@
-// The body of GET /v1/explain: the decision for a request now, and its reason.
+// The body of GET /v1/explain: the decision for a request now, how it came about, and why responses were not stored.
 import type { ShownPart } from '../../policy/part.ts'
 import type { Selecting } from '../../policy/stored.ts'
 import type { Verdict } from '../../store/purge/log.ts'
@@ -27,20 +27,69 @@ export interface ExplainedVariant {
   readonly verdict: Verdict
 }
 
+/** A reason with its texts. `section`: the RFC section or setting that demands it. `advice`: the change that leads to another result. */
+export interface ExplainedReason {
+  readonly reason: string
+  readonly section: string
+  readonly meaning: string
+  readonly advice: string
+}
+
+/** A part of the key. `source`: `route`, `request` (its line and Host), `field`, `cookie`, or the source of the identity. */
+export interface KeyPart {
+  readonly part: string
+  /** null: the request has none. */
+  readonly value: unknown
+  readonly source: string
+}
+
+/** The field that decided, of the request or of the response. Its value is left out if it is secret. */
+export interface ShownField {
+  readonly of?: 'request' | 'response'
+  readonly field?: string
+  readonly value?: string
+}
+
+/** A step on the way of the request, in the order in which it is taken. Steps that are not reached are left out. */
+export interface ExplainedStep extends ShownField {
+  readonly step: 'route' | 'key' | 'request' | 'lookup' | 'decision' | 'response' | 'storing'
+  /**
+   * `yes`: it leads on towards the cache. `no`: it does not. `unknown`: no response to this request has been seen.
+   * For the decision, its action.
+   */
+  readonly outcome: string
+  readonly reason?: string
+  readonly section?: string
+}
+
+/** A response that was fetched and not stored. */
+export interface ExplainedUnstored extends ExplainedReason, ShownField {
+  readonly atMs: number
+  readonly replica: string
+  readonly status: number
+}
+
+/** The result of a try at the origin: a response, judged by its head and not stored, or the code of an error. */
+export type Tried =
+  | ({ readonly status: number; readonly ms: number; readonly stored: true; readonly lifetimeMs: number; readonly tags: readonly string[]; readonly vary: readonly Selecting[] })
+  | ({ readonly status: number; readonly ms: number; readonly stored: false } & ExplainedReason & ShownField)
+  | { readonly error: string; readonly meaning: string; readonly ms: number }
+
 export interface Explanation {
   readonly url: string
   readonly method: string
   /** The route that matched, by the name that the configuration or its match gives it. */
   readonly route: string
   readonly key: string
-  /**
-   * The action that would be taken, the reason as in logs, metrics and Cache-Status, and the RFC section that demands it. `advice`
-   * is the change that leads to another decision.
-   */
-  readonly decision: { readonly action: string; readonly reason: string; readonly section: string; readonly advice: string }
+  readonly keyParts: readonly KeyPart[]
+  /** The action that would be taken, and the reason as in logs, metrics and Cache-Status. */
+  readonly decision: ExplainedReason & { readonly action: string }
+  readonly steps: readonly ExplainedStep[]
   readonly variants: readonly ExplainedVariant[]
-  /** The facets in the key, if the route has any and the request gives some: the name, the value (null: absent), and its source. */
-  readonly keyParts?: readonly { readonly part: string; readonly value: unknown; readonly source: string }[]
   /** Fields of the request that reach the origin and are in no key, unless a Vary names them: see `requestHeaders`. */
   readonly unkeyed: readonly string[]
+  /** The last responses of this key that were not stored, newest first, at most three, from any replica. */
+  readonly last: readonly ExplainedUnstored[]
+  /** Present if a try was requested. */
+  readonly tried?: Tried
 }

@@ -89,8 +89,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onHead(status: number, fields: FieldLines): void {
     this.#standIn.end()
-    // Nothing of the response is stored or sent before the identity of a waiting client has acted on it.
-    const acting = this.client.waits ? this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false }) : undefined
+    // Nothing of the response is stored or sent before the identity of the client has acted on it, whether the client has left or not.
+    const acting = this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false })
     if (acting === undefined) return this.#takeHead(status, fields)
     let refused: SpringhouseError | undefined
     const acted = acting.then(() => undefined, (error: unknown) => {

@@ -5,6 +5,7 @@ import type { ForwardReason } from '../../policy/reasons.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import type { PurgeLog } from '../../store/purge/log.ts'
 import type { Store, Stored } from '../../store/store.ts'
+import type { UnstoredLog } from '../../store/unstored.ts'
 import type { CacheRequest } from '../../policy/request.ts'
 import type { Fetch } from '../coalesce/coalescer.ts'
 import type { DeliverParts } from '../deliver/deliver.ts'
@@ -17,6 +18,8 @@ export interface FillParts extends DeliverParts {
   readonly store: Store
   readonly purgeLog: PurgeLog
   readonly hitForMiss: HitForMiss
+  /** The last responses that were not stored, for explain. */
+  readonly unstored: UnstoredLog
 }
 
 /** The reason of the request to the origin, and the consequences of its response. */

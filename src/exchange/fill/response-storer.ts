@@ -24,6 +24,7 @@ export class ResponseStorer {
   readonly #plan: FillPlan
   #writer: Writer | undefined
   #combining: CombiningWriter | undefined
+  #head: ReceivedHead | undefined
   #meta: Metadata | undefined
   /** The response as it is received, without the stored part that it may be combined with. */
   #received: Metadata | undefined
@@ -73,10 +74,16 @@ export class ResponseStorer {
     return this.#notStored
   }
 
+  /** The head of the response; undefined before it has arrived. */
+  get head(): ReceivedHead | undefined {
+    return this.#head
+  }
+
   /** Judges a response by its head. @param announcedBytes its Content-Length; -1 without */
   begin(head: ReceivedHead, announcedBytes: number): void {
     const { route: { rules }, key } = this.#asked
     const { store, purgeLog } = this.#parts
+    this.#head = head
     const verdict = this.#plan.mayStore ? this.#assess(head) : undefined
     if (verdict === undefined) this.#notStored = 'request-method'
     else if (!verdict.store) this.#notStored = verdict.reason

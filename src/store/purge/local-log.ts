@@ -10,6 +10,9 @@ export interface LocalPurgeLogOptions extends PurgeTableOptions {
   readonly timings?: PurgeTimings | undefined
 }
 
+/** The name of the only replica. */
+export const ownReplica = 'local'
+
 /**
  * A purge log in memory. It ends with the process, like the entries that carry its stamps. Recording a purge also applies
  * it, so an append never waits.
@@ -31,22 +34,27 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
     judge: (meta) => table.judge(meta),
     mayMatch: (since, url) => table.mayTouch(since, url),
     matchedBetween: (entry, until) => table.touchedBefore(entry, until),
-    append: async (purge) => {
+    append: async (purge, _waitMs, by) => {
       count++
       const id = stamp()
       const startedMs = clock.monotonic()
       if (purge.implicit === true) table.invalidate(id, clock.now(), foldedPurge(purge))
-      else table.apply({ id, atMs: clock.now(), purge })
+      else table.apply({ id, atMs: clock.now(), purge, by })
       const tookMs = clock.monotonic() - startedMs
       options.timings?.appended(tookMs)
       if (purge.implicit !== true) options.timings?.acknowledged(tookMs)
       return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
     recent: (limit, before) => table.recent(limit, before),
+    find: (id) => table.find(id),
+    follow: async (_id, _waitMs, seen) => {
+      seen({ live: 1, acknowledged: 1, replicas: [{ id: ownReplica, acknowledged: true }] })
+      return { copied: true }
+    },
     isCaughtUp: () => true,
     lagMs: 0,
     unrecorded: 0,
-    replicas: async () => [{ id: 'local', applied: table.latest }],
+    replicas: async () => [{ id: ownReplica, applied: table.latest }],
     close: async () => {},
   }
 }

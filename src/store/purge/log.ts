@@ -52,6 +52,16 @@ export interface PurgeRecord {
   readonly id: LogPosition
   readonly atMs: number
   readonly purge: Purge
+  /** The name of the token that requested it; undefined if none is recorded. */
+  readonly by?: string | undefined
+}
+
+/** The live replicas, and those of them that have applied a record. */
+export interface Acknowledgements {
+  /** With replicas that cannot be named. */
+  readonly live: number
+  readonly acknowledged: number
+  readonly replicas: readonly { readonly id: string; readonly acknowledged: boolean }[]
 }
 
 /**
@@ -78,14 +88,21 @@ export interface PurgeLog {
    */
   matchedBetween(entry: Named & { readonly stamp: LogPosition }, until: LogPosition): boolean
   /**
-   * Records a purge and waits up to `waitMs` for every live replica to apply it.
+   * Records a purge, with the name of the token that requested it, and waits up to `waitMs` for every live replica to apply it.
    * @throws SpringhouseError PURGE_NOT_WRITTEN if it was not recorded, and never will be. PURGE_UNCONFIRMED if that is not
    * known: it was recorded before this error, or never will be. An implicit purge takes effect in this process nevertheless,
    * and is recorded as soon as possible.
    */
-  append(purge: Purge, waitMs: number): Promise<PurgeReceipt>
+  append(purge: Purge, waitMs: number, by?: string): Promise<PurgeReceipt>
   /** Returns the latest purges, newest first, without implicit ones; with `before`, those before that id. */
   recent(limit: number, before?: LogPosition): readonly PurgeRecord[]
+  /** Returns the record of a purge; undefined if it is not kept. */
+  find(id: LogPosition): PurgeRecord | undefined
+  /**
+   * Calls `seen` with the acknowledgements of a record: at once, and after each change. Resolves when every live replica has applied it and
+   * it is copied, when `waitMs` is over, or when `signal` is aborted. `copied`: as of a receipt. Never rejects.
+   */
+  follow(id: LogPosition, waitMs: number, seen: (now: Acknowledgements) => void, signal: AbortSignal): Promise<Pick<PurgeReceipt, 'copied'>>
   /**
    * True if this replica knows every purge, up to its lag bound. If false, entries in its own memory must not be served.
    * Always true for a log that lives in this process.

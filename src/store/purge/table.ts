@@ -87,6 +87,12 @@ export class PurgeTable {
     return this.#records.slice(Math.max(this.#gone, end - Math.max(0, limit)), end).toReversed()
   }
 
+  /** Returns the record with an id; undefined if it is not kept. */
+  find(id: LogPosition): PurgeRecord | undefined {
+    const record = this.#records[this.#firstFrom(id)]
+    return record?.id === id ? record : undefined
+  }
+
   // Returns the index of the first record whose id is not before this one: ids are ascending.
   #firstFrom(id: LogPosition): number {
     let start = this.#gone

@@ -48,9 +48,9 @@ const retryMs = 25
  * @throws SpringhouseError PURGE_NOT_WRITTEN: it was not recorded, and never will be. PURGE_UNCONFIRMED: after an attempt
  * without a reply, Redis was out of reach; it was recorded before this error, or never will be.
  */
-export function appendPurge(options: AppendOptions, purge: Purge): Promise<Appended> {
+export function appendPurge(options: AppendOptions, purge: Purge, by: string): Promise<Appended> {
   const { maxRecords, maxBytes, maxKeepMs } = options
-  const args = [encodePurge(purge), maxRecords, Math.ceil(maxKeepMs), maxBytes]
+  const args = [encodePurge(purge), maxRecords, Math.ceil(maxKeepMs), maxBytes, by]
   return append(options, (fresh, name, last, deadline) => [appendScript, [fresh, ...args, name, last, deadline]])
 }
 

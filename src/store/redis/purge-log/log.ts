@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
 import type { Addressed, LogPosition, Named } from '../../../policy/stored.ts'
-import type { Purge, PurgeLog, PurgeReceipt, PurgeRecord, PurgeTimings, Verdict } from '../../purge/log.ts'
+import type { Acknowledgements, Purge, PurgeLog, PurgeReceipt, PurgeRecord, PurgeTimings, Verdict } from '../../purge/log.ts'
 import { foldedPurge, type Invalidation } from '../../purge/invalidation.ts'
 import { PurgeTable } from '../../purge/table.ts'
 import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
 import { ReplicationCheck } from './replication.ts'
 import { GuardedClient } from '../connect/guarded-client.ts'
-import { decodeRecords, decodeUnsafeRecords, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
+import { decodeRecords, decodeUnsafeRecords, identityOf, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
 import { followScript } from './scripts.ts'
 import { isRefusal } from '../connect/permissions.ts'
 import { Replicas, type Replica, type ReplicaMessages } from './replicas.ts'
@@ -197,11 +197,21 @@ class RedisPurgeLog implements SharedPurgeLog {
     return this.#table.recent(limit, before)
   }
 
-  async append(purge: Purge, waitMs: number): Promise<PurgeReceipt> {
+  find(id: LogPosition): PurgeRecord | undefined {
+    return this.#table.find(id)
+  }
+
+  async follow(id: LogPosition, waitMs: number, seen: (now: Acknowledgements) => void, signal: AbortSignal): Promise<Pick<PurgeReceipt, 'copied'>> {
+    const identity = identityOf(id)
+    const [, copied] = await Promise.all([this.#replicas.acknowledged(identity, id, waitMs, { seen, signal }), this.#copies.confirmed(waitMs)])
+    return { copied }
+  }
+
+  async append(purge: Purge, waitMs: number, by = ''): Promise<PurgeReceipt> {
     const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
     const { timings } = this.#options
     const startedMs = this.#clock.monotonic()
-    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge) : this.#invalidate(invalidation))
+    const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge, by) : this.#invalidate(invalidation))
     timings?.appended(this.#clock.monotonic() - startedMs)
     const stamp = stampOf(identity, id)
     const acknowledged = this.#replicas.acknowledged(identity, stamp, waitMs).then((counted) => {
@@ -349,7 +359,7 @@ class RedisPurgeLog implements SharedPurgeLog {
   }
 
   #apply(table: PurgeTable, records: readonly StreamRecord[]): void {
-    for (const { id, identity, before, name, purge } of records) {
+    for (const { id, identity, before, name, by, purge } of records) {
       const stamp = stampOf(identity, id)
       // Another log, or the oldest record that is left of this one: everything before it is unknown.
       if (identity !== this.#identity || this.#appliedId === '') {
@@ -359,7 +369,7 @@ class RedisPurgeLog implements SharedPurgeLog {
       this.#identity = identity
       this.#appliedId = id
       this.#appliedName = name
-      if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge })
+      if (purge !== undefined) table.apply({ id: stamp, atMs: timeOf(id), purge, by })
     }
   }
 

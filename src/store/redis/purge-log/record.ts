@@ -13,6 +13,8 @@ export interface StreamRecord {
   readonly before: string | undefined
   /** The name of its append; '' for the first of a log. Two records with one id have two names. */
   readonly name: string
+  /** The token that requested it; undefined if none is recorded. */
+  readonly by: string | undefined
   /** undefined for the first of a log, which only states that the log begins. */
   readonly purge: Purge | undefined
 }
@@ -51,6 +53,11 @@ export function stampOf(identity: string, id: string): LogPosition {
   return `${identity}.${Number(ms).toString(36).padStart(9, '0')}${Number(number).toString(36).padStart(6, '0')}`
 }
 
+/** Returns the identity of the log that a stamp belongs to. */
+export function identityOf(stamp: LogPosition): string {
+  return stamp.split('.', 1)[0] as string
+}
+
 /** Returns when the record was made, by the clock of Redis. */
 export function timeOf(id: string): number {
   return Number(id.split('-', 1)[0])
@@ -75,6 +82,7 @@ export function decodeRecords(reply: unknown): StreamRecord[] {
       identity: fields.get('log') || noIdentity,
       before: before === '' ? undefined : before,
       name: fields.get('name') ?? '',
+      by: fields.get('by') || undefined,
       purge: before === '' ? undefined : decodePurge(fields.get('purge')),
     }
   })

@@ -1,6 +1,6 @@
 // The replicas that follow the log, and how far each has read.
 import type { LogPosition } from '../../../policy/stored.ts'
-import type { PurgeReceipt } from '../../purge/log.ts'
+import type { Acknowledgements, PurgeReceipt } from '../../purge/log.ts'
 import type { RedisConnections } from '../connect/connections.ts'
 import { replicasScript } from './scripts.ts'
 import { Subscription } from '../connect/subscription.ts'
@@ -34,6 +34,11 @@ export interface Replica {
 
 // Begins a message that is no acknowledgement. A build without `listen` takes it for one, and finds nothing new.
 const messageMark = 'message '
+/** Watches a purge. */
+interface Watcher {
+  seen(now: Acknowledgements): void
+  readonly signal: AbortSignal
+}
 
 // How often a purge checks again which replicas have applied it, in case a message was lost.
 const lookAgainMs = 100
@@ -102,8 +107,8 @@ export class Replicas implements ReplicaMessages {
     return { named, live: this.#live }
   }
 
-  /** Waits up to `waitMs` until all live replicas have applied a record, woken by their messages. */
-  async acknowledged(identity: string, stamp: LogPosition, waitMs: number): Promise<PurgeReceipt['replicas']> {
+  /** Waits up to `waitMs` until all live replicas have applied a record, woken by their messages. @param watcher is called with each count */
+  async acknowledged(identity: string, stamp: LogPosition, waitMs: number, watcher?: Watcher): Promise<PurgeReceipt['replicas']> {
     let over = waitMs <= 0
     const timer = setTimeout(() => {
       over = true
@@ -118,8 +123,9 @@ export class Replicas implements ReplicaMessages {
         if (known !== undefined) {
           const applied = known.named.filter(each => each.applied.startsWith(identity) && each.applied >= stamp)
           counted = { live: known.live, acknowledged: applied.length }
+          watcher?.seen({ ...counted, replicas: known.named.map(each => ({ id: each.id, acknowledged: applied.includes(each) })) })
         }
-        if (counted.acknowledged === counted.live || last || this.#closed) return counted
+        if (counted.acknowledged === counted.live || last || this.#closed || watcher?.signal.aborted === true) return counted
         await woken
       }
     } finally {

@@ -134,7 +134,7 @@ return { string.format('%.0f', now()), open(KEYS[1], ARGV[1])[1] }
  */
 export const appendScript = new Script(`${common}
 local log, unsafe, buckets = unpack(KEYS)
-local fresh, purge, most, keep, bytes, name, from, deadline, attempt, salt = unpack(ARGV)
+local fresh, purge, most, keep, bytes, by, name, from, deadline, attempt, salt = unpack(ARGV)
 if tonumber(attempt) > 1 and redis.call('TYPE', log).ok == 'stream' then
   for _, record in ipairs(redis.call('XRANGE', log, from, '+')) do
     if field(record, 'name') == name then return { record[1], identity(record) } end
@@ -145,7 +145,7 @@ local last = open(log, fresh)
 -- Room is made first: after a write that frees memory, the next one is accepted even if memory is full (maxmemory with
 -- noeviction). So a Redis that is full of entries can still record purges.
 redis.call('XTRIM', log, 'MAXLEN', '~', most)
-local sum = (tonumber(field(last, 'sum')) or 0) + #purge + ${recordBytes}
+local sum = (tonumber(field(last, 'sum')) or 0) + #purge + #by + ${recordBytes}
 -- Redis before 6.2 cannot trim by id: its log is bounded only by the number of records.
 local function trim(id) return type(redis.pcall('XTRIM', log, 'MINID', '=', id)) == 'number' end
 local count = 1
@@ -163,7 +163,7 @@ for page = 1, 64 do
 end
 if not unsafeIsWhole(log, unsafe, buckets, last) then last = beginAnew(log, fresh) end
 local newest = lastUnsafe(unsafe, buckets, identity(last))
-local id = redis.call('XADD', log, nextId(log, salt), 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', whole(sum), 'unsafe', newest and newest[1] or '')
+local id = redis.call('XADD', log, nextId(log, salt), 'log', identity(last), 'before', last[1], 'purge', purge, 'name', name, 'sum', whole(sum), 'unsafe', newest and newest[1] or '', 'by', by)
 if tonumber(keep) > 0 then
   redis.pcall('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, now() - tonumber(keep))))
 end
