@@ -15,7 +15,8 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
-async function microsecondsEach(server: Contestant & { readonly pid: number }, connections: number): Promise<number> {
+/** CPU time of a process for each hit. */
+export async function microsecondsEach(server: Contestant & { readonly pid: number }, connections: number): Promise<number> {
   const before = cpuSeconds(server.pid)
   let requests = 0
   while (requests < requestsEach) {
