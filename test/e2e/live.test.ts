@@ -52,6 +52,9 @@ t.test('tail shows requests as they end, masked as the log masks them, and ends 
   const all = await open(test, proxy, '/v1/tail?limit=3')
   test.match(all.response.headers, { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' })
   const failed = await open(test, proxy, '/v1/tail?status=5xx')
+  // The guard: the filter sees the masked target. Otherwise a watcher finds a masked part, one character after the other.
+  const guessing = await open(test, proxy, '/v1/tail?path=/sick/sk_live')
+  const shown = await open(test, proxy, '/v1/tail?path=/sick/***')
   const headers = { authorization: 'Bearer secret-token', cookie: 'session=secret-cookie' }
   await proxy.get('/v1/items?page=2&token=secret-value', headers)
   await proxy.get('/sick/sk_live_4eC39HqLyjWDarjtT1zdp7dc')
@@ -63,6 +66,8 @@ t.test('tail shows requests as they end, masked as the log masks them, and ends 
     route: 'api@*/', bytes: 1, ms: 0, requestId: String, origin: 'api', notStored: String, client: String })
   test.match(failed.of('request')[0], { status: 503, target: '/sick/***' })
   test.notMatch(JSON.stringify([...all.events, ...failed.events]), /secret|4eC39/)
+  await eventually(() => shown.of('request').length === 1)
+  test.equal(guessing.of('request').length, 0, 'a masked part cannot be found out')
   test.equal(proxy.accessLines.length, 0, 'the log does not change')
   failed.close()
 })
