@@ -46,7 +46,9 @@ export function adminVerb<Options extends AdminAccess>(verb: Command, act: (opti
     .option('--admin <url>', 'URL of the admin listener (default: SPRINGHOUSE_ADMIN, or http://127.0.0.1:8081)')
     .option('--token <token>', 'token for the admin API (default: SPRINGHOUSE_ADMIN_TOKEN)')
     .option('--token-file <file>', 'file that holds the token (default: SPRINGHOUSE_ADMIN_TOKEN_FILE)')
-    .addOption(new Option('--timeout <duration>', 'how long the connection may take, and then the response (default: 30s)').argParser(text => durationOption(verb, '--timeout', text)))
+    .addOption(
+      new Option('--timeout <duration>', 'how long the connection may take, and then the response (default: 30s)').argParser(text => durationOption(verb, '--timeout', text)),
+    )
     .option('--json', 'print the response of the admin API, and errors too, as one JSON document')
     .action(async (...given: unknown[]) => {
       process.once('SIGINT', () => process.exit(INTERRUPTED))
@@ -102,7 +104,8 @@ function placeOf(access: AdminAccess): Place {
   return { base, shown, given: givenToken(access, process.env) }
 }
 
-async function exchange(access: AdminAccess, path: string, { method, body, raw, waitMs = 0, changes = method !== undefined || body !== undefined || raw !== undefined }: AdminRequest,
+async function exchange(access: AdminAccess, path: string,
+  { method, body, raw, waitMs = 0, changes = method !== undefined || body !== undefined || raw !== undefined }: AdminRequest,
   read: (body: Readable) => Promise<string>): Promise<{ status: number; text: string; at: Place }> {
   const at = placeOf(access)
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
@@ -156,7 +159,9 @@ async function open({ timeout = defaultTimeoutMs }: AdminAccess, { base, shown, 
       if (error instanceof CommandFailure) return error
       const why = unreachable(shown, error, late.signal.aborted)
       // Once the request may have been sent, the change may have been recorded.
-      return connected && changes ? new CommandFailure(`${why}: it is not known whether the change was recorded, run the command again`, UNKNOWN) : new CommandFailure(why, UNREACHABLE)
+      return connected && changes
+        ? new CommandFailure(`${why}: it is not known whether the change was recorded, run the command again`, UNKNOWN)
+        : new CommandFailure(why, UNREACHABLE)
     },
     close: async () => {
       clearTimeout(timer)
@@ -191,4 +196,3 @@ function parseJson(text: string): unknown {
     return undefined
   }
 }
-

@@ -11,10 +11,12 @@ const maxErrors = 10
 /** Returns the failure. @param base the URL of the listener, for the message; @param body the parsed problem document */
 export function refusalOf(base: string, status: number, body: unknown, given: GivenToken | undefined): CommandFailure {
   const { title, detail, errors, code, scope } = (typeof body === 'object' && body !== null ? body : {}) as Readonly<Record<string, unknown>>
-  if (status === 401) return new CommandFailure(given === undefined
+  if (status === 401)
+    return new CommandFailure(given === undefined
       ? 'the admin API needs a token: give it with --token or SPRINGHOUSE_ADMIN_TOKEN'
       : `the admin API does not know this token: check ${given.from}`, REFUSED, body)
-  if (typeof title !== 'string') return new CommandFailure(`${base} responded ${status}: is it the admin listener of springhouse?`, status === 403 || status === 429 ? REFUSED : FAILED)
+  if (typeof title !== 'string')
+    return new CommandFailure(`${base} responded ${status}: is it the admin listener of springhouse?`, status === 403 || status === 429 ? REFUSED : FAILED)
   const sentences = [title, ...(typeof detail === 'string' ? [detail] : []), ...(typeof scope === 'string' && detail === undefined ? [`It needs the scope ${scope}.`] : []),
     ...(Array.isArray(errors) && errors.length > 0 ? [linesOf(errors)] : [])]
   return new CommandFailure(printable(sentences.join(' ')), exitCodeOf(status, code), body)

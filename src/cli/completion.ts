@@ -35,7 +35,9 @@ function commandsOf(command: Command, words: readonly string[] = []): Completed[
 const flagsOf = ({ long, short }: Option): string[] => [long, short].filter(flag => flag !== undefined && flag !== null)
 
 function choicesOf(completed: readonly Completed[]): Map<string, string> {
-  return new Map(completed.flatMap(({ options }) => options.flatMap(option => (option.argChoices === undefined ? [] : [[option.long ?? '', option.argChoices.join(' ')] as const]))))
+  return new Map(
+    completed.flatMap(({ options }) => options.flatMap(option => (option.argChoices === undefined ? [] : [[option.long ?? '', option.argChoices.join(' ')] as const]))),
+  )
 }
 
 /** Matches the words before the cursor that are no options against the commands. Bash and zsh share it. */
@@ -92,10 +94,16 @@ function fishScript(program: Command): string {
   const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const lines = commandsOf(program).flatMap(({ words, options, commands }) => {
     const [first = '', second = ''] = words.split(' ')
-    const inside = words === '' ? '__fish_use_subcommand' : second === '' ? `__fish_seen_subcommand_from ${first}` : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
+    const inside = words === ''
+      ? '__fish_use_subcommand'
+      : second === ''
+      ? `__fish_seen_subcommand_from ${first}`
+      : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
     const given = options.map(({ long, short, description, argChoices, required }) => {
       const flag = `${long === undefined ? '' : ` -l ${long.slice(2)}`}${short === undefined ? '' : ` -s ${short.slice(1)}`}`
-      return `complete -c springhouse -n ${quoted(inside)}${flag}${required ? ' -r' : ''}${argChoices === undefined ? '' : ` -f -a ${quoted(argChoices.join(' '))}`} -d ${quoted(description)}`
+      return `complete -c springhouse -n ${quoted(inside)}${flag}${required ? ' -r' : ''}${argChoices === undefined ? '' : ` -f -a ${quoted(argChoices.join(' '))}`} -d ${
+        quoted(description)
+      }`
     })
     return [...commands.map(each => `complete -c springhouse -f -n ${quoted(inside)} -a ${each}`), ...given]
   })

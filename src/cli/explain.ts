@@ -75,7 +75,8 @@ const marks: Readonly<Record<string, string>> = { yes: '✓', no: '✗', unknown
 
 function stepLine({ step, outcome, reason, section: law, of, field, value }: ExplainedStep, index: number): string {
   const mark = marks[outcome]
-  const what = [mark === undefined ? outcome : '', reason ?? '', fieldText({ ...(of !== undefined && { of }), ...(field !== undefined && { field }), ...(value !== undefined && { value }) }),
+  const what = [mark === undefined ? outcome : '', reason ?? '',
+    fieldText({ ...(of !== undefined && { of }), ...(field !== undefined && { field }), ...(value !== undefined && { value }) }),
     law === undefined ? '' : painted('quiet', `(${printable(law)})`)].filter(text => text !== '').join('  ')
   return `  ${index + 1} ${step.padEnd(9)} ${painted(outcome === 'no' ? 'bad' : 'good', mark ?? '→')} ${what}\n`
 }

@@ -62,7 +62,7 @@ function end(error: unknown): number {
   // commander has printed help, version or error already. Help without a command is an error for it, too.
   if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? 0 : USAGE
   const failure = failureOf(error)
-  if (!(error instanceof CommanderError)) for (const line of failure.lines) say(line)
+  if (!(error instanceof CommanderError)) { for (const line of failure.lines) say(line) }
   if (process.argv.includes('--json')) printJsonFailure(failure, process.argv.includes('--watch') || process.argv[2] === 'tail')
   return failure.exitCode
 }

@@ -94,11 +94,14 @@ function refuseWildcards(urls: readonly string[], prefixes: readonly string[]): 
   const url = urls.find(each => each.includes('*'))
   if (url !== undefined)
     throw new CommandFailure(
-      `purge: --url takes a whole URL, and * is no wildcard: ${url}. Use --prefix ${url.slice(0, url.indexOf('*')) || '/'} for every URL that begins so, --tag for responses of one kind, or --all`,
+      `purge: --url takes a whole URL, and * is no wildcard: ${url}. Use --prefix ${
+        url.slice(0, url.indexOf('*')) || '/'
+      } for every URL that begins so, --tag for responses of one kind, or --all`,
       USAGE,
     )
   const prefix = prefixes.find(each => each.endsWith('*'))
-  if (prefix !== undefined) throw new CommandFailure(`purge: --prefix needs no *, because it takes every URL that begins so: use --prefix ${prefix.replace(/\*+$/, '') || '/'}`, USAGE)
+  if (prefix !== undefined)
+    throw new CommandFailure(`purge: --prefix needs no *, because it takes every URL that begins so: use --prefix ${prefix.replace(/\*+$/, '') || '/'}`, USAGE)
 }
 
 function unconfirmedLine({ id, replicas }: Outcome, waitMs: number | undefined): string {

@@ -27,7 +27,8 @@ interface Shown {
   readonly savedOriginMs?: number
   readonly bytes?: { readonly toClients: number; readonly fromOrigins: number; readonly saved: number }
   readonly latencyMs?: Readonly<Record<string, { readonly count: number; readonly p50: number | null; readonly p99: number | null }>>
-  readonly store?: { readonly kind: string; readonly entries?: number; readonly bytes?: number; readonly maxBytes?: number; readonly evictions?: number; readonly degraded?: readonly string[] }
+  readonly store?: { readonly kind: string; readonly entries?: number; readonly bytes?: number; readonly maxBytes?: number; readonly evictions?: number;
+    readonly degraded?: readonly string[] }
   readonly purges?: number
   readonly replicas?: { readonly live: number; readonly reporting: number }
   readonly scope?: string
@@ -62,8 +63,9 @@ async function stats(options: StatsOptions): Promise<void> {
 function screen(told: Shown): string[][] {
   const { version, uptimeMs, requests = 0, hitRatio, outcomes = {}, store, bytes, latencyMs = {}, replicas } = told
   return [
-    ['springhouse', [version ?? '', ...(uptimeMs === undefined ? [] : [`up ${readableDuration(uptimeMs)}`]),
-      ...(replicas === undefined ? [] : [`${replicas.reporting} of ${replicas.live} replicas`])].join(', ')],
+    ['springhouse',
+      [version ?? '', ...(uptimeMs === undefined ? [] : [`up ${readableDuration(uptimeMs)}`]),
+        ...(replicas === undefined ? [] : [`${replicas.reporting} of ${replicas.live} replicas`])].join(', ')],
     ['requests', grouped(requests)],
     ['hit ratio', percent(hitRatio)],
     ['outcomes', greatest(outcomes, 7)],
@@ -72,9 +74,12 @@ function screen(told: Shown): string[][] {
     ...(told.fillsBegun === undefined ? [] : [['fetches', grouped(told.fillsBegun)]]),
     ...row('origin errors', told.originErrors),
     ...(told.savedOriginMs === undefined ? [] : [['origin time', `${readableDuration(told.savedOriginMs)} saved`]]),
-    ...(bytes === undefined ? [] : [['bytes', `${readableBytes(bytes.toClients)} to clients, ${readableBytes(bytes.fromOrigins)} from origins, ${readableBytes(bytes.saved)} saved`]]),
-    ...Object.entries(latencyMs).filter(([, { count }]) => count > 0).map(([outcome, { p50, p99 }], i) => [i === 0 ? 'latency' : '',
-      `${outcome.padEnd(11)} p50 ${readableLatency(p50)}, p99 ${readableLatency(p99)}`]),
+    ...(bytes === undefined
+      ? []
+      : [['bytes', `${readableBytes(bytes.toClients)} to clients, ${readableBytes(bytes.fromOrigins)} from origins, ${readableBytes(bytes.saved)} saved`]]),
+    ...Object.entries(latencyMs).filter(([, { count }]) => count > 0).map(([outcome, { p50, p99 }],
+      i) => [i === 0 ? 'latency' : '', `${outcome.padEnd(11)} p50 ${readableLatency(p50)}, p99 ${readableLatency(p99)}`]
+    ),
     ...(store === undefined ? [] : [['store', storeText(store)]]),
     ['degraded', store?.degraded?.join(', ') || 'nothing'],
     ...(told.purges === undefined ? [] : [['purges', grouped(told.purges)]]),

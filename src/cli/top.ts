@@ -38,7 +38,8 @@ Examples:
 }
 
 async function top(options: TopOptions): Promise<void> {
-  const query = new URLSearchParams({ of: options.of, by: options.by, ...(options.limit !== undefined && { limit: options.limit }), ...(options.fleet === true && { scope: 'fleet' }) })
+  const query = new URLSearchParams({ of: options.of, by: options.by, ...(options.limit !== undefined && { limit: options.limit }),
+    ...(options.fleet === true && { scope: 'fleet' }) })
   for (;;) {
     const { body } = await askAdmin(options, `/v1/top?${query}`)
     if (options.json === true) (options.watch === true ? printJsonLine : printJson)(body)

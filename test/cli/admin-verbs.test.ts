@@ -119,11 +119,14 @@ test('on a terminal the acknowledgements are shown as they come; colours end wit
   const admin = await adminServer(t, ({ method }) =>
     method === 'POST'
       ? { status: 202, body: receipt(0, 2) }
-      : { status: 200, body: event('ack', { replica: 'web-1\u001b', live: 2, acknowledged: 1 }) + event('ack', { replica: 'web-2', live: 2, acknowledged: 2 }) + event('done', last) })
+      : { status: 200,
+        body: event('ack', { replica: 'web-1\u001b', live: 2, acknowledged: 1 }) + event('ack', { replica: 'web-2', live: 2, acknowledged: 2 }) + event('done', last) })
   const done = await onTerminal(t, ['purge', '--all', '--wait', '5s', '--admin', admin.url])
   t.equal(done.code, 0)
-  t.match(done.stdout, /\u001b\[32m✓\u001b\[39m 1 of 2 replicas have applied it \u001b\[2mweb-1\\x1b\u001b\[22m\r\u001b\[K.*2 of 2.*web-2.*\r\u001b\[Kpurged \(id 1700000000000-0\), acknowledged by 2 of 2 replicas\r\n$/)
-  t.strictSame(admin.asked.map(({ method, url, body }) => [method, url, body]), [['POST', '/v1/purge', { all: true, waitMs: 0 }], ['GET', '/v1/purges/1700000000000-0?waitMs=5000', undefined]])
+  t.match(done.stdout,
+    /\u001b\[32m✓\u001b\[39m 1 of 2 replicas have applied it \u001b\[2mweb-1\\x1b\u001b\[22m\r\u001b\[K.*2 of 2.*web-2.*\r\u001b\[Kpurged \(id 1700000000000-0\), acknowledged by 2 of 2 replicas\r\n$/)
+  t.strictSame(admin.asked.map(({ method, url, body }) => [method, url, body]), [['POST', '/v1/purge', { all: true, waitMs: 0 }], ['GET', '/v1/purges/1700000000000-0?waitMs=5000',
+    undefined]])
   last = { live: 2, acknowledged: 1, copied: false }
   const plain = await onTerminal(t, ['purge', '--all', '--admin', admin.url], { NO_COLOR: '1' })
   t.equal(plain.code, 3)
@@ -266,7 +269,8 @@ test('explain --try shows what the origin responded', async (t) => {
 
 test('explain sends the request that -H and -X describe', async (t) => {
   const admin = await adminServer(t,
-    () => ({ status: 200, body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4', meaning: 'None.', advice: 'Nothing.' }, variants: [] } }))
+    () => ({ status: 200,
+      body: { ...explanation, decision: { action: 'fetch', reason: 'uri-miss', section: 'RFC 9111 §4', meaning: 'None.', advice: 'Nothing.' }, variants: [] } }))
   const args = ['explain', 'http://api.example.com/v1/a', '-X', 'HEAD', '-H', 'Accept-Language: fr', '-H', 'accept-language:en', '--admin', admin.url]
   t.match(await run(t, args), { code: 0, stdout: /reason {4}uri-miss \(RFC 9111 §4\)\nmeaning {3}None\.\nchange {4}Nothing\.\n[^]*nothing is stored for this URL\n$/ })
   t.strictSame(admin.asked[0]?.body, { url: 'http://api.example.com/v1/a', method: 'HEAD', headers: { 'accept-language': 'fr, en' } })
@@ -331,7 +335,9 @@ test('stats --watch polls until Ctrl-C, which is 130; with --json each is a line
 
 test('entries reads as many pages as it needs', async (t) => {
   const entry = { url: 'http://a/\u001b', status: 200, bytes: 2_048, ageMs: 5_000, lifetimeMs: 60_000, verdict: 'valid', tags: ['red', 'blue'] }
-  const admin = await adminServer(t, ({ url }) => ({ status: 200, body: url.includes('cursor=next') ? { entries: [{ ...entry, verdict: 'dead', tags: [] }], cursor: 'third' } : { entries: [entry], cursor: 'next' } }))
+  const admin = await adminServer(t,
+    ({ url }) => ({ status: 200,
+      body: url.includes('cursor=next') ? { entries: [{ ...entry, verdict: 'dead', tags: [] }], cursor: 'third' } : { entries: [entry], cursor: 'next' } }))
   const listed = await run(t, ['entries', '--prefix', '/v1/', '--tag', 'red', '--limit', '2', '--admin', admin.url])
   t.strictSame(listed, {
     code: 0,
@@ -361,7 +367,9 @@ misses    share   hit ratio  keys
 
 test('tail prints requests as they come, and follows the next stream when one ends', async (t) => {
   const line = (target: string): string =>
-    `:\n\nevent: request\ndata: ${JSON.stringify({ time: '2026-01-01T02:03:04.5Z', outcome: 'miss', reason: 'uri-miss', notStored: 'no-store', status: 200, method: 'GET', host: 'a', target, ms: 12 })}\n\n`
+    `:\n\nevent: request\ndata: ${
+      JSON.stringify({ time: '2026-01-01T02:03:04.5Z', outcome: 'miss', reason: 'uri-miss', notStored: 'no-store', status: 200, method: 'GET', host: 'a', target, ms: 12 })
+    }\n\n`
   const admin = await adminServer(t, () => ({ status: 200, body: `event: dropped\ndata: {"count":7}\n\n${line('/\u001b')}` }))
   const args = ['tail', '--outcome', 'miss', '--slower', '500ms', '--status', '5xx', '--limit', '2', '--admin', admin.url]
   const text = '02:03:04  200  miss           12 ms  GET a/\\x1b  uri-miss, not stored: no-store\n'

@@ -29,7 +29,8 @@ test('zsh and fish get every command and option', async (t) => {
   for (const shell of ['zsh', 'fish']) {
     const { code, stdout } = await run(t, ['completion', shell])
     t.equal(code, 0)
-    for (const word of ['serve', 'purge', 'explain', 'top', 'tail', 'entries', 'sessions', 'revoke', 'tags-match', 'outcome', 'timeout', 'originMs']) t.match(stdout, word, `${shell}: ${word}`)
+    for (const word of ['serve', 'purge', 'explain', 'top', 'tail', 'entries', 'sessions', 'revoke', 'tags-match', 'outcome', 'timeout', 'originMs'])
+      t.match(stdout, word, `${shell}: ${word}`)
   }
   t.match(await run(t, ['completion', 'tcsh']), { code: 2, stderr: /Allowed choices are bash, zsh, fish/ })
 })

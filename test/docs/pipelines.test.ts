@@ -50,7 +50,8 @@ async function codes(t: Test, admin: string, secret = token): Promise<Record<str
   const found: Record<string, number | null> = {}
   for (const [name, script] of Object.entries(scripts())) {
     t.match(script, /springhouse purge --tag/, name)
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', 'bash', '-e', '-c', script], { env: { PATH: path(t), SPRINGHOUSE_ADMIN: admin, SPRINGHOUSE_ADMIN_TOKEN: secret }, stdio: 'ignore' })
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', 'bash', '-e', '-c', script], { env: { PATH: path(t), SPRINGHOUSE_ADMIN: admin, SPRINGHOUSE_ADMIN_TOKEN: secret },
+      stdio: 'ignore' })
     endWithUs(child)
     found[name] = await new Promise(resolve => {
       child.once('close', resolve)
@@ -73,11 +74,11 @@ t.test('a replica that does not confirm makes it 3, and a Redis that is not ther
   const coherence = { maxLagMs: 60_000 }
   const house = await startProxy(t, { origin: (_request, response) => void response.end(), redis: server.url, clock: systemClock, config: { coherence } })
   const other = new Replica({ name: 'frozen', workers: 1,
-    config: { proxy: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, origins: { api: { servers: ['http://127.0.0.1:9'] } }, routes: [{ match: {}, origin: 'api' }],
-      redis: { url: server.url }, coherence } })
+    config: { proxy: { host: '127.0.0.1', port: 0 }, admin: { host: '127.0.0.1', port: 0 }, origins: { api: { servers: ['http://127.0.0.1:9'] } },
+      routes: [{ match: {}, origin: 'api' }], redis: { url: server.url }, coherence } })
   await other.start()
   t.teardown(async () => {
-    other.signal('SIGCONT')
+    await other.kill()
     await server.stop()
   })
   await eventually(async () => (JSON.parse(String((await house.admin('/v1/replicas')).body)) as { replicas: unknown[] }).replicas.length === 2)
