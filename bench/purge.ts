@@ -41,7 +41,7 @@ async function explained(replica: Replica, entry: number): Promise<Explained> {
 /** MiB of heap in use in a replica, from its own metrics. */
 async function heap(replica: Replica): Promise<number> {
   const response = await fetch(`${replica.admin}/metrics`, { headers: { Authorization: `Bearer ${adminToken}` } })
-  return Number(/^springhouse_nodejs_heap_size_used_bytes (\S+)/m.exec(await response.text())?.[1]) / 1_048_576
+  return Number(/^nodejs_heap_size_used_bytes (\S+)/m.exec(await response.text())?.[1]) / 1_048_576
 }
 
 export async function purges(origin: Contestant, entries: number, rounds: number): Promise<string> {

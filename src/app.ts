@@ -8,6 +8,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/admin.ts'
+import { degraded } from './admin/degraded.ts'
 import type { AdminReload, ShownRoute } from './admin/parts.ts'
 import type { WorkerGroup } from './admin/workers.ts'
 import { systemClock, type Clock } from './clock.ts'
@@ -29,7 +30,9 @@ import { targetMask } from './log/masking.ts'
 import { linesDropped, standardOutput } from './log/outputs.ts'
 import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
+import { replyTo, Fleet } from './observe/fleet.ts'
 import { Observation } from './observe/observation.ts'
+import { OwnReport } from './observe/own-report.ts'
 import { createOrigins } from './origin/origins.ts'
 import { CertificateChoice } from './proxy/listener/certificates.ts'
 import { createRedirect } from './proxy/listener/redirect.ts'
@@ -86,6 +89,7 @@ export async function startApp(
     ? new Observation({
       clock,
       historyMs: config.observe.history,
+      closed: (step, row) => fleet?.closed(step, row),
       top: { clock, mask, sampleOneIn: config.observe.sampleOneIn, places: config.observe.topKeys },
     })
     : undefined
@@ -94,8 +98,20 @@ export async function startApp(
   const descriptors = shareDescriptors(openFilesLimit(), config.proxy.maxClients)
   const pools = createOrigins({ origins: originConfigs(config.origins), clock, logger, maxSockets: descriptors.origins })
   const origins = observation === undefined ? pools : observation.origins(pools)
-  const storage = openStorage(config, clock, logger)
-  const { store, purgeLog, leases, unstored } = storage
+  const storage = openStorage(config, clock, logger, observation?.timings)
+  const { purgeLog, leases, unstored } = storage
+  const store = observation?.timings.timed(storage.store) ?? storage.store
+  const fleet = storage.redis === undefined || storage.replicas === undefined || config.redis === undefined
+    ? undefined
+    : new Fleet({
+      redis: storage.redis,
+      messages: storage.replicas.messages,
+      prefix: config.redis.keyPrefix,
+      replica: storage.replicas.own,
+      clock,
+      reportMs: config.observe.reportMs,
+      historyMs: config.observe.history,
+    })
   const { viaName } = config.proxy
   // Off, identities cost nothing but one check for each request.
   const sessionRedis = hasSources(config) ? openSessionRedis(config, storage, clock, logger) : undefined
@@ -141,6 +157,18 @@ export async function startApp(
         stalledMs: config.proxy.stalledTimeoutMs },
     },
   })
+  const sessionsDegraded = sessionRedis?.own === true ? { sessionsDegraded: () => sessionRedis.connections.impaired } : {}
+  const ownReport = new OwnReport({
+    clock,
+    counters,
+    store,
+    purgeLog,
+    observation,
+    version,
+    maxLagMs: config.coherence.maxLagMs,
+    ready: () => ready,
+    degraded: () => degraded({ store, purgeLog, ...sessionsDegraded }),
+  })
   const admin = createAdmin({
     get tokens() {
       return config.admin.tokens
@@ -152,11 +180,13 @@ export async function startApp(
     origins,
     counters,
     observation,
+    fleet,
+    ownState: () => ownReport.process(),
     routes: () => shownRoutes,
     ...(identified !== undefined &&
       { sessionCounts: () => identified.counters, tokenCounts: () => identified.tokenCounters, sessionAdministration: identified.administration,
         keySet: () => identified.keySet() }),
-    ...(sessionRedis?.own === true && { sessionsDegraded: () => sessionRedis.connections.impaired }),
+    ...sessionsDegraded,
     clock,
     logger,
     fingerprints: storage.fingerprints,
@@ -215,6 +245,7 @@ export async function startApp(
     await untilFilled(cache, clock, deadline)
     await adminDrain.drain(() => admin.close(), left())
     observation?.close()
+    await fleet?.close()
     await origins.close()
     identified?.close()
     sessionRedis?.close()
@@ -231,6 +262,7 @@ export async function startApp(
     throw error
   }
   ready = true
+  fleet?.start({ report: () => ownReport.report(), reply: question => replyTo(observation, question) })
   return {
     proxyUrl: urlOf(proxy, config.proxy.host, tls === undefined ? 'http' : 'https'),
     adminUrl: urlOf(admin, config.admin.host),

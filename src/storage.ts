@@ -8,9 +8,10 @@ import { configurationFingerprint } from './exchange/routing/sharing.ts'
 import type { Leases } from './store/lease.ts'
 import { createLocalPurgeLog, ownReplica } from './store/purge/local-log.ts'
 import { createMemoryStore } from './store/memory/store.ts'
-import type { PurgeLog } from './store/purge/log.ts'
+import type { PurgeLog, PurgeTimings } from './store/purge/log.ts'
 import { connectRedis, type RedisConnections } from './store/redis/connect/connections.ts'
 import { Fingerprints } from './store/redis/purge-log/fingerprints.ts'
+import type { ReplicaMessages } from './store/redis/purge-log/replicas.ts'
 import { createRedisLeases } from './store/redis/leases/leases.ts'
 import { createRedisStore, type SharedStore } from './store/redis/entries/store.ts'
 import { createStreamPurgeLog, type SharedPurgeLog } from './store/redis/purge-log/log.ts'
@@ -32,6 +33,8 @@ export interface Storage {
   readonly redis: RedisConnections | undefined
   /** Compares the configurations of the processes that share the store. undefined if no other process shares it. */
   readonly fingerprints: Fingerprints | undefined
+  /** The name of this process among those that share the store, and messages to them; undefined if there are none. */
+  readonly replicas: { readonly own: string; readonly messages: ReplicaMessages } | undefined
   /** True if Redis is in use now; undefined without Redis. */
   readonly reached: boolean | undefined
   /** Resolves when the store keeps what it receives, or when waiting for that is pointless; within a bounded time. */
@@ -42,20 +45,21 @@ export interface Storage {
 }
 
 /** Opens store and log. Redis out of reach is no error: the process starts degraded, and uses Redis once it is reachable. */
-export function openStorage(config: Config, clock: Clock, logger: Logger): Storage {
-  return config.redis === undefined ? embedded(config, clock) : shared(config, config.redis, clock, logger)
+export function openStorage(config: Config, clock: Clock, logger: Logger, timings?: PurgeTimings): Storage {
+  return config.redis === undefined ? embedded(config, clock, timings) : shared(config, config.redis, clock, logger, timings)
 }
 
-function embedded(config: Config, clock: Clock): Storage {
+function embedded(config: Config, clock: Clock, timings: PurgeTimings | undefined): Storage {
   const { cache, coherence } = config
   const purgeLog = createLocalPurgeLog({
     clock,
+    timings,
     maxRecords: coherence.maxLogRecords,
     maxChars: coherence.maxLogBytes,
     maxKeepMs: longestKeepMs(config),
   })
   return together({ store: createMemoryStore({ ...memoryBounds(cache), clock }), purgeLog, leases: undefined, unstored: new OwnUnstored(ownReplica), fingerprints: undefined,
-    opened: async () => {} })
+    replicas: undefined, opened: async () => {} })
 }
 
 function memoryBounds({ memory, maxEntryBytes, maxVariants }: CacheConfig): { maxBytes: number; maxEntryBytes: number; maxVariants: number } {
@@ -90,7 +94,7 @@ function tiered(redis: SharedStore, cache: CacheConfig, clock: Clock): { store: 
   return { store, clear: () => store.clear() }
 }
 
-function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger): Storage {
+function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger, timings: PurgeTimings | undefined): Storage {
   const { cache, coherence } = config
   const connections = connectRedis({ ...redis, tls: redisTls(redis), clock, logger })
   const common = { redis: connections, prefix: redis.keyPrefix, clock, logger }
@@ -100,6 +104,7 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   const purgeLog = createStreamPurgeLog({
     ...common,
     replica,
+    timings,
     maxLagMs: coherence.maxLagMs,
     maxKeepMs: longestKeepMs(config),
     maxRecords: coherence.maxLogRecords,
@@ -110,7 +115,8 @@ function shared(config: Config, redis: RedisConfig, clock: Clock, logger: Logger
   const leases = cache.coalesce ? createRedisLeases({ redis: connections, prefix: redis.keyPrefix, process: replica, leaseMs: coherence.leaseMs, logger }) : undefined
   const fingerprints = new Fingerprints({ ...common, replica, fingerprint: configurationFingerprint(config) })
   const unstored = new SharedUnstored({ ...common, replica })
-  return together({ store, purgeLog, leases, unstored, fingerprints, opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
+  return together({ store, purgeLog, leases, unstored, fingerprints, replicas: { own: replica, messages: purgeLog.messages },
+    opened: () => untilShared(connections, purgeLog, redis.connectTimeoutMs) }, connections)
 }
 
 // Waits until the shared store is in use, because responses before that would not be stored. Does not wait if Redis is out

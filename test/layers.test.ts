@@ -64,8 +64,8 @@ function fault({ from, to, typeOnly }: Import): string | undefined {
 // Within a room, from left to right. A file directly in the room belongs to the part named '', or to its own.
 const partsOf: Readonly<Record<string, readonly string[]>> = {
   origin: ['', 'transport', 'pool', 'request', 'origins'],
-  exchange: ['routing', 'routed-request', 'client', 'counters', 'held-events', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'refresh', 'pass', 'explain', 'handle',
-    'cache'],
+  exchange: ['routing', 'routed-request', 'client', 'counters', 'held-events', 'lookup', 'stale-fallback', 'coalesce', 'deliver', 'fill', 'background-fetch', 'refresh',
+    'continuation', 'pass', 'explain', 'handle', 'cache'],
 }
 
 function partOf(file: string, parts: readonly string[]): string {

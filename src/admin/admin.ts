@@ -6,6 +6,7 @@ import { auditRequests } from './audit.ts'
 import { requireTokens } from './auth.ts'
 import { entriesRoutes } from './entries.ts'
 import { explainRoutes } from './explain.ts'
+import { FleetNumbers } from './fleet.ts'
 import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
@@ -14,6 +15,7 @@ import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { EventStreams } from './event-streams.ts'
 import { purgeRoutes } from './purge.ts'
 import { purgesRoutes } from './purges.ts'
+import { RequestCounts } from './request-counts.ts'
 import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -78,6 +80,8 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   })
   auditRequests(app, parts)
+  const requests = new RequestCounts()
+  requests.watch(app)
   refuseOtherSites(app)
   const access = requireTokens(app, parts)
   app.addHook('onRequest', async (request) => {
@@ -86,9 +90,10 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
 
   const own = ownReports(parts)
   const gathered = new Gathered(parts, own)
-  statusRoutes(app, parts, gathered)
-  trafficRoutes(app, parts, gathered)
-  const metrics = metricsRoute(app, parts)
+  const fleet = new FleetNumbers(parts)
+  statusRoutes(app, parts, gathered, fleet)
+  trafficRoutes(app, parts, gathered, fleet)
+  const metrics = metricsRoute(app, parts, requests)
   parts.workers?.report({ metrics, ...own })
   loginRoutes(app, access, parts)
   const streams = new EventStreams()

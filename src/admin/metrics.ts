@@ -5,6 +5,8 @@ import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
 import { SessionCounters, TokenCounters, type SessionCounts, type TokenCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
+import type { RequestCounts } from './request-counts.ts'
+import { addTrafficMetrics } from './traffic-metrics.ts'
 import type { AdminParts } from './parts.ts'
 import type { MetricObject } from './worker-report.ts'
 
@@ -94,6 +96,8 @@ function addStoreMetrics(registry: Registry, parts: AdminParts): void {
   addGauge(registry, 'degraded', 'Number of degraded parts, such as Redis; 0 if none is.', () => degraded(parts).length)
   addGauge(registry, 'purge_log_revision', 'Goes up with every purge record applied here.', () => purgeLog.revision)
   addGauge(registry, 'purge_log_current', '1 while this replica has read the purge log to its end within maxLagMs, 0 otherwise.', () => (purgeLog.isCaughtUp() ? 1 : 0))
+  addGauge(registry, 'purge_log_lag_seconds', 'Seconds since this replica has read the purge log to its end; 0 without Redis.',
+    () => (Number.isFinite(purgeLog.lagMs) ? purgeLog.lagMs / 1000 : undefined))
   addGauge(registry, 'invalidations_pending', 'URLs and groups invalidated in this process and not yet recorded for the other replicas.', () => purgeLog.unrecorded)
   addGauge(registry, 'replicas', 'Live replicas, including this one.', async () => {
     // A scrape must not fail if Redis does, because its other metrics report the failure.
@@ -188,7 +192,9 @@ export function metricsRegistry(parts: AdminParts): Registry {
   addSessionMetrics(registry, parts)
   addTotal(registry, 'log_lines_dropped_total', 'Lines that could not be written to the log or to standard error.', () => parts.linesDropped())
   new Gauge({ name: `${prefix}build_info`, help: 'Always 1; its label names the version.', labelNames: ['version'], registers: [registry] }).set({ version: parts.version }, 1)
-  collectDefaultMetrics({ register: registry, prefix })
+  addTrafficMetrics(registry, parts)
+  // Their names are those of every Node.js program, so that boards for Node.js show them.
+  collectDefaultMetrics({ register: registry })
   return registry
 }
 
@@ -197,8 +203,9 @@ export function metricsRegistry(parts: AdminParts): Registry {
  * whenever a worker ends, and the values of each process would be lost.
  * @returns a function that reads the metrics of this process
  */
-export function metricsRoute(app: FastifyInstance, parts: AdminParts): () => Promise<MetricObject[]> {
+export function metricsRoute(app: FastifyInstance, parts: AdminParts, requests: RequestCounts): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)
+  requests.register(registry)
   const { workers } = parts
   if (workers !== undefined) registry.setDefaultLabels({ worker: workers.worker })
   const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics', undefined)]))

@@ -10,6 +10,8 @@ import type { NextTurn } from './turns.ts'
 import type { SessionAdministration } from '../session/administration.ts'
 import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
+import type { Fleet } from '../observe/fleet.ts'
+import type { ProcessState } from '../observe/fleet-report.ts'
 import type { Observation } from '../observe/observation.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
@@ -47,6 +49,10 @@ export interface AdminParts {
   readonly counters: Counters
   /** The numbers of this process; undefined if `observe.enabled` is false. */
   readonly observation?: Observation | undefined
+  /** The numbers of all replicas; undefined without Redis. */
+  readonly fleet?: Fleet | undefined
+  /** The state of this process. */
+  ownState(): ProcessState
   /** The routes of the configuration, in its order, each id once. */
   routes(): readonly ShownRoute[]
   /** Lists, changes and ends sessions; undefined while sessions are off. */

@@ -1,9 +1,10 @@
 // The body of GET /v1/stats: the counters and store sizes of a process, or of several together.
 import { totalOf, type CountersSnapshot } from '../exchange/counters.ts'
 import type { ProcessNumbers } from '../observe/observation.ts'
-import { hitRatio, latencySummaries, mergedTraffic } from '../observe/traffic.ts'
+import { hitRatio, latencySummaries, mergedTraffic, noTraffic } from '../observe/traffic.ts'
 import type { StoreStats } from '../store/store.ts'
 import { degraded } from './degraded.ts'
+import type { Reporting } from './fleet.ts'
 import type { AdminParts } from './parts.ts'
 import type { Stats } from './worker-report.ts'
 
@@ -28,7 +29,7 @@ export type Share = Pick<Stats, 'pid' | 'uptimeMs' | 'requests' | 'hits'>
 export const shareOf = ({ pid, uptimeMs, requests, hits }: Stats): Share => ({ pid, uptimeMs, requests, hits })
 
 /** Sums the counters and memory of several processes. Process, uptime and purge log position are those of `own`. */
-export function statsOfAll(own: Stats, all: readonly (CountersSnapshot & { readonly store: StoreStats })[]): Stats {
+export function statsOfAll(own: Stats, all: readonly (Partial<CountersSnapshot> & { readonly store: StoreStats })[]): Stats {
   const counted = totalOf(all)
   return {
     ...own,
@@ -52,6 +53,18 @@ export function observedOfAll(all: readonly (Pick<ProcessNumbers, 'traffic' | 'b
   const { bytesToClients, bytesSaved, latency } = mergedTraffic(known.map(({ traffic }) => traffic))
   const fromOrigins = known.reduce((total, { bytesFromOrigins }) => total + bytesFromOrigins, 0)
   return { bytes: { toClients: bytesToClients, fromOrigins, saved: bytesSaved }, latencyMs: latencySummaries(latency) }
+}
+
+/** The numbers of all replicas. Process, uptime and purge log position are those of `own`. */
+export function fleetStats(own: Stats, { reports, live }: Reporting): Record<string, unknown> {
+  const observed = reports.map(({ traffic, counters }) => traffic && { bytesFromOrigins: traffic.bytesFromOrigins, traffic: { ...noTraffic, ...traffic, ...counters.outcomes } })
+  return {
+    scope: 'fleet',
+    replicas: { live, reporting: reports.length },
+    ...statsOfAll(own, reports.map(({ counters, store }) => ({ ...counters, store }))),
+    // A replica that does not count is left out, as one that does not report.
+    ...observedOfAll(observed.filter(each => each !== undefined)),
+  }
 }
 
 /** Sums a value over all processes; undefined if one does not know it. */

@@ -1,9 +1,10 @@
 // GET /v1/history, /v1/routes and /v1/top: what happened in time, by route, and by key, tag and reason.
 import type { FastifyInstance } from 'fastify'
 import { mergedRows, seriesOf, sums } from '../observe/history.ts'
-import { hitRatio, latencySummaries, mergedTraffic, noTraffic } from '../observe/traffic.ts'
-import { measures, subjects, topOf } from '../observe/top.ts'
+import { hitRatio, latencySummaries, mergedTraffic, noTraffic, readTrafficByRoute } from '../observe/traffic.ts'
+import { measures, readTop, subjects, topOf } from '../observe/top.ts'
 import { Type, type Static } from '../json-schema.ts'
+import type { FleetNumbers } from './fleet.ts'
 import { notObserved, type Gathered } from './gathered.ts'
 import { bytesSchema, count, counts, countOrNull, latenciesSchema, members, millis, outcomesSchema, ratio, scopeOf, scopeParameter } from './response-schemas.ts'
 import type { AdminParts } from './parts.ts'
@@ -65,26 +66,30 @@ const topSchema = members({
   })),
 })
 
-export function trafficRoutes(app: FastifyInstance, parts: AdminParts, gathered: Gathered): void {
+export function trafficRoutes(app: FastifyInstance, parts: AdminParts, gathered: Gathered, fleet: FleetNumbers): void {
   app.get<{ Querystring: Static<typeof historyQuery> }>('/v1/history', { config: { scope: 'read' }, schema: { querystring: historyQuery, response: { 200: historySchema } } },
     async (request) => {
       if (parts.observation === undefined) throw notObserved()
-      const { window = '5m' } = request.query
+      const { window = '5m', scope } = request.query
+      const rows = scope === 'fleet' ? await fleet.rows(windows[window]) : undefined
+      if (rows !== undefined) return { scope: 'fleet', ...seriesOf(rows, windows[window], parts.clock.now()) }
       return { scope: 'replica', ...seriesOf(mergedRows(await gathered.history()), windows[window], parts.clock.now()) }
     })
 
   app.get<{ Querystring: Static<typeof routesQuery> }>('/v1/routes', { config: { scope: 'read' }, schema: { querystring: routesQuery, response: { 200: routesSchema } } },
-    async () => {
+    async (request) => {
       if (parts.observation === undefined) throw notObserved()
-      const reports = await gathered.numbers()
-      return { scope: 'replica',
-        routes: parts.routes().map(({ id, ...route }) => ({ route: id, ...route, ...shown(reports.map(({ observed }) => observed?.routes[id] ?? noTraffic)) })) }
+      const all = request.query.scope === 'fleet' ? await fleet.replies({ what: 'routes' }, readTrafficByRoute) : undefined
+      const byRoute = all ?? (await gathered.numbers()).map(({ observed }) => observed?.routes ?? {})
+      const routes = parts.routes().map(({ id, ...route }) => ({ route: id, ...route, ...shown(byRoute.map(({ [id]: traffic = noTraffic }) => traffic)) }))
+      return { scope: all === undefined ? 'replica' : 'fleet', routes }
     })
 
   app.get<{ Querystring: Static<typeof topQuery> }>('/v1/top', { config: { scope: 'read' }, schema: { querystring: topQuery, response: { 200: topSchema } } }, async (request) => {
     if (parts.observation === undefined) throw notObserved()
-    const { of = 'keys', by = 'requests', limit = defaultTop } = request.query
-    return { scope: 'replica', ...topOf(await gathered.top({ of, by }), limit) }
+    const { of = 'keys', by = 'requests', limit = defaultTop, scope } = request.query
+    const all = scope === 'fleet' ? await fleet.replies({ what: 'top', of, by }, readTop) : undefined
+    return { scope: all === undefined ? 'replica' : 'fleet', ...topOf(all ?? await gathered.top({ of, by }), limit) }
   })
 }
 

@@ -120,7 +120,7 @@ async function exchange(access: AdminAccess, path: string,
   }
 }
 
-/** One connection, with one limit for its beginning and another for the response. */
+/** A connection, with a limit for its beginning and another for the response. */
 interface Connection {
   request(path: string, method: string, payload: string | undefined, accept: string): Promise<{ statusCode: number; body: Readable }>
   /** Ends the limit: from now on the listener sends when it has something to say. */

@@ -16,19 +16,19 @@ Examples:
 }
 
 interface Completed {
-  /** The words of a command after the program's name: `sessions list`. */
-  readonly words: string
+  /** The terms of a command after the program's name: `sessions list`. */
+  readonly terms: string
   readonly description: string
   readonly options: readonly Option[]
   readonly commands: readonly string[]
 }
 
 /** Returns the program itself, and each of its commands. */
-function commandsOf(command: Command, words: readonly string[] = []): Completed[] {
+function commandsOf(command: Command, terms: readonly string[] = []): Completed[] {
   const { commands } = command
   return [
-    { words: words.join(' '), description: command.description(), options: command.options, commands: commands.map(each => each.name()) },
-    ...commands.flatMap(each => commandsOf(each, [...words, each.name()])),
+    { terms: terms.join(' '), description: command.description(), options: command.options, commands: commands.map(each => each.name()) },
+    ...commands.flatMap(each => commandsOf(each, [...terms, each.name()])),
   ]
 }
 
@@ -40,28 +40,28 @@ function choicesOf(completed: readonly Completed[]): Map<string, string> {
   )
 }
 
-/** Matches the words before the cursor that are no options against the commands. Bash and zsh share it. */
+/** Matches the terms before the cursor that are no options against the commands. Bash and zsh share it. */
 function caseOf(completed: readonly Completed[]): string {
-  return completed.map(({ words, options, commands }) => `    '${words}') words='${[...commands, ...options.flatMap(flagsOf), '--help'].join(' ')}' ;;`).join('\n')
+  return completed.map(({ terms, options, commands }) => `    '${terms}') terms='${[...commands, ...options.flatMap(flagsOf), '--help'].join(' ')}' ;;`).join('\n')
 }
 
 function bashScript(program: Command): string {
   const completed = commandsOf(program)
   return `# Completion of springhouse for bash.
 _springhouse() {
-  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} path='' word words=''
+  local current=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} path='' word terms=''
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ $word == [a-z]* ]] || break
     path="\${path:+$path }$word"
   done
   case $before in
-${[...choicesOf(completed)].map(([flag, choices]) => `    ${flag}) words='${choices}' ;;`).join('\n')}
+${[...choicesOf(completed)].map(([flag, choices]) => `    ${flag}) terms='${choices}' ;;`).join('\n')}
     --config|--token-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
-  [[ -n $words ]] || case $path in
+  [[ -n $terms ]] || case $path in
 ${caseOf(completed)}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  COMPREPLY=($(compgen -W "$terms" -- "$current"))
 }
 complete -F _springhouse springhouse
 `
@@ -82,7 +82,7 @@ ${[...choicesOf(completed)].map(([flag, choices]) => `    ${flag}) offered='${ch
     --config|--token-file) _files; return ;;
   esac
   [[ -n $offered ]] || case $path in
-${caseOf(completed).replaceAll(" words='", " offered='")}
+${caseOf(completed).replaceAll(" terms='", " offered='")}
   esac
   compadd -- \${=offered}
 }
@@ -92,9 +92,9 @@ compdef _springhouse springhouse
 
 function fishScript(program: Command): string {
   const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  const lines = commandsOf(program).flatMap(({ words, options, commands }) => {
-    const [first = '', second = ''] = words.split(' ')
-    const inside = words === ''
+  const lines = commandsOf(program).flatMap(({ terms, options, commands }) => {
+    const [first = '', second = ''] = terms.split(' ')
+    const inside = terms === ''
       ? '__fish_use_subcommand'
       : second === ''
       ? `__fish_seen_subcommand_from ${first}`

@@ -67,8 +67,8 @@ function describe(told: Explanation): string {
   return sections.join('\n')
 }
 
-function section(title: string, text: string): string {
-  return `${painted('bold', title)}\n${text}`
+function section(title: string, content: string): string {
+  return `${painted('bold', title)}\n${content}`
 }
 
 const marks: Readonly<Record<string, string>> = { yes: '✓', no: '✗', unknown: '?' }
@@ -77,7 +77,7 @@ function stepLine({ step, outcome, reason, section: law, of, field, value }: Exp
   const mark = marks[outcome]
   const what = [mark === undefined ? outcome : '', reason ?? '',
     fieldText({ ...(of !== undefined && { of }), ...(field !== undefined && { field }), ...(value !== undefined && { value }) }),
-    law === undefined ? '' : painted('quiet', `(${printable(law)})`)].filter(text => text !== '').join('  ')
+    law === undefined ? '' : painted('quiet', `(${printable(law)})`)].filter(piece => piece !== '').join('  ')
   return `  ${index + 1} ${step.padEnd(9)} ${painted(outcome === 'no' ? 'bad' : 'good', mark ?? '→')} ${what}\n`
 }
 

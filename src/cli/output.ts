@@ -1,4 +1,4 @@
-// What commands print: one JSON document or readable text, colours on a terminal alone.
+// The output of commands: one JSON document or readable text, with colours on a terminal alone.
 import type { CommandFailure } from './failure.ts'
 
 /** True if people read the output: then there may be colours, and lines that change. */

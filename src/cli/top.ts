@@ -26,11 +26,11 @@ const refreshMs = 1000
 export function addTop(program: Command): void {
   const verb = program.command('top')
     .description('print what is requested, missed, sent or waited for most')
-    .addOption(new Option('--of <what>', 'what to list').choices(['keys', 'tags', 'routes', 'reasons']).default('keys'))
-    .addOption(new Option('--by <measure>', 'what to sort by').choices(['requests', 'misses', 'bytes', 'originMs']).default('requests'))
+    .addOption(new Option('--of <what>', 'the things to list').choices(['keys', 'tags', 'routes', 'reasons']).default('keys'))
+    .addOption(new Option('--by <measure>', 'the measure to sort by').choices(['requests', 'misses', 'bytes', 'originMs']).default('requests'))
     .option('--limit <count>', 'most rows')
     .option('--watch', 'print again every second, until Ctrl-C')
-    .option('--fleet', 'of all replicas together')
+    .option('--fleet', 'all replicas together')
   adminVerb<TopOptions>(verb, top).addHelpText('after', `
 Examples:
   springhouse top --by originMs        the requests that cost the origin most time

@@ -14,8 +14,6 @@ export interface CacheParts
   readonly observer: ExchangeObserver
   /** The routes to begin with. */
   readonly routes: readonly Route[]
-  /** How long followers bear with a client that holds their leader up, in milliseconds. */
-  readonly slowClientMs?: number
   /** True if a trusted proxy may name the public host. Then a purge by that host concerns each host. */
   readonly publicHosts?: boolean
   /** True if another replica may have stored responses under other routes. */
@@ -41,14 +39,13 @@ export interface Cache {
 }
 
 /** Builds the cache. Closing its parts is the caller's. */
-export function createCache({ routes: first, slowClientMs = 5_000, publicHosts = false, othersDiffer, ...parts }: CacheParts): Cache {
+export function createCache({ routes: first, publicHosts = false, othersDiffer, ...parts }: CacheParts): Cache {
   let routes = first
   let reloaded = false
   const { clock, store, purgeLog, unstored, origins, viaName, observer } = parts
   const routesNow = (): readonly Route[] => routes
   const handler = new Handler({
     ...parts,
-    slowClientMs,
     routes: routesNow,
     hitForMiss: new HitForMiss(clock),
     via: `1.1 ${viaName}`,

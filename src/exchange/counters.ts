@@ -132,21 +132,24 @@ export class Counters implements ExchangeObserver {
   }
 }
 
-const snapshotNames = Object.keys(new Counters().snapshot()) as (keyof CountersSnapshot)[]
+const zeros = new Counters().snapshot()
 
-/** The counts of several processes together. */
-export function totalOf(snapshots: readonly CountersSnapshot[]): CountersSnapshot {
-  const total: Record<string, number | Record<string, number>> = {}
-  for (const snapshot of snapshots) {
-    for (const name of snapshotNames) total[name] = added(total[name], snapshot[name])
-  }
-  // Safe: each name of a snapshot, and what is under it is added to its like.
-  return total as object as CountersSnapshot
+/** The counts of several processes together. Counts that a snapshot leaves out are 0; those that this build does not know are left out. */
+export function totalOf(snapshots: readonly Partial<CountersSnapshot>[]): CountersSnapshot {
+  const total = Object.entries(zeros).map(([name, zero]: [string, number | Readonly<Record<string, number>>]) => {
+    const values = snapshots.map(snapshot => snapshot[name as keyof CountersSnapshot])
+    return [name, typeof zero === 'number' ? sumOf(values) : sumsOf(zero, values)]
+  })
+  // Safe: each name of a snapshot, with a number or the numbers that it has there.
+  return Object.fromEntries(total) as object as CountersSnapshot
 }
 
-function added(total: number | Record<string, number> | undefined, more: number | Readonly<Record<string, number>>): number | Record<string, number> {
-  if (typeof more === 'number') return (typeof total === 'number' ? total : 0) + more
-  const sums: Record<string, number> = typeof total === 'object' ? total : {}
-  for (const [name, count] of Object.entries(more)) sums[name] = (sums[name] ?? 0) + count
-  return sums
+function sumOf(values: readonly unknown[]): number {
+  return values.reduce<number>((sum, value) => (typeof value === 'number' ? sum + value : sum), 0)
+}
+
+function sumsOf(zero: Readonly<Record<string, number>>, values: readonly unknown[]): Record<string, number> {
+  return Object.fromEntries(
+    Object.keys(zero).map(name => [name, sumOf(values.map(value => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : 0)))]),
+  )
 }

@@ -6,21 +6,23 @@ import { decide, passReason, type Decision } from '../policy/decide.ts'
 import type { Leases } from '../store/lease.ts'
 import type { Stored } from '../store/store.ts'
 import { sendProblem } from './client/problem.ts'
+import type { BackgroundParts } from './background-fetch.ts'
 import type { ClientExchange, RoutedExchange } from './client/exchange.ts'
 import type { Identities } from './client/identities.ts'
 import { Coalescer } from './coalesce/coalescer.ts'
 import { firstAttempt, maxWaits, rangeToFetch, takeFetchTurn, type Attempt, type FetchDecision, type FetchTurn, type FetchTurnParts } from './coalesce/fetch-turn.ts'
-import { deliverStored } from './deliver/deliver.ts'
+import { continuation } from './continuation.ts'
+import { deliverStored, type DeliverParts } from './deliver/deliver.ts'
 import { Fills } from './fill/fills.ts'
 import type { FillParts } from './fill/plan.ts'
 import { lookup, lookupLocal, purgeStateBy } from './lookup.ts'
 import { Pass, type PassParts } from './pass/pass.ts'
-import { refresh, type RefreshParts } from './refresh.ts'
+import { refresh } from './refresh.ts'
 import { staleFallback } from './stale-fallback.ts'
 import { routeRequest, type Fault } from './routed-request.ts'
 import type { Route } from './routing/route.ts'
 
-export interface HandlerParts extends FillParts, PassParts {
+export interface HandlerParts extends Omit<FillParts, 'continuation'>, PassParts {
   /** Read at each request, so that a reload shows at the next one. */
   routes(): readonly Route[]
   readonly viaName: string
@@ -46,19 +48,19 @@ type ServeDecision = Decision<Stored> & { action: 'serve' | 'serve-stale' }
 
 /** Responds to client requests from the store, and fills it. */
 export class Handler {
-  readonly #parts: HandlerParts
+  readonly #parts: HandlerParts & DeliverParts
   readonly #turns: FetchTurnParts
-  readonly #refreshes: RefreshParts
+  readonly #background: BackgroundParts
   readonly #fills: Fills
   readonly #purgeState: ReturnType<typeof purgeStateBy>
 
   constructor(parts: HandlerParts) {
-    this.#parts = parts
     const coalescer = new Coalescer(parts.purgeLog, parts.coalesceWaitMs)
-    this.#fills = new Fills(parts)
+    this.#parts = { ...parts, continuation: (exchange, lost, from) => continuation({ ...parts, ...this.#background }, exchange, lost, from) }
+    this.#fills = new Fills(this.#parts)
     this.#purgeState = purgeStateBy(parts.purgeLog)
     this.#turns = { ...parts, coalescer, purgeState: this.#purgeState }
-    this.#refreshes = { ...parts, coalescer, fills: this.#fills }
+    this.#background = { ...parts, coalescer, fills: this.#fills }
   }
 
   /** Fetches in flight. A shutdown waits for them. */
@@ -131,7 +133,7 @@ export class Handler {
       case 'serve-stale':
         attempt.lead?.settle('stored')
         exchange.routed.learn(variants)
-        refresh(this.#refreshes, exchange, decision.entry)
+        refresh(this.#background, exchange, decision.entry)
         // A stale response gives its own reason, however long the request waited (RFC 9211 §2.1, §2.7).
         return this.#serve(exchange, decision, decision.entry, nowMs, { waits: attempt.waits, reason: undefined, lead: undefined })
       case 'validate':

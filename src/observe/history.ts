@@ -69,6 +69,12 @@ export class History {
     ;[this.#last, this.#now] = [this.#now, this.#last]
   }
 
+  /** Reports the current step as over. */
+  end(): void {
+    this.tick()
+    this.#closed(this.#step, this.current)
+  }
+
   /** The number of the current step. */
   get step(): number {
     return this.#step

@@ -6,6 +6,7 @@ import { bucketCount } from './buckets.ts'
 import { History, rowLength, sums, type StepData } from './history.ts'
 import { Numbers } from './numbers.ts'
 import { ObservedOrigins, OriginNumbers, type ServerNumbers } from './origin-numbers.ts'
+import { Timings } from './timings.ts'
 import { Top, type Measure, type Subject, type TopData, type TopParts } from './top.ts'
 import type { TrafficData } from './traffic.ts'
 
@@ -34,6 +35,7 @@ export class Observation {
   readonly numbers: Numbers
   readonly originNumbers: OriginNumbers
   readonly history: History
+  readonly timings: Timings
   readonly #top: Top
   readonly #timer: NodeJS.Timeout
 
@@ -41,6 +43,7 @@ export class Observation {
     this.#top = new Top(top)
     this.numbers = new Numbers(clock, this.#top)
     this.originNumbers = new OriginNumbers(clock)
+    this.timings = new Timings(clock)
     this.history = new History(clock, historyMs, row => this.#read(row), closed)
     this.#timer = setInterval(() => {
       this.history.tick()
@@ -74,8 +77,10 @@ export class Observation {
     return this.#top.data(of, by)
   }
 
+  /** Ends the timer, and the current step. */
   close(): void {
     clearInterval(this.#timer)
+    this.history.end()
   }
 
   #read(row: Float64Array): void {

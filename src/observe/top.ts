@@ -1,6 +1,7 @@
 // The keys, tags, routes and reasons with the most requests, misses, bytes and origin time of the last five minutes, from a sample.
 import type { Clock } from '../clock.ts'
 import type { ClientExchange } from '../exchange/client/exchange.ts'
+import { isAmount, isRecord } from './checks.ts'
 import { Heaviest, mergedHeaviest, type Heavy } from './heaviest.ts'
 import type { Sampler } from './numbers.ts'
 
@@ -158,4 +159,25 @@ export function topOf(all: readonly TopData[], limit: number): { readonly window
       hitRatio: asked === 0 ? null : hits / asked,
     })),
   }
+}
+
+/** Returns the list with at most `most` items. */
+export function shortened(data: TopData, most: number): TopData {
+  const next = data.items[most]
+  return next === undefined ? data : { ...data, items: data.items.slice(0, most), floor: Math.max(data.floor, next.value) }
+}
+
+/** Returns the list that another process has written; undefined if it is none. */
+export function readTop(value: unknown): TopData | undefined {
+  if (!isRecord(value)) return undefined
+  const { items, floor, total, sampledOneIn } = value
+  const isTop = Array.isArray(items) && items.length <= 1024 && items.every(isHeavy) && [floor, total, sampledOneIn].every(isAmount)
+  // Safe: checked here.
+  return isTop ? value as object as TopData : undefined
+}
+
+function isHeavy(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { name, value: amount, over, variance, hits, asked } = value
+  return typeof name === 'string' && name.length <= mostNameChars + 1 && [amount, over, variance, hits, asked].every(isAmount)
 }

@@ -1,6 +1,7 @@
 // The numbers of a set of requests: outcomes, bytes, saved time, and latency by outcome.
 import type { ClientExchange } from '../exchange/client/exchange.ts'
 import { requestOutcomes, type RequestOutcome } from '../exchange/client/outcome.ts'
+import { isAmount, isCounts, isLatencies, isOutcomes, isRecord } from './checks.ts'
 import { Latency, mergedLatency, type LatencyData, type LatencySummary } from './latency.ts'
 
 /** The numbers of a set of requests, as processes exchange them. */
@@ -87,6 +88,18 @@ export class Traffic {
 
 function byOutcome(read: (index: number) => number): Record<RequestOutcome, number> {
   return Object.fromEntries(requestOutcomes.map((outcome, i) => [outcome, read(i)])) as Record<RequestOutcome, number>
+}
+
+/** Returns the traffic by route that another process has written; undefined if it is none. */
+export function readTrafficByRoute(value: unknown): Readonly<Record<string, TrafficData>> | undefined {
+  // Safe: checked here.
+  return isRecord(value) && Object.values(value).every(isTraffic) ? value as Readonly<Record<string, TrafficData>> : undefined
+}
+
+function isTraffic(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { outcomes, bytesToClients, bytesSaved, bytesRelayed, savedOriginMs, latency, notStored } = value
+  return isOutcomes(outcomes) && [bytesToClients, bytesSaved, bytesRelayed, savedOriginMs].every(isAmount) && isLatencies(latency) && isCounts(notStored)
 }
 
 export const noTraffic: TrafficData = new Traffic().data()

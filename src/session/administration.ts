@@ -20,8 +20,8 @@ export interface ListedSession {
 export interface AdministrationParts {
   readonly store: SessionStore
   readonly sessions: Sessions
-  /** True if every write before the call outlives the server that took it. */
-  copied(): Promise<boolean>
+  /** True if the ends of these sessions outlive the server that took them. */
+  copied(sids: readonly string[]): Promise<boolean>
 }
 
 /** @throws SpringhouseError from each method, as SessionStore does */
@@ -70,15 +70,15 @@ export class SessionAdministration {
   async end(sid: string): Promise<{ readonly revoked: number; readonly user: string | undefined; readonly copied: boolean }> {
     const { store, copied } = this.#parts
     const ended = await store.end(sid)
-    if (ended.kind !== 'ended') return { revoked: 0, user: undefined, copied: await copied() }
+    if (ended.kind !== 'ended') return { revoked: 0, user: undefined, copied: await copied([sid]) }
     if (ended.user !== undefined) await store.leave({ realm: ended.realm, user: ended.user }, [sid])
-    return { revoked: 1, user: ended.user, copied: await copied() }
+    return { revoked: 1, user: ended.user, copied: await copied([sid]) }
   }
 
   /** Ends all sessions of a user, less `except`. */
   async revoke(key: UserKey, except: string | undefined): Promise<{ readonly revoked: number; readonly copied: boolean }> {
-    const revoked = await this.#parts.sessions.revoke(key, except)
-    return { revoked, copied: await this.#parts.copied() }
+    const { count, sids } = await this.#parts.sessions.revokeListed(key, except)
+    return { revoked: count, copied: await this.#parts.copied(sids) }
   }
 }
 

@@ -145,7 +145,7 @@ function openSessions(options: OpenIdentitiesOptions, counters: SessionCounters,
       usesFacets,
       addressOf,
     },
-    administration: new SessionAdministration({ store, sessions, copied: () => copies?.confirmed() ?? Promise.resolve(true) }),
+    administration: new SessionAdministration({ store, sessions, copied: sids => copies?.confirmed(sids) ?? Promise.resolve(true) }),
     close: () => {
       streams.close()
       subscription?.close()

@@ -198,7 +198,13 @@ export class Sessions {
 
   /** Ends all sessions of a user, less `except`. Returns how many. After a failure, a repetition goes on where it ended. */
   async revoke(key: UserKey, except?: string): Promise<number> {
-    return this.#endAll(key, await this.#store.doom(key, except))
+    return (await this.revokeListed(key, except)).count
+  }
+
+  /** The same, and returns their ids too. */
+  async revokeListed(key: UserKey, except?: string): Promise<{ readonly count: number; readonly sids: readonly string[] }> {
+    const sids = await this.#store.doom(key, except)
+    return { count: await this.#endAll(key, sids), sids }
   }
 
   async #endAll(key: UserKey, sids: readonly string[]): Promise<number> {

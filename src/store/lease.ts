@@ -20,6 +20,8 @@ export interface Lease {
   readonly hasEntry: boolean
   /** Identifies this holding, for a later fetch of the same process that takes its place. */
   readonly token: string
+  /** Calls `listener` once, when another process waits for this lease, or at once if one does already. Never after the release. */
+  whenAwaited(listener: () => void): void
   /** Releases the lease and wakes the followers. Later calls do nothing. */
   release(outcome: Outcome): void
 }

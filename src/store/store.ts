@@ -27,6 +27,9 @@ export class BodyGone extends Error {
   override readonly name = 'BodyGone'
 }
 
+/** The body is lost to a reader that was too slow for it. Others may read it on. */
+export class FellBehind extends BodyGone {}
+
 export interface Stored {
   readonly meta: Metadata
   readonly body: Body

@@ -73,8 +73,8 @@ tap.test('/v1/stats shows the counters, the hit ratio, the store and the log', a
 
 tap.test('/v1/origins, /v1/replicas and /v1/config show what they are named for', async (t) => {
   const { ask, parts } = await listen(t)
-  t.same((await ask('/v1/origins')).json(), { origins: parts.origins.status().map(server => ({ ...server, requests: null, errors: null, p50: null, p99: null, lastError: null })) })
-  t.same((await ask('/v1/replicas')).json(), { replicas: await parts.purgeLog.replicas() })
+  t.same((await ask('/v1/origins')).json(), { origins: parts.origins.status().map(server => ({ ...server, requests: 0, errors: 0, p50: null, p99: null, lastError: null })) })
+  t.same((await ask('/v1/replicas')).json(), { replicas: (await parts.purgeLog.replicas()).map(replica => ({ ...replica, ...parts.ownState(), seenMs: T0 })) })
   t.same((await ask('/v1/config')).json(), { redis: { url: 'redis://***@redis:6379' } })
 })
 

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { createAdmin } from '../../src/admin/admin.ts'
 import type { WorkerGroup, WorkerReport } from '../../src/admin/workers.ts'
 import { Counters } from '../../src/exchange/counters.ts'
+import { Observation } from '../../src/observe/observation.ts'
 import type { Metadata } from '../../src/policy/stored.ts'
 import { createLocalPurgeLog } from '../../src/store/purge/local-log.ts'
 import { createMemoryStore } from '../../src/store/memory/store.ts'
@@ -121,6 +122,7 @@ export function overLog(log: PurgeLog, over: Partial<Pick<PurgeLog, 'append' | '
     find: (id) => log.find(id),
     follow: over.follow ?? ((...args) => log.follow(...args)),
     isCaughtUp: () => log.isCaughtUp(),
+    lagMs: 0,
     replicas: over.replicas ?? (() => log.replicas()),
     close: () => log.close(),
   }
@@ -138,6 +140,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   const store = createMemoryStore({ maxBytes: 1 << 20, maxEntryBytes: 1 << 16, maxVariants: 8, clock })
   const purgeLog = createLocalPurgeLog({ clock })
   const counters = new Counters()
+  const observation = new Observation({ clock, historyMs: 3_600_000, top: { clock, sampleOneIn: 64, places: 256, mask: target => target } })
   const defaults: AdminParts = {
     tokens: [
       { name: 'dashboard', token: reader, scopes: ['read'] },
@@ -166,6 +169,8 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       return receipt
     },
     counters,
+    observation,
+    ownState: () => ({ host: 'web-1', pid: 7, version: '1.2.3', startedMs: T0, state: 'ok', lagMs: 0, memoryBytes: 1, requestsPerSecond: null, hitRatio: null, p99Ms: null }),
     routes: () => [{ id: 'api@*/', origin: 'api', mode: 'cache' }],
     linesDropped: () => 0,
     defaultPurgeWaitMs: 2_000,
@@ -182,6 +187,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
   await app.listen({ port: 0, host })
   t.teardown(async () => {
     await app.close()
+    observation.close()
   })
   const { port } = app.server.address() as AddressInfo
   return {

@@ -1,6 +1,10 @@
 // `springhouse sessions` against a real admin listener.
+import { Redis } from 'ioredis'
 import { test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
+import { eventually } from '../support/log.ts'
 import { startProxy } from '../support/proxy.ts'
+import { startRedis } from '../support/redis.ts'
 import { obedient, Visitor } from '../session/support.ts'
 import { run } from './command.ts'
 
@@ -34,4 +38,27 @@ test('list, show, patch, revoke and keys', async (t) => {
   t.match(await cli('revoke'), { code: 2, stderr: /either the id of a session, or --user/ })
   t.match(await cli('revoke', first, '--user', 'ann'), { code: 2 })
   t.match(await cli('list'), { code: 2, stderr: /--user/ })
+})
+
+// The guard: the status in `revoke`.
+test('a revocation that no Redis replica has confirmed exits with 3', async (t) => {
+  const master = await startRedis()
+  const copy = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
+  t.teardown(() => Promise.all([master.stop(), copy.stop()]))
+  const commands = new Redis(master.url)
+  t.teardown(() => commands.disconnect())
+  await eventually(async () => /state=online/.test(await commands.info('replication')))
+  const token = 'a-token-for-sessions-of-the-house'
+  const house = await startProxy(t, {
+    origin: obedient(),
+    clock: systemClock,
+    config: { sessions: { enabled: true }, redis: { url: master.url, commandTimeoutMs: 10_000 },
+      admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'operator', token, scopes: ['sessions'] }] } },
+  })
+  const visitor = new Visitor(house.port)
+  await visitor.do('{"login":"ann"}')
+  copy.kill('SIGSTOP')
+  const revoked = await run(t, ['sessions', 'revoke', '--user', 'ann'], { SPRINGHOUSE_ADMIN: house.app.adminUrl, SPRINGHOUSE_ADMIN_TOKEN: token })
+  t.match(revoked, { code: 3, stdout: '', stderr: /ended 1 session, but no Redis replica has confirmed it/ })
+  t.equal(await visitor.claims(), null, 'it has ended all the same')
 })

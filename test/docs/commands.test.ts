@@ -10,8 +10,8 @@ const scripts = Object.keys((JSON.parse(page('package.json')) as { scripts: Reco
 const services = Object.keys((parse(page('docker-compose.yml'), { merge: true }) as { services: Record<string, unknown> }).services)
 
 /** Programs that are no part of this project, and of whose arguments nothing is checked here. */
-const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sudo', 'systemctl',
-  'systemd-analyze', 'useradd', 'redis-cli'])
+const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sed', 'sudo', 'tee',
+  'systemctl', 'systemd-analyze', 'useradd', 'redis-cli'])
 
 /** Splits a command as a shell does, as far as pages need it. */
 function argumentsOf(command: string): string[] {
@@ -20,10 +20,11 @@ function argumentsOf(command: string): string[] {
 
 /** Returns what is wrong with one command. */
 async function problem(command: string): Promise<string | undefined> {
-  const args = argumentsOf(command.replaceAll(/^\(|\)$/g, ''))
+  const args = argumentsOf(command.replace(/^\w+=\$(?=\()/, '').replaceAll(/^\(|\)$/g, ''))
   while (/^\w+=/.test(args[0] ?? '')) args.shift()
   if (args[0] === 'sudo') args.shift()
-  const inside = args.indexOf('springhouse')
+  // kubectl exec deployment/springhouse -- springhouse stats
+  const inside = args[0] === 'kubectl' ? args.indexOf('springhouse', args.includes('--') ? args.indexOf('--') : args.length) : args.indexOf('springhouse')
   const runs = args[0] === 'docker' || args[0] === 'kubectl' || args[0] === 'npx' ? inside : inside === 0 ? 0 : -1
   if (args[0] === 'docker' && args[1] === 'compose') {
     const known = args.filter(arg => /^(?:redis|sessions|proxy(?:-a|-b)?|backend)$/.test(arg)).map(arg => arg.replace(/-[ab]$/, ''))

@@ -7,7 +7,7 @@ import { blocksOf, page, type Block } from './blocks.ts'
 const blocks = blocksOf(page('docs/caching-your-api.md'))
 
 t.test('the fields that each example sends are stored, served and purged by each of their tags', async t => {
-  const [sent] = blocks.filter(({ language }) => language === 'http')
+  const sent = blocks.find(({ language }) => language === 'http')
   const fields = (sent as Block).text.trim().split('\n').map(line => line.split(/: /)).map(([name = '', value = '']) => [name, value] as const)
   const house = await startProxy(t, { origin: (_request, response) => response.writeHead(200, Object.fromEntries(fields)).end('{}') })
   const status = async () => (await house.get('/products/7')).header('cache-status')
@@ -19,7 +19,7 @@ t.test('the fields that each example sends are stored, served and purged by each
   t.match(await status(), /fwd=uri-miss/)
 })
 
-/** What checks the syntax of a text on its standard input. */
+/** Programs that check the syntax of a text on their standard input. */
 const checkers: Readonly<Record<string, readonly [program: string, ...args: string[]]>> = {
   js: [process.execPath, '--input-type=module', '--check'],
   python: ['python3', '-c', 'import ast, sys; ast.parse(sys.stdin.read())'],

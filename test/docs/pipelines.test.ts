@@ -88,7 +88,7 @@ t.test('a replica that does not confirm makes it 3, and a Redis that is not ther
   t.same(await codes(t, house.app.adminUrl), all(4))
 })
 
-t.test('what may pass is tried three times, and nothing else', t => {
+t.test('a failure that may pass is tried three times, and no other', t => {
   const { github = '', jenkins = '' } = scripts()
   for (const script of [github, jenkins]) t.match(script, /case \$code in 4\|6\|7\) sleep 5 ;; \*\) break ;; esac/)
   t.same((parse(blockOf('yaml', 'gitlab')) as { purge: { retry: object } }).purge.retry, { max: 2, exit_codes: [4, 6, 7] })

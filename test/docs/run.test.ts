@@ -4,7 +4,8 @@ import { missingLine, runPage } from './run-page.ts'
 
 t.setTimeout(180_000)
 
-for (const path of ['docs/getting-started.md', 'docs/caching-your-api.md', 'docs/tags-and-purging.md']) t.test(path, test => runPage(test, path))
+for (const path of ['docs/getting-started.md', 'docs/caching-your-api.md', 'docs/tags-and-purging.md', 'docs/session-keys.md', 'docs/tokens.md'])
+  t.test(path, test => runPage(test, path))
 
 // Guards: the comparison of what is printed.
 t.test('a line that is not printed, or too early, is found', async t => {

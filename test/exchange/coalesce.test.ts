@@ -20,7 +20,7 @@ t.test('only the first settling of a fetch counts, and a later fetch is not dist
   const stamp = createLocalPurgeLog({ clock: manualClock() }).applied
   const lead = coalescer.beginFetch('k', stamp)
   const released: string[] = []
-  lead.hold({ hasEntry: false, token: 'a', release: outcome => {
+  lead.hold({ hasEntry: false, token: 'a', whenAwaited: () => {}, release: outcome => {
     released.push(outcome)
   } })
   t.equal(coalescer.joinFetch('k', { url }), lead)
@@ -111,7 +111,6 @@ t.test('followers wait for no client that does not read its response: it goes on
       asked++
       response.writeHead(200, stored).end(body)
     },
-    parts: { slowClientMs: 600_000 },
   })
   const stuck = await new Promise<IncomingMessage>(resolve => {
     open(bench.port, { path: '/a' }, resolve)

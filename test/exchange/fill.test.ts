@@ -109,7 +109,6 @@ t.test('requests that wait for a fetch do not wait for a client that does not re
     origin: (_, response) => {
       response.writeHead(200, { 'Cache-Control': 'max-age=60' }).end(body)
     },
-    parts: { slowClientMs: 1 },
   })
   const stuck = await new Promise<IncomingMessage>(resolve => {
     open(bench.port, { path: '/a' }, resolve)

@@ -60,7 +60,6 @@ export async function startHandler(t: { teardown(close: () => Promise<void>): vo
     coalesce: true,
     leases: undefined,
     coalesceWaitMs: 60_000,
-    slowClientMs: 5_000,
     otherRoutes: () => false,
     purgeWaitMs: 0,
     ...options.parts,

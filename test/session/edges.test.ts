@@ -1,21 +1,26 @@
 // Sessions at the edges: over HTTP/2, behind a trusted proxy, with large bodies, and with conflicts that do not end.
 import { connect } from 'node:http2'
 import t from 'tap'
+import { eventually } from '../support/log.ts'
 import { startProxy } from '../support/proxy.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 import { obedient, problem, seen, Visitor } from './support.ts'
 
 const answer = obedient()
+/** Called when a request for `/held` has arrived; its response waits for the result. */
+let held: (() => Promise<void>) | undefined
 /** The visitor whose session another request changes before each response to `/contended`. */
 let rival: Visitor | undefined
 const origin: OriginHandler = async (request, response, recorded) => {
+  if (request.url === '/held') await held?.()
   if (request.url === '/contended') await rival?.do({ data: { rival: Math.random() } })
   return answer(request, response, recorded)
 }
 
 const house = await startProxy(t, {
   origin,
-  config: { proxy: { host: '127.0.0.1', port: 0, h2c: true, trustProxy: ['127.0.0.1'] }, sessions: { enabled: true, anonymousPerMinute: 3 } },
+  config: { proxy: { host: '127.0.0.1', port: 0, h2c: true, trustProxy: ['127.0.0.1'] }, sessions: { enabled: true, anonymousPerMinute: 3 },
+    routes: [{ match: { path: '/held' }, origin: 'api', identity: { login: 'any' } }, { match: {}, origin: 'api' }] },
 })
 
 t.test('over HTTP/2, with cookies in several fields', async t => {
@@ -84,4 +89,19 @@ t.test('retry: five times, then 409; never with a body that was not kept', async
   rival = undefined
   t.equal(seen(await one.send('/contended', { 'X-Do': 'count' }, { method: 'POST', body: large })).body.length, large.length)
   t.match(await one.claims(), { data: { n: 1 } })
+})
+
+// The guard: Fill.onHead acts whether the client waits or not.
+t.test('an instruction in the response to a cacheable GET is carried out after its client has left', async t => {
+  const logins = async (): Promise<number> => Number(/session_writes_total\{operation="login",outcome="written"\} (\d+)/.exec((await house.admin('/metrics')).body.toString())?.[1])
+  const before = await logins()
+  const controller = new AbortController()
+  held = async () => {
+    controller.abort()
+    await eventually(() => house.log.length >= 0)
+  }
+  await t.rejects(fetch(`http://127.0.0.1:${house.port}/held`, { headers: { 'X-Do': '{"login":"ann"}', 'X-Cc': 'max-age=60' }, signal: controller.signal }))
+  await eventually(async () => await logins() === before + 1)
+  held = undefined
+  t.not((await new Visitor(house.port).send('/held', { 'X-Cc': 'max-age=60' })).header('cache-status')?.includes('hit'), true, 'nothing of it is stored')
 })

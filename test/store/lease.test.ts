@@ -100,6 +100,39 @@ async function startCluster(): Promise<RedisServer> {
   return server
 }
 
+t.test('the holder learns that another process waits, by one message at once, or by a renewal if that was lost', async t => {
+  const { raw, server, process } = await setting(t, await startRedis())
+  const messages: string[] = []
+  const listener = new Redis(server.url)
+  t.teardown(() => listener.disconnect())
+  listener.on('pmessage', (_pattern: string, _channel: string, message: string) => void (message !== '' && messages.push(message)))
+  await listener.psubscribe('*')
+  const [{ leases: a }, { leases: b }, { leases: c }] = [await process('a'), await process('b'), await process('c')]
+  let awaited = 0
+  const alone = await held(take(a))
+  alone.whenAwaited(() => awaited++)
+  alone.release('stored')
+  await eventually(async () => await raw.exists(name) === 0)
+  const lease = await held(take(a))
+  lease.whenAwaited(() => awaited++)
+  await elsewhere(take(b))
+  await eventually(() => awaited === 1)
+  await elsewhere(take(c))
+  await elsewhere(take(b))
+  lease.release('stored')
+  await eventually(() => messages.length >= 3)
+  t.same(messages.map(message => message.split(' ')[0]), ['awaited', 'stored', 'stored'], 'a lease without waiting processes publishes nothing')
+  t.equal(awaited, 1)
+
+  const { leases: brief } = await process('brief', 300)
+  const unheard = await held(take(brief))
+  await raw.hset(name, 'w:x', '')
+  await new Promise<void>(resolve => unheard.whenAwaited(resolve))
+  const next = await held(take(b, unheard.token))
+  await new Promise<void>(resolve => next.whenAwaited(resolve))
+  t.pass('and so does the process that takes over a lease for which others wait')
+})
+
 t.test('every key has a time to live, and none holds a byte of a request', async t => {
   const { raw, process } = await setting(t, await startRedis())
   const [{ leases: a }, { leases: b }] = [await process('a'), await process('b')]

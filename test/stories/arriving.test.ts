@@ -237,26 +237,114 @@ t.test('a response that turns out too large goes on for all that read it, and is
   test.equal(await other.end(), 'onetwothree')
 })
 
-// The guard: mayRefetch in deliver.ts makes it a ResumedBody; OriginRemainder compares what the client has.
+// The guards: the checksum in RepeatedBody (exchange/deliver/resumed-body.ts); joinFetch in exchange/continuation.ts, without which each
+// of them fetches.
 for (const [what, rest, ends] of [['has the same', 'onetwo', 'onetwo'], ['has something else', 'ONETWO', 'one (cut)']] as const) {
   for (const fields of [sized, storable]) {
-    t.test(`if the fetch breaks off and the origin ${what}, ${'content-length' in fields ? 'with' : 'without'} a length, each follower: ${ends}`, async test => {
+    const length = 'content-length' in fields ? 'with' : 'without'
+    t.test(`if the fetch breaks off and the origin ${what}, ${length} a length, it is fetched once more, and each follower: ${ends}`, async test => {
       const { held, read: get } = await scene(test)
       const lead = get()
       const response = await held.begin(0, fields, 'one')
       await (await lead).has('one')
-      const others = [await get(), await get()]
+      const others = [await get(), await get(), await get()]
       for (const other of others) await other.has('one')
       response.destroy()
       test.equal(await (await lead).end(), 'one (cut)')
-      for (const nth of [1, 2]) (await held.begin(nth, fields, rest)).end()
+      const again = await held.begin(1, fields, rest.slice(0, 4))
+      again.end(rest.slice(4))
       for (const other of others) test.equal(await other.end(), ends)
-      const next = get()
-      ;(await held.begin(3, sized, 'newest')).end()
-      test.equal(await (await next).end(), 'newest', 'and nothing of it is stored')
+      test.equal(await (await get()).end(), rest, 'which is stored')
+      test.equal(held.all.length, 2)
     })
   }
 }
+
+everyStore.test('a fetch that breaks off is fetched once for those that read it and those that wait, in both processes', holding, async (test, fleet) => {
+  const lead = fleet.a.open('/a')
+  const response = await fleetHeld.begin(0, sized, 'one')
+  await new Reader(await lead).has('one')
+  const reading = [new Reader(await fleet.a.open('/a')), new Reader(await fleet.a.open('/a'))]
+  for (const reader of reading) await reader.has('one')
+  const before = await fleet.waits()
+  const elsewhere = [fleet.b.get('/a'), fleet.b.get('/a')]
+  await eventually(async () => await fleet.waits() === before + 2)
+  response.destroy()
+  ;(await fleetHeld.begin(1, sized, 'one')).end('two')
+  for (const reader of reading) test.equal(await reader.end(), 'onetwo')
+  for (const other of elsewhere) {
+    const body = await other.then(answer => answer.body.toString(), () => 'cut')
+    test.equal(body, 'onetwo')
+  }
+  test.equal(fleet.asked(), 2)
+})
+
+// The guard: `decide` in readingFrom and storedNow (exchange/continuation.ts).
+t.test('if the response depends on the request by then, a follower that it does not match fetches for itself', async test => {
+  const { held, read: get } = await scene(test)
+  const lead = get({ 'X-Lang': 'en' })
+  const response = await held.begin(0, sized, 'one')
+  await (await lead).has('one')
+  const english = await get({ 'X-Lang': 'en' })
+  const spanish = await get({ 'X-Lang': 'es' })
+  for (const other of [english, spanish]) await other.has('one')
+  response.destroy()
+  ;(await held.begin(1, { ...sized, vary: 'X-Lang' }, 'one')).end('two')
+  test.equal(held.all[1]?.request.headers['x-lang'], 'en')
+  ;(await held.begin(2, { ...sized, vary: 'X-Lang' }, 'one')).end('dos')
+  test.same([await english.end(), await spanish.end()], ['onetwo', 'onedos'])
+})
+
+t.test('if the response is for one client by then, each follower fetches for itself', async test => {
+  const { held, read: get } = await scene(test)
+  const mine = { ...sized, 'cache-control': 'private' }
+  const lead = get()
+  const response = await held.begin(0, sized, 'one')
+  await (await lead).has('one')
+  const others = [await get(), await get()]
+  for (const other of others) await other.has('one')
+  response.destroy()
+  ;(await held.begin(1, mine, 'one')).end('TWO')
+  for (const nth of [2, 3]) (await held.begin(nth, mine, 'one')).end(`tw${nth}`)
+  test.same(new Set([await others[0]?.end(), await others[1]?.end()]), new Set(['onetw2', 'onetw3']))
+  test.equal(held.all.length, 4)
+})
+
+t.test('if the second fetch breaks off as well, the response of each follower is truncated', async test => {
+  const { held, read: get } = await scene(test)
+  const lead = get()
+  const response = await held.begin(0, sized, 'one')
+  await (await lead).has('one')
+  const others = [await get(), await get()]
+  for (const other of others) await other.has('one')
+  response.destroy()
+  const again = await held.begin(1, sized, 'onet')
+  for (const other of others) await other.has('onet')
+  again.destroy()
+  for (const other of others) test.equal(await other.end(), 'onet (cut)')
+  test.equal(held.all.length, 2)
+})
+
+// The guard: `received` in #openPart and #combine (exchange/fill/response-storer.ts): without it the second client waits for the end.
+t.test('the same range is read as it arrives, and goes on if the fetch breaks off', async test => {
+  const { held, read: get } = await scene(test)
+  const part = { ...storable, 'content-range': 'bytes 2-7/10', 'content-length': '6' }
+  const range = { Range: 'bytes=2-7' }
+  const lead = get(range)
+  const response = await held.begin(0, part, 'one', 206)
+  await (await lead).has('one')
+  const others = [await get(range), await get(range)]
+  for (const other of others) {
+    await other.has('one')
+    test.equal(other.response.headers['content-range'], 'bytes 2-7/10')
+  }
+  response.destroy()
+  const again = await held.begin(1, part, 'onet', 206)
+  test.equal(held.all[1]?.request.headers.range, 'bytes=2-7')
+  again.end('wo')
+  for (const other of others) test.equal(await other.end(), 'onetwo')
+  test.equal(held.all.length, 2)
+})
 
 // The guards: mayMatch in joinFetch (exchange/coalesce/coalescer.ts), and purgeState in exchange/coalesce/reading.ts for requests that waited.
 for (const [what, invalidate] of Object.entries({

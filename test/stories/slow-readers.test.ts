@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { open } from '../support/client.ts'
 import { eventually } from '../support/log.ts'
 import { startProxy, type TestProxy } from '../support/proxy.ts'
+import { ranged } from '../support/ranged-origin.ts'
 import type { OriginHandler } from '../support/scripted-origin.ts'
 import { everyStore } from './fleet.ts'
 
@@ -32,7 +33,7 @@ function whole(response: Readable): Promise<string> {
 const sending = (sized: boolean, bytes = body): OriginHandler => (_request, response) =>
   void response.writeHead(200, { ...storable, ...(sized && { 'content-length': bytes.length }) }).end(bytes)
 
-// The guard: #handOver in exchange/fill/fill.ts. Without it the lead is released after five seconds, and the follower fetches.
+// The guard: isHeldBy('client') in setPace (exchange/fill/sharing.ts). Without it the lead is released after five seconds, and the follower fetches.
 for (const sized of [true, false]) {
   everyStore.test(`a client that reads nothing leads, and the next one has all of it: ${sized ? 'with' : 'without'} a length`, () => sending(sized), async (test, fleet) => {
     const stuck = await fleet.a.open('/a')
@@ -42,6 +43,20 @@ for (const sized of [true, false]) {
     test.equal(await whole(stuck.resume()), digest(body), 'and later it has all of it too')
     test.equal(fleet.asked(), 1)
   })
+}
+
+// The guards: whenAwaited in hold() (exchange/coalesce/coalescer.ts) for the whole; for a range, `received` in exchange/fill/response-storer.ts.
+// Without them the other replica fetches after `coalesceWait`.
+for (const [what, headers] of [['the whole', {}], ['a range', { Range: 'bytes=5-' }]] as const) {
+  everyStore.test(`a client that reads nothing leads, and another replica waits for ${what}: it has all of it from the same fetch`, () =>
+    ranged({ body, fields: { ...storable, 'ETag': '"v"' } }), async (test, fleet) => {
+    const stuck = await fleet.a.open('/a', headers)
+    stuck.pause()
+    const wanted = digest(body.subarray('Range' in headers ? 5 : 0))
+    for (const replica of [fleet.b, fleet.a]) test.equal(digest((await replica.get('/a', headers)).body), wanted)
+    test.equal(await whole(stuck.resume()), wanted, 'and later it has all of it too')
+    test.equal(fleet.asked(), 1)
+  }, { config: { coherence: { leaseMs: 60_000 } } })
 }
 
 /** Where the first response of the origin stops, until the test lets it go on. Within the first stop every window holds all bytes. */

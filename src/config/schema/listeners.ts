@@ -120,6 +120,9 @@ export const observeSchema = section({
     prose: 'The lists of `GET /v1/top` take the first 50 requests of a second, and one in so many of the others. Lower: more exact, and more work for each request.' }),
   topKeys: whole({ min: 16, max: 1024, default: 256,
     prose: 'Names in each list of `GET /v1/top`. A name that has more than one part in so many of all requests is never missing.' }),
+  reportMs: millis({ min: 1 * SECOND, max: MINUTE, default: 5 * SECOND,
+    prose:
+      'With Redis, how often each process writes its numbers for the others, at most 4 KiB. While a page or a command shows the numbers of all replicas, each writes them every second. A replica is shown as silent after three of these intervals.' }),
 }, 'The numbers of requests that the process keeps.')
 
 export const coherenceSchema = section({

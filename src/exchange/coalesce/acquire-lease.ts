@@ -17,8 +17,8 @@ export interface ContendParts {
 
 /** The request that waits for its turn. */
 export interface LeaseWaiter {
-  /** The response to its client: once the client has left, nothing is waited for or sent to Redis. */
-  readonly response: ClientResponse
+  /** The response to its client: once the client has left, nothing is waited for or sent to Redis. undefined: no client waits. */
+  readonly response: ClientResponse | undefined
   /** The token of a holder that has been waited for long enough; '': nobody. */
   readonly stealFrom: string
 }
@@ -40,7 +40,7 @@ const mostWaitedMs = 60_000
 
 /**
  * Waits for the turn of this leader: at once, or when the process that holds the lease is done. Never rejects.
- * @param waiter undefined: no client waits
+ * @param waiter undefined: no client waits, and no holder is known
  */
 export async function acquireLease(parts: ContendParts, asked: RoutedRequest, lead: Fetch, waiter?: LeaseWaiter): Promise<LeaseTurn> {
   const patience = new HolderWait(parts.coalesceWaitMs)

@@ -48,6 +48,7 @@ export class Fetch {
   #isOver = false
   #patience: NodeJS.Timeout | undefined
   #lease: Lease | undefined
+  #isAwaitedElsewhere = false
 
   constructor(stamp: LogPosition, fetches: Fetches) {
     this.stamp = stamp
@@ -57,6 +58,10 @@ export class Fetch {
   /** Takes charge of the lease under which other processes wait for this fetch as well. */
   hold(lease: Lease): void {
     this.#lease = lease
+    lease.whenAwaited(() => {
+      this.#isAwaitedElsewhere = true
+      this.#source?.open()?.await()
+    })
   }
 
   /** The origin is contacted now. From now on followers wait for a bounded time. */
@@ -78,6 +83,7 @@ export class Fetch {
     if (this.#isOver) return
     this.#source = source
     if (this.#followers.length > 0) this.#admit(this.#followers.splice(0))
+    if (this.#isAwaitedElsewhere) source.open()?.await()
   }
 
   #admit(followers: readonly Follower[]): void {
@@ -150,10 +156,19 @@ export class Coalescer {
    * match the URL is not shared. Its response may be older than the purge, and this request is younger.
    */
   joinFetch(key: string, asked: { readonly url: Addressed }): Fetch | undefined {
-    const lead = this.#leads.get(key)
-    if (lead === undefined || this.#log.mayMatch(lead.stamp, asked.url)) return undefined
-    lead.joined = true
+    const lead = this.#shared(key, asked)
+    if (lead !== undefined) lead.joined = true
     return lead
+  }
+
+  /** True if there is a lead that this request could wait for. For a request that will not wait: no other request takes over a fetch for it. */
+  isFetched(key: string, asked: { readonly url: Addressed }): boolean {
+    return this.#shared(key, asked) !== undefined
+  }
+
+  #shared(key: string, asked: { readonly url: Addressed }): Fetch | undefined {
+    const lead = this.#leads.get(key)
+    return lead === undefined || this.#log.mayMatch(lead.stamp, asked.url) ? undefined : lead
   }
 
   /** Becomes the lead for a key, in the place of an older one that may no longer be joined. */

@@ -5,7 +5,7 @@ import type { Stored } from '../../store/store.ts'
 export interface SharedResponse extends Stored {
   /** The position of the first byte that can still be read before the end has come. */
   readonly availableFrom: number
-  /** A follower cannot read it, and waits for its end: no reader is to hold it up. */
+  /** A follower cannot read it, perhaps in another process, and waits for its end: no reader is to hold it up. */
   await(): void
 }
 

@@ -11,7 +11,7 @@ import type { Body, Stored } from '../../store/store.ts'
 import type { ClientExchange, ExchangeObserver, RoutedExchange } from '../client/exchange.ts'
 import { writable } from '../client/response.ts'
 import { MultipartBody } from './multipart.ts'
-import { ResumedBody, type SentBytes } from './resumed-body.ts'
+import { ResumedBody, type Continuation, type SentBytes } from './resumed-body.ts'
 import { sendHead } from '../client/sending.ts'
 import { unconditionalFields } from '../../forwarding/request-fields.ts'
 
@@ -33,6 +33,11 @@ export interface DeliverParts {
   readonly observer: ExchangeObserver
   /** This hop's Via member for responses. */
   readonly via: string
+  /**
+   * Finds where a response goes on whose body was lost: in a fetch that all its readers share (Continuation.shared).
+   * @param from the first byte that is needed
+   */
+  continuation(exchange: RoutedExchange, lost: Metadata, from: number): ReturnType<Continuation['shared']>
 }
 
 /**
@@ -73,16 +78,25 @@ export function deliverStored(exchange: RoutedExchange, stored: Stored, occasion
   return send(exchange, 206, multipartHead, multipart, 0, multipart.length)
 }
 
-// An incomplete response cannot be resumed: its full length is unknown. `only-if-cached` forbids contacting the origin (RFC 9111 §5.2.1.7).
+// A part goes on only for the very Range that brought it: for another one it is not known what the origin would send. `only-if-cached`
+// forbids contacting the origin (RFC 9111 §5.2.1.7).
 function mayRefetch({ routed: { request } }: RoutedExchange, { part }: Metadata): boolean {
-  return part === undefined && !request.directives.onlyIfCached
+  return (part === undefined || part.requestedRange === request.range) && !request.directives.onlyIfCached
 }
 
-function continued({ routed }: RoutedExchange, stored: Stored, { origins, observer }: DeliverParts): ResumedBody {
-  const { request: { target }, route: { origin, forwarding: { retryOn } } } = routed
-  return new ResumedBody(stored, sink => {
-    observer.count('bodiesContinued')
-    return origins.request({ origin, method: 'GET', target, fields: unconditionalFields(routed.forwarded), retryOn }, sink)
+function continued(exchange: RoutedExchange, stored: Stored, parts: DeliverParts): ResumedBody {
+  const { request: { target, range, ifRange }, route: { origin, forwarding: { retryOn } }, forwarded } = exchange.routed
+  return new ResumedBody(stored, {
+    shared: (from) => {
+      parts.observer.count('bodiesContinued')
+      return parts.continuation(exchange, stored.meta, from)
+    },
+    alone: sink => {
+      const fields = unconditionalFields(forwarded)
+      if (stored.meta.part !== undefined && range !== undefined) fields.push('range', range)
+      if (stored.meta.part !== undefined && ifRange !== undefined) fields.push('if-range', ifRange)
+      return parts.origins.request({ origin, method: 'GET', target, fields, retryOn }, sink)
+    },
   })
 }
 
@@ -96,7 +110,7 @@ const contentType: ReadonlySet<string> = new Set(['content-type'])
  */
 export async function deliverRest(exchange: RoutedExchange, stored: Stored, already: SentBytes, parts: DeliverParts): Promise<void> {
   const { response } = exchange
-  const isProven = already.start === 0 || strongValidator(stored.meta) !== undefined
+  const isProven = mayRefetch(exchange, stored.meta) && (already.start === 0 || strongValidator(stored.meta) !== undefined)
   const rest = (isProven ? continued(exchange, stored, parts) : new ResumedBody(stored, undefined)).resume(already, stored.meta.bodyBytes)
   try {
     await writable(response)

@@ -8,18 +8,9 @@ const bits: Readonly<Record<Holder, number>> = { client: 1, store: 2, readers: 4
 
 /** The origin is paused while anybody holds it up. */
 export class BackPressure {
-  readonly #clientTooSlow: () => void
-  readonly #slowClientMs: number
   #origin: OriginExchange | undefined
   /** A bit for each that holds it up. */
   #holders = 0
-  #patience: NodeJS.Timeout | undefined
-
-  /** @param clientTooSlow called once, when the client first held it up `slowClientMs` milliseconds ago, unless `end` came before */
-  constructor(slowClientMs: number, clientTooSlow: () => void) {
-    this.#slowClientMs = slowClientMs
-    this.#clientTooSlow = clientTooSlow
-  }
 
   /** Sets the exchange to pause. */
   on(origin: OriginExchange): void {
@@ -28,7 +19,6 @@ export class BackPressure {
 
   hold(who: Holder): void {
     this.#holders |= bits[who]
-    if (who === 'client') this.#patience ??= setTimeout(this.#clientTooSlow, this.#slowClientMs)
     this.#origin?.pause()
   }
 
@@ -40,15 +30,5 @@ export class BackPressure {
   /** True while it is held up by that one. */
   isHeldBy(who: Holder): boolean {
     return (this.#holders & bits[who]) !== 0
-  }
-
-  /** The client receives no more from this fill, and holds nobody up. */
-  clientGone(): void {
-    clearTimeout(this.#patience)
-    this.release('client')
-  }
-
-  end(): void {
-    clearTimeout(this.#patience)
   }
 }

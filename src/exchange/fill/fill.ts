@@ -31,7 +31,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly client: FillClient
   readonly #owner: FillOwner
   readonly #requestTimeMs: number
-  readonly #pressure: BackPressure
+  readonly #pressure = new BackPressure()
   readonly #sharing: Sharing
   readonly #wanted: WantedContent
   readonly #standIn: StaleStandIn
@@ -55,9 +55,6 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     this.#wanted = new WantedContent(plan, exchange.routed)
     this.client = new FillClient(parts, exchange, plan, this)
     this.#requestTimeMs = parts.clock.now()
-    // No follower in this process waits for this client. If it blocks the fill for `slowClientMs`, the lead is released, and a
-    // follower in another process may fetch. The store keeps the response that was requested last.
-    this.#pressure = new BackPressure(parts.slowClientMs, () => plan.lead?.settle('failed'))
     this.#sharing = new Sharing(this, this.#pressure, owner.windows)
     this.#standIn = new StaleStandIn(this)
   }
@@ -92,8 +89,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onHead(status: number, fields: FieldLines): void {
     this.#standIn.end()
-    // Nothing of the response is stored or sent before the identity of a waiting client has acted on it.
-    const acting = this.client.waits ? this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false }) : undefined
+    // Nothing of the response is stored or sent before the identity of the client has acted on it, whether the client has left or not.
+    const acting = this.exchange.identified?.onResponse({ status, fields, position: undefined, repeatable: false })
     if (acting === undefined) return this.#takeHead(status, fields)
     let refused: SpringhouseError | undefined
     const acted = acting.then(() => undefined, (error: unknown) => {
@@ -208,7 +205,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.client.waits) {
       if (this.#state === 'relaying' && !this.client.write(chunk)) this.#pressure.hold('client')
       // Where a part lies may depend on the length.
-      const arriving = this.#state === 'completing' && this.#announcedBytes >= 0 ? this.#sharing.open() : undefined
+      const arriving = this.#state === 'completing' && this.storer.arrivesWhole && this.#announcedBytes >= 0 ? this.#sharing.open() : undefined
       if (arriving !== undefined) void serveArriving(this, arriving)
     }
     this.#sharing.setPace()
@@ -276,7 +273,6 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     const plan = { ...this.#planAgain, answering: this.client.waits }
     this.client.release()
     this.#state = 'done'
-    this.#pressure.end()
     this.exchange.notStored = undefined
     new Fill(this.parts, this.exchange, plan, this.#owner).start()
   }
@@ -315,7 +311,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
 
   onReleased(): void {
     this.#standIn.end()
-    this.#pressure.clientGone()
+    this.#pressure.release('client')
   }
 
   #giveUp(): void {
@@ -328,7 +324,6 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   settle(outcome: Outcome = 'failed'): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    this.#pressure.end()
     this.plan.lead?.settle(outcome)
     this.#owner.ended()
   }

@@ -20,8 +20,6 @@ export interface FillParts extends DeliverParts {
   readonly hitForMiss: HitForMiss
   /** The last responses that were not stored, for explain. */
   readonly unstored: UnstoredLog
-  /** How long followers wait for a fetch that its client holds up, in milliseconds. */
-  readonly slowClientMs: number
 }
 
 /** The reason of the request to the origin, and the consequences of its response. */

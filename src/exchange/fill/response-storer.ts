@@ -1,7 +1,7 @@
 // The store's side of a fill: decides how the origin's response is stored; RFC 9111 §3, §3.3 and §3.4.
 import { hasField, withoutFields } from '../../http/fields.ts'
 import { isEventStream } from '../../http/media-type.ts'
-import { combinedPart, isAll, maxCombinedBytes } from '../../policy/combine.ts'
+import { combinedPart, isAll, maxCombinedBytes, offsetOf } from '../../policy/combine.ts'
 import { contentFields, receivedContent, partBytes } from '../../policy/part.ts'
 import type { NotStoredReason } from '../../policy/reasons.ts'
 import { assessResponse, type ReceivedHead } from '../../policy/storable.ts'
@@ -26,6 +26,8 @@ export class ResponseStorer {
   #combining: CombiningWriter | undefined
   #head: ReceivedHead | undefined
   #meta: Metadata | undefined
+  /** The response as it is received, without the stored part that it may be combined with. */
+  #received: Metadata | undefined
   #notStored: NotStoredReason | undefined = 'incomplete'
   /** How long the body must be if it is what its head says; undefined: as long as it is. */
   #expectedBytes: number | undefined
@@ -47,9 +49,14 @@ export class ResponseStorer {
     return this.open ? this.#meta?.variant : undefined
   }
 
-  /** The response as it is being stored, if the body is stored as it arrives and whole. */
+  /** The response as it is received, if its bytes are stored; not the stored part that it may be combined with. */
   get arriving(): Metadata | undefined {
-    return this.open && this.#combining === undefined && this.whole ? this.#meta : undefined
+    return this.open ? this.#received : undefined
+  }
+
+  /** True if the complete response is received, and stored as it arrives. */
+  get arrivesWhole(): boolean {
+    return this.open && this.#combining === undefined && this.whole
   }
 
   /** True if the complete response results, not a part. */
@@ -105,7 +112,7 @@ export class ResponseStorer {
   }
 
   #open(key: string, meta: Metadata): void {
-    this.#meta = meta
+    this.#meta = this.#received = meta
     this.#writer = this.#parts.store.write(key, meta)
   }
 
@@ -141,6 +148,7 @@ export class ResponseStorer {
     const stored = { part: old.meta.part, body: old.body, bodyBytes: old.meta.bodyBytes }
     this.#combining = new CombiningWriter(this.#parts.store.write(key, this.#meta), stored, arriving)
     this.#writer = this.#combining
+    this.#received = fresh
     return true
   }
 
@@ -229,6 +237,16 @@ export class ResponseStorer {
     } catch {
       return undefined
     }
+  }
+
+  /** Returns the committed response as it was received: without the part that it was combined with. Never rejects. */
+  async storedAsReceived(): Promise<Stored | undefined> {
+    const stored = await this.stored()
+    const [range] = this.#received?.part?.ranges ?? []
+    if (stored === undefined || this.#received === undefined || this.#combining === undefined || range === undefined) return stored
+    const offset = stored.meta.part === undefined ? range.start : offsetOf(stored.meta.part, range.start)
+    const meta = { ...this.#received, bodyBytes: range.end - range.start }
+    return { meta, body: { bytes: undefined, read: (start, end) => stored.body.read(offset + start, offset + end) } }
   }
 
   /** Renews an entry that a 304 confirmed, and returns whether that succeeded. If the store fails, the next request revalidates. Never rejects. */

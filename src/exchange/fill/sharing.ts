@@ -86,7 +86,7 @@ export class Sharing implements SharedSource, TeeListener {
     this.#early?.release()
     if (this.#tee === undefined) return
     if (last !== undefined) this.#tee.push(last)
-    this.#tee.complete(() => this.#fill.storer.stored())
+    this.#tee.complete(() => this.#fill.storer.storedAsReceived())
   }
 
   /** No more bytes arrive. */

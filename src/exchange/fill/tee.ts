@@ -1,7 +1,7 @@
 // The tee of a fill: clients read a response while it arrives for the store.
 import { crc32 } from 'node:zlib'
 import type { Metadata } from '../../policy/stored.ts'
-import { BodyGone, type Body, type Stored } from '../../store/store.ts'
+import { BodyGone, FellBehind, type Body, type Stored } from '../../store/store.ts'
 import type { SharedResponse } from '../coalesce/shared-response.ts'
 import type { SentBytes } from '../deliver/resumed-body.ts'
 import type { EarlyBytes } from './early-bytes.ts'
@@ -205,7 +205,7 @@ export class Tee implements Body, SharedResponse {
     this.await()
     while (this.#find === undefined) await this.#more()
     const stored = await this.#found()
-    if (stored === undefined) throw new BodyGone('the response is not stored')
+    if (stored === undefined) throw this.#state === 'broken' ? new BodyGone('the fetch broke off') : new FellBehind('the response is not stored')
     return stored.body.read(at, Math.min(end, stored.meta.bodyBytes))
   }
 

@@ -10,26 +10,42 @@ const keyMs = 60_000
 /** Confirms that earlier writes were copied. WAIT blocks its connection, so it has its own, which is made at the first use. */
 export class SessionCopies {
   readonly #connections: RedisConnections
-  readonly #key: string
+  readonly #prefix: string
   #client: RedisClient | undefined
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(connections: RedisConnections, prefix: string) {
     this.#connections = connections
-    this.#key = `${prefix}:{session-copies}`
+    this.#prefix = prefix
   }
 
   /**
-   * True if every write before this call is on a Redis replica, or there is none. False if that is not known, and in a cluster, which
-   * has several masters.
+   * True if the ends of these sessions are on a Redis replica each, or there is none. False if that is not known. Without a cluster, one
+   * reply covers every write before this call.
    */
-  async confirmed(): Promise<boolean> {
+  async confirmed(sids: readonly string[]): Promise<boolean> {
     const client = this.#client ??= this.#connections.dedicated()
-    if (client instanceof Cluster) return false
-    const confirmed = this.#last.then(() => isCopied(client, this.#key)).catch((error: unknown) => isRefusal(error))
+    const look = client instanceof Cluster ? () => areCopied(client, this.#prefix, sids) : () => isCopied(client, `${this.#prefix}:{session-copies}`)
+    const confirmed = this.#last.then(look).catch((error: unknown) => isRefusal(error))
     this.#last = confirmed
     return confirmed
   }
+}
+
+/** Checks one session after the other, because each may have another master, and stops at the first that is not copied. */
+async function areCopied(client: Cluster, prefix: string, sids: readonly string[]): Promise<boolean> {
+  if (client.status !== 'ready') await withDeadline(new Promise(resolve => client.once('ready', resolve)), waitMs)
+  for (const sid of sids) {
+    // The same slot as the session. WAIT goes to the server of that slot, over the same connection as the write.
+    const key = `${prefix}:{s:${sid}}:copied`
+    const replies = await withDeadline(client.pipeline().set(key, '', 'PX', keyMs).role().wait(1, waitMs).unlink(key).exec() as Promise<[Error | null, unknown][]>, waitMs * 2)
+    const [failed] = replies.flatMap(([error]) => error ?? [])
+    if (failed !== undefined) throw failed
+    const [, described, waited] = replies.map(([, reply]) => reply)
+    const [role, , replicas] = described as [string, unknown, unknown]
+    if (role !== 'master' || !Array.isArray(replicas) || (replicas.length > 0 && Number(waited) === 0)) return false
+  }
+  return true
 }
 
 async function isCopied(client: Redis, key: string): Promise<boolean> {

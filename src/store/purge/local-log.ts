@@ -2,11 +2,12 @@
 import type { Clock } from '../../clock.ts'
 import type { LogPosition } from '../../policy/stored.ts'
 import { foldedPurge } from './invalidation.ts'
-import type { PurgeLog } from './log.ts'
+import type { PurgeLog, PurgeTimings } from './log.ts'
 import { PurgeTable, type PurgeTableOptions } from './table.ts'
 
 export interface LocalPurgeLogOptions extends PurgeTableOptions {
   readonly clock: Clock
+  readonly timings?: PurgeTimings | undefined
 }
 
 /** The name of the only replica. */
@@ -36,8 +37,12 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
     append: async (purge, _waitMs, by) => {
       count++
       const id = stamp()
+      const startedMs = clock.monotonic()
       if (purge.implicit === true) table.invalidate(id, clock.now(), foldedPurge(purge))
       else table.apply({ id, atMs: clock.now(), purge, by })
+      const tookMs = clock.monotonic() - startedMs
+      options.timings?.appended(tookMs)
+      if (purge.implicit !== true) options.timings?.acknowledged(tookMs)
       return { id, soft: purge.soft, replicas: { live: 1, acknowledged: 1 }, copied: true }
     },
     recent: (limit, before) => table.recent(limit, before),
@@ -47,6 +52,7 @@ export function createLocalPurgeLog(options: LocalPurgeLogOptions): PurgeLog {
       return { copied: true }
     },
     isCaughtUp: () => true,
+    lagMs: 0,
     unrecorded: 0,
     replicas: async () => [{ id: ownReplica, applied: table.latest }],
     close: async () => {},

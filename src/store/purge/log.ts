@@ -36,6 +36,14 @@ export interface PurgeReceipt {
   readonly copied: boolean
 }
 
+/** Takes how long purges took, in milliseconds. */
+export interface PurgeTimings {
+  /** A record was appended. */
+  appended(ms: number): void
+  /** Every live replica has applied a purge that is not implicit, so long after its append began. */
+  acknowledged(ms: number): void
+}
+
 /** valid; stale (a soft purge came after it); dead (a hard purge came after it: never served, never validated). */
 export type Verdict = 'valid' | 'stale' | 'dead'
 
@@ -100,6 +108,8 @@ export interface PurgeLog {
    * Always true for a log that lives in this process.
    */
   isCaughtUp(): boolean
+  /** Milliseconds since the last confirmed read of the log; 0 for a log that lives in this process. */
+  readonly lagMs: number
   /** Implicit purges that apply in this process, and are not recorded for the others yet. */
   readonly unrecorded: number
   /** Returns the live replicas, including this one. */

@@ -1,4 +1,8 @@
 // Probes of what the process knows of its traffic.
+import { Redis } from 'ioredis'
+import { systemClock } from '../../../src/clock.ts'
+import { eventually } from '../../support/log.ts'
+import { startRedis } from '../../support/redis.ts'
 import { each, type Probe, type Under } from './probe.ts'
 
 async function read<T>(house: Under, path: string): Promise<T> {
@@ -50,4 +54,23 @@ export const observe: Readonly<Record<string, Probe>> = {
       return (await read<{ items: unknown[] }>(house, '/v1/top?limit=256')).items.length
     },
   }),
+  'observe.reportMs': async (t, path) => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const client = new Redis(redis.url)
+    t.teardown(() => client.disconnect())
+    const probe = each({
+      values: ['2s', '20s'],
+      expected: [true, false],
+      clock: systemClock,
+      // They must not know each other.
+      with: (index) => ({ redis: { url: redis.url, keyPrefix: `p${index}` } }),
+      see: async (house) => {
+        let keys: string[] = []
+        await eventually(async () => (keys = await client.keys(`p${house.index}:{fleet}:report:*`)).length > 0)
+        return await client.pttl(keys[0] as string) <= 6_000
+      },
+    })
+    return probe(t, path)
+  },
 }

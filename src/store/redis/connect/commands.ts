@@ -8,6 +8,7 @@ const noLog = 'no purge is recorded, and every request goes to the origin'
 const noInvalidations = 'invalidations by unsafe requests are not recorded for other replicas, and apply in this process alone'
 const noLeases = 'processes do not wait for each other: each fetches for itself'
 const notListed = 'stored responses cannot be listed'
+const noFleetNumbers = 'the numbers of other replicas are not known'
 const notCopied = 'a purge does not wait until a Redis replica has it, and a failover may lose it'
 
 const costs: Readonly<Record<string, string>> = {
@@ -46,6 +47,8 @@ const costs: Readonly<Record<string, string>> = {
   PUBLISH:
     'other replicas are not notified when this one replaces or purges entries: they may serve fresh responses that are not the latest, and processes that wait for a fetch wait until its lease ends',
   SUBSCRIBE: 'this replica is not notified when others replace entries: memory is not used while Redis is in reach, and it does not wait for fetches of others',
+  MGET: noFleetNumbers,
+  BITFIELD: 'the history of all replicas is not kept',
   SCAN: notListed,
   ROLE: notCopied,
   WAIT: notCopied,
@@ -94,6 +97,10 @@ try('HDEL', key, 'field')
 try('SET', key, '', 'PX', 1000)
 try('GET', key)
 try('STRLEN', key)
+try('MGET', key)
+redis.pcall('UNLINK', key)
+try('BITFIELD', key, 'INCRBY', 'i64', '#0', 1)
+redis.pcall('UNLINK', key)
 try('SETRANGE', key, 0, 'x')
 try('GETRANGE', key, 0, 0)
 redis.pcall('UNLINK', key)

@@ -4,7 +4,7 @@ import type { HeldElsewhere, Lease, Leases, Outcome, LeaseResult } from '../../l
 import type { StoreKey } from '../../store.ts'
 import { channelName, type RedisConnections } from '../connect/connections.ts'
 import { RedisUnavailable } from '../connect/guarded-client.ts'
-import { releaseScript, renewScript, takeScript } from './scripts.ts'
+import { awaitedWord, releaseScript, renewScript, takeScript } from './scripts.ts'
 import { Subscription } from '../connect/subscription.ts'
 import { entryName } from '../entries/value.ts'
 import type { Log } from '../connect/log.ts'
@@ -27,7 +27,8 @@ export interface RedisLeasesOptions {
  * A lease costs one round trip to take and one, without waiting, to release. It is stored beside its entry, in the same slot
  * of a cluster, and always has a time to live.
  *
- * Waiting costs nothing: a waiting process is named in the lease, and notified when it is released. If the notification does
+ * Waiting costs nothing: a waiting process is named in the lease, and notified when it is released. The holder is notified of the
+ * first waiting process, and sees at the next renewal that one waits if that message is lost. If the notification of a release does
  * not arrive (the holder died, the message was lost), the process retries when the last known time to live has passed. While
  * messages cannot reach this process, or Redis is out of reach, no request waits: each process fetches for itself.
  */
@@ -36,6 +37,8 @@ export function createRedisLeases(options: RedisLeasesOptions): Leases {
 }
 
 type Word = Outcome | 'expired'
+/** `lost`: another process holds the lease. `awaited`: another process waits for it. */
+type Renewal = 'held' | 'awaited' | 'lost'
 
 const unavailable: LeaseResult = Object.freeze({ kind: 'unavailable' })
 const knownUncacheable: LeaseResult = Object.freeze({ kind: 'knownUncacheable' })
@@ -53,6 +56,8 @@ class RedisLeases implements Leases {
   // By the name of the entry, with the variant if it is known. A taker registers before it sends its command: the release
   // message may arrive before the reply.
   readonly #waits = new Map<string, Wait[]>()
+  /** The leases that this process holds, by token. */
+  readonly #held = new Map<string, RedisLease>()
 
   constructor(options: RedisLeasesOptions) {
     this.#options = options
@@ -81,7 +86,7 @@ class RedisLeases implements Leases {
     const wait = this.#listen(name)
     let reply: unknown
     try {
-      reply = await takeScript.run(redis.small, [leaseName(name), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom])
+      reply = await takeScript.run(redis.small, [leaseName(name), entry], [token, stamp, leaseMs, process, acceptsOutcome, stealFrom, this.#channels])
     } catch (error) {
       wait.leave()
       // The command may still run, and this one after it: otherwise nothing would release that lease.
@@ -92,12 +97,22 @@ class RedisLeases implements Leases {
     switch (String(kind)) {
       case 'acquired':
         wait.leave()
-        return { kind: 'acquired', lease: new RedisLease(first === 1, token, leaseMs, () => this.#renew(name, token), outcome => this.#release(name, token, outcome)) }
+        return { kind: 'acquired', lease: this.#hold(name, token, first === 1, Number(second) > 0) }
       case 'heldElsewhere':
         if (this.#subscription.hears) return elsewhere(wait, String(first), String(second), waitOf(Number(third), leaseMs))
     }
     wait.leave()
     return String(kind) === 'knownUncacheable' ? knownUncacheable : unavailable
+  }
+
+  #hold(name: string, token: string, hasEntry: boolean, isAwaited: boolean): Lease {
+    const lease = new RedisLease(hasEntry, token, this.#options.leaseMs, () => this.#renew(name, token), outcome => {
+      this.#held.delete(token)
+      this.#release(name, token, outcome)
+    })
+    this.#held.set(token, lease)
+    if (isAwaited) lease.awaited()
+    return lease
   }
 
   #listen(name: string): Wait {
@@ -115,6 +130,7 @@ class RedisLeases implements Leases {
   #hear(message: string): void {
     const space = message.indexOf(' ')
     const outcome = message.slice(0, space)
+    if (outcome === awaitedWord) this.#held.get(message.slice(space + 1))?.awaited()
     if (!outcomes.has(outcome)) return
     for (const wait of this.#waits.get(message.slice(space + 1)) ?? []) wait.hear(outcome as Outcome)
   }
@@ -123,12 +139,13 @@ class RedisLeases implements Leases {
     for (const waits of this.#waits.values()) for (const wait of waits) wait.hear('expired')
   }
 
-  // false if another process holds it. Without a reply from Redis, the next third tries again.
-  async #renew(name: string, token: string): Promise<boolean> {
+  // Without a reply from Redis, the next third tries again.
+  async #renew(name: string, token: string): Promise<Renewal> {
     try {
-      return await renewScript.run(this.#options.redis.small, [leaseName(name)], [token, this.#options.leaseMs]) === 1
+      const reply = await renewScript.run(this.#options.redis.small, [leaseName(name)], [token, this.#options.leaseMs])
+      return reply === 2 ? 'awaited' : reply === 1 ? 'held' : 'lost'
     } catch {
-      return true
+      return 'held'
     }
   }
 
@@ -197,11 +214,13 @@ class RedisLease implements Lease {
   readonly hasEntry: boolean
   readonly token: string
   readonly #everyMs: number
-  readonly #renew: () => Promise<boolean>
+  readonly #renew: () => Promise<Renewal>
   #release: ((outcome: Outcome) => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  #isAwaited = false
+  #listener: (() => void) | undefined
 
-  constructor(occupied: boolean, token: string, leaseMs: number, renew: () => Promise<boolean>, release: (outcome: Outcome) => void) {
+  constructor(occupied: boolean, token: string, leaseMs: number, renew: () => Promise<Renewal>, release: (outcome: Outcome) => void) {
     this.hasEntry = occupied
     this.token = token
     this.#everyMs = leaseMs / 3
@@ -212,15 +231,30 @@ class RedisLease implements Lease {
 
   #arm(): void {
     this.#timer = setTimeout(() => {
-      void this.#renew().then(ours => {
-        if (ours && this.#release !== undefined) this.#arm()
+      void this.#renew().then(renewal => {
+        if (renewal === 'lost' || this.#release === undefined) return
+        if (renewal === 'awaited') this.awaited()
+        this.#arm()
       })
     }, this.#everyMs)
     this.#timer.unref()
   }
 
+  whenAwaited(listener: () => void): void {
+    if (this.#isAwaited) listener()
+    else this.#listener = listener
+  }
+
+  /** Notes that another process waits for this lease. */
+  awaited(): void {
+    this.#isAwaited = true
+    this.#listener?.()
+    this.#listener = undefined
+  }
+
   release(outcome: Outcome): void {
     clearTimeout(this.#timer)
+    this.#listener = undefined
     this.#release?.(outcome)
     this.#release = undefined
   }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../clock.ts'
 import type { Addressed, LogPosition, Named } from '../../../policy/stored.ts'
-import type { Acknowledgements, Purge, PurgeLog, PurgeReceipt, PurgeRecord, Verdict } from '../../purge/log.ts'
+import type { Acknowledgements, Purge, PurgeLog, PurgeReceipt, PurgeRecord, PurgeTimings, Verdict } from '../../purge/log.ts'
 import { foldedPurge, type Invalidation } from '../../purge/invalidation.ts'
 import { PurgeTable } from '../../purge/table.ts'
 import { appendInvalidation, appendPurge, type AppendOptions } from './append.ts'
@@ -13,7 +13,7 @@ import { GuardedClient } from '../connect/guarded-client.ts'
 import { decodeRecords, decodeUnsafeRecords, identityOf, newIdentity, noIdentity, stampOf, timeOf, type StreamRecord } from './record.ts'
 import { followScript } from './scripts.ts'
 import { isRefusal } from '../connect/permissions.ts'
-import { Replicas, type Replica } from './replicas.ts'
+import { Replicas, type Replica, type ReplicaMessages } from './replicas.ts'
 import { Unrecorded } from './unrecorded.ts'
 import { applyUnsafe, inOrder, loadUnsafe, noPlace } from './unsafe-stream.ts'
 import type { Log } from '../connect/log.ts'
@@ -29,6 +29,7 @@ export interface StreamPurgeLogOptions {
   readonly maxLagMs: number
   readonly clock: Clock
   readonly logger: Log
+  readonly timings?: PurgeTimings | undefined
   /**
    * Called when the log was lost and a new one began: every entry in this process's memory is dead, and may be dropped at
    * once.
@@ -47,6 +48,8 @@ export interface StreamPurgeLogOptions {
 export interface SharedPurgeLog extends PurgeLog {
   /** Resolves when the log has been read to its end for the first time: until then nothing can be stored or used. */
   caughtUp(): Promise<void>
+  /** Messages between all replicas, over the connection on which they acknowledge purges. */
+  readonly messages: ReplicaMessages
 }
 
 const pageRecords = 1000
@@ -206,9 +209,16 @@ class RedisPurgeLog implements SharedPurgeLog {
 
   async append(purge: Purge, waitMs: number, by = ''): Promise<PurgeReceipt> {
     const invalidation = purge.implicit === true ? foldedPurge(purge) : undefined
+    const { timings } = this.#options
+    const startedMs = this.#clock.monotonic()
     const { id, identity } = await (invalidation === undefined ? appendPurge(this.#append, purge, by) : this.#invalidate(invalidation))
+    timings?.appended(this.#clock.monotonic() - startedMs)
     const stamp = stampOf(identity, id)
-    const [replicas, copied] = await Promise.all([this.#replicas.acknowledged(identity, stamp, waitMs), this.#copies.confirmed(waitMs)])
+    const acknowledged = this.#replicas.acknowledged(identity, stamp, waitMs).then((counted) => {
+      if (purge.implicit !== true && counted.acknowledged === counted.live) timings?.acknowledged(this.#clock.monotonic() - startedMs)
+      return counted
+    })
+    const [replicas, copied] = await Promise.all([acknowledged, this.#copies.confirmed(waitMs)])
     // The wait ended before this replica has read that far. Its own clients must not receive the older responses.
     if (invalidation !== undefined && !(this.applied.startsWith(identity) && this.applied >= stamp)) this.#unrecorded.addRecorded(invalidation, stamp)
     return { id: stamp, soft: purge.soft, replicas, copied }
@@ -243,6 +253,14 @@ class RedisPurgeLog implements SharedPurgeLog {
       await Promise.race([this.#record(), delay(lastChanceMs, undefined, { ref: false })])
       await delay(retryMs)
     }
+  }
+
+  get messages(): ReplicaMessages {
+    return this.#replicas
+  }
+
+  get lagMs(): number {
+    return Math.max(0, this.#clock.monotonic() - this.#confirmedMs)
   }
 
   async replicas(): Promise<readonly Replica[]> {

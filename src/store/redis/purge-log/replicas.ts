@@ -21,6 +21,12 @@ export interface ReplicasOptions {
   applied(): LogPosition
 }
 
+/** Messages between replicas. They may be lost. */
+export interface ReplicaMessages {
+  listen(listener: (text: string) => void): void
+  send(text: string): Promise<void>
+}
+
 export interface Replica {
   readonly id: string
   readonly applied: LogPosition
@@ -31,11 +37,13 @@ interface Watcher {
   seen(now: Acknowledgements): void
   readonly signal: AbortSignal
 }
+// Begins a message that is no acknowledgement. A build without `listen` takes it for one, and finds nothing new.
+const messageMark = 'message '
 
 // How often a purge checks again which replicas have applied it, in case a message was lost.
 const lookAgainMs = 100
 
-export class Replicas {
+export class Replicas implements ReplicaMessages {
   readonly #options: ReplicasOptions
   readonly #subscription: Subscription
   readonly #waiting = new Set<() => void>()
@@ -43,21 +51,36 @@ export class Replicas {
    * The last known number of live replicas, including any that cannot be named. A purge uses it while Redis is out of reach.
    */
   #live = 1
+  #listener: ((text: string) => void) | undefined
   #closed = false
 
   constructor(options: ReplicasOptions) {
     this.#options = options
     const woken = (): void => this.#wake()
+    const message = (text: string): void => {
+      if (text.startsWith(messageMark)) this.#listener?.(text.slice(messageMark.length))
+      else this.#wake()
+    }
     this.#subscription = new Subscription({
       redis: options.redis,
       channel: options.channel,
       logger: options.logger,
       name: 'acknowledgements',
       without: 'a purge learns a little later which replicas have applied it',
-      message: woken,
+      message,
       heard: woken,
       lost: woken,
     })
+  }
+
+  /** Calls the listener with each message that a replica sends to all with `send`. Replaces an earlier listener. */
+  listen(listener: (text: string) => void): void {
+    this.#listener = listener
+  }
+
+  /** Sends a message to every replica, this one included. Messages may be lost. @throws as GuardedClient.call */
+  async send(text: string): Promise<void> {
+    await this.#options.redis.small.call('PUBLISH', [this.#options.channel, messageMark + text])
   }
 
   /** Returns the replicas that can be named, including this one, registered or not; undefined if Redis does not respond. */
