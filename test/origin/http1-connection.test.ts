@@ -167,7 +167,7 @@ t.test('a body that is longer or shorter than its Content-Length fails, and its 
   test.equal(origin.connections.length, 3)
 })
 
-t.test('what is sent: the length of a body, chunks without one, and nothing for a method without a body', async (test) => {
+t.test('a request has the length of its body, or chunks, and nothing of both for a method without a body', async (test) => {
   let seen = ''
   const origin = await startRawOrigin((socket) =>
     socket.on('data', (bytes: Buffer) => {

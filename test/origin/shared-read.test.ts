@@ -13,7 +13,7 @@ function bodyOf(number: number): Buffer {
   return Buffer.alloc(length, line)
 }
 
-/** The bytes of a response, in one of three framings, cut into pieces as a network may cut them. */
+/** The bytes of a response, in one of three framings, in pieces as a network may deliver them. */
 function piecesOf(number: number): { readonly pieces: Buffer[]; readonly ends: boolean } {
   const random = randomFrom(number + 1_000_000)
   const body = bodyOf(number)
@@ -50,7 +50,7 @@ t.test('many bodies at a time, in pieces, with readers that pause: each arrives 
       if (!seen.includes('\r\n\r\n')) return
       const { pieces, ends } = piecesOf(Number(seen.split(/[ /]+/, 2)[1]))
       seen = ''
-      // One piece a turn, so that the pieces of all connections interleave.
+      // A piece in each turn, so that the pieces of all connections interleave.
       const next = (): void => {
         const piece = pieces.shift()
         if (piece === undefined) return ends ? void socket.end() : undefined
