@@ -37,7 +37,7 @@ const rows: readonly Row[] = [
     beside: [before], byLatency: true },
 ]
 
-/** Each row in interleaved rounds, this project twice: the two differ by what a measurement cannot tell. */
+/** Each row in interleaved rounds, this project twice. The difference of these two is the error of the measurement. */
 export async function forwarded(origin: Contestant, rounds: number, older: string | undefined): Promise<string> {
   const own: Measurable = await startSpringhouse(origin)
   const again: Measurable = { ...await startSpringhouse(origin), name: 'springhouse (A/A)' }

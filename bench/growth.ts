@@ -1,4 +1,4 @@
-// What requests leave behind: memory before and after a million POSTs and a million GETs that miss.
+// The memory that requests leave behind: before and after a million POSTs and a million GETs that miss.
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { adminToken, type Contestant } from './contestants.ts'

@@ -41,7 +41,7 @@ const server = createServer({ noDelay: true }, socket => {
   socket.on('error', () => undefined)
   socket.on('data', chunk => {
     pending += chunk.toString('latin1')
-    // One request after the other, with or without a body.
+    // Each request in turn, with or without a body.
     for (let end = pending.indexOf('\r\n\r\n'); end >= 0; end = pending.indexOf('\r\n\r\n')) {
       const head = pending.slice(0, end)
       const bodyEnd = chunked.test(head) ? pending.indexOf('0\r\n\r\n', end + 4) + 5 : end + 4 + Number(announced.exec(head)?.[1] ?? 0)
