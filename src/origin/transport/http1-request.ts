@@ -125,8 +125,11 @@ export class Upload {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onBroken).off('close', this.#onBroken)
-    this.#body.pause()
+    const body = this.#body
+    body.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onBroken).off('close', this.#onBroken)
+    // It may still break off, and an error without a listener would end the process.
+    body.on('error', ignore)
+    body.pause()
     this.#socket.off('drain', this.#onDrain)
   }
 
@@ -174,4 +177,8 @@ export class Upload {
     this.stop()
     this.#listener.onUploadFailed(new SpringhouseError('BAD_REQUEST', { detail: 'the body does not have the length of its Content-Length' }))
   }
+}
+
+function ignore(): void {
+  // The request is over.
 }
