@@ -42,8 +42,8 @@ async function sample({ pid, admin }: { readonly pid: number; readonly admin: st
   for (let i = 0; i < 10; i++) {
     await delay(300)
     const metrics = await (await fetch(`${admin}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } })).text()
-    heaps.push(gauge(metrics, 'springhouse_nodejs_heap_size_used_bytes'))
-    externalMiB = gauge(metrics, 'springhouse_nodejs_external_memory_bytes')
+    heaps.push(gauge(metrics, 'nodejs_heap_size_used_bytes'))
+    externalMiB = gauge(metrics, 'nodejs_external_memory_bytes')
   }
   const residentMiB = Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
   return { residentMiB, heapMiB: Math.min(...heaps), externalMiB }

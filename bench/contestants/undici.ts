@@ -10,6 +10,7 @@ createServer((request, response) => {
   const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
   const options: Dispatcher.DispatchOptions = { path: request.url as string, method: request.method as Dispatcher.HttpMethod, headers, body: hasBody ? request : null }
   pool.dispatch(options, {
+    onRequestStart: () => undefined,
     onResponseStart: (controller, status) => {
       const raw = (controller.rawHeaders as Buffer[]).map((bytes) => bytes.toString('latin1'))
       if (status >= 200) response.writeHead(status, raw.filter((_, i) => !/^(?:connection|keep-alive|transfer-encoding)$/i.test(raw[i - (i % 2)] as string)))
