@@ -61,7 +61,7 @@ async function logIn({ base }: Server): Promise<string> {
 
 /**
  * Measures sessions and tokens beside plain requests, and sessions that are off beside themselves.
- * @param other the program of another build, such as one without sessions, beside which this one is measured with sessions off
+ * @param other the folder of another build, such as one without sessions, beside which this one is measured with sessions off
  */
 export async function sessionCosts(origin: Contestant, connections: number, rounds: number, other: string | undefined): Promise<string> {
   if (!hasProgram('redis-server') && !hasProgram('valkey-server')) return '## Sessions and tokens\n\nThere is no Redis on PATH.\n'
@@ -85,7 +85,7 @@ export async function sessionCosts(origin: Contestant, connections: number, roun
       { match: {}, origin: 'api' },
     ],
   }
-  const before = other === undefined ? undefined : await startProgram(resolve(other), 'other', off)
+  const before = other === undefined ? undefined : await startProgram(resolve(other, 'dist/cli/main.js'), 'other', off)
   const [first, again, with_] = [await startProgram(shipped, 'off', off), await startProgram(shipped, 'again', off), await startProgram(shipped, 'on', on)]
   const bare = await startRedisGet(redis.url, first)
   const cookie = { Cookie: await logIn(with_) }
