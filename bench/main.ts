@@ -1,4 +1,4 @@
-// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|forwarded|growth|memory|purge|log] [--entries 1000000] [--before DIR]: side by side, in turns, in one run.
+// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|forwarded|growth|memory|purge|log|sessions|observe] [--entries 1000000] [--before DIR of another build, for `forwarded` and `sessions`]: side by side, in turns, in one run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -11,11 +11,13 @@ import { growth } from './growth.ts'
 import { forwarded } from './forwarded.ts'
 import { accessLogs } from './log.ts'
 import { generator, load, type Measured } from './load.ts'
+import { observed } from './observe.ts'
 import { pinned } from './process.ts'
 import { purges } from './purge.ts'
+import { sessionCosts } from './sessions.ts'
 import { type Series, table, type Target } from './table.ts'
 
-const sections = ['hit', 'miss', 'peers', 'forwarded', 'growth', 'memory', 'purge', 'log'] as const
+const sections = ['hit', 'miss', 'peers', 'forwarded', 'growth', 'memory', 'purge', 'log', 'sessions', 'observe'] as const
 
 const { values: options } = parseArgs({
   options: {
@@ -145,6 +147,8 @@ async function main(): Promise<void> {
   if (memory !== undefined) parts.push(memory)
   if (wanted('purge')) parts.push(await purges(await startOrigin(), entries, 200))
   if (wanted('log')) parts.push(await accessLogs(await startOrigin(), connections, rounds))
+  if (wanted('sessions')) parts.push(await sessionCosts(await startOrigin(), connections, rounds, options.before))
+  if (wanted('observe')) parts.push(await observed(await startOrigin(), connections, rounds))
   const conditions = [
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cpus().length} cores.`,
     pinned ? 'Each server on core 0, load generator and origin on core 1.' : '**Not pinned to cores** (no taskset, or one core): the numbers say less.',

@@ -1,6 +1,6 @@
 // The origin of every contestant: `/hit…` may be cached, `/validate…` must be validated, `/large` is 1 MiB, `/slow` takes 50 ms; anything else
-// may not be stored. `/count` returns the number of requests. It shares a core with the load generator, so it is made of bare sockets and
-// canned bytes: the contestants are to be the bottleneck.
+// may not be stored. `/count` returns the number of requests, and `POST /login` logs a user in. It shares a core with the load generator, so
+// it is made of bare sockets and canned bytes: the contestants are to be the bottleneck.
 import { createServer } from 'node:net'
 import { systemClock } from '../../src/clock.ts'
 import { formatHttpDate } from '../../src/http/date.ts'
@@ -17,6 +17,8 @@ function canned(text: string, fields: readonly string[], status = '200 OK'): Buf
 }
 
 const cacheable = canned(body, ['Cache-Control: public, max-age=86400', 'ETag: "bench-1"'])
+const login = canned('', ['Cache-Control: no-store',
+  `Springhouse-Session-Set: ${JSON.stringify({ login: 'ann', data: { tenant: 'acme', basket: [1, 2, 3], name: 'x'.repeat(200) } })}`])
 const uncacheable = canned(body, ['Cache-Control: no-store'])
 const toValidate = canned(body, ['Cache-Control: no-cache', 'ETag: "bench-1"'])
 const notModified = canned('', ['Cache-Control: no-cache', 'ETag: "bench-1"'], '304 Not Modified')
@@ -27,6 +29,7 @@ let asked = 0
 function answer(head: string): Buffer {
   if (head.startsWith('GET /count ')) return canned(String(asked), ['Cache-Control: no-store'])
   asked++
+  if (head.startsWith('POST /login ')) return login
   if (head.startsWith('GET /hit')) return cacheable
   if (head.startsWith('GET /validate')) return /\r\nif-none-match:/i.test(head) ? notModified : toValidate
   return head.startsWith('GET /large') ? large : uncacheable

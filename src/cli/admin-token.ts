@@ -1,7 +1,8 @@
 // The token that a command sends to the admin API, and its source.
 import { textFormat } from '../config/formats.ts'
 import { readSecretFile } from '../config/secret-file.ts'
-import { CommandFailure, USAGE } from './failure.ts'
+import { USAGE } from './exit-codes.ts'
+import { CommandFailure } from './failure.ts'
 
 /** The flags that give a command its token. */
 export interface TokenOptions {

@@ -1,7 +1,8 @@
 // Ends a process after an uncaught error: logs its phase, and exits with 1.
 import type { Logger } from 'pino'
 import { safeMessage } from '../error-summary.ts'
-import { FAILED, say } from './failure.ts'
+import { FAILED } from './exit-codes.ts'
+import { say } from './failure.ts'
 
 /** The current phase of the process, for the log. */
 export interface ProcessState {

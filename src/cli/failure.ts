@@ -1,23 +1,22 @@
 // Failures of commands: one line for each reason, and the exit code for scripts.
 import { safeMessage } from '../error-summary.ts'
+import { FAILED } from './exit-codes.ts'
 import { standardError } from '../log/outputs.ts'
-
-/** Exit codes: 1 if the command failed, 2 if its usage was wrong, 3 if it is done and not confirmed by everyone (202). */
-export const FAILED = 1
-export const USAGE = 2
-export const RECORDED = 3
 
 /** An expected failure. Each line goes to standard error, after the program's name. */
 export class CommandFailure extends Error {
   readonly exitCode: number
   readonly lines: readonly string[]
+  /** The document that `--json` prints for it, if the admin API sent one. */
+  readonly body: unknown
 
-  constructor(lines: string | readonly string[], exitCode: number = FAILED) {
+  constructor(lines: string | readonly string[], exitCode: number = FAILED, body?: unknown) {
     const all = typeof lines === 'string' ? [lines] : lines
     super(all.join('\n'))
     this.name = 'CommandFailure'
     this.lines = all
     this.exitCode = exitCode
+    this.body = body
   }
 }
 

@@ -6,13 +6,19 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError, problemLine } from '../config/problem.ts'
 import { safeMessage } from '../error-summary.ts'
 import { addCheck } from './check.ts'
+import { addCompletion } from './completion.ts'
+import { addEntries } from './entries.ts'
 import { addExplain } from './explain.ts'
-import { CommandFailure, FAILED, say, USAGE } from './failure.ts'
+import { FAILED, USAGE } from './exit-codes.ts'
+import { CommandFailure, say } from './failure.ts'
 import { addPurge } from './purge.ts'
 import { addReload } from './reload.ts'
 import { addServe } from './serve.ts'
 import { addSessions } from './sessions.ts'
 import { addStats } from './stats.ts'
+import { addTail } from './tail.ts'
+import { addTop } from './top.ts'
+import { printJsonFailure } from './output.ts'
 
 const program = new Command('springhouse')
   .description('A shared HTTP cache in front of stateless APIs.')
@@ -31,7 +37,11 @@ addPurge(program)
 addExplain(program)
 addReload(program)
 addStats(program)
+addTop(program)
+addTail(program)
+addEntries(program)
 addSessions(program)
+addCompletion(program)
 
 // In `springhouse stats | head`, `head` closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -47,22 +57,21 @@ try {
   if (code !== 0) process.exit(code)
 }
 
-/** Prints why the command ended, and returns its exit code: 0 done, 1 failed, 2 usage. */
+/** Prints why the command ended, and returns its exit code (exit-codes.ts). With --json, it is a document on standard output too. */
 function end(error: unknown): number {
-  if (error instanceof CommanderError) {
-    // commander has printed help, version or error already. Help without a command is an error for it, too.
-    return error.exitCode === 0 ? 0 : USAGE
-  }
-  if (error instanceof CommandFailure) {
-    for (const line of error.lines) say(line)
-    return error.exitCode
-  }
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) say(`config: ${problemLine(problem)}`)
-    return FAILED
-  }
-  say(safeMessage(error))
-  return FAILED
+  // commander has printed help, version or error already. Help without a command is an error for it, too.
+  if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? 0 : USAGE
+  const failure = failureOf(error)
+  if (!(error instanceof CommanderError)) { for (const line of failure.lines) say(line) }
+  if (process.argv.includes('--json')) printJsonFailure(failure, process.argv.includes('--watch') || process.argv[2] === 'tail')
+  return failure.exitCode
+}
+
+function failureOf(error: unknown): CommandFailure {
+  if (error instanceof CommandFailure) return error
+  if (error instanceof CommanderError) return new CommandFailure(error.message.replace(/^error: /, ''), USAGE)
+  if (error instanceof ConfigError) return new CommandFailure(error.problems.map((problem) => `config: ${problemLine(problem)}`))
+  return new CommandFailure(safeMessage(error), FAILED)
 }
 
 function packageVersion(): string {

@@ -1,8 +1,11 @@
 // `springhouse purge`: invalidates by URL, tag or prefix, and prints how many replicas have acknowledged.
 import { Option, type Command } from 'commander'
-import { formatDuration, parseDuration } from '../config/units.ts'
-import { askAdmin, printJson, withAdminOptions, withJsonErrors, type AdminAccess } from './admin-client.ts'
-import { CommandFailure, USAGE } from './failure.ts'
+import { formatDuration } from '../config/units.ts'
+import { adminVerb, askAdmin, durationOption, type AdminAccess } from './admin-client.ts'
+import { showAcknowledgements } from './acknowledgements.ts'
+import { UNCONFIRMED, USAGE } from './exit-codes.ts'
+import { CommandFailure } from './failure.ts'
+import { onTerminal, printJson } from './output.ts'
 
 interface PurgeOptions extends AdminAccess {
   readonly url: readonly string[]
@@ -11,8 +14,7 @@ interface PurgeOptions extends AdminAccess {
   readonly all?: boolean
   readonly soft?: boolean
   readonly tagsMatch?: 'any' | 'all'
-  readonly wait?: string
-  readonly json?: boolean
+  readonly wait?: number
 }
 
 interface PurgeAnswer {
@@ -22,6 +24,14 @@ interface PurgeAnswer {
   /** Absent from a listener that does not count. */
   readonly matched?: number | 'unknown'
 }
+
+/** The state of a purge when the wait ends. */
+interface Outcome extends PurgeAnswer {
+  readonly confirmed: boolean
+}
+
+/** The longest wait that a listener may be configured for, in practice. */
+const longestDefaultWaitMs = 300_000
 
 const collect = (value: string, before: string[]) => [...before, value]
 
@@ -34,16 +44,29 @@ export function addPurge(program: Command): void {
     .option('--all', 'all stored responses')
     .option('--soft', 'mark responses stale, to be revalidated or served stale, instead of invalidating them')
     .addOption(new Option('--tags-match <which>', 'with several tags: responses that carry any of them (default), or all').choices(['any', 'all']))
-    .option('--wait <duration>', 'how long to wait for the replicas, such as 2s (default: coherence.purgeWaitMs of the listener)')
-  withAdminOptions(verb).action((options: PurgeOptions) => withJsonErrors(options.json, () => purge(options)))
+  verb.addOption(
+    new Option('--wait <duration>', 'how long to wait for the replicas, such as 2s (default: coherence.purgeWaitMs of the listener)').argParser(text =>
+      durationOption(verb, '--wait', text)
+    ),
+  )
+  adminVerb<PurgeOptions>(verb, purge).addHelpText('after', `
+Examples:
+  springhouse purge --tag product-7 --tag product-8
+  springhouse purge --url https://api.example.com/v1/items --soft
+  springhouse purge --prefix /v1/items/ --wait 10s
+
+Exit codes: 0 applied by every live replica, 3 recorded and not confirmed, 4 nothing was purged, 5 token refused,
+6 listener out of reach, 7 unknown: run it again. With 3, 4, 6 and 7 it is safe to run it again.`)
 }
 
 async function purge(options: PurgeOptions): Promise<void> {
-  const { url: urls, tag: tags, prefix: prefixes } = options
+  const { url: urls, tag: tags, prefix: prefixes, wait: waitMs } = options
   const named = urls.length + tags.length + prefixes.length > 0
   if (!named && options.all !== true) throw new CommandFailure('purge: give --url, --tag, --prefix or --all', USAGE)
   if (named && options.all === true) throw new CommandFailure('purge: --all includes everything; leave out --url, --tag and --prefix', USAGE)
-  const waitMs = options.wait === undefined ? undefined : waitDuration(options.wait)
+  refuseWildcards(urls, prefixes)
+  // On a terminal the acknowledgements are shown as they come, so the request itself does not wait for them.
+  const isShown = options.json !== true && onTerminal()
   const { status, body } = await askAdmin(options, '/v1/purge', {
     body: {
       ...(urls.length > 0 && { urls }),
@@ -52,25 +75,39 @@ async function purge(options: PurgeOptions): Promise<void> {
       ...(options.all === true && { all: true }),
       ...(options.soft === true && { soft: true }),
       ...(options.tagsMatch !== undefined && { tagsMatch: options.tagsMatch }),
-      ...(waitMs !== undefined && { waitMs }),
+      ...(isShown ? { waitMs: 0 } : waitMs !== undefined && { waitMs }),
     },
-    // The response arrives after the wait. Without --wait, the listener's own setting may be long.
-    timeoutMs: (waitMs ?? 300_000) + 10_000,
+    waitMs: isShown ? 0 : waitMs ?? longestDefaultWaitMs,
   })
   if (options.json === true) printJson(body)
-  const { id, soft, replicas, matched } = body as PurgeAnswer
-  if (status === 202 && replicas.acknowledged === replicas.live) {
-    throw new CommandFailure(
-      `recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`,
-    )
-  }
-  if (status === 202) {
-    throw new CommandFailure(
-      `recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`,
-    )
-  }
-  if (options.json !== true)
+  const receipt = { ...body as PurgeAnswer, confirmed: status === 200 }
+  const outcome = isShown && !receipt.confirmed ? { ...receipt, ...await showAcknowledgements(options, receipt.id, waitMs) } : receipt
+  if (!outcome.confirmed) throw new CommandFailure(unconfirmedLine(outcome, waitMs), UNCONFIRMED)
+  if (options.json !== true) {
+    const { soft, id, replicas, matched } = outcome
     process.stdout.write(`${soft ? 'marked stale' : 'purged'} (id ${id}), acknowledged by ${replicas.acknowledged} of ${count(replicas.live)}${matchedText(matched)}\n`)
+  }
+}
+
+/** A pattern would be taken for a URL with this character, match nothing, and seem to have worked. */
+function refuseWildcards(urls: readonly string[], prefixes: readonly string[]): void {
+  const url = urls.find(each => each.includes('*'))
+  if (url !== undefined)
+    throw new CommandFailure(
+      `purge: --url takes a whole URL, and * is no wildcard: ${url}. Use --prefix ${
+        url.slice(0, url.indexOf('*')) || '/'
+      } for every URL that begins so, --tag for responses of one kind, or --all`,
+      USAGE,
+    )
+  const prefix = prefixes.find(each => each.endsWith('*'))
+  if (prefix !== undefined)
+    throw new CommandFailure(`purge: --prefix needs no *, because it takes every URL that begins so: use --prefix ${prefix.replace(/\*+$/, '') || '/'}`, USAGE)
+}
+
+function unconfirmedLine({ id, replicas }: Outcome, waitMs: number | undefined): string {
+  if (replicas.acknowledged === replicas.live)
+    return `recorded (id ${id}) and acknowledged by all of ${count(replicas.live)}, but no Redis replica confirmed it in time: if the Redis master fails, the purge may be lost`
+  return `recorded (id ${id}), but only ${replicas.acknowledged} of ${count(replicas.live)} acknowledged ${waitMs === undefined ? 'in time' : `within ${formatDuration(waitMs)}`}`
 }
 
 function matchedText(matched: number | 'unknown' | undefined): string {
@@ -81,10 +118,4 @@ function matchedText(matched: number | 'unknown' | undefined): string {
 
 function count(replicas: number): string {
   return replicas === 1 ? '1 replica' : `${replicas} replicas`
-}
-
-function waitDuration(text: string): number {
-  const waitMs = /^\d{1,9}$/.test(text) ? Number(text) : parseDuration(text)
-  if (waitMs === undefined) throw new CommandFailure(`purge: --wait takes a duration such as 2s or 500ms, not ${text}`, USAGE)
-  return waitMs
 }

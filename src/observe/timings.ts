@@ -4,7 +4,7 @@ import type { PurgeTimings } from '../store/purge/log.ts'
 import type { Awaitable, Store, Writer } from '../store/store.ts'
 import { Latency } from './latency.ts'
 
-/** Operations that may wait for Redis. Those of this process's memory take no time that is worth a reading of the clock. */
+/** Operations that may wait for Redis. Operations in this process's memory are too short to be timed. */
 export const storeOperations = ['lookup', 'commit', 'append'] as const
 export type StoreOperation = typeof storeOperations[number]
 
@@ -26,7 +26,7 @@ export class Timings implements PurgeTimings {
     this.acknowledgements.record(ms)
   }
 
-  /** Returns the store with its look-ups and commits timed. A store in memory is returned as it is. */
+  /** Returns the store with its lookups and commits timed. A store in memory is returned as it is. */
   timed(store: Store): Store {
     if (store.stats().kind === 'memory') return store
     const { refuses } = store

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createListener, type AddressInfo } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { endWithUs } from '../support/children.ts'
 
@@ -89,6 +90,21 @@ export interface Ended {
 /** Runs a command to its end. */
 export function run(t: Test, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Running(t, args, env).ended
+}
+
+/** Runs a command on a terminal: script(1) gives it one. Its standard output has both outputs. */
+export async function onTerminal(t: Test, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const command = [process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', 'script', '-qec', command, '/dev/null'], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  endWithUs(child)
+  t.teardown(() => child.kill('SIGKILL'))
+  const read = async (stream: Readable): Promise<string> => {
+    let text = ''
+    for await (const chunk of stream.setEncoding('utf8')) text += chunk as string
+    return text
+  }
+  const [stdout, stderr, code] = await Promise.all([read(child.stdout), read(child.stderr), new Promise<number | null>((resolve) => void child.once('close', resolve))])
+  return { code, stdout, stderr }
 }
 
 export interface Asked {

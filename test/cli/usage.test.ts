@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { run } from './command.ts'
 
-const verbs = ['serve', 'demo', 'check', 'purge', 'explain', 'stats']
+const verbs = ['serve', 'demo', 'check', 'purge', 'explain', 'reload', 'stats', 'top', 'tail', 'entries', 'sessions', 'completion']
 
 test('every verb has help', async (t) => {
   const whole = await run(t, ['--help'])
