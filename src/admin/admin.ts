@@ -13,6 +13,7 @@ import { loginRoutes } from './login.ts'
 import { metricsRoute } from './metrics.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { EventStreams } from './event-streams.ts'
+import { openApiRoute } from './openapi.ts'
 import { purgeRoutes } from './purge.ts'
 import { purgesRoutes } from './purges.ts'
 import { RequestCounts } from './request-counts.ts'
@@ -105,6 +106,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)
+  openApiRoute(app, routes, parts.version)
   refuseOtherMethods(app, [...routes])
   return app
 }
