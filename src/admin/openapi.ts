@@ -16,8 +16,8 @@ interface ObjectSchema {
 
 /** A line for each operation. A test compares this list with the routes. */
 const summaries: Readonly<Record<string, string>> = {
-  'GET /healthz': 'Whether the process runs',
-  'GET /readyz': 'Whether the proxy serves, and its degraded parts',
+  'GET /healthz': 'Health: 200 while the process runs',
+  'GET /readyz': 'Readiness: 200 while the proxy serves, with its degraded parts',
   'GET /metrics': 'Metrics for Prometheus',
   'GET /openapi.json': 'This description',
   'POST /v1/login': 'Logs a browser in with a token, by a cookie',
