@@ -15,6 +15,7 @@ import { metricsRoute } from './metrics.ts'
 import { pageRoutes } from './page.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { EventStreams } from './event-streams.ts'
+import { openApiRoute } from './openapi.ts'
 import { purgeRoutes } from './purge.ts'
 import { purgesRoutes } from './purges.ts'
 import { RequestCounts } from './request-counts.ts'
@@ -110,6 +111,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   entriesRoutes(app, parts, parts.nextTurn)
   reloadRoute(app, parts)
   sessionRoutes(app, parts)
+  openApiRoute(app, routes, parts.version)
   if (parts.dashboard) pageRoutes(app)
   refuseOtherMethods(app, [...routes])
   return app

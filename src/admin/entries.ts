@@ -10,6 +10,7 @@ import { onHost } from '../store/purge/match.ts'
 import { UnknownCursor } from '../store/store.ts'
 import { Type, type Static } from '../json-schema.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
+import { entriesResponse } from './own-responses.ts'
 import { Turns, type NextTurn } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'
@@ -86,17 +87,18 @@ export function entriesRoutes(app: FastifyInstance, parts: AdminParts, nextTurn:
     }
   }
 
-  app.get<{ Querystring: Query }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery } }, async (request, reply) => {
-    const { query } = request
-    const prefix = query.prefix === undefined ? undefined : normalPattern(readUrlPattern(query.prefix).pattern)
-    const untilMs = parts.clock.monotonic() + mostMs
-    const page = new JsonPage()
-    let { cursor } = query
-    for (let pages = 0; pages < mostPages; pages++) {
-      cursor = await turns.take(() => look(page, query, prefix, cursor))
-      if (cursor === undefined || page.full || page.length >= (query.limit ?? defaultLimit)) break
-      if (parts.clock.monotonic() >= untilMs || request.raw.socket.destroyed) break
-    }
-    return sendPage(reply, page.toText('entries', cursor))
-  })
+  app.get<{ Querystring: Query }>('/v1/entries', { config: { scope: 'read' }, schema: { querystring: entriesQuery, response: { 200: entriesResponse } } },
+    async (request, reply) => {
+      const { query } = request
+      const prefix = query.prefix === undefined ? undefined : normalPattern(readUrlPattern(query.prefix).pattern)
+      const untilMs = parts.clock.monotonic() + mostMs
+      const page = new JsonPage()
+      let { cursor } = query
+      for (let pages = 0; pages < mostPages; pages++) {
+        cursor = await turns.take(() => look(page, query, prefix, cursor))
+        if (cursor === undefined || page.full || page.length >= (query.limit ?? defaultLimit)) break
+        if (parts.clock.monotonic() >= untilMs || request.raw.socket.destroyed) break
+      }
+      return sendPage(reply, page.toText('entries', cursor))
+    })
 }

@@ -7,6 +7,7 @@ import type { Explanation } from '../exchange/explain/explanation.ts'
 import { Type, type Static } from '../json-schema.ts'
 import type { AccessControl } from './auth.ts'
 import { AdminProblem, requestProblem } from './problems.ts'
+import { explainResponse } from './own-responses.ts'
 import { maxUrlChars } from './url-pattern.ts'
 import type { AdminParts } from './parts.ts'
 
@@ -62,17 +63,18 @@ export function explainRoutes(app: FastifyInstance, access: AccessControl, parts
 
   app.get<{ Querystring: Static<typeof explainQuery> }>(
     '/v1/explain',
-    { config: { scope: 'read' }, schema: { querystring: explainQuery } },
+    { config: { scope: 'read' }, schema: { querystring: explainQuery, response: { 200: explainResponse } } },
     async (request) => answer({ url: request.query.url, method: 'GET', fields: [] }),
   )
-  app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody } }, async (request) => {
-    const { url: asked, method = 'GET', headers = {}, facets, try: isTry = false } = request.body
-    if (isTry) allowTry(request, access, method, asked)
-    const fields = toFieldLines(headers)
-    const chars = fields.reduce((sum, text) => sum + text.length, 0)
-    if (chars > maxFieldChars) throw requestProblem([{ path: 'headers', message: `must not have more than ${maxFieldChars} characters in all, and has ${chars}` }])
-    return answer({ url: asked, method, fields, facets, ...(isTry && { try: true }) })
-  })
+  app.post<{ Body: Static<typeof explainBody> }>('/v1/explain', { config: { scope: 'read' }, schema: { body: explainBody, response: { 200: explainResponse } } },
+    async (request) => {
+      const { url: asked, method = 'GET', headers = {}, facets, try: isTry = false } = request.body
+      if (isTry) allowTry(request, access, method, asked)
+      const fields = toFieldLines(headers)
+      const chars = fields.reduce((sum, text) => sum + text.length, 0)
+      if (chars > maxFieldChars) throw requestProblem([{ path: 'headers', message: `must not have more than ${maxFieldChars} characters in all, and has ${chars}` }])
+      return answer({ url: asked, method, fields, facets, ...(isTry && { try: true }) })
+    })
 }
 
 /** A try sends a request that a client could send too. But it does so for the holder of a token, from inside. */

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { Type, type Static } from '../json-schema.ts'
 import type { AccessControl } from './auth.ts'
 import { setCookieLine } from './login-cookie.ts'
+import { loginResponse } from './own-responses.ts'
 
 const maxTokenChars = 1_024
 
@@ -20,7 +21,7 @@ export interface LoginParts {
 
 export function loginRoutes(app: FastifyInstance, access: AccessControl, { clock, sessionTtlMs }: LoginParts): void {
   // A body of this size holds any token. A client without a token may send one.
-  const bounds = { bodyLimit: 4_096, schema: { body: loginBody } }
+  const bounds = { bodyLimit: 4_096, schema: { body: loginBody, response: { 200: loginResponse } } }
   app.post<{ Body: Static<typeof loginBody> }>('/v1/login', { config: { scope: 'open', audit: 'login' }, ...bounds }, async (request, reply) => {
     const token = access.logIn(request, request.body.token)
     request.audited = token.name
@@ -30,7 +31,7 @@ export function loginRoutes(app: FastifyInstance, access: AccessControl, { clock
     return { name: token.name, scopes: token.scopes, expiresMs, csrf: access.cookies.csrfOf(token, cookie) }
   })
 
-  app.get('/v1/login', { config: { scope: 'any' } }, async request => {
+  app.get('/v1/login', { config: { scope: 'any' }, schema: { response: { 200: loginResponse } } }, async request => {
     const { token, login } = access.credentialsOf(request)
     return { name: token.name, scopes: token.scopes, expiresMs: login?.expiresMs ?? null, csrf: login?.csrf ?? null }
   })

@@ -4,6 +4,7 @@ import { maxTagBytes } from '../http/tags.ts'
 import type { Purge, UrlPattern } from '../store/purge/log.ts'
 import { Type, type Static } from '../json-schema.ts'
 import { countMatched } from './matched.ts'
+import { purgeResponse } from './own-responses.ts'
 import { requestProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
 import { maxUrlChars, readUrlPattern, showPattern } from './url-pattern.ts'
@@ -69,7 +70,8 @@ function shortText(purge: Purge): string {
 }
 
 export function purgeRoutes(app: FastifyInstance, parts: AdminParts, turns: Turns): void {
-  app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge', audit: 'purge' }, schema: { body: purgeBody } }, async (request, reply) => {
+  app.post<{ Body: Static<typeof purgeBody> }>('/v1/purge', { config: { scope: 'purge', audit: 'purge' },
+    schema: { body: purgeBody, response: { 200: purgeResponse, 202: purgeResponse } } }, async (request, reply) => {
     const purge = toPurge(request.body)
     request.audited = shortText(purge)
     const keyed = await parts.keyed(purge, () => turns.next())

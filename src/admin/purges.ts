@@ -6,6 +6,7 @@ import { Type, type Static } from '../json-schema.ts'
 import type { AccessControl } from './auth.ts'
 import { wantsEvents, type EventStreams } from './event-streams.ts'
 import { JsonPage, maxCursorChars, sendPage, unknownCursor } from './json-page.ts'
+import { onePurgeResponse, purgesResponse } from './own-responses.ts'
 import type { AdminParts } from './parts.ts'
 import { AdminProblem } from './problems.ts'
 import type { Turns } from './turns.ts'
@@ -52,27 +53,28 @@ function showRecord({ id, atMs, by, purge }: PurgeRecord): Record<string, unknow
 }
 
 export function purgesRoutes(app: FastifyInstance, access: AccessControl, parts: AdminParts, turns: Turns, streams: EventStreams): void {
-  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery } }, async (request, reply) => {
-    const { cursor, limit = defaultRecent } = request.query
-    if (cursor !== undefined && !/^[0-9a-z.]+$/.test(cursor)) throw unknownCursor()
-    const page = new JsonPage()
-    const records = parts.purgeLog.recent(limit, cursor)
-    let written = 0
-    for (const record of records) {
-      page.add(showRecord(record))
-      if (page.full) break
-      if (page.chars - written < charsPerTurn) continue
-      written = page.chars
-      await turns.next()
-    }
-    const last = records[page.length - 1]
-    const more = last !== undefined && parts.purgeLog.recent(1, last.id).length > 0
-    return sendPage(reply, page.toText('purges', more ? last.id : undefined))
-  })
+  app.get<{ Querystring: Static<typeof recentQuery> }>('/v1/purges', { config: { scope: 'read' }, schema: { querystring: recentQuery, response: { 200: purgesResponse } } },
+    async (request, reply) => {
+      const { cursor, limit = defaultRecent } = request.query
+      if (cursor !== undefined && !/^[0-9a-z.]+$/.test(cursor)) throw unknownCursor()
+      const page = new JsonPage()
+      const records = parts.purgeLog.recent(limit, cursor)
+      let written = 0
+      for (const record of records) {
+        page.add(showRecord(record))
+        if (page.full) break
+        if (page.chars - written < charsPerTurn) continue
+        written = page.chars
+        await turns.next()
+      }
+      const last = records[page.length - 1]
+      const more = last !== undefined && parts.purgeLog.recent(1, last.id).length > 0
+      return sendPage(reply, page.toText('purges', more ? last.id : undefined))
+    })
 
   app.get<{ Params: Static<typeof oneParams>; Querystring: Static<typeof oneQuery> }>(
     '/v1/purges/:id',
-    { config: { scope: 'any' }, schema: { params: oneParams, querystring: oneQuery } },
+    { config: { scope: 'any' }, schema: { params: oneParams, querystring: oneQuery, response: { 200: onePurgeResponse } } },
     async (request, reply) => {
       // A deploy pipeline that may purge and nothing else may see how far its purge has come.
       access.requireOneOf(request, ['read', 'purge'])

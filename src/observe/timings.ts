@@ -46,6 +46,7 @@ export class Timings implements PurgeTimings {
   #timedWriter(writer: Writer): Writer {
     return {
       write: chunk => writer.write(chunk),
+      written: position => writer.written?.(position),
       get gaveUp() {
         return writer.gaveUp
       },

@@ -147,6 +147,18 @@ if (browserPath === undefined && process.env['SPRINGHOUSE_TEST_BROWSER_REQUIRED'
       await page.getByText(/\/shop is purged everywhere/).waitFor()
     })
 
+    await test.test('traffic shows a request as it ends, with its query masked, and no more of them while paused', async (t) => {
+      await goTo(page, 'traffic')
+      await page.getByText('Live: each request').waitFor()
+      await first.get('/watched?secret=hunter2')
+      await page.getByRole('cell', { name: '/watched?secret=***' }).waitFor()
+      t.notMatch(await page.content(), 'hunter2')
+      await page.getByRole('button', { name: 'Pause' }).click()
+      await page.getByText('Paused.').waitFor()
+      await page.getByLabel('Tags', { exact: true }).check()
+      await page.getByRole('cell', { name: 'shop', exact: true }).waitFor()
+    })
+
     await test.test('the fleet has both replicas and every server', async () => {
       await goTo(page, 'fleet')
       await page.getByText(/2 ok/).waitFor()

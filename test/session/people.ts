@@ -83,7 +83,7 @@ export class People {
     this.#dangers.push(danger)
     await lose()
     danger.end = ++this.#tick
-    for (const life of lives) life.ended(danger.end)
+    for (const life of lives) life.ended(danger.end, 'the loss of Redis')
   }
 
   /** A replica that may be there. */
@@ -141,11 +141,11 @@ export class People {
       if (found) person.counted++
     }
     if (!found) return
-    if (operation === 'logout') life.ended(end)
-    if (operation === 'logout everywhere') { for (const each of doomed) if (each.begun < start) each.ended(end) }
+    if (operation === 'logout') life.ended(end, operation)
+    if (operation === 'logout everywhere') { for (const each of doomed) if (each.begun < start) each.ended(end, operation) }
     if (operation === 'rotate') this.#moves(person, cookie, cookieOf(answer))
     if (operation === 'login') {
-      life.ended(end)
+      life.ended(end, operation)
       person.user = user
       const next = cookieOf(answer)
       if (next === undefined) this.#violation(`a log-in gave no cookie: ${answer?.status}`)
@@ -184,7 +184,8 @@ export class People {
     const code = `${answer.status} ${codeOf(answer)}`
     switch (code) {
       case '409 SESSION_GONE':
-        return 'gone'
+        // A log-in that a revocation has overtaken ends itself, and leaves the session before it as it was.
+        return operation === 'login' ? 'unknown' : 'gone'
       case '409 SESSION_CONFLICT':
       case '503 SESSION_NOT_WRITTEN':
       case '503 SESSION_UNAVAILABLE':

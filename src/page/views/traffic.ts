@@ -33,12 +33,14 @@ interface Shown {
 interface Tail {
   readonly shown: readonly Shown[]
   readonly dropped: number
-  readonly lost: boolean
+  readonly state: 'connecting' | 'open' | 'lost'
 }
+
+const said = { connecting: 'Connecting…', open: 'Live: each request to this replica appears here.', lost: 'The stream is lost. The page connects again.' } as const
 
 /** Follows the live tail while `on`. Requests are shown in batches, four times a second at most. */
 function useTail(path: string, on: boolean): Tail {
-  const [tail, setTail] = useState<Tail>({ shown: [], dropped: 0, lost: false })
+  const [tail, setTail] = useState<Tail>({ shown: [], dropped: 0, state: 'connecting' })
   const number = useRef(0)
   useEffect(() => {
     if (!on) return undefined
@@ -55,8 +57,8 @@ function useTail(path: string, on: boolean): Tail {
       source.addEventListener('dropped', (event) => {
         dropped += (JSON.parse((event as MessageEvent<string>).data) as { count: number }).count
       })
-      source.addEventListener('open', () => setTail((before) => ({ ...before, lost: false })))
-      source.addEventListener('error', () => setTail((before) => ({ ...before, lost: true })))
+      source.addEventListener('open', () => setTail((before) => ({ ...before, state: 'open' })))
+      source.addEventListener('error', () => setTail((before) => ({ ...before, state: 'lost' })))
     }
     const close = (): void => {
       source?.close()
@@ -68,7 +70,7 @@ function useTail(path: string, on: boolean): Tail {
       const [batch, gone] = [waiting.toReversed(), dropped]
       waiting = []
       dropped = 0
-      setTail((before) => ({ lost: false, dropped: before.dropped + gone, shown: [...batch, ...before.shown].slice(0, mostShown) }))
+      setTail((before) => ({ state: 'open', dropped: before.dropped + gone, shown: [...batch, ...before.shown].slice(0, mostShown) }))
     }, 250)
     document.addEventListener('visibilitychange', turned)
     open()
@@ -118,7 +120,7 @@ export function Traffic({ scope, parameters }: { readonly scope: Scope; readonly
   const [draft, setDraft] = useState<Record<string, string>>(given)
   const asked = parameters.toString()
   useEffect(() => setDraft(given), [asked])
-  const { shown, dropped, lost } = useTail(withQuery('/v1/tail', { ...given, scope }), on)
+  const { shown, dropped, state } = useTail(withQuery('/v1/tail', given), on)
   const apply = (event: Event): void => {
     event.preventDefault()
     goTo(linkTo('traffic', draft))
@@ -141,9 +143,7 @@ export function Traffic({ scope, parameters }: { readonly scope: Scope; readonly
       <button class="main">Filter</button>
       <button type="button" aria-pressed=${on ? 'false' : 'true'} onClick=${() => setOn(!on)}>${on ? 'Pause' : 'Go on'}</button>
     </form>
-    <p role="status" class="quiet">${!on ? 'Paused.' : lost ? 'The stream is lost. The page connects again.' : shown.length === 0 ? 'Waiting for the next request…' : 'Live.'}${
-    dropped > 0 && ` ${count(dropped)} requests were left out, because there were too many to show.`
-  }</p>
+    <p role="status" class="quiet">${on ? said[state] : 'Paused.'}${dropped > 0 && ` ${count(dropped)} requests were left out, because there were too many to show.`}</p>
     <${Table} caption="Requests, the newest first" rows=${shown} rowKey=${(row: Shown) => String(row.number)} empty="No request yet."
       columns=${columns}
     />
