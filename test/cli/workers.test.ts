@@ -139,6 +139,23 @@ test('statistics cover all workers, at any worker; a worker that hangs is left o
     t.equal((await ask(Number(new URL(proxy).port), { path: `/${sent++}` })).status, 200)
     return (await stats()).workers.every(({ requests }) => requests > 0)
   })
+  const { routes: [route] } = JSON.parse(await text('/v1/routes')) as { routes: { requests: number; latencyMs: { miss: { count: number } } }[] }
+  t.equal(route?.requests, sent)
+  t.equal(route?.latencyMs.miss.count, sent, 'each request was for a new path')
+  // One stream shows the requests of both workers.
+  const leaving = new AbortController()
+  const tail = await fetch(`${admin}/v1/tail`, { headers: { Authorization: 'Bearer abc-abc-abc-abc-abc' }, signal: leaving.signal })
+  const shown = new Set<string>()
+  const reading = (async () => {
+    for await (const chunk of tail.body as ReadableStream<Uint8Array>) for (const [, pid = ''] of new TextDecoder().decode(chunk).matchAll(/"worker":"(\d+)"/g)) shown.add(pid)
+  })().catch(() => undefined)
+  await eventually(async () => {
+    await ask(Number(new URL(proxy).port), { path: `/${sent++}` })
+    return shown.size === 2
+  })
+  t.same([...shown].toSorted(), workers.toSorted())
+  leaving.abort()
+  await reading
 
   const tellers = new Set<number>()
   while (tellers.size < 2) {
